@@ -1,0 +1,47 @@
+"""Every metric, declared once: the catalogue, the columns, the panels' units and the help texts come from here."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What one column means.
+
+    Attributes
+    ----------
+    key: column name in frames and results.
+    title: a short name for people.
+    unit: unit of the value; "" for a pure number.
+    scale: `log` where the values span decades (a log10 column then stands beside), else `linear`.
+    shape: axes of the column: L layers, n streams.
+    frame: the frame that carries it.
+    meaning: one sentence.
+    formula: in the symbols of the papers.
+    source: where the definition comes from.
+    """
+
+    key: str
+    title: str
+    unit: str
+    scale: Literal["linear", "log"]
+    shape: Literal["L", "Ln", "Lnn", "LL"]
+    frame: Literal["forward", "similarity", "backward", "mixing"]
+    meaning: str
+    formula: str
+    source: str
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def declare(*metrics: Metric) -> None:
+    """Add metrics to the catalogue; a key can be declared once."""
+    for metric in metrics:
+        assert metric.key not in METRICS, f"metric {metric.key} is declared twice"
+        METRICS[metric.key] = metric
+
+
+def to_catalogue() -> list[dict[str, str]]:
+    """The catalogue as plain data, in order of declaration."""
+    return [asdict(metric) for metric in METRICS.values()]

@@ -1,0 +1,356 @@
+"""What to run: the one definition behind validation, OpenAPI, the page's controls and the command line.
+
+A `RunSpec` is frozen and strict. Every field carries its bounds, unit, help and the control that shows it;
+`applies` names the settings under which the field means anything. Fields that do not apply are accepted (one base
+spec can be compared over several connections) but leave no trace: `canonical()` drops them, and the id is a
+hash of the canonical form.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mhc_core.default_text import DEFAULT_TEXT
+
+# Part of every id. Raise it when a change moves a published number, so that old links are computed anew.
+NUMERICS_VERSION = 1
+
+# Close to the median HC gain of 200 seeds at the default noise; a test measures it.
+DEFAULT_SEED = 0
+
+ConnectionKind = Literal["none", "residual", "hc", "mhc"]
+BlockKind = Literal["mlp", "transformer"]
+InputKind = Literal["text", "gaussian"]
+InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+
+MULTI_STREAM = ("hc", "mhc")
+POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
+
+
+def _ui(control: str, *, unit: str = "", step: float | None = None, applies: dict[str, Any] | None = None) -> dict:
+    """Extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies."""
+    extra: dict[str, Any] = {"control": control, "unit": unit}
+    if step is not None:
+        extra["step"] = step
+    if applies is not None:
+        extra["applies"] = {path: rule if rule == POSITIVE else list(rule) for path, rule in applies.items()}
+    return extra
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class ConnectionSpec(_Part):
+    """How a layer's branch is joined to the stream or streams that pass it by."""
+
+    kind: ConnectionKind = Field(
+        "mhc",
+        title="Connection",
+        description="How layers are joined: none (plain feed-forward), residual (2015), hc (Hyper-Connections, 2024), "
+        "mhc (Manifold-Constrained Hyper-Connections, 2025).",
+        json_schema_extra=_ui("select"),
+    )
+    streams: int = Field(
+        4,
+        ge=1,
+        le=16,
+        title="Expansion rate n",
+        description="Parallel residual streams. The papers use 4.",
+        json_schema_extra=_ui("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
+    )
+    dynamic: bool = Field(
+        False,
+        title="Dynamic mixing",
+        description="Mixing coefficients depend on each token through learned projections, as in the papers' models.",
+        json_schema_extra=_ui("checkbox", applies={"connection.kind": MULTI_STREAM}),
+    )
+    init: InitPreset = Field(
+        "residual",
+        title="Initialisation",
+        description="How mHC's mixing starts; see equations section 3. HC always starts as its paper says.",
+        json_schema_extra=_ui("select", applies={"connection.kind": ("mhc",)}),
+    )
+    noise: float = Field(
+        0.3,
+        ge=0.0,
+        le=10.0,
+        title="Drift of the mixing σ",
+        description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for every "
+        "connection. It stands for the drift of training.",
+        json_schema_extra=_ui("slider", step=0.05, applies={"connection.kind": MULTI_STREAM}),
+    )
+    sinkhorn_iters: int = Field(
+        20,
+        ge=0,
+        le=200,
+        title="Sinkhorn rounds",
+        description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the paper uses 20.",
+        json_schema_extra=_ui("slider", unit="rounds", step=1, applies={"connection.kind": ("mhc",)}),
+    )
+    sinkhorn_eps: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e-3,
+        title="Sinkhorn eps",
+        description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The paper has none.",
+        json_schema_extra=_ui("number", applies={"connection.kind": ("mhc",)}),
+    )
+
+
+class BlockSpec(_Part):
+    """What a layer computes: the branch F."""
+
+    kind: BlockKind = Field(
+        "transformer",
+        title="Block",
+        description="mlp: every layer is an MLP. transformer: causal attention and MLP alternate; each is one layer.",
+        json_schema_extra=_ui("select"),
+    )
+    norm: Literal["rmsnorm", "layernorm"] = Field(
+        "rmsnorm",
+        title="Norm",
+        description="Normalisation without learned gain, eps 1e-20.",
+        json_schema_extra=_ui("select", applies={"block.norm_position": ("pre", "post")}),
+    )
+    norm_position: Literal["pre", "post", "none"] = Field(
+        "pre",
+        title="Norm position",
+        description="pre: before the branch. post: after the addition, per stream. none: no normalisation at all.",
+        json_schema_extra=_ui("select"),
+    )
+    activation: Literal["relu", "gelu", "tanh", "linear", "silu"] = Field(
+        "gelu",
+        title="Activation",
+        description="The MLP's pointwise function.",
+        json_schema_extra=_ui("select"),
+    )
+    weights: Literal["he", "xavier", "orthogonal"] = Field(
+        "he",
+        title="Weight init",
+        description="he: variance g/fan_in, g = 2 before relu, gelu and silu, else 1. xavier: 2/(fan_in+fan_out). "
+        "orthogonal: semi-orthogonal times sqrt(g).",
+        json_schema_extra=_ui("select"),
+    )
+    heads: int = Field(
+        4,
+        ge=1,
+        le=64,
+        title="Heads",
+        description="Attention heads; must divide the width.",
+        json_schema_extra=_ui("number", step=1, applies={"block.kind": ("transformer",)}),
+    )
+    mlp_ratio: int = Field(
+        4,
+        ge=0,
+        le=16,
+        title="MLP ratio",
+        description="Hidden width over width. 0: one square matrix, F(u) = activation(W u).",
+        json_schema_extra=_ui("number", step=1),
+    )
+    branch_scale: float = Field(
+        1.0,
+        ge=0.0,
+        le=10.0,
+        title="Branch scale",
+        description="Factor on every branch output.",
+        json_schema_extra=_ui("number", step=0.05),
+    )
+
+
+class InputSpec(_Part):
+    """What enters the stack, and with it the loss."""
+
+    kind: InputKind = Field(
+        "text",
+        title="Input",
+        description="text: UTF-8 bytes through an embedding, next-byte cross-entropy. gaussian: N(0, 1), a fixed random "
+        "linear read-out as the loss.",
+        json_schema_extra=_ui("select"),
+    )
+    text: str = Field(
+        DEFAULT_TEXT,
+        min_length=1,
+        max_length=500_000,
+        title="Text",
+        description="Any text. Windows of tokens + 1 bytes are spread evenly over it; a shorter text is repeated.",
+        json_schema_extra=_ui("text", unit="characters", applies={"input.kind": ("text",)}),
+    )
+    batch: int = Field(
+        2, ge=1, le=64, title="Batch", description="Sequences.", json_schema_extra=_ui("number", step=1)
+    )
+    tokens: int = Field(
+        64, ge=2, le=1024, title="Tokens", description="Tokens per sequence.", json_schema_extra=_ui("number", step=1)
+    )
+
+
+class TrainSpec(_Part):
+    """Training on the input. This version measures at initialisation only."""
+
+    steps: int = Field(
+        0,
+        ge=0,
+        le=0,
+        title="Steps",
+        description="Optimiser steps; 0 measures the stack as initialised.",
+        json_schema_extra=_ui("number", step=1),
+    )
+    lr: float = Field(
+        0.001,
+        gt=0.0,
+        le=10.0,
+        title="Learning rate",
+        description="Step size.",
+        json_schema_extra=_ui("number", applies={"train.steps": POSITIVE}),
+    )
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw",
+        title="Optimizer",
+        description="The update rule.",
+        json_schema_extra=_ui("select", applies={"train.steps": POSITIVE}),
+    )
+
+
+class RunSpec(_Part):
+    """One run: a stack, its input and its seed. `{}` is valid and is mHC in the default comparison."""
+
+    depth: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        title="Depth",
+        description="Layers. A layer is one residual branch: a transformer block is two.",
+        json_schema_extra=_ui("slider", unit="layers", step=1),
+    )
+    width: int = Field(
+        64,
+        ge=4,
+        le=4096,
+        title="Width",
+        description="Features per token and stream, C.",
+        json_schema_extra=_ui("slider", unit="features", step=4),
+    )
+    seed: int = Field(
+        DEFAULT_SEED,
+        ge=0,
+        le=2**32 - 1,
+        title="Seed",
+        description="Seeds every weight, input and noise draw by name and layer.",
+        json_schema_extra=_ui("number", step=1),
+    )
+    dtype: Literal["float32", "float64", "bfloat16"] = Field(
+        "float32", title="Precision", description="Type of streams and weights.", json_schema_extra=_ui("select")
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="Device", description="auto: CUDA where present, else CPU.", json_schema_extra=_ui("select")
+    )
+    connection: ConnectionSpec = Field(ConnectionSpec(), title="Connection")
+    block: BlockSpec = Field(BlockSpec(), title="Block")
+    input: InputSpec = Field(InputSpec(), title="Input")
+    train: TrainSpec = Field(TrainSpec(), title="Training")
+
+    @model_validator(mode="after")
+    def _check_across_fields(self) -> "RunSpec":
+        if self.block.kind == "transformer" and self.width % self.block.heads:
+            raise SpecError("block.heads", self.block.heads, f"a divisor of width {self.width}")
+        if self.input.batch * self.input.tokens < 4:
+            raise SpecError(
+                "input.tokens", self.input.tokens, "batch * tokens of at least 4, which unbiased CKA needs"
+            )
+        return self
+
+    def canonical(self) -> dict[str, Any]:
+        """The spec as plain data without the fields that do not apply: what is hashed, stored and shown."""
+        full = self.model_dump(mode="json")
+        return _keep_applying(type(self), full, full)
+
+    @property
+    def id(self) -> str:
+        """20 hex digits of SHA-256 over the canonical form and the numerics version."""
+        body = json.dumps([NUMERICS_VERSION, self.canonical()], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(body.encode()).hexdigest()[:20]
+
+
+class SpecError(ValueError):
+    """A user's mistake in a spec: which field, what was got, what is wanted."""
+
+    def __init__(self, field: str, got: Any, wanted: str) -> None:
+        self.field, self.got, self.wanted = field, got, wanted
+        super().__init__(f"{field}: got {_shorten(got)}, wanted {wanted}")
+
+
+class SpecErrors(ValueError):
+    """Every mistake found in one spec, as `SpecError` items in `.errors`."""
+
+    def __init__(self, errors: list[SpecError]) -> None:
+        self.errors = errors
+        super().__init__("; ".join(str(error) for error in errors))
+
+
+def parse_spec(body: bytes | str | dict[str, Any]) -> RunSpec:
+    """Read a spec from JSON or from plain data.
+
+    Raises
+    ------
+    SpecErrors
+        With one item per mistake. Broken JSON and broken UTF-8 are a mistake of the field `body`.
+    """
+    try:
+        if isinstance(body, dict):
+            return RunSpec.model_validate(body)
+        return RunSpec.model_validate_json(body)
+    except ValidationError as error:
+        raise SpecErrors([_to_spec_error(item) for item in error.errors(include_url=False)]) from None
+
+
+def _to_spec_error(item: Any) -> SpecError:
+    inner = item.get("ctx", {}).get("error")
+    if isinstance(inner, SpecError):
+        return inner
+    if item["type"] == "json_invalid":
+        return SpecError("body", item["ctx"]["error"], "JSON in UTF-8")
+    field = ".".join(str(part) for part in item["loc"]) or "body"
+    return SpecError(field, item["input"], _wanted(item, field))
+
+
+def _wanted(item: Any, field: str) -> str:
+    if item["type"] == "extra_forbidden":
+        parent = field.rpartition(".")[0]
+        part = RunSpec if not parent else RunSpec.model_fields[parent].annotation
+        names = ", ".join(getattr(part, "model_fields", {}))
+        return f"one of the known fields: {names}"
+    message: str = item["msg"]
+    return message.removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def _shorten(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _keep_applying(part: type[BaseModel], values: dict[str, Any], full: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, field in part.model_fields.items():
+        extra = field.json_schema_extra
+        applies: Any = extra.get("applies", {}) if isinstance(extra, dict) else {}
+        if not all(_meets(_look_up(full, path), rule) for path, rule in applies.items()):
+            continue
+        inner = field.annotation
+        nested = isinstance(inner, type) and issubclass(inner, BaseModel)
+        kept[name] = _keep_applying(inner, values[name], full) if nested else values[name]  # type: ignore[arg-type]
+    return kept
+
+
+def _meets(value: Any, rule: Any) -> bool:
+    return value > 0 if rule == POSITIVE else value in rule
+
+
+def _look_up(values: dict[str, Any], path: str) -> Any:
+    for key in path.split("."):
+        values = values[key]
+    return values
+
+
+CONNECTION_KINDS: tuple[str, ...] = get_args(ConnectionKind)
