@@ -78,8 +78,8 @@ class ConnectionSpec(_Part):
         ge=0.0,
         le=10.0,
         title="Drift of the mixing σ",
-        description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for every "
-        "connection. It stands for the drift of training.",
+        description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for "
+        "every connection. It stands for the drift of training.",
         json_schema_extra=_ui("slider", step=0.05, applies={"connection.kind": MULTI_STREAM}),
     )
     sinkhorn_iters: int = Field(
@@ -166,8 +166,8 @@ class InputSpec(_Part):
     kind: InputKind = Field(
         "text",
         title="Input",
-        description="text: UTF-8 bytes through an embedding, next-byte cross-entropy. gaussian: N(0, 1), a fixed random "
-        "linear read-out as the loss.",
+        description="text: UTF-8 bytes through an embedding, next-byte cross-entropy. gaussian: N(0, 1), a fixed "
+        "random linear read-out as the loss.",
         json_schema_extra=_ui("select"),
     )
     text: str = Field(
@@ -178,11 +178,14 @@ class InputSpec(_Part):
         description="Any text. Windows of tokens + 1 bytes are spread evenly over it; a shorter text is repeated.",
         json_schema_extra=_ui("text", unit="characters", applies={"input.kind": ("text",)}),
     )
-    batch: int = Field(
-        2, ge=1, le=64, title="Batch", description="Sequences.", json_schema_extra=_ui("number", step=1)
-    )
+    batch: int = Field(2, ge=1, le=64, title="Batch", description="Sequences.", json_schema_extra=_ui("number", step=1))
     tokens: int = Field(
-        64, ge=2, le=1024, title="Tokens", description="Tokens per sequence.", json_schema_extra=_ui("number", step=1)
+        64,
+        ge=2,
+        le=1024,
+        title="Tokens",
+        description="Tokens per sequence.",
+        json_schema_extra=_ui("number", step=1),
     )
 
 
@@ -241,10 +244,16 @@ class RunSpec(_Part):
         json_schema_extra=_ui("number", step=1),
     )
     dtype: Literal["float32", "float64", "bfloat16"] = Field(
-        "float32", title="Precision", description="Type of streams and weights.", json_schema_extra=_ui("select")
+        "float32",
+        title="Precision",
+        description="Type of streams and weights.",
+        json_schema_extra=_ui("select"),
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", title="Device", description="auto: CUDA where present, else CPU.", json_schema_extra=_ui("select")
+        "auto",
+        title="Device",
+        description="auto: CUDA where present, else CPU.",
+        json_schema_extra=_ui("select"),
     )
     connection: ConnectionSpec = Field(ConnectionSpec(), title="Connection")
     block: BlockSpec = Field(BlockSpec(), title="Block")
@@ -256,15 +265,18 @@ class RunSpec(_Part):
         if self.block.kind == "transformer" and self.width % self.block.heads:
             raise SpecError("block.heads", self.block.heads, f"a divisor of width {self.width}")
         if self.input.batch * self.input.tokens < 4:
-            raise SpecError(
-                "input.tokens", self.input.tokens, "batch * tokens of at least 4, which unbiased CKA needs"
-            )
+            raise SpecError("input.tokens", self.input.tokens, "batch * tokens of at least 4, which unbiased CKA needs")
         return self
 
     def canonical(self) -> dict[str, Any]:
         """The spec as plain data without the fields that do not apply: what is hashed, stored and shown."""
         full = self.model_dump(mode="json")
         return _keep_applying(type(self), full, full)
+
+    @property
+    def streams(self) -> int:
+        """Streams that the run really has: the expansion rate, or 1 where the connection knows no streams."""
+        return self.connection.streams if self.connection.kind in MULTI_STREAM else 1
 
     @property
     def id(self) -> str:

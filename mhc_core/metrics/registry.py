@@ -19,6 +19,7 @@ class Metric:
     meaning: one sentence.
     formula: in the symbols of the papers.
     source: where the definition comes from.
+    table: the table of a result that holds the column.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Metric:
     meaning: str
     formula: str
     source: str
+    table: Literal["layers", "matrices"] = "layers"
 
 
 METRICS: dict[str, Metric] = {}

@@ -1,0 +1,27 @@
+"""What a layer computes. A new block is one file with its branches and one line here."""
+
+from mhc_core.blocks.base import Branch
+from mhc_core.blocks.mlp import Mlp
+from mhc_core.blocks.transformer import Attention
+from mhc_core.spec import RunSpec
+
+# A block's branches take turns: layer l is the one at l mod their number.
+BLOCKS: dict[str, tuple[type[Branch], ...]] = {
+    "mlp": (Mlp,),
+    "transformer": (Attention, Mlp),
+}
+
+
+def build_branch(spec: RunSpec, layer: int) -> Branch:
+    """The branch of one layer, by the spec's block."""
+    return _branch_type(spec, layer)(spec, layer)
+
+
+def name_layers(spec: RunSpec) -> list[str]:
+    """What each layer is, such as "attention"."""
+    return [_branch_type(spec, layer).name for layer in range(spec.depth)]
+
+
+def _branch_type(spec: RunSpec, layer: int) -> type[Branch]:
+    types = BLOCKS[spec.block.kind]
+    return types[layer % len(types)]

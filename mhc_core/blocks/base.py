@@ -1,0 +1,72 @@
+"""What every branch shares: its pre-norm, its scale, and how its matrices are drawn."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mhc_core.norms import normalise
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "silu": F.silu,
+    "linear": lambda x: x,
+}
+RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
+
+
+class Branch(nn.Module):
+    """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale.
+
+    `name` is what the layer is called in results. A subclass draws its matrices by `layer`.
+    """
+
+    name = ""
+
+    def __init__(self, spec: RunSpec, layer: int) -> None:
+        super().__init__()
+        self.pre_norm = spec.block.norm if spec.block.norm_position == "pre" else None
+        self.scale = spec.block.branch_scale
+
+    def forward(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        """(B, T, C) to (B, T, C)."""
+        if self.pre_norm is not None:
+            u_BTC = normalise(u_BTC, self.pre_norm)
+        out = self.compute(u_BTC)
+        return out if self.scale == 1.0 else out * self.scale
+
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        """The branch proper."""
+        raise NotImplementedError("a block overrides compute")
+
+
+def draw_matrix(
+    spec: RunSpec, name: str, layer: int, fan_out: int, fan_in: int, activation: str = "linear"
+) -> nn.Parameter:
+    """A weight matrix (fan_out, fan_in) whose product feeds `activation`.
+
+    he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015, Eq. 10). xavier: variance
+    2 / (fan_in + fan_out) (Glorot & Bengio 2010, Eq. 16). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
+    """
+    weight = normal(spec.seed, name, layer, fan_out, fan_in)
+    gain = 2.0 if activation in RECTIFIERS else 1.0
+    if spec.block.weights == "he":
+        weight *= (gain / fan_in) ** 0.5
+    elif spec.block.weights == "xavier":
+        weight *= (2.0 / (fan_in + fan_out)) ** 0.5
+    else:
+        weight = _orthogonalise(weight) * gain**0.5
+    return nn.Parameter(weight)
+
+
+def _orthogonalise(weight: torch.Tensor) -> torch.Tensor:
+    tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
+    q, r = torch.linalg.qr(tall.double())
+    # Without the signs of R's diagonal the result is not uniform over the orthogonal group (Mezzadri 2007).
+    q = (q * torch.sign(torch.diagonal(r))).float()
+    return (q if weight.shape[0] >= weight.shape[1] else q.T).contiguous()

@@ -1,0 +1,27 @@
+"""MLP branch: W_out activation(W_in u), or activation(W u) where the ratio is 0."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.spec import RunSpec
+
+
+class Mlp(Branch):
+    """Position-wise two-matrix MLP without biases; hidden width = mlp_ratio * C."""
+
+    name = "mlp"
+
+    def __init__(self, spec: RunSpec, layer: int) -> None:
+        super().__init__(spec, layer)
+        width, hidden = spec.width, spec.block.mlp_ratio * spec.width
+        self.activation = ACTIVATIONS[spec.block.activation]
+        self.w_in = draw_matrix(spec, "mlp.in", layer, hidden or width, width, spec.block.activation)
+        self.w_out: nn.Parameter | None = None
+        if hidden:
+            self.w_out = draw_matrix(spec, "mlp.out", layer, width, hidden)
+
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        hidden = self.activation(F.linear(u_BTC, self.w_in))
+        return hidden if self.w_out is None else F.linear(hidden, self.w_out)

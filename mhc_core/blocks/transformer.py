@@ -1,0 +1,26 @@
+"""Attention branch of the transformer block, whose layers alternate between it and an MLP."""
+
+import torch
+import torch.nn.functional as F
+
+from mhc_core.blocks.base import Branch, draw_matrix
+from mhc_core.spec import RunSpec
+
+
+class Attention(Branch):
+    """Causal multi-head self-attention without biases or position encoding; heads of C / H features."""
+
+    name = "attention"
+
+    def __init__(self, spec: RunSpec, layer: int) -> None:
+        super().__init__(spec, layer)
+        self.heads = spec.block.heads
+        self.w_qkv = draw_matrix(spec, "attention.qkv", layer, 3 * spec.width, spec.width)
+        self.w_out = draw_matrix(spec, "attention.out", layer, spec.width, spec.width)
+
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        batch, tokens, width = u_BTC.shape
+        qkv = F.linear(u_BTC, self.w_qkv).view(batch, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, C / H)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return F.linear(mixed.transpose(1, 2).reshape(batch, tokens, width), self.w_out)

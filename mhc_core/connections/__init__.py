@@ -1,0 +1,23 @@
+"""How layers are joined. A new family is one file with a `build_` function and one line here."""
+
+from collections.abc import Callable
+
+from mhc_core.connections.base import Connection, Mixing
+from mhc_core.connections.hc import build_hc
+from mhc_core.connections.mhc import build_mhc
+from mhc_core.connections.residual import build_none, build_residual
+from mhc_core.spec import RunSpec
+
+CONNECTIONS: dict[str, Callable[[RunSpec], Connection]] = {
+    "none": build_none,
+    "residual": build_residual,
+    "hc": build_hc,
+    "mhc": build_mhc,
+}
+
+__all__ = ["CONNECTIONS", "Connection", "Mixing", "build_connection"]
+
+
+def build_connection(spec: RunSpec) -> Connection:
+    """The connection that the spec names."""
+    return CONNECTIONS[spec.connection.kind](spec)

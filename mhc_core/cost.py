@@ -1,0 +1,146 @@
+"""What a run will cost, before it starts: parameters, arithmetic, memory, time.
+
+Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C,
+mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round. Time adds arithmetic, bytes and
+operator calls, each at a fixed rate of one core.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+from mhc_core.blocks import name_layers
+from mhc_core.spec import RunSpec
+
+ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
+
+# One thread of a current server core, torch on CPU; fitted to runs of this program.
+FLOPS_PER_S = 6e10
+BYTES_PER_S = 4e9
+S_PER_CALL = 7e-6
+SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
+
+
+class Estimate(BaseModel):
+    """Predicted cost of one run.
+
+    parameters: count. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
+    and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on one core.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    parameters: int
+    flops: float
+    bytes_moved: float
+    peak_bytes: float
+    seconds: float
+
+
+def estimate(spec: RunSpec) -> Estimate:
+    """Predict the cost of a spec."""
+    parameters = _count_parameters(spec)
+    tokens = spec.input.batch * spec.input.tokens
+    forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
+    flops = 3 * forward + _probe_flops(spec)
+    moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
+    seconds = (
+        SLOWER[spec.dtype] * flops / FLOPS_PER_S
+        + moved / BYTES_PER_S
+        + spec.depth * _calls(spec) * S_PER_CALL
+        + parameters * 1.2e-8  # drawing the weights
+    )
+    return Estimate(
+        parameters=parameters,
+        flops=flops,
+        bytes_moved=moved,
+        peak_bytes=_peak_bytes(spec, parameters),
+        seconds=seconds,
+    )
+
+
+def _coefficients(spec: RunSpec) -> int:
+    n = spec.streams
+    return n * n + 2 * n
+
+
+def _branch_parameters(spec: RunSpec, name: str) -> int:
+    if name == "attention":
+        return 4 * spec.width**2
+    return (2 * spec.block.mlp_ratio or 1) * spec.width**2
+
+
+def _count_parameters(spec: RunSpec) -> int:
+    n, width = spec.streams, spec.width
+    branches = sum(_branch_parameters(spec, name) for name in name_layers(spec))
+    ends = 2 * 256 * width if spec.input.kind == "text" else 0
+    if spec.connection.kind not in ("hc", "mhc"):
+        return branches + ends
+    layer = _coefficients(spec)
+    if spec.connection.dynamic:
+        layer += (width * (n + 2) + 2) if spec.connection.kind == "hc" else (n * width * layer + 3)
+    return branches + ends + spec.depth * layer + _head_parameters(spec)
+
+
+def _head_parameters(spec: RunSpec) -> int:
+    if spec.connection.kind != "mhc" or spec.connection.init != "deepseek_v4":
+        return 0
+    n = spec.streams
+    return n * spec.width * n + n + 1 if spec.connection.dynamic else n
+
+
+def _branch_flops(spec: RunSpec, name: str) -> float:
+    scores = 4 * spec.input.tokens * spec.width if name == "attention" else 0
+    return 2 * _branch_parameters(spec, name) + scores
+
+
+def _mixing_flops(spec: RunSpec) -> float:
+    n, width = spec.streams, spec.width
+    if n == 1:
+        return width
+    flops = 2.0 * width * _coefficients(spec)
+    if spec.connection.dynamic:
+        inputs = n * width if spec.connection.kind == "mhc" else width
+        flops += 2 * inputs * _coefficients(spec)
+        if spec.connection.kind == "mhc":
+            flops += 4 * n * n * spec.connection.sinkhorn_iters
+    return flops
+
+
+def _kept_samples(spec: RunSpec) -> int:
+    return min(spec.input.batch * spec.input.tokens, 256 if spec.depth <= 256 else 128)
+
+
+def _probe_flops(spec: RunSpec) -> float:
+    kept, depth = _kept_samples(spec), spec.depth
+    cka = 2 * depth * kept**2 * spec.width + depth**2 * kept**2
+    rank = depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
+    return cka + rank
+
+
+def _values_moved(spec: RunSpec) -> float:
+    """Values read and written per token and layer: the connection unfused (mHC Table 2), and the branch."""
+    n, width = spec.streams, spec.width
+    branch = (2 * spec.block.mlp_ratio + 8) * width
+    if n == 1:
+        return 3 * width + branch
+    return (8 * n + 2) * width + 2 * _coefficients(spec) + branch
+
+
+def _calls(spec: RunSpec) -> float:
+    """Operator calls of one layer, forward, backward and measurement."""
+    calls = 150.0
+    if spec.streams > 1:
+        calls += 50
+        if spec.connection.dynamic:
+            calls += 130 if spec.connection.kind == "hc" else 180 + 13 * spec.connection.sinkhorn_iters
+    return calls
+
+
+def _peak_bytes(spec: RunSpec, parameters: int) -> float:
+    """Weights, states and activations kept for the way down, CKA's Gram matrices, and the libraries themselves."""
+    n, width, item = spec.streams, spec.width, ITEM_BYTES[spec.dtype]
+    tokens = spec.input.batch * spec.input.tokens
+    kept = (2 * spec.block.mlp_ratio + 4 + 2 * n) * width
+    if spec.connection.dynamic and n > 1:
+        kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
+    grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
+    return parameters * (4 + item) + tokens * spec.depth * kept * item + grams + 3e8

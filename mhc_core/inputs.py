@@ -1,0 +1,97 @@
+"""What enters a stack, bytes of a text or Gaussian vectors, and the read-out that turns its output into a loss.
+
+Shapes: B sequences, T tokens, C width, V = 256 byte values.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+VOCABULARY = 256
+
+
+class TextInput(nn.Module):
+    """UTF-8 bytes through an embedding; the loss is next-byte cross-entropy in nats.
+
+    Windows of T + 1 bytes start at evenly spaced places, so that a long text is seen from start to end. A text shorter
+    than one window is repeated; `describe_input` says how often. Token positions are not encoded: the causal mask alone
+    tells attention where it stands.
+    """
+
+    ids_BT: torch.Tensor
+    targets_BT: torch.Tensor
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        batch, tokens, width = spec.input.batch, spec.input.tokens, spec.width
+        raw = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
+        windows = _take_windows(raw, batch, tokens + 1)
+        self.register_buffer("ids_BT", torch.from_numpy(windows[:, :-1].astype(np.int64)))
+        self.register_buffer("targets_BT", torch.from_numpy(windows[:, 1:].astype(np.int64)))
+        self.embedding_VC = nn.Parameter(normal(spec.seed, "embedding", -1, VOCABULARY, width))
+        self.readout_VC = nn.Parameter(normal(spec.seed, "readout", -1, VOCABULARY, width) / width**0.5)
+
+    def forward(self) -> torch.Tensor:
+        """Embedded tokens, (B, T, C)."""
+        return F.embedding(self.ids_BT, self.embedding_VC)
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of the next byte, in nats, at least in float32."""
+        logits = out_BTC @ self.readout_VC.T
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        return F.cross_entropy(logits.flatten(0, 1), self.targets_BT.flatten())
+
+
+class GaussianInput(nn.Module):
+    """N(0, 1) vectors, independent over tokens; the loss is a fixed random linear read-out of the output."""
+
+    x_BTC: torch.Tensor
+    readout_BTC: torch.Tensor
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        shape = (spec.input.batch, spec.input.tokens, spec.width)
+        self.register_buffer("x_BTC", normal(spec.seed, "gaussian_input", -1, *shape))
+        self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
+
+    def forward(self) -> torch.Tensor:
+        """The vectors, (B, T, C)."""
+        return self.x_BTC
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """sum(R * out) / (B T): linear, so the gradient that enters the stack has rms 1 / (B T)."""
+        tokens = out_BTC.shape[0] * out_BTC.shape[1]
+        return (out_BTC * self.readout_BTC).sum() / tokens
+
+
+INPUTS: dict[str, type[TextInput] | type[GaussianInput]] = {"text": TextInput, "gaussian": GaussianInput}
+
+
+def build_input(spec: RunSpec) -> TextInput | GaussianInput:
+    """The input module that the spec names."""
+    return INPUTS[spec.input.kind](spec)
+
+
+def describe_input(spec: RunSpec) -> dict[str, Any]:
+    """The kind; for a text also its bytes, the bytes read, and how often a text shorter than a window was repeated."""
+    if spec.input.kind != "text":
+        return {"kind": spec.input.kind}
+    total, window = len(spec.input.text.encode()), spec.input.tokens + 1
+    return {
+        "kind": "text",
+        "bytes": total,
+        "bytes_used": min(total, spec.input.batch * window),
+        "repeated": max(1.0, window / total),
+    }
+
+
+def _take_windows(raw: np.ndarray, count: int, length: int) -> np.ndarray:
+    last_start = max(len(raw) - length, 0)
+    starts = np.linspace(0, last_start, count).astype(np.int64)
+    return raw[(starts[:, None] + np.arange(length)) % len(raw)]

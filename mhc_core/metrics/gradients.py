@@ -1,0 +1,32 @@
+"""Metrics of the gradients on their way down. g = d loss / d x_l, where the state leaves the layer."""
+
+import torch
+
+from mhc_core.metrics.registry import Metric, declare
+from mhc_core.metrics.states import OURS, rms
+
+declare(
+    Metric("grad_rms", "Gradient", "rms", "log", "L", "backward",
+           "Size of the gradient along a shift common to all streams: the one that compares across expansion rates.",
+           "rms(sum_i g[i]), g = d loss / d x_l", OURS),
+    Metric("grad_rms_streams", "Gradient per stream", "rms", "log", "Ln", "backward",
+           "Size of the gradient of each stream.", "rms(g[i])", OURS),
+    Metric("branch_grad_rms", "Gradient at the branch input", "rms", "log", "L", "backward",
+           "Size of the gradient at what the layer reads.", "rms(d loss / d u_l)", OURS),
+    Metric("param_grad_norm", "Parameter gradient", "norm", "log", "L", "backward",
+           "Norm of the gradient of the branch's weights.", "||d loss / d W_l||_2", OURS),
+    Metric("grad_to_weight", "Gradient to weight", "ratio", "log", "L", "backward",
+           "Parameter gradient over weight norm.", "||d loss / d W_l||_2 / ||W_l||_2", OURS),
+)  # fmt: skip
+
+
+def measure_gradients(g_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """grad_rms (K) and grad_rms_streams (K, n) of gradients at K states."""
+    return {"grad_rms": rms(g_KnNC.sum(1)), "grad_rms_streams": rms(g_KnNC)}
+
+
+def total_norm(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Norm of all entries of the tensors together, 0-d float64, without leaving the device."""
+    # A matrix's rows first, in float64: one float32 sum over millions of squares is off in the third digit.
+    rows = [torch.linalg.vector_norm(t, dim=-1, dtype=torch.float64).flatten() for t in tensors]
+    return torch.linalg.vector_norm(torch.cat(rows))

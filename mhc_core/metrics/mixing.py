@@ -1,0 +1,121 @@
+"""Metrics of the mixing matrices: each alone, and their products over depth. numpy, float64.
+
+Products are rescaled at every step and their logarithm kept, so that 1e401 is a number like any other.
+"""
+
+import numpy as np
+
+from mhc_core.metrics.registry import Metric, declare
+from mhc_core.metrics.states import OURS
+
+AMAX = "mHC section 3.1 (Amax gain magnitude)"
+
+declare(
+    Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
+           "Weight of each stream in what the layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "matrices"),
+    Metric("h_post", "H_post", "", "linear", "Ln", "forward",
+           "Weight of the layer's output in each stream; mean over samples.", "H_post", "mHC Eq. 3", "matrices"),
+    Metric("h_res", "H_res", "", "linear", "Lnn", "forward",
+           "How streams mix past the layer; rows are outputs, columns inputs; mean over samples.",
+           "H_res", "mHC Eq. 3", "matrices"),
+    Metric("h_pre_std", "H_pre, spread", "", "linear", "Ln", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(H_pre)", OURS, "matrices"),
+    Metric("h_post_std", "H_post, spread", "", "linear", "Ln", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(H_post)", OURS, "matrices"),
+    Metric("h_res_std", "H_res, spread", "", "linear", "Lnn", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(H_res)", OURS, "matrices"),
+    Metric("h_res_row_sum", "Row sums", "", "linear", "Ln", "forward",
+           "What each output stream receives in all; 1 on the manifold.", "sum_j H_res[i,j]", OURS),
+    Metric("h_res_col_sum", "Column sums", "", "linear", "Ln", "forward",
+           "What each input stream gives in all; 1 on the manifold.", "sum_i H_res[i,j]", OURS),
+    Metric("ds_error", "Deviation from doubly stochastic", "", "log", "L", "forward",
+           "Largest deviation of a row or column sum from 1, or largest negative entry.",
+           "max(|row - 1|, |column - 1|, -min H_res)", OURS),
+    Metric("gain_fwd", "Forward gain of one layer", "", "log", "L", "forward",
+           "How much one layer's mixing can enlarge the signal.", "max_i |sum_j H_res[i,j]|", AMAX),
+    Metric("gain_bwd", "Backward gain of one layer", "", "log", "L", "forward",
+           "How much one layer's mixing can enlarge the gradient.", "max_j |sum_i H_res[i,j]|", AMAX),
+    Metric("mixing_grad_norm", "Gradient of the mixing", "norm", "log", "L", "mixing",
+           "Norm of the gradient of the layer's mixing parameters; 0 where symmetry leaves no signal.",
+           "||d loss / d (mixing parameters)_l||_2", OURS),
+    Metric("composite_gain_fwd", "Composite gain, forward", "", "log", "L", "mixing",
+           "How much the mixing of layers 1 to l together can enlarge the signal.",
+           "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX),
+    Metric("composite_gain_bwd", "Composite gain, backward", "", "log", "L", "mixing",
+           "How much the mixing of layers l to L together can enlarge the gradient.",
+           "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX),
+    Metric("composite_norm_inf", "Composite operator norm, forward", "", "log", "L", "mixing",
+           "Largest sum of absolute values in a row of the product of layers 1 to l.",
+           "||H_res_l ... H_res_1||_inf", OURS),
+    Metric("composite_norm_1", "Composite operator norm, backward", "", "log", "L", "mixing",
+           "Largest sum of absolute values in a column of the product of layers l to L.",
+           "||H_res_L ... H_res_l||_1", OURS),
+    Metric("composite_min_col_sum", "Least column sum", "", "linear", "L", "mixing",
+           "Least column sum of the product of layers l to L: below 1, a stream's gradient is lost on the way.",
+           "min_j sum_i M[i,j], M = H_res_L ... H_res_l", OURS),
+    Metric("composite_sigma2", "Differences between streams", "", "log", "L", "mixing",
+           "How much of the differences between streams survives layers 1 to l; the second singular value where rows "
+           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS),
+)  # fmt: skip
+
+
+def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of each matrix alone: row and column sums (K, n), ds_error, gain_fwd and gain_bwd (K)."""
+    row, col = h_res_Knn.sum(2), h_res_Knn.sum(1)
+    lowest = np.maximum(-h_res_Knn.min((1, 2)), 0.0)
+    deviation = np.maximum(np.abs(row - 1).max(1), np.abs(col - 1).max(1))
+    return {
+        "h_res_row_sum": row,
+        "h_res_col_sum": col,
+        "ds_error": np.maximum(deviation, lowest),
+        "gain_fwd": np.abs(row).max(1),
+        "gain_bwd": np.abs(col).max(1),
+    }
+
+
+def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Metrics of the products over depth: key -> (value, log10 of its magnitude), each (L).
+
+    Forward at l is H_l ... H_1, backward at l is H_L ... H_l (mHC's convention). A value beyond float64 is inf or 0
+    and its log10 is finite. A product that is exactly zero has log10 -inf.
+    """
+    layers, n = h_res_Lnn.shape[:2]
+    up, up_exp = _accumulate(h_res_Lnn)
+    # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
+    down, down_exp = _accumulate(h_res_Lnn[::-1].transpose(0, 2, 1))
+    down, down_exp = down[::-1].transpose(0, 2, 1), down_exp[::-1]
+    found = {
+        "composite_gain_fwd": (np.abs(up.sum(2)).max(1), up_exp),
+        "composite_gain_bwd": (np.abs(down.sum(1)).max(1), down_exp),
+        "composite_norm_inf": (np.abs(up).sum(2).max(1), up_exp),
+        "composite_norm_1": (np.abs(down).sum(1).max(1), down_exp),
+        "composite_min_col_sum": (down.sum(1).min(1), down_exp),
+    }
+    if n > 1:
+        keep = np.eye(n) - np.full((n, n), 1 / n)
+        apart, apart_exp = _accumulate(keep @ h_res_Lnn @ keep)
+        finite = np.isfinite(apart).all((1, 2))
+        sigma = np.full(layers, np.nan)
+        sigma[finite] = np.linalg.svd(apart[finite], compute_uv=False)[:, 0]
+        found["composite_sigma2"] = (sigma, apart_exp)
+    return {key: _unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
+
+
+def _accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1)."""
+    layers, n = matrices_Lnn.shape[:2]
+    scaled, exponents = np.empty_like(matrices_Lnn), np.zeros(layers, dtype=np.int64)
+    product, exponent = np.eye(n), 0
+    for layer in range(layers):
+        product = matrices_Lnn[layer] @ product
+        # Powers of two rescale without rounding.
+        shift = int(np.frexp(np.abs(product).max())[1])
+        product, exponent = np.ldexp(product, -shift), exponent + shift
+        scaled[layer], exponents[layer] = product, exponent
+    return scaled, exponents
+
+
+def _unscale(scaled: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        value = np.ldexp(scaled, exponents)
+        return value, np.log10(np.abs(scaled)) + exponents * np.log10(2.0)

@@ -1,0 +1,118 @@
+"""Metrics of the states as signals travel up.
+
+Shapes: K layers measured together, n streams, N samples (tokens of all sequences), C width, P samples kept.
+m_l is the mean over streams of the state that leaves layer l; u_l the branch input; y_l the branch output.
+Sums of squares run in float64: float32 states near 1e19 would overflow when squared, and long sums lose digits.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from mhc_core.metrics.registry import Metric, declare
+
+OURS = "equations section 4"
+
+declare(
+    Metric("act_rms", "Activation", "rms", "log", "L", "forward",
+           "Size of the signal where it leaves the layer.",
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]", OURS),
+    Metric("act_rms_streams", "Activation per stream", "rms", "log", "Ln", "forward",
+           "Size of each stream where it leaves the layer.", "sqrt(mean x_l[i]^2)", OURS),
+    Metric("branch_in_rms", "Branch input", "rms", "log", "L", "forward",
+           "Size of what the layer reads from the streams.", "rms(u_l), u_l = sum_j H_pre[j] x_l[j]", "mHC Eq. 3"),
+    Metric("branch_out_rms", "Branch output", "rms", "log", "L", "forward",
+           "Size of what the layer adds, before H_post.", "rms(F_l(u_l))", "mHC Eq. 3"),
+    Metric("cos_prev", "Similarity to the layer before", "cosine", "linear", "L", "forward",
+           "How much consecutive layers read the same thing: median over samples.", "cos(u_l, u_{l-1})", "HC Fig. 3"),
+    Metric("cos_prev_p05", "Similarity to the layer before, 5th percentile", "cosine", "linear", "L", "forward",
+           "Lower edge of the spread over samples.", "5th percentile of cos(u_l, u_{l-1})", "HC Fig. 3"),
+    Metric("cos_prev_p95", "Similarity to the layer before, 95th percentile", "cosine", "linear", "L", "forward",
+           "Upper edge of the spread over samples.", "95th percentile of cos(u_l, u_{l-1})", "HC Fig. 3"),
+    Metric("token_cos", "Token similarity", "cosine", "linear", "L", "forward",
+           "Mean cosine between different tokens; 1 is rank collapse.",
+           "mean_{s != t} cos(m_l[s], m_l[t])", "arXiv 2103.03404"),
+    Metric("stream_cos", "Stream similarity", "cosine", "linear", "L", "forward",
+           "Mean cosine between different streams of one token; 1 means that they carry the same.",
+           "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS),
+    Metric("effective_rank", "Effective rank", "dimensions", "linear", "L", "forward",
+           "How many directions the samples use, up to 256 samples.",
+           "exp(entropy of the normalised singular values of m_l)", "Roy & Vetterli 2007"),
+)  # fmt: skip
+
+
+def measure_states(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Metrics of states alone.
+
+    Returns
+    -------
+    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and stream_cos (K) where n > 1.
+    """
+    m_KNC = x_KnNC.mean(1)
+    measured = {
+        "act_rms": rms(m_KNC),
+        "act_rms_streams": rms(x_KnNC),
+        "token_cos": _token_cosine(m_KNC),
+        "effective_rank": _effective_rank(m_KNC),
+    }
+    if x_KnNC.shape[1] > 1:
+        measured["stream_cos"] = _stream_cosine(x_KnNC)
+    return measured
+
+
+def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Metrics of branch inputs and outputs; `u_before_NC` is the branch input of the layer before the first."""
+    before = torch.cat([u_before_NC.unsqueeze(0), u_KNC[:-1]])
+    cosine = F.cosine_similarity(_unit(u_KNC), _unit(before), dim=-1)
+    levels = torch.tensor([0.05, 0.5, 0.95], dtype=cosine.dtype, device=cosine.device)
+    low, median, high = torch.quantile(cosine, levels, dim=1)
+    return {
+        "branch_in_rms": rms(u_KNC),
+        "branch_out_rms": rms(y_KNC),
+        "cos_prev": median,
+        "cos_prev_p05": low,
+        "cos_prev_p95": high,
+    }
+
+
+def rms(x: torch.Tensor) -> torch.Tensor:
+    """Root mean square over the last two axes, in float64."""
+    rows = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
+    return torch.linalg.vector_norm(rows, dim=-1) / (x.shape[-1] * x.shape[-2]) ** 0.5
+
+
+def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
+    """Indices of at most `most` of `count` samples, evenly spaced."""
+    return torch.linspace(0, count - 1, min(count, most), device=device).round().long()
+
+
+def _unit(x: torch.Tensor) -> torch.Tensor:
+    # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
+    x = x / x.abs().amax(-1, keepdim=True)
+    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+
+
+def _token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
+    samples = m_KNC.shape[1]
+    total = _unit(m_KNC).sum(1).double().square().sum(-1)
+    return (total - samples) / (samples * (samples - 1))
+
+
+def _stream_cosine(x_KnNC: torch.Tensor) -> torch.Tensor:
+    streams = x_KnNC.shape[1]
+    total = _unit(x_KnNC).sum(1).double().square().sum(-1).mean(-1)
+    return (total - streams) / (streams * (streams - 1))
+
+
+def _effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
+    kept = m_KNC[:, pick_samples(m_KNC.shape[1], 256, m_KNC.device)].double()
+    # The eigensolver refuses non-finite input; such a layer gets nan afterwards.
+    usable = torch.isfinite(kept).flatten(1).all(1)
+    kept = torch.where(usable[:, None, None], kept, 0.0)
+    kept = kept / kept.abs().amax((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    # In float64 the squared singular values keep eight digits of the singular values.
+    wide = kept.shape[1] < kept.shape[2]
+    gram = kept @ kept.mT if wide else kept.mT @ kept
+    singular = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+    share = singular / singular.sum(1, keepdim=True)
+    rank = torch.exp(-torch.xlogy(share, share).sum(1))
+    return torch.where(usable, rank, torch.nan)

@@ -1,0 +1,98 @@
+"""A run as columns: what its frames add up to."""
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from mhc_core.frames import Frame
+from mhc_core.metrics import METRICS
+
+
+class Result:
+    """Collects frames, in process or decoded from JSON, into one array per metric with index = layer.
+
+    Attributes
+    ----------
+    layers: key -> (L) or (L, n), nan where unknown or not finite.
+    layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
+    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), and *_std where mixing is dynamic.
+    status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite.
+    input: key -> value of the embedding's output, and its gradient.
+    loss: nats for text; nan where not finite.
+    start, summary: data of these frames; {} until they come.
+    """
+
+    def __init__(self) -> None:
+        self.layers: dict[str, np.ndarray] = {}
+        self.layers_log10: dict[str, np.ndarray] = {}
+        self.matrices: dict[str, np.ndarray] = {}
+        self.status: dict[str, dict[int, str]] = {}
+        self.input: dict[str, Any] = {}
+        self.loss = float("nan")
+        self.start: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
+        self._depth = 0
+
+    def add(self, frame: Frame | dict[str, Any]) -> None:
+        """Take one frame."""
+        kind, data = (frame.type, frame.data) if isinstance(frame, Frame) else (frame["type"], frame)
+        if kind == "start":
+            self.start = data
+            self._depth = data["layers"]
+        elif kind in ("forward", "backward"):
+            self._add_layer(data)
+        elif kind == "similarity":
+            self._add_similarity(data)
+        elif kind == "mixing":
+            self._add_columns(data)
+        elif kind == "loss":
+            self.loss = _to_number(data["values"]["loss"])
+        elif kind == "summary":
+            self.summary = data
+
+    def _add_layer(self, data: dict[str, Any]) -> None:
+        layer = data["layer"]
+        if layer < 0:
+            self.input |= data["values"]
+            return
+        for key, value in data["values"].items():
+            table = self.matrices if METRICS[key].table == "matrices" else self.layers
+            self._put(table, key, layer, value)
+        for key, value in data["log10"].items():
+            self._put(self.layers_log10, key, layer, value)
+        for key, flag in data["status"].items():
+            self.status.setdefault(key, {})[layer] = flag
+
+    def _add_similarity(self, data: dict[str, Any]) -> None:
+        layer, row = data["layer"], _to_array(data["cka"])
+        if "cka" not in self.matrices:
+            self.matrices["cka"] = np.full((self._depth, self._depth), np.nan, dtype=row.dtype)
+        self.matrices["cka"][layer, : layer + 1] = row
+        self.matrices["cka"][: layer + 1, layer] = row
+
+    def _add_columns(self, data: dict[str, Any]) -> None:
+        self.layers |= {key: _to_array(value) for key, value in data["values"].items()}
+        self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
+        for key, flags in data["status"].items():
+            self.status[key] = {int(layer): flag for layer, flag in flags.items()}
+
+    def _put(self, table: dict[str, np.ndarray], key: str, layer: int, value: Any) -> None:
+        item = _to_array(value)
+        if key not in table:
+            table[key] = np.full((self._depth, *item.shape), np.nan, dtype=item.dtype)
+        table[key][layer] = item
+
+
+def _to_array(value: Any) -> np.ndarray:
+    """A column or cell as floats: null is nan, a typed array `{dtype, bdata, shape}` is decoded."""
+    if isinstance(value, dict):
+        shape = [int(side) for side in str(value["shape"]).split(",")]
+        return np.frombuffer(base64.b64decode(value["bdata"]), dtype=f"<{value['dtype']}").reshape(shape)
+    if isinstance(value, np.ndarray | np.floating):
+        return np.asarray(value)
+    return np.asarray(value, dtype=np.float64)
+
+
+def _to_number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

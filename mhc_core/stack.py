@@ -1,0 +1,78 @@
+"""A stack: input, L layers joined by a connection, final norm, loss.
+
+`Stack.forward` is the plain network under autograd. `run` drives the same layers one by one through `Stack.layer`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from mhc_core.blocks import build_branch
+from mhc_core.connections import Mixing, build_connection
+from mhc_core.inputs import build_input
+from mhc_core.norms import normalise
+from mhc_core.spec import RunSpec
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+
+
+class LayerOutput(NamedTuple):
+    """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used."""
+
+    state: torch.Tensor
+    u: torch.Tensor
+    y: torch.Tensor
+    mixing: Mixing
+
+
+class Stack(nn.Module):
+    """The network of a spec, on the CPU in the spec's dtype; move it with `.to(device)`."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.input = build_input(spec)
+        self.connection = build_connection(spec)
+        self.branches = nn.ModuleList(build_branch(spec, layer) for layer in range(spec.depth))
+        dtype = DTYPES[spec.dtype]
+        self.input.to(dtype)
+        self.branches.to(dtype)
+        self.connection.to(self.connection.coefficient_dtype)
+
+    def embed(self) -> torch.Tensor:
+        """The state before the first layer: every stream holds the embedded input."""
+        return self.connection.expand(self.input().flatten(0, 1))
+
+    def layer(self, layer: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
+        """One layer; `mixing` is its row of the static coefficients, or None for a dynamic connection."""
+        connection = self.connection
+        if mixing is None:
+            mixing = connection.dynamic_mixing(layer, state)
+        u_NC = connection.read(state, mixing)
+        shape = (self.spec.input.batch, self.spec.input.tokens, self.spec.width)
+        y_NC = self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape)
+        state = connection.write(state, y_NC, mixing)
+        if self.spec.block.norm_position == "post":
+            state = normalise(state, self.spec.block.norm)
+        return LayerOutput(state, u_NC, y_NC, mixing)
+
+    def loss(self, state: torch.Tensor) -> torch.Tensor:
+        """Collapse the streams, normalise (pre-norm stacks only: elsewhere none is due), read out."""
+        out_NC = self.connection.reduce(state)
+        if self.spec.block.norm_position == "pre":
+            out_NC = normalise(out_NC, self.spec.block.norm)
+        return self.input.loss(out_NC.view(self.spec.input.batch, self.spec.input.tokens, -1))
+
+    def forward(self) -> torch.Tensor:
+        """The loss, through plain autograd."""
+        state, static = self.embed(), self.connection.static_mixing()
+        for layer in range(self.spec.depth):
+            mixing = None if static is None else Mixing(*(part[layer] for part in static))
+            state = self.layer(layer, state, mixing).state
+        return self.loss(state)
+
+
+def build_stack(spec: RunSpec) -> Stack:
+    """The stack of a spec, on the CPU."""
+    return Stack(spec)
