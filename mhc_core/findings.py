@@ -9,57 +9,63 @@ from mhc_core.result import Result
 from mhc_core.spec import RunSpec
 
 UNIFORM_LOSS = np.log(256.0)  # nats: a reader that knows nothing about the next byte
+MOST_DECADES = 308  # of float64
 
 
 def summarise(spec: RunSpec, result: Result) -> Frame:
     """The summary frame: a headline, then findings, the run's own story first."""
-    forward = _largest(result, "composite_gain_fwd")
-    headline = {
-        "label": "gain",
-        "value": _finite(10**forward) if forward < 308 else None,
-        "log10": _finite(forward),
-        "text": f"gain {_number(forward)}" if spec.connection.kind != "none" else "no path",
-    }
-    findings = [_tell_connection(spec, result), _tell_activation(spec, result), _tell_gradient(result)]
-    findings += [
+    told = [
+        _tell_connection(spec, result),
+        _tell_activation(result),
+        _tell_gradient(result),
         _tell_truncation(spec, result),
         _tell_symmetry(spec, result),
-        _tell_limits(result),
+        _tell_limits(spec, result),
         _tell_loss(spec, result),
     ]
-    return Frame("summary", {"headline": headline, "findings": [found for found in findings if found]})
+    return Frame("summary", {"headline": _headline(spec, result), "findings": [found for found in told if found]})
+
+
+def _headline(spec: RunSpec, result: Result) -> dict[str, Any]:
+    log10 = _largest(result, "composite_gain_fwd")
+    text = "no path" if spec.connection.kind == "none" else f"gain {_number(log10)}"
+    return {
+        "label": "gain",
+        "value": _finite(10**log10) if log10 < MOST_DECADES else None,
+        "log10": _finite(log10),
+        "text": text,
+    }
 
 
 def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
-    kind, depth = spec.connection.kind, spec.depth
     forward, backward = _largest(result, "composite_gain_fwd"), _largest(result, "composite_gain_bwd")
+    gains = f"gain {_number(forward)} forward, {_number(backward)} backward"
     numbers = {"gain_fwd_log10": _finite(forward), "gain_bwd_log10": _finite(backward)}
-    if kind == "none":
+    rounds = spec.connection.sinkhorn_iters
+    if spec.connection.kind == "none":
         text = "Nothing passes the layers by: each rewrites the signal."
-    elif kind == "residual":
+    elif spec.connection.kind == "residual":
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
-    elif kind == "hc":
-        text = f"{depth} free mixing matrices multiply: gain {_number(forward)} forward, {_number(backward)} backward."
+    elif spec.connection.kind == "hc":
+        text = f"{_count(spec.depth, 'free mixing matrix')}: {gains}."
+    elif rounds == 0:
+        text = f"exp() without Sinkhorn, {_count(spec.depth, 'matrix')}: {gains}."
     else:
-        least = float(np.nanmin(result.layers["composite_min_col_sum"]))
-        numbers["min_col_sum"] = _finite(least)
-        text = (
-            f"The same drift, kept near doubly stochastic: gain {_number(forward)} forward, {_number(backward)} backward, "
-            f"least column sum {least:.3g}."
-        )
-        if spec.connection.sinkhorn_iters == 0:
-            text = f"exp() without Sinkhorn, {depth} times over: gain {_number(forward)} forward, {_number(backward)} backward."
+        numbers["min_col_sum"] = _finite(np.min(result.layers["composite_min_col_sum"]))
+        text = f"{_count(spec.depth, 'matrix')} after {_count(rounds, 'Sinkhorn round')}: {gains}."
+        if numbers["min_col_sum"] is not None:
+            text = f"{text[:-1]}, least column sum {numbers['min_col_sum']:.3g}."
     return _finding("connection", text, "gain", numbers)
 
 
-def _tell_activation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def _tell_activation(result: Result) -> dict[str, Any] | None:
     log = result.layers_log10["act_rms"]
     start, known = _finite(result.input.get("act_rms")), np.isfinite(log)
     if not start or not known.any():
         return None
     last = int(np.flatnonzero(known)[-1])
     slope = _power_of_depth(log[: last + 1])
-    text = f"Activations go from {_number(np.log10(start))} to {_number(log[last])} over {last + 1} layers"
+    text = f"Activations go from {_number(np.log10(start))} to {_number(log[last])} over {_count(last + 1, 'layer')}"
     if slope is not None:
         text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth^{slope:.2g}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
@@ -68,7 +74,7 @@ def _tell_activation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
 
 def _tell_gradient(result: Result) -> dict[str, Any] | None:
     log = result.layers_log10.get("grad_rms")
-    if log is None or not np.isfinite(log[[0, -1]]).all():
+    if log is None or len(log) == 1 or not np.isfinite(log[[0, -1]]).all():
         return None
     decades = float(log[0] - log[-1])
     if abs(decades) < np.log10(1.05):
@@ -87,8 +93,8 @@ def _tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if not error[worst] > 1e-5:
         return None
     text = (
-        f"{spec.connection.sinkhorn_iters} Sinkhorn rounds leave a column sum off by {error[worst]:.2g} at layer {worst + 1}: "
-        "rows are exact, so the error sits in the backward gain."
+        f"After {_count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} a column sum is off by {error[worst]:.2g} "
+        f"at layer {worst + 1}: rows are exact, so the error sits in the backward gain."
     )
     return _finding("truncation", text, "mixing", {"ds_error": float(error[worst]), "layer": worst})
 
@@ -104,15 +110,22 @@ def _tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return _finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
-def _tell_limits(result: Result) -> dict[str, Any] | None:
-    """Where the first value left the range of its type."""
-    first = [(min(layers), key, layers[min(layers)]) for key, layers in result.status.items() if layers]
-    if not first:
+def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Where values first left the range of their type, in the direction in which they travel."""
+    activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
+    composite = result.status.get("composite_gain_fwd")
+    if activation:
+        layer, panel = min(activation), "activation"
+        text = f"Activations leave the range of {spec.dtype} at layer {layer + 1}; gradients then have no value."
+    elif gradient:
+        layer, panel = max(gradient), "gradient"
+        text = f"Gradients leave the range of {spec.dtype} at layer {layer + 1} on their way down."
+    elif composite:
+        layer, panel = min(composite), "gain"
+        text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm goes on."
+    else:
         return None
-    layer, key, flag = min(first)
-    text = f"Numbers leave the range of their type from layer {layer + 1} on ({key}: {flag})."
-    panel = "gain" if key.startswith("composite") else "gradient" if "grad" in key else "activation"
-    return _finding("limits", text, panel, {"layer": layer, "metric": key, "status": flag})
+    return _finding("limits", text, panel, {"layer": layer})
 
 
 def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
@@ -129,9 +142,11 @@ def _finding(key: str, text: str, panel: str, numbers: dict[str, Any]) -> dict[s
 
 
 def _largest(result: Result, key: str) -> float:
-    """Largest log10 over depth; -inf where the column is zero throughout."""
+    """Largest log10 over depth; -inf where the column is zero throughout, nan where no layer has a value."""
     log = result.layers_log10[key]
-    return float(np.nanmax(log)) if np.isfinite(log).any() else float("-inf")
+    if np.isfinite(log).any():
+        return float(np.nanmax(log))
+    return float("nan") if key in result.status else float("-inf")
 
 
 def _power_of_depth(log10: np.ndarray) -> float | None:
@@ -148,9 +163,17 @@ def _finite(value: Any) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
 
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ces multiplied" if noun.endswith("matrix") else f"{number} {noun}s"
+
+
 def _number(log10: float) -> str:
     """A magnitude as people write it, from its logarithm."""
-    if not np.isfinite(log10):
+    if np.isnan(log10):
+        return "not a number"
+    if log10 == -np.inf:
         return "0"
     if abs(log10) < 5:
         value = 10.0**log10
