@@ -1,0 +1,23 @@
+"""Time several ways of doing the same work, interleaved, so that a busy machine slows all of them alike."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def time_interleaved(ways: dict[str, Callable[[], object]], rounds: int = 9) -> dict[str, list[float]]:
+    """Seconds of every way in every round; one round of each is run first and thrown away."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(seconds: dict[str, list[float]], name: str, against: str) -> float:
+    """Median over rounds of one way's time over another's in the same round."""
+    pairs = zip(seconds[name], seconds[against], strict=True)
+    return statistics.median(mine / theirs for mine, theirs in pairs)
