@@ -1,6 +1,5 @@
 """A run as columns: what its frames add up to."""
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from mhc_core.metrics import METRICS
 
 
 class Result:
-    """Collects frames, in process or decoded from JSON, into one array per metric with index = layer.
+    """Collects frames, in process or decoded from their lines, into one array per metric with index = layer.
 
     Attributes
     ----------
@@ -85,10 +84,7 @@ class Result:
 
 
 def _to_array(value: Any) -> np.ndarray:
-    """A column or cell as floats: null is nan, a typed array `{dtype, bdata, shape}` is decoded."""
-    if isinstance(value, dict):
-        shape = [int(side) for side in str(value["shape"]).split(",")]
-        return np.frombuffer(base64.b64decode(value["bdata"]), dtype=f"<{value['dtype']}").reshape(shape)
+    """A column or cell as floats; null is nan."""
     if isinstance(value, np.ndarray | np.floating):
         return np.asarray(value)
     return np.asarray(value, dtype=np.float64)

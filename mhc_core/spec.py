@@ -323,18 +323,41 @@ def _to_spec_error(item: Any) -> SpecError:
         return inner
     if item["type"] == "json_invalid":
         return SpecError("body", item["ctx"]["error"], "JSON in UTF-8")
-    field = ".".join(str(part) for part in item["loc"]) or "body"
-    return SpecError(field, item["input"], _wanted(item, field))
+    field = ".".join(str(part) for part in item["loc"])
+    return SpecError(field or "body", item["input"], _wanted(item, field))
 
 
 def _wanted(item: Any, field: str) -> str:
     if item["type"] == "extra_forbidden":
-        parent = field.rpartition(".")[0]
-        part = RunSpec if not parent else RunSpec.model_fields[parent].annotation
-        names = ", ".join(getattr(part, "model_fields", {}))
-        return f"one of the known fields: {names}"
-    message: str = item["msg"]
-    return message.removeprefix("Input should be ").removeprefix("Value error, ")
+        parent = _find_schema(field.rpartition(".")[0])
+        return f"one of the known fields: {', '.join(parent['properties'])}"
+    return _describe_allowed(_find_schema(field))
+
+
+def _find_schema(field: str) -> dict[str, Any]:
+    """The JSON schema of a field by its dotted name, of the spec itself by ""."""
+    root = RunSpec.model_json_schema()
+    schema = root
+    for name in filter(None, field.split(".")):
+        schema = schema["properties"].get(name, schema) if "properties" in schema else schema
+        if "$ref" in schema:
+            schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _describe_allowed(schema: dict[str, Any]) -> str:
+    """What a field takes, in words with its limits."""
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    kind = schema["type"]
+    if kind == "string":
+        return f"text of {schema['minLength']} to {schema['maxLength']} characters"
+    if kind in ("integer", "number"):
+        name = "an integer" if kind == "integer" else "a finite number"
+        if "exclusiveMinimum" in schema:
+            return f"{name} above {schema['exclusiveMinimum']:g} and at most {schema['maximum']:g}"
+        return f"{name} from {schema['minimum']} to {schema['maximum']}"
+    return {"boolean": "true or false", "object": "an object"}[kind]
 
 
 def _shorten(value: Any, limit: int = 60) -> str:
