@@ -45,8 +45,8 @@ class ForwardProbe:
     def observe_input(self, state: torch.Tensor) -> Frame:
         """The embedding's output, as a forward frame of layer -1."""
         measured = measure_states(self.streams(state).unsqueeze(0).to(self.dtype))
-        values = _fetch(measured)
-        return Frame("forward", {"layer": INPUT_LAYER, **to_group(_row(values, 0), self._cast)})
+        (group,) = to_groups(_fetch(measured), self._cast)
+        return Frame("forward", {"layer": INPUT_LAYER, **group})
 
     def observe(self, layer: int, output: LayerOutput) -> list[Frame]:
         """Take one layer; return the frames of a block when it is full or the last layer has come."""
@@ -80,12 +80,13 @@ class ForwardProbe:
         values |= measure_matrices(values["h_res"])
         self.matrices.append(values["h_res"])
         frames = []
-        for k, (layer, _) in enumerate(waiting):
-            row = _row(values, k)
+        for (layer, _), row, group in zip(waiting, rows, to_groups(values, self._cast), strict=True):
             if layer == 0:  # there is no layer before it
-                row = {key: value for key, value in row.items() if not key.startswith("cos_prev")}
-            frames.append(Frame("forward", {"layer": layer, **to_group(row, self._cast)}))
-            frames.append(Frame("similarity", {"layer": layer, "cka": rows[k, : layer + 1].astype(self._cast)}))
+                for key in ("cos_prev", "cos_prev_p05", "cos_prev_p95"):
+                    del group["values"][key]
+                    group["status"].pop(key, None)
+            frames.append(Frame("forward", {"layer": layer, **group}))
+            frames.append(Frame("similarity", {"layer": layer, "cka": row[: layer + 1].astype(self._cast)}))
         return frames
 
 
@@ -131,13 +132,11 @@ class BackwardProbe:
         inner = [single for _, _, single in waiting if single]
         if inner:
             measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
-        values = _fetch(measured)
-        frames = []
-        for k, (layer, _, _) in enumerate(waiting):
-            # The input, which ends its block, has no branch: its rows are shorter.
-            row = {key: column[k] for key, column in values.items() if k < len(column)}
-            frames.append(Frame("backward", {"layer": layer, **to_group(row, self.cast)}))
-        return frames
+        # The input, which ends the last block, has no branch: its columns are shorter by one.
+        groups = to_groups(_fetch(measured), self.cast)
+        return [
+            Frame("backward", {"layer": layer, **group}) for (layer, _, _), group in zip(waiting, groups, strict=True)
+        ]
 
 
 def build_mixing_frame(matrices_Lnn: np.ndarray, grad_norm_L: np.ndarray | None) -> Frame:
@@ -159,21 +158,31 @@ def build_mixing_frame(matrices_Lnn: np.ndarray, grad_norm_L: np.ndarray | None)
     return Frame("mixing", {"values": values, "log10": log10, "status": status})
 
 
-def to_group(row: Mapping[str, np.ndarray], cast: type[np.floating]) -> dict[str, Any]:
-    """One layer's measurements as values, log10 and status; non-finite entries become nan (null on the wire)."""
-    values: dict[str, Any] = {}
-    log10: dict[str, Any] = {}
-    status: dict[str, str] = {}
-    for key, measured in row.items():
-        flags = {flag for item in np.atleast_1d(measured).ravel() if (flag := to_status(item))}
-        if flags:
-            status[key] = "nan" if "nan" in flags else "overflow"
-        values[key] = _plain(np.where(np.isfinite(measured), measured, np.nan), cast)
+def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[dict[str, Any]]:
+    """A block's measurements (K, ...) as K groups of values, log10 and status; what is not finite becomes nan.
+
+    A column may be shorter than the others: the layers after its end lack it.
+    """
+    groups: list[dict[str, Any]] = [
+        {"values": {}, "log10": {}, "status": {}} for _ in range(max(map(len, columns.values())))
+    ]
+    for key, column in columns.items():
+        finite = np.isfinite(column)
+        values = np.where(finite, column, np.nan).astype(cast)
+        for group, value in zip(groups, values, strict=False):
+            group["values"][key] = value
         if METRICS[key].scale == "log":
             with np.errstate(divide="ignore", invalid="ignore"):
-                log = np.log10(measured)
-            log10[key] = _plain(np.where(np.isfinite(log), log, np.nan), cast)
-    return {"values": values, "log10": log10, "status": status}
+                log10 = np.log10(column)
+            log10 = np.where(np.isfinite(log10), log10, np.nan).astype(cast)
+            for group, value in zip(groups, log10, strict=False):
+                group["log10"][key] = value
+        if not finite.all():
+            for group, measured in zip(groups, column, strict=False):
+                flags = {to_status(item) for item in np.ravel(measured)} - {None}
+                if flags:
+                    group["status"][key] = "nan" if "nan" in flags else "overflow"
+    return groups
 
 
 def to_status(value: float, log10: float | None = None) -> str | None:
@@ -185,16 +194,6 @@ def to_status(value: float, log10: float | None = None) -> str | None:
     if value == 0 and log10 is not None and np.isfinite(log10):
         return "underflow"
     return None
-
-
-def _plain(value: np.ndarray, cast: type[np.floating]) -> Any:
-    if value.ndim:
-        return value.astype(cast)
-    return None if np.isnan(value) else cast(value)
-
-
-def _row(values: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
-    return {key: column[k] for key, column in values.items()}
 
 
 def _block_sizes(state_entries: int, device: torch.device) -> Iterator[int]:

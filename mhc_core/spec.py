@@ -379,7 +379,7 @@ def _keep_applying(part: type[BaseModel], values: dict[str, Any], full: dict[str
 
 
 def _meets(value: Any, rule: Any) -> bool:
-    return value > 0 if rule == POSITIVE else value in rule
+    return bool(value > 0) if rule == POSITIVE else value in rule
 
 
 def _look_up(values: dict[str, Any], path: str) -> Any:
