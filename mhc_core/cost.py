@@ -5,10 +5,12 @@ mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a r
 operator calls, each at a fixed rate of one core.
 """
 
+import math
+
 from pydantic import BaseModel, ConfigDict
 
 from mhc_core.blocks import name_layers
-from mhc_core.spec import RunSpec
+from mhc_core.spec import MANIFOLD, MULTI_STREAM, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 
@@ -62,6 +64,13 @@ def _coefficients(spec: RunSpec) -> int:
     return n * n + 2 * n
 
 
+def _raw_logits(spec: RunSpec) -> int:
+    """Parameters of one layer's residual mixing matrix."""
+    n = spec.streams
+    special = {"mhc_lite": math.factorial(min(n, 5)), "kromhc": n.bit_length() - 1, "identity_hc": 0}
+    return special.get(spec.connection.kind, n * n)
+
+
 def _branch_parameters(spec: RunSpec, name: str) -> int:
     if name == "attention":
         return 4 * spec.width**2
@@ -72,16 +81,16 @@ def _count_parameters(spec: RunSpec) -> int:
     n, width = spec.streams, spec.width
     branches = sum(_branch_parameters(spec, name) for name in name_layers(spec))
     ends = 2 * 256 * width if spec.input.kind == "text" else 0
-    if spec.connection.kind not in ("hc", "mhc"):
+    if spec.connection.kind not in MULTI_STREAM:
         return branches + ends
-    layer = _coefficients(spec)
+    layer = 2 * n + _raw_logits(spec)
     if spec.connection.dynamic:
         layer += (width * (n + 2) + 2) if spec.connection.kind == "hc" else (n * width * layer + 3)
     return branches + ends + spec.depth * layer + _head_parameters(spec)
 
 
 def _head_parameters(spec: RunSpec) -> int:
-    if spec.connection.kind != "mhc" or spec.connection.init != "deepseek_v4":
+    if spec.connection.kind not in MANIFOLD or spec.connection.init != "deepseek_v4":
         return 0
     n = spec.streams
     return n * spec.width * n + n + 1 if spec.connection.dynamic else n
@@ -98,8 +107,8 @@ def _mixing_flops(spec: RunSpec) -> float:
         return width
     flops = 2.0 * width * _coefficients(spec)
     if spec.connection.dynamic:
-        inputs = n * width if spec.connection.kind == "mhc" else width
-        flops += 2 * inputs * _coefficients(spec)
+        inputs = width if spec.connection.kind == "hc" else n * width
+        flops += 2 * inputs * (2 * n + _raw_logits(spec))
         if spec.connection.kind == "mhc":
             flops += 4 * n * n * spec.connection.sinkhorn_iters
     return flops
@@ -131,7 +140,8 @@ def _calls(spec: RunSpec) -> float:
     if spec.streams > 1:
         calls += 50
         if spec.connection.dynamic:
-            calls += 130 if spec.connection.kind == "hc" else 180 + 13 * spec.connection.sinkhorn_iters
+            calls += 130 if spec.connection.kind == "hc" else 180
+            calls += 13 * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
     return calls
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mhc_core.frames import Frame
 from mhc_core.result import Result
-from mhc_core.spec import RunSpec
+from mhc_core.spec import MANIFOLD, RunSpec
 
 UNIFORM_LOSS = np.log(256.0)  # nats: a reader that knows nothing about the next byte
 MOST_DECADES = 308  # of float64
@@ -48,6 +48,8 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
     elif spec.connection.kind == "hc":
         text = f"{_count(spec.depth, 'free mixing matrix')}: {gains}."
+    elif spec.connection.kind != "mhc":
+        text = f"{_count(spec.depth, 'matrix')}, doubly stochastic by construction: {gains}."
     elif rounds == 0:
         text = f"exp() without Sinkhorn, {_count(spec.depth, 'matrix')}: {gains}."
     else:
@@ -101,7 +103,7 @@ def _tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
 
 def _tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     cosine = result.layers.get("stream_cos")
-    if spec.connection.kind != "mhc" or cosine is None or not np.all(cosine > 1 - 1e-5):
+    if spec.connection.kind not in MANIFOLD or cosine is None or not np.all(cosine > 1 - 1e-5):
         return None
     text = (
         "All streams stay identical, so H_res gets no gradient and any doubly stochastic matrix would do: "

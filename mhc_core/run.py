@@ -125,7 +125,8 @@ def _mixing_grad_norms(stack: Stack, static: Mixing | None, tape: _Tape) -> np.n
     stacked = stack.connection.stacked_parameters()
     if static is not None and stacked:
         gathered = [torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)]
-        grads = torch.autograd.grad(list(static), stacked, gathered)
+        made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]
+        grads = torch.autograd.grad([part for part, _ in made], stacked, [grad for _, grad in made])
         norms = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in grads]
         return torch.linalg.vector_norm(torch.stack(norms), dim=0).cpu().numpy()
     if tape.mixing_norms:

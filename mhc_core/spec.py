@@ -20,12 +20,14 @@ NUMERICS_VERSION = 1
 # Close to the median HC gain of 200 seeds at the default noise; a test measures it.
 DEFAULT_SEED = 0
 
-ConnectionKind = Literal["none", "residual", "hc", "mhc"]
+ConnectionKind = Literal["none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc"]
 BlockKind = Literal["mlp", "transformer"]
 InputKind = Literal["text", "gaussian"]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
 
-MULTI_STREAM = ("hc", "mhc")
+MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
+MULTI_STREAM = ("hc", *MANIFOLD)
+DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
 POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
 
 
@@ -50,7 +52,8 @@ class ConnectionSpec(_Part):
         "mhc",
         title="Connection",
         description="How layers are joined: none (plain feed-forward), residual (2015), hc (Hyper-Connections, 2024), "
-        "mhc (Manifold-Constrained Hyper-Connections, 2025).",
+        "mhc (Manifold-Constrained Hyper-Connections, 2025) by Sinkhorn, and its relatives: mhc_lite (permutations), "
+        "kromhc (Kronecker products), orthostochastic (squared orthogonal), identity_hc (no residual mixing).",
         json_schema_extra=_ui("select"),
     )
     streams: int = Field(
@@ -70,8 +73,9 @@ class ConnectionSpec(_Part):
     init: InitPreset = Field(
         "residual",
         title="Initialisation",
-        description="How mHC's mixing starts; see equations section 3. HC always starts as its paper says.",
-        json_schema_extra=_ui("select", applies={"connection.kind": ("mhc",)}),
+        description="How the mixing of mHC and its relatives starts, by public implementation. HC always starts as "
+        "its paper says.",
+        json_schema_extra=_ui("select", applies={"connection.kind": MANIFOLD}),
     )
     noise: float = Field(
         0.3,
@@ -80,7 +84,7 @@ class ConnectionSpec(_Part):
         title="Drift of the mixing σ",
         description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for "
         "every connection. It stands for the drift of training.",
-        json_schema_extra=_ui("slider", step=0.05, applies={"connection.kind": MULTI_STREAM}),
+        json_schema_extra=_ui("slider", step=0.05, applies={"connection.kind": DRIFTING}),
     )
     sinkhorn_iters: int = Field(
         20,
@@ -266,7 +270,15 @@ class RunSpec(_Part):
             raise SpecError("block.heads", self.block.heads, f"a divisor of width {self.width}")
         if self.input.batch * self.input.tokens < 4:
             raise SpecError("input.tokens", self.input.tokens, "batch * tokens of at least 4, which unbiased CKA needs")
+        self._check_streams()
         return self
+
+    def _check_streams(self) -> None:
+        kind, n = self.connection.kind, self.connection.streams
+        if kind == "kromhc" and n & (n - 1):
+            raise SpecError("connection.streams", n, "a power of two, of which kromhc takes Kronecker products")
+        if kind == "mhc_lite" and n > 5:
+            raise SpecError("connection.streams", n, "at most 5: mhc_lite combines all n! permutations")
 
     def canonical(self) -> dict[str, Any]:
         """The spec as plain data without the fields that do not apply: what is hashed, stored and shown."""

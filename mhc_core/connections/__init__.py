@@ -4,7 +4,11 @@ from collections.abc import Callable
 
 from mhc_core.connections.base import Connection, Mixing
 from mhc_core.connections.hc import build_hc
+from mhc_core.connections.identity_hc import build_identity_hc
+from mhc_core.connections.kromhc import build_kromhc
 from mhc_core.connections.mhc import build_mhc
+from mhc_core.connections.mhc_lite import build_mhc_lite
+from mhc_core.connections.orthostochastic import build_orthostochastic
 from mhc_core.connections.residual import build_none, build_residual
 from mhc_core.spec import RunSpec
 
@@ -13,6 +17,10 @@ CONNECTIONS: dict[str, Callable[[RunSpec], Connection]] = {
     "residual": build_residual,
     "hc": build_hc,
     "mhc": build_mhc,
+    "mhc_lite": build_mhc_lite,
+    "kromhc": build_kromhc,
+    "orthostochastic": build_orthostochastic,
+    "identity_hc": build_identity_hc,
 }
 
 __all__ = ["CONNECTIONS", "Connection", "Mixing", "build_connection"]

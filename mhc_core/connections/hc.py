@@ -19,7 +19,7 @@ def _initial(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     n = spec.connection.streams
     eye = torch.eye(n)
     a_m = eye[torch.arange(spec.depth) % n]
-    return a_m, torch.ones(spec.depth, n), eye + draw_mixing_noise(spec)
+    return a_m, torch.ones(spec.depth, n), eye + draw_mixing_noise(spec, n * n).view(-1, n, n)
 
 
 class StaticHC(StreamMajor):

@@ -6,8 +6,7 @@ from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
 
-def draw_mixing_noise(spec: RunSpec) -> torch.Tensor:
-    """N(0, noise^2) for the raw residual-mixing parameters, (L, n, n); layer l does not depend on the depth."""
-    n = spec.connection.streams
-    layers = [normal(spec.seed, "mixing_noise", layer, n, n) for layer in range(spec.depth)]
+def draw_mixing_noise(spec: RunSpec, count: int) -> torch.Tensor:
+    """N(0, noise^2) for the raw residual-mixing parameters, (L, count); layer l does not depend on the depth."""
+    layers = [normal(spec.seed, "mixing_noise", layer, count) for layer in range(spec.depth)]
     return torch.stack(layers) * spec.connection.noise

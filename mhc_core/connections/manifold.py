@@ -1,0 +1,142 @@
+"""Manifold-constrained mixing in general: what mHC and its relatives share (mHC, arXiv 2512.24880, Eq. 7).
+
+h_pre = sigmoid(t_pre) and h_post = 2 sigmoid(t_post) throughout; a family says how the raw residual logits become
+h_res. Dynamic logits are t = a (v phi) / rms(v) + b with v = vec(x) over all n C entries; static ones are t = b.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from mhc_core.connections.base import Connection, Mixing, SampleMajor, StreamMajor
+from mhc_core.connections.presets import Preset, build_preset
+from mhc_core.norms import NORM_EPS, normalise
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+
+class ResidualMap(ABC):
+    """How a family turns m raw logits into an n x n residual mixing matrix."""
+
+    eps = 0.0  # added to h_pre, which one implementation does
+
+    @abstractmethod
+    def initial(self, spec: RunSpec) -> torch.Tensor:
+        """Raw logits of all layers, drift included: (L, m)."""
+
+    @abstractmethod
+    def __call__(self, raw: torch.Tensor) -> torch.Tensor:
+        """Logits (..., m) to matrices (..., n, n), rows index the output."""
+
+
+def build_manifold(spec: RunSpec, residual_map: ResidualMap) -> Connection:
+    """A manifold-constrained connection, static or dynamic by the spec."""
+    family = DynamicManifold if spec.connection.dynamic else StaticManifold
+    return family(spec, residual_map)
+
+
+class StaticManifold(StreamMajor):
+    """No projection: the biases are the logits. All layers are mapped as one batch."""
+
+    def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
+        super().__init__(spec, spec.connection.streams)
+        preset = build_preset(spec)
+        self.residual_map = residual_map
+        self.b_pre, self.b_post = nn.Parameter(preset.b_pre), nn.Parameter(preset.b_post)
+        self.b_res = nn.Parameter(residual_map.initial(spec))
+        self.head_base = nn.Parameter(torch.zeros(self.n)) if preset.learned_head else None
+
+    def static_mixing(self) -> Mixing:
+        return _to_mixing(self.b_pre, self.b_post, self.b_res, self.residual_map)
+
+    def stacked_parameters(self) -> list[nn.Parameter]:
+        return [self.b_pre, self.b_post, *([self.b_res] if self.b_res.numel() else [])]
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        if self.head_base is None:
+            return super().reduce(state)
+        weights = torch.sigmoid(self.head_base) + self.residual_map.eps
+        return torch.einsum("n,nsc->sc", weights, state.to(weights.dtype)).to(state.dtype)
+
+
+class DynamicManifoldLayer(nn.Module):
+    """Logits of one layer from the state. `a` holds the gates of pre, post and res."""
+
+    def __init__(self, preset: Preset, b_res: torch.Tensor, layer: int, residual_map: ResidualMap) -> None:
+        super().__init__()
+        self.residual_map, self.norm_per_stream, self.norm_eps = residual_map, preset.norm_per_stream, NORM_EPS
+        self.b_pre = nn.Parameter(preset.b_pre[layer].clone())
+        self.b_post = nn.Parameter(preset.b_post[layer].clone())
+        self.b_res = nn.Parameter(b_res.clone())
+        self.phi = nn.Parameter(preset.project(layer, len(b_res)))
+        self.a = nn.Parameter(torch.full((3,), preset.gate))
+
+    def forward(self, x_NnC: torch.Tensor) -> Mixing:
+        """Coefficients of every sample: (N, n), (N, n), (N, n, n)."""
+        n = x_NnC.shape[1]
+        if self.norm_per_stream:
+            x_NnC = normalise(x_NnC, "rmsnorm")
+        v = x_NnC.flatten(1)
+        # Project first, then divide the few logits instead of the n C inputs.
+        raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
+        pre, post, res = raw.split([n, n, len(self.b_res)], dim=1)
+        a_pre, a_post, a_res = self.a.unbind()
+        return _to_mixing(
+            torch.addcmul(self.b_pre, pre, a_pre),
+            torch.addcmul(self.b_post, post, a_post),
+            torch.addcmul(self.b_res, res, a_res),
+            self.residual_map,
+        )
+
+
+class DynamicManifold(SampleMajor):
+    """One `DynamicManifoldLayer` a layer."""
+
+    def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
+        super().__init__(spec, spec.connection.streams)
+        preset, b_res = build_preset(spec), residual_map.initial(spec)
+        self.mixers = nn.ModuleList(
+            DynamicManifoldLayer(preset, b_res[layer], layer, residual_map) for layer in range(spec.depth)
+        )
+        self.head = LearnedHead(spec, residual_map.eps) if preset.learned_head else None
+
+    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
+        mixing: Mixing = self.mixers[layer](state.to(self.coefficient_dtype))
+        return mixing
+
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        return [parameter for parameter in self.mixers[layer].parameters() if parameter.numel()]
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        if self.head is None:
+            return super().reduce(state)
+        out: torch.Tensor = self.head(state.to(self.coefficient_dtype))
+        return out.to(state.dtype)
+
+
+class LearnedHead(nn.Module):
+    """DeepSeek-V4's collapse: sum_i (sigmoid(a (v phi) / rms(v) + b) + eps)_i x[i]."""
+
+    def __init__(self, spec: RunSpec, eps: float) -> None:
+        super().__init__()
+        n = spec.connection.streams
+        self.eps, self.norm_eps = eps, NORM_EPS
+        self.phi = nn.Parameter(normal(spec.seed, "head_phi", -1, n * spec.width, n) * 0.02)
+        self.b = nn.Parameter(torch.zeros(n))
+        self.a = nn.Parameter(torch.ones(()))
+
+    def forward(self, x_NnC: torch.Tensor) -> torch.Tensor:
+        """(N, n, C) to (N, C)."""
+        v = x_NnC.flatten(1)
+        raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
+        weights = torch.sigmoid(raw * self.a + self.b) + self.eps
+        return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1)
+
+
+def _to_mixing(t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap) -> Mixing:
+    return Mixing(torch.sigmoid(t_pre) + residual_map.eps, 2 * torch.sigmoid(t_post), residual_map(t_res))
+
+
+BuildMap = Callable[[RunSpec], ResidualMap]
