@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from mhc_core.blocks import name_layers
 from mhc_core.spec import MANIFOLD, MULTI_STREAM, RunSpec
 
+TRIANGLES = ("triangle_outgoing", "triangle_incoming")
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 
 # One thread of a current server core, torch on CPU; fitted to runs of this program.
@@ -72,8 +73,9 @@ def _raw_logits(spec: RunSpec) -> int:
 
 
 def _branch_parameters(spec: RunSpec, name: str) -> int:
-    if name == "attention":
-        return 4 * spec.width**2
+    squares = {"attention": 4, "conv": 18, "triangle_outgoing": 6, "triangle_incoming": 6}
+    if name in squares:
+        return squares[name] * spec.width**2
     return (2 * spec.block.mlp_ratio or 1) * spec.width**2
 
 
@@ -97,8 +99,8 @@ def _head_parameters(spec: RunSpec) -> int:
 
 
 def _branch_flops(spec: RunSpec, name: str) -> float:
-    scores = 4 * spec.input.tokens * spec.width if name == "attention" else 0
-    return 2 * _branch_parameters(spec, name) + scores
+    across = {"attention": 4.0 * spec.input.tokens} | dict.fromkeys(TRIANGLES, 2.0 * spec.input.tokens**0.5)
+    return 2 * _branch_parameters(spec, name) + across.get(name, 0.0) * spec.width
 
 
 def _mixing_flops(spec: RunSpec) -> float:

@@ -8,6 +8,7 @@ hash of the canonical form.
 
 import hashlib
 import json
+import math
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,13 +22,14 @@ NUMERICS_VERSION = 1
 DEFAULT_SEED = 0
 
 ConnectionKind = Literal["none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc"]
-BlockKind = Literal["mlp", "transformer"]
+BlockKind = Literal["mlp", "transformer", "conv", "pair"]
 InputKind = Literal["text", "gaussian"]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
 
 MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
 MULTI_STREAM = ("hc", *MANIFOLD)
 DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
+GRID_BLOCKS = ("conv", "pair")
 POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
 
 
@@ -110,7 +112,9 @@ class BlockSpec(_Part):
     kind: BlockKind = Field(
         "transformer",
         title="Block",
-        description="mlp: every layer is an MLP. transformer: causal attention and MLP alternate; each is one layer.",
+        description="mlp: every layer is an MLP. transformer: causal attention and MLP alternate; each is one layer. "
+        "conv: two 3 x 3 convolutions on a square grid of tokens (ResNet). pair: triangle multiplication outgoing and "
+        "incoming, then a transition, on a square grid of pairs (AlphaFold). The last two see tokens to come.",
         json_schema_extra=_ui("select"),
     )
     norm: Literal["rmsnorm", "layernorm"] = Field(
@@ -152,7 +156,7 @@ class BlockSpec(_Part):
         le=16,
         title="MLP ratio",
         description="Hidden width over width. 0: one square matrix, F(u) = activation(W u).",
-        json_schema_extra=_ui("number", step=1),
+        json_schema_extra=_ui("number", step=1, applies={"block.kind": ("mlp", "transformer", "pair")}),
     )
     branch_scale: float = Field(
         1.0,
@@ -270,6 +274,10 @@ class RunSpec(_Part):
             raise SpecError("block.heads", self.block.heads, f"a divisor of width {self.width}")
         if self.input.batch * self.input.tokens < 4:
             raise SpecError("input.tokens", self.input.tokens, "batch * tokens of at least 4, which unbiased CKA needs")
+        if self.block.kind in GRID_BLOCKS and math.isqrt(self.input.tokens) ** 2 != self.input.tokens:
+            raise SpecError(
+                "input.tokens", self.input.tokens, f"a square number, the grid of a {self.block.kind} block"
+            )
         self._check_streams()
         return self
 

@@ -1,7 +1,9 @@
 """What a layer computes. A new block is one file with its branches and one line here."""
 
 from mhc_core.blocks.base import Branch
+from mhc_core.blocks.conv import Conv
 from mhc_core.blocks.mlp import Mlp
+from mhc_core.blocks.pair import Transition, TriangleIncoming, TriangleOutgoing
 from mhc_core.blocks.transformer import Attention
 from mhc_core.spec import RunSpec
 
@@ -9,6 +11,8 @@ from mhc_core.spec import RunSpec
 BLOCKS: dict[str, tuple[type[Branch], ...]] = {
     "mlp": (Mlp,),
     "transformer": (Attention, Mlp),
+    "conv": (Conv,),
+    "pair": (TriangleOutgoing, TriangleIncoming, Transition),
 }
 
 

@@ -1,0 +1,37 @@
+"""Convolution branch of ResNet's basic block (He et al. 2016): two 3 x 3 convolutions on a square grid of tokens."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.spec import RunSpec
+
+
+class Conv(Branch):
+    """conv(activation(conv(u))), zero padding, no bias; tokens are read row by row as a square image of C channels.
+
+    The norm in front is over channels at each place, not over the batch, so that samples stay independent.
+    """
+
+    name = "conv"
+
+    def __init__(self, spec: RunSpec, layer: int) -> None:
+        super().__init__(spec, layer)
+        self.activation = ACTIVATIONS[spec.block.activation]
+        self.side = math.isqrt(spec.input.tokens)
+        self.w_in = self._draw(spec, "conv.in", layer, spec.block.activation)
+        self.w_out = self._draw(spec, "conv.out", layer, "linear")
+
+    @staticmethod
+    def _draw(spec: RunSpec, name: str, layer: int, activation: str) -> nn.Parameter:
+        # As the matrix that it is: a filter's fan-in is 9 C.
+        matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation)
+        return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))
+
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        image = u_BTC.mT.unflatten(2, (self.side, self.side))
+        hidden = self.activation(F.conv2d(image, self.w_in, padding=1))
+        return F.conv2d(hidden, self.w_out, padding=1).flatten(2).mT

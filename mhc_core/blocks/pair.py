@@ -1,0 +1,56 @@
+"""Branches of AlphaFold's pair stack (Jumper et al. 2021, Supplement 1.6.5 and 1.6.7): triangle multiplication.
+
+The T tokens are the pairs (i, j) of sqrt(T) residues, row by row. A layer's update of z_ij is read from the two other
+sides of every triangle i, j, k. Layers take turns: outgoing edges, incoming edges, transition (an MLP).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from mhc_core.blocks.base import Branch, draw_matrix
+from mhc_core.blocks.mlp import Mlp
+from mhc_core.norms import normalise
+from mhc_core.spec import RunSpec
+
+
+class Triangle(Branch):
+    """sigmoid(W_g z_ij) * W_o norm(sum_k a b), a and b gated projections of z (Algorithms 11 and 12)."""
+
+    equation = ""
+
+    def __init__(self, spec: RunSpec, layer: int) -> None:
+        super().__init__(spec, layer)
+        self.side = math.isqrt(spec.input.tokens)
+        self.norm = spec.block.norm
+        # One product for the projections of a and b, their gates, and the gate of the output.
+        self.w_in = draw_matrix(spec, f"{self.name}.in", layer, 5 * spec.width, spec.width)
+        self.w_out = draw_matrix(spec, f"{self.name}.out", layer, spec.width, spec.width)
+
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        z_BIJC = u_BTC.unflatten(1, (self.side, self.side))
+        a, b, gate_a, gate_b, gate = F.linear(z_BIJC, self.w_in).chunk(5, dim=-1)
+        a, b = a * torch.sigmoid(gate_a), b * torch.sigmoid(gate_b)
+        joined = normalise(torch.einsum(self.equation, a, b), self.norm)
+        return (torch.sigmoid(gate) * F.linear(joined, self.w_out)).flatten(1, 2)
+
+
+class TriangleOutgoing(Triangle):
+    """sum_k a_ik b_jk."""
+
+    name = "triangle_outgoing"
+    equation = "bikc,bjkc->bijc"
+
+
+class TriangleIncoming(Triangle):
+    """sum_k a_ki b_kj."""
+
+    name = "triangle_incoming"
+    equation = "bkic,bkjc->bijc"
+
+
+class Transition(Mlp):
+    """The pair stack's MLP (Algorithm 15)."""
+
+    name = "transition"
