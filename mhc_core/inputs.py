@@ -70,7 +70,21 @@ class GaussianInput(nn.Module):
         return (out_BTC * self.readout_BTC).sum() / tokens
 
 
-INPUTS: dict[str, type[TextInput] | type[GaussianInput]] = {"text": TextInput, "gaussian": GaussianInput}
+class CorrelatedInput(GaussianInput):
+    """N(0, 1) vectors of which every two have correlation c: sqrt(c) z + sqrt(1 - c) z_t, z common to all tokens."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec)
+        common = normal(spec.seed, "correlated_input", -1, spec.width)
+        share = spec.input.correlation
+        self.x_BTC = share**0.5 * common + (1 - share) ** 0.5 * self.x_BTC
+
+
+INPUTS: dict[str, type[TextInput] | type[GaussianInput]] = {
+    "text": TextInput,
+    "gaussian": GaussianInput,
+    "correlated": CorrelatedInput,
+}
 
 
 def build_input(spec: RunSpec) -> TextInput | GaussianInput:

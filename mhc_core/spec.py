@@ -23,7 +23,7 @@ DEFAULT_SEED = 0
 
 ConnectionKind = Literal["none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc"]
 BlockKind = Literal["mlp", "transformer", "conv", "pair"]
-InputKind = Literal["text", "gaussian"]
+InputKind = Literal["text", "gaussian", "correlated"]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
 
 MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
@@ -175,7 +175,7 @@ class InputSpec(_Part):
         "text",
         title="Input",
         description="text: UTF-8 bytes through an embedding, next-byte cross-entropy. gaussian: N(0, 1), a fixed "
-        "random linear read-out as the loss.",
+        "random linear read-out as the loss. correlated: the same, but every two tokens have a chosen correlation.",
         json_schema_extra=_ui("select"),
     )
     text: str = Field(
@@ -185,6 +185,14 @@ class InputSpec(_Part):
         title="Text",
         description="Any text. Windows of tokens + 1 bytes are spread evenly over it; a shorter text is repeated.",
         json_schema_extra=_ui("text", unit="characters", applies={"input.kind": ("text",)}),
+    )
+    correlation: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        title="Token correlation",
+        description="Correlation of every two tokens; 0 is gaussian, 1 makes all tokens the same.",
+        json_schema_extra=_ui("slider", step=0.05, applies={"input.kind": ("correlated",)}),
     )
     batch: int = Field(2, ge=1, le=64, title="Batch", description="Sequences.", json_schema_extra=_ui("number", step=1))
     tokens: int = Field(
