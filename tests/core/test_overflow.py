@@ -5,7 +5,9 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import torch
 
+from mhc_core.norms import normalise
 from mhc_core.result import Result
 from tests.core.conftest import build_spec, measure
 
@@ -99,3 +101,46 @@ def test_sigma2_far_below_the_least_float_keeps_its_logarithm() -> None:
     assert np.abs(log10 - (slope * np.arange(1024) + offset)).max() < 0.05 * abs(log10[-1])
     assert result.status["composite_sigma2"][1023] == "underflow"
     assert set(result.status) == {"composite_sigma2"}
+
+
+@pytest.mark.parametrize("kind", ["rmsnorm", "layernorm"])
+@pytest.mark.parametrize("scale", [1e18, 1e20, 1e30, 1e37])
+def test_a_vector_whose_square_overflows_is_still_normalised(kind: str, scale: float) -> None:
+    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+    large = (scale * x).requires_grad_()
+    assert torch.allclose(normalise(large, kind), normalise(x, kind), rtol=1e-5, atol=1e-6)
+    exact = (scale * x.double()).requires_grad_()
+    for leaf, factor in ((large, weight), (exact, weight.double())):
+        (normalise(leaf, kind) * factor).sum().backward()
+    assert large.grad is not None
+    assert exact.grad is not None
+    assert torch.allclose(large.grad.double() * scale, exact.grad * scale, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
+@pytest.mark.parametrize(
+    "connection",
+    [
+        {"kind": "hc", "noise": 3.0},
+        {"kind": "hc", "noise": 3.0, "dynamic": True},
+        {"kind": "mhc", "noise": 3.0, "sinkhorn_iters": 0, "init": "megatron", "dynamic": True},
+    ],
+    ids=["hc", "hc-dynamic", "exp-dynamic"],
+)
+def test_float32_states_between_the_root_of_its_range_and_its_range_are_measured_truly(
+    connection: dict[str, object], norm: str
+) -> None:
+    """Past 1.8e19 a float32 square is infinite; nothing may turn to zero there without a word."""
+    depth = 34 if connection["kind"] == "hc" else 14
+    for seed in (0, 1):
+        single, double = (
+            measure(build_spec(depth=depth, seed=seed, dtype=dtype, connection=connection, block={"norm": norm}))
+            for dtype in ("float32", "float64")
+        )
+        assert double.layers["act_rms"][-1] > 1e20
+        assert "act_rms" not in single.status
+        for key in ("act_rms", "branch_in_rms", "branch_out_rms", "grad_rms"):
+            ratio = single.layers_log10[key] - double.layers_log10[key]
+            assert np.abs(ratio).max() < 0.01, key
+        assert single.loss == pytest.approx(double.loss, rel=1e-2)
