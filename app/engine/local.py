@@ -139,7 +139,7 @@ class LocalEngine(Engine):
             self._workers.discard(worker)
             worker.kill()
             code = await worker.wait()
-            if not worker.was_stopped:
+            if not worker.was_killed:
                 log.warning("worker %d is gone: %s", worker.pid, explain_exit(code))
 
     async def _take_job(self, worker: WorkerProcess) -> _Job | None:

@@ -91,7 +91,7 @@ def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure
     figure.update_layout(
         template=go.layout.Template(),  # empty: Plotly's default would add 7 KB of colours that nothing uses
         paper_bgcolor=theme.card,
-        plot_bgcolor=theme.card,
+        plot_bgcolor="rgba(0,0,0,0)",  # or the empty subplot of one run would cover the matrix of another
         font={"family": FONT, "size": 12, "color": theme.muted},
         margin={"l": 52, "r": 92, "t": 14, "b": 40},
         showlegend=False,
@@ -117,7 +117,7 @@ def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
 def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
     """The x axis of every layer panel."""
     title = {"text": "layer", "font": {"size": 12}, "standoff": 6}
-    return quiet_axis(theme, title=title, tickformat="d", nticks=8, **more)
+    return quiet_axis(theme, title=title, tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more)
 
 
 def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:

@@ -15,7 +15,8 @@ from app.panels.sources import Columns, look_up
 
 LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
 WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
-CELLS_WITH_NUMBERS = 16
+CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a card that leave room for numbers
+COLUMNS_WITH_SUMS = 32  # and for a label below each
 LETTER_PX = 7.2
 LEAST_ROW_GAP = 15  # room for the label of the matrix below
 
@@ -45,7 +46,7 @@ def fill(
     if "symmetric" in meta:
         _center_colors(figure, results)
     if meta.get("sums"):
-        _write_sums(figure)
+        _write_sums(figure, narrow)
     if "empty" in meta and not _visible(figure):
         layout["annotations"].append(note(meta["empty"], meta["muted"]))
     return figure
@@ -109,17 +110,18 @@ def _label_lines(
     figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
 ) -> None:
     ends = []
-    for trace in _visible(figure):
+    for trace in [trace for trace in _visible(figure) if trace["meta"]["end"]]:
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
         color = trace["line"]["color"]
         lost = find_lost(trace["y"], result.status.get(trace["meta"]["key"], {}))
         if lost is not None and lost["point"] is not None:
-            label = lost_label(lost, trace["y"][lost["point"]], layers, color)
+            y = trace["y"][lost["point"]]
+            is_high = y > span[0] + 0.8 * (span[1] - span[0])
+            label = lost_label(lost, trace["name"], y, is_high, layers, color)
             figure["layout"]["annotations"].append(label)
-        if trace["meta"]["end"]:
-            end = _line_end(trace, result, lost, span)
-            ends += [] if end is None else [{**end, "color": color}]
+        end = _line_end(trace, result, lost, span)
+        ends += [] if end is None else [{**end, "color": color}]
     figure["layout"]["annotations"] += end_labels(ends, narrow)
 
 
@@ -127,6 +129,8 @@ def _line_end(
     trace: dict[str, Any], result: Columns, lost: dict[str, Any] | None, span: tuple[float, float]
 ) -> dict[str, Any] | None:
     known = [value for value in trace["y"] if value is not None]
+    if known and lost is not None and lost["ends"]:
+        return None  # the label stands where it is lost
     if known:
         return {"place": (known[-1] - span[0]) / (span[1] - span[0]), "text": trace["name"]}
     if lost is not None:
@@ -214,31 +218,47 @@ def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
     figure["layout"][figure["layout"]["meta"]["symmetric"]] |= {"cmin": -bound, "cmax": bound}
 
 
-def _write_sums(figure: Figure) -> None:
+def _write_sums(figure: Figure, narrow: bool) -> None:
     """Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read."""
     shown = _visible(figure)
+    abreast = 1 if narrow else len(shown)
     for trace in shown:
         matrix = np.asarray(trace["z"], dtype=np.float64)
-        streams = len(matrix)
         x_name, y_name = figure["layout"]["meta"]["grid"]["cells"][trace["meta"]["run"]]
-        small = streams * len(shown) > CELLS_WITH_NUMBERS
-        look = {
-            "tickmode": "array",
-            "tickvals": list(range(1, streams + 1)),
-            "tickfont": {"size": 9 if small else 10},
-        }
+        columns = len(matrix) * abreast  # in the width of the card
+        has_numbers = columns <= CELLS_WITH_NUMBERS
+        rows = _sum_ticks(matrix.sum(1), has_numbers)
+        below = _sum_ticks(matrix.sum(0), has_numbers)
+        if columns > COLUMNS_WITH_SUMS:
+            below = _sum_span(matrix.sum(0))
+        figure["layout"][y_name] |= rows
         figure["layout"][x_name] |= {
-            **look,
-            "ticktext": _sum_texts(matrix.sum(0)),
-            "tickangle": -90 if small else 0,
+            **below,
+            "tickangle": -90 if CELLS_WITH_NUMBERS < columns <= COLUMNS_WITH_SUMS else 0,
         }
-        figure["layout"][y_name] |= {**look, "ticktext": _sum_texts(matrix.sum(1))}
-        trace["texttemplate"] = "" if small else _cell_text(matrix)
+        trace["texttemplate"] = _cell_text(matrix) if has_numbers else ""
+
+
+def _sum_ticks(sums: np.ndarray, is_roomy: bool) -> dict[str, Any]:
+    texts = [_sum_text(value) for value in sums]
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(1, len(sums) + 1)),
+        "ticktext": [f"Σ {text}" for text in texts] if is_roomy else texts,
+        "tickfont": {"size": 10 if is_roomy else 9},
+    }
+
+
+def _sum_span(sums: np.ndarray) -> dict[str, Any]:
+    """One label for all columns: the least and the largest sum."""
+    text = f"Σ {_sum_text(min(sums))} … {_sum_text(max(sums))}"
+    middle = (len(sums) + 1) / 2
+    return {"tickmode": "array", "tickvals": [middle], "ticktext": [text], "tickfont": {"size": 9}}
+
+
+def _sum_text(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 1e3 else format_value(float(value))
 
 
 def _cell_text(matrix: np.ndarray) -> str:
     return "%{z:.2f}" if bool(np.all(np.abs(matrix) < 100)) else "%{z:.1e}"
-
-
-def _sum_texts(sums: np.ndarray) -> list[str]:
-    return [f"Σ {value:.2f}" if abs(value) < 1e3 else f"Σ {format_value(float(value))}" for value in sums]

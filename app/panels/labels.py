@@ -45,33 +45,34 @@ def end_labels(ends: list[dict[str, Any]], narrow: bool) -> list[Annotation]:
 
 
 def find_lost(drawn: list[float | None], status: dict[int, str]) -> dict[str, Any] | None:
-    """Where a curve is lost for want of a number: the last known point, what happened, and at which layer."""
+    """Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened."""
     lost = sorted(layer for layer in status if drawn[layer] is None)
     if not lost:
         return None
     first = lost[0]
     known = [index for index, value in enumerate(drawn) if value is not None]
     if not known:
-        return {"point": None, "text": status[first]}
+        return {"point": None, "ends": True, "text": status[first]}
     if first > known[0]:
         point = max(index for index in known if index < first)
-        return {"point": point, "text": f"{status[first]} at layer {first + 1}"}
+        return {"point": point, "ends": True, "text": f"{status[first]} at layer {first + 1}"}
     last = max(index for index in lost if index < known[0])
-    return {"point": known[0], "text": f"{status[last]} up to layer {last + 1}"}
+    return {"point": known[0], "ends": False, "text": f"{status[last]} up to layer {last + 1}"}
 
 
-def lost_label(lost: dict[str, Any], y: float, layers: int, color: str) -> Annotation:
-    """A cross at the last point that is known, with what happened."""
+def lost_label(lost: dict[str, Any], name: str, y: float, is_high: bool, layers: int, color: str) -> Annotation:
+    """A cross at the point next to the loss, with what happened."""
     right = lost["point"] > layers / 2
+    text = f"{name}: {lost['text']}"
     return {
         "xref": "x",
         "x": lost["point"] + 1,
         "xanchor": "right" if right else "left",
         "yref": "y",
         "y": y,
-        "yanchor": "bottom",
+        "yanchor": "top" if is_high else "bottom",
         "showarrow": False,
-        "text": f"{lost['text']} ✕" if right else f"✕ {lost['text']}",
+        "text": f"{text} ✕" if right else f"✕ {text}",
         "font": {"color": color, "size": 12},
     }
 

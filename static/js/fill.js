@@ -13,7 +13,8 @@ import { lookUp } from './sources.js';
 /** @type {Record<string, number>} */
 const LEAST_SPAN = { log: 0.6, linear: 1e-9 };
 const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
-const CELLS_WITH_NUMBERS = 16;
+const CELLS_WITH_NUMBERS = 16; // matrix columns in the width of a card that leave room for numbers
+const COLUMNS_WITH_SUMS = 32; // and for a label below each
 const LETTER_PX = 7.2;
 export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
 
@@ -37,7 +38,7 @@ export function fill(template, results, labels, cursor, narrow = false) {
   if (meta.grid) placeCells(figure, narrow);
   spanLayers(figure, layers, cursor, narrow);
   if (meta.symmetric) centerColors(figure, results);
-  if (meta.sums) writeSums(figure);
+  if (meta.sums) writeSums(figure, narrow);
   if (meta.empty && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
   return figure;
 }
@@ -112,23 +113,26 @@ function dataRange(figure, rule) {
  */
 function labelLines(figure, results, span, layers, narrow) {
   const ends = [];
-  for (const trace of visible(figure)) {
+  for (const trace of visible(figure).filter((item) => item.meta.end)) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
     const { color } = trace.line;
     const lost = findLost(trace.y, result.status.get(trace.meta.key));
     if (lost && lost.point !== null) {
       const place = /** @type {{point: number, text: string}} */ (lost);
-      figure.layout.annotations.push(lostLabel(place, trace.y[lost.point], layers, color));
+      const y = trace.y[lost.point];
+      const isHigh = y > span[0] + 0.8 * (span[1] - span[0]);
+      figure.layout.annotations.push(lostLabel(place, trace.name, y, isHigh, layers, color));
     }
-    const end = trace.meta.end ? lineEnd(trace, result, lost, span) : null;
+    const end = lineEnd(trace, result, lost, span);
     if (end) ends.push({ ...end, color });
   }
   figure.layout.annotations.push(...endLabels(ends, narrow));
 }
 
-/** @param {Trace} trace @param {Columns} result @param {{text: string} | null} lost @param {[number, number]} span */
+/** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */
 function lineEnd(trace, result, lost, span) {
   const known = trace.y.filter((/** @type {number | null} */ value) => value !== null);
+  if (known.length > 0 && lost?.ends) return null; // the label stands where it is lost
   if (known.length > 0) return { place: (known[known.length - 1] - span[0]) / (span[1] - span[0]), text: trace.name };
   if (lost) return { place: 1, text: `${trace.name}: ${lost.text}` };
   const raw = /** @type {import('../types').Numbers | undefined} */ (result.layers.get(trace.meta.key));
@@ -162,7 +166,11 @@ function layerRange(figure, kind, layers, cursor, narrow) {
 
 // ---- matrices
 
-/** Share the space out among the runs that have a matrix; the axes of the others are hidden. @param {Figure} figure @param {boolean} narrow */
+/**
+ * Share the space out among the runs that have a matrix; the axes of the others are hidden.
+ * @param {Figure} figure
+ * @param {boolean} narrow
+ */
 function placeCells(figure, narrow) {
   const { layout } = figure;
   const { direction, cell, cells } = layout.meta.grid;
@@ -202,25 +210,57 @@ function centerColors(figure, results) {
   Object.assign(figure.layout[figure.layout.meta.symmetric], { cmin: -bound, cmax: bound });
 }
 
-/** Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read. @param {Figure} figure */
-function writeSums(figure) {
+/**
+ * Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read.
+ * @param {Figure} figure
+ * @param {boolean} narrow
+ */
+function writeSums(figure, narrow) {
   const shown = visible(figure);
+  const abreast = narrow ? 1 : shown.length;
   for (const trace of shown) {
-    const rows = trace.z.map((/** @type {Float32Array} */ row) => Array.from(row));
+    /** @type {number[][]} */
+    const rows = trace.z.map((/** @type {Float64Array} */ row) => Array.from(row));
     const [xName, yName] = figure.layout.meta.grid.cells[trace.meta.run];
-    const isCrowded = rows.length * shown.length > CELLS_WITH_NUMBERS;
-    const tickvals = range(1, rows.length);
-    const look = { tickmode: 'array', tickvals, tickfont: { size: isCrowded ? 9 : 10 } };
-    const columns = rows.map((/** @type {number[]} */ _, /** @type {number} */ index) => rows.map((/** @type {number[]} */ row) => row[index]));
-    Object.assign(figure.layout[xName], { ...look, ticktext: columns.map(sumText), tickangle: isCrowded ? -90 : 0 });
-    Object.assign(figure.layout[yName], { ...look, ticktext: rows.map(sumText) });
-    const isSmall = rows.flat().every((/** @type {number} */ value) => Math.abs(value) < 100);
-    trace.texttemplate = isCrowded ? '' : isSmall ? '%{z:.2f}' : '%{z:.1e}';
+    const columns = rows.length * abreast; // in the width of the card
+    const hasNumbers = columns <= CELLS_WITH_NUMBERS;
+    const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
+    const below = columns > COLUMNS_WITH_SUMS ? sumSpan(columnSums) : sumTicks(columnSums, hasNumbers);
+    const tickangle = !hasNumbers && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
+    Object.assign(figure.layout[yName], sumTicks(rows.map(total), hasNumbers));
+    Object.assign(figure.layout[xName], below, { tickangle });
+    trace.texttemplate = hasNumbers ? cellText(rows) : '';
   }
 }
 
 /** @param {number[]} values */
-function sumText(values) {
-  const sum = values.reduce((total, value) => total + value, 0);
-  return `Σ ${Math.abs(sum) < 1e3 ? sum.toFixed(2) : formatValue(sum)}`;
+function total(values) {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+/** @param {number[]} sums @param {boolean} isRoomy */
+function sumTicks(sums, isRoomy) {
+  const texts = sums.map(sumText);
+  return {
+    tickmode: 'array',
+    tickvals: range(1, sums.length),
+    ticktext: isRoomy ? texts.map((text) => `Σ ${text}`) : texts,
+    tickfont: { size: isRoomy ? 10 : 9 },
+  };
+}
+
+/** One label for all columns: the least and the largest sum. @param {number[]} sums */
+function sumSpan(sums) {
+  const text = `Σ ${sumText(Math.min(...sums))} … ${sumText(Math.max(...sums))}`;
+  return { tickmode: 'array', tickvals: [(sums.length + 1) / 2], ticktext: [text], tickfont: { size: 9 } };
+}
+
+/** @param {number} value */
+function sumText(value) {
+  return Math.abs(value) < 1e3 ? value.toFixed(2) : formatValue(value);
+}
+
+/** @param {number[][]} rows */
+function cellText(rows) {
+  return rows.flat().every((value) => Math.abs(value) < 100) ? '%{z:.2f}' : '%{z:.1e}';
 }

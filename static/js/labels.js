@@ -46,37 +46,46 @@ export function endLabels(ends, narrow) {
 }
 
 /**
- * Where a curve is lost for want of a number: the last known point, what happened, and at which layer.
+ * Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened.
  * @param {(number | null)[]} drawn
  * @param {Map<number, string> | undefined} status
- * @returns {{point: number | null, text: string} | null}
+ * @returns {{point: number | null, ends: boolean, text: string} | null}
  */
 export function findLost(drawn, status) {
   const lost = [...(status?.keys() ?? [])].filter((layer) => drawn[layer] === null).sort((a, b) => a - b);
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));
-  if (known.length === 0) return { point: null, text: String(status.get(first)) };
+  if (known.length === 0) return { point: null, ends: true, text: String(status.get(first)) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, text: `${status.get(first)} at layer ${first + 1}` };
+    return { point, ends: true, text: `${status.get(first)} at layer ${first + 1}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], text: `${status.get(last)} up to layer ${last + 1}` };
+  return { point: known[0], ends: false, text: `${status.get(last)} up to layer ${last + 1}` };
 }
 
-/** @param {{point: number, text: string}} lost @param {number} y @param {number} layers @param {string} color */
-export function lostLabel(lost, y, layers, color) {
+/**
+ * A cross at the point next to the loss, with what happened.
+ * @param {{point: number, text: string}} lost
+ * @param {string} name
+ * @param {number} y
+ * @param {boolean} isHigh
+ * @param {number} layers
+ * @param {string} color
+ */
+export function lostLabel(lost, name, y, isHigh, layers, color) {
   const right = lost.point > layers / 2;
+  const text = `${name}: ${lost.text}`;
   return {
     xref: 'x',
     x: lost.point + 1,
     xanchor: right ? 'right' : 'left',
     yref: 'y',
     y,
-    yanchor: 'bottom',
+    yanchor: isHigh ? 'top' : 'bottom',
     showarrow: false,
-    text: right ? `${lost.text} ✕` : `✕ ${lost.text}`,
+    text: right ? `${text} ✕` : `✕ ${text}`,
     font: { color, size: 12 },
   };
 }

@@ -47,7 +47,14 @@ function drawSome() {
 
 /** @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
-  return Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
+  Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
+}
+
+/** Ticks for the range in sight, if they are others than now. @param {HTMLElement} element @param {string} axis @param {number[]} tickvals @param {string[]} ticktext */
+export function setTicks(element, axis, tickvals, ticktext) {
+  const now = /** @type {any} */ (element)._fullLayout[axis].ticktext;
+  if (ticktext.join() === now.join()) return;
+  Plotly.relayout(element, { [`${axis}.tickvals`]: tickvals, [`${axis}.ticktext`]: ticktext });
 }
 
 /** @param {HTMLElement} element */
@@ -63,7 +70,7 @@ export function listen(element, { onClick, onLayout }) {
   const plot = /** @type {any} */ (element);
   plot.on('plotly_click', (/** @type {any} */ event) => onClick(event.points[0].x));
   plot.on('plotly_relayouting', onLayout);
-  plot.on('plotly_afterplot', onLayout);
+  plot.on('plotly_relayout', onLayout);
 }
 
 /** The subplots that are seen. @param {HTMLElement} element @returns {Area[]} */

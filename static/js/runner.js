@@ -63,14 +63,15 @@ async function start(isAsked) {
   }
 }
 
-/** Estimates, shown beside Run before anything starts. @param {any[]} specs */
+/** Estimates, shown beside Run before anything starts. What would be refused is asked for at once: that costs nothing. @param {any[]} specs */
 async function isShortEnough(specs) {
   estimating.abort();
   estimating = new AbortController();
   const { signal } = estimating;
   const estimates = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
   state.estimates.value = estimates;
-  return estimates.reduce((total, item) => total + item.seconds, 0) <= UNASKED_S;
+  const seconds = estimates.reduce((total, item) => total + item.seconds, 0);
+  return seconds <= UNASKED_S || estimates.some((item) => !item.admitted);
 }
 
 function stopUnasked() {

@@ -4,10 +4,11 @@ import { signal } from '@preact/signals';
 import { ApiError, postSnapshot } from './api.js';
 import { toHash } from './hash.js';
 import { html } from './html.js';
+import { theme } from './look.js';
 import { CopyText, Dialog, copyText } from './menu.js';
 import * as state from './state.js';
 
-/** @typedef {{short: string, long: string, said: string}} Links */
+/** @typedef {{short: string, long: string, frame: string, said: string}} Links */
 
 const links = signal(/** @type {Links | null} */ (null));
 const failure = signal('');
@@ -20,11 +21,13 @@ async function share() {
     const stored = await postSnapshot({ runs, state: hash, title: state.labels.value.join(', ') });
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
-    links.value = { short, long: new URL(hash ? `/#${hash}` : '/', location.href).href, said };
+    const long = new URL(hash ? `/#${hash}` : '/', location.href).href;
+    const embed = new URL(`/embed/${stored.id}?panel=gain&theme=${theme.value}`, location.href).href;
+    links.value = { short, long, frame: `<iframe src="${embed}" width="720" height="380" title="mHC Scope"></iframe>`, said };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     failure.value = `${error.title}: ${error.message}`;
-    links.value = { short: '', long: '', said: '' };
+    links.value = { short: '', long: '', frame: '', said: '' };
   }
 }
 
@@ -38,7 +41,9 @@ export function Share() {
         <h3>These numbers, kept for good</h3>
         <${CopyText} text=${links.value?.short ?? ''} label="Link to the snapshot" />
         <h3>These settings, computed anew</h3>
-        <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />`}
+        <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
+        <h3>One figure in another page</h3>
+        <${CopyText} text=${links.value?.frame ?? ''} label="Markup of a frame" />`}
     <//>
   `;
 }

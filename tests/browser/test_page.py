@@ -207,8 +207,19 @@ def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) 
         page.keyboard.press("Enter")
     expect(page.locator(".controls [data-path='width'] .error")).to_contain_text("predicted")
     expect(page.locator(".topbar .cost")).to_contain_text("min")
-    page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator(".banner")).to_contain_text("predicted to cost more")
+
+
+def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=8")
+    for name, value in (("Depth, exact", "150"), ("Width, exact", "512")):
+        page.get_by_role("spinbutton", name=name).fill(value)
+        page.keyboard.press("Enter")
+    expect(page.locator(".status")).to_contain_text("press Run")
+    expect(page.locator(".plot-box.stale").first).to_be_attached()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator(".status")).to_contain_text("cancelled")
 
 
 def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:

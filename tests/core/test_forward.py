@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from mhc_core.connections import Mixing
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure, shake
@@ -98,3 +100,28 @@ def test_values_have_the_type_that_was_measured() -> None:
         assert result.matrices["h_res"].dtype == wanted
         assert result.matrices["cka"].dtype == wanted
         assert result.layers["composite_gain_fwd"].dtype == np.float64
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("kind", ["hc", "mhc"])
+def test_a_bfloat16_state_is_rounded_once_a_layer(kind: str, dynamic: bool) -> None:
+    """Coefficients stay in float32: what is written is the exact sum, rounded."""
+    connection = {"kind": kind, "dynamic": dynamic, "noise": 1.0, "init": "deepseek_v4"}
+    stack = build_stack(build_spec(depth=1, width=64, dtype="bfloat16", connection=connection))
+    parts, generator = stack.connection, torch.Generator().manual_seed(0)
+    state = torch.randn(parts.expand(torch.zeros(12, 64)).shape, generator=generator).bfloat16()
+    y = torch.randn(12, 64, generator=generator).bfloat16()
+    static = parts.static_mixing()
+    mixing = parts.dynamic_mixing(0, state) if static is None else Mixing(*(part[0] for part in static))
+    assert mixing.h_res.dtype == torch.float32
+    x = parts.streams(state).double()
+    h_res, h_post, h_pre = (h.detach().double() for h in (mixing.h_res, mixing.h_post, mixing.h_pre))
+    if dynamic:
+        new = torch.einsum("sij,jsc->isc", h_res, x) + torch.einsum("si,sc->isc", h_post, y.double())
+        u = torch.einsum("sj,jsc->sc", h_pre, x)
+    else:
+        new = torch.einsum("ij,jsc->isc", h_res, x) + torch.einsum("i,sc->isc", h_post, y.double())
+        u = torch.einsum("j,jsc->sc", h_pre, x)
+    for got, exact in ((parts.streams(parts.write(state, y, mixing)), new), (parts.read(state, mixing), u)):
+        assert got.dtype == torch.bfloat16
+        assert (got == exact.bfloat16()).float().mean() > 0.995

@@ -17,9 +17,9 @@ test('a lost curve says where and why', () => {
   const status = (entries) => new Map(entries);
   assert.equal(findLost([1, 2], status([])), null);
   assert.equal(findLost([1, 2], status([[1, 'overflow']])), null, 'its log10 is known, so it is drawn');
-  assert.deepEqual(findLost([1, 2, null, null], status([[2, 'overflow'], [3, 'nan']])), { point: 1, text: 'overflow at layer 3' });
-  assert.deepEqual(findLost([null, null, 3], status([[0, 'nan'], [1, 'nan']])), { point: 2, text: 'nan up to layer 2' });
-  assert.deepEqual(findLost([null, null], status([[0, 'nan'], [1, 'nan']])), { point: null, text: 'nan' });
+  assert.deepEqual(findLost([1, 2, null, null], status([[2, 'overflow'], [3, 'nan']])), { point: 1, ends: true, text: 'overflow at layer 3' });
+  assert.deepEqual(findLost([null, null, 3], status([[0, 'nan'], [1, 'nan']])), { point: 2, ends: false, text: 'nan up to layer 2' });
+  assert.deepEqual(findLost([null, null], status([[0, 'nan'], [1, 'nan']])), { point: null, ends: true, text: 'nan' });
 });
 
 test('numbers as people read them', () => {
