@@ -125,7 +125,7 @@ def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     composite = result.status.get("composite_gain_fwd")
     if activation:
         layer, panel = min(activation), "activation"
-        text = f"Activations leave the range of {spec.dtype} at layer {layer + 1}; gradients then have no value."
+        text = f"Numbers leave the range of {spec.dtype} at layer {layer + 1}; from there on activations have no value."
     elif gradient:
         layer, panel = max(gradient), "gradient"
         text = f"Gradients leave the range of {spec.dtype} at layer {layer + 1} on their way down."

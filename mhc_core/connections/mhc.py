@@ -11,7 +11,7 @@ from mhc_core.connections.base import Connection, Mixing, SampleMajor, StreamMaj
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.connections.presets import Preset, build_preset
 from mhc_core.connections.sinkhorn import sinkhorn
-from mhc_core.norms import NORM_EPS, normalise
+from mhc_core.norms import NORM_EPS, normalise, within_range
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
@@ -62,7 +62,7 @@ class DynamicMHCLayer(nn.Module):
         samples, n, _ = x_NnC.shape
         if self.norm_per_stream:
             x_NnC = normalise(x_NnC, "rmsnorm")
-        v = x_NnC.flatten(1)
+        v = within_range(x_NnC.flatten(1))
         # Project first, then divide the few logits instead of the n C inputs.
         raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
         pre, post, res = raw.split([n, n, n * n], dim=1)
@@ -90,7 +90,7 @@ class LearnedHead(nn.Module):
 
     def forward(self, x_NnC: torch.Tensor) -> torch.Tensor:
         """(N, n, C) to (N, C)."""
-        v = x_NnC.flatten(1)
+        v = within_range(x_NnC.flatten(1))
         raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
         weights = torch.sigmoid(raw * self.a + self.b) + self.eps
         return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1)
