@@ -21,6 +21,7 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
         _tell_truncation(spec, result),
         _tell_symmetry(spec, result),
         _tell_limits(spec, result),
+        _tell_zero(result),
         _tell_loss(spec, result),
     ]
     return Frame("summary", {"headline": _headline(spec, result), "findings": [found for found in told if found]})
@@ -46,6 +47,8 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         text = "Nothing passes the layers by: each rewrites the signal."
     elif spec.connection.kind == "residual":
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
+        if spec.block.norm_position == "post":
+            text = "One stream: nothing to mix, gain 1 at every depth; the norm after each addition rescales it."
     elif spec.connection.kind == "hc":
         text = f"{_count(spec.depth, 'free mixing matrix')}: {gains}."
     elif spec.connection.kind != "mhc":
@@ -90,20 +93,26 @@ def _tell_gradient(result: Result) -> dict[str, Any] | None:
 def _tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if spec.connection.kind != "mhc" or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
-    error = result.layers["ds_error"]
-    worst = int(np.nanargmax(error)) if np.isfinite(error).any() else 0
-    if not error[worst] > 1e-5:
+    rows, columns = (np.abs(result.layers[key] - 1).max(1) for key in ("h_res_row_sum", "h_res_col_sum"))
+    if not np.nanmax(columns, initial=0.0) > 1e-5:
         return None
-    text = (
-        f"After {_count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} a column sum is off by {error[worst]:.2g} "
-        f"at layer {worst + 1}: rows are exact, so the error sits in the backward gain."
-    )
-    return _finding("truncation", text, "mixing", {"ds_error": float(error[worst]), "layer": worst})
+    worst = int(np.nanargmax(columns))
+    error = float(columns[worst])
+    rounds = _count(spec.connection.sinkhorn_iters, "Sinkhorn round")
+    text = f"After {rounds} a column sum is off by {error:.2g} at layer {worst + 1}"
+    if rows[worst] < 1e-2 * error:
+        text += ": rows are exact, so the error sits in the backward gain"
+    return _finding("truncation", f"{text}.", "mixing", {"ds_error": error, "layer": worst})
 
 
 def _tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Streams start identical; uniform H_post and rows of H_res that sum to 1 keep them so (equations section 3)."""
     cosine = result.layers.get("stream_cos")
     if spec.connection.kind not in MANIFOLD or cosine is None or not np.all(cosine > 1 - 1e-5):
+        return None
+    uneven = np.ptp(result.matrices["h_post"], axis=1).max()
+    rows = np.abs(result.layers["h_res_row_sum"] - 1).max()
+    if max(uneven, rows) > 1e-6:
         return None
     text = (
         "All streams stay identical, so H_res gets no gradient and any doubly stochastic matrix would do: "
@@ -118,7 +127,7 @@ def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     composite = result.status.get("composite_gain_fwd")
     if activation:
         layer, panel = min(activation), "activation"
-        text = f"Activations leave the range of {spec.dtype} at layer {layer + 1}; gradients then have no value."
+        text = f"Numbers leave the range of {spec.dtype} at layer {layer + 1}; from there on activations have no value."
     elif gradient:
         layer, panel = max(gradient), "gradient"
         text = f"Gradients leave the range of {spec.dtype} at layer {layer + 1} on their way down."
@@ -128,6 +137,15 @@ def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     else:
         return None
     return _finding("limits", text, panel, {"layer": layer})
+
+
+def _tell_zero(result: Result) -> dict[str, Any] | None:
+    """Where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
+    zero = np.flatnonzero(result.layers["act_rms"] == 0)
+    if not len(zero) or result.input["act_rms"] == 0:
+        return None
+    text = f"Activations are zero from layer {zero[0] + 1} on."
+    return _finding("zero", text, "activation", {"layer": int(zero[0])})
 
 
 def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:

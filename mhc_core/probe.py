@@ -149,12 +149,13 @@ def build_mixing_frame(matrices_Lnn: np.ndarray, grad_norm_L: np.ndarray | None)
         with np.errstate(divide="ignore"):
             columns["mixing_grad_norm"] = (grad_norm_L, np.log10(grad_norm_L))
     for key, (value, log) in columns.items():
-        values[key] = np.where(np.isfinite(value), value, np.nan)
         if METRICS[key].scale == "log":
             log10[key] = np.where(np.isfinite(log), log, np.nan)
         flags = {str(layer): flag for layer in range(len(value)) if (flag := to_status(value[layer], log[layer]))}
         if flags:
             status[key] = flags
+        lost = np.array([str(layer) in flags for layer in range(len(value))])
+        values[key] = np.where(lost, np.nan, value)
     return Frame("mixing", {"values": values, "log10": log10, "status": status})
 
 

@@ -1,0 +1,74 @@
+"""The figures, each defined once: for the page, for notebooks over REST, and for export."""
+
+import json
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.panels import activation, cka, detail, gain, gradient, mixing, similarity
+from app.panels.base import Panel
+from app.panels.fill import fill
+from app.panels.sources import Columns
+from app.panels.style import MAX_RUNS, THEMES, ThemeName, to_styles
+
+__all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
+
+_ORDER = (gain, activation, gradient, similarity, cka, mixing, detail)
+PANELS: dict[str, Panel] = {module.PANEL.key: module.PANEL for module in _ORDER}
+
+
+def figure(
+    key: str,
+    results: list[Columns],
+    labels: list[str],
+    cursor: int,
+    theme: ThemeName,
+    view: str | None = None,
+) -> go.Figure:
+    """The panel `key` with the data of finished runs, titled, as a notebook shows it.
+
+    `cursor` is a layer from 0; `view` a view's key, the first by default.
+    """
+    panel = PANELS[key]
+    template = _to_plain(panel.build(len(results), THEMES[theme], view))
+    filled = fill(template, list(results), labels, cursor)
+    title = f"{panel.title} <span style='font-size:12px'>{panel.unit}</span>"
+    ink = {"color": THEMES[theme].ink, "size": 16}
+    filled["layout"] |= {
+        "title": {"text": title, "font": ink, "x": 0, "xref": "paper", "y": 0.97},
+        "height": 420,
+    }
+    filled["layout"]["margin"]["t"] += 44
+    return go.Figure(filled)
+
+
+def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
+    """Everything the page needs to draw `runs` runs: their styles and every panel's templates."""
+    return {
+        "runs": to_styles(runs, theme),
+        "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
+    }
+
+
+def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
+    views = [
+        {"key": view.key, "title": view.title, "figure": _to_plain(view.build(runs, THEMES[theme]))}
+        for view in panel.views
+    ]
+    return {
+        "key": panel.key,
+        "title": panel.title,
+        "unit": panel.unit,
+        "meaning": panel.meaning,
+        "help": vars(panel.help),
+        "group": panel.group,
+        "live": panel.live,
+        "figure": views[0]["figure"],
+        "views": views,
+        "table": [vars(column) for column in panel.table],
+    }
+
+
+def _to_plain(template: go.Figure) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(template.to_json())
+    return plain

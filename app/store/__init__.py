@@ -1,0 +1,1 @@
+"""What is kept: runs, their frames, and snapshots."""

@@ -50,8 +50,8 @@ def draw_matrix(
 ) -> nn.Parameter:
     """A weight matrix (fan_out, fan_in) whose product feeds `activation`.
 
-    he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015, Eq. 10). xavier: variance
-    2 / (fan_in + fan_out) (Glorot & Bengio 2010, Eq. 16). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
+    he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015). xavier: variance
+    2 / (fan_in + fan_out) (Glorot & Bengio 2010). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
     """
     weight = normal(spec.seed, name, layer, fan_out, fan_in)
     gain = 2.0 if activation in RECTIFIERS else 1.0

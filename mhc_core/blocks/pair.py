@@ -1,4 +1,4 @@
-"""Branches of AlphaFold's pair stack (Jumper et al. 2021, Supplement 1.6.5 and 1.6.7): triangle multiplication.
+"""Branches of AlphaFold's pair stack (Jumper et al. 2021, supplement): triangle multiplication.
 
 The T tokens are the pairs (i, j) of sqrt(T) residues, row by row. A layer's update of z_ij is read from the two other
 sides of every triangle i, j, k. Layers take turns: outgoing edges, incoming edges, transition (an MLP).
@@ -16,7 +16,7 @@ from mhc_core.spec import RunSpec
 
 
 class Triangle(Branch):
-    """sigmoid(W_g z_ij) * W_o norm(sum_k a b), a and b gated projections of z (Algorithms 11 and 12)."""
+    """sigmoid(W_g z_ij) * W_o norm(sum_k a b), a and b gated projections of z."""
 
     equation = ""
 
@@ -51,6 +51,6 @@ class TriangleIncoming(Triangle):
 
 
 class Transition(Mlp):
-    """The pair stack's MLP (Algorithm 15)."""
+    """The pair stack's MLP."""
 
     name = "transition"

@@ -38,7 +38,7 @@ class StaticHC(StreamMajor):
 
 
 class DynamicHCLayer(nn.Module):
-    """Static part plus s tanh(norm(x) W), HC Eq. 10-13; the norm is per stream over C; W = 0 and s = 0.01 at init."""
+    """Static part plus s tanh(norm(x) W), the norm is per stream over C; W = 0 and s = 0.01 at init."""
 
     def __init__(self, a_m: torch.Tensor, b: torch.Tensor, a_r: torch.Tensor, width: int) -> None:
         super().__init__()

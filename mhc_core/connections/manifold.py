@@ -12,7 +12,7 @@ from torch import nn
 
 from mhc_core.connections.base import Connection, Mixing, SampleMajor, StreamMajor
 from mhc_core.connections.presets import Preset, build_preset
-from mhc_core.norms import NORM_EPS, normalise
+from mhc_core.norms import NORM_EPS, normalise, within_range
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
@@ -67,10 +67,10 @@ class DynamicManifoldLayer(nn.Module):
     def __init__(self, preset: Preset, b_res: torch.Tensor, layer: int, residual_map: ResidualMap) -> None:
         super().__init__()
         self.residual_map, self.norm_per_stream, self.norm_eps = residual_map, preset.norm_per_stream, NORM_EPS
+        self.phi = nn.Parameter(preset.project(layer, len(b_res)))
         self.b_pre = nn.Parameter(preset.b_pre[layer].clone())
         self.b_post = nn.Parameter(preset.b_post[layer].clone())
         self.b_res = nn.Parameter(b_res.clone())
-        self.phi = nn.Parameter(preset.project(layer, len(b_res)))
         self.a = nn.Parameter(torch.full((3,), preset.gate))
 
     def forward(self, x_NnC: torch.Tensor) -> Mixing:
@@ -78,7 +78,7 @@ class DynamicManifoldLayer(nn.Module):
         n = x_NnC.shape[1]
         if self.norm_per_stream:
             x_NnC = normalise(x_NnC, "rmsnorm")
-        v = x_NnC.flatten(1)
+        v = within_range(x_NnC.flatten(1))
         # Project first, then divide the few logits instead of the n C inputs.
         raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
         pre, post, res = raw.split([n, n, len(self.b_res)], dim=1)
@@ -129,7 +129,7 @@ class LearnedHead(nn.Module):
 
     def forward(self, x_NnC: torch.Tensor) -> torch.Tensor:
         """(N, n, C) to (N, C)."""
-        v = x_NnC.flatten(1)
+        v = within_range(x_NnC.flatten(1))
         raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
         weights = torch.sigmoid(raw * self.a + self.b) + self.eps
         return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1)

@@ -44,7 +44,8 @@ def _one_hot(spec: RunSpec) -> torch.Tensor:
 
 
 def _constant(spec: RunSpec, value: float) -> torch.Tensor:
-    return torch.full((spec.depth, spec.connection.streams), value)
+    # In float64, or a float64 run would start from a bias rounded to float32.
+    return torch.full((spec.depth, spec.connection.streams), value, dtype=torch.float64)
 
 
 def _draw(spec: RunSpec, std: Callable[[int, int], float]) -> Project:

@@ -23,7 +23,8 @@ class SingleStream(Connection):
         return x_NC
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
-        return state
+        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        return state.view_as(state)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         return state + y_NC if self.identity else y_NC

@@ -8,7 +8,7 @@ import numpy as np
 from mhc_core.metrics.registry import Metric, declare
 from mhc_core.metrics.states import OURS
 
-AMAX = "mHC section 3.1 (Amax gain magnitude)"
+AMAX = "mHC, Amax gain magnitude"
 
 declare(
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
@@ -32,17 +32,21 @@ declare(
            "Largest deviation of a row or column sum from 1, or largest negative entry.",
            "max(|row - 1|, |column - 1|, -min H_res)", OURS),
     Metric("gain_fwd", "Forward gain of one layer", "", "log", "L", "forward",
-           "How much one layer's mixing can enlarge the signal.", "max_i |sum_j H_res[i,j]|", AMAX),
+           "Largest |row sum|: what one layer's mixing makes of a signal that all streams share.",
+           "max_i |sum_j H_res[i,j]|", AMAX),
     Metric("gain_bwd", "Backward gain of one layer", "", "log", "L", "forward",
-           "How much one layer's mixing can enlarge the gradient.", "max_j |sum_i H_res[i,j]|", AMAX),
+           "Largest |column sum|: what one layer's mixing makes of a gradient that all streams share.",
+           "max_j |sum_i H_res[i,j]|", AMAX),
     Metric("mixing_grad_norm", "Gradient of the mixing", "norm", "log", "L", "mixing",
-           "Norm of the gradient of the layer's mixing parameters; 0 where symmetry leaves no signal.",
+           "Norm of the gradient of all the layer's mixing parameters.",
            "||d loss / d (mixing parameters)_l||_2", OURS),
     Metric("composite_gain_fwd", "Composite gain, forward", "", "log", "L", "mixing",
-           "How much the mixing of layers 1 to l together can enlarge the signal.",
+           "What the mixing of layers 1 to l together makes of a signal that all streams share; of matrices "
+           "averaged over samples where mixing is dynamic.",
            "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX),
     Metric("composite_gain_bwd", "Composite gain, backward", "", "log", "L", "mixing",
-           "How much the mixing of layers l to L together can enlarge the gradient.",
+           "What the mixing of layers l to L together makes of a gradient that all streams share; of matrices "
+           "averaged over samples where mixing is dynamic.",
            "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX),
     Metric("composite_norm_inf", "Composite operator norm, forward", "", "log", "L", "mixing",
            "Largest sum of absolute values in a row of the product of layers 1 to l.",

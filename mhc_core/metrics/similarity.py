@@ -39,7 +39,7 @@ class CkaRows:
 
 
 def to_centred_gram(x_KPC: torch.Tensor) -> torch.Tensor:
-    """U-centred Gram matrices of unit Frobenius norm, (K, P, P); Song et al. 2012, Eq. 5.
+    """U-centred Gram matrices of unit Frobenius norm, (K, P, P); Song et al. 2012.
 
     Features are centred and scaled first: the Gram of uncentred features loses digits, and large ones overflow. Where
     all samples agree, the norm is 0 and the result nan: CKA is undefined there.

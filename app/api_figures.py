@@ -1,0 +1,98 @@
+"""Routes of figures: the page's templates, and the same figures filled with finished runs for notebooks."""
+
+import asyncio
+import hashlib
+from functools import cache
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from app import codec, panels
+from app.api_runs import Service, find_done, load_result
+from app.errors import Problem, not_found
+from app.models import API
+from app.panels.sources import Columns
+from app.panels.style import ThemeName
+from app.store.runs import Run
+from mhc_core.spec import SpecError
+
+router = APIRouter(prefix=API, tags=["figures"])
+
+KIND_NAMES = {"none": "Plain", "residual": "Residual", "hc": "HC", "mhc": "mHC"}
+LETTERS = "ABCDEFGH"
+
+RunCount = Annotated[int, Query(ge=1, le=panels.MAX_RUNS, description="Runs that a figure will hold.")]
+
+
+@router.get("/panels", response_class=Response)
+async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
+    """Run styles and every panel: its meaning and its Plotly figure without data."""
+    body, etag = await asyncio.to_thread(_panels_body, runs, theme)
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get("/runs/{run_id}/figures")
+async def get_figures(run_id: str, service: Service) -> list[dict[str, str]]:
+    """The figures there are of a run."""
+    await find_done(service, run_id)
+    base = f"{API}/runs/{run_id}/figures"
+    return [
+        {"key": panel.key, "title": panel.title, "meaning": panel.meaning, "href": f"{base}/{panel.key}"}
+        for panel in panels.PANELS.values()
+    ]
+
+
+@router.get("/runs/{run_id}/figures/{panel}", response_class=Response)
+async def get_figure(
+    run_id: str,
+    panel: str,
+    service: Service,
+    others: Annotated[str, Query(alias="with", max_length=200, description="More run ids, by commas.")] = "",
+    layer: Annotated[int | None, Query(ge=0, description="The cursor, a layer from 0; the last by default.")] = None,
+    theme: ThemeName = "light",
+    view: Annotated[str | None, Query(max_length=40, description="One of the panel's views.")] = None,
+) -> Response:
+    """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
+    _require_view(panel, view)
+    ids = [run_id, *filter(None, others.split(","))]
+    if len(ids) > panels.MAX_RUNS:
+        error = SpecError("with", len(ids) - 1, f"at most {panels.MAX_RUNS - 1} more runs")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    runs = [await find_done(service, name) for name in ids]
+    results: list[Columns] = [await load_result(service, run) for run in runs]
+    last = max(result.start["layers"] for result in results) - 1
+    if layer is not None and layer > last:
+        error = SpecError("layer", layer, f"0 to {last}")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    cursor = last if layer is None else layer
+
+    def draw() -> bytes:
+        drawn = panels.figure(panel, results, to_labels(runs), cursor, theme, view)
+        return str(drawn.to_json()).encode()
+
+    return Response(await asyncio.to_thread(draw), media_type="application/json")
+
+
+def to_labels(runs: list[Run]) -> list[str]:
+    """`A Residual`, `B HC`: the letter, and what joins the layers."""
+    names = [KIND_NAMES[run.spec["connection"]["kind"]] for run in runs]
+    return [f"{letter} {name}" for letter, name in zip(LETTERS, names, strict=False)]
+
+
+def _require_view(panel: str, view: str | None) -> None:
+    if panel not in panels.PANELS:
+        raise not_found("panel", panel)
+    views = [item.key for item in panels.PANELS[panel].views]
+    if view is not None and view not in views:
+        error = SpecError("view", view, f"one of {', '.join(views)}")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+
+
+@cache
+def _panels_body(runs: int, theme: ThemeName) -> tuple[bytes, str]:
+    body = codec.to_json(panels.to_response(runs, theme))
+    return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'

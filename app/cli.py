@@ -1,0 +1,127 @@
+"""The command line: `serve`, `run` and `schema`."""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from app.settings import Settings
+from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+
+# After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
+GRACE_S = 5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; returns the exit code: 0, or 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m app", description="mHC Scope")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
+    run = commands.add_parser("run", help="compute one spec here, and write its columns")
+    run.add_argument("spec", help="a JSON file; - reads standard input")
+    run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
+    commands.add_parser("schema", help="print the JSON schema of a spec")
+    known, rest = parser.parse_known_args(arguments)
+    if known.command == "serve":
+        return serve(rest)
+    if rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    if known.command == "run":
+        return run_once(known.spec, known.out)
+    print(json.dumps(RunSpec.model_json_schema(), indent=2))
+    return 0
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serve until a signal."""
+    try:
+        settings = Settings(_cli_parse_args=list(arguments), _cli_prog_name="python -m app serve")
+    except ValidationError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+    # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
+    from app.assets import MissingAsset
+    from app.main import create_app
+    from app.store.database import DataInUse
+
+    try:
+        app = create_app(settings)
+    except (MissingAsset, DataInUse, OSError) as error:  # OSError: the data folder cannot be made or written.
+        print(error, file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        timeout_graceful_shutdown=GRACE_S,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+    )
+    server = Server(config)
+    server.run()
+    return 0 if server.started else 1
+
+
+class Server(uvicorn.Server):
+    """Tells open event streams of a signal at once: they would keep the server up until the grace is over."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """From the signal handler."""
+        super().handle_exit(sig, frame)
+        asyncio.get_running_loop().call_soon_threadsafe(self.config.app.state.hub.close)  # type: ignore[union-attr]
+
+
+def run_once(source: str, out: Path | None) -> int:
+    """Compute a spec in this process: a progress bar, then the findings in words."""
+    try:
+        spec = parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+        write = None if out is None else _choose_writer(out)
+        result = _compute(spec)
+        if out is not None and write is not None:
+            out.write_bytes(write(spec.id, result))
+    except (SpecError, SpecErrors) as error:
+        print(*getattr(error, "errors", [error]), sep="\n", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    print(*(finding["text"] for finding in result.summary["findings"]), sep="\n")
+    return 0
+
+
+def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
+    """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
+    from app.results import FORMATS
+
+    ending = out.suffix.removeprefix(".")
+    if ending not in FORMATS:
+        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(FORMATS)}")
+    if not out.parent.is_dir():
+        raise SpecError("--out", str(out.parent), "a folder that exists")
+    return FORMATS[ending][1]
+
+
+def _compute(spec: RunSpec) -> Any:
+    from mhc_core.result import Result
+    from mhc_core.run import run
+
+    result = Result()
+    with tqdm(total=2 * spec.depth, unit="layer", desc=f"run {spec.id}") as bar:
+        for frame in run(spec):
+            result.add(frame)
+            if frame.type in ("forward", "backward") and frame.data["layer"] >= 0:
+                bar.update()
+    return result

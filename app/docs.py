@@ -1,0 +1,99 @@
+"""The OpenAPI description as plain rows for `/docs`, which the server renders without any script."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+METHODS = ("get", "post", "delete")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter, or a field of a body."""
+
+    name: str
+    place: str
+    kind: str
+    default: str
+    text: Markup
+
+
+@dataclass(frozen=True)
+class Call:
+    """One route and method."""
+
+    method: str
+    path: str
+    text: Markup
+    fields: list[Field]
+    body: str
+    answers: list[tuple[str, Markup]]
+
+
+def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
+    """Calls by tag, in the order of their definition."""
+    sections: dict[str, list[Call]] = {}
+    for path, methods in openapi["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                operation = methods[method]
+                sections.setdefault(operation["tags"][0], []).append(_to_call(method, path, operation))
+    sections["spec"] = _describe_spec(openapi["components"]["schemas"])
+    return sections
+
+
+def to_html(text: str) -> Markup:
+    """Escaped, with what stands between backticks as code."""
+    pieces = [Markup("<code>{}</code>" if k % 2 else "{}").format(piece) for k, piece in enumerate(text.split("`"))]
+    return Markup("").join(pieces)
+
+
+def _to_call(method: str, path: str, operation: dict[str, Any]) -> Call:
+    fields = [_to_field(item["name"], item["in"], item) for item in operation.get("parameters", [])]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    answers = [(code, to_html(answer["description"])) for code, answer in operation["responses"].items()]
+    return Call(method.upper(), path, to_html(operation["description"]), fields, _name_of(body), answers)
+
+
+def _describe_spec(schemas: dict[str, Any]) -> list[Call]:
+    """The parts of a spec, as tables of the same look."""
+    parts = [name for name in schemas if name.endswith("Spec")]
+    return [
+        Call("", name, to_html(schemas[name].get("description", "")), _fields_of(schemas[name]), "", [])
+        for name in sorted(parts, key=lambda name: name != "RunSpec")
+    ]
+
+
+def _fields_of(schema: dict[str, Any]) -> list[Field]:
+    return [_to_field(name, "", {"schema": item, **item}) for name, item in schema["properties"].items()]
+
+
+def _to_field(name: str, place: str, item: dict[str, Any]) -> Field:
+    schema = item.get("schema", {})
+    default = "" if isinstance(schema.get("default"), dict | list) else str(schema.get("default", ""))
+    default = default if len(default) <= 40 else f"{default[:40]}…"
+    return Field(name, place, _kind_of(schema), default, to_html(item.get("description", "")))
+
+
+def _kind_of(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return _kind_of(schema["anyOf"][0])
+    if "$ref" in schema:
+        return _name_of(schema)
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    bounds = (
+        "" if low is None and high is None else f" {low if low is not None else ''}…{high if high is not None else ''}"
+    )
+    return f"{schema.get('type', '')}{bounds}"
+
+
+def _name_of(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"].rsplit("/", 1)[-1])
+    if schema.get("type") == "array":
+        return f"list of {_name_of(schema['items'])}"
+    return str(schema.get("title", ""))

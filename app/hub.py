@@ -1,0 +1,68 @@
+"""Who watches which run: wakes viewers when a run's log or its place in the queue has changed."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Subscription:
+    """One viewer of one or several runs. It never holds data, so a slow viewer holds nothing back."""
+
+    def __init__(self, viewer: str) -> None:
+        self.viewer = viewer
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that something has changed."""
+        self._changed.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for a change since the last call; False when none came in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        self._changed.clear()
+        return True
+
+
+class Hub:
+    """All subscriptions, by run."""
+
+    def __init__(self) -> None:
+        self._by_run: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self.open_streams = 0
+        self.closing = False
+
+    @contextmanager
+    def subscribe(self, run_ids: Iterable[str], viewer: str) -> Iterator[Subscription]:
+        """Be woken for these runs while the context lasts."""
+        subscription, ids = Subscription(viewer), set(run_ids)
+        self.open_streams += 1
+        for run_id in ids:
+            self._by_run[run_id].add(subscription)
+        try:
+            yield subscription
+        finally:
+            self.open_streams -= 1
+            for run_id in ids:
+                self._by_run[run_id].discard(subscription)
+                if not self._by_run[run_id]:
+                    del self._by_run[run_id]
+
+    def publish(self, run_id: str) -> None:
+        """Wake the viewers of a run."""
+        for subscription in self._by_run.get(run_id, ()):
+            subscription.wake()
+
+    def watchers(self, run_id: str, besides: str) -> int:
+        """Streams open on a run, those of one viewer left out."""
+        return sum(subscription.viewer != besides for subscription in self._by_run.get(run_id, ()))
+
+    def close(self) -> None:
+        """Let every stream end: the server is stopping."""
+        self.closing = True
+        for run_id in list(self._by_run):
+            self.publish(run_id)

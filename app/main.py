@@ -1,0 +1,75 @@
+"""The app: settings in, routes out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+
+from app import api, errors, operations, pages, security
+from app.assets import Assets
+from app.engine.local import LocalEngine
+from app.hub import Hub
+from app.limits import BodyLimit
+from app.operations import Instruments, RequestMetrics
+from app.pages import Pages
+from app.runs import Runs
+from app.settings import Settings
+from app.store.database import Database
+from app.store.log import FrameLog
+from app.store.runs import RunStore
+from app.store.snapshots import SnapshotStore
+from app.stream import NDJSON
+
+# A stream must not wait in a compressor; an archive is compressed already.
+NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Everything wired together; what must be started and stopped is in the lifespan.
+
+    Raises
+    ------
+    DataInUse
+        Where another server uses the data folder.
+    """
+    app = FastAPI(
+        lifespan=_live,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    assets = Assets()
+    app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
+    app.state.pages = Pages(assets)
+    app.state.database = Database(settings.sqlalchemy_url)
+    app.openapi = lambda: api.describe(app)  # type: ignore[method-assign]
+    for router in (*api.ROUTERS, operations.router, pages.router):
+        app.include_router(router)
+    app.add_route("/openapi.json", pages.get_openapi, include_in_schema=False)
+    for prefix in ("/static", "/vendor"):
+        app.add_route(f"{prefix}/{{path:path}}", assets.respond, include_in_schema=False)
+    errors.install(app, security.BARE_HEADERS)
+    # The last one added is the outermost.
+    app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(security.SecurityHeaders)
+    app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    return app
+
+
+@asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    database, hub = app.state.database, app.state.hub
+    store = RunStore(database)
+    log = FrameLog(store, hub, settings.log_cache_bytes)
+    app.state.snapshots = SnapshotStore(database)
+    app.state.runs = Runs(settings, store, log, LocalEngine(settings), hub)
+    try:
+        await app.state.runs.start()
+        yield
+    finally:
+        hub.close()
+        await app.state.runs.stop()
+        await database.close()

@@ -1,0 +1,137 @@
+"""Shapes of the answers, for the OpenAPI description and for whoever reads the code of a client."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.runs import Submitted
+from app.store.runs import Run
+from app.store.snapshots import Snapshot
+from mhc_core.cost import Estimate
+
+API = "/api/v1"
+MAX_STATE, MAX_TITLE, MAX_RUNS = 16_000, 200, 8
+
+
+class Links(BaseModel):
+    """Where the rest of a run is."""
+
+    self: str
+    events: str
+    result: str
+    figures: str
+
+
+def to_links(run_id: str) -> Links:
+    """Addresses of a run."""
+    base = f"{API}/runs/{run_id}"
+    return Links(self=base, events=f"{base}/events", result=f"{base}/result", figures=f"{base}/figures")
+
+
+class SubmittedBody(BaseModel):
+    """Answer to a POST of a spec. `position` is the place in the queue, 1 for the next."""
+
+    id: str
+    status: str
+    position: int | None
+    links: Links
+
+    @classmethod
+    def build(cls, submitted: Submitted) -> "SubmittedBody":
+        """From what the service did."""
+        run_id = submitted.run_id
+        return cls(id=run_id, status=submitted.status, position=submitted.position, links=to_links(run_id))
+
+
+class Timings(BaseModel):
+    """When, and how long: `wait_s` in the queue, `run_s` computing."""
+
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    wait_s: float | None
+    run_s: float | None
+
+
+class RunBody(BaseModel):
+    """Everything known of a run but for its frames."""
+
+    id: str
+    status: str
+    reason: str | None
+    position: int | None
+    spec: dict[str, Any]
+    cost: dict[str, float]
+    timings: Timings
+    device: dict[str, Any] | None
+    versions: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    frames: int
+    pinned: bool
+    links: Links
+
+    @classmethod
+    def build(cls, run: Run, position: int | None) -> "RunBody":
+        """From the stored row and the place in the queue."""
+        kept = {name: getattr(run, name) for name in cls.model_fields if hasattr(run, name)}
+        return cls(**kept, position=position or None, timings=_to_timings(run), links=to_links(run.id))
+
+
+class CancelBody(BaseModel):
+    """Answer to a DELETE: the status afterwards, and why a run goes on if it does."""
+
+    id: str
+    status: str
+    watchers: int = Field(description="Other event streams open on the run; while there are any it goes on.")
+    detail: str
+
+
+class EstimateBody(Estimate):
+    """Predicted cost, and whether this server would take the spec."""
+
+    id: str
+    admitted: bool
+    errors: list[dict[str, Any]] = Field(description="Why not: field, got, wanted.")
+
+
+class SnapshotRequest(BaseModel):
+    """A view to keep: finished runs, and the page's state as its URL hash says it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    runs: list[str] = Field(min_length=1, max_length=MAX_RUNS)
+    state: str = Field("", max_length=MAX_STATE)
+    title: str = Field("", max_length=MAX_TITLE)
+
+
+class SnapshotBody(BaseModel):
+    """A stored view."""
+
+    id: str
+    url: str
+    runs: list[str]
+    state: str
+    title: str
+    created_at: datetime
+
+    @classmethod
+    def build(cls, snapshot: Snapshot) -> "SnapshotBody":
+        """From the stored row."""
+        kept = {**vars(snapshot), "created_at": _to_time(snapshot.created_at)}
+        return cls(url=f"/s/{snapshot.id}", **kept)
+
+
+def _to_timings(run: Run) -> Timings:
+    started, finished = run.started_at, run.finished_at
+    return Timings(
+        created_at=_to_time(run.created_at),
+        started_at=None if started is None else _to_time(started),
+        finished_at=None if finished is None else _to_time(finished),
+        wait_s=None if started is None else round(started - run.created_at, 6),
+        run_s=None if started is None or finished is None else round(finished - started, 6),
+    )
+
+
+def _to_time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,99 @@
+"""The pages: a template each, with what the browser needs to know before its first request."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from app import codec
+from app.api_runs import Service, find_run
+from app.api_snapshots import find_snapshot
+from app.assets import ROOT, Assets
+from app.docs import describe
+from app.errors import TITLES
+from app.models import SnapshotBody
+from app.panels.style import ThemeName
+from app.presets import DEFAULT
+from app.security import page_policy
+from mhc_core import __version__
+
+router = APIRouter(include_in_schema=False)
+
+
+class Pages:
+    """Renders templates."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+        self._environment = Environment(
+            loader=FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=StrictUndefined
+        )
+
+    def render(self, name: str, *, frame_ancestors: str = "'none'", **values: Any) -> Response:
+        """A page with its policy."""
+        html = self._environment.get_template(name).render(
+            asset=self._assets.address,
+            import_map=Markup(self._assets.import_map),
+            version=__version__,
+            **values,
+        )
+        policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
+        return HTMLResponse(html, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+
+
+def to_boot(page: str, **values: Any) -> Markup:
+    """Data for a `<script type="application/json">`: JSON in which nothing can end the element."""
+    default = [{"label": label, "id": spec.id} for label, spec in zip(DEFAULT.labels, DEFAULT.specs, strict=True)]
+    text = codec.to_json({"page": page, "version": __version__, "default": default, **values}).decode()
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def get_pages(request: Request) -> Pages:
+    """The pages of this app."""
+    pages: Pages = request.app.state.pages
+    return pages
+
+
+@router.get("/")
+async def get_index(request: Request) -> Response:
+    """The instrument."""
+    return get_pages(request).render("index.html", boot=to_boot("index"))
+
+
+@router.get("/s/{snapshot_id}")
+async def get_snapshot_page(request: Request, snapshot_id: str) -> Response:
+    """A stored view."""
+    snapshot = SnapshotBody.build(await find_snapshot(request, snapshot_id)).model_dump(mode="json")
+    boot = to_boot("snapshot", snapshot=snapshot)
+    return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot)
+
+
+@router.get("/embed/{name}")
+async def get_embed_page(
+    request: Request,
+    name: str,
+    service: Service,
+    panel: Annotated[str, Query(max_length=40)] = "gain",
+    theme: ThemeName = "light",
+) -> Response:
+    """One panel of a snapshot or of a run, to be framed by any site."""
+    store = request.app.state.snapshots
+    snapshot = await store.get(name)
+    runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
+    state = snapshot.state if snapshot else ""
+    boot = to_boot("embed", runs=runs, state=state, panel=panel, theme=theme)
+    return get_pages(request).render("embed.html", frame_ancestors="*", boot=boot, panel=panel, theme=theme)
+
+
+@router.get("/docs")
+async def get_docs(request: Request) -> Response:
+    """The routes, drawn from the OpenAPI description."""
+    sections = describe(request.app.openapi())
+    return get_pages(request).render("docs.html", sections=sections, problems=TITLES)
+
+
+async def get_openapi(request: Request) -> Response:
+    """The OpenAPI description itself."""
+    return JSONResponse(request.app.openapi())

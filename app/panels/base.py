@@ -1,0 +1,156 @@
+"""What a panel is, and the parts that panels are drawn from.
+
+A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
+`meta.fill`, axes and labels say how they follow it in `layout.meta`; `fill.py` here and `fill.js` in the page do
+it.
+
+`layout.meta` knows:
+
+- `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
+- `layers`: {x axis: "line"|"cells"|"cells-down"|"window"}, how the layers span it
+- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
+  cells without data close up
+- `sums`: True, row and column sums of the drawn matrices as tick labels
+- `symmetric`: a colour axis that spans the same on both sides of zero
+- `empty`: what to say when no run has anything to draw
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.panels.style import FONT, RunStyle, Theme
+
+Build = Callable[[int, Theme], go.Figure]
+
+
+@dataclass(frozen=True)
+class Help:
+    """The card's "?": formula, how to read it, the papers' symbol, and where it comes from."""
+
+    formula: str
+    reading: str
+    symbol: str
+    source: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to draw a panel, such as log or linear."""
+
+    key: str
+    title: str
+    build: Build
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the card's table view, one for each run: title and metric; source `row` is a matrix's row."""
+
+    title: str
+    key: str
+    source: str = "layers"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure with its meaning.
+
+    Attributes
+    ----------
+    key, title, unit: its name in routes, for people, and what the numbers are.
+    meaning: one sentence.
+    help: the text behind "?".
+    group: where on the page it stands.
+    live: whether it can be drawn while a run is going on.
+    views: at least one; the first is the default.
+    table: what the table view lists.
+    """
+
+    key: str
+    title: str
+    unit: str
+    meaning: str
+    help: Help
+    group: str
+    live: bool
+    views: tuple[View, ...]
+    table: tuple[Column, ...] = ()
+
+    def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
+        """The template for that many runs; `view` is a view's key, the first by default."""
+        chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
+        return chosen.build(runs, theme)
+
+
+def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:
+    """An empty figure in the house style."""
+    figure = go.Figure()
+    figure.update_layout(
+        template=go.layout.Template(),  # empty: Plotly's default would add 7 KB of colours that nothing uses
+        paper_bgcolor=theme.card,
+        plot_bgcolor="rgba(0,0,0,0)",  # or the empty subplot of one run would cover the matrix of another
+        font={"family": FONT, "size": 12, "color": theme.muted},
+        margin={"l": 52, "r": 92, "t": 14, "b": 40},
+        showlegend=False,
+        hovermode="x unified",
+        hoverlabel={
+            "bgcolor": theme.card,
+            "bordercolor": theme.grid,
+            "font": {"color": theme.ink, "size": 12},
+        },
+        dragmode="zoom",
+        uirevision="stay",
+        meta=meta,
+    )
+    figure.update_layout(**layout)
+    return figure
+
+
+def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
+    """An axis with a faint grid and neither line nor zero line."""
+    return {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", **more}
+
+
+def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
+    """The x axis of every layer panel."""
+    title = {"text": "layer", "font": {"size": 12}, "standoff": 6}
+    return quiet_axis(theme, title=title, tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more)
+
+
+def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:
+    """A figure of curves over the layers, with labels at the ends of the lines."""
+    axis: dict[str, Any] = {"scale": scale, "include": list(include)}
+    if limits is not None:
+        axis["limits"] = limits
+    return build_figure(
+        theme,
+        {"axes": {"yaxis": axis}, "layers": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted},
+        xaxis=layer_axis(theme),
+        yaxis=quiet_axis(theme, nticks=6),
+    )
+
+
+def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
+    """Runs in drawing order: the first on top, for its dots leave the lines below to be seen."""
+    return list(reversed(list(enumerate(theme.runs[:runs]))))
+
+
+def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
+    """One metric of one run over the layers, drawn from log10 on a log axis: 1e401 is a number like any other."""
+    column = "log10" if scale == "log" else "layers"
+    fill = {"x": "layer", "y": f"{column}.{key}", "text": f"text.{key}", "name": "label"}
+    meta = {"run": run, "key": key, "fill": fill, "end": end}
+    look = {"color": style.color, "width": style.width, "dash": style.dash}
+    return go.Scatter(
+        mode="lines+markers" if end else "lines",
+        line={**look, **more.pop("line", {})},
+        # A few marks along the line, so that runs differ by more than colour and dash.
+        marker={"symbol": style.marker, "size": 7, "maxdisplayed": 9, "color": style.color},
+        meta=meta,
+        connectgaps=False,
+        hovertemplate=more.pop("hovertemplate", "%{text}"),
+        **more,
+    )

@@ -1,0 +1,264 @@
+"""Fill a panel's template with the columns of runs. `static/js/fill.js` does the same; a test holds them equal.
+
+Templates and figures are plain data here: what `to_plotly_json` gives and `go.Figure` takes.
+"""
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+
+from app.panels.labels import cell_label, end_labels, find_lost, lost_label, note
+from app.panels.numbers import format_value, log_ticks
+from app.panels.sources import Columns, look_up
+
+LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
+WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
+CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a card that leave room for numbers
+COLUMNS_WITH_SUMS = 32  # and for a label below each
+LETTER_PX = 7.2
+LEAST_ROW_GAP = 15  # room for the label of the matrix below
+
+Figure = dict[str, Any]
+
+
+def fill(
+    template: Figure, results: list[Columns | None], labels: list[str], cursor: int, narrow: bool = False
+) -> Figure:
+    """A figure with the data of `results`, in the template's order; the template is left as it is.
+
+    `cursor` is a layer from 0; `narrow` is for screens that hold one matrix side by side.
+    """
+    figure = copy.deepcopy(template)
+    layout = figure["layout"]
+    layout["annotations"] = []
+    for trace in figure["data"]:
+        run = trace["meta"]["run"]
+        _fill_trace(trace, results[run] if run < len(results) else None, labels, cursor)
+    layers = max((result.start["layers"] for result in results if result is not None), default=1)
+    meta = layout["meta"]
+    if "axes" in meta:
+        _fill_axes(figure, results, layers, narrow)
+    if "grid" in meta:
+        _place_cells(figure, narrow)
+    _span_layers(figure, layers, cursor, narrow)
+    if "symmetric" in meta:
+        _center_colors(figure, results)
+    if meta.get("sums"):
+        _write_sums(figure, narrow)
+    if "empty" in meta and not _visible(figure):
+        layout["annotations"].append(note(meta["empty"], meta["muted"]))
+    return figure
+
+
+def _visible(figure: Figure) -> list[dict[str, Any]]:
+    return [trace for trace in figure["data"] if trace.get("visible", True)]
+
+
+def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str], cursor: int) -> None:
+    if result is None:
+        trace["visible"] = False
+        return
+    label = labels[trace["meta"]["run"]]
+    for attribute, source in trace["meta"]["fill"].items():
+        data = look_up(source, result, label, cursor)
+        if data is None:
+            trace["visible"] = False
+            return
+        trace[attribute] = data
+
+
+# ---- curves
+
+
+def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narrow: bool) -> None:
+    layout = figure["layout"]
+    for name, rule in layout["meta"]["axes"].items():
+        low, high = _data_range(figure, rule)
+        layout[name]["range"] = [low, high]
+        layout[name]["autorange"] = False
+        if rule["scale"] == "log":
+            places, texts = log_ticks(low, high)
+            layout[name] |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
+        _label_lines(figure, results, (low, high), layers, narrow)
+    if narrow:
+        layout["margin"] |= {"l": 40, "r": 26}
+    else:
+        names = [len(trace["name"]) for trace in _visible(figure) if trace["meta"]["end"]]
+        layout["margin"]["r"] = 18 + round(LETTER_PX * max([3, *names]))
+
+
+def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
+    values = [value for trace in _visible(figure) for value in trace["y"] if value is not None]
+    values += rule["include"]
+    if not values:
+        return (0.0, 1.0)
+    low, high = min(values), max(values)
+    least = max(LEAST_SPAN[rule["scale"]], 1e-3 * abs(high))
+    if high - low < least:
+        middle = (low + high) / 2
+        low, high = middle - least / 2, middle + least / 2
+    pad = 0.05 * (high - low)
+    low, high = low - pad, high + pad
+    if "limits" in rule:
+        low, high = max(low, rule["limits"][0] - pad), min(high, rule["limits"][1] + pad)
+    return low, high
+
+
+def _label_lines(
+    figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
+) -> None:
+    ends = []
+    for trace in [trace for trace in _visible(figure) if trace["meta"]["end"]]:
+        result = results[trace["meta"]["run"]]
+        assert result is not None, "a visible trace has a run"
+        color = trace["line"]["color"]
+        lost = find_lost(trace["y"], result.status.get(trace["meta"]["key"], {}))
+        if lost is not None and lost["point"] is not None:
+            y = trace["y"][lost["point"]]
+            is_high = y > span[0] + 0.8 * (span[1] - span[0])
+            label = lost_label(lost, trace["name"], y, is_high, layers, color)
+            figure["layout"]["annotations"].append(label)
+        end = _line_end(trace, result, lost, span)
+        ends += [] if end is None else [{**end, "color": color}]
+    figure["layout"]["annotations"] += end_labels(ends, narrow)
+
+
+def _line_end(
+    trace: dict[str, Any], result: Columns, lost: dict[str, Any] | None, span: tuple[float, float]
+) -> dict[str, Any] | None:
+    known = [value for value in trace["y"] if value is not None]
+    if known and lost is not None and lost["ends"]:
+        return None  # the label stands where it is lost
+    if known:
+        return {"place": (known[-1] - span[0]) / (span[1] - span[0]), "text": trace["name"]}
+    if lost is not None:
+        return {"place": 1.0, "text": f"{trace['name']}: {lost['text']}"}
+    raw = result.layers.get(trace["meta"]["key"])
+    if raw is not None and bool(np.all(raw == 0)):
+        return {"place": 0.0, "text": f"{trace['name']}: 0"}
+    return None
+
+
+# ---- layers along an axis
+
+
+def _span_layers(figure: Figure, layers: int, cursor: int, narrow: bool) -> None:
+    for name, kind in figure["layout"]["meta"].get("layers", {}).items():
+        figure["layout"][name] |= {
+            "range": _layer_range(figure, kind, layers, cursor, narrow),
+            "autorange": False,
+        }
+
+
+def _layer_range(figure: Figure, kind: str, layers: int, cursor: int, narrow: bool) -> list[float]:
+    if kind == "line":
+        pad = 0.5 if layers == 1 else 0.01 * (layers - 1)
+        return [1 - pad, layers + pad]
+    if kind == "cells":
+        return [0.5, layers + 0.5]
+    if kind == "cells-down":
+        return [layers + 0.5, 0.5]
+    steps = [trace["dx"] for trace in _visible(figure)]
+    columns = WINDOW_COLUMNS / 3 if narrow else WINDOW_COLUMNS
+    width = min(layers, max(4, math.floor(columns * min(steps, default=1))))
+    first = min(max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1)
+    return [first - 0.5, first + width - 0.5]
+
+
+# ---- matrices
+
+
+def _place_cells(figure: Figure, narrow: bool) -> None:
+    """Share the space out among the runs that have a matrix; the axes of the others are hidden."""
+    layout, grid = figure["layout"], figure["layout"]["meta"]["grid"]
+    rows = narrow or grid["direction"] == "rows"
+    present = [trace["meta"]["run"] for trace in _visible(figure)]
+    gap = max(grid["gap"], LEAST_ROW_GAP) if rows else grid["gap"]
+    whole = len(present) * grid["cell"] + max(0, len(present) - 1) * gap
+    for run, (x_name, y_name) in enumerate(grid["cells"]):
+        x_axis, y_axis = layout[x_name], layout[y_name]
+        x_axis["visible"] = y_axis["visible"] = run in present
+        if run not in present:
+            continue
+        place = present.index(run)
+        start = place * (grid["cell"] + gap)
+        share = [start / whole, (start + grid["cell"]) / whole]
+        x_axis["domain"] = [0, 1] if rows else share
+        y_axis["domain"] = [1 - share[1], 1 - share[0]] if rows else [0, 1]
+        if not layout["meta"].get("sums"):
+            _quiet_inner(x_axis, y_axis, rows, place, len(present))
+    _label_cells(figure)
+
+
+def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, place: int, count: int) -> None:
+    """Numbers stand at the outer axes alone."""
+    if rows and place < count - 1:
+        x_axis |= {"showticklabels": False, "title": None}
+    if not rows and place > 0:
+        y_axis["showticklabels"] = False
+
+
+def _label_cells(figure: Figure) -> None:
+    for trace in _visible(figure):
+        color = figure["layout"]["meta"]["colors"][trace["meta"]["run"]]
+        figure["layout"]["annotations"].append(cell_label(trace["name"], trace["xaxis"], trace["yaxis"], color))
+
+
+def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
+    """One scale for all runs and layers, as far below zero as above."""
+    largest = 0.0
+    for trace in _visible(figure):
+        result = results[trace["meta"]["run"]]
+        assert result is not None, "a visible trace has a run"
+        matrix = result.matrices[trace["meta"]["key"]]
+        largest = max(largest, float(np.max(np.abs(matrix), where=np.isfinite(matrix), initial=0.0)))
+    bound = math.ceil(largest * 10) / 10 if largest > 0 else 1.0
+    figure["layout"][figure["layout"]["meta"]["symmetric"]] |= {"cmin": -bound, "cmax": bound}
+
+
+def _write_sums(figure: Figure, narrow: bool) -> None:
+    """Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read."""
+    shown = _visible(figure)
+    abreast = 1 if narrow else len(shown)
+    for trace in shown:
+        matrix = np.asarray(trace["z"], dtype=np.float64)
+        x_name, y_name = figure["layout"]["meta"]["grid"]["cells"][trace["meta"]["run"]]
+        columns = len(matrix) * abreast  # in the width of the card
+        has_numbers = columns <= CELLS_WITH_NUMBERS
+        rows = _sum_ticks(matrix.sum(1), has_numbers)
+        below = _sum_ticks(matrix.sum(0), has_numbers)
+        if columns > COLUMNS_WITH_SUMS:
+            below = _sum_span(matrix.sum(0))
+        figure["layout"][y_name] |= rows
+        figure["layout"][x_name] |= {
+            **below,
+            "tickangle": -90 if CELLS_WITH_NUMBERS < columns <= COLUMNS_WITH_SUMS else 0,
+        }
+        trace["texttemplate"] = _cell_text(matrix) if has_numbers else ""
+
+
+def _sum_ticks(sums: np.ndarray, is_roomy: bool) -> dict[str, Any]:
+    texts = [_sum_text(value) for value in sums]
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(1, len(sums) + 1)),
+        "ticktext": [f"Σ {text}" for text in texts] if is_roomy else texts,
+        "tickfont": {"size": 10 if is_roomy else 9},
+    }
+
+
+def _sum_span(sums: np.ndarray) -> dict[str, Any]:
+    """One label for all columns: the least and the largest sum."""
+    text = f"Σ {_sum_text(min(sums))} … {_sum_text(max(sums))}"
+    middle = (len(sums) + 1) / 2
+    return {"tickmode": "array", "tickvals": [middle], "ticktext": [text], "tickfont": {"size": 9}}
+
+
+def _sum_text(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 1e3 else format_value(float(value))
+
+
+def _cell_text(matrix: np.ndarray) -> str:
+    return "%{z:.2f}" if bool(np.all(np.abs(matrix) < 100)) else "%{z:.1e}"

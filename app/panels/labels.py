@@ -1,0 +1,106 @@
+"""Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost.
+
+`static/js/labels.js` says the same.
+"""
+
+from typing import Any
+
+GAP = 0.085  # least distance of two labels, in heights of the plot
+Annotation = dict[str, Any]
+
+
+def spread(places: list[float], gap: float = GAP) -> list[float]:
+    """Move places between 0 and 1 apart until neighbours keep the gap, in their order."""
+    order = sorted(range(len(places)), key=lambda index: (places[index], -index))
+    moved = list(places)
+    floor = 0.0
+    for index in order:
+        moved[index] = max(moved[index], floor)
+        floor = moved[index] + gap
+    ceiling = 1.0
+    for index in reversed(order):
+        moved[index] = min(moved[index], ceiling)
+        ceiling = moved[index] - gap
+    return moved
+
+
+def end_labels(ends: list[dict[str, Any]], narrow: bool) -> list[Annotation]:
+    """A label right of every line's end, none over another. An end is {place, text, color, axis}."""
+    places = spread([end["place"] for end in ends])
+    return [
+        {
+            "xref": "x domain",
+            "x": 1,
+            "xanchor": "left",
+            "xshift": 6,
+            "yref": "y domain",
+            "y": place,
+            "yanchor": "middle",
+            "showarrow": False,
+            "text": end["text"].split(" ")[0] if narrow else end["text"],
+            "font": {"color": end["color"], "size": 12},
+        }
+        for end, place in zip(ends, places, strict=True)
+    ]
+
+
+def find_lost(drawn: list[float | None], status: dict[int, str]) -> dict[str, Any] | None:
+    """Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened."""
+    lost = sorted(layer for layer in status if drawn[layer] is None)
+    if not lost:
+        return None
+    first = lost[0]
+    known = [index for index, value in enumerate(drawn) if value is not None]
+    if not known:
+        return {"point": None, "ends": True, "text": status[first]}
+    if first > known[0]:
+        point = max(index for index in known if index < first)
+        return {"point": point, "ends": True, "text": f"{status[first]} at layer {first + 1}"}
+    last = max(index for index in lost if index < known[0])
+    return {"point": known[0], "ends": False, "text": f"{status[last]} up to layer {last + 1}"}
+
+
+def lost_label(lost: dict[str, Any], name: str, y: float, is_high: bool, layers: int, color: str) -> Annotation:
+    """A cross at the point next to the loss, with what happened."""
+    right = lost["point"] > layers / 2
+    text = f"{name}: {lost['text']}"
+    return {
+        "xref": "x",
+        "x": lost["point"] + 1,
+        "xanchor": "right" if right else "left",
+        "yref": "y",
+        "y": y,
+        "yanchor": "top" if is_high else "bottom",
+        "showarrow": False,
+        "text": f"{text} ✕" if right else f"✕ {text}",
+        "font": {"color": color, "size": 12},
+    }
+
+
+def cell_label(text: str, x_id: str, y_id: str, color: str) -> Annotation:
+    """A run's label above its matrix."""
+    return {
+        "xref": f"{x_id} domain",
+        "x": 0,
+        "xanchor": "left",
+        "yref": f"{y_id} domain",
+        "y": 1,
+        "yanchor": "bottom",
+        "yshift": 3,
+        "showarrow": False,
+        "text": text,
+        "font": {"color": color, "size": 12},
+    }
+
+
+def note(text: str, color: str) -> Annotation:
+    """A sentence in the middle of an empty figure."""
+    middle = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
+    return {
+        "xref": "paper",
+        "yref": "paper",
+        **middle,
+        "showarrow": False,
+        "text": text,
+        "font": {"color": color},
+    }

@@ -1,0 +1,79 @@
+"""Numbers as people read them, and the ticks of a logarithmic axis. `static/js/numbers.js` says the same."""
+
+import math
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+UNKNOWN = "–"
+
+
+def format_value(value: float | None, log10: float | None = None, status: str | None = None) -> str:
+    """A value in four digits, or as m × 10^k where it is very small or large or known by its logarithm alone."""
+    if value is not None and math.isfinite(value):
+        size = abs(value)
+        if size == 0 or 1e-3 <= size < 1e5:
+            return _strip(f"{value:.{_decimals(size, 4)}f}")
+        return _scientific(math.copysign(1, value), math.log10(size))
+    if log10 is not None and math.isfinite(log10):
+        return _scientific(1, log10)
+    return UNKNOWN if status is None else status
+
+
+def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span."""
+    span = high - low
+    if span >= 2:
+        step = max(1, round(nice_step(span / 6)))
+        decades = range(math.ceil(low / step) * step, math.floor(high) + 1, step)
+        return [float(decade) for decade in decades], [_decade(decade) for decade in decades]
+    if span >= 0.7:
+        places = [
+            decade + math.log10(mantissa)
+            for decade in range(math.floor(low), math.floor(high) + 1)
+            for mantissa in (1, 2, 5)
+        ]
+        inside = [place for place in places if low <= place <= high]
+        return inside, [_scale_text(place) for place in inside]
+    return _even_ticks(low, high)
+
+
+def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Evenly spaced values: on so short an axis a logarithm is nearly straight."""
+    base = math.floor(low)
+    first, last = 10 ** (low - base), 10 ** (high - base)
+    step = nice_step((last - first) / 4)
+    count = range(math.ceil(first / step), math.floor(last / step) + 1)
+    places = [base + math.log10(index * step) for index in count]
+    return places, [_scale_text(place) for place in places]
+
+
+def nice_step(rough: float) -> float:
+    """The least of 1, 2 and 5 times a power of ten that is not below `rough`."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(mantissa * power for mantissa in (1, 2, 5, 10) if mantissa * power >= rough * (1 - 1e-9))
+
+
+def _scale_text(place: float) -> str:
+    return format_value(10**place) if -300 < place < 300 else format_value(None, place)
+
+
+def _decade(decade: int) -> str:
+    return {0: "1", 1: "10"}.get(decade, f"10<sup>{str(decade).replace('-', '−')}</sup>")
+
+
+def _decimals(size: float, digits: int) -> int:
+    if size == 0:
+        return 0
+    return max(0, digits - 1 - math.floor(math.log10(size)))
+
+
+def _scientific(sign: float, log10: float) -> str:
+    exponent = math.floor(log10)
+    mantissa = f"{10 ** (log10 - exponent):.2f}"
+    if mantissa == "10.00":
+        mantissa, exponent = "1.00", exponent + 1
+    head = "-" if sign < 0 else ""
+    return f"{head}{_strip(mantissa)}×10{str(exponent).translate(SUPERSCRIPTS)}"
+
+
+def _strip(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,95 @@
+"""Where a trace's data comes from: the tiny language of `meta.fill`. `static/js/sources.js` says the same.
+
+layer            1, 2, ... L
+layers.<key>     a column of values
+log10.<key>      its logarithms, known even where the value overflows
+text.<key>       the column as people read it
+matrices.<key>   a matrix, or one a layer
+row.<key>        the matrix's row at the cursor
+at.<key>         the cursor's layer of a stack of matrices
+montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
+x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
+label            the run's label
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from app.panels.numbers import format_value
+
+
+class Columns(Protocol):
+    """The parts of a result that figures are filled from."""
+
+    start: dict[str, Any]
+    layers: dict[str, np.ndarray]
+    layers_log10: dict[str, np.ndarray]
+    status: dict[str, dict[int, str]]
+    matrices: dict[str, np.ndarray]
+
+
+def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
+    """The data that `source` names, or None where the run has none of it."""
+    name, _, key = source.partition(".")
+    if name == "label":
+        return label
+    if name == "layer":
+        return list(range(1, result.start["layers"] + 1))
+    if name == "layers":
+        return to_list(result.layers.get(key))
+    if name == "log10":
+        return to_list(result.layers_log10.get(key))
+    if name == "text":
+        return to_texts(result, key)
+    matrix = result.matrices.get(key)
+    if matrix is None:
+        return None
+    return _from_matrix(name, matrix, min(cursor, len(matrix) - 1))
+
+
+def to_texts(result: Columns, key: str) -> list[str] | None:
+    """A column as people read it."""
+    values = to_list(result.layers.get(key))
+    if values is None:
+        return None
+    logs = to_list(result.layers_log10.get(key)) or [None] * len(values)
+    status = result.status.get(key, {})
+    return [
+        format_value(value, log10, status.get(layer))
+        for layer, (value, log10) in enumerate(zip(values, logs, strict=True))
+    ]
+
+
+def to_list(column: np.ndarray | None) -> list[Any] | None:
+    """A column as a list, None where a value is not finite."""
+    if column is None:
+        return None
+    return [float(value) if np.isfinite(value) else None for value in column]
+
+
+def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
+    if name == "matrices":
+        return matrix
+    if name == "row":
+        return to_list(matrix[cursor])
+    streams = matrix.shape[-1]
+    if streams == 1:
+        return None  # one stream mixes nothing
+    if name == "at":
+        return matrix[cursor]
+    if name == "montage":
+        return to_montage(matrix)
+    if name == "x0":
+        return 1 - (streams - 1) / 2 / (streams + 1)
+    if name == "dx":
+        return 1 / (streams + 1)
+    raise ValueError(f"unknown source {name}.<key>")
+
+
+def to_montage(stack: np.ndarray) -> np.ndarray:
+    """The matrices of all layers side by side, an empty column between two."""
+    layers, streams, _ = stack.shape
+    wide = np.full((layers, streams, streams + 1), np.nan, dtype=np.float32)
+    wide[:, :, :streams] = stack
+    return np.ascontiguousarray(wide.transpose(1, 0, 2).reshape(streams, -1)[:, :-1])

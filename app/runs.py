@@ -1,0 +1,165 @@
+"""The life of a run: admitted, queued, computed, stored, watched, dropped. Joins the engine to the store."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.base import EndStatus, Engine, Sink, SinkError
+from app.hub import Hub
+from app.limits import require_admissible, require_room
+from app.presets import DEFAULT
+from app.settings import Settings
+from app.store.log import FrameLog
+from app.store.runs import Run, RunStore
+from mhc_core.cost import estimate
+from mhc_core.spec import RunSpec
+
+log = logging.getLogger("mhc.runs")
+
+# Runs that the server starts on its own count against no client.
+SERVER = ""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a POST did."""
+
+    run_id: str
+    status: str
+    position: int | None
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What a DELETE did; `watchers` is how many others watch a run that was therefore left alone."""
+
+    run: Run
+    watchers: int
+
+
+class Runs(Sink):
+    """Everything that happens to runs; the engine reports to it."""
+
+    def __init__(self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub) -> None:
+        self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
+        self._submitting = asyncio.Lock()
+        self._client_of: dict[str, str] = {}
+        # Frames that an earlier server process stored of a run now computed anew.
+        self._stored: dict[str, list[bytes]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+        self.ended: Counter[str] = Counter()
+        self.frames_stored = 0
+
+    async def start(self) -> None:
+        """Bring up the engine, take over what an earlier process left, and see to the default comparison."""
+        await self.engine.start(self)
+        for run in await self.store.unfinished():
+            self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
+            self._client_of[run.id] = SERVER
+            self.engine.submit(run.id, run.spec)
+        if self._settings.precompute:
+            await self.submit(DEFAULT.specs, SERVER)
+        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+
+    async def stop(self) -> None:
+        """Stop computing; runs under way are queued again by the next process."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await self.engine.stop()
+
+    async def submit(self, specs: Sequence[RunSpec], client: str) -> list[Submitted]:
+        """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again."""
+        by_id = {spec.id: spec for spec in specs}
+        for run_id in by_id:
+            await self.engine.settle(run_id)
+        async with self._submitting:
+            known = {run_id: await self._usable(run_id) for run_id in by_id}
+            fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
+            costs = {run_id: estimate(spec) for run_id, spec in fresh.items()}
+            if client != SERVER:
+                for run_id, spec in fresh.items():
+                    require_admissible(spec, costs[run_id], self._settings)
+                of_client = sum(owner == client for owner in self._client_of.values())
+                require_room(len(fresh), of_client, self.engine.waiting, self._settings)
+            for run_id, spec in fresh.items():
+                await self._enqueue(run_id, spec.canonical(), costs[run_id].model_dump(), client)
+        return [self._to_submitted(spec.id, known[spec.id]) for spec in specs]
+
+    async def cancel(self, run: Run, viewer: str) -> Cancelled:
+        """Stop a run that nobody else watches; one that is over stays as it is."""
+        watchers = self.hub.watchers(run.id, besides=viewer) if run.is_live else 0
+        if run.is_live and not watchers:
+            await self.engine.cancel(run.id)
+            run = await self.store.get(run.id) or run
+        return Cancelled(run, watchers)
+
+    # The engine's reports.
+
+    async def on_start(self, run_id: str) -> None:
+        """A worker has the run."""
+        await self.store.set_running(run_id)
+        self.hub.publish(run_id)
+
+    async def on_lines(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
+        """Store what is not stored yet. What is must have come out the same, or the log would be torn."""
+        stored = self._stored.get(run_id, [])
+        repeated = list(lines[: max(0, len(stored) - first)])
+        if repeated != stored[first : first + len(repeated)]:
+            raise SinkError("computed again after a restart, it gave other frames than those stored")
+        if len(repeated) < len(lines):
+            await self.log.append(run_id, first + len(repeated), lines[len(repeated) :])
+            self.frames_stored += len(lines) - len(repeated)
+
+    async def on_end(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
+        """Close the log."""
+        index = max(index, len(self._stored.pop(run_id, ())))
+        self._client_of.pop(run_id, None)
+        self.ended[status] += 1
+        await self.log.finish(run_id, index, status, reason)
+
+    def on_moved(self, run_ids: Sequence[str]) -> None:
+        """Let those who wait see their place."""
+        for run_id in run_ids:
+            self.hub.publish(run_id)
+
+    # Below: helpers.
+
+    async def _usable(self, run_id: str) -> Run | None:
+        """The stored run, unless it has to be computed anew."""
+        run = await self.store.get(run_id)
+        if run is None or run.status in ("failed", "cancelled"):
+            return None
+        if run.is_live and self.engine.position(run_id) is None:
+            # It may have ended between the two looks; if not, its end could not be stored.
+            run = await self.store.get(run_id)
+            return run if run is not None and run.status == "done" else None
+        await self.store.touch(run)
+        return run
+
+    async def _enqueue(self, run_id: str, spec: dict[str, Any], cost: dict[str, float], client: str) -> None:
+        self.log.forget(run_id)
+        await self.store.put_queued(run_id, spec, cost)
+        self._client_of[run_id] = client
+        self.engine.submit(run_id, spec)
+
+    def _to_submitted(self, run_id: str, known: Run | None) -> Submitted:
+        if known is not None and not known.is_live:
+            return Submitted(run_id, known.status, None, False)
+        position = self.engine.position(run_id)
+        status = "queued" if position else "running"
+        return Submitted(run_id, status, position or None, known is None)
+
+    async def _sweep_for_ever(self) -> None:
+        spare = [spec.id for spec in DEFAULT.specs]
+        while True:
+            await asyncio.sleep(self._settings.sweep_s)
+            try:
+                dropped = await self.store.sweep(time.time() - self._settings.keep_s, spare)
+                log.info("dropped %d old runs", dropped)
+            except Exception:
+                log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)

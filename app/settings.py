@@ -1,0 +1,77 @@
+"""Everything an operator can set: one definition behind `MHC_*` variables and the flags of `serve`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+GIB = 2**30
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def count_cores() -> int:
+    """CPU cores that this process may use, which under a container is fewer than the machine has."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+class Settings(BaseSettings):
+    """The service's settings; the field descriptions are the table of the README."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MHC_", cli_kebab_case=True, cli_implicit_flags=True, extra="forbid", frozen=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(8000, description="Port to listen on; 0 takes a free one.")
+    data: Path = Field(Path("data"), description="Folder of the database.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data folder.")
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
+    )
+
+    workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
+    worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
+    run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
+    max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
+    max_run_bytes: PositiveFloat = Field(4.0 * GIB, description="Largest predicted memory of an admitted spec.")
+
+    queue_size: PositiveInt = Field(64, description="Runs that may wait, over all clients.")
+    runs_per_client: PositiveInt = Field(16, description="Runs that one client may have waiting or running.")
+    max_streams: PositiveInt = Field(512, description="Event streams open at once, over all clients.")
+    max_body_bytes: PositiveInt = Field(1_000_000, description="Largest request body.")
+    heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
+
+    keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
+    sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
+    log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
+    precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        try:
+            if url:
+                make_url(url)
+        except ArgumentError:
+            raise ValueError("not an SQLAlchemy URL such as postgresql+psycopg://user@host/name") from None
+        return url
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes to keep."""
+        return self.workers or count_cores()
+
+    @property
+    def threads_per_worker(self) -> int:
+        """Torch threads of one worker, so that all workers together fill the cores and no more."""
+        return max(1, count_cores() // self.worker_count)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """Where the store lives."""
+        return self.database_url or f"sqlite:///{self.data.resolve() / 'mhc-scope.db'}"

@@ -1,0 +1,154 @@
+"""Runs as rows: what was asked, what became of it, and its frames."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from app import codec
+from app.store.database import Database
+from app.store.tables import frames, runs
+
+RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+LIVE: tuple[RunStatus, ...] = ("queued", "running")
+
+# A read costs no write more often than this.
+TOUCH_EVERY_S = 600.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row."""
+
+    id: str
+    spec: dict[str, Any]
+    status: RunStatus
+    reason: str | None
+    cost: dict[str, float]
+    device: dict[str, Any] | None
+    versions: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    frames: int
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    used_at: float
+    pinned: bool
+
+    @property
+    def is_live(self) -> bool:
+        """Waiting or being computed."""
+        return self.status in LIVE
+
+
+class RunStore:
+    """Reads and writes of runs and frames."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, run_id: str) -> Run | None:
+        """The run, if it is known."""
+
+        def work(connection: Connection) -> Run | None:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+            return None if row is None else Run(**row._mapping)
+
+        return await self._database.call(work)
+
+    async def put_queued(self, run_id: str, spec: dict[str, Any], cost: dict[str, float]) -> None:
+        """A new run, or one that starts again: without frames, waiting."""
+        now = time.time()
+        row = {"spec": spec, "cost": cost, "status": "queued", "created_at": now, "used_at": now}
+
+        def work(connection: Connection) -> None:
+            pinned = connection.execute(select(runs.c.pinned).where(runs.c.id == run_id)).scalar()
+            connection.execute(delete(frames).where(frames.c.run_id == run_id))
+            connection.execute(delete(runs).where(runs.c.id == run_id))
+            connection.execute(insert(runs).values(id=run_id, pinned=bool(pinned), frames=0, **row))
+
+        await self._database.call(work)
+
+    async def set_running(self, run_id: str) -> None:
+        """A worker has taken the run."""
+        values = {"status": "running", "started_at": time.time()}
+        await self._database.call(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(values)))
+
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
+        """Add frames; the index of the first says where, and an index can be stored once."""
+        await self._database.call(lambda connection: _append(connection, run_id, first, lines))
+
+    async def finish(self, run_id: str, index: int, status: RunStatus, reason: str | None) -> bytes:
+        """Close the log with an `end` frame, which is returned."""
+        line = codec.encode_end(run_id, index, status, reason)
+        values = {"status": status, "reason": reason, "finished_at": time.time()}
+
+        def work(connection: Connection) -> None:
+            _append(connection, run_id, index, [line])
+            connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+
+        await self._database.call(work)
+        return line
+
+    async def read(self, run_id: str, after: int, limit: int) -> list[bytes]:
+        """Lines behind index `after`, in order."""
+        query = select(frames.c.line).where(frames.c.run_id == run_id, frames.c.idx > after)
+        query = query.order_by(frames.c.idx).limit(limit)
+        return await self._database.call(lambda connection: list(connection.execute(query).scalars()))
+
+    async def unfinished(self) -> list[Run]:
+        """Runs that an earlier server process left behind, oldest first."""
+        query = select(runs).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
+
+        def work(connection: Connection) -> list[Run]:
+            return [Run(**row._mapping) for row in connection.execute(query)]
+
+        return await self._database.call(work)
+
+    async def touch(self, run: Run) -> None:
+        """Note that the run is used, so that the sweep spares it."""
+        now = time.time()
+        if now - run.used_at > TOUCH_EVERY_S:
+            query = update(runs).where(runs.c.id == run.id).values(used_at=now)
+            await self._database.call(lambda connection: connection.execute(query))
+
+    async def sweep(self, unused_since: float, spare: Collection[str]) -> int:
+        """Drop finished runs that nothing holds and nobody has used; says how many."""
+        old = runs.c.used_at < unused_since
+        free = ~runs.c.pinned & runs.c.status.not_in(LIVE) & runs.c.id.not_in(spare)
+
+        def work(connection: Connection) -> int:
+            doomed = list(connection.execute(select(runs.c.id).where(old, free)).scalars())
+            connection.execute(delete(frames).where(frames.c.run_id.in_(doomed)))
+            connection.execute(delete(runs).where(runs.c.id.in_(doomed)))
+            return len(doomed)
+
+        return await self._database.call(work)
+
+    async def count_by_status(self) -> dict[str, int]:
+        """How many runs are stored, by status."""
+        query = select(runs.c.status, func.count()).group_by(runs.c.status)
+        rows = await self._database.call(lambda connection: connection.execute(query).all())
+        return {status: count for status, count in rows}  # noqa: C416
+
+
+def _append(connection: Connection, run_id: str, first: int, lines: Sequence[bytes]) -> None:
+    rows = [{"run_id": run_id, "idx": first + k, "line": line} for k, line in enumerate(lines)]
+    connection.execute(insert(frames), rows)
+    values: dict[str, Any] = {"frames": first + len(lines)}
+    for line in lines:
+        values |= _to_columns(line)
+    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+
+
+def _to_columns(line: bytes) -> dict[str, Any]:
+    """What a frame adds to its run's row."""
+    kind = codec.frame_type(line)
+    if kind not in ("start", "summary"):
+        return {}
+    data = codec.decode_line(line)
+    if kind == "start":
+        return {"device": data["device"], "versions": data["versions"]}
+    return {"summary": {key: data[key] for key in ("headline", "findings")}}

@@ -1,0 +1,56 @@
+"""Snapshots: runs and the page's state, behind a short link. They hold their runs for good."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from app.store.database import Database
+from app.store.tables import runs, snapshots
+
+ID_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One stored view."""
+
+    id: str
+    runs: list[str]
+    state: str
+    title: str
+    created_at: float
+
+
+class SnapshotStore:
+    """Reads and writes of snapshots."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, run_ids: Sequence[str], state: str, title: str) -> tuple[Snapshot, bool]:
+        """Store a view and pin its runs. The same view is the same snapshot; the flag says if it is new."""
+        body = json.dumps([list(run_ids), state, title])
+        snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
+        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time())
+
+        def work(connection: Connection) -> tuple[Snapshot, bool]:
+            known = _find(connection, snapshot_id)
+            if known is None:
+                connection.execute(insert(snapshots).values(**vars(fresh)))
+                connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(pinned=True))
+            return known or fresh, known is None
+
+        return await self._database.call(work)
+
+    async def get(self, snapshot_id: str) -> Snapshot | None:
+        """The snapshot, if it is known."""
+        return await self._database.call(lambda connection: _find(connection, snapshot_id))
+
+
+def _find(connection: Connection, snapshot_id: str) -> Snapshot | None:
+    row = connection.execute(select(snapshots).where(snapshots.c.id == snapshot_id)).one_or_none()
+    return None if row is None else Snapshot(**row._mapping)

@@ -1,0 +1,56 @@
+"""The tables. Times are seconds since 1970; specs and summaries are JSON."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("spec", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text),
+    Column("cost", JSON, nullable=False),
+    Column("device", JSON),
+    Column("versions", JSON),
+    Column("summary", JSON),
+    Column("frames", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("used_at", Float, nullable=False),
+    Column("pinned", Boolean, nullable=False, default=False),
+    Index("runs_by_status", "status", "created_at"),
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("line", LargeBinary, nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("runs", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)

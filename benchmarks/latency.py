@@ -1,0 +1,124 @@
+"""What a viewer waits for, against a real server process on loopback: first frame, stored run, twenty viewers.
+
+Every figure includes HTTP and the client. `python -m benchmarks.latency`; medians of 25 rounds.
+"""
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+
+ROUNDS, VIEWERS = 25, 20
+START_S = 60.0
+NDJSON = {"Accept": "application/x-ndjson"}
+
+
+@contextmanager
+def serve(data: str) -> Iterator[httpx.Client]:
+    """A server of our own with warm workers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app", "serve", "--no-precompute", "--port", str(port), "--data", data]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            _wait_until_ready(http, process)
+            yield http
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(http: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if http.get("/readyz").json()["workers"] == len(os.sched_getaffinity(0)):
+                return
+        except httpx.TransportError:
+            pass  # Not listening yet.
+        time.sleep(0.1)
+    raise RuntimeError("the server did not become ready")
+
+
+def time_first_frame(http: httpx.Client, seed: int) -> float:
+    """Seconds from POST of a spec nobody has run to its first frame."""
+    start = time.perf_counter()
+    run_id = http.post("/api/v1/runs", json={"seed": seed}).json()["id"]
+    with http.stream("GET", f"/api/v1/runs/{run_id}/events", headers=NDJSON) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        took = time.perf_counter() - start
+        for _ in lines:  # The next round must find an idle worker.
+            pass
+    return took
+
+
+def time_stored_run(http: httpx.Client, run_id: str) -> float:
+    """Seconds to read every frame of a stored run."""
+    start = time.perf_counter()
+    text = http.get(f"/api/v1/runs/{run_id}/events", headers=NDJSON).text
+    assert text.splitlines()[-1].endswith('"status":"done","reason":null}')
+    return time.perf_counter() - start
+
+
+def time_viewers(http: httpx.Client, run_id: str) -> float:
+    """Seconds until twenty viewers at once have read a stored run."""
+
+    def read(_: int) -> int:
+        return len(httpx.get(http.base_url.join(f"/api/v1/runs/{run_id}/events"), headers=NDJSON).content)
+
+    with ThreadPoolExecutor(VIEWERS) as pool:
+        start = time.perf_counter()
+        sizes = set(pool.map(read, range(VIEWERS)))
+        took = time.perf_counter() - start
+    assert len(sizes) == 1
+    return took
+
+
+def main() -> None:
+    """Print one row a figure."""
+    with tempfile.TemporaryDirectory() as data:
+        with serve(data) as http:
+            stored = http.post("/api/v1/runs", json={}).json()["id"]
+            http.get(f"/api/v1/runs/{stored}/events")
+            page = http.post("/api/v1/snapshots", json={"runs": [stored]}).json()["url"]
+        # Another process: what is stored comes from the database, not from the memory of who computed it.
+        with serve(data) as http:
+            print_rows(http, stored, page)
+
+
+def print_rows(http: httpx.Client, stored: str, page: str) -> None:
+    """Measure and print."""
+    result = f"/api/v1/runs/{stored}/result"
+    rows: dict[str, tuple[Callable[[int], float], str]] = {
+        "first frame after POST, warm worker": (lambda k: time_first_frame(http, 1000 + k), "<= 30"),
+        "a stored run, all frames": (lambda k: time_stored_run(http, stored), "<= 30"),
+        "the page of a snapshot": (lambda k: _time_get(http, page), "<= 30"),
+        "a stored run as columns, JSON": (lambda k: _time_get(http, result), ""),
+        f"{VIEWERS} viewers of a stored run, all frames": (lambda k: time_viewers(http, stored), ""),
+    }
+    print(f"default spec, {ROUNDS} rounds after one thrown away, milliseconds; over loopback, client included")
+    print(f"{'':44s} {'median':>8s} {'worst':>8s} {'target':>8s}")
+    for name, (measure, target) in rows.items():
+        took = [1e3 * measure(k) for k in range(ROUNDS + 1)][1:]
+        print(f"{name:44s} {statistics.median(took):8.1f} {max(took):8.1f} {target:>8s}")
+
+
+def _time_get(http: httpx.Client, url: str) -> float:
+    start = time.perf_counter()
+    http.get(url).raise_for_status()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Slider release to redrawn curves, default spec, in Chromium: the median of 15 releases. `python -m benchmarks.page`.
+
+Every release asks for three runs that nobody has computed: the depth slider goes from 60 to 64 under a new seed. The
+clock runs in the page, from the slider's `change` event to the frame in which every run has ended, nothing waits to
+be drawn and nothing is dimmed any more.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
+from tests.conftest import start_server
+
+RELEASES = 15
+FIRST_SEED = 1_000
+TARGET_S = 1.0
+
+CLOCK = """
+window.releases = [];
+addEventListener('change', (event) => {
+  if (event.target.id !== 'field-depth') return;
+  const begun = performance.now();
+  let first = null;
+  const traces = () => document.querySelector('[data-panel=activation] .plot')?.data ?? [];
+  const drawn = () => traces().some((trace) => trace.y?.length === 64);
+  const look = () => {
+    if (first === null && drawn()) first = performance.now() - begun;
+    const text = document.querySelector('.status').textContent;
+    const isDone = / in [\\d.]+ m?s /.test(text) && !document.querySelector('[aria-busy=true], .stale, progress');
+    if (isDone && first !== null) window.releases.push([first, performance.now() - begun]);
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}, true);
+"""
+
+
+def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
+    """Seconds from a release to the first new curve, and to the last."""
+    page.goto("about:blank")
+    page.goto(f"{url}/#v=1&depth=60&seed={seed}")
+    wait_until_done(page)
+    slider = page.get_by_role("slider", name="Depth", exact=True)
+    box = slider.bounding_box()
+    assert box is not None
+    stops = float(slider.get_attribute("max") or 1)
+
+    def place(stop: float) -> float:
+        return box["x"] + 8 + stop / stops * (box["width"] - 16)
+
+    at = float(slider.input_value())
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(place(at), y)
+    page.mouse.down()
+    page.mouse.move(place(at + 2), y, steps=2)
+    page.mouse.up()
+    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("64")
+    while not (found := page.evaluate("window.releases")):
+        page.wait_for_timeout(20)
+    first_ms, last_ms = found[-1]
+    return first_ms / 1000, last_ms / 1000
+
+
+def measure(releases: int = RELEASES) -> dict[str, float]:
+    """Medians and the slowest, in seconds."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = start_server(Path(folder) / "data")
+        try:
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page.add_init_script(CLOCK)
+            times = [release_once(page, server.url, FIRST_SEED + index) for index in range(releases)]
+            browser.close()
+        finally:
+            server.terminate()
+    firsts, lasts = zip(*times, strict=True)
+    return {"first": statistics.median(firsts), "last": statistics.median(lasts), "slowest": max(lasts)}
+
+
+def main() -> None:
+    """Print the figures."""
+    found = measure()
+    print(f"slider release to first new curves   median {found['first']:.3f} s")
+    print(f"slider release to redrawn curves     median {found['last']:.3f} s (target {TARGET_S:g} s)")
+    print(f"slowest of {RELEASES} releases               {found['slowest']:.3f} s")
+
+
+if __name__ == "__main__":
+    main()

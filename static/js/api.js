@@ -1,0 +1,76 @@
+/** The server's routes, and its refusals. */
+
+/**
+ * @typedef {import('../types').Estimate} Estimate
+ * @typedef {import('../types').FieldError} FieldError
+ * @typedef {import('../types').Preset} Preset
+ * @typedef {import('../types').Snapshot} Snapshot
+ * @typedef {import('../types').Submitted} Submitted
+ * @typedef {import('../types').Templates} Templates
+ */
+
+export const API = '/api/v1';
+/** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */
+export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
+
+/** A refusal: problem+json as an exception. */
+export class ApiError extends Error {
+  /** @param {number} status @param {any} problem @param {number | null} retryAfter_s */
+  constructor(status, problem, retryAfter_s) {
+    super(problem.detail ?? problem.title ?? `the server answered ${status}`);
+    this.name = 'ApiError';
+    this.status = status;
+    this.title = String(problem.title ?? 'The server could not answer');
+    /** @type {FieldError[]} */
+    this.errors = problem.errors ?? [];
+    this.retryAfter_s = retryAfter_s;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal}} [options]
+ * @returns {Promise<any>}
+ */
+async function call(path, { method = 'GET', body, signal } = {}) {
+  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
+  const response = await send(`${API}${path}`, { method, headers, signal, body: body === undefined ? null : JSON.stringify(body) });
+  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const answer = isJson ? await response.json() : {};
+  if (response.ok) return answer;
+  const retry = response.headers.get('retry-after');
+  throw new ApiError(response.status, answer, retry === null ? null : Number(retry));
+}
+
+/** @param {string} url @param {RequestInit} init */
+async function send(url, init) {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
+  }
+}
+
+/** @returns {Promise<any>} */
+export const getSchema = () => call('/schema');
+/** @returns {Promise<Preset[]>} */
+export const getPresets = async () => (await call('/presets')).presets;
+/** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
+export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`);
+/** @param {any[]} specs @returns {Promise<Submitted[]>} */
+export const compareRuns = (specs) => call('/runs/compare', { method: 'POST', body: specs });
+/** @param {string} id @returns {Promise<any>} */
+export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
+/** @param {any} spec @param {AbortSignal} signal @returns {Promise<Estimate>} */
+export const estimateRun = (spec, signal) => call('/estimate', { method: 'POST', body: spec, signal });
+/** @param {string} id */
+export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
+/** @param {{runs: string[], state: string, title: string}} view @returns {Promise<Snapshot>} */
+export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
+
+/** @param {string[]} ids @param {number[]} after */
+export function eventsUrl(ids, after) {
+  const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
+  return `${API}/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`;
+}

@@ -1,0 +1,70 @@
+/** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
+
+import { render } from 'preact';
+import { openAddress } from './actions.js';
+import { ApiError, getPresets, getSchema } from './api.js';
+import { PanelCard } from './card.js';
+import { Compared } from './compared.js';
+import { Controls } from './controls.js';
+import { html } from './html.js';
+import { followLook } from './look.js';
+import { Scrubber } from './scrubber.js';
+import { toFields } from './spec.js';
+import * as state from './state.js';
+import { Story } from './story.js';
+import { Cost, TopBar, presets } from './topbar.js';
+
+function App() {
+  return html`
+    <${TopBar} />
+    <${Banner} />
+    <div class="columns">
+      <aside class="card controls" id="settings" aria-label="Settings"><${Compared} /><${Controls} /><${Cost} /></aside>
+      <main>
+        <${Story} />
+        <div class="panels">${state.templates.value?.panels.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}</div>
+      </main>
+    </div>
+    <${Scrubber} />
+    <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
+  `;
+}
+
+/** Refusals, notes on the address, and the mark of a stored view. */
+function Banner() {
+  const { value: problem } = state.problem;
+  const { value: stored } = state.snapshot;
+  const notices = state.notices.value;
+  return html`
+    <div class="banners">
+      ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
+      ${notices.length > 0 ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
+        <button type="button" class="icon" aria-label="Close" onClick=${() => (state.notices.value = [])}>✕</button></div>` : null}
+      ${stored ? html`<div class="banner"><b>A stored view</b> of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
+        shared. Change anything to compute anew.</div>` : null}
+    </div>
+  `;
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  if (!(error instanceof ApiError)) throw error;
+  state.problem.value = error;
+}
+
+async function main() {
+  const boot = /** @type {import('../types').Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
+  render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById('app')));
+  followLook(fail);
+  getPresets().then((found) => (presets.value = found), fail);
+  try {
+    state.fields.value = toFields(await getSchema());
+  } catch (error) {
+    return fail(error);
+  }
+  openAddress(boot.snapshot);
+  // Back and Forward, and a hash that someone edits.
+  addEventListener('popstate', () => openAddress(boot.snapshot));
+}
+
+void main();

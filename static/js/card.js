@@ -1,0 +1,68 @@
+/** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
+
+import { useRef, useState } from 'preact/hooks';
+import { exportItems } from './export.js';
+import { html } from './html.js';
+import { Menu, Popover } from './menu.js';
+import { Plot } from './plotbox.js';
+import * as state from './state.js';
+import { PanelTable } from './table.js';
+
+/** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
+
+/** @param {{panel: Panel}} props */
+export function PanelCard({ panel }) {
+  const [viewKey, setViewKey] = useState(panel.views[0].key);
+  const [isTable, setIsTable] = useState(false);
+  const shown = useRef(/** @type {Figure | null} */ (null));
+  const view = panel.views.find((item) => item.key === viewKey) ?? panel.views[0];
+  const id = `panel-${panel.key}`;
+  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  return html`
+    <section class="card panel" id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`}>
+      <header class="card-head">
+        <div class="card-title">
+          <h2 id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /></h2>
+          <span class="unit" title=${panel.unit}>${panel.unit}</span>
+        </div>
+        <div class="card-tools">
+          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${setViewKey} />
+          <${PanelHelp} panel=${panel} />
+          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view, () => shown.current)]} />
+        </div>
+      </header>
+      <p class="meaning">${panel.meaning}</p>
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} shown=${shown} title=${panel.title} />`}
+    </section>
+  `;
+}
+
+/** The cursor's layer in the title of the panel that shows one layer. @param {{panel: Panel}} props */
+function LayerNumber({ panel }) {
+  return panel.key === 'detail' ? html`: layer ${state.cursor.value + 1}` : null;
+}
+
+/** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
+function ViewChoice({ panel, viewKey, onChange }) {
+  if (panel.views.length < 2) return null;
+  return html`
+    <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
+      ${panel.views.map((item) => html`
+        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
+      `)}
+    </span>
+  `;
+}
+
+/** @param {{panel: Panel}} props */
+function PanelHelp({ panel }) {
+  const { formula, reading, symbol, source } = panel.help;
+  return html`
+    <${Popover} label=${`${panel.title}: what it shows`} sign="?">
+      <h3>${panel.title}</h3>
+      <p>${panel.meaning}</p>
+      <p>${reading}</p>
+      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${source}</dd></dl>
+    <//>
+  `;
+}

@@ -1,0 +1,36 @@
+/** Which columns a panel draws, and when there is something new to draw. */
+
+/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('./state.js').Slot} Slot */
+
+/** The metrics that a template needs of a run. @param {Figure} template @param {number} run */
+function keysOf(template, run) {
+  return template.data.filter((trace) => trace.meta.run === run).map((trace) => trace.meta.key);
+}
+
+/** @param {Columns} columns @param {string[]} keys */
+function hasAny(columns, keys) {
+  return keys.some((key) => columns.layers.has(key) || columns.matrices.has(key));
+}
+
+/**
+ * For each place the new columns if they have anything for this panel or have ended, else what was there before.
+ * @param {Figure} template
+ * @param {Slot[]} slots
+ * @returns {{results: Columns[], labels: string[], isStale: boolean, signature: string}}
+ */
+export function choose(template, slots) {
+  let isStale = false;
+  const parts = [];
+  const results = [];
+  const labels = [];
+  for (const [run, slot] of slots.entries()) {
+    const keys = keysOf(template, run);
+    const isNew = hasAny(slot.columns, keys) || slot.columns.end !== null;
+    const { columns, label } = (isNew ? null : slot.previous) ?? slot;
+    isStale ||= columns !== slot.columns;
+    results.push(columns);
+    labels.push(label);
+    parts.push(slot.id, isNew, label, columns.end !== null, ...keys.map((key) => columns.versions.get(key) ?? 0));
+  }
+  return { results, labels, isStale, signature: parts.join(' ') };
+}

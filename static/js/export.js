@@ -1,0 +1,68 @@
+/** What a card's menu takes away: images, numbers, the figure itself. */
+
+import { API } from './api.js';
+import { copyText } from './menu.js';
+import { toImage } from './plot.js';
+import { toDelimited } from './table.js';
+import { theme } from './look.js';
+import * as state from './state.js';
+
+/** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
+
+const IMAGE = { width: 960, height: 420 };
+
+/** @param {string} url @param {string} name */
+function download(url, name) {
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+}
+
+/** @param {string} text @param {string} type @param {string} name */
+function downloadText(text, type, name) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  download(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** What is shown, in one line under an exported image. */
+function footLine() {
+  const start = state.slots.value[0]?.columns.start;
+  const ids = state.slots.value.map((slot) => slot.id.slice(0, 8)).join(', ');
+  const { depth, width, seed, dtype } = start?.spec ?? {};
+  return `mHC Scope · depth ${depth}, width ${width}, seed ${seed}, ${dtype} · runs ${ids}`;
+}
+
+/** Where the server gives this figure to a notebook. @param {Panel} panel @param {string} viewKey */
+export function figureUrl(panel, viewKey) {
+  const [first, ...others] = state.slots.value.map((slot) => slot.id);
+  const query = new URLSearchParams({ layer: String(state.cursor.value), theme: theme.value, view: viewKey });
+  if (others.length > 0) query.set('with', others.join(','));
+  return `${API}/runs/${first}/figures/${panel.key}?${query}`;
+}
+
+/**
+ * @param {Panel} panel
+ * @param {import('../types').PanelView} view
+ * @param {() => Figure | null} shown
+ */
+export function exportItems(panel, view, shown) {
+  const name = `mhc-scope-${panel.key}`;
+  const image = async (/** @type {'png' | 'svg'} */ format) => {
+    const figure = shown();
+    if (!figure) return;
+    download(await toImage(figure, format, `${panel.title} · ${panel.unit}`, footLine(), IMAGE), `${name}.${format}`);
+  };
+  return [
+    { title: 'PNG', note: 'image, twice the pixels', run: () => void image('png') },
+    { title: 'SVG', note: 'image for print', run: () => void image('svg') },
+    { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimited(panel, ','), 'text/csv', `${name}.csv`) },
+    { title: 'JSON', note: 'the Plotly figure', run: () => download(figureUrl(panel, view.key), `${name}.json`) },
+    {
+      title: 'Copy the numbers',
+      note: 'for a spreadsheet',
+      run: () => void copyText(toDelimited(panel, '\t')).then((said) => (state.spoken.value = said)),
+    },
+  ];
+}

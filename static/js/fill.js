@@ -1,0 +1,266 @@
+/** Fill a panel's template with the columns of runs. `app/panels/fill.py` does the same; a test holds them equal. */
+
+import { cellLabel, endLabels, findLost, lostLabel, note } from './labels.js';
+import { formatValue, logTicks, range } from './numbers.js';
+import { lookUp } from './sources.js';
+
+/**
+ * @typedef {import('../types').Columns} Columns
+ * @typedef {import('../types').Figure} Figure
+ * @typedef {import('../types').Trace} Trace
+ */
+
+/** @type {Record<string, number>} */
+const LEAST_SPAN = { log: 0.6, linear: 1e-9 };
+const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
+const CELLS_WITH_NUMBERS = 16; // matrix columns in the width of a card that leave room for numbers
+const COLUMNS_WITH_SUMS = 32; // and for a label below each
+const LETTER_PX = 7.2;
+export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
+
+/**
+ * A figure with the data of `results`, in the template's order; the template is left as it is.
+ * @param {Figure} template
+ * @param {(Columns | null)[]} results
+ * @param {string[]} labels
+ * @param {number} cursor layer from 0
+ * @param {boolean} [narrow] for screens that hold one matrix side by side
+ * @returns {Figure}
+ */
+export function fill(template, results, labels, cursor, narrow = false) {
+  const figure = structuredClone(template);
+  const { layout } = figure;
+  layout.annotations = [];
+  for (const trace of figure.data) fillTrace(trace, results[trace.meta.run] ?? null, labels, cursor);
+  const layers = Math.max(1, ...results.map((result) => result?.start?.layers ?? 1));
+  const { meta } = layout;
+  if (meta.axes) fillAxes(figure, results, layers, narrow);
+  if (meta.grid) placeCells(figure, narrow);
+  spanLayers(figure, layers, cursor, narrow);
+  if (meta.symmetric) centerColors(figure, results);
+  if (meta.sums) writeSums(figure, narrow);
+  if (meta.empty && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
+  return figure;
+}
+
+/** @param {Figure} figure */
+function visible(figure) {
+  return figure.data.filter((trace) => trace.visible !== false);
+}
+
+/** @param {Trace} trace @param {Columns | null} result @param {string[]} labels @param {number} cursor */
+function fillTrace(trace, result, labels, cursor) {
+  if (!result?.start) {
+    trace.visible = false;
+    return;
+  }
+  for (const [attribute, source] of Object.entries(trace.meta.fill)) {
+    const data = lookUp(source, result, labels[trace.meta.run], cursor);
+    if (data === null) {
+      trace.visible = false;
+      return;
+    }
+    trace[attribute] = data;
+  }
+}
+
+// ---- curves
+
+/** @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
+function fillAxes(figure, results, layers, narrow) {
+  const { layout } = figure;
+  for (const [name, rule] of Object.entries(layout.meta.axes)) {
+    const span = dataRange(figure, rule);
+    Object.assign(layout[name], { range: span, autorange: false });
+    if (rule.scale === 'log') {
+      const [tickvals, ticktext] = logTicks(...span);
+      Object.assign(layout[name], { tickmode: 'array', tickvals, ticktext });
+    }
+    labelLines(figure, results, span, layers, narrow);
+  }
+  if (narrow) Object.assign(layout.margin, { l: 40, r: 26 });
+  else layout.margin.r = 18 + Math.round(LETTER_PX * Math.max(3, ...visible(figure).map(nameLength)));
+}
+
+/** @param {Trace} trace */
+function nameLength(trace) {
+  return trace.meta.end ? [...trace.name].length : 0;
+}
+
+/** @param {Figure} figure @param {any} rule @returns {[number, number]} */
+function dataRange(figure, rule) {
+  const values = [...visible(figure).flatMap((trace) => trace.y), ...rule.include].filter((value) => value !== null);
+  if (values.length === 0) return [0, 1];
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  const least = Math.max(LEAST_SPAN[rule.scale], 1e-3 * Math.abs(high));
+  if (high - low < least) {
+    const middle = (low + high) / 2;
+    [low, high] = [middle - least / 2, middle + least / 2];
+  }
+  const pad = 0.05 * (high - low);
+  [low, high] = [low - pad, high + pad];
+  if (rule.limits) [low, high] = [Math.max(low, rule.limits[0] - pad), Math.min(high, rule.limits[1] + pad)];
+  return [low, high];
+}
+
+/**
+ * @param {Figure} figure
+ * @param {(Columns | null)[]} results
+ * @param {[number, number]} span
+ * @param {number} layers
+ * @param {boolean} narrow
+ */
+function labelLines(figure, results, span, layers, narrow) {
+  const ends = [];
+  for (const trace of visible(figure).filter((item) => item.meta.end)) {
+    const result = /** @type {Columns} */ (results[trace.meta.run]);
+    const { color } = trace.line;
+    const lost = findLost(trace.y, result.status.get(trace.meta.key));
+    if (lost && lost.point !== null) {
+      const place = /** @type {{point: number, text: string}} */ (lost);
+      const y = trace.y[lost.point];
+      const isHigh = y > span[0] + 0.8 * (span[1] - span[0]);
+      figure.layout.annotations.push(lostLabel(place, trace.name, y, isHigh, layers, color));
+    }
+    const end = lineEnd(trace, result, lost, span);
+    if (end) ends.push({ ...end, color });
+  }
+  figure.layout.annotations.push(...endLabels(ends, narrow));
+}
+
+/** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */
+function lineEnd(trace, result, lost, span) {
+  const known = trace.y.filter((/** @type {number | null} */ value) => value !== null);
+  if (known.length > 0 && lost?.ends) return null; // the label stands where it is lost
+  if (known.length > 0) return { place: (known[known.length - 1] - span[0]) / (span[1] - span[0]), text: trace.name };
+  if (lost) return { place: 1, text: `${trace.name}: ${lost.text}` };
+  const raw = /** @type {import('../types').Numbers | undefined} */ (result.layers.get(trace.meta.key));
+  return raw?.every((value) => value === 0) ? { place: 0, text: `${trace.name}: 0` } : null;
+}
+
+// ---- layers along an axis
+
+/** @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
+function spanLayers(figure, layers, cursor, narrow) {
+  for (const [name, kind] of Object.entries(figure.layout.meta.layers ?? {})) {
+    const span = layerRange(figure, kind, layers, cursor, narrow);
+    Object.assign(figure.layout[name], { range: span, autorange: false });
+  }
+}
+
+/** @param {Figure} figure @param {string} kind @param {number} layers @param {number} cursor @param {boolean} narrow */
+function layerRange(figure, kind, layers, cursor, narrow) {
+  if (kind === 'line') {
+    const pad = layers === 1 ? 0.5 : 0.01 * (layers - 1);
+    return [1 - pad, layers + pad];
+  }
+  if (kind === 'cells') return [0.5, layers + 0.5];
+  if (kind === 'cells-down') return [layers + 0.5, 0.5];
+  const columns = narrow ? WINDOW_COLUMNS / 3 : WINDOW_COLUMNS;
+  const step = Math.min(1, ...visible(figure).map((trace) => trace.dx));
+  const width = Math.min(layers, Math.max(4, Math.floor(columns * step)));
+  const first = Math.min(Math.max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1);
+  return [first - 0.5, first + width - 0.5];
+}
+
+// ---- matrices
+
+/**
+ * Share the space out among the runs that have a matrix; the axes of the others are hidden.
+ * @param {Figure} figure
+ * @param {boolean} narrow
+ */
+function placeCells(figure, narrow) {
+  const { layout } = figure;
+  const { direction, cell, cells } = layout.meta.grid;
+  const rows = narrow || direction === 'rows';
+  const gap = rows ? Math.max(layout.meta.grid.gap, LEAST_ROW_GAP) : layout.meta.grid.gap;
+  const present = visible(figure).map((trace) => trace.meta.run);
+  const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
+  for (const [run, [xName, yName]] of cells.entries()) {
+    const [x, y] = [layout[xName], layout[yName]];
+    const place = present.indexOf(run);
+    x.visible = y.visible = place >= 0;
+    if (place < 0) continue;
+    const start = place * (cell + gap);
+    const share = [start / whole, (start + cell) / whole];
+    x.domain = rows ? [0, 1] : share;
+    y.domain = rows ? [1 - share[1], 1 - share[0]] : [0, 1];
+    if (layout.meta.sums) continue;
+    if (rows && place < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
+    if (!rows && place > 0) y.showticklabels = false;
+  }
+  for (const trace of visible(figure)) {
+    layout.annotations.push(cellLabel(trace.name, trace.xaxis, trace.yaxis, layout.meta.colors[trace.meta.run]));
+  }
+}
+
+/** One scale for all runs and layers, as far below zero as above. @param {Figure} figure @param {(Columns | null)[]} results */
+function centerColors(figure, results) {
+  let largest = 0;
+  for (const trace of visible(figure)) {
+    const matrix = results[trace.meta.run]?.matrices.get(trace.meta.key);
+    for (const value of matrix?.data ?? []) {
+      const size = Math.abs(value);
+      if (size > largest && size < Infinity) largest = size;
+    }
+  }
+  const bound = largest > 0 ? Math.ceil(largest * 10) / 10 : 1;
+  Object.assign(figure.layout[figure.layout.meta.symmetric], { cmin: -bound, cmax: bound });
+}
+
+/**
+ * Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read.
+ * @param {Figure} figure
+ * @param {boolean} narrow
+ */
+function writeSums(figure, narrow) {
+  const shown = visible(figure);
+  const abreast = narrow ? 1 : shown.length;
+  for (const trace of shown) {
+    /** @type {number[][]} */
+    const rows = trace.z.map((/** @type {Float64Array} */ row) => Array.from(row));
+    const [xName, yName] = figure.layout.meta.grid.cells[trace.meta.run];
+    const columns = rows.length * abreast; // in the width of the card
+    const hasNumbers = columns <= CELLS_WITH_NUMBERS;
+    const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
+    const below = columns > COLUMNS_WITH_SUMS ? sumSpan(columnSums) : sumTicks(columnSums, hasNumbers);
+    const tickangle = !hasNumbers && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
+    Object.assign(figure.layout[yName], sumTicks(rows.map(total), hasNumbers));
+    Object.assign(figure.layout[xName], below, { tickangle });
+    trace.texttemplate = hasNumbers ? cellText(rows) : '';
+  }
+}
+
+/** @param {number[]} values */
+function total(values) {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+/** @param {number[]} sums @param {boolean} isRoomy */
+function sumTicks(sums, isRoomy) {
+  const texts = sums.map(sumText);
+  return {
+    tickmode: 'array',
+    tickvals: range(1, sums.length),
+    ticktext: isRoomy ? texts.map((text) => `Σ ${text}`) : texts,
+    tickfont: { size: isRoomy ? 10 : 9 },
+  };
+}
+
+/** One label for all columns: the least and the largest sum. @param {number[]} sums */
+function sumSpan(sums) {
+  const text = `Σ ${sumText(Math.min(...sums))} … ${sumText(Math.max(...sums))}`;
+  return { tickmode: 'array', tickvals: [(sums.length + 1) / 2], ticktext: [text], tickfont: { size: 9 } };
+}
+
+/** @param {number} value */
+function sumText(value) {
+  return Math.abs(value) < 1e3 ? value.toFixed(2) : formatValue(value);
+}
+
+/** @param {number[][]} rows */
+function cellText(rows) {
+  return rows.flat().every((value) => Math.abs(value) < 100) ? '%{z:.2f}' : '%{z:.1e}';
+}

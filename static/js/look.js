@@ -1,0 +1,62 @@
+/** The theme that is on, and the templates that go with it. */
+
+import { computed, effect, signal } from '@preact/signals';
+import { getPanels } from './api.js';
+import * as state from './state.js';
+
+/** @typedef {'auto' | 'light' | 'dark'} ThemeChoice */
+
+const KEY = 'theme';
+const system = matchMedia('(prefers-color-scheme: dark)');
+const isSystemDark = signal(system.matches);
+system.addEventListener('change', () => {
+  isSystemDark.value = system.matches;
+});
+
+/** @returns {ThemeChoice} */
+function stored() {
+  let chosen = null;
+  try {
+    chosen = localStorage.getItem(KEY);
+  } catch {
+    // A frame that its host has sandboxed has no storage: the system's theme then.
+  }
+  return chosen === 'light' || chosen === 'dark' ? chosen : 'auto';
+}
+
+export const choice = signal(stored());
+export const theme = computed(() => (choice.value === 'auto' ? (isSystemDark.value ? 'dark' : 'light') : choice.value));
+
+/** @param {ThemeChoice} next */
+export function setTheme(next) {
+  choice.value = next;
+  if (next === 'auto') {
+    localStorage.removeItem(KEY);
+    delete document.documentElement.dataset.theme;
+  } else {
+    localStorage.setItem(KEY, next);
+    document.documentElement.dataset.theme = next;
+  }
+}
+
+/** @type {Map<string, Promise<import('../types').Templates>>} */
+const asked = new Map();
+
+/** Templates for so many runs, asked for once. @param {number} runs @param {string} name */
+export function loadTemplates(runs, name) {
+  const key = `${runs} ${name}`;
+  const known = asked.get(key) ?? getPanels(runs, name);
+  asked.set(key, known);
+  known.catch(() => asked.delete(key));
+  return known;
+}
+
+/** Keep the templates those of the theme and of the number of runs. @param {(error: unknown) => void} onError */
+export function followLook(onError) {
+  effect(() => {
+    const [count, name] = [state.view.value.runs.length, theme.value];
+    loadTemplates(count, name).then((loaded) => {
+      if (count === state.view.value.runs.length && name === theme.value) state.templates.value = loaded;
+    }, onError);
+  });
+}

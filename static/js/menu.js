@@ -1,0 +1,93 @@
+/** Small things that open: menus, popovers, dialogs. The browser's own `popover` and `dialog` keep focus and Escape. */
+
+import { useEffect, useId, useRef } from 'preact/hooks';
+import { html } from './html.js';
+
+/** @param {HTMLElement} button @param {HTMLElement} panel */
+function place(button, panel) {
+  const anchor = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = panel;
+  const left = Math.max(8, Math.min(anchor.right - width, innerWidth - width - 8));
+  const isBelow = anchor.bottom + height + 12 < innerHeight || anchor.top < height + 12;
+  panel.style.setProperty('left', `${left}px`);
+  panel.style.setProperty('top', `${Math.max(8, isBelow ? anchor.bottom + 6 : anchor.top - height - 6)}px`);
+}
+
+/** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, children?: any}} props */
+export function Popover({ label, sign, className = 'icon', children }) {
+  const id = useId();
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
+  useEffect(() => {
+    const opened = /** @type {HTMLDivElement} */ (panel.current);
+    const onToggle = (/** @type {any} */ event) => {
+      if (event.newState === 'open' && button.current) place(button.current, opened);
+    };
+    opened.addEventListener('toggle', onToggle);
+    return () => opened.removeEventListener('toggle', onToggle);
+  }, []);
+  return html`
+    <button type="button" ref=${button} class=${className} aria-label=${label} title=${label} popovertarget=${id}>${sign}</button>
+    <div popover ref=${panel} id=${id} class="popover">${children}</div>
+  `;
+}
+
+/** @param {{label: string, sign?: any, className?: string, items: {title: string, note?: string, run: () => void}[]}} props */
+export function Menu({ label, sign = '⋯', className = 'icon', items }) {
+  /** @param {any} event @param {() => void} run */
+  const choose = (event, run) => {
+    event.currentTarget.closest('[popover]').hidePopover();
+    run();
+  };
+  return html`
+    <${Popover} label=${label} sign=${sign} className=${className}>
+      <ul class="menu">
+        ${items.map((item) => html`
+          <li><button type="button" onClick=${(/** @type {any} */ event) => choose(event, item.run)}>
+            ${item.title}${item.note ? html`<small>${item.note}</small>` : null}
+          </button></li>
+        `)}
+      </ul>
+    <//>
+  `;
+}
+
+/** @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
+export function Dialog({ title, isOpen, onClose, children }) {
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => {
+    if (isOpen) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [isOpen]);
+  return html`
+    <dialog ref=${dialog} aria-label=${title} onClose=${onClose}>
+      <header><h2>${title}</h2><button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button></header>
+      ${isOpen ? children : null}
+    </dialog>
+  `;
+}
+
+/** A text with a button that copies it. @param {{text: string, label: string}} props */
+export function CopyText({ text, label }) {
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  const copy = async () => {
+    const said = await copyText(text);
+    if (button.current) button.current.textContent = said;
+  };
+  return html`
+    <div class="copy">
+      <pre tabindex="0" aria-label=${label}>${text}</pre>
+      <button type="button" ref=${button} onClick=${copy}>Copy</button>
+    </div>
+  `;
+}
+
+/** @param {string} text @returns {Promise<string>} what to tell: the clipboard needs https or localhost, and a permission */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return 'Copied';
+  } catch {
+    return 'Select the text and copy it by hand: this browser does not let the page do it';
+  }
+}

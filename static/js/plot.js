@@ -1,0 +1,116 @@
+/** The only module that touches Plotly. Plots are drawn in turns, a few milliseconds an animation frame. */
+
+/** @typedef {import('../types').Figure} Figure */
+/**
+ * Where a subplot lies in its plot, and where its layers are, in pixels.
+ * @typedef {{x: string, y: string, left: number, top: number, width: number, height: number,
+ *   toX: (value: number) => number, toY: (value: number) => number}} Area
+ */
+
+const CONFIG = {
+  displaylogo: false,
+  showSendToCloud: false,
+  displayModeBar: false,
+  responsive: false,
+  doubleClick: 'reset',
+  scrollZoom: false,
+};
+const BUDGET_MS = 24;
+
+/** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, () => void>} */
+const waiting = new Map();
+let isScheduled = false;
+
+/** Draw in one of the next animation frames. @param {unknown} key @param {() => void} draw */
+export function scheduleDraw(key, draw) {
+  waiting.set(key, draw);
+  if (isScheduled) return;
+  isScheduled = true;
+  requestAnimationFrame(drawSome);
+}
+
+/** @param {unknown} key */
+export function unschedule(key) {
+  waiting.delete(key);
+}
+
+function drawSome() {
+  const end = performance.now() + BUDGET_MS;
+  for (const [key, draw] of waiting) {
+    waiting.delete(key);
+    draw();
+    if (performance.now() > end) break;
+  }
+  isScheduled = waiting.size > 0;
+  if (isScheduled) requestAnimationFrame(drawSome);
+}
+
+/** @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
+export function drawPlot(element, figure, size) {
+  Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
+}
+
+/** Ticks for the range in sight, if they are others than now. @param {HTMLElement} element @param {string} axis @param {number[]} tickvals @param {string[]} ticktext */
+export function setTicks(element, axis, tickvals, ticktext) {
+  const now = /** @type {any} */ (element)._fullLayout[axis].ticktext;
+  if (ticktext.join() === now.join()) return;
+  Plotly.relayout(element, { [`${axis}.tickvals`]: tickvals, [`${axis}.ticktext`]: ticktext });
+}
+
+/** @param {HTMLElement} element */
+export function removePlot(element) {
+  Plotly.purge(element);
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {{onClick: (x: number) => void, onLayout: () => void}} handlers
+ */
+export function listen(element, { onClick, onLayout }) {
+  const plot = /** @type {any} */ (element);
+  plot.on('plotly_click', (/** @type {any} */ event) => onClick(event.points[0].x));
+  plot.on('plotly_relayouting', onLayout);
+  plot.on('plotly_relayout', onLayout);
+}
+
+/** The subplots that are seen. @param {HTMLElement} element @returns {Area[]} */
+export function areasOf(element) {
+  const layout = /** @type {any} */ (element)._fullLayout;
+  if (!layout?._plots) return [];
+  return Object.values(layout._plots)
+    .filter(({ xaxis, yaxis }) => xaxis.visible && yaxis.visible)
+    .map(({ xaxis, yaxis }) => ({
+      x: xaxis._name,
+      y: yaxis._name,
+      left: xaxis._offset,
+      top: yaxis._offset,
+      width: xaxis._length,
+      height: yaxis._length,
+      toX: (value) => xaxis._offset + xaxis.l2p(value),
+      toY: (value) => yaxis._offset + yaxis.l2p(value),
+    }));
+}
+
+/** @param {HTMLElement} element @param {string} name */
+export function axisRange(element, name) {
+  return /** @type {[number, number]} */ (/** @type {any} */ (element)._fullLayout[name].range);
+}
+
+/**
+ * An image of a figure with its title and a foot line, so that it can stand alone.
+ * @param {Figure} figure
+ * @param {'png' | 'svg'} format
+ * @param {string} title
+ * @param {string} foot
+ * @param {{width: number, height: number}} size
+ * @returns {Promise<string>} data URL
+ */
+export function toImage(figure, format, title, foot, size) {
+  const { layout } = figure;
+  const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 26 };
+  const note = { xref: 'paper', yref: 'paper', x: 0, y: 0, yshift: 6 - margin.b, xanchor: 'left', yanchor: 'bottom' };
+  const annotations = [...layout.annotations, { ...note, text: foot, showarrow: false, font: { size: 10 } }];
+  const heading = { text: title, x: 0, xref: 'paper', xanchor: 'left', y: 0.97, yanchor: 'top', font: { size: 15, color: layout.meta.ink } };
+  const whole = { data: figure.data, layout: { ...layout, margin, annotations, title: heading } };
+  return Plotly.toImage(whole, { format, width: size.width, height: size.height + 66, scale: format === 'png' ? 2 : 1 });
+}

@@ -1,0 +1,159 @@
+/** A plot that keeps itself drawn: whenever there is something new, it is in sight and it has a size. */
+
+import { effect } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { moveCursor } from './actions.js';
+import { drawCursor } from './cursor.js';
+import { choose } from './drawing.js';
+import { LEAST_ROW_GAP, fill } from './fill.js';
+import { html } from './html.js';
+import { logTicks } from './numbers.js';
+import { axisRange, drawPlot, listen, removePlot, scheduleDraw, setTicks, unschedule } from './plot.js';
+import * as state from './state.js';
+
+/** @typedef {import('../types').Figure} Figure */
+
+const NARROW_PX = 400;
+/** How long a plot rests between two drawings of a run in progress: a multiple of what drawing took, and at least this. */
+const REST = 8;
+const LEAST_REST_MS = 120;
+const LINES_PX = { wide: 264, narrow: 236 };
+const MATRIX_PX = { wide: 256, narrow: 190 };
+const STRIPS_PX = 244; // what the strips of a wide card share
+const STRIP_PX = { least: 64, narrow: 70, most: 130 };
+
+/** The height that a filled figure wants. @param {Figure} figure @param {boolean} isNarrow */
+function heightOf(figure, isNarrow) {
+  const { meta, margin } = figure.layout;
+  const size = isNarrow ? 'narrow' : 'wide';
+  if (!meta.grid) return LINES_PX[size];
+  const count = Math.max(1, figure.data.filter((trace) => trace.visible !== false).length);
+  const cells = count + ((count - 1) * Math.max(meta.grid.gap, LEAST_ROW_GAP)) / meta.grid.cell;
+  const strip = isNarrow ? STRIP_PX.narrow : Math.min(STRIP_PX.most, Math.max(STRIP_PX.least, STRIPS_PX / cells));
+  const isStrips = meta.grid.direction === 'rows';
+  const inner = isStrips ? cells * strip : MATRIX_PX[size] * (isNarrow ? cells : 1);
+  return Math.round(inner + margin.t + margin.b);
+}
+
+/** Whether a figure shows other data when the cursor moves. @param {Figure} template */
+function followsCursor(template) {
+  const sources = template.data.flatMap((trace) => Object.values(trace.meta.fill));
+  return sources.some((source) => /^(at|row|montage)\./.test(source));
+}
+
+class PlotBox {
+  /**
+   * @param {HTMLDivElement} box holds the plot and its overlay
+   * @param {() => Figure} template
+   * @param {{current: Figure | null}} shown where the filled figure is kept for others
+   */
+  constructor(box, template, shown) {
+    this.box = box;
+    this.template = template;
+    this.shown = shown;
+    this.plot = /** @type {HTMLElement} */ (box.children[0]);
+    this.overlay = /** @type {HTMLElement} */ (box.children[1]);
+    this.isSeen = false;
+    this.timer = 0;
+    this.restUntil = 0;
+    /** What the plot shows, so that nothing is drawn twice. */
+    this.drawn = '';
+    this.sight = new IntersectionObserver(([entry]) => {
+      this.isSeen = entry.isIntersecting;
+      this.redraw();
+    }, { rootMargin: '200px' });
+    this.size = new ResizeObserver(() => this.redraw());
+    this.sight.observe(box);
+    this.size.observe(box);
+    this.stopData = effect(() => {
+      [state.dataTick.value, state.slots.value, state.phase.value];
+      this.redraw();
+    });
+    this.stopCursor = effect(() => {
+      state.cursor.value;
+      scheduleDraw(this, () => this.draw()); // at once: a hand is on it
+    });
+  }
+
+  redraw() {
+    if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
+    clearTimeout(this.timer);
+    // While frames come in, leave most of the time to those who compute: they may sit on the same machine.
+    const rest = state.phase.peek() === 'running' ? this.restUntil - performance.now() : 0;
+    if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
+    else scheduleDraw(this, () => this.draw());
+  }
+
+  draw() {
+    this.box.removeAttribute('aria-busy');
+    const width = this.box.clientWidth;
+    if (!this.isSeen || width === 0) return;
+    const template = this.template();
+    const { results, labels, isStale, signature } = choose(template, state.slots.peek());
+    const isOutdated = ['asking', 'refused', 'busy'].includes(state.phase.peek());
+    this.box.classList.toggle('stale', isStale || isOutdated);
+    const cursor = state.cursor.peek();
+    const wanted = [signature, width, followsCursor(template) ? cursor : '', template.layout.paper_bgcolor, template.data.length].join('|');
+    if (wanted !== this.drawn) {
+      this.drawn = wanted;
+      this.show(fill(template, results, labels, cursor, width < NARROW_PX), width);
+    }
+    this.placeCursor();
+  }
+
+  /** @param {Figure} figure @param {number} width */
+  show(figure, width) {
+    const isFirst = this.shown.current === null || !this.plot.hasChildNodes();
+    const height = heightOf(figure, width < NARROW_PX);
+    const begun = performance.now();
+    this.shown.current = figure;
+    this.box.style.setProperty('height', `${height}px`);
+    drawPlot(this.plot, figure, { width, height });
+    const end = performance.now();
+    this.restUntil = end + Math.max(LEAST_REST_MS, REST * (end - begun));
+    if (isFirst) listen(this.plot, { onClick: (x) => moveCursor(Math.round(x) - 1), onLayout: () => this.afterLayout() });
+  }
+
+  /** After a zoom: ticks of a logarithmic axis for the range in sight, and the cursor in its place. */
+  afterLayout() {
+    this.placeCursor();
+    const axes = Object.entries(this.shown.current?.layout.meta.axes ?? {});
+    for (const [name, rule] of axes) {
+      if (rule.scale === 'log') setTicks(this.plot, name, ...logTicks(...axisRange(this.plot, name)));
+    }
+  }
+
+  placeCursor() {
+    if (this.shown.current) drawCursor(this.overlay, this.plot, this.shown.current, state.cursor.peek());
+  }
+
+  end() {
+    this.stopData();
+    this.stopCursor();
+    clearTimeout(this.timer);
+    this.sight.disconnect();
+    this.size.disconnect();
+    unschedule(this);
+    if (this.plot.hasChildNodes()) removePlot(this.plot);
+    this.shown.current = null;
+  }
+}
+
+/** @param {{template: Figure, shown: {current: Figure | null}, title: string}} props */
+export function Plot({ template, shown, title }) {
+  const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const latest = useRef(template);
+  const kept = useRef(/** @type {PlotBox | null} */ (null));
+  latest.current = template;
+  useEffect(() => {
+    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, shown);
+    return () => kept.current?.end();
+  }, []);
+  useEffect(() => kept.current?.redraw(), [template]);
+  return html`
+    <div class="plot-box" ref=${outer} role="img" aria-busy="true" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu`}>
+      <div class="plot"></div>
+      <div class="overlay" aria-hidden="true"></div>
+    </div>
+  `;
+}

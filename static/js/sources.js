@@ -1,0 +1,72 @@
+/** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/panels/sources.py`. */
+
+import { formatValue, range } from './numbers.js';
+
+/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Matrix} Matrix */
+
+/**
+ * The data that `source` names, or null where the run has none of it.
+ * @param {string} source
+ * @param {Columns} columns
+ * @param {string} label
+ * @param {number} cursor layer from 0
+ * @returns {any}
+ */
+export function lookUp(source, columns, label, cursor) {
+  const [name, key] = source.split(/\.(.*)/s);
+  if (name === 'label') return label;
+  if (name === 'layer') return range(1, columns.start?.layers ?? 0);
+  if (name === 'layers') return toList(columns.layers.get(key));
+  if (name === 'log10') return toList(columns.log10.get(key));
+  if (name === 'text') return toTexts(columns, key);
+  const matrix = columns.matrices.get(key);
+  return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
+}
+
+/** A column as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
+export function toTexts(columns, key) {
+  const values = toList(columns.layers.get(key));
+  if (!values) return null;
+  const logs = toList(columns.log10.get(key));
+  const status = columns.status.get(key);
+  return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
+}
+
+/** A column as a list, null where a value is not finite. @param {any} column @returns {(number | null)[] | null} */
+function toList(column) {
+  if (!column) return null;
+  return Array.from(column, (/** @type {number} */ value) => (Number.isFinite(value) ? value : null));
+}
+
+/** @param {string} name @param {Matrix} matrix @param {number} cursor */
+function fromMatrix(name, matrix, cursor) {
+  if (name === 'matrices') return toRows(matrix.data, matrix.shape[1]);
+  const size = matrix.data.length / matrix.shape[0];
+  const item = matrix.data.subarray(cursor * size, (cursor + 1) * size);
+  if (name === 'row') return toList(item);
+  const streams = matrix.shape[matrix.shape.length - 1];
+  if (streams === 1) return null; // one stream mixes nothing
+  if (name === 'at') return toRows(item, streams);
+  if (name === 'montage') return toMontage(matrix);
+  if (name === 'x0') return 1 - (streams - 1) / 2 / (streams + 1);
+  if (name === 'dx') return 1 / (streams + 1);
+  throw new Error(`unknown source ${name}.<key>`);
+}
+
+/** Rows of their own memory: Plotly redraws what it is given anew. @param {any} data @param {number} width */
+function toRows(data, width) {
+  return range(0, data.length / width - 1).map((row) => data.slice(row * width, (row + 1) * width));
+}
+
+/** The matrices of all layers side by side, an empty column between two. @param {Matrix} matrix */
+export function toMontage({ shape: [layers, streams], data }) {
+  const width = layers * (streams + 1) - 1;
+  return range(0, streams - 1).map((row) => {
+    const line = new Float32Array(width).fill(NaN);
+    for (let layer = 0; layer < layers; layer++) {
+      const from = (layer * streams + row) * streams;
+      line.set(data.subarray(from, from + streams), layer * (streams + 1));
+    }
+    return line;
+  });
+}

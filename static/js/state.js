@@ -1,0 +1,124 @@
+/** What the page knows: signals, and what follows from them. Nothing here draws or asks the server. */
+
+import { batch, computed, signal } from '@preact/signals';
+import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
+
+/**
+ * @typedef {import('../types').Columns} Columns
+ * @typedef {import('../types').Field} Field
+ * @typedef {import('../types').View} View
+ * @typedef {import('../types').Value} Value
+ */
+/**
+ * One of the compared runs. `previous` is what its place showed before: drawn, dimmed, until `columns` has more to say.
+ * @typedef {{id: string, label: string, columns: Columns, place: number | null,
+ *   previous: {columns: Columns, label: string} | null}} Slot
+ */
+/**
+ * loading: before the first answer. running: frames come or are waited for. idle: all is shown. asking: too long to start
+ * unasked. refused: the server said no. busy: it said later.
+ * @typedef {'loading' | 'running' | 'idle' | 'asking' | 'refused' | 'busy'} Phase
+ */
+
+export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));
+export const view = signal(defaultView());
+export const slots = signal(/** @type {Slot[]} */ ([]));
+/** Goes up, at most once an animation frame, when columns have grown. */
+export const dataTick = signal(0);
+export const phase = signal(/** @type {Phase} */ ('loading'));
+export const isConnected = signal(true);
+/** The last refusal. */
+export const problem = signal(/** @type {import('./api.js').ApiError | null} */ (null));
+/** Sentences for the banner that are not refusals, such as what a link says that this page does not know. */
+export const notices = signal(/** @type {string[]} */ ([]));
+export const estimates = signal(/** @type {import('../types').Estimate[]} */ ([]));
+/** Seconds from the request to the last frame, null for runs that were stored. */
+export const elapsed_s = signal(/** @type {number | null} */ (null));
+export const templates = signal(/** @type {import('../types').Templates | null} */ (null));
+/** The stored view that is shown, null once anything is changed. */
+export const snapshot = signal(/** @type {import('../types').Snapshot | null} */ (null));
+/** Words for screen readers about what has just happened. */
+export const spoken = signal('');
+
+export const labels = computed(() => toLabels(view.value, fields.value));
+export const specs = computed(() => toSpecs(fields.value, view.value));
+
+/** Layers that the figures span: of the runs where they have begun, else of the spec. */
+export const layers = computed(() => {
+  dataTick.value;
+  const known = slots.value.map((slot) => slot.columns.start?.layers ?? slot.previous?.columns.start?.layers ?? 0);
+  return Math.max(1, ...known);
+});
+
+/** The cursor's layer from 0; a quarter of the way up where nobody has moved it. */
+export const cursor = computed(() => {
+  const chosen = view.value.cursor ?? Math.floor(layers.value / 4);
+  return Math.min(chosen, layers.value - 1);
+});
+
+/** What is wrong with a field, by path; for a run's own setting by `letter.path` as well. */
+export const fieldErrors = computed(() => {
+  /** @type {Map<string, string>} */
+  const found = new Map();
+  for (const error of problem.value?.errors ?? []) {
+    const path = error.field.replace(/^\d+\./, '');
+    found.set(path, `got ${JSON.stringify(error.got)}, wanted ${error.wanted}`);
+  }
+  for (const estimate of estimates.value.filter((item) => !item.admitted)) {
+    for (const error of estimate.errors) found.set(error.field, `${error.got}, wanted ${error.wanted}`);
+  }
+  return found;
+});
+
+/** Change a common setting. @param {string} path @param {Value} value */
+export function setBase(path, value) {
+  const { [path]: _, ...rest } = view.value.base;
+  const isDefault = value === fields.value.get(path)?.initial;
+  view.value = { ...view.value, base: isDefault ? rest : { ...rest, [path]: value } };
+}
+
+/** Change a run's own setting; undefined takes the common one again. @param {number} run @param {string} path @param {Value} [value] */
+export function setOwn(run, path, value) {
+  const runs = view.value.runs.map((choice, index) => {
+    if (index !== run) return choice;
+    const { [path]: _, ...rest } = choice.own;
+    return { ...choice, own: value === undefined ? rest : { ...rest, [path]: value } };
+  });
+  view.value = { ...view.value, runs };
+}
+
+/** @param {number} run @param {string} kind */
+export function setKind(run, kind) {
+  const runs = view.value.runs.map((choice, index) => (index === run ? { ...choice, kind } : choice));
+  view.value = { ...view.value, runs };
+}
+
+export function addRun() {
+  const used = view.value.runs.map((choice) => choice.kind);
+  const kinds = fields.value.get('connection.kind')?.options ?? [];
+  const kind = kinds.find((item) => !used.includes(item)) ?? kinds[kinds.length - 1];
+  view.value = { ...view.value, runs: [...view.value.runs, { kind, own: {} }] };
+}
+
+/** @param {number} run */
+export function removeRun(run) {
+  view.value = { ...view.value, runs: view.value.runs.filter((_, index) => index !== run) };
+}
+
+/** @param {number} layer from 0 */
+export function setCursor(layer) {
+  view.value = { ...view.value, cursor: Math.min(Math.max(layer, 0), layers.value - 1) };
+}
+
+/** The common value of a setting. @param {Field} field */
+export function baseValue(field) {
+  return settingOf(view.value, { kind: '', own: {} }, field);
+}
+
+/** Whether every place shows its own run's end. */
+export const isComplete = computed(() => {
+  dataTick.value;
+  return slots.value.length > 0 && slots.value.every((slot) => slot.columns.end !== null);
+});
+
+export { batch };

@@ -1,0 +1,60 @@
+/** One card a run: its headline number and what was found, in words. */
+
+import { html } from './html.js';
+import { formatValue } from './numbers.js';
+import * as state from './state.js';
+
+const LINES = 3;
+
+export function Story() {
+  return html`
+    <section class="story" aria-label="What the runs show">
+      ${state.slots.value.map((slot, run) => html`<${RunStory} key=${run} slot=${slot} run=${run} />`)}
+    </section>
+  `;
+}
+
+/** @param {{slot: import('./state.js').Slot, run: number}} props */
+function RunStory({ slot, run }) {
+  state.dataTick.value;
+  const isNew = slot.columns.summary !== null || slot.columns.end !== null || slot.previous === null;
+  const { columns, label } = (isNew ? null : slot.previous) ?? slot;
+  const color = state.templates.value?.runs[run]?.color;
+  const findings = columns.summary?.findings ?? [];
+  return html`
+    <article class=${`card story-card ${isNew ? '' : 'stale'}`} style=${{ '--run': color }}>
+      <h2>${label}</h2>
+      <p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}</p>
+      ${findings.slice(0, LINES).map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
+      ${findings.length > LINES ? html`
+        <details><summary>${findings.length - LINES} more</summary>
+          ${findings.slice(LINES).map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
+        </details>` : null}
+      ${columns.end?.status === 'failed' ? html`<p class="error" role="alert">Failed: ${columns.end.reason}</p>` : null}
+    </article>
+  `;
+}
+
+/** @param {{finding: import('../types').Finding}} props */
+function Sentence({ finding }) {
+  const show = () => {
+    const panel = document.getElementById(`panel-${finding.panel}`);
+    panel?.scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'center' });
+  };
+  const numbers = Object.entries(finding.numbers).map(([key, value]) => `${key} ${formatValue(value)}`).join(', ');
+  return html`<p><button type="button" class="sentence" title=${numbers} onClick=${show}>${finding.text}</button></p>`;
+}
+
+/** @param {import('./state.js').Slot} slot */
+function progressOf({ columns, place }) {
+  if (columns.end) return columns.end.status;
+  if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
+  if (!columns.start) return '…';
+  return `${Math.round(100 * shareDone(columns))} %`;
+}
+
+/** How much of a run's frames are in: forward, similarity and backward have one each layer. @param {import('../types').Columns} columns */
+export function shareDone(columns) {
+  if (columns.end) return 1;
+  return columns.start ? Math.min(1, columns.last / (3 * columns.start.layers + 5)) : 0;
+}

@@ -1,0 +1,79 @@
+/** A panel's numbers as a table, and as CSV. */
+
+import { range } from './numbers.js';
+import { lookUp } from './sources.js';
+import { html } from './html.js';
+import * as state from './state.js';
+
+/** @typedef {import('../types').Panel} Panel */
+
+/**
+ * The table view's content; `isRaw` gives numbers instead of what people read.
+ * @param {Panel} panel
+ * @param {boolean} isRaw
+ * @returns {{head: string[], rows: any[][]}}
+ */
+export function toTable(panel, isRaw) {
+  if (panel.table.length === 0) return matrixTable(isRaw);
+  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => columnOf(slot, column, isRaw)));
+  const head = ['layer', ...columns.map((column) => column.title)];
+  const rows = range(0, state.layers.value - 1).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
+  return { head, rows };
+}
+
+/** @param {import('./state.js').Slot} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+function columnOf(slot, column, isRaw) {
+  const title = `${slot.label}, ${column.title}`;
+  const read = (/** @type {string} */ source) => lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
+  if (column.source === 'row') {
+    const row = read('row');
+    return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value) => value?.toFixed(3) ?? '–') }] : [];
+  }
+  const data = read(isRaw ? 'layers' : 'text');
+  if (!data) return [];
+  const logs = isRaw ? read('log10') : null;
+  return [{ title, data }, ...(logs ? [{ title: `${title}, log10`, data: logs }] : [])];
+}
+
+/** The matrices at the cursor, one row a matrix row. @param {boolean} isRaw */
+function matrixTable(isRaw) {
+  const matrices = state.slots.value.flatMap((slot) => {
+    const matrix = lookUp('at.h_res', slot.columns, slot.label, state.cursor.value);
+    return matrix ? [{ label: slot.label, matrix }] : [];
+  });
+  const width = Math.max(0, ...matrices.map((item) => item.matrix.length));
+  const show = (/** @type {number} */ value) => (isRaw ? value : value.toFixed(4));
+  const rows = matrices.flatMap(({ label, matrix }) =>
+    matrix.map((/** @type {Float64Array} */ row, /** @type {number} */ index) => {
+      const values = Array.from(row);
+      return [`${label}, to ${index + 1}`, ...values.map(show), ...new Array(width - values.length).fill(''), show(values.reduce((a, b) => a + b, 0))];
+    }),
+  );
+  return { head: [`layer ${state.cursor.value + 1}`, ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
+}
+
+/** @param {{panel: Panel}} props */
+export function PanelTable({ panel }) {
+  state.dataTick.value;
+  const { head, rows } = toTable(panel, false);
+  return html`
+    <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
+      <table class="numbers">
+        <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+        <tbody>${rows.map((row) => html`
+          <tr class=${row[0] === state.cursor.value + 1 ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
+        `)}</tbody>
+      </table>
+    </div>
+  `;
+}
+
+/** @param {Panel} panel @param {string} separator */
+export function toDelimited(panel, separator) {
+  const { head, rows } = toTable(panel, true);
+  const quote = (/** @type {any} */ cell) => {
+    const text = String(cell ?? '');
+    return /[",\n\t]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [head, ...rows].map((row) => row.map(quote).join(separator)).join('\n') + '\n';
+}

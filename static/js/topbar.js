@@ -1,0 +1,103 @@
+/** The bar on top: presets, what is going on, Run, Share, API, theme. */
+
+import { signal } from '@preact/signals';
+import { openPreset } from './actions.js';
+import { ApiCard } from './apicard.js';
+import { html } from './html.js';
+import { choice, setTheme } from './look.js';
+import { Menu } from './menu.js';
+import { formatCount, formatSeconds } from './numbers.js';
+import { cancelRuns, requestRuns } from './runner.js';
+import { Share } from './share.js';
+import * as state from './state.js';
+import { shareDone } from './story.js';
+
+export const presets = signal(/** @type {import('../types').Preset[]} */ ([]));
+
+const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark' });
+
+export function TopBar() {
+  return html`
+    <header class="topbar">
+      <a class="brand" href="/"><b>mHC</b> Scope</a>
+      <${Menu} className="button" label="Presets" sign="Presets ▾"
+        items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
+      <${Status} />
+      <button type="button" class="only-narrow" onClick=${showSettings}>Settings</button>
+      <span class="spacer"></span>
+      <${Share} />
+      <${ApiCard} />
+      <${Menu} className="button" label="Theme" sign=${`◐ ${THEMES[choice.value]}`}
+        items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
+      <${ShortCost} />
+      <${RunButton} />
+    </header>
+  `;
+}
+
+/** On a phone the settings stand below the figures. */
+function showSettings() {
+  document.getElementById('settings')?.scrollIntoView();
+}
+
+function RunButton() {
+  if (state.phase.value === 'running') return html`<button type="button" class="primary" onClick=${cancelRuns}>Cancel</button>`;
+  return html`<button type="button" class="primary" disabled=${state.phase.value === 'loading'} onClick=${() => requestRuns(true)}>Run</button>`;
+}
+
+/** Beside Run: what pressing it takes. */
+function ShortCost() {
+  if (state.estimates.value.length === 0) return null;
+  return html`<span class="cost" title="Predicted time of all runs">≈ ${formatSeconds(total('seconds'))}</span>`;
+}
+
+/** What is going on, with the progress of what is computed. */
+function Status() {
+  state.dataTick.value;
+  const done = state.slots.value.map((slot) => shareDone(slot.columns));
+  const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
+  return html`
+    <span class="status">
+      <span>${sentenceOf(state.phase.value)}</span>
+      ${state.phase.value === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
+    </span>
+  `;
+}
+
+/** @param {import('./state.js').Phase} phase */
+function sentenceOf(phase) {
+  if (!state.isConnected.value) return 'connection lost, trying again';
+  if (phase === 'asking') return `about ${formatSeconds(total('seconds'))}: press Run`;
+  if (phase === 'busy') return `${state.problem.value?.status === 0 ? 'the server is away' : 'the server is busy'}, trying again`;
+  if (phase === 'refused') return 'not computed: see the note';
+  if (phase === 'loading') return 'loading';
+  const places = state.slots.value.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
+  if (phase === 'running') return places.length > 0 ? `waiting, place ${Math.min(...places)}` : 'computing';
+  return doneSentence();
+}
+
+function doneSentence() {
+  const slots = state.slots.value;
+  const start = slots[0]?.columns.start;
+  const cancelled = slots.filter((slot) => slot.columns.end?.status === 'cancelled').length;
+  if (cancelled > 0) return `${cancelled} of ${slots.length} runs cancelled`;
+  const time = state.elapsed_s.value === null ? 'stored' : `in ${formatSeconds(state.elapsed_s.value)}`;
+  const runs = slots.length === 1 ? '1 run' : `${slots.length} runs`;
+  return start ? `${runs} ${time} · ${start.device.type} · ${start.spec.dtype} · seed ${start.spec.seed}` : '';
+}
+
+/** @param {'seconds' | 'flops' | 'parameters' | 'bytes_moved'} key */
+function total(key) {
+  return state.estimates.value.reduce((sum, item) => sum + item[key], 0);
+}
+
+/** What the view costs, as predicted before anything starts. */
+export function Cost() {
+  const estimates = state.estimates.value;
+  if (estimates.length === 0) return null;
+  const peak = Math.max(...estimates.map((item) => item.peak_bytes));
+  return html`
+    <p class="cost" aria-label="Predicted cost">About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
+      ${' '}${formatCount(total('flops'), 'FLOP')}; ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters a run.</p>
+  `;
+}

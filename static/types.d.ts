@@ -1,0 +1,104 @@
+/** Shapes that the page's modules share. Types alone: nothing here reaches the browser. */
+
+export type Numbers = Float64Array | Float32Array;
+
+export interface TypedArray { dtype: string; bdata: string; shape: string }
+
+/** A frame as it travels: one JSON line. */
+export interface Frame {
+  run: string;
+  index: number;
+  type: string;
+  [key: string]: any;
+}
+
+/** A stack of matrices or one matrix, row-major. */
+export interface Matrix { shape: number[]; data: Numbers }
+
+/** One run's columns, as `columns.js` adds them up. */
+export interface Columns {
+  start: Record<string, any> | null;
+  layers: Map<string, Numbers[] | Numbers>;
+  log10: Map<string, Numbers>;
+  status: Map<string, Map<number, string>>;
+  matrices: Map<string, Matrix>;
+  input: Record<string, any>;
+  loss: number | null;
+  summary: { headline: { text: string; label: string }; findings: Finding[] } | null;
+  end: { status: string; reason: string | null } | null;
+  last: number;
+  versions: Map<string, number>;
+}
+
+export interface Finding { key: string; text: string; panel: string; numbers: Record<string, number | null> }
+
+export interface Trace { meta: { run: number; key: string; end?: boolean; fill: Record<string, string> }; [key: string]: any }
+export interface Figure { data: Trace[]; layout: Record<string, any> }
+
+export interface RunStyle { letter: string; color: string; dash: string; marker: string; width: number }
+export interface PanelView { key: string; title: string; figure: Figure }
+export interface Panel {
+  key: string;
+  title: string;
+  unit: string;
+  meaning: string;
+  help: { formula: string; reading: string; symbol: string; source: string };
+  group: string;
+  live: boolean;
+  figure: Figure;
+  views: PanelView[];
+  table: { title: string; key: string; source: string }[];
+}
+export interface Templates { runs: RunStyle[]; panels: Panel[] }
+
+export type Value = number | string | boolean;
+
+/** A leaf of the schema. */
+export interface Field {
+  path: string;
+  group: string;
+  title: string;
+  description: string;
+  control: string;
+  unit: string;
+  type: string;
+  initial: Value;
+  options: string[] | null;
+  min: number | null;
+  max: number | null;
+  step: number | null;
+  applies: Record<string, string | Value[]>;
+}
+
+/** What the page shows: everything in it stands in the address. */
+export interface View {
+  base: Record<string, Value>;
+  runs: Choice[];
+  cursor: number | null;
+}
+/** One of the compared runs: its connection and the settings that it has for itself. */
+export interface Choice { kind: string; own: Record<string, Value> }
+
+export interface Submitted { id: string; status: string; position: number | null }
+export interface Estimate {
+  id: string; parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number;
+  admitted: boolean; errors: FieldError[];
+}
+export interface FieldError { field: string; got: unknown; wanted: string }
+export interface Preset { name: string; title: string; description: string; specs: { label: string; id: string; spec: any }[] }
+export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; created_at: string }
+export interface Boot {
+  page: string;
+  version: string;
+  default: { label: string; id: string }[];
+  snapshot?: Snapshot;
+  runs?: string[];
+  state?: string;
+  panel?: string;
+  theme?: 'dark' | 'light';
+}
+
+declare global {
+  interface Window { Plotly: any }
+  const Plotly: any;
+}

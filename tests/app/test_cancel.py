@@ -1,0 +1,110 @@
+"""Cancelling: fast, idempotent, and not over the heads of others who watch."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Server, compute, wait_for_end
+
+FreshSpec = Callable[..., dict[str, Any]]
+CANCEL_S = 0.25
+# Some seconds long, quick to start, quick from layer to layer; admitted by the default limits.
+LONG = {"depth": 512, "width": 32, "input": {"batch": 16, "tokens": 128}}
+
+
+def start_long(http: httpx.Client, spec: dict[str, Any]) -> str:
+    """Start a long run and return once its first layers are out."""
+    run_id: str = http.post("/runs", json=spec).json()["id"]
+    while http.get(f"/runs/{run_id}").json()["frames"] < 4:
+        time.sleep(0.01)
+    return run_id
+
+
+def time_cancel(http: httpx.Client, run_id: str) -> float:
+    """Seconds from DELETE to its answer, by when the run has ended."""
+    started = time.monotonic()
+    answer = http.delete(f"/runs/{run_id}").json()
+    took = time.monotonic() - started
+    assert answer["status"] == "cancelled"
+    assert wait_for_end(http, run_id)["status"] == "cancelled"
+    return took
+
+
+def test_cancel_within_the_promise(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    took = [time_cancel(client, start_long(client, fresh_spec(**LONG))) for _ in range(5)]
+    assert statistics.median(took) < CANCEL_S, took
+
+
+def test_a_worker_that_does_not_answer_is_killed(client: httpx.Client, server: Server, fresh_spec: FreshSpec) -> None:
+    """One layer of this spec takes longer than the grace, so the worker cannot look for the cancel in time."""
+    before = server.worker_pids()
+    wide = {"depth": 4, "width": 2048, "input": {"batch": 4, "tokens": 512}}
+    took = []
+    for _ in range(3):
+        run_id = client.post("/runs", json=fresh_spec(**wide)).json()["id"]
+        while client.get(f"/runs/{run_id}").json()["frames"] < 1:
+            time.sleep(0.005)
+        took.append(time_cancel(client, run_id))
+    assert statistics.median(took) < CANCEL_S, took
+    assert not set(server.worker_pids()) & set(before), "no worker was killed"
+    compute(client, fresh_spec())  # on a replacement
+
+
+def test_cancel_is_idempotent_and_leaves_a_finished_run(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    run_id = start_long(client, fresh_spec(**LONG))
+    answers = [client.delete(f"/runs/{run_id}") for _ in range(3)]
+    assert [answer.json()["status"] for answer in answers] == ["cancelled"] * 3
+    done = client.post("/runs", json=fresh_spec()).json()["id"]
+    wait_for_end(client, done)
+    assert client.delete(f"/runs/{done}").json()["status"] == "done"
+    assert client.delete("/runs/unknown").status_code == 404
+
+
+def test_a_cancelled_spec_starts_again(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    spec = fresh_spec(depth=256, width=64)
+    run_id = start_long(client, spec)
+    client.delete(f"/runs/{run_id}")
+    again = client.post("/runs", json=spec)
+    assert again.status_code == 202
+    assert again.json()["id"] == run_id
+    assert wait_for_end(client, run_id)["status"] == "done"
+    text = client.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}).text
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["index"] for line in lines] == list(range(len(lines)))
+    assert client.post("/runs", json=spec).status_code == 200
+
+
+def test_a_run_that_waits_is_cancelled_in_the_queue(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    first = start_long(lone_client, fresh_spec(**LONG))
+    second = lone_client.post("/runs", json=fresh_spec(**LONG)).json()["id"]
+    third = lone_client.post("/runs", json=fresh_spec()).json()["id"]
+    assert lone_client.delete(f"/runs/{second}").json()["status"] == "cancelled"
+    assert lone_client.get(f"/runs/{third}").json()["position"] == 1
+    lone_client.delete(f"/runs/{first}")
+    assert wait_for_end(lone_client, third)["status"] == "done"
+
+
+@pytest.mark.parametrize(("viewer", "status"), [("me", "cancelled"), ("other", "running")])
+def test_streams_of_others_keep_a_run_going(
+    client: httpx.Client, server: Server, fresh_spec: FreshSpec, viewer: str, status: str
+) -> None:
+    run_id = start_long(client, fresh_spec(**LONG))
+    with (
+        httpx.Client(base_url=server.api) as second,
+        second.stream("GET", f"/runs/{run_id}/events", params={"viewer": viewer}) as stream,
+    ):
+        chunks = stream.iter_raw()  # named, for the stream closes with it
+        next(chunks)
+        answer = client.delete(f"/runs/{run_id}", params={"viewer": "me"}).json()
+        assert answer["status"] == status
+        assert answer["watchers"] == (viewer != "me")
+    if status == "running":
+        deadline = time.monotonic() + 2
+        while client.delete(f"/runs/{run_id}").json()["status"] != "cancelled":
+            assert time.monotonic() < deadline, "the closed stream still counts"
+            time.sleep(0.02)

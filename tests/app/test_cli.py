@@ -1,0 +1,63 @@
+"""The command line as people call it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+
+def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """`python -m app` with these arguments."""
+    command = [sys.executable, "-m", "app", *arguments]
+    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_run_writes_columns_and_says_what_it_found(tmp_path: Path) -> None:
+    spec, out = tmp_path / "spec.json", tmp_path / "result.npz"
+    spec.write_text('{"depth": 6, "width": 16, "connection": {"kind": "hc"}}')
+    done = call("run", str(spec), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "layer" in done.stderr
+    with np.load(out) as arrays:
+        assert arrays["layers.act_rms"].shape == (6,)
+        findings = json.loads(arrays["meta"].tobytes())["summary"]["findings"]
+    assert done.stdout.splitlines() == [finding["text"] for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "said"),
+    [
+        (("run", "-"), '{"depth": 0, "colour": 1}', "depth: got 0, wanted an integer from 1 to 1024"),
+        (("run", "nowhere.json"), "", "nowhere.json: No such file"),
+        (("run", "-", "--out", "result.xlsx"), "{}", "--out: got 'result.xlsx', wanted a name that ends in"),
+        (("run", "-"), '{"device": "cuda"}', "device: got 'cuda', wanted"),
+        (("serve", "--port", "70000"), "", "65535"),
+        (("serve", "--colour", "red"), "", "colour"),
+        (("serve", "--database-url", "nonsense"), "", "SQLAlchemy URL"),
+        (("serve", "--data", "/proc/nowhere"), "", "/proc/nowhere"),
+        (("dance",), "", "dance"),
+    ],
+)
+def test_mistakes_are_named(arguments: tuple[str, ...], stdin: str, said: str) -> None:
+    done = call(*arguments, stdin=stdin)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_schema_is_that_of_the_core() -> None:
+    schema = json.loads(call("schema").stdout)
+    assert schema["properties"]["depth"]["maximum"] == 1024
+
+
+def test_help_lists_every_setting() -> None:
+    from app.settings import Settings
+
+    shown = call("serve", "--help").stdout
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in shown

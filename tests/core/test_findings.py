@@ -1,0 +1,170 @@
+"""Sentences are claims: each is held against the numbers of runs that could make it false."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core.result import Result
+from mhc_core.spec import RunSpec
+from mhc_core.stack import build_stack
+from tests.core.conftest import CONNECTIONS, build_spec, measure
+
+SPECS: dict[str, RunSpec] = {
+    **{name: build_spec(connection=connection) for name, connection in CONNECTIONS.items()},
+    "default preset": build_spec(depth=12, connection={"noise": 0.3}),
+    "exp": build_spec(connection={"sinkhorn_iters": 0, "noise": 0.5}),
+    "exp at rest": build_spec(connection={"sinkhorn_iters": 0, "noise": 0.0}),
+    "one round": build_spec(connection={"sinkhorn_iters": 1, "noise": 3.0}),
+    "large eps": build_spec(connection={"sinkhorn_eps": 1e-3}),
+    "small branches": build_spec(connection={"init": "mhc_lite"}, block={"branch_scale": 1e-3}),
+    "random projections": build_spec(depth=12, connection={"init": "megatron", "dynamic": True}),
+    "one stream": build_spec(connection={"streams": 1}),
+    "one layer": build_spec(depth=1),
+    "post": build_spec(connection={"kind": "residual"}, block={"norm_position": "post"}),
+    "no norm": build_spec(depth=200, dtype="float32", connection={"kind": "residual"}, block={"norm_position": "none"}),
+    "overflow": build_spec(depth=120, dtype="float32", connection={"kind": "hc", "noise": 3.0}),
+    "overflow of gain alone": build_spec(depth=512, connection={"kind": "hc", "noise": 3.0}),
+    "vanishing": build_spec(
+        depth=64, dtype="float32", connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.05}
+    ),
+    "zero": build_spec(connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.0}),
+    "gaussian": build_spec(input={"kind": "gaussian"}),
+}
+PANELS = {"activation", "gradient", "gain", "mixing", "similarity", "cka", "detail"}
+
+
+@pytest.fixture(params=SPECS)
+def told(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, dict[str, Any]]]:
+    spec = SPECS[request.param]
+    result = measure(spec)
+    return spec, result, {finding["key"]: finding for finding in result.summary["findings"]}
+
+
+Told = tuple[RunSpec, Result, dict[str, dict[str, Any]]]
+
+
+def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> None:
+    _, result, findings = told
+    assert result.summary["findings"][0]["key"] == "connection"
+    assert len(findings) == len(result.summary["findings"])
+    for finding in findings.values():
+        assert finding["text"].endswith(".")
+        assert finding["text"][0].isupper() or finding["text"][0].isdigit() or finding["text"].startswith("exp()")
+        assert "nan" not in finding["text"].split()
+        assert not re.search(r"\b1 (layers|rounds|matrices|\w+ rounds|\w+ \w+ matrices)", finding["text"])
+        assert finding["panel"] in PANELS
+        for value in finding["numbers"].values():
+            assert value is None or isinstance(value, int | float | str)
+            assert not isinstance(value, float) or np.isfinite(value)
+
+
+def test_the_headline_is_the_largest_forward_gain(told: Told) -> None:
+    spec, result, _ = told
+    headline = result.summary["headline"]
+    if spec.connection.kind == "none":
+        assert headline == {"label": "gain", "value": 0.0, "log10": None, "text": "no path"}
+        return
+    assert headline["log10"] == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]), abs=1e-12)
+    if headline["value"] is not None:
+        assert headline["value"] == pytest.approx(10 ** headline["log10"])
+
+
+def test_no_signal_by_symmetry_is_said_only_where_h_res_has_no_gradient(told: Told) -> None:
+    spec, _, findings = told
+    if spec.connection.kind != "mhc" or spec.streams == 1:
+        assert "symmetry" not in findings
+        return
+    stack = build_stack(spec)
+    stack().backward()
+    named = [(name, parameter.grad) for name, parameter in stack.connection.named_parameters()]
+    grads = [grad for name, grad in named if name.endswith("b_res") and grad is not None]
+    largest = max(grad.abs().max().item() for grad in grads)
+    states = spread_of_streams(spec)
+    if "symmetry" in findings:
+        assert largest < 1e-9
+        assert states < 1e-6
+    else:
+        assert largest > 1e-12
+
+
+def spread_of_streams(spec: RunSpec) -> float:
+    """Largest distance of a stream from the mean of streams, over all layers, relative to the state's size."""
+    stack, worst = build_stack(spec), 0.0
+    with torch.no_grad():
+        state, static = stack.embed(), stack.connection.static_mixing()
+        for layer in range(spec.depth):
+            mixing = None if static is None else type(static)(*(part[layer] for part in static))
+            state = stack.layer(layer, state, mixing).state
+            streams = stack.connection.streams(state)
+            apart = (streams - streams.mean(0)).abs().max() / streams.abs().max()
+            worst = max(worst, apart.item())
+    return worst
+
+
+def test_rows_are_exact_where_the_truncation_is_told(told: Told) -> None:
+    _, result, findings = told
+    if "truncation" not in findings:
+        return
+    finding = findings["truncation"]
+    layer = finding["numbers"]["layer"]
+    rows, columns = result.layers["h_res_row_sum"][layer], result.layers["h_res_col_sum"][layer]
+    error = np.abs(columns - 1).max()
+    assert error == pytest.approx(finding["numbers"]["ds_error"], rel=1e-3)
+    assert f"layer {layer + 1}" in finding["text"]
+    if "rows are exact" in finding["text"]:
+        assert np.abs(rows - 1).max() < 1e-2 * error
+
+
+def test_a_stream_is_called_unchanged_only_where_nothing_changes_it(told: Told) -> None:
+    spec, _, findings = told
+    if spec.block.norm_position == "post":
+        assert "unchanged" not in findings["connection"]["text"]
+
+
+def test_activations_go_where_they_are_said_to_go(told: Told) -> None:
+    _, result, findings = told
+    if "activation" not in findings:
+        return
+    numbers = findings["activation"]["numbers"]
+    finite = np.flatnonzero(np.isfinite(result.layers_log10["act_rms"]))
+    assert numbers["input_rms"] == pytest.approx(result.input["act_rms"])
+    assert numbers["last_rms_log10"] == pytest.approx(result.layers_log10["act_rms"][finite[-1]])
+
+
+def test_the_gradient_changes_as_it_is_said_to(told: Told) -> None:
+    _, result, findings = told
+    if "gradient" not in findings:
+        return
+    first, last = result.layers_log10["grad_rms"][[0, -1]]
+    change = findings["gradient"]["numbers"]["first_to_last_log10"]
+    assert change == pytest.approx(first - last)
+    text = findings["gradient"]["text"]
+    assert ("grows" in text) == (change >= np.log10(1.05))
+    assert ("shrinks" in text) == (change <= -np.log10(1.05))
+
+
+def test_a_limit_is_told_exactly_where_something_left_its_range(told: Told) -> None:
+    spec, result, findings = told
+    lost = {key for key in ("act_rms", "grad_rms", "composite_gain_fwd") if key in result.status}
+    assert ("limits" in findings) == bool(lost)
+    if "act_rms" in lost:
+        layer = findings["limits"]["numbers"]["layer"]
+        assert set(range(layer, spec.depth)) == set(result.status["act_rms"])
+
+
+def test_signals_that_vanish_below_the_least_float_are_told() -> None:
+    result = measure(SPECS["vanishing"])
+    assert result.layers["act_rms"][-1] == 0  # in float32; in truth about 1e-60
+    texts = {finding["key"]: finding["text"] for finding in result.summary["findings"]}
+    assert "zero from layer" in texts["zero"]
+
+
+def test_the_loss_is_told_beside_that_of_guessing(told: Told) -> None:
+    spec, result, findings = told
+    assert ("loss" in findings) == (spec.input.kind == "text")
+    if "loss" in findings and np.isfinite(result.loss):
+        assert findings["loss"]["text"].startswith(f"Loss {result.loss:.3f} ")
+        assert "5.545" in findings["loss"]["text"]

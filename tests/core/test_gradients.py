@@ -1,0 +1,192 @@
+"""Gradients of the layer-by-layer loop against plain autograd, and of both against finite differences, float64."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core.connections import Mixing
+from mhc_core.spec import RunSpec
+from mhc_core.stack import Stack, build_stack
+from tests.core.conftest import CONNECTIONS, build_spec, measure, shake
+
+COMBINATIONS = [
+    pytest.param(connection, block, position, id=f"{name}-{block}-{position}")
+    for name, connection in CONNECTIONS.items()
+    for block in ("mlp", "transformer")
+    for position in ("pre", "post", "none")
+]
+
+
+def spec_of(connection: dict[str, Any], block: str, position: str, **fields: Any) -> RunSpec:
+    fields = {"block": {"kind": block, "norm_position": position, "branch_scale": 0.7}, **fields}
+    return build_spec(connection=connection, **fields)
+
+
+class Autograd:
+    """The whole stack as one graph: gradients at states (n, N, C), at branch inputs (N, C) and at parameters."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.states = [stack.embed()]
+        self.inputs: list[torch.Tensor] = []
+        static = stack.connection.static_mixing()
+        for layer in range(stack.spec.depth):
+            mixing = None if static is None else Mixing(*(part[layer] for part in static))
+            self._listen(layer)
+            self.states.append(stack.layer(layer, self.states[-1], mixing).state)
+        for tensor in [*self.states, *self.inputs]:
+            if tensor.requires_grad:
+                tensor.retain_grad()
+        self.loss = stack.loss(self.states[-1])
+        self.loss.backward()
+
+    def _listen(self, layer: int) -> None:
+        # What reaches the branch is caught in the branch itself, so that nothing else than the branch lies behind it.
+        def catch(_: Any, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            u = args[0] * 1.0
+            self.inputs.append(u)
+            return (u,)
+
+        self.stack.branches[layer].register_forward_pre_hook(catch)
+
+    def streams(self, layer: int) -> torch.Tensor:
+        """The gradient where layer `layer` has been left; -1 is the embedding."""
+        grad = self.states[layer + 1].grad
+        assert grad is not None
+        return self.stack.connection.streams(grad)
+
+    def mixing_norm(self, layer: int) -> float:
+        own = [p.grad for p in self.stack.connection.layer_parameters(layer)]
+        own += [p.grad[layer] for p in self.stack.connection.stacked_parameters() if p.grad is not None]
+        return norm_of([grad for grad in own if grad is not None])
+
+
+def norm_of(tensors: list[torch.Tensor]) -> float:
+    return sum(tensor.square().sum().item() for tensor in tensors) ** 0.5
+
+
+def rms_of(tensor: torch.Tensor) -> float:
+    return tensor.square().mean().item() ** 0.5
+
+
+@pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
+def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: str, position: str) -> None:
+    spec = spec_of(connection, block, position)
+    result, whole = measure(spec), Autograd(build_stack(spec))
+    assert result.loss == pytest.approx(whole.loss.item(), rel=1e-13)
+
+    def check(key: str, got: Any, wanted: Any) -> None:
+        np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-300, err_msg=key)
+
+    for layer in range(spec.depth):
+        grad = whole.streams(layer)
+        check("grad_rms", result.layers["grad_rms"][layer], rms_of(grad.sum(0)))
+        check("grad_rms_streams", result.layers["grad_rms_streams"][layer], [rms_of(stream) for stream in grad])
+        u_grad = whole.inputs[layer].grad
+        assert u_grad is not None
+        check("branch_grad_rms", result.layers["branch_grad_rms"][layer], rms_of(u_grad))
+        weights = list(whole.stack.branches[layer].parameters())
+        norm = norm_of([weight.grad for weight in weights if weight.grad is not None])
+        check("param_grad_norm", result.layers["param_grad_norm"][layer], norm)
+        ratio = norm / norm_of([weight.detach() for weight in weights])
+        check("grad_to_weight", result.layers["grad_to_weight"][layer], ratio)
+        if "mixing_grad_norm" in result.layers:
+            check("mixing_grad_norm", result.layers["mixing_grad_norm"][layer], whole.mixing_norm(layer))
+    assert ("mixing_grad_norm" in result.layers) == (spec.connection.kind not in ("none", "residual"))
+    check("input grad_rms", result.input["grad_rms"], rms_of(whole.streams(-1).sum(0)))
+    check("input grad_rms_streams", result.input["grad_rms_streams"], [rms_of(s) for s in whole.streams(-1)])
+
+
+def central_difference(loss: Callable[[], float], entries: torch.Tensor, along: torch.Tensor) -> float:
+    """Slope of the loss as `entries` move along a direction; the error falls as the fourth power of the step."""
+    step, kept = 2e-4, entries.clone()
+
+    def at(distance: float) -> float:
+        entries.copy_(kept + distance * along)
+        return loss()
+
+    slope = (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step)
+    entries.copy_(kept)
+    return slope
+
+
+@pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
+def test_autograd_gives_the_slopes_of_the_loss(connection: dict[str, Any], block: str, position: str) -> None:
+    """Along random directions through all weights, all mixing parameters, and the embedding's output."""
+    stack = shake(build_stack(spec_of(connection, block, position, depth=3)))
+    plain = shake(build_stack(stack.spec))
+    Autograd(stack)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        named = dict(plain.named_parameters())
+        for name, parameter in stack.named_parameters():
+            if not parameter.numel():
+                continue  # identity_hc has no residual logits
+            assert parameter.grad is not None, name
+            assert parameter.grad.any(), name
+            along = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+            along /= along.norm()
+            # A direction of which a good part is the gradient: a slope near zero would be rounding alone.
+            along += parameter.grad / parameter.grad.norm()
+            slope = central_difference(lambda: plain().item(), named[name], along)
+            wanted = (along * parameter.grad).sum().item()
+            # A loss v is known to a few eps v; over a step of 2e-4 that is a slope of a few 1e-12 v.
+            assert slope == pytest.approx(wanted, rel=1e-6, abs=4e-12 * plain().item()), name
+
+
+@pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
+def test_the_embeddings_gradient_is_the_slope_of_the_loss(
+    connection: dict[str, Any], block: str, position: str
+) -> None:
+    spec = spec_of(connection, block, position, depth=3, input={"kind": "gaussian"})
+    stack = build_stack(spec)
+    x = stack.input.x_BTC
+    assert isinstance(x, torch.Tensor)
+    slopes = torch.zeros_like(x)
+    with torch.no_grad():
+        for flat in range(0, x.numel(), 5):  # a fifth of the entries
+            along = torch.zeros_like(x)
+            along.view(-1)[flat] = 1.0
+            slopes.view(-1)[flat] = central_difference(lambda: stack().item(), x, along)
+    leaf = stack.embed().detach().requires_grad_()
+    (grad,) = torch.autograd.grad(_loss_from(stack, leaf), leaf)
+    shared = stack.connection.streams(grad).sum(0).view(x.shape)
+    found, wanted = slopes.view(-1)[::5], shared.reshape(-1)[::5]
+    assert (found - wanted).norm() < 1e-6 * wanted.norm()
+    assert measure(spec).input["grad_rms"] == pytest.approx(rms_of(shared), rel=1e-11)
+
+
+def _loss_from(stack: Stack, state: torch.Tensor) -> torch.Tensor:
+    static = stack.connection.static_mixing()
+    for layer in range(stack.spec.depth):
+        state = stack.layer(layer, state, None if static is None else Mixing(*(p[layer] for p in static))).state
+    return stack.loss(state)
+
+
+@pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic"])
+def test_the_reported_norms_are_norms_of_slopes(name: str) -> None:
+    """Every entry of one layer moved on its own: the frames' norms against finite differences, with nothing between."""
+    connection = {**CONNECTIONS[name], "streams": 2}
+    spec = spec_of(connection, "mlp", "pre", depth=2, width=4, input={"batch": 1, "tokens": 5})
+    result, stack = measure(spec), build_stack(spec)
+
+    def slopes(tensors: Iterator[torch.Tensor]) -> float:
+        squares = 0.0
+        for tensor in tensors:
+            for flat in range(tensor.numel()):
+                along = torch.zeros_like(tensor)
+                along.view(-1)[flat] = 1.0
+                squares += central_difference(lambda: stack().item(), tensor, along) ** 2
+        return float(squares**0.5)
+
+    with torch.no_grad():
+        for layer in range(2):
+            own = iter([p.data for p in stack.connection.layer_parameters(layer)])
+            if not spec.connection.dynamic:
+                own = iter([p.data[layer] for p in stack.connection.stacked_parameters()])
+            assert slopes(own) == pytest.approx(result.layers["mixing_grad_norm"][layer], rel=1e-6)
+            weights = iter([p.data for p in stack.branches[layer].parameters()])
+            assert slopes(weights) == pytest.approx(result.layers["param_grad_norm"][layer], rel=1e-6)

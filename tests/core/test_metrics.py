@@ -1,0 +1,208 @@
+"""Metrics in frames against the same quantities from their definitions (measures.py), for states of real runs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mhc_core.metrics import METRICS
+from mhc_core.stack import build_stack
+from tests.core import measures
+from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, measure
+from tests.core.reference import Trace, trace
+
+NOISY = {name: {**connection, "noise": 0.6} if "hc" in name else connection for name, connection in CONNECTIONS.items()}
+
+
+def traced(connection: dict[str, Any]) -> Trace:
+    """States of the network as reference.py computes them, samples of all sequences in one axis."""
+    found = trace(build_stack(build_spec(connection=connection)))
+    found.states = [x.reshape(len(x), -1, x.shape[-1]) for x in found.states]
+    found.u = [u.reshape(-1, u.shape[-1]) for u in found.u]
+    found.y = [y.reshape(-1, y.shape[-1]) for y in found.y]
+    for column in (found.h_pre, found.h_post):
+        column[:] = [h.reshape(-1, h.shape[-1]) for h in column]
+    found.h_res = [h.reshape(-1, *h.shape[-2:]) for h in found.h_res]
+    return found
+
+
+@pytest.fixture(params=NOISY, scope="module")
+def case(request: pytest.FixtureRequest) -> tuple[str, Any, Trace]:
+    """A connection's name, its measured result, and the states it should describe."""
+    connection = NOISY[request.param]
+    return request.param, measure(build_spec(connection=connection)), traced(connection)
+
+
+Case = tuple[str, Any, Trace]
+
+
+def test_sizes_of_states(case: Case) -> None:
+    _, result, wanted = case
+    for layer, x in enumerate(wanted.states[1:]):
+        assert result.layers["act_rms"][layer] == pytest.approx(measures.rms(x.mean(0)), rel=1e-11)
+        np.testing.assert_allclose(result.layers["act_rms_streams"][layer], [measures.rms(s) for s in x], rtol=1e-11)
+    assert result.input["act_rms"] == pytest.approx(measures.rms(wanted.states[0][0]), rel=1e-12)
+    np.testing.assert_allclose(result.input["act_rms_streams"], measures.rms(wanted.states[0][0]), rtol=1e-12)
+
+
+def test_sizes_of_branches(case: Case) -> None:
+    _, result, wanted = case
+    for layer in range(4):
+        assert result.layers["branch_in_rms"][layer] == pytest.approx(measures.rms(wanted.u[layer]), rel=1e-11)
+        assert result.layers["branch_out_rms"][layer] == pytest.approx(measures.rms(wanted.y[layer]), rel=1e-11)
+
+
+def test_similarity_to_the_layer_before(case: Case) -> None:
+    _, result, wanted = case
+    for key, level in (("cos_prev", 0.5), ("cos_prev_p05", 0.05), ("cos_prev_p95", 0.95)):
+        assert np.isnan(result.layers[key][0])  # no layer before the first
+        for layer in range(1, 4):
+            cosines = measures.cosines(wanted.u[layer], wanted.u[layer - 1])
+            assert result.layers[key][layer] == pytest.approx(measures.quantile(cosines, level), rel=1e-10)
+
+
+def test_similarity_of_tokens_and_streams(case: Case) -> None:
+    name, result, wanted = case
+    for layer, x in enumerate(wanted.states[1:]):
+        assert result.layers["token_cos"][layer] == pytest.approx(measures.token_cosine(x.mean(0)), rel=1e-9)
+        if name in MULTI_STREAM:
+            assert result.layers["stream_cos"][layer] == pytest.approx(measures.stream_cosine(x), rel=1e-10)
+    assert ("stream_cos" in result.layers) == (name in MULTI_STREAM)
+    assert result.input["token_cos"] == pytest.approx(measures.token_cosine(wanted.states[0][0]), rel=1e-10)
+
+
+def test_effective_rank(case: Case) -> None:
+    _, result, wanted = case
+    for layer, x in enumerate(wanted.states[1:]):
+        assert result.layers["effective_rank"][layer] == pytest.approx(measures.effective_rank(x.mean(0)), rel=1e-6)
+
+
+def test_cka_of_every_two_layers(case: Case) -> None:
+    _, result, wanted = case
+    means = [x.mean(0) for x in wanted.states[1:]]
+    for one in range(4):
+        for other in range(4):
+            value = measures.unbiased_cka(means[one], means[other])
+            assert result.matrices["cka"][one, other] == pytest.approx(value, rel=1e-9, abs=1e-11)
+
+
+def test_mixing_coefficients(case: Case) -> None:
+    name, result, wanted = case
+    for layer in range(4):
+        for key in ("h_pre", "h_post", "h_res"):
+            samples = getattr(wanted, key)[layer]
+            np.testing.assert_allclose(result.matrices[key][layer], samples.mean(0), rtol=1e-10, atol=1e-13)
+            if "dynamic" in name:
+                np.testing.assert_allclose(result.matrices[f"{key}_std"][layer], samples.std(0), rtol=1e-6, atol=1e-12)
+        h_res = wanted.h_res[layer].mean(0)
+        rows, columns = h_res.sum(1), h_res.sum(0)
+        np.testing.assert_allclose(result.layers["h_res_row_sum"][layer], rows, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(result.layers["h_res_col_sum"][layer], columns, rtol=1e-10, atol=1e-13)
+        error = max(abs(rows - 1).max(), abs(columns - 1).max(), -h_res.min())
+        assert result.layers["ds_error"][layer] == pytest.approx(error, rel=1e-9, abs=1e-14)
+        assert result.layers["gain_fwd"][layer] == pytest.approx(measures.amax_forward(h_res), rel=1e-10)
+        assert result.layers["gain_bwd"][layer] == pytest.approx(measures.amax_backward(h_res), rel=1e-10)
+    assert ("h_res_std" in result.matrices) == ("dynamic" in name)
+
+
+def test_composites(case: Case) -> None:
+    name, result, wanted = case
+    matrices = np.stack([h.mean(0) for h in wanted.h_res])
+    for layer in range(4):
+        up, down = measures.product(matrices, 0, layer), measures.product(matrices, layer, 3)
+        expected = {
+            "composite_gain_fwd": measures.amax_forward(up),
+            "composite_gain_bwd": measures.amax_backward(down),
+            "composite_norm_inf": np.linalg.norm(up, np.inf),
+            "composite_norm_1": np.linalg.norm(down, 1),
+            "composite_min_col_sum": down.sum(0).min(),
+        }
+        if name in MULTI_STREAM:
+            n = len(up)
+            apart = np.eye(n)
+            centre = np.eye(n) - 1 / n
+            for matrix in matrices[: layer + 1]:
+                apart = centre @ matrix @ centre @ apart
+            expected["composite_sigma2"] = np.linalg.norm(apart, 2)
+        for key, value in expected.items():
+            assert result.layers[key][layer] == pytest.approx(value, rel=1e-9, abs=1e-13), key
+    assert ("composite_sigma2" in result.layers) == (name in MULTI_STREAM)
+
+
+def test_the_last_forward_product_is_the_first_backward_one(case: Case) -> None:
+    _, result, wanted = case
+    whole = measures.product(np.stack([h.mean(0) for h in wanted.h_res]), 0, 3)
+    assert result.layers["composite_gain_fwd"][-1] == pytest.approx(measures.amax_forward(whole), rel=1e-9)
+    assert result.layers["composite_gain_bwd"][0] == pytest.approx(measures.amax_backward(whole), rel=1e-9)
+
+
+@pytest.mark.parametrize("init", ["mhc_lite", "lucidrains", "megatron"])
+def test_sigma2_is_the_second_singular_value_of_a_doubly_stochastic_product(init: str) -> None:
+    connection = {"init": init, "noise": 1.0, "sinkhorn_iters": 200}
+    result = measure(build_spec(depth=12, connection=connection))
+    matrices = result.matrices["h_res"]
+    assert result.layers["ds_error"].max() < 5e-3
+    bound = np.cumprod(np.linalg.svd(matrices, compute_uv=False)[:, 1])
+    for layer in range(12):
+        total = measures.product(matrices, 0, layer)
+        sigma2 = result.layers["composite_sigma2"][layer]
+        slack = 2 * result.layers["ds_error"].sum()
+        assert abs(sigma2 - np.linalg.svd(total, compute_uv=False)[1]) <= slack
+        assert abs(sigma2 - np.linalg.norm(total - 1 / 4, 2)) <= slack
+        assert sigma2 <= bound[layer] + slack
+
+
+def test_gains_of_nonnegative_matrices_are_their_operator_norms() -> None:
+    result = measure(build_spec(connection={"noise": 2.0, "sinkhorn_iters": 3, "init": "lucidrains"}))
+    np.testing.assert_allclose(result.layers["composite_gain_fwd"], result.layers["composite_norm_inf"], rtol=1e-14)
+    np.testing.assert_allclose(result.layers["composite_gain_bwd"], result.layers["composite_norm_1"], rtol=1e-14)
+    hc = measure(build_spec(connection={"kind": "hc", "noise": 2.0}))
+    assert (hc.layers["composite_norm_inf"][1:] > hc.layers["composite_gain_fwd"][1:]).all()
+
+
+def test_log10_stands_beside_every_metric_that_spans_decades(case: Case) -> None:
+    _, result, _ = case
+    for key, metric in METRICS.items():
+        if metric.table != "layers" or key not in result.layers:
+            continue
+        assert (key in result.layers_log10) == (metric.scale == "log"), key
+        if metric.scale == "log":
+            value, log10 = result.layers[key], result.layers_log10[key]
+            positive = value > 0
+            np.testing.assert_allclose(log10[positive], np.log10(value[positive]), rtol=1e-12, atol=1e-12)
+            assert np.isnan(log10[~positive]).all()
+    assert result.status == {}
+
+
+def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> None:
+    seen: set[str] = set()
+    for connection in NOISY.values():
+        result = measure(build_spec(connection=connection))
+        for table in ("layers", "matrices"):
+            columns = getattr(result, table)
+            assert all(METRICS[key].table == table for key in columns)
+            seen |= set(columns)
+            for key, column in columns.items():
+                shape = {"L": (), "Ln": (result.start["streams"],), "Lnn": (result.start["streams"],) * 2, "LL": (4,)}
+                assert column.shape == (4, *shape[METRICS[key].shape]), key
+    assert seen == set(METRICS)
+
+
+def test_subsamples_beyond_256_tokens_are_spread_over_all() -> None:
+    """CKA and effective rank see at most 256 samples, evenly spaced; the other metrics see all."""
+    spec = build_spec(depth=2, width=4, input={"kind": "gaussian", "batch": 5, "tokens": 100}, block={"kind": "mlp"})
+    result, found = measure(spec), trace(build_stack(spec))
+    m = [x.mean(0).reshape(500, 4) for x in found.states[1:]]
+    kept = np.round(np.linspace(0, 499, 256)).astype(int)
+    assert result.matrices["cka"][0, 1] == pytest.approx(measures.unbiased_cka(m[0][kept], m[1][kept]), rel=1e-9)
+    assert result.layers["effective_rank"][1] == pytest.approx(measures.effective_rank(m[1][kept]), rel=1e-6)
+    assert result.layers["act_rms"][1] == pytest.approx(measures.rms(m[1]), rel=1e-12)
+
+
+def test_unbiased_cka_of_unrelated_features_is_near_zero_where_the_biased_one_is_not() -> None:
+    generator = np.random.default_rng(0)
+    a, b = generator.standard_normal((2, 64, 256))
+    assert abs(measures.unbiased_cka(a, b)) < 0.1
+    k, q = (x - x.mean(0) for x in (a, b))
+    biased = np.linalg.norm(k.T @ q) ** 2 / (np.linalg.norm(k.T @ k) * np.linalg.norm(q.T @ q))
+    assert biased == pytest.approx(0.802, abs=0.02)

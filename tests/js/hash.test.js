@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fromHash, toHash } from '../../static/js/hash.js';
+import { defaultView } from '../../static/js/spec.js';
+import { fields } from './schema.js';
+
+const views = {
+  default: defaultView(),
+  numbers: { ...defaultView(), base: { depth: 128, 'connection.noise': 0.05 }, cursor: 16 },
+  booleans: { ...defaultView(), base: { 'connection.dynamic': true } },
+  'runs of their own': { base: {}, runs: [{ kind: 'mhc', own: { 'connection.noise': 1 } }, { kind: 'mhc', own: {} }], cursor: null },
+  'a text with every trap': { ...defaultView(), base: { 'input.text': 'a=b&c#d +50% "é" 漢\nnew line, ?v=2' } },
+  'an own value that is the default': { base: { 'connection.noise': 1 }, runs: [{ kind: 'hc', own: { 'connection.noise': 0.3 } }], cursor: null },
+};
+
+for (const [name, view] of Object.entries(views)) {
+  test(`there and back: ${name}`, () => {
+    assert.deepEqual(fromHash(`#${toHash(view)}`, fields), { view, problems: [] });
+  });
+}
+
+test('the default view has an empty hash', () => assert.equal(toHash(defaultView()), ''));
+
+test('a hash can be read by people', () => {
+  assert.equal(toHash(views.numbers), 'v=1&depth=128&connection.noise=0.05&layer=17');
+  assert.equal(toHash(views['runs of their own']), 'v=1&runs=mhc,mhc&A.connection.noise=1');
+});
+
+test('what cannot be read is named and the rest is kept', () => {
+  const { view, problems } = fromHash('#v=9&depth=twelve&width_=3&connection.dynamic=yes&runs=hc,gru&layer=0&D.depth=3&seed=7&connection.kind=hc', fields);
+  assert.deepEqual(view, { ...defaultView(), base: { seed: 7 } });
+  const named = problems.map((problem) => problem.split(':')[0]);
+  assert.deepEqual(named.sort(), ['D.depth', 'connection.dynamic', 'connection.kind', 'depth', 'layer', 'runs', 'v', 'width_']);
+});
+
+test('a number out of bounds is left to the server, which names the bound', () => {
+  assert.deepEqual(fromHash('depth=9999', fields), { view: { ...defaultView(), base: { depth: 9999 } }, problems: [] });
+});
+
+test('a percent sign typed by hand does not break the page', () => {
+  assert.equal(fromHash('input.text=50%', fields).view.base['input.text'], '50%');
+});

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findLost, spread } from '../../static/js/labels.js';
+import { formatCount, formatSeconds, formatValue, logTicks } from '../../static/js/numbers.js';
+
+test('labels keep their order and their distance within the plot', () => {
+  for (const places of [[0.5, 0.5, 0.5], [0, 0, 0, 0], [1, 1, 0.99], [0.2, 0.9, 0.21]]) {
+    const moved = spread(places, 0.1);
+    const sorted = [...moved].sort((a, b) => a - b);
+    sorted.slice(1).forEach((place, index) => assert.ok(place - sorted[index] >= 0.1 - 1e-9));
+    assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 1);
+    for (const a of places.keys()) for (const b of places.keys()) if (places[a] < places[b]) assert.ok(moved[a] < moved[b]);
+  }
+});
+
+test('a lost curve says where and why', () => {
+  const status = (entries) => new Map(entries);
+  assert.equal(findLost([1, 2], status([])), null);
+  assert.equal(findLost([1, 2], status([[1, 'overflow']])), null, 'its log10 is known, so it is drawn');
+  assert.deepEqual(findLost([1, 2, null, null], status([[2, 'overflow'], [3, 'nan']])), { point: 1, ends: true, text: 'overflow at layer 3' });
+  assert.deepEqual(findLost([null, null, 3], status([[0, 'nan'], [1, 'nan']])), { point: 2, ends: false, text: 'nan up to layer 2' });
+  assert.deepEqual(findLost([null, null], status([[0, 'nan'], [1, 'nan']])), { point: null, ends: true, text: 'nan' });
+});
+
+test('numbers as people read them', () => {
+  const texts = [0, 1, 1.005, 738.24, -0.3, 99999, 1e5, 8.4e-5, -2e-7, 0.9999999].map((value) => formatValue(value));
+  assert.deepEqual(texts, ['0', '1', '1.005', '738.2', '-0.3', '99999', '1×10⁵', '8.4×10⁻⁵', '-2×10⁻⁷', '1']);
+  assert.equal(formatValue(null, 401.2, 'overflow'), '1.58×10⁴⁰¹');
+  assert.equal(formatValue(null, null, 'nan'), 'nan');
+  assert.equal(formatValue(NaN), '–');
+});
+
+test('ticks lie in the range and there are a few of them', () => {
+  for (const [low, high] of [[-0.3, 0.3], [-7, -2], [0, 401], [2.1, 2.3], [-0.01, 1.2], [350, 350.7]]) {
+    const [places, texts] = logTicks(low, high);
+    assert.ok(places.length >= 2 && places.length <= 9, `${low}..${high}: ${texts}`);
+    assert.ok(places.every((place) => place >= low - 1e-9 && place <= high + 1e-9));
+    assert.equal(new Set(texts).size, texts.length);
+  }
+});
+
+test('times and counts', () => {
+  assert.deepEqual([0.004, 0.61, 12.3, 600].map(formatSeconds), ['4 ms', '0.61 s', '12 s', '10 min']);
+  assert.deepEqual([formatCount(358994688, 'B'), formatCount(2.02e9, 'FLOP'), formatCount(12, '')], ['359 MB', '2.0 GFLOP', '12']);
+});
