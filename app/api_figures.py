@@ -19,7 +19,16 @@ from mhc_core.spec import SpecError
 
 router = APIRouter(prefix=API, tags=["figures"])
 
-KIND_NAMES = {"none": "Plain", "residual": "Residual", "hc": "HC", "mhc": "mHC"}
+KIND_NAMES = {
+    "none": "Plain",
+    "residual": "Residual",
+    "hc": "HC",
+    "mhc": "mHC",
+    "mhc_lite": "mHC-lite",
+    "kromhc": "KromHC",
+    "orthostochastic": "Orthostochastic",
+    "identity_hc": "Identity HC",
+}
 LETTERS = "ABCDEFGH"
 
 RunCount = Annotated[int, Query(ge=1, le=panels.MAX_RUNS, description="Runs that a figure will hold.")]

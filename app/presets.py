@@ -99,6 +99,30 @@ PRESETS: tuple[Preset, ...] = (
             for name in ("residual", "mhc_lite", "megatron", "deepseek_v4")
         },
     ),
+    _compare(
+        "relatives",
+        "Relatives of mHC",
+        "Sinkhorn's truncation against mixing that is doubly stochastic by construction, at drift 1.",
+        mHC={"connection": {"kind": "mhc", "noise": 1.0}},
+        mHC_lite={"connection": {"kind": "mhc_lite", "noise": 1.0}},
+        KromHC={"connection": {"kind": "kromhc", "noise": 1.0}},
+        Orthostochastic={"connection": {"kind": "orthostochastic", "noise": 1.0}},
+    ),
+    _compare(
+        "resnet",
+        "ResNet blocks",
+        "Convolutions on a square grid of tokens in place of attention.",
+        **{kind: {"connection": {"kind": kind}, "block": {"kind": "conv"}} for kind in ("residual", "hc", "mhc")},
+    ),
+    _compare(
+        "pair_stack",
+        "AlphaFold's pair stack",
+        "Triangle multiplication over Gaussian pairs: every layer reads across the grid.",
+        **{
+            kind: {"connection": {"kind": kind}, "block": {"kind": "pair"}, "input": {"kind": "gaussian"}}
+            for kind in ("residual", "hc", "mhc")
+        },
+    ),
 )
 
 DEFAULT = PRESETS[0]

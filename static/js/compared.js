@@ -8,7 +8,8 @@ import * as state from './state.js';
 
 /** @typedef {import('../types').RunStyle} RunStyle */
 
-const YEARS = /** @type {Record<string, string>} */ ({ none: '', residual: '2015', hc: '2024', mhc: '2025' });
+/** Of the papers that brought them. @type {Record<string, string>} */
+const YEARS = { residual: '2015', hc: '2024', mhc: '2025', mhc_lite: '2026', kromhc: '2026' };
 
 /** A sample of a run's line. @param {{style: RunStyle | undefined}} props */
 export function Swatch({ style }) {

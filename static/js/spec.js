@@ -14,7 +14,7 @@ export const KIND = 'connection.kind';
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {
   none: 'None', hc: 'HC', mhc: 'mHC', mlp: 'MLP', relu: 'ReLU', gelu: 'GELU', silu: 'SiLU', tanh: 'tanh',
-  rmsnorm: 'RMSNorm', layernorm: 'LayerNorm', mhc_lite: 'mhc-lite', lucidrains: 'lucidrains', cpu: 'CPU', cuda: 'CUDA',
+  rmsnorm: 'RMSNorm', layernorm: 'LayerNorm', mhc_lite: 'mHC-lite', kromhc: 'KromHC', identity_hc: 'Identity HC', lucidrains: 'lucidrains', cpu: 'CPU', cuda: 'CUDA',
   megatron: 'Megatron', deepseek_v4: 'DeepSeek-V4', float32: 'float32', float64: 'float64', bfloat16: 'bfloat16',
   adamw: 'AdamW', sgd: 'SGD', he: 'He', xavier: 'Xavier',
 };

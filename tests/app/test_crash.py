@@ -29,7 +29,7 @@ def test_a_killed_worker_fails_its_run_and_no_other(
     http, spec = lone_client, fresh_spec(**LONG)
     run_id = start_long(http, spec)
     waiting = http.post("/runs", json=fresh_spec()).json()["id"]
-    (worker,) = lone_server.worker_pids()
+    worker = wait_for_worker(lone_server)
     os.kill(worker, signal.SIGKILL)
     end = wait_for_end(http, run_id)
     assert end["status"] == "failed"

@@ -12,6 +12,8 @@ import plotly.io
 import pytest
 
 from app import codec
+from app.api_figures import KIND_NAMES
+from mhc_core.spec import CONNECTION_KINDS
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG
 from tests.conftest import compute
@@ -133,3 +135,7 @@ def test_what_is_known_of_a_run(client: httpx.Client, run_id: str) -> None:
     assert run["cost"]["seconds"] > 0
     for link in run["links"].values():
         assert client.get(link.removeprefix("/api/v1")).status_code == 200
+
+
+def test_every_connection_has_a_name_on_figures() -> None:
+    assert tuple(KIND_NAMES) == CONNECTION_KINDS
