@@ -49,7 +49,7 @@ def estimate(spec: RunSpec) -> Estimate:
         SLOWER[spec.dtype] * flops / FLOPS_PER_S
         + moved / BYTES_PER_S
         + spec.depth * _calls(spec) * S_PER_CALL
-        + parameters * 1.2e-8  # drawing the weights
+        + parameters * 2e-8  # drawing the weights
     )
     return Estimate(
         parameters=parameters,
