@@ -15,7 +15,7 @@ from app.models import API
 from app.panels.sources import Columns
 from app.panels.style import ThemeName
 from app.store.runs import Run
-from mhc_core.spec import SpecError
+from mhc_core.errors import SpecError
 
 router = APIRouter(prefix=API, tags=["figures"])
 

@@ -14,8 +14,9 @@ from app.models import API, CancelBody, RunBody, SubmittedBody
 from app.results import FORMATS, read_result
 from app.runs import Runs
 from app.store.runs import Run
+from mhc_core.errors import SpecError
 from mhc_core.result import Result
-from mhc_core.spec import SpecError, parse_spec
+from mhc_core.spec import parse_spec
 
 router = APIRouter(prefix=API, tags=["runs"])
 

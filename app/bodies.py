@@ -6,7 +6,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from app.errors import Problem
-from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+from mhc_core.errors import SpecError, SpecErrors
+from mhc_core.spec import RunSpec, parse_spec
 
 MAX_SPECS = 8
 # Runs that are compared must agree in these, or the comparison says nothing.

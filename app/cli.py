@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.settings import Settings
-from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+from mhc_core.errors import SpecError, SpecErrors
+from mhc_core.spec import RunSpec, parse_spec
 
 # After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
 GRACE_S = 5

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from mhc_core.spec import SpecError, SpecErrors
+from mhc_core.errors import SpecError, SpecErrors
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50

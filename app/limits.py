@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import Problem, to_response
 from app.settings import Settings
 from mhc_core.cost import Estimate
-from mhc_core.spec import RunSpec, SpecError
+from mhc_core.errors import SpecError
+from mhc_core.spec import RunSpec
 
 # Fields that cost grows with, and where to read them.
 SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens")

@@ -16,7 +16,7 @@ from app.errors import Problem
 from app.runs import Runs
 from app.settings import Settings
 from app.store.runs import Run
-from mhc_core.spec import SpecError
+from mhc_core.errors import SpecError
 
 Form = Literal["sse", "ndjson"]
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"

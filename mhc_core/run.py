@@ -16,13 +16,14 @@ from mhc_core import __version__
 from mhc_core.blocks import name_layers
 from mhc_core.connections import Mixing
 from mhc_core.cost import estimate
+from mhc_core.errors import SpecError
 from mhc_core.findings import summarise
 from mhc_core.frames import Frame
 from mhc_core.inputs import describe_input
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_mixing_frame, to_status
 from mhc_core.result import Result
-from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
+from mhc_core.spec import NUMERICS_VERSION, RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
 
 

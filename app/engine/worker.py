@@ -49,8 +49,9 @@ def execute(
     run_id: str, spec: dict[str, Any], cancelled: threading.Event, answers: BinaryIO, memory_bytes: int
 ) -> tuple[str, str | None]:
     """Run a spec and send its frames; says how it ended and why."""
+    from mhc_core.errors import SpecError
     from mhc_core.run import run
-    from mhc_core.spec import SpecError, parse_spec
+    from mhc_core.spec import parse_spec
 
     try:
         frames = run(parse_spec(spec))
