@@ -1,5 +1,6 @@
 """What every branch shares: its pre-norm, its scale, and how its matrices are drawn."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -20,7 +21,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
 
 
-class Branch(nn.Module):
+class Branch(nn.Module, ABC):
     """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale.
 
     `name` is what the layer is called in results. A subclass draws its matrices by `layer`.
@@ -40,9 +41,9 @@ class Branch(nn.Module):
         out = self.compute(u_BTC)
         return out if self.scale == 1.0 else out * self.scale
 
+    @abstractmethod
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         """The branch proper."""
-        raise NotImplementedError("a block overrides compute")
 
 
 def draw_matrix(

@@ -8,6 +8,7 @@ state = write(state, y, mixing). Before the first layer `expand` copies the embe
 `reduce` collapses them.
 """
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ class Mixing(NamedTuple):
     h_res: torch.Tensor
 
 
-class Connection(nn.Module):
+class Connection(nn.Module, ABC):
     """One family's parameters for all layers, and its arithmetic."""
 
     def __init__(self, spec: RunSpec, streams: int) -> None:
@@ -37,13 +38,13 @@ class Connection(nn.Module):
         self.layers, self.width, self.n = spec.depth, spec.width, streams
         self.coefficient_dtype = torch.float64 if spec.dtype == "float64" else torch.float32
 
+    @abstractmethod
     def static_mixing(self) -> Mixing | None:
         """Coefficients of all layers at once where no token can change them, else None."""
-        raise NotImplementedError("a family says whether its mixing is static")
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
         """Coefficients of one layer for each sample of the state."""
-        raise NotImplementedError("only dynamic families compute mixing from the state")
+        raise AssertionError("a static family's coefficients do not come from the state")
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         """Mixing parameters that belong to one layer alone (dynamic families); [] where layers are stacked."""
@@ -53,25 +54,25 @@ class Connection(nn.Module):
         """Mixing parameters with a leading axis L (static families)."""
         return []
 
+    @abstractmethod
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
         """The state that holds a copy of x in every stream."""
-        raise NotImplementedError("a family has a layout")
 
+    @abstractmethod
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         """The branch input sum_j h_pre[j] x[j], (N, C)."""
-        raise NotImplementedError("a family has a layout")
 
+    @abstractmethod
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         """The next state, from this one and the branch output."""
-        raise NotImplementedError("a family has a layout")
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         """The stack's output (N, C): the mean over streams, unless the family learns a head."""
         return self.streams(state).mean(0)
 
+    @abstractmethod
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state as (n, N, C), without a copy."""
-        raise NotImplementedError("a family has a layout")
 
 
 class StreamMajor(Connection):
