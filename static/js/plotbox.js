@@ -90,7 +90,7 @@ class PlotBox {
     if (!this.isSeen || width === 0) return;
     const template = this.template();
     const { results, labels, isStale, signature } = choose(template, state.slots.peek());
-    const isOutdated = ['asking', 'refused', 'busy'].includes(state.phase.peek());
+    const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
     const wanted = [signature, width, followsCursor(template) ? cursor : '', template.layout.paper_bgcolor, template.data.length].join('|');

@@ -25,6 +25,7 @@ let retryTimer = 0;
 export function requestRuns(isAsked = false) {
   wanted = { isAsked };
   clearTimeout(retryTimer);
+  if (state.phase.value === 'idle') state.phase.value = 'checking';
   void pump();
 }
 

@@ -15,9 +15,10 @@ import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
  *   previous: {columns: Columns, label: string} | null}} Slot
  */
 /**
- * loading: before the first answer. running: frames come or are waited for. idle: all is shown. asking: too long to start
- * unasked. refused: the server said no. busy: it said later.
- * @typedef {'loading' | 'running' | 'idle' | 'asking' | 'refused' | 'busy'} Phase
+ * loading: before the first answer. checking: what is shown is no longer the view, and the server is being asked.
+ * running: frames come or are waited for. idle: all is shown. asking: too long to start unasked. refused: the server said
+ * no. busy: it said later.
+ * @typedef {'loading' | 'checking' | 'running' | 'idle' | 'asking' | 'refused' | 'busy'} Phase
  */
 
 export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));

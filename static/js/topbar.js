@@ -72,7 +72,7 @@ function sentenceOf(phase) {
   if (phase === 'refused') return 'not computed: see the note';
   if (phase === 'loading') return 'loading';
   const places = state.slots.value.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
-  if (phase === 'running') return places.length > 0 ? `waiting, place ${Math.min(...places)}` : 'computing';
+  if (phase === 'running' || phase === 'checking') return places.length > 0 ? `waiting, place ${Math.min(...places)}` : 'computing';
   return doneSentence();
 }
 

@@ -165,6 +165,7 @@ def test_a_change_in_a_stored_view_leaves_it(open_page: OpenPage, server: Server
     expect(opened.locator(".banner")).to_have_count(0)
     opened.go_back()
     opened.wait_for_url(link)
+    expect(opened.locator(".banner")).to_contain_text("A stored view")
     wait_until_done(opened)
     assert [len(line["y"]) for line in curves(opened, "activation")] == [6, 6, 6]
 
