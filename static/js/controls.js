@@ -1,5 +1,6 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
+import { useState } from 'preact/hooks';
 import { commit, dragTo } from './actions.js';
 import { html } from './html.js';
 import { KIND, LETTERS, appliesTo, isFixed, nameOf, nearestStop, settingOf, toStops } from './spec.js';
@@ -89,15 +90,29 @@ function kindOf(field) {
 
 /** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string}} Part */
 
+/** What is being typed and not yet entered: without it, whatever draws the control anew would take it away.
+ * @param {Value} value @param {(event: any) => void} enter */
+function useDraft(value, enter) {
+  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  return {
+    value: draft ?? value,
+    onInput: (/** @type {any} */ event) => setDraft(event.target.value),
+    onChange: (/** @type {any} */ event) => {
+      setDraft(null);
+      enter(event);
+    },
+  };
+}
+
 /** @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
-  const read = (/** @type {any} */ event) => {
+  const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
     if (Number.isFinite(number) && number !== value) commit(() => set(number));
     else event.target.value = value;
-  };
-  return html`<input type="number" id=${id} value=${value} min=${field.min} max=${field.max} step="any"
-    aria-label=${label} aria-describedby=${describedBy} onChange=${read} />`;
+  });
+  return html`<input type="number" id=${id} min=${field.min} max=${field.max} step="any"
+    aria-label=${label} aria-describedby=${describedBy} ...${draft} />`;
 }
 
 /** @param {Part} props */
@@ -156,11 +171,11 @@ function SegmentControl({ field, id, value, set, describedBy }) {
 /** @param {Part} props */
 function TextControl({ field, id, value, set, describedBy }) {
   const isOwn = value !== field.initial;
+  const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
       <span class="hint">${new TextEncoder().encode(value).length} bytes
         ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>our own text</button>` : null}</span></div>
-    <textarea id=${id} rows="4" aria-describedby=${describedBy} value=${value} spellcheck="false"
-      onChange=${(/** @type {any} */ event) => event.target.value && commit(() => set(event.target.value))}></textarea>
+    <textarea id=${id} rows="4" aria-describedby=${describedBy} spellcheck="false" ...${draft}></textarea>
   `;
 }

@@ -271,3 +271,15 @@ def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
     expect(dialog.locator("pre")).to_contain_text("plotly.io.from_json")
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
+
+
+def test_what_is_being_typed_survives_what_arrives(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=8")
+    depth, width = (page.get_by_role("spinbutton", name=f"{name}, exact") for name in ("Depth", "Width"))
+    depth.fill("9")
+    depth.press("Enter")
+    width.fill("32")
+    wait_until_done(page)  # the controls have been drawn anew by then, with the new run's estimates
+    expect(width).to_have_value("32")
+    width.press("Enter")
+    page.wait_for_url("**/#*width=32*")
