@@ -1,7 +1,9 @@
 """What a run emits: a sequence of frames, each a small record of plain values and numpy arrays.
 
 Order: `start`, then while signals travel up `forward` and `similarity` for every layer, `loss`, `backward` for every
-layer counting down, `mixing`, `summary`. Whoever executes the run appends `end` with how it ended.
+layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
+by the same frames once more. `jacobian` and `bands` follow where the spec asks for them, then `summary`. Whoever
+executes the run appends `end` with how it ended.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`
@@ -12,7 +14,9 @@ left the range of its type: `overflow`, `underflow` or `nan`. Such a value is nu
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FrameType = Literal["start", "forward", "similarity", "loss", "backward", "mixing", "step", "summary", "end"]
+FrameType = Literal[
+    "start", "forward", "similarity", "loss", "backward", "mixing", "step", "jacobian", "bands", "summary", "end"
+]
 Status = Literal["finite", "overflow", "underflow", "nan"]
 
 

@@ -22,13 +22,17 @@ NUMERICS_VERSION = 1
 # Close to the median HC gain of 200 seeds at the default noise; a test measures it.
 DEFAULT_SEED = 0
 
-ConnectionKind = Literal["none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc"]
+ConnectionKind = Literal[
+    "none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc", "frac"
+]
 BlockKind = Literal["mlp", "transformer", "conv", "pair"]
-InputKind = Literal["text", "gaussian", "correlated"]
+InputKind = Literal["text", "gaussian", "correlated", "digits"]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"]
 
 MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
-MULTI_STREAM = ("hc", *MANIFOLD)
+COPYING = ("hc", *MANIFOLD)  # every stream starts as a copy of the embedding
+MULTI_STREAM = (*COPYING, "frac")
 DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
 GRID_BLOCKS = ("conv", "pair")
 POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
@@ -56,7 +60,8 @@ class ConnectionSpec(_Part):
         title="Connection",
         description="How layers are joined: none (plain feed-forward), residual (2015), hc (Hyper-Connections, 2024), "
         "mhc (Manifold-Constrained Hyper-Connections, 2025) by Sinkhorn, and its relatives: mhc_lite (permutations), "
-        "kromhc (Kronecker products), orthostochastic (squared orthogonal), identity_hc (no residual mixing).",
+        "kromhc (Kronecker products), orthostochastic (squared orthogonal), identity_hc (no residual mixing). frac "
+        "splits the width into parts instead of copying it (Frac-Connections, 2025).",
         json_schema_extra=_ui("select"),
     )
     streams: int = Field(
@@ -64,7 +69,7 @@ class ConnectionSpec(_Part):
         ge=1,
         le=16,
         title="Expansion rate n",
-        description="Parallel residual streams. The papers use 4.",
+        description="Parallel residual streams; of frac, the parts of the width. The papers use 4.",
         json_schema_extra=_ui("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
     )
     dynamic: bool = Field(
@@ -72,6 +77,13 @@ class ConnectionSpec(_Part):
         title="Dynamic mixing",
         description="Mixing coefficients depend on each token through learned projections, as in the papers' models.",
         json_schema_extra=_ui("checkbox", applies={"connection.kind": MULTI_STREAM}),
+    )
+    output: Literal["auto", "mean", "sum", "head"] = Field(
+        "auto",
+        title="Output of the streams",
+        description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
+        "learned head. auto: the head under init deepseek_v4, else the mean.",
+        json_schema_extra=_ui("select", applies={"connection.kind": COPYING}),
     )
     init: InitPreset = Field(
         "residual",
@@ -159,6 +171,15 @@ class BlockSpec(_Part):
         description="Hidden width over width. 0: one square matrix, F(u) = activation(W u).",
         json_schema_extra=_ui("number", step=1, applies={"block.kind": ("mlp", "transformer", "pair")}),
     )
+    scaling: BranchScaling = Field(
+        "constant",
+        title="Branch scaling",
+        description="constant: the branch scale alone. inv_sqrt_depth: times 1/sqrt(depth). rezero: a learned scalar a "
+        "layer, 0 at the start. skipinit: the same, 1/sqrt(depth) at the start. deepnorm: the skip path is enlarged "
+        "and the branch's weights are drawn smaller; needs post-norm. layernorm_scaling: the output of the pre-norm "
+        "times 1/sqrt(layer); needs pre-norm.",
+        json_schema_extra=_ui("select"),
+    )
     branch_scale: float = Field(
         1.0,
         ge=0.0,
@@ -176,7 +197,8 @@ class InputSpec(_Part):
         "text",
         title="Input",
         description="text: UTF-8 bytes through an embedding, next-byte cross-entropy. gaussian: N(0, 1), a fixed "
-        "random linear read-out as the loss. correlated: the same, but every two tokens have a chosen correlation.",
+        "random linear read-out as the loss. correlated: the same, but every two tokens have a chosen correlation. "
+        "digits: handwritten digits of 8 x 8 pixels, a token each, and the loss of telling which digit it is.",
         json_schema_extra=_ui("select"),
     )
     text: str = Field(
@@ -207,15 +229,15 @@ class InputSpec(_Part):
 
 
 class TrainSpec(_Part):
-    """Training on the input. This version measures at initialisation only."""
+    """Training on the input: the stack is measured as initialised, trained, and measured again."""
 
     steps: int = Field(
         0,
         ge=0,
-        le=0,
+        le=5000,
         title="Steps",
         description="Optimiser steps; 0 measures the stack as initialised.",
-        json_schema_extra=_ui("number", step=1),
+        json_schema_extra=_ui("number", unit="steps", step=1),
     )
     lr: float = Field(
         0.001,
@@ -228,8 +250,40 @@ class TrainSpec(_Part):
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
         title="Optimizer",
-        description="The update rule.",
+        description="The update rule: AdamW with betas 0.9 and 0.95, or SGD with momentum 0.9.",
         json_schema_extra=_ui("select", applies={"train.steps": POSITIVE}),
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        title="Weight decay",
+        description="Decoupled under AdamW, added to the gradient under SGD; not on biases, gates and scalars.",
+        json_schema_extra=_ui("number", applies={"train.steps": POSITIVE}),
+    )
+    warmup: int = Field(
+        0,
+        ge=0,
+        le=5000,
+        title="Warm-up",
+        description="Steps over which the learning rate rises linearly to its value.",
+        json_schema_extra=_ui("number", unit="steps", step=1, applies={"train.steps": POSITIVE}),
+    )
+    clip: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        title="Gradient clipping",
+        description="Largest norm of the whole gradient; 0 does not clip.",
+        json_schema_extra=_ui("number", applies={"train.steps": POSITIVE}),
+    )
+    kept: int = Field(
+        5,
+        ge=2,
+        le=50,
+        title="Matrices kept",
+        description="Steps at which the mixing matrices are kept, evenly spaced from the first to the last.",
+        json_schema_extra=_ui("number", unit="steps", step=1, applies={"train.steps": POSITIVE}),
     )
 
 
@@ -260,6 +314,23 @@ class RunSpec(_Part):
         description="Seeds every weight, input and noise draw by name and layer.",
         json_schema_extra=_ui("number", step=1),
     )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=32,
+        title="Seeds",
+        description="How many seeds, counted up from the seed: curves get the median and the band of all of them.",
+        json_schema_extra=_ui("number", unit="seeds", step=1),
+    )
+    jacobian: int = Field(
+        0,
+        ge=0,
+        le=64,
+        title="Jacobian products",
+        description="Pairs of products of the input-output Jacobian with vectors, from which its extreme singular "
+        "values are taken; 0 leaves them out.",
+        json_schema_extra=_ui("number", unit="products", step=1),
+    )
     dtype: Literal["float32", "float64", "bfloat16"] = Field(
         "float32",
         title="Precision",
@@ -288,6 +359,10 @@ class RunSpec(_Part):
                 "input.tokens", self.input.tokens, f"a square number, the grid of a {self.block.kind} block"
             )
         self._check_streams()
+        self._check_scaling()
+        self._check_digits()
+        if self.seeds > 1 and self.train.steps:
+            raise SpecError("seeds", self.seeds, "1 where train.steps is above 0: bands are of stacks as initialised")
         return self
 
     def _check_streams(self) -> None:
@@ -296,6 +371,17 @@ class RunSpec(_Part):
             raise SpecError("connection.streams", n, "a power of two, of which kromhc takes Kronecker products")
         if kind == "mhc_lite" and n > 5:
             raise SpecError("connection.streams", n, "at most 5: mhc_lite combines all n! permutations")
+        if kind == "frac" and self.width % n:
+            raise SpecError("connection.streams", n, f"a divisor of width {self.width}, which frac splits")
+
+    def _check_scaling(self) -> None:
+        needed = {"deepnorm": "post", "layernorm_scaling": "pre"}.get(self.block.scaling)
+        if needed and self.block.norm_position != needed:
+            raise SpecError("block.scaling", self.block.scaling, f"block.norm_position {needed}, for which it is made")
+
+    def _check_digits(self) -> None:
+        if self.input.kind == "digits" and self.input.tokens != 64:
+            raise SpecError("input.tokens", self.input.tokens, "64 where input.kind is digits, the pixels of an image")
 
     def canonical(self) -> dict[str, Any]:
         """The spec as plain data without the fields that do not apply: what is hashed, stored and shown."""

@@ -43,7 +43,7 @@ BAD_SPECS: dict[str, tuple[bytes, int, str, str]] = {
     "empty text": (b'{"input": {"text": ""}}', 422, "input.text", "1"),
     "long text": (json.dumps({"input": {"text": "a" * 500_001}}).encode(), 422, "input.text", "500000"),
     "too few samples": (b'{"input": {"batch": 1, "tokens": 2}}', 422, "input.tokens", "4"),
-    "training": (b'{"train": {"steps": 5}}', 422, "train.steps", "0"),
+    "training": (b'{"train": {"steps": 5001}}', 422, "train.steps", "5000"),
 }
 
 
