@@ -38,9 +38,21 @@ GRID_BLOCKS = ("conv", "pair")
 POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
 
 
-def _ui(control: str, *, unit: str = "", step: float | None = None, applies: dict[str, Any] | None = None) -> dict:
-    """Extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies."""
+def _ui(
+    control: str,
+    *,
+    unit: str = "",
+    step: float | None = None,
+    applies: dict[str, Any] | None = None,
+    later: bool = False,
+) -> dict:
+    """Extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies.
+
+    `later` marks a field that came after ids had been given out: at its default it leaves no trace in an id.
+    """
     extra: dict[str, Any] = {"control": control, "unit": unit}
+    if later:
+        extra["later"] = True
     if step is not None:
         extra["step"] = step
     if applies is not None:
@@ -83,7 +95,7 @@ class ConnectionSpec(_Part):
         title="Output of the streams",
         description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
         "learned head. auto: the head under init deepseek_v4, else the mean.",
-        json_schema_extra=_ui("select", applies={"connection.kind": COPYING}),
+        json_schema_extra=_ui("select", applies={"connection.kind": COPYING}, later=True),
     )
     init: InitPreset = Field(
         "residual",
@@ -178,7 +190,7 @@ class BlockSpec(_Part):
         "layer, 0 at the start. skipinit: the same, 1/sqrt(depth) at the start. deepnorm: the skip path is enlarged "
         "and the branch's weights are drawn smaller; needs post-norm. layernorm_scaling: the output of the pre-norm "
         "times 1/sqrt(layer); needs pre-norm.",
-        json_schema_extra=_ui("select"),
+        json_schema_extra=_ui("select", later=True),
     )
     branch_scale: float = Field(
         1.0,
@@ -320,7 +332,7 @@ class RunSpec(_Part):
         le=32,
         title="Seeds",
         description="How many seeds, counted up from the seed: curves get the median and the band of all of them.",
-        json_schema_extra=_ui("number", unit="seeds", step=1),
+        json_schema_extra=_ui("number", unit="seeds", step=1, later=True),
     )
     jacobian: int = Field(
         0,
@@ -329,7 +341,7 @@ class RunSpec(_Part):
         title="Jacobian products",
         description="Pairs of products of the input-output Jacobian with vectors, from which its extreme singular "
         "values are taken; 0 leaves them out.",
-        json_schema_extra=_ui("number", unit="products", step=1),
+        json_schema_extra=_ui("number", unit="products", step=1, later=True),
     )
     dtype: Literal["float32", "float64", "bfloat16"] = Field(
         "float32",
@@ -396,7 +408,9 @@ class RunSpec(_Part):
     @property
     def id(self) -> str:
         """20 hex digits of SHA-256 over the canonical form and the numerics version."""
-        body = json.dumps([NUMERICS_VERSION, self.canonical()], sort_keys=True, separators=(",", ":"))
+        full = self.model_dump(mode="json")
+        kept = _keep_applying(type(self), full, full, for_id=True)
+        body = json.dumps([NUMERICS_VERSION, kept], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(body.encode()).hexdigest()[:20]
 
 
@@ -416,16 +430,20 @@ def parse_spec(body: bytes | str | dict[str, Any]) -> RunSpec:
         raise to_spec_errors(error, RunSpec.model_json_schema()) from None
 
 
-def _keep_applying(part: type[BaseModel], values: dict[str, Any], full: dict[str, Any]) -> dict[str, Any]:
+def _keep_applying(
+    part: type[BaseModel], values: dict[str, Any], full: dict[str, Any], *, for_id: bool = False
+) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, field in part.model_fields.items():
-        extra = field.json_schema_extra
-        applies: Any = extra.get("applies", {}) if isinstance(extra, dict) else {}
+        extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        applies: Any = extra.get("applies", {})
+        if for_id and extra.get("later") and values[name] == field.default:
+            continue
         if not all(_meets(_look_up(full, path), rule) for path, rule in applies.items()):
             continue
         inner = field.annotation
         nested = isinstance(inner, type) and issubclass(inner, BaseModel)
-        kept[name] = _keep_applying(inner, values[name], full) if nested else values[name]  # type: ignore[arg-type]
+        kept[name] = _keep_applying(inner, values[name], full, for_id=for_id) if nested else values[name]  # type: ignore
     return kept
 
 

@@ -276,8 +276,8 @@ def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
 def test_what_is_being_typed_survives_what_arrives(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=8")
     depth, width = (page.get_by_role("spinbutton", name=f"{name}, exact") for name in ("Depth", "Width"))
-    page.evaluate("""() => { const fetch = window.fetch;
-        window.fetch = async (...args) => { await new Promise((go) => setTimeout(go, 500)); return fetch(...args); }; }""")
+    page.evaluate("""() => { const fetch = window.fetch, wait = (go) => setTimeout(go, 500);
+        window.fetch = async (...args) => { await new Promise(wait); return fetch(...args); }; }""")
     depth.fill("9")
     depth.press("Enter")
     width.fill("32")
