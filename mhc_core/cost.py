@@ -1,8 +1,9 @@
 """What a run will cost, before it starts: parameters, arithmetic, memory, time.
 
 Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C,
-mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round. Time adds arithmetic, bytes and
-operator calls, each at a fixed rate of one core.
+mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between m parts of the width
+mixing and projection are 2 C (2 m + 1) each. Time adds arithmetic, bytes and operator calls, each at a fixed rate of
+one core.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 from pydantic import BaseModel, ConfigDict
 
 from mhc_core.blocks import name_layers
-from mhc_core.spec import MANIFOLD, MULTI_STREAM, RunSpec
+from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 
 TRIANGLES = ("triangle_outgoing", "triangle_incoming")
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
@@ -62,7 +63,12 @@ def estimate(spec: RunSpec) -> Estimate:
 
 def _coefficients(spec: RunSpec) -> int:
     n = spec.streams
-    return n * n + 2 * n
+    return 2 * n * n + n if spec.connection.kind == "frac" else n * n + 2 * n
+
+
+def _copies(spec: RunSpec) -> int:
+    """Streams of full width: the parts of frac are one together."""
+    return 1 if spec.connection.kind == "frac" else spec.streams
 
 
 def _raw_logits(spec: RunSpec) -> int:
@@ -82,17 +88,21 @@ def _branch_parameters(spec: RunSpec, name: str) -> int:
 def _count_parameters(spec: RunSpec) -> int:
     n, width = spec.streams, spec.width
     branches = sum(_branch_parameters(spec, name) for name in name_layers(spec))
-    ends = 2 * 256 * width if spec.input.kind == "text" else 0
+    vectors = {"text": 2 * 256, "digits": 1 + 64 + 10}  # embeddings and read-out
+    ends = vectors.get(spec.input.kind, 0) * width
+    if spec.block.scaling in ("rezero", "skipinit"):
+        branches += spec.depth
     if spec.connection.kind not in MULTI_STREAM:
         return branches + ends
-    layer = 2 * n + _raw_logits(spec)
+    layer = _coefficients(spec) - n * n + _raw_logits(spec)
     if spec.connection.dynamic:
-        layer += (width * (n + 2) + 2) if spec.connection.kind == "hc" else (n * width * layer + 3)
+        projections = {"hc": width * (n + 2) + 2, "frac": width // n * (2 * n + 1) + 2}
+        layer += projections.get(spec.connection.kind, n * width * layer + 3)
     return branches + ends + spec.depth * layer + _head_parameters(spec)
 
 
 def _head_parameters(spec: RunSpec) -> int:
-    if spec.connection.kind not in MANIFOLD or spec.connection.init != "deepseek_v4":
+    if spec.connection.kind not in COPYING or spec.output != "head":
         return 0
     n = spec.streams
     return n * spec.width * n + n + 1 if spec.connection.dynamic else n
@@ -107,10 +117,11 @@ def _mixing_flops(spec: RunSpec) -> float:
     n, width = spec.streams, spec.width
     if n == 1:
         return width
-    flops = 2.0 * width * _coefficients(spec)
+    part = width * _copies(spec) // n  # features of a stream
+    flops = 2.0 * part * _coefficients(spec)
     if spec.connection.dynamic:
-        inputs = width if spec.connection.kind == "hc" else n * width
-        flops += 2 * inputs * (2 * n + _raw_logits(spec))
+        inputs = part if spec.connection.kind in ("hc", "frac") else n * part
+        flops += 2 * inputs * (_coefficients(spec) - n * n + _raw_logits(spec))
         if spec.connection.kind == "mhc":
             flops += 4 * n * n * spec.connection.sinkhorn_iters
     return flops
@@ -133,7 +144,7 @@ def _values_moved(spec: RunSpec) -> float:
     branch = (2 * spec.block.mlp_ratio + 8) * width
     if n == 1:
         return 3 * width + branch
-    return (8 * n + 2) * width + 2 * _coefficients(spec) + branch
+    return (8 * _copies(spec) + 2) * width + 2 * _coefficients(spec) + branch
 
 
 def _calls(spec: RunSpec) -> float:
@@ -142,17 +153,17 @@ def _calls(spec: RunSpec) -> float:
     if spec.streams > 1:
         calls += 50
         if spec.connection.dynamic:
-            calls += 130 if spec.connection.kind == "hc" else 180
+            calls += 130 if spec.connection.kind in ("hc", "frac") else 180
             calls += 13 * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
     return calls
 
 
 def _peak_bytes(spec: RunSpec, parameters: int) -> float:
     """Weights, states and activations kept for the way down, CKA's Gram matrices, and the libraries themselves."""
-    n, width, item = spec.streams, spec.width, ITEM_BYTES[spec.dtype]
+    n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
     tokens = spec.input.batch * spec.input.tokens
     kept = (2 * spec.block.mlp_ratio + 4 + 2 * n) * width
-    if spec.connection.dynamic and n > 1:
+    if spec.connection.dynamic and spec.streams > 1:
         kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
     grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
     return parameters * (4 + item) + tokens * spec.depth * kept * item + grams + 3e8

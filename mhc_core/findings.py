@@ -8,7 +8,8 @@ from mhc_core.frames import Frame
 from mhc_core.result import Result
 from mhc_core.spec import MANIFOLD, RunSpec
 
-UNIFORM_LOSS = np.log(256.0)  # nats: a reader that knows nothing about the next byte
+# What is guessed, and the loss in nats of a reader that knows nothing about it.
+GUESSES = {"text": ("byte", np.log(256.0)), "digits": ("image", np.log(10.0))}
 MOST_DECADES = 308  # of float64
 
 
@@ -49,7 +50,7 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
         if spec.block.norm_position == "post":
             text = "One stream: nothing to mix, gain 1 at every depth; the norm after each addition rescales it."
-    elif spec.connection.kind == "hc":
+    elif spec.connection.kind in ("hc", "frac"):
         text = f"{_count(spec.depth, 'free mixing matrix')}: {gains}."
     elif spec.connection.kind != "mhc":
         text = f"{_count(spec.depth, 'matrix')}, doubly stochastic by construction: {gains}."
@@ -149,11 +150,12 @@ def _tell_zero(result: Result) -> dict[str, Any] | None:
 
 
 def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
-    if spec.input.kind != "text":
+    if spec.input.kind not in GUESSES:
         return None
     if not np.isfinite(result.loss):
         return _finding("loss", "The loss is not a finite number.", "activation", {"loss": None})
-    text = f"Loss {result.loss:.3f} nats a byte before training; guessing evenly costs {UNIFORM_LOSS:.3f}."
+    what, evenly = GUESSES[spec.input.kind]
+    text = f"Loss {result.loss:.3f} nats a {what} before training; guessing evenly costs {evenly:.3f}."
     return _finding("loss", text, "activation", {"loss": result.loss})
 
 

@@ -1,8 +1,10 @@
-"""What enters a stack, bytes of a text or Gaussian vectors, and the read-out that turns its output into a loss.
+"""What enters a stack, bytes of a text, Gaussian vectors or images of digits, and the read-out that turns its output
+into a loss.
 
-Shapes: B sequences, T tokens, C width, V = 256 byte values.
+Shapes: B sequences, T tokens, C width, V = 256 byte values, K = 10 digits.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
 VOCABULARY = 256
+DIGITS, PIXELS, WHITE = 10, 64, 16
 
 
 class TextInput(nn.Module):
@@ -80,20 +83,55 @@ class CorrelatedInput(GaussianInput):
         self.x_BTC = share**0.5 * common + (1 - share) ** 0.5 * self.x_BTC
 
 
-INPUTS: dict[str, type[TextInput] | type[GaussianInput]] = {
+class DigitsInput(nn.Module):
+    """Handwritten digits, a token for each of 8 x 8 pixels; the loss is the cross-entropy of the digit, in nats.
+
+    A token is its pixel, 0 to 1, times a vector, plus an embedding of its place. B different images are drawn by the
+    seed from the 1797 that scikit-learn carries.
+    """
+
+    pixels_BT: torch.Tensor
+    targets_B: torch.Tensor
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        images, labels = _load_digits()
+        drawn = pick_images(spec)
+        self.register_buffer("pixels_BT", torch.from_numpy(images[drawn] / WHITE).float())
+        self.register_buffer("targets_B", torch.from_numpy(labels[drawn]))
+        self.pixel_C = nn.Parameter(normal(spec.seed, "pixel_embedding", -1, spec.width))
+        self.place_TC = nn.Parameter(normal(spec.seed, "place_embedding", -1, PIXELS, spec.width))
+        self.readout_KC = nn.Parameter(normal(spec.seed, "digits_readout", -1, DIGITS, spec.width) / spec.width**0.5)
+
+    def forward(self) -> torch.Tensor:
+        """Embedded pixels, (B, T, C)."""
+        return self.pixels_BT.unsqueeze(2) * self.pixel_C + self.place_TC
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of the image's digit, read from the mean over its tokens, at least in float32."""
+        logits = out_BTC.mean(1) @ self.readout_KC.T
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        return F.cross_entropy(logits, self.targets_B)
+
+
+INPUTS: dict[str, type[TextInput] | type[GaussianInput] | type[DigitsInput]] = {
     "text": TextInput,
     "gaussian": GaussianInput,
     "correlated": CorrelatedInput,
+    "digits": DigitsInput,
 }
 
 
-def build_input(spec: RunSpec) -> TextInput | GaussianInput:
+def build_input(spec: RunSpec) -> TextInput | GaussianInput | DigitsInput:
     """The input module that the spec names."""
     return INPUTS[spec.input.kind](spec)
 
 
 def describe_input(spec: RunSpec) -> dict[str, Any]:
-    """The kind; for a text also its bytes, the bytes read, and how often a text shorter than a window was repeated."""
+    """The kind; for a text also its bytes, the bytes read, and how often a text shorter than a window was repeated; for
+    digits the data, their licence, which images and what they show."""
+    if spec.input.kind == "digits":
+        return {"kind": "digits", **_describe_digits(spec)}
     if spec.input.kind != "text":
         return {"kind": spec.input.kind}
     total, window = len(spec.input.text.encode()), spec.input.tokens + 1
@@ -103,6 +141,34 @@ def describe_input(spec: RunSpec) -> dict[str, Any]:
         "bytes_used": min(total, spec.input.batch * window),
         "repeated": max(1.0, window / total),
     }
+
+
+def _describe_digits(spec: RunSpec) -> dict[str, Any]:
+    images, labels = _load_digits()
+    drawn = pick_images(spec)
+    return {
+        "dataset": "Optical Recognition of Handwritten Digits (Alpaydin & Kaynak 1998), test set, from scikit-learn",
+        "licence": "CC BY 4.0 (UCI Machine Learning Repository)",
+        "images": len(images),
+        "drawn": drawn.tolist(),
+        "digits": labels[drawn].tolist(),
+    }
+
+
+def pick_images(spec: RunSpec) -> np.ndarray:
+    """Which images a run reads, (B): no image twice."""
+    order = np.argsort(normal(spec.seed, "digits", -1, len(_load_digits()[1])).numpy(), kind="stable")
+    return order[: spec.input.batch]
+
+
+@cache
+def _load_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images (1797, 64) of values 0 to 16, row by row, and the digits that they show, (1797)."""
+    # Here, not above: it takes a second, and no other input needs it.
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return images, labels.astype(np.int64)
 
 
 def _take_windows(raw: np.ndarray, count: int, length: int) -> np.ndarray:

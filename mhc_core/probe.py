@@ -33,8 +33,8 @@ class ForwardProbe:
         samples = spec.input.batch * spec.input.tokens
         # bfloat16 states are measured in float32: their own digits would be lost in the sums.
         self.dtype = torch.float64 if spec.dtype == "float64" else torch.float32
-        self.streams = stack.connection.streams
-        self.sizes = _block_sizes(samples * spec.width * stack.connection.n, device)
+        self.connection = stack.connection
+        self.sizes = _block_sizes(samples * stack.connection.state_width, device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
@@ -44,7 +44,8 @@ class ForwardProbe:
 
     def observe_input(self, state: torch.Tensor) -> Frame:
         """The embedding's output, as a forward frame of layer -1."""
-        measured = measure_states(self.streams(state).unsqueeze(0).to(self.dtype))
+        x_KnNC = self.connection.streams(state).unsqueeze(0).to(self.dtype)
+        measured = measure_states(x_KnNC, self.connection.merge(x_KnNC))
         (group,) = to_groups(_fetch(measured), self._cast)
         return Frame("forward", {"layer": INPUT_LAYER, **group})
 
@@ -66,15 +67,16 @@ class ForwardProbe:
         return np.float64 if self.dtype == torch.float64 else np.float32
 
     def _measure(self, waiting: list[tuple[int, LayerOutput]]) -> list[Frame]:
-        x_KnNC = torch.stack([self.streams(output.state) for _, output in waiting]).to(self.dtype)
+        x_KnNC = torch.stack([self.connection.streams(output.state) for _, output in waiting]).to(self.dtype)
         u_KNC = torch.stack([output.u for _, output in waiting]).to(self.dtype)
         y_KNC = torch.stack([output.y for _, output in waiting]).to(self.dtype)
         u_before = u_KNC[0] if self.u_before is None else self.u_before
         self.u_before = u_KNC[-1]
-        measured = measure_states(x_KnNC)
+        m_KNC = self.connection.merge(x_KnNC)
+        measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         measured |= _average_mixing([output.mixing for _, output in waiting])
-        measured["cka"] = self.cka.add(x_KnNC.mean(1))
+        measured["cka"] = self.cka.add(m_KNC)
         values = _fetch(measured)
         rows = values.pop("cka")
         values |= measure_matrices(values["h_res"])
@@ -97,8 +99,8 @@ class BackwardProbe:
         spec = stack.spec
         self.dtype = torch.float64 if spec.dtype == "float64" else torch.float32
         self.cast = np.float64 if spec.dtype == "float64" else np.float32
-        self.streams = stack.connection.streams
-        self.sizes = _block_sizes(spec.input.batch * spec.input.tokens * spec.width * stack.connection.n, device)
+        self.connection = stack.connection
+        self.sizes = _block_sizes(spec.input.batch * spec.input.tokens * stack.connection.state_width, device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]] = []
 
@@ -120,7 +122,7 @@ class BackwardProbe:
                 "param_grad_norm": norm,
                 "grad_to_weight": norm / total_norm(weights),
             }
-        self.waiting.append((layer, self.streams(grad_state.detach()), single))
+        self.waiting.append((layer, self.connection.streams(grad_state.detach()), single))
         if len(self.waiting) < self.due and layer != INPUT_LAYER:
             return []
         self.due = next(self.sizes)
@@ -128,7 +130,8 @@ class BackwardProbe:
         return self._measure(waiting)
 
     def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[Frame]:
-        measured = measure_gradients(torch.stack([grad for _, grad, _ in waiting]).to(self.dtype))
+        g_KnNC = torch.stack([grad for _, grad, _ in waiting]).to(self.dtype)
+        measured = measure_gradients(g_KnNC, self.connection.merge_grad(g_KnNC))
         inner = [single for _, _, single in waiting if single]
         if inner:
             measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
@@ -211,11 +214,16 @@ def _detach(part: Any) -> Any:
 
 
 def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
-    """h_pre, h_post (K, n) and h_res (K, n, n): as they are, or mean and spread over samples where dynamic."""
+    """h_pre, h_post (K, n) and h_res (K, n, n): as they are, or mean and spread over samples where dynamic.
+
+    A matrix h_pre is called h_read, (K, n, n).
+    """
     found = {}
-    for key in Mixing._fields:
-        stacked = torch.stack([getattr(mixing, key) for mixing in mixings]).double()
-        dynamic = stacked.ndim == (4 if key == "h_res" else 3)
+    dynamic = mixings[0].h_post.ndim == 2
+    is_matrix = mixings[0].h_pre.ndim == mixings[0].h_res.ndim
+    for field in Mixing._fields:
+        key = "h_read" if field == "h_pre" and is_matrix else field
+        stacked = torch.stack([getattr(mixing, field) for mixing in mixings]).double()
         found[key] = stacked.mean(1) if dynamic else stacked
         if dynamic:
             found[f"{key}_std"] = stacked.std(1, correction=0)

@@ -15,7 +15,8 @@ class Result:
     ----------
     layers: key -> (L) or (L, n), nan where unknown or not finite.
     layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
-    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), and *_std where mixing is dynamic.
+    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), and *_std where mixing is dynamic; frac has h_read
+        (L, n, n) in place of h_pre.
     status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan where not finite.

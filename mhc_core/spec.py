@@ -189,7 +189,7 @@ class BlockSpec(_Part):
         description="constant: the branch scale alone. inv_sqrt_depth: times 1/sqrt(depth). rezero: a learned scalar a "
         "layer, 0 at the start. skipinit: the same, 1/sqrt(depth) at the start. deepnorm: the skip path is enlarged "
         "and the branch's weights are drawn smaller; needs post-norm. layernorm_scaling: the output of the pre-norm "
-        "times 1/sqrt(layer); needs pre-norm.",
+        "times 1/sqrt(block), blocks counted from 1; needs pre-norm.",
         json_schema_extra=_ui("select", later=True),
     )
     branch_scale: float = Field(
@@ -404,6 +404,13 @@ class RunSpec(_Part):
     def streams(self) -> int:
         """Streams that the run really has: the expansion rate, or 1 where the connection knows no streams."""
         return self.connection.streams if self.connection.kind in MULTI_STREAM else 1
+
+    @property
+    def output(self) -> str:
+        """How copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
+        if self.connection.output != "auto":
+            return self.connection.output
+        return "head" if self.connection.kind in MANIFOLD and self.connection.init == "deepseek_v4" else "mean"
 
     @property
     def id(self) -> str:

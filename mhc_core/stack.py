@@ -3,7 +3,7 @@
 `Stack.forward` is the plain network under autograd. `run` drives the same layers one by one through `Stack.layer`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -41,7 +41,7 @@ class Stack(nn.Module):
         self.connection.to(self.connection.coefficient_dtype)
 
     def embed(self) -> torch.Tensor:
-        """The state before the first layer: every stream holds the embedded input."""
+        """The state before the first layer: copies of the embedded input, or its parts."""
         return self.connection.expand(self.input().flatten(0, 1))
 
     def layer(self, layer: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
@@ -52,10 +52,15 @@ class Stack(nn.Module):
         u_NC = connection.read(state, mixing)
         shape = (self.spec.input.batch, self.spec.input.tokens, self.spec.width)
         y_NC = self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape)
-        state = connection.write(state, y_NC, mixing)
+        state = connection.write(self._pass_by(layer, state), y_NC, mixing)
         if self.spec.block.norm_position == "post":
             state = normalise(state, self.spec.block.norm)
         return LayerOutput(state, u_NC, y_NC, mixing)
+
+    def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
+        """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""
+        skip: Any = self.branches[layer].skip
+        return state if skip == 1.0 else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
         """Collapse the streams, normalise (pre-norm stacks only: elsewhere none is due), read out."""

@@ -4,6 +4,7 @@ from mhc_core.blocks.base import Branch
 from mhc_core.blocks.conv import Conv
 from mhc_core.blocks.mlp import Mlp
 from mhc_core.blocks.pair import Transition, TriangleIncoming, TriangleOutgoing
+from mhc_core.blocks.scaling import build_scaling
 from mhc_core.blocks.transformer import Attention
 from mhc_core.spec import RunSpec
 
@@ -18,7 +19,8 @@ BLOCKS: dict[str, tuple[type[Branch], ...]] = {
 
 def build_branch(spec: RunSpec, layer: int) -> Branch:
     """The branch of one layer, by the spec's block."""
-    return _branch_type(spec, layer)(spec, layer)
+    block = layer // len(BLOCKS[spec.block.kind]) + 1
+    return _branch_type(spec, layer)(spec, layer, build_scaling(spec, block))
 
 
 def name_layers(spec: RunSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every branch shares: its pre-norm, its scale, and how its matrices are drawn."""
+"""What every branch shares: its pre-norm, its scaling, and how its matrices are drawn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mhc_core.blocks.scaling import Scaling
 from mhc_core.norms import normalise
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
@@ -22,34 +23,47 @@ RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which H
 
 
 class Branch(nn.Module, ABC):
-    """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale.
+    """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale, learned gain (if any).
 
-    `name` is what the layer is called in results. A subclass draws its matrices by `layer`.
+    `name` is what the layer is called in results. A subclass draws its matrices by `layer`. `skip` is the factor that
+    the path past the branch takes.
     """
 
     name = ""
 
-    def __init__(self, spec: RunSpec, layer: int) -> None:
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
         super().__init__()
         self.pre_norm = spec.block.norm if spec.block.norm_position == "pre" else None
-        self.scale = spec.block.branch_scale
+        self.norm_scale, self.skip = scaling.norm, scaling.skip
+        self.scale = spec.block.branch_scale * scaling.branch
+        self.gain = None if scaling.gain is None else nn.Parameter(torch.tensor(scaling.gain, dtype=torch.float64))
 
     def forward(self, u_BTC: torch.Tensor) -> torch.Tensor:
         """(B, T, C) to (B, T, C)."""
         if self.pre_norm is not None:
-            u_BTC = normalise(u_BTC, self.pre_norm)
-        out = self.compute(u_BTC)
-        return out if self.scale == 1.0 else out * self.scale
+            u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
+        out = _scale(self.compute(u_BTC), self.scale)
+        return out if self.gain is None else out * self.gain
 
     @abstractmethod
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         """The branch proper."""
 
 
+def _scale(x: torch.Tensor, factor: float) -> torch.Tensor:
+    return x if factor == 1.0 else x * factor
+
+
 def draw_matrix(
-    spec: RunSpec, name: str, layer: int, fan_out: int, fan_in: int, activation: str = "linear"
+    spec: RunSpec,
+    name: str,
+    layer: int,
+    fan_out: int,
+    fan_in: int,
+    activation: str = "linear",
+    scale: float | torch.Tensor = 1.0,
 ) -> nn.Parameter:
-    """A weight matrix (fan_out, fan_in) whose product feeds `activation`.
+    """A weight matrix (fan_out, fan_in) whose product feeds `activation`, times `scale`.
 
     he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015). xavier: variance
     2 / (fan_in + fan_out) (Glorot & Bengio 2010). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
@@ -62,7 +76,7 @@ def draw_matrix(
         weight *= (2.0 / (fan_in + fan_out)) ** 0.5
     else:
         weight = _orthogonalise(weight) * gain**0.5
-    return nn.Parameter(weight)
+    return nn.Parameter(weight * scale)
 
 
 def _orthogonalise(weight: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
 
@@ -18,17 +19,17 @@ class Conv(Branch):
 
     name = "conv"
 
-    def __init__(self, spec: RunSpec, layer: int) -> None:
-        super().__init__(spec, layer)
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
+        super().__init__(spec, layer, scaling)
         self.activation = ACTIVATIONS[spec.block.activation]
         self.side = math.isqrt(spec.input.tokens)
-        self.w_in = self._draw(spec, "conv.in", layer, spec.block.activation)
-        self.w_out = self._draw(spec, "conv.out", layer, "linear")
+        self.w_in = self._draw(spec, "conv.in", layer, spec.block.activation, scaling.weights)
+        self.w_out = self._draw(spec, "conv.out", layer, "linear", scaling.weights)
 
     @staticmethod
-    def _draw(spec: RunSpec, name: str, layer: int, activation: str) -> nn.Parameter:
+    def _draw(spec: RunSpec, name: str, layer: int, activation: str, scale: float) -> nn.Parameter:
         # As the matrix that it is: a filter's fan-in is 9 C.
-        matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation)
+        matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation, scale)
         return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))
 
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
 
@@ -13,14 +14,14 @@ class Mlp(Branch):
 
     name = "mlp"
 
-    def __init__(self, spec: RunSpec, layer: int) -> None:
-        super().__init__(spec, layer)
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
+        super().__init__(spec, layer, scaling)
         width, hidden = spec.width, spec.block.mlp_ratio * spec.width
         self.activation = ACTIVATIONS[spec.block.activation]
-        self.w_in = draw_matrix(spec, "mlp.in", layer, hidden or width, width, spec.block.activation)
+        self.w_in = draw_matrix(spec, "mlp.in", layer, hidden or width, width, spec.block.activation, scaling.weights)
         self.w_out: nn.Parameter | None = None
         if hidden:
-            self.w_out = draw_matrix(spec, "mlp.out", layer, width, hidden)
+            self.w_out = draw_matrix(spec, "mlp.out", layer, width, hidden, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         hidden = self.activation(F.linear(u_BTC, self.w_in))

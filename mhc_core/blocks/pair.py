@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from mhc_core.blocks.base import Branch, draw_matrix
 from mhc_core.blocks.mlp import Mlp
+from mhc_core.blocks.scaling import Scaling
 from mhc_core.norms import normalise
 from mhc_core.spec import RunSpec
 
@@ -20,13 +21,14 @@ class Triangle(Branch):
 
     equation = ""
 
-    def __init__(self, spec: RunSpec, layer: int) -> None:
-        super().__init__(spec, layer)
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
+        super().__init__(spec, layer, scaling)
         self.side = math.isqrt(spec.input.tokens)
         self.norm = spec.block.norm
         # One product for the projections of a and b, their gates, and the gate of the output.
         self.w_in = draw_matrix(spec, f"{self.name}.in", layer, 5 * spec.width, spec.width)
-        self.w_out = draw_matrix(spec, f"{self.name}.out", layer, spec.width, spec.width)
+        # The norm after the product takes any scale of w_in away again: the output alone is drawn smaller.
+        self.w_out = draw_matrix(spec, f"{self.name}.out", layer, spec.width, spec.width, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         z_BIJC = u_BTC.unflatten(1, (self.side, self.side))

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mhc_core.blocks.base import Branch, draw_matrix
+from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
 
@@ -12,11 +13,15 @@ class Attention(Branch):
 
     name = "attention"
 
-    def __init__(self, spec: RunSpec, layer: int) -> None:
-        super().__init__(spec, layer)
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
+        super().__init__(spec, layer, scaling)
         self.heads = spec.block.heads
-        self.w_qkv = draw_matrix(spec, "attention.qkv", layer, 3 * spec.width, spec.width)
-        self.w_out = draw_matrix(spec, "attention.out", layer, spec.width, spec.width)
+        width = spec.width
+        # Queries and keys keep their size: their product is the softmax's temperature.
+        rows = torch.ones(3 * width, 1)
+        rows[2 * width :] = scaling.weights
+        self.w_qkv = draw_matrix(spec, "attention.qkv", layer, 3 * width, width, scale=rows)
+        self.w_out = draw_matrix(spec, "attention.out", layer, width, width, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         batch, tokens, width = u_BTC.shape

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mhc_core.connections.base import Connection, Mixing
+from mhc_core.connections.frac import build_frac
 from mhc_core.connections.hc import build_hc
 from mhc_core.connections.identity_hc import build_identity_hc
 from mhc_core.connections.kromhc import build_kromhc
@@ -21,6 +22,7 @@ CONNECTIONS: dict[str, Callable[[RunSpec], Connection]] = {
     "kromhc": build_kromhc,
     "orthostochastic": build_orthostochastic,
     "identity_hc": build_identity_hc,
+    "frac": build_frac,
 }
 
 __all__ = ["CONNECTIONS", "Connection", "Mixing", "build_connection"]

@@ -1,11 +1,12 @@
 """How layers are joined: one interface for every family.
 
 Shapes: N = B * T samples, n streams, C width, L layers. A family chooses the layout of its state and keeps it to
-itself; `streams` shows any state as (n, N, C). Coefficients are float32, or float64 for a float64 run.
+itself; `streams` shows any state as (n, N, C), or (n, N, C / n) where streams are parts of the width. Coefficients are
+float32, or float64 for a float64 run.
 
 A stack calls, for each layer: mixing = at(layer, state), u = read(state, mixing), y = F(u),
-state = write(state, y, mixing). Before the first layer `expand` copies the embedding to all streams; after the last
-`reduce` collapses them.
+state = write(state, y, mixing). Before the first layer `expand` makes the state of the embedding; after the last
+`reduce` collapses it.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from mhc_core.connections.output import build_output
 from mhc_core.spec import RunSpec
 
 
@@ -22,7 +24,8 @@ class Mixing(NamedTuple):
 
     x'[i] = sum_j h_res[i, j] x[j] + h_post[i] F(sum_j h_pre[j] x[j])      (mHC, arXiv 2512.24880, Eq. 3)
 
-    h_pre, h_post: (..., n); h_res: (..., n, n), rows index the output. Dynamic families put N before n.
+    h_pre, h_post: (..., n); h_res: (..., n, n), rows index the output. Dynamic families put N before n. A family whose
+    branch reads every stream apart has a matrix h_pre, (..., n, n), rows index what is read.
     """
 
     h_pre: torch.Tensor
@@ -36,6 +39,7 @@ class Connection(nn.Module, ABC):
     def __init__(self, spec: RunSpec, streams: int) -> None:
         super().__init__()
         self.layers, self.width, self.n = spec.depth, spec.width, streams
+        self.state_width = streams * spec.width  # entries of a state for each sample
         self.coefficient_dtype = torch.float64 if spec.dtype == "float64" else torch.float32
 
     @abstractmethod
@@ -56,7 +60,7 @@ class Connection(nn.Module, ABC):
 
     @abstractmethod
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        """The state that holds a copy of x in every stream."""
+        """The state before the first layer."""
 
     @abstractmethod
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
@@ -66,16 +70,36 @@ class Connection(nn.Module, ABC):
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         """The next state, from this one and the branch output."""
 
+    @abstractmethod
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        """The stack's output (N, C): the mean over streams, unless the family learns a head."""
-        return self.streams(state).mean(0)
+        """The stack's output (N, C)."""
 
     @abstractmethod
     def streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Any state as (n, N, C), without a copy."""
+        """Any state, or its gradient, as (n, N, C), without a copy."""
+
+    def merge(self, x: torch.Tensor) -> torch.Tensor:
+        """What the streams (..., n, N, C) say together, (..., N, C): their mean."""
+        return x.mean(-3)
+
+    def merge_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        """Gradient along a move of the merged state, (..., N, C): a shift common to all streams has their sum."""
+        return grad.sum(-3)
 
 
-class StreamMajor(Connection):
+class Copying(Connection):
+    """Every stream starts as a copy of the embedding; `eps` is for the weights of a learned head."""
+
+    def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
+        super().__init__(spec, spec.connection.streams)
+        self.output = build_output(spec, eps)
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.output(self.streams(state))
+        return out
+
+
+class StreamMajor(Copying):
     """Layout (n, N, C) for static mixing: one n x n by n x (N C) product a layer."""
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
@@ -96,7 +120,7 @@ class StreamMajor(Connection):
         return state
 
 
-class SampleMajor(Connection):
+class SampleMajor(Copying):
     """Layout (N, n, C) for dynamic mixing: one batched n x n by n x C product a layer."""
 
     def static_mixing(self) -> Mixing | None:

@@ -26,7 +26,7 @@ class StaticHC(StreamMajor):
     """Coefficients are the parameters themselves."""
 
     def __init__(self, spec: RunSpec) -> None:
-        super().__init__(spec, spec.connection.streams)
+        super().__init__(spec)
         a_m, b, a_r = _initial(spec)
         self.a_m, self.b, self.a_r = nn.Parameter(a_m), nn.Parameter(b), nn.Parameter(a_r)
 
@@ -65,7 +65,7 @@ class DynamicHC(SampleMajor):
     """One `DynamicHCLayer` a layer."""
 
     def __init__(self, spec: RunSpec) -> None:
-        super().__init__(spec, spec.connection.streams)
+        super().__init__(spec)
         initial = zip(*_initial(spec), strict=True)
         self.mixers = nn.ModuleList(
             DynamicHCLayer(a_m.clone(), b.clone(), a_r.clone(), spec.width) for a_m, b, a_r in initial

@@ -13,14 +13,13 @@ from torch import nn
 from mhc_core.connections.base import Connection, Mixing, SampleMajor, StreamMajor
 from mhc_core.connections.presets import Preset, build_preset
 from mhc_core.norms import NORM_EPS, normalise, within_range
-from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
 
 class ResidualMap(ABC):
     """How a family turns m raw logits into an n x n residual mixing matrix."""
 
-    eps = 0.0  # added to h_pre, which one implementation does
+    eps = 0.0  # added to h_pre and to a learned head, which one implementation does
 
     @abstractmethod
     def initial(self, spec: RunSpec) -> torch.Tensor:
@@ -41,24 +40,17 @@ class StaticManifold(StreamMajor):
     """No projection: the biases are the logits. All layers are mapped as one batch."""
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
-        super().__init__(spec, spec.connection.streams)
+        super().__init__(spec, residual_map.eps)
         preset = build_preset(spec)
         self.residual_map = residual_map
         self.b_pre, self.b_post = nn.Parameter(preset.b_pre), nn.Parameter(preset.b_post)
         self.b_res = nn.Parameter(residual_map.initial(spec))
-        self.head_base = nn.Parameter(torch.zeros(self.n)) if preset.learned_head else None
 
     def static_mixing(self) -> Mixing:
         return _to_mixing(self.b_pre, self.b_post, self.b_res, self.residual_map)
 
     def stacked_parameters(self) -> list[nn.Parameter]:
         return [self.b_pre, self.b_post, *([self.b_res] if self.b_res.numel() else [])]
-
-    def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        if self.head_base is None:
-            return super().reduce(state)
-        weights = torch.sigmoid(self.head_base) + self.residual_map.eps
-        return torch.einsum("n,nsc->sc", weights, state.to(weights.dtype)).to(state.dtype)
 
 
 class DynamicManifoldLayer(nn.Module):
@@ -95,12 +87,11 @@ class DynamicManifold(SampleMajor):
     """One `DynamicManifoldLayer` a layer."""
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
-        super().__init__(spec, spec.connection.streams)
+        super().__init__(spec, residual_map.eps)
         preset, b_res = build_preset(spec), residual_map.initial(spec)
         self.mixers = nn.ModuleList(
             DynamicManifoldLayer(preset, b_res[layer], layer, residual_map) for layer in range(spec.depth)
         )
-        self.head = LearnedHead(spec, residual_map.eps) if preset.learned_head else None
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
         mixing: Mixing = self.mixers[layer](state.to(self.coefficient_dtype))
@@ -108,31 +99,6 @@ class DynamicManifold(SampleMajor):
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [parameter for parameter in self.mixers[layer].parameters() if parameter.numel()]
-
-    def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        if self.head is None:
-            return super().reduce(state)
-        out: torch.Tensor = self.head(state.to(self.coefficient_dtype))
-        return out.to(state.dtype)
-
-
-class LearnedHead(nn.Module):
-    """DeepSeek-V4's collapse: sum_i (sigmoid(a (v phi) / rms(v) + b) + eps)_i x[i]."""
-
-    def __init__(self, spec: RunSpec, eps: float) -> None:
-        super().__init__()
-        n = spec.connection.streams
-        self.eps, self.norm_eps = eps, NORM_EPS
-        self.phi = nn.Parameter(normal(spec.seed, "head_phi", -1, n * spec.width, n) * 0.02)
-        self.b = nn.Parameter(torch.zeros(n))
-        self.a = nn.Parameter(torch.ones(()))
-
-    def forward(self, x_NnC: torch.Tensor) -> torch.Tensor:
-        """(N, n, C) to (N, C)."""
-        v = within_range(x_NnC.flatten(1))
-        raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
-        weights = torch.sigmoid(raw * self.a + self.b) + self.eps
-        return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1)
 
 
 def _to_mixing(t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap) -> Mixing:

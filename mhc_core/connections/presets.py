@@ -30,7 +30,6 @@ class Preset:
     project: Project
     gate: float = 0.01
     norm_per_stream: bool = False
-    learned_head: bool = False
 
 
 def build_preset(spec: RunSpec) -> Preset:
@@ -88,7 +87,7 @@ def _megatron(spec: RunSpec) -> Preset:
 
 def _deepseek_v4(spec: RunSpec) -> Preset:
     draw = _draw(spec, lambda *_: 0.02)
-    return Preset(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, draw, gate=1.0, learned_head=True)
+    return Preset(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, draw, gate=1.0)
 
 
 PRESETS: dict[str, Callable[[RunSpec], Preset]] = {

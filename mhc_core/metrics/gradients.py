@@ -7,7 +7,8 @@ from mhc_core.metrics.states import OURS, rms
 
 declare(
     Metric("grad_rms", "Gradient", "rms", "log", "L", "backward",
-           "Size of the gradient along a shift common to all streams: the one that compares across expansion rates.",
+           "Size of the gradient along a shift common to all streams, the one that compares across expansion rates; "
+           "of all parts side by side where streams are parts of the width.",
            "rms(sum_i g[i]), g = d loss / d x_l", OURS),
     Metric("grad_rms_streams", "Gradient per stream", "rms", "log", "Ln", "backward",
            "Size of the gradient of each stream.", "rms(g[i])", OURS),
@@ -20,9 +21,9 @@ declare(
 )  # fmt: skip
 
 
-def measure_gradients(g_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """grad_rms (K) and grad_rms_streams (K, n) of gradients at K states."""
-    return {"grad_rms": rms(g_KnNC.sum(1)), "grad_rms_streams": rms(g_KnNC)}
+def measure_gradients(g_KnNC: torch.Tensor, merged_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """grad_rms (K) and grad_rms_streams (K, n) of gradients at K states; `merged_KNC` is what the streams share."""
+    return {"grad_rms": rms(merged_KNC), "grad_rms_streams": rms(g_KnNC)}
 
 
 def total_norm(tensors: list[torch.Tensor]) -> torch.Tensor:

@@ -13,6 +13,9 @@ AMAX = "mHC, Amax gain magnitude"
 declare(
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
            "Weight of each stream in what the layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "matrices"),
+    Metric("h_read", "Read matrix", "", "linear", "Lnn", "forward",
+           "How the parts of the width make the layer's input, in place of H_pre; rows are what is read, columns "
+           "parts; mean over samples.", "Y^T", "arXiv 2503.14125, Eq. 8", "matrices"),
     Metric("h_post", "H_post", "", "linear", "Ln", "forward",
            "Weight of the layer's output in each stream; mean over samples.", "H_post", "mHC Eq. 3", "matrices"),
     Metric("h_res", "H_res", "", "linear", "Lnn", "forward",
@@ -20,6 +23,8 @@ declare(
            "H_res", "mHC Eq. 3", "matrices"),
     Metric("h_pre_std", "H_pre, spread", "", "linear", "Ln", "forward",
            "Standard deviation over samples of dynamic mixing.", "std(H_pre)", OURS, "matrices"),
+    Metric("h_read_std", "Read matrix, spread", "", "linear", "Lnn", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(Y^T)", OURS, "matrices"),
     Metric("h_post_std", "H_post, spread", "", "linear", "Ln", "forward",
            "Standard deviation over samples of dynamic mixing.", "std(H_post)", OURS, "matrices"),
     Metric("h_res_std", "H_res, spread", "", "linear", "Lnn", "forward",

@@ -1,7 +1,8 @@
 """Metrics of the states as signals travel up.
 
 Shapes: K layers measured together, n streams, N samples (tokens of all sequences), C width, P samples kept.
-m_l is the mean over streams of the state that leaves layer l; u_l the branch input; y_l the branch output.
+m_l is the state that leaves layer l with its streams merged: their mean, or all parts side by side where streams are
+parts of the width (C is then C / n in a stream); u_l the branch input; y_l the branch output.
 Sums of squares run in float64: float32 states near 1e19 would overflow when squared, and long sums lose digits.
 """
 
@@ -15,7 +16,7 @@ OURS = "equations section 4"
 declare(
     Metric("act_rms", "Activation", "rms", "log", "L", "forward",
            "Size of the signal where it leaves the layer.",
-           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]", OURS),
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS),
     Metric("act_rms_streams", "Activation per stream", "rms", "log", "Ln", "forward",
            "Size of each stream where it leaves the layer.", "sqrt(mean x_l[i]^2)", OURS),
     Metric("branch_in_rms", "Branch input", "rms", "log", "L", "forward",
@@ -40,14 +41,13 @@ declare(
 )  # fmt: skip
 
 
-def measure_states(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Metrics of states alone.
+def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Metrics of states alone: of their streams, and of the streams merged.
 
     Returns
     -------
     act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and stream_cos (K) where n > 1.
     """
-    m_KNC = x_KnNC.mean(1)
     measured = {
         "act_rms": rms(m_KNC),
         "act_rms_streams": rms(x_KnNC),

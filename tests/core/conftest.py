@@ -38,6 +38,8 @@ CONNECTIONS: dict[str, dict[str, Any]] = {
     "orthostochastic-dynamic": {"kind": "orthostochastic", "init": "megatron", "dynamic": True},
     "identity_hc": {"kind": "identity_hc", "init": "mhc_lite"},
     "identity_hc-dynamic": {"kind": "identity_hc", "init": "megatron", "dynamic": True},
+    "frac": {"kind": "frac"},
+    "frac-dynamic": {"kind": "frac", "dynamic": True},
 }
 MULTI_STREAM = [name for name in CONNECTIONS if name not in ("none", "residual")]
 
@@ -80,9 +82,10 @@ def measure(spec: RunSpec) -> Result:
 
 
 def shake(stack: Stack) -> Stack:
-    """Move every mixing parameter off its start, so that no zero and no symmetry hides a fault."""
+    """Move every mixing parameter and learned gain off its start, so that no zero and no symmetry hides a fault."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in stack.connection.parameters():
+        gains = [parameter for name, parameter in stack.branches.named_parameters() if name.endswith("gain")]
+        for parameter in [*stack.connection.parameters(), *gains]:
             parameter += 0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
     return stack

@@ -27,9 +27,13 @@ ACTIVATIONS = {
 
 @dataclass
 class Trace:
-    """What passed: states after the embedding and after every layer, branch inputs and outputs, coefficients."""
+    """What passed: states after the embedding and after every layer, branch inputs and outputs, coefficients.
+
+    `merged` is each state with its streams merged: their mean, or all parts of the width side by side.
+    """
 
     states: list[Array] = field(default_factory=list)
+    merged: list[Array] = field(default_factory=list)
     u: list[Array] = field(default_factory=list)
     y: list[Array] = field(default_factory=list)
     h_pre: list[Array] = field(default_factory=list)
@@ -43,21 +47,25 @@ def trace(stack: Stack) -> Trace:
     spec, found = stack.spec, Trace()
     parameters = {name: value.detach().double().numpy() for name, value in stack.named_parameters()}
     parameters |= {name: value.double().numpy() for name, value in stack.named_buffers() if "ids" not in name}
+    is_frac = spec.connection.kind == "frac"
     n, shape = stack.connection.n, (spec.input.batch, spec.input.tokens, spec.width)
-    x = np.stack([_embed(stack, parameters)] * n)
+    embedded = _embed(stack, parameters)
+    x = np.stack(np.split(embedded, n, axis=-1) if is_frac else [embedded] * n)
+    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found.states.append(x)
+    found.merged.append(embedded)
     for layer in range(spec.depth):
         pre, post, res = _coefficients(stack, parameters, layer, x)
-        u = np.zeros(shape)
-        for j in range(n):
-            u += pre[..., j, None] * x[j]
+        u = _read(pre, x, shape)
         y = _branch(stack, parameters, layer, u)
+        written = np.split(y, n, axis=-1) if is_frac else [y] * n
         new = np.zeros_like(x)
         for i in range(n):
             for j in range(n):
-                new[i] += res[..., i, j, None] * x[j]
-            new[i] += post[..., i, None] * y
-        x = _norm(new, spec.block.norm) if spec.block.norm_position == "post" else new
+                new[i] += skip * res[..., i, j, None] * x[j]
+            new[i] += post[..., i, None] * written[i]
+        x = _post_norm(spec, new) if spec.block.norm_position == "post" else new
+        found.merged.append(np.concatenate(x, axis=-1) if is_frac else x.mean(0))
         for column, value in zip(
             (found.states, found.u, found.y, found.h_pre, found.h_post, found.h_res),
             (x, u, y, pre, post, res),
@@ -82,7 +90,27 @@ def sinkhorn(logits: Array, rounds: int, eps: float = 0.0) -> Array:
     return matrix
 
 
+def _read(pre: Array, x: Array, shape: tuple[int, ...]) -> Array:
+    """The branch input: a weighted sum of streams, or of parts for each of its own parts in turn."""
+    if pre.ndim == 4:
+        rows = range(pre.shape[-2])
+        return np.concatenate([sum(pre[..., i, j, None] * x[j] for j in range(len(x))) for i in rows], axis=-1)
+    u = np.zeros(shape)
+    for j in range(len(x)):
+        u += pre[..., j, None] * x[j]
+    return u
+
+
+def _post_norm(spec: Any, x: Array) -> Array:
+    if spec.connection.kind != "frac":
+        return _norm(x, spec.block.norm)
+    return np.stack(np.split(_norm(np.concatenate(x, axis=-1), spec.block.norm), len(x), axis=-1))
+
+
 def _embed(stack: Stack, p: dict[str, Array]) -> Array:
+    if stack.spec.input.kind == "digits":
+        pixels, place = p["input.pixels_BT"], p["input.place_TC"]
+        return np.array([[pixel * p["input.pixel_C"] + place[t] for t, pixel in enumerate(row)] for row in pixels])
     if stack.spec.input.kind == "gaussian":
         return p["input.x_BTC"]
     ids = stack.input.ids_BT.numpy()  # type: ignore[operator]
@@ -120,6 +148,14 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
             b = b + get("s_b") * np.tanh(normed @ get("w_b"))[..., 0]
             a_r = a_r + get("s_a") * np.tanh(normed @ get("w_r"))
         pre, post, res = a_m, b, np.swapaxes(a_r, -1, -2)
+    elif connection.kind == "frac":
+        y, b, a = get("y"), get("b"), get("a")
+        if connection.dynamic:
+            normed = np.moveaxis(_norm(x, "rmsnorm"), 0, 2)  # (B, T, m, C / m)
+            y = y + get("s_a") * np.tanh(normed @ get("w_y"))
+            b = b + get("s_b") * np.tanh(normed @ get("w_b"))[..., 0]
+            a = a + get("s_a") * np.tanh(normed @ get("w_a"))
+        pre, post, res = np.swapaxes(y, -1, -2), b, np.swapaxes(a, -1, -2)
     else:
         t_pre, t_post, t_res = get("b_pre"), get("b_post"), get("b_res")
         if connection.dynamic:
@@ -132,11 +168,12 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
             t_pre = t_pre + a_pre * raw[..., :n]
             t_post = t_post + a_post * raw[..., n : 2 * n]
             t_res = t_res + a_res * raw[..., 2 * n :]
-        eps = connection.sinkhorn_eps
+        eps = connection.sinkhorn_eps if connection.kind == "mhc" else 0.0
         pre, post = _sigmoid(t_pre) + eps, 2 * _sigmoid(t_post)
         res = _residual_matrix(connection, t_res)
     lead = x.shape[1:3]
-    return np.broadcast_to(pre, (*lead, n)), np.broadcast_to(post, (*lead, n)), np.broadcast_to(res, (*lead, n, n))
+    pre = np.broadcast_to(pre, (*lead, n, n) if connection.kind == "frac" else (*lead, n))
+    return pre, np.broadcast_to(post, (*lead, n)), np.broadcast_to(res, (*lead, n, n))
 
 
 def _residual_matrix(connection: Any, t: Array) -> Array:
@@ -168,13 +205,53 @@ def _branch(stack: Stack, p: dict[str, Array], layer: int, u: Array) -> Array:
     block = stack.spec.block
     if block.norm_position == "pre":
         u = _norm(u, block.norm)
+    if block.scaling == "layernorm_scaling":
+        u = u / math.sqrt(layer // {"mlp": 1, "conv": 1, "transformer": 2, "pair": 3}[block.kind] + 1)
+    own = {name: p[f"branches.{layer}.{name}"] for name, _ in stack.branches[layer].named_parameters()}
+    y = _compute(block, layer, own, u) * block.branch_scale
+    if block.scaling == "inv_sqrt_depth":
+        y = y / math.sqrt(stack.spec.depth)
+    return y * own["gain"] if block.scaling in ("rezero", "skipinit") else y
+
+
+def _compute(block: Any, layer: int, own: dict[str, Array], u: Array) -> Array:
+    act = ACTIVATIONS[block.activation]
     if block.kind == "transformer" and layer % 2 == 0:
-        y = _attend(u, p[f"branches.{layer}.w_qkv"], block.heads) @ p[f"branches.{layer}.w_out"].T
-    else:
-        y = ACTIVATIONS[block.activation](u @ p[f"branches.{layer}.w_in"].T)
-        if block.mlp_ratio:
-            y = y @ p[f"branches.{layer}.w_out"].T
-    return y * block.branch_scale
+        return _attend(u, own["w_qkv"], block.heads) @ own["w_out"].T
+    if block.kind == "conv":
+        return _convolve(act(_convolve(u, own["w_in"])), own["w_out"])
+    if block.kind == "pair" and layer % 3 < 2:
+        return _triangle(u, own["w_in"], own["w_out"], block.norm, is_outgoing=layer % 3 == 0)
+    y = act(u @ own["w_in"].T)
+    return y @ own["w_out"].T if block.mlp_ratio else y
+
+
+def _convolve(u: Array, w: Array) -> Array:
+    """3 x 3, zero padding; token t stands in row t // side and column t % side."""
+    side = math.isqrt(u.shape[1])
+    out = np.zeros((len(u), u.shape[1], len(w)))
+    for row in range(side):
+        for column in range(side):
+            for down in (-1, 0, 1):
+                for right in (-1, 0, 1):
+                    if 0 <= row + down < side and 0 <= column + right < side:
+                        seen = u[:, (row + down) * side + column + right]
+                        out[:, row * side + column] += seen @ w[:, :, down + 1, right + 1].T
+    return out
+
+
+def _triangle(u: Array, w_in: Array, w_out: Array, norm: str, *, is_outgoing: bool) -> Array:
+    """Sum over the third corner k of both other sides of the triangle on the edge (i, j)."""
+    side = math.isqrt(u.shape[1])
+    a, b, gate_a, gate_b, gate = np.split(u @ w_in.T, 5, axis=-1)
+    a, b = a * _sigmoid(gate_a), b * _sigmoid(gate_b)
+    joined = np.zeros_like(u)
+    for i in range(side):
+        for j in range(side):
+            for k in range(side):
+                first, second = (i * side + k, j * side + k) if is_outgoing else (k * side + i, k * side + j)
+                joined[:, i * side + j] += a[:, first] * b[:, second]
+    return _sigmoid(gate) * (_norm(joined, norm) @ w_out.T)
 
 
 def _attend(u: Array, w_qkv: Array, heads: int) -> Array:
@@ -198,6 +275,10 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
         out = _norm(out, spec.block.norm)
     if spec.input.kind == "gaussian":
         return float((out * p["input.readout_BTC"]).sum() / (out.shape[0] * out.shape[1]))
+    if spec.input.kind == "digits":
+        scores = [p["input.readout_KC"] @ image.mean(0) for image in out]
+        digits = stack.input.targets_B.numpy()  # type: ignore[operator]
+        return float(np.mean([math.log(np.exp(s).sum()) - s[d] for s, d in zip(scores, digits, strict=True)]))
     targets: Any = stack.input.targets_BT.numpy()  # type: ignore[operator]
     total = 0.0
     for b in range(out.shape[0]):
@@ -209,13 +290,19 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
 
 def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
     connection = stack.spec.connection
-    if connection.kind != "mhc" or connection.init != "deepseek_v4":
-        return x.mean(0)
+    if connection.kind in ("none", "residual", "frac"):
+        return np.concatenate(x, axis=-1)
+    output = connection.output
+    if output == "auto":
+        output = "head" if connection.init == "deepseek_v4" and connection.kind != "hc" else "mean"
+    if output != "head":
+        return x.mean(0) if output == "mean" else x.sum(0)
+    eps = connection.sinkhorn_eps if connection.kind == "mhc" else 0.0
     if not connection.dynamic:
-        weights = _sigmoid(p["connection.head_base"]) + connection.sinkhorn_eps
+        weights = _sigmoid(p["connection.output.b"]) + eps
         return np.einsum("n,nbtc->btc", weights, x)
     v = np.moveaxis(x, 0, 2)
     v = v.reshape(*v.shape[:2], -1)
-    raw = (v / np.sqrt((v * v).mean(-1, keepdims=True))) @ p["connection.head.phi"]
-    weights = _sigmoid(raw * p["connection.head.a"] + p["connection.head.b"]) + connection.sinkhorn_eps
+    raw = (v / np.sqrt((v * v).mean(-1, keepdims=True))) @ p["connection.output.phi"]
+    weights = _sigmoid(raw * p["connection.output.a"] + p["connection.output.b"]) + eps
     return np.einsum("btn,nbtc->btc", weights, x)

@@ -1,4 +1,4 @@
-"""The core stands alone: it imports the standard library, torch, numpy, pydantic and itself, and nothing of the web."""
+"""The core stands alone: it imports the standard library, torch, numpy, pydantic, scikit-learn and itself; no web."""
 
 import ast
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mhc_core
 
-ALLOWED = {"mhc_core", "torch", "numpy", "pydantic"} | sys.stdlib_module_names
+ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "sklearn"} | sys.stdlib_module_names
 ROOT = Path(mhc_core.__file__).parent
 
 

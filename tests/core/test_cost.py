@@ -21,8 +21,8 @@ ALL = CONNECTIONS | MORE
 @pytest.mark.parametrize("streams", [1, 2, 4, 7])
 @pytest.mark.parametrize("connection", ALL.values(), ids=ALL)
 def test_the_count_of_parameters_is_exact(connection: dict[str, Any], streams: int) -> None:
-    if streams == 7 and connection["kind"] in ("kromhc", "mhc_lite"):
-        streams = 2  # 7 is refused, see test_relatives.py
+    if streams == 7 and connection["kind"] in ("kromhc", "mhc_lite", "frac"):
+        streams = 2  # 7 is refused
     blocks = ("transformer", "conv", "pair")
     for block in (*({"kind": kind} for kind in blocks), {"kind": "mlp"}, {"kind": "mlp", "mlp_ratio": 0}):
         for kind in ("text", "gaussian"):
@@ -32,7 +32,17 @@ def test_the_count_of_parameters_is_exact(connection: dict[str, Any], streams: i
             assert estimate(spec).parameters == counted
 
 
-@pytest.mark.parametrize("name", ["residual", "hc", "mhc", "hc-dynamic", "mhc-dynamic"])
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+def test_outputs_gains_and_digits_are_counted(connection: dict[str, Any]) -> None:
+    digits = {"kind": "digits", "tokens": 64}
+    for output in ("auto", "mean", "sum", "head"):
+        for scaling in ("constant", "rezero", "skipinit"):
+            fields = {"connection": {**connection, "output": output}, "block": {"scaling": scaling}}
+            spec = build_spec(**fields, input=digits)
+            assert estimate(spec).parameters == sum(parameter.numel() for parameter in build_stack(spec).parameters())
+
+
+@pytest.mark.parametrize("name", ["residual", "hc", "mhc", "frac", "hc-dynamic", "mhc-dynamic", "frac-dynamic"])
 @pytest.mark.parametrize("block", ["mlp", "transformer"])
 def test_the_arithmetic_is_what_the_operators_do(name: str, block: str) -> None:
     """Few tokens, so that measuring costs nearly nothing beside the pass itself; text ends are no part of a layer."""

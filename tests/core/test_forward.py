@@ -24,7 +24,7 @@ def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
         shape = wanted.states[layer + 1].shape
         got = stack.connection.streams(state).detach().double().numpy().reshape(shape)
         np.testing.assert_allclose(got, wanted.states[layer + 1], rtol=rtol, atol=rtol, err_msg=f"state {layer}")
-        got_u = out.u.detach().double().numpy().reshape(shape[1:])
+        got_u = out.u.detach().double().numpy().reshape(wanted.u[layer].shape)
         np.testing.assert_allclose(got_u, wanted.u[layer], rtol=rtol, atol=rtol, err_msg=f"u {layer}")
     assert stack.loss(state).item() == pytest.approx(wanted.loss, rel=rtol)
     assert stack().item() == pytest.approx(wanted.loss, rel=rtol)
@@ -53,6 +53,57 @@ def test_every_number_of_streams(kind: str, dynamic: bool, streams: int) -> None
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
+@pytest.mark.parametrize("streams", [1, 2, 8])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_every_number_of_parts(dynamic: bool, streams: int) -> None:
+    connection = {"kind": "frac", "dynamic": dynamic, "streams": streams}
+    assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
+
+
+@pytest.mark.parametrize("output", ["mean", "sum", "head"])
+@pytest.mark.parametrize("position", ["pre", "none"])
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+def test_every_output(connection: dict[str, Any], position: str, output: str) -> None:
+    """On streams that differ, so that no two outputs agree; without a norm, which would hide a factor."""
+    spec = build_spec(connection={**connection, "output": output}, block={"norm_position": position})
+    assert_equal_to_reference(shake(build_stack(spec)))
+
+
+SCALINGS = {
+    "inv_sqrt_depth": "pre",
+    "rezero": "none",
+    "skipinit": "none",
+    "deepnorm": "post",
+    "layernorm_scaling": "pre",
+}
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
+    block = {"scaling": scaling, "norm_position": SCALINGS[scaling], "branch_scale": 0.7}
+    stack = build_stack(build_spec(depth=5, connection=connection, block=block))
+    assert_equal_to_reference(stack)
+    assert_equal_to_reference(shake(stack))
+
+
+@pytest.mark.parametrize("block", ["conv", "pair"])
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_every_scaling_of_blocks_on_a_grid(scaling: str, block: str) -> None:
+    fields = {"kind": block, "scaling": scaling, "norm_position": SCALINGS[scaling]}
+    stack = build_stack(build_spec(depth=5, block=fields, input={"tokens": 9}))
+    assert_equal_to_reference(shake(stack))
+
+
+@pytest.mark.parametrize("block", ["conv", "pair"])
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+def test_every_connection_of_blocks_on_a_grid(connection: dict[str, Any], block: str) -> None:
+    for position in ("pre", "post", "none"):
+        fields = {"kind": block, "norm_position": position}
+        assert_equal_to_reference(shake(build_stack(build_spec(connection=connection, block=fields, input=GRID))))
+
+
+GRID = {"tokens": 9}
 BLOCKS: list[dict[str, Any]] = [
     *({"kind": "mlp", "activation": name} for name in ("relu", "gelu", "tanh", "linear", "silu")),
     {"kind": "mlp", "mlp_ratio": 0, "activation": "relu"},
@@ -61,16 +112,29 @@ BLOCKS: list[dict[str, Any]] = [
     {"heads": 1},
     {"heads": 8, "weights": "xavier"},
     {"weights": "orthogonal"},
+    {"kind": "conv", "activation": "relu", "norm": "layernorm"},
+    {"kind": "conv", "weights": "orthogonal"},
+    {"kind": "pair", "norm": "layernorm"},
+    {"kind": "pair", "mlp_ratio": 0, "weights": "xavier"},
 ]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=repr)
 def test_every_block(block: dict[str, Any]) -> None:
-    assert_equal_to_reference(build_stack(build_spec(block=block)))
+    assert_equal_to_reference(build_stack(build_spec(block=block, input=GRID)))
 
 
 def test_gaussian_input() -> None:
     assert_equal_to_reference(build_stack(build_spec(input={"kind": "gaussian"})))
+
+
+@pytest.mark.parametrize("block", ["mlp", "transformer", "conv", "pair"])
+@pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac-dynamic"])
+def test_digits(name: str, block: str) -> None:
+    spec = build_spec(
+        depth=3, connection=CONNECTIONS[name], block={"kind": block}, input={"kind": "digits", "tokens": 64}
+    )
+    assert_equal_to_reference(shake(build_stack(spec)))
 
 
 @pytest.mark.parametrize("unprojected", [{"sinkhorn_iters": 0}, {"sinkhorn_iters": 1}])
@@ -103,7 +167,7 @@ def test_values_have_the_type_that_was_measured() -> None:
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("kind", ["hc", "mhc"])
+@pytest.mark.parametrize("kind", ["hc", "mhc", "frac"])
 def test_a_bfloat16_state_is_rounded_once_a_layer(kind: str, dynamic: bool) -> None:
     """Coefficients stay in float32: what is written is the exact sum, rounded."""
     connection = {"kind": kind, "dynamic": dynamic, "noise": 1.0, "init": "deepseek_v4"}
@@ -116,7 +180,12 @@ def test_a_bfloat16_state_is_rounded_once_a_layer(kind: str, dynamic: bool) -> N
     assert mixing.h_res.dtype == torch.float32
     x = parts.streams(state).double()
     h_res, h_post, h_pre = (h.detach().double() for h in (mixing.h_res, mixing.h_post, mixing.h_pre))
-    if dynamic:
+    y_iNC = y.double().expand(4, -1, -1) if kind != "frac" else y.double().view(12, 4, 16).transpose(0, 1)
+    if kind == "frac":
+        h_pre, h_res = h_pre.expand(12, 4, 4), h_res.expand(12, 4, 4)
+        new = torch.einsum("sij,jsc->isc", h_res, x) + torch.einsum("si,isc->isc", h_post.expand(12, 4), y_iNC)
+        u = torch.einsum("sij,jsc->sic", h_pre, x).flatten(1)
+    elif dynamic:
         new = torch.einsum("sij,jsc->isc", h_res, x) + torch.einsum("si,sc->isc", h_post, y.double())
         u = torch.einsum("sj,jsc->sc", h_pre, x)
     else:

@@ -15,13 +15,40 @@ from tests.core.conftest import CONNECTIONS, build_spec, measure, shake
 COMBINATIONS = [
     pytest.param(connection, block, position, id=f"{name}-{block}-{position}")
     for name, connection in CONNECTIONS.items()
-    for block in ("mlp", "transformer")
-    for position in ("pre", "post", "none")
+    for block, positions in (
+        ("mlp", ("pre", "post", "none")),
+        ("transformer", ("pre", "post", "none")),
+        ("conv", ("pre",)),
+        ("pair", ("pre",)),
+    )
+    for position in positions
 ]
+VARIANTS: dict[str, dict[str, Any]] = {
+    f"{name}-{scaling}": {"connection": CONNECTIONS[name], "block": {"scaling": scaling, "norm_position": position}}
+    for name in ("residual", "hc", "mhc-dynamic", "frac", "frac-dynamic")
+    for scaling, position in (
+        ("inv_sqrt_depth", "pre"),
+        ("rezero", "none"),
+        ("skipinit", "pre"),
+        ("deepnorm", "post"),
+        ("layernorm_scaling", "pre"),
+    )
+}
+VARIANTS |= {
+    f"{name}-{output}": {"connection": {**CONNECTIONS[name], "output": output}, "block": {"norm_position": "none"}}
+    for name in ("hc", "hc-dynamic", "mhc", "mhc-dynamic", "kromhc", "kromhc-dynamic")
+    for output in ("sum", "head")
+}
+VARIANTS |= {
+    f"digits-{block}": {"block": {"kind": block}, "input": {"kind": "digits", "tokens": 64, "batch": 1}}
+    for block in ("mlp", "transformer", "conv", "pair")
+}
 
 
 def spec_of(connection: dict[str, Any], block: str, position: str, **fields: Any) -> RunSpec:
     fields = {"block": {"kind": block, "norm_position": position, "branch_scale": 0.7}, **fields}
+    if block in ("conv", "pair"):
+        fields["input"] = {"tokens": 4, **fields.get("input", {})}
     return build_spec(connection=connection, **fields)
 
 
@@ -58,6 +85,11 @@ class Autograd:
         assert grad is not None
         return self.stack.connection.streams(grad)
 
+    def shared(self, layer: int) -> torch.Tensor:
+        """The gradient along a shift of all streams, or at all parts of the width side by side."""
+        grad = self.streams(layer)
+        return torch.cat(list(grad), 1) if self.stack.spec.connection.kind == "frac" else grad.sum(0)
+
     def mixing_norm(self, layer: int) -> float:
         own = [p.grad for p in self.stack.connection.layer_parameters(layer)]
         own += [p.grad[layer] for p in self.stack.connection.stacked_parameters() if p.grad is not None]
@@ -74,7 +106,15 @@ def rms_of(tensor: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: str, position: str) -> None:
-    spec = spec_of(connection, block, position)
+    assert_loop_is_autograd(spec_of(connection, block, position))
+
+
+@pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
+def test_the_loop_gives_autograds_gradients_of_variants(fields: dict[str, Any]) -> None:
+    assert_loop_is_autograd(build_spec(**fields))
+
+
+def assert_loop_is_autograd(spec: RunSpec) -> None:
     result, whole = measure(spec), Autograd(build_stack(spec))
     assert result.loss == pytest.approx(whole.loss.item(), rel=1e-13)
 
@@ -83,7 +123,7 @@ def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: s
 
     for layer in range(spec.depth):
         grad = whole.streams(layer)
-        check("grad_rms", result.layers["grad_rms"][layer], rms_of(grad.sum(0)))
+        check("grad_rms", result.layers["grad_rms"][layer], rms_of(whole.shared(layer)))
         check("grad_rms_streams", result.layers["grad_rms_streams"][layer], [rms_of(stream) for stream in grad])
         u_grad = whole.inputs[layer].grad
         assert u_grad is not None
@@ -96,7 +136,7 @@ def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: s
         if "mixing_grad_norm" in result.layers:
             check("mixing_grad_norm", result.layers["mixing_grad_norm"][layer], whole.mixing_norm(layer))
     assert ("mixing_grad_norm" in result.layers) == (spec.connection.kind not in ("none", "residual"))
-    check("input grad_rms", result.input["grad_rms"], rms_of(whole.streams(-1).sum(0)))
+    check("input grad_rms", result.input["grad_rms"], rms_of(whole.shared(-1)))
     check("input grad_rms_streams", result.input["grad_rms_streams"], [rms_of(s) for s in whole.streams(-1)])
 
 
@@ -116,7 +156,16 @@ def central_difference(loss: Callable[[], float], entries: torch.Tensor, along: 
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_autograd_gives_the_slopes_of_the_loss(connection: dict[str, Any], block: str, position: str) -> None:
     """Along random directions through all weights, all mixing parameters, and the embedding's output."""
-    stack = shake(build_stack(spec_of(connection, block, position, depth=3)))
+    assert_slopes(spec_of(connection, block, position, depth=3))
+
+
+@pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
+def test_autograd_gives_the_slopes_of_the_loss_of_variants(fields: dict[str, Any]) -> None:
+    assert_slopes(build_spec(depth=3, **fields))
+
+
+def assert_slopes(spec: RunSpec) -> None:
+    stack = shake(build_stack(spec))
     plain = shake(build_stack(stack.spec))
     Autograd(stack)
     generator = torch.Generator().manual_seed(1)
@@ -153,7 +202,8 @@ def test_the_embeddings_gradient_is_the_slope_of_the_loss(
             slopes.view(-1)[flat] = central_difference(lambda: stack().item(), x, along)
     leaf = stack.embed().detach().requires_grad_()
     (grad,) = torch.autograd.grad(_loss_from(stack, leaf), leaf)
-    shared = stack.connection.streams(grad).sum(0).view(x.shape)
+    parts = stack.connection.streams(grad)
+    shared = (torch.cat(list(parts), 1) if connection["kind"] == "frac" else parts.sum(0)).view(x.shape)
     found, wanted = slopes.view(-1)[::5], shared.reshape(-1)[::5]
     assert (found - wanted).norm() < 1e-6 * wanted.norm()
     assert measure(spec).input["grad_rms"] == pytest.approx(rms_of(shared), rel=1e-11)
@@ -166,7 +216,7 @@ def _loss_from(stack: Stack, state: torch.Tensor) -> torch.Tensor:
     return stack.loss(state)
 
 
-@pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic"])
+@pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac", "frac-dynamic"])
 def test_the_reported_norms_are_norms_of_slopes(name: str) -> None:
     """Every entry of one layer moved on its own: the frames' norms against finite differences, with nothing between."""
     connection = {**CONNECTIONS[name], "streams": 2}

@@ -18,11 +18,11 @@ def traced(connection: dict[str, Any]) -> Trace:
     """States of the network as reference.py computes them, samples of all sequences in one axis."""
     found = trace(build_stack(build_spec(connection=connection)))
     found.states = [x.reshape(len(x), -1, x.shape[-1]) for x in found.states]
+    found.merged = [m.reshape(-1, m.shape[-1]) for m in found.merged]
     found.u = [u.reshape(-1, u.shape[-1]) for u in found.u]
     found.y = [y.reshape(-1, y.shape[-1]) for y in found.y]
-    for column in (found.h_pre, found.h_post):
-        column[:] = [h.reshape(-1, h.shape[-1]) for h in column]
-    found.h_res = [h.reshape(-1, *h.shape[-2:]) for h in found.h_res]
+    for column in (found.h_pre, found.h_post, found.h_res):
+        column[:] = [h.reshape(-1, *h.shape[2:]) for h in column]
     return found
 
 
@@ -39,10 +39,10 @@ Case = tuple[str, Any, Trace]
 def test_sizes_of_states(case: Case) -> None:
     _, result, wanted = case
     for layer, x in enumerate(wanted.states[1:]):
-        assert result.layers["act_rms"][layer] == pytest.approx(measures.rms(x.mean(0)), rel=1e-11)
+        assert result.layers["act_rms"][layer] == pytest.approx(measures.rms(wanted.merged[layer + 1]), rel=1e-11)
         np.testing.assert_allclose(result.layers["act_rms_streams"][layer], [measures.rms(s) for s in x], rtol=1e-11)
-    assert result.input["act_rms"] == pytest.approx(measures.rms(wanted.states[0][0]), rel=1e-12)
-    np.testing.assert_allclose(result.input["act_rms_streams"], measures.rms(wanted.states[0][0]), rtol=1e-12)
+    assert result.input["act_rms"] == pytest.approx(measures.rms(wanted.merged[0]), rel=1e-12)
+    np.testing.assert_allclose(result.input["act_rms_streams"], [measures.rms(s) for s in wanted.states[0]], rtol=1e-12)
 
 
 def test_sizes_of_branches(case: Case) -> None:
@@ -64,33 +64,35 @@ def test_similarity_to_the_layer_before(case: Case) -> None:
 def test_similarity_of_tokens_and_streams(case: Case) -> None:
     name, result, wanted = case
     for layer, x in enumerate(wanted.states[1:]):
-        assert result.layers["token_cos"][layer] == pytest.approx(measures.token_cosine(x.mean(0)), rel=1e-9)
+        merged = wanted.merged[layer + 1]
+        assert result.layers["token_cos"][layer] == pytest.approx(measures.token_cosine(merged), rel=1e-9)
         if name in MULTI_STREAM:
             assert result.layers["stream_cos"][layer] == pytest.approx(measures.stream_cosine(x), rel=1e-10)
     assert ("stream_cos" in result.layers) == (name in MULTI_STREAM)
-    assert result.input["token_cos"] == pytest.approx(measures.token_cosine(wanted.states[0][0]), rel=1e-10)
+    assert result.input["token_cos"] == pytest.approx(measures.token_cosine(wanted.merged[0]), rel=1e-10)
 
 
 def test_effective_rank(case: Case) -> None:
     _, result, wanted = case
-    for layer, x in enumerate(wanted.states[1:]):
-        assert result.layers["effective_rank"][layer] == pytest.approx(measures.effective_rank(x.mean(0)), rel=1e-6)
+    for layer, m in enumerate(wanted.merged[1:]):
+        assert result.layers["effective_rank"][layer] == pytest.approx(measures.effective_rank(m), rel=1e-6)
 
 
 def test_cka_of_every_two_layers(case: Case) -> None:
     _, result, wanted = case
-    means = [x.mean(0) for x in wanted.states[1:]]
+    merged = wanted.merged[1:]
     for one in range(4):
         for other in range(4):
-            value = measures.unbiased_cka(means[one], means[other])
+            value = measures.unbiased_cka(merged[one], merged[other])
             assert result.matrices["cka"][one, other] == pytest.approx(value, rel=1e-9, abs=1e-11)
 
 
 def test_mixing_coefficients(case: Case) -> None:
     name, result, wanted = case
     for layer in range(4):
-        for key in ("h_pre", "h_post", "h_res"):
-            samples = getattr(wanted, key)[layer]
+        read = "h_read" if name.startswith("frac") else "h_pre"
+        for key, column in ((read, wanted.h_pre), ("h_post", wanted.h_post), ("h_res", wanted.h_res)):
+            samples = column[layer]
             np.testing.assert_allclose(result.matrices[key][layer], samples.mean(0), rtol=1e-10, atol=1e-13)
             if "dynamic" in name:
                 np.testing.assert_allclose(result.matrices[f"{key}_std"][layer], samples.std(0), rtol=1e-6, atol=1e-12)
@@ -103,6 +105,7 @@ def test_mixing_coefficients(case: Case) -> None:
         assert result.layers["gain_fwd"][layer] == pytest.approx(measures.amax_forward(h_res), rel=1e-10)
         assert result.layers["gain_bwd"][layer] == pytest.approx(measures.amax_backward(h_res), rel=1e-10)
     assert ("h_res_std" in result.matrices) == ("dynamic" in name)
+    assert ("h_pre" in result.matrices) != name.startswith("frac")
 
 
 def test_composites(case: Case) -> None:
@@ -192,7 +195,7 @@ def test_subsamples_beyond_256_tokens_are_spread_over_all() -> None:
     """CKA and effective rank see at most 256 samples, evenly spaced; the other metrics see all."""
     spec = build_spec(depth=2, width=4, input={"kind": "gaussian", "batch": 5, "tokens": 100}, block={"kind": "mlp"})
     result, found = measure(spec), trace(build_stack(spec))
-    m = [x.mean(0).reshape(500, 4) for x in found.states[1:]]
+    m = [merged.reshape(500, 4) for merged in found.merged[1:]]
     kept = np.round(np.linspace(0, 499, 256)).astype(int)
     assert result.matrices["cka"][0, 1] == pytest.approx(measures.unbiased_cka(m[0][kept], m[1][kept]), rel=1e-9)
     assert result.layers["effective_rank"][1] == pytest.approx(measures.effective_rank(m[1][kept]), rel=1e-6)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
+from mhc_core.connections.output import DynamicHead, MeanOutput, StaticHead
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure
@@ -97,12 +98,12 @@ def test_only_lucidrains_norms_each_stream_on_its_own() -> None:
         assert torch.allclose(one, connection.dynamic_mixing(0, 1e6 * state).h_res, rtol=1e-12)
 
 
-def test_only_deepseeks_start_has_a_learned_head() -> None:
+def test_only_deepseeks_start_brings_a_learned_head() -> None:
     for init in TABLE:
         static = build_stack(preset_spec(init)).connection
         assert isinstance(static, StaticManifold)
-        assert (static.head_base is not None) == (init == "deepseek_v4")
-        assert (dynamic_connection(init).head is not None) == (init == "deepseek_v4")
+        assert isinstance(static.output, StaticHead if init == "deepseek_v4" else MeanOutput)
+        assert isinstance(dynamic_connection(init).output, DynamicHead if init == "deepseek_v4" else MeanOutput)
 
 
 @pytest.mark.parametrize("init", ["residual", "lucidrains", "megatron"])

@@ -10,8 +10,9 @@ from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4
 from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
 
 from mhc_core.connections.base import Mixing
-from mhc_core.connections.manifold import DynamicManifoldLayer, LearnedHead
+from mhc_core.connections.manifold import DynamicManifoldLayer
 from mhc_core.connections.mhc import build_mhc
+from mhc_core.connections.output import DynamicHead
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
@@ -36,7 +37,7 @@ def theirs(n: int, width: int, seed: int, dtype: torch.dtype) -> tuple[DeepseekV
     return layer, head
 
 
-def ours(n: int, width: int, dtype: torch.dtype) -> tuple[DynamicManifoldLayer, LearnedHead]:
+def ours(n: int, width: int, dtype: torch.dtype) -> tuple[DynamicManifoldLayer, DynamicHead]:
     name = "float64" if dtype == torch.float64 else "float32"
     spec = parse_spec(
         {
@@ -48,9 +49,9 @@ def ours(n: int, width: int, dtype: torch.dtype) -> tuple[DynamicManifoldLayer, 
         }
     )
     connection = build_mhc(spec).to(dtype)
-    layer, head = connection.mixers[0], connection.head
+    layer, head = connection.mixers[0], connection.output
     assert isinstance(layer, DynamicManifoldLayer)
-    assert head is not None
+    assert isinstance(head, DynamicHead)
     layer.norm_eps = head.norm_eps = EPS
     return layer, head
 
@@ -62,7 +63,7 @@ def transposed(n: int) -> torch.Tensor:
 
 def copy_weights(
     layer: DynamicManifoldLayer,
-    head: LearnedHead,
+    head: DynamicHead,
     from_layer: DeepseekV4HyperConnection,
     from_head: DeepseekV4HyperHead,
 ) -> None:
@@ -112,7 +113,7 @@ def compare(n: int, width: int, seed: int, dtype: torch.dtype) -> dict[str, floa
     u_theirs, new_theirs = their_layer(their, x_theirs, y_theirs)
     u_ours, new_ours = our_layer(our, x_ours, y_ours)
     out_theirs = their_head(new_theirs)
-    out_ours = our_head(new_ours.reshape(-1, n, width)).view(out_theirs.shape)
+    out_ours = our_head(new_ours.reshape(-1, n, width).transpose(0, 1)).view(out_theirs.shape)
     weight_u, weight_out = draw(seed + 60, *u_ours.shape, dtype=dtype), draw(seed + 70, *out_ours.shape, dtype=dtype)
     for u, out in ((u_theirs, out_theirs), (u_ours, out_ours)):
         ((u * weight_u).sum() + (out * weight_out).sum()).backward()

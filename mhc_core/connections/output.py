@@ -1,0 +1,66 @@
+"""How copied streams become the stack's output: their mean, their sum, or DeepSeek-V4's learned head.
+
+Every output takes the streams as (n, N, C) and gives (N, C).
+"""
+
+import torch
+from torch import nn
+
+from mhc_core.norms import NORM_EPS, within_range
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+HEAD_STD = 0.02
+
+
+class MeanOutput(nn.Module):
+    """The mean over streams."""
+
+    def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        return x_nNC.mean(0)
+
+
+class SumOutput(nn.Module):
+    """The sum over streams, as HC ends (arXiv 2409.19606)."""
+
+    def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        return x_nNC.sum(0)
+
+
+class StaticHead(nn.Module):
+    """sum_i (sigmoid(b) + eps)_i x[i]: the learned head where no token changes it."""
+
+    def __init__(self, spec: RunSpec, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.b = nn.Parameter(torch.zeros(spec.connection.streams))
+
+    def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        weights = torch.sigmoid(self.b) + self.eps
+        return torch.einsum("n,nsc->sc", weights, x_nNC.to(weights.dtype)).to(x_nNC.dtype)
+
+
+class DynamicHead(nn.Module):
+    """DeepSeek-V4's collapse: sum_i (sigmoid(a (v phi) / rms(v) + b) + eps)_i x[i], v = vec(x) over all n C entries."""
+
+    def __init__(self, spec: RunSpec, eps: float) -> None:
+        super().__init__()
+        n = spec.connection.streams
+        self.eps, self.norm_eps = eps, NORM_EPS
+        self.phi = nn.Parameter(normal(spec.seed, "head_phi", -1, n * spec.width, n) * HEAD_STD)
+        self.b = nn.Parameter(torch.zeros(n))
+        self.a = nn.Parameter(torch.ones(()))
+
+    def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        x_NnC = x_nNC.transpose(0, 1).to(self.phi.dtype)
+        v = within_range(x_NnC.flatten(1))
+        raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
+        weights = torch.sigmoid(raw * self.a + self.b) + self.eps
+        return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1).to(x_nNC.dtype)
+
+
+def build_output(spec: RunSpec, eps: float = 0.0) -> nn.Module:
+    """The output that the spec asks for; `eps` is added to a head's weights, as one implementation does."""
+    if spec.output == "head":
+        return DynamicHead(spec, eps) if spec.connection.dynamic else StaticHead(spec, eps)
+    return SumOutput() if spec.output == "sum" else MeanOutput()
