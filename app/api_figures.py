@@ -28,6 +28,7 @@ KIND_NAMES = {
     "kromhc": "KromHC",
     "orthostochastic": "Orthostochastic",
     "identity_hc": "Identity HC",
+    "frac": "Frac",
 }
 LETTERS = "ABCDEFGH"
 

@@ -109,6 +109,40 @@ PRESETS: tuple[Preset, ...] = (
         Orthostochastic={"connection": {"kind": "orthostochastic", "noise": 1.0}},
     ),
     _compare(
+        "frac",
+        "Parts instead of copies",
+        "Frac-Connections mix four parts of the width where HC mixes four copies of it, with the same drift.",
+        Residual=RESIDUAL,
+        HC=HC,
+        Frac={"connection": {"kind": "frac"}},
+    ),
+    _compare(
+        "branch_scaling",
+        "Scaled branches",
+        "A residual stack with plain branches, with 1/√depth on each, with ReZero's gain and with LayerNorm Scaling.",
+        **{
+            scaling: RESIDUAL | {"block": {"scaling": scaling}}
+            for scaling in ("constant", "inv_sqrt_depth", "rezero", "layernorm_scaling")
+        },
+    ),
+    _compare(
+        "deepnorm",
+        "Pre-norm, post-norm, DeepNorm",
+        "DeepNorm enlarges the skip path of a post-norm stack and draws its branches smaller.",
+        pre_norm=RESIDUAL,
+        post_norm=RESIDUAL | {"block": {"norm_position": "post"}},
+        DeepNorm=RESIDUAL | {"block": {"norm_position": "post", "scaling": "deepnorm"}},
+    ),
+    _compare(
+        "digits",
+        "Handwritten digits",
+        "Convolutions over images of 8 x 8 pixels, and the loss of telling which of ten digits each is.",
+        **{
+            kind: {"connection": {"kind": kind}, "block": {"kind": "conv"}, "input": {"kind": "digits"}}
+            for kind in ("residual", "hc", "mhc")
+        },
+    ),
+    _compare(
         "resnet",
         "ResNet blocks",
         "Convolutions on a square grid of tokens in place of attention.",

@@ -9,7 +9,7 @@ from mhc_core.result import Result
 from mhc_core.spec import MANIFOLD, RunSpec
 
 # What is guessed, and the loss in nats of a reader that knows nothing about it.
-GUESSES = {"text": ("byte", np.log(256.0)), "digits": ("image", np.log(10.0))}
+GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
 MOST_DECADES = 308  # of float64
 
 
@@ -155,7 +155,7 @@ def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if not np.isfinite(result.loss):
         return _finding("loss", "The loss is not a finite number.", "activation", {"loss": None})
     what, evenly = GUESSES[spec.input.kind]
-    text = f"Loss {result.loss:.3f} nats a {what} before training; guessing evenly costs {evenly:.3f}."
+    text = f"Loss {result.loss:.3f} nats {what} before training; guessing evenly costs {evenly:.3f}."
     return _finding("loss", text, "activation", {"loss": result.loss})
 
 

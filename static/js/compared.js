@@ -9,7 +9,7 @@ import * as state from './state.js';
 /** @typedef {import('../types').RunStyle} RunStyle */
 
 /** Of the papers that brought them. @type {Record<string, string>} */
-const YEARS = { residual: '2015', hc: '2024', mhc: '2025', mhc_lite: '2026', kromhc: '2026' };
+const YEARS = { residual: '2015', hc: '2024', mhc: '2025', mhc_lite: '2026', kromhc: '2026', frac: '2025' };
 
 /** A sample of a run's line. @param {{style: RunStyle | undefined}} props */
 export function Swatch({ style }) {

@@ -16,7 +16,8 @@ const NAMES = {
   none: 'None', hc: 'HC', mhc: 'mHC', mlp: 'MLP', relu: 'ReLU', gelu: 'GELU', silu: 'SiLU', tanh: 'tanh',
   rmsnorm: 'RMSNorm', layernorm: 'LayerNorm', mhc_lite: 'mHC-lite', kromhc: 'KromHC', identity_hc: 'Identity HC', lucidrains: 'lucidrains', cpu: 'CPU', cuda: 'CUDA',
   megatron: 'Megatron', deepseek_v4: 'DeepSeek-V4', float32: 'float32', float64: 'float64', bfloat16: 'bfloat16',
-  adamw: 'AdamW', sgd: 'SGD', he: 'He', xavier: 'Xavier',
+  adamw: 'AdamW', sgd: 'SGD', he: 'He', xavier: 'Xavier', frac: 'Frac', rezero: 'ReZero', skipinit: 'SkipInit', deepnorm: 'DeepNorm',
+  inv_sqrt_depth: '1/√depth', layernorm_scaling: 'LayerNorm scaling',
 };
 
 /** The first view: what a visitor sees without touching anything. @returns {View} */

@@ -32,6 +32,9 @@ SPECS: dict[str, RunSpec] = {
     ),
     "zero": build_spec(connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.0}),
     "gaussian": build_spec(input={"kind": "gaussian"}),
+    "digits": build_spec(input={"kind": "digits", "tokens": 64}),
+    "rezero": build_spec(block={"scaling": "rezero"}),
+    "deepnorm": build_spec(block={"scaling": "deepnorm", "norm_position": "post"}),
 }
 PANELS = {"activation", "gradient", "gain", "mixing", "similarity", "cka", "detail"}
 

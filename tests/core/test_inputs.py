@@ -2,13 +2,15 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from mhc_core.default_text import DEFAULT_TEXT
-from mhc_core.inputs import TextInput, build_input, describe_input
+from mhc_core.inputs import DigitsInput, TextInput, build_input, describe_input
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure
 
@@ -110,3 +112,83 @@ def test_gaussian_input_is_standard_normal() -> None:
 
 def test_describing_a_gaussian_input_needs_no_bytes() -> None:
     assert describe_input(build_spec(input={"kind": "gaussian"})) == {"kind": "gaussian"}
+
+
+def digits_of(**fields: Any) -> DigitsInput:
+    made = build_input(build_spec(input={"kind": "digits", "tokens": 64, **fields.pop("input", {})}, **fields))
+    assert isinstance(made, DigitsInput)
+    return made
+
+
+def test_digits_are_the_images_that_scikit_learn_carries() -> None:
+    """Row by row, at the places that `describe_input` names, and labelled as there."""
+    data = load_digits()
+    spec = build_spec(input={"kind": "digits", "tokens": 64, "batch": 7})
+    said, made = describe_input(spec), build_input(spec)
+    assert isinstance(made, DigitsInput)
+    assert said["images"] == len(data.images) == 1797
+    for b, index in enumerate(said["drawn"]):
+        assert (made.pixels_BT[b].view(8, 8).numpy() * 16 == data.images[index]).all()
+        assert said["digits"][b] == made.targets_B[b] == data.target[index]
+    assert "CC BY 4.0" in said["licence"]
+    assert made.pixels_BT.max() == 1
+
+
+def test_images_depend_on_the_seed_alone_and_none_comes_twice() -> None:
+    def drawn(**fields: Any) -> list[int]:
+        return describe_input(build_spec(input={"kind": "digits", "tokens": 64, "batch": 64}, **fields))["drawn"]
+
+    assert drawn() == drawn(depth=9, connection={"kind": "hc"}, dtype="float32")
+    assert drawn()[:5] == describe_input(build_spec(input={"kind": "digits", "tokens": 64, "batch": 5}))["drawn"]
+    assert drawn() != drawn(seed=1)
+    assert len(set(drawn())) == 64
+    assert len({index for seed in range(20) for index in drawn(seed=seed)}) > 700  # of all of them, not of a corner
+
+
+def test_a_digit_token_is_its_pixel_and_its_place() -> None:
+    made = digits_of(width=64)
+    x = made().detach()
+    assert x.shape == (2, 64, 64)
+    dark = (made.pixels_BT == 0).nonzero()
+    assert len(dark) > 10
+    for b, t in dark[:20].tolist():
+        assert torch.equal(x[b, t], made.place_TC[t].detach())
+    assert torch.allclose(x[0] - x[1], (made.pixels_BT[0] - made.pixels_BT[1])[:, None] * made.pixel_C, atol=1e-6)
+
+
+def test_the_loss_of_digits_is_the_cross_entropy_of_ten_from_the_mean_over_tokens() -> None:
+    made = build_stack(build_spec(input={"kind": "digits", "tokens": 64})).input
+    assert isinstance(made, DigitsInput)
+    out = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    logits = (out.mean(1) @ made.readout_KC.T).detach().numpy()
+    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    wanted = -np.mean([math.log(chances[b, made.targets_B[b]]) for b in range(2)])
+    assert made.loss(out).item() == pytest.approx(wanted, rel=1e-12)
+    assert made.loss(0 * out).item() == pytest.approx(math.log(10))
+
+
+def test_the_finding_compares_the_loss_of_digits_with_guessing_one_of_ten() -> None:
+    result = measure(build_spec(input={"kind": "digits", "tokens": 64}))
+    (told,) = [finding for finding in result.summary["findings"] if finding["key"] == "loss"]
+    assert f"{result.loss:.3f} nats an image" in told["text"]
+    assert "2.303" in told["text"]
+
+
+def test_digits_can_be_told_apart() -> None:
+    """A shallow stack fits its images: what it is shown differs by digit, and the loss names the digits shown."""
+    stack = build_stack(
+        build_spec(
+            depth=2,
+            width=32,
+            dtype="float32",
+            connection={"kind": "residual"},
+            block={"kind": "mlp"},
+            input={"kind": "digits", "tokens": 64, "batch": 16},
+        )
+    )
+    optimiser = torch.optim.Adam(stack.parameters(), lr=0.01)
+    for _ in range(60):
+        optimiser.zero_grad()
+        stack().backward()
+        optimiser.step()
+    assert stack().item() < 0.25 * math.log(10)
