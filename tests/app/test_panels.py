@@ -29,13 +29,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL: dict[str, Any] = {"depth": 6, "width": 8, "input": {"tokens": 8}, "block": {"heads": 2}}
 LABELS = ["A Residual", "B HC", "C mHC", "D Plain"]
 
-# Ways in which figures differ: plain, runs of one stream alone, lost in overflow, of unlike sizes.
+# Ways in which figures differ: plain, runs of one stream alone, lost in overflow, of unlike sizes, parts of the width.
 COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "three": [{"kind": "residual"}, {"kind": "hc"}, {"kind": "mhc", "noise": 1.0}],
     "one stream": [{"kind": "residual"}, {"kind": "none"}],
     "overflow": [{"kind": "hc", "noise": 10.0}, {"kind": "mhc", "sinkhorn_iters": 0, "noise": 10.0}],
     "many streams": [{"kind": "hc", "streams": 16}, {"kind": "mhc", "streams": 2}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
+    "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
 }
 
 
