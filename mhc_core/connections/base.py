@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from mhc_core.connections.mixing import read_streams, write_streams
 from mhc_core.connections.output import build_output
 from mhc_core.spec import RunSpec
 
@@ -130,13 +131,11 @@ class SampleMajor(Copying):
         return x_NC.unsqueeze(1).repeat(1, self.n, 1)
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
-        wide = state.to(mixing.h_pre.dtype)
-        return torch.bmm(mixing.h_pre.unsqueeze(1), wide).squeeze(1).to(state.dtype)
+        return read_streams(state.to(mixing.h_pre.dtype), mixing.h_pre).to(state.dtype)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         dtype = mixing.h_res.dtype
-        branch = mixing.h_post.unsqueeze(2) * y_NC.to(dtype).unsqueeze(1)
-        return torch.baddbmm(branch, mixing.h_res, state.to(dtype)).to(state.dtype)
+        return write_streams(state.to(dtype), y_NC.to(dtype), mixing.h_post, mixing.h_res).to(state.dtype)
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state.transpose(0, 1)

@@ -12,7 +12,8 @@ from torch import nn
 
 from mhc_core.connections.base import Connection, Mixing, SampleMajor, StreamMajor
 from mhc_core.connections.presets import Preset, build_preset
-from mhc_core.norms import NORM_EPS, normalise, within_range
+from mhc_core.connections.projection import project
+from mhc_core.norms import NORM_EPS, normalise
 from mhc_core.spec import RunSpec
 
 
@@ -70,9 +71,7 @@ class DynamicManifoldLayer(nn.Module):
         n = x_NnC.shape[1]
         if self.norm_per_stream:
             x_NnC = normalise(x_NnC, "rmsnorm")
-        v = within_range(x_NnC.flatten(1))
-        # Project first, then divide the few logits instead of the n C inputs.
-        raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
+        raw = project(x_NnC.flatten(1), self.phi, self.norm_eps)
         pre, post, res = raw.split([n, n, len(self.b_res)], dim=1)
         a_pre, a_post, a_res = self.a.unbind()
         return _to_mixing(

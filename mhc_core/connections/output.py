@@ -6,7 +6,8 @@ Every output takes the streams as (n, N, C) and gives (N, C).
 import torch
 from torch import nn
 
-from mhc_core.norms import NORM_EPS, within_range
+from mhc_core.connections.projection import project
+from mhc_core.norms import NORM_EPS
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
@@ -53,8 +54,7 @@ class DynamicHead(nn.Module):
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
         x_NnC = x_nNC.transpose(0, 1).to(self.phi.dtype)
-        v = within_range(x_NnC.flatten(1))
-        raw = (v @ self.phi) * torch.rsqrt(v.square().mean(1, keepdim=True) + self.norm_eps)
+        raw = project(x_NnC.flatten(1), self.phi, self.norm_eps)
         weights = torch.sigmoid(raw * self.a + self.b) + self.eps
         return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1).to(x_nNC.dtype)
 
