@@ -1,7 +1,8 @@
 """How large a residual branch is against the path that passes it by, one rule a name.
 
 A layer is x' = skip H_res x + H_post gain branch F(norm N(x)), where `gain` is a learned scalar, and F's weights are
-drawn `weights` times as large.
+drawn `weights` times as large. Three of the rules know the depth: under them a deeper stack does not keep its first
+layers.
 """
 
 import math
