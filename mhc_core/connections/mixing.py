@@ -32,7 +32,7 @@ class _Read(torch.autograd.Function):
         return torch.bmm(h_pre.unsqueeze(1), x).squeeze(1)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x, h_pre = ctx.saved_tensors
         return h_pre.unsqueeze(2) * grad.unsqueeze(1), torch.linalg.vecdot(x, grad.unsqueeze(1))
 
@@ -44,9 +44,7 @@ class _Write(torch.autograd.Function):
         return torch.baddbmm(h_post.unsqueeze(2) * y.unsqueeze(1), h_res, x)
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, grad: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         x, y, h_post, h_res = ctx.saved_tensors
         return (
             torch.bmm(h_res.mT, grad),

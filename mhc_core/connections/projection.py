@@ -35,11 +35,12 @@ class _Project(torch.autograd.Function):
         return found.T
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         v, phi, scale, found = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient
             plain = _project_plainly(v, phi, ctx.eps)[0].T
-            return *torch.autograd.grad(plain, (v, phi), grad, create_graph=True), None
+            to_v, to_phi = torch.autograd.grad(plain, (v, phi), grad, create_graph=True)
+            return to_v, to_phi, None
         scaled = grad.T * scale
         # The norm's part is -v (grad . found) / (D rms^2): each of its factors stays in range.
         along = (scaled * found).sum(0, keepdim=True) * (scale / -v.shape[1])

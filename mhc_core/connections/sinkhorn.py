@@ -72,7 +72,7 @@ class _Rounds(torch.autograd.Function):
         return steps[-1]
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         logits, *steps, matrix = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient, which the steps kept here do not allow
             plain = _normalise(logits, ctx.rounds)[-1]
