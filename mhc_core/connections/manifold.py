@@ -54,6 +54,9 @@ class StaticManifold(StreamMajor):
     def stacked_parameters(self) -> list[nn.Parameter]:
         return [self.b_pre, self.b_post, *([self.b_res] if self.b_res.numel() else [])]
 
+    def residual_logits(self, layer: int) -> nn.Parameter | None:
+        return self.b_res if self.b_res.numel() else None
+
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         if self.head_base is None:
             return super().reduce(state)
@@ -108,6 +111,11 @@ class DynamicManifold(SampleMajor):
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [parameter for parameter in self.mixers[layer].parameters() if parameter.numel()]
+
+    def residual_logits(self, layer: int) -> nn.Parameter | None:
+        mixer = self.mixers[layer]
+        assert isinstance(mixer, DynamicManifoldLayer)
+        return mixer.b_res if mixer.b_res.numel() else None
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         if self.head is None:

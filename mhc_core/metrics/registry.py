@@ -14,24 +14,27 @@ class Metric:
     title: a short name for people.
     unit: unit of the value; "" for a pure number.
     scale: `log` where the values span decades (a log10 column then stands beside), else `linear`.
-    shape: axes of the column: L layers, n streams.
+    shape: axes of the column: L layers, n streams, S = L + 1 sources: the embedding, then every layer.
     frame: the frame that carries it.
     meaning: one sentence.
     formula: in the symbols of the papers.
     source: where the definition comes from.
     table: the table of a result that holds the column.
+    precision: how far a float32 run may be from a float64 one at depth 64, in the default comparison: relative where
+        the scale is `log`, absolute where it is `linear`. Tests hold every metric to it.
     """
 
     key: str
     title: str
     unit: str
     scale: Literal["linear", "log"]
-    shape: Literal["L", "Ln", "Lnn", "LL"]
+    shape: Literal["L", "Ln", "Lnn", "LL", "LS"]
     frame: Literal["forward", "similarity", "backward", "mixing"]
     meaning: str
     formula: str
     source: str
     table: Literal["layers", "matrices"] = "layers"
+    precision: float | None = None
 
 
 METRICS: dict[str, Metric] = {}
@@ -44,6 +47,6 @@ def declare(*metrics: Metric) -> None:
         METRICS[metric.key] = metric
 
 
-def to_catalogue() -> list[dict[str, str]]:
+def to_catalogue() -> list[dict[str, str | float | None]]:
     """The catalogue as plain data, in order of declaration."""
     return [asdict(metric) for metric in METRICS.values()]

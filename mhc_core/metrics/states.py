@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from mhc_core.metrics.registry import Metric, declare
 
 OURS = "equations section 4"
+LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off in the fifth digit
 
 declare(
     Metric("act_rms", "Activation", "rms", "log", "L", "forward",
@@ -34,6 +35,9 @@ declare(
     Metric("stream_cos", "Stream similarity", "cosine", "linear", "L", "forward",
            "Mean cosine between different streams of one token; 1 means that they carry the same.",
            "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS),
+    Metric("stream_cosines", "Cosines between streams", "cosine", "linear", "Lnn", "forward",
+           "Cosine between every two streams of one token, mean over samples.",
+           "mean_t cos(x_l[i,t], x_l[j,t])", OURS, "matrices"),
     Metric("effective_rank", "Effective rank", "dimensions", "linear", "L", "forward",
            "How many directions the samples use, up to 256 samples.",
            "exp(entropy of the normalised singular values of m_l)", "Roy & Vetterli 2007"),
@@ -45,7 +49,8 @@ def measure_states(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
 
     Returns
     -------
-    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and stream_cos (K) where n > 1.
+    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and where n > 1 stream_cos (K) and
+    stream_cosines (K, n, n).
     """
     m_KNC = x_KnNC.mean(1)
     measured = {
@@ -55,7 +60,8 @@ def measure_states(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
         "effective_rank": _effective_rank(m_KNC),
     }
     if x_KnNC.shape[1] > 1:
-        measured["stream_cos"] = _stream_cosine(x_KnNC)
+        measured["stream_cosines"] = _stream_cosines(x_KnNC)
+        measured["stream_cos"] = _mean_off_diagonal(measured["stream_cosines"])
     return measured
 
 
@@ -97,10 +103,16 @@ def _token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
     return (total - samples) / (samples * (samples - 1))
 
 
-def _stream_cosine(x_KnNC: torch.Tensor) -> torch.Tensor:
-    streams = x_KnNC.shape[1]
-    total = _unit(x_KnNC).sum(1).double().square().sum(-1).mean(-1)
-    return (total - streams) / (streams * (streams - 1))
+def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
+    samples, width = x_KnNC.shape[2:]
+    parts = (part.flatten(2) for part in _unit(x_KnNC).split(max(1, LONGEST_SUM // width), dim=2))
+    return torch.stack([(part @ part.mT).double() for part in parts]).sum(0) / samples
+
+
+def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
+    n = matrices_Knn.shape[1]
+    diagonal = matrices_Knn.diagonal(dim1=1, dim2=2).sum(1)
+    return (matrices_Knn.sum((1, 2)) - diagonal) / (n * (n - 1))
 
 
 def _effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
