@@ -17,11 +17,11 @@ declare(
     Metric("composite_gain_fwd_tokens", "Composite gain, forward, tokens apart", "", "log", "L", "mixing",
            "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
            "mixing only.",
-           "max_i |sum_j M[i,j]|, M = mean_t H_res_l[t] ... H_res_1[t]", AMAX),
+           "max_i |sum_j M[i,j]|, M = mean_t H_res_l[t] ... H_res_1[t]", AMAX, precision=(1e-5, 0.0)),
     Metric("composite_gain_bwd_tokens", "Composite gain, backward, tokens apart", "", "log", "L", "mixing",
            "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
            "mixing only.",
-           "max_j |sum_i M[i,j]|, M = mean_t H_res_L[t] ... H_res_l[t]", AMAX),
+           "max_j |sum_i M[i,j]|, M = mean_t H_res_L[t] ... H_res_l[t]", AMAX, precision=(1e-5, 0.0)),
 )  # fmt: skip
 
 TINY = torch.finfo(torch.float64).tiny

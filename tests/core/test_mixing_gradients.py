@@ -91,11 +91,12 @@ def test_identical_streams_give_no_signal_and_no_share(connection: dict[str, Any
     assert "frozen" not in keys(result)
 
 
-@pytest.mark.parametrize(("kind", "most"), [("mhc_lite", 5), ("kromhc", 5), ("mhc", 100)])
+@pytest.mark.parametrize(("kind", "most"), [("kromhc", 5), ("mhc_lite", 30), ("mhc", 100)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_near_the_identity_streams_apart_leave_mixing_frozen(dtype: str, kind: str, most: int) -> None:
     """Logits 8 apart: an off-diagonal weight p moves by about p a unit of its logit, p = e^-8 = 3.4e-4.
 
+    The logit of mhc_lite's identity stands against 23 others, which adds up to n! p.
     Twenty Sinkhorn rounds are far from converged there, so that a part of the gradient leaks through that an exactly
     doubly stochastic matrix could not follow.
     """
