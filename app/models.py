@@ -21,12 +21,14 @@ class Links(BaseModel):
     events: str
     result: str
     figures: str
+    composite: str
 
 
 def to_links(run_id: str) -> Links:
     """Addresses of a run."""
     base = f"{API}/runs/{run_id}"
-    return Links(self=base, events=f"{base}/events", result=f"{base}/result", figures=f"{base}/figures")
+    names = ("events", "result", "figures", "composite")
+    return Links(self=base, **{name: f"{base}/{name}" for name in names})
 
 
 class SubmittedBody(BaseModel):
@@ -85,6 +87,29 @@ class CancelBody(BaseModel):
     status: str
     watchers: int = Field(description="Other event streams open on the run; while there are any it goes on.")
     detail: str
+
+
+class Magnitude(BaseModel):
+    """A number and its log10; the number is null beyond float64, the log10 where the number is 0."""
+
+    value: float | None
+    log10: float | None
+
+
+class CompositeBody(BaseModel):
+    """The product of the mixing of layers first to last, H_last ... H_first."""
+
+    run: str
+    first: int
+    last: int
+    scale_log10: float = Field(description="Matrix and sums are times 10 to this; 0 unless they leave float64.")
+    matrix: list[list[float | None]] = Field(description="Rows are outputs, columns inputs; null is not a number.")
+    row_sums: list[float | None]
+    col_sums: list[float | None]
+    gain_fwd: Magnitude = Field(description="Largest |row sum| (Amax gain).")
+    gain_bwd: Magnitude = Field(description="Largest |column sum|.")
+    sigma2: Magnitude | None = Field(description="What differences between streams keep; null for one stream.")
+    ds_error: Magnitude = Field(description="Deviation from doubly stochastic.")
 
 
 class EstimateBody(Estimate):

@@ -11,6 +11,7 @@ from mhc_core.spec import MANIFOLD, RunSpec
 # What is guessed, and the loss in nats of a reader that knows nothing about it.
 GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
 MOST_DECADES = 308  # of float64
+FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
 
 def summarise(spec: RunSpec, result: Result) -> Frame:
@@ -21,6 +22,7 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
         _tell_gradient(result),
         _tell_truncation(spec, result),
         _tell_symmetry(spec, result),
+        _tell_frozen(spec, result),
         _tell_limits(spec, result),
         _tell_zero(result),
         _tell_loss(spec, result),
@@ -95,12 +97,15 @@ def _tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if spec.connection.kind != "mhc" or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
     rows, columns = (np.abs(result.layers[key] - 1).max(1) for key in ("h_res_row_sum", "h_res_col_sum"))
-    if not np.nanmax(columns, initial=0.0) > 1e-5:
+    # The mean over tokens hides the worst of them.
+    errors = result.layers.get("ds_error_tokens", columns)
+    if not np.nanmax(errors, initial=0.0) > 1e-5:
         return None
-    worst = int(np.nanargmax(columns))
-    error = float(columns[worst])
-    rounds = _count(spec.connection.sinkhorn_iters, "Sinkhorn round")
-    text = f"After {rounds} a column sum is off by {error:.2g} at layer {worst + 1}"
+    worst = int(np.nanargmax(errors))
+    error = float(errors[worst])
+    whose = "the worst token's column sum" if errors is not columns else "a column sum"
+    text = f"After {_count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} {whose} is off by {error:.2g}"
+    text += f" at layer {worst + 1}"
     if rows[worst] < 1e-2 * error:
         text += ": rows are exact, so the error sits in the backward gain"
     return _finding("truncation", f"{text}.", "mixing", {"ds_error": error, "layer": worst})
@@ -120,6 +125,22 @@ def _tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
         "no signal by symmetry."
     )
     return _finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
+
+
+def _tell_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Saturated logits, where there is a gradient for them to follow; layers without one are left out."""
+    share = result.layers.get("mixing_grad_share")
+    if share is None or np.isnan(share).all():
+        return None
+    median, free = float(np.nanmedian(share)), 1 / spec.streams
+    if median > FROZEN * free:
+        return None
+    text = (
+        f"The logits of H_res are saturated: {median:.2g} of the gradient that it could follow reaches them in the "
+        f"median over layers, against {free:.2g} at the uniform matrix. Gradient descent would hardly move them."
+    )
+    numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
+    return _finding("frozen", text, "mixing", numbers)
 
 
 def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:

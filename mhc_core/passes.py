@@ -15,6 +15,7 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import total_norm
+from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
 from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_mixing_frame, to_status
 from mhc_core.stack import LayerOutput, Stack
 
@@ -28,6 +29,8 @@ class _Tape:
     static: list[Mixing] = field(default_factory=list)
     static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
     mixing_norms: list[torch.Tensor] = field(default_factory=list)
+    h_res_grads: list[torch.Tensor] = field(default_factory=list)  # summed over samples
+    logit_norms: list[torch.Tensor] = field(default_factory=list)
 
 
 def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
@@ -50,11 +53,13 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
     down = BackwardProbe(stack, device)
     for layer in reversed(range(spec.depth)):
         weights: list[torch.Tensor] = list(stack.branches[layer].parameters())
+        h_res = tape.outputs[-1].mixing.h_res
         below, grad_u, grad_weights = _descend(stack, layer, grad, weights, tape)
-        yield from down.observe(layer, grad, grad_u, weights, grad_weights)
+        yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     yield from down.observe(INPUT_LAYER, grad)
-    yield build_mixing_frame(probe.composites(), _mixing_grad_norms(stack, static, tape))
+    gains = probe.products.gains() | down.products.gains()
+    yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape))
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> torch.Tensor:
@@ -77,7 +82,9 @@ def _descend(
     leaf, output = tape.leaves.pop(), tape.outputs.pop()
     mixing: list[torch.Tensor] = list(tape.static.pop()) if tape.static else []
     own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
-    wanted = [leaf, output.u, *weights, *mixing, *own]
+    logits = _watched_logits(stack, layer) if own else None
+    watched = [] if logits is None else [output.mixing.h_res]
+    wanted = [leaf, output.u, *weights, *mixing, *watched, *own]
     # A single stream's coefficients are constants that its arithmetic skips.
     grads = torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
     found = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, grads, strict=True)]
@@ -85,22 +92,48 @@ def _descend(
     if mixing:
         tape.static_grads.append(tuple(rest))
     elif own:
-        tape.mixing_norms.append(total_norm(rest))
+        tape.mixing_norms.append(total_norm(rest[len(watched) :]))
+    if logits is not None:
+        tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
+        tape.logit_norms.append(total_norm([grad for w, grad in zip(own, rest[1:], strict=True) if w is logits]))
     return found[0], found[1], branch
 
 
-def _mixing_grad_norms(stack: Stack, static: Mixing | None, tape: _Tape) -> np.ndarray | None:
-    """Norm of the gradient of each layer's mixing parameters, (L); None where the connection has none."""
+def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
+    """The logits of h_res that are compared with h_res itself; a single stream has nothing to mix."""
+    return stack.connection.residual_logits(layer) if stack.connection.n > 1 else None
+
+
+def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, np.ndarray]:
+    """Columns (L) of the gradients of each layer's mixing parameters; {} where the connection has none."""
+    if static is not None and stack.connection.stacked_parameters():
+        gradients = _static_gradients(stack, static, tape)
+    elif tape.mixing_norms:
+        kept = (tape.mixing_norms, tape.h_res_grads, tape.logit_norms)
+        gradients = [torch.stack(column[::-1]) for column in kept if column]
+    else:
+        return {}
+    arrays = [gradient.double().cpu().numpy() for gradient in gradients]
+    columns = {"mixing_grad_norm": arrays[0]}
+    if len(arrays) > 1:
+        eps = torch.finfo(stack.connection.coefficient_dtype).eps
+        columns |= measure_mixing_gradients(arrays[1], arrays[2], eps)
+    return columns
+
+
+def _static_gradients(stack: Stack, static: Mixing, tape: _Tape) -> list[torch.Tensor]:
+    """Norm over all mixing parameters (L); where h_res has logits, its gradient (L, n, n) and their norm (L)."""
     stacked = stack.connection.stacked_parameters()
-    if static is not None and stacked:
-        gathered = [torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)]
-        made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]
-        grads = torch.autograd.grad([part for part, _ in made], stacked, [grad for _, grad in made])
-        norms = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in grads]
-        return torch.linalg.vector_norm(torch.stack(norms), dim=0).cpu().numpy()
-    if tape.mixing_norms:
-        return torch.stack(tape.mixing_norms[::-1]).cpu().numpy()
-    return None
+    gathered = Mixing(*(torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)))
+    made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]
+    grads = torch.autograd.grad([part for part, _ in made], stacked, [grad for _, grad in made])
+    norms = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in grads]
+    total = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    logits = _watched_logits(stack, 0)
+    if logits is None:
+        return [total]
+    (own,) = (norm for parameter, norm in zip(stacked, norms, strict=True) if parameter is logits)
+    return [total, gathered.h_res, own]
 
 
 def _loss_frame(loss: torch.Tensor) -> Frame:

@@ -16,8 +16,10 @@ from mhc_core.frames import Frame
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.gradients import measure_gradients, total_norm
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
+from mhc_core.metrics.paths import unfold
 from mhc_core.metrics.similarity import CkaRows
 from mhc_core.metrics.states import measure_branches, measure_states
+from mhc_core.metrics.token_products import TokenProducts, worst_deviation
 from mhc_core.stack import LayerOutput, Stack
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
@@ -39,7 +41,8 @@ class ForwardProbe:
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
         self.cka = CkaRows(spec.depth, samples, device, self.dtype)
-        self.matrices: list[np.ndarray] = []
+        self.means: list[dict[str, np.ndarray]] = []
+        self.products = TokenProducts(downwards=False)
         self.last_layer = spec.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> Frame:
@@ -58,9 +61,12 @@ class ForwardProbe:
         waiting, self.waiting = self.waiting, []
         return self._measure(waiting)
 
-    def composites(self) -> np.ndarray:
-        """Mean H_res of every layer, (L, n, n) in float64."""
-        return np.concatenate(self.matrices)
+    def mean_mixing(self) -> dict[str, np.ndarray]:
+        """Coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in float64.
+
+        h_read (L, n, n) in place of h_pre where parts of the width are read.
+        """
+        return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
 
     @property
     def _cast(self) -> type[np.floating]:
@@ -75,12 +81,14 @@ class ForwardProbe:
         m_KNC = self.connection.merge(x_KnNC)
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
-        measured |= _average_mixing([output.mixing for _, output in waiting])
+        mixings = [output.mixing for _, output in waiting]
+        measured |= _average_mixing(mixings)
+        self.products.add([mixing.h_res for mixing in mixings])
         measured["cka"] = self.cka.add(m_KNC)
         values = _fetch(measured)
         rows = values.pop("cka")
         values |= measure_matrices(values["h_res"])
-        self.matrices.append(values["h_res"])
+        self.means.append({key: values[key] for key in ("h_pre", "h_read", "h_post", "h_res") if key in values})
         frames = []
         for (layer, _), row, group in zip(waiting, rows, to_groups(values, self._cast), strict=True):
             if layer == 0:  # there is no layer before it
@@ -103,6 +111,8 @@ class BackwardProbe:
         self.sizes = _block_sizes(spec.input.batch * spec.input.tokens * stack.connection.state_width, device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]] = []
+        self.products = TokenProducts(downwards=True)
+        self.h_res: list[torch.Tensor] = []
 
     def observe(
         self,
@@ -111,6 +121,7 @@ class BackwardProbe:
         grad_u: torch.Tensor | None = None,
         weights: list[torch.Tensor] | None = None,
         grad_weights: list[torch.Tensor] | None = None,
+        h_res: torch.Tensor | None = None,
     ) -> list[Frame]:
         """Take the gradients of one layer, the last layer first and `INPUT_LAYER`, which ends the pass, last."""
         single: dict[str, torch.Tensor] = {}
@@ -123,6 +134,8 @@ class BackwardProbe:
                 "grad_to_weight": norm / total_norm(weights),
             }
         self.waiting.append((layer, self.connection.streams(grad_state.detach()), single))
+        if h_res is not None:
+            self.h_res.append(h_res.detach())
         if len(self.waiting) < self.due and layer != INPUT_LAYER:
             return []
         self.due = next(self.sizes)
@@ -130,6 +143,8 @@ class BackwardProbe:
         return self._measure(waiting)
 
     def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[Frame]:
+        self.products.add(self.h_res)
+        self.h_res = []
         g_KnNC = torch.stack([grad for _, grad, _ in waiting]).to(self.dtype)
         measured = measure_gradients(g_KnNC, self.connection.merge_grad(g_KnNC))
         inner = [single for _, _, single in waiting if single]
@@ -142,24 +157,52 @@ class BackwardProbe:
         ]
 
 
-def build_mixing_frame(matrices_Lnn: np.ndarray, grad_norm_L: np.ndarray | None) -> Frame:
-    """Composite gains and mixing gradients as columns over all layers, in float64."""
+def build_mixing_frame(
+    means: dict[str, np.ndarray], gains: dict[str, tuple[np.ndarray, np.ndarray]], gradients: dict[str, np.ndarray]
+) -> Frame:
+    """Composites, unfolded connections and mixing gradients as columns over all layers, in float64.
+
+    Parameters
+    ----------
+    means: coefficients of every layer, of the mean over samples.
+    gains: further columns as (value, log10).
+    gradients: further columns as values.
+    """
     values: dict[str, Any] = {}
     log10: dict[str, Any] = {}
     status: dict[str, dict[str, str]] = {}
-    columns = measure_composites(matrices_Lnn)
-    if grad_norm_L is not None:
-        with np.errstate(divide="ignore"):
-            columns["mixing_grad_norm"] = (grad_norm_L, np.log10(grad_norm_L))
+    columns = measure_composites(means["h_res"]) | gains
+    with np.errstate(divide="ignore"):
+        columns |= {key: (value, np.log10(value)) for key, value in gradients.items()}
     for key, (value, log) in columns.items():
         if METRICS[key].scale == "log":
             log10[key] = np.where(np.isfinite(log), log, np.nan)
-        flags = {str(layer): flag for layer in range(len(value)) if (flag := to_status(value[layer], log[layer]))}
+        suspects = np.flatnonzero(~np.isfinite(value) | (value == 0))
+        flags = {str(layer): flag for layer in suspects if (flag := to_status(value[layer], log[layer]))}
         if flags:
             status[key] = flags
-        lost = np.array([str(layer) in flags for layer in range(len(value))])
+        lost = np.zeros(len(value), dtype=bool)
+        lost[[int(layer) for layer in flags]] = True
         values[key] = np.where(lost, np.nan, value)
+    if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
+        values["unfolded"], flags = _to_float32(unfold(means["h_pre"], means["h_post"], means["h_res"]))
+        if flags:
+            status["unfolded"] = flags
     return Frame("mixing", {"values": values, "log10": log10, "status": status})
+
+
+def _to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+    """A signed matrix as it travels, nan where it has left the range of float32, and the status of such rows.
+
+    An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        cast = matrix_LS.astype(np.float32)
+    cast[np.isinf(cast)] = np.nan
+    unknown, lost = np.isnan(matrix_LS).any(1), np.isnan(cast).any(1)
+    flags = {str(layer): "nan" if unknown[layer] else "overflow" for layer in np.flatnonzero(lost)}
+    vanished = matrix_LS.any(1) & ~cast.any(1)
+    return cast, flags | {str(layer): "underflow" for layer in np.flatnonzero(vanished)}
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[dict[str, Any]]:
@@ -227,6 +270,8 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
         found[key] = stacked.mean(1) if dynamic else stacked
         if dynamic:
             found[f"{key}_std"] = stacked.std(1, correction=0)
+            if key == "h_res":
+                found["ds_error_tokens"] = worst_deviation(stacked)
     return found
 
 

@@ -15,8 +15,8 @@ class Result:
     ----------
     layers: key -> (L) or (L, n), nan where unknown or not finite.
     layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
-    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), and *_std where mixing is dynamic; frac has h_read
-        (L, n, n) in place of h_pre.
+    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), unfolded (L, L + 1), *_std where mixing is dynamic;
+        frac has h_read (L, n, n) in place of h_pre.
     status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan where not finite.
@@ -72,7 +72,9 @@ class Result:
         self.matrices["cka"][: layer + 1, layer] = row
 
     def _add_columns(self, data: dict[str, Any]) -> None:
-        self.layers |= {key: _to_array(value) for key, value in data["values"].items()}
+        for key, value in data["values"].items():
+            table = self.matrices if METRICS[key].table == "matrices" else self.layers
+            table[key] = _to_array(value)
         self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
         for key, flags in data["status"].items():
             self.status[key] = {int(layer): flag for layer, flag in flags.items()}

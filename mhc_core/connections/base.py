@@ -59,6 +59,13 @@ class Connection(nn.Module, ABC):
         """Mixing parameters with a leading axis L (static families)."""
         return []
 
+    def residual_logits(self, layer: int) -> nn.Parameter | None:
+        """The raw parameter that a map turns into h_res: of one layer where mixing is dynamic, else of all (L, ...).
+
+        None where h_res is a parameter itself, or fixed.
+        """
+        return None
+
     @abstractmethod
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
         """The state before the first layer."""

@@ -53,6 +53,9 @@ class StaticManifold(StreamMajor):
     def stacked_parameters(self) -> list[nn.Parameter]:
         return [self.b_pre, self.b_post, *([self.b_res] if self.b_res.numel() else [])]
 
+    def residual_logits(self, layer: int) -> nn.Parameter | None:
+        return self.b_res if self.b_res.numel() else None
+
 
 class DynamicManifoldLayer(nn.Module):
     """Logits of one layer from the state. `a` holds the gates of pre, post and res."""
@@ -98,6 +101,11 @@ class DynamicManifold(SampleMajor):
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [parameter for parameter in self.mixers[layer].parameters() if parameter.numel()]
+
+    def residual_logits(self, layer: int) -> nn.Parameter | None:
+        mixer = self.mixers[layer]
+        assert isinstance(mixer, DynamicManifoldLayer)
+        return mixer.b_res if mixer.b_res.numel() else None
 
 
 def _to_mixing(t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap) -> Mixing:

@@ -12,74 +12,93 @@ AMAX = "mHC, Amax gain magnitude"
 
 declare(
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
-           "Weight of each stream in what the layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "matrices"),
+           "Weight of each stream in what the layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "matrices",
+           precision=(0.0, 1e-6)),
     Metric("h_read", "Read matrix", "", "linear", "Lnn", "forward",
            "How the parts of the width make the layer's input, in place of H_pre; rows are what is read, columns "
-           "parts; mean over samples.", "Y^T", "arXiv 2503.14125, Eq. 8", "matrices"),
+           "parts; mean over samples.", "Y^T", "arXiv 2503.14125, Eq. 8", "matrices",
+           precision=(0.0, 1e-6)),
     Metric("h_post", "H_post", "", "linear", "Ln", "forward",
-           "Weight of the layer's output in each stream; mean over samples.", "H_post", "mHC Eq. 3", "matrices"),
+           "Weight of the layer's output in each stream; mean over samples.", "H_post", "mHC Eq. 3", "matrices",
+           precision=(0.0, 1e-6)),
     Metric("h_res", "H_res", "", "linear", "Lnn", "forward",
            "How streams mix past the layer; rows are outputs, columns inputs; mean over samples.",
-           "H_res", "mHC Eq. 3", "matrices"),
+           "H_res", "mHC Eq. 3", "matrices", precision=(0.0, 1e-6)),
     Metric("h_pre_std", "H_pre, spread", "", "linear", "Ln", "forward",
-           "Standard deviation over samples of dynamic mixing.", "std(H_pre)", OURS, "matrices"),
+           "Standard deviation over samples of dynamic mixing.", "std(H_pre)", OURS, "matrices", precision=(0.0, 1e-6)),
     Metric("h_read_std", "Read matrix, spread", "", "linear", "Lnn", "forward",
-           "Standard deviation over samples of dynamic mixing.", "std(Y^T)", OURS, "matrices"),
+           "Standard deviation over samples of dynamic mixing.", "std(Y^T)", OURS, "matrices", precision=(0.0, 1e-6)),
     Metric("h_post_std", "H_post, spread", "", "linear", "Ln", "forward",
-           "Standard deviation over samples of dynamic mixing.", "std(H_post)", OURS, "matrices"),
+           "Standard deviation over samples of dynamic mixing.", "std(H_post)", OURS, "matrices",
+           precision=(0.0, 1e-6)),
     Metric("h_res_std", "H_res, spread", "", "linear", "Lnn", "forward",
-           "Standard deviation over samples of dynamic mixing.", "std(H_res)", OURS, "matrices"),
+           "Standard deviation over samples of dynamic mixing.", "std(H_res)", OURS, "matrices", precision=(0.0, 1e-6)),
     Metric("h_res_row_sum", "Row sums", "", "linear", "Ln", "forward",
-           "What each output stream receives in all; 1 on the manifold.", "sum_j H_res[i,j]", OURS),
+           "What each output stream receives in all; 1 on the manifold.", "sum_j H_res[i,j]", OURS,
+           precision=(1e-6, 1e-6)),
     Metric("h_res_col_sum", "Column sums", "", "linear", "Ln", "forward",
-           "What each input stream gives in all; 1 on the manifold.", "sum_i H_res[i,j]", OURS),
+           "What each input stream gives in all; 1 on the manifold.", "sum_i H_res[i,j]", OURS, precision=(1e-6, 1e-6)),
     Metric("ds_error", "Deviation from doubly stochastic", "", "log", "L", "forward",
            "Largest deviation of a row or column sum from 1, or largest negative entry.",
-           "max(|row - 1|, |column - 1|, -min H_res)", OURS),
+           "max(|row - 1|, |column - 1|, -min H_res)", OURS, precision=(1e-6, 1e-6)),
+    Metric("ds_error_tokens", "Deviation from doubly stochastic, worst token", "", "log", "L", "forward",
+           "The same of each token's own matrix, and the worst of them; the mean over tokens hides it. Dynamic mixing "
+           "only.", "max_t max(|row - 1|, |column - 1|, -min H_res)[t]", OURS, precision=(1e-6, 1e-6)),
+    Metric("h_res_min", "Least entry", "", "linear", "L", "forward",
+           "Least entry of H_res: below 0, a stream is subtracted from another.", "min_ij H_res[i,j]", OURS,
+           precision=(0.0, 1e-6)),
+    Metric("h_res_sigma2", "Second singular value", "", "linear", "L", "forward",
+           "How much of the differences between streams one layer's mixing keeps, where rows and columns sum to 1.",
+           "sigma_2(H_res)", OURS, precision=(1e-6, 1e-6)),
+    Metric("h_res_to_uniform", "Distance to the uniform matrix", "", "linear", "L", "forward",
+           "How far one layer is from averaging all streams; equal to the second singular value where rows and columns "
+           "sum to 1.", "||H_res - J/n||_2", OURS, precision=(1e-6, 1e-6)),
     Metric("gain_fwd", "Forward gain of one layer", "", "log", "L", "forward",
            "Largest |row sum|: what one layer's mixing makes of a signal that all streams share.",
-           "max_i |sum_j H_res[i,j]|", AMAX),
+           "max_i |sum_j H_res[i,j]|", AMAX, precision=(1e-5, 0.0)),
     Metric("gain_bwd", "Backward gain of one layer", "", "log", "L", "forward",
            "Largest |column sum|: what one layer's mixing makes of a gradient that all streams share.",
-           "max_j |sum_i H_res[i,j]|", AMAX),
-    Metric("mixing_grad_norm", "Gradient of the mixing", "norm", "log", "L", "mixing",
-           "Norm of the gradient of all the layer's mixing parameters.",
-           "||d loss / d (mixing parameters)_l||_2", OURS),
+           "max_j |sum_i H_res[i,j]|", AMAX, precision=(1e-5, 0.0)),
     Metric("composite_gain_fwd", "Composite gain, forward", "", "log", "L", "mixing",
            "What the mixing of layers 1 to l together makes of a signal that all streams share; of matrices "
            "averaged over samples where mixing is dynamic.",
-           "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX),
+           "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX, precision=(1e-5, 0.0)),
     Metric("composite_gain_bwd", "Composite gain, backward", "", "log", "L", "mixing",
            "What the mixing of layers l to L together makes of a gradient that all streams share; of matrices "
            "averaged over samples where mixing is dynamic.",
-           "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX),
+           "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX, precision=(1e-5, 0.0)),
     Metric("composite_norm_inf", "Composite operator norm, forward", "", "log", "L", "mixing",
            "Largest sum of absolute values in a row of the product of layers 1 to l.",
-           "||H_res_l ... H_res_1||_inf", OURS),
+           "||H_res_l ... H_res_1||_inf", OURS, precision=(1e-5, 0.0)),
     Metric("composite_norm_1", "Composite operator norm, backward", "", "log", "L", "mixing",
            "Largest sum of absolute values in a column of the product of layers l to L.",
-           "||H_res_L ... H_res_l||_1", OURS),
+           "||H_res_L ... H_res_l||_1", OURS, precision=(1e-5, 0.0)),
     Metric("composite_min_col_sum", "Least column sum", "", "linear", "L", "mixing",
            "Least column sum of the product of layers l to L: below 1, a stream's gradient is lost on the way.",
-           "min_j sum_i M[i,j], M = H_res_L ... H_res_l", OURS),
+           "min_j sum_i M[i,j], M = H_res_L ... H_res_l", OURS, precision=(1e-5, 1e-5)),
     Metric("composite_sigma2", "Differences between streams", "", "log", "L", "mixing",
            "How much of the differences between streams survives layers 1 to l; the second singular value where rows "
-           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS),
+           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS, precision=(1e-5, 0.0)),
 )  # fmt: skip
 
 
 def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of each matrix alone: row and column sums (K, n), ds_error, gain_fwd and gain_bwd (K)."""
-    row, col = h_res_Knn.sum(2), h_res_Knn.sum(1)
-    lowest = np.maximum(-h_res_Knn.min((1, 2)), 0.0)
+    """Metrics of each matrix alone: row and column sums (K, n), the others (K); singular values where n > 1."""
+    row, col, lowest = h_res_Knn.sum(2), h_res_Knn.sum(1), h_res_Knn.min((1, 2))
     deviation = np.maximum(np.abs(row - 1).max(1), np.abs(col - 1).max(1))
-    return {
+    measured = {
         "h_res_row_sum": row,
         "h_res_col_sum": col,
-        "ds_error": np.maximum(deviation, lowest),
+        "h_res_min": lowest,
+        "ds_error": np.maximum(deviation, np.maximum(-lowest, 0.0)),
         "gain_fwd": np.abs(row).max(1),
         "gain_bwd": np.abs(col).max(1),
     }
+    n = h_res_Knn.shape[1]
+    if n > 1:
+        measured["h_res_sigma2"] = _singular_values(h_res_Knn)[:, 1]
+        measured["h_res_to_uniform"] = _singular_values(h_res_Knn - 1 / n)[:, 0]
+    return measured
 
 
 def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -88,7 +107,7 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
     Forward at l is H_l ... H_1, backward at l is H_L ... H_l (mHC's convention). A value beyond float64 is inf or 0
     and its log10 is finite. A product that is exactly zero has log10 -inf.
     """
-    layers, n = h_res_Lnn.shape[:2]
+    n = h_res_Lnn.shape[1]
     up, up_exp = _accumulate(h_res_Lnn)
     # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
     down, down_exp = _accumulate(h_res_Lnn[::-1].transpose(0, 2, 1))
@@ -103,11 +122,26 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
     if n > 1:
         keep = np.eye(n) - np.full((n, n), 1 / n)
         apart, apart_exp = _accumulate(keep @ h_res_Lnn @ keep)
-        finite = np.isfinite(apart).all((1, 2))
-        sigma = np.full(layers, np.nan)
-        sigma[finite] = np.linalg.svd(apart[finite], compute_uv=False)[:, 0]
-        found["composite_sigma2"] = (sigma, apart_exp)
-    return {key: _unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
+        found["composite_sigma2"] = (_singular_values(apart)[:, 0], apart_exp)
+    return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
+
+
+def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:
+    """H_last ... H_first, both inclusive and counted from 0, as (scaled, exponent): the product is scaled * 2^exponent.
+
+    The largest entry of scaled is in [1/2, 1).
+    """
+    assert 0 <= first <= last < len(h_res_Lnn), "not an interval of layers"
+    scaled, exponents = _accumulate(h_res_Lnn[first : last + 1])
+    return scaled[-1], int(exponents[-1])
+
+
+def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
+    """Singular values of each matrix, the largest first, (K, n); nan where a matrix is not finite."""
+    finite = np.isfinite(matrices_Knn).all((1, 2))
+    found = np.full(matrices_Knn.shape[:2], np.nan)
+    found[finite] = np.linalg.svd(matrices_Knn[finite], compute_uv=False)
+    return found
 
 
 def _accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +158,8 @@ def _accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scaled, exponents
 
 
-def _unscale(scaled: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unscale(scaled: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """scaled * 2^exponents, inf or 0 beyond float64, and the log10 of its magnitude."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         value = np.ldexp(scaled, exponents)
         return value, np.log10(np.abs(scaled)) + exponents * np.log10(2.0)

@@ -1,7 +1,7 @@
 """Every metric, declared once: the catalogue, the columns, the panels' units and the help texts come from here."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -14,24 +14,27 @@ class Metric:
     title: a short name for people.
     unit: unit of the value; "" for a pure number.
     scale: `log` where the values span decades (a log10 column then stands beside), else `linear`.
-    shape: axes of the column: L layers, n streams.
+    shape: axes of the column: L layers, n streams, S = L + 1 sources: the embedding, then every layer.
     frame: the frame that carries it.
     meaning: one sentence.
     formula: in the symbols of the papers.
     source: where the definition comes from.
     table: the table of a result that holds the column.
+    precision: (relative, absolute), a promise: |x32 - x64| <= relative |x64| + absolute, between a float32 and a
+        float64 run of the default comparison and of its dynamic forms. A test holds every metric to it.
     """
 
     key: str
     title: str
     unit: str
     scale: Literal["linear", "log"]
-    shape: Literal["L", "Ln", "Lnn", "LL"]
+    shape: Literal["L", "Ln", "Lnn", "LL", "LS"]
     frame: Literal["forward", "similarity", "backward", "mixing"]
     meaning: str
     formula: str
     source: str
     table: Literal["layers", "matrices"] = "layers"
+    precision: tuple[float, float] | None = None
 
 
 METRICS: dict[str, Metric] = {}
@@ -44,6 +47,6 @@ def declare(*metrics: Metric) -> None:
         METRICS[metric.key] = metric
 
 
-def to_catalogue() -> list[dict[str, str]]:
+def to_catalogue() -> list[dict[str, Any]]:
     """The catalogue as plain data, in order of declaration."""
     return [asdict(metric) for metric in METRICS.values()]

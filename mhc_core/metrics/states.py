@@ -12,32 +12,41 @@ import torch.nn.functional as F
 from mhc_core.metrics.registry import Metric, declare
 
 OURS = "equations section 4"
+LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off in the fifth digit
 
 declare(
     Metric("act_rms", "Activation", "rms", "log", "L", "forward",
            "Size of the signal where it leaves the layer.",
-           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS),
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS,
+           precision=(1e-5, 0.0)),
     Metric("act_rms_streams", "Activation per stream", "rms", "log", "Ln", "forward",
-           "Size of each stream where it leaves the layer.", "sqrt(mean x_l[i]^2)", OURS),
+           "Size of each stream where it leaves the layer.", "sqrt(mean x_l[i]^2)", OURS, precision=(1e-5, 0.0)),
     Metric("branch_in_rms", "Branch input", "rms", "log", "L", "forward",
-           "Size of what the layer reads from the streams.", "rms(u_l), u_l = sum_j H_pre[j] x_l[j]", "mHC Eq. 3"),
+           "Size of what the layer reads from the streams.", "rms(u_l), u_l = sum_j H_pre[j] x_l[j]", "mHC Eq. 3",
+           precision=(1e-5, 0.0)),
     Metric("branch_out_rms", "Branch output", "rms", "log", "L", "forward",
-           "Size of what the layer adds, before H_post.", "rms(F_l(u_l))", "mHC Eq. 3"),
+           "Size of what the layer adds, before H_post.", "rms(F_l(u_l))", "mHC Eq. 3", precision=(1e-5, 0.0)),
     Metric("cos_prev", "Similarity to the layer before", "cosine", "linear", "L", "forward",
-           "How much consecutive layers read the same thing: median over samples.", "cos(u_l, u_{l-1})", "HC Fig. 3"),
+           "How much consecutive layers read the same thing: median over samples.", "cos(u_l, u_{l-1})", "HC Fig. 3",
+           precision=(0.0, 2e-5)),
     Metric("cos_prev_p05", "Similarity to the layer before, 5th percentile", "cosine", "linear", "L", "forward",
-           "Lower edge of the spread over samples.", "5th percentile of cos(u_l, u_{l-1})", "HC Fig. 3"),
+           "Lower edge of the spread over samples.", "5th percentile of cos(u_l, u_{l-1})", "HC Fig. 3",
+           precision=(0.0, 2e-5)),
     Metric("cos_prev_p95", "Similarity to the layer before, 95th percentile", "cosine", "linear", "L", "forward",
-           "Upper edge of the spread over samples.", "95th percentile of cos(u_l, u_{l-1})", "HC Fig. 3"),
+           "Upper edge of the spread over samples.", "95th percentile of cos(u_l, u_{l-1})", "HC Fig. 3",
+           precision=(0.0, 2e-5)),
     Metric("token_cos", "Token similarity", "cosine", "linear", "L", "forward",
            "Mean cosine between different tokens; 1 is rank collapse.",
-           "mean_{s != t} cos(m_l[s], m_l[t])", "arXiv 2103.03404"),
+           "mean_{s != t} cos(m_l[s], m_l[t])", "arXiv 2103.03404", precision=(0.0, 2e-6)),
     Metric("stream_cos", "Stream similarity", "cosine", "linear", "L", "forward",
            "Mean cosine between different streams of one token; 1 means that they carry the same.",
-           "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS),
+           "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS, precision=(0.0, 2e-5)),
+    Metric("stream_cosines", "Cosines between streams", "cosine", "linear", "Lnn", "forward",
+           "Cosine between every two streams of one token, mean over samples.",
+           "mean_t cos(x_l[i,t], x_l[j,t])", OURS, "matrices", precision=(0.0, 2e-5)),
     Metric("effective_rank", "Effective rank", "dimensions", "linear", "L", "forward",
            "How many directions the samples use, up to 256 samples.",
-           "exp(entropy of the normalised singular values of m_l)", "Roy & Vetterli 2007"),
+           "exp(entropy of the normalised singular values of m_l)", "Roy & Vetterli 2007", precision=(1e-5, 0.0)),
 )  # fmt: skip
 
 
@@ -46,7 +55,8 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
 
     Returns
     -------
-    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and stream_cos (K) where n > 1.
+    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and where n > 1 stream_cos (K) and
+    stream_cosines (K, n, n).
     """
     measured = {
         "act_rms": rms(m_KNC),
@@ -55,7 +65,8 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
         "effective_rank": _effective_rank(m_KNC),
     }
     if x_KnNC.shape[1] > 1:
-        measured["stream_cos"] = _stream_cosine(x_KnNC)
+        measured["stream_cosines"] = _stream_cosines(x_KnNC)
+        measured["stream_cos"] = _mean_off_diagonal(measured["stream_cosines"])
     return measured
 
 
@@ -97,10 +108,16 @@ def _token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
     return (total - samples) / (samples * (samples - 1))
 
 
-def _stream_cosine(x_KnNC: torch.Tensor) -> torch.Tensor:
-    streams = x_KnNC.shape[1]
-    total = _unit(x_KnNC).sum(1).double().square().sum(-1).mean(-1)
-    return (total - streams) / (streams * (streams - 1))
+def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
+    samples, width = x_KnNC.shape[2:]
+    parts = (part.flatten(2) for part in _unit(x_KnNC).split(max(1, LONGEST_SUM // width), dim=2))
+    return torch.stack([(part @ part.mT).double() for part in parts]).sum(0) / samples
+
+
+def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
+    n = matrices_Knn.shape[1]
+    diagonal = matrices_Knn.diagonal(dim1=1, dim2=2).sum(1)
+    return (matrices_Knn.sum((1, 2)) - diagonal) / (n * (n - 1))
 
 
 def _effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:

@@ -55,7 +55,8 @@ const TAKERS = {
   /** @param {Columns} columns @param {Frame} frame */
   mixing(columns, frame) {
     for (const [key, column] of Object.entries(frame.values)) {
-      columns.layers.set(key, toNumbers(column));
+      if (column.shape) columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
+      else columns.layers.set(key, toNumbers(column));
       touch(columns, key);
     }
     for (const [key, column] of Object.entries(frame.log10)) columns.log10.set(key, toNumbers(column));
@@ -93,7 +94,7 @@ function addLayer(columns, { layer, values, log10, status }) {
 
 /** @param {string} key @param {any} value */
 function isMatrix(key, value) {
-  return /^h_(pre|post|res)(_std)?$/.test(key) && value !== null;
+  return value !== null && (value.shape !== undefined || /^h_(pre|post|res)(_std)?$/.test(key));
 }
 
 /** @param {Columns} columns @param {string} key @param {number} layer @param {any} value */

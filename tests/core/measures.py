@@ -65,6 +65,11 @@ def unbiased_cka(a: Array, b: Array) -> float:
     return hsic(k, q) / float(np.sqrt(hsic(k, k) * hsic(q, q)))
 
 
+def deviation(matrix: Array) -> float:
+    """How far a matrix is from doubly stochastic."""
+    return float(max(abs(matrix.sum(1) - 1).max(), abs(matrix.sum(0) - 1).max(), -matrix.min()))
+
+
 def product(matrices: Array, first: int, last: int) -> Array:
     """H_last ... H_first."""
     total = np.eye(matrices.shape[1])

@@ -68,6 +68,8 @@ def test_similarity_of_tokens_and_streams(case: Case) -> None:
         assert result.layers["token_cos"][layer] == pytest.approx(measures.token_cosine(merged), rel=1e-9)
         if name in MULTI_STREAM:
             assert result.layers["stream_cos"][layer] == pytest.approx(measures.stream_cosine(x), rel=1e-10)
+            cosines = [[measures.cosines(one, other).mean() for other in x] for one in x]
+            np.testing.assert_allclose(result.matrices["stream_cosines"][layer], cosines, rtol=1e-10)
     assert ("stream_cos" in result.layers) == (name in MULTI_STREAM)
     assert result.input["token_cos"] == pytest.approx(measures.token_cosine(wanted.merged[0]), rel=1e-10)
 
@@ -100,11 +102,19 @@ def test_mixing_coefficients(case: Case) -> None:
         rows, columns = h_res.sum(1), h_res.sum(0)
         np.testing.assert_allclose(result.layers["h_res_row_sum"][layer], rows, rtol=1e-10, atol=1e-13)
         np.testing.assert_allclose(result.layers["h_res_col_sum"][layer], columns, rtol=1e-10, atol=1e-13)
-        error = max(abs(rows - 1).max(), abs(columns - 1).max(), -h_res.min())
-        assert result.layers["ds_error"][layer] == pytest.approx(error, rel=1e-9, abs=1e-14)
+        assert result.layers["ds_error"][layer] == pytest.approx(measures.deviation(h_res), rel=1e-9, abs=1e-14)
+        assert result.layers["h_res_min"][layer] == pytest.approx(h_res.min(), rel=1e-10, abs=1e-14)
+        if name in MULTI_STREAM:
+            squares = np.linalg.eigvalsh(h_res.T @ h_res)
+            assert result.layers["h_res_sigma2"][layer] ** 2 == pytest.approx(squares[-2], rel=1e-9, abs=1e-13)
+            distance = np.linalg.norm(h_res - 1 / len(h_res), 2)
+            assert result.layers["h_res_to_uniform"][layer] == pytest.approx(distance, rel=1e-9, abs=1e-9)
+        if "dynamic" in name:
+            worst = max(measures.deviation(sample) for sample in wanted.h_res[layer])
+            assert result.layers["ds_error_tokens"][layer] == pytest.approx(worst, rel=1e-9, abs=1e-13)
         assert result.layers["gain_fwd"][layer] == pytest.approx(measures.amax_forward(h_res), rel=1e-10)
         assert result.layers["gain_bwd"][layer] == pytest.approx(measures.amax_backward(h_res), rel=1e-10)
-    assert ("h_res_std" in result.matrices) == ("dynamic" in name)
+    assert ("h_res_std" in result.matrices) == ("dynamic" in name) == ("ds_error_tokens" in result.layers)
     assert ("h_pre" in result.matrices) != name.startswith("frac")
 
 
@@ -130,6 +140,19 @@ def test_composites(case: Case) -> None:
         for key, value in expected.items():
             assert result.layers[key][layer] == pytest.approx(value, rel=1e-9, abs=1e-13), key
     assert ("composite_sigma2" in result.layers) == (name in MULTI_STREAM)
+
+
+def test_composites_of_tokens_apart(case: Case) -> None:
+    name, result, wanted = case
+    assert ("composite_gain_fwd_tokens" in result.layers) == ("dynamic" in name)
+    if "dynamic" not in name:
+        return
+    samples = np.stack(wanted.h_res).swapaxes(0, 1)
+    for layer in range(4):
+        up = np.mean([measures.product(matrices, 0, layer) for matrices in samples], axis=0)
+        down = np.mean([measures.product(matrices, layer, 3) for matrices in samples], axis=0)
+        for key, gain in (("fwd", measures.amax_forward(up)), ("bwd", measures.amax_backward(down))):
+            assert result.layers[f"composite_gain_{key}_tokens"][layer] == pytest.approx(gain, rel=1e-10), key
 
 
 def test_the_last_forward_product_is_the_first_backward_one(case: Case) -> None:
@@ -174,7 +197,10 @@ def test_log10_stands_beside_every_metric_that_spans_decades(case: Case) -> None
             positive = value > 0
             np.testing.assert_allclose(log10[positive], np.log10(value[positive]), rtol=1e-12, atol=1e-12)
             assert np.isnan(log10[~positive]).all()
-    assert result.status == {}
+    # Without a signal there is nothing of which a share could reach the logits: at the first layer streams are still
+    # identical, and the last one's differences do not reach the loss.
+    assert result.status.keys() <= {"mixing_grad_share"}
+    assert result.status.get("mixing_grad_share", {}).keys() <= {0, 3}
 
 
 def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> None:
@@ -186,7 +212,8 @@ def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> N
             assert all(METRICS[key].table == table for key in columns)
             seen |= set(columns)
             for key, column in columns.items():
-                shape = {"L": (), "Ln": (result.start["streams"],), "Lnn": (result.start["streams"],) * 2, "LL": (4,)}
+                n = result.start["streams"]
+                shape = {"L": (), "Ln": (n,), "Lnn": (n, n), "LL": (4,), "LS": (5,)}
                 assert column.shape == (4, *shape[METRICS[key].shape]), key
     assert seen == set(METRICS)
 

@@ -49,6 +49,15 @@ test('matrices are stacked by layer, per-stream values kept by layer', () => {
   assert.deepEqual([...columns.layers.get('act_rms_streams')[1]], [7, 8]);
 });
 
+test('a matrix over all layers comes whole, and is no column', () => {
+  const columns = begun();
+  addFrame(columns, frame('mixing', { values: { unfolded: typed([[1, 0, 0], [1, 1, 0]]), composite_gain_fwd: [1, 2] }, log10: {}, status: {} }));
+  assert.deepEqual(columns.matrices.get('unfolded').shape, [2, 3]);
+  assert.deepEqual([...columns.matrices.get('unfolded').data], [1, 0, 0, 1, 1, 0]);
+  assert.ok(!columns.layers.has('unfolded'));
+  assert.deepEqual([...columns.layers.get('composite_gain_fwd')], [1, 2]);
+});
+
 test('a row of similarities fills both halves of the map', () => {
   const columns = begun();
   addFrame(columns, frame('similarity', { layer: 1, cka: [0.5, null] }));

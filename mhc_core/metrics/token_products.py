@@ -1,0 +1,84 @@
+"""Dynamic mixing token by token: what the mean over tokens hides.
+
+Above all composites that are averaged last: each sample's own matrices multiplied, then the mean taken.
+
+Shapes: K layers measured together, N samples, n streams. float64, on the device of the matrices.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from mhc_core.metrics.mixing import AMAX, unscale
+from mhc_core.metrics.registry import Metric, declare
+
+declare(
+    Metric("composite_gain_fwd_tokens", "Composite gain, forward, tokens apart", "", "log", "L", "mixing",
+           "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
+           "mixing only.",
+           "max_i |sum_j M[i,j]|, M = mean_t H_res_l[t] ... H_res_1[t]", AMAX, precision=(1e-5, 0.0)),
+    Metric("composite_gain_bwd_tokens", "Composite gain, backward, tokens apart", "", "log", "L", "mixing",
+           "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
+           "mixing only.",
+           "max_j |sum_i M[i,j]|, M = mean_t H_res_L[t] ... H_res_l[t]", AMAX, precision=(1e-5, 0.0)),
+)  # fmt: skip
+
+TINY = torch.finfo(torch.float64).tiny
+
+
+def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
+    """ds_error_tokens (K): the largest deviation from doubly stochastic of any sample's matrix."""
+    rows = (h_res_KNnn.sum(3) - 1).abs().amax((1, 2))
+    columns = (h_res_KNnn.sum(2) - 1).abs().amax((1, 2))
+    return torch.maximum(torch.maximum(rows, columns), -h_res_KNnn.amin((1, 2, 3)))
+
+
+class TokenProducts:
+    """The product over depth of every sample's matrices, grown on the way, and the gain of its mean at each layer.
+
+    Upwards M_l = H_l ... H_1, and the gain is the largest |row sum|; downwards M_l = H_L ... H_l, the largest
+    |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host before `gains`.
+    """
+
+    def __init__(self, *, downwards: bool) -> None:
+        self.downwards = downwards
+        self.scaled_Nnn: torch.Tensor | None = None
+        self.exponents_N: torch.Tensor | None = None
+        self.found: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def add(self, h_res_KNnn: Sequence[torch.Tensor]) -> None:
+        """Multiply the next K layers, in the order in which they are met. Static matrices (n, n) are left alone."""
+        if not h_res_KNnn or h_res_KNnn[0].ndim == 2:
+            return
+        products, exponents = zip(*(self._grow(h_res) for h_res in h_res_KNnn), strict=True)
+        self.found.append(self._measure(torch.stack(products), torch.stack(exponents)))
+
+    def gains(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The metric's key -> its value and log10, (L) each, first layer first; {} where mixing is static."""
+        if not self.found:
+            return {}
+        gain, exponent = (torch.cat(parts).cpu().numpy() for parts in zip(*self.found, strict=True))
+        if self.downwards:
+            gain, exponent = gain[::-1], exponent[::-1]
+        return {f"composite_gain_{'bwd' if self.downwards else 'fwd'}_tokens": unscale(gain, exponent)}
+
+    def _grow(self, h_res_Nnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        product = h_res_Nnn.double()
+        if self.scaled_Nnn is not None:
+            product = self.scaled_Nnn @ product if self.downwards else product @ self.scaled_Nnn
+        # Never zero, so that the scale is finite; a product that is zero sinks below all others.
+        largest = product.abs().amax((1, 2)).clamp_min(TINY)
+        mantissa, exponent = torch.frexp(largest)
+        self.scaled_Nnn = product * (mantissa / largest)[:, None, None]
+        before = 0 if self.exponents_N is None else self.exponents_N
+        self.exponents_N = before + exponent.long()
+        return self.scaled_Nnn, self.exponents_N
+
+    def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gain of the mean over samples, as scaled values and exponents (K)."""
+        most = exponents_KN.amax(1)
+        weights = torch.exp2((exponents_KN - most[:, None]).double()) / exponents_KN.shape[1]
+        sums_KNn = scaled_KNnn.sum(2 if self.downwards else 3)
+        sums_Kn = (weights[:, :, None] * sums_KNn).sum(1)
+        return sums_Kn.abs().amax(1), most

@@ -1,0 +1,60 @@
+"""Every metric's promise: what float32 may cost, against the same run in float64. Depth 64, the default comparison."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mhc_core.metrics import METRICS
+from mhc_core.result import Result
+from tests.core.conftest import build_spec, measure
+
+DEFAULT: dict[str, Any] = {"depth": 64, "device": "cpu"}
+COMPARED: dict[str, dict[str, Any]] = {
+    "residual": {"kind": "residual"},
+    "hc": {"kind": "hc"},
+    "mhc": {"kind": "mhc"},
+    "hc-dynamic": {"kind": "hc", "dynamic": True},
+    "mhc-dynamic": {"kind": "mhc", "dynamic": True},
+    # These have streams apart and mixing that changes from token to token.
+    "mhc_lite": {"kind": "mhc", "init": "mhc_lite"},
+    "deepseek_v4": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
+    "frac-dynamic": {"kind": "frac", "dynamic": True},
+}
+
+
+def columns_of(result: Result) -> Iterator[tuple[str, np.ndarray]]:
+    yield from result.layers.items()
+    yield from result.matrices.items()
+
+
+def compare(name: str) -> dict[str, tuple[float, float]]:
+    """Key -> largest absolute difference, and largest difference in units of what is promised."""
+    single, double = (measure(build_spec(DEFAULT, connection=COMPARED[name], dtype=d)) for d in ("float32", "float64"))
+    mine, found = dict(columns_of(single)), {}
+    for key, wanted in columns_of(double):
+        precision = METRICS[key].precision
+        assert precision is not None, key
+        np.testing.assert_array_equal(np.isnan(mine[key]), np.isnan(wanted), err_msg=key)
+        difference = np.abs(mine[key].astype(np.float64) - wanted)
+        relative, absolute = precision
+        allowed = relative * np.abs(wanted) + absolute
+        excess = np.divide(difference, allowed, out=np.zeros_like(difference), where=difference > 0)
+        found[key] = float(np.nanmax(difference, initial=0.0)), float(np.nanmax(excess, initial=0.0))
+    return found
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_float32_keeps_what_every_metric_promises(name: str) -> None:
+    found = compare(name)
+    for key, (difference, excess) in found.items():
+        print(f"{name:12s} {key:28s} {difference:.1e}, {excess:.2f} of what is promised")
+    assert {key: excess for key, (_, excess) in found.items() if excess > 1} == {}
+
+
+def test_every_metric_makes_a_promise_and_is_held_to_it() -> None:
+    for metric in METRICS.values():
+        assert metric.precision is not None, metric.key
+        assert 0 < sum(metric.precision) <= 1e-2, metric.key
+    assert set().union(*(compare(name) for name in COMPARED)) == set(METRICS)
