@@ -2,7 +2,8 @@
 
 Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C,
 mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round. Time adds arithmetic, bytes and
-operator calls, each at a fixed rate of one core.
+operator calls, each at a fixed rate of one core. A step of training is one pass without measurement, read-out included,
+and the update; around the steps the stack is measured twice.
 """
 
 import math
@@ -19,14 +20,18 @@ ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 FLOPS_PER_S = 6e10
 BYTES_PER_S = 4e9
 S_PER_CALL = 7e-6
+S_PER_UPDATE = 8e-9  # of one parameter
+LOADING_S = 1.5  # torch.optim brings in torch's compiler at its first use in a process
+MEASURING_CALLS = 60.0  # operator calls of one layer that a step of training is spared
 SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
 
 
 class Estimate(BaseModel):
     """Predicted cost of one run.
 
-    parameters: count. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
-    and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on one core.
+    parameters: count. flops: of forward, backward and measurement, and of all steps of training. bytes_moved: values read
+    and written by connections and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time
+    on one core.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,14 +48,19 @@ def estimate(spec: RunSpec) -> Estimate:
     parameters = _count_parameters(spec)
     tokens = spec.input.batch * spec.input.tokens
     forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
-    flops = 3 * forward + _probe_flops(spec)
+    steps, passes = spec.train.steps, 2 if spec.train.steps else 1
+    flops = passes * (3 * forward + _probe_flops(spec)) + steps * 3 * (forward + tokens * _readout_flops(spec))
     moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
+    moved *= passes + steps
+    calls = passes * _calls(spec) + steps * (_calls(spec) - MEASURING_CALLS)
     seconds = (
         SLOWER[spec.dtype] * flops / FLOPS_PER_S
         + moved / BYTES_PER_S
-        + spec.depth * _calls(spec) * S_PER_CALL
+        + spec.depth * calls * S_PER_CALL
         + parameters * 2e-8  # drawing the weights
     )
+    if steps:
+        seconds += LOADING_S + steps * parameters * S_PER_UPDATE
     return Estimate(
         parameters=parameters,
         flops=flops,
@@ -101,6 +111,10 @@ def _head_parameters(spec: RunSpec) -> int:
 def _branch_flops(spec: RunSpec, name: str) -> float:
     across = {"attention": 4.0 * spec.input.tokens} | dict.fromkeys(TRIANGLES, 2.0 * spec.input.tokens**0.5)
     return 2 * _branch_parameters(spec, name) + across.get(name, 0.0) * spec.width
+
+
+def _readout_flops(spec: RunSpec) -> float:
+    return 2.0 * 256 * spec.width if spec.input.kind == "text" else 0.0
 
 
 def _mixing_flops(spec: RunSpec) -> float:
@@ -155,4 +169,6 @@ def _peak_bytes(spec: RunSpec, parameters: int) -> float:
     if spec.connection.dynamic and n > 1:
         kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
     grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
-    return parameters * (4 + item) + tokens * spec.depth * kept * item + grams + 3e8
+    # Gradients, the optimiser's running means, and what an update holds on its way.
+    copies = {"adamw": 5, "sgd": 3}[spec.train.optimizer] if spec.train.steps else 0
+    return parameters * (4 + item + copies * item) + tokens * spec.depth * kept * item + grams + 3e8

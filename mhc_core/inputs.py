@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.rng import normal
+from mhc_core.rng import integers, normal
 from mhc_core.spec import RunSpec
 
 VOCABULARY = 256
@@ -29,13 +29,25 @@ class TextInput(nn.Module):
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
-        batch, tokens, width = spec.input.batch, spec.input.tokens, spec.width
-        raw = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
-        windows = _take_windows(raw, batch, tokens + 1)
-        self.register_buffer("ids_BT", torch.from_numpy(windows[:, :-1].astype(np.int64)))
-        self.register_buffer("targets_BT", torch.from_numpy(windows[:, 1:].astype(np.int64)))
+        self.seed, self.batch, self.window = spec.seed, spec.input.batch, spec.input.tokens + 1
+        self.bytes = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
+        width = spec.width
         self.embedding_VC = nn.Parameter(normal(spec.seed, "embedding", -1, VOCABULARY, width))
         self.readout_VC = nn.Parameter(normal(spec.seed, "readout", -1, VOCABULARY, width) / width**0.5)
+        self.register_buffer("ids_BT", None)
+        self.register_buffer("targets_BT", None)
+        self.set_batch(None)
+
+    def set_batch(self, step: int | None) -> None:
+        """Read the windows of a training step, drawn from all places of the text, or of None, which is measured."""
+        last_start = max(len(self.bytes) - self.window, 0)
+        if step is None:
+            starts = np.linspace(0, last_start, self.batch).astype(np.int64)
+        else:
+            starts = integers(self.seed, "training_windows", step, last_start + 1, self.batch)
+        places = (starts[:, None] + np.arange(self.window)) % len(self.bytes)
+        windows = torch.from_numpy(self.bytes[places].astype(np.int64)).to(self.embedding_VC.device)
+        self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
 
     def forward(self) -> torch.Tensor:
         """Embedded tokens, (B, T, C)."""
@@ -59,6 +71,10 @@ class GaussianInput(nn.Module):
         shape = (spec.input.batch, spec.input.tokens, spec.width)
         self.register_buffer("x_BTC", normal(spec.seed, "gaussian_input", -1, *shape))
         self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
+
+    def set_batch(self, step: int | None) -> None:
+        """Vectors come in one batch, which is measured: their loss is unbounded below, so the spec trains on none."""
+        assert step is None, "a spec that trains on vectors is refused"
 
     def forward(self) -> torch.Tensor:
         """The vectors, (B, T, C)."""
@@ -103,9 +119,3 @@ def describe_input(spec: RunSpec) -> dict[str, Any]:
         "bytes_used": min(total, spec.input.batch * window),
         "repeated": max(1.0, window / total),
     }
-
-
-def _take_windows(raw: np.ndarray, count: int, length: int) -> np.ndarray:
-    last_start = max(len(raw) - length, 0)
-    starts = np.linspace(0, last_start, count).astype(np.int64)
-    return raw[(starts[:, None] + np.arange(length)) % len(raw)]

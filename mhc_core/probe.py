@@ -45,7 +45,7 @@ class ForwardProbe:
     def observe_input(self, state: torch.Tensor) -> Frame:
         """The embedding's output, as a forward frame of layer -1."""
         measured = measure_states(self.streams(state).unsqueeze(0).to(self.dtype))
-        (group,) = to_groups(_fetch(measured), self._cast)
+        (group,) = to_groups(fetch(measured), self._cast)
         return Frame("forward", {"layer": INPUT_LAYER, **group})
 
     def observe(self, layer: int, output: LayerOutput) -> list[Frame]:
@@ -75,7 +75,7 @@ class ForwardProbe:
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         measured |= _average_mixing([output.mixing for _, output in waiting])
         measured["cka"] = self.cka.add(x_KnNC.mean(1))
-        values = _fetch(measured)
+        values = fetch(measured)
         rows = values.pop("cka")
         values |= measure_matrices(values["h_res"])
         self.matrices.append(values["h_res"])
@@ -133,7 +133,7 @@ class BackwardProbe:
         if inner:
             measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
         # The input, which ends the last block, has no branch: its columns are shorter by one.
-        groups = to_groups(_fetch(measured), self.cast)
+        groups = to_groups(fetch(measured), self.cast)
         return [
             Frame("backward", {"layer": layer, **group}) for (layer, _, _), group in zip(waiting, groups, strict=True)
         ]
@@ -141,22 +141,35 @@ class BackwardProbe:
 
 def build_mixing_frame(matrices_Lnn: np.ndarray, grad_norm_L: np.ndarray | None) -> Frame:
     """Composite gains and mixing gradients as columns over all layers, in float64."""
-    values: dict[str, Any] = {}
-    log10: dict[str, Any] = {}
-    status: dict[str, dict[str, str]] = {}
     columns = measure_composites(matrices_Lnn)
     if grad_norm_L is not None:
-        with np.errstate(divide="ignore"):
-            columns["mixing_grad_norm"] = (grad_norm_L, np.log10(grad_norm_L))
-    for key, (value, log) in columns.items():
+        columns["mixing_grad_norm"] = with_log10(grad_norm_L)
+    return Frame("mixing", to_columns(columns, np.float64))
+
+
+def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes and their logarithms, -inf for 0."""
+    with np.errstate(divide="ignore"):
+        return magnitude, np.log10(magnitude)
+
+
+def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> dict[str, Any]:
+    """Columns over all layers, key -> (value, log10), as values, log10 and status by layer.
+
+    What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
+    """
+    group: dict[str, Any] = {"values": {}, "log10": {}, "status": {}}
+    for key, (measured, log) in columns.items():
+        with np.errstate(over="ignore", under="ignore"):
+            value = measured.astype(cast)
         if METRICS[key].scale == "log":
-            log10[key] = np.where(np.isfinite(log), log, np.nan)
+            group["log10"][key] = np.where(np.isfinite(log), log, np.nan).astype(cast)
         flags = {str(layer): flag for layer in range(len(value)) if (flag := to_status(value[layer], log[layer]))}
         if flags:
-            status[key] = flags
+            group["status"][key] = flags
         lost = np.array([str(layer) in flags for layer in range(len(value))])
-        values[key] = np.where(lost, np.nan, value)
-    return Frame("mixing", {"values": values, "log10": log10, "status": status})
+        group["values"][key] = np.where(lost, np.nan, value)
+    return group
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[dict[str, Any]]:
@@ -222,7 +235,7 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
     return found
 
 
-def _fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """Copy all measurements to the host as float64, in one transfer."""
     flat = torch.cat([value.detach().double().flatten() for value in measured.values()]).cpu().numpy()
     parts = np.split(flat, np.cumsum([value.numel() for value in measured.values()])[:-1])
