@@ -20,18 +20,19 @@ ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 FLOPS_PER_S = 6e10
 BYTES_PER_S = 4e9
 S_PER_CALL = 7e-6
-S_PER_UPDATE = 8e-9  # of one parameter
+S_PER_UPDATE = 5e-9  # of one parameter
 LOADING_S = 1.5  # torch.optim brings in torch's compiler at its first use in a process
-MEASURING_CALLS = 60.0  # operator calls of one layer that a step of training is spared
+MEASURING_CALLS = 100.0  # operator calls of one layer that a step of training is spared
+CACHED_BYTES_PER_S = 2e10  # of a step, which does not stop at every layer
 SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
 
 
 class Estimate(BaseModel):
     """Predicted cost of one run.
 
-    parameters: count. flops: of forward, backward and measurement, and of all steps of training. bytes_moved: values read
-    and written by connections and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time
-    on one core.
+    parameters: count. flops: of forward, backward and measurement, and of every step of training. bytes_moved: values
+    read and written by connections and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall
+    time on one core.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,19 +49,20 @@ def estimate(spec: RunSpec) -> Estimate:
     parameters = _count_parameters(spec)
     tokens = spec.input.batch * spec.input.tokens
     forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
-    steps, passes = spec.train.steps, 2 if spec.train.steps else 1
-    flops = passes * (3 * forward + _probe_flops(spec)) + steps * 3 * (forward + tokens * _readout_flops(spec))
+    flops = 3 * forward + _probe_flops(spec)
     moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
-    moved *= passes + steps
-    calls = passes * _calls(spec) + steps * (_calls(spec) - MEASURING_CALLS)
-    seconds = (
-        SLOWER[spec.dtype] * flops / FLOPS_PER_S
-        + moved / BYTES_PER_S
-        + spec.depth * calls * S_PER_CALL
-        + parameters * 2e-8  # drawing the weights
-    )
-    if steps:
-        seconds += LOADING_S + steps * parameters * S_PER_UPDATE
+    seconds = SLOWER[spec.dtype] * flops / FLOPS_PER_S + moved / BYTES_PER_S + spec.depth * _calls(spec) * S_PER_CALL
+    if steps := spec.train.steps:
+        step_flops = 3 * (forward + tokens * _readout_flops(spec))
+        step_seconds = (
+            SLOWER[spec.dtype] * step_flops / FLOPS_PER_S
+            + moved / CACHED_BYTES_PER_S
+            + spec.depth * (_calls(spec) - MEASURING_CALLS) * S_PER_CALL
+            + parameters * S_PER_UPDATE
+        )
+        seconds = 2 * seconds + LOADING_S + steps * step_seconds
+        flops, moved = 2 * flops + steps * step_flops, (2 + steps) * moved
+    seconds += parameters * 2e-8  # drawing the weights
     return Estimate(
         parameters=parameters,
         flops=flops,
