@@ -55,7 +55,8 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figu
     figure = build_cells(
         runs, theme, GRID, heat, scale or {"colorscale": "Cividis"}, layers=layers, empty=EMPTY, **more
     )
-    figure.update_yaxes(autorange="reversed", title=STEP, tickformat="d", nticks=6)
+    figure.update_yaxes(autorange="reversed", tickformat="d", nticks=6)
+    figure.layout.yaxis.title = STEP  # at the outer axis alone
     figure.update_layout(coloraxis={"colorbar": POWER}, margin={"l": 56})
     return figure
 

@@ -56,7 +56,8 @@ function progressOf({ columns, place }) {
 
 /** @param {import('../types').Columns} columns */
 function trainingOf(columns) {
-  const left_s = secondsLeft(columns, stepsOf(columns) - columns.trained);
+  const left = stepsOf(columns) - columns.trained;
+  const left_s = left > 0 ? secondsLeft(columns, left) : null; // after the last the trained stack is measured
   const time = left_s === null ? '' : `, ${formatSeconds(left_s)} left`;
   return `step ${columns.trained} of ${stepsOf(columns)}${time}`;
 }
