@@ -1,6 +1,7 @@
 """How training goes: the loss of every step, and what happens at every layer meanwhile, step by layer."""
 
 from functools import partial
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -49,12 +50,12 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figu
         "hoverongaps": False,
         "hovertemplate": "step %{y}, layer %{x}<br>10<sup>%{z:.2f}</sup><extra>%{fullData.name}</extra>",
     }
-    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0} if is_gain else {}
-    more = {"symmetric": "coloraxis"} if is_gain else {}
-    layers = {axis_names(run)[0]: "cells" for run in range(runs)}
-    figure = build_cells(
-        runs, theme, GRID, heat, scale or {"colorscale": "Cividis"}, layers=layers, empty=EMPTY, **more
-    )
+    meta: dict[str, Any] = {"layers": {axis_names(run)[0]: "cells" for run in range(runs)}, "empty": EMPTY}
+    scale: dict[str, Any] = {"colorscale": "Cividis"}
+    if is_gain:
+        meta["symmetric"] = "coloraxis"
+        scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
+    figure = build_cells(runs, theme, GRID, heat, scale, **meta)
     figure.update_yaxes(autorange="reversed", tickformat="d", nticks=6)
     figure.layout.yaxis.title = STEP  # at the outer axis alone
     figure.update_layout(coloraxis={"colorbar": POWER}, margin={"l": 56})
