@@ -120,9 +120,12 @@ def _compute(spec: RunSpec) -> Any:
     from mhc_core.run import run
 
     result = Result()
-    with tqdm(total=2 * spec.depth, unit="layer", desc=f"run {spec.id}") as bar:
+    steps = spec.train.steps
+    with tqdm(total=steps or 2 * spec.depth, unit="step" if steps else "layer", desc=f"run {spec.id}") as bar:
         for frame in run(spec):
             result.add(frame)
-            if frame.type in ("forward", "backward") and frame.data["layer"] >= 0:
-                bar.update()
+            if steps:
+                bar.update(frame.type == "step")
+            elif frame.type in ("forward", "backward"):
+                bar.update(frame.data["layer"] >= 0)
     return result

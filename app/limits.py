@@ -13,7 +13,7 @@ from mhc_core.errors import SpecError
 from mhc_core.spec import RunSpec
 
 # Fields that cost grows with, and where to read them.
-SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens")
+SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens", "train.steps")
 
 # An over-long body is still read, and thrown away, up to this: a client that is cut off in mid-sentence sees
 # a broken connection instead of the answer.

@@ -10,6 +10,7 @@ import numpy as np
 from app import codec
 from mhc_core.result import Result
 
+TRAINING = ("steps", "steps_log10", "kept")  # tables of a run that trained
 JSON, CSV, NPZ = "application/json", "text/csv", "application/octet-stream"
 
 
@@ -29,7 +30,8 @@ def to_json(run_id: str, result: Result) -> bytes:
 def to_csv(run_id: str, result: Result) -> bytes:
     """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
 
-    What is not finite is empty; its log10 and status stand in columns beside it. Matrices are not here.
+    What is not finite is empty; its log10 and status stand in columns beside it. Matrices and the steps of training are
+    not here.
     """
     columns: dict[str, Any] = {"layer": np.arange(result.start["layers"])}
     for key, column in result.layers.items():
@@ -46,10 +48,13 @@ def to_csv(run_id: str, result: Result) -> bytes:
 
 
 def to_npz(run_id: str, result: Result) -> bytes:
-    """Arrays by name: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`; the rest as JSON in `meta`."""
+    """Arrays by name: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`; the rest as JSON in `meta`.
+
+    Of a run that trained also `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`.
+    """
     parts = _to_parts(result)
     arrays: dict[str, np.ndarray] = {}
-    for table in ("layers", "layers_log10", "matrices"):
+    for table in ("layers", "layers_log10", "matrices", *(TRAINING if result.steps else ())):
         arrays |= {f"{table}.{key}": np.asarray(column) for key, column in parts.pop(table).items()}
     meta = codec.to_json({"run": run_id, **parts})
     file = io.BytesIO()
@@ -68,6 +73,13 @@ FORMATS: dict[str, tuple[str, Callable[[str, Result], bytes]]] = {
 def _to_parts(result: Result) -> dict[str, Any]:
     start = {key: value for key, value in result.start.items() if key not in ("run", "index", "type")}
     summary = {key: result.summary[key] for key in ("headline", "findings")}
+    training = {
+        "loss_untrained": result.loss_untrained,
+        "steps": result.steps,
+        "steps_log10": result.steps_log10,
+        "steps_status": result.steps_status,
+        "kept": {"step": np.array(result.kept_steps), **result.kept},
+    }
     return {
         **start,
         "loss": result.loss,
@@ -77,6 +89,7 @@ def _to_parts(result: Result) -> dict[str, Any]:
         "layers": result.layers,
         "layers_log10": result.layers_log10,
         "matrices": result.matrices,
+        **(training if result.steps else {}),
     }
 
 

@@ -3,7 +3,8 @@
 Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C,
 mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between m parts of the width
 mixing and projection are 2 C (2 m + 1) each. Time adds arithmetic, bytes and operator calls, each at a fixed rate of
-one core.
+one core. A step of training is one pass without measurement, read-out included, and the update; around the steps the
+stack is measured twice.
 """
 
 import math
@@ -20,14 +21,19 @@ ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 FLOPS_PER_S = 6e10
 BYTES_PER_S = 4e9
 S_PER_CALL = 7e-6
+S_PER_UPDATE = 5e-9  # of one parameter
+LOADING_S = 1.5  # torch.optim brings in torch's compiler at its first use in a process
+MEASURING_CALLS = 100.0  # operator calls of one layer that a step of training is spared
+CACHED_BYTES_PER_S = 2e10  # of a step, which does not stop at every layer
 SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
 
 
 class Estimate(BaseModel):
     """Predicted cost of one run.
 
-    parameters: count. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
-    and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on one core.
+    parameters: count. flops: of forward, backward and measurement, and of every step of training. bytes_moved: values
+    read and written by connections and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall
+    time on one core.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,12 +52,18 @@ def estimate(spec: RunSpec) -> Estimate:
     forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
     flops = 3 * forward + _probe_flops(spec)
     moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
-    seconds = (
-        SLOWER[spec.dtype] * flops / FLOPS_PER_S
-        + moved / BYTES_PER_S
-        + spec.depth * _calls(spec) * S_PER_CALL
-        + parameters * 2e-8  # drawing the weights
-    )
+    seconds = SLOWER[spec.dtype] * flops / FLOPS_PER_S + moved / BYTES_PER_S + spec.depth * _calls(spec) * S_PER_CALL
+    if steps := spec.train.steps:
+        step_flops = 3 * (forward + tokens * _readout_flops(spec))
+        step_seconds = (
+            SLOWER[spec.dtype] * step_flops / FLOPS_PER_S
+            + moved / CACHED_BYTES_PER_S
+            + spec.depth * (_calls(spec) - MEASURING_CALLS) * S_PER_CALL
+            + parameters * S_PER_UPDATE
+        )
+        seconds = 2 * seconds + LOADING_S + steps * step_seconds
+        flops, moved = 2 * flops + steps * step_flops, (2 + steps) * moved
+    seconds += parameters * 2e-8  # drawing the weights
     return Estimate(
         parameters=parameters,
         flops=flops,
@@ -113,6 +125,10 @@ def _branch_flops(spec: RunSpec, name: str) -> float:
     return 2 * _branch_parameters(spec, name) + across.get(name, 0.0) * spec.width
 
 
+def _readout_flops(spec: RunSpec) -> float:
+    return 2.0 * 256 * spec.width if spec.input.kind == "text" else 0.0
+
+
 def _mixing_flops(spec: RunSpec) -> float:
     n, width = spec.streams, spec.width
     if n == 1:
@@ -166,4 +182,6 @@ def _peak_bytes(spec: RunSpec, parameters: int) -> float:
     if spec.connection.dynamic and spec.streams > 1:
         kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
     grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
-    return parameters * (4 + item) + tokens * spec.depth * kept * item + grams + 3e8
+    # Gradients, the optimiser's running means, and what an update holds on its way.
+    copies = {"adamw": 5, "sgd": 3}[spec.train.optimizer] if spec.train.steps else 0
+    return parameters * (4 + item + copies * item) + tokens * spec.depth * kept * item + grams + 3e8

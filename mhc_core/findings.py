@@ -12,12 +12,15 @@ from mhc_core.spec import MANIFOLD, RunSpec
 GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
 MOST_DECADES = 308  # of float64
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
+SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 
 def summarise(spec: RunSpec, result: Result) -> Frame:
     """The summary frame: a headline, then findings, the run's own story first."""
     told = [
         _tell_connection(spec, result),
+        _tell_stop(spec, result),
+        _tell_training(spec, result),
         _tell_activation(result),
         _tell_gradient(result),
         _tell_truncation(spec, result),
@@ -173,11 +176,64 @@ def _tell_zero(result: Result) -> dict[str, Any] | None:
 def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if spec.input.kind not in GUESSES:
         return None
-    if not np.isfinite(result.loss):
-        return _finding("loss", "The loss is not a finite number.", "activation", {"loss": None})
     what, evenly = GUESSES[spec.input.kind]
-    text = f"Loss {result.loss:.3f} nats {what} before training; guessing evenly costs {evenly:.3f}."
-    return _finding("loss", text, "activation", {"loss": result.loss})
+    numbers = {"loss": _finite(result.loss)}
+    if result.steps:
+        numbers["loss_untrained"] = _finite(result.loss_untrained)
+        steps = _count(_count_updates(result), "step")
+        before, after = (_loss(value, what) for value in (result.loss_untrained, result.loss))
+        text = f"Loss {before} before training, {after} after {steps}"
+    elif numbers["loss"] is None:
+        return _finding("loss", "The loss is not a finite number.", "activation", numbers)
+    else:
+        text = f"Loss {_loss(result.loss, what)} before training"
+    return _finding("loss", f"{text}; guessing evenly costs {evenly:.3f}.", "activation", numbers)
+
+
+def _tell_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Where training ended early, and on what."""
+    done = _count_updates(result)
+    if done == spec.train.steps:
+        return None
+    loss = result.steps_status.get("step_loss", {}).get(done)
+    what, flag = ("loss", loss) if loss else ("gradient", result.steps_status["step_grad_norm"][done])
+    text = f"Training stopped at step {done + 1}: the {what} is {'infinite' if flag == 'overflow' else 'not a number'}."
+    return _finding("stop", text, "gradient", {"updates": done})
+
+
+def _tell_training(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """What training did to the largest composite gain: as initialised, on the way, and of the trained stack."""
+    done = _count_updates(result)
+    if not done or spec.streams == 1:
+        return None
+    log = result.steps_log10["step_gain_fwd"][:done]
+    largest = np.where(np.isfinite(log), log, -np.inf).max(1)
+    first, last, peak = float(largest[0]), _largest(result, "composite_gain_fwd"), int(np.argmax(largest))
+    change = last - first
+    steps = _count(done, "step")
+    text = f"Through {steps} of training the largest composite gain stays at {_number(last)}"
+    if not abs(change) < SAME:
+        way = "grows" if change > 0 else "falls"
+        text = f"Through {steps} of training the largest composite gain {way} from {_number(first)} to {_number(last)}"
+    if largest[peak] > max(first, last) + SAME:
+        text += f", with {_number(largest[peak])} at step {peak + 1}"
+    numbers = {
+        "gain_fwd_log10_untrained": _finite(first),
+        "gain_fwd_log10": _finite(last),
+        "gain_fwd_log10_largest": _finite(max(largest[peak], last)),
+    }
+    return _finding("training", f"{text}.", "gain", numbers)
+
+
+def _count_updates(result: Result) -> int:
+    """Steps that ended in an update: those with a finite loss and gradient."""
+    if not result.steps:
+        return 0
+    return int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())
+
+
+def _loss(value: float, what: str) -> str:
+    return f"{value:.3f} nats {what}" if np.isfinite(value) else "not a finite number"
 
 
 def _finding(key: str, text: str, panel: str, numbers: dict[str, Any]) -> dict[str, Any]:

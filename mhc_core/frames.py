@@ -2,8 +2,9 @@
 
 Order: `start`, then while signals travel up `forward` and `similarity` for every layer, `loss`, `backward` for every
 layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
-by the same frames once more. `jacobian` and `bands` follow where the spec asks for them, then `summary`. Whoever
-executes the run appends `end` with how it ended.
+by the same frames once more; these carry `step`, the number of updates made. `jacobian` and `bands` follow where the
+spec asks for them, then `summary`. Whoever executes the run appends `end` with how it ended. Nothing in a frame is of
+the clock: a run that is computed again gives the same frames.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`

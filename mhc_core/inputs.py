@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.rng import normal
+from mhc_core.rng import integers, normal
 from mhc_core.spec import RunSpec
 
 VOCABULARY = 256
@@ -32,13 +32,25 @@ class TextInput(nn.Module):
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
-        batch, tokens, width = spec.input.batch, spec.input.tokens, spec.width
-        raw = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
-        windows = _take_windows(raw, batch, tokens + 1)
-        self.register_buffer("ids_BT", torch.from_numpy(windows[:, :-1].astype(np.int64)))
-        self.register_buffer("targets_BT", torch.from_numpy(windows[:, 1:].astype(np.int64)))
+        self.seed, self.batch, self.window = spec.seed, spec.input.batch, spec.input.tokens + 1
+        self.bytes = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
+        width = spec.width
         self.embedding_VC = nn.Parameter(normal(spec.seed, "embedding", -1, VOCABULARY, width))
         self.readout_VC = nn.Parameter(normal(spec.seed, "readout", -1, VOCABULARY, width) / width**0.5)
+        self.register_buffer("ids_BT", None)
+        self.register_buffer("targets_BT", None)
+        self.set_batch(None)
+
+    def set_batch(self, step: int | None) -> None:
+        """Read the windows of a training step, drawn from all places of the text, or of None, which is measured."""
+        last_start = max(len(self.bytes) - self.window, 0)
+        if step is None:
+            starts = np.linspace(0, last_start, self.batch).astype(np.int64)
+        else:
+            starts = integers(self.seed, "training_windows", step, last_start + 1, self.batch)
+        places = (starts[:, None] + np.arange(self.window)) % len(self.bytes)
+        windows = torch.from_numpy(self.bytes[places].astype(np.int64)).to(self.embedding_VC.device)
+        self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
 
     def forward(self) -> torch.Tensor:
         """Embedded tokens, (B, T, C)."""
@@ -62,6 +74,10 @@ class GaussianInput(nn.Module):
         shape = (spec.input.batch, spec.input.tokens, spec.width)
         self.register_buffer("x_BTC", normal(spec.seed, "gaussian_input", -1, *shape))
         self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
+
+    def set_batch(self, step: int | None) -> None:
+        """Vectors come in one batch, which is measured: their loss is unbounded below, so the spec trains on none."""
+        assert step is None, "a spec that trains on vectors is refused"
 
     def forward(self) -> torch.Tensor:
         """The vectors, (B, T, C)."""
@@ -95,13 +111,24 @@ class DigitsInput(nn.Module):
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
-        images, labels = _load_digits()
-        drawn = pick_images(spec)
-        self.register_buffer("pixels_BT", torch.from_numpy(images[drawn] / WHITE).float())
-        self.register_buffer("targets_B", torch.from_numpy(labels[drawn]))
+        self.seed, self.batch = spec.seed, spec.input.batch
+        self.register_buffer("pixels_BT", None)
+        self.register_buffer("targets_B", None)
         self.pixel_C = nn.Parameter(normal(spec.seed, "pixel_embedding", -1, spec.width))
         self.place_TC = nn.Parameter(normal(spec.seed, "place_embedding", -1, PIXELS, spec.width))
         self.readout_KC = nn.Parameter(normal(spec.seed, "digits_readout", -1, DIGITS, spec.width) / spec.width**0.5)
+
+        self.set_batch(None)
+
+    def set_batch(self, step: int | None) -> None:
+        """Read the images of a training step, drawn from all of them, or of None, which are measured."""
+        images, labels = _load_digits()
+        drawn = pick_images(self.seed, self.batch)
+        if step is not None:
+            drawn = integers(self.seed, "training_images", step, len(images), self.batch)
+        device = self.pixel_C.device
+        self.pixels_BT = torch.from_numpy(images[drawn] / WHITE).to(device, self.pixel_C.dtype)
+        self.targets_B = torch.from_numpy(labels[drawn]).to(device)
 
     def forward(self) -> torch.Tensor:
         """Embedded pixels, (B, T, C)."""
@@ -145,7 +172,7 @@ def describe_input(spec: RunSpec) -> dict[str, Any]:
 
 def _describe_digits(spec: RunSpec) -> dict[str, Any]:
     images, labels = _load_digits()
-    drawn = pick_images(spec)
+    drawn = pick_images(spec.seed, spec.input.batch)
     return {
         "dataset": "Optical Recognition of Handwritten Digits (Alpaydin & Kaynak 1998), test set, from scikit-learn",
         "licence": "CC BY 4.0 (UCI Machine Learning Repository)",
@@ -155,10 +182,10 @@ def _describe_digits(spec: RunSpec) -> dict[str, Any]:
     }
 
 
-def pick_images(spec: RunSpec) -> np.ndarray:
+def pick_images(seed: int, batch: int) -> np.ndarray:
     """Which images a run reads, (B): no image twice."""
-    order = np.argsort(normal(spec.seed, "digits", -1, len(_load_digits()[1])).numpy(), kind="stable")
-    return order[: spec.input.batch]
+    order = np.argsort(normal(seed, "digits", -1, len(_load_digits()[1])).numpy(), kind="stable")
+    return order[:batch]
 
 
 @cache
@@ -169,9 +196,3 @@ def _load_digits() -> tuple[np.ndarray, np.ndarray]:
 
     images, labels = load_digits(return_X_y=True)
     return images, labels.astype(np.int64)
-
-
-def _take_windows(raw: np.ndarray, count: int, length: int) -> np.ndarray:
-    last_start = max(len(raw) - length, 0)
-    starts = np.linspace(0, last_start, count).astype(np.int64)
-    return raw[(starts[:, None] + np.arange(length)) % len(raw)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import MATRICES, Mixing, name_parts
 from mhc_core.frames import Frame
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.gradients import measure_gradients, total_norm
@@ -49,7 +49,7 @@ class ForwardProbe:
         """The embedding's output, as a forward frame of layer -1."""
         x_KnNC = self.connection.streams(state).unsqueeze(0).to(self.dtype)
         measured = measure_states(x_KnNC, self.connection.merge(x_KnNC))
-        (group,) = to_groups(_fetch(measured), self._cast)
+        (group,) = to_groups(fetch(measured), self._cast)
         return Frame("forward", {"layer": INPUT_LAYER, **group})
 
     def observe(self, layer: int, output: LayerOutput) -> list[Frame]:
@@ -85,10 +85,10 @@ class ForwardProbe:
         measured |= _average_mixing(mixings)
         self.products.add([mixing.h_res for mixing in mixings])
         measured["cka"] = self.cka.add(m_KNC)
-        values = _fetch(measured)
+        values = fetch(measured)
         rows = values.pop("cka")
         values |= measure_matrices(values["h_res"])
-        self.means.append({key: values[key] for key in ("h_pre", "h_read", "h_post", "h_res") if key in values})
+        self.means.append({key: values[key] for key in MATRICES if key in values})
         frames = []
         for (layer, _), row, group in zip(waiting, rows, to_groups(values, self._cast), strict=True):
             if layer == 0:  # there is no layer before it
@@ -151,7 +151,7 @@ class BackwardProbe:
         if inner:
             measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
         # The input, which ends the last block, has no branch: its columns are shorter by one.
-        groups = to_groups(_fetch(measured), self.cast)
+        groups = to_groups(fetch(measured), self.cast)
         return [
             Frame("backward", {"layer": layer, **group}) for (layer, _, _), group in zip(waiting, groups, strict=True)
         ]
@@ -168,27 +168,42 @@ def build_mixing_frame(
     gains: further columns as (value, log10).
     gradients: further columns as values.
     """
-    values: dict[str, Any] = {}
-    log10: dict[str, Any] = {}
-    status: dict[str, dict[str, str]] = {}
     columns = measure_composites(means["h_res"]) | gains
+    columns |= {key: with_log10(value) for key, value in gradients.items()}
+    group = to_columns(columns, np.float64)
+    if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
+        unfolded, flags = _to_float32(unfold(means["h_pre"], means["h_post"], means["h_res"]))
+        group["values"]["unfolded"] = unfolded
+        if flags:
+            group["status"]["unfolded"] = flags
+    return Frame("mixing", group)
+
+
+def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes and their logarithms, -inf for 0."""
     with np.errstate(divide="ignore"):
-        columns |= {key: (value, np.log10(value)) for key, value in gradients.items()}
-    for key, (value, log) in columns.items():
+        return magnitude, np.log10(magnitude)
+
+
+def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> dict[str, Any]:
+    """Columns over all layers, key -> (value, log10), as values, log10 and status by layer.
+
+    What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
+    """
+    group: dict[str, Any] = {"values": {}, "log10": {}, "status": {}}
+    for key, (measured, log) in columns.items():
+        with np.errstate(over="ignore", under="ignore"):
+            value = measured.astype(cast)
         if METRICS[key].scale == "log":
-            log10[key] = np.where(np.isfinite(log), log, np.nan)
+            group["log10"][key] = np.where(np.isfinite(log), log, np.nan).astype(cast)
         suspects = np.flatnonzero(~np.isfinite(value) | (value == 0))
         flags = {str(layer): flag for layer in suspects if (flag := to_status(value[layer], log[layer]))}
         if flags:
-            status[key] = flags
+            group["status"][key] = flags
         lost = np.zeros(len(value), dtype=bool)
         lost[[int(layer) for layer in flags]] = True
-        values[key] = np.where(lost, np.nan, value)
-    if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
-        values["unfolded"], flags = _to_float32(unfold(means["h_pre"], means["h_post"], means["h_res"]))
-        if flags:
-            status["unfolded"] = flags
-    return Frame("mixing", {"values": values, "log10": log10, "status": status})
+        group["values"][key] = np.where(lost, np.nan, value)
+    return group
 
 
 def _to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
@@ -263,10 +278,8 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
     """
     found = {}
     dynamic = mixings[0].h_post.ndim == 2
-    is_matrix = mixings[0].h_pre.ndim == mixings[0].h_res.ndim
-    for field in Mixing._fields:
-        key = "h_read" if field == "h_pre" and is_matrix else field
-        stacked = torch.stack([getattr(mixing, field) for mixing in mixings]).double()
+    for key, parts in name_parts(mixings).items():
+        stacked = torch.stack(parts).double()
         found[key] = stacked.mean(1) if dynamic else stacked
         if dynamic:
             found[f"{key}_std"] = stacked.std(1, correction=0)
@@ -275,7 +288,7 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
     return found
 
 
-def _fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """Copy all measurements to the host as float64, in one transfer."""
     flat = torch.cat([value.detach().double().flatten() for value in measured.values()]).cpu().numpy()
     parts = np.split(flat, np.cumsum([value.numel() for value in measured.values()])[:-1])

@@ -20,6 +20,13 @@ class Result:
     status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan where not finite.
+    loss_untrained: of a run that trains, the loss as initialised; `loss`, like all of the above, is then of the trained
+        stack, and until its frames come, of the stack as initialised.
+    steps: key -> (S) or (S, L) over the S steps of training, nan where unknown or not finite; {} without training.
+    steps_log10: the same for metrics that span decades.
+    steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
+    kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept.
+    kept_steps: these steps.
     start, summary: data of these frames; {} until they come.
     """
 
@@ -30,6 +37,12 @@ class Result:
         self.status: dict[str, dict[int, str]] = {}
         self.input: dict[str, Any] = {}
         self.loss = float("nan")
+        self.loss_untrained = float("nan")
+        self.steps: dict[str, np.ndarray] = {}
+        self.steps_log10: dict[str, np.ndarray] = {}
+        self.steps_status: dict[str, dict[int, Any]] = {}
+        self.kept: dict[str, np.ndarray] = {}
+        self.kept_steps: list[int] = []
         self.start: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
         self._depth = 0
@@ -41,7 +54,11 @@ class Result:
             self.start = data
             self._depth = data["layers"]
         elif kind in ("forward", "backward"):
+            if kind == "forward" and data["layer"] < 0 and "step" in data:
+                self._begin_anew()
             self._add_layer(data)
+        elif kind == "step":
+            self._add_step(data)
         elif kind == "similarity":
             self._add_similarity(data)
         elif kind == "mixing":
@@ -51,6 +68,29 @@ class Result:
         elif kind == "summary":
             self.summary = data
 
+    def _begin_anew(self) -> None:
+        """The trained stack is measured: nothing of the measurement before may stay beside it."""
+        for table in (self.layers, self.layers_log10, self.matrices, self.status, self.input):
+            table.clear()
+        self.loss, self.loss_untrained = float("nan"), self.loss
+
+    def _add_step(self, data: dict[str, Any]) -> None:
+        step, steps = data["step"], self.start["spec"]["train"]["steps"]
+        kept = [key for key in data["values"] if METRICS[key].table == "kept"]
+        if kept:
+            self.kept_steps.append(step)
+        for key, value in data["values"].items():
+            if key in kept:
+                item = _to_array(value)[None]
+                self.kept[key] = np.concatenate([self.kept[key], item]) if key in self.kept else item
+            else:
+                _put(self.steps, key, steps, step, value)
+        for key, value in data["log10"].items():
+            _put(self.steps_log10, key, steps, step, value)
+        for key, flag in data["status"].items():
+            flags = {int(layer): name for layer, name in flag.items()} if isinstance(flag, dict) else flag
+            self.steps_status.setdefault(key, {})[step] = flags
+
     def _add_layer(self, data: dict[str, Any]) -> None:
         layer = data["layer"]
         if layer < 0:
@@ -58,9 +98,9 @@ class Result:
             return
         for key, value in data["values"].items():
             table = self.matrices if METRICS[key].table == "matrices" else self.layers
-            self._put(table, key, layer, value)
+            _put(table, key, self._depth, layer, value)
         for key, value in data["log10"].items():
-            self._put(self.layers_log10, key, layer, value)
+            _put(self.layers_log10, key, self._depth, layer, value)
         for key, flag in data["status"].items():
             self.status.setdefault(key, {})[layer] = flag
 
@@ -79,11 +119,12 @@ class Result:
         for key, flags in data["status"].items():
             self.status[key] = {int(layer): flag for layer, flag in flags.items()}
 
-    def _put(self, table: dict[str, np.ndarray], key: str, layer: int, value: Any) -> None:
-        item = _to_array(value)
-        if key not in table:
-            table[key] = np.full((self._depth, *item.shape), np.nan, dtype=item.dtype)
-        table[key][layer] = item
+
+def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:
+    item = _to_array(value)
+    if key not in table:
+        table[key] = np.full((length, *item.shape), np.nan, dtype=item.dtype)
+    table[key][row] = item
 
 
 def _to_array(value: Any) -> np.ndarray:

@@ -24,8 +24,19 @@ def normal(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
     -------
     float32 tensor on the CPU.
     """
-    digest = hashlib.blake2b(f"{seed}/{name}/{layer}".encode(), digest_size=16).digest()
+    return torch.from_numpy(_open(seed, name, layer).standard_normal(shape, dtype=np.float32))
+
+
+def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndarray:
+    """`count` integers from 0 to bound - 1, each as likely, that depend on the arguments alone; int64.
+
+    As `normal`, with a step of training in place of the layer.
+    """
+    return _open(seed, name, step).integers(bound, size=count)
+
+
+def _open(seed: int, name: str, index: int) -> np.random.Generator:
+    digest = hashlib.blake2b(f"{seed}/{name}/{index}".encode(), digest_size=16).digest()
     # Philox: counter-based, 128-bit key, and the same bits on every machine; torch's CPU generator keeps only 32 bits
     # of its seed and its vectorised Box-Muller differs between instruction sets.
-    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
-    return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))

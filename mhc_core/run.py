@@ -1,6 +1,7 @@
 """`run(spec)`: everything that a spec asks for, as a sequence of frames."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from mhc_core.passes import measure
 from mhc_core.result import Result
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
 from mhc_core.stack import build_stack
+from mhc_core.training import train
 
 
 def run(spec: RunSpec) -> Iterator[Frame]:
@@ -46,6 +48,10 @@ def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
     yield _start_frame(spec, device)
     stack = build_stack(spec).to(device)
     yield from measure(stack, device)
+    if spec.train.steps:
+        done = yield from train(stack)
+        for frame in measure(stack, device):
+            yield replace(frame, data={"step": done, **frame.data})
 
 
 def _start_frame(spec: RunSpec, device: torch.device) -> Frame:

@@ -35,6 +35,7 @@ COPYING = ("hc", *MANIFOLD)  # every stream starts as a copy of the embedding
 MULTI_STREAM = (*COPYING, "frac")
 DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
 GRID_BLOCKS = ("conv", "pair")
+UNBOUNDED = "its loss is linear in the output, so training would lower it without end"
 POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
 
 
@@ -373,6 +374,8 @@ class RunSpec(_Part):
         self._check_streams()
         self._check_scaling()
         self._check_digits()
+        if self.train.steps and self.input.kind in ("gaussian", "correlated"):
+            raise SpecError("train.steps", self.train.steps, f"0 where input.kind is {self.input.kind}: {UNBOUNDED}")
         if self.seeds > 1 and self.train.steps:
             raise SpecError("seeds", self.seeds, "1 where train.steps is above 0: bands are of stacks as initialised")
         return self

@@ -71,11 +71,19 @@ class Stack(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """The loss, through plain autograd."""
+        return self.loss(self.climb()[0])
+
+    def climb(self) -> tuple[torch.Tensor, list[Mixing]]:
+        """The state that leaves the last layer, through plain autograd, and the coefficients of every layer."""
         state, static = self.embed(), self.connection.static_mixing()
+        # Unbound at once: the gradient of an index a layer would be a tensor of all layers each.
+        rows = None if static is None else list(zip(*(part.unbind() for part in static), strict=True))
+        mixings = []
         for layer in range(self.spec.depth):
-            mixing = None if static is None else Mixing(*(part[layer] for part in static))
-            state = self.layer(layer, state, mixing).state
-        return self.loss(state)
+            output = self.layer(layer, state, None if rows is None else Mixing(*rows[layer]))
+            state = output.state
+            mixings.append(output.mixing)
+        return state, mixings
 
 
 def build_stack(spec: RunSpec) -> Stack:

@@ -22,6 +22,10 @@ export interface Columns {
   log10: Map<string, Numbers>;
   status: Map<string, Map<number, string>>;
   matrices: Map<string, Matrix>;
+  /** Rows are steps of training; a column of one value a step has one axis. */
+  steps: Map<string, Matrix>;
+  stepsLog10: Map<string, Matrix>;
+  trained: number;
   input: Record<string, any>;
   loss: number | null;
   summary: { headline: { text: string; label: string }; findings: Finding[] } | null;

@@ -7,7 +7,7 @@ it.
 `layout.meta` knows:
 
 - `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
-- `layers`: {x axis: "line"|"cells"|"cells-down"|"window"}, how the layers span it
+- `layers`: {x axis: "line"|"cells"|"cells-down"|"window"}, how the layers span it; other axes follow their data
 - `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
   cells without data close up
 - `sums`: True, row and column sums of the drawn matrices as tick labels
@@ -47,7 +47,10 @@ class View:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the card's table view, one for each run: title and metric; source `row` is a matrix's row."""
+    """A column of the card's table view, one for each run: title and metric.
+
+    Source `row` is a matrix's row; `steps` has a row a step of training, and stands in a table of its kind alone.
+    """
 
     title: str
     key: str

@@ -212,7 +212,8 @@ def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
     for trace in _visible(figure):
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
-        matrix = result.matrices[trace["meta"]["key"]]
+        key = trace["meta"]["key"]
+        matrix = result.matrices[key] if key in result.matrices else result.steps_log10[key]
         largest = max(largest, float(np.max(np.abs(matrix), where=np.isfinite(matrix), initial=0.0)))
     bound = math.ceil(largest * 10) / 10 if largest > 0 else 1.0
     figure["layout"][figure["layout"]["meta"]["symmetric"]] |= {"cmin": -bound, "cmax": bound}

@@ -9,6 +9,8 @@ row.<key>        the matrix's row at the cursor
 at.<key>         the cursor's layer of a stack of matrices
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
+step             1, 2, ... S, the steps of training
+steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
 label            the run's label
 """
 
@@ -27,6 +29,8 @@ class Columns(Protocol):
     layers_log10: dict[str, np.ndarray]
     status: dict[str, dict[int, str]]
     matrices: dict[str, np.ndarray]
+    steps: dict[str, np.ndarray]
+    steps_log10: dict[str, np.ndarray]
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
@@ -42,6 +46,11 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         return to_list(result.layers_log10.get(key))
     if name == "text":
         return to_texts(result, key)
+    if name == "step":
+        return list(range(1, len(result.steps["step_loss"]) + 1)) if result.steps else None
+    if name in ("steps", "steps_log10"):
+        column = getattr(result, name).get(key)
+        return column if column is not None and column.ndim == 2 else to_list(column)
     matrix = result.matrices.get(key)
     if matrix is None:
         return None

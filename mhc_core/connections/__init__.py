@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mhc_core.connections.base import Connection, Mixing
+from mhc_core.connections.base import MATRICES, Connection, Mixing, name_parts
 from mhc_core.connections.frac import build_frac
 from mhc_core.connections.hc import build_hc
 from mhc_core.connections.identity_hc import build_identity_hc
@@ -25,7 +25,7 @@ CONNECTIONS: dict[str, Callable[[RunSpec], Connection]] = {
     "frac": build_frac,
 }
 
-__all__ = ["CONNECTIONS", "Connection", "Mixing", "build_connection"]
+__all__ = ["CONNECTIONS", "MATRICES", "Connection", "Mixing", "build_connection", "name_parts"]
 
 
 def build_connection(spec: RunSpec) -> Connection:

@@ -34,6 +34,19 @@ class Mixing(NamedTuple):
     h_res: torch.Tensor
 
 
+MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
+
+
+def name_parts(mixings: list[Mixing]) -> dict[str, list[torch.Tensor]]:
+    """Coefficients of several layers by the names that results give them."""
+    read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
+    return {
+        read: [m.h_pre for m in mixings],
+        "h_post": [m.h_post for m in mixings],
+        "h_res": [m.h_res for m in mixings],
+    }
+
+
 class Connection(nn.Module, ABC):
     """One family's parameters for all layers, and its arithmetic."""
 

@@ -8,6 +8,7 @@ from mhc_core.metrics import (  # noqa: F401  (declares the metrics)
     similarity,
     states,
     token_products,
+    training,
 )
 from mhc_core.metrics.registry import METRICS, Metric, to_catalogue
 

@@ -11,7 +11,7 @@ import numpy as np
 from mhc_core.metrics.registry import Metric, declare
 
 declare(
-    Metric("unfolded", "Unfolded connections", "", "linear", "LS", "mixing",
+    Metric("unfolded", "Unfolded connections", "", "linear", "LJ", "mixing",
            "Weight of every earlier output in what a layer reads: column 0 is the embedding, column j the output of "
            "layer j, counted from 1. Through mixing alone: branches and post-norms are left out. Of matrices averaged "
            "over samples where mixing is dynamic.",

@@ -22,12 +22,18 @@ function App() {
       <aside class="card controls" id="settings" aria-label="Settings"><${Compared} /><${Controls} /><${Cost} /></aside>
       <main>
         <${Story} />
-        <div class="panels">${state.templates.value?.panels.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}</div>
+        <${Panels} />
       </main>
     </div>
     <${Scrubber} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
+}
+
+/** All cards; that of training where a run trains. */
+function Panels() {
+  const shown = state.templates.value?.panels.filter((panel) => panel.group !== 'training' || state.isTraining.value);
+  return html`<div class="panels">${shown?.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}</div>`;
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */

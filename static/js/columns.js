@@ -10,6 +10,9 @@ export function createColumns() {
     log10: new Map(),
     status: new Map(),
     matrices: new Map(),
+    steps: new Map(),
+    stepsLog10: new Map(),
+    trained: 0,
     input: {},
     loss: null,
     summary: null,
@@ -36,8 +39,22 @@ const TAKERS = {
   start(columns, frame) {
     columns.start = frame;
   },
-  forward: addLayer,
+  /** @param {Columns} columns @param {Frame} frame */
+  forward(columns, frame) {
+    if (frame.layer < 0 && 'step' in frame) beginAnew(columns);
+    addLayer(columns, frame);
+  },
   backward: addLayer,
+  /** @param {Columns} columns @param {Frame} frame */
+  step(columns, { step, values, log10 }) {
+    columns.trained = step + 1;
+    for (const [key, value] of Object.entries(values)) {
+      if (KEPT.test(key)) continue; // no figure here draws them
+      putStep(columns, columns.steps, key, step, value);
+      touch(columns, key);
+    }
+    for (const [key, value] of Object.entries(log10)) putStep(columns, columns.stepsLog10, key, step, value);
+  },
   /** @param {Columns} columns @param {Frame} frame */
   similarity(columns, frame) {
     const layers = columns.start?.layers;
@@ -73,6 +90,30 @@ const TAKERS = {
     columns.end = { status: frame.status, reason: frame.reason };
   },
 };
+
+/** Matrices at the steps at which they are kept. */
+const KEPT = /^step_h_(pre|post|res)$/;
+
+/** The trained stack is measured: nothing of the measurement before may stay beside it. @param {Columns} columns */
+function beginAnew(columns) {
+  for (const table of [columns.layers, columns.log10, columns.status, columns.matrices]) table.clear();
+  Object.assign(columns, { input: {}, loss: null });
+}
+
+/**
+ * @param {Columns} columns
+ * @param {Map<string, import('../types').Matrix>} table rows are steps
+ * @param {string} key
+ * @param {number} step
+ * @param {any} value a number, or one number a layer
+ */
+function putStep(columns, table, key, step, value) {
+  const row = Array.isArray(value) ? toNumbers(value) : [value ?? NaN];
+  const shape = [columns.start?.spec.train.steps, ...(Array.isArray(value) ? [row.length] : [])];
+  const matrix = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
+  table.set(key, matrix);
+  matrix.data.set(row, step * row.length);
+}
 
 /** @param {Columns} columns @param {Frame} frame */
 function addLayer(columns, { layer, values, log10, status }) {

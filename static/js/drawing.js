@@ -9,7 +9,7 @@ function keysOf(template, run) {
 
 /** @param {Columns} columns @param {string[]} keys */
 function hasAny(columns, keys) {
-  return keys.some((key) => columns.layers.has(key) || columns.matrices.has(key));
+  return keys.some((key) => columns.layers.has(key) || columns.matrices.has(key) || columns.steps.has(key));
 }
 
 /**

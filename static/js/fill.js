@@ -200,7 +200,8 @@ function placeCells(figure, narrow) {
 function centerColors(figure, results) {
   let largest = 0;
   for (const trace of visible(figure)) {
-    const matrix = results[trace.meta.run]?.matrices.get(trace.meta.key);
+    const result = results[trace.meta.run];
+    const matrix = result?.matrices.get(trace.meta.key) ?? result?.stepsLog10.get(trace.meta.key);
     for (const value of matrix?.data ?? []) {
       const size = Math.abs(value);
       if (size > largest && size < Infinity) largest = size;

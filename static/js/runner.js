@@ -2,6 +2,7 @@
 
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from './api.js';
 import { addFrame, createColumns } from './columns.js';
+import { noteStep } from './pace.js';
 import { toSpecs } from './spec.js';
 import * as state from './state.js';
 import { followRuns } from './stream.js';
@@ -153,6 +154,7 @@ function follow(begun) {
         const columns = byId.get(frame.run);
         if (!columns) return;
         addFrame(columns, frame);
+        if (frame.type === 'step') noteStep(columns, performance.now());
         tick();
         if ([...byId.values()].every((item) => item.end !== null)) finish();
       },

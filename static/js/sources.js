@@ -19,6 +19,9 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'layers') return toList(columns.layers.get(key));
   if (name === 'log10') return toList(columns.log10.get(key));
   if (name === 'text') return toTexts(columns, key);
+  if (name === 'step') return columns.trained > 0 ? range(1, columns.start?.spec.train.steps) : null;
+  if (name === 'steps') return fromSteps(columns.steps.get(key));
+  if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
 }
@@ -36,6 +39,11 @@ export function toTexts(columns, key) {
 function toList(column) {
   if (!column) return null;
   return Array.from(column, (/** @type {number} */ value) => (Number.isFinite(value) ? value : null));
+}
+
+/** A column over the steps as a list, a matrix as its rows. @param {Matrix | undefined} matrix */
+function fromSteps(matrix) {
+  return matrix && matrix.shape.length > 1 ? toRows(matrix.data, matrix.shape[1]) : toList(matrix?.data);
 }
 
 /** @param {string} name @param {Matrix} matrix @param {number} cursor */

@@ -51,6 +51,12 @@ export const layers = computed(() => {
   return Math.max(1, ...known);
 });
 
+/** Whether a run here trains. */
+export const isTraining = computed(() => {
+  dataTick.value;
+  return slots.value.some((slot) => (slot.columns.start?.spec.train?.steps ?? 0) > 0);
+});
+
 /** The cursor's layer from 0; a quarter of the way up where nobody has moved it. */
 export const cursor = computed(() => {
   const chosen = view.value.cursor ?? Math.floor(layers.value / 4);

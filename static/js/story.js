@@ -1,7 +1,8 @@
 /** One card a run: its headline number and what was found, in words. */
 
 import { html } from './html.js';
-import { formatValue } from './numbers.js';
+import { formatSeconds, formatValue } from './numbers.js';
+import { secondsLeft } from './pace.js';
 import * as state from './state.js';
 
 const LINES = 3;
@@ -50,11 +51,29 @@ function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
   if (!columns.start) return '…';
-  return `${Math.round(100 * shareDone(columns))} %`;
+  return stepsOf(columns) > 0 ? trainingOf(columns) : `${Math.round(100 * shareDone(columns))} %`;
 }
 
-/** How much of a run's frames are in: forward, similarity and backward have one each layer. @param {import('../types').Columns} columns */
+/** @param {import('../types').Columns} columns */
+function trainingOf(columns) {
+  const left = stepsOf(columns) - columns.trained;
+  const left_s = left > 0 ? secondsLeft(columns, left) : null; // after the last the trained stack is measured
+  const time = left_s === null ? '' : `, ${formatSeconds(left_s)} left`;
+  return `step ${columns.trained} of ${stepsOf(columns)}${time}`;
+}
+
+/** Steps of training that a run is to make. @param {import('../types').Columns} columns @returns {number} */
+function stepsOf(columns) {
+  return columns.start?.spec.train?.steps ?? 0;
+}
+
+/**
+ * How much of a run is in: of its steps where it trains, beside which measuring is short; else of its frames, of which
+ * forward, similarity and backward have one each layer.
+ * @param {import('../types').Columns} columns
+ */
 export function shareDone(columns) {
   if (columns.end) return 1;
+  if (stepsOf(columns) > 0) return columns.trained / stepsOf(columns);
   return columns.start ? Math.min(1, columns.last / (3 * columns.start.layers + 5)) : 0;
 }

@@ -15,6 +15,7 @@ import * as state from './state.js';
  */
 export function toTable(panel, isRaw) {
   if (panel.table.length === 0) return matrixTable(isRaw);
+  if (panel.table[0].source === 'steps') return stepTable(panel);
   const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => columnOf(slot, column, isRaw)));
   const head = ['layer', ...columns.map((column) => column.title)];
   const rows = range(0, state.layers.value - 1).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
@@ -33,6 +34,17 @@ function columnOf(slot, column, isRaw) {
   if (!data) return [];
   const logs = isRaw ? read('log10') : null;
   return [{ title, data }, ...(logs ? [{ title: `${title}, log10`, data: logs }] : [])];
+}
+
+/** One row a step of training. @param {Panel} panel */
+function stepTable(panel) {
+  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => {
+    const data = lookUp(`steps.${column.key}`, slot.columns, slot.label, 0);
+    return data ? [{ title: `${slot.label}, ${column.title}`, data }] : [];
+  }));
+  const last = Math.max(0, ...columns.map((column) => column.data.length));
+  const rows = range(1, last).map((step) => [step, ...columns.map((column) => column.data[step - 1] ?? '')]);
+  return { head: ['step', ...columns.map((column) => column.title)], rows };
 }
 
 /** The matrices at the cursor, one row a matrix row. @param {boolean} isRaw */

@@ -37,6 +37,7 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "many streams": [{"kind": "hc", "streams": 16}, {"kind": "mhc", "streams": 2}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
     "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
+    "trained": [{"kind": "hc", "steps": 4}, {"kind": "residual", "steps": 2}, {"kind": "mhc"}],
 }
 
 
@@ -46,8 +47,9 @@ def _lines(comparison: str) -> list[list[bytes]]:
     found = []
     for index, connection in enumerate(COMPARISONS[comparison]):
         depth = connection.get("depth", 90 if comparison == "overflow" else SMALL["depth"])
-        fields = {name: value for name, value in connection.items() if name != "depth"}
-        frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields})))
+        fields = {name: value for name, value in connection.items() if name not in ("depth", "steps")}
+        train = {"steps": connection.get("steps", 0)}
+        frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields, "train": train})))
         lines = [encode_frame(frame, f"run{index}", k) for k, frame in enumerate(frames)]
         found.append([*lines, encode_end(f"run{index}", len(lines), "done", None)])
     return found

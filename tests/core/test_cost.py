@@ -1,5 +1,6 @@
 """The cost that is told before a run starts, against what the run has."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mhc_core.cost import estimate
 from mhc_core.stack import build_stack
+from mhc_core.training import train
 from tests.core.conftest import CONNECTIONS, build_spec
 
 PRESETS = ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
@@ -75,6 +77,32 @@ def test_cost_grows_with_everything_that_makes_a_run_larger() -> None:
         large = estimate(build_spec(**{**base, **fields}))
         for key in ("flops", "bytes_moved", "peak_bytes", "seconds"):
             assert getattr(large, key) > getattr(small, key), (fields, key)
+
+
+@pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic"])
+def test_the_arithmetic_of_a_step_is_what_the_operators_do(name: str) -> None:
+    fields: dict[str, Any] = {
+        "depth": 6,
+        "width": 128,
+        "dtype": "float32",
+        "connection": {**CONNECTIONS[name], "sinkhorn_iters": 2},
+        "input": {"batch": 1, "tokens": 8},
+    }
+    trained, once = build_spec(train={"steps": 3}, **fields), build_spec(**fields)
+    stack = build_stack(trained)
+    with FlopCounterMode(display=False) as counter:
+        list(train(stack))
+    steps = estimate(trained).flops - 2 * estimate(once).flops  # the stack is measured twice
+    assert steps == pytest.approx(counter.get_total_flops(), rel=0.15)
+
+
+def test_cost_grows_with_every_step() -> None:
+    costs = [estimate(build_spec(train={"steps": steps})) for steps in (0, 1, 100, 1000)]
+    for less, more in pairwise(costs):
+        for key in ("flops", "bytes_moved", "seconds"):
+            assert getattr(more, key) > getattr(less, key), key
+    parameters = costs[0].parameters
+    assert costs[1].peak_bytes - costs[0].peak_bytes >= 3 * 8 * parameters  # gradients and two means, in float64
 
 
 def test_the_largest_spec_has_a_finite_cost() -> None:

@@ -31,6 +31,15 @@ SPECS: dict[str, RunSpec] = {
         depth=64, dtype="float32", connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.05}
     ),
     "zero": build_spec(connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.0}),
+    "trained": build_spec(connection={"kind": "hc"}, train={"steps": 6, "lr": 0.05}),
+    "trained on the manifold": build_spec(connection={"init": "mhc_lite"}, train={"steps": 6, "lr": 0.05}),
+    "trained, one stream": build_spec(connection={"kind": "residual"}, train={"steps": 1}),
+    "trained, exploded": build_spec(
+        dtype="float32",
+        connection={"kind": "residual"},
+        block={"kind": "mlp", "activation": "relu", "norm_position": "none"},
+        train={"steps": 40, "lr": 10.0, "optimizer": "sgd"},
+    ),
     "gaussian": build_spec(input={"kind": "gaussian"}),
     "digits": build_spec(input={"kind": "digits", "tokens": 64}),
     "rezero": build_spec(block={"scaling": "rezero"}),
@@ -169,6 +178,42 @@ def test_the_loss_is_told_beside_that_of_guessing(told: Told) -> None:
     spec, result, findings = told
     evenly = {"text": "5.545", "digits": "2.303"}
     assert ("loss" in findings) == (spec.input.kind in evenly)
-    if "loss" in findings and np.isfinite(result.loss):
+    if "loss" in findings and np.isfinite(result.loss) and not spec.train.steps:
         assert findings["loss"]["text"].startswith(f"Loss {result.loss:.3f} ")
         assert evenly[spec.input.kind] in findings["loss"]["text"]
+
+
+def test_training_is_told_by_the_losses_before_and_after(told: Told) -> None:
+    spec, result, findings = told
+    if not spec.train.steps:
+        assert {"training", "stop"}.isdisjoint(findings)
+        return
+    text, numbers = findings["loss"]["text"], findings["loss"]["numbers"]
+    untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
+    assert numbers["loss_untrained"] == untrained.loss
+    assert text.startswith(f"Loss {untrained.loss:.3f} nats a byte before training, ")
+    if np.isfinite(result.loss):
+        assert numbers["loss"] == result.loss
+        assert f"{result.loss:.3f} nats a byte after" in text
+    else:
+        assert numbers["loss"] is None
+        assert "not a finite number after" in text
+    updates = int(np.isfinite(result.steps["step_grad_norm"]).sum())
+    assert f"after {updates} step{'' if updates == 1 else 's'}" in text
+    assert ("stop" in findings) == (updates < spec.train.steps)
+
+
+def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
+    spec, result, findings = told
+    assert ("training" in findings) == (spec.streams > 1 and spec.train.steps > 0)
+    if "training" not in findings:
+        return
+    text, numbers = findings["training"]["text"], findings["training"]["numbers"]
+    untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
+    before, after = (np.max(run.layers_log10["composite_gain_fwd"]) for run in (untrained, result))
+    assert numbers["gain_fwd_log10_untrained"] == pytest.approx(before, abs=1e-12)
+    assert numbers["gain_fwd_log10"] == pytest.approx(after, abs=1e-12)
+    assert numbers["gain_fwd_log10_largest"] >= max(before, after) - 1e-12
+    assert ("grows" in text) == (after - before >= np.log10(1.01))
+    assert ("falls" in text) == (before - after >= np.log10(1.01))
+    assert ("stays" in text) == (abs(after - before) < np.log10(1.01))

@@ -206,15 +206,14 @@ def test_log10_stands_beside_every_metric_that_spans_decades(case: Case) -> None
 def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> None:
     seen: set[str] = set()
     for connection in NOISY.values():
-        result = measure(build_spec(connection=connection))
-        for table in ("layers", "matrices"):
+        result = measure(build_spec(connection=connection, train={"steps": 3, "kept": 2}))
+        for table in ("layers", "matrices", "steps", "kept"):
             columns = getattr(result, table)
             assert all(METRICS[key].table == table for key in columns)
             seen |= set(columns)
             for key, column in columns.items():
-                n = result.start["streams"]
-                shape = {"L": (), "Ln": (n,), "Lnn": (n, n), "LL": (4,), "LS": (5,)}
-                assert column.shape == (4, *shape[METRICS[key].shape]), key
+                sizes = {"L": 4, "n": result.start["streams"], "J": 5, "S": 3, "K": 2}
+                assert column.shape == tuple(sizes[axis] for axis in METRICS[key].shape), key
     assert seen == set(METRICS)
 
 

@@ -54,7 +54,9 @@ def test_float32_keeps_what_every_metric_promises(name: str) -> None:
 
 
 def test_every_metric_makes_a_promise_and_is_held_to_it() -> None:
-    for metric in METRICS.values():
-        assert metric.precision is not None, metric.key
-        assert 0 < sum(metric.precision) <= 1e-2, metric.key
-    assert set().union(*(compare(name) for name in COMPARED)) == set(METRICS)
+    # Training has none: its steps enlarge any rounding.
+    promised = {key: metric.precision for key, metric in METRICS.items() if metric.frame != "step"}
+    for key, precision in promised.items():
+        assert precision is not None, key
+        assert 0 < sum(precision) <= 1e-2, key
+    assert set().union(*(compare(name) for name in COMPARED)) == set(promised)

@@ -80,6 +80,7 @@ def test_the_contract_is_accepted_word_for_word_and_holds_the_defaults() -> None
         ({"input": {"batch": 65}}, "input.batch"),
         ({"input": {"batch": 1, "tokens": 3}}, "input.tokens"),
         ({"train": {"steps": 5001}}, "train.steps"),
+        ({"input": {"kind": "gaussian"}, "train": {"steps": 1}}, "train.steps"),
         ({"seeds": 2, "train": {"steps": 1}}, "seeds"),
         ({"block": {"scaling": "deepnorm"}}, "block.scaling"),
         ({"input": {"kind": "digits", "tokens": 32}}, "input.tokens"),
@@ -172,6 +173,13 @@ DIFFERENT: list[dict[str, Any]] = [
     {"input": {"text": "abc"}},
     {"input": {"batch": 3}},
     {"input": {"tokens": 63}},
+    {"train": {"steps": 5}},
+    {"train": {"steps": 5, "lr": 0.01}},
+    {"train": {"steps": 5, "optimizer": "sgd"}},
+    {"train": {"steps": 5, "weight_decay": 0.1}},
+    {"train": {"steps": 5, "warmup": 2}},
+    {"train": {"steps": 5, "clip": 1.0}},
+    {"train": {"steps": 5, "kept": 3}},
 ]
 
 

@@ -78,6 +78,26 @@ test('whole columns replace what was there, with their status by layer', () => {
   assert.equal(columns.status.get('composite_gain_fwd').get(1), 'overflow');
 });
 
+test('steps are rows, and the trained stack is measured from the start', () => {
+  index = 0;
+  const columns = createColumns();
+  addFrame(columns, frame('start', { layers: 2, streams: 2, spec: { train: { steps: 3 } } }));
+  addFrame(columns, frame('forward', { layer: 0, values: { act_rms: null }, log10: { act_rms: 40 }, status: { act_rms: 'overflow' } }));
+  addFrame(columns, frame('loss', { values: { loss: 5 } }));
+  addFrame(columns, frame('step', { step: 0, values: { step_loss: 4, step_gain_fwd: [1, 2], step_h_res: typed([[1]]) }, log10: { step_gain_fwd: [0, null] }, status: {} }));
+  addFrame(columns, frame('step', { step: 1, values: { step_loss: null }, log10: {}, status: { step_loss: 'nan' } }));
+  assert.deepEqual(columns.steps.get('step_loss'), { shape: [3], data: Float64Array.of(4, NaN, NaN) });
+  assert.deepEqual(columns.steps.get('step_gain_fwd'), { shape: [3, 2], data: Float64Array.of(1, 2, NaN, NaN, NaN, NaN) });
+  assert.deepEqual([...columns.stepsLog10.get('step_gain_fwd').data], [0, NaN, NaN, NaN, NaN, NaN]);
+  assert.ok(!columns.steps.has('step_h_res'));
+  assert.equal(columns.trained, 2);
+  assert.equal(columns.loss, 5);
+  addFrame(columns, frame('forward', { step: 1, layer: -1, values: { act_rms: 1 }, log10: {}, status: {} }));
+  assert.deepEqual([columns.layers.size, columns.log10.size, columns.status.size, columns.loss], [0, 0, 0, null]);
+  assert.deepEqual(columns.input, { act_rms: 1 });
+  assert.equal(columns.steps.size, 2);
+});
+
 test('an unknown type of array is refused', () => {
   assert.throws(() => toNumbers({ dtype: 'u1', bdata: '', shape: '0' }), /u1/);
 });

@@ -1,0 +1,181 @@
+"""Training: a stack learns from fresh batches of its input, one frame a step.
+
+Everything learns: the branches, the mixing of every family with its gates and heads, the embedding and the read-out.
+A step is one forward and one backward pass of plain autograd over the whole stack. Its frame holds what that pass saw,
+before the update. A loss or gradient that is not finite ends training as a result, not as an error: the frame of that
+step carries the status, and the update is not made.
+
+Weight decay acts on matrices that multiply features: those of the branches, the embedding, the read-out, and the
+projections from which dynamic mixing and heads are made. It does not act on the mixing itself (free coefficients,
+logits and biases), nor on gates and scalars.
+
+Weights are updated in the run's dtype: bfloat16 rounds updates below a 256th of a weight away.
+"""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import clip_grads_with_norm_
+
+from mhc_core.connections import MATRICES, Mixing, name_parts
+from mhc_core.frames import Frame
+from mhc_core.metrics.gradients import total_norm
+from mhc_core.metrics.mixing import measure_composites
+from mhc_core.probe import fetch, to_columns, to_status, with_log10
+from mhc_core.spec import TrainSpec
+from mhc_core.stack import Stack
+
+BETAS = (0.9, 0.95)
+MOMENTUM = 0.9
+PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a")  # matrices of a connection that multiply features
+
+
+def train(stack: Stack) -> Generator[Frame, None, int]:
+    """Train a stack by its spec, in place; a `step` frame for every step. Returns the number of updates made."""
+    plan = stack.spec.train
+    optimizer = build_optimizer(stack)
+    parameters, kept = _Parameters.of(stack), pick_kept_steps(plan)
+    done = 0
+    for step in range(plan.steps):
+        rate = learning_rate(plan, step)
+        stack.input.set_batch(step)
+        optimizer.zero_grad()
+        measured = _propagate(stack, parameters)
+        values = fetch(measured)
+        is_finite = bool(np.isfinite(values["step_loss"]) and np.isfinite(values["step_grad_norm"]))
+        if is_finite:
+            _update(optimizer, rate, plan.clip, measured["step_grad_norm"])
+            done += 1
+        yield _build_frame(step, rate, values, step in kept, stack.spec.dtype)
+        if not is_finite:
+            break
+    optimizer.zero_grad()
+    stack.input.set_batch(None)
+    return done
+
+
+def learning_rate(plan: TrainSpec, step: int) -> float:
+    """Linear from lr / warmup at step 0 to lr at step warmup - 1, constant from there on."""
+    return plan.lr * min(1.0, (step + 1) / max(1, plan.warmup))
+
+
+def pick_kept_steps(plan: TrainSpec) -> set[int]:
+    """Steps at which the mixing matrices are kept: evenly spaced, the first and the last among them."""
+    return {int(step) for step in np.linspace(0, plan.steps - 1, min(plan.kept, plan.steps)).round()}
+
+
+def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
+    """The spec's optimiser over all parameters, in two groups: with weight decay and without."""
+    plan = stack.spec.train
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in stack.named_parameters():
+        if parameter.numel():
+            groups[_decays(name, parameter)].append(parameter)
+    told = [
+        {"params": groups[True], "weight_decay": plan.weight_decay},
+        {"params": groups[False], "weight_decay": 0.0},
+    ]
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(told, lr=plan.lr, momentum=MOMENTUM, foreach=True)
+    return torch.optim.AdamW(told, lr=plan.lr, betas=BETAS, foreach=True)
+
+
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    if name.startswith("connection."):
+        return name.rpartition(".")[2] in PROJECTIONS
+    return parameter.ndim >= 2
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """A stack's parameters by where they sit: branches and mixing by layer, mixing of all layers, and the ends."""
+
+    branches: list[list[nn.Parameter]]
+    layered: list[list[nn.Parameter]]
+    stacked: list[nn.Parameter]
+    ends: list[nn.Parameter]
+
+    @classmethod
+    def of(cls, stack: Stack) -> "_Parameters":
+        branches = [list(branch.parameters()) for branch in stack.branches]
+        layered = [stack.connection.layer_parameters(layer) for layer in range(stack.spec.depth)]
+        stacked = stack.connection.stacked_parameters()
+        inner = {id(parameter) for group in (*branches, *layered, stacked) for parameter in group}
+        ends = [item for item in stack.parameters() if item.numel() and id(item) not in inner]
+        return cls(branches, layered, stacked, ends)
+
+
+def _propagate(stack: Stack, parameters: _Parameters) -> dict[str, torch.Tensor]:
+    """One pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
+    state, mixings = stack.climb()
+    loss = stack.loss(state)
+    loss.backward()
+    measured = {"step_loss": loss.detach(), **_measure_gradients(parameters)}
+    with torch.no_grad():
+        return measured | _average(mixings)
+
+
+def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
+    """Norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing (L)."""
+    found = {"step_param_grad_norm": torch.stack([total_norm(_grads(group)) for group in parameters.branches])}
+    if parameters.stacked:
+        rows = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in _grads(parameters.stacked)]
+        found["step_mixing_grad_norm"] = torch.linalg.vector_norm(torch.stack(rows), dim=0)
+    elif any(parameters.layered):
+        found["step_mixing_grad_norm"] = torch.stack([total_norm(_grads(group)) for group in parameters.layered])
+    ends = [total_norm(_grads(parameters.ends)).unsqueeze(0)] if parameters.ends else []
+    return {"step_grad_norm": torch.linalg.vector_norm(torch.cat([*found.values(), *ends])), **found}
+
+
+def _grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
+    return [torch.zeros_like(item) if item.grad is None else item.grad for item in parameters]
+
+
+def _average(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
+    """Coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic."""
+    found = {}
+    is_dynamic = mixings[0].h_res.ndim == 3
+    for key, stacks in name_parts(mixings).items():
+        parts = [part.detach() for part in stacks]
+        found[f"step_{key}"] = torch.stack(
+            [part.mean(0, dtype=torch.float64) if is_dynamic else part for part in parts]
+        )
+    return found
+
+
+def _update(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: torch.Tensor) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if clip:
+        clip_grads_with_norm_([item for group in optimizer.param_groups for item in group["params"]], clip, norm)
+    optimizer.step()
+
+
+def _build_frame(step: int, rate: float, values: dict[str, np.ndarray], is_kept: bool, dtype: str) -> Frame:
+    """The frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
+    cast = np.float64 if dtype == "float64" else np.float32
+    composites = measure_composites(values["step_h_res"])
+    columns = {key: with_log10(value) for key, value in values.items() if key.endswith("_grad_norm") and value.ndim}
+    columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
+    group = to_columns(columns, cast)
+    _, log = with_log10(values["step_grad_norm"])
+    group["log10"]["step_grad_norm"] = float(log) if np.isfinite(log) else None
+    for key, value in (
+        ("step_loss", values["step_loss"]),
+        ("step_lr", rate),
+        ("step_grad_norm", values["step_grad_norm"]),
+    ):
+        _put(group, key, float(value), to_status(float(value)))
+    for key in (f"step_{field}" for field in MATRICES if is_kept and f"step_{field}" in values):
+        _put(group, key, values[key].astype(cast), to_status(float(values[key].sum())))
+    return Frame("step", {"step": step, **group})
+
+
+def _put(group: dict[str, Any], key: str, value: Any, flag: str | None) -> None:
+    group["values"][key] = None if flag else value
+    if flag:
+        group["status"][key] = flag
