@@ -22,6 +22,7 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
         _tell_symmetry(spec, result),
         _tell_limits(spec, result),
         _tell_zero(result),
+        _tell_jacobian(spec, result),
         _tell_loss(spec, result),
     ]
     return Frame("summary", {"headline": _headline(spec, result), "findings": [found for found in told if found]})
@@ -146,6 +147,32 @@ def _tell_zero(result: Result) -> dict[str, Any] | None:
         return None
     text = f"Activations are zero from layer {zero[0] + 1} on."
     return _finding("zero", text, "activation", {"layer": int(zero[0])})
+
+
+def _tell_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Singular values only where they have converged; the least Ritz value alone is no more than an upper bound."""
+    if not result.jacobian:
+        return None
+    log10, known = result.jacobian["log10"], result.jacobian["converged"]
+    most, least = (float(log10[f"jacobian_{end}"]) for end in ("sigma_max", "sigma_min"))
+    after = f"{_count(result.jacobian['products'], 'pair')} of products"
+    if result.jacobian["status"]:
+        text = f"The Jacobian leaves the range of {spec.dtype}: it has no singular values."
+    elif result.jacobian["values"]["jacobian_sigma_max"] == 0:
+        text = "The Jacobian is zero: no change of the input reaches the output."
+    elif not known["sigma_max"]:
+        text = (
+            f"After {after} the Jacobian's singular values have not converged: "
+            f"it stretches at least {_number(most)} times somewhere."
+        )
+    elif known["sigma_min"]:
+        text = f"The Jacobian stretches at most {_number(most)} and at least {_number(least)} times."
+    else:
+        text = (
+            f"The Jacobian stretches at most {_number(most)} times; the least, below {_number(least)}, "
+            f"has not converged after {after}."
+        )
+    return _finding("jacobian", text, "gradient", {"sigma_max_log10": _finite(most), "sigma_min_log10": _finite(least)})
 
 
 def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:

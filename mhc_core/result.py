@@ -19,6 +19,7 @@ class Result:
     status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan where not finite.
+    jacobian: the Jacobian frame: values, log10, status, products, dimension, converged; {} where not asked for.
     start, summary: data of these frames; {} until they come.
     """
 
@@ -29,6 +30,7 @@ class Result:
         self.status: dict[str, dict[int, str]] = {}
         self.input: dict[str, Any] = {}
         self.loss = float("nan")
+        self.jacobian: dict[str, Any] = {}
         self.start: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
         self._depth = 0
@@ -47,6 +49,8 @@ class Result:
             self._add_columns(data)
         elif kind == "loss":
             self.loss = _to_number(data["values"]["loss"])
+        elif kind == "jacobian":
+            self._add_jacobian(data)
         elif kind == "summary":
             self.summary = data
 
@@ -75,6 +79,10 @@ class Result:
         self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
         for key, flags in data["status"].items():
             self.status[key] = {int(layer): flag for layer, flag in flags.items()}
+
+    def _add_jacobian(self, data: dict[str, Any]) -> None:
+        groups = {name: {key: _to_array(value) for key, value in data[name].items()} for name in ("values", "log10")}
+        self.jacobian = {**groups, **{name: data[name] for name in ("status", "products", "dimension", "converged")}}
 
     def _put(self, table: dict[str, np.ndarray], key: str, layer: int, value: Any) -> None:
         item = _to_array(value)

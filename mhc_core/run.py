@@ -12,6 +12,7 @@ from mhc_core.errors import SpecError
 from mhc_core.findings import summarise
 from mhc_core.frames import Frame
 from mhc_core.inputs import describe_input
+from mhc_core.jacobian import measure_jacobian
 from mhc_core.passes import measure
 from mhc_core.result import Result
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
@@ -46,6 +47,8 @@ def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
     yield _start_frame(spec, device)
     stack = build_stack(spec).to(device)
     yield from measure(stack, device)
+    if spec.jacobian:
+        yield from measure_jacobian(stack, device)
 
 
 def _start_frame(spec: RunSpec, device: torch.device) -> Frame:

@@ -64,13 +64,17 @@ class Stack(nn.Module):
             out_NC = normalise(out_NC, self.spec.block.norm)
         return self.input.loss(out_NC.view(self.spec.input.batch, self.spec.input.tokens, -1))
 
-    def forward(self) -> torch.Tensor:
-        """The loss, through plain autograd."""
-        state, static = self.embed(), self.connection.static_mixing()
+    def climb(self, state: torch.Tensor) -> torch.Tensor:
+        """All layers in turn: the state after the last, from the state before the first."""
+        static = self.connection.static_mixing()
         for layer in range(self.spec.depth):
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
             state = self.layer(layer, state, mixing).state
-        return self.loss(state)
+        return state
+
+    def forward(self) -> torch.Tensor:
+        """The loss, through plain autograd."""
+        return self.loss(self.climb(self.embed()))
 
 
 def build_stack(spec: RunSpec) -> Stack:

@@ -14,7 +14,7 @@ class Metric:
     title: a short name for people.
     unit: unit of the value; "" for a pure number.
     scale: `log` where the values span decades (a log10 column then stands beside), else `linear`.
-    shape: axes of the column: L layers, n streams.
+    shape: axes of the column: L layers, n streams; K singular values; "" for a single number.
     frame: the frame that carries it.
     meaning: one sentence.
     formula: in the symbols of the papers.
@@ -26,12 +26,12 @@ class Metric:
     title: str
     unit: str
     scale: Literal["linear", "log"]
-    shape: Literal["L", "Ln", "Lnn", "LL"]
-    frame: Literal["forward", "similarity", "backward", "mixing"]
+    shape: Literal["L", "Ln", "Lnn", "LL", "K", ""]
+    frame: Literal["forward", "similarity", "backward", "mixing", "jacobian"]
     meaning: str
     formula: str
     source: str
-    table: Literal["layers", "matrices"] = "layers"
+    table: Literal["layers", "matrices", "jacobian"] = "layers"
 
 
 METRICS: dict[str, Metric] = {}
