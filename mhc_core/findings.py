@@ -20,17 +20,30 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
         _tell_gradient(result),
         _tell_truncation(spec, result),
         _tell_symmetry(spec, result),
-        _tell_limits(spec, result),
+        _tell_limits(spec.dtype, result),
         _tell_zero(result),
         _tell_jacobian(spec, result),
         _tell_loss(spec, result),
     ]
-    return Frame("summary", {"headline": _headline(spec, result), "findings": [found for found in told if found]})
+    no_path = spec.connection.kind == "none"
+    return Frame("summary", {"headline": _headline(result, no_path), "findings": [found for found in told if found]})
 
 
-def _headline(spec: RunSpec, result: Result) -> dict[str, Any]:
+def summarise_captured(dtype: str, result: Result) -> Frame:
+    """The summary frame of a pass captured from a model that no spec describes."""
+    told = [
+        _tell_captured(result),
+        _tell_activation(result),
+        _tell_gradient(result),
+        _tell_limits(dtype, result),
+        _tell_zero(result),
+    ]
+    return Frame("summary", {"headline": _headline(result), "findings": [found for found in told if found]})
+
+
+def _headline(result: Result, no_path: bool = False) -> dict[str, Any]:
     log10 = _largest(result, "composite_gain_fwd")
-    text = "no path" if spec.connection.kind == "none" else f"gain {_number(log10)}"
+    text = "no path" if no_path else f"gain {_number(log10)}"
     return {
         "label": "gain",
         "value": _finite(10**log10) if log10 < MOST_DECADES else None,
@@ -62,6 +75,21 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         if numbers["min_col_sum"] is not None:
             text = f"{text[:-1]}, least column sum {numbers['min_col_sum']:.3g}."
     return _finding("connection", text, "gain", numbers)
+
+
+def _tell_captured(result: Result) -> dict[str, Any]:
+    """What is known of a foreign model's connection is its matrices alone."""
+    if result.start["streams"] == 1:
+        text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
+        return _finding("connection", text, "gain", {})
+    forward, backward = _largest(result, "composite_gain_fwd"), _largest(result, "composite_gain_bwd")
+    rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
+    text = (
+        f"{_count(result.start['layers'], 'mixing matrix')}: gain {_number(forward)} forward, "
+        f"{_number(backward)} backward; row sums within {rows:.2g} of 1, column sums within {columns:.2g}."
+    )
+    numbers = {"gain_fwd_log10": _finite(forward), "gain_bwd_log10": _finite(backward)}
+    return _finding("connection", text, "gain", {**numbers, "row_error": _finite(rows), "col_error": _finite(columns)})
 
 
 def _tell_activation(result: Result) -> dict[str, Any] | None:
@@ -122,16 +150,16 @@ def _tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return _finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
-def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def _tell_limits(dtype: str, result: Result) -> dict[str, Any] | None:
     """Where values first left the range of their type, in the direction in which they travel."""
     activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
     composite = result.status.get("composite_gain_fwd")
     if activation:
         layer, panel = min(activation), "activation"
-        text = f"Numbers leave the range of {spec.dtype} at layer {layer + 1}; from there on activations have no value."
+        text = f"Numbers leave the range of {dtype} at layer {layer + 1}; from there on activations have no value."
     elif gradient:
         layer, panel = max(gradient), "gradient"
-        text = f"Gradients leave the range of {spec.dtype} at layer {layer + 1} on their way down."
+        text = f"Gradients leave the range of {dtype} at layer {layer + 1} on their way down."
     elif composite:
         layer, panel = min(composite), "gain"
         text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm goes on."

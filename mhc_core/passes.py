@@ -7,7 +7,6 @@ stack, but frames can leave and a run can be stopped between layers, and a layer
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +14,8 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import total_norm
-from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_mixing_frame, to_status
-from mhc_core.stack import LayerOutput, Stack
+from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, Layout, build_loss_frame, build_mixing_frame
+from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 
 @dataclass
@@ -34,7 +33,8 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
     """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing."""
     spec = stack.spec
     static = stack.connection.static_mixing()
-    tape, probe = _Tape(), ForwardProbe(stack, device)
+    layout = _lay_out(stack, device)
+    tape, probe = _Tape(), ForwardProbe(layout)
 
     state = stack.embed().detach()
     yield probe.observe_input(state)
@@ -44,10 +44,10 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
 
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)
-    yield _loss_frame(loss)
+    yield build_loss_frame(float(loss.detach()))
     (grad,) = torch.autograd.grad(loss, leaf)
 
-    down = BackwardProbe(stack, device)
+    down = BackwardProbe(layout)
     for layer in reversed(range(spec.depth)):
         weights: list[torch.Tensor] = list(stack.branches[layer].parameters())
         below, grad_u, grad_weights = _descend(stack, layer, grad, weights, tape)
@@ -55,6 +55,12 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
         grad = below
     yield from down.observe(INPUT_LAYER, grad)
     yield build_mixing_frame(probe.composites(), _mixing_grad_norms(stack, static, tape))
+
+
+def _lay_out(stack: Stack, device: torch.device) -> Layout:
+    spec, connection = stack.spec, stack.connection
+    samples = spec.input.batch * spec.input.tokens
+    return Layout(spec.depth, connection.n, samples, spec.width, DTYPES[spec.dtype], device, connection.streams)
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> torch.Tensor:
@@ -101,12 +107,3 @@ def _mixing_grad_norms(stack: Stack, static: Mixing | None, tape: _Tape) -> np.n
     if tape.mixing_norms:
         return torch.stack(tape.mixing_norms[::-1]).cpu().numpy()
     return None
-
-
-def _loss_frame(loss: torch.Tensor) -> Frame:
-    value: Any = float(loss.detach())
-    flag = to_status(value)
-    return Frame(
-        "loss",
-        {"values": {"loss": None if flag else value}, "status": {"loss": flag} if flag else {}},
-    )

@@ -1,11 +1,12 @@
-"""The probe: listens to the layers of a stack and turns what it hears into frames.
+"""The probe: listens to the layers of a stack, or of another model, and turns what it hears into frames.
 
 Layers are measured in blocks, so that the arithmetic is batched and the device is waited for once a block. The first
 block holds one layer, to have something to show at once; the next ones grow. `ForwardProbe` and `BackwardProbe` take
 layers one at a time and return the frames that became complete, which may be none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,29 +19,56 @@ from mhc_core.metrics.gradients import measure_gradients, total_norm
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.similarity import CkaRows
 from mhc_core.metrics.states import measure_branches, measure_states
-from mhc_core.stack import LayerOutput, Stack
+from mhc_core.stack import LayerOutput
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
 MOST_LAYERS = {"cpu": 16, "cuda": 32}
 INPUT_LAYER = -1  # the embedding's output
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the probes must know of a model.
+
+    Attributes
+    ----------
+    depth, streams, samples, width: L layers, n streams, N = B T samples, C features.
+    dtype: of the states.
+    device: where they lie.
+    to_streams: any state, or its gradient, as (n, N, C).
+    """
+
+    depth: int
+    streams: int
+    samples: int
+    width: int
+    dtype: torch.dtype
+    device: torch.device
+    to_streams: Callable[[torch.Tensor], torch.Tensor]
+
+    @property
+    def measured_dtype(self) -> torch.dtype:
+        """float32 at least: bfloat16 states would lose their own digits in the sums."""
+        return torch.float64 if self.dtype == torch.float64 else torch.float32
+
+    @property
+    def state_entries(self) -> int:
+        """Values in one state."""
+        return self.streams * self.samples * self.width
+
+
 class ForwardProbe:
     """Measures states, branches, mixing matrices and CKA on the way up."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
-        spec = stack.spec
-        samples = spec.input.batch * spec.input.tokens
-        # bfloat16 states are measured in float32: their own digits would be lost in the sums.
-        self.dtype = torch.float64 if spec.dtype == "float64" else torch.float32
-        self.streams = stack.connection.streams
-        self.sizes = _block_sizes(samples * spec.width * stack.connection.n, device)
+    def __init__(self, layout: Layout) -> None:
+        self.dtype, self.streams = layout.measured_dtype, layout.to_streams
+        self.sizes = _block_sizes(layout.state_entries, layout.device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
-        self.cka = CkaRows(spec.depth, samples, device, self.dtype)
+        self.cka = CkaRows(layout.depth, layout.samples, layout.device, self.dtype)
         self.matrices: list[np.ndarray] = []
-        self.last_layer = spec.depth - 1
+        self.last_layer = layout.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> Frame:
         """The embedding's output, as a forward frame of layer -1."""
@@ -93,12 +121,10 @@ class ForwardProbe:
 class BackwardProbe:
     """Measures gradients on the way down."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
-        spec = stack.spec
-        self.dtype = torch.float64 if spec.dtype == "float64" else torch.float32
-        self.cast = np.float64 if spec.dtype == "float64" else np.float32
-        self.streams = stack.connection.streams
-        self.sizes = _block_sizes(spec.input.batch * spec.input.tokens * spec.width * stack.connection.n, device)
+    def __init__(self, layout: Layout) -> None:
+        self.dtype, self.streams = layout.measured_dtype, layout.to_streams
+        self.cast = np.float64 if self.dtype == torch.float64 else np.float32
+        self.sizes = _block_sizes(layout.state_entries, layout.device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]] = []
 
@@ -123,9 +149,13 @@ class BackwardProbe:
         self.waiting.append((layer, self.streams(grad_state.detach()), single))
         if len(self.waiting) < self.due and layer != INPUT_LAYER:
             return []
+        return self.finish()
+
+    def finish(self) -> list[Frame]:
+        """Frames of what waits still: for a pass that ends before it has reached the input."""
         self.due = next(self.sizes)
         waiting, self.waiting = self.waiting, []
-        return self._measure(waiting)
+        return self._measure(waiting) if waiting else []
 
     def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[Frame]:
         measured = measure_gradients(torch.stack([grad for _, grad, _ in waiting]).to(self.dtype))
@@ -137,6 +167,15 @@ class BackwardProbe:
         return [
             Frame("backward", {"layer": layer, **group}) for (layer, _, _), group in zip(waiting, groups, strict=True)
         ]
+
+
+def build_loss_frame(value: float) -> Frame:
+    """The loss, or its status where it is not finite."""
+    flag = to_status(value)
+    return Frame(
+        "loss",
+        {"values": {"loss": None if flag else value}, "status": {"loss": flag} if flag else {}},
+    )
 
 
 def build_mixing_frame(matrices_Lnn: np.ndarray, grad_norm_L: np.ndarray | None) -> Frame:

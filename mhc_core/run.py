@@ -52,13 +52,12 @@ def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
 
 
 def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return Frame(
         "start",
         {
             "spec": spec.canonical(),
             "cost": estimate(spec).model_dump(),
-            "device": {"type": device.type, "name": name},
+            "device": describe_device(device),
             "versions": {**versions(), "numerics": NUMERICS_VERSION},
             "layers": spec.depth,
             "streams": spec.streams,
@@ -66,6 +65,12 @@ def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
             "input": describe_input(spec),
         },
     )
+
+
+def describe_device(device: torch.device) -> dict[str, str]:
+    """Its type, and the name that its maker gave it."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"type": device.type, "name": name}
 
 
 def versions() -> dict[str, str]:
