@@ -84,6 +84,7 @@ def _to_parts(result: Result) -> dict[str, Any]:
         **start,
         "loss": result.loss,
         "input_state": result.input,
+        "jacobian": result.jacobian,
         "summary": summary,
         "status": result.status,
         "layers": result.layers,

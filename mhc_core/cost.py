@@ -4,7 +4,7 @@ Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r th
 mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between m parts of the width
 mixing and projection are 2 C (2 m + 1) each. Time adds arithmetic, bytes and operator calls, each at a fixed rate of
 one core. A step of training is one pass without measurement, read-out included, and the update; around the steps the
-stack is measured twice.
+stack is measured twice. A product of the Jacobian with a vector costs a forward pass.
 """
 
 import math
@@ -50,9 +50,15 @@ def estimate(spec: RunSpec) -> Estimate:
     parameters = _count_parameters(spec)
     tokens = spec.input.batch * spec.input.tokens
     forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
-    flops = 3 * forward + _probe_flops(spec)
+    products = _jacobian_products(spec)
+    flops = (3 + products) * forward + _probe_flops(spec)
     moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
-    seconds = SLOWER[spec.dtype] * flops / FLOPS_PER_S + moved / BYTES_PER_S + spec.depth * _calls(spec) * S_PER_CALL
+    moved += products * _product_bytes(spec) + _orthogonalisation_bytes(spec)
+    seconds = (
+        SLOWER[spec.dtype] * flops / FLOPS_PER_S
+        + moved / BYTES_PER_S
+        + spec.depth * (_calls(spec) + products * _product_calls(spec)) * S_PER_CALL
+    )
     if steps := spec.train.steps:
         step_flops = 3 * (forward + tokens * _readout_flops(spec))
         step_seconds = (
@@ -182,6 +188,58 @@ def _peak_bytes(spec: RunSpec, parameters: int) -> float:
     if spec.connection.dynamic and spec.streams > 1:
         kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
     grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
+    passes = tokens * spec.depth * kept * item + grams
     # Gradients, the optimiser's running means, and what an update holds on its way.
     copies = {"adamw": 5, "sgd": 3}[spec.train.optimizer] if spec.train.steps else 0
-    return parameters * (4 + item + copies * item) + tokens * spec.depth * kept * item + grams + 3e8
+    return parameters * (4 + item + copies * item) + max(passes, _jacobian_bytes(spec)) + 3e8
+
+
+# ---- the Jacobian's products: each walks a graph of the whole stack once, and costs about a forward pass
+
+
+def _jacobian_products(spec: RunSpec) -> int:
+    """Pairs, and the two walks that make the graph; 0 where none is asked for."""
+    return 2 * spec.jacobian + 2 if spec.jacobian else 0
+
+
+def _attention_values(spec: RunSpec) -> float:
+    """Entries of the attention matrices per token and layer, which the math kernel writes out."""
+    share = name_layers(spec).count("attention") / spec.depth
+    return share * spec.block.heads * spec.input.tokens
+
+
+def _product_bytes(spec: RunSpec) -> float:
+    """Read and written by one product: its linear layers stay in cache, its attention matrices pass eight times."""
+    values = 0.2 * _values_moved(spec) + 8 * _attention_values(spec)
+    return spec.input.batch * spec.input.tokens * spec.depth * values * ITEM_BYTES[spec.dtype]
+
+
+def _orthogonalisation_bytes(spec: RunSpec) -> float:
+    """Every vector passes all earlier ones twice, there and back, in both bases."""
+    return 4.0 * spec.jacobian**2 * _vector_bytes(spec)
+
+
+def _vector_bytes(spec: RunSpec) -> int:
+    return spec.input.batch * spec.input.tokens * spec.width * (8 if spec.dtype == "float64" else 4)
+
+
+def _product_calls(spec: RunSpec) -> float:
+    """Operator calls of one product in one layer."""
+    calls = 50.0
+    if spec.connection.dynamic and spec.streams > 1:
+        calls += 70
+        calls += 16 * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+    return calls
+
+
+def _jacobian_bytes(spec: RunSpec) -> float:
+    """The graph of the whole stack, twice differentiable, and both bases; 0 where no Jacobian is asked for."""
+    if not spec.jacobian:
+        return 0.0
+    n = spec.streams
+    kept = (2 * spec.block.mlp_ratio + 4) * spec.width + 3 * _attention_values(spec)
+    if spec.connection.dynamic and n > 1:
+        kept += 6 * n * spec.width
+        kept += 10 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+    samples = spec.input.batch * spec.input.tokens
+    return samples * spec.depth * kept * ITEM_BYTES[spec.dtype] + 2 * spec.jacobian * _vector_bytes(spec)

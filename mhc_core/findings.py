@@ -26,16 +26,30 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
         _tell_truncation(spec, result),
         _tell_symmetry(spec, result),
         _tell_frozen(spec, result),
-        _tell_limits(spec, result),
+        _tell_limits(spec.dtype, result),
         _tell_zero(result),
+        _tell_jacobian(spec, result),
         _tell_loss(spec, result),
     ]
-    return Frame("summary", {"headline": _headline(spec, result), "findings": [found for found in told if found]})
+    no_path = spec.connection.kind == "none"
+    return Frame("summary", {"headline": _headline(result, no_path), "findings": [found for found in told if found]})
 
 
-def _headline(spec: RunSpec, result: Result) -> dict[str, Any]:
+def summarise_captured(dtype: str, result: Result) -> Frame:
+    """The summary frame of a pass captured from a model that no spec describes."""
+    told = [
+        _tell_captured(result),
+        _tell_activation(result),
+        _tell_gradient(result),
+        _tell_limits(dtype, result),
+        _tell_zero(result),
+    ]
+    return Frame("summary", {"headline": _headline(result), "findings": [found for found in told if found]})
+
+
+def _headline(result: Result, no_path: bool = False) -> dict[str, Any]:
     log10 = _largest(result, "composite_gain_fwd")
-    text = "no path" if spec.connection.kind == "none" else f"gain {_number(log10)}"
+    text = "no path" if no_path else f"gain {_number(log10)}"
     return {
         "label": "gain",
         "value": _finite(10**log10) if log10 < MOST_DECADES else None,
@@ -67,6 +81,21 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         if numbers["min_col_sum"] is not None:
             text = f"{text[:-1]}, least column sum {numbers['min_col_sum']:.3g}."
     return _finding("connection", text, "gain", numbers)
+
+
+def _tell_captured(result: Result) -> dict[str, Any]:
+    """What is known of a foreign model's connection is its matrices alone."""
+    if result.start["streams"] == 1:
+        text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
+        return _finding("connection", text, "gain", {})
+    forward, backward = _largest(result, "composite_gain_fwd"), _largest(result, "composite_gain_bwd")
+    rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
+    text = (
+        f"{_count(result.start['layers'], 'mixing matrix')}: gain {_number(forward)} forward, "
+        f"{_number(backward)} backward; row sums within {rows:.2g} of 1, column sums within {columns:.2g}."
+    )
+    numbers = {"gain_fwd_log10": _finite(forward), "gain_bwd_log10": _finite(backward)}
+    return _finding("connection", text, "gain", {**numbers, "row_error": _finite(rows), "col_error": _finite(columns)})
 
 
 def _tell_activation(result: Result) -> dict[str, Any] | None:
@@ -146,16 +175,16 @@ def _tell_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return _finding("frozen", text, "mixing", numbers)
 
 
-def _tell_limits(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def _tell_limits(dtype: str, result: Result) -> dict[str, Any] | None:
     """Where values first left the range of their type, in the direction in which they travel."""
     activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
     composite = result.status.get("composite_gain_fwd")
     if activation:
         layer, panel = min(activation), "activation"
-        text = f"Numbers leave the range of {spec.dtype} at layer {layer + 1}; from there on activations have no value."
+        text = f"Numbers leave the range of {dtype} at layer {layer + 1}; from there on activations have no value."
     elif gradient:
         layer, panel = max(gradient), "gradient"
-        text = f"Gradients leave the range of {spec.dtype} at layer {layer + 1} on their way down."
+        text = f"Gradients leave the range of {dtype} at layer {layer + 1} on their way down."
     elif composite:
         layer, panel = min(composite), "gain"
         text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm goes on."
@@ -171,6 +200,32 @@ def _tell_zero(result: Result) -> dict[str, Any] | None:
         return None
     text = f"Activations are zero from layer {zero[0] + 1} on."
     return _finding("zero", text, "activation", {"layer": int(zero[0])})
+
+
+def _tell_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Singular values only where they have converged; the least Ritz value alone is no more than an upper bound."""
+    if not result.jacobian:
+        return None
+    log10, known = result.jacobian["log10"], result.jacobian["converged"]
+    most, least = (float(log10[f"jacobian_{end}"]) for end in ("sigma_max", "sigma_min"))
+    after = f"{_count(result.jacobian['products'], 'pair')} of products"
+    if result.jacobian["status"]:
+        text = f"The Jacobian leaves the range of {spec.dtype}: it has no singular values."
+    elif result.jacobian["values"]["jacobian_sigma_max"] == 0:
+        text = "The Jacobian is zero: no change of the input reaches the output."
+    elif not known["sigma_max"]:
+        text = (
+            f"After {after} the Jacobian's singular values have not converged: "
+            f"it stretches at least {_number(most)} times somewhere."
+        )
+    elif known["sigma_min"]:
+        text = f"The Jacobian stretches at most {_number(most)} and at least {_number(least)} times."
+    else:
+        text = (
+            f"The Jacobian stretches at most {_number(most)} times; the least, below {_number(least)}, "
+            f"has not converged after {after}."
+        )
+    return _finding("jacobian", text, "gradient", {"sigma_max_log10": _finite(most), "sigma_min_log10": _finite(least)})
 
 
 def _tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:

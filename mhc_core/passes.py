@@ -7,7 +7,6 @@ stack, but frames can leave and a run can be stopped between layers, and a layer
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from mhc_core.connections import Mixing
 from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
-from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_mixing_frame, to_status
-from mhc_core.stack import LayerOutput, Stack
+from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, Layout, build_loss_frame, build_mixing_frame
+from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 
 @dataclass
@@ -37,7 +36,8 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
     """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing."""
     spec = stack.spec
     static = stack.connection.static_mixing()
-    tape, probe = _Tape(), ForwardProbe(stack, device)
+    layout = _lay_out(stack, device)
+    tape, probe = _Tape(), ForwardProbe(layout)
 
     state = stack.embed().detach()
     yield probe.observe_input(state)
@@ -47,10 +47,10 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
 
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)
-    yield _loss_frame(loss)
+    yield build_loss_frame(float(loss.detach()))
     (grad,) = torch.autograd.grad(loss, leaf)
 
-    down = BackwardProbe(stack, device)
+    down = BackwardProbe(layout)
     for layer in reversed(range(spec.depth)):
         weights: list[torch.Tensor] = list(stack.branches[layer].parameters())
         h_res = tape.outputs[-1].mixing.h_res
@@ -60,6 +60,20 @@ def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
     yield from down.observe(INPUT_LAYER, grad)
     gains = probe.products.gains() | down.products.gains()
     yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape))
+
+
+def _lay_out(stack: Stack, device: torch.device) -> Layout:
+    spec, connection = stack.spec, stack.connection
+    return Layout(
+        depth=spec.depth,
+        samples=spec.input.batch * spec.input.tokens,
+        state_width=connection.state_width,
+        dtype=DTYPES[spec.dtype],
+        device=device,
+        to_streams=connection.streams,
+        merge=connection.merge,
+        merge_grad=connection.merge_grad,
+    )
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> torch.Tensor:
@@ -134,12 +148,3 @@ def _static_gradients(stack: Stack, static: Mixing, tape: _Tape) -> list[torch.T
         return [total]
     (own,) = (norm for parameter, norm in zip(stacked, norms, strict=True) if parameter is logits)
     return [total, gathered.h_res, own]
-
-
-def _loss_frame(loss: torch.Tensor) -> Frame:
-    value: Any = float(loss.detach())
-    flag = to_status(value)
-    return Frame(
-        "loss",
-        {"values": {"loss": None if flag else value}, "status": {"loss": flag} if flag else {}},
-    )

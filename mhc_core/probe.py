@@ -1,11 +1,12 @@
-"""The probe: listens to the layers of a stack and turns what it hears into frames.
+"""The probe: listens to the layers of a stack, or of another model, and turns what it hears into frames.
 
 Layers are measured in blocks, so that the arithmetic is batched and the device is waited for once a block. The first
 block holds one layer, to have something to show at once; the next ones grow. `ForwardProbe` and `BackwardProbe` take
 layers one at a time and return the frames that became complete, which may be none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,35 +21,66 @@ from mhc_core.metrics.paths import unfold
 from mhc_core.metrics.similarity import CkaRows
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
-from mhc_core.stack import LayerOutput, Stack
+from mhc_core.stack import LayerOutput
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
 MOST_LAYERS = {"cpu": 16, "cuda": 32}
 INPUT_LAYER = -1  # the embedding's output
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the probes must know of a model.
+
+    Attributes
+    ----------
+    depth, samples: L layers, N = B T samples.
+    state_width: values that a state has for each sample.
+    dtype: of the states.
+    device: where they lie.
+    to_streams: any state, or its gradient, as (n, N, C).
+    merge: what the streams (..., n, N, C) say together, (..., N, C).
+    merge_grad: the gradient along a move of the merged state, (..., N, C).
+    """
+
+    depth: int
+    samples: int
+    state_width: int
+    dtype: torch.dtype
+    device: torch.device
+    to_streams: Callable[[torch.Tensor], torch.Tensor]
+    merge: Callable[[torch.Tensor], torch.Tensor]
+    merge_grad: Callable[[torch.Tensor], torch.Tensor]
+
+    @property
+    def measured_dtype(self) -> torch.dtype:
+        """float32 at least: bfloat16 states would lose their own digits in the sums."""
+        return torch.float64 if self.dtype == torch.float64 else torch.float32
+
+    @property
+    def state_entries(self) -> int:
+        """Values in one state."""
+        return self.samples * self.state_width
+
+
 class ForwardProbe:
     """Measures states, branches, mixing matrices and CKA on the way up."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
-        spec = stack.spec
-        samples = spec.input.batch * spec.input.tokens
-        # bfloat16 states are measured in float32: their own digits would be lost in the sums.
-        self.dtype = torch.float64 if spec.dtype == "float64" else torch.float32
-        self.connection = stack.connection
-        self.sizes = _block_sizes(samples * stack.connection.state_width, device)
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.dtype = layout, layout.measured_dtype
+        self.sizes = _block_sizes(layout.state_entries, layout.device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
-        self.cka = CkaRows(spec.depth, samples, device, self.dtype)
+        self.cka = CkaRows(layout.depth, layout.samples, layout.device, self.dtype)
         self.means: list[dict[str, np.ndarray]] = []
         self.products = TokenProducts(downwards=False)
-        self.last_layer = spec.depth - 1
+        self.last_layer = layout.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> Frame:
         """The embedding's output, as a forward frame of layer -1."""
-        x_KnNC = self.connection.streams(state).unsqueeze(0).to(self.dtype)
-        measured = measure_states(x_KnNC, self.connection.merge(x_KnNC))
+        x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
+        measured = measure_states(x_KnNC, self.layout.merge(x_KnNC))
         (group,) = to_groups(fetch(measured), self._cast)
         return Frame("forward", {"layer": INPUT_LAYER, **group})
 
@@ -73,12 +105,12 @@ class ForwardProbe:
         return np.float64 if self.dtype == torch.float64 else np.float32
 
     def _measure(self, waiting: list[tuple[int, LayerOutput]]) -> list[Frame]:
-        x_KnNC = torch.stack([self.connection.streams(output.state) for _, output in waiting]).to(self.dtype)
+        x_KnNC = torch.stack([self.layout.to_streams(output.state) for _, output in waiting]).to(self.dtype)
         u_KNC = torch.stack([output.u for _, output in waiting]).to(self.dtype)
         y_KNC = torch.stack([output.y for _, output in waiting]).to(self.dtype)
         u_before = u_KNC[0] if self.u_before is None else self.u_before
         self.u_before = u_KNC[-1]
-        m_KNC = self.connection.merge(x_KnNC)
+        m_KNC = self.layout.merge(x_KnNC)
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         mixings = [output.mixing for _, output in waiting]
@@ -103,12 +135,10 @@ class ForwardProbe:
 class BackwardProbe:
     """Measures gradients on the way down."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
-        spec = stack.spec
-        self.dtype = torch.float64 if spec.dtype == "float64" else torch.float32
-        self.cast = np.float64 if spec.dtype == "float64" else np.float32
-        self.connection = stack.connection
-        self.sizes = _block_sizes(spec.input.batch * spec.input.tokens * stack.connection.state_width, device)
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.dtype = layout, layout.measured_dtype
+        self.cast = np.float64 if self.dtype == torch.float64 else np.float32
+        self.sizes = _block_sizes(layout.state_entries, layout.device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]] = []
         self.products = TokenProducts(downwards=True)
@@ -133,20 +163,24 @@ class BackwardProbe:
                 "param_grad_norm": norm,
                 "grad_to_weight": norm / total_norm(weights),
             }
-        self.waiting.append((layer, self.connection.streams(grad_state.detach()), single))
+        self.waiting.append((layer, self.layout.to_streams(grad_state.detach()), single))
         if h_res is not None:
             self.h_res.append(h_res.detach())
         if len(self.waiting) < self.due and layer != INPUT_LAYER:
             return []
+        return self.finish()
+
+    def finish(self) -> list[Frame]:
+        """Frames of what waits still: for a pass that ends before it has reached the input."""
         self.due = next(self.sizes)
         waiting, self.waiting = self.waiting, []
-        return self._measure(waiting)
+        return self._measure(waiting) if waiting else []
 
     def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[Frame]:
         self.products.add(self.h_res)
         self.h_res = []
         g_KnNC = torch.stack([grad for _, grad, _ in waiting]).to(self.dtype)
-        measured = measure_gradients(g_KnNC, self.connection.merge_grad(g_KnNC))
+        measured = measure_gradients(g_KnNC, self.layout.merge_grad(g_KnNC))
         inner = [single for _, _, single in waiting if single]
         if inner:
             measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
@@ -155,6 +189,15 @@ class BackwardProbe:
         return [
             Frame("backward", {"layer": layer, **group}) for (layer, _, _), group in zip(waiting, groups, strict=True)
         ]
+
+
+def build_loss_frame(value: float) -> Frame:
+    """The loss, or its status where it is not finite."""
+    flag = to_status(value)
+    return Frame(
+        "loss",
+        {"values": {"loss": None if flag else value}, "status": {"loss": flag} if flag else {}},
+    )
 
 
 def build_mixing_frame(

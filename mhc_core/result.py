@@ -27,6 +27,7 @@ class Result:
     steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
     kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept.
     kept_steps: these steps.
+    jacobian: the Jacobian frame: values, log10, status, products, dimension, converged; {} where not asked for.
     start, summary: data of these frames; {} until they come.
     """
 
@@ -43,6 +44,7 @@ class Result:
         self.steps_status: dict[str, dict[int, Any]] = {}
         self.kept: dict[str, np.ndarray] = {}
         self.kept_steps: list[int] = []
+        self.jacobian: dict[str, Any] = {}
         self.start: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
         self._depth = 0
@@ -65,6 +67,8 @@ class Result:
             self._add_columns(data)
         elif kind == "loss":
             self.loss = _to_number(data["values"]["loss"])
+        elif kind == "jacobian":
+            self._add_jacobian(data)
         elif kind == "summary":
             self.summary = data
 
@@ -118,6 +122,10 @@ class Result:
         self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
         for key, flags in data["status"].items():
             self.status[key] = {int(layer): flag for layer, flag in flags.items()}
+
+    def _add_jacobian(self, data: dict[str, Any]) -> None:
+        groups = {name: {key: _to_array(value) for key, value in data[name].items()} for name in ("values", "log10")}
+        self.jacobian = {**groups, **{name: data[name] for name in ("status", "products", "dimension", "converged")}}
 
 
 def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:

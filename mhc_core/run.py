@@ -13,6 +13,7 @@ from mhc_core.errors import SpecError
 from mhc_core.findings import summarise
 from mhc_core.frames import Frame
 from mhc_core.inputs import describe_input
+from mhc_core.jacobian import measure_jacobian
 from mhc_core.passes import measure
 from mhc_core.result import Result
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
@@ -52,16 +53,17 @@ def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
         done = yield from train(stack)
         for frame in measure(stack, device):
             yield replace(frame, data={"step": done, **frame.data})
+    if spec.jacobian:
+        yield from measure_jacobian(stack, device)
 
 
 def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return Frame(
         "start",
         {
             "spec": spec.canonical(),
             "cost": estimate(spec).model_dump(),
-            "device": {"type": device.type, "name": name},
+            "device": describe_device(device),
             "versions": {**versions(), "numerics": NUMERICS_VERSION},
             "layers": spec.depth,
             "streams": spec.streams,
@@ -69,6 +71,12 @@ def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
             "input": describe_input(spec),
         },
     )
+
+
+def describe_device(device: torch.device) -> dict[str, str]:
+    """Its type, and the name that its maker gave it."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"type": device.type, "name": name}
 
 
 def versions() -> dict[str, str]:

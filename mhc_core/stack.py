@@ -71,11 +71,11 @@ class Stack(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """The loss, through plain autograd."""
-        return self.loss(self.climb()[0])
+        return self.loss(self.climb(self.embed())[0])
 
-    def climb(self) -> tuple[torch.Tensor, list[Mixing]]:
-        """The state that leaves the last layer, through plain autograd, and the coefficients of every layer."""
-        state, static = self.embed(), self.connection.static_mixing()
+    def climb(self, state: torch.Tensor) -> tuple[torch.Tensor, list[Mixing]]:
+        """All layers in turn, through plain autograd: the state after the last, and the coefficients of every layer."""
+        static = self.connection.static_mixing()
         # Unbound at once: the gradient of an index a layer would be a tensor of all layers each.
         rows = None if static is None else list(zip(*(part.unbind() for part in static), strict=True))
         mixings = []

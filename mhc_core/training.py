@@ -111,7 +111,7 @@ class _Parameters:
 
 def _propagate(stack: Stack, parameters: _Parameters) -> dict[str, torch.Tensor]:
     """One pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
-    state, mixings = stack.climb()
+    state, mixings = stack.climb(stack.embed())
     loss = stack.loss(state)
     loss.backward()
     measured = {"step_loss": loss.detach(), **_measure_gradients(parameters)}

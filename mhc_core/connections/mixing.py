@@ -26,10 +26,15 @@ def write_streams(
 
 
 class _Read(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, h_pre: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x, h_pre)
+    def forward(x: torch.Tensor, h_pre: torch.Tensor) -> torch.Tensor:
         return torch.bmm(h_pre.unsqueeze(1), x).squeeze(1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,10 +43,15 @@ class _Read(torch.autograd.Function):
 
 
 class _Write(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, y: torch.Tensor, h_post: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x, y, h_post, h_res)
+    def forward(x: torch.Tensor, y: torch.Tensor, h_post: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
         return torch.baddbmm(h_post.unsqueeze(2) * y.unsqueeze(1), h_res, x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -13,8 +13,8 @@ def project(v_ND: torch.Tensor, phi_DK: torch.Tensor, eps: float) -> torch.Tenso
 
     The mean of squares is taken in float64, so that float32 states of any size keep their digits, there and back.
     """
-    found: torch.Tensor = _Project.apply(v_ND, phi_DK, eps)
-    return found
+    found_KN: torch.Tensor = _Project.apply(v_ND, phi_DK, eps)[0]
+    return found_KN.T
 
 
 def _project_plainly(v: torch.Tensor, phi: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,21 +27,31 @@ def _project_plainly(v: torch.Tensor, phi: torch.Tensor, eps: float) -> tuple[to
 class _Project(torch.autograd.Function):
     """One node of the graph: autograd would keep and walk four arrays of the size of v."""
 
-    @staticmethod
-    def forward(ctx: Any, v: torch.Tensor, phi: torch.Tensor, eps: float) -> torch.Tensor:
-        found, scale = _project_plainly(v, phi, eps)
-        ctx.eps = eps
-        ctx.save_for_backward(v, phi, scale, found)
-        return found.T
+    generate_vmap_rule = True
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-        v, phi, scale, found = ctx.saved_tensors
+    def forward(v: torch.Tensor, phi: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
+        return _project_plainly(v, phi, eps)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: tuple[torch.Tensor, torch.Tensor]) -> None:
+        v, phi, ctx.eps = inputs
+        found, scale = output
+        ctx.save_for_backward(v, phi, found, scale)
+        ctx.mark_non_differentiable(scale)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        v, phi, found, scale = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient
-            plain = _project_plainly(v, phi, ctx.eps)[0].T
-            to_v, to_phi = torch.autograd.grad(plain, (v, phi), grad, create_graph=True)
+            wanted = [item if needed else None for item, needed in zip((v, phi), ctx.needs_input_grad, strict=False)]
+            plain, _ = _project_plainly(v, phi, ctx.eps)
+            left = [item for item in wanted if item is not None]
+            grads = iter(torch.autograd.grad(plain, left, grad, create_graph=True))
+            to_v, to_phi = (None if item is None else next(grads) for item in wanted)
             return to_v, to_phi, None
-        scaled = grad.T * scale
+        scaled = grad * scale
         # The norm's part is -v (grad . found) / (D rms^2): each of its factors stays in range.
         along = (scaled * found).sum(0, keepdim=True) * (scale / -v.shape[1])
         return torch.addmm(v * along.T, scaled.T, phi.T), (scaled @ v).T, None

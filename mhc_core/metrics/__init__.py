@@ -2,6 +2,7 @@
 
 from mhc_core.metrics import (  # noqa: F401  (declares the metrics)
     gradients,
+    jacobian,
     mixing,
     mixing_gradients,
     paths,

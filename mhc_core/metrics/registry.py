@@ -15,7 +15,7 @@ class Metric:
     unit: unit of the value; "" for a pure number.
     scale: `log` where the values span decades (a log10 column then stands beside), else `linear`.
     shape: axes of the column: L layers, n streams, J = L + 1 sources: the embedding, then every layer; S steps of
-        training, K steps at which matrices are kept.
+        training, K steps at which matrices are kept, or singular values; "" for a single number.
     frame: the frame that carries it.
     meaning: one sentence.
     formula: in the symbols of the papers.
@@ -29,12 +29,12 @@ class Metric:
     title: str
     unit: str
     scale: Literal["linear", "log"]
-    shape: Literal["L", "Ln", "Lnn", "LL", "LJ", "S", "SL", "KLn", "KLnn"]
-    frame: Literal["forward", "similarity", "backward", "mixing", "step"]
+    shape: Literal["L", "Ln", "Lnn", "LL", "LJ", "S", "SL", "KLn", "KLnn", "K", ""]
+    frame: Literal["forward", "similarity", "backward", "mixing", "step", "jacobian"]
     meaning: str
     formula: str
     source: str
-    table: Literal["layers", "matrices", "steps", "kept"] = "layers"
+    table: Literal["layers", "matrices", "steps", "kept", "jacobian"] = "layers"
     precision: tuple[float, float] | None = None
 
 

@@ -4,9 +4,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mhc_core.cost import estimate
+from mhc_core.cost import _jacobian_bytes, estimate
+from mhc_core.jacobian import linearise
 from mhc_core.stack import build_stack
 from mhc_core.training import train
 from tests.core.conftest import CONNECTIONS, build_spec
@@ -118,3 +120,30 @@ def test_the_largest_spec_has_a_finite_cost() -> None:
     cost = estimate(largest)
     assert cost.parameters > 3e11
     assert 0 < cost.seconds < 1e12
+
+
+@pytest.mark.parametrize("name", ["residual", "mhc", "hc-dynamic", "mhc-dynamic"])
+def test_the_graph_of_the_jacobian_fills_the_memory_that_is_predicted(name: str) -> None:
+    """Every tensor that the graph saves, weights aside, against the difference that asking for it makes."""
+    fields: dict[str, Any] = {"connection": CONNECTIONS[name], "block": {"heads": 4, "mlp_ratio": 4}}
+    fields |= {"depth": 12, "width": 64, "dtype": "float32", "input": {"tokens": 64}}
+    spec = build_spec(**fields, jacobian=1)
+    stack = build_stack(spec).requires_grad_(False)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in stack.parameters()}
+    saved: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        linearise(stack)
+    total = sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in weights)
+    assert _jacobian_bytes(spec) == pytest.approx(total, rel=0.3)
+
+
+def test_products_of_the_jacobian_cost_a_forward_pass_each() -> None:
+    none, few, many = (estimate(build_spec(jacobian=steps)) for steps in (0, 10, 30))
+    assert many.flops - few.flops == pytest.approx((few.flops - none.flops) * 40 / 22)
+    for key in ("bytes_moved", "seconds"):
+        assert getattr(none, key) < getattr(few, key) < getattr(many, key)

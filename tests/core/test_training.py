@@ -344,9 +344,9 @@ def test_closing_early_stops_between_two_steps(monkeypatch: pytest.MonkeyPatch) 
     climbed = []
     climb = Stack.climb
 
-    def count(self: Stack) -> Any:
+    def count(self: Stack, state: torch.Tensor) -> Any:
         climbed.append(1)
-        return climb(self)
+        return climb(self, state)
 
     monkeypatch.setattr(Stack, "climb", count)
     frames = run(train_spec(50))
