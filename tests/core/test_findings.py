@@ -21,6 +21,9 @@ SPECS: dict[str, RunSpec] = {
     "large eps": build_spec(connection={"sinkhorn_eps": 1e-3}),
     "small branches": build_spec(connection={"init": "mhc_lite"}, block={"branch_scale": 1e-3}),
     "random projections": build_spec(depth=12, connection={"init": "megatron", "dynamic": True}),
+    "few rounds, token by token": build_spec(
+        connection={"init": "deepseek_v4", "dynamic": True, "noise": 3.0, "sinkhorn_iters": 3}
+    ),
     "one stream": build_spec(connection={"streams": 1}),
     "one layer": build_spec(depth=1),
     "post": build_spec(connection={"kind": "residual"}, block={"norm_position": "post"}),
@@ -117,14 +120,19 @@ def spread_of_streams(spec: RunSpec) -> float:
 
 
 def test_rows_are_exact_where_the_truncation_is_told(told: Told) -> None:
-    _, result, findings = told
+    spec, result, findings = told
     if "truncation" not in findings:
         return
     finding = findings["truncation"]
     layer = finding["numbers"]["layer"]
     rows, columns = result.layers["h_res_row_sum"][layer], result.layers["h_res_col_sum"][layer]
     error = np.abs(columns - 1).max()
-    assert error == pytest.approx(finding["numbers"]["ds_error"], rel=1e-3)
+    if spec.connection.dynamic:
+        # The mean over tokens is no worse than the worst of them; test_metrics computes that one from its definition.
+        assert finding["numbers"]["ds_error"] == result.layers["ds_error_tokens"].max() >= error
+        assert "worst token" in finding["text"]
+    else:
+        assert error == pytest.approx(finding["numbers"]["ds_error"], rel=1e-3)
     assert f"layer {layer + 1}" in finding["text"]
     if "rows are exact" in finding["text"]:
         assert np.abs(rows - 1).max() < 1e-2 * error
