@@ -28,9 +28,9 @@ KEYS = ("act_rms", "branch_out_rms", "grad_rms", "token_cos", "loss", *MIXING)
 LEAST: dict[str, dict[str, float]] = {
     "float64": dict.fromkeys(KEYS, 1e-12),
     "float32": dict.fromkeys(KEYS, 1e-5),
-    "bfloat16": dict.fromkeys(KEYS, 0.02) | dict.fromkeys(MIXING, 1e-5),
+    "bfloat16": dict.fromkeys(KEYS, 0.02) | dict.fromkeys(MIXING, 1e-5) | {"loss": 0.05},
 }
-SAFETY = 10.0  # times what one rounding a layer does
+SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}  # times what one rounding a layer does
 MOST = 0.3  # A wider tolerance would say nothing.
 RANGE = {
     "float32": 36.0,
@@ -143,7 +143,7 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
     if METRICS[key].scale == "log":
         zero = (measured == 0) & (again == 0)  # Exactly nothing has no logarithm, and agrees.
         again, measured = (np.where(zero, 0.0, log) for log in (_to_log10(again), result.layers_log10[key]))
-    unsure_L = SAFETY * _accumulate(key, np.nan_to_num(unsure_L))
+    unsure_L = SAFETY[spec.dtype] * _accumulate(key, np.nan_to_num(unsure_L))
     wide_L = least + unsure_L
     lost, unclear = int((~kept_L).sum()), int((kept_L & (wide_L > MOST)).sum())
     text = AGAIN
@@ -159,9 +159,9 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
-    """The most by any layer passed so far: what is lost once is not found again."""
+    """The most by any layer passed so far, as what is lost once is not found again; a gradient has passed them all."""
     if key in ("grad_rms", "composite_gain_bwd"):
-        return np.maximum.accumulate(unsure_L[::-1])[::-1]
+        return np.full_like(unsure_L, unsure_L.max())
     return np.maximum.accumulate(unsure_L)
 
 
@@ -175,6 +175,10 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]
         held = np.abs(_to_log10(columns[key])) < RANGE[spec.dtype]
         inside[key] &= held | (columns[key] == 0)
     forward = np.logical_and.accumulate(inside["act_rms"])
+    if spec.connection.dynamic:
+        # Gradients of coefficients are sums of products of the two, and flow back into the state.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inside["grad_rms"] &= np.log10(columns["grad_rms"]) + np.log10(columns["act_rms"]) < RANGE[spec.dtype]
     backward = np.logical_and.accumulate(inside["grad_rms"][::-1])[::-1] & forward.all()
     for key in ("act_rms", "token_cos", "branch_out_rms"):
         inside[key] &= forward
@@ -183,8 +187,9 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]
 
 def _check_loss(spec: RunSpec, result: Result, recomputed: dict[str, Any], is_held: bool) -> Check:
     again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed["loss"], recomputed["loss_unsure"]))
-    wide = (LEAST[spec.dtype]["loss"] * np.maximum(np.abs(again), 1.0)) + SAFETY * unsure
-    kept = np.isfinite(again) & np.isfinite(unsure) & is_held
+    size = np.maximum(np.abs(again), 1.0)
+    wide = LEAST[spec.dtype]["loss"] * size + SAFETY[spec.dtype] * unsure
+    kept = is_held & (wide <= MOST * size)  # False where either is nan
     return _compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, "float64 recomputation")
 
 
