@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import api_composite, api_figures, api_meta, api_runs, api_snapshots, errors
+from app import api_composite, api_figures, api_meta, api_runs, api_snapshots, api_verify, errors
 from mhc_core import __version__
 from mhc_core.spec import RunSpec
 
@@ -32,7 +32,14 @@ PROBLEM = {
 }
 
 
-ROUTERS = (api_runs.router, api_composite.router, api_figures.router, api_snapshots.router, api_meta.router)
+ROUTERS = (
+    api_runs.router,
+    api_composite.router,
+    api_verify.router,
+    api_figures.router,
+    api_snapshots.router,
+    api_meta.router,
+)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

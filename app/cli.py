@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run` and `schema`."""
+"""The command line: `serve`, `run`, `verify` and `schema`."""
 
 import argparse
 import asyncio
@@ -23,13 +23,15 @@ GRACE_S = 5
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; returns the exit code: 0, or 2 for a user's mistake."""
+    """Run a command; returns the exit code: 0, 1 where a verification fails, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m app", description="mHC Scope")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
     run = commands.add_parser("run", help="compute one spec here, and write its columns")
     run.add_argument("spec", help="a JSON file; - reads standard input")
     run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
+    check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
+    check.add_argument("spec", help="a JSON file; - reads standard input")
     commands.add_parser("schema", help="print the JSON schema of a spec")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "serve":
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if known.command == "run":
         return run_once(known.spec, known.out)
+    if known.command == "verify":
+        return verify_once(known.spec)
     print(json.dumps(RunSpec.model_json_schema(), indent=2))
     return 0
 
@@ -88,19 +92,51 @@ class Server(uvicorn.Server):
 def run_once(source: str, out: Path | None) -> int:
     """Compute a spec in this process: a progress bar, then the findings in words."""
     try:
-        spec = parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+        spec = _read_spec(source)
         write = None if out is None else _choose_writer(out)
         result = _compute(spec)
         if out is not None and write is not None:
             out.write_bytes(write(spec.id, result))
-    except (SpecError, SpecErrors) as error:
-        print(*getattr(error, "errors", [error]), sep="\n", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
+    except (SpecError, SpecErrors, OSError) as error:
+        return _explain(error)
     print(*(finding["text"] for finding in result.summary["findings"]), sep="\n")
     return 0
+
+
+def verify_once(source: str) -> int:
+    """Compute a spec in this process and print what verification says of it, one line a check."""
+    from mhc_core.recomputation import recompute
+    from mhc_core.verify import to_verdict, verify
+
+    try:
+        spec = _read_spec(source)
+        result = _compute(spec)
+        checks = verify(spec, result, None if spec.train.steps else recompute(spec).data)
+    except (SpecError, SpecErrors, OSError) as error:
+        return _explain(error)
+    row = "{:9}{:19}{:26}{:>6}{:>14}{:>14}{:>12}  {}"
+    print(row.format("verdict", "law", "metric", "layer", "expected", "measured", "tolerance", "statement"))
+    for check in checks:
+        numbers = ("" if n is None else f"{n:.6g}" for n in (check.expected, check.measured, check.tolerance))
+        layer = "" if check.layer is None else check.layer + 1
+        metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
+        print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
+    verdict = to_verdict(checks)
+    print(f"{verdict}: {len(checks)} checks")
+    return 1 if verdict == "fails" else 0
+
+
+def _read_spec(source: str) -> RunSpec:
+    return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+
+
+def _explain(error: SpecError | SpecErrors | OSError) -> int:
+    """Print a user's mistake; returns the exit code."""
+    if isinstance(error, OSError):
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    else:
+        print(*getattr(error, "errors", [error]), sep="\n", file=sys.stderr)
+    return 2
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:

@@ -1,7 +1,8 @@
 """Shapes of the answers, for the OpenAPI description and for whoever reads the code of a client."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +10,7 @@ from app.runs import Submitted
 from app.store.runs import Run
 from app.store.snapshots import Snapshot
 from mhc_core.cost import Estimate
+from mhc_core.verify import Check, Verdict, to_verdict
 
 API = "/api/v1"
 MAX_STATE, MAX_TITLE, MAX_RUNS = 16_000, 200, 8
@@ -110,6 +112,36 @@ class CompositeBody(BaseModel):
     gain_bwd: Magnitude = Field(description="Largest |column sum|.")
     sigma2: Magnitude | None = Field(description="What differences between streams keep; null for one stream.")
     ds_error: Magnitude = Field(description="Deviation from doubly stochastic.")
+
+
+class CheckBody(BaseModel):
+    """One comparison, shown at the layer where it comes closest to failing. `scale` log10: the numbers are decades."""
+
+    law: str = Field(description="A law of theory, or recomputation, sums or mean_law.")
+    metric: str = Field(description="Key of the metric, or loss.")
+    layer: int | None = Field(description="Counted from 0; null for what has no layer.")
+    scale: Literal["linear", "log10"]
+    expected: float | None
+    measured: float | None
+    tolerance: float | None = Field(description="Largest difference that holds.")
+    verdict: Verdict
+    statement: str
+    source: str
+
+
+class VerificationBody(BaseModel):
+    """A run against its laws. `verdict` fails if one check does; null until the recomputation is done."""
+
+    run: str
+    status: str = Field(description="Of the recomputation: queued, running or done.")
+    verdict: Verdict | None
+    checks: list[CheckBody]
+
+    @classmethod
+    def build(cls, run_id: str, checks: Sequence[Check]) -> "VerificationBody":
+        """From finished checks."""
+        bodies = [CheckBody(**check.to_data()) for check in checks]
+        return cls(run=run_id, status="done", verdict=to_verdict(checks), checks=bodies)
 
 
 class EstimateBody(Estimate):

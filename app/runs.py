@@ -4,19 +4,20 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.base import EndStatus, Engine, Sink, SinkError
+from app.engine.base import VERIFICATION, EndStatus, Engine, Sink, SinkError
 from app.hub import Hub
 from app.limits import require_admissible, require_room
 from app.presets import DEFAULT
 from app.settings import Settings
 from app.store.log import FrameLog
 from app.store.runs import Run, RunStore
-from mhc_core.cost import estimate
-from mhc_core.spec import RunSpec
+from mhc_core.cost import Estimate, estimate
+from mhc_core.recomputation import estimate_recomputation
+from mhc_core.spec import RunSpec, parse_spec
 
 log = logging.getLogger("mhc.runs")
 
@@ -74,13 +75,24 @@ class Runs(Sink):
 
     async def submit(self, specs: Sequence[RunSpec], client: str) -> list[Submitted]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again."""
-        by_id = {spec.id: spec for spec in specs}
+        known = await self._submit({spec.id: spec for spec in specs}, client, estimate)
+        return [self._to_submitted(spec.id, known[spec.id]) for spec in specs]
+
+    async def submit_verification(self, run: Run, client: str) -> Submitted:
+        """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known."""
+        name = run.id + VERIFICATION
+        known = await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation)
+        return self._to_submitted(name, known[name])
+
+    async def _submit(
+        self, by_id: dict[str, RunSpec], client: str, predict_cost: Callable[[RunSpec], Estimate]
+    ) -> dict[str, Run | None]:
         for run_id in by_id:
             await self.engine.settle(run_id)
         async with self._submitting:
             known = {run_id: await self._usable(run_id) for run_id in by_id}
             fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
-            costs = {run_id: estimate(spec) for run_id, spec in fresh.items()}
+            costs = {run_id: predict_cost(spec) for run_id, spec in fresh.items()}
             if client != SERVER:
                 for run_id, spec in fresh.items():
                     require_admissible(spec, costs[run_id], self._settings)
@@ -88,7 +100,7 @@ class Runs(Sink):
                 require_room(len(fresh), of_client, self.engine.waiting, self._settings)
             for run_id, spec in fresh.items():
                 await self._enqueue(run_id, spec.canonical(), costs[run_id].model_dump(), client)
-        return [self._to_submitted(spec.id, known[spec.id]) for spec in specs]
+        return known
 
     async def cancel(self, run: Run, viewer: str) -> Cancelled:
         """Stop a run that nobody else watches; one that is over stays as it is."""

@@ -4,7 +4,8 @@ Order: `start`, then while signals travel up `forward` and `similarity` for ever
 layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
 by the same frames once more; these carry `step`, the number of updates made. `jacobian` and `bands` follow where the
 spec asks for them, then `summary`. Whoever executes the run appends `end` with how it ended. Nothing in a frame is of
-the clock: a run that is computed again gives the same frames.
+the clock: a run that is computed again gives the same frames. `recomputation` is the one frame
+of a verification.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`
@@ -16,7 +17,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FrameType = Literal[
-    "start", "forward", "similarity", "loss", "backward", "mixing", "step", "jacobian", "bands", "summary", "end"
+    "start",
+    "forward",
+    "similarity",
+    "loss",
+    "backward",
+    "mixing",
+    "step",
+    "jacobian",
+    "bands",
+    "summary",
+    "recomputation",
+    "end",
 ]
 Status = Literal["finite", "overflow", "underflow", "nan"]
 

@@ -18,6 +18,7 @@ from mhc_core.passes import measure
 from mhc_core.result import Result
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
 from mhc_core.stack import build_stack
+from mhc_core.theory import predict
 from mhc_core.training import train
 
 
@@ -69,6 +70,7 @@ def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
             "streams": spec.streams,
             "blocks": name_layers(spec),
             "input": describe_input(spec),
+            "theory": [curve.to_data() for curve in predict(spec)],
         },
     )
 

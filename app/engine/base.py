@@ -10,6 +10,9 @@ from typing import Any, Literal, Protocol
 
 EndStatus = Literal["done", "failed", "cancelled"]
 
+# A job whose id ends so does not run its spec but recomputes it, to verify the run that the rest of the id names.
+VERIFICATION = "-verify"
+
 
 class SinkError(RuntimeError):
     """A sink cannot go on with a run; the text says why, and becomes the run's reason."""

@@ -1,0 +1,133 @@
+"""Closed forms of the theory: printed reference values, and each of them once more by Monte Carlo in plain numpy."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mhc_core import meanfield
+from mhc_core.theory import sample_drift_gain
+
+SEEDS = (0, 1, 2)
+
+
+def test_relu_correlation_from_zero() -> None:
+    c, found = 0.0, {}
+    for layer in range(1, 101):
+        c = meanfield.relu_correlation(c)
+        found[layer] = c
+    for layer, value in (
+        (1, 0.31830989), (2, 0.49373109), (3, 0.60482572), (5, 0.73594635), (10, 0.87153552), (20, 0.94842848),
+        (100, 0.99642315),
+    ):  # fmt: skip
+        assert found[layer] == pytest.approx(value, abs=5e-9)
+    assert meanfield.relu_correlation(1.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("bias", "weight", "q"),
+    [(0.01, 1.42420529, 0.27330091), (0.05, 1.76095464, 0.57004788), (0.1, 1.98607264, 0.80579918)],
+)
+def test_tanh_critical_points(bias: float, weight: float, q: float) -> None:
+    found = meanfield.tanh_critical_point(bias)
+    assert found == pytest.approx((weight, q), abs=6e-9)
+    assert meanfield.tanh_fixed_point(found[0], bias) == pytest.approx(q, abs=1e-7)
+    assert meanfield.tanh_chi(q, weight) == pytest.approx(1, abs=1e-7)
+
+
+def test_tanh_order_and_chaos() -> None:
+    q = meanfield.tanh_fixed_point(1.3, 0.05)
+    assert q == pytest.approx(0.315316, abs=6e-7)
+    assert meanfield.tanh_chi(q, 1.3) == pytest.approx(0.880164, abs=6e-7)
+    assert meanfield.tanh_depth_scale(1.3, 0.05) == pytest.approx(7.8341, abs=6e-5)
+    assert meanfield.tanh_chi(meanfield.tanh_fixed_point(2.5, 0.05), 2.5) == pytest.approx(1.133516, abs=6e-7)
+
+
+def test_rates_of_gaussian_products() -> None:
+    for n, rate in ((2, 0.05797), (4, 0.55797), (8, 0.97463)):
+        assert meanfield.gaussian_product_rate(n) == pytest.approx(rate, abs=6e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_gaussian_products_grow_at_that_rate(seed: int, n: int) -> None:
+    rng, layers = np.random.default_rng(seed), 2000
+    x, total = np.ones(n) / math.sqrt(n), 0.0
+    for _ in range(layers):
+        x = rng.standard_normal((n, n)) @ x
+        size = float(np.linalg.norm(x))
+        x, total = x / size, total + math.log(size)
+    # ln of a chi variable of n degrees has a standard deviation below 0.65.
+    assert total / layers == pytest.approx(meanfield.gaussian_product_rate(n), abs=4 * 0.65 / math.sqrt(layers))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_drift_grows_in_the_mean_square_and_the_median_stays_far_below(seed: int) -> None:
+    n, s, layers, draws = 4, 0.3, 8, 20_000
+    rng = np.random.default_rng(seed)
+    x = np.ones((draws, n))
+    for _ in range(layers):
+        x = x + s * np.einsum("dij,dj->di", rng.standard_normal((draws, n, n)), x)
+    square = (x**2).sum(1) / n
+    assert square.mean() == pytest.approx(meanfield.drift_growth(n, s, layers), abs=4 * square.std() / math.sqrt(draws))
+    assert np.median(square) < 0.8 * square.mean()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_sampled_drift_gain_is_that_of_whole_matrices(seed: int) -> None:
+    n, s, layers, draws = 4, 0.3, 64, 400
+    rng = np.random.default_rng(seed)
+    product, gains = np.broadcast_to(np.eye(n), (draws, n, n)), np.empty((layers, draws))
+    for layer in range(layers):
+        product = (np.eye(n) + s * rng.standard_normal((draws, n, n))) @ product
+        gains[layer] = np.log(np.abs(product.sum(2)).max(1))
+    median, low, high = sample_drift_gain(n, s, layers)
+    # A median of 400 draws and one of 1024, each known to 1.25 standard deviations over the root of its draws.
+    error = 4 * 1.25 * np.std(gains, 1) * math.sqrt(1 / draws + 1 / 1024)
+    assert (np.abs(np.median(gains, 1) - median) < error).all()
+    # Out of 25600 values a few may pass ends that are known from a sample themselves.
+    assert ((gains < low[:, None]) | (gains > high[:, None])).mean() < 4e-4
+    assert 0.35 < ((np.quantile(gains, 0.99, 1) - median) / (high - median)).mean() < 0.6
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_deep_gaussian_linear_net_stretches_as_said(seed: int) -> None:
+    width, rng = 600, np.random.default_rng(seed)
+    product = np.eye(width)
+    for layers in (1, 2, 3):
+        product = rng.standard_normal((width, width)) / math.sqrt(width) @ product
+        largest = np.linalg.svd(product, compute_uv=False)[0] ** 2
+        # Edges of the spectrum lie within a few C^(-2/3).
+        assert largest == pytest.approx(meanfield.deep_linear_largest(layers), rel=0.08)
+    assert meanfield.deep_linear_largest(1) == pytest.approx(4)
+    assert meanfield.deep_linear_largest(2) == pytest.approx(27 / 4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("name", "q", "c"), [("relu", 2.0, 0.5), ("tanh", 1.0, 0.3), ("linear", 1.0, 0.7)])
+def test_noise_of_a_layer_is_what_draws_show(seed: int, name: str, q: float, c: float) -> None:
+    width, samples, draws = 256, 16, 1500
+    rng, phi, slope = np.random.default_rng(seed), PHI[name], SLOPE[name]
+    size, cosine, gradient = np.empty(draws), np.empty(draws), np.empty(draws)
+    for k in range(draws):
+        common, own = rng.standard_normal(width), rng.standard_normal((samples, width))
+        z = math.sqrt(q) * (math.sqrt(c) * common + math.sqrt(1 - c) * own)
+        out, g = phi(z), rng.standard_normal((samples, width))
+        unit = out / np.linalg.norm(out, axis=1, keepdims=True)
+        size[k] = (out**2).mean()
+        cosine[k] = ((unit.sum(0) ** 2).sum() - samples) / (samples * (samples - 1))
+        gradient[k] = ((slope(z) * g) ** 2).sum() / (g**2).sum()
+    noise = meanfield.measure_noise(name, np.array([q]), np.array([c]), samples)
+    # 1500 draws know a variance to 15 percent; the delta method and the step of relu' cost as much again.
+    assert size.var() / size.mean() ** 2 * width == pytest.approx(noise.size[0], rel=0.25)
+    assert cosine.var() * width == pytest.approx(noise.cosine[0], rel=0.25)
+    assert gradient.var() / gradient.mean() ** 2 * width == pytest.approx(noise.gradient[0], rel=0.6, abs=1e-9)
+    assert size.mean() == pytest.approx(meanfield.second_moment(name, q), abs=4 * size.std() / math.sqrt(draws))
+    assert gradient.mean() == pytest.approx(
+        meanfield.mean_square_slope(name, q), abs=4 * gradient.std() / math.sqrt(draws) + 1e-12
+    )
+    assert cosine.mean() == pytest.approx(meanfield.correlation(name, q, c), abs=0.003)
+
+
+PHI = {"relu": lambda z: z * (z > 0), "tanh": np.tanh, "linear": lambda z: z}
+SLOPE = {"relu": lambda z: 1.0 * (z > 0), "tanh": lambda z: np.cosh(z) ** -2.0, "linear": lambda z: 1.0 + 0 * z}
