@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("core", "latency", "page")
+BENCHMARKS = ("core", "seeds", "latency", "page")
 
 for name in BENCHMARKS:
     print(f"\n== {name}", flush=True)

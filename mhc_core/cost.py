@@ -19,13 +19,17 @@ ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 FLOPS_PER_S = 6e10
 BYTES_PER_S = 4e9
 S_PER_CALL = 7e-6
+# Several seeds at once win where calls are the cost: up to so many entries of a branch input, so many seeds, so much
+# memory. A call then costs a seed this share of a call of its own.
+BATCH_ENTRIES, MOST_SEEDS, BATCH_BYTES = 2**14, 8, 5e8
+BATCH_CALLS = 0.5
 SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
 
 
 class Estimate(BaseModel):
     """Predicted cost of one run.
 
-    parameters: count. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
+    parameters: count, of one seed's stack. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
     and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on one core.
     """
 
@@ -51,13 +55,14 @@ def estimate(spec: RunSpec) -> Estimate:
         + spec.depth * _calls(spec) * S_PER_CALL
         + parameters * 2e-8  # drawing the weights
     )
-    return Estimate(
+    one = Estimate(
         parameters=parameters,
         flops=flops,
         bytes_moved=moved,
         peak_bytes=_peak_bytes(spec, parameters),
         seconds=seconds,
     )
+    return one if spec.seeds == 1 else _add_seeds(spec, one)
 
 
 def _coefficients(spec: RunSpec) -> int:
@@ -121,10 +126,13 @@ def _kept_samples(spec: RunSpec) -> int:
 
 
 def _probe_flops(spec: RunSpec) -> float:
+    rank = spec.depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
+    return _cka_flops(spec) + rank
+
+
+def _cka_flops(spec: RunSpec) -> float:
     kept, depth = _kept_samples(spec), spec.depth
-    cka = 2 * depth * kept**2 * spec.width + depth**2 * kept**2
-    rank = depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
-    return cka + rank
+    return 2 * depth * kept**2 * spec.width + depth**2 * kept**2
 
 
 def _values_moved(spec: RunSpec) -> float:
@@ -149,10 +157,42 @@ def _calls(spec: RunSpec) -> float:
 
 def _peak_bytes(spec: RunSpec, parameters: int) -> float:
     """Weights, states and activations kept for the way down, CKA's Gram matrices, and the libraries themselves."""
+    grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
+    return _bytes_of_a_pass(spec, parameters) + grams + 3e8
+
+
+def _bytes_of_a_pass(spec: RunSpec, parameters: int) -> float:
     n, width, item = spec.streams, spec.width, ITEM_BYTES[spec.dtype]
     tokens = spec.input.batch * spec.input.tokens
     kept = (2 * spec.block.mlp_ratio + 4 + 2 * n) * width
     if spec.connection.dynamic and n > 1:
         kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
-    grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
-    return parameters * (4 + item) + tokens * spec.depth * kept * item + grams + 3e8
+    return parameters * (4 + item) + tokens * spec.depth * kept * item
+
+
+def seeds_at_once(spec: RunSpec) -> int:
+    """How many seeds are measured together: 1 where arithmetic, not operator calls, is the cost, or memory is short.
+
+    Measured by `benchmarks/seeds.py`.
+    """
+    if spec.input.batch * spec.input.tokens * spec.width > BATCH_ENTRIES:
+        return 1
+    return max(1, min(MOST_SEEDS, int(BATCH_BYTES / _bytes_of_a_pass(spec, _count_parameters(spec)))))
+
+
+def _add_seeds(spec: RunSpec, one: Estimate) -> Estimate:
+    """The cost of all seeds from that of the first; the others are measured without CKA, some of them together."""
+    others, together = spec.seeds - 1, seeds_at_once(spec)
+    share = 1 - _cka_flops(spec) / one.flops
+    calls = spec.depth * _calls(spec) * S_PER_CALL
+    seconds = one.seconds - SLOWER[spec.dtype] * _cka_flops(spec) / FLOPS_PER_S
+    if together > 1:
+        seconds -= (1 - BATCH_CALLS) * calls
+    return Estimate(
+        parameters=one.parameters,
+        flops=one.flops * (1 + others * share),
+        bytes_moved=one.bytes_moved * spec.seeds,
+        # Weights stand twice while a batch is put together.
+        peak_bytes=one.peak_bytes + together * _bytes_of_a_pass(spec, 2 * one.parameters),
+        seconds=one.seconds + others * seconds,
+    )

@@ -2,7 +2,8 @@
 
 Order: `start`, then while signals travel up `forward` and `similarity` for every layer, `loss`, `backward` for every
 layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
-by the same frames once more. `jacobian` and `bands` follow where the spec asks for them, then `summary`. Whoever
+by the same frames once more. `jacobian` and `bands` follow where the spec asks for them, the latter behind `progress`
+frames that say which share of the other seeds is done, then `summary`. Whoever
 executes the run appends `end` with how it ended.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
@@ -15,7 +16,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FrameType = Literal[
-    "start", "forward", "similarity", "loss", "backward", "mixing", "step", "jacobian", "bands", "summary", "end"
+    "start",
+    "forward",
+    "similarity",
+    "loss",
+    "backward",
+    "mixing",
+    "step",
+    "jacobian",
+    "progress",
+    "bands",
+    "summary",
+    "end",
 ]
 Status = Literal["finite", "overflow", "underflow", "nan"]
 

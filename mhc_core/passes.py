@@ -30,11 +30,14 @@ class _Tape:
     mixing_norms: list[torch.Tensor] = field(default_factory=list)
 
 
-def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
-    """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing."""
+def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[Frame]:
+    """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
+
+    `with_cka=False` leaves out the similarity of layers, and its frames.
+    """
     spec = stack.spec
     static = stack.connection.static_mixing()
-    tape, probe = _Tape(), ForwardProbe(stack, device)
+    tape, probe = _Tape(), ForwardProbe(stack, device, with_cka=with_cka)
 
     state = stack.embed().detach()
     yield probe.observe_input(state)

@@ -26,9 +26,9 @@ INPUT_LAYER = -1  # the embedding's output
 
 
 class ForwardProbe:
-    """Measures states, branches, mixing matrices and CKA on the way up."""
+    """Measures states, branches, mixing matrices and, unless left out, CKA on the way up."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
+    def __init__(self, stack: Stack, device: torch.device, *, with_cka: bool = True) -> None:
         spec = stack.spec
         samples = spec.input.batch * spec.input.tokens
         # bfloat16 states are measured in float32: their own digits would be lost in the sums.
@@ -38,7 +38,7 @@ class ForwardProbe:
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
-        self.cka = CkaRows(spec.depth, samples, device, self.dtype)
+        self.cka = CkaRows(spec.depth, samples, device, self.dtype) if with_cka else None
         self.matrices: list[np.ndarray] = []
         self.last_layer = spec.depth - 1
 
@@ -74,19 +74,22 @@ class ForwardProbe:
         measured = measure_states(x_KnNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         measured |= _average_mixing([output.mixing for _, output in waiting])
-        measured["cka"] = self.cka.add(x_KnNC.mean(1))
+        if self.cka is not None:
+            measured["cka"] = self.cka.add(x_KnNC.mean(1))
         values = _fetch(measured)
-        rows = values.pop("cka")
+        rows = values.pop("cka", None)
         values |= measure_matrices(values["h_res"])
         self.matrices.append(values["h_res"])
         frames = []
-        for (layer, _), row, group in zip(waiting, rows, to_groups(values, self._cast), strict=True):
+        for place, ((layer, _), group) in enumerate(zip(waiting, to_groups(values, self._cast), strict=True)):
             if layer == 0:  # there is no layer before it
                 for key in ("cos_prev", "cos_prev_p05", "cos_prev_p95"):
                     del group["values"][key]
                     group["status"].pop(key, None)
             frames.append(Frame("forward", {"layer": layer, **group}))
-            frames.append(Frame("similarity", {"layer": layer, "cka": row[: layer + 1].astype(self._cast)}))
+            if rows is not None:
+                row = rows[place, : layer + 1].astype(self._cast)
+                frames.append(Frame("similarity", {"layer": layer, "cka": row}))
         return frames
 
 

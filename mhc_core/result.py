@@ -19,6 +19,8 @@ class Result:
     status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan where not finite.
+    bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
+    seeds: what else a bands frame says; {} for a run of one seed.
     start, summary: data of these frames; {} until they come.
     """
 
@@ -29,6 +31,8 @@ class Result:
         self.status: dict[str, dict[int, str]] = {}
         self.input: dict[str, Any] = {}
         self.loss = float("nan")
+        self.bands: dict[str, dict[str, np.ndarray]] = {}
+        self.seeds: dict[str, Any] = {}
         self.start: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
         self._depth = 0
@@ -47,6 +51,8 @@ class Result:
             self._add_columns(data)
         elif kind == "loss":
             self.loss = _to_number(data["values"]["loss"])
+        elif kind == "bands":
+            self._add_bands(data)
         elif kind == "summary":
             self.summary = data
 
@@ -75,6 +81,11 @@ class Result:
         self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
         for key, flags in data["status"].items():
             self.status[key] = {int(layer): flag for layer, flag in flags.items()}
+
+    def _add_bands(self, data: dict[str, Any]) -> None:
+        self.seeds = {key: data[key] for key in ("first", "seeds", "largest", "lost")}
+        for key, band in data["bands"].items():
+            self.bands[key] = {name: _to_array(column) for name, column in band.items()}
 
     def _put(self, table: dict[str, np.ndarray], key: str, layer: int, value: Any) -> None:
         item = _to_array(value)

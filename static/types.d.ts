@@ -22,6 +22,10 @@ export interface Columns {
   log10: Map<string, Numbers>;
   status: Map<string, Map<number, string>>;
   matrices: Map<string, Matrix>;
+  /** Metric to its percentiles over seeds, each one number a layer. */
+  bands: Map<string, Record<string, Numbers>>;
+  /** Share of the other seeds that is done; null before they begin. */
+  progress: number | null;
   input: Record<string, any>;
   loss: number | null;
   summary: { headline: { text: string; label: string }; findings: Finding[] } | null;

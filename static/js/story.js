@@ -56,5 +56,8 @@ function progressOf({ columns, place }) {
 /** How much of a run's frames are in: forward, similarity and backward have one each layer. @param {import('../types').Columns} columns */
 export function shareDone(columns) {
   if (columns.end) return 1;
-  return columns.start ? Math.min(1, columns.last / (3 * columns.start.layers + 5)) : 0;
+  if (!columns.start) return 0;
+  const first = Math.min(1, columns.last / (3 * columns.start.layers + 5));
+  const seeds = columns.start.spec.seeds ?? 1; // runs stored before there were seeds do not say
+  return (first + (columns.progress ?? 0) * (seeds - 1)) / seeds;
 }

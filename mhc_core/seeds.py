@@ -1,0 +1,122 @@
+"""Many seeds of one spec: how far a curve moves when nothing but the draw changes.
+
+The seeds are seed, seed + 1, ... seed + k - 1. Every metric with one value a layer gets, at every layer, its least and
+largest value over seeds and the 5th, 50th and 95th percentile (linear interpolation between order statistics).
+
+A metric that spans decades is ranked by its log10, which is known beyond the range of the type. A true zero ranks below
+every number, and a value that is lost (`overflow` or `nan`: a product of infinities) above: leaving it out would call a
+stack tame because its worst seeds have no number. A lost value of any other metric has no rank and is left out. Where
+a band's edge is itself zero or lost it is nan; `lost` counts the seeds without a number.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from mhc_core.cost import seeds_at_once
+from mhc_core.frames import Frame
+from mhc_core.metrics import METRICS
+from mhc_core.passes import measure
+from mhc_core.result import Result
+from mhc_core.seed_batch import measure_batch
+from mhc_core.spec import RunSpec
+from mhc_core.stack import build_stack
+
+LEVELS = {"min": 0.0, "p05": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}
+LARGEST = ("composite_gain_fwd", "composite_gain_bwd")
+PROGRESS_FRAMES = 100
+
+
+def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[Frame]:
+    """`progress` frames, then one `bands` frame over all seeds; `first` is the result of the spec's own seed."""
+    steps, done, told = 3 * spec.depth * (spec.seeds - 1), 0, 0
+    results = [first]
+    for specs in _to_chunks(spec):
+        fresh = [_begin(spec) for _ in specs]
+        together = measure_batch if len(specs) > 1 else measure_one
+        for passed in together(specs, device, fresh):
+            done += passed
+            if PROGRESS_FRAMES * done // steps > told:
+                told = PROGRESS_FRAMES * done // steps
+                yield Frame("progress", {"stage": "seeds", "done": done / steps})
+        results += fresh
+    yield build_bands_frame(spec.seed, results)
+
+
+def _to_chunks(spec: RunSpec) -> list[list[RunSpec]]:
+    """The specs of all seeds but the first, in groups that are measured together."""
+    alone = [spec.model_copy(update={"seed": spec.seed + k, "seeds": 1}) for k in range(1, spec.seeds)]
+    size = seeds_at_once(spec)
+    return [alone[start : start + size] for start in range(0, len(alone), size)]
+
+
+def _begin(spec: RunSpec) -> Result:
+    result = Result()
+    result.add(Frame("start", {"layers": spec.depth}))
+    return result
+
+
+def measure_one(specs: Sequence[RunSpec], device: torch.device, results: Sequence[Result]) -> Iterator[int]:
+    """As `measure_batch`, for one spec."""
+    stack = build_stack(specs[0]).to(device)
+    yield specs[0].depth
+    for frame in measure(stack, device, with_cka=False):
+        results[0].add(frame)
+        if frame.type in ("forward", "backward") and frame.data["layer"] >= 0:
+            yield 1
+
+
+def build_bands_frame(first_seed: int, results: Sequence[Result]) -> Frame:
+    """The frame over the results of all seeds.
+
+    bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
+    lost: key -> layer -> how many seeds have no number there; only where there are any.
+    largest: of the composite gains, each seed's largest log10 over depth, (k).
+    """
+    bands: dict[str, dict[str, np.ndarray]] = {}
+    lost: dict[str, dict[str, int]] = {}
+    for key in results[0].layers:
+        if METRICS[key].shape != "L":
+            continue
+        bands[key] = _to_band(np.stack([_to_ranks(result, key) for result in results]))
+        counts = sum(_find_lost(result, key).astype(int) for result in results)
+        if np.any(counts):
+            lost[key] = {str(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
+    largest = {key: np.array([_to_ranks(result, key).max() for result in results]) for key in LARGEST}
+    data = {"first": first_seed, "seeds": len(results), "bands": bands, "lost": lost, "largest": largest}
+    return Frame("bands", data)
+
+
+def _to_ranks(result: Result, key: str) -> np.ndarray:
+    """A column (L) as numbers that have an order: -inf for zero, inf for what is lost, nan for what has no rank."""
+    values = result.layers[key].astype(np.float64)
+    if METRICS[key].scale == "linear":
+        return values
+    ranks = result.layers_log10[key].astype(np.float64)
+    unknown = np.isnan(ranks)
+    ranks[unknown & (values == 0)] = -np.inf
+    ranks[unknown & _find_lost(result, key)] = np.inf
+    return ranks
+
+
+def _find_lost(result: Result, key: str) -> np.ndarray:
+    """Layers at which neither a value nor its log10 is known, though the metric applies there: (L)."""
+    flagged = np.zeros(len(result.layers[key]), dtype=bool)
+    flagged[list(result.status.get(key, {}))] = True
+    return flagged & np.isnan(result.layers_log10.get(key, result.layers[key]))
+
+
+def _to_band(ranks_kL: np.ndarray) -> dict[str, np.ndarray]:
+    """Percentiles over seeds, nan entries left out; nan where there is none, or where it is not finite."""
+    ordered = np.sort(ranks_kL, axis=0)  # nan last
+    last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
+    band = {}
+    for name, level in LEVELS.items():
+        place = level * last
+        below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
+        low, high = (np.take_along_axis(ordered, edge[None], 0)[0] for edge in (below, above))
+        with np.errstate(invalid="ignore"):
+            value = np.where(low == high, low, low + (high - low) * (place - below))
+        band[name] = np.where(np.isfinite(value), value, np.nan)
+    return band
