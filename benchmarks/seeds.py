@@ -1,7 +1,7 @@
-"""Several seeds at once against one after another: the measurement behind `seeds_at_once`. `python -m benchmarks.seeds`.
+"""Several seeds at once against one after another: the measurement behind `seeds_at_once`.
 
-Process CPU time a seed, one thread, interleaved, best of three rounds, everything included: drawing weights, both
-passes, all measurements but CKA.
+`python -m benchmarks.seeds`. Process CPU time a seed, one thread, interleaved, best of three rounds, everything
+included: drawing weights, both passes, all measurements but CKA.
 """
 
 import time

@@ -29,8 +29,9 @@ SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
 class Estimate(BaseModel):
     """Predicted cost of one run.
 
-    parameters: count, of one seed's stack. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
-    and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on one core.
+    parameters: count, of one seed's stack. flops: of forward, backward and measurement. bytes_moved: values read and
+    written by connections and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on
+    one core.
     """
 
     model_config = ConfigDict(frozen=True)

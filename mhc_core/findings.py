@@ -66,7 +66,7 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
 
 
 def _tell_seeds(result: Result, numbers: dict[str, Any]) -> str:
-    """One more sentence: the largest forward gain of every seed. Its numbers, and those of the backward gain, are added."""
+    """One more sentence, on the largest forward gain of every seed; its numbers and the backward gain's are added."""
     levels = {"p05": 5, "p50": 50, "p95": 95}
     for key, name in (("composite_gain_fwd", "gain_fwd_log10"), ("composite_gain_bwd", "gain_bwd_log10")):
         found = np.percentile(result.seeds["largest"][key], list(levels.values()))

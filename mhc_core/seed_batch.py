@@ -30,7 +30,7 @@ class StackBatch:
 
     def __init__(self, stacks: Sequence[Stack]) -> None:
         self.template, self._caller = stacks[0], _Caller(stacks[0])
-        parameters, buffers = stack_module_state(list(stacks))  # type: ignore[arg-type]
+        parameters, buffers = stack_module_state(list(stacks))
         self.tensors: dict[str, torch.Tensor] = {**parameters, **buffers}
         self._names = {id(item): name for name, item in self.template.named_parameters()}
         self._layers: dict[int | None, dict[str, torch.Tensor]] = {}
@@ -98,8 +98,8 @@ def _layer_of(name: str) -> int | None:
 def measure_batch(specs: Sequence[RunSpec], device: torch.device, results: Sequence[Result]) -> Iterator[int]:
     """Measure specs that differ in their seed alone, without CKA, into their results.
 
-    Yields after every stack that is drawn and every layer, up and down, how many layers of single stacks that was: three
-    times the depth in all for a spec.
+    Yields after every stack that is drawn and every layer, up and down, how many layers of single stacks that was:
+    three times the depth in all for a spec.
     """
     stacks = []
     for spec in specs:

@@ -80,8 +80,8 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> Frame:
         if METRICS[key].shape != "L":
             continue
         bands[key] = _to_band(np.stack([_to_ranks(result, key) for result in results]))
-        counts = sum(_find_lost(result, key).astype(int) for result in results)
-        if np.any(counts):
+        counts = np.sum([_find_lost(result, key) for result in results], axis=0)
+        if counts.any():
             lost[key] = {str(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
     largest = {key: np.array([_to_ranks(result, key).max() for result in results]) for key in LARGEST}
     data = {"first": first_seed, "seeds": len(results), "bands": bands, "lost": lost, "largest": largest}

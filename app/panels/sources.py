@@ -20,7 +20,6 @@ import numpy as np
 
 from app.panels.numbers import format_value
 
-
 PERCENTILES = ("p05", "p50", "p95")
 MOST_DECADES = 307  # of float64
 
@@ -58,7 +57,7 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
 
 
 def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:
-    """A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range."""
+    """A percentile over seeds, kept as log10 where the column has one: as a plain value it may be out of range."""
     if key not in result.bands:
         return None
     kept = to_list(result.bands[key][percentile]) or []

@@ -111,7 +111,7 @@ def test_a_figure_of_several_runs_names_each(client: httpx.Client, run_id: str) 
     names = {trace.name for trace in figure.data}
     assert any("A HC" in str(name) for name in names)
     assert any("B mHC" in str(name) for name in names)
-    drawn = next(trace for trace in figure.data if trace.meta["run"] == 0 and trace.meta["key"] == "act_rms")
+    drawn = next(trace for trace in figure.data if trace.meta["run"] == 0 and trace.meta["end"])
     told = client.get(f"/runs/{run_id}/result").json()["layers_log10"]["act_rms"]
     assert np.allclose(np.asarray(drawn.y, dtype=float), told)
 
