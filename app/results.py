@@ -30,14 +30,18 @@ def to_json(run_id: str, result: Result) -> bytes:
 def to_csv(run_id: str, result: Result) -> bytes:
     """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
 
-    What is not finite is empty; its log10 and status stand in columns beside it. Matrices and the steps of training are
-    not here.
+    What is not finite is empty; its log10 and status stand in columns beside it. Of a run of several seeds, the band
+    stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of logarithms. Matrices and the steps
+    of training are not here.
     """
     columns: dict[str, Any] = {"layer": np.arange(result.start["layers"])}
     for key, column in result.layers.items():
         columns |= _flatten(key, column)
     for key, column in result.layers_log10.items():
         columns |= _flatten(f"{key}.log10", column)
+    for key, band in result.bands.items():
+        unit = f"{key}.log10" if key in result.layers_log10 else key
+        columns |= {f"{unit}.{name}": column for name, column in band.items()}
     for key, flags in result.status.items():
         columns[f"{key}.status"] = [flags.get(layer, "finite") for layer in range(result.start["layers"])]
     text = io.StringIO()
@@ -51,11 +55,14 @@ def to_npz(run_id: str, result: Result) -> bytes:
     """Arrays by name: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`; the rest as JSON in `meta`.
 
     Of a run that trained also `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`.
+    Of a run of several seeds also `bands.<key>.<p05, p50, p95, min or max>`, of log10 where `layers_log10` has the key.
     """
     parts = _to_parts(result)
     arrays: dict[str, np.ndarray] = {}
     for table in ("layers", "layers_log10", "matrices", *(TRAINING if result.steps else ())):
         arrays |= {f"{table}.{key}": np.asarray(column) for key, column in parts.pop(table).items()}
+    for key, band in parts.pop("bands").items():
+        arrays |= {f"bands.{key}.{name}": column for name, column in band.items()}
     meta = codec.to_json({"run": run_id, **parts})
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, meta=np.frombuffer(meta, np.uint8), **arrays)
@@ -91,6 +98,8 @@ def _to_parts(result: Result) -> dict[str, Any]:
         "layers_log10": result.layers_log10,
         "matrices": result.matrices,
         **(training if result.steps else {}),
+        "bands": result.bands,
+        "seeds": result.seeds,
     }
 
 

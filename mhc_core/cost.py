@@ -154,10 +154,13 @@ def _kept_samples(spec: RunSpec) -> int:
 
 
 def _probe_flops(spec: RunSpec) -> float:
+    rank = spec.depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
+    return _cka_flops(spec) + rank
+
+
+def _cka_flops(spec: RunSpec) -> float:
     kept, depth = _kept_samples(spec), spec.depth
-    cka = 2 * depth * kept**2 * spec.width + depth**2 * kept**2
-    rank = depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
-    return cka + rank
+    return 2 * depth * kept**2 * spec.width + depth**2 * kept**2
 
 
 def _values_moved(spec: RunSpec) -> float:

@@ -80,6 +80,8 @@ def _tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         text = f"{_count(spec.depth, 'matrix')} after {_count(rounds, 'Sinkhorn round')}: {gains}."
         if numbers["min_col_sum"] is not None:
             text = f"{text[:-1]}, least column sum {numbers['min_col_sum']:.3g}."
+    if result.seeds and spec.streams > 1:
+        text += _tell_seeds(result, numbers)
     return _finding("connection", text, "gain", numbers)
 
 
@@ -96,6 +98,19 @@ def _tell_captured(result: Result) -> dict[str, Any]:
     )
     numbers = {"gain_fwd_log10": _finite(forward), "gain_bwd_log10": _finite(backward)}
     return _finding("connection", text, "gain", {**numbers, "row_error": _finite(rows), "col_error": _finite(columns)})
+
+
+def _tell_seeds(result: Result, numbers: dict[str, Any]) -> str:
+    """One more sentence, on the largest forward gain of every seed; its numbers and the backward gain's are added."""
+    levels = {"p05": 5, "p50": 50, "p95": 95}
+    for key, name in (("composite_gain_fwd", "gain_fwd_log10"), ("composite_gain_bwd", "gain_bwd_log10")):
+        found = np.percentile(result.seeds["largest"][key], list(levels.values()))
+        numbers |= {f"{name}_{level}": _finite(value) for level, value in zip(levels, found, strict=True)}
+    low, median, high = (
+        _number(float("nan") if (value := numbers[f"gain_fwd_log10_{level}"]) is None else value) for level in levels
+    )
+    seeds = result.seeds["seeds"]
+    return f" Over {seeds} seeds the largest forward gain has median {median}, 5 to 95 %: {low} to {high}."
 
 
 def _tell_activation(result: Result) -> dict[str, Any] | None:

@@ -32,12 +32,15 @@ class _Tape:
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
 
-def measure(stack: Stack, device: torch.device) -> Iterator[Frame]:
-    """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing."""
+def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[Frame]:
+    """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
+
+    `with_cka=False` leaves out the similarity of layers, and its frames.
+    """
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = _lay_out(stack, device)
-    tape, probe = _Tape(), ForwardProbe(layout)
+    tape, probe = _Tape(), ForwardProbe(layout, with_cka=with_cka)
 
     state = stack.embed().detach()
     yield probe.observe_input(state)

@@ -64,15 +64,15 @@ class Layout:
 
 
 class ForwardProbe:
-    """Measures states, branches, mixing matrices and CKA on the way up."""
+    """Measures states, branches, mixing matrices and, unless left out, CKA on the way up."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, with_cka: bool = True) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.sizes = _block_sizes(layout.state_entries, layout.device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
-        self.cka = CkaRows(layout.depth, layout.samples, layout.device, self.dtype)
+        self.cka = CkaRows(layout.depth, layout.samples, layout.device, self.dtype) if with_cka else None
         self.means: list[dict[str, np.ndarray]] = []
         self.products = TokenProducts(downwards=False)
         self.last_layer = layout.depth - 1
@@ -116,19 +116,22 @@ class ForwardProbe:
         mixings = [output.mixing for _, output in waiting]
         measured |= _average_mixing(mixings)
         self.products.add([mixing.h_res for mixing in mixings])
-        measured["cka"] = self.cka.add(m_KNC)
+        if self.cka is not None:
+            measured["cka"] = self.cka.add(m_KNC)
         values = fetch(measured)
-        rows = values.pop("cka")
+        rows = values.pop("cka", None)
         values |= measure_matrices(values["h_res"])
         self.means.append({key: values[key] for key in MATRICES if key in values})
         frames = []
-        for (layer, _), row, group in zip(waiting, rows, to_groups(values, self._cast), strict=True):
+        for place, ((layer, _), group) in enumerate(zip(waiting, to_groups(values, self._cast), strict=True)):
             if layer == 0:  # there is no layer before it
                 for key in ("cos_prev", "cos_prev_p05", "cos_prev_p95"):
                     del group["values"][key]
                     group["status"].pop(key, None)
             frames.append(Frame("forward", {"layer": layer, **group}))
-            frames.append(Frame("similarity", {"layer": layer, "cka": row[: layer + 1].astype(self._cast)}))
+            if rows is not None:
+                row = rows[place, : layer + 1].astype(self._cast)
+                frames.append(Frame("similarity", {"layer": layer, "cka": row}))
         return frames
 
 

@@ -28,6 +28,8 @@ class Result:
     kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept.
     kept_steps: these steps.
     jacobian: the Jacobian frame: values, log10, status, products, dimension, converged; {} where not asked for.
+    bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
+    seeds: what else a bands frame says; {} for a run of one seed.
     start, summary: data of these frames; {} until they come.
     """
 
@@ -45,6 +47,8 @@ class Result:
         self.kept: dict[str, np.ndarray] = {}
         self.kept_steps: list[int] = []
         self.jacobian: dict[str, Any] = {}
+        self.bands: dict[str, dict[str, np.ndarray]] = {}
+        self.seeds: dict[str, Any] = {}
         self.start: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
         self._depth = 0
@@ -69,6 +73,8 @@ class Result:
             self.loss = _to_number(data["values"]["loss"])
         elif kind == "jacobian":
             self._add_jacobian(data)
+        elif kind == "bands":
+            self._add_bands(data)
         elif kind == "summary":
             self.summary = data
 
@@ -122,6 +128,11 @@ class Result:
         self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
         for key, flags in data["status"].items():
             self.status[key] = {int(layer): flag for layer, flag in flags.items()}
+
+    def _add_bands(self, data: dict[str, Any]) -> None:
+        self.seeds = {key: data[key] for key in ("first", "seeds", "largest", "lost")}
+        for key, band in data["bands"].items():
+            self.bands[key] = {name: _to_array(column) for name, column in band.items()}
 
     def _add_jacobian(self, data: dict[str, Any]) -> None:
         groups = {name: {key: _to_array(value) for key, value in data[name].items()} for name in ("values", "log10")}

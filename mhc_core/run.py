@@ -16,6 +16,7 @@ from mhc_core.inputs import describe_input
 from mhc_core.jacobian import measure_jacobian
 from mhc_core.passes import measure
 from mhc_core.result import Result
+from mhc_core.seeds import measure_seeds
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
 from mhc_core.stack import build_stack
 from mhc_core.theory import predict
@@ -35,6 +36,10 @@ def run(spec: RunSpec) -> Iterator[Frame]:
     for frame in _compute(spec, device):
         result.add(frame)
         yield frame
+    if spec.seeds > 1:
+        for frame in measure_seeds(spec, device, result):
+            result.add(frame)
+            yield frame
     yield summarise(spec, result)
 
 

@@ -26,6 +26,10 @@ export interface Columns {
   steps: Map<string, Matrix>;
   stepsLog10: Map<string, Matrix>;
   trained: number;
+  /** Metric to its percentiles over seeds, each one number a layer. */
+  bands: Map<string, Record<string, Numbers>>;
+  /** Share of the other seeds that is done; null before they begin. */
+  progress: number | null;
   input: Record<string, any>;
   loss: number | null;
   summary: { headline: { text: string; label: string }; findings: Finding[] } | null;

@@ -141,6 +141,37 @@ def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
     return list(reversed(list(enumerate(theme.runs[:runs]))))
 
 
+def shade(style: RunStyle) -> str:
+    """A run's colour as the light fill of a band."""
+    red, green, blue = (int(style.color[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.13)"
+
+
+def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go.Scatter]:
+    """The two edges of a band, filled between; `lower` and `upper` are sources, `key` is the metric they belong to."""
+    edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip", "connectgaps": False}
+    metas = [{"run": run, "key": key, "end": False, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
+    return [
+        go.Scatter(meta=metas[0], **edge),
+        go.Scatter(meta=metas[1], fill="tonexty", fillcolor=shade(style), **edge),
+    ]
+
+
+def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatter]:
+    """Of a run of several seeds: the 5th to 95th percentile as a band, the median as a thin dotted line."""
+    column = "log10" if scale == "log" else "layers"
+    fill = {"x": "layer", "y": f"p50.{column}.{key}", "text": f"p50.text.{key}"}
+    median = go.Scatter(
+        mode="lines",
+        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
+        meta={"run": run, "key": key, "fill": fill, "end": False},
+        connectgaps=False,
+        name="",
+        hovertemplate="%{text} median of seeds",
+    )
+    return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), median]
+
+
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
     """One metric of one run over the layers, drawn from log10 on a log axis: 1e401 is a number like any other."""
     column = "log10" if scale == "log" else "layers"

@@ -4,7 +4,7 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from app.panels.base import Column, Help, Panel, View, bottom_up, build_lines, line
+from app.panels.base import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
 from app.panels.style import Theme
 
 
@@ -12,6 +12,8 @@ def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     """Two curves a run: forward over layers 1..l thick, backward over l..L thin; a line at 1."""
     figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
     figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, "composite_gain_fwd", scale))
     for run, style in bottom_up(theme, runs):
         thin = {"width": 1.0}
         figure.add_trace(

@@ -4,13 +4,15 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from app.panels.base import Column, Help, Panel, View, bottom_up, build_lines, line
+from app.panels.base import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
 from app.panels.style import Theme
 
 
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     """One curve a run: rms of the gradient along a shift common to all streams."""
     figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, "grad_rms", scale))
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "grad_rms", scale))
     return figure

@@ -2,15 +2,15 @@
 
 import plotly.graph_objects as go
 
-from app.panels.base import Column, Help, Panel, View, bottom_up, build_lines, line
-from app.panels.style import RunStyle, Theme
+from app.panels.base import Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
+from app.panels.style import Theme
 
 
 def build_previous(runs: int, theme: Theme) -> go.Figure:
     """Cosine between neighbouring branch inputs: the median as a line, the 5th to 95th percentile as a band."""
     figure = build_lines(theme, "linear", include=(1.0,), limits=[-1.0, 1.0])
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(_band(run, style))
+        figure.add_traces(band(run, style, "cos_prev", "layers.cos_prev_p05", "layers.cos_prev_p95"))
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "cos_prev", "linear"))
     return figure
@@ -20,22 +20,10 @@ def build_tokens(runs: int, theme: Theme) -> go.Figure:
     """Mean pairwise cosine of the tokens: 1 is rank collapse."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, "token_cos", "linear"))
+    for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "token_cos", "linear"))
     return figure
-
-
-def _band(run: int, style: RunStyle) -> list[go.Scatter]:
-    red, green, blue = (int(style.color[start : start + 2], 16) for start in (1, 3, 5))
-    edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip"}
-    lower, upper = (
-        {"run": run, "key": key, "end": False, "fill": {"x": "layer", "y": f"layers.{key}"}}
-        for key in ("cos_prev_p05", "cos_prev_p95")
-    )
-    shade = f"rgba({red},{green},{blue},0.13)"
-    return [
-        go.Scatter(meta=lower, **edge),
-        go.Scatter(meta=upper, fill="tonexty", fillcolor=shade, **edge),
-    ]
 
 
 PANEL = Panel(

@@ -4,6 +4,8 @@ layer            1, 2, ... L
 layers.<key>     a column of values
 log10.<key>      its logarithms, known even where the value overflows
 text.<key>       the column as people read it
+p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seeds in the same three forms; p50 and p95
+                 likewise
 matrices.<key>   a matrix, or one a layer
 row.<key>        the matrix's row at the cursor
 at.<key>         the cursor's layer of a stack of matrices
@@ -20,6 +22,9 @@ import numpy as np
 
 from app.panels.numbers import format_value
 
+PERCENTILES = ("p05", "p50", "p95")
+MOST_DECADES = 307  # of float64
+
 
 class Columns(Protocol):
     """The parts of a result that figures are filled from."""
@@ -31,6 +36,7 @@ class Columns(Protocol):
     matrices: dict[str, np.ndarray]
     steps: dict[str, np.ndarray]
     steps_log10: dict[str, np.ndarray]
+    bands: dict[str, dict[str, np.ndarray]]
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
@@ -51,10 +57,26 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name in ("steps", "steps_log10"):
         column = getattr(result, name).get(key)
         return column if column is not None and column.ndim == 2 else to_list(column)
+    if name in PERCENTILES:
+        return _from_band(result, name, *key.split(".", 1))
     matrix = result.matrices.get(key)
     if matrix is None:
         return None
     return _from_matrix(name, matrix, min(cursor, len(matrix) - 1))
+
+
+def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:
+    """A percentile over seeds, kept as log10 where the column has one: as a plain value it may be out of range."""
+    if key not in result.bands:
+        return None
+    kept = to_list(result.bands[key][percentile]) or []
+    if key not in result.layers_log10:
+        return [format_value(value) for value in kept] if form == "text" else kept
+    if form == "log10":
+        return kept
+    if form == "text":
+        return [format_value(None, log10) for log10 in kept]
+    return [None if log10 is None or abs(log10) > MOST_DECADES else 10**log10 for log10 in kept]
 
 
 def to_texts(result: Columns, key: str) -> list[str] | None:

@@ -13,6 +13,8 @@ export function createColumns() {
     steps: new Map(),
     stepsLog10: new Map(),
     trained: 0,
+    bands: new Map(),
+    progress: null,
     input: {},
     loss: null,
     summary: null,
@@ -79,6 +81,17 @@ const TAKERS = {
     for (const [key, column] of Object.entries(frame.log10)) columns.log10.set(key, toNumbers(column));
     for (const [key, flags] of Object.entries(frame.status)) {
       columns.status.set(key, new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag])));
+    }
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  progress(columns, frame) {
+    columns.progress = frame.done;
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  bands(columns, frame) {
+    for (const [key, band] of Object.entries(frame.bands)) {
+      columns.bands.set(key, Object.fromEntries(Object.entries(band).map(([name, column]) => [name, toNumbers(column)])));
+      touch(columns, key);
     }
   },
   /** @param {Columns} columns @param {Frame} frame */

@@ -49,6 +49,7 @@ function SeedNote() {
   const roll = () => commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
   return html`
     <p class="hint">One seed misleads: of 200 seeds, nine in ten put HC's default gain between 29 and 13000.
+      Set “Seeds” above 1 to draw the band of many.
       <button type="button" class="dice" onClick=${roll}>⚄ Another seed</button></p>
   `;
 }

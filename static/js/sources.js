@@ -4,6 +4,9 @@ import { formatValue, range } from './numbers.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Matrix} Matrix */
 
+const PERCENTILES = ['p05', 'p50', 'p95'];
+const MOST_DECADES = 307; // of a double
+
 /**
  * The data that `source` names, or null where the run has none of it.
  * @param {string} source
@@ -22,8 +25,21 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'step') return columns.trained > 0 ? range(1, columns.start?.spec.train.steps) : null;
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
+  if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
+}
+
+/** A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range.
+ * @param {Columns} columns @param {string} percentile @param {string} source */
+function fromBand(columns, percentile, source) {
+  const [form, key] = source.split(/\.(.*)/s);
+  const kept = toList(columns.bands.get(key)?.[percentile]);
+  if (!kept) return null;
+  if (!columns.log10.has(key)) return form === 'text' ? kept.map((value) => formatValue(value)) : kept;
+  if (form === 'log10') return kept;
+  if (form === 'text') return kept.map((log10) => formatValue(null, log10));
+  return kept.map((log10) => (log10 === null || Math.abs(log10) > MOST_DECADES ? null : 10 ** log10));
 }
 
 /** A column as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */

@@ -74,6 +74,9 @@ function stepsOf(columns) {
  */
 export function shareDone(columns) {
   if (columns.end) return 1;
+  if (!columns.start) return 0;
   if (stepsOf(columns) > 0) return columns.trained / stepsOf(columns);
-  return columns.start ? Math.min(1, columns.last / (3 * columns.start.layers + 5)) : 0;
+  const first = Math.min(1, columns.last / (3 * columns.start.layers + 5));
+  const seeds = columns.start.spec.seeds ?? 1; // runs stored before there were seeds do not say
+  return (first + (columns.progress ?? 0) * (seeds - 1)) / seeds;
 }

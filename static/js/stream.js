@@ -4,7 +4,7 @@ import { eventsUrl } from './api.js';
 
 /** @typedef {import('../types').Frame} Frame */
 
-const TYPES = ['start', 'forward', 'similarity', 'loss', 'backward', 'mixing', 'step', 'summary', 'end'];
+const TYPES = ['start', 'forward', 'similarity', 'loss', 'backward', 'mixing', 'step', 'progress', 'bands', 'summary', 'end'];
 const REOPEN_MS = 1000;
 
 /**

@@ -35,6 +35,7 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "one stream": [{"kind": "residual"}, {"kind": "none"}],
     "overflow": [{"kind": "hc", "noise": 10.0}, {"kind": "mhc", "sinkhorn_iters": 0, "noise": 10.0}],
     "many streams": [{"kind": "hc", "streams": 16}, {"kind": "mhc", "streams": 2}],
+    "seeds": [{"kind": "hc", "seeds": 3}, {"kind": "mhc"}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
     "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
     "trained": [{"kind": "hc", "steps": 4}, {"kind": "residual", "steps": 2}, {"kind": "mhc"}],
@@ -47,9 +48,9 @@ def _lines(comparison: str) -> list[list[bytes]]:
     found = []
     for index, connection in enumerate(COMPARISONS[comparison]):
         depth = connection.get("depth", 90 if comparison == "overflow" else SMALL["depth"])
-        fields = {name: value for name, value in connection.items() if name not in ("depth", "steps")}
-        train = {"steps": connection.get("steps", 0)}
-        frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields, "train": train})))
+        fields = {name: value for name, value in connection.items() if name not in ("depth", "steps", "seeds")}
+        more = {"seeds": connection.get("seeds", 1), "train": {"steps": connection.get("steps", 0)}}
+        frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields, **more})))
         lines = [encode_frame(frame, f"run{index}", k) for k, frame in enumerate(frames)]
         found.append([*lines, encode_end(f"run{index}", len(lines), "done", None)])
     return found
@@ -150,10 +151,21 @@ def test_filling_leaves_the_template_as_it_was() -> None:
 def test_what_overflows_is_drawn_by_its_logarithm() -> None:
     result = _result(_lines("overflow")[0])
     drawn = panels.figure("gain", [result], LABELS, 0, "dark")
-    forward = next(trace for trace in drawn.data if trace.meta["key"] == "composite_gain_fwd")
+    forward = next(trace for trace in drawn.data if trace.meta["key"] == "composite_gain_fwd" and trace.y)
     assert max(forward.y) > 38, "beyond float32"
     assert all(value is not None for value in forward.y)
     assert "×10" in forward.text[-1]
+
+
+def test_a_run_of_several_seeds_has_a_band_and_a_median() -> None:
+    result = _result(_lines("seeds")[0])
+    drawn = panels.figure("activation", [result], LABELS, 0, "dark", "linear")
+    low, high, median, _ = drawn.data
+    assert high.fill == "tonexty"
+    assert all(a <= m <= b for a, m, b in zip(low.y, median.y, high.y, strict=True))
+    np.testing.assert_allclose(np.log10(median.y), result.bands["act_rms"]["p50"])
+    single = panels.figure("activation", [_result(_lines("seeds")[1])], LABELS, 0, "dark", "linear")
+    assert [trace.visible for trace in single.data] == [False, False, False, None]
 
 
 def test_where_nothing_is_known_the_curve_says_so() -> None:
@@ -163,7 +175,7 @@ def test_where_nothing_is_known_the_curve_says_so() -> None:
     result.status["act_rms"] = {4: "nan", 5: "nan"}
     drawn = panels.figure("activation", [result], LABELS, 0, "dark")
     assert any("nan at layer 5" in note.text for note in drawn.layout.annotations)
-    assert drawn.data[0].text[4] == "nan"
+    assert next(trace for trace in drawn.data if trace.meta["end"]).text[4] == "nan"
 
 
 def test_labels_at_the_ends_do_not_overlap() -> None:

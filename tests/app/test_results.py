@@ -80,6 +80,21 @@ def test_overflow_keeps_its_log10_and_says_so(client: httpx.Client) -> None:
     assert float(last["composite_gain_fwd.log10"]) > 308
 
 
+def test_bands_over_seeds_are_in_every_format(client: httpx.Client) -> None:
+    spec = {"depth": DEPTH, "width": 16, "seed": 7, "seeds": 3, "connection": {"kind": "hc"}, "input": {"tokens": 16}}
+    run_id = compute(client, spec)
+    whole = client.get(f"/runs/{run_id}/result").json()
+    told = whole["bands"]["act_rms"]["p95"]
+    assert whole["seeds"]["seeds"] == 3
+    assert len(whole["seeds"]["largest"]["composite_gain_fwd"]) == 3
+    table = list(csv.DictReader(io.StringIO(client.get(f"/runs/{run_id}/result.csv").text)))
+    assert [float(row["act_rms.log10.p95"]) for row in table] == pytest.approx(told)
+    assert [float(row["token_cos.p05"]) for row in table] == pytest.approx(whole["bands"]["token_cos"]["p05"])
+    with np.load(io.BytesIO(client.get(f"/runs/{run_id}/result.npz").content)) as arrays:
+        assert arrays["bands.act_rms.p95"] == pytest.approx(told)
+        assert json.loads(arrays["meta"].tobytes())["seeds"] == whole["seeds"]
+
+
 def test_figures_are_read_by_plotly(client: httpx.Client, run_id: str) -> None:
     listed = client.get(f"/runs/{run_id}/figures").json()
     assert {"gain", "activation", "cka"} <= {panel["key"] for panel in listed}
@@ -96,7 +111,7 @@ def test_a_figure_of_several_runs_names_each(client: httpx.Client, run_id: str) 
     names = {trace.name for trace in figure.data}
     assert any("A HC" in str(name) for name in names)
     assert any("B mHC" in str(name) for name in names)
-    drawn = next(trace for trace in figure.data if trace.meta["run"] == 0 and trace.meta["key"] == "act_rms")
+    drawn = next(trace for trace in figure.data if trace.meta["run"] == 0 and trace.meta["end"])
     told = client.get(f"/runs/{run_id}/result").json()["layers_log10"]["act_rms"]
     assert np.allclose(np.asarray(drawn.y, dtype=float), told)
 

@@ -1,0 +1,213 @@
+"""Bands over seeds, held against numpy's percentiles over as many independent runs."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core import seeds
+from mhc_core.cost import estimate
+from mhc_core.frames import Frame
+from mhc_core.metrics import METRICS
+from mhc_core.result import Result
+from mhc_core.run import run
+from mhc_core.spec import RunSpec, parse_spec
+from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
+
+LEVELS = {"min": 0, "p05": 5, "p50": 50, "p95": 95, "max": 100}
+SEEDS = 6
+BOTTOM = 1e9
+
+
+def seeded(seed: int, **fields: Any) -> RunSpec:
+    return build_spec(seed=seed, **fields)
+
+
+def independent(key: str, **fields: Any) -> np.ndarray:
+    """The column of `SEEDS` single runs, (k, L), in log10 where the metric has it; a true zero is 1 in 10^BOTTOM."""
+    results = [measure(seeded(3 + k, **fields)) for k in range(SEEDS)]
+    values = np.stack([result.layers[key] for result in results]).astype(float)
+    if METRICS[key].scale == "linear":
+        return values
+    logs = np.stack([result.layers_log10[key] for result in results]).astype(float)
+    return np.where(values == 0, -BOTTOM, logs)
+
+
+def banded(**fields: Any) -> Result:
+    return collect(list(run(seeded(3, seeds=SEEDS, **fields))))
+
+
+def worst_difference(result: Result, without: tuple[str, ...] = (), **fields: Any) -> float:
+    single = measure(seeded(3, **fields))
+    assert result.bands.keys() == {key for key in single.layers if METRICS[key].shape == "L"}
+    worst = 0.0
+    for key, band in result.bands.items():
+        if key in without:
+            continue
+        wanted = np.percentile(independent(key, **fields), list(LEVELS.values()), axis=0)
+        for name, column in zip(LEVELS, wanted, strict=True):
+            column = np.where(column < -BOTTOM / 1000, np.nan, column)  # at or next to a zero
+            np.testing.assert_array_equal(np.isnan(band[name]), np.isnan(column), err_msg=f"{key} {name}")
+            worst = max(worst, float(np.nanmax(np.abs(band[name] - column) / np.maximum(1, np.abs(column)), initial=0)))
+    return worst
+
+
+@pytest.mark.parametrize("block", ["mlp", "transformer"])
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any], block: str) -> None:
+    fields: dict[str, Any] = {"connection": connection, "block": {"kind": block}}
+    result = banded(**fields)
+    assert worst_difference(result, **fields) < 1e-10
+    assert result.seeds["first"] == 3
+    assert result.seeds["seeds"] == SEEDS
+    assert result.seeds["lost"] == {}
+
+
+@pytest.mark.parametrize("block", ["conv", "pair"])
+@pytest.mark.parametrize("kind", ["gaussian", "correlated"])
+def test_every_block_and_input_has_bands(kind: str, block: str) -> None:
+    fields: dict[str, Any] = {"block": {"kind": block}, "input": {"kind": kind, "tokens": 4}}
+    assert worst_difference(banded(**fields), **fields) < 1e-10
+
+
+def test_the_first_seed_is_the_run_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is live at once: what comes before the bands are the frames of a single run."""
+    single, many = list(run(seeded(3))), list(run(seeded(3, seeds=3)))
+    assert [frame.type for frame in many[: len(single) - 1]] == [frame.type for frame in single[:-1]]
+    np.testing.assert_array_equal(collect(many).layers["act_rms"], collect(single).layers["act_rms"])
+    built: list[int] = []
+    build = seeds.build_stack
+
+    def count(spec: RunSpec) -> Any:
+        built.append(spec.seed)
+        return build(spec)
+
+    monkeypatch.setattr(seeds, "build_stack", count)
+    list(run(seeded(3, seeds=3)))
+    assert built == [4, 5]
+
+
+def test_progress_rises_to_one() -> None:
+    frames = list(run(seeded(0, seeds=SEEDS, depth=9)))
+    done = [frame.data["done"] for frame in frames if frame.type == "progress"]
+    assert done == sorted(done)
+    assert done[-1] == 1
+    assert 20 < len(done) <= 100
+    assert max(np.diff(done)) < 0.1, "a cancel is looked for at every frame"
+    kinds = [frame.type for frame in frames]
+    assert kinds.index("mixing") < kinds.index("progress") < kinds.index("bands") < kinds.index("summary")
+
+
+@cache
+def hc_blow_up() -> tuple[RunSpec, Result]:
+    spec = build_spec(depth=200, seeds=7, dtype="float32", connection={"kind": "hc", "noise": 1.1})
+    return spec, collect(list(run(spec)))
+
+
+def test_overflow_of_some_seeds_is_still_ordered() -> None:
+    """Activations leave float32 in some seeds: they rank above all others, and the composite gain goes on."""
+    spec, result = hc_blow_up()
+    lost = {int(layer): count for layer, count in result.seeds["lost"]["act_rms"].items()}
+    some = [layer for layer, count in lost.items() if 0 < count < 4]
+    assert some, "the case must have layers at which a minority of seeds is lost"
+    band = result.bands["act_rms"]
+    for layer in some:
+        assert np.isnan(band["max"][layer])
+        assert np.isfinite(band["p50"][layer])
+    singles = [measure(spec.model_copy(update={"seed": spec.seed + k, "seeds": 1})) for k in range(7)]
+    layer = some[0]
+    logs = sorted(value for value in (s.layers_log10["act_rms"][layer] for s in singles) if np.isfinite(value))
+    assert band["p50"][layer] == pytest.approx(logs[3], abs=1e-4)
+    assert band["min"][layer] == pytest.approx(logs[0], abs=1e-4)
+    gain = result.bands["composite_gain_fwd"]
+    assert all(np.isfinite(column).all() for column in gain.values())
+
+
+def test_largest_gains_are_those_of_each_seed() -> None:
+    spec, result = hc_blow_up()
+    singles = [measure(spec.model_copy(update={"seed": spec.seed + k, "seeds": 1})) for k in range(7)]
+    for key in ("composite_gain_fwd", "composite_gain_bwd"):
+        wanted = [np.nanmax(single.layers_log10[key]) for single in singles]
+        np.testing.assert_allclose(result.seeds["largest"][key], wanted, rtol=1e-6)
+
+
+def test_zeros_rank_below_every_number() -> None:
+    def column(values: list[float], status: dict[int, str]) -> Result:
+        result = Result()
+        result.layers["act_rms"] = np.array(values)
+        with np.errstate(divide="ignore"):
+            logs = np.log10(np.array(values))
+        result.layers_log10["act_rms"] = np.where(np.isfinite(logs), logs, np.nan)
+        result.layers["token_cos"] = np.array(values)
+        result.status = {"act_rms": status, "token_cos": status}
+        for key in seeds.LARGEST:
+            result.layers[key] = result.layers_log10[key] = np.zeros(len(values))
+        return result
+
+    results = [
+        column([0.0, 1.0, np.nan], {2: "overflow"}),
+        column([10.0, 10.0, 10.0], {}),
+        column([100.0, np.nan, 0.0], {1: "nan"}),
+    ]
+    data = seeds.build_bands_frame(0, results).data
+    band = data["bands"]["act_rms"]
+    np.testing.assert_array_equal(band["p50"], [1, 1, 1])
+    np.testing.assert_array_equal(band["min"], [np.nan, 0, np.nan])
+    np.testing.assert_array_equal(band["max"], [2, np.nan, np.nan])
+    assert data["lost"] == {"act_rms": {"1": 1, "2": 1}, "token_cos": {"1": 1, "2": 1}}
+    # A cosine that is lost has no rank: the percentiles are those of the others.
+    np.testing.assert_array_equal(data["bands"]["token_cos"]["p50"], [10, 5.5, 5])
+
+
+def test_a_median_over_seeds_is_told() -> None:
+    spec = build_spec(depth=24, seeds=8, connection={"kind": "hc"})
+    result = collect(list(run(spec)))
+    found = next(item for item in result.summary["findings"] if item["key"] == "connection")
+    logs = result.seeds["largest"]["composite_gain_fwd"]
+    assert found["numbers"]["gain_fwd_log10_p50"] == pytest.approx(np.percentile(logs, 50))
+    assert found["numbers"]["gain_fwd_log10_p95"] == pytest.approx(np.percentile(logs, 95))
+    assert f"Over 8 seeds the largest forward gain has median {10 ** np.percentile(logs, 50):.3g}" in found["text"]
+
+
+@pytest.mark.parametrize("connection", [{"kind": "hc"}, {"kind": "mhc"}, {"kind": "mhc", "dynamic": True}])
+def test_seeds_cost_more_and_the_default_is_admitted(connection: dict[str, Any]) -> None:
+    one, many = (estimate(parse_spec({"seeds": k, "connection": connection})) for k in (1, 32))
+    for key in ("flops", "bytes_moved", "peak_bytes", "seconds"):
+        assert getattr(many, key) > getattr(one, key)
+    assert many.flops > 20 * one.flops
+    assert many.parameters == one.parameters
+    assert many.seconds < 60
+    assert many.peak_bytes < 4 * 2**30
+
+
+def test_memory_is_bounded_by_chunks() -> None:
+    base: dict[str, Any] = {"width": 64, "depth": 1024, "connection": {"dynamic": True}}
+    small, large = (estimate(parse_spec({**base, "seeds": k})) for k in (8, 32))
+    assert large.peak_bytes == small.peak_bytes
+
+
+def test_a_run_of_one_seed_has_no_bands() -> None:
+    frames = list(run(seeded(0)))
+    assert not {"bands", "progress"} & {frame.type for frame in frames}
+    assert collect(frames).bands == {}
+
+
+def test_bands_survive_their_line() -> None:
+    from app.codec import decode_line, encode_frame
+
+    _, result = hc_blow_up()
+    data = {**result.seeds, "bands": result.bands}
+    again = Result()
+    again.add(decode_line(encode_frame(Frame("bands", data), "id", 0)))
+    assert again.seeds["lost"] == result.seeds["lost"]
+    for key, band in result.bands.items():
+        for name, column in band.items():
+            np.testing.assert_array_equal(again.bands[key][name], column)
+
+
+def test_torch_is_left_as_it_was() -> None:
+    before = torch.get_rng_state()
+    list(run(seeded(0, seeds=3)))
+    assert torch.equal(before, torch.get_rng_state())
