@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import api_figures, api_meta, api_runs, api_snapshots, errors
+from app import api_costs, api_figures, api_meta, api_runs, api_snapshots, errors
 from mhc_core import __version__
 from mhc_core.spec import RunSpec
 
@@ -32,7 +32,7 @@ PROBLEM = {
 }
 
 
-ROUTERS = (api_runs.router, api_figures.router, api_snapshots.router, api_meta.router)
+ROUTERS = (api_runs.router, api_figures.router, api_snapshots.router, api_meta.router, api_costs.router)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Runs(Sink):
         async with self._submitting:
             known = {run_id: await self._usable(run_id) for run_id in by_id}
             fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
-            costs = {run_id: estimate(spec) for run_id, spec in fresh.items()}
+            costs = {run_id: estimate(spec, self.engine.rates) for run_id, spec in fresh.items()}
             if client != SERVER:
                 for run_id, spec in fresh.items():
                     require_admissible(spec, costs[run_id], self._settings)

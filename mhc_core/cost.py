@@ -1,68 +1,89 @@
-"""What a run will cost, before it starts: parameters, arithmetic, memory, time.
+"""What a run will cost, before it starts: parameters, arithmetic, bytes moved, memory, time.
 
-Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C,
-mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round. Time adds arithmetic, bytes and
-operator calls, each at a fixed rate of one core.
+Counts are pure functions of the spec; time is counts over the rates of a machine (`mhc_core.rates`). Per token and
+layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C, mixing
+2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round. What a branch costs is declared by the
+branch. Bytes and calls are those of our operators, counted by tests on real stacks.
+
+Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
 
 import math
+from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from mhc_core.blocks import name_layers
-from mhc_core.spec import MANIFOLD, MULTI_STREAM, RunSpec
+from mhc_core.blocks import branch_type
+from mhc_core.rates import DEFAULT_RATES, SINKHORN_CALLS, SMALL_PRODUCT, Rates
+from mhc_core.spec import CONNECTION_KINDS, MANIFOLD, MULTI_STREAM, RunSpec
 
-TRIANGLES = ("triangle_outgoing", "triangle_incoming")
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
-
-# One thread of a current server core, torch on CPU; fitted to runs of this program.
-FLOPS_PER_S = 6e10
-BYTES_PER_S = 4e9
-S_PER_CALL = 7e-6
-SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
+LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
+OBJECT_BYTES, LAYER_BYTES = 1100, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
+UP_AND_DOWN = 2.5  # operators' calls of both passes for each going up
 
 
 class Estimate(BaseModel):
-    """Predicted cost of one run.
-
-    parameters: count. flops: of forward, backward and measurement. bytes_moved: values read and written by connections
-    and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall time on one core.
-    """
+    """Predicted cost of one run."""
 
     model_config = ConfigDict(frozen=True)
 
-    parameters: int
-    flops: float
-    bytes_moved: float
-    peak_bytes: float
-    seconds: float
+    parameters: int = Field(description="Trainable values of the stack.")
+    flops: float = Field(description="Additions and multiplications of forward, backward and measurement.")
+    bytes_moved: float = Field(description="Bytes that forward and backward read and write.")
+    peak_bytes: float = Field(description="Largest memory of the process, libraries included.")
+    seconds: float = Field(description="Time on one core of the machine whose rates were used.")
 
 
-def estimate(spec: RunSpec) -> Estimate:
-    """Predict the cost of a spec."""
-    parameters = _count_parameters(spec)
-    tokens = spec.input.batch * spec.input.tokens
-    forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
-    flops = 3 * forward + _probe_flops(spec)
-    moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
-    seconds = (
-        SLOWER[spec.dtype] * flops / FLOPS_PER_S
-        + moved / BYTES_PER_S
-        + spec.depth * _calls(spec) * S_PER_CALL
-        + parameters * 2e-8  # drawing the weights
-    )
+def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Predict the cost of a spec on a machine of these rates."""
+    parameters = count_parameters(spec)
     return Estimate(
         parameters=parameters,
-        flops=flops,
-        bytes_moved=moved,
-        peak_bytes=_peak_bytes(spec, parameters),
-        seconds=seconds,
+        flops=_pass_flops(spec) + _probe_flops(spec) + _rank_flops(spec),
+        bytes_moved=count_pass_bytes(spec),
+        peak_bytes=LIBRARY_BYTES + _run_bytes(spec),
+        seconds=_to_seconds(_count_work(spec), rates, spec.dtype),
     )
 
 
-def _coefficients(spec: RunSpec) -> int:
-    n = spec.streams
-    return n * n + 2 * n
+class ConnectionCost(Estimate):
+    """Cost of one connection in the stack of a spec."""
+
+    connection: str = Field(description="The kind of connection.")
+
+
+def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
+    """Cost of every connection at the same stack, those left out whose rules the spec's streams break."""
+    found = []
+    for kind in CONNECTION_KINDS:
+        plain = spec.model_dump()
+        plain["connection"]["kind"] = kind
+        try:
+            other = RunSpec.model_validate(plain)
+        except ValueError:  # such as kromhc where n is no power of two
+            continue
+        found.append(ConnectionCost(connection=kind, **estimate(other, rates).model_dump()))
+    return found
+
+
+# Parameters.
+
+
+def count_parameters(spec: RunSpec) -> int:
+    """Trainable values of the stack, exactly."""
+    branches = sum(branch_type(spec, layer).count_parameters(spec) for layer in range(spec.depth))
+    ends = 2 * 256 * spec.width if spec.input.kind == "text" else 0
+    if spec.connection.kind not in MULTI_STREAM:
+        return branches + ends
+    return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
+
+
+def _mixing_parameters(spec: RunSpec) -> int:
+    n, width, logits = spec.streams, spec.width, 2 * spec.streams + _raw_logits(spec)
+    if not spec.connection.dynamic:
+        return logits
+    return logits + (width * (n + 2) + 2 if spec.connection.kind == "hc" else n * width * logits + 3)
 
 
 def _raw_logits(spec: RunSpec) -> int:
@@ -72,25 +93,6 @@ def _raw_logits(spec: RunSpec) -> int:
     return special.get(spec.connection.kind, n * n)
 
 
-def _branch_parameters(spec: RunSpec, name: str) -> int:
-    squares = {"attention": 4, "conv": 18, "triangle_outgoing": 6, "triangle_incoming": 6}
-    if name in squares:
-        return squares[name] * spec.width**2
-    return (2 * spec.block.mlp_ratio or 1) * spec.width**2
-
-
-def _count_parameters(spec: RunSpec) -> int:
-    n, width = spec.streams, spec.width
-    branches = sum(_branch_parameters(spec, name) for name in name_layers(spec))
-    ends = 2 * 256 * width if spec.input.kind == "text" else 0
-    if spec.connection.kind not in MULTI_STREAM:
-        return branches + ends
-    layer = 2 * n + _raw_logits(spec)
-    if spec.connection.dynamic:
-        layer += (width * (n + 2) + 2) if spec.connection.kind == "hc" else (n * width * layer + 3)
-    return branches + ends + spec.depth * layer + _head_parameters(spec)
-
-
 def _head_parameters(spec: RunSpec) -> int:
     if spec.connection.kind not in MANIFOLD or spec.connection.init != "deepseek_v4":
         return 0
@@ -98,61 +100,207 @@ def _head_parameters(spec: RunSpec) -> int:
     return n * spec.width * n + n + 1 if spec.connection.dynamic else n
 
 
-def _branch_flops(spec: RunSpec, name: str) -> float:
-    across = {"attention": 4.0 * spec.input.tokens} | dict.fromkeys(TRIANGLES, 2.0 * spec.input.tokens**0.5)
-    return 2 * _branch_parameters(spec, name) + across.get(name, 0.0) * spec.width
+# Arithmetic.
+
+
+def _pass_flops(spec: RunSpec) -> float:
+    """Forward and backward."""
+    branches = sum(branch_type(spec, layer).count_flops(spec) for layer in range(spec.depth))
+    return 3 * _samples(spec) * (branches + spec.depth * _mixing_flops(spec))
 
 
 def _mixing_flops(spec: RunSpec) -> float:
     n, width = spec.streams, spec.width
     if n == 1:
         return width
-    flops = 2.0 * width * _coefficients(spec)
+    flops = 2.0 * width * (n * n + 2 * n)
     if spec.connection.dynamic:
         inputs = width if spec.connection.kind == "hc" else n * width
-        flops += 2 * inputs * (2 * n + _raw_logits(spec))
-        if spec.connection.kind == "mhc":
-            flops += 4 * n * n * spec.connection.sinkhorn_iters
+        flops += 2 * inputs * (2 * n + _raw_logits(spec)) + 4 * n * n * _rounds(spec)
     return flops
 
 
-def _kept_samples(spec: RunSpec) -> int:
-    return min(spec.input.batch * spec.input.tokens, 256 if spec.depth <= 256 else 128)
-
-
 def _probe_flops(spec: RunSpec) -> float:
-    kept, depth = _kept_samples(spec), spec.depth
-    cka = 2 * depth * kept**2 * spec.width + depth**2 * kept**2
-    rank = depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
-    return cka + rank
+    """CKA of every two layers."""
+    return 2 * spec.depth * _kept_samples(spec) ** 2 * spec.width + spec.depth**2 * _kept_samples(spec) ** 2
 
 
-def _values_moved(spec: RunSpec) -> float:
-    """Values read and written per token and layer: the connection unfused (mHC Table 2), and the branch."""
-    n, width = spec.streams, spec.width
-    branch = (2 * spec.block.mlp_ratio + 8) * width
-    if n == 1:
-        return 3 * width + branch
-    return (8 * n + 2) * width + 2 * _coefficients(spec) + branch
+def _rank_flops(spec: RunSpec) -> float:
+    """Gram matrix and eigenvalues behind the effective rank."""
+    return spec.depth * 4.0 * _rank_size(spec) ** 3
 
 
-def _calls(spec: RunSpec) -> float:
-    """Operator calls of one layer, forward, backward and measurement."""
-    calls = 150.0
-    if spec.streams > 1:
-        calls += 50
-        if spec.connection.dynamic:
-            calls += 130 if spec.connection.kind == "hc" else 180
-            calls += 13 * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
-    return calls
+# Bytes, calls, memory.
 
 
-def _peak_bytes(spec: RunSpec, parameters: int) -> float:
-    """Weights, states and activations kept for the way down, CKA's Gram matrices, and the libraries themselves."""
+def count_pass_bytes(spec: RunSpec) -> float:
+    """Read and written by the operators of forward and backward; weights once up, and once and their gradients down."""
+    item = _values_bytes(spec)
+    branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
+    norms = {"pre": 1, "post": spec.streams, "none": 0}[spec.block.norm_position]
+    passes = 12 + norms * (30 if spec.block.norm == "rmsnorm" else 12)
+    per_token = (branches + spec.depth * passes * spec.width) * item + spec.depth * _mixing_bytes(spec)
+    return _samples(spec) * per_token + 3 * count_parameters(spec) * ITEM_BYTES[spec.dtype]
+
+
+def _mixing_bytes(spec: RunSpec) -> float:
+    """Beyond the residual connection's, per token and layer."""
+    n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
+    if spec.connection.kind not in MULTI_STREAM:
+        return 0.0
+    if not spec.connection.dynamic:
+        return (20 * n - 1) * width * item
+    streams = 60 if spec.connection.kind == "hc" else 48
+    return (streams * n * width + 41 * n * n * _rounds(spec)) * item
+
+
+def _pass_calls(spec: RunSpec) -> float:
+    """Operator calls of all layers, forward; about 1.5 times as many come down."""
+    layer = 2 if spec.connection.kind in MULTI_STREAM else 0
+    if _is_dynamic(spec):
+        layer = 25 + SINKHORN_CALLS * _rounds(spec)
+    return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
+
+
+def _run_bytes(spec: RunSpec) -> float:
+    """Peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block."""
+    parameters = count_parameters(spec)
+    weights = parameters * ITEM_BYTES[spec.dtype]
+    kept = count_tape_bytes(spec) + _objects_bytes(spec) + _probe_bytes(spec)
+    # Weights are drawn in float32, all of them before any is converted.
+    return max(4.0 * parameters, weights + kept)
+
+
+def count_tape_bytes(spec: RunSpec) -> float:
+    """Values that autograd keeps until the way down."""
     n, width, item = spec.streams, spec.width, ITEM_BYTES[spec.dtype]
-    tokens = spec.input.batch * spec.input.tokens
-    kept = (2 * spec.block.mlp_ratio + 4 + 2 * n) * width
-    if spec.connection.dynamic and n > 1:
-        kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
-    grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
-    return parameters * (4 + item) + tokens * spec.depth * kept * item + grams + 3e8
+    norm = {"pre": 2, "post": n, "none": 0}[spec.block.norm_position]
+    copied = 1 if spec.connection.kind in MULTI_STREAM else 0
+    layer = (n + 1 + norm + copied) * width * item + _mixing_kept(spec)
+    branches = sum(branch_type(spec, index).count_kept(spec) for index in range(spec.depth))
+    return _samples(spec) * (branches * item + spec.depth * layer)
+
+
+def _mixing_kept(spec: RunSpec) -> float:
+    """Bytes that the mixing keeps per token and layer: normed or converted streams, logits, Sinkhorn's rounds."""
+    n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
+    if spec.connection.kind not in MULTI_STREAM:
+        return 0.0
+    kept = (2 * n + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
+    if spec.connection.dynamic:
+        kept += (2 if spec.connection.kind == "hc" else 1) * n * width * item
+        kept += (4 * (2 * n + _raw_logits(spec)) + 2 * n * n + 2 * n * (n + 1) * _rounds(spec)) * item
+    return kept
+
+
+def _objects_bytes(spec: RunSpec) -> float:
+    return OBJECT_BYTES * _pass_calls(spec) + LAYER_BYTES * spec.depth
+
+
+def _probe_bytes(spec: RunSpec) -> float:
+    """CKA's Gram matrices, and the temporary copies of the block of layers that is measured together."""
+    item = _measured_bytes(spec)
+    grams = spec.depth * _kept_samples(spec) ** 2 * item
+    layers = _layers_together(spec)
+    states = layers * _samples(spec) * spec.width * (2 * spec.streams + 4) * item
+    ranks = layers * 8 * (2 * _rank_size(spec) ** 2 + 3 * min(_samples(spec), 256) * spec.width)
+    return grams + max(states, ranks)
+
+
+# Time.
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counts that a machine's rates turn into seconds.
+
+    flops: of matrix products, small ones counted higher; eigen_flops: of eigenvalue problems, in float64; moved_bytes:
+    through the caches; fresh_bytes: of memory touched for the first time; calls: of operators; drawn: random values.
+    """
+
+    flops: float
+    eigen_flops: float
+    moved_bytes: float
+    fresh_bytes: float
+    calls: float
+    drawn: float
+
+
+def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
+    return (
+        work.flops / rates.flops_per_s[dtype]
+        + work.eigen_flops / rates.eigen_flops_per_s
+        + work.moved_bytes / rates.bytes_per_s
+        + work.fresh_bytes / rates.fresh_bytes_per_s
+        + work.calls * rates.s_per_call
+        + work.drawn / rates.drawn_per_s
+    )
+
+
+def _count_work(spec: RunSpec) -> Work:
+    parameters = count_parameters(spec)
+    return Work(
+        flops=_pass_flops(spec) * (1 + SMALL_PRODUCT / spec.width) + _probe_flops(spec),
+        eigen_flops=_rank_flops(spec),
+        moved_bytes=count_pass_bytes(spec) + _probe_moved_bytes(spec),
+        fresh_bytes=_run_bytes(spec),
+        calls=UP_AND_DOWN * _pass_calls(spec) + _probe_calls(spec),
+        drawn=parameters,
+    )
+
+
+def _probe_moved_bytes(spec: RunSpec) -> float:
+    values = (14 * spec.streams + 20) * spec.width
+    if _is_dynamic(spec):
+        values += 16 * (2 * spec.streams + spec.streams**2)
+    return spec.depth * _samples(spec) * values * _measured_bytes(spec) + 8 * count_parameters(spec)
+
+
+def _probe_calls(spec: RunSpec) -> float:
+    layer = 200.0
+    if spec.connection.kind in MULTI_STREAM:
+        layer += 90 if spec.connection.dynamic else 30
+    return spec.depth * layer + 1500
+
+
+# What is read off the spec.
+
+
+def _samples(spec: RunSpec) -> int:
+    return spec.input.batch * spec.input.tokens
+
+
+def _is_dynamic(spec: RunSpec) -> bool:
+    return spec.connection.dynamic and spec.connection.kind in MULTI_STREAM
+
+
+def _rounds(spec: RunSpec) -> int:
+    """Sinkhorn's rounds for every sample and layer."""
+    return spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+
+
+def _kept_samples(spec: RunSpec) -> int:
+    return min(_samples(spec), 256 if spec.depth <= 256 else 128)
+
+
+def _rank_size(spec: RunSpec) -> int:
+    return min(spec.width, 256, _samples(spec))
+
+
+def _layers_together(spec: RunSpec) -> int:
+    most = 2**24 // (_samples(spec) * spec.width * spec.streams)
+    return max(1, min(16, most, spec.depth))
+
+
+def _measured_bytes(spec: RunSpec) -> int:
+    return 8 if spec.dtype == "float64" else 4
+
+
+def _values_bytes(spec: RunSpec) -> float:
+    # bfloat16's norms run in float32.
+    return 2.7 if spec.dtype == "bfloat16" else ITEM_BYTES[spec.dtype]
+
+
+def _coefficient_bytes(spec: RunSpec) -> float:
+    # bfloat16 streams are converted to float32 and back.
+    return {"float64": 8, "float32": 4, "bfloat16": 6}[spec.dtype]

@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
+from mhc_core.rates import Rates
+
 EndStatus = Literal["done", "failed", "cancelled"]
 
 
@@ -67,6 +69,11 @@ class Engine(ABC):
     @abstractmethod
     def running(self) -> int:
         """Runs being computed."""
+
+    @property
+    @abstractmethod
+    def rates(self) -> Rates:
+        """How fast the workers are, by their own measurement; until one has reported, a usual core's."""
 
     @property
     @abstractmethod

@@ -18,14 +18,15 @@ BLOCKS: dict[str, tuple[type[Branch], ...]] = {
 
 def build_branch(spec: RunSpec, layer: int) -> Branch:
     """The branch of one layer, by the spec's block."""
-    return _branch_type(spec, layer)(spec, layer)
+    return branch_type(spec, layer)(spec, layer)
 
 
 def name_layers(spec: RunSpec) -> list[str]:
     """What each layer is, such as "attention"."""
-    return [_branch_type(spec, layer).name for layer in range(spec.depth)]
+    return [branch_type(spec, layer).name for layer in range(spec.depth)]
 
 
-def _branch_type(spec: RunSpec, layer: int) -> type[Branch]:
+def branch_type(spec: RunSpec, layer: int) -> type[Branch]:
+    """The class of one layer's branch."""
     types = BLOCKS[spec.block.kind]
     return types[layer % len(types)]

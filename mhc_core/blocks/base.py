@@ -18,16 +18,19 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": F.silu,
     "linear": lambda x: x,
 }
+KEEPS_INPUT = ("gelu", "silu")  # beside its output, which the next product keeps
 RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
 
 
 class Branch(nn.Module, ABC):
     """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale.
 
-    `name` is what the layer is called in results. A subclass draws its matrices by `layer`.
+    `name` is what the layer is called in results. A subclass draws its matrices by `layer`. For the cost model,
+    `calls` counts the operator calls of a layer going up, and the methods what else a branch costs.
     """
 
     name = ""
+    calls = 15
 
     def __init__(self, spec: RunSpec, layer: int) -> None:
         super().__init__()
@@ -44,6 +47,31 @@ class Branch(nn.Module, ABC):
     @abstractmethod
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         """The branch proper."""
+
+    @classmethod
+    @abstractmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        """Parameters of one branch."""
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        """Arithmetic a token of the forward pass: here that of matrices which every token passes once."""
+        return 2.0 * cls.count_parameters(spec)
+
+    @classmethod
+    @abstractmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        """Values a token that autograd keeps for the way down, without the pre-norm's and the output."""
+
+    @classmethod
+    @abstractmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        """Values a token that operators read and write, up and down, without the norm's and the weights."""
+
+
+def count_kept_by_activation(activation: str, values: float) -> float:
+    """Values kept of so many that pass an activation, whose output goes into a product."""
+    return values * (2 if activation in KEEPS_INPUT else 1)
 
 
 def draw_matrix(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.blocks.base import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
 from mhc_core.spec import RunSpec
 
 
@@ -35,3 +35,15 @@ class Conv(Branch):
         image = u_BTC.mT.unflatten(2, (self.side, self.side))
         hidden = self.activation(F.conv2d(image, self.w_in, padding=1))
         return F.conv2d(hidden, self.w_out, padding=1).flatten(2).mT
+
+    @classmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        return 18 * spec.width**2
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        return count_kept_by_activation(spec.block.activation, spec.width)
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return 11.0 * spec.width
