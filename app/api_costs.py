@@ -13,7 +13,7 @@ router = APIRouter(prefix=API, tags=["description"])
 
 @router.post("/costs", openapi_extra={"requestBody": SPEC_BODY})
 async def post_costs(request: Request, service: Service) -> list[ConnectionCost]:
-    """Predicted cost of every connection at the stack of a spec; those that its number of streams breaks are left out."""
+    """Predicted cost of every connection at the stack of a spec; those whose rules it breaks are left out."""
     return compare_connections(parse_spec(await request.body()), service.engine.rates)
 
 
