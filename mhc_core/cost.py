@@ -19,7 +19,10 @@ from mhc_core.spec import CONNECTION_KINDS, MANIFOLD, MULTI_STREAM, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
+SLACK_BYTES = 5e6
 OBJECT_BYTES, LAYER_BYTES = 1100, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
+# A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
+OUT_OF_CACHE = {"float32": 1.5, "float64": 1.5, "bfloat16": 2.0}
 UP_AND_DOWN = 2.5  # operators' calls of both passes for each going up
 
 
@@ -120,6 +123,11 @@ def _mixing_flops(spec: RunSpec) -> float:
     return flops
 
 
+def _slow_flops(spec: RunSpec) -> float:
+    slow = sum(branch_type(spec, layer).count_slow_flops(spec) for layer in range(spec.depth))
+    return 3 * _samples(spec) * slow
+
+
 def _probe_flops(spec: RunSpec) -> float:
     """CKA of every two layers."""
     return 2 * spec.depth * _kept_samples(spec) ** 2 * spec.width + spec.depth**2 * _kept_samples(spec) ** 2
@@ -166,7 +174,7 @@ def _run_bytes(spec: RunSpec) -> float:
     """Peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block."""
     parameters = count_parameters(spec)
     weights = parameters * ITEM_BYTES[spec.dtype]
-    kept = count_tape_bytes(spec) + _objects_bytes(spec) + _probe_bytes(spec)
+    kept = count_tape_bytes(spec) + _objects_bytes(spec) + _probe_bytes(spec) + _scratch_bytes(spec)
     # Weights are drawn in float32, all of them before any is converted.
     return max(4.0 * parameters, weights + kept)
 
@@ -191,6 +199,12 @@ def _mixing_kept(spec: RunSpec) -> float:
         kept += (2 if spec.connection.kind == "hc" else 1) * n * width * item
         kept += (4 * (2 * n + _raw_logits(spec)) + 2 * n * n + 2 * n * (n + 1) * _rounds(spec)) * item
     return kept
+
+
+def _scratch_bytes(spec: RunSpec) -> float:
+    """Weight gradients and copies of weights of the layer at work, and what the allocator holds back."""
+    branch = branch_type(spec, 0)
+    return branch.scratch * branch.count_parameters(spec) * ITEM_BYTES[spec.dtype] + SLACK_BYTES
 
 
 def _objects_bytes(spec: RunSpec) -> float:
@@ -240,9 +254,9 @@ def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
 def _count_work(spec: RunSpec) -> Work:
     parameters = count_parameters(spec)
     return Work(
-        flops=_pass_flops(spec) * (1 + SMALL_PRODUCT / spec.width) + _probe_flops(spec),
+        flops=_pass_flops(spec) * (1 + SMALL_PRODUCT / spec.width) + _slow_flops(spec) + _probe_flops(spec),
         eigen_flops=_rank_flops(spec),
-        moved_bytes=count_pass_bytes(spec) + _probe_moved_bytes(spec),
+        moved_bytes=OUT_OF_CACHE[spec.dtype] * (count_pass_bytes(spec) + _probe_moved_bytes(spec)),
         fresh_bytes=_run_bytes(spec),
         calls=UP_AND_DOWN * _pass_calls(spec) + _probe_calls(spec),
         drawn=parameters,
@@ -250,17 +264,20 @@ def _count_work(spec: RunSpec) -> Work:
 
 
 def _probe_moved_bytes(spec: RunSpec) -> float:
-    values = (14 * spec.streams + 20) * spec.width
-    if _is_dynamic(spec):
-        values += 16 * (2 * spec.streams + spec.streams**2)
-    return spec.depth * _samples(spec) * values * _measured_bytes(spec) + 8 * count_parameters(spec)
+    """Read and written by the measurement: of states, of samples for the rank, of Gram matrices, of weights."""
+    kept = _kept_samples(spec)
+    states = _samples(spec) * (50 + 20 * spec.streams) * spec.width
+    ranks = 50 * min(_samples(spec), 256) * spec.width
+    grams = kept**2 * (26 + spec.depth / 32)
+    mixing = 16 * _samples(spec) * (2 * spec.streams + spec.streams**2) if _is_dynamic(spec) else 0
+    return (spec.depth * (states + ranks + grams + mixing) + 2.5 * count_parameters(spec)) * _measured_bytes(spec)
 
 
 def _probe_calls(spec: RunSpec) -> float:
-    layer = 200.0
+    layer = 230.0
     if spec.connection.kind in MULTI_STREAM:
-        layer += 90 if spec.connection.dynamic else 30
-    return spec.depth * layer + 1500
+        layer += 120 if spec.connection.dynamic else 40
+    return spec.depth * layer + 2000
 
 
 # What is read off the spec.

@@ -32,12 +32,12 @@ class Rates(BaseModel):
 
 # Measured by `calibrate` on one core of an AMD EPYC server, torch 2.13.
 DEFAULT_RATES = Rates(
-    flops_per_s={"float32": 7.5e10, "float64": 4.5e10, "bfloat16": 1.4e11},
-    eigen_flops_per_s=1.5e10,
-    bytes_per_s=2.0e10,
+    flops_per_s={"float32": 9.0e10, "float64": 4.6e10, "bfloat16": 2.0e11},
+    eigen_flops_per_s=1.75e10,
+    bytes_per_s=1.9e10,
     fresh_bytes_per_s=2.0e9,
-    s_per_call=5e-6,
-    drawn_per_s=4.5e7,
+    s_per_call=3.3e-6,
+    drawn_per_s=9.5e7,
 )
 
 

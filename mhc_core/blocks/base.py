@@ -26,11 +26,13 @@ class Branch(nn.Module, ABC):
     """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale.
 
     `name` is what the layer is called in results. A subclass draws its matrices by `layer`. For the cost model,
-    `calls` counts the operator calls of a layer going up, and the methods what else a branch costs.
+    `calls` counts the operator calls of a layer going up, `scratch` copies of its weights held while it works, and the
+    methods what else a branch costs.
     """
 
     name = ""
     calls = 15
+    scratch = 2
 
     def __init__(self, spec: RunSpec, layer: int) -> None:
         super().__init__()
@@ -57,6 +59,11 @@ class Branch(nn.Module, ABC):
     def count_flops(cls, spec: RunSpec) -> float:
         """Arithmetic a token of the forward pass: here that of matrices which every token passes once."""
         return 2.0 * cls.count_parameters(spec)
+
+    @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        """What a token's other arithmetic would be in matrix products of the same time."""
+        return 0.0
 
     @classmethod
     @abstractmethod

@@ -17,6 +17,7 @@ class Conv(Branch):
     """
 
     name = "conv"
+    scratch = 10
 
     def __init__(self, spec: RunSpec, layer: int) -> None:
         super().__init__(spec, layer)

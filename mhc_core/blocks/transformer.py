@@ -35,6 +35,11 @@ class Attention(Branch):
         return super().count_flops(spec) + 4.0 * spec.input.tokens * spec.width
 
     @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        # The softmax: an exponential costs as much as some 90 operations of a product.
+        return 90.0 * spec.block.heads * spec.input.tokens
+
+    @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
         # Queries, keys, values, their mixture, and a log-sum a head.
         return 4 * spec.width + spec.block.heads
