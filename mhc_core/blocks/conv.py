@@ -42,6 +42,12 @@ class Conv(Branch):
         return 18 * spec.width**2
 
     @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        # Half a matrix product's rate; and filters are put in another order every time, however few tokens there are.
+        reordering = 600.0 * cls.count_parameters(spec) / (spec.input.batch * spec.input.tokens)
+        return 1.2 * cls.count_flops(spec) + reordering
+
+    @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
         return count_kept_by_activation(spec.block.activation, spec.width)
 
