@@ -64,4 +64,4 @@ chromium:
 		{ echo "Chromium is missing: apt-get install chromium"; exit 1; }
 
 clean:
-	rm -rf .venv static/node_modules build *.egg-info
+	rm -rf .venv .venv-bench static/node_modules build *.egg-info

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import api_composite, api_figures, api_meta, api_runs, api_snapshots, api_verify, errors
+from app import api_composite, api_costs, api_figures, api_meta, api_runs, api_snapshots, api_verify, errors
 from mhc_core import __version__
 from mhc_core.spec import RunSpec
 
@@ -39,6 +39,7 @@ ROUTERS = (
     api_figures.router,
     api_snapshots.router,
     api_meta.router,
+    api_costs.router,
 )
 
 

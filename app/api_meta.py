@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.api_runs import SPEC_BODY
+from app.api_runs import SPEC_BODY, Service
 from app.errors import to_item
 from app.limits import check_cost
 from app.models import API, EstimateBody
@@ -17,10 +17,10 @@ router = APIRouter(prefix=API, tags=["description"])
 
 
 @router.post("/estimate", openapi_extra={"requestBody": SPEC_BODY})
-async def post_estimate(request: Request) -> EstimateBody:
+async def post_estimate(request: Request, service: Service) -> EstimateBody:
     """Predicted parameters, FLOPs, bytes, memory and seconds, and whether this server would take the spec."""
     spec = parse_spec(await request.body())
-    cost = estimate(spec)
+    cost = estimate(spec, service.engine.rates)
     errors = [to_item(error) for error in check_cost(spec, cost, request.app.state.settings)]
     return EstimateBody(**cost.model_dump(), id=spec.id, admitted=not errors, errors=errors)
 

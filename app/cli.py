@@ -152,9 +152,13 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
 
 
 def _compute(spec: RunSpec) -> Any:
+    from mhc_core.cost import estimate
+    from mhc_core.rates import calibrate
     from mhc_core.result import Result
     from mhc_core.run import run
 
+    cost = estimate(spec, calibrate())
+    print(f"about {cost.seconds:.2g} s and {cost.peak_bytes / 1e9:.2g} GB on a CPU", file=sys.stderr)
     result = Result()
     steps = spec.train.steps
     with tqdm(total=steps or 2 * spec.depth, unit="step" if steps else "layer", desc=f"run {spec.id}") as bar:

@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.store.log import FrameLog
 from app.store.runs import Run, RunStore
 from mhc_core.cost import Estimate, estimate
+from mhc_core.rates import Rates
 from mhc_core.recomputation import estimate_recomputation
 from mhc_core.spec import RunSpec, parse_spec
 
@@ -85,14 +86,14 @@ class Runs(Sink):
         return self._to_submitted(name, known[name])
 
     async def _submit(
-        self, by_id: dict[str, RunSpec], client: str, predict_cost: Callable[[RunSpec], Estimate]
+        self, by_id: dict[str, RunSpec], client: str, predict_cost: Callable[[RunSpec, Rates], Estimate]
     ) -> dict[str, Run | None]:
         for run_id in by_id:
             await self.engine.settle(run_id)
         async with self._submitting:
             known = {run_id: await self._usable(run_id) for run_id in by_id}
             fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
-            costs = {run_id: predict_cost(spec) for run_id, spec in fresh.items()}
+            costs = {run_id: predict_cost(spec, self.engine.rates) for run_id, spec in fresh.items()}
             if client != SERVER:
                 for run_id, spec in fresh.items():
                     require_admissible(spec, costs[run_id], self._settings)

@@ -1,48 +1,62 @@
-"""What measuring costs, and what connections cost, against plain autograd of the same stack. One thread."""
+"""What measuring costs, and what connections cost, against plain autograd. `python -m benchmarks.core` prints rows.
+
+Stacks are built before the clock starts; a round is one forward and backward pass, with or without measurement.
+"""
 
 import torch
 
-from benchmarks.side_by_side import median_ratio, time_interleaved
-from mhc_core.run import run
-from mhc_core.spec import RunSpec, parse_spec
-from mhc_core.stack import build_stack
+from benchmarks.rows import Row, print_rows
+from benchmarks.side_by_side import clock, median_ratio, time_interleaved
+from mhc_core.passes import measure
+from mhc_core.spec import parse_spec
+from mhc_core.stack import Stack, build_stack
 
 DEPTH = 32
+CPU = torch.device("cpu")
+CALLS = "operator calls and Python dominate at this width"
 
 
-def _spec(width: int, **connection: object) -> RunSpec:
-    return parse_spec({"depth": DEPTH, "width": width, "block": {"kind": "mlp"}, "connection": connection})
+def build(width: int, **connection: object) -> Stack:
+    """Depth 32, MLP blocks, 128 tokens, float32."""
+    return build_stack(parse_spec({"depth": DEPTH, "width": width, "block": {"kind": "mlp"}, "connection": connection}))
 
 
-def _autograd(spec: RunSpec) -> object:
-    """Build the stack and take its gradients without measuring anything: what a run does besides."""
-    stack = build_stack(spec)
+def differentiate(stack: Stack) -> object:
+    """Every gradient that a run takes, through bare autograd."""
     return torch.autograd.grad(stack(), list(stack.parameters()), allow_unused=True)
 
 
+def time_width(width: int) -> dict[str, float]:
+    """Median ratios at one width."""
+    residual, static = build(width, kind="residual"), build(width, kind="mhc")
+    dynamic = build(width, kind="mhc", dynamic=True)
+    seconds = time_interleaved(
+        {
+            "residual": clock(lambda: differentiate(residual)),
+            "static": clock(lambda: differentiate(static)),
+            "dynamic": clock(lambda: differentiate(dynamic)),
+            "measured": clock(lambda: list(measure(dynamic, CPU))),
+        }
+    )
+    pairs = (("measured", "dynamic"), ("dynamic", "residual"), ("static", "residual"))
+    return {name: median_ratio(seconds, name, against) for name, against in pairs}
+
+
 def main() -> None:
-    """Print one row a comparison."""
+    """Print the rows."""
     torch.set_num_threads(1)
-    rows = []
-    for width in (64, 256):
-        residual, static = _spec(width, kind="residual"), _spec(width, kind="mhc")
-        dynamic = _spec(width, kind="mhc", dynamic=True)
-        seconds = time_interleaved(
-            {
-                "residual": lambda spec=residual: _autograd(spec),
-                "static": lambda spec=static: _autograd(spec),
-                "dynamic": lambda spec=dynamic: _autograd(spec),
-                "measured": lambda spec=dynamic: list(run(spec)),
-            }
-        )
-        rows += [
-            (f"static mHC, n 4, C {width}", "residual stack", median_ratio(seconds, "static", "residual")),
-            (f"dynamic mHC, n 4, C {width}", "residual stack", median_ratio(seconds, "dynamic", "residual")),
-            (f"fully measured dynamic mHC, C {width}", "bare autograd", median_ratio(seconds, "measured", "dynamic")),
+    wide, narrow = time_width(256), time_width(64)
+    same = "the same stack, bare autograd"
+    kept = "metrics of every layer are not yet paid for by a cheaper pass"
+    print_rows(
+        [
+            Row("dynamic mHC n = 4, C = 256, everything measured", same, wide["measured"], "x", 1.05, reason=kept),
+            Row("dynamic mHC n = 4, C = 64, everything measured", same, narrow["measured"], "x", 1.10, reason=kept),
+            Row("dynamic mHC n = 4, C = 64", "residual stack", narrow["dynamic"], "x", 2.2, reason=CALLS),
+            Row("dynamic mHC n = 4, C = 256", "residual stack", wide["dynamic"], "x", 1.3, reason=CALLS),
+            Row("static mHC n = 4, C = 64", "residual stack", narrow["static"], "x", 1.3, reason=CALLS),
         ]
-    print(f"depth {DEPTH}, MLP blocks, 128 tokens, float32, one thread; medians of 9 interleaved rounds")
-    for what, against, ratio in rows:
-        print(f"{what:40s} / {against:16s} {ratio:6.2f}")
+    )
 
 
 if __name__ == "__main__":

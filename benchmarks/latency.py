@@ -1,6 +1,6 @@
 """What a viewer waits for, against a real server process on loopback: first frame, stored run, twenty viewers.
 
-Every figure includes HTTP and the client. `python -m benchmarks.latency`; medians of 25 rounds.
+Every figure includes HTTP and the client; medians of 25 rounds. `python -m benchmarks.latency` prints rows.
 """
 
 import os
@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
+
+from benchmarks.rows import Row, print_rows
 
 ROUNDS, VIEWERS = 25, 20
 START_S = 60.0
@@ -85,8 +87,21 @@ def time_viewers(http: httpx.Client, run_id: str) -> float:
     return took
 
 
+def count_computations(http: httpx.Client, seed: int) -> int:
+    """How often a run was computed that twenty viewers followed from its start to its end."""
+    before = _count_ended(http)
+    run_id = http.post("/api/v1/runs", json={"seed": seed, "depth": 256}).json()["id"]
+    time_viewers(http, run_id)
+    return _count_ended(http) - before
+
+
+def _count_ended(http: httpx.Client) -> int:
+    lines = http.get("/metrics").text.splitlines()
+    return sum(int(float(line.split()[1])) for line in lines if line.startswith("mhc_runs_ended{"))
+
+
 def main() -> None:
-    """Print one row a figure."""
+    """Print the rows."""
     with tempfile.TemporaryDirectory() as data:
         with serve(data) as http:
             stored = http.post("/api/v1/runs", json={}).json()["id"]
@@ -94,24 +109,26 @@ def main() -> None:
             page = http.post("/api/v1/snapshots", json={"runs": [stored]}).json()["url"]
         # Another process: what is stored comes from the database, not from the memory of who computed it.
         with serve(data) as http:
-            print_rows(http, stored, page)
+            print_rows(build_rows(http, stored, page))
 
 
-def print_rows(http: httpx.Client, stored: str, page: str) -> None:
-    """Measure and print."""
-    result = f"/api/v1/runs/{stored}/result"
-    rows: dict[str, tuple[Callable[[int], float], str]] = {
-        "first frame after POST, warm worker": (lambda k: time_first_frame(http, 1000 + k), "<= 30"),
-        "a stored run, all frames": (lambda k: time_stored_run(http, stored), "<= 30"),
-        "the page of a snapshot": (lambda k: _time_get(http, page), "<= 30"),
-        "a stored run as columns, JSON": (lambda k: _time_get(http, result), ""),
-        f"{VIEWERS} viewers of a stored run, all frames": (lambda k: time_viewers(http, stored), ""),
+def build_rows(http: httpx.Client, stored: str, page: str) -> list[Row]:
+    """Measure."""
+    against = "real server, loopback, client included"
+    timed: dict[str, Callable[[int], float]] = {
+        "first frame after POST, warm worker": lambda k: time_first_frame(http, 1000 + k),
+        "a stored run, all frames": lambda k: time_stored_run(http, stored),
+        "the page of a snapshot": lambda k: _time_get(http, page),
     }
-    print(f"default spec, {ROUNDS} rounds after one thrown away, milliseconds; over loopback, client included")
-    print(f"{'':44s} {'median':>8s} {'worst':>8s} {'target':>8s}")
-    for name, (measure, target) in rows.items():
-        took = [1e3 * measure(k) for k in range(ROUNDS + 1)][1:]
-        print(f"{name:44s} {statistics.median(took):8.1f} {max(took):8.1f} {target:>8s}")
+    rows = []
+    for name, way in timed.items():
+        took = [1e3 * way(k) for k in range(ROUNDS + 1)][1:]
+        rows.append(Row(name, against, statistics.median(took), "ms", 30))
+    viewers = statistics.median(time_viewers(http, stored) for _ in range(ROUNDS))
+    rows.append(Row(f"a stored run, all frames, {VIEWERS} viewers at once", against, 1e3 * viewers, "ms", 1000))
+    counted = count_computations(http, 5000)
+    rows.append(Row(f"computations of a run that {VIEWERS} viewers follow live", against, counted, "", 1))
+    return rows
 
 
 def _time_get(http: httpx.Client, url: str) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
+from benchmarks.rows import Row, print_rows
 from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
 from tests.conftest import start_server
 
@@ -81,11 +82,16 @@ def measure(releases: int = RELEASES) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the rows."""
     found = measure()
-    print(f"slider release to first new curves   median {found['first']:.3f} s")
-    print(f"slider release to redrawn curves     median {found['last']:.3f} s (target {TARGET_S:g} s)")
-    print(f"slowest of {RELEASES} releases               {found['slowest']:.3f} s")
+    against = f"default spec, Chromium, {RELEASES} releases"
+    print_rows(
+        [
+            Row("slider release to redrawn curves", against, found["last"], "s", TARGET_S),
+            Row("slider release to the first new curves", against, found["first"], "s", TARGET_S),
+            Row("slowest slider release", against, found["slowest"], "s", 2 * TARGET_S),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,208 +1,206 @@
-"""What a run will cost, before it starts: parameters, arithmetic, memory, time.
+"""What a run will cost, before it starts: parameters, arithmetic, bytes moved, memory, time.
 
-Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio), attention 8 C^2 + 4 T C,
-mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between m parts of the width
-mixing and projection are 2 C (2 m + 1) each. Time adds arithmetic, bytes and operator calls, each at a fixed rate of
-one core. A step of training is one pass without measurement, read-out included, and the update; around the steps the
-stack is measured twice. A product of the Jacobian with a vector costs a forward pass.
+Counts (`mhc_core.counts`) over the rates of a machine (`mhc_core.rates`). A run measures its stack once; training, the
+Jacobian and further seeds come on top.
 """
 
-import math
+from dataclasses import astuple, dataclass
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mhc_core.blocks import name_layers
-from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
+from mhc_core.counts import (
+    ITEM_BYTES,
+    count_parameters,
+    count_pass_bytes,
+    count_pass_calls,
+    count_pass_flops,
+    count_probe_calls,
+    count_probe_flops,
+    count_probe_moved_bytes,
+    count_rank_flops,
+    count_readout_flops,
+    count_run_bytes,
+    count_samples,
+    count_slow_flops,
+    is_dynamic,
+)
+from mhc_core.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
+from mhc_core.spec import CONNECTION_KINDS, RunSpec
 
-TRIANGLES = ("triangle_outgoing", "triangle_incoming")
-ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
-
-# One thread of a current server core, torch on CPU; fitted to runs of this program.
-FLOPS_PER_S = 6e10
-BYTES_PER_S = 4e9
-S_PER_CALL = 7e-6
-S_PER_UPDATE = 5e-9  # of one parameter
+LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
+# A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
+OUT_OF_CACHE = {"float32": 1.5, "float64": 1.5, "bfloat16": 2.0}
 LOADING_S = 1.5  # torch.optim brings in torch's compiler at its first use in a process
-MEASURING_CALLS = 100.0  # operator calls of one layer that a step of training is spared
-CACHED_BYTES_PER_S = 2e10  # of a step, which does not stop at every layer
-SLOWER = {"float32": 1.0, "float64": 2.0, "bfloat16": 1.5}
+UPDATE_PASSES = {"adamw": 20, "sgd": 8}  # of the optimiser over all parameters, a step
+OPTIMIZER_COPIES = {"adamw": 5, "sgd": 3}  # gradients, running means, and what an update holds on its way
 
 
 class Estimate(BaseModel):
-    """Predicted cost of one run.
-
-    parameters: count. flops: of forward, backward and measurement, and of every step of training. bytes_moved: values
-    read and written by connections and branches. peak_bytes: memory at the turn from forward to backward. seconds: wall
-    time on one core.
-    """
+    """Predicted cost of one run."""
 
     model_config = ConfigDict(frozen=True)
 
-    parameters: int
-    flops: float
-    bytes_moved: float
-    peak_bytes: float
-    seconds: float
+    parameters: int = Field(description="Trainable values of the stack.")
+    flops: float = Field(description="Additions and multiplications of forward, backward and measurement.")
+    bytes_moved: float = Field(description="Bytes that forward and backward read and write.")
+    peak_bytes: float = Field(description="Largest memory of the process, libraries included.")
+    seconds: float = Field(description="Time on one core of the machine whose rates were used.")
 
 
-def estimate(spec: RunSpec) -> Estimate:
-    """Predict the cost of a spec."""
-    parameters = _count_parameters(spec)
-    tokens = spec.input.batch * spec.input.tokens
-    forward = tokens * sum(_branch_flops(spec, name) + _mixing_flops(spec) for name in name_layers(spec))
-    products = _jacobian_products(spec)
-    flops = (3 + products) * forward + _probe_flops(spec)
-    moved = 3 * tokens * spec.depth * _values_moved(spec) * ITEM_BYTES[spec.dtype] + 3 * 4 * parameters
-    moved += products * _product_bytes(spec) + _orthogonalisation_bytes(spec)
-    seconds = (
-        SLOWER[spec.dtype] * flops / FLOPS_PER_S
-        + moved / BYTES_PER_S
-        + spec.depth * (_calls(spec) + products * _product_calls(spec)) * S_PER_CALL
-    )
-    if steps := spec.train.steps:
-        step_flops = 3 * (forward + tokens * _readout_flops(spec))
-        step_seconds = (
-            SLOWER[spec.dtype] * step_flops / FLOPS_PER_S
-            + moved / CACHED_BYTES_PER_S
-            + spec.depth * (_calls(spec) - MEASURING_CALLS) * S_PER_CALL
-            + parameters * S_PER_UPDATE
-        )
-        seconds = 2 * seconds + LOADING_S + steps * step_seconds
-        flops, moved = 2 * flops + steps * step_flops, (2 + steps) * moved
-    seconds += parameters * 2e-8  # drawing the weights
+def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Predict the cost of a spec on a machine of these rates."""
+    work = count_work(spec)
+    loading = LOADING_S if spec.train.steps else 0.0
     return Estimate(
-        parameters=parameters,
-        flops=flops,
-        bytes_moved=moved,
-        peak_bytes=_peak_bytes(spec, parameters),
-        seconds=seconds,
+        parameters=count_parameters(spec),
+        flops=_count_flops(spec),
+        bytes_moved=count_pass_bytes(spec) * _count_passes(spec) + _count_jacobian(spec).moved_bytes,
+        peak_bytes=LIBRARY_BYTES + _count_peak(spec),
+        seconds=loading + _to_seconds(work, rates, spec.dtype),
     )
 
 
-def _coefficients(spec: RunSpec) -> int:
-    n = spec.streams
-    return 2 * n * n + n if spec.connection.kind == "frac" else n * n + 2 * n
+def _count_passes(spec: RunSpec) -> int:
+    """Passes up and down: of every seed, of every step and of the trained stack, beside the first."""
+    return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0)
 
 
-def _copies(spec: RunSpec) -> int:
-    """Streams of full width: the parts of frac are one together."""
-    return 1 if spec.connection.kind == "frac" else spec.streams
+def _count_flops(spec: RunSpec) -> float:
+    twice = 1 if spec.train.steps else 0  # before training and after
+    flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
+    flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
+    flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
+    return flops + _jacobian_products(spec) * count_pass_flops(spec) / 3
 
 
-def _raw_logits(spec: RunSpec) -> int:
-    """Parameters of one layer's residual mixing matrix."""
-    n = spec.streams
-    special = {"mhc_lite": math.factorial(min(n, 5)), "kromhc": n.bit_length() - 1, "identity_hc": 0}
-    return special.get(spec.connection.kind, n * n)
+def _count_peak(spec: RunSpec) -> float:
+    run = count_run_bytes(spec)
+    if spec.train.steps:
+        run += OPTIMIZER_COPIES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
+    return max(run, count_jacobian_bytes(spec) + count_parameters(spec) * ITEM_BYTES[spec.dtype])
 
 
-def _branch_parameters(spec: RunSpec, name: str) -> int:
-    squares = {"attention": 4, "conv": 18, "triangle_outgoing": 6, "triangle_incoming": 6}
-    if name in squares:
-        return squares[name] * spec.width**2
-    return (2 * spec.block.mlp_ratio or 1) * spec.width**2
+class ConnectionCost(Estimate):
+    """Cost of one connection in the stack of a spec."""
+
+    connection: str = Field(description="The kind of connection.")
 
 
-def _count_parameters(spec: RunSpec) -> int:
-    n, width = spec.streams, spec.width
-    branches = sum(_branch_parameters(spec, name) for name in name_layers(spec))
-    vectors = {"text": 2 * 256, "digits": 1 + 64 + 10}  # embeddings and read-out
-    ends = vectors.get(spec.input.kind, 0) * width
-    if spec.block.scaling in ("rezero", "skipinit"):
-        branches += spec.depth
-    if spec.connection.kind not in MULTI_STREAM:
-        return branches + ends
-    layer = _coefficients(spec) - n * n + _raw_logits(spec)
-    if spec.connection.dynamic:
-        projections = {"hc": width * (n + 2) + 2, "frac": width // n * (2 * n + 1) + 2}
-        layer += projections.get(spec.connection.kind, n * width * layer + 3)
-    return branches + ends + spec.depth * layer + _head_parameters(spec)
+def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
+    """Cost of every connection at the same stack, those left out whose rules the spec's streams break."""
+    found = []
+    for kind in CONNECTION_KINDS:
+        plain = spec.model_dump()
+        plain["connection"]["kind"] = kind
+        try:
+            other = RunSpec.model_validate(plain)
+        except ValueError:  # such as kromhc where n is no power of two
+            continue
+        found.append(ConnectionCost(connection=kind, **estimate(other, rates).model_dump()))
+    return found
 
 
-def _head_parameters(spec: RunSpec) -> int:
-    if spec.connection.kind not in COPYING or spec.output != "head":
-        return 0
-    n = spec.streams
-    return n * spec.width * n + n + 1 if spec.connection.dynamic else n
+# Time.
 
 
-def _branch_flops(spec: RunSpec, name: str) -> float:
-    across = {"attention": 4.0 * spec.input.tokens} | dict.fromkeys(TRIANGLES, 2.0 * spec.input.tokens**0.5)
-    return 2 * _branch_parameters(spec, name) + across.get(name, 0.0) * spec.width
+@dataclass(frozen=True)
+class Work:
+    """Counts that a machine's rates turn into seconds.
+
+    flops: of matrix products, small ones counted higher; eigen_flops: of eigenvalue problems, in float64; moved_bytes:
+    through the caches; fresh_bytes: of memory touched for the first time; calls: of operators; drawn: random values.
+    """
+
+    flops: float = 0.0
+    eigen_flops: float = 0.0
+    moved_bytes: float = 0.0
+    fresh_bytes: float = 0.0
+    calls: float = 0.0
+    drawn: float = 0.0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
+
+    def times(self, count: float) -> "Work":
+        """The same work, that many times."""
+        return Work(*(count * one for one in astuple(self)))
 
 
-def _readout_flops(spec: RunSpec) -> float:
-    return 2.0 * 256 * spec.width if spec.input.kind == "text" else 0.0
+def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
+    return (
+        work.flops / rates.flops_per_s[dtype]
+        + work.eigen_flops / rates.eigen_flops_per_s
+        + work.moved_bytes / rates.bytes_per_s
+        + work.fresh_bytes / rates.fresh_bytes_per_s
+        + work.calls * rates.s_per_call
+        + work.drawn / rates.drawn_per_s
+    )
 
 
-def _mixing_flops(spec: RunSpec) -> float:
-    n, width = spec.streams, spec.width
-    if n == 1:
-        return width
-    part = width * _copies(spec) // n  # features of a stream
-    flops = 2.0 * part * _coefficients(spec)
-    if spec.connection.dynamic:
-        inputs = part if spec.connection.kind in ("hc", "frac") else n * part
-        flops += 2 * inputs * (_coefficients(spec) - n * n + _raw_logits(spec))
-        if spec.connection.kind == "mhc":
-            flops += 4 * n * n * spec.connection.sinkhorn_iters
-    return flops
+def count_work(spec: RunSpec) -> Work:
+    """All that a run does."""
+    work = _count_pass(spec) + _count_probe(spec) + _count_cka(spec) + _count_drawing(spec)
+    if spec.seeds > 1:
+        work += (_count_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
+    if spec.train.steps:
+        work += _count_step(spec).times(spec.train.steps)
+        work += _count_pass(spec) + _count_probe(spec) + _count_cka(spec)
+    return work + _count_jacobian(spec)
 
 
-def _kept_samples(spec: RunSpec) -> int:
-    return min(spec.input.batch * spec.input.tokens, 256 if spec.depth <= 256 else 128)
+def _small(spec: RunSpec) -> float:
+    """By how much small products are slower than wide ones."""
+    return 1 + SMALL_PRODUCT / spec.width
 
 
-def _probe_flops(spec: RunSpec) -> float:
-    rank = spec.depth * 20 * min(spec.width, 256, spec.input.batch * spec.input.tokens) ** 3
-    return _cka_flops(spec) + rank
+def _count_pass(spec: RunSpec) -> Work:
+    return Work(
+        flops=count_pass_flops(spec) * _small(spec) + count_slow_flops(spec),
+        moved_bytes=OUT_OF_CACHE[spec.dtype] * count_pass_bytes(spec),
+        calls=UP_AND_DOWN * count_pass_calls(spec),
+    )
 
 
-def _cka_flops(spec: RunSpec) -> float:
-    kept, depth = _kept_samples(spec), spec.depth
-    return 2 * depth * kept**2 * spec.width + depth**2 * kept**2
+def _count_probe(spec: RunSpec) -> Work:
+    return Work(
+        eigen_flops=count_rank_flops(spec),
+        moved_bytes=OUT_OF_CACHE[spec.dtype] * count_probe_moved_bytes(spec),
+        calls=count_probe_calls(spec),
+    )
 
 
-def _values_moved(spec: RunSpec) -> float:
-    """Values read and written per token and layer: the connection unfused (mHC Table 2), and the branch."""
-    n, width = spec.streams, spec.width
-    branch = (2 * spec.block.mlp_ratio + 8) * width
-    if n == 1:
-        return 3 * width + branch
-    return (8 * _copies(spec) + 2) * width + 2 * _coefficients(spec) + branch
+def _count_cka(spec: RunSpec) -> Work:
+    return Work(flops=count_probe_flops(spec))
 
 
-def _calls(spec: RunSpec) -> float:
-    """Operator calls of one layer, forward, backward and measurement."""
-    calls = 150.0
-    if spec.streams > 1:
-        calls += 50
-        if spec.connection.dynamic:
-            calls += 130 if spec.connection.kind in ("hc", "frac") else 180
-            calls += 13 * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
-    return calls
+def _count_drawing(spec: RunSpec) -> Work:
+    return Work(fresh_bytes=count_run_bytes(spec), drawn=count_parameters(spec))
 
 
-def _peak_bytes(spec: RunSpec, parameters: int) -> float:
-    """Weights, states and activations kept for the way down, CKA's Gram matrices, and the libraries themselves."""
-    n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
-    tokens = spec.input.batch * spec.input.tokens
-    kept = (2 * spec.block.mlp_ratio + 4 + 2 * n) * width
-    if spec.connection.dynamic and spec.streams > 1:
-        kept += 4 * n * width + 4 * n * n * spec.connection.sinkhorn_iters
-    grams = spec.depth * _kept_samples(spec) ** 2 * (8 if spec.dtype == "float64" else 4)
-    passes = tokens * spec.depth * kept * item + grams
-    # Gradients, the optimiser's running means, and what an update holds on its way.
-    copies = {"adamw": 5, "sgd": 3}[spec.train.optimizer] if spec.train.steps else 0
-    return parameters * (4 + item + copies * item) + max(passes, _jacobian_bytes(spec)) + 3e8
+def _count_step(spec: RunSpec) -> Work:
+    """One pass without measurement, read-out included, and the update."""
+    update = UPDATE_PASSES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
+    return _count_pass(spec) + Work(flops=count_readout_flops(spec) * _small(spec), moved_bytes=update)
 
 
-# ---- the Jacobian's products: each walks a graph of the whole stack once, and costs about a forward pass
+# The Jacobian's products: each walks a graph of the whole stack once, and costs about a forward pass.
 
 
 def _jacobian_products(spec: RunSpec) -> int:
     """Pairs, and the two walks that make the graph; 0 where none is asked for."""
     return 2 * spec.jacobian + 2 if spec.jacobian else 0
+
+
+def _count_jacobian(spec: RunSpec) -> Work:
+    if not spec.jacobian:
+        return Work()
+    third = _count_pass(spec).times(1 / 3)
+    attention = 8 * count_samples(spec) * spec.depth * _attention_values(spec) * ITEM_BYTES[spec.dtype]
+    # Every vector passes all earlier ones twice, there and back, in both bases.
+    orthogonal = 4.0 * spec.jacobian**2 * _vector_bytes(spec)
+    products = (third + Work(moved_bytes=attention)).times(_jacobian_products(spec))
+    return products + Work(moved_bytes=orthogonal)
 
 
 def _attention_values(spec: RunSpec) -> float:
@@ -211,38 +209,18 @@ def _attention_values(spec: RunSpec) -> float:
     return share * spec.block.heads * spec.input.tokens
 
 
-def _product_bytes(spec: RunSpec) -> float:
-    """Read and written by one product: its linear layers stay in cache, its attention matrices pass eight times."""
-    values = 0.2 * _values_moved(spec) + 8 * _attention_values(spec)
-    return spec.input.batch * spec.input.tokens * spec.depth * values * ITEM_BYTES[spec.dtype]
-
-
-def _orthogonalisation_bytes(spec: RunSpec) -> float:
-    """Every vector passes all earlier ones twice, there and back, in both bases."""
-    return 4.0 * spec.jacobian**2 * _vector_bytes(spec)
-
-
 def _vector_bytes(spec: RunSpec) -> int:
-    return spec.input.batch * spec.input.tokens * spec.width * (8 if spec.dtype == "float64" else 4)
+    return count_samples(spec) * spec.width * (8 if spec.dtype == "float64" else 4)
 
 
-def _product_calls(spec: RunSpec) -> float:
-    """Operator calls of one product in one layer."""
-    calls = 50.0
-    if spec.connection.dynamic and spec.streams > 1:
-        calls += 70
-        calls += 16 * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
-    return calls
-
-
-def _jacobian_bytes(spec: RunSpec) -> float:
+def count_jacobian_bytes(spec: RunSpec) -> float:
     """The graph of the whole stack, twice differentiable, and both bases; 0 where no Jacobian is asked for."""
     if not spec.jacobian:
         return 0.0
     n = spec.streams
     kept = (2 * spec.block.mlp_ratio + 4) * spec.width + 3 * _attention_values(spec)
-    if spec.connection.dynamic and n > 1:
+    if is_dynamic(spec):
         kept += 6 * n * spec.width
-        kept += 10 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
-    samples = spec.input.batch * spec.input.tokens
-    return samples * spec.depth * kept * ITEM_BYTES[spec.dtype] + 2 * spec.jacobian * _vector_bytes(spec)
+        kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+    tape = count_samples(spec) * spec.depth * kept * ITEM_BYTES[spec.dtype]
+    return tape + 2 * spec.jacobian * _vector_bytes(spec)

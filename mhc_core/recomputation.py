@@ -12,6 +12,7 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.cost import Estimate, estimate
 from mhc_core.frames import Frame
+from mhc_core.rates import DEFAULT_RATES, Rates
 from mhc_core.rng import normal
 from mhc_core.run import choose_device
 from mhc_core.spec import MANIFOLD, RunSpec
@@ -30,9 +31,9 @@ def to_double(spec: RunSpec) -> RunSpec:
     return RunSpec.model_validate({key: value for key, value in body.items() if key != "train"})
 
 
-def estimate_recomputation(spec: RunSpec) -> Estimate:
+def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
     """Predicted cost of `recompute`."""
-    cost = estimate(to_double(spec))
+    cost = estimate(to_double(spec), rates)
     return cost.model_copy(update={"seconds": PASSES * cost.seconds, "flops": PASSES * cost.flops})
 
 

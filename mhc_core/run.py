@@ -68,7 +68,8 @@ def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
         "start",
         {
             "spec": spec.canonical(),
-            "cost": estimate(spec).model_dump(),
+            # Without the time, which differs from machine to machine: a run computed again gives the same frames.
+            "cost": estimate(spec).model_dump(exclude={"seconds"}),
             "device": describe_device(device),
             "versions": {**versions(), "numerics": NUMERICS_VERSION},
             "layers": spec.depth,

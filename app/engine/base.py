@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
+from mhc_core.rates import Rates
+
 EndStatus = Literal["done", "failed", "cancelled"]
 
 # A job whose id ends so does not run its spec but recomputes it, to verify the run that the rest of the id names.
@@ -70,6 +72,11 @@ class Engine(ABC):
     @abstractmethod
     def running(self) -> int:
         """Runs being computed."""
+
+    @property
+    @abstractmethod
+    def rates(self) -> Rates:
+        """How fast the workers are, by their own measurement; until one has reported, a usual core's."""
 
     @property
     @abstractmethod

@@ -12,10 +12,11 @@ import orjson
 from app.engine.base import EndStatus, Engine, Sink, SinkError
 from app.engine.process import WorkerProcess, explain_exit
 from app.settings import Settings
+from mhc_core.rates import DEFAULT_RATES, Rates, combine
 
 log = logging.getLogger("mhc.engine")
 
-END = b"#end "
+READY, END = b"#ready ", b"#end "
 # A worker looks for a cancel between two frames; one that has not answered by then is killed.
 CANCEL_GRACE_S = 0.15
 # Frames that come within this of each other are stored together.
@@ -42,7 +43,8 @@ class LocalEngine(Engine):
         self._queue: deque[_Job] = deque()
         self._jobs: dict[str, _Job] = {}
         self._arrived = asyncio.Event()
-        self._workers: set[WorkerProcess] = set()
+        self._workers: dict[WorkerProcess, Rates] = {}
+        self._rates = DEFAULT_RATES
         self._slots: list[asyncio.Task[None]] = []
         self._sink: Sink
 
@@ -103,6 +105,11 @@ class LocalEngine(Engine):
         return len(self._jobs) - len(self._queue)
 
     @property
+    def rates(self) -> Rates:
+        """The median of what the workers have measured."""
+        return self._rates
+
+    @property
     def ready_workers(self) -> int:
         """Workers that have warmed up."""
         return len(self._workers)
@@ -128,15 +135,17 @@ class LocalEngine(Engine):
         worker = await WorkerProcess.spawn(settings.threads_per_worker, settings.worker_memory_bytes)
         lines = worker.read_lines()
         try:
-            if await anext(lines, None) != [b"#ready\n"]:
+            first = await anext(lines, None)
+            if first is None or not first[0].startswith(READY):
                 return False
-            self._workers.add(worker)
+            self._workers[worker] = Rates.model_validate_json(first[0].removeprefix(READY))
+            self._rates = combine(list(self._workers.values()))
             while (job := await self._take_job(worker)) is not None:
                 if not await self._execute(worker, lines, job):
                     break
             return True
         finally:
-            self._workers.discard(worker)
+            self._workers.pop(worker, None)
             worker.kill()
             code = await worker.wait()
             if not worker.was_killed:

@@ -26,7 +26,7 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(cls, threads: int, memory_bytes: int) -> "WorkerProcess":
-        """Start a process; it is of use once `read_lines` has brought `#ready`."""
+        """Start a process; it is of use once `read_lines` has brought `#ready` and its rates."""
         arguments = [str(number) for number in (threads, memory_bytes, os.getpid())]
         # Thread pools of the libraries are sized before torch is told; the environment reaches them all. PASSIVE:
         # threads that spin while they wait for one without a core slow a run tenfold on a machine that is shared.

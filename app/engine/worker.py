@@ -1,7 +1,7 @@
 """A worker process: takes a spec from its standard input, writes encoded frames to its standard output.
 
 Commands, one JSON object a line: `{"run": id, "spec": {...}}` and `{"cancel": id}`. Answers, one a line: a
-frame, or a word: `#ready`, and after the frames of a run `#end {"status", "reason"}`.
+frame, or a word: `#ready {rates}`, and after the frames of a run `#end {"status", "reason"}`.
 Started by `app.engine.process` as `python -m app.engine.worker THREADS MEMORY_BYTES PARENT_PID`.
 """
 
@@ -42,8 +42,8 @@ def main() -> None:
     answers = _take_over_stdout()
     commands = _Commands(sys.stdin.buffer)
     _limit_memory(memory_bytes)
-    _warm_up(threads)
-    _send(answers, b"#ready\n")
+    rates = _warm_up(threads)
+    _send(answers, b"#ready " + rates + b"\n")
     while True:
         run_id, spec = commands.next_run()
         status, reason = execute(run_id, spec, commands.cancelled, answers, memory_bytes)
@@ -131,16 +131,18 @@ def _take_over_stdout() -> BinaryIO:
     return answers
 
 
-def _warm_up(threads: int) -> None:
-    """Import and run everything once, so that the first real run starts at once."""
+def _warm_up(threads: int) -> bytes:
+    """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
     import torch
 
+    from mhc_core.rates import calibrate
     from mhc_core.run import run
     from mhc_core.spec import parse_spec
 
     torch.set_num_threads(threads)
     for index, frame in enumerate(run(parse_spec(WARM_UP_SPEC))):
         codec.encode_frame(frame, "warm-up", index)
+    return calibrate().model_dump_json().encode()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

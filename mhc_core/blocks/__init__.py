@@ -20,14 +20,15 @@ BLOCKS: dict[str, tuple[type[Branch], ...]] = {
 def build_branch(spec: RunSpec, layer: int) -> Branch:
     """The branch of one layer, by the spec's block."""
     block = layer // len(BLOCKS[spec.block.kind]) + 1
-    return _branch_type(spec, layer)(spec, layer, build_scaling(spec, block))
+    return branch_type(spec, layer)(spec, layer, build_scaling(spec, block))
 
 
 def name_layers(spec: RunSpec) -> list[str]:
     """What each layer is, such as "attention"."""
-    return [_branch_type(spec, layer).name for layer in range(spec.depth)]
+    return [branch_type(spec, layer).name for layer in range(spec.depth)]
 
 
-def _branch_type(spec: RunSpec, layer: int) -> type[Branch]:
+def branch_type(spec: RunSpec, layer: int) -> type[Branch]:
+    """The class of one layer's branch."""
     types = BLOCKS[spec.block.kind]
     return types[layer % len(types)]

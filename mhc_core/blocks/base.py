@@ -19,6 +19,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": F.silu,
     "linear": lambda x: x,
 }
+KEEPS_INPUT = ("gelu", "silu")  # beside its output, which the next product keeps
 RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
 
 
@@ -26,10 +27,13 @@ class Branch(nn.Module, ABC):
     """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale, learned gain (if any).
 
     `name` is what the layer is called in results. A subclass draws its matrices by `layer`. `skip` is the factor that
-    the path past the branch takes.
+    the path past the branch takes. For the cost model, `calls` counts the operator calls of a layer going up, `scratch`
+    copies of its weights held while it works, and the methods what else a branch costs.
     """
 
     name = ""
+    calls = 15
+    scratch = 2
 
     def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
         super().__init__()
@@ -48,6 +52,36 @@ class Branch(nn.Module, ABC):
     @abstractmethod
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         """The branch proper."""
+
+    @classmethod
+    @abstractmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        """Parameters of one branch."""
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        """Arithmetic a token of the forward pass: here that of matrices which every token passes once."""
+        return 2.0 * cls.count_parameters(spec)
+
+    @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        """What a token's other arithmetic would be in matrix products of the same time."""
+        return 0.0
+
+    @classmethod
+    @abstractmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        """Values a token that autograd keeps for the way down, without the pre-norm's and the output."""
+
+    @classmethod
+    @abstractmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        """Values a token that operators read and write, up and down, without the norm's and the weights."""
+
+
+def count_kept_by_activation(activation: str, values: float) -> float:
+    """Values kept of so many that pass an activation, whose output goes into a product."""
+    return values * (2 if activation in KEEPS_INPUT else 1)
 
 
 def _scale(x: torch.Tensor, factor: float) -> torch.Tensor:

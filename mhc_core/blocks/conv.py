@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.blocks.base import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
@@ -18,6 +18,7 @@ class Conv(Branch):
     """
 
     name = "conv"
+    scratch = 10
 
     def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
         super().__init__(spec, layer, scaling)
@@ -36,3 +37,21 @@ class Conv(Branch):
         image = u_BTC.mT.unflatten(2, (self.side, self.side))
         hidden = self.activation(F.conv2d(image, self.w_in, padding=1))
         return F.conv2d(hidden, self.w_out, padding=1).flatten(2).mT
+
+    @classmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        return 18 * spec.width**2
+
+    @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        # Half a matrix product's rate; and filters are put in another order every time, however few tokens there are.
+        reordering = 600.0 * cls.count_parameters(spec) / (spec.input.batch * spec.input.tokens)
+        return 1.2 * cls.count_flops(spec) + reordering
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        return count_kept_by_activation(spec.block.activation, spec.width)
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return 11.0 * spec.width

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.blocks.base import ACTIVATIONS, Branch, draw_matrix
+from mhc_core.blocks.base import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
@@ -26,3 +26,17 @@ class Mlp(Branch):
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         hidden = self.activation(F.linear(u_BTC, self.w_in))
         return hidden if self.w_out is None else F.linear(hidden, self.w_out)
+
+    @classmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        return (2 * spec.block.mlp_ratio or 1) * spec.width**2
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        # Without the second matrix nothing keeps the activation's output but the output itself.
+        hidden = spec.block.mlp_ratio * spec.width
+        return count_kept_by_activation(spec.block.activation, hidden) if hidden else spec.width
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return (11.0 * spec.block.mlp_ratio or 5.5) * spec.width

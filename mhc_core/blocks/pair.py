@@ -20,6 +20,7 @@ class Triangle(Branch):
     """sigmoid(W_g z_ij) * W_o norm(sum_k a b), a and b gated projections of z."""
 
     equation = ""
+    calls = 35
 
     def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
         super().__init__(spec, layer, scaling)
@@ -36,6 +37,24 @@ class Triangle(Branch):
         a, b = a * torch.sigmoid(gate_a), b * torch.sigmoid(gate_b)
         joined = normalise(torch.einsum(self.equation, a, b), self.norm)
         return (torch.sigmoid(gate) * F.linear(joined, self.w_out)).flatten(1, 2)
+
+    @classmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        return 6 * spec.width**2
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        # The third corner k of every triangle.
+        return super().count_flops(spec) + 2.0 * math.isqrt(spec.input.tokens) * spec.width
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        # The five projections, three gates, two gated factors, the norm's input and output, and the product.
+        return 13.0 * spec.width
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return 112.0 * spec.width
 
 
 class TriangleOutgoing(Triangle):

@@ -29,3 +29,26 @@ class Attention(Branch):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, C / H)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return F.linear(mixed.transpose(1, 2).reshape(batch, tokens, width), self.w_out)
+
+    @classmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        return 4 * spec.width**2
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        # Scores and weighted values of every pair of tokens.
+        return super().count_flops(spec) + 4.0 * spec.input.tokens * spec.width
+
+    @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        # The softmax: an exponential costs as much as some 90 operations of a product.
+        return 90.0 * spec.block.heads * spec.input.tokens
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        # Queries, keys, values, their mixture, and a log-sum a head.
+        return 4 * spec.width + spec.block.heads
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return 33.0 * spec.width

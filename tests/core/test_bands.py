@@ -62,7 +62,7 @@ def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any
     assert worst_difference(result, **fields) < 1e-10
     assert result.seeds["first"] == 3
     assert result.seeds["seeds"] == SEEDS
-    assert result.seeds["lost"] == {}
+    assert set(result.seeds["lost"]) <= {"mixing_grad_share"}  # it has no value where there is no signal to share
 
 
 @pytest.mark.parametrize("block", ["conv", "pair"])
@@ -174,18 +174,13 @@ def test_a_median_over_seeds_is_told() -> None:
 @pytest.mark.parametrize("connection", [{"kind": "hc"}, {"kind": "mhc"}, {"kind": "mhc", "dynamic": True}])
 def test_seeds_cost_more_and_the_default_is_admitted(connection: dict[str, Any]) -> None:
     one, many = (estimate(parse_spec({"seeds": k, "connection": connection})) for k in (1, 32))
-    for key in ("flops", "bytes_moved", "peak_bytes", "seconds"):
+    for key in ("flops", "bytes_moved", "seconds"):
         assert getattr(many, key) > getattr(one, key)
+    assert many.peak_bytes == one.peak_bytes, "one stack after the other"
     assert many.flops > 20 * one.flops
     assert many.parameters == one.parameters
     assert many.seconds < 60
     assert many.peak_bytes < 4 * 2**30
-
-
-def test_memory_is_bounded_by_chunks() -> None:
-    base: dict[str, Any] = {"width": 64, "depth": 1024, "connection": {"dynamic": True}}
-    small, large = (estimate(parse_spec({**base, "seeds": k})) for k in (8, 32))
-    assert large.peak_bytes == small.peak_bytes
 
 
 def test_a_run_of_one_seed_has_no_bands() -> None:

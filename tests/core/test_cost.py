@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mhc_core.cost import _jacobian_bytes, estimate
+from mhc_core.cost import compare_connections, count_jacobian_bytes, estimate
+from mhc_core.counts import count_pass_bytes, count_tape_bytes
 from mhc_core.jacobian import linearise
+from mhc_core.rates import DEFAULT_RATES, calibrate, combine
 from mhc_core.stack import build_stack
 from mhc_core.training import train
 from tests.core.conftest import CONNECTIONS, build_spec
+from tests.core.counters import count_kept_bytes, count_layer_bytes
 
 PRESETS = ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
 MORE: dict[str, dict[str, Any]] = {
@@ -62,6 +65,81 @@ def test_the_arithmetic_is_what_the_operators_do(name: str, block: str) -> None:
     with FlopCounterMode(display=False) as counter:
         stack().backward()
     assert estimate(spec).flops == pytest.approx(counter.get_total_flops(), rel=0.15)
+
+
+WIDE: dict[str, Any] = {
+    "depth": 6,
+    "width": 64,
+    "dtype": "float32",
+    "input": {"kind": "gaussian", "batch": 2, "tokens": 64},
+    "block": {"kind": "mlp"},
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "relu": {"block": {"kind": "mlp", "activation": "relu"}},
+    "one matrix": {"block": {"kind": "mlp", "mlp_ratio": 0}},
+    "post-norm": {"block": {"kind": "mlp", "norm_position": "post"}},
+    "transformer": {"block": {"kind": "transformer"}},
+    "conv": {"block": {"kind": "conv"}},
+    "pair": {"block": {"kind": "pair"}},
+    "float64": {"dtype": "float64"},
+    "bfloat16": {"dtype": "bfloat16"},
+}
+CASES = {name: {"connection": connection} for name, connection in CONNECTIONS.items()} | {
+    f"{name}, {kind}": {"connection": {"kind": kind}, **fields}
+    for name, fields in VARIANTS.items()
+    for kind in ("residual", "hc")
+}
+
+
+@pytest.mark.parametrize("fields", CASES.values(), ids=CASES)
+def test_the_bytes_kept_are_those_that_autograd_keeps(fields: dict[str, Any]) -> None:
+    spec = build_spec(WIDE, **fields)
+    assert count_tape_bytes(spec) == pytest.approx(count_kept_bytes(build_stack(spec)), rel=0.12)
+
+
+@pytest.mark.parametrize("fields", CASES.values(), ids=CASES)
+def test_the_bytes_moved_are_those_that_operators_move(fields: dict[str, Any]) -> None:
+    spec = build_spec(WIDE, **fields)
+    assert count_pass_bytes(spec) == pytest.approx(count_layer_bytes(build_stack(spec)), rel=0.2)
+
+
+def test_time_follows_the_rates() -> None:
+    spec = build_spec(WIDE)
+    before = estimate(spec).seconds
+    shares = 0.0
+    for name, rate in DEFAULT_RATES:
+        if name == "flops_per_s":
+            slower: Any = {dtype: value / 2 for dtype, value in rate.items()}
+        else:
+            slower = rate * 2 if name == "s_per_call" else rate / 2
+        after = estimate(spec, DEFAULT_RATES.model_copy(update={name: slower})).seconds
+        assert after > before, name
+        shares += after - before
+    # Every part of the time doubles once.
+    assert shares == pytest.approx(before)
+
+
+def test_rates_are_measured_and_combined_by_their_median() -> None:
+    measured = calibrate()
+    for name, rate in measured:
+        values = rate.values() if name == "flops_per_s" else [rate]
+        assert all(0 < value < 1e15 for value in values), name
+    slow = measured.model_copy(update={"bytes_per_s": 1.0, "flops_per_s": dict.fromkeys(measured.flops_per_s, 1.0)})
+    assert combine([slow, measured, measured]) == measured
+    assert combine([slow, slow, measured]) == slow
+
+
+def test_all_connections_are_compared_at_the_same_stack() -> None:
+    spec = build_spec(connection={"kind": "mhc", "streams": 4, "dynamic": True})
+    found = {cost.connection: cost for cost in compare_connections(spec)}
+    assert set(found) >= {"none", "residual", "hc", "mhc", "kromhc"}
+    assert found["mhc"].model_dump(exclude={"connection"}) == estimate(spec).model_dump()
+    residual = build_spec(connection={"kind": "residual"})
+    assert found["residual"].parameters == sum(p.numel() for p in build_stack(residual).parameters())
+    assert found["residual"].seconds < found["hc"].seconds < found["mhc"].seconds
+    # Three streams are no power of two.
+    three = compare_connections(build_spec(connection={"streams": 3}))
+    assert "kromhc" not in {cost.connection for cost in three}
 
 
 def test_cost_grows_with_everything_that_makes_a_run_larger() -> None:
@@ -139,7 +217,7 @@ def test_the_graph_of_the_jacobian_fills_the_memory_that_is_predicted(name: str)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         linearise(stack)
     total = sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in weights)
-    assert _jacobian_bytes(spec) == pytest.approx(total, rel=0.3)
+    assert count_jacobian_bytes(spec) == pytest.approx(total, rel=0.3)
 
 
 def test_products_of_the_jacobian_cost_a_forward_pass_each() -> None:

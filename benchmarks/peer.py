@@ -1,0 +1,75 @@
+"""What peers do, in a process of their own: reads a name a line, does that work once, answers seconds and a checksum.
+
+Runs in the peers' environment and imports nothing of ours. The shapes are those of `benchmarks.peers`.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+LAYERS, STREAMS, WIDTH, TOKENS = 8, 4, 64, 128
+CKA_LAYERS, CKA_SAMPLES, CKA_PAIRS = 64, 512, 65
+
+
+def draw(*shape: int) -> torch.Tensor:
+    """The same values in both processes."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def build_hyper_connections() -> Callable[[], float]:
+    """Eight mHC layers around nothing, forward and backward."""
+    from hyper_connections.manifold_constrained_hyper_connections import ManifoldConstrainedHyperConnections as Layer
+
+    layers = [Layer(STREAMS, dim=WIDTH, layer_index=index) for index in range(LAYERS)]
+    weights = [weight for layer in layers for weight in layer.parameters()]
+    x = draw(1, TOKENS, WIDTH).repeat(STREAMS, 1, 1).requires_grad_()
+
+    def work() -> float:
+        state = x
+        for layer in layers:
+            u, add = layer(state)
+            state = add(u)
+        torch.autograd.grad(state.sum(), [x, *weights], allow_unused=True)
+        return float(state.detach().abs().mean())
+
+    return work
+
+
+def build_pytorch_cka() -> Callable[[], float]:
+    """All pairs of 64 layers, unbiased."""
+    from cka import cka_from_features
+
+    features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)
+    return lambda: float(cka_from_features(features, features).mean())
+
+
+def build_ckatorch() -> Callable[[], float]:
+    """One thirty-second of the 2080 pairs of 64 layers, unbiased."""
+    from ckatorch import cka_base
+
+    features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)
+    pairs = torch.triu_indices(CKA_LAYERS, CKA_LAYERS).T[:CKA_PAIRS].tolist()
+    return lambda: float(sum(cka_base(features[i], features[j], unbiased=True) for i, j in pairs)) / CKA_PAIRS
+
+
+BUILDERS = {"hyper_connections": build_hyper_connections, "pytorch_cka": build_pytorch_cka, "ckatorch": build_ckatorch}
+
+
+def main() -> None:
+    """Serve until the pipe closes."""
+    torch.set_num_threads(1)
+    works: dict[str, Callable[[], float]] = {}
+    for line in sys.stdin:
+        name = line.strip()
+        if name not in works:
+            works[name] = BUILDERS[name]()
+        start = time.perf_counter()
+        checksum = works[name]()
+        print(json.dumps({"seconds": time.perf_counter() - start, "checksum": checksum}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

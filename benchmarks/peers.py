@@ -1,0 +1,144 @@
+"""Our layer and our CKA against published packages, round by round. `python -m benchmarks.peers` prints rows.
+
+The packages live in an environment of their own, `.venv-bench`, made on first use from peers.txt; it borrows torch
+from ours. They run in one process that times itself, so that nothing of theirs is loaded here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks import peer
+from benchmarks.peer import CKA_LAYERS, CKA_PAIRS, CKA_SAMPLES, LAYERS, STREAMS, TOKENS, WIDTH, draw
+from benchmarks.rows import Row, print_rows
+from benchmarks.side_by_side import clock, median_ratio, time_interleaved
+from mhc_core.connections import build_connection
+from mhc_core.metrics.similarity import to_centred_gram
+from mhc_core.spec import parse_spec
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT, REQUIREMENTS = ROOT / ".venv-bench", Path(__file__).with_name("peers.txt")
+
+
+def ensure_environment() -> Path:
+    """The peers' Python; made where it is missing or its list has changed."""
+    python, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "peers.txt"
+    if stamp.exists() and stamp.read_text() == REQUIREMENTS.read_text():
+        return python
+    venv.create(ENVIRONMENT, clear=True, with_pip=True)
+    (site,) = ENVIRONMENT.glob("lib/python3*/site-packages")
+    (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
+    subprocess.run(install, check=True, stdout=sys.stderr)
+    stamp.write_text(REQUIREMENTS.read_text())
+    return python
+
+
+class PeerProcess:
+    """Asks for work by name."""
+
+    def __init__(self) -> None:
+        command = [ensure_environment(), peer.__file__]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        self.checksums: dict[str, float] = {}
+
+    def ask(self, name: str) -> float:
+        """Seconds of one piece of work."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        self.checksums[name] = answer["checksum"]
+        return float(answer["seconds"])
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+def build_layers() -> Callable[[], float]:
+    """Eight dynamic mHC layers around nothing, up and down, as the peer has them: 20 rounds, norm per stream."""
+    connection = {"kind": "mhc", "dynamic": True, "streams": STREAMS, "init": "lucidrains", "noise": 0.0}
+    spec = parse_spec({"depth": LAYERS, "width": WIDTH, "block": {"kind": "mlp"}, "connection": connection})
+    built = build_connection(spec).float()
+    weights = list(built.parameters())
+    x = built.expand(draw(1, TOKENS, WIDTH)[0]).requires_grad_()
+
+    def work() -> float:
+        state = x
+        for layer in range(LAYERS):
+            mixing = built.dynamic_mixing(layer, state)
+            state = built.write(state, built.read(state, mixing), mixing)
+        torch.autograd.grad(state.sum(), [x, *weights], allow_unused=True)
+        return float(state.detach().abs().mean())
+
+    return work
+
+
+def build_cka() -> Callable[[], torch.Tensor]:
+    """All pairs of 64 layers, unbiased, every sample: 16 layers at a time, as a run has them."""
+    features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)
+
+    def work() -> torch.Tensor:
+        grams = torch.cat([to_centred_gram(block).flatten(1) for block in features.split(16)])
+        return grams @ grams.T
+
+    return work
+
+
+def main() -> None:
+    """Print the rows."""
+    torch.set_num_threads(1)
+    process = PeerProcess()
+    layers, cka = build_layers(), build_cka()
+    seconds = time_interleaved(
+        {
+            "layers": clock(layers),
+            "hyper_connections": lambda: process.ask("hyper_connections"),
+            "cka": clock(cka),
+            "pytorch_cka": lambda: process.ask("pytorch_cka"),
+            "ckatorch": lambda: process.ask("ckatorch"),
+        }
+    )
+    process.close()
+    check(process.checksums, layers(), cka())
+    per_pair = CKA_LAYERS * (CKA_LAYERS + 1) / 2 / CKA_PAIRS
+    faster = {name: median_ratio(seconds, name, ours) for name, ours in (
+        ("hyper_connections", "layers"), ("pytorch_cka", "cka"), ("ckatorch", "cka"))}  # fmt: skip
+    size = f"L = {CKA_LAYERS}, N = {CKA_SAMPLES}"
+    slow = "not explained yet"
+    print_rows(
+        [
+            Row(f"mHC layer n = {STREAMS}, C = {WIDTH}, up and down", "hyper-connections 0.4.11",
+                faster["hyper_connections"], "x faster", 5, True, slow),
+            Row(f"CKA, {size}, unbiased", "pytorch-cka 1.1.3", faster["pytorch_cka"], "x faster", 2, True, slow),
+            Row(f"CKA, {size}, unbiased", "ckatorch 1.0.3", faster["ckatorch"] * per_pair, "x faster", 50, True, slow),
+        ]
+    )  # fmt: skip
+
+
+def check(theirs: dict[str, float], layers: float, cka: torch.Tensor) -> None:
+    """The same work gives the same numbers, or the times mean nothing."""
+    pairs = torch.triu_indices(CKA_LAYERS, CKA_LAYERS).T[:CKA_PAIRS]
+    ours = {
+        "hyper_connections": layers,
+        "pytorch_cka": float(cka.clamp(0, 1).mean()),
+        "ckatorch": float(cka[pairs[:, 0], pairs[:, 1]].mean()),
+    }
+    for name, value in ours.items():
+        if abs(value - theirs[name]) > 1e-2 * abs(value):
+            raise RuntimeError(f"{name} gives {theirs[name]}, ours {value}: not the same work")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""One row of the table: what was measured, against what, the target, whether it is met and, where not, why."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+HEADINGS = ("measure", "against", "value", "target", "met", "why not")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`limit` is the most that the value may be, or the least where `at_least`; `reason` is for a target missed."""
+
+    measure: str
+    against: str
+    value: float
+    unit: str
+    limit: float
+    at_least: bool = False
+    reason: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the value reaches the target."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def to_cells(self) -> tuple[str, ...]:
+        """The row as text."""
+        target = f"{'>=' if self.at_least else '<='} {self.limit:g} {self.unit}".strip()
+        value = f"{self.value:.3g} {self.unit}".strip()
+        met, reason = ("yes", "") if self.is_met else ("no", self.reason or "not explained")
+        return self.measure, self.against, value, target, met, reason
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """For the process that gathers them: one JSON object a line."""
+    for row in rows:
+        print(json.dumps(asdict(row)), flush=True)
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """Markdown, columns aligned."""
+    lines = [HEADINGS, *(row.to_cells() for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(HEADINGS))]
+    text = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)
+
+
+def describe_machine() -> str:
+    """Processor, cores, versions."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} cores, Python {platform.python_version()}, torch {torch.__version__}"

@@ -1,0 +1,253 @@
+"""What a stack and one measured pass through it consist of: parameters, arithmetic, bytes, operator calls, memory.
+
+Pure functions of the spec. Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio),
+attention 8 C^2 + 4 T C, mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between
+m parts of the width mixing and projection are 2 C (2 m + 1) each. What a branch costs is declared by the branch. Bytes
+and calls are those of our operators, counted by tests on real stacks.
+
+Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
+"""
+
+import math
+
+from mhc_core.blocks import branch_type
+from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
+
+ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
+SLACK_BYTES = 5e6
+OBJECT_BYTES, LAYER_BYTES = 1100, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
+STREAM_PASSES = {"hc": 60, "frac": 60}  # over all streams, of dynamic mixing up and down
+ROUND_CALLS = 2  # of operators, a round of Sinkhorn
+END_VECTORS = {"text": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
+
+# Parameters.
+
+
+def count_parameters(spec: RunSpec) -> int:
+    """Trainable values of the stack, exactly."""
+    branches = sum(branch_type(spec, layer).count_parameters(spec) for layer in range(spec.depth))
+    ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
+    if spec.block.scaling in ("rezero", "skipinit"):
+        branches += spec.depth
+    if spec.connection.kind not in MULTI_STREAM:
+        return branches + ends
+    return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
+
+
+def _mixing_parameters(spec: RunSpec) -> int:
+    n, width, logits = spec.streams, spec.width, _vectors(spec) + _raw_logits(spec)
+    if not spec.connection.dynamic:
+        return logits
+    projections = {"hc": width * (n + 2) + 2, "frac": width // n * (2 * n + 1) + 2}
+    return logits + projections.get(spec.connection.kind, n * width * logits + 3)
+
+
+def _vectors(spec: RunSpec) -> int:
+    """Coefficients of one layer beside its residual mixing: H_pre and H_post, or frac's read matrix and H_post."""
+    n = spec.streams
+    return n * n + n if spec.connection.kind == "frac" else 2 * n
+
+
+def _copies(spec: RunSpec) -> int:
+    """Streams of full width: the parts of frac are one together."""
+    return 1 if spec.connection.kind == "frac" else spec.streams
+
+
+def _raw_logits(spec: RunSpec) -> int:
+    """Parameters of one layer's residual mixing matrix."""
+    n = spec.streams
+    special = {"mhc_lite": math.factorial(min(n, 5)), "kromhc": n.bit_length() - 1, "identity_hc": 0}
+    return special.get(spec.connection.kind, n * n)
+
+
+def _head_parameters(spec: RunSpec) -> int:
+    if spec.connection.kind not in COPYING or spec.output != "head":
+        return 0
+    n = spec.streams
+    return n * spec.width * n + n + 1 if spec.connection.dynamic else n
+
+
+# Arithmetic.
+
+
+def count_pass_flops(spec: RunSpec) -> float:
+    """Forward and backward."""
+    branches = sum(branch_type(spec, layer).count_flops(spec) for layer in range(spec.depth))
+    return 3 * count_samples(spec) * (branches + spec.depth * _mixing_flops(spec))
+
+
+def _mixing_flops(spec: RunSpec) -> float:
+    n, width = spec.streams, spec.width
+    if n == 1:
+        return width
+    part = width * _copies(spec) // n  # features of a stream
+    flops = 2.0 * part * (n * n + _vectors(spec))
+    if spec.connection.dynamic:
+        inputs = part if spec.connection.kind in ("hc", "frac") else n * part
+        flops += 2 * inputs * (_vectors(spec) + _raw_logits(spec)) + 4 * n * n * _rounds(spec)
+    return flops
+
+
+def count_readout_flops(spec: RunSpec) -> float:
+    """Of the read-out, a pass of training; a measured pass leaves it out."""
+    return 6.0 * 256 * spec.width * count_samples(spec) if spec.input.kind == "text" else 0.0
+
+
+def count_slow_flops(spec: RunSpec) -> float:
+    slow = sum(branch_type(spec, layer).count_slow_flops(spec) for layer in range(spec.depth))
+    return 3 * count_samples(spec) * slow
+
+
+def count_probe_flops(spec: RunSpec) -> float:
+    """CKA of every two layers."""
+    return 2 * spec.depth * _kept_samples(spec) ** 2 * spec.width + spec.depth**2 * _kept_samples(spec) ** 2
+
+
+def count_rank_flops(spec: RunSpec) -> float:
+    """Gram matrix and eigenvalues behind the effective rank."""
+    return spec.depth * 4.0 * _rank_size(spec) ** 3
+
+
+# Bytes, calls, memory.
+
+
+def count_pass_bytes(spec: RunSpec) -> float:
+    """Read and written by the operators of forward and backward; weights once up, and once and their gradients down."""
+    item = _values_bytes(spec)
+    branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
+    norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
+    passes = 12 + norms * (30 if spec.block.norm == "rmsnorm" else 12)
+    per_token = (branches + spec.depth * passes * spec.width) * item + spec.depth * _mixing_bytes(spec)
+    return count_samples(spec) * per_token + 3 * count_parameters(spec) * ITEM_BYTES[spec.dtype]
+
+
+def _mixing_bytes(spec: RunSpec) -> float:
+    """Beyond the residual connection's, per token and layer."""
+    n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
+    if spec.connection.kind not in MULTI_STREAM:
+        return 0.0
+    if not spec.connection.dynamic:
+        return (20 * n - 1) * width * item
+    streams = STREAM_PASSES.get(spec.connection.kind, 40)
+    return (streams * n * width + 10 * spec.streams**2 * _rounds(spec)) * item
+
+
+def count_pass_calls(spec: RunSpec) -> float:
+    """Operator calls of all layers, forward; about 1.5 times as many come down."""
+    layer = 2 if spec.connection.kind in MULTI_STREAM else 0
+    if is_dynamic(spec):
+        layer = 25 + ROUND_CALLS * _rounds(spec)
+    return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
+
+
+def count_run_bytes(spec: RunSpec) -> float:
+    """Peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block."""
+    parameters = count_parameters(spec)
+    weights = parameters * ITEM_BYTES[spec.dtype]
+    kept = count_tape_bytes(spec) + _objects_bytes(spec) + _probe_bytes(spec) + _scratch_bytes(spec)
+    # Weights are drawn in float32, all of them before any is converted.
+    return max(4.0 * parameters, weights + kept)
+
+
+def count_tape_bytes(spec: RunSpec) -> float:
+    """Values that autograd keeps until the way down."""
+    n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
+    norm = {"pre": 2, "post": n, "none": 0}[spec.block.norm_position]
+    copied = 1 if spec.connection.kind in MULTI_STREAM else 0
+    layer = (n + 1 + norm + copied) * width * item + _mixing_kept(spec)
+    branches = sum(branch_type(spec, index).count_kept(spec) for index in range(spec.depth))
+    return count_samples(spec) * (branches * item + spec.depth * layer)
+
+
+def _mixing_kept(spec: RunSpec) -> float:
+    """Bytes that the mixing keeps per token and layer: normed or converted streams, logits, Sinkhorn's rounds."""
+    n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
+    if spec.connection.kind not in MULTI_STREAM:
+        return 0.0
+    kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
+    if spec.connection.kind == "frac" and not spec.connection.dynamic:
+        kept += 2 * width * item  # the parts laid out for their products
+    if spec.connection.dynamic:
+        kept += (2 * _copies(spec) * width if spec.connection.kind in ("hc", "frac") else 0) * item
+        kept += (4 * (_vectors(spec) + _raw_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
+    return kept
+
+
+def _scratch_bytes(spec: RunSpec) -> float:
+    """Weight gradients and copies of weights of the layer at work, and what the allocator holds back."""
+    branch = branch_type(spec, 0)
+    return branch.scratch * branch.count_parameters(spec) * ITEM_BYTES[spec.dtype] + SLACK_BYTES
+
+
+def _objects_bytes(spec: RunSpec) -> float:
+    return OBJECT_BYTES * count_pass_calls(spec) + LAYER_BYTES * spec.depth
+
+
+def _probe_bytes(spec: RunSpec) -> float:
+    """CKA's Gram matrices, and the temporary copies of the block of layers that is measured together."""
+    item = _measured_bytes(spec)
+    grams = spec.depth * _kept_samples(spec) ** 2 * item
+    layers = _layers_together(spec)
+    states = layers * count_samples(spec) * spec.width * (2 * _copies(spec) + 4) * item
+    ranks = layers * 8 * (2 * _rank_size(spec) ** 2 + 3 * min(count_samples(spec), 256) * spec.width)
+    return grams + max(states, ranks)
+
+
+def count_probe_moved_bytes(spec: RunSpec) -> float:
+    """Read and written by the measurement: of states, of samples for the rank, of Gram matrices, of weights."""
+    kept = _kept_samples(spec)
+    states = count_samples(spec) * (50 + 20 * _copies(spec)) * spec.width
+    ranks = 50 * min(count_samples(spec), 256) * spec.width
+    grams = kept**2 * (26 + spec.depth / 32)
+    mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if is_dynamic(spec) else 0
+    return (spec.depth * (states + ranks + grams + mixing) + 2.5 * count_parameters(spec)) * _measured_bytes(spec)
+
+
+def count_probe_calls(spec: RunSpec) -> float:
+    layer = 230.0
+    if spec.connection.kind in MULTI_STREAM:
+        layer += 120 if spec.connection.dynamic else 40
+    return spec.depth * layer + 2000
+
+
+# What is read off the spec.
+
+
+def count_samples(spec: RunSpec) -> int:
+    return spec.input.batch * spec.input.tokens
+
+
+def is_dynamic(spec: RunSpec) -> bool:
+    return spec.connection.dynamic and spec.connection.kind in MULTI_STREAM
+
+
+def _rounds(spec: RunSpec) -> int:
+    """Sinkhorn's rounds for every sample and layer."""
+    return spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+
+
+def _kept_samples(spec: RunSpec) -> int:
+    return min(count_samples(spec), 256 if spec.depth <= 256 else 128)
+
+
+def _rank_size(spec: RunSpec) -> int:
+    return min(spec.width, 256, count_samples(spec))
+
+
+def _layers_together(spec: RunSpec) -> int:
+    most = 2**24 // (count_samples(spec) * spec.width * _copies(spec))
+    return max(1, min(16, most, spec.depth))
+
+
+def _measured_bytes(spec: RunSpec) -> int:
+    return 8 if spec.dtype == "float64" else 4
+
+
+def _values_bytes(spec: RunSpec) -> float:
+    # bfloat16's norms run in float32.
+    return 2.7 if spec.dtype == "bfloat16" else ITEM_BYTES[spec.dtype]
+
+
+def _coefficient_bytes(spec: RunSpec) -> float:
+    # bfloat16 streams are converted to float32 and back.
+    return {"float64": 8, "float32": 4, "bfloat16": 6}[spec.dtype]

@@ -1,0 +1,142 @@
+"""The mHC paper's models on paper: how little arithmetic its connections add, and how much memory traffic.
+
+Sizes and printed parameters: mHC (arXiv 2512.24880). Traffic is in values per token and layer, branch excluded
+(mHC, section on the memory cost). Symbols: L layers (two a block), n streams, C width.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+STREAMS = 4
+ACTIVE, SHARED = 6, 2  # routed experts that a token visits, and those that every token visits
+BYTES = 2  # bfloat16
+SINKHORN_ROUNDS = 20
+PUBLISHED_OVERHEAD = 0.067
+SOURCE = "mHC, arXiv 2512.24880"
+
+
+class Shape(BaseModel):
+    """One model as the paper prints it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="What the paper calls it.")
+    blocks: int = Field(description="Transformer blocks; each is two layers, attention and experts.")
+    width: int = Field(description="Features a token, C.")
+    expert_width: int = Field(description="Hidden width of one expert.")
+    routed_experts: int = Field(description=f"Experts of which a token visits {ACTIVE}, beside {SHARED} shared ones.")
+    printed_total: float = Field(description="Parameters, as printed.")
+    printed_active: float = Field(description="Parameters that a token meets, as printed.")
+
+    @property
+    def layers(self) -> int:
+        """Residual branches."""
+        return 2 * self.blocks
+
+    def count_parameters(self, experts: int) -> int:
+        """Of the residual model with that many experts counted.
+
+        Attention as four C x C matrices, experts as three C x F ones, and the router. Embedding, read-out and norms
+        are left out, and whatever else the paper's attention has.
+        """
+        expert = 3 * self.width * self.expert_width
+        return self.blocks * (4 * self.width**2 + experts * expert + self.routed_experts * self.width)
+
+
+SHAPES = (
+    Shape(name="3B", blocks=12, width=1280, expert_width=896, routed_experts=64,
+          printed_total=2.97e9, printed_active=6.12e8),
+    Shape(name="9B", blocks=18, width=1920, expert_width=1280, routed_experts=64,
+          printed_total=9.18e9, printed_active=1.66e9),
+    Shape(name="27B", blocks=30, width=2560, expert_width=1536, routed_experts=72,
+          printed_total=2.70e10, printed_active=4.14e9),
+)  # fmt: skip
+
+
+class Added(BaseModel):
+    """What a connection adds to the residual model at n = 4; ratios are to the residual model's own figure."""
+
+    parameters: int = Field(description="Mixing parameters of all layers.")
+    parameters_ratio: float = Field(description="Over all parameters counted.")
+    flops: float = Field(description="Forward, per token: projections, mixing, Sinkhorn.")
+    flops_ratio: float = Field(description="Over twice the active parameters counted; attention scores left out.")
+    traffic_bytes: float = Field(description="Read and written per token in bfloat16, all layers, branches excluded.")
+    traffic_ratio: float = Field(description="The connection's traffic over the residual connection's.")
+
+
+class PaperCost(BaseModel):
+    """One model: printed beside counted, and what HC and mHC add."""
+
+    shape: Shape
+    counted_total: int = Field(description=" ".join((Shape.count_parameters.__doc__ or "").split()))
+    counted_active: int = Field(description=f"The same with the {ACTIVE + SHARED} experts that a token meets.")
+    residual_flops: float = Field(description="Forward, per token: twice the active parameters counted.")
+    residual_traffic_bytes: float = Field(description="Per token: 2 C read and C written a layer.")
+    hc: Added = Field(description="Hyper-Connections, dynamic, each operator on its own.")
+    mhc: Added = Field(description="mHC, dynamic, the paper's fused kernel for post, residual and merge.")
+    recompute_every: float = Field(description="Layers between stored states, sqrt(n L / (n + 2)).")
+
+
+class PaperCosts(BaseModel):
+    """All models, and the figure that the paper gives for time."""
+
+    models: list[PaperCost]
+    published_overhead: float = Field(
+        PUBLISHED_OVERHEAD, description="Time that mHC at n = 4 adds in the paper's own training system; quoted."
+    )
+    published_source: str = SOURCE
+
+
+def paper_shapes() -> PaperCosts:
+    """The paper's 3B, 9B and 27B models."""
+    return PaperCosts(models=[_count(shape) for shape in SHAPES])
+
+
+def count_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, int]:
+    """Values read and written per token and layer by the residual connection, HC unfused, or mHC fused."""
+    coefficients = n * n + 2 * n
+    if kind == "residual":
+        return 2 * width, width
+    read, written = (5 * n + 1) * width + coefficients, (3 * n + 1) * width + coefficients
+    if kind == "mhc":
+        # One kernel for post, residual and merge: reads (n + 1) C for (3 n + 1) C, writes n C for 3 n C.
+        read, written = read - 2 * n * width, written - 2 * n * width
+    return read, written
+
+
+def _count(shape: Shape) -> PaperCost:
+    total = shape.count_parameters(shape.routed_experts + SHARED)
+    active = shape.count_parameters(ACTIVE + SHARED)
+    n = STREAMS
+    return PaperCost(
+        shape=shape,
+        counted_total=total,
+        counted_active=active,
+        residual_flops=2 * active,
+        residual_traffic_bytes=_traffic_bytes(shape, "residual"),
+        hc=_add(shape, "hc", total, active),
+        mhc=_add(shape, "mhc", total, active),
+        recompute_every=(n * shape.layers / (n + 2)) ** 0.5,
+    )
+
+
+def _add(shape: Shape, kind: str, total: int, active: int) -> Added:
+    n, width, coefficients = STREAMS, shape.width, STREAMS**2 + 2 * STREAMS
+    # HC projects every stream by itself, mHC all of them at once.
+    projection = width * (n + 2) if kind == "hc" else n * width * coefficients
+    parameters = shape.layers * (projection + coefficients + (2 if kind == "hc" else 3))
+    projected = n * projection if kind == "hc" else projection
+    sinkhorn = 0 if kind == "hc" else 4 * n * n * SINKHORN_ROUNDS
+    flops = shape.layers * (2 * projected + 2 * width * coefficients + sinkhorn)
+    traffic = _traffic_bytes(shape, kind)
+    return Added(
+        parameters=parameters,
+        parameters_ratio=parameters / total,
+        flops=flops,
+        flops_ratio=flops / (2 * active),
+        traffic_bytes=traffic,
+        traffic_ratio=traffic / _traffic_bytes(shape, "residual"),
+    )
+
+
+def _traffic_bytes(shape: Shape, kind: str) -> float:
+    return BYTES * shape.layers * sum(count_traffic(kind, shape.width))

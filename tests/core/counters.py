@@ -1,0 +1,87 @@
+"""What a stack's operators really do, counted as they run: bytes read and written, bytes kept for the way down."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mhc_core.connections import Mixing
+from mhc_core.stack import LayerOutput, Stack
+
+# Operators that return another view of the same memory, or nothing but a handle.
+VIEWS = ("view", "expand", "permute", "transpose", "select", "split", "slice", "squeeze", "unbind", "alias", "detach")
+
+
+class ByteCounter(TorchDispatchMode):
+    """Sums the sizes of all tensors that go into an operator and come out of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name != "t" and not any(word in name for word in VIEWS):
+            self.moved += sum(_sizes(tree_leaves((args, kwargs, out))))
+        return out
+
+
+def _sizes(leaves: Iterable[Any]) -> list[int]:
+    return [leaf.numel() * leaf.element_size() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def count_layer_bytes(stack: Stack) -> int:
+    """Bytes that all layers move, up and down, each layer a graph of its own as in a run."""
+    moved = 0
+
+    def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
+        nonlocal moved
+        branch = list(stack.branches[layer].parameters())
+        wanted = [leaf, *branch, *(mixing or ()), *stack.connection.layer_parameters(layer)]
+        with ByteCounter() as up:
+            output = stack.layer(layer, leaf, mixing)
+        grad = torch.ones_like(output.state)
+        with ByteCounter() as down:
+            torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
+        moved += up.moved + down.moved
+        return output
+
+    _walk(stack, visit)
+    return moved
+
+
+def count_kept_bytes(stack: Stack) -> int:
+    """Bytes of memory that the layers' graphs, states, branch inputs and outputs hold; parameters left out."""
+    weights = {parameter.untyped_storage().data_ptr() for parameter in stack.parameters()}
+    kept: dict[int, int] = {}
+    alive: list[torch.Tensor] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        alive.append(tensor)  # or its address would be given out again
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
+        output = stack.layer(layer, leaf, mixing)
+        for tensor in (leaf, output.state, output.u, output.y):
+            note(tensor)
+        return output
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        _walk(stack, visit)
+    return sum(kept.values())
+
+
+def _walk(stack: Stack, visit: Callable[[int, torch.Tensor, Mixing | None], LayerOutput]) -> None:
+    static, state = stack.connection.static_mixing(), stack.embed()
+    for layer in range(stack.spec.depth):
+        leaf = state.detach().requires_grad_()
+        mixing = None
+        if static is not None:
+            mixing = Mixing(*(part[layer].detach().clone().requires_grad_() for part in static))
+        state = visit(layer, leaf, mixing).state
