@@ -24,6 +24,7 @@ from mhc_core.counts import (
     count_samples,
     count_slow_flops,
     is_dynamic,
+    recomputes,
 )
 from mhc_core.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
 from mhc_core.spec import CONNECTION_KINDS, RunSpec
@@ -75,7 +76,7 @@ def _count_flops(spec: RunSpec) -> float:
 
 
 def _count_peak(spec: RunSpec) -> float:
-    run = count_run_bytes(spec)
+    run = count_run_bytes(spec, whole_graph=spec.train.steps > 0)
     if spec.train.steps:
         run += OPTIMIZER_COPIES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
     return max(run, count_jacobian_bytes(spec) + count_parameters(spec) * ITEM_BYTES[spec.dtype])
@@ -140,18 +141,23 @@ def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
 
 def count_work(spec: RunSpec) -> Work:
     """All that a run does."""
-    work = _count_pass(spec) + _count_probe(spec) + _count_cka(spec) + _count_drawing(spec)
+    work = _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec) + _count_drawing(spec)
     if spec.seeds > 1:
-        work += (_count_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
+        work += (_count_measured_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
     if spec.train.steps:
         work += _count_step(spec).times(spec.train.steps)
-        work += _count_pass(spec) + _count_probe(spec) + _count_cka(spec)
+        work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
     return work + _count_jacobian(spec)
 
 
 def _small(spec: RunSpec) -> float:
     """By how much small products are slower than wide ones."""
     return 1 + SMALL_PRODUCT / spec.width
+
+
+def _count_measured_pass(spec: RunSpec) -> Work:
+    once = _count_pass(spec)
+    return once.times(4 / 3) if recomputes(spec) else once
 
 
 def _count_pass(spec: RunSpec) -> Work:

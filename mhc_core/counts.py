@@ -15,6 +15,7 @@ from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
+MOST_TAPE_BYTES = 2.5e8  # of graphs that are kept; beyond it layers are computed twice
 OBJECT_BYTES, LAYER_BYTES = 1100, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
 STREAM_PASSES = {"hc": 60, "frac": 60}  # over all streams, of dynamic mixing up and down
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
@@ -140,13 +141,25 @@ def count_pass_calls(spec: RunSpec) -> float:
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
 
 
-def count_run_bytes(spec: RunSpec) -> float:
-    """Peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block."""
+def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
+    """Peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block.
+
+    `whole_graph`: of a pass that keeps the graph however large, as training does.
+    """
     parameters = count_parameters(spec)
     weights = parameters * ITEM_BYTES[spec.dtype]
-    kept = count_tape_bytes(spec) + _objects_bytes(spec) + _probe_bytes(spec) + _scratch_bytes(spec)
+    tape = count_tape_bytes(spec) + _objects_bytes(spec)
+    if recomputes(spec) and not whole_graph:
+        states = count_samples(spec) * spec.depth * _copies(spec) * spec.width * ITEM_BYTES[spec.dtype]
+        tape = states + tape / spec.depth + LAYER_BYTES * spec.depth
+    kept = tape + _probe_bytes(spec) + _scratch_bytes(spec)
     # Weights are drawn in float32, all of them before any is converted.
     return max(4.0 * parameters, weights + kept)
+
+
+def recomputes(spec: RunSpec) -> bool:
+    """Whether a pass keeps states alone on its way up, and computes every layer once more on its way down."""
+    return count_tape_bytes(spec) > MOST_TAPE_BYTES
 
 
 def count_tape_bytes(spec: RunSpec) -> float:

@@ -2,7 +2,8 @@
 
 The loop is explicit. Each layer is a small autograd graph of its own, cut at the state; the backward pass walks the
 layers down and hands the gradient from one to the next. It is the chain rule that autograd would apply to the whole
-stack, but frames can leave and a run can be stopped between layers, and a layer's graph is freed once used.
+stack, but frames can leave and a run can be stopped between layers, and a layer's graph is freed once used. Where the
+graphs of all layers would take much memory, only the states are kept, and each layer is computed once more.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from mhc_core.connections import Mixing
+from mhc_core.counts import recomputes
 from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
@@ -23,8 +25,9 @@ from mhc_core.stack import DTYPES, LayerOutput, Stack
 class _Tape:
     """What the way down needs of each layer, and the gradients it gathers."""
 
+    forgets: bool  # keeps states alone, and computes each layer once more on the way down
     leaves: list[torch.Tensor] = field(default_factory=list)
-    outputs: list[LayerOutput] = field(default_factory=list)
+    outputs: list[LayerOutput | None] = field(default_factory=list)
     static: list[Mixing] = field(default_factory=list)
     static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
     mixing_norms: list[torch.Tensor] = field(default_factory=list)
@@ -40,13 +43,15 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = _lay_out(stack, device)
-    tape, probe = _Tape(), ForwardProbe(layout, with_cka=with_cka)
+    tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka)
 
     state = stack.embed().detach()
     yield probe.observe_input(state)
     for layer in range(spec.depth):
-        state = _climb(stack, layer, state, static, tape)
-        yield from probe.observe(layer, tape.outputs[-1])
+        output = _climb(stack, layer, state, static, tape)
+        yield from probe.observe(layer, output)
+        state = output.state
+        del output  # or its graph would outlive the tape's wish
 
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)
@@ -56,8 +61,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     down = BackwardProbe(layout)
     for layer in reversed(range(spec.depth)):
         weights: list[torch.Tensor] = list(stack.branches[layer].parameters())
-        h_res = tape.outputs[-1].mixing.h_res
-        below, grad_u, grad_weights = _descend(stack, layer, grad, weights, tape)
+        below, grad_u, grad_weights, h_res = _descend(stack, layer, grad, weights, tape)
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     yield from down.observe(INPUT_LAYER, grad)
@@ -79,25 +83,27 @@ def _lay_out(stack: Stack, device: torch.device) -> Layout:
     )
 
 
-def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> torch.Tensor:
+def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:
     leaf = state.detach().requires_grad_()
     mixing = None
     if static is not None:
         # Cut here too: Sinkhorn is differentiated once for all layers, after the way down.
         mixing = Mixing(*(part[layer].detach().requires_grad_() for part in static))
         tape.static.append(mixing)
-    output = stack.layer(layer, leaf, mixing)
+    with torch.set_grad_enabled(not tape.forgets):
+        output = stack.layer(layer, leaf, mixing)
     tape.leaves.append(leaf)
-    tape.outputs.append(output)
-    return output.state
+    tape.outputs.append(None if tape.forgets else output)
+    return output
 
 
 def _descend(
     stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
-) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-    """Gradients at the state below, at the branch input and at the branch's weights."""
-    leaf, output = tape.leaves.pop(), tape.outputs.pop()
-    mixing: list[torch.Tensor] = list(tape.static.pop()) if tape.static else []
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
+    """Gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res."""
+    leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
+    output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
+    mixing: list[torch.Tensor] = list(coefficients or ())
     own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
     logits = _watched_logits(stack, layer) if own else None
     watched = [] if logits is None else [output.mixing.h_res]
@@ -113,7 +119,7 @@ def _descend(
     if logits is not None:
         tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
         tape.logit_norms.append(total_norm([grad for w, grad in zip(own, rest[1:], strict=True) if w is logits]))
-    return found[0], found[1], branch
+    return found[0], found[1], branch, output.mixing.h_res
 
 
 def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:

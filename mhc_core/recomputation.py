@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_core.cost import Estimate, estimate
+from mhc_core.cost import LIBRARY_BYTES, Estimate, estimate
+from mhc_core.counts import count_run_bytes
 from mhc_core.frames import Frame
 from mhc_core.rates import DEFAULT_RATES, Rates
 from mhc_core.rng import normal
@@ -33,8 +34,10 @@ def to_double(spec: RunSpec) -> RunSpec:
 
 def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
     """Predicted cost of `recompute`."""
-    cost = estimate(to_double(spec), rates)
-    return cost.model_copy(update={"seconds": PASSES * cost.seconds, "flops": PASSES * cost.flops})
+    twin = to_double(spec)
+    cost = estimate(twin, rates)
+    more = {"seconds": PASSES * cost.seconds, "flops": PASSES * cost.flops}
+    return cost.model_copy(update={**more, "peak_bytes": LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True)})
 
 
 def recompute(spec: RunSpec) -> Frame:

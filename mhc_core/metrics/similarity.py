@@ -54,9 +54,11 @@ def to_centred_gram(x_KPC: torch.Tensor, *, biased: bool = False) -> torch.Tenso
     gram = x_KPC @ x_KPC.mT  # of centred features: centred in the biased sense
     if biased:
         return gram / torch.linalg.vector_norm(gram, dim=(1, 2), keepdim=True)
-    gram = gram - torch.diag_embed(gram.diagonal(dim1=1, dim2=2))
-    row = gram.sum(2, keepdim=True) / (samples - 2)
-    total = gram.sum((1, 2), keepdim=True) / ((samples - 1) * (samples - 2))
-    gram = gram - row - row.mT + total
-    gram = gram - torch.diag_embed(gram.diagonal(dim1=1, dim2=2))
-    return gram / torch.linalg.vector_norm(gram, dim=(1, 2), keepdim=True)
+    # In place from here on: every copy of P x P entries costs as much as a step of the arithmetic.
+    gram.diagonal(dim1=1, dim2=2).zero_()
+    sums = gram.sum(2, keepdim=True)
+    # Half of the grand mean goes with the rows and half with the columns.
+    shift = (sums - sums.sum(1, keepdim=True) / (2 * (samples - 1))) / (samples - 2)
+    gram.sub_(shift).sub_(shift.mT)
+    gram.diagonal(dim1=1, dim2=2).zero_()
+    return gram.div_(torch.linalg.vector_norm(gram, dim=(1, 2), keepdim=True))
