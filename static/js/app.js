@@ -40,7 +40,7 @@ function Banner() {
       ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
       ${notices.length > 0 ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
         <button type="button" class="icon" aria-label="Close" onClick=${() => (state.notices.value = [])}>✕</button></div>` : null}
-      ${stored ? html`<div class="banner"><b>A stored view</b> of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
+      ${stored ? html`<div class="banner" role="status"><b>A stored view</b> of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
         shared. Change anything to compute anew.</div>` : null}
     </div>
   `;
@@ -54,7 +54,9 @@ function fail(error) {
 
 async function main() {
   const boot = /** @type {import('../types').Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
-  render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById('app')));
+  const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+  root.replaceChildren(); // Preact would leave the word that it is loading
+  render(html`<${App} />`, root);
   followLook(fail);
   getPresets().then((found) => (presets.value = found), fail);
   try {

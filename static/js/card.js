@@ -10,8 +10,8 @@ import { PanelTable } from './table.js';
 
 /** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
 
-/** @param {{panel: Panel}} props */
-export function PanelCard({ panel }) {
+/** @param {{panel: Panel, level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
+export function PanelCard({ panel, level = 'h2' }) {
   const [viewKey, setViewKey] = useState(panel.views[0].key);
   const [isTable, setIsTable] = useState(false);
   const shown = useRef(/** @type {Figure | null} */ (null));
@@ -22,7 +22,7 @@ export function PanelCard({ panel }) {
     <section class="card panel" id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`}>
       <header class="card-head">
         <div class="card-title">
-          <h2 id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /></h2>
+          <${level} id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /><//>
           <span class="unit" title=${panel.unit}>${panel.unit}</span>
         </div>
         <div class="card-tools">

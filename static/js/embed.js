@@ -23,7 +23,9 @@ async function main() {
   state.view.value = { ...fromSpecs(state.fields.value, specs), cursor };
   const panel = templates.panels.find((item) => item.key === boot.panel);
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
-  render(panel ? html`<${PanelCard} panel=${panel} />` : html`<p class="error">There is no panel ${boot.panel}.</p>`, root);
+  root.replaceChildren();
+  const card = panel ? html`<${PanelCard} panel=${panel} level="h1" />` : html`<p class="error">There is no panel ${boot.panel}.</p>`;
+  render(html`<main>${card}</main>`, root);
   showStored(runs, state.labels.value);
 }
 

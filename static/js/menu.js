@@ -61,7 +61,7 @@ export function Dialog({ title, isOpen, onClose, children }) {
   }, [isOpen]);
   return html`
     <dialog ref=${dialog} aria-label=${title} onClose=${onClose}>
-      <header><h2>${title}</h2><button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button></header>
+      <div class="dialog-head"><h2>${title}</h2><button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button></div>
       ${isOpen ? children : null}
     </dialog>
   `;
@@ -76,7 +76,7 @@ export function CopyText({ text, label }) {
   };
   return html`
     <div class="copy">
-      <pre tabindex="0" aria-label=${label}>${text}</pre>
+      <pre tabindex="0" role="region" aria-label=${label}>${text}</pre>
       <button type="button" ref=${button} onClick=${copy}>Copy</button>
     </div>
   `;

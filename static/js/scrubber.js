@@ -32,7 +32,7 @@ function Readout({ layer }) {
   state.dataTick.value;
   return html`
     <table class="readout" aria-live="polite" aria-label=${`Values at layer ${layer + 1}`}>
-      <thead><tr><th></th>${READ.map(({ title }) => html`<th scope="col">${title}</th>`)}</tr></thead>
+      <thead><tr><th scope="col"><span class="sr">run</span></th>${READ.map(({ title }) => html`<th scope="col">${title}</th>`)}</tr></thead>
       <tbody>${state.slots.value.map((slot, run) => html`
         <tr style=${{ '--run': state.templates.value?.runs[run]?.color }}>
           <th scope="row"><span class="sr">${slot.label}</span><span aria-hidden="true">${slot.label[0]}</span></th>

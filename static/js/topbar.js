@@ -19,7 +19,7 @@ const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark
 export function TopBar() {
   return html`
     <header class="topbar">
-      <a class="brand" href="/"><b>mHC</b> Scope</a>
+      <h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1>
       <${Menu} className="button" label="Presets" sign="Presets ▾"
         items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
       <${Status} />
@@ -27,7 +27,7 @@ export function TopBar() {
       <span class="spacer"></span>
       <${Share} />
       <${ApiCard} />
-      <${Menu} className="button" label="Theme" sign=${`◐ ${THEMES[choice.value]}`}
+      <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
         items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
       <${ShortCost} />
       <${RunButton} />
@@ -97,7 +97,7 @@ export function Cost() {
   if (estimates.length === 0) return null;
   const peak = Math.max(...estimates.map((item) => item.peak_bytes));
   return html`
-    <p class="cost" aria-label="Predicted cost">About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
+    <p class="cost"><span class="sr">Predicted cost: </span>About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
       ${' '}${formatCount(total('flops'), 'FLOP')}; ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters a run.</p>
   `;
 }
