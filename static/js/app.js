@@ -7,6 +7,7 @@ import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
 import { html } from './html.js';
+import { followKeys } from './keys.js';
 import { followLook } from './look.js';
 import { Scrubber } from './scrubber.js';
 import { toFields } from './spec.js';
@@ -58,6 +59,7 @@ async function main() {
   root.replaceChildren(); // Preact would leave the word that it is loading
   render(html`<${App} />`, root);
   followLook(fail);
+  followKeys();
   getPresets().then((found) => (presets.value = found), fail);
   try {
     state.fields.value = toFields(await getSchema());

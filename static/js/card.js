@@ -18,8 +18,15 @@ export function PanelCard({ panel, level = 'h2' }) {
   const view = panel.views.find((item) => item.key === viewKey) ?? panel.views[0];
   const id = `panel-${panel.key}`;
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  /** Escape in the table leads back to the figure, and to the menu that it came from. */
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
+    setIsTable(false);
+    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+  };
   return html`
-    <section class="card panel" id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`}>
+    <section class="card panel" id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
           <${level} id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /><//>

@@ -176,6 +176,11 @@ export function toStops(min, max, step) {
   return [...stops, max];
 }
 
+/** The values that a field's slider stops at. @param {Field} field */
+export function stopsOf(field) {
+  return toStops(field.min ?? 0, field.max ?? 1, field.step ?? 1);
+}
+
 /** Without the last bits of 0.1 + 0.2. @param {number} value */
 function tidy(value) {
   return Number(value.toPrecision(12));

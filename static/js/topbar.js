@@ -3,6 +3,7 @@
 import { signal } from '@preact/signals';
 import { openPreset } from './actions.js';
 import { ApiCard } from './apicard.js';
+import { Help } from './help.js';
 import { html } from './html.js';
 import { choice, setTheme } from './look.js';
 import { Menu } from './menu.js';
@@ -27,6 +28,7 @@ export function TopBar() {
       <span class="spacer"></span>
       <${Share} />
       <${ApiCard} />
+      <${Help} />
       <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
         items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
       <${ShortCost} />

@@ -38,6 +38,7 @@ def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, wi
         closed.evaluate("details => { details.open = true; }")
     audit(page, "all settings open")
     opened: dict[str, Callable[[], None]] = {
+        "help sheet": lambda: page.get_by_role("button", name="Help").click(),
         "share": lambda: page.get_by_role("button", name="Share").click(),
         "interface": lambda: page.get_by_role("button", name="API").click(),
         "help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
