@@ -6,9 +6,11 @@ import { ApiError, getPresets, getSchema } from './api.js';
 import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
+import { footLine } from './export.js';
 import { html } from './html.js';
 import { followKeys } from './keys.js';
 import { followLook } from './look.js';
+import { followPrint } from './print.js';
 import { Scrubber } from './scrubber.js';
 import { toFields } from './spec.js';
 import * as state from './state.js';
@@ -27,6 +29,7 @@ function App() {
       </main>
     </div>
     <${Scrubber} />
+    <${PrintedFoot} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }
@@ -47,6 +50,12 @@ function Banner() {
   `;
 }
 
+/** On paper nothing else says what was computed. */
+function PrintedFoot() {
+  state.dataTick.value;
+  return html`<p class="only-print">${footLine()}</p>`;
+}
+
 /** @param {unknown} error */
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
@@ -60,6 +69,7 @@ async function main() {
   render(html`<${App} />`, root);
   followLook(fail);
   followKeys();
+  followPrint();
   getPresets().then((found) => (presets.value = found), fail);
   try {
     state.fields.value = toFields(await getSchema());

@@ -148,3 +148,33 @@ def test_an_embedded_panel(open_page: OpenPage) -> None:
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()
     embedded.wait_for_timeout(300)
     assert curves(embedded, "activation") == curves(page, "activation")
+
+
+def drawn(page: Page) -> int:
+    """How many figures hold a drawing."""
+    count: int = page.locator(".plot-box .plot .main-svg:first-child").count()
+    return count
+
+
+def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    page.evaluate("""() => addEventListener('beforeprint', () => {
+        const boxes = [...document.querySelectorAll('.plot-box')];
+        window.printed = boxes.map((box) => [box.querySelector('.plot').layout?.width ?? 0, box.clientWidth]);
+    })""")
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    assert len(printed) == page.locator(".panel").count()
+    assert all(width == room and 600 < room <= 700 for width, room in printed), printed
+    assert page.evaluate("document.documentElement.className") == ""
+    page.locator("[data-panel=gain]").scroll_into_view_if_needed()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    width = "document.querySelector('[data-panel=gain] .plot').layout.width"
+    page.wait_for_function(f"{width} < 600")
+
+
+def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    expect(page.locator("[data-panel=detail] .plot .main-svg").first).to_be_attached()
+    assert drawn(page) == page.locator(".panel").count()
+    assert page.evaluate("scrollY") == 0
