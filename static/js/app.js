@@ -3,15 +3,18 @@
 import { render } from 'preact';
 import { openAddress } from './actions.js';
 import { ApiError, getPresets, getSchema } from './api.js';
+import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
 import { footLine } from './export.js';
+import { HelpDialog } from './help.js';
 import { html } from './html.js';
 import { followKeys } from './keys.js';
 import { followLook } from './look.js';
 import { followPrint } from './print.js';
 import { Scrubber } from './scrubber.js';
+import { ShareDialog } from './share.js';
 import { toFields } from './spec.js';
 import * as state from './state.js';
 import { Story } from './story.js';
@@ -30,6 +33,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }

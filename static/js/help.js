@@ -4,11 +4,12 @@ import { html } from './html.js';
 import { SHORTCUTS, areKeysOn, isSheetOpen, turnKeys } from './keys.js';
 import { Dialog } from './menu.js';
 
-export function Help() {
-  return html`
-    <button type="button" class="help-button" aria-label="Help" title="Help and keys" onClick=${() => (isSheetOpen.value = true)}>?</button>
-    <${Dialog} title="Help" isOpen=${isSheetOpen.value} onClose=${() => (isSheetOpen.value = false)}><${Sheet} /><//>
-  `;
+export function HelpButton() {
+  return html`<button type="button" title="What can be done here, and the keys" onClick=${() => (isSheetOpen.value = true)}>Help</button>`;
+}
+
+export function HelpDialog() {
+  return html`<${Dialog} title="Help" isOpen=${isSheetOpen.value} onClose=${() => (isSheetOpen.value = false)}><${Sheet} /><//>`;
 }
 
 function Sheet() {

@@ -13,8 +13,8 @@ function place(button, panel) {
   panel.style.setProperty('top', `${Math.max(8, isBelow ? anchor.bottom + 6 : anchor.top - height - 6)}px`);
 }
 
-/** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, children?: any}} props */
-export function Popover({ label, sign, className = 'icon', children }) {
+/** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
+export function Popover({ label, sign, className = 'icon', panelClass = '', children }) {
   const id = useId();
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -28,8 +28,18 @@ export function Popover({ label, sign, className = 'icon', children }) {
   }, []);
   return html`
     <button type="button" ref=${button} class=${className} aria-label=${label} title=${label} popovertarget=${id}>${sign}</button>
-    <div popover ref=${panel} id=${id} class="popover">${children}</div>
+    <div popover ref=${panel} id=${id} class=${`popover ${panelClass}`}>${children}</div>
   `;
+}
+
+/** What stands in place on a wide screen and behind a button on a phone. @param {{label: string, sign: any, children?: any}} props */
+export function Fold({ label, sign, children }) {
+  /** A button that opens something else closes the fold first, so that the focus comes back to a button that is seen. @param {any} event */
+  const onClick = (event) => {
+    const fold = event.currentTarget.parentElement;
+    if (fold.matches(':popover-open') && event.target.closest('button:not([popovertarget])')) fold.hidePopover();
+  };
+  return html`<${Popover} label=${label} sign=${sign} className="fold-button" panelClass="fold"><div class="folded" onClickCapture=${onClick}>${children}</div><//>`;
 }
 
 /** @param {{label: string, sign?: any, className?: string, items: {title: string, note?: string, run: () => void}[]}} props */

@@ -8,5 +8,8 @@ export function followPrint() {
     classList.add('printing');
     drawAll();
   });
-  addEventListener('afterprint', () => classList.remove('printing'));
+  addEventListener('afterprint', () => {
+    classList.remove('printing');
+    drawAll(); // no observer has seen the size change and change back
+  });
 }

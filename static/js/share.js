@@ -37,9 +37,12 @@ export async function share() {
   }
 }
 
-export function Share() {
+export function ShareButton() {
+  return html`<button type="button" onClick=${share} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
+}
+
+export function ShareDialog() {
   return html`
-    <button type="button" onClick=${share} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>
     <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${() => (links.value = null)}>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : html`
         <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>

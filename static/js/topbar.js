@@ -2,14 +2,14 @@
 
 import { signal } from '@preact/signals';
 import { openPreset } from './actions.js';
-import { ApiCard } from './apicard.js';
-import { Help } from './help.js';
+import { ApiButton } from './apicard.js';
+import { HelpButton } from './help.js';
 import { html } from './html.js';
 import { choice, setTheme } from './look.js';
-import { Menu } from './menu.js';
+import { Fold, Menu } from './menu.js';
 import { formatCount, formatSeconds } from './numbers.js';
 import { cancelRuns, requestRuns } from './runner.js';
-import { Share } from './share.js';
+import { ShareButton } from './share.js';
 import * as state from './state.js';
 import { shareDone } from './story.js';
 
@@ -20,17 +20,18 @@ const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark
 export function TopBar() {
   return html`
     <header class="topbar">
-      <h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1>
-      <${Menu} className="button" label="Presets" sign="Presets ▾"
-        items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
-      <${Status} />
+      <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
       <button type="button" class="only-narrow" onClick=${showSettings}>Settings</button>
-      <span class="spacer"></span>
-      <${Share} />
-      <${ApiCard} />
-      <${Help} />
-      <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
-        items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
+      <${Fold} label="Presets, share and more" sign="⋯">
+        <${Menu} className="presets" label="Presets" sign="Presets ▾"
+          items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
+        <span class="spacer"></span>
+        <${ShareButton} />
+        <${ApiButton} />
+        <${HelpButton} />
+        <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
+          items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
+      <//>
       <${ShortCost} />
       <${RunButton} />
     </header>

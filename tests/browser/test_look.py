@@ -20,6 +20,24 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
 
 
+def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
+    heights = [page.locator(bar).bounding_box() for bar in (".topbar", ".scrubber")]
+    assert sum(box["height"] for box in heights if box) < 100
+    page.mouse.wheel(0, 1500)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+    expect(page.locator(".readout")).not_to_be_visible()
+    page.get_by_role("button", name="Values at this layer").click()
+    expect(page.locator(".readout tbody tr")).to_have_count(3)
+    expect(page.locator(".readout")).to_be_visible()
+    more = page.get_by_role("button", name="Presets, share and more")
+    more.click()
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    page.keyboard.press("Escape")
+    expect(more).to_be_focused()
+
+
 @pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
 def test_figures_follow_the_theme_of_the_system(open_page: OpenPage, theme: str, card: str) -> None:
     page = open_page(theme=theme)
@@ -32,7 +50,7 @@ def test_figures_follow_the_theme_of_the_system(open_page: OpenPage, theme: str,
 
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page(theme="dark")
-    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme: Auto").click()
     page.get_by_role("button", name="Light", exact=True).click()
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
@@ -169,8 +187,11 @@ def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) ->
     assert page.evaluate("document.documentElement.className") == ""
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
-    width = "document.querySelector('[data-panel=gain] .plot').layout.width"
-    page.wait_for_function(f"{width} < 600")
+    for _ in range(100):
+        if page.evaluate("document.querySelector('[data-panel=gain] .plot').layout.width") < 600:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the figures keep the width of the paper")
 
 
 def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:
