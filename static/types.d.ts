@@ -19,7 +19,7 @@ export interface Matrix { shape: number[]; data: Numbers }
 export interface Columns {
   start: Record<string, any> | null;
   layers: Map<string, Numbers[] | Numbers>;
-  log10: Map<string, Numbers>;
+  log10: Map<string, Numbers[] | Numbers>;
   status: Map<string, Map<number, string>>;
   matrices: Map<string, Matrix>;
   input: Record<string, any>;

@@ -47,7 +47,8 @@ class View:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the card's table view, one for each run: title and metric; source `row` is a matrix's row."""
+    """A column of the card's table view, one for each run: title and metric; source `row` is a matrix's row, and
+    `streams` gives a column a stream."""
 
     title: str
     key: str

@@ -26,7 +26,7 @@ export function PanelCard({ panel, level = 'h2' }) {
     /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
   };
   return html`
-    <section class="card panel" id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
           <${level} id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /><//>

@@ -38,6 +38,8 @@ export const elapsed_s = signal(/** @type {number | null} */ (null));
 export const templates = signal(/** @type {import('../types').Templates | null} */ (null));
 /** The stored view that is shown, null once anything is changed. */
 export const snapshot = signal(/** @type {import('../types').Snapshot | null} */ (null));
+/** The panel that is spoken of: by the sentence under the pointer, or by the tour. */
+export const pointed = signal(/** @type {string | null} */ (null));
 /** Words for screen readers about what has just happened. */
 export const spoken = signal('');
 

@@ -35,14 +35,19 @@ function RunStory({ slot, run }) {
   `;
 }
 
+/** Bring a panel into sight. @param {string} key */
+export function showPanel(key) {
+  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
+  document.getElementById(`panel-${key}`)?.scrollIntoView({ behavior, block: 'center' });
+}
+
 /** @param {{finding: import('../types').Finding}} props */
 function Sentence({ finding }) {
-  const show = () => {
-    const panel = document.getElementById(`panel-${finding.panel}`);
-    panel?.scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'center' });
-  };
+  const point = () => (state.pointed.value = finding.panel);
+  const leave = () => (state.pointed.value = null);
   const numbers = Object.entries(finding.numbers).map(([key, value]) => `${key} ${formatValue(value)}`).join(', ');
-  return html`<p><button type="button" class="sentence" title=${numbers} onClick=${show}>${finding.text}</button></p>`;
+  return html`<p><button type="button" class="sentence" title=${numbers} onClick=${() => showPanel(finding.panel)}
+    onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 }
 
 /** @param {import('./state.js').Slot} slot */

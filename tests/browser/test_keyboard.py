@@ -10,7 +10,8 @@ from tests.browser.test_page import curves
 
 FOCUS = """() => { const at = document.activeElement, style = getComputedStyle(at);
     return {name: at.getAttribute('aria-label') ?? at.id ?? '', text: at.textContent.trim().slice(0, 40),
-        isSeen: at.matches(':focus-visible') && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2}; }"""
+        isSeen: at.matches(':focus-visible')
+            && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2}; }"""
 
 
 def focus(page: Page) -> str:

@@ -1,13 +1,19 @@
 """How the page looks and can be used: widths, themes, keyboard, tables, exports."""
 
+import base64
 import re
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.test_page import curves, readout
+from tests.conftest import Server
+
+SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
 
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
@@ -128,7 +134,7 @@ def test_linear_and_log(open_page: OpenPage) -> None:
     assert 2 < max(curves(page, "gain")[1]["y"]) < 10
 
 
-@pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail"])
+@pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
 def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
     page = open_page("/#v=1&depth=8")
     card = page.locator(f"[data-panel={panel}]")
@@ -199,3 +205,43 @@ def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> N
     expect(page.locator("[data-panel=detail] .plot .main-svg").first).to_be_attached()
     assert drawn(page) == page.locator(".panel").count()
     assert page.evaluate("scrollY") == 0
+
+
+def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=700)
+    card = page.locator(".story-card").nth(1)
+    pointed = page.locator(".panel.pointed")
+    for word, panel in (("gain", "gain"), ("Activations", "activation"), ("gradient", "gradient")):
+        card.locator(".sentence", has_text=word).first.hover()
+        expect(pointed).to_have_count(1)
+        expect(pointed).to_have_attribute("data-panel", panel)
+    sentence = card.locator(".sentence", has_text="gradient")
+    page.mouse.move(0, 0)
+    expect(pointed).to_have_count(0)
+    sentence.focus()
+    expect(pointed).to_have_attribute("data-panel", "gradient")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-panel=gradient] .plot")).to_be_in_viewport(ratio=0.9)
+
+
+@pytest.mark.parametrize(("view", "metric"), [("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")])
+def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server, view: str, metric: str) -> None:
+    page = open_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
+    card = page.locator("[data-panel=streams]")
+    card.get_by_role("button", name=view).click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"][metric]
+    measured = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)
+    lines = curves(page, "streams")[1]["y"]
+    streams = [[10**value for value in lines[7 * k : 7 * k + 6]] for k in range(3)]
+    assert np.transpose(streams) == pytest.approx(measured, rel=1e-5)
+    assert lines[6] is None, "one stream's line does not run into the next"
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    heads = card.locator("thead th").all_text_contents()
+    assert [head for head in heads if head.startswith(f"B HC, {view}")] == [f"B HC, {view} {k}" for k in (1, 2, 3)]
+    column = heads.index(f"B HC, {view} 2")
+    cell = card.locator("tbody tr").nth(3).locator("th, td").nth(column).text_content() or ""
+    if "×" not in cell:
+        assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)
