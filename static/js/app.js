@@ -19,6 +19,7 @@ import { toFields } from './spec.js';
 import * as state from './state.js';
 import { Story } from './story.js';
 import { Cost, TopBar, presets } from './topbar.js';
+import { Tour } from './tour.js';
 
 function App() {
   return html`
@@ -33,7 +34,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }

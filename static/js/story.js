@@ -35,10 +35,16 @@ function RunStory({ slot, run }) {
   `;
 }
 
-/** Bring a panel into sight. @param {string} key */
-export function showPanel(key) {
-  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
-  document.getElementById(`panel-${key}`)?.scrollIntoView({ behavior, block: 'center' });
+/** Scroll to something, gliding unless the reader wants no motion. @param {Element} element @param {ScrollBehavior} [behavior] */
+export function bringIntoSight(element, behavior = 'smooth') {
+  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  element.scrollIntoView({ behavior: isStill ? 'instant' : behavior, block: 'center' });
+}
+
+/** @param {string} key */
+function showPanel(key) {
+  const panel = document.getElementById(`panel-${key}`);
+  if (panel) bringIntoSight(panel);
 }
 
 /** @param {{finding: import('../types').Finding}} props */

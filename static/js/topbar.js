@@ -12,6 +12,7 @@ import { cancelRuns, requestRuns } from './runner.js';
 import { ShareButton } from './share.js';
 import * as state from './state.js';
 import { shareDone } from './story.js';
+import { TourButton } from './tour.js';
 
 export const presets = signal(/** @type {import('../types').Preset[]} */ ([]));
 
@@ -26,6 +27,7 @@ export function TopBar() {
         <${Menu} className="presets" label="Presets" sign="Presets ▾"
           items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
         <span class="spacer"></span>
+        <${TourButton} />
         <${ShareButton} />
         <${ApiButton} />
         <${HelpButton} />

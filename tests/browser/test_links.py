@@ -1,4 +1,4 @@
-"""A link that someone has shared opens what it opened then. Each release adds to links.json and changes nothing in it."""
+"""A link that someone has shared opens what it did. Each release adds to links.json and changes nothing in it."""
 
 import json
 from pathlib import Path
