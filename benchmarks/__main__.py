@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("core", "latency", "page")
+BENCHMARKS = ("core", "latency", "page", "page_memory")
 
 for name in BENCHMARKS:
     print(f"\n== {name}", flush=True)
