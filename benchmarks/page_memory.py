@@ -34,7 +34,8 @@ def rerun(page: Page, index: int) -> None:
     if index % 10 == 0:
         page.get_by_role("button", name="Add a run").click()
         wait_until_done(page)
-        page.get_by_role("button", name="Remove run D").click()
+        page.get_by_role("button", name="Run D: more").click()
+        page.get_by_role("button", name="Remove", exact=True).locator("visible=true").click()
         wait_until_done(page)
 
 
@@ -76,9 +77,8 @@ def main() -> None:
     """Print the readings and the growth a re-run."""
     readings = measure()
     for reruns, found in readings:
-        print(
-            f"{reruns:4d} re-runs  heap {found['heap']:6.1f} MB  nodes {found['nodes']:6.0f}  listeners {found['listeners']:5.0f}"
-        )
+        counts = f"nodes {found['nodes']:6.0f}  listeners {found['listeners']:5.0f}"
+        print(f"{reruns:4d} re-runs  heap {found['heap']:6.1f} MB  {counts}")
     (first, begin), (last, end) = readings[0], readings[-1]
     for name, unit in (("heap", "MB"), ("nodes", ""), ("listeners", "")):
         print(f"{name} grows by {(end[name] - begin[name]) / (last - first):+.4f} {unit} a re-run")

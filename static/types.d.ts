@@ -76,8 +76,8 @@ export interface View {
   runs: Choice[];
   cursor: number | null;
 }
-/** One of the compared runs: its connection and the settings that it has for itself. */
-export interface Choice { kind: string; own: Record<string, Value> }
+/** One of the compared runs: its connection, the settings that it has for itself, and what someone calls it. */
+export interface Choice { kind: string; own: Record<string, Value>; name?: string }
 
 export interface Submitted { id: string; status: string; position: number | null }
 export interface Estimate {

@@ -103,6 +103,18 @@ export function addRun() {
   view.value = { ...view.value, runs: [...view.value.runs, { kind, own: {} }] };
 }
 
+/** A copy beside it, to change in one thing. @param {number} run */
+export function duplicateRun(run) {
+  const { name: _, ...copy } = view.value.runs[run];
+  view.value = { ...view.value, runs: view.value.runs.toSpliced(run + 1, 0, { ...copy, own: { ...copy.own } }) };
+}
+
+/** An empty name takes the run's own words again. @param {number} run @param {string} name */
+export function renameRun(run, name) {
+  const { name: _, ...rest } = view.value.runs[run];
+  view.value = { ...view.value, runs: view.value.runs.with(run, name ? { ...rest, name } : rest) };
+}
+
 /** @param {number} run */
 export function removeRun(run) {
   view.value = { ...view.value, runs: view.value.runs.filter((_, index) => index !== run) };
