@@ -1,7 +1,7 @@
 /** The compared runs: each with its line, its connection and, on request, settings of its own. */
 
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { commit } from './actions.js';
 import { Control } from './controls.js';
 import { html } from './html.js';
@@ -80,8 +80,10 @@ const renamed = signal(/** @type {number | null} */ (null));
 function Name({ choice, run }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const isOpen = renamed.value === run;
-  useEffect(() => {
-    if (isOpen) input.current?.select();
+  useLayoutEffect(() => {
+    if (!isOpen) return;
+    input.current?.focus();
+    input.current?.select();
   }, [isOpen]);
   if (!isOpen) return choice.name ? html`<p class="run-name">“${choice.name}”</p>` : null;
   const close = () => {

@@ -334,6 +334,7 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage, serv
 def test_a_name_that_is_given_up_changes_nothing(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     choose_for_run(page, "B", "Rename")
+    expect(page.get_by_role("textbox", name="Name of run B")).to_be_focused()
     page.keyboard.type("x")
     page.keyboard.press("Escape")
     expect(page.get_by_role("textbox", name="Name of run B")).to_have_count(0)
