@@ -1,7 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got what, wanted what."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -86,15 +86,22 @@ def not_found(what: str, name: str) -> Problem:
     return Problem("not-found", 404, f"there is no {what} {_shorten(name, MAX_TEXT)!r} here")
 
 
-def install(app: FastAPI, crash_headers: dict[str, str]) -> None:
+Show = Callable[[Request, Problem], Response | None]
+
+
+def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """Make every error of the app, the framework's included, a problem.
 
-    A crash is answered outside of all middleware, so it needs its headers here.
+    `show` draws it as a page where a person asked for one. A crash is answered outside of all middleware, so it needs
+    its headers here.
     """
+
+    def answer(request: Request, problem: Problem) -> Response:
+        return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return to_response(error, request.url.path)
+        return answer(request, error)
 
     async def on_spec_errors(request: Request, error: Exception) -> Response:
         assert isinstance(error, SpecErrors)
@@ -104,14 +111,13 @@ def install(app: FastAPI, crash_headers: dict[str, str]) -> None:
         assert isinstance(error, RequestValidationError)
         items = [SpecError(str(item["loc"][-1]), item.get("input"), item["msg"]) for item in error.errors()]
         detail = "; ".join(str(item) for item in items)
-        return to_response(Problem("invalid-query", 422, detail, errors=items), request.url.path)
+        return answer(request, Problem("invalid-query", 422, detail, errors=items))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = {404: "not-found", 405: "not-allowed"}.get(error.status_code, "http")
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        problem = Problem(kind, error.status_code, detail, headers=dict(error.headers or {}))
-        return to_response(problem, request.url.path)
+        return answer(request, Problem(kind, error.status_code, detail, headers=dict(error.headers or {})))
 
     async def on_crash(request: Request, error: Exception) -> Response:
         problem = Problem("internal", 500, "see the server's log", headers=crash_headers)

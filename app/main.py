@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_route("/openapi.json", pages.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):
         app.add_route(f"{prefix}/{{path:path}}", assets.respond, include_in_schema=False)
-    errors.install(app, security.BARE_HEADERS)
+    errors.install(app, security.BARE_HEADERS, pages.show_problem)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

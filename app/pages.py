@@ -12,8 +12,8 @@ from app.api_runs import Service, find_run
 from app.api_snapshots import find_snapshot
 from app.assets import ROOT, Assets
 from app.docs import describe
-from app.errors import TITLES
-from app.models import SnapshotBody
+from app.errors import TITLES, Problem
+from app.models import API, SnapshotBody
 from app.panels.style import ThemeName
 from app.presets import DEFAULT
 from app.security import page_policy
@@ -31,7 +31,7 @@ class Pages:
             loader=FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=StrictUndefined
         )
 
-    def render(self, name: str, *, frame_ancestors: str = "'none'", **values: Any) -> Response:
+    def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
         """A page with its policy."""
         html = self._environment.get_template(name).render(
             asset=self._assets.address,
@@ -40,7 +40,7 @@ class Pages:
             **values,
         )
         policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
-        return HTMLResponse(html, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+        return HTMLResponse(html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
 
 def to_boot(page: str, **values: Any) -> Markup:
@@ -54,6 +54,15 @@ def get_pages(request: Request) -> Pages:
     """The pages of this app."""
     pages: Pages = request.app.state.pages
     return pages
+
+
+def show_problem(request: Request, problem: Problem) -> Response | None:
+    """An error as a page, for a browser that opens an address of a page; None for everyone else."""
+    is_page = request.method == "GET" and not request.url.path.startswith(f"{API}/")
+    if not is_page or "text/html" not in request.headers.get("accept", ""):
+        return None
+    title = TITLES[problem.kind]
+    return get_pages(request).render("problem.html", status=problem.status, title=title, detail=problem.detail)
 
 
 @router.get("/")

@@ -19,7 +19,7 @@ export interface Matrix { shape: number[]; data: Numbers }
 export interface Columns {
   start: Record<string, any> | null;
   layers: Map<string, Numbers[] | Numbers>;
-  log10: Map<string, Numbers>;
+  log10: Map<string, Numbers[] | Numbers>;
   status: Map<string, Map<number, string>>;
   matrices: Map<string, Matrix>;
   /** Rows are steps of training; a column of one value a step has one axis. */
@@ -84,8 +84,8 @@ export interface View {
   runs: Choice[];
   cursor: number | null;
 }
-/** One of the compared runs: its connection and the settings that it has for itself. */
-export interface Choice { kind: string; own: Record<string, Value> }
+/** One of the compared runs: its connection, the settings that it has for itself, and what someone calls it. */
+export interface Choice { kind: string; own: Record<string, Value>; name?: string }
 
 export interface Submitted { id: string; status: string; position: number | null }
 export interface Estimate {

@@ -49,7 +49,8 @@ class View:
 class Column:
     """A column of the card's table view, one for each run: title and metric.
 
-    Source `row` is a matrix's row; `steps` has a row a step of training, and stands in a table of its kind alone.
+    Source `row` is a matrix's row, and `streams` gives a column a stream; `steps` has a row a step of training, and
+    stands in a table of its kind alone.
     """
 
     title: str

@@ -16,7 +16,8 @@ from app.panels.sources import Columns, look_up
 LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
 WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
 CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a card that leave room for numbers
-COLUMNS_WITH_SUMS = 32  # and for a label below each
+COLUMNS_ABREAST = 10  # and for a label below each that lies flat
+COLUMNS_WITH_SUMS = 32  # and for one that stands
 LETTER_PX = 7.2
 LEAST_ROW_GAP = 15  # room for the label of the matrix below
 
@@ -229,13 +230,13 @@ def _write_sums(figure: Figure, narrow: bool) -> None:
         columns = len(matrix) * abreast  # in the width of the card
         has_numbers = columns <= CELLS_WITH_NUMBERS
         rows = _sum_ticks(matrix.sum(1), has_numbers)
-        below = _sum_ticks(matrix.sum(0), has_numbers)
+        below = _sum_ticks(matrix.sum(0), columns <= COLUMNS_ABREAST)
         if columns > COLUMNS_WITH_SUMS:
             below = _sum_span(matrix.sum(0))
         figure["layout"][y_name] |= rows
         figure["layout"][x_name] |= {
             **below,
-            "tickangle": -90 if CELLS_WITH_NUMBERS < columns <= COLUMNS_WITH_SUMS else 0,
+            "tickangle": -90 if COLUMNS_ABREAST < columns <= COLUMNS_WITH_SUMS else 0,
         }
         trace["texttemplate"] = _cell_text(matrix) if has_numbers else ""
 

@@ -4,6 +4,8 @@ layer            1, 2, ... L
 layers.<key>     a column of values
 log10.<key>      its logarithms, known even where the value overflows
 text.<key>       the column as people read it
+stream_layer.<key>, stream_layers.<key>, stream_log10.<key>, stream_text.<key>, stream_number.<key>
+                 the same of a column (L, n), and each value's stream: stream after stream, None between two
 p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seeds in the same three forms; p50 and p95
                  likewise
 matrices.<key>   a matrix, or one a layer
@@ -47,18 +49,20 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name == "layer":
         return list(range(1, result.start["layers"] + 1))
     if name == "layers":
-        return to_list(result.layers.get(key))
+        return to_list(result.layers[key]) if key in result.layers else None
     if name == "log10":
-        return to_list(result.layers_log10.get(key))
+        return to_list(result.layers_log10[key]) if key in result.layers_log10 else None
     if name == "text":
         return to_texts(result, key)
     if name == "step":
         return list(range(1, len(result.steps["step_loss"]) + 1)) if result.steps else None
     if name in ("steps", "steps_log10"):
         column = getattr(result, name).get(key)
-        return column if column is not None and column.ndim == 2 else to_list(column)
+        return column if column is None or column.ndim == 2 else to_list(column)
     if name in PERCENTILES:
         return _from_band(result, name, *key.split(".", 1))
+    if name.startswith("stream_"):
+        return to_streams(result, name.removeprefix("stream_"), key)
     matrix = result.matrices.get(key)
     if matrix is None:
         return None
@@ -81,10 +85,10 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
     """A column as people read it."""
-    values = to_list(result.layers.get(key))
-    if values is None:
+    if key not in result.layers:
         return None
-    logs = to_list(result.layers_log10.get(key)) or [None] * len(values)
+    values = to_list(result.layers[key])
+    logs = to_list(result.layers_log10[key]) if key in result.layers_log10 else [None] * len(values)
     status = result.status.get(key, {})
     return [
         format_value(value, log10, status.get(layer))
@@ -92,10 +96,30 @@ def to_texts(result: Columns, key: str) -> list[str] | None:
     ]
 
 
-def to_list(column: np.ndarray | None) -> list[Any] | None:
-    """A column as a list, None where a value is not finite."""
+def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
+    """A column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries."""
+    column = result.layers.get(key)
     if column is None:
         return None
+    logs, status = result.layers_log10.get(key, np.full_like(column, np.nan)), result.status.get(key, {})
+    parts: list[Any] = []
+    for stream in range(column.shape[1]):
+        values, log10 = to_list(column[:, stream]), to_list(logs[:, stream])
+        if kind == "layer":
+            part: list[Any] = list(range(1, len(column) + 1))
+        elif kind == "number":
+            part = [stream + 1] * len(column)
+        elif kind == "text":
+            pairs = zip(values, log10, strict=True)
+            part = [format_value(*pair, status.get(layer)) for layer, pair in enumerate(pairs)]
+        else:
+            part = log10 if kind == "log10" else values
+        parts += [*part, None]
+    return parts[:-1]
+
+
+def to_list(column: np.ndarray) -> list[Any]:
+    """A column as a list, None where a value is not finite."""
     return [float(value) if np.isfinite(value) else None for value in column]
 
 

@@ -9,9 +9,12 @@ import * as state from './state.js';
 const isOpen = signal(false);
 const chosen = signal('curl');
 
-export function ApiCard() {
+export function ApiButton() {
+  return html`<button type="button" onClick=${() => (isOpen.value = true)}>API</button>`;
+}
+
+export function ApiDialog() {
   return html`
-    <button type="button" onClick=${() => (isOpen.value = true)}>API</button>
     <${Dialog} title="This view over HTTP" isOpen=${isOpen.value} onClose=${() => (isOpen.value = false)}>
       <${Snippets} />
       <p class="hint">All routes and fields: <a href="/docs">/docs</a>. Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>

@@ -3,16 +3,23 @@
 import { render } from 'preact';
 import { openAddress } from './actions.js';
 import { ApiError, getPresets, getSchema } from './api.js';
+import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
+import { footLine } from './export.js';
+import { HelpDialog } from './help.js';
 import { html } from './html.js';
+import { followKeys } from './keys.js';
 import { followLook } from './look.js';
+import { followPrint } from './print.js';
 import { Scrubber } from './scrubber.js';
+import { ShareDialog } from './share.js';
 import { toFields } from './spec.js';
 import * as state from './state.js';
 import { Story } from './story.js';
 import { Cost, TopBar, presets } from './topbar.js';
+import { Tour } from './tour.js';
 
 function App() {
   return html`
@@ -26,6 +33,8 @@ function App() {
       </main>
     </div>
     <${Scrubber} />
+    <${PrintedFoot} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }
@@ -46,10 +55,16 @@ function Banner() {
       ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
       ${notices.length > 0 ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
         <button type="button" class="icon" aria-label="Close" onClick=${() => (state.notices.value = [])}>✕</button></div>` : null}
-      ${stored ? html`<div class="banner"><b>A stored view</b> of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
+      ${stored ? html`<div class="banner" role="status"><b>A stored view</b> of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
         shared. Change anything to compute anew.</div>` : null}
     </div>
   `;
+}
+
+/** On paper nothing else says what was computed. */
+function PrintedFoot() {
+  state.dataTick.value;
+  return html`<p class="only-print">${footLine()}</p>`;
 }
 
 /** @param {unknown} error */
@@ -60,8 +75,12 @@ function fail(error) {
 
 async function main() {
   const boot = /** @type {import('../types').Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
-  render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById('app')));
+  const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+  root.replaceChildren(); // Preact would leave the word that it is loading
+  render(html`<${App} />`, root);
   followLook(fail);
+  followKeys();
+  followPrint();
   getPresets().then((found) => (presets.value = found), fail);
   try {
     state.fields.value = toFields(await getSchema());

@@ -10,19 +10,26 @@ import { PanelTable } from './table.js';
 
 /** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
 
-/** @param {{panel: Panel}} props */
-export function PanelCard({ panel }) {
+/** @param {{panel: Panel, level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
+export function PanelCard({ panel, level = 'h2' }) {
   const [viewKey, setViewKey] = useState(panel.views[0].key);
   const [isTable, setIsTable] = useState(false);
   const shown = useRef(/** @type {Figure | null} */ (null));
   const view = panel.views.find((item) => item.key === viewKey) ?? panel.views[0];
   const id = `panel-${panel.key}`;
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  /** Escape in the table leads back to the figure, and to the menu that it came from. */
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
+    setIsTable(false);
+    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+  };
   return html`
-    <section class="card panel" id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`}>
+    <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
-          <h2 id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /></h2>
+          <${level} id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /><//>
           <span class="unit" title=${panel.unit}>${panel.unit}</span>
         </div>
         <div class="card-tools">

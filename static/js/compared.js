@@ -1,9 +1,12 @@
 /** The compared runs: each with its line, its connection and, on request, settings of its own. */
 
+import { signal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { commit } from './actions.js';
 import { Control } from './controls.js';
 import { html } from './html.js';
-import { KIND, LETTERS, MAX_RUNS, appliesTo, isFixed, nameOf } from './spec.js';
+import { Menu } from './menu.js';
+import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, appliesTo, isFixed, nameOf, toDifferences } from './spec.js';
 import * as state from './state.js';
 
 /** @typedef {import('../types').RunStyle} RunStyle */
@@ -29,6 +32,7 @@ export function Compared() {
       <h2 class="group-title">Compared</h2>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       ${runs.length < MAX_RUNS ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+      <${Differences} />
     </section>
   `;
 }
@@ -47,10 +51,70 @@ function Run({ choice, run, isOnly }) {
           ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
         </select>
         <span class="year">${YEARS[choice.kind] ?? ''}</span>
-        ${isOnly ? null : html`<button type="button" class="icon" aria-label=${`Remove run ${letter}`} onClick=${() => commit(() => state.removeRun(run))}>✕</button>`}
+        <${Menu} label=${`Run ${letter}: more`} items=${itemsOf(run, isOnly)} />
       </div>
+      <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
+  `;
+}
+
+/** @param {number} run @param {boolean} isOnly */
+function itemsOf(run, isOnly) {
+  const remove = () => {
+    commit(() => state.removeRun(run));
+    // The button that had the focus may be gone with its run.
+    setTimeout(() => document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus());
+  };
+  return [
+    { title: 'Rename', run: () => void (renamed.value = run) },
+    ...(state.view.value.runs.length < MAX_RUNS ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }] : []),
+    ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
+  ];
+}
+
+/** The run that is being renamed. */
+const renamed = signal(/** @type {number | null} */ (null));
+
+/** @param {{choice: import('../types').Choice, run: number}} props */
+function Name({ choice, run }) {
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const isOpen = renamed.value === run;
+  useLayoutEffect(() => {
+    if (!isOpen) return;
+    input.current?.focus();
+    input.current?.select();
+  }, [isOpen]);
+  if (!isOpen) return choice.name ? html`<p class="run-name">“${choice.name}”</p>` : null;
+  const close = () => {
+    renamed.value = null;
+    /** @type {HTMLElement | null} */ (document.querySelector(`[aria-label="Run ${LETTERS[run]}: more"]`))?.focus();
+  };
+  const onKeyDown = (/** @type {any} */ event) => {
+    if (event.key === 'Escape') close();
+    if (event.key !== 'Enter') return;
+    commit(() => state.renameRun(run, event.target.value.trim()));
+    close();
+  };
+  return html`<input type="text" class="run-name" ref=${input} maxlength=${NAME_LENGTH} value=${choice.name ?? ''} placeholder="a name, then Enter"
+    aria-label=${`Name of run ${LETTERS[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
+}
+
+/** The settings in which the runs differ, and nothing else. */
+function Differences() {
+  const view = state.view.value;
+  const rows = toDifferences(state.fields.value, view);
+  if (view.runs.length < 2) return null;
+  const show = (/** @type {import('../types').Value | null} */ value) => (value === null ? '–' : String(nameOf(value)).slice(0, NAME_LENGTH));
+  return html`
+    <details class="differences"><summary>${rows.length === 1 ? '1 setting differs' : `${rows.length} settings differ`}</summary>
+      <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
+        <table class="numbers">
+          <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${LETTERS[run]}</th>`)}</tr></thead>
+          <tbody>${rows.map(({ field, values }) => html`<tr><th scope="row">${field.title}</th>${values.map((value) => html`<td>${show(value)}</td>`)}</tr>`)}</tbody>
+        </table>
+      </div>
+    </details>
   `;
 }
 

@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { commit, dragTo } from './actions.js';
 import { html } from './html.js';
-import { KIND, LETTERS, appliesTo, isFixed, nameOf, nearestStop, settingOf, toStops } from './spec.js';
+import { KIND, LETTERS, appliesTo, isFixed, nameOf, nearestStop, settingOf, stopsOf } from './spec.js';
 import * as state from './state.js';
 
 /** @typedef {import('../types').Field} Field @typedef {import('../types').Value} Value */
@@ -118,7 +118,7 @@ function NumberInput({ field, id, value, set, describedBy, label }) {
 
 /** @param {Part} props */
 function SliderControl({ field, id, value, set, describedBy }) {
-  const stops = toStops(field.min ?? 0, field.max ?? 1, field.step ?? 1);
+  const stops = stopsOf(field);
   const at = nearestStop(stops, value);
   const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
   const share = `${(100 * at) / (stops.length - 1)}%`;

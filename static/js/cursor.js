@@ -60,13 +60,24 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
+/** Where a trace has its value at the cursor; of several streams the least and the largest, if they can be told apart. @param {import('../types').Trace} trace @param {number} cursor */
+function outermost(trace, cursor) {
+  /** @type {number[]} */
+  const found = [...trace.x.keys()].filter((index) => trace.x[index] === cursor + 1 && trace.y[index] !== null);
+  found.sort((a, b) => trace.y[a] - trace.y[b]);
+  const [least, most] = [found[0], found[found.length - 1]];
+  return found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];
+}
+
 /** A dot on each curve and its value beside it, none over another. @param {Area} area @param {Figure} figure @param {number} cursor */
 function values(area, figure, cursor) {
   const x = area.toX(cursor + 1);
   if (!isInside(area, x)) return [];
   const points = figure.data
-    .filter((trace) => trace.visible !== false && trace.meta.end && trace.y[cursor] !== null && trace.y[cursor] !== undefined)
-    .map((trace) => ({ y: area.toY(trace.y[cursor]) - area.top, text: trace.text[cursor], color: trace.line.color }))
+    .filter((trace) => trace.visible !== false && trace.meta.end)
+    .flatMap((trace) =>
+      outermost(trace, cursor).map((index) => ({ y: area.toY(trace.y[index]) - area.top, text: trace.text[index], color: trace.line.color })),
+    )
     .filter((point) => point.y >= -1 && point.y <= area.height + 1);
   const tops = spread(points.map((point) => point.y - LABEL_PX / 2), LABEL_PX, area.height - LABEL_PX);
   const isLeft = x > area.left + area.width * 0.75;

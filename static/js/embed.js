@@ -19,11 +19,15 @@ async function main() {
   ]);
   state.fields.value = toFields(schema);
   state.templates.value = templates;
-  const { cursor } = fromHash(boot.state ?? '', state.fields.value).view;
-  state.view.value = { ...fromSpecs(state.fields.value, specs), cursor };
+  const shared = fromHash(boot.state ?? '', state.fields.value).view;
+  const view = fromSpecs(state.fields.value, specs);
+  const named = view.runs.map((choice, run) => (shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice));
+  state.view.value = { ...view, runs: named, cursor: shared.cursor };
   const panel = templates.panels.find((item) => item.key === boot.panel);
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
-  render(panel ? html`<${PanelCard} panel=${panel} />` : html`<p class="error">There is no panel ${boot.panel}.</p>`, root);
+  root.replaceChildren();
+  const card = panel ? html`<${PanelCard} panel=${panel} level="h1" />` : html`<p class="error">There is no panel ${boot.panel}.</p>`;
+  render(html`<main>${card}</main>`, root);
   showStored(runs, state.labels.value);
 }
 

@@ -26,8 +26,8 @@ function downloadText(text, type, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** What is shown, in one line under an exported image. */
-function footLine() {
+/** What is shown, in one line under what leaves the page. */
+export function footLine() {
   const start = state.slots.value[0]?.columns.start;
   const ids = state.slots.value.map((slot) => slot.id.slice(0, 8)).join(', ');
   const { depth, width, seed, dtype } = start?.spec ?? {};

@@ -14,7 +14,8 @@ import { lookUp } from './sources.js';
 const LEAST_SPAN = { log: 0.6, linear: 1e-9 };
 const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
 const CELLS_WITH_NUMBERS = 16; // matrix columns in the width of a card that leave room for numbers
-const COLUMNS_WITH_SUMS = 32; // and for a label below each
+const COLUMNS_ABREAST = 10; // and for a label below each that lies flat
+const COLUMNS_WITH_SUMS = 32; // and for one that stands
 const LETTER_PX = 7.2;
 export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
 
@@ -226,8 +227,8 @@ function writeSums(figure, narrow) {
     const columns = rows.length * abreast; // in the width of the card
     const hasNumbers = columns <= CELLS_WITH_NUMBERS;
     const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
-    const below = columns > COLUMNS_WITH_SUMS ? sumSpan(columnSums) : sumTicks(columnSums, hasNumbers);
-    const tickangle = !hasNumbers && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
+    const below = columns > COLUMNS_WITH_SUMS ? sumSpan(columnSums) : sumTicks(columnSums, columns <= COLUMNS_ABREAST);
+    const tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
     Object.assign(figure.layout[yName], sumTicks(rows.map(total), hasNumbers));
     Object.assign(figure.layout[xName], below, { tickangle });
     trace.texttemplate = hasNumbers ? cellText(rows) : '';

@@ -1,6 +1,6 @@
 /** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
 
-import { KIND, LETTERS, MAX_RUNS, defaultView } from './spec.js';
+import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, defaultView } from './spec.js';
 
 /**
  * @typedef {import('../types').Field} Field
@@ -9,6 +9,7 @@ import { KIND, LETTERS, MAX_RUNS, defaultView } from './spec.js';
  */
 
 const VERSION = '1';
+const NAME = 'name';
 
 /** @param {View} view @returns {string} without the `#`; empty for the default view */
 export function toHash(view) {
@@ -17,6 +18,7 @@ export function toHash(view) {
   if (kinds !== defaultView().runs.map((choice) => choice.kind).join(',')) pairs.push(['runs', kinds]);
   for (const [path, value] of Object.entries(view.base)) pairs.push([path, String(value)]);
   view.runs.forEach((choice, index) => {
+    if (choice.name) pairs.push([`${LETTERS[index]}.${NAME}`, choice.name]);
     for (const [path, value] of Object.entries(choice.own)) pairs.push([`${LETTERS[index]}.${path}`, String(value)]);
   });
   if (view.cursor !== null) pairs.push(['layer', String(view.cursor + 1)]);
@@ -41,7 +43,8 @@ export function fromHash(hash, fields) {
   if (runs !== undefined) view.runs = toRuns(runs, fields, problems) ?? view.runs;
   for (const [key, text] of pairs) {
     if (key === 'v' || key === 'runs') continue;
-    if (key === 'layer') view.cursor = toCursor(text, problems);
+    if (/^[A-D]\.name$/.test(key)) setName(view, key, text, problems);
+    else if (key === 'layer') view.cursor = toCursor(text, problems);
     else setOne(view, key, text, fields, problems);
   }
   return { view, problems };
@@ -73,6 +76,14 @@ function toCursor(text, problems) {
   if (Number.isInteger(layer) && layer >= 1) return layer - 1;
   problems.push(`layer: got ${text}, wanted a whole number from 1`);
   return null;
+}
+
+/** @param {View} view @param {string} key @param {string} text @param {string[]} problems */
+function setName(view, key, text, problems) {
+  const choice = view.runs[LETTERS.indexOf(key[0])];
+  const name = text.trim();
+  if (choice && name && name.length <= NAME_LENGTH) choice.name = name;
+  else problems.push(choice ? `${key}: got ${text}, wanted 1 to ${NAME_LENGTH} letters` : `${key}: there is no such run`);
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {string[]} problems */

@@ -2,6 +2,7 @@
 
 import { computed, effect, signal } from '@preact/signals';
 import { getPanels } from './api.js';
+import { recall, remember } from './memory.js';
 import * as state from './state.js';
 
 /** @typedef {'auto' | 'light' | 'dark'} ThemeChoice */
@@ -15,12 +16,7 @@ system.addEventListener('change', () => {
 
 /** @returns {ThemeChoice} */
 function stored() {
-  let chosen = null;
-  try {
-    chosen = localStorage.getItem(KEY);
-  } catch {
-    // A frame that its host has sandboxed has no storage: the system's theme then.
-  }
+  const chosen = recall(KEY);
   return chosen === 'light' || chosen === 'dark' ? chosen : 'auto';
 }
 
@@ -30,13 +26,9 @@ export const theme = computed(() => (choice.value === 'auto' ? (isSystemDark.val
 /** @param {ThemeChoice} next */
 export function setTheme(next) {
   choice.value = next;
-  if (next === 'auto') {
-    localStorage.removeItem(KEY);
-    delete document.documentElement.dataset.theme;
-  } else {
-    localStorage.setItem(KEY, next);
-    document.documentElement.dataset.theme = next;
-  }
+  remember(KEY, next === 'auto' ? null : next);
+  if (next === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = next;
 }
 
 /** @type {Map<string, Promise<import('../types').Templates>>} */

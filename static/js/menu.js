@@ -13,8 +13,8 @@ function place(button, panel) {
   panel.style.setProperty('top', `${Math.max(8, isBelow ? anchor.bottom + 6 : anchor.top - height - 6)}px`);
 }
 
-/** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, children?: any}} props */
-export function Popover({ label, sign, className = 'icon', children }) {
+/** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
+export function Popover({ label, sign, className = 'icon', panelClass = '', children }) {
   const id = useId();
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -28,8 +28,18 @@ export function Popover({ label, sign, className = 'icon', children }) {
   }, []);
   return html`
     <button type="button" ref=${button} class=${className} aria-label=${label} title=${label} popovertarget=${id}>${sign}</button>
-    <div popover ref=${panel} id=${id} class="popover">${children}</div>
+    <div popover ref=${panel} id=${id} class=${`popover ${panelClass}`}>${children}</div>
   `;
+}
+
+/** What stands in place on a wide screen and behind a button on a phone. @param {{label: string, sign: any, children?: any}} props */
+export function Fold({ label, sign, children }) {
+  /** A button that opens something else closes the fold first, so that the focus comes back to a button that is seen. @param {any} event */
+  const onClick = (event) => {
+    const fold = event.currentTarget.parentElement;
+    if (fold.matches(':popover-open') && event.target.closest('button:not([popovertarget])')) fold.hidePopover();
+  };
+  return html`<${Popover} label=${label} sign=${sign} className="fold-button" panelClass="fold"><div class="folded" onClickCapture=${onClick}>${children}</div><//>`;
 }
 
 /** @param {{label: string, sign?: any, className?: string, items: {title: string, note?: string, run: () => void}[]}} props */
@@ -61,7 +71,7 @@ export function Dialog({ title, isOpen, onClose, children }) {
   }, [isOpen]);
   return html`
     <dialog ref=${dialog} aria-label=${title} onClose=${onClose}>
-      <header><h2>${title}</h2><button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button></header>
+      <div class="dialog-head"><h2>${title}</h2><button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button></div>
       ${isOpen ? children : null}
     </dialog>
   `;
@@ -76,7 +86,7 @@ export function CopyText({ text, label }) {
   };
   return html`
     <div class="copy">
-      <pre tabindex="0" aria-label=${label}>${text}</pre>
+      <pre tabindex="0" role="region" aria-label=${label}>${text}</pre>
       <button type="button" ref=${button} onClick=${copy}>Copy</button>
     </div>
   `;

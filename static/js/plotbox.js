@@ -14,6 +14,8 @@ import * as state from './state.js';
 /** @typedef {import('../types').Figure} Figure */
 
 const NARROW_PX = 400;
+/** What is out of sight is drawn when all is done and this has passed: for those who scroll, and for pictures of the whole page. */
+const UNSEEN_MS = 400;
 /** How long a plot rests between two drawings of a run in progress: a multiple of what drawing took, and at least this. */
 const REST = 8;
 const LEAST_REST_MS = 120;
@@ -41,6 +43,14 @@ function followsCursor(template) {
   return sources.some((source) => /^(at|row|montage)\./.test(source));
 }
 
+/** @type {Set<PlotBox>} */
+const boxes = new Set();
+
+/** Draw every plot at once, in sight or not, at the size that it has now: paper does not wait. */
+export function drawAll() {
+  for (const box of boxes) box.draw(true);
+}
+
 class PlotBox {
   /**
    * @param {HTMLDivElement} box holds the plot and its overlay
@@ -58,6 +68,7 @@ class PlotBox {
     this.restUntil = 0;
     /** What the plot shows, so that nothing is drawn twice. */
     this.drawn = '';
+    boxes.add(this);
     this.sight = new IntersectionObserver(([entry]) => {
       this.isSeen = entry.isIntersecting;
       this.redraw();
@@ -71,23 +82,27 @@ class PlotBox {
     });
     this.stopCursor = effect(() => {
       state.cursor.value;
-      scheduleDraw(this, () => this.draw()); // at once: a hand is on it
+      if (this.isSeen) scheduleDraw(this, () => this.draw()); // at once: a hand is on it
+      else this.redraw();
     });
   }
 
   redraw() {
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
+    const draw = () => scheduleDraw(this, () => this.draw());
     // While frames come in, leave most of the time to those who compute: they may sit on the same machine.
     const rest = state.phase.peek() === 'running' ? this.restUntil - performance.now() : 0;
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
-    else scheduleDraw(this, () => this.draw());
+    else if (this.isSeen) draw();
+    else this.timer = setTimeout(draw, UNSEEN_MS);
   }
 
-  draw() {
-    this.box.removeAttribute('aria-busy');
+  /** @param {boolean} [isForced] in sight or not, and whatever else is going on */
+  draw(isForced = false) {
     const width = this.box.clientWidth;
-    if (!this.isSeen || width === 0) return;
+    if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
+    this.box.removeAttribute('aria-busy');
     const template = this.template();
     const { results, labels, isStale, signature } = choose(template, state.slots.peek());
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
@@ -128,6 +143,7 @@ class PlotBox {
   }
 
   end() {
+    boxes.delete(this);
     this.stopData();
     this.stopCursor();
     clearTimeout(this.timer);

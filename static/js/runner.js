@@ -21,6 +21,8 @@ let isPumping = false;
 let following = new AbortController();
 let estimating = new AbortController();
 let retryTimer = 0;
+/** Cancel was pressed after the request went out and before the answer named the runs. */
+let isUnwanted = false;
 
 /** Compute the view as it is now. `isAsked`: someone pressed Run, so however long it takes. @param {boolean} [isAsked] */
 export function requestRuns(isAsked = false) {
@@ -53,6 +55,7 @@ async function start(isAsked) {
     const isShort = await isShortEnough(specs);
     if (!isShort && !isAsked) return stopUnasked();
     state.phase.value = 'running';
+    isUnwanted = false;
     const begun = performance.now();
     const submitted = await compareRuns(specs);
     const ids = submitted.map((run) => run.id);
@@ -60,6 +63,7 @@ async function start(isAsked) {
     state.problem.value = null;
     install(ids, labels, submitted);
     follow(submitted.some((run) => run.status !== 'done') ? begun : null);
+    if (isUnwanted) void cancelAll([]);
   } catch (error) {
     refuse(error);
   }
@@ -105,6 +109,7 @@ async function cancelAll(except) {
 /** Someone pressed Cancel. */
 export async function cancelRuns() {
   wanted = null;
+  isUnwanted = true;
   clearTimeout(retryTimer);
   await cancelAll([]);
 }

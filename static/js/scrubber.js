@@ -2,6 +2,7 @@
 
 import { moveCursor } from './actions.js';
 import { html } from './html.js';
+import { Fold } from './menu.js';
 import { toTexts } from './sources.js';
 import * as state from './state.js';
 
@@ -22,7 +23,7 @@ export function Scrubber() {
       <input type="range" id="cursor" min="1" max=${last + 1} step="1" value=${layer + 1} disabled=${last === 0}
         style=${{ '--share': `${last > 0 ? (100 * layer) / last : 0}%` }} aria-valuetext=${`layer ${layer + 1}${block ? `, ${block}` : ''}`}
         onInput=${(/** @type {any} */ event) => moveCursor(Number(event.target.value) - 1)} />
-      <${Readout} layer=${layer} />
+      <${Fold} label="Values at this layer" sign="Values"><${Readout} layer=${layer} /><//>
     </footer>
   `;
 }
@@ -32,7 +33,7 @@ function Readout({ layer }) {
   state.dataTick.value;
   return html`
     <table class="readout" aria-live="polite" aria-label=${`Values at layer ${layer + 1}`}>
-      <thead><tr><th></th>${READ.map(({ title }) => html`<th scope="col">${title}</th>`)}</tr></thead>
+      <thead><tr><th scope="col"><span class="sr">run</span></th>${READ.map(({ title }) => html`<th scope="col">${title}</th>`)}</tr></thead>
       <tbody>${state.slots.value.map((slot, run) => html`
         <tr style=${{ '--run': state.templates.value?.runs[run]?.color }}>
           <th scope="row"><span class="sr">${slot.label}</span><span aria-hidden="true">${slot.label[0]}</span></th>

@@ -13,7 +13,13 @@ import * as state from './state.js';
 const links = signal(/** @type {Links | null} */ (null));
 const failure = signal('');
 
-async function share() {
+/** Whether all that is shown can be stored. */
+function isReady() {
+  return state.phase.value === 'idle' && state.isComplete.value;
+}
+
+export async function share() {
+  if (!isReady()) return;
   failure.value = '';
   try {
     const runs = state.slots.value.map((slot) => slot.id);
@@ -31,10 +37,12 @@ async function share() {
   }
 }
 
-export function Share() {
-  const isReady = state.phase.value === 'idle' && state.isComplete.value;
+export function ShareButton() {
+  return html`<button type="button" onClick=${share} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
+}
+
+export function ShareDialog() {
   return html`
-    <button type="button" onClick=${share} disabled=${!isReady} title=${isReady ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>
     <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${() => (links.value = null)}>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : html`
         <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>

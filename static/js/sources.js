@@ -2,7 +2,7 @@
 
 import { formatValue, range } from './numbers.js';
 
-/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Matrix} Matrix */
+/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Matrix} Matrix @typedef {import('../types').Numbers} Numbers */
 
 const PERCENTILES = ['p05', 'p50', 'p95'];
 const MOST_DECADES = 307; // of a double
@@ -26,6 +26,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
+  if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
 }
@@ -49,6 +50,37 @@ export function toTexts(columns, key) {
   const logs = toList(columns.log10.get(key));
   const status = columns.status.get(key);
   return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
+}
+
+/**
+ * A column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries.
+ * @param {Columns} columns
+ * @param {string} kind layer, number, layers, log10 or text
+ * @param {string} key
+ * @returns {any[] | null}
+ */
+function toStreams(columns, kind, key) {
+  const rows = /** @type {(Numbers | null)[] | undefined} */ (columns.layers.get(key));
+  const streams = rows?.find((row) => row !== null)?.length;
+  if (!rows || streams === undefined) return null;
+  const logs = /** @type {(Numbers | null)[] | undefined} */ (columns.log10.get(key));
+  const pick = (/** @type {(Numbers | null)[] | undefined} */ table, /** @type {number} */ stream) => rows.map((_, layer) => {
+    const value = table?.[layer]?.[stream];
+    return Number.isFinite(value) ? /** @type {number} */ (value) : null;
+  });
+  const status = columns.status.get(key);
+  /** @type {Record<string, (stream: number) => any[]>} */
+  const parts = {
+    layer: () => range(1, rows.length),
+    number: (stream) => new Array(rows.length).fill(stream + 1),
+    layers: (stream) => pick(rows, stream),
+    log10: (stream) => pick(logs, stream),
+    text: (stream) => {
+      const log10 = pick(logs, stream);
+      return pick(rows, stream).map((value, layer) => formatValue(value, log10[layer], status?.get(layer)));
+    },
+  };
+  return range(0, streams - 1).flatMap((stream) => (stream === 0 ? parts[kind](stream) : [null, ...parts[kind](stream)]));
 }
 
 /** A column as a list, null where a value is not finite. @param {any} column @returns {(number | null)[] | null} */

@@ -10,6 +10,7 @@
 export const LETTERS = 'ABCD';
 export const MAX_RUNS = LETTERS.length;
 export const KIND = 'connection.kind';
+export const NAME_LENGTH = 24; // letters of a run's name that labels have room for
 
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {
@@ -149,13 +150,25 @@ function flatten(fields, spec) {
   );
 }
 
-/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well. @param {View} view @param {Map<string, Field>} fields */
+/**
+ * The settings in which runs differ, each with one value a run: null where it means nothing for that run.
+ * @param {Map<string, Field>} fields
+ * @param {View} view
+ * @returns {{field: Field, values: (Value | null)[]}[]}
+ */
+export function toDifferences(fields, view) {
+  return [...fields.values()]
+    .map((field) => ({ field, values: view.runs.map((choice) => (appliesTo(fields, view, choice, field) ? settingOf(view, choice, field) : null)) }))
+    .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
+}
+
+/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one. @param {View} view @param {Map<string, Field>} fields */
 export function toLabels(view, fields) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind).length > 1;
     const field = fields.get(view.runs.flatMap((other) => Object.keys(other.own))[0]);
     const own = alike && field ? [nameOf(settingOf(view, choice, field))] : [];
-    return [LETTERS[index], kindName(choice.kind), ...own].join(' ');
+    return [LETTERS[index], ...(choice.name ? [choice.name] : [kindName(choice.kind), ...own])].join(' ');
   });
 }
 
@@ -175,6 +188,11 @@ export function toStops(min, max, step) {
     index += few ? 1 : 2 ** Math.max(0, Math.floor(Math.log2(Math.abs(index) / 16)));
   }
   return [...stops, max];
+}
+
+/** The values that a field's slider stops at. @param {Field} field */
+export function stopsOf(field) {
+  return toStops(field.min ?? 0, field.max ?? 1, field.step ?? 1);
 }
 
 /** Without the last bits of 0.1 + 0.2. @param {number} value */

@@ -38,6 +38,8 @@ export const elapsed_s = signal(/** @type {number | null} */ (null));
 export const templates = signal(/** @type {import('../types').Templates | null} */ (null));
 /** The stored view that is shown, null once anything is changed. */
 export const snapshot = signal(/** @type {import('../types').Snapshot | null} */ (null));
+/** The panel that is spoken of: by the sentence under the pointer, or by the tour. */
+export const pointed = signal(/** @type {string | null} */ (null));
 /** Words for screen readers about what has just happened. */
 export const spoken = signal('');
 
@@ -105,6 +107,18 @@ export function addRun() {
   const kinds = fields.value.get('connection.kind')?.options ?? [];
   const kind = kinds.find((item) => !used.includes(item)) ?? kinds[kinds.length - 1];
   view.value = { ...view.value, runs: [...view.value.runs, { kind, own: {} }] };
+}
+
+/** A copy beside it, to change in one thing. @param {number} run */
+export function duplicateRun(run) {
+  const { name: _, ...copy } = view.value.runs[run];
+  view.value = { ...view.value, runs: view.value.runs.toSpliced(run + 1, 0, { ...copy, own: { ...copy.own } }) };
+}
+
+/** An empty name takes the run's own words again. @param {number} run @param {string} name */
+export function renameRun(run, name) {
+  const { name: _, ...rest } = view.value.runs[run];
+  view.value = { ...view.value, runs: view.value.runs.with(run, name ? { ...rest, name } : rest) };
 }
 
 /** @param {number} run */

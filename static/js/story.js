@@ -36,14 +36,25 @@ function RunStory({ slot, run }) {
   `;
 }
 
+/** Scroll to something, gliding unless the reader wants no motion. @param {Element} element @param {ScrollBehavior} [behavior] */
+export function bringIntoSight(element, behavior = 'smooth') {
+  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  element.scrollIntoView({ behavior: isStill ? 'instant' : behavior, block: 'center' });
+}
+
+/** @param {string} key */
+function showPanel(key) {
+  const panel = document.getElementById(`panel-${key}`);
+  if (panel) bringIntoSight(panel);
+}
+
 /** @param {{finding: import('../types').Finding}} props */
 function Sentence({ finding }) {
-  const show = () => {
-    const panel = document.getElementById(`panel-${finding.panel}`);
-    panel?.scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'center' });
-  };
+  const point = () => (state.pointed.value = finding.panel);
+  const leave = () => (state.pointed.value = null);
   const numbers = Object.entries(finding.numbers).map(([key, value]) => `${key} ${formatValue(value)}`).join(', ');
-  return html`<p><button type="button" class="sentence" title=${numbers} onClick=${show}>${finding.text}</button></p>`;
+  return html`<p><button type="button" class="sentence" title=${numbers} onClick=${() => showPanel(finding.panel)}
+    onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 }
 
 /** @param {import('./state.js').Slot} slot */

@@ -16,7 +16,7 @@ import * as state from './state.js';
 export function toTable(panel, isRaw) {
   if (panel.table.length === 0) return matrixTable(isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
-  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => columnOf(slot, column, isRaw)));
+  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)));
   const head = ['layer', ...columns.map((column) => column.title)];
   const rows = range(0, state.layers.value - 1).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
   return { head, rows };
@@ -45,6 +45,16 @@ function stepTable(panel) {
   const last = Math.max(0, ...columns.map((column) => column.data.length));
   const rows = range(1, last).map((step) => [step, ...columns.map((column) => column.data[step - 1] ?? '')]);
   return { head: ['step', ...columns.map((column) => column.title)], rows };
+}
+
+/** A column for each stream. @param {import('./state.js').Slot} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+function streamsOf(slot, column, isRaw) {
+  const layers = slot.columns.start?.layers ?? 0;
+  const data = lookUp(`${isRaw ? 'stream_layers' : 'stream_text'}.${column.key}`, slot.columns, slot.label, state.cursor.value) ?? [];
+  return range(0, (data.length + 1) / (layers + 1) - 1).map((stream) => {
+    const part = data.slice(stream * (layers + 1), stream * (layers + 1) + layers);
+    return { title: `${slot.label}, ${column.title} ${stream + 1}`, data: part };
+  });
 }
 
 /** The matrices at the cursor, one row a matrix row. @param {boolean} isRaw */

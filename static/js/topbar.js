@@ -2,15 +2,17 @@
 
 import { signal } from '@preact/signals';
 import { openPreset } from './actions.js';
-import { ApiCard } from './apicard.js';
+import { ApiButton } from './apicard.js';
+import { HelpButton } from './help.js';
 import { html } from './html.js';
 import { choice, setTheme } from './look.js';
-import { Menu } from './menu.js';
+import { Fold, Menu } from './menu.js';
 import { formatCount, formatSeconds } from './numbers.js';
 import { cancelRuns, requestRuns } from './runner.js';
-import { Share } from './share.js';
+import { ShareButton } from './share.js';
 import * as state from './state.js';
 import { shareDone } from './story.js';
+import { TourButton } from './tour.js';
 
 export const presets = signal(/** @type {import('../types').Preset[]} */ ([]));
 
@@ -19,16 +21,19 @@ const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark
 export function TopBar() {
   return html`
     <header class="topbar">
-      <a class="brand" href="/"><b>mHC</b> Scope</a>
-      <${Menu} className="button" label="Presets" sign="Presets ▾"
-        items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
-      <${Status} />
+      <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
       <button type="button" class="only-narrow" onClick=${showSettings}>Settings</button>
-      <span class="spacer"></span>
-      <${Share} />
-      <${ApiCard} />
-      <${Menu} className="button" label="Theme" sign=${`◐ ${THEMES[choice.value]}`}
-        items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
+      <${Fold} label="Presets, share and more" sign="⋯">
+        <${Menu} className="presets" label="Presets" sign="Presets ▾"
+          items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
+        <span class="spacer"></span>
+        <${TourButton} />
+        <${ShareButton} />
+        <${ApiButton} />
+        <${HelpButton} />
+        <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
+          items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
+      <//>
       <${ShortCost} />
       <${RunButton} />
     </header>
@@ -97,7 +102,7 @@ export function Cost() {
   if (estimates.length === 0) return null;
   const peak = Math.max(...estimates.map((item) => item.peak_bytes));
   return html`
-    <p class="cost" aria-label="Predicted cost">About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
+    <p class="cost"><span class="sr">Predicted cost: </span>About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
       ${' '}${formatCount(total('flops'), 'FLOP')}; ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters a run.</p>
   `;
 }

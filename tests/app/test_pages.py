@@ -88,6 +88,19 @@ def test_a_page_runs_no_inline_script(page: httpx.Response) -> None:
     assert not re.search(r"\son[a-z]+\s*=", page.text)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/s/nothing", "/embed/nothing"])
+def test_a_person_who_opens_nothing_gets_a_page(web: httpx.Client, path: str) -> None:
+    page = web.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Nothing is here" in page.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    for accept in ("*/*", "application/json"):
+        answer = web.get(path, headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    browsed = web.get("/api/v1/runs/nothing", headers={"Accept": "text/html"})
+    assert browsed.headers["content-type"] == "application/problem+json"
+
+
 def test_modules_of_the_import_map_are_served(web: httpx.Client) -> None:
     imports = json.loads(IMPORT_MAP.findall(web.get("/").text)[0])["imports"]
     assert imports.keys() >= {"preact", "htm", "@preact/signals"}

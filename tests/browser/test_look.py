@@ -1,13 +1,19 @@
 """How the page looks and can be used: widths, themes, keyboard, tables, exports."""
 
+import base64
 import re
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.test_page import curves, readout
+from tests.conftest import Server
+
+SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
 
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
@@ -18,6 +24,24 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
+
+
+def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
+    heights = [page.locator(bar).bounding_box() for bar in (".topbar", ".scrubber")]
+    assert sum(box["height"] for box in heights if box) < 100
+    page.mouse.wheel(0, 1500)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+    expect(page.locator(".readout")).not_to_be_visible()
+    page.get_by_role("button", name="Values at this layer").click()
+    expect(page.locator(".readout tbody tr")).to_have_count(3)
+    expect(page.locator(".readout")).to_be_visible()
+    more = page.get_by_role("button", name="Presets, share and more")
+    more.click()
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    page.keyboard.press("Escape")
+    expect(more).to_be_focused()
 
 
 @pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
@@ -32,7 +56,7 @@ def test_figures_follow_the_theme_of_the_system(open_page: OpenPage, theme: str,
 
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page(theme="dark")
-    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme: Auto").click()
     page.get_by_role("button", name="Light", exact=True).click()
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
@@ -110,7 +134,7 @@ def test_linear_and_log(open_page: OpenPage) -> None:
     assert 2 < max(curves(page, "gain")[1]["y"]) < 10
 
 
-@pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail"])
+@pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
 def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
     page = open_page("/#v=1&depth=8")
     card = page.locator(f"[data-panel={panel}]")
@@ -148,3 +172,76 @@ def test_an_embedded_panel(open_page: OpenPage) -> None:
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()
     embedded.wait_for_timeout(300)
     assert curves(embedded, "activation") == curves(page, "activation")
+
+
+def drawn(page: Page) -> int:
+    """How many figures hold a drawing."""
+    count: int = page.locator(".plot-box .plot .main-svg:first-child").count()
+    return count
+
+
+def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    page.evaluate("""() => addEventListener('beforeprint', () => {
+        const boxes = [...document.querySelectorAll('.plot-box')];
+        window.printed = boxes.map((box) => [box.querySelector('.plot').layout?.width ?? 0, box.clientWidth]);
+    })""")
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    assert len(printed) == page.locator(".panel").count()
+    assert all(width == room and 600 < room <= 700 for width, room in printed), printed
+    assert page.evaluate("document.documentElement.className") == ""
+    page.locator("[data-panel=gain]").scroll_into_view_if_needed()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    for _ in range(100):
+        if page.evaluate("document.querySelector('[data-panel=gain] .plot').layout.width") < 600:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the figures keep the width of the paper")
+
+
+def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    expect(page.locator("[data-panel=detail] .plot .main-svg").first).to_be_attached()
+    assert drawn(page) == page.locator(".panel").count()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=700)
+    card = page.locator(".story-card").nth(1)
+    pointed = page.locator(".panel.pointed")
+    for word, panel in (("gain", "gain"), ("Activations", "activation"), ("gradient", "gradient")):
+        card.locator(".sentence", has_text=word).first.hover()
+        expect(pointed).to_have_count(1)
+        expect(pointed).to_have_attribute("data-panel", panel)
+    sentence = card.locator(".sentence", has_text="gradient")
+    page.mouse.move(0, 0)
+    expect(pointed).to_have_count(0)
+    sentence.focus()
+    expect(pointed).to_have_attribute("data-panel", "gradient")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-panel=gradient] .plot")).to_be_in_viewport(ratio=0.9)
+
+
+@pytest.mark.parametrize(("view", "metric"), [("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")])
+def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server, view: str, metric: str) -> None:
+    page = open_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
+    card = page.locator("[data-panel=streams]")
+    card.get_by_role("button", name=view).click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"][metric]
+    measured = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)
+    lines = curves(page, "streams")[1]["y"]
+    streams = [[10**value for value in lines[7 * k : 7 * k + 6]] for k in range(3)]
+    assert np.transpose(streams) == pytest.approx(measured, rel=1e-5)
+    assert lines[6] is None, "one stream's line does not run into the next"
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    heads = card.locator("thead th").all_text_contents()
+    assert [head for head in heads if head.startswith(f"B HC, {view}")] == [f"B HC, {view} {k}" for k in (1, 2, 3)]
+    column = heads.index(f"B HC, {view} 2")
+    cell = card.locator("tbody tr").nth(3).locator("th, td").nth(column).text_content() or ""
+    if "×" not in cell:
+        assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)

@@ -170,7 +170,7 @@ SILENT: dict[str, dict[str, Any]] = {
     "exp without Sinkhorn": {"connection": {"kind": "mhc", "sinkhorn_iters": 0}},
     "Sinkhorn with eps": {"connection": {"kind": "mhc", "sinkhorn_eps": 1e-6}},
     "one free stream": {"connection": {"kind": "hc", "streams": 1}},
-    "HC after training": {"connection": {"kind": "hc"}, "train": {"steps": 10}},
+    "HC after training": {"connection": {"kind": "hc"}, "input": {"kind": "text"}, "train": {"steps": 10}},
     "nothing left": {"connection": PLAIN, "block": {**MLP, "branch_scale": 0.0}},
 }
 
@@ -187,7 +187,7 @@ ONLY_GAINS: dict[str, dict[str, Any]] = {
     "a transformer": {"connection": RESIDUAL, "block": {"kind": "transformer"}},
     "relu's mean past a skip": {"connection": RESIDUAL, "block": MLP},
     "gelu": {"connection": RESIDUAL, "block": {**PRE, "activation": "gelu"}},
-    "after training": {"connection": RESIDUAL, "block": PRE, "train": {"steps": 10}},
+    "after training": {"connection": RESIDUAL, "block": PRE, "input": {"kind": "text"}, "train": {"steps": 10}},
 }
 
 

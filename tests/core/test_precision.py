@@ -54,8 +54,8 @@ def test_float32_keeps_what_every_metric_promises(name: str) -> None:
 
 
 def test_every_metric_makes_a_promise_and_is_held_to_it() -> None:
-    # Training has none: its steps enlarge any rounding.
-    promised = {key: metric.precision for key, metric in METRICS.items() if metric.frame != "step"}
+    # Training has none, for its steps enlarge any rounding; a Jacobian's values carry a bound of their own.
+    promised = {key: metric.precision for key, metric in METRICS.items() if metric.frame not in ("step", "jacobian")}
     for key, precision in promised.items():
         assert precision is not None, key
         assert 0 < sum(precision) <= 1e-2, key

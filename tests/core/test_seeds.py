@@ -109,5 +109,6 @@ def test_curves_extend_when_the_depth_grows(connection: dict[str, Any]) -> None:
         # Layers are measured in batches whose size may change the order of a sum.
         np.testing.assert_allclose(long.layers[key][:3], short.layers[key], rtol=1e-12, err_msg=key)
     np.testing.assert_allclose(long.matrices["cka"][:3, :3], short.matrices["cka"], rtol=1e-9, atol=1e-12)
-    np.testing.assert_array_equal(long.matrices["h_res"][:3], short.matrices["h_res"])
-    np.testing.assert_array_equal(long.layers["composite_gain_fwd"][:3], short.layers["composite_gain_fwd"])
+    # Matrices of all layers are normalised together, by vector instructions that may round the last few otherwise.
+    for key, table in (("h_res", "matrices"), ("composite_gain_fwd", "layers")):
+        np.testing.assert_allclose(getattr(long, table)[key][:3], getattr(short, table)[key], rtol=1e-14, err_msg=key)

@@ -9,6 +9,7 @@ const views = {
   numbers: { ...defaultView(), base: { depth: 128, 'connection.noise': 0.05 }, cursor: 16 },
   booleans: { ...defaultView(), base: { 'connection.dynamic': true } },
   'runs of their own': { base: {}, runs: [{ kind: 'mhc', own: { 'connection.noise': 1 } }, { kind: 'mhc', own: {} }], cursor: null },
+  'a name with every trap': { base: {}, runs: [{ kind: 'mhc', own: { 'connection.noise': 1 }, name: 'π & 100 % = new' }, { kind: 'hc', own: {} }], cursor: null },
   'a text with every trap': { ...defaultView(), base: { 'input.text': 'a=b&c#d +50% "é" 漢\nnew line, ?v=2' } },
   'an own value that is the default': { base: { 'connection.noise': 1 }, runs: [{ kind: 'hc', own: { 'connection.noise': 0.3 } }], cursor: null },
 };
@@ -39,4 +40,12 @@ test('a number out of bounds is left to the server, which names the bound', () =
 
 test('a percent sign typed by hand does not break the page', () => {
   assert.equal(fromHash('input.text=50%', fields).view.base['input.text'], '50%');
+});
+
+test('a name can be read by people, and one that is too long or of no run is told', () => {
+  const view = { ...defaultView(), runs: [{ kind: 'hc', own: {}, name: 'our baseline' }] };
+  assert.equal(toHash(view), 'v=1&runs=hc&A.name=our+baseline');
+  const { view: read, problems } = fromHash(`runs=hc,mhc&A.name=${'x'.repeat(25)}&C.name=third&B.name=ok`, fields);
+  assert.deepEqual(read.runs.map((choice) => choice.name), [undefined, 'ok']);
+  assert.deepEqual(problems.map((problem) => problem.split(':')[0]), ['A.name', 'C.name']);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appliesTo, defaultView, fromSpecs, isFixed, nearestStop, toLabels, toSpecs, toStops } from '../../static/js/spec.js';
+import { appliesTo, defaultView, fromSpecs, isFixed, nearestStop, toDifferences, toLabels, toSpecs, toStops } from '../../static/js/spec.js';
 import { fields } from './schema.js';
 
 const choice = (kind, own = {}) => ({ kind, own });
@@ -66,4 +66,20 @@ test('stops of a slider hold both ends, the small values and no rounding dust', 
 test('a value between two stops takes the nearer', () => {
   assert.equal(nearestStop([1, 2, 4, 8], 5), 2);
   assert.equal(nearestStop([1, 2, 4, 8], 100), 3);
+});
+
+test('only settings in which runs differ are listed, and only where they mean something', () => {
+  const runs = [choice('residual'), choice('hc', { 'connection.noise': 1 }), choice('mhc', { depth: 8 })];
+  const found = toDifferences(fields, { base: { 'connection.streams': 8 }, runs, cursor: null });
+  assert.deepEqual(found.map(({ field: { path }, values }) => [path, values]), [
+    ['depth', [64, 64, 8]],
+    ['connection.kind', ['residual', 'hc', 'mhc']],
+    ['connection.noise', [null, 1, 0.3]],
+  ]);
+});
+
+test('a name stands where the words for the run would', () => {
+  const view = { base: {}, runs: [{ ...choice('mhc'), name: 'ours' }, choice('mhc', { 'connection.noise': 1 })], cursor: null };
+  assert.deepEqual(toLabels(view, fields), ['A ours', 'B mHC 1']);
+  assert.deepEqual(toSpecs(fields, view), toSpecs(fields, { ...view, runs: view.runs.map(({ kind, own }) => ({ kind, own })) }), 'a name is no setting');
 });

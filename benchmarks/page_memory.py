@@ -1,0 +1,88 @@
+"""Heap and DOM of a page that is used for a whole day, imitated by many re-runs. `python -m benchmarks.page_memory`.
+
+Every re-run sets another depth, so that all figures are drawn anew; themes, views and tables change in between. The
+heap is read after a garbage collection. What is kept on purpose (24 whole results) is full before the first reading.
+"""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import CDPSession, Page, sync_playwright
+
+from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
+from tests.conftest import start_server
+
+RERUNS, WARM, EVERY = 200, 40, 40
+DEPTHS = range(8, 28)  # as many as divide EVERY: each reading sees the same depths
+
+
+def rerun(page: Page, index: int) -> None:
+    """Another depth; sometimes another view, table, theme or number of runs as well."""
+    depth = page.get_by_role("spinbutton", name="Depth, exact")
+    depth.fill(str(DEPTHS[index % len(DEPTHS)]))
+    depth.press("Enter")
+    wait_until_done(page)
+    if index % 5 == 0:
+        gain = page.locator("[data-panel=gain]")
+        for view in ("linear", "log"):
+            gain.get_by_role("button", name=view, exact=True).click()
+        for item in ("Show as table", "Show the figure"):
+            gain.get_by_role("button", name="Composite gain: more").click()
+            page.get_by_role("button", name=item).locator("visible=true").click()
+        page.locator("body").press("t")
+        wait_until_done(page)
+    if index % 10 == 0:
+        page.get_by_role("button", name="Add a run").click()
+        wait_until_done(page)
+        page.get_by_role("button", name="Run D: more").click()
+        page.get_by_role("button", name="Remove", exact=True).locator("visible=true").click()
+        wait_until_done(page)
+
+
+def read(devtools: CDPSession) -> dict[str, float]:
+    """Megabytes of heap, and counts of what the document holds, after a collection."""
+    for _ in range(2):
+        devtools.send("HeapProfiler.collectGarbage")
+    metrics = {item["name"]: item["value"] for item in devtools.send("Performance.getMetrics")["metrics"]}
+    return {
+        "heap": metrics["JSHeapUsedSize"] / 1e6,
+        "nodes": metrics["Nodes"],
+        "listeners": metrics["JSEventListeners"],
+    }
+
+
+def measure(reruns: int = RERUNS) -> list[tuple[int, dict[str, float]]]:
+    """Readings by number of re-runs, the first once everything that is kept on purpose is there."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = start_server(Path(folder) / "data")
+        try:
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page.goto(f"{server.url}/#v=1&depth=8")
+            wait_until_done(page)
+            devtools = page.context.new_cdp_session(page)
+            devtools.send("Performance.enable")
+            readings = []
+            for index in range(WARM + reruns + 1):
+                if index >= WARM and (index - WARM) % EVERY == 0:
+                    readings.append((index - WARM, read(devtools)))
+                rerun(page, index)
+            browser.close()
+        finally:
+            server.terminate()
+    return readings
+
+
+def main() -> None:
+    """Print the readings and the growth a re-run."""
+    readings = measure()
+    for reruns, found in readings:
+        counts = f"nodes {found['nodes']:6.0f}  listeners {found['listeners']:5.0f}"
+        print(f"{reruns:4d} re-runs  heap {found['heap']:6.1f} MB  {counts}")
+    (first, begin), (last, end) = readings[0], readings[-1]
+    for name, unit in (("heap", "MB"), ("nodes", ""), ("listeners", "")):
+        print(f"{name} grows by {(end[name] - begin[name]) / (last - first):+.4f} {unit} a re-run")
+
+
+if __name__ == "__main__":
+    main()

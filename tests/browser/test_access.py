@@ -1,0 +1,98 @@
+"""Everyone can use the page: axe finds nothing on any page or in anything that opens, in both themes, on a phone."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, Watch
+from tests.conftest import ROOT
+
+AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
+LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
+FINDINGS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+    .map(({id, help, nodes}) => `${id}: ${help}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`)"""
+
+looks = pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
+
+
+def audit(page: Page, where: str) -> None:
+    """Fail with what axe has to say; evaluated over the debugger, for which the page's policy makes an exception."""
+    page.evaluate(AXE.read_text())
+    assert page.evaluate(FINDINGS) == [], where
+
+
+def press(page: Page, name: str | re.Pattern[str]) -> None:
+    """Click a button of the top bar, which on a phone is behind another."""
+    fold = page.get_by_role("button", name="Presets, share and more")
+    if fold.is_visible():
+        fold.click()
+    page.locator(".topbar").get_by_role("button", name=name).locator("visible=true").last.click()
+
+
+def share(page: Page) -> str:
+    """Open Share and say the snapshot's name."""
+    press(page, "Share")
+    dialog = page.get_by_role("dialog", name="Share")
+    expect(dialog).to_contain_text("copied")
+    return (dialog.locator("pre").first.text_content() or "").rsplit("/", 1)[1]
+
+
+@looks
+def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, width: int) -> None:
+    page = open_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
+    for closed in page.locator("details").all():
+        closed.evaluate("details => { details.open = true; }")
+    audit(page, "all settings open")
+    opened: dict[str, Callable[[], None]] = {
+        "help sheet": lambda: press(page, "Help"),
+        "share": lambda: press(page, "Share"),
+        "interface": lambda: press(page, "API"),
+        "help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
+        "presets": lambda: press(page, re.compile("^Presets$")),
+        "theme": lambda: press(page, re.compile("^Theme")),
+    }
+    for name, act in opened.items():
+        act()
+        expect(page.locator("dialog[open], .popover:not(.fold):popover-open")).to_have_count(1)
+        audit(page, name)
+        for _ in range(2):  # on a phone a menu stands on the fold
+            page.keyboard.press("Escape")
+        expect(page.locator("dialog[open], .popover:popover-open")).to_have_count(0)
+    press(page, re.compile("tour", re.IGNORECASE))
+    expect(page.get_by_role("dialog", name="Depth")).to_be_visible()
+    audit(page, "tour")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Composite gain: more").click()
+    audit(page, "a card's menu")
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    expect(page.locator("[data-panel=gain] tbody tr")).to_have_count(8)
+    audit(page, "table")
+
+
+@looks
+def test_axe_finds_nothing_on_the_other_pages(open_page: OpenPage, watch: Watch, theme: str, width: int) -> None:
+    watch.allow("status of 404")
+    page = open_page("/#v=1&depth=8", theme=theme, width=width)
+    name = share(page)
+    page.goto(page.url.split("/#")[0] + f"/s/{name}")
+    expect(page.locator(".banner")).to_contain_text("A stored view")
+    audit(page, "stored view")
+    for path, sign in {
+        f"/embed/{name}?panel=cka&theme={theme}": "Layer against layer",
+        "/docs": "/api/v1/runs",
+        "/nothing": "Nothing is here",
+    }.items():
+        other = open_page(path, theme=theme, width=width, wait=False)
+        expect(other.locator("body")).to_contain_text(sign)
+        expect(other.locator("[aria-busy=true], .loading:visible")).to_have_count(0)
+        assert other.evaluate("document.documentElement.scrollWidth") <= width, path
+        audit(other, path)
+
+
+def test_axe_finds_nothing_where_something_is_wrong(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("status of 422")
+    page = open_page("/#v=1&depth=8&deptth=9&block.heads=7", wait=False)
+    expect(page.locator(".banner.bad")).to_have_count(2)
+    audit(page, "refused")
