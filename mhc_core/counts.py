@@ -15,7 +15,7 @@ from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
-MOST_TAPE_BYTES = 2.5e8  # of graphs that are kept; beyond it layers are computed twice
+MOST_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
 OBJECT_BYTES, LAYER_BYTES = 1100, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
 STREAM_PASSES = {"hc": 60, "frac": 60}  # over all streams, of dynamic mixing up and down
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
