@@ -74,15 +74,10 @@ class DynamicManifoldLayer(nn.Module):
         n = x_NnC.shape[1]
         if self.norm_per_stream:
             x_NnC = normalise(x_NnC, "rmsnorm")
-        raw = project(x_NnC.flatten(1), self.phi, self.norm_eps)
-        pre, post, res = raw.split([n, n, len(self.b_res)], dim=1)
-        a_pre, a_post, a_res = self.a.unbind()
-        return _to_mixing(
-            torch.addcmul(self.b_pre, pre, a_pre),
-            torch.addcmul(self.b_post, post, a_post),
-            torch.addcmul(self.b_res, res, a_res),
-            self.residual_map,
-        )
+        biases = (self.b_pre, self.b_post, self.b_res)
+        logits = project(x_NnC.flatten(1), self.phi, self.a, biases, self.norm_eps)
+        t_pre, t_post, t_res = logits.split([n, n, len(self.b_res)])
+        return _to_mixing(t_pre.T, t_post.T, t_res.T, self.residual_map)
 
 
 class DynamicManifold(SampleMajor):
@@ -109,7 +104,10 @@ class DynamicManifold(SampleMajor):
 
 
 def _to_mixing(t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap) -> Mixing:
-    return Mixing(torch.sigmoid(t_pre) + residual_map.eps, 2 * torch.sigmoid(t_post), residual_map(t_res))
+    h_pre = torch.sigmoid(t_pre)
+    if residual_map.eps:
+        h_pre = h_pre + residual_map.eps
+    return Mixing(h_pre, 2 * torch.sigmoid(t_post), residual_map(t_res))
 
 
 BuildMap = Callable[[RunSpec], ResidualMap]

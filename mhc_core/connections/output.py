@@ -54,8 +54,8 @@ class DynamicHead(nn.Module):
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
         x_NnC = x_nNC.transpose(0, 1).to(self.phi.dtype)
-        raw = project(x_NnC.flatten(1), self.phi, self.norm_eps)
-        weights = torch.sigmoid(raw * self.a + self.b) + self.eps
+        logits = project(x_NnC.flatten(1), self.phi, self.a.unsqueeze(0), (self.b,), self.norm_eps)
+        weights = torch.sigmoid(logits.T) + self.eps
         return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1).to(x_nNC.dtype)
 
 

@@ -1,57 +1,70 @@
 """The projection behind dynamic coefficients, with its gradient by hand (mHC, arXiv 2512.24880, Eq. 7).
 
-Shapes: N samples, D = n C entries of a sample's streams, K logits.
+Shapes: N samples, D = n C entries of a sample's streams, K logits in groups, each with a gate of its own.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 
-def project(v_ND: torch.Tensor, phi_DK: torch.Tensor, eps: float) -> torch.Tensor:
-    """(v phi) / sqrt(mean(v^2) + eps), (N, K): the few logits are divided instead of the many inputs.
+def project(
+    v_ND: torch.Tensor, phi_DK: torch.Tensor, gates: torch.Tensor, biases: Sequence[torch.Tensor], eps: float
+) -> torch.Tensor:
+    """Logits a (v phi) / sqrt(mean(v^2) + eps) + b, (K, N): what follows sums over few logits, which should lie apart.
 
-    The mean of squares is taken in float64, so that float32 states of any size keep their digits, there and back.
+    The few logits are divided instead of the many inputs. The mean of squares is taken in float64, so that float32
+    states of any size keep their digits, there and back.
+
+    Parameters
+    ----------
+    gates: a, one number a group.
+    biases: b, one vector a group; together K entries.
     """
-    found_KN: torch.Tensor = _Project.apply(v_ND, phi_DK, eps)[0]
-    return found_KN.T
+    found: torch.Tensor = _Project.apply(eps, v_ND, phi_DK, gates, *biases)
+    return found
 
 
-def _project_plainly(v: torch.Tensor, phi: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The logits as (K, N), and 1 / rms (1, N): what follows sums over few logits, which should lie apart."""
+def _project_plainly(
+    eps: float, v: torch.Tensor, phi: torch.Tensor, gates: torch.Tensor, *biases: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """The logits; v phi / rms (K, N), 1 / rms (1, N) and the gate of every logit (K, 1) for the way back."""
     norm = torch.linalg.vector_norm(v, dim=1, dtype=torch.float64)
     scale = torch.rsqrt(norm.square() / v.shape[1] + eps).to(v.dtype).unsqueeze(0)
-    return (phi.T @ v.T) * scale, scale
+    raw = (phi.T @ v.T) * scale
+    spread = torch.cat([gate.expand(len(bias)) for gate, bias in zip(gates, biases, strict=True)]).unsqueeze(1)
+    return torch.addcmul(torch.cat(biases).unsqueeze(1), raw, spread), raw, scale, spread
 
 
 class _Project(torch.autograd.Function):
-    """One node of the graph: autograd would keep and walk four arrays of the size of v."""
-
-    generate_vmap_rule = True
+    """One node of the graph: autograd would keep and walk four arrays of the size of v, and many small ones."""
 
     @staticmethod
-    def forward(v: torch.Tensor, phi: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-        return _project_plainly(v, phi, eps)
+    def forward(ctx: Any, eps: float, *tensors: torch.Tensor) -> torch.Tensor:
+        found, *kept = _project_plainly(eps, *tensors)
+        ctx.eps = eps
+        ctx.save_for_backward(*tensors, *kept)
+        return found
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: tuple[torch.Tensor, torch.Tensor]) -> None:
-        v, phi, ctx.eps = inputs
-        found, scale = output
-        ctx.save_for_backward(v, phi, found, scale)
-        ctx.mark_non_differentiable(scale)
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
-        v, phi, found, scale = ctx.saved_tensors
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        *tensors, raw, scale, spread = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient
-            wanted = [item if needed else None for item, needed in zip((v, phi), ctx.needs_input_grad, strict=False)]
-            plain, _ = _project_plainly(v, phi, ctx.eps)
-            left = [item for item in wanted if item is not None]
-            grads = iter(torch.autograd.grad(plain, left, grad, create_graph=True))
-            to_v, to_phi = (None if item is None else next(grads) for item in wanted)
-            return to_v, to_phi, None
-        scaled = grad * scale
-        # The norm's part is -v (grad . found) / (D rms^2): each of its factors stays in range.
-        along = (scaled * found).sum(0, keepdim=True) * (scale / -v.shape[1])
-        return torch.addmm(v * along.T, scaled.T, phi.T), (scaled @ v).T, None
+            return None, *_differentiate_plainly(ctx, tensors, grad)
+        v, phi, _, *biases = tensors
+        sizes = [len(bias) for bias in biases]
+        scaled = grad * spread * scale
+        # The norm's part is -v (grad . raw) / (D rms^2): each of its factors stays in range.
+        along = (scaled * raw).sum(0, keepdim=True) * (scale / -v.shape[1])
+        to_v = torch.addmm(v * along.T, scaled.T, phi.T)
+        to_gates = torch.stack([part.sum() for part in (grad * raw).split(sizes)])
+        return None, to_v, (scaled @ v).T, to_gates, *grad.sum(1).split(sizes)
+
+
+def _differentiate_plainly(ctx: Any, tensors: list[torch.Tensor], grad: torch.Tensor) -> list[torch.Tensor | None]:
+    plain = _project_plainly(ctx.eps, *tensors)[0]
+    needed = ctx.needs_input_grad[1:]
+    wanted = [tensor for tensor, is_needed in zip(tensors, needed, strict=True) if is_needed]
+    grads = iter(torch.autograd.grad(plain, wanted, grad, create_graph=True))
+    return [next(grads) if is_needed else None for is_needed in needed]

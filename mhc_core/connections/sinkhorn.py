@@ -33,7 +33,7 @@ def sinkhorn_stack(logits_nnK: torch.Tensor, rounds: int, eps: float = 0.0) -> t
     elif eps:
         found = _normalise_with_eps(logits_nnK, rounds, eps)
     elif torch.is_grad_enabled():
-        found = _Rounds.apply(logits_nnK, rounds)[0]
+        found = _Rounds.apply(logits_nnK, rounds)
     else:
         found = _normalise(logits_nnK, rounds)[-1]
     return found.permute(2, 0, 1).contiguous()
@@ -62,28 +62,18 @@ def _normalise_with_eps(logits: torch.Tensor, rounds: int, eps: float) -> torch.
 
 
 class _Rounds(torch.autograd.Function):
-    """`_normalise` as one node of the graph: what autograd spends on a node is more than these small matrices cost.
-
-    Returns the matrices, and the steps before them for the way back.
-    """
-
-    generate_vmap_rule = True
+    """`_normalise` as one node of the graph: what autograd spends on a node is more than these small matrices cost."""
 
     @staticmethod
-    def forward(logits: torch.Tensor, rounds: int) -> tuple[torch.Tensor, ...]:
-        *steps, matrix = _normalise(logits, rounds)
-        return matrix, *steps
+    def forward(ctx: Any, logits: torch.Tensor, rounds: int) -> torch.Tensor:
+        steps = _normalise(logits, rounds)
+        ctx.rounds = rounds
+        ctx.save_for_backward(logits, *steps)
+        return steps[-1]
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: tuple[torch.Tensor, ...]) -> None:
-        logits, ctx.rounds = inputs
-        ctx.save_for_backward(logits, *output)
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor, None]:
-        logits, matrix, *steps = ctx.saved_tensors
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        logits, *steps, matrix = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient, which the steps kept here do not allow
             plain = _normalise(logits, ctx.rounds)[-1]
             return torch.autograd.grad(plain, logits, grad, create_graph=True)[0], None
