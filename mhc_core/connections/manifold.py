@@ -71,12 +71,10 @@ class DynamicManifoldLayer(nn.Module):
 
     def forward(self, x_NnC: torch.Tensor) -> Mixing:
         """Coefficients of every sample: (N, n), (N, n), (N, n, n)."""
-        n = x_NnC.shape[1]
         if self.norm_per_stream:
             x_NnC = normalise(x_NnC, "rmsnorm")
         biases = (self.b_pre, self.b_post, self.b_res)
-        logits = project(x_NnC.flatten(1), self.phi, self.a, biases, self.norm_eps)
-        t_pre, t_post, t_res = logits.split([n, n, len(self.b_res)])
+        t_pre, t_post, t_res = project(x_NnC.flatten(1), self.phi, self.a, biases, self.norm_eps)
         return _to_mixing(t_pre.T, t_post.T, t_res.T, self.residual_map)
 
 

@@ -54,7 +54,7 @@ class DynamicHead(nn.Module):
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
         x_NnC = x_nNC.transpose(0, 1).to(self.phi.dtype)
-        logits = project(x_NnC.flatten(1), self.phi, self.a.unsqueeze(0), (self.b,), self.norm_eps)
+        (logits,) = project(x_NnC.flatten(1), self.phi, self.a.unsqueeze(0), (self.b,), self.norm_eps)
         weights = torch.sigmoid(logits.T) + self.eps
         return torch.bmm(weights.unsqueeze(1), x_NnC).squeeze(1).to(x_nNC.dtype)
 

@@ -11,8 +11,9 @@ import torch
 
 def project(
     v_ND: torch.Tensor, phi_DK: torch.Tensor, gates: torch.Tensor, biases: Sequence[torch.Tensor], eps: float
-) -> torch.Tensor:
-    """Logits a (v phi) / sqrt(mean(v^2) + eps) + b, (K, N): what follows sums over few logits, which should lie apart.
+) -> tuple[torch.Tensor, ...]:
+    """Logits a (v phi) / sqrt(mean(v^2) + eps) + b, (k, N) a group: what follows sums over few logits, which should
+    lie apart.
 
     The few logits are divided instead of the many inputs. The mean of squares is taken in float64, so that float32
     states of any size keep their digits, there and back.
@@ -22,14 +23,14 @@ def project(
     gates: a, one number a group.
     biases: b, one vector a group; together K entries.
     """
-    found: torch.Tensor = _Project.apply(eps, v_ND, phi_DK, gates, *biases)
+    found: tuple[torch.Tensor, ...] = _Project.apply(eps, v_ND, phi_DK, gates, *biases)
     return found
 
 
 def _project_plainly(
     eps: float, v: torch.Tensor, phi: torch.Tensor, gates: torch.Tensor, *biases: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """The logits; v phi / rms (K, N), 1 / rms (1, N) and the gate of every logit (K, 1) for the way back."""
+    """The logits (K, N); v phi / rms (K, N), 1 / rms (1, N) and the gate of every logit (K, 1) for the way back."""
     norm = torch.linalg.vector_norm(v, dim=1, dtype=torch.float64)
     scale = torch.rsqrt(norm.square() / v.shape[1] + eps).to(v.dtype).unsqueeze(0)
     raw = (phi.T @ v.T) * scale
@@ -41,14 +42,15 @@ class _Project(torch.autograd.Function):
     """One node of the graph: autograd would keep and walk four arrays of the size of v, and many small ones."""
 
     @staticmethod
-    def forward(ctx: Any, eps: float, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, eps: float, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         found, *kept = _project_plainly(eps, *tensors)
         ctx.eps = eps
         ctx.save_for_backward(*tensors, *kept)
-        return found
+        return found.split([len(bias) for bias in tensors[3:]])
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad = torch.cat(grads)
         *tensors, raw, scale, spread = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient
             return None, *_differentiate_plainly(ctx, tensors, grad)
