@@ -31,7 +31,7 @@ from mhc_core.spec import CONNECTION_KINDS, RunSpec
 
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
 # A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
-OUT_OF_CACHE = {"float32": 1.5, "float64": 1.5, "bfloat16": 2.0}
+OUT_OF_CACHE = {"float32": 1.35, "float64": 1.2, "bfloat16": 2.0}
 LOADING_S = 1.5  # torch.optim brings in torch's compiler at its first use in a process
 UPDATE_PASSES = {"adamw": 20, "sgd": 8}  # of the optimiser over all parameters, a step
 OPTIMIZER_COPIES = {"adamw": 5, "sgd": 3}  # gradients, running means, and what an update holds on its way

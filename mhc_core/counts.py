@@ -16,8 +16,9 @@ from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
 MOST_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
-OBJECT_BYTES, LAYER_BYTES = 1100, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
+OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
 STREAM_PASSES = {"hc": 60, "frac": 60}  # over all streams, of dynamic mixing up and down
+DYNAMIC_CALLS = {"hc": 70, "frac": 70}  # beside Sinkhorn's
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
 
@@ -137,7 +138,7 @@ def count_pass_calls(spec: RunSpec) -> float:
     """Operator calls of all layers, forward; about 1.5 times as many come down."""
     layer = 2 if spec.connection.kind in MULTI_STREAM else 0
     if is_dynamic(spec):
-        layer = 25 + ROUND_CALLS * _rounds(spec)
+        layer = DYNAMIC_CALLS.get(spec.connection.kind, 45) + ROUND_CALLS * _rounds(spec)
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
 
 
@@ -213,13 +214,13 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
     ranks = 50 * min(count_samples(spec), 256) * spec.width
     grams = kept**2 * (26 + spec.depth / 32)
     mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if is_dynamic(spec) else 0
-    return (spec.depth * (states + ranks + grams + mixing) + 2.5 * count_parameters(spec)) * _measured_bytes(spec)
+    return (spec.depth * (states + ranks + grams + mixing) + 5 * count_parameters(spec)) * _measured_bytes(spec)
 
 
 def count_probe_calls(spec: RunSpec) -> float:
     layer = 230.0
     if spec.connection.kind in MULTI_STREAM:
-        layer += 120 if spec.connection.dynamic else 40
+        layer += 180 if spec.connection.dynamic else 40
     return spec.depth * layer + 2000
 
 
@@ -248,8 +249,13 @@ def _rank_size(spec: RunSpec) -> int:
 
 
 def _layers_together(spec: RunSpec) -> int:
-    most = 2**24 // (count_samples(spec) * spec.width * _copies(spec))
-    return max(1, min(16, most, spec.depth))
+    """Layers of the largest block that is measured at once: blocks double from one layer on."""
+    most = max(1, min(16, 2**24 // (count_samples(spec) * spec.width * _copies(spec))))
+    size, left, largest = 1, spec.depth, 1
+    while left > 0:
+        largest = max(largest, min(size, left))
+        left, size = left - size, min(2 * size, most)
+    return largest
 
 
 def _measured_bytes(spec: RunSpec) -> int:

@@ -45,7 +45,7 @@ class Conv(Branch):
     @classmethod
     def count_slow_flops(cls, spec: RunSpec) -> float:
         # Half a matrix product's rate; and filters are put in another order every time, however few tokens there are.
-        reordering = 600.0 * cls.count_parameters(spec) / (spec.input.batch * spec.input.tokens)
+        reordering = 800.0 * cls.count_parameters(spec) / (spec.input.batch * spec.input.tokens)
         return 1.2 * cls.count_flops(spec) + reordering
 
     @classmethod
