@@ -20,7 +20,7 @@ from benchmarks.peer import CKA_LAYERS, CKA_PAIRS, CKA_SAMPLES, LAYERS, STREAMS,
 from benchmarks.rows import Row, print_rows
 from benchmarks.side_by_side import clock, median_ratio, time_interleaved
 from mhc_core.connections import build_connection
-from mhc_core.metrics.similarity import to_centred_gram
+from mhc_core.metrics.similarity import CkaRows
 from mhc_core.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,8 +90,12 @@ def build_cka() -> Callable[[], torch.Tensor]:
     features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)
 
     def work() -> torch.Tensor:
-        grams = torch.cat([to_centred_gram(block).flatten(1) for block in features.split(16)])
-        return grams @ grams.T
+        rows = CkaRows(CKA_LAYERS, CKA_SAMPLES, features.device, features.dtype, most=CKA_SAMPLES)
+        found = torch.zeros(CKA_LAYERS, CKA_LAYERS)
+        for block in features.split(16):
+            new = rows.add(block)
+            found[rows.filled - len(new) : rows.filled, : rows.filled] = new
+        return found.tril() + found.tril(-1).T
 
     return work
 
