@@ -17,7 +17,7 @@ ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
 MOST_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
-STREAM_PASSES = {"hc": 60, "frac": 60}  # over all streams, of dynamic mixing up and down
+STREAM_PASSES = {"hc": 48, "frac": 48}  # over all streams, of dynamic mixing up and down
 DYNAMIC_CALLS = {"hc": 70, "frac": 70}  # beside Sinkhorn's
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
@@ -118,7 +118,7 @@ def count_pass_bytes(spec: RunSpec) -> float:
     item = _values_bytes(spec)
     branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
     norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
-    passes = 12 + norms * (30 if spec.block.norm == "rmsnorm" else 12)
+    passes = 12 + norms * 12
     per_token = (branches + spec.depth * passes * spec.width) * item + spec.depth * _mixing_bytes(spec)
     return count_samples(spec) * per_token + 3 * count_parameters(spec) * ITEM_BYTES[spec.dtype]
 
@@ -166,7 +166,7 @@ def recomputes(spec: RunSpec) -> bool:
 def count_tape_bytes(spec: RunSpec) -> float:
     """Values that autograd keeps until the way down."""
     n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
-    norm = {"pre": 2, "post": n, "none": 0}[spec.block.norm_position]
+    norm = {"pre": 1, "post": n, "none": 0}[spec.block.norm_position]
     copied = 1 if spec.connection.kind in MULTI_STREAM else 0
     layer = (n + 1 + norm + copied) * width * item + _mixing_kept(spec)
     branches = sum(branch_type(spec, index).count_kept(spec) for index in range(spec.depth))
@@ -182,7 +182,7 @@ def _mixing_kept(spec: RunSpec) -> float:
     if spec.connection.kind == "frac" and not spec.connection.dynamic:
         kept += 2 * width * item  # the parts laid out for their products
     if spec.connection.dynamic:
-        kept += (2 * _copies(spec) * width if spec.connection.kind in ("hc", "frac") else 0) * item
+        kept += (_copies(spec) * width if spec.connection.kind in ("hc", "frac") else 0) * item
         kept += (4 * (_vectors(spec) + _raw_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
     return kept
 

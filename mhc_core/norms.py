@@ -1,12 +1,22 @@
 """Normalisation without learned gain. eps is the mHC paper's 1e-20, so that scale invariance is exact."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
 NORM_EPS = 1e-20
 
 
-def within_range(x: torch.Tensor) -> torch.Tensor:
+def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
+    """RMSNorm, x / sqrt(mean(x^2) + eps), or LayerNorm over the last axis."""
+    if kind == "layernorm":
+        return F.layer_norm(_within_range(x), x.shape[-1:], eps=NORM_EPS)
+    found: torch.Tensor = _RmsNorm.apply(x)
+    return found
+
+
+def _within_range(x: torch.Tensor) -> torch.Tensor:
     """x, divided by its largest entry over the last axis where that is above 1e10.
 
     For what does not depend on the scale of x: in float32 the square of 2e19 is infinite, and the gradient of a norm
@@ -16,9 +26,31 @@ def within_range(x: torch.Tensor) -> torch.Tensor:
     return x / torch.where(largest > 1e10, largest, 1.0)
 
 
-def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
-    """RMSNorm or LayerNorm over the last axis."""
-    x = within_range(x)
-    if kind == "rmsnorm":
-        return F.rms_norm(x, x.shape[-1:], eps=NORM_EPS)
-    return F.layer_norm(x, x.shape[-1:], eps=NORM_EPS)
+def _rms_norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalised x and 1 / rms (..., 1), both float32 at least.
+
+    The mean of squares is taken in float64: float32 states of any size keep their digits.
+    """
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float64)
+    dtype = x.dtype if x.dtype == torch.float64 else torch.float32
+    scale = torch.rsqrt(norm.square() / x.shape[-1] + NORM_EPS).to(dtype)
+    return x * scale, scale
+
+
+class _RmsNorm(torch.autograd.Function):
+    """One node of the graph, with its gradient by hand: on a CPU torch makes six of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        found, scale = _rms_norm(x)
+        ctx.save_for_backward(x, scale)
+        return found.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        x, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():  # someone differentiates the gradient
+            return torch.autograd.grad(_rms_norm(x)[0].to(x.dtype), x, grad, create_graph=True)[0]
+        normed = x * scale
+        along = torch.linalg.vecdot(grad.to(normed.dtype), normed).unsqueeze(-1) / x.shape[-1]
+        return torch.addcmul(grad.to(normed.dtype), normed, along, value=-1).mul_(scale).to(x.dtype)

@@ -176,8 +176,8 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]
         inside[key] &= held | (columns[key] == 0)
     forward = np.logical_and.accumulate(inside["act_rms"])
     if spec.connection.dynamic:
-        # Gradients of coefficients are sums of products of the two, and on their way back into the state are multiplied
-        # with it once more, of which `within_range` lets 1e10 pass.
+        # Gradients of coefficients are sums of products of the two: 1e10 is room for the sums, and for what multiplies
+        # them on their way back into the state.
         passed = _to_log10(columns["grad_rms"]) + _to_log10(columns["act_rms"]) + 10
         inside["grad_rms"] &= passed < RANGE[spec.dtype]
     backward = np.logical_and.accumulate(inside["grad_rms"][::-1])[::-1] & forward.all()
