@@ -62,7 +62,7 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
         "act_rms": rms(m_KNC),
         "act_rms_streams": rms(x_KnNC),
         "token_cos": _token_cosine(m_KNC),
-        "effective_rank": _effective_rank(m_KNC),
+        "effective_rank": effective_rank(m_KNC),
     }
     if x_KnNC.shape[1] > 1:
         measured["stream_cosines"] = _stream_cosines(x_KnNC)
@@ -120,7 +120,8 @@ def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
     return (matrices_Knn.sum((1, 2)) - diagonal) / (n * (n - 1))
 
 
-def _effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
+def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
+    """exp of the entropy of each layer's normalised singular values, of at most 256 samples: (K), float64."""
     kept = m_KNC[:, pick_samples(m_KNC.shape[1], 256, m_KNC.device)].double()
     # The eigensolver refuses non-finite input; such a layer gets nan afterwards.
     usable = torch.isfinite(kept).flatten(1).all(1)
