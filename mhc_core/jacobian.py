@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from mhc_core.columns import to_status
 from mhc_core.frames import Frame
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.jacobian import measure_bidiagonal
-from mhc_core.probe import to_status
 from mhc_core.rng import normal
 from mhc_core.stack import Stack
 

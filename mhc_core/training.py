@@ -21,11 +21,11 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
+from mhc_core.columns import fetch, to_columns, to_status, with_log10
 from mhc_core.connections import MATRICES, Mixing, name_parts
 from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.metrics.mixing import measure_composites
-from mhc_core.probe import fetch, to_columns, to_status, with_log10
 from mhc_core.spec import TrainSpec
 from mhc_core.stack import Stack
 

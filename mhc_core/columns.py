@@ -1,0 +1,95 @@
+"""Measurements as columns: values as they travel, log10 for what spans decades, a status for what left its type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from mhc_core.metrics import METRICS
+
+
+def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Copy all measurements to the host as float64, in one transfer."""
+    flat = torch.cat([value.detach().double().flatten() for value in measured.values()]).cpu().numpy()
+    parts = np.split(flat, np.cumsum([value.numel() for value in measured.values()])[:-1])
+    return {key: part.reshape(value.shape) for (key, value), part in zip(measured.items(), parts, strict=True)}
+
+
+def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes and their logarithms, -inf for 0."""
+    with np.errstate(divide="ignore"):
+        return magnitude, np.log10(magnitude)
+
+
+def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> dict[str, Any]:
+    """Columns over all layers, key -> (value, log10), as values, log10 and status by layer.
+
+    What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
+    """
+    group: dict[str, Any] = {"values": {}, "log10": {}, "status": {}}
+    for key, (measured, log) in columns.items():
+        with np.errstate(over="ignore", under="ignore"):
+            value = measured.astype(cast)
+        if METRICS[key].scale == "log":
+            group["log10"][key] = np.where(np.isfinite(log), log, np.nan).astype(cast)
+        suspects = np.flatnonzero(~np.isfinite(value) | (value == 0))
+        flags = {str(layer): flag for layer in suspects if (flag := to_status(value[layer], log[layer]))}
+        if flags:
+            group["status"][key] = flags
+        lost = np.zeros(len(value), dtype=bool)
+        lost[[int(layer) for layer in flags]] = True
+        group["values"][key] = np.where(lost, np.nan, value)
+    return group
+
+
+def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[dict[str, Any]]:
+    """A block's measurements (K, ...) as K groups of values, log10 and status; what is not finite becomes nan.
+
+    A column may be shorter than the others: the layers after its end lack it.
+    """
+    groups: list[dict[str, Any]] = [
+        {"values": {}, "log10": {}, "status": {}} for _ in range(max(map(len, columns.values())))
+    ]
+    for key, column in columns.items():
+        finite = np.isfinite(column)
+        values = np.where(finite, column, np.nan).astype(cast)
+        for group, value in zip(groups, values, strict=False):
+            group["values"][key] = value
+        if METRICS[key].scale == "log":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log10 = np.log10(column)
+            log10 = np.where(np.isfinite(log10), log10, np.nan).astype(cast)
+            for group, value in zip(groups, log10, strict=False):
+                group["log10"][key] = value
+        if not finite.all():
+            for group, measured in zip(groups, column, strict=False):
+                flags = {to_status(item) for item in np.ravel(measured)} - {None}
+                if flags:
+                    group["status"][key] = "nan" if "nan" in flags else "overflow"
+    return groups
+
+
+def to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+    """A signed matrix as it travels, nan where it has left the range of float32, and the status of such rows.
+
+    An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        cast = matrix_LS.astype(np.float32)
+    cast[np.isinf(cast)] = np.nan
+    unknown, lost = np.isnan(matrix_LS).any(1), np.isnan(cast).any(1)
+    flags = {str(layer): "nan" if unknown[layer] else "overflow" for layer in np.flatnonzero(lost)}
+    vanished = matrix_LS.any(1) & ~cast.any(1)
+    return cast, flags | {str(layer): "underflow" for layer in np.flatnonzero(vanished)}
+
+
+def to_status(value: float, log10: float | None = None) -> str | None:
+    """`overflow`, `underflow` or `nan`, or None for an ordinary value; a true zero is ordinary."""
+    if np.isnan(value):
+        return "nan"
+    if np.isinf(value):
+        return "overflow"
+    if value == 0 and log10 is not None and np.isfinite(log10):
+        return "underflow"
+    return None

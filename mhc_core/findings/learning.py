@@ -1,0 +1,77 @@
+"""Findings on the loss, and on what training did."""
+
+from typing import Any
+
+import numpy as np
+
+from mhc_core.findings.words import build_finding, count, find_largest, say, to_finite
+from mhc_core.result import Result
+from mhc_core.spec import RunSpec
+
+# What is guessed, and the loss in nats of a reader that knows nothing about it.
+GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
+SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
+
+
+def tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """The loss beside that of guessing evenly; before and after training where there was any."""
+    if spec.input.kind not in GUESSES:
+        return None
+    what, evenly = GUESSES[spec.input.kind]
+    numbers = {"loss": to_finite(result.loss)}
+    if result.steps:
+        numbers["loss_untrained"] = to_finite(result.loss_untrained)
+        steps = count(_count_updates(result), "step")
+        before, after = (_loss(value, what) for value in (result.loss_untrained, result.loss))
+        text = f"Loss {before} before training, {after} after {steps}"
+    elif numbers["loss"] is None:
+        return build_finding("loss", "The loss is not a finite number.", "activation", numbers)
+    else:
+        text = f"Loss {_loss(result.loss, what)} before training"
+    return build_finding("loss", f"{text}; guessing evenly costs {evenly:.3f}.", "activation", numbers)
+
+
+def tell_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Where training ended early, and on what."""
+    done = _count_updates(result)
+    if done == spec.train.steps:
+        return None
+    loss = result.steps_status.get("step_loss", {}).get(done)
+    what, flag = ("loss", loss) if loss else ("gradient", result.steps_status["step_grad_norm"][done])
+    text = f"Training stopped at step {done + 1}: the {what} is {'infinite' if flag == 'overflow' else 'not a number'}."
+    return build_finding("stop", text, "gradient", {"updates": done})
+
+
+def tell_training(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """What training did to the largest composite gain: as initialised, on the way, and of the trained stack."""
+    done = _count_updates(result)
+    if not done or spec.streams == 1:
+        return None
+    log = result.steps_log10["step_gain_fwd"][:done]
+    largest = np.where(np.isfinite(log), log, -np.inf).max(1)
+    first, last, peak = float(largest[0]), find_largest(result, "composite_gain_fwd"), int(np.argmax(largest))
+    change = last - first
+    steps = count(done, "step")
+    text = f"Through {steps} of training the largest composite gain stays at {say(last)}"
+    if not abs(change) < SAME:
+        way = "grows" if change > 0 else "falls"
+        text = f"Through {steps} of training the largest composite gain {way} from {say(first)} to {say(last)}"
+    if largest[peak] > max(first, last) + SAME:
+        text += f", with {say(largest[peak])} at step {peak + 1}"
+    numbers = {
+        "gain_fwd_log10_untrained": to_finite(first),
+        "gain_fwd_log10": to_finite(last),
+        "gain_fwd_log10_largest": to_finite(max(largest[peak], last)),
+    }
+    return build_finding("training", f"{text}.", "gain", numbers)
+
+
+def _count_updates(result: Result) -> int:
+    """Steps that ended in an update: those with a finite loss and gradient."""
+    if not result.steps:
+        return 0
+    return int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())
+
+
+def _loss(value: float, what: str) -> str:
+    return f"{value:.3f} nats {what}" if np.isfinite(value) else "not a finite number"

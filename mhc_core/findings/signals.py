@@ -1,0 +1,103 @@
+"""Findings on signals: how they grow with depth, where they leave the range of their type, what the stack stretches."""
+
+from typing import Any
+
+import numpy as np
+
+from mhc_core.findings.words import build_finding, count, say, to_finite
+from mhc_core.result import Result
+from mhc_core.spec import RunSpec
+
+
+def tell_activation(result: Result) -> dict[str, Any] | None:
+    """How far activations grow or shrink, and by which power of depth where one describes them."""
+    log = result.layers_log10["act_rms"]
+    start, known = to_finite(result.input.get("act_rms")), np.isfinite(log)
+    if not start or not known.any():
+        return None
+    last = int(np.flatnonzero(known)[-1])
+    slope = _power_of_depth(log[: last + 1])
+    text = f"Activations go from {say(np.log10(start))} to {say(log[last])} over {count(last + 1, 'layer')}"
+    if slope is not None:
+        text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth^{slope:.2g}"
+    numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
+    return build_finding("activation", f"{text}.", "activation", numbers)
+
+
+def tell_gradient(result: Result) -> dict[str, Any] | None:
+    """How far the gradient grows or shrinks on its way down."""
+    log = result.layers_log10.get("grad_rms")
+    if log is None or len(log) == 1 or not np.isfinite(log[[0, -1]]).all():
+        return None
+    decades = float(log[0] - log[-1])
+    if abs(decades) < np.log10(1.05):
+        text = "The gradient reaches the first layer as large as it left the last."
+    else:
+        change = "grows" if decades > 0 else "shrinks"
+        text = f"From the last layer down to the first, the gradient {change} {say(abs(decades))} times."
+    return build_finding("gradient", text, "gradient", {"first_to_last_log10": decades})
+
+
+def tell_limits(dtype: str, result: Result) -> dict[str, Any] | None:
+    """Where values first left the range of their type, in the direction in which they travel."""
+    activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
+    composite = result.status.get("composite_gain_fwd")
+    if activation:
+        layer, panel = min(activation), "activation"
+        text = f"Numbers leave the range of {dtype} at layer {layer + 1}; from there on activations have no value."
+    elif gradient:
+        layer, panel = max(gradient), "gradient"
+        text = f"Gradients leave the range of {dtype} at layer {layer + 1} on their way down."
+    elif composite:
+        layer, panel = min(composite), "gain"
+        text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm goes on."
+    else:
+        return None
+    return build_finding("limits", text, panel, {"layer": layer})
+
+
+def tell_zero(result: Result) -> dict[str, Any] | None:
+    """Where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
+    zero = np.flatnonzero(result.layers["act_rms"] == 0)
+    if not len(zero) or result.input["act_rms"] == 0:
+        return None
+    text = f"Activations are zero from layer {zero[0] + 1} on."
+    return build_finding("zero", text, "activation", {"layer": int(zero[0])})
+
+
+def tell_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+    """Singular values only where they have converged; the least Ritz value alone is no more than an upper bound."""
+    if not result.jacobian:
+        return None
+    log10, known = result.jacobian["log10"], result.jacobian["converged"]
+    most, least = (float(log10[f"jacobian_{end}"]) for end in ("sigma_max", "sigma_min"))
+    after = f"{count(result.jacobian['products'], 'pair')} of products"
+    if result.jacobian["status"]:
+        text = f"The Jacobian leaves the range of {spec.dtype}: it has no singular values."
+    elif result.jacobian["values"]["jacobian_sigma_max"] == 0:
+        text = "The Jacobian is zero: no change of the input reaches the output."
+    elif not known["sigma_max"]:
+        text = (
+            f"After {after} the Jacobian's singular values have not converged: "
+            f"it stretches at least {say(most)} times somewhere."
+        )
+    elif known["sigma_min"]:
+        text = f"The Jacobian stretches at most {say(most)} and at least {say(least)} times."
+    else:
+        text = (
+            f"The Jacobian stretches at most {say(most)} times; the least, below {say(least)}, "
+            f"has not converged after {after}."
+        )
+    return build_finding(
+        "jacobian", text, "gradient", {"sigma_max_log10": to_finite(most), "sigma_min_log10": to_finite(least)}
+    )
+
+
+def _power_of_depth(log10: np.ndarray) -> float | None:
+    """Exponent p of a fit rms = c * (1 + layer)^p, or None where a power law does not describe the curve."""
+    if len(log10) < 8 or not np.isfinite(log10).all():
+        return None
+    depth = np.log10(1 + np.arange(1, len(log10) + 1))
+    slope, offset = np.polyfit(depth, log10, 1)
+    miss = np.abs(log10 - (slope * depth + offset)).max()
+    return float(slope) if miss < 0.1 and slope > 0.1 else None

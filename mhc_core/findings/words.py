@@ -1,0 +1,47 @@
+"""Numbers as findings say them, and what a finding is made of."""
+
+from typing import Any
+
+import numpy as np
+
+from mhc_core.result import Result
+
+
+def build_finding(key: str, text: str, panel: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    """One finding; `key` names its kind, `panel` the panel that shows it, `numbers` what its sentence says."""
+    return {"key": key, "text": text, "panel": panel, "numbers": numbers}
+
+
+def find_largest(result: Result, key: str) -> float:
+    """Largest log10 over depth; -inf where the column is zero throughout, nan where no layer has a value."""
+    log = result.layers_log10[key]
+    if np.isfinite(log).any():
+        return float(np.nanmax(log))
+    return float("nan") if key in result.status else float("-inf")
+
+
+def to_finite(value: Any) -> float | None:
+    """A number as it travels in JSON: None where it is not finite."""
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 layer", "64 layers"; matrices in plural are said to be multiplied."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ces multiplied" if noun.endswith("matrix") else f"{number} {noun}s"
+
+
+def say(log10: float) -> str:
+    """A magnitude as people write it, from its logarithm."""
+    if np.isnan(log10):
+        return "not a number"
+    if log10 == -np.inf:
+        return "0"
+    if abs(log10) < 5:
+        value = 10.0**log10
+        if abs(value - 1) < 0.0995:
+            return f"{value:.3f}" if abs(value - 1) > 5e-4 else "1.00"
+        return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    exponent = int(np.floor(log10))
+    return f"{10 ** (log10 - exponent):.1f}e{exponent}"
