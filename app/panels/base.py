@@ -7,11 +7,14 @@ it.
 `layout.meta` knows:
 
 - `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
-- `layers`: {x axis: "line"|"cells"|"cells-down"|"window"}, how the layers span it; other axes follow their data
+- `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers span it, `sources` with the
+  embedding as 0 and without the last layer; other axes follow their data
 - `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
   cells without data close up
 - `sums`: True, row and column sums of the drawn matrices as tick labels
-- `symmetric`: a colour axis that spans the same on both sides of zero
+- `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
+  logarithmic scale of `scales.py`
+- `lost_rows`: True, matrices say from which row on they have left the range of their type
 - `empty`: what to say when no run has anything to draw
 """
 
@@ -49,8 +52,8 @@ class View:
 class Column:
     """A column of the card's table view, one for each run: title and metric.
 
-    Source `row` is a matrix's row, and `streams` gives a column a stream; `steps` has a row a step of training, and
-    stands in a table of its kind alone.
+    Source `row` is a matrix's row, and `streams` gives a column a stream. A table of one kind alone: `steps` has a row
+    a step of training, `read` a row for each output that the cursor's layer reads.
     """
 
     title: str

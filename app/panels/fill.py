@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from app.panels.labels import cell_label, end_labels, find_lost, lost_label, note
+from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_label, note
 from app.panels.numbers import format_value, log_ticks
+from app.panels.scales import linear_bound, signed_log_scale
 from app.panels.sources import Columns, look_up
 
 LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
@@ -46,6 +47,8 @@ def fill(
     _span_layers(figure, layers, cursor, narrow)
     if "symmetric" in meta:
         _center_colors(figure, results)
+    if meta.get("lost_rows"):
+        _mark_lost_rows(figure, results)
     if meta.get("sums"):
         _write_sums(figure, narrow)
     if "empty" in meta and not _visible(figure):
@@ -161,6 +164,8 @@ def _layer_range(figure: Figure, kind: str, layers: int, cursor: int, narrow: bo
         return [0.5, layers + 0.5]
     if kind == "cells-down":
         return [layers + 0.5, 0.5]
+    if kind == "sources":
+        return [-0.5, layers - 0.5]
     steps = [trace["dx"] for trace in _visible(figure)]
     columns = WINDOW_COLUMNS / 3 if narrow else WINDOW_COLUMNS
     width = min(layers, max(4, math.floor(columns * min(steps, default=1))))
@@ -209,15 +214,38 @@ def _label_cells(figure: Figure) -> None:
 
 def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
     """One scale for all runs and layers, as far below zero as above."""
+    layout, meta = figure["layout"], figure["layout"]["meta"]
+    axis = layout[meta["symmetric"]]
+    if meta.get("signed_log"):
+        scale = signed_log_scale(max((_largest(trace["z"]) for trace in _visible(figure)), default=0.0))
+        axis["colorbar"] |= scale.pop("colorbar")
+        axis |= scale
+        return
     largest = 0.0
     for trace in _visible(figure):
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
         key = trace["meta"]["key"]
-        matrix = result.matrices[key] if key in result.matrices else result.steps_log10[key]
-        largest = max(largest, float(np.max(np.abs(matrix), where=np.isfinite(matrix), initial=0.0)))
-    bound = math.ceil(largest * 10) / 10 if largest > 0 else 1.0
-    figure["layout"][figure["layout"]["meta"]["symmetric"]] |= {"cmin": -bound, "cmax": bound}
+        largest = max(largest, _largest(result.matrices[key] if key in result.matrices else result.steps_log10[key]))
+    bound = linear_bound(largest)
+    axis |= {"cmin": -bound, "cmax": bound}
+
+
+def _largest(matrix: np.ndarray) -> float:
+    return float(np.max(np.abs(matrix), where=np.isfinite(matrix), initial=0.0))
+
+
+def _mark_lost_rows(figure: Figure, results: list[Columns | None]) -> None:
+    """Where a matrix has no numbers left, it says from which row on."""
+    for trace in _visible(figure):
+        result = results[trace["meta"]["run"]]
+        assert result is not None, "a visible trace has a run"
+        flags = result.status.get(trace["meta"]["key"], {})
+        if flags:
+            first = min(flags)
+            text = f"{flags[first]} from layer {first + 1} on"
+            label = cell_note(text, trace["xaxis"], trace["yaxis"], figure["layout"]["meta"]["muted"])
+            figure["layout"]["annotations"].append(label)
 
 
 def _write_sums(figure: Figure, narrow: bool) -> None:

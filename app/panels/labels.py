@@ -93,6 +93,21 @@ def cell_label(text: str, x_id: str, y_id: str, color: str) -> Annotation:
     }
 
 
+def cell_note(text: str, x_id: str, y_id: str, color: str) -> Annotation:
+    """A remark on a matrix, at the foot of it."""
+    return {
+        "xref": f"{x_id} domain",
+        "x": 0.5,
+        "xanchor": "center",
+        "yref": f"{y_id} domain",
+        "y": 0.04,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "text": text,
+        "font": {"color": color, "size": 12},
+    }
+
+
 def note(text: str, color: str) -> Annotation:
     """A sentence in the middle of an empty figure."""
     middle = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}

@@ -24,7 +24,7 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     if span >= 2:
         step = max(1, round(nice_step(span / 6)))
         decades = range(math.ceil(low / step) * step, math.floor(high) + 1, step)
-        return [float(decade) for decade in decades], [_decade(decade) for decade in decades]
+        return [float(power) for power in decades], [decade(power) for power in decades]
     if span >= 0.7:
         places = [
             decade + math.log10(mantissa)
@@ -56,8 +56,9 @@ def _scale_text(place: float) -> str:
     return format_value(10**place) if -300 < place < 300 else format_value(None, place)
 
 
-def _decade(decade: int) -> str:
-    return {0: "1", 1: "10"}.get(decade, f"10<sup>{str(decade).replace('-', '−')}</sup>")
+def decade(power: int) -> str:
+    """A power of ten as a tick."""
+    return {0: "1", 1: "10"}.get(power, f"10<sup>{str(power).replace('-', '−')}</sup>")
 
 
 def _decimals(size: float, digits: int) -> int:

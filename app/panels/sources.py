@@ -10,6 +10,8 @@ p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seed
                  likewise
 matrices.<key>   a matrix, or one a layer
 row.<key>        the matrix's row at the cursor
+lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
+signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
 at.<key>         the cursor's layer of a stack of matrices
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
@@ -23,6 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.panels.numbers import format_value
+from app.panels.scales import to_signed_log
 
 PERCENTILES = ("p05", "p50", "p95")
 MOST_DECADES = 307  # of float64
@@ -61,6 +64,9 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         return column if column is None or column.ndim == 2 else to_list(column)
     if name in PERCENTILES:
         return _from_band(result, name, *key.split(".", 1))
+    if name == "signed_log":
+        weights = look_up(key, result, label, cursor)
+        return None if weights is None else to_signed_log(weights)
     if name.startswith("stream_"):
         return to_streams(result, name.removeprefix("stream_"), key)
     matrix = result.matrices.get(key)
@@ -128,6 +134,8 @@ def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
         return matrix
     if name == "row":
         return to_list(matrix[cursor])
+    if name == "lower":
+        return np.where(np.tri(len(matrix), dtype=bool), matrix[:, :-1], np.nan)
     streams = matrix.shape[-1]
     if streams == 1:
         return None  # one stream mixes nothing

@@ -1,7 +1,8 @@
 /** Fill a panel's template with the columns of runs. `app/panels/fill.py` does the same; a test holds them equal. */
 
-import { cellLabel, endLabels, findLost, lostLabel, note } from './labels.js';
+import { cellLabel, cellNote, endLabels, findLost, lostLabel, note } from './labels.js';
 import { formatValue, logTicks, range } from './numbers.js';
+import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
 
 /**
@@ -39,6 +40,7 @@ export function fill(template, results, labels, cursor, narrow = false) {
   if (meta.grid) placeCells(figure, narrow);
   spanLayers(figure, layers, cursor, narrow);
   if (meta.symmetric) centerColors(figure, results);
+  if (meta.lost_rows) markLostRows(figure, results);
   if (meta.sums) writeSums(figure, narrow);
   if (meta.empty && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
   return figure;
@@ -158,6 +160,7 @@ function layerRange(figure, kind, layers, cursor, narrow) {
   }
   if (kind === 'cells') return [0.5, layers + 0.5];
   if (kind === 'cells-down') return [layers + 0.5, 0.5];
+  if (kind === 'sources') return [-0.5, layers - 0.5];
   const columns = narrow ? WINDOW_COLUMNS / 3 : WINDOW_COLUMNS;
   const step = Math.min(1, ...visible(figure).map((trace) => trace.dx));
   const width = Math.min(layers, Math.max(4, Math.floor(columns * step)));
@@ -199,17 +202,40 @@ function placeCells(figure, narrow) {
 
 /** One scale for all runs and layers, as far below zero as above. @param {Figure} figure @param {(Columns | null)[]} results */
 function centerColors(figure, results) {
-  let largest = 0;
-  for (const trace of visible(figure)) {
-    const result = results[trace.meta.run];
-    const matrix = result?.matrices.get(trace.meta.key) ?? result?.stepsLog10.get(trace.meta.key);
-    for (const value of matrix?.data ?? []) {
-      const size = Math.abs(value);
-      if (size > largest && size < Infinity) largest = size;
-    }
+  const { meta } = figure.layout;
+  const axis = figure.layout[meta.symmetric];
+  if (meta.signed_log) {
+    const { colorbar, ...ends } = signedLogScale(Math.max(0, ...visible(figure).flatMap((trace) => trace.z.map(largest))));
+    Object.assign(axis.colorbar, colorbar);
+    Object.assign(axis, ends);
+    return;
   }
-  const bound = largest > 0 ? Math.ceil(largest * 10) / 10 : 1;
-  Object.assign(figure.layout[figure.layout.meta.symmetric], { cmin: -bound, cmax: bound });
+  const sizes = visible(figure).map((trace) => {
+    const result = results[trace.meta.run];
+    return largest((result?.matrices.get(trace.meta.key) ?? result?.stepsLog10.get(trace.meta.key))?.data ?? []);
+  });
+  const bound = linearBound(Math.max(0, ...sizes));
+  Object.assign(axis, { cmin: -bound, cmax: bound });
+}
+
+/** The largest finite magnitude. @param {ArrayLike<number>} values */
+function largest(values) {
+  let found = 0;
+  for (let index = 0; index < values.length; index++) {
+    const size = Math.abs(values[index]);
+    if (size > found && size < Infinity) found = size;
+  }
+  return found;
+}
+
+/** Where a matrix has no numbers left, it says from which row on. @param {Figure} figure @param {(Columns | null)[]} results */
+function markLostRows({ data, layout }, results) {
+  for (const trace of data.filter((item) => item.visible !== false)) {
+    const flags = results[trace.meta.run]?.status.get(trace.meta.key);
+    if (!flags || flags.size === 0) continue;
+    const first = Math.min(...flags.keys());
+    layout.annotations.push(cellNote(`${flags.get(first)} from layer ${first + 1} on`, trace.xaxis, trace.yaxis, layout.meta.muted));
+  }
 }
 
 /**

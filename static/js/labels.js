@@ -106,6 +106,21 @@ export function cellLabel(text, x, y, color) {
   };
 }
 
+/** A remark on a matrix, at the foot of it. @param {string} text @param {string} x @param {string} y @param {string} color */
+export function cellNote(text, x, y, color) {
+  return {
+    xref: `${x} domain`,
+    x: 0.5,
+    xanchor: 'center',
+    yref: `${y} domain`,
+    y: 0.04,
+    yanchor: 'bottom',
+    showarrow: false,
+    text,
+    font: { color, size: 12 },
+  };
+}
+
 /** A sentence in the middle of an empty figure. @param {string} text @param {string} color */
 export function note(text, color) {
   const middle = { x: 0.5, y: 0.5, xanchor: 'center', yanchor: 'middle' };

@@ -71,8 +71,8 @@ function scaleText(place) {
   return Math.abs(place) < 300 ? formatValue(10 ** place) : formatValue(null, place);
 }
 
-/** @param {number} power */
-function decade(power) {
+/** A power of ten as a tick. @param {number} power */
+export function decade(power) {
   if (power === 0 || power === 1) return String(10 ** power);
   return `10<sup>${String(power).replace('-', '−')}</sup>`;
 }

@@ -1,6 +1,7 @@
 /** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/panels/sources.py`. */
 
 import { formatValue, range } from './numbers.js';
+import { toSignedLog } from './scales.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Matrix} Matrix @typedef {import('../types').Numbers} Numbers */
 
@@ -26,6 +27,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
+  if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
@@ -97,6 +99,7 @@ function fromSteps(matrix) {
 /** @param {string} name @param {Matrix} matrix @param {number} cursor */
 function fromMatrix(name, matrix, cursor) {
   if (name === 'matrices') return toRows(matrix.data, matrix.shape[1]);
+  if (name === 'lower') return toRows(matrix.data, matrix.shape[1]).map((row, index) => row.slice(0, -1).fill(NaN, index + 1));
   const size = matrix.data.length / matrix.shape[0];
   const item = matrix.data.subarray(cursor * size, (cursor + 1) * size);
   if (name === 'row') return toList(item);

@@ -1,6 +1,6 @@
 /** A panel's numbers as a table, and as CSV. */
 
-import { range } from './numbers.js';
+import { formatValue, range } from './numbers.js';
 import { lookUp } from './sources.js';
 import { html } from './html.js';
 import * as state from './state.js';
@@ -16,6 +16,7 @@ import * as state from './state.js';
 export function toTable(panel, isRaw) {
   if (panel.table.length === 0) return matrixTable(isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
+  if (panel.table[0].source === 'read') return readTable(panel, isRaw);
   const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)));
   const head = ['layer', ...columns.map((column) => column.title)];
   const rows = range(0, state.layers.value - 1).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
@@ -45,6 +46,18 @@ function stepTable(panel) {
   const last = Math.max(0, ...columns.map((column) => column.data.length));
   const rows = range(1, last).map((step) => [step, ...columns.map((column) => column.data[step - 1] ?? '')]);
   return { head: ['step', ...columns.map((column) => column.title)], rows };
+}
+
+/** What the cursor's layer reads, one row an output: the embedding's, then those of the layers before. @param {Panel} panel @param {boolean} isRaw */
+function readTable(panel, isRaw) {
+  const layer = state.cursor.value;
+  const show = (/** @type {number | null} */ value) => (isRaw ? (value ?? '') : formatValue(value));
+  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => {
+    const row = lookUp(`row.${column.key}`, slot.columns, slot.label, layer);
+    return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
+  }));
+  const rows = range(0, layer).map((source) => [source === 0 ? 'embedding' : `layer ${source}`, ...columns.map((column) => column.data[source] ?? '')]);
+  return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
 }
 
 /** A column for each stream. @param {import('./state.js').Slot} slot @param {Panel['table'][number]} column @param {boolean} isRaw */

@@ -19,6 +19,7 @@ from app.codec import decode_line, encode_end, encode_frame
 from app.panels.base import View
 from app.panels.fill import fill
 from app.panels.numbers import format_value, log_ticks
+from app.panels.scales import signed_log_scale, to_signed_log
 from app.panels.style import THEMES
 from mhc_core.metrics import METRICS
 from mhc_core.result import Result
@@ -190,6 +191,56 @@ def test_runs_of_one_stream_leave_a_sentence_instead_of_an_empty_figure() -> Non
     results = [_result(part) for part in _lines("one stream")]
     drawn = panels.figure("mixing", list(results), LABELS, 0, "dark")
     assert "more than one stream" in drawn.layout.annotations[-1].text
+
+
+def _unfolded(view: str, comparison: str = "one stream") -> list[np.ndarray]:
+    """The maps that the panel draws, run by run."""
+    results = [_result(part) for part in _lines(comparison)]
+    drawn = panels.figure("unfolded", list(results), LABELS, 0, "dark", view)
+    return [np.asarray(trace.z, dtype=np.float64) for trace in drawn.data]
+
+
+@pytest.mark.parametrize(("view", "one"), [("linear", 1.0), ("log", np.log10(2))])
+def test_a_residual_stack_unfolds_to_ones_and_a_plain_one_to_its_diagonal(view: str, one: float) -> None:
+    residual, plain = _unfolded(view)
+    future = np.triu(np.full((6, 6), np.nan), 1)  # what no layer can read yet is left blank
+    np.testing.assert_allclose(residual, one * np.tri(6) + future, rtol=1e-6)
+    np.testing.assert_allclose(plain, one * np.eye(6) + future, rtol=1e-6)
+
+
+def test_the_logarithmic_scale_gives_back_the_weights() -> None:
+    for linear, log in zip(_unfolded("linear", "three"), _unfolded("log", "three"), strict=True):
+        known = np.isfinite(linear)
+        assert (np.isfinite(log) == known).all()
+        np.testing.assert_allclose(np.sign(log[known]) * (10 ** np.abs(log[known]) - 1), linear[known], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("largest", "texts", "weights"),
+    [
+        (0.3, ["0.5"], [0.5]),
+        (np.log10(2), ["0.5", "1"], [0.5, 1.0]),
+        (1.7, ["1", "10"], [1.0, 10.0]),
+        (3.2, ["10<sup>2</sup>"], [100.0]),
+        (38.0, ["10<sup>20</sup>"], [1e20]),
+    ],
+)
+def test_ticks_of_the_logarithmic_scale_stand_at_their_weights(
+    largest: float, texts: list[str], weights: list[float]
+) -> None:
+    scale = signed_log_scale(largest)
+    bar, count = scale["colorbar"], len(texts)
+    assert (scale["cmin"], scale["cmax"]) == (-largest, largest)
+    assert bar["ticktext"] == [*(f"−{text}" for text in reversed(texts)), "0", *texts]
+    np.testing.assert_allclose(bar["tickvals"][-count:], to_signed_log(weights), rtol=1e-9)
+    np.testing.assert_allclose(bar["tickvals"], -np.array(bar["tickvals"][::-1]))
+
+
+def test_rows_that_have_left_their_range_are_named() -> None:
+    results = [_result(part) for part in _lines("overflow")]
+    drawn = panels.figure("unfolded", list(results), LABELS, 0, "dark")
+    first = min(results[0].status["unfolded"])
+    assert f"overflow from layer {first + 1} on" in {note.text for note in drawn.layout.annotations}
 
 
 def test_panels_speak_of_declared_metrics() -> None:

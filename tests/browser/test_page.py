@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.conftest import Server
 
-PANELS = ["gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams"]
+PANELS = ["gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"]
 CURVES = """key => document.querySelector(`[data-panel=${key}] .plot`).data
     .filter(trace => trace.visible !== false && trace.meta.end)
     .map(trace => ({name: trace.name, y: Array.from(trace.y)}))"""
