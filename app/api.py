@@ -5,7 +5,17 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app import api_composite, api_costs, api_figures, api_meta, api_runs, api_snapshots, api_verify, errors
+from app import (
+    api_composite,
+    api_costs,
+    api_figures,
+    api_meta,
+    api_runs,
+    api_snapshots,
+    api_sweeps,
+    api_verify,
+    errors,
+)
 from mhc_core import __version__
 from mhc_core.spec import RunSpec
 
@@ -33,6 +43,7 @@ PROBLEM = {
 
 
 ROUTERS = (
+    api_sweeps.router,  # before runs, of which none is called sweep
     api_runs.router,
     api_composite.router,
     api_verify.router,

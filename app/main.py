@@ -20,6 +20,8 @@ from app.store.log import FrameLog
 from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
 from app.stream import NDJSON
+from app.sweep_values import SweepValues
+from app.sweeps import Sweeps
 
 # A stream must not wait in a compressor; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -66,10 +68,12 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, LocalEngine(settings), hub)
+    app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     try:
         await app.state.runs.start()
         yield
     finally:
         hub.close()
+        await app.state.sweeps.stop()
         await app.state.runs.stop()
         await database.close()

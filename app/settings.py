@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
     max_run_bytes: PositiveFloat = Field(4.0 * GIB, description="Largest predicted memory of an admitted spec.")
 
+    grid_cells: PositiveInt = Field(256, description="Largest number of cells of a sweep, which is a grid of runs.")
+    max_grid_seconds: PositiveFloat = Field(600.0, description="Largest predicted time of all cells of a sweep.")
+
     queue_size: PositiveInt = Field(64, description="Runs that may wait, over all clients.")
     runs_per_client: PositiveInt = Field(16, description="Runs that one client may have waiting or running.")
     max_streams: PositiveInt = Field(512, description="Event streams open at once, over all clients.")

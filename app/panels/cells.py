@@ -40,7 +40,7 @@ def build_cells(
         {"grid": {**grid, "cells": names}, "colors": colors, "ink": theme.ink, "muted": theme.muted, **meta},
         margin={"l": 40, "r": 66, "t": 26, "b": 40},
         hovermode="closest",
-        coloraxis={**coloraxis, "colorbar": _colorbar(theme)},
+        coloraxis={**coloraxis, "colorbar": colorbar(theme)},
     )
     look = {name: value for name, value in heat.items() if name not in ("fill", "key")}
     for run in range(runs):
@@ -53,7 +53,8 @@ def build_cells(
     return figure
 
 
-def _colorbar(theme: Theme) -> dict[str, Any]:
+def colorbar(theme: Theme) -> dict[str, Any]:
+    """The thin bar right of matrices."""
     return {
         "thickness": 10,
         "len": 1.0,

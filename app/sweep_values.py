@@ -1,0 +1,69 @@
+"""A metric over a sweep: one number a cell, and why there is none where there is none."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from app.results import read_result
+from app.runs import Runs
+from app.sweeps import Sweep
+from mhc_core.metrics import METRICS
+from mhc_core.metrics.registry import Metric
+from mhc_core.reduction import REDUCTIONS, Reduced, Reduction, reduce_metric
+from mhc_core.result import Result
+
+CACHED_RUNS = 1024
+Numbers = dict[tuple[str, Reduction], Reduced]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One metric of every cell, row by row. The status is `done`, or says why there is no number."""
+
+    metric: Metric
+    reduction: Reduction
+    sweep: Sweep
+    values: list[list[float | None]]
+    log10: list[list[float | None]]
+    status: list[list[str]]
+
+
+class SweepValues:
+    """Reads the results of cells, each once: from then on every metric of it is at hand."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._numbers: OrderedDict[str, Numbers] = OrderedDict()
+
+    async def measure(self, sweep: Sweep, key: str, reduction: Reduction) -> Grid:
+        """The metric of every cell as it is now."""
+        found = {run_id: await self._look_up(sweep, run_id, key, reduction) for run_id in sweep.states}
+        grid = [[found[run_id] for run_id in row] for row in sweep.ids]
+        return Grid(
+            METRICS[key],
+            reduction,
+            sweep,
+            [[cell.value for cell in row] for row in grid],
+            [[cell.log10 for cell in row] for row in grid],
+            [["done" if cell.status == "finite" else cell.status for cell in row] for row in grid],
+        )
+
+    async def _look_up(self, sweep: Sweep, run_id: str, key: str, reduction: Reduction) -> Reduced:
+        if sweep.states[run_id] != "done":
+            return Reduced(None, None, sweep.states[run_id])
+        if run_id not in self._numbers:
+            run = await self._runs.store.get(run_id)
+            if run is None or run.status != "done":  # swept away, or being computed anew for someone
+                sweep.states[run_id] = "gone"
+                return Reduced(None, None, "gone")
+            await self._runs.store.touch(run)
+            result = await read_result(self._runs.log.read_all(run_id))
+            self._numbers[run_id] = await asyncio.to_thread(_reduce_all, result)
+            while len(self._numbers) > CACHED_RUNS:
+                self._numbers.popitem(last=False)
+        self._numbers.move_to_end(run_id)
+        return self._numbers[run_id][key, reduction]
+
+
+def _reduce_all(result: Result) -> Numbers:
+    return {(key, how): reduce_metric(result, key, how) for key in METRICS for how in REDUCTIONS}
