@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +16,10 @@ from mhc_core.rates import DEFAULT_RATES, Rates, combine
 log = logging.getLogger("mhc.engine")
 
 READY, END = b"#ready ", b"#end "
-# A worker looks for a cancel between two frames; one that has not answered by then is killed.
+# A worker looks for a cancel between two frames. If it has not answered by then, the run ends without its answer ...
 CANCEL_GRACE_S = 0.15
+# ... and the worker has this much longer, about what a new one takes to warm up, before it is killed.
+KILL_GRACE_S = 3.0
 # Frames that come within this of each other are stored together.
 BATCH_S = 0.005
 # A worker that dies before it is ready is tried again after this, doubled each time.
@@ -32,6 +33,8 @@ class _Job:
     frames: int = 0  # Passed on so far.
     worker: WorkerProcess | None = None
     verdict: tuple[EndStatus, str | None] | None = None  # How it ends if it is stopped from outside.
+    # Set where its worker, asked to stop, has not answered in time.
+    given_up: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -133,15 +136,14 @@ class LocalEngine(Engine):
         """Give runs to one worker until it dies; says whether it ever became ready."""
         settings = self._settings
         worker = await WorkerProcess.spawn(settings.threads_per_worker, settings.worker_memory_bytes)
-        lines = worker.read_lines()
         try:
-            first = await anext(lines, None)
-            if first is None or not first[0].startswith(READY):
+            first = await worker.next_lines()
+            if not first or not first[0].startswith(READY):
                 return False
             self._workers[worker] = Rates.model_validate_json(first[0].removeprefix(READY))
             self._rates = combine(list(self._workers.values()))
             while (job := await self._take_job(worker)) is not None:
-                if not await self._execute(worker, lines, job):
+                if not await self._execute(worker, job):
                     break
             return True
         finally:
@@ -178,7 +180,7 @@ class LocalEngine(Engine):
 
     # One run.
 
-    async def _execute(self, worker: WorkerProcess, lines: AsyncIterator[list[bytes]], job: _Job) -> bool:
+    async def _execute(self, worker: WorkerProcess, job: _Job) -> bool:
         """Run a job to its end and report it; says whether the worker can take another."""
         job.worker = worker
         deadline_s = self._settings.run_deadline_s
@@ -190,10 +192,13 @@ class LocalEngine(Engine):
                 await self._end(job, *job.verdict)
                 return True
             worker.send({"run": job.run_id, "spec": job.spec})
-            report = await self._pass_on(lines, job)
+            report = await self._pass_on(worker, job)
             if report is not None:
                 await self._end(job, *self._judge(job, report))
                 return True
+            if job.given_up.done() and job.verdict is not None:
+                await self._end(job, *job.verdict)
+                return await self._wait_for_answer(worker)
             await self._end(job, *(job.verdict or ("failed", explain_exit(await worker.wait()))))
         except SinkError as error:
             await self._end(job, "failed", str(error))
@@ -205,10 +210,10 @@ class LocalEngine(Engine):
             job.worker = None
         return False
 
-    async def _pass_on(self, lines: AsyncIterator[list[bytes]], job: _Job) -> dict[str, Any] | None:
-        """Give frames to the sink until the worker reports the end; None where it dies before."""
+    async def _pass_on(self, worker: WorkerProcess, job: _Job) -> dict[str, Any] | None:
+        """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
         loop = asyncio.get_running_loop()
-        async for batch in lines:
+        while batch := await worker.next_lines(job.given_up):
             started = loop.time()
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:
@@ -220,16 +225,28 @@ class LocalEngine(Engine):
             await asyncio.sleep(BATCH_S - (loop.time() - started))
         return None
 
+    async def _wait_for_answer(self, worker: WorkerProcess) -> bool:
+        """Whether a worker that was asked to stop does so before its time is up; what it still says is dropped."""
+        try:
+            async with asyncio.timeout(KILL_GRACE_S):
+                while batch := await worker.next_lines():
+                    if batch[-1].startswith(END):
+                        return True
+        except TimeoutError:
+            worker.kill()
+        return False
+
     def _stop_job(self, job: _Job, status: EndStatus, reason: str | None) -> None:
-        """Ask the worker to stop, and kill it if it does not."""
+        """Ask the worker to stop, and do not wait for it long."""
         job.verdict = job.verdict or (status, reason)
         if job.worker is not None:
             job.worker.send({"cancel": job.run_id})
-            asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._kill_worker_of, job)
+            asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, job)
 
-    def _kill_worker_of(self, job: _Job) -> None:
-        if job.worker is not None:
-            job.worker.kill()
+    @staticmethod
+    def _give_up(job: _Job) -> None:
+        if job.worker is not None and not job.given_up.done():
+            job.given_up.set_result(None)
 
     @staticmethod
     def _judge(job: _Job, report: dict[str, Any]) -> tuple[EndStatus, str | None]:

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -26,7 +25,7 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(cls, threads: int, memory_bytes: int) -> "WorkerProcess":
-        """Start a process; it is of use once `read_lines` has brought `#ready` and its rates."""
+        """Start a process; it is of use once `next_lines` has brought `#ready` and its rates."""
         arguments = [str(number) for number in (threads, memory_bytes, os.getpid())]
         # Thread pools of the libraries are sized before torch is told; the environment reaches them all. PASSIVE:
         # threads that spin while they wait for one without a core slow a run tenfold on a machine that is shared.
@@ -50,17 +49,18 @@ class WorkerProcess:
         """Send a command; to a worker that has died it is lost, which its reader notices."""
         self._stdin.write(orjson.dumps(command) + b"\n")
 
-    async def read_lines(self) -> AsyncIterator[list[bytes]]:
-        """Whole lines as they arrive, several at a time where they come fast; ends when the process does."""
-        while chunk := await self._read():
+    async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
+        """Whole lines as they arrive, several where they come fast; none when the process has ended or is given up."""
+        while chunk := await self._read(given_up):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if lines:
-                yield [line + b"\n" for line in lines]
+                return [line + b"\n" for line in lines]
+        return []
 
-    async def _read(self) -> bytes:
-        # A killed process closes its pipe only once its memory is taken apart, which a cancel need not wait for.
+    async def _read(self, given_up: asyncio.Future[None] | None) -> bytes:
+        # A killed process closes its pipe only once its memory is taken apart, which nobody need wait for.
         reading = asyncio.ensure_future(self._stdout.read(CHUNK_BYTES))
-        either: set[asyncio.Future[Any]] = {reading, self._killed}
+        either: set[asyncio.Future[Any]] = {reading, self._killed, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if reading.done():
             return reading.result()

@@ -6,32 +6,27 @@ import { requestRuns, showStored } from './runner.js';
 import { fromSpecs } from './spec.js';
 import * as state from './state.js';
 
-const DRAG_MS = 60;
+const ADDRESS_MS = 150; // browsers refuse an address that changes many times a second
 const CURSOR_MS = 200;
-let dragTimer = 0;
+let addressTimer = 0;
 let cursorTimer = 0;
 
-/** While something is dragged or typed: the runs follow, a moment later. @param {() => void} change */
+/** While something is dragged: the runs follow as fast as they can, the address a moment later. @param {() => void} change */
 export function dragTo(change) {
   change();
   state.snapshot.value = null;
-  clearTimeout(dragTimer);
-  dragTimer = setTimeout(() => {
-    dragTimer = 0;
-    replaceAddress(state.view.value);
-    requestRuns();
-  }, DRAG_MS);
+  requestRuns();
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
 }
 
 /** A change that is whole, or the release after a drag: a step that Back undoes. @param {() => void} [change] */
 export function commit(change) {
-  const isPending = dragTimer !== 0;
-  clearTimeout(dragTimer);
-  dragTimer = 0;
+  clearTimeout(addressTimer);
   change?.();
   state.snapshot.value = null;
   pushAddress(state.view.value);
-  if (change || isPending) requestRuns();
+  if (change) requestRuns();
 }
 
 /** @param {number} layer from 0 */

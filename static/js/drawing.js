@@ -16,10 +16,11 @@ function hasAny(columns, keys) {
  * For each place the new columns if they have anything for this panel or have ended, else what was there before.
  * @param {Figure} template
  * @param {Slot[]} slots
- * @returns {{results: Columns[], labels: string[], isStale: boolean, signature: string}}
+ * @returns {{results: Columns[], labels: string[], isStale: boolean, isNew: boolean, signature: string}} `isNew`: something of the new columns
  */
 export function choose(template, slots) {
   let isStale = false;
+  let isAnyNew = false;
   const parts = [];
   const results = [];
   const labels = [];
@@ -28,9 +29,10 @@ export function choose(template, slots) {
     const isNew = hasAny(slot.columns, keys) || slot.columns.end !== null;
     const { columns, label } = (isNew ? null : slot.previous) ?? slot;
     isStale ||= columns !== slot.columns;
+    isAnyNew ||= isNew;
     results.push(columns);
     labels.push(label);
     parts.push(slot.id, isNew, label, columns.end !== null, ...keys.map((key) => columns.versions.get(key) ?? 0));
   }
-  return { results, labels, isStale, signature: parts.join(' ') };
+  return { results, labels, isStale, isNew: isAnyNew, signature: parts.join(' ') };
 }

@@ -66,6 +66,8 @@ class PlotBox {
     this.isSeen = false;
     this.timer = 0;
     this.restUntil = 0;
+    /** The runs that it draws, as one word. */
+    this.ids = '';
     /** What the plot shows, so that nothing is drawn twice. */
     this.drawn = '';
     boxes.add(this);
@@ -88,6 +90,9 @@ class PlotBox {
   }
 
   redraw() {
+    const ids = state.slots.peek().map((slot) => slot.id).join();
+    if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
+    this.ids = ids;
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
     const draw = () => scheduleDraw(this, () => this.draw());
@@ -104,7 +109,7 @@ class PlotBox {
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
     this.box.removeAttribute('aria-busy');
     const template = this.template();
-    const { results, labels, isStale, signature } = choose(template, state.slots.peek());
+    const { results, labels, isStale, isNew, signature } = choose(template, state.slots.peek());
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
@@ -112,6 +117,7 @@ class PlotBox {
     if (wanted !== this.drawn) {
       this.drawn = wanted;
       this.show(fill(template, results, labels, cursor, width < NARROW_PX), width);
+      if (isNew) state.hasMoved.value = true;
     }
     this.placeCursor();
   }

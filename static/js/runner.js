@@ -12,6 +12,8 @@ import { followRuns } from './stream.js';
 /** What is predicted to take longer is not started unasked. */
 const UNASKED_S = 6;
 const KEPT_RUNS = 24;
+/** How long runs in flight are left to draw a first curve before a later view takes their place. */
+const LEAST_LIFE_MS = 200;
 
 /** Whole results by id, the latest last. @type {Map<string, Columns>} */
 const kept = new Map();
@@ -37,6 +39,8 @@ async function pump() {
   isPumping = true;
   try {
     while (wanted) {
+      await untilMoved();
+      if (!wanted) break; // cancelled meanwhile
       const { isAsked } = wanted;
       wanted = null;
       await start(isAsked);
@@ -44,6 +48,18 @@ async function pump() {
   } finally {
     isPumping = false;
   }
+}
+
+/** Until something of the runs in flight has been drawn: a hand that moves on and on must see curves follow. */
+async function untilMoved() {
+  if (state.phase.value !== 'running' || state.hasMoved.value) return;
+  let stop = () => {};
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, LEAST_LIFE_MS);
+    const stopLooking = state.hasMoved.subscribe((hasMoved) => hasMoved && resolve(undefined));
+    stop = () => (clearTimeout(timer), stopLooking());
+  });
+  stop();
 }
 
 /** @param {boolean} isAsked */
@@ -119,6 +135,7 @@ function install(ids, labels, submitted) {
   /** @type {Map<string, Columns>} */
   const fresh = new Map();
   const old = state.slots.value;
+  state.hasMoved.value = false;
   state.slots.value = ids.map((id, index) => {
     const columns = kept.get(id) ?? fresh.get(id) ?? createColumns();
     fresh.set(id, columns);

@@ -33,6 +33,8 @@ export const problem = signal(/** @type {import('./api.js').ApiError | null} */ 
 /** Sentences for the banner that are not refusals, such as what a link says that this page does not know. */
 export const notices = signal(/** @type {string[]} */ ([]));
 export const estimates = signal(/** @type {import('../types').Estimate[]} */ ([]));
+/** Whether a figure has drawn anything of the runs that were asked for last. */
+export const hasMoved = signal(false);
 /** Seconds from the request to the last frame, null for runs that were stored. */
 export const elapsed_s = signal(/** @type {number | null} */ (null));
 export const templates = signal(/** @type {import('../types').Templates | null} */ (null));
