@@ -83,7 +83,11 @@ export interface View {
   base: Record<string, Value>;
   runs: Choice[];
   cursor: number | null;
+  map?: MapChoice;
 }
+/** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
+export interface MapChoice { run: number; x: MapAxis; y?: MapAxis; metric: string; reduce: string }
+export interface MapAxis { path: string; values: number[] }
 /** One of the compared runs: its connection, the settings that it has for itself, and what someone calls it. */
 export interface Choice { kind: string; own: Record<string, Value>; name?: string }
 
@@ -95,6 +99,17 @@ export interface Estimate {
 export interface FieldError { field: string; got: unknown; wanted: string }
 export interface Preset { name: string; title: string; description: string; specs: { label: string; id: string; spec: any }[] }
 export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; created_at: string }
+export interface Metric { key: string; title: string; meaning: string; frame: string; table: string }
+/** One number of each run of a sweep, row by row. */
+export interface SweepValues {
+  id: string;
+  ids: string[][];
+  values: (number | null)[][];
+  log10: (number | null)[][];
+  status: string[][];
+  counts: Record<string, number>;
+  is_open: boolean;
+}
 export interface Boot {
   page: string;
   version: string;

@@ -33,9 +33,12 @@ export function commit(change) {
 export function moveCursor(layer) {
   state.setCursor(layer);
   clearTimeout(cursorTimer);
-  cursorTimer = setTimeout(() => {
-    if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);
-  }, CURSOR_MS);
+  cursorTimer = setTimeout(noteView, CURSOR_MS);
+}
+
+/** Keep in the address what is worth no step back; the address of a stored view stays its own. */
+export function noteView() {
+  if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);
 }
 
 /** @param {import('../types').Preset} preset */

@@ -69,6 +69,18 @@ export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${
 /** @param {{runs: string[], state: string, title: string}} view @returns {Promise<Snapshot>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
 
+/** @returns {Promise<import('../types').Metric[]>} */
+export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
+
+/** @param {any} body @param {AbortSignal} signal @returns {Promise<{id: string}>} */
+export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
+/** @param {string} id @param {string} metric @param {string} reduce @param {AbortSignal} signal @returns {Promise<import('../types').SweepValues>} */
+export const getSweepValues = (id, metric, reduce, signal) => call(`/runs/sweep/${id}/values?${new URLSearchParams({ metric, reduce })}`, { signal });
+/** @param {string} id @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} signal @returns {Promise<import('../types').Figure>} */
+export const getSweepFigure = (id, metric, reduce, theme, signal) => call(`/runs/sweep/${id}/figure?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
+/** @param {string} id */
+export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
+
 /** @param {string[]} ids @param {number[]} after */
 export function eventsUrl(ids, after) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';

@@ -12,6 +12,7 @@ import { HelpDialog } from './help.js';
 import { html } from './html.js';
 import { followKeys } from './keys.js';
 import { followLook } from './look.js';
+import { MapDialog } from './map.js';
 import { followPrint } from './print.js';
 import { Scrubber } from './scrubber.js';
 import { ShareDialog } from './share.js';
@@ -34,7 +35,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${Tour} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${MapDialog} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }

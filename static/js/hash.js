@@ -1,5 +1,6 @@
 /** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
 
+import { fromPairs, toPairs } from './grid.js';
 import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, defaultView } from './spec.js';
 
 /**
@@ -22,6 +23,7 @@ export function toHash(view) {
     for (const [path, value] of Object.entries(choice.own)) pairs.push([`${LETTERS[index]}.${path}`, String(value)]);
   });
   if (view.cursor !== null) pairs.push(['layer', String(view.cursor + 1)]);
+  if (view.map) pairs.push(...toPairs(view.map));
   if (pairs.length === 0) return '';
   return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encode(value)}`).join('&');
 }
@@ -42,12 +44,13 @@ export function fromHash(hash, fields) {
   const runs = pairs.get('runs');
   if (runs !== undefined) view.runs = toRuns(runs, fields, problems) ?? view.runs;
   for (const [key, text] of pairs) {
-    if (key === 'v' || key === 'runs') continue;
+    if (key === 'v' || key === 'runs' || /^map(\.|$)/.test(key)) continue;
     if (/^[A-D]\.name$/.test(key)) setName(view, key, text, problems);
     else if (key === 'layer') view.cursor = toCursor(text, problems);
     else setOne(view, key, text, fields, problems);
   }
-  return { view, problems };
+  const map = fromPairs(pairs, fields, view, problems);
+  return { view: map ? { ...view, map } : view, problems };
 }
 
 /** @param {string} hash @returns {Map<string, string>} */

@@ -6,6 +6,7 @@ import { ApiButton } from './apicard.js';
 import { HelpButton } from './help.js';
 import { html } from './html.js';
 import { choice, setTheme } from './look.js';
+import { MapButton } from './map.js';
 import { Fold, Menu } from './menu.js';
 import { formatCount, formatSeconds } from './numbers.js';
 import { cancelRuns, requestRuns } from './runner.js';
@@ -28,6 +29,7 @@ export function TopBar() {
           items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
         <span class="spacer"></span>
         <${TourButton} />
+        <${MapButton} />
         <${ShareButton} />
         <${ApiButton} />
         <${HelpButton} />

@@ -16,9 +16,9 @@ export const schema = {
     ConnectionSpec: {
       properties: {
         kind: { type: 'string', enum: ['none', 'residual', 'hc', 'mhc'], default: 'mhc', control: 'select' },
-        streams: { type: 'integer', default: 4, applies: multi },
+        streams: { type: 'integer', default: 4, minimum: 1, maximum: 16, applies: multi },
         dynamic: { type: 'boolean', default: false, applies: multi },
-        noise: { type: 'number', default: 0.3, applies: multi },
+        noise: { type: 'number', default: 0.3, minimum: 0, maximum: 10, applies: multi },
         sinkhorn_iters: { type: 'integer', default: 20, applies: { 'connection.kind': ['mhc'] } },
       },
     },
