@@ -7,7 +7,10 @@ import sys
 
 from benchmarks.rows import Row, describe_machine, format_table
 
-BENCHMARKS = ("core", "peers", "memory", "latency", "page", "cost")
+BENCHMARKS = (
+    *("core", "peers", "memory", "growth", "cost"),
+    *("latency", "visit", "page", "interaction", "page_memory"),
+)
 
 
 def collect(name: str) -> list[Row]:

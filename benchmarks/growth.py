@@ -1,7 +1,8 @@
-"""How time and memory of a run grow with depth: a process a depth, CPU time and peak memory beyond what it starts with.
+"""How time and memory of a run grow with depth. `python -m benchmarks.growth` prints rows.
 
-Width 64, one thread, mHC in the default comparison otherwise. A layer that costs the same at every depth gives 1.00.
-CKA compares every two layers and keeps a Gram matrix of each, so it is timed with and without.
+CPU time, and peak memory beyond the start, a process a depth: width 64, one thread, mHC in the default comparison
+otherwise. A layer that costs the same at every depth gives 1.00. CKA compares every two layers and keeps a Gram matrix
+of each, so it is timed with and without.
 """
 
 import json
@@ -9,8 +10,11 @@ import subprocess
 import sys
 from typing import Any
 
+from benchmarks.rows import Row, print_rows
+
 DEPTHS = (64, 256, 1024)
-ROUNDS = 2
+ROUNDS = 3
+CKA_REASON = "every pair of layers is compared: L^2 P^2 operations"
 
 CHILD = """
 import json, resource, sys, time
@@ -49,18 +53,25 @@ def _measure(depth: int, with_cka: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print a row a depth: milliseconds and kilobytes a layer, and their ratio to the shallowest."""
-    for with_cka in (True, False):
-        print(f"\n{'with' if with_cka else 'without'} CKA; least of {ROUNDS} processes")
-        print(f"{'depth':>6s} {'ms a layer':>11s} {'ratio':>6s} {'kB a layer':>11s} {'ratio':>6s}")
-        first: tuple[float, float] | None = None
-        for depth in DEPTHS:
-            rounds = [_measure(depth, with_cka) for _ in range(ROUNDS)]
-            time_ms = min(found["seconds"] for found in rounds) / depth * 1e3
-            size_kb = min(found["bytes"] for found in rounds) / depth / 1e3
-            first = first or (time_ms, size_kb)
-            ratios = time_ms / first[0], size_kb / first[1]
-            print(f"{depth:6d} {time_ms:11.2f} {ratios[0]:6.2f} {size_kb:11.0f} {ratios[1]:6.2f}", flush=True)
+    """Rows of a layer at the greatest depth against one at the least; all depths to standard error."""
+    rows = []
+    for with_cka in (False, True):
+        layers = [_measure_layer(depth, with_cka) for depth in DEPTHS]
+        name = "with CKA" if with_cka else "CKA apart"
+        for depth, (time_ms, size_kb) in zip(DEPTHS, layers, strict=True):
+            print(f"{name}: depth {depth:4d} {time_ms:6.2f} ms, {size_kb:6.0f} kB a layer", file=sys.stderr, flush=True)
+        against = f"a layer at depth {DEPTHS[0]}, least of {ROUNDS} processes"
+        for what, (last, first) in zip(("time", "memory"), zip(layers[-1], layers[0], strict=True), strict=True):
+            measure = f"{what} of a layer at depth {DEPTHS[-1]}, {name}"
+            rows.append(Row(measure, against, last / first, "x", 1.15, reason=CKA_REASON if with_cka else ""))
+    print_rows(rows)
+
+
+def _measure_layer(depth: int, with_cka: bool) -> tuple[float, float]:
+    """Milliseconds and kilobytes a layer."""
+    rounds = [_measure(depth, with_cka) for _ in range(ROUNDS)]
+    seconds, size = (min(found[key] for found in rounds) / depth for key in ("seconds", "bytes"))
+    return seconds * 1e3, size / 1e3
 
 
 if __name__ == "__main__":
