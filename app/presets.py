@@ -134,6 +134,20 @@ PRESETS: tuple[Preset, ...] = (
         DeepNorm=RESIDUAL | {"block": {"norm_position": "post", "scaling": "deepnorm"}},
     ),
     _compare(
+        "laws",
+        "Where theory speaks",
+        "Wide MLP layers on Gaussian input meet the premises of most laws: each measured curve beside its band.",
+        **{
+            kind: {
+                "connection": {"kind": kind},
+                "width": 128,
+                "block": {"kind": "mlp", "activation": "relu", "mlp_ratio": 2},
+                "input": {"kind": "gaussian"},
+            }
+            for kind in ("none", "residual", "hc", "mhc")
+        },
+    ),
+    _compare(
         "digits",
         "Handwritten digits",
         "Convolutions over images of 8 x 8 pixels, and the loss of telling which of ten digits each is.",

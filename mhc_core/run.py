@@ -1,7 +1,7 @@
 """`run(spec)`: everything that a spec asks for, as a sequence of frames."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from mhc_core.frames import Frame
 from mhc_core.inputs import describe_input
 from mhc_core.jacobian import measure_jacobian
 from mhc_core.passes import measure
+from mhc_core.premises import find_obstacles
 from mhc_core.result import Result
 from mhc_core.seeds import measure_seeds
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
@@ -77,6 +78,7 @@ def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
             "blocks": name_layers(spec),
             "input": describe_input(spec),
             "theory": [curve.to_data() for curve in predict(spec)],
+            "no_law": {key: asdict(obstacle) for key, obstacle in find_obstacles(spec).items()},
         },
     )
 

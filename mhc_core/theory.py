@@ -20,6 +20,7 @@ from mhc_core.spec import RunSpec
 
 Array = np.ndarray
 SIGMAS = 4.0
+OWN, MEAN_FIELD = "derived for this program", "Poole et al. 2016; Schoenholz et al. 2017"
 TAIL = 3.2e-5  # what lies beyond them on one side
 DRAWS = 1024
 EPS = {"float32": 2.0**-23, "float64": 2.0**-23, "bfloat16": 2.0**-8}  # in any run, weights are drawn in float32
@@ -79,7 +80,7 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
         text = "At every step, as rows and columns of every H_res sum to 1 by construction."
         formula = "max_i |sum_j M[i,j]| = 1, also of the transpose"
         keys = {"composite_gain_fwd": slack, "composite_gain_bwd": slack[::-1]}
-        return [_linear("doubly_stochastic", key, ones, wide, formula, "equations section 2", text)
+        return [_linear("doubly_stochastic", key, ones, wide, formula, OWN, text)
                 for key, wide in keys.items()]  # fmt: skip
     if is_row_stochastic(spec):
         text = "At every step, as Sinkhorn ends on the rows: each sums to 1, however few the rounds."
@@ -97,10 +98,8 @@ def _predict_drift(spec: RunSpec) -> list[Curve]:
     )
     # Backward at l is the product of L - l + 1 transposes, which has the same law.
     return [
-        _from_logs("drift_gain", "composite_gain_fwd", logs, formula, "equations section 3", text),
-        _from_logs(
-            "drift_gain", "composite_gain_bwd", [log[::-1] for log in logs], formula, "equations section 3", text
-        ),
+        _from_logs("drift_gain", "composite_gain_fwd", logs, formula, OWN, text),
+        _from_logs("drift_gain", "composite_gain_bwd", [log[::-1] for log in logs], formula, OWN, text),
     ]
 
 
@@ -132,9 +131,7 @@ def sample_drift_gain(n: int, s: float, layers: int) -> tuple[Array, Array, Arra
 def _post_norm(spec: RunSpec) -> Curve:
     text = "At every step, as the norm after the addition sets the size of each sample."
     slack = np.full(spec.depth, 2 * EPS[spec.dtype])
-    return _logarithmic(
-        "post_norm", "act_rms", np.zeros(spec.depth), slack, "rms(m_l) = 1", "equations section 5", text
-    )
+    return _logarithmic("post_norm", "act_rms", np.zeros(spec.depth), slack, "rms(m_l) = 1", OWN, text)
 
 
 def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
@@ -195,13 +192,13 @@ def _gradient_formula(network: Network) -> str:
 def _of_square(law: str, key: str, found: Prediction, rounding: Array, formula: str, premise: str) -> Curve:
     """From the logarithm of a mean square to a root mean square."""
     wide = (SIGMAS * np.sqrt(found.variance) + found.doubt) / 2 + rounding
-    return _logarithmic(law, key, found.mean / 2, wide, formula, "equations section 5", premise)
+    return _logarithmic(law, key, found.mean / 2, wide, formula, MEAN_FIELD, premise)
 
 
 def _of_cosine(found: Prediction, rounding: Array, network: Network, premise: str) -> Curve:
     wide = SIGMAS * np.sqrt(found.variance) + found.doubt + rounding
     formula = "c' = E[phi(z_1) phi(z_2)] / E[phi(z)^2], z_1 and z_2 of correlation c"
-    source = "equations section 5"
+    source = MEAN_FIELD
     if network.activation == "relu":
         formula, source = "c' = (sqrt(1 - c^2) + c (pi - arccos c)) / pi", "Cho & Saul 2009"
     return _linear("correlation_map", "token_cos", found.mean, wide, formula, source, premise)

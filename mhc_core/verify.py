@@ -15,7 +15,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.premises import is_doubly_stochastic, is_row_stochastic
 from mhc_core.result import Result
 from mhc_core.spec import RunSpec
-from mhc_core.theory import Curve, predict
+from mhc_core.theory import OWN, Curve, predict
 
 Array = np.ndarray
 Verdict = Literal["holds", "fails", "skipped"]
@@ -119,9 +119,7 @@ def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
 def _check_mean_law(error: float) -> Check:
     text = "In float64, mean_i x'[i] = mean_i x[i] + mean(H_post) F, as columns of H_res sum to 1; relative error."
     every = np.ones(1, dtype=bool)
-    return _compare(
-        "mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, "equations section 3", scale="linear"
-    )
+    return _compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
 
 
 # Recomputation.

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.panels import activation, cka, detail, gain, gradient, mixing, similarity, streams, training, unfolded
+from app.panels import activation, cka, detail, gain, gradient, mixing, similarity, streams, theory, training, unfolded
 from app.panels.base import Panel
 from app.panels.fill import fill
 from app.panels.sources import Columns
@@ -13,7 +13,7 @@ from app.panels.style import MAX_RUNS, THEMES, ThemeName, to_styles
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
 
-_ORDER = (gain, activation, gradient, similarity, cka, mixing, detail, streams, unfolded, training)
+_ORDER = (gain, activation, gradient, similarity, cka, mixing, detail, streams, unfolded, theory, training)
 PANELS: dict[str, Panel] = {module.PANEL.key: module.PANEL for module in _ORDER}
 
 

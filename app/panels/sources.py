@@ -17,6 +17,8 @@ montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty col
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
 step             1, 2, ... S, the steps of training
 steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
+law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
+                 text, all three as people read them
 label            the run's label
 """
 
@@ -64,6 +66,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         return column if column is None or column.ndim == 2 else to_list(column)
     if name in PERCENTILES:
         return _from_band(result, name, *key.split(".", 1))
+    if name == "law":
+        return _from_law(result, *key.split(".", 1))
     if name == "signed_log":
         weights = look_up(key, result, label, cursor)
         return None if weights is None else to_signed_log(weights)
@@ -87,6 +91,22 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
     if form == "text":
         return [format_value(None, log10) for log10 in kept]
     return [None if log10 is None or abs(log10) > MOST_DECADES else 10**log10 for log10 in kept]
+
+
+def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
+    curve = next((curve for curve in result.start.get("theory", []) if curve["metric"] == key), None)
+    if curve is None:
+        return None
+    if part != "text":
+        return curve[part] and list(curve[part])
+    value, low, high = (_law_texts(curve, name) for name in ("values", "low", "high"))
+    return [f"{middle} ({least} … {most})" for middle, least, most in zip(value, low, high, strict=True)]
+
+
+def _law_texts(curve: dict[str, Any], part: str) -> list[str]:
+    values = curve[part]
+    logs = curve[f"{part}_log10"] or [None] * len(values)
+    return [format_value(value, log10) for value, log10 in zip(values, logs, strict=True)]
 
 
 def to_texts(result: Columns, key: str) -> list[str] | None:

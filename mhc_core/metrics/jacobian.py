@@ -3,6 +3,7 @@
 import numpy as np
 
 from mhc_core.metrics.registry import Metric, declare
+from mhc_core.metrics.states import OURS
 
 GOLUB_KAHAN = "Golub & Kahan 1965"
 DEFINITION = "J = d out / d x_0, out before the final norm, x_0 before it is given to the streams"
@@ -26,7 +27,7 @@ declare(
            GOLUB_KAHAN, "jacobian"),
     Metric("jacobian_mismatch", "Mismatch of products", "", "log", "", "jacobian",
            "How far products with J and with its transpose disagree, at most: the size of their rounding errors.",
-           "max_j |u_j . J v_j - v_j . J^T u_j|", "equations section 4", "jacobian"),
+           "max_j |u_j . J v_j - v_j . J^T u_j|", OURS, "jacobian"),
 )  # fmt: skip
 
 

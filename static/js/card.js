@@ -7,6 +7,7 @@ import { Menu, Popover } from './menu.js';
 import { Plot } from './plotbox.js';
 import * as state from './state.js';
 import { PanelTable } from './table.js';
+import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
 
@@ -40,6 +41,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${panel.meaning}</p>
       ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} shown=${shown} title=${panel.title} />`}
+      ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
     </section>
   `;
 }

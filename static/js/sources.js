@@ -27,6 +27,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
+  if (name === 'law') return fromLaw(columns, key);
   if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);
@@ -43,6 +44,23 @@ function fromBand(columns, percentile, source) {
   if (form === 'log10') return kept;
   if (form === 'text') return kept.map((log10) => formatValue(null, log10));
   return kept.map((log10) => (log10 === null || Math.abs(log10) > MOST_DECADES ? null : 10 ** log10));
+}
+
+/** The law that speaks of a metric, or null. @param {Columns} columns @param {string} key @returns {Record<string, any> | null} */
+export function lawOf(columns, key) {
+  return columns.start?.theory?.find((/** @type {Record<string, any>} */ curve) => curve.metric === key) ?? null;
+}
+
+/** @param {Columns} columns @param {string} source a part of the law, and the metric */
+function fromLaw(columns, source) {
+  const [part, key] = source.split(/\.(.*)/s);
+  const curve = lawOf(columns, key);
+  if (!curve) return null;
+  if (part !== 'text') return curve[part] && [...curve[part]];
+  const [value, low, high] = ['values', 'low', 'high'].map((name) => curve[name].map(
+    (/** @type {number | null} */ item, /** @type {number} */ layer) => formatValue(item, curve[`${name}_log10`]?.[layer]),
+  ));
+  return value.map((/** @type {string} */ middle, /** @type {number} */ layer) => `${middle} (${low[layer]} … ${high[layer]})`);
 }
 
 /** A column as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */

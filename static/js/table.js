@@ -1,7 +1,7 @@
 /** A panel's numbers as a table, and as CSV. */
 
 import { formatValue, range } from './numbers.js';
-import { lookUp } from './sources.js';
+import { lawOf, lookUp } from './sources.js';
 import { html } from './html.js';
 import * as state from './state.js';
 
@@ -32,9 +32,20 @@ function columnOf(slot, column, isRaw) {
     return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value) => value?.toFixed(3) ?? '–') }] : [];
   }
   const data = read(isRaw ? 'layers' : 'text');
-  if (!data) return [];
+  if (!data || (column.source === 'law' && !lawOf(slot.columns, column.key))) return [];
   const logs = isRaw ? read('log10') : null;
-  return [{ title, data }, ...(logs ? [{ title: `${title}, log10`, data: logs }] : [])];
+  const measured = [{ title, data }, ...(logs ? [{ title: `${title}, log10`, data: logs }] : [])];
+  return column.source === 'law' ? [...measured, ...lawColumns(title, read, isRaw)] : measured;
+}
+
+/** @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+function lawColumns(title, read, isRaw) {
+  if (!isRaw) return [{ title: `${title}, law`, data: read('law.text') ?? [] }];
+  return ['values', 'low', 'high'].flatMap((part) => {
+    const name = part === 'values' ? `${title}, law` : `${title}, law, ${part}`;
+    const logs = read(`law.${part}_log10`);
+    return [{ title: name, data: read(`law.${part}`) ?? [] }, ...(logs ? [{ title: `${name}, log10`, data: logs }] : [])];
+  });
 }
 
 /** One row a step of training. @param {Panel} panel */
