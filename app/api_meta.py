@@ -8,7 +8,9 @@ from app.api_runs import SPEC_BODY, Service
 from app.errors import to_item
 from app.limits import check_cost
 from app.models import API, EstimateBody
+from app.panels.style import MAX_RUNS, THEMES, to_styles
 from app.presets import PRESETS
+from app.previews import Previews
 from mhc_core.cost import estimate
 from mhc_core.metrics.registry import to_catalogue
 from mhc_core.spec import RunSpec, parse_spec
@@ -39,5 +41,16 @@ async def get_metrics_catalogue() -> dict[str, Any]:
 
 @router.get("/presets")
 async def get_presets() -> dict[str, Any]:
-    """Named comparisons; the first is `default`."""
-    return {"presets": [preset.to_plain() for preset in PRESETS]}
+    """Named comparisons, the first is `default`; and the styles of their runs in both themes."""
+    styles = {theme: to_styles(MAX_RUNS, theme) for theme in THEMES}
+    return {"presets": [preset.to_plain() for preset in PRESETS], "styles": styles}
+
+
+@router.get("/presets/previews")
+async def get_previews(request: Request) -> dict[str, Any]:
+    """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
+
+    What is missing is computed while someone asks, one run at a time: ask again.
+    """
+    previews: Previews = request.app.state.previews
+    return {"previews": await previews.look()}

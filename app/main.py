@@ -13,6 +13,7 @@ from app.hub import Hub
 from app.limits import BodyLimit
 from app.operations import Instruments, RequestMetrics
 from app.pages import Pages
+from app.previews import Previews
 from app.runs import Runs
 from app.settings import Settings
 from app.store.database import Database
@@ -69,11 +70,13 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, LocalEngine(settings), hub)
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    app.state.previews = Previews(app.state.runs)
     try:
         await app.state.runs.start()
         yield
     finally:
         hub.close()
         await app.state.sweeps.stop()
+        await app.state.previews.stop()
         await app.state.runs.stop()
         await database.close()

@@ -97,7 +97,24 @@ export interface Estimate {
   admitted: boolean; errors: FieldError[];
 }
 export interface FieldError { field: string; got: unknown; wanted: string }
-export interface Preset { name: string; title: string; description: string; specs: { label: string; id: string; spec: any }[] }
+export interface Preset {
+  name: string;
+  title: string;
+  description: string;
+  group: { key: string; title: string };
+  specs: { label: string; id: string; spec: any }[];
+  metric: { key: string; title: string; scale: string };
+  reduce: string;
+  panel: string;
+  reference: { source: string; says: string; scale: string } | null;
+  plays: string | null;
+}
+export interface Presets { presets: Preset[]; styles: Record<'light' | 'dark', RunStyle[]> }
+/** A preset's runs as far as they are computed: a curve on the scale of the metric, and one number. */
+export interface Preview {
+  name: string;
+  runs: { label: string; id: string; status: string; curve: (number | null)[] | null; value: number | null; log10: number | null; number: string | null }[];
+}
 export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; created_at: string }
 export interface Metric { key: string; title: string; meaning: string; frame: string; table: string }
 /** One number of each run of a sweep, row by row. */

@@ -46,6 +46,7 @@ export function openPreset(preset) {
   commit(() => {
     state.view.value = fromSpecs(state.fields.value, preset.specs.map((item) => item.spec));
   });
+  requestRuns(true); // chosen from the gallery, it is asked for, however long it takes
 }
 
 /** Read the address, as at the start and after Back: a stored view shows its frames, a hash is computed. @param {import('../types').Snapshot} [stored] */

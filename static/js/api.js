@@ -3,7 +3,6 @@
 /**
  * @typedef {import('../types').Estimate} Estimate
  * @typedef {import('../types').FieldError} FieldError
- * @typedef {import('../types').Preset} Preset
  * @typedef {import('../types').Snapshot} Snapshot
  * @typedef {import('../types').Submitted} Submitted
  * @typedef {import('../types').Templates} Templates
@@ -54,8 +53,10 @@ async function send(url, init) {
 
 /** @returns {Promise<any>} */
 export const getSchema = () => call('/schema');
-/** @returns {Promise<Preset[]>} */
-export const getPresets = async () => (await call('/presets')).presets;
+/** @returns {Promise<import('../types').Presets>} */
+export const getPresets = () => call('/presets');
+/** @param {AbortSignal} signal @returns {Promise<import('../types').Preview[]>} */
+export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
 /** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`);
 /** @param {any[]} specs @returns {Promise<Submitted[]>} */

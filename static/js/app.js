@@ -8,18 +8,20 @@ import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
 import { footLine } from './export.js';
+import { Gallery, presets } from './gallery.js';
 import { HelpDialog } from './help.js';
 import { html } from './html.js';
 import { followKeys } from './keys.js';
 import { followLook } from './look.js';
 import { MapDialog } from './map.js';
+import { followPlay } from './play.js';
 import { followPrint } from './print.js';
 import { Scrubber } from './scrubber.js';
 import { ShareDialog } from './share.js';
 import { toFields } from './spec.js';
 import * as state from './state.js';
 import { Story } from './story.js';
-import { Cost, TopBar, presets } from './topbar.js';
+import { Cost, TopBar } from './topbar.js';
 import { Tour } from './tour.js';
 
 function App() {
@@ -35,7 +37,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${MapDialog} /><${Tour} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }
@@ -81,6 +83,7 @@ async function main() {
   render(html`<${App} />`, root);
   followLook(fail);
   followKeys();
+  followPlay();
   followPrint();
   getPresets().then((found) => (presets.value = found), fail);
   try {

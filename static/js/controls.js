@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks';
 import { commit, dragTo } from './actions.js';
 import { html } from './html.js';
+import { PlayButton } from './play.js';
 import { KIND, LETTERS, appliesTo, isFixed, nameOf, nearestStop, settingOf, stopsOf } from './spec.js';
 import * as state from './state.js';
 
@@ -123,7 +124,7 @@ function SliderControl({ field, id, value, set, describedBy }) {
   const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
   const share = `${(100 * at) / (stops.length - 1)}%`;
   return html`
-    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label><${PlayButton} id=${id} field=${field} value=${value} set=${set} />
       <${NumberInput} field=${field} id=${`${id}-exact`} value=${value} set=${set} describedBy=${describedBy} label=${`${field.title}, exact`} /></div>
     <input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }}
       aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} />

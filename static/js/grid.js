@@ -54,6 +54,17 @@ export function ladder(field) {
   return unique([min, ...places, ...(max <= 1 || places[places.length - 1] > max / 2 ? [max] : [])]);
 }
 
+/** The values that a slider stops at while it is played: few enough to be seen one by one, each a step of the field. @param {Field} field */
+export function playStops(field) {
+  const { min, step } = { min: field.min ?? 0, step: field.step ?? 1 };
+  const max = min > 0 ? Math.min(field.max ?? 1, 4 * Number(field.initial)) : (field.max ?? 1);
+  const mantissas = min > 0 ? [1, 1.5] : [1, 1.5, 2, 3, 5, 7];
+  const base = min > 0 ? 2 : 10;
+  const places = upTo(max, (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length));
+  const stops = places.map((place) => Number((Math.round(place / step) * step).toPrecision(6)));
+  return unique([min, ...stops, max]);
+}
+
 /** @param {number} last @param {(index: number) => number} at growing */
 function upTo(last, at) {
   const values = [];

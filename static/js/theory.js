@@ -33,7 +33,7 @@ function shownOf(slot) {
 }
 
 async function openLaws() {
-  const preset = (await getPresets()).find((item) => item.name === PRESET);
+  const preset = (await getPresets()).presets.find((item) => item.name === PRESET);
   if (preset) openPreset(preset);
 }
 

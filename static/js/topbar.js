@@ -1,8 +1,7 @@
 /** The bar on top: presets, what is going on, Run, Share, API, theme. */
 
-import { signal } from '@preact/signals';
-import { openPreset } from './actions.js';
 import { ApiButton } from './apicard.js';
+import { PresetsButton } from './gallery.js';
 import { HelpButton } from './help.js';
 import { html } from './html.js';
 import { choice, setTheme } from './look.js';
@@ -15,8 +14,6 @@ import * as state from './state.js';
 import { shareDone } from './story.js';
 import { TourButton } from './tour.js';
 
-export const presets = signal(/** @type {import('../types').Preset[]} */ ([]));
-
 const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark' });
 
 export function TopBar() {
@@ -25,8 +22,7 @@ export function TopBar() {
       <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
       <button type="button" class="only-narrow" onClick=${showSettings}>Settings</button>
       <${Fold} label="Presets, share and more" sign="⋯">
-        <${Menu} className="presets" label="Presets" sign="Presets ▾"
-          items=${presets.value.map((preset) => ({ title: preset.title, note: preset.description, run: () => openPreset(preset) }))} />
+        <${PresetsButton} />
         <span class="spacer"></span>
         <${TourButton} />
         <${MapButton} />

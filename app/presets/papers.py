@@ -1,0 +1,126 @@
+"""Figures of the two papers, made again at a scale that a CPU core computes in a second.
+
+Only numbers that the papers print stand here. What is measured is told from the runs themselves.
+"""
+
+from app.presets.base import HC, MHC, RESIDUAL, Preset, Reference, compare, over_three
+
+MHC_PAPER, HC_PAPER = "mHC, arXiv 2512.24880", "Hyper-Connections, arXiv 2409.19606"
+TRAINED = "27B parameters, width 2560, mixing that depends on each token, in the midst of training"
+DRIFT = "here width 64, static mixing, and a Gaussian drift of 0.3 on it in place of training"
+# Two layers a block, as in the paper's 27B model of 30 blocks.
+SIXTY = {"depth": 60}
+
+MHC_FIGURES: tuple[Preset, ...] = (
+    compare(
+        "mhc",
+        "mhc_fig_2",
+        "Fig. 2: gradients in training",
+        "Residual, HC and mHC trained for 40 steps at a high learning rate: gradient norm of each step.",
+        over_three(depth=16, width=32, input={"tokens": 32}, train={"steps": 40, "lr": 0.01}),
+        metric="step_grad_norm",
+        reduction="max",
+        panel="training",
+        reference=Reference(
+            f"{MHC_PAPER}, Fig. 2",
+            "At 27B HC's training becomes unstable; mHC's loss ends 0.021 below the baseline's.",
+            "27B parameters over a whole training; here 16 layers of width 32 and 40 steps.",
+        ),
+    ),
+    compare(
+        "mhc",
+        "mhc_fig_3",
+        "Fig. 3: HC's gain compounds",
+        "60 free mixing matrices, each near the identity, multiplied: what all of them make of a shared signal.",
+        {"Residual": RESIDUAL | SIXTY, "HC": HC | SIXTY},
+        reference=Reference(
+            f"{MHC_PAPER}, Fig. 3", "Composite Amax gain of HC up to about 3000.", f"{TRAINED}; {DRIFT}."
+        ),
+    ),
+    compare(
+        "mhc",
+        "mhc_fig_7",
+        "Fig. 7: mHC's gain stays near one",
+        "The same drift on matrices that Sinkhorn makes doubly stochastic: gain backward, where its error sits.",
+        {"HC": HC | SIXTY, "mHC": MHC | SIXTY, "mHC, drift 1": SIXTY | {"connection": {"kind": "mhc", "noise": 1.0}}},
+        metric="composite_gain_bwd",
+        reference=Reference(
+            f"{MHC_PAPER}, Fig. 7", "Composite Amax gain of mHC up to about 1.6.", f"{TRAINED}; {DRIFT}."
+        ),
+    ),
+    compare(
+        "mhc",
+        "mhc_fig_8",
+        "Fig. 8: the matrices themselves",
+        "How far each layer's matrix is from doubly stochastic, and every matrix in the view.",
+        {"HC": HC | SIXTY, "mHC": MHC | SIXTY},
+        metric="ds_error",
+        reduction="median",
+        panel="detail",
+        reference=Reference(
+            f"{MHC_PAPER}, Fig. 8", "HC's matrices and mHC's, of single layers and composite.", f"{TRAINED}; {DRIFT}."
+        ),
+    ),
+    compare(
+        "mhc",
+        "sinkhorn_dial",
+        "Sinkhorn rounds, from 0 to 200",
+        "Played as an animation: what each round of normalisation does to the gain backward, where its error sits.",
+        {
+            label: {"connection": {"kind": "mhc", "noise": noise, "sinkhorn_iters": 0}}
+            for label, noise in {"drift 0.3": 0.3, "drift 1": 1.0}.items()
+        },
+        metric="composite_gain_bwd",
+        plays="connection.sinkhorn_iters",
+        reference=Reference(f"{MHC_PAPER}, Eq. 9", "20 rounds.", "Here 0 to 200, on static matrices."),
+    ),
+    compare(
+        "mhc",
+        "sinkhorn_rounds",
+        "Rounds of Sinkhorn",
+        "mHC with 0, 3 and 20 rounds at drift 1: how much projection it takes for the gain to stay near 1.",
+        {
+            f"{rounds} rounds": {"connection": {"kind": "mhc", "noise": 1.0, "sinkhorn_iters": rounds}}
+            for rounds in (0, 3, 20)
+        },
+        metric="composite_gain_bwd",
+    ),
+)
+
+HC_FIGURES: tuple[Preset, ...] = (
+    compare(
+        "hc",
+        "hc_collapse",
+        "Fig. 3: late layers read the same",
+        "How alike what neighbouring layers read is: pre-norm, post-norm, and HC without and with drift.",
+        {
+            "pre-norm": RESIDUAL,
+            "post-norm": RESIDUAL | {"block": {"norm_position": "post"}},
+            "HC, no drift": {"connection": {"kind": "hc", "noise": 0.0}},
+            "HC": HC,
+        },
+        metric="cos_prev",
+        reduction="median",
+        panel="similarity",
+        reference=Reference(
+            f"{HC_PAPER}, Fig. 3",
+            "Pre-norm's inputs are alike in deep layers, and HC's are less so.",
+            "Language models after training; here 64 layers as initialised, where drift stands for training.",
+        ),
+    ),
+    compare(
+        "hc",
+        "hc_unfolded",
+        "Unfolded: who reads whom",
+        "Without drift HC is the residual network: every layer reads the sum of all before. Drift changes that.",
+        {"HC, no drift": {"connection": {"kind": "hc", "noise": 0.0}}, "HC": HC, "mHC": MHC},
+        metric="cos_prev",
+        reduction="median",
+        panel="unfolded",
+        reference=Reference(
+            f"{HC_PAPER}, section 4",
+            "Trained hyper-connections, unfolded into the weight of each layer's output in every later input.",
+            "Learned patterns there; here those of a random drift.",
+        ),
+    ),
+)

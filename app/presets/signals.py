@@ -1,0 +1,144 @@
+"""What norms, branches and missing skip connections do to signals, and the ways in which mixing starts."""
+
+from app.presets.base import RESIDUAL, Preset, Reference, compare
+
+SIGNALS: tuple[Preset, ...] = (
+    compare(
+        "signals",
+        "laws",
+        "Where theory speaks",
+        "Wide MLP layers on Gaussian input meet the premises of most laws: each measured curve beside its band.",
+        {
+            kind: {
+                "connection": {"kind": kind},
+                "width": 128,
+                "block": {"kind": "mlp", "activation": "relu", "mlp_ratio": 2},
+                "input": {"kind": "gaussian"},
+            }
+            for kind in ("none", "residual", "hc", "mhc")
+        },
+        metric="act_rms",
+        reduction="last",
+        panel="theory",
+    ),
+    compare(
+        "signals",
+        "no_skip",
+        "Without skip connections",
+        "A plain feed-forward stack of MLPs beside the same stack with residual connections.",
+        {
+            "Plain": {"connection": {"kind": "none"}, "block": {"kind": "mlp"}},
+            "Residual": RESIDUAL | {"block": {"kind": "mlp"}},
+        },
+        metric="effective_rank",
+        reduction="last",
+        panel="cka",
+    ),
+    compare(
+        "signals",
+        "relu_correlation",
+        "ReLU layers forget their input",
+        "Tokens that start unrelated grow alike in a plain ReLU network, layer by layer, whatever they were.",
+        {
+            f"width {width}": {
+                "depth": 20,
+                "width": width,
+                "connection": {"kind": "none"},
+                "block": {"kind": "mlp", "mlp_ratio": 0, "activation": "relu", "norm_position": "none"},
+                "input": {"kind": "gaussian"},
+            }
+            for width in (64, 256)
+        },
+        metric="token_cos",
+        reduction="last",
+        panel="similarity",
+        reference=Reference(
+            "Correlation map of ReLU networks",
+            "0.9484 after 20 layers, from tokens that are unrelated.",
+            "The limit of infinite width; here two narrow networks and one seed.",
+        ),
+    ),
+    compare(
+        "signals",
+        "norm_position",
+        "Pre-norm, post-norm, none",
+        "A plain residual stack with its norm before the branch, after the addition, and without one.",
+        {
+            f"{place} norm": RESIDUAL | {"block": {"norm_position": key}}
+            for place, key in {"pre": "pre", "post": "post", "no": "none"}.items()
+        },
+        metric="grad_rms",
+        reduction="first",
+        panel="gradient",
+    ),
+    compare(
+        "signals",
+        "deepnorm",
+        "Pre-norm, post-norm, DeepNorm",
+        "DeepNorm enlarges the skip path of a post-norm stack and draws its branches smaller.",
+        {
+            "pre norm": RESIDUAL,
+            "post norm": RESIDUAL | {"block": {"norm_position": "post"}},
+            "DeepNorm": RESIDUAL | {"block": {"norm_position": "post", "scaling": "deepnorm"}},
+        },
+        metric="grad_rms",
+        reduction="first",
+        panel="gradient",
+    ),
+    compare(
+        "signals",
+        "branch_scaling",
+        "Scaled branches",
+        "A residual stack with plain branches, with 1/√depth on each, with ReZero's gain and with LayerNorm Scaling.",
+        {
+            scaling.replace("_", " "): RESIDUAL | {"block": {"scaling": scaling}}
+            for scaling in ("constant", "inv_sqrt_depth", "rezero", "layernorm_scaling")
+        },
+        metric="act_rms",
+        reduction="last",
+        panel="activation",
+    ),
+)
+
+STARTS: tuple[Preset, ...] = (
+    compare(
+        "starts",
+        "init_presets",
+        "Ways to initialise mHC",
+        "Our residual-equivalent start, mhc-lite's, Megatron's and DeepSeek-V4's, each without drift.",
+        {
+            name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
+            for name in ("residual", "mhc_lite", "megatron", "deepseek_v4")
+        },
+        metric="act_rms",
+        reduction="last",
+        panel="activation",
+    ),
+    compare(
+        "starts",
+        "init_identity",
+        "Near the identity, or not",
+        "How much of the differences between streams survives: mhc-lite starts near the identity, lucidrains halfway, "
+        "Megatron at the average of all streams.",
+        {
+            name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
+            for name in ("mhc_lite", "lucidrains", "megatron")
+        },
+        metric="composite_sigma2",
+        reduction="last",
+        panel="gain",
+    ),
+    compare(
+        "starts",
+        "init_dynamic",
+        "Mixing that reads the tokens",
+        "The same starts with dynamic mixing: Megatron and DeepSeek-V4 draw random projections, the others none.",
+        {
+            name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0, "dynamic": True}}
+            for name in ("mhc_lite", "lucidrains", "megatron", "deepseek_v4")
+        },
+        metric="stream_cos",
+        reduction="last",
+        panel="streams",
+    ),
+)
