@@ -81,6 +81,14 @@ class SweepBody(BaseModel):
         return cls(**kept, **axes, counts=sweep.count(), links=links)
 
 
+class SweepEstimate(BaseModel):
+    """What a grid would cost."""
+
+    runs: int = Field(description="Cells without those that are the same run.")
+    seconds: float = Field(description="Predicted time of all of them, one after the other.")
+    workers: int = Field(description="How many the server computes at once.")
+
+
 class MetricBody(BaseModel):
     """What the numbers are, as the catalogue says it."""
 
@@ -152,6 +160,11 @@ def get_values(request: Request) -> SweepValues:
     return values
 
 
+def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
+    asked = parse_model(SweepRequest, body)
+    return asked.spec, asked.x.to_axis(), None if asked.y is None else asked.y.to_axis()
+
+
 def find_sweep(request: Request, sweep_id: str) -> Sweep:
     """The sweep of that id."""
     sweep = get_sweeps(request).get(sweep_id)
@@ -182,11 +195,17 @@ async def post_sweep(request: Request, sweeps: Annotated[Sweeps, Depends(get_swe
 
     The server holds cells back: no more are under way than it has workers, and they count among this client's runs.
     """
-    asked = parse_model(SweepRequest, await request.body())
-    y = None if asked.y is None else asked.y.to_axis()
-    sweep = await sweeps.start(asked.spec, asked.x.to_axis(), y, get_client(request))
+    sweep = await sweeps.start(*_to_grid(await request.body()), get_client(request))
     body = SweepBody.build(sweep)
     return JSONResponse(body.model_dump(), 202 if sweep.is_open else 200, {"Location": body.links.self})
+
+
+@router.post("/estimate", openapi_extra={"requestBody": BODY})
+async def post_sweep_estimate(request: Request, sweeps: Annotated[Sweeps, Depends(get_sweeps)]) -> SweepEstimate:
+    """What a grid would cost; one that would be refused is refused here in the same words. Starts nothing."""
+    base, x, y = _to_grid(await request.body())
+    runs, seconds = await sweeps.predict(base, x, y)
+    return SweepEstimate(runs=runs, seconds=seconds, workers=request.app.state.settings.worker_count)
 
 
 @router.get("/{sweep_id}")

@@ -129,6 +129,12 @@ class Sweeps:
                 sweep.task = asyncio.create_task(self._feed(sweep))
             return sweep
 
+    async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
+        """How many runs a grid is, and the predicted seconds of all; what `start` would refuse of it is refused."""
+        _require_size(x, y, self._settings.grid_cells)
+        sweep = await asyncio.to_thread(_build, base, x, y, "")
+        return len(sweep.states), await self._admit(sweep)
+
     async def cancel(self, sweep: Sweep) -> None:
         """Hold nothing any more, and stop the runs under way that nobody else watches."""
         if sweep.task is not None:
@@ -151,8 +157,8 @@ class Sweeps:
 
     # Below: helpers.
 
-    async def _admit(self, sweep: Sweep) -> None:
-        """Refuse a grid with a cell that this server would not run, or that costs too much in all."""
+    async def _admit(self, sweep: Sweep) -> float:
+        """Refuse a grid with a cell that this server would not run, or that costs too much in all; its seconds else."""
         rates = self._runs.engine.rates
 
         def predict() -> list[tuple[str, RunSpec, Estimate]]:
@@ -170,6 +176,7 @@ class Sweeps:
             errors = [SpecError(name, f"{seconds:.3g} s predicted", wanted) for name in _axis_names(sweep.y)]
             raise Problem("too-expensive", 422, str(errors[0]), errors=errors)
         sweep.states = {run_id: HELD for run_id, *_ in costs}
+        return seconds
 
     def _require_room(self, client: str) -> None:
         open_sweeps = [sweep for sweep in self._known.values() if sweep.is_open]

@@ -75,6 +75,8 @@ export const getCatalogue = async () => (await call('/metrics-catalogue')).metri
 
 /** @param {any} body @param {AbortSignal} signal @returns {Promise<{id: string}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
+/** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
+export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });
 /** @param {string} id @param {string} metric @param {string} reduce @param {AbortSignal} signal @returns {Promise<import('../types').SweepValues>} */
 export const getSweepValues = (id, metric, reduce, signal) => call(`/runs/sweep/${id}/values?${new URLSearchParams({ metric, reduce })}`, { signal });
 /** @param {string} id @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} signal @returns {Promise<import('../types').Figure>} */

@@ -3,13 +3,14 @@
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { commit, noteView } from './actions.js';
-import { getCatalogue } from './api.js';
-import { REDUCTIONS, defaultMap, mapFields, parseValues, toAxis } from './grid.js';
+import { ApiError, estimateSweep, getCatalogue } from './api.js';
+import { REDUCTIONS, defaultMap, mapFields, parseValues, toAxis, toSweep } from './grid.js';
 import { html } from './html.js';
 import { theme } from './look.js';
-import { Dialog } from './menu.js';
-import { formatValue, range } from './numbers.js';
+import { CopyText, Dialog } from './menu.js';
+import { formatSeconds, formatValue, range } from './numbers.js';
 import { areasOf, drawPlot, removePlot } from './plot.js';
+import { toSweepSnippet } from './snippets.js';
 import * as state from './state.js';
 import { cells, fillMap, isFilling, isShown, refusal, showMap, stopMap } from './sweeper.js';
 
@@ -75,7 +76,7 @@ function MapBody({ map }) {
       <div class="map-acts">
         ${isFilling.value ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
           : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map)}>Compute ${count(map)} runs</button>`}
-        <${Progress} values=${shown?.values} />
+        ${shown ? html`<${Progress} values=${shown.values} />` : html`<${Cost} map=${map} />`}
         <span class="spacer"></span>
         ${shown ? html`<button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>` : null}
       </div>
@@ -84,6 +85,9 @@ function MapBody({ map }) {
       ${shown ? (isTable ? html`<${MapTable} map=${map} values=${shown.values} />` : html`<${MapFigure} map=${map} />`)
         : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`}
       ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
+      <details class="map-http"><summary>The same over HTTP</summary>
+        <${CopyText} label="curl" text=${toSweepSnippet(location.origin, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
+      </details>
     </div>
   `;
 }
@@ -93,14 +97,32 @@ function count(map) {
   return map.x.values.length * (map.y?.values.length ?? 1);
 }
 
+/** What the grid costs, before anything starts; or why it would be refused. @param {{map: MapChoice}} props */
+function Cost({ map }) {
+  const [told, setTold] = useState('');
+  const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
+  useEffect(() => {
+    const aborted = new AbortController();
+    estimateSweep(JSON.parse(body), aborted.signal).then(
+      ({ seconds, workers }) => setTold(`≈ ${formatSeconds(seconds / workers)}`),
+      (error) => {
+        if (aborted.signal.aborted) return;
+        if (!(error instanceof ApiError)) throw error;
+        setTold(error.message);
+      },
+    );
+    return () => aborted.abort();
+  }, [body]);
+  return html`<span class="cost"><span class="sr">Predicted cost: </span>${told}</span>`;
+}
+
 /** Whether nothing is left to compute. @param {SweepValues | undefined} values */
 function isWhole(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 
-/** @param {{values: SweepValues | undefined}} props */
+/** @param {{values: SweepValues}} props */
 function Progress({ values }) {
-  if (!values) return null;
   const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const done = values.counts.done ?? 0;
   const failed = values.counts.failed ?? 0;

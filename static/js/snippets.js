@@ -15,6 +15,19 @@ export function toSnippets(origin, specs) {
   ];
 }
 
+/** A sweep, its numbers and its figure. @param {string} origin @param {any} sweep @param {string} metric @param {string} reduce */
+export function toSweepSnippet(origin, sweep, metric, reduce) {
+  const base = `${origin}/api/v1/runs/sweep`;
+  return [
+    '# start the grid; the answer holds its id and those of its runs',
+    `curl -s ${base} -d '${JSON.stringify(sweep).replaceAll("'", "'\\''")}'`,
+    '',
+    '# one number of each run, and the figure for plotly.io.from_json',
+    `curl -s '${base}/ID/values?metric=${metric}&reduce=${reduce}'`,
+    `curl -s '${base}/ID/figure?metric=${metric}&reduce=${reduce}'`,
+  ].join('\n');
+}
+
 /** @param {string} origin @param {string} route @param {string} body */
 function toCurl(origin, route, body) {
   const quoted = body.replaceAll("'", "'\\''");

@@ -233,6 +233,23 @@ def test_nan_is_refused_by_name(client: httpx.Client) -> None:
     check_problem(client.post(SWEEP, content=body), 422, "connection.noise", "finite")
 
 
+@pytest.mark.parametrize("name", BAD)
+def test_the_estimate_refuses_in_the_same_words(client: httpx.Client, name: str) -> None:
+    body = BAD[name][0]
+    refused, estimated = (client.post(route, json=body).json() for route in (SWEEP, f"{SWEEP}/estimate"))
+    # Workers that have just reported may have changed the predicted figures.
+    assert [error["field"] for error in refused["errors"]] == [error["field"] for error in estimated["errors"]]
+
+
+def test_the_estimate_is_that_of_all_cells_and_starts_nothing(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    spec = fresh_spec()
+    found = lone_client.post(f"{SWEEP}/estimate", json={"spec": spec, "x": X}).json()
+    cells = [lone_client.post("/estimate", json=spec | {"depth": depth}).json() for depth in X["values"]]
+    assert found == {"runs": 2, "seconds": pytest.approx(sum(cell["seconds"] for cell in cells)), "workers": 1}
+    for cell in cells:
+        assert lone_client.get(f"/runs/{cell['id']}").status_code == 404
+
+
 def test_a_refused_grid_starts_nothing(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec()
     refused = client.post(SWEEP, json={"spec": spec, "x": {"field": "depth", "values": [4, 0]}})

@@ -45,6 +45,7 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
     dialog.get_by_role("textbox", name="Across: values").fill("2, 4, 6")
     dialog.get_by_role("textbox", name="Up: values").fill("2 3")
     dialog.get_by_role("textbox", name="Up: values").press("Tab")
+    expect(dialog.locator(".map-acts .cost")).to_contain_text("≈")
     dialog.get_by_role("button", name="Compute 6 runs").click()
     wait_for_cells(page, 6)
     # The same numbers over HTTP, from runs posted alone.
@@ -120,6 +121,16 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
     expect(dialog.get_by_role("status")).to_contain_text("cancelled")
     expect(dialog.get_by_role("button", name=re.compile("^Compute 12 runs"))).to_be_enabled()
     expect(dialog.get_by_role("button", name=re.compile("^Depth 2, Expansion rate n 2: [0-9]"))).to_be_visible()
+
+
+def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("status of 422")
+    page = open_page(BASE)
+    press(page, "Map")
+    values = dialog_of(page).get_by_role("textbox", name="Across: values")
+    values.fill("2, 2000")
+    values.press("Tab")
+    expect(dialog_of(page).locator(".map-acts")).to_contain_text("depth: got 2000, wanted an integer from 1 to 1024")
 
 
 def test_a_grid_that_is_refused_says_which_field(open_page: OpenPage, watch: Watch) -> None:
