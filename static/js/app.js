@@ -7,6 +7,7 @@ import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
+import { CostCard } from './costs.js';
 import { footLine } from './export.js';
 import { Gallery, presets } from './gallery.js';
 import { HelpDialog } from './help.js';
@@ -45,7 +46,7 @@ function App() {
 /** All cards; that of training where a run trains. */
 function Panels() {
   const shown = state.templates.value?.panels.filter((panel) => panel.group !== 'training' || state.isTraining.value);
-  return html`<div class="panels">${shown?.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}</div>`;
+  return html`<div class="panels">${shown?.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */

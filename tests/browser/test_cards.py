@@ -2,9 +2,11 @@
 
 import re
 
+import httpx
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.conftest import Server
 
 
 def card_of(page: Page, panel: str) -> Locator:
@@ -70,3 +72,47 @@ def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> No
     assert len(rows) == 64
     assert all("…" in row[2] for row in rows), "the law of the first run stands beside its column"
     assert "block.kind=mlp" in page.evaluate("location.hash")
+
+
+def cost_rows(page: Page) -> dict[str, list[str]]:
+    """The cost card's own table, by connection: the numbers and what they are above the residual connection's."""
+    rows = page.locator(".cost-card table").first.locator("tbody tr").all()
+    return {
+        re.sub(r" [A-D].*", "", row.locator("th").inner_text().strip()): row.locator("td").all_inner_texts()
+        for row in rows
+    }
+
+
+def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&connection.streams=2")
+    rows = cost_rows(page)
+    found = httpx.post(f"{server.api}/costs", json={"depth": 8, "connection": {"streams": 2}}).json()
+    assert len(rows) == len(found) == 9
+    by_kind = {item["connection"]: item for item in found}
+    added = by_kind["mhc"]["bytes_moved"] / by_kind["residual"]["bytes_moved"] - 1
+    assert re.search(rf"\+{100 * added:.0f} %", rows["mHC"][2])
+    assert "±0 %" in rows["Residual"][2]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or "") if "/costs" in request.url else None)
+    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams.fill("3")
+    streams.press("Enter")
+    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not with these settings.")
+    assert cost_rows(page)["mHC"] != rows["mHC"]
+    assert len(asked) == 1
+    assert '"streams":3' in asked[0]
+
+
+def test_the_papers_figure_stands_beside_ours(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = page.locator(".cost-card")
+    expect(card).to_contain_text("The paper reports +6.7 % time")
+    expect(card).to_contain_text(re.compile(r"Here, unfused on one core and at this size: \+[\d.]+ % of time"))
+    models = card.locator("table").nth(1).locator("tbody th")
+    assert models.all_inner_texts() == ["3B", "9B", "27B"]
+
+
+def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("422")
+    page = open_page("/#v=1&depth=8&block.scaling=deepnorm", wait=False)
+    expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
