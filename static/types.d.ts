@@ -106,6 +106,11 @@ export interface PaperCosts {
   published_overhead: number;
   published_source: string;
 }
+export interface Check {
+  law: string; metric: string; layer: number | null; scale: 'linear' | 'log10'; expected: number | null; measured: number | null;
+  tolerance: number | null; verdict: 'holds' | 'fails' | 'skipped'; statement: string; source: string;
+}
+export interface Verification { run: string; status: string; verdict: Check['verdict'] | null; checks: Check[] }
 export interface FieldError { field: string; got: unknown; wanted: string }
 export interface Preset {
   name: string;

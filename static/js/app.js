@@ -24,6 +24,7 @@ import * as state from './state.js';
 import { Story } from './story.js';
 import { Cost, TopBar } from './topbar.js';
 import { Tour } from './tour.js';
+import { VerifyDialog } from './verify.js';
 
 function App() {
   return html`
@@ -38,7 +39,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }

@@ -3,10 +3,11 @@
 import re
 
 import httpx
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.app.test_verify import change_frame
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
-from tests.conftest import Server
+from tests.conftest import Server, StartServer, compute
 
 
 def card_of(page: Page, panel: str) -> Locator:
@@ -116,3 +117,57 @@ def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("422")
     page = open_page("/#v=1&depth=8&block.scaling=deepnorm", wait=False)
     expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
+
+
+def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=residual,hc")
+    button = page.get_by_role("button", name="Verify run B HC")
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Verify B HC")
+    expect(dialog.get_by_role("status")).to_have_text(re.compile(r"^✓ All \d+ checks hold\.$"), timeout=60_000)
+    heads = dialog.locator("thead th").all_text_contents()
+    assert heads == ["verdict", "law", "metric", "layer", "expected", "measured", "apart by", "tolerance"]
+    rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tbody tr").all()]
+    assert {row[0] for row in rows} == {"✓ holds"}
+    assert any("Drift gain" in row[1] and "Composite gain" in row[2] for row in rows)
+    assert any(row[2] == "Loss" and row[3] == "" for row in rows)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+    page.get_by_role("button", name="Run A: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("dialog", name="Verify A Residual").get_by_role("status")).to_contain_text("checks hold")
+
+
+def test_a_falsified_run_is_seen_to_fail(browser: Browser, launch: StartServer) -> None:
+    spec = {"depth": 8, "connection": {"kind": "mhc_lite"}}
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, spec)
+    server.kill()
+    change_frame(server, run_id, layer=2, key="act_rms", factor=1.01)
+    server = launch("--workers", "1")
+    page = browser.new_page()
+    page.goto(f"{server.url}/#v=1&depth=8&runs=mhc_lite")
+    page.get_by_role("button", name="Verify run").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("status")).to_have_text(re.compile(r"✗ 1 of \d+ checks fail\."), timeout=60_000)
+    failed = dialog.locator("tbody tr", has_text="✗ fails")
+    expect(failed).to_have_count(1)
+    expect(failed).to_contain_text("Activation")
+    assert failed.locator("td").nth(2).inner_text() == "3"
+    page.close()
+
+
+def test_a_verification_that_is_refused_says_so(browser: Browser, launch: StartServer) -> None:
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        compute(http, {"depth": 8, "connection": {"kind": "hc"}})
+    server.kill()
+    server = launch("--workers", "1", "--max-run-seconds", "0.0001")
+    page = browser.new_page()
+    page.goto(f"{server.url}/#v=1&depth=8&runs=hc")
+    page.get_by_role("button", name="Verify run").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("at most 0.0001 s")
+    page.close()
