@@ -22,7 +22,8 @@ let asking = new AbortController();
 
 /** Whether a place shows a run that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
-  return slot?.columns.end?.status === 'done' && state.phase.value === 'idle';
+  // The phase first: whoever asks follows it, and columns tell nobody that they have ended.
+  return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
 }
 
 /** Ask the server, and show what comes. @param {Slot} slot */
