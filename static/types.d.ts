@@ -96,6 +96,21 @@ export interface Estimate {
   id: string; parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number;
   admitted: boolean; errors: FieldError[];
 }
+export interface ConnectionCost {
+  connection: string; parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number;
+}
+/** What a connection adds to a model; ratios are to the residual model's own figure. */
+export interface AddedCost { flops_ratio: number; traffic_ratio: number }
+export interface PaperCosts {
+  models: { shape: { name: string }; hc: AddedCost; mhc: AddedCost }[];
+  published_overhead: number;
+  published_source: string;
+}
+export interface Check {
+  law: string; metric: string; layer: number | null; scale: 'linear' | 'log10'; expected: number | null; measured: number | null;
+  tolerance: number | null; verdict: 'holds' | 'fails' | 'skipped'; statement: string; source: string;
+}
+export interface Verification { run: string; status: string; verdict: Check['verdict'] | null; checks: Check[] }
 export interface FieldError { field: string; got: unknown; wanted: string }
 export interface Preset {
   name: string;

@@ -65,6 +65,16 @@ export const compareRuns = (specs) => call('/runs/compare', { method: 'POST', bo
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
 /** @param {any} spec @param {AbortSignal} signal @returns {Promise<Estimate>} */
 export const estimateRun = (spec, signal) => call('/estimate', { method: 'POST', body: spec, signal });
+/** Of every connection at the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../types').ConnectionCost[]>} */
+export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
+/** @param {AbortSignal} signal @returns {Promise<import('../types').PaperCosts>} */
+export const getPaperCosts = (signal) => call('/costs/paper', { signal });
+/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../types').Verification>} */
+export const postVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
+/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../types').Verification>} */
+export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
+/** @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
+export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
 /** @param {{runs: string[], state: string, title: string}} view @returns {Promise<Snapshot>} */

@@ -7,6 +7,7 @@ import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
 import { Controls } from './controls.js';
+import { CostCard } from './costs.js';
 import { footLine } from './export.js';
 import { Gallery, presets } from './gallery.js';
 import { HelpDialog } from './help.js';
@@ -23,6 +24,7 @@ import * as state from './state.js';
 import { Story } from './story.js';
 import { Cost, TopBar } from './topbar.js';
 import { Tour } from './tour.js';
+import { VerifyDialog } from './verify.js';
 
 function App() {
   return html`
@@ -37,7 +39,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
   `;
 }
@@ -45,7 +47,7 @@ function App() {
 /** All cards; that of training where a run trains. */
 function Panels() {
   const shown = state.templates.value?.panels.filter((panel) => panel.group !== 'training' || state.isTraining.value);
-  return html`<div class="panels">${shown?.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}</div>`;
+  return html`<div class="panels">${shown?.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */

@@ -8,6 +8,7 @@ import { html } from './html.js';
 import { Menu } from './menu.js';
 import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, appliesTo, isFixed, nameOf, toDifferences } from './spec.js';
 import * as state from './state.js';
+import { isVerifiable, verify } from './verify.js';
 
 /** @typedef {import('../types').RunStyle} RunStyle */
 
@@ -61,12 +62,14 @@ function Run({ choice, run, isOnly }) {
 
 /** @param {number} run @param {boolean} isOnly */
 function itemsOf(run, isOnly) {
+  const slot = state.slots.value[run];
   const remove = () => {
     commit(() => state.removeRun(run));
     // The button that had the focus may be gone with its run.
     setTimeout(() => document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus());
   };
   return [
+    ...(isVerifiable(slot) ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }] : []),
     { title: 'Rename', run: () => void (renamed.value = run) },
     ...(state.view.value.runs.length < MAX_RUNS ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }] : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),

@@ -4,6 +4,7 @@ import { html } from './html.js';
 import { formatSeconds, formatValue } from './numbers.js';
 import { secondsLeft } from './pace.js';
 import * as state from './state.js';
+import { VerifyButton } from './verify.js';
 
 const LINES = 3;
 
@@ -24,7 +25,7 @@ function RunStory({ slot, run }) {
   const findings = columns.summary?.findings ?? [];
   return html`
     <article class=${`card story-card ${isNew ? '' : 'stale'}`} style=${{ '--run': color }}>
-      <h2>${label}</h2>
+      <h2>${label}</h2><${VerifyButton} slot=${slot} />
       <p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}</p>
       ${findings.slice(0, LINES).map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
       ${findings.length > LINES ? html`

@@ -39,6 +39,12 @@ def share(page: Page) -> str:
     return (dialog.locator("pre").first.text_content() or "").rsplit("/", 1)[1]
 
 
+def verify(page: Page) -> None:
+    """Open the table of a run's checks."""
+    page.get_by_role("button", name="Verify run B HC").click()
+    expect(page.locator(".verify tbody tr").first).to_be_visible(timeout=60_000)
+
+
 @looks
 def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
@@ -50,6 +56,8 @@ def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, wi
         "share": lambda: press(page, "Share"),
         "interface": lambda: press(page, "API"),
         "help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
+        "cost": lambda: page.get_by_role("button", name="Cost: what it shows").click(),
+        "verification": lambda: verify(page),
         "presets": lambda: press(page, re.compile("^Presets$")),
         "theme": lambda: press(page, re.compile("^Theme")),
     }

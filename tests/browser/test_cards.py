@@ -2,9 +2,12 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+import httpx
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.app.test_verify import change_frame
+from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.conftest import Server, StartServer, compute
 
 
 def card_of(page: Page, panel: str) -> Locator:
@@ -70,3 +73,101 @@ def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> No
     assert len(rows) == 64
     assert all("…" in row[2] for row in rows), "the law of the first run stands beside its column"
     assert "block.kind=mlp" in page.evaluate("location.hash")
+
+
+def cost_rows(page: Page) -> dict[str, list[str]]:
+    """The cost card's own table, by connection: the numbers and what they are above the residual connection's."""
+    rows = page.locator(".cost-card table").first.locator("tbody tr").all()
+    return {
+        re.sub(r" [A-D].*", "", row.locator("th").inner_text().strip()): row.locator("td").all_inner_texts()
+        for row in rows
+    }
+
+
+def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&connection.streams=2")
+    rows = cost_rows(page)
+    found = httpx.post(f"{server.api}/costs", json={"depth": 8, "connection": {"streams": 2}}).json()
+    assert len(rows) == len(found) == 9
+    by_kind = {item["connection"]: item for item in found}
+    added = by_kind["mhc"]["bytes_moved"] / by_kind["residual"]["bytes_moved"] - 1
+    assert re.search(rf"\+{100 * added:.0f} %", rows["mHC"][2])
+    assert "±0 %" in rows["Residual"][2]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or "") if "/costs" in request.url else None)
+    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams.fill("3")
+    streams.press("Enter")
+    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not with these settings.")
+    assert cost_rows(page)["mHC"] != rows["mHC"]
+    assert len(asked) == 1
+    assert '"streams":3' in asked[0]
+
+
+def test_the_papers_figure_stands_beside_ours(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = page.locator(".cost-card")
+    expect(card).to_contain_text("The paper reports +6.7 % time")
+    expect(card).to_contain_text(re.compile(r"Here, unfused on one core and at this size: \+[\d.]+ % of time"))
+    models = card.locator("table").nth(1).locator("tbody th")
+    assert models.all_inner_texts() == ["3B", "9B", "27B"]
+
+
+def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("422")
+    page = open_page("/#v=1&depth=8&block.scaling=deepnorm", wait=False)
+    expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
+
+
+def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=residual,hc")
+    button = page.get_by_role("button", name="Verify run B HC")
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Verify B HC")
+    expect(dialog.get_by_role("status")).to_have_text(re.compile(r"^✓ All \d+ checks hold\.$"), timeout=60_000)
+    heads = dialog.locator("thead th").all_text_contents()
+    assert heads == ["verdict", "law", "metric", "layer", "expected", "measured", "apart by", "tolerance"]
+    rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tbody tr").all()]
+    assert {row[0] for row in rows} == {"✓ holds"}
+    assert any("Drift gain" in row[1] and "Composite gain" in row[2] for row in rows)
+    assert any(row[2] == "Loss" and row[3] == "" for row in rows)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+    page.get_by_role("button", name="Run A: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("dialog", name="Verify A Residual").get_by_role("status")).to_contain_text("checks hold")
+
+
+def test_a_falsified_run_is_seen_to_fail(browser: Browser, launch: StartServer) -> None:
+    spec = {"depth": 8, "connection": {"kind": "mhc_lite"}}
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, spec)
+    server.kill()
+    change_frame(server, run_id, layer=2, key="act_rms", factor=1.01)
+    server = launch("--workers", "1")
+    page = browser.new_page()
+    page.goto(f"{server.url}/#v=1&depth=8&runs=mhc_lite")
+    page.get_by_role("button", name="Verify run").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("status")).to_have_text(re.compile(r"✗ 1 of \d+ checks fail\."), timeout=60_000)
+    failed = dialog.locator("tbody tr", has_text="✗ fails")
+    expect(failed).to_have_count(1)
+    expect(failed).to_contain_text("Activation")
+    assert failed.locator("td").nth(2).inner_text() == "3"
+    page.close()
+
+
+def test_a_verification_that_is_refused_says_so(browser: Browser, launch: StartServer) -> None:
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        compute(http, {"depth": 8, "connection": {"kind": "hc"}})
+    server.kill()
+    server = launch("--workers", "1", "--max-run-seconds", "0.0001")
+    page = browser.new_page()
+    page.goto(f"{server.url}/#v=1&depth=8&runs=hc")
+    page.get_by_role("button", name="Verify run").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("at most 0.0001 s")
+    page.close()
