@@ -40,6 +40,8 @@ def fill_difference(
     template: Figure, results: Sequence[Columns | None], labels: Sequence[str], cursor: int, narrow: bool = False
 ) -> Figure:
     """As `fill`, each run against the first, which itself is not drawn."""
+    if has_laws(template):
+        return fill(template, list(results), list(labels), cursor, narrow)
     sign = "/" if is_ratio(template) else "−"
     compared: list[Columns | None] = [None]
     for run, result in enumerate(results[1:], start=1):
@@ -47,6 +49,11 @@ def fill_difference(
         base = results[0]
         compared.append(None if result is None or base is None else subtract(result, base, keys, sign == "/"))
     return fill(to_difference(template), compared, [f"{label} {sign} A" for label in labels], cursor, narrow)
+
+
+def has_laws(template: Figure) -> bool:
+    """Whether each run is drawn against a law of its own: the other runs then say nothing about it."""
+    return any(source.startswith("law.") for trace in template["data"] for source in trace["meta"]["fill"].values())
 
 
 def is_ratio(template: Figure) -> bool:
@@ -57,6 +64,8 @@ def is_ratio(template: Figure) -> bool:
 
 def to_unit(template: Figure, unit: str) -> str:
     """What the numbers of a difference are."""
+    if has_laws(template):
+        return unit
     return f"{'ratio' if is_ratio(template) else 'difference'} to A · {unit}"
 
 

@@ -24,6 +24,7 @@ const MOST_DECADES = 307; // of a double
  * @returns {Figure}
  */
 export function fillDifference(template, results, labels, cursor, narrow = false) {
+  if (hasLaws(template)) return fill(template, results, labels, cursor, narrow);
   const ratio = isRatio(template);
   const [base] = results;
   const compared = results.map((result, run) => {
@@ -33,6 +34,11 @@ export function fillDifference(template, results, labels, cursor, narrow = false
   return fill(toDifference(template), compared, labels.map((label) => `${label} ${ratio ? '/' : '−'} A`), cursor, narrow);
 }
 
+/** Whether each run is drawn against a law of its own: the other runs then say nothing about it. @param {Figure} template */
+function hasLaws(template) {
+  return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => source.startsWith('law.')));
+}
+
 /** Whether the template draws logarithms, whose difference is the ratio in decades. @param {Figure} template */
 export function isRatio(template) {
   return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => LOGARITHMIC.test(source)));
@@ -40,6 +46,7 @@ export function isRatio(template) {
 
 /** What the numbers of a difference are. @param {Figure} template @param {string} unit */
 export function toUnit(template, unit) {
+  if (hasLaws(template)) return unit;
   return `${isRatio(template) ? 'ratio' : 'difference'} to A · ${unit}`;
 }
 

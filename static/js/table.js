@@ -31,7 +31,8 @@ export function toTable(panel, isRaw) {
  */
 function shownSlots(panel) {
   const [base, ...others] = state.slots.value;
-  if (!state.isDifference.value || !base) return state.slots.value;
+  const hasLaws = panel?.table.some((column) => column.source === 'law');
+  if (!state.isDifference.value || !base || hasLaws) return state.slots.value;
   const keys = panel ? panel.table.map((column) => column.key) : ['h_res'];
   return others.flatMap(({ label, columns }) => [
     { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false) },

@@ -107,7 +107,13 @@ def test_the_interface_draws_it_as_well_and_needs_two_runs(client: httpx.Client)
     assert refused.json()["errors"][0]["field"] == "difference"
 
 
-@pytest.mark.parametrize("key", panels.PANELS)
+def test_a_law_stays_beside_the_run_of_which_it_speaks() -> None:
+    runs = [_compute(connection={"kind": "residual"}), _compute(connection={"kind": "mhc"})]
+    against, plain = (panels.figure("theory", runs, LABELS, 0, "dark", difference=is_on) for is_on in (True, False))
+    assert against == plain
+
+
+@pytest.mark.parametrize("key", [key for key in panels.PANELS if key != "theory"])
 def test_every_panel_says_where_nothing_can_be_compared(key: str) -> None:
     base = _compute(connection={"kind": "residual"})
     drawn = panels.figure(key, [base], LABELS, 0, "dark", difference=True)
