@@ -65,12 +65,16 @@ async def get_figure(
     layer: Annotated[int | None, Query(ge=0, description="The cursor, a layer from 0; the last by default.")] = None,
     theme: ThemeName = "light",
     view: Annotated[str | None, Query(max_length=40, description="One of the panel's views.")] = None,
+    difference: Annotated[bool, Query(description="Each run against the first: B - A, on log axes B / A.")] = False,
 ) -> Response:
     """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
     _require_view(panel, view)
     ids = [run_id, *filter(None, others.split(","))]
     if len(ids) > panels.MAX_RUNS:
         error = SpecError("with", len(ids) - 1, f"at most {panels.MAX_RUNS - 1} more runs")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    if difference and len(ids) < 2:
+        error = SpecError("difference", True, "at least one more run, `with`")
         raise Problem("invalid-query", 422, str(error), errors=[error])
     runs = [await find_done(service, name) for name in ids]
     results: list[Columns] = [await load_result(service, run) for run in runs]
@@ -81,7 +85,7 @@ async def get_figure(
     cursor = last if layer is None else layer
 
     def draw() -> bytes:
-        drawn = panels.figure(panel, results, to_labels(runs), cursor, theme, view)
+        drawn = panels.figure(panel, results, to_labels(runs), cursor, theme, view, difference)
         return str(drawn.to_json()).encode()
 
     return Response(await asyncio.to_thread(draw), media_type="application/json")

@@ -84,6 +84,10 @@ export interface View {
   runs: Choice[];
   cursor: number | null;
   map?: MapChoice;
+  /** Each run is drawn against the first. */
+  difference?: boolean;
+  /** The cursor's step of training from 0; without it the last. */
+  step?: number;
 }
 /** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
 export interface MapChoice { run: number; x: MapAxis; y?: MapAxis; metric: string; reduce: string }

@@ -61,10 +61,10 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-def start_server(data: Path, *flags: str) -> Server:
-    """Start a server and wait until it can take runs."""
+def start_server(data: Path, *flags: str, port: int | None = None) -> Server:
+    """Start a server, on a port of its own unless one is given, and wait until it can take runs."""
     data.mkdir(parents=True, exist_ok=True)
-    log, port = data / "server.log", free_port()
+    log, port = data / "server.log", port or free_port()
     command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--data", str(data), *flags]
     # An operator's settings must not reach a test.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
@@ -104,8 +104,8 @@ def launch(tmp_path: Path) -> Iterator[StartServer]:
     """Start servers of a test's own: `launch("--workers", "1")`, on the same data folder each time."""
     started: list[Server] = []
 
-    def build(*flags: str) -> Server:
-        started.append(start_server(tmp_path / "data", "--no-precompute", *flags))
+    def build(*flags: str, port: int | None = None) -> Server:
+        started.append(start_server(tmp_path / "data", "--no-precompute", *flags, port=port))
         return started[-1]
 
     yield build

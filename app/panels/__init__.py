@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from app.panels import activation, cka, detail, gain, gradient, mixing, similarity, streams, theory, training, unfolded
 from app.panels.base import Panel
+from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.sources import Columns
 from app.panels.style import MAX_RUNS, THEMES, ThemeName, to_styles
@@ -24,15 +25,17 @@ def figure(
     cursor: int,
     theme: ThemeName,
     view: str | None = None,
+    difference: bool = False,
 ) -> go.Figure:
     """The panel `key` with the data of finished runs, titled, as a notebook shows it.
 
-    `cursor` is a layer from 0; `view` a view's key, the first by default.
+    `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
     """
     panel = PANELS[key]
     template = _to_plain(panel.build(len(results), THEMES[theme], view))
-    filled = fill(template, list(results), labels, cursor)
-    title = f"{panel.title} <span style='font-size:12px'>{panel.unit}</span>"
+    filled = (fill_difference if difference else fill)(template, list(results), labels, cursor)
+    unit = to_unit(template, panel.unit) if difference else panel.unit
+    title = f"{panel.title} <span style='font-size:12px'>{unit}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}
     filled["layout"] |= {
         "title": {"text": title, "font": ink, "x": 0, "xref": "paper", "y": 0.97},

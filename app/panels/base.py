@@ -12,6 +12,7 @@ it.
 - `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
   cells without data close up
 - `sums`: True, row and column sums of the drawn matrices as tick labels
+- `diverging`: the colour scale of a difference of matrices
 - `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
   logarithmic scale of `scales.py`
 - `lost_rows`: True, matrices say from which row on they have left the range of their type

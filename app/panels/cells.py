@@ -34,10 +34,18 @@ def build_cells(
     with `fill` and `key`.
     """
     names = [axis_names(run) for run in range(runs)]
+    diverging = [list(stop) for stop in theme.diverging]
     colors = [style.color for style in theme.runs[:runs]]
     figure = build_figure(
         theme,
-        {"grid": {**grid, "cells": names}, "colors": colors, "ink": theme.ink, "muted": theme.muted, **meta},
+        {
+            "grid": {**grid, "cells": names},
+            "colors": colors,
+            "ink": theme.ink,
+            "muted": theme.muted,
+            "diverging": diverging,
+            **meta,
+        },
         margin={"l": 40, "r": 66, "t": 26, "b": 40},
         hovermode="closest",
         coloraxis={**coloraxis, "colorbar": colorbar(theme)},

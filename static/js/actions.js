@@ -41,6 +41,12 @@ export function noteView() {
   if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);
 }
 
+/** Another look at the same runs: nothing is computed, and a stored view stays one. @param {boolean} isOn */
+export function showDifference(isOn) {
+  state.setDifference(isOn);
+  if (state.snapshot.value === null && location.pathname === '/') pushAddress(state.view.value);
+}
+
 /** @param {import('../types').Preset} preset */
 export function openPreset(preset) {
   commit(() => {

@@ -1,6 +1,7 @@
 /** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
 
 import { useRef, useState } from 'preact/hooks';
+import { toUnit } from './difference.js';
 import { exportItems } from './export.js';
 import { html } from './html.js';
 import { Menu, Popover } from './menu.js';
@@ -17,6 +18,7 @@ export function PanelCard({ panel, level = 'h2' }) {
   const [isTable, setIsTable] = useState(false);
   const shown = useRef(/** @type {Figure | null} */ (null));
   const view = panel.views.find((item) => item.key === viewKey) ?? panel.views[0];
+  const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
   const id = `panel-${panel.key}`;
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   /** Escape in the table leads back to the figure, and to the menu that it came from. */
@@ -31,7 +33,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       <header class="card-head">
         <div class="card-title">
           <${level} id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /><//>
-          <span class="unit" title=${panel.unit}>${panel.unit}</span>
+          <span class="unit" title=${unit}>${unit}</span>
         </div>
         <div class="card-tools">
           <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${setViewKey} />

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { commit } from './actions.js';
+import { commit, showDifference } from './actions.js';
 import { Control } from './controls.js';
 import { html } from './html.js';
 import { Menu } from './menu.js';
@@ -33,8 +33,22 @@ export function Compared() {
       <h2 class="group-title">Compared</h2>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       ${runs.length < MAX_RUNS ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+      <${DifferenceSwitch} />
       <${Differences} />
     </section>
+  `;
+}
+
+/** Draws what each run has beyond the first. */
+function DifferenceSwitch() {
+  const others = LETTERS.slice(1, state.view.value.runs.length);
+  if (!others) return null;
+  const said = [...others].map((letter) => `${letter} − A`).join(', ');
+  return html`
+    <label class="choice" title="On logarithmic axes the ratio. One stream counts as equal streams that do not mix.">
+      <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
+      <span>Difference to A <small class="hint">${said}</small></span>
+    </label>
   `;
 }
 

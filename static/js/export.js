@@ -1,6 +1,7 @@
 /** What a card's menu takes away: images, numbers, the figure itself. */
 
 import { API } from './api.js';
+import { toUnit } from './difference.js';
 import { copyText } from './menu.js';
 import { toImage } from './plot.js';
 import { toDelimited } from './table.js';
@@ -39,6 +40,7 @@ export function figureUrl(panel, viewKey) {
   const [first, ...others] = state.slots.value.map((slot) => slot.id);
   const query = new URLSearchParams({ layer: String(state.cursor.value), theme: theme.value, view: viewKey });
   if (others.length > 0) query.set('with', others.join(','));
+  if (state.isDifference.value) query.set('difference', 'true');
   return `${API}/runs/${first}/figures/${panel.key}?${query}`;
 }
 
@@ -52,7 +54,7 @@ export function exportItems(panel, view, shown) {
   const image = async (/** @type {'png' | 'svg'} */ format) => {
     const figure = shown();
     if (!figure) return;
-    download(await toImage(figure, format, `${panel.title} · ${panel.unit}`, footLine(), IMAGE), `${name}.${format}`);
+    download(await toImage(figure, format, `${panel.title} · ${state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit}`, footLine(), IMAGE), `${name}.${format}`);
   };
   return [
     { title: 'PNG', note: 'image, twice the pixels', run: () => void image('png') },

@@ -11,21 +11,34 @@ import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, defaultView } from './spec.js';
 
 const VERSION = '1';
 const NAME = 'name';
+const NUMBERED = /** @type {const} */ ({ layer: 'cursor', step: 'step' });
 
-/** @param {View} view @returns {string} without the `#`; empty for the default view */
+/**
+ * The same view always gives the same hash: the runs, what they share, what each has for itself, how it is shown.
+ * @param {View} view
+ * @returns {string} without the `#`; empty for the default view
+ */
 export function toHash(view) {
   const pairs = [];
   const kinds = view.runs.map((choice) => choice.kind).join(',');
   if (kinds !== defaultView().runs.map((choice) => choice.kind).join(',')) pairs.push(['runs', kinds]);
-  for (const [path, value] of Object.entries(view.base)) pairs.push([path, String(value)]);
+  for (const [path, value] of sorted(view.base)) pairs.push([path, String(value)]);
   view.runs.forEach((choice, index) => {
     if (choice.name) pairs.push([`${LETTERS[index]}.${NAME}`, choice.name]);
-    for (const [path, value] of Object.entries(choice.own)) pairs.push([`${LETTERS[index]}.${path}`, String(value)]);
+    for (const [path, value] of sorted(choice.own)) pairs.push([`${LETTERS[index]}.${path}`, String(value)]);
   });
   if (view.cursor !== null) pairs.push(['layer', String(view.cursor + 1)]);
+  if (view.step !== undefined) pairs.push(['step', String(view.step + 1)]);
+  if (view.difference) pairs.push(['difference', 'true']);
   if (view.map) pairs.push(...toPairs(view.map));
   if (pairs.length === 0) return '';
   return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encode(value)}`).join('&');
+}
+
+/** Settings of the whole stack first, then part by part. @param {Record<string, Value>} settings @returns {[string, Value][]} */
+function sorted(settings) {
+  const rank = (/** @type {string} */ path) => `${path.includes('.') ? 1 : 0}${path}`;
+  return Object.entries(settings).sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1));
 }
 
 /**
@@ -46,7 +59,8 @@ export function fromHash(hash, fields) {
   for (const [key, text] of pairs) {
     if (key === 'v' || key === 'runs' || /^map(\.|$)/.test(key)) continue;
     if (/^[A-D]\.name$/.test(key)) setName(view, key, text, problems);
-    else if (key === 'layer') view.cursor = toCursor(text, problems);
+    else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
+    else if (key === 'difference') setDifference(view, text, problems);
     else setOne(view, key, text, fields, problems);
   }
   const map = fromPairs(pairs, fields, view, problems);
@@ -73,12 +87,17 @@ function toRuns(text, fields, problems) {
   return null;
 }
 
-/** @param {string} text @param {string[]} problems */
-function toCursor(text, problems) {
-  const layer = Number(text);
-  if (Number.isInteger(layer) && layer >= 1) return layer - 1;
-  problems.push(`layer: got ${text}, wanted a whole number from 1`);
-  return null;
+/** @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
+function setPlace(view, key, text, problems) {
+  const place = Number(text);
+  if (Number.isInteger(place) && place >= 1) view[NUMBERED[key]] = place - 1;
+  else problems.push(`${key}: got ${text}, wanted a whole number from 1`);
+}
+
+/** @param {View} view @param {string} text @param {string[]} problems */
+function setDifference(view, text, problems) {
+  if (text === 'true') view.difference = true;
+  else if (text !== 'false') problems.push(`difference: got ${text}, wanted true or false`);
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {string[]} problems */

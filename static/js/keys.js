@@ -1,7 +1,7 @@
 /** Single keys for what people do most. They rest while someone types, while something is open, and when turned off. */
 
 import { signal } from '@preact/signals';
-import { commit, dragTo, moveCursor } from './actions.js';
+import { commit, dragTo, moveCursor, showDifference } from './actions.js';
 import { setTheme, theme } from './look.js';
 import { recall, remember } from './memory.js';
 import { requestRuns } from './runner.js';
@@ -25,6 +25,7 @@ export const SHORTCUTS = [
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   { signs: ['r'], title: 'run', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
+  { signs: ['d'], title: 'difference to run A', keys: { d: () => showDifference(!state.view.value.difference) } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
   { signs: ['?'], title: 'this list', keys: { '?': () => (isSheetOpen.value = true) } },
 ];

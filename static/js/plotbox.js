@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { moveCursor } from './actions.js';
 import { drawCursor } from './cursor.js';
 import { choose } from './drawing.js';
+import { fillDifference } from './difference.js';
 import { LEAST_ROW_GAP, fill } from './fill.js';
 import { html } from './html.js';
 import { logTicks } from './numbers.js';
@@ -79,7 +80,7 @@ class PlotBox {
     this.sight.observe(box);
     this.size.observe(box);
     this.stopData = effect(() => {
-      [state.dataTick.value, state.slots.value, state.phase.value];
+      [state.dataTick.value, state.slots.value, state.phase.value, state.isDifference.value];
       this.redraw();
     });
     this.stopCursor = effect(() => {
@@ -113,10 +114,11 @@ class PlotBox {
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
-    const wanted = [signature, width, followsCursor(template) ? cursor : '', template.layout.paper_bgcolor, template.data.length].join('|');
+    const wanted = [signature, width, followsCursor(template) ? cursor : '', template.layout.paper_bgcolor, template.data.length, state.isDifference.peek()].join('|');
     if (wanted !== this.drawn) {
       this.drawn = wanted;
-      this.show(fill(template, results, labels, cursor, width < NARROW_PX), width);
+      const draw = state.isDifference.peek() ? fillDifference : fill;
+      this.show(draw(template, results, labels, cursor, width < NARROW_PX), width);
       if (isNew) state.hasMoved.value = true;
     }
     this.placeCursor();

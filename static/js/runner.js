@@ -184,9 +184,16 @@ function follow(begun) {
       onConnection(isUp) {
         state.isConnected.value = isUp;
       },
+      onRefused: () => void askAgain(open[0], signal),
     },
     signal,
   );
+}
+
+/** A server that no longer has the run, as with an emptied data folder, is given its spec again: the same spec is the same run. @param {string} id @param {AbortSignal} signal */
+async function askAgain(id, signal) {
+  const isGone = await getRun(id).then(() => false, (error) => error instanceof ApiError && error.status === 404);
+  if (isGone && !signal.aborted && state.snapshot.value === null) requestRuns(true);
 }
 
 /** @param {Map<string, Columns>} byId */

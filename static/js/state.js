@@ -67,6 +67,29 @@ export const cursor = computed(() => {
   return Math.min(chosen, layers.value - 1);
 });
 
+/** Whether each run is drawn against the first, which takes two. */
+export const isDifference = computed(() => view.value.difference === true && view.value.runs.length > 1);
+
+/** @param {boolean} isOn */
+export function setDifference(isOn) {
+  const { difference: _, ...rest } = view.value;
+  view.value = isOn ? { ...rest, difference: true } : rest;
+}
+
+/** Steps of training that the figures span; 0 where no run trains. */
+export const steps = computed(() => {
+  dataTick.value;
+  return Math.max(0, ...slots.value.map((slot) => slot.columns.start?.spec.train?.steps ?? 0));
+});
+
+/** The cursor's step of training from 0; the last where nobody has moved it. */
+export const step = computed(() => Math.max(0, Math.min(view.value.step ?? Infinity, steps.value - 1)));
+
+/** @param {number} at from 0 */
+export function setStep(at) {
+  view.value = { ...view.value, step: Math.min(Math.max(at, 0), Math.max(0, steps.value - 1)) };
+}
+
 /** What is wrong with a field, by path; for a run's own setting by `letter.path` as well. */
 export const fieldErrors = computed(() => {
   /** @type {Map<string, string>} */

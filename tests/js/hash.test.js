@@ -11,6 +11,7 @@ const views = {
   'runs of their own': { base: {}, runs: [{ kind: 'mhc', own: { 'connection.noise': 1 } }, { kind: 'mhc', own: {} }], cursor: null },
   'a name with every trap': { base: {}, runs: [{ kind: 'mhc', own: { 'connection.noise': 1 }, name: 'π & 100 % = new' }, { kind: 'hc', own: {} }], cursor: null },
   'a text with every trap': { ...defaultView(), base: { 'input.text': 'a=b&c#d +50% "é" 漢\nnew line, ?v=2' } },
+  'against the first, at a step': { ...defaultView(), difference: true, step: 0 },
   'an own value that is the default': { base: { 'connection.noise': 1 }, runs: [{ kind: 'hc', own: { 'connection.noise': 0.3 } }], cursor: null },
 };
 
@@ -20,6 +21,14 @@ for (const [name, view] of Object.entries(views)) {
   });
 }
 
+test('the same view gives the same hash, whatever came first', () => {
+  const base = { 'connection.noise': 1, seed: 3, depth: 8, 'block.heads': 2 };
+  const turned = Object.fromEntries(Object.entries(base).reverse());
+  const own = { runs: [{ kind: 'hc', own: { width: 32, 'connection.streams': 2 } }], cursor: 1, difference: true, step: 4 };
+  assert.equal(toHash({ base, ...own }), toHash({ ...own, base: turned }));
+  assert.equal(toHash({ base, ...own }), 'v=1&runs=hc&depth=8&seed=3&block.heads=2&connection.noise=1&A.width=32&A.connection.streams=2&layer=2&step=5&difference=true');
+});
+
 test('the default view has an empty hash', () => assert.equal(toHash(defaultView()), ''));
 
 test('a hash can be read by people', () => {
@@ -28,10 +37,10 @@ test('a hash can be read by people', () => {
 });
 
 test('what cannot be read is named and the rest is kept', () => {
-  const { view, problems } = fromHash('#v=9&depth=twelve&width_=3&connection.dynamic=yes&runs=hc,gru&layer=0&D.depth=3&seed=7&connection.kind=hc', fields);
+  const { view, problems } = fromHash('#v=9&depth=twelve&width_=3&connection.dynamic=yes&runs=hc,gru&layer=0&D.depth=3&seed=7&connection.kind=hc&step=0&difference=A', fields);
   assert.deepEqual(view, { ...defaultView(), base: { seed: 7 } });
   const named = problems.map((problem) => problem.split(':')[0]);
-  assert.deepEqual(named.sort(), ['D.depth', 'connection.dynamic', 'connection.kind', 'depth', 'layer', 'runs', 'v', 'width_']);
+  assert.deepEqual(named.sort(), ['D.depth', 'connection.dynamic', 'connection.kind', 'depth', 'difference', 'layer', 'runs', 'step', 'v', 'width_']);
 });
 
 test('a number out of bounds is left to the server, which names the bound', () => {
