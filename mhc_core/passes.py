@@ -43,7 +43,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = _lay_out(stack, device)
-    tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka)
+    tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
     state = stack.embed().detach()
     yield probe.observe_input(state)

@@ -7,6 +7,7 @@ layers one at a time and return the frames that became complete, which may be no
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,13 +67,14 @@ class Layout:
 class ForwardProbe:
     """Measures states, branches, mixing matrices and, unless left out, CKA on the way up."""
 
-    def __init__(self, layout: Layout, *, with_cka: bool = True) -> None:
+    def __init__(self, layout: Layout, *, with_cka: bool = True, biased_cka: bool = False) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.sizes = _block_sizes(layout.state_entries, layout.device)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
-        self.cka = CkaRows(layout.depth, layout.samples, layout.device, self.dtype) if with_cka else None
+        cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
+        self.cka = cka() if with_cka else None
         self.means: list[dict[str, np.ndarray]] = []
         self.products = TokenProducts(downwards=False)
         self.last_layer = layout.depth - 1

@@ -14,6 +14,7 @@ from mhc_core.findings import summarise
 from mhc_core.frames import Frame
 from mhc_core.inputs import describe_input
 from mhc_core.jacobian import measure_jacobian
+from mhc_core.metrics.similarity import count_cka_samples
 from mhc_core.passes import measure
 from mhc_core.premises import find_obstacles
 from mhc_core.result import Result
@@ -65,6 +66,7 @@ def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
 
 
 def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
+    samples = spec.input.batch * spec.input.tokens
     return Frame(
         "start",
         {
@@ -77,6 +79,7 @@ def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
             "streams": spec.streams,
             "blocks": name_layers(spec),
             "input": describe_input(spec),
+            "cka": {"estimator": spec.cka, "samples": count_cka_samples(samples, spec.depth)},
             "theory": [curve.to_data() for curve in predict(spec)],
             "no_law": {key: asdict(obstacle) for key, obstacle in find_obstacles(spec).items()},
         },

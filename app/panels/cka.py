@@ -13,7 +13,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
     """One L x L map a run, side by side on one scale from 0 to 1."""
     heat = {
         "key": "cka",
-        "fill": {"z": "matrices.cka"},
+        "fill": {"z": "matrices.cka", "name": "cka_label"},
         "x0": 1,
         "dx": 1,
         "y0": 1,
@@ -33,10 +33,11 @@ def build(runs: int, theme: Theme) -> go.Figure:
 PANEL = Panel(
     key="cka",
     title="Layer against layer",
-    unit="linear CKA, unbiased",
+    unit="linear CKA, unbiased unless named",
     meaning="How alike the representations of any two layers are: 1 is the same up to rotation and scale, 0 unrelated.",
     help=Help(
-        formula="HSIC_1(K, K') / sqrt(HSIC_1(K, K) HSIC_1(K', K')), K = X Xᵀ of the stream means, unbiased HSIC",
+        formula="HSIC_1(K, K') / sqrt(HSIC_1(K, K) HSIC_1(K', K')), K = X Xᵀ of the stream means, "
+        "unbiased HSIC, or biased where the spec asks for it",
         reading="A bright square is a group of layers that do the same thing. Bright everywhere after a few "
         "layers: the signal was overwhelmed, and later layers add nothing that is seen. The cursor's "
         "row and column are one layer against all others.",

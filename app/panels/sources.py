@@ -20,6 +20,7 @@ steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row
 law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
                  text, all three as people read them
 label            the run's label
+cka_label        the same; of biased CKA with the number of samples, without which it says nothing
 """
 
 from typing import Any, Protocol
@@ -51,6 +52,9 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     name, _, key = source.partition(".")
     if name == "label":
         return label
+    if name == "cka_label":
+        cka = result.start.get("cka", {})
+        return f"{label} · biased, N = {cka['samples']}" if cka.get("estimator") == "biased" else label
     if name == "layer":
         return list(range(1, result.start["layers"] + 1))
     if name == "layers":

@@ -12,7 +12,7 @@ from mhc_core.metrics.states import pick_samples
 declare(
     Metric("cka", "CKA", "", "linear", "LL", "similarity",
            "How alike two layers' representations are, whatever their rotation and scale; 0 unrelated, 1 the same. "
-           "Unbiased, over at most 256 samples; CkaRows(biased=True) makes the biased one on request.",
+           "Unbiased, or biased where the spec asks for it; the start frame says over how many samples.",
            "HSIC_1(K_l, K_m) / sqrt(HSIC_1(K_l, K_l) HSIC_1(K_m, K_m)), K_l the Gram matrix of m_l",
            "Kornblith et al. 2019; Song et al. 2012", "matrices", precision=(0.0, 2e-5)),
 )  # fmt: skip
@@ -39,7 +39,7 @@ class CkaRows:
         most: int | None = None,
         biased: bool = False,
     ) -> None:
-        self.index = pick_samples(samples, most or (256 if layers <= 256 else 128), device)
+        self.index = pick_samples(samples, most or count_cka_samples(samples, layers), device)
         self.kept, self.biased = len(self.index), biased
         self.grams_LPP = torch.empty(layers, self.kept, self.kept, device=device, dtype=dtype)
         self.norms_L = torch.empty(layers, device=device, dtype=dtype)
@@ -58,6 +58,11 @@ class CkaRows:
         # Norms come with the products: one pass over P x P entries a layer less.
         self.norms_L[start : self.filled] = rows[:, start:].diagonal().sqrt()
         return rows / (self.norms_L[start : self.filled, None] * self.norms_L[: self.filled])
+
+
+def count_cka_samples(samples: int, layers: int) -> int:
+    """How many of a layer's samples are kept: a stack keeps a Gram matrix of every layer."""
+    return min(samples, 256 if layers <= 256 else 128)
 
 
 def fill_centred_gram(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: bool) -> None:

@@ -19,6 +19,7 @@ const MOST_DECADES = 307; // of a double
 export function lookUp(source, columns, label, cursor) {
   const [name, key] = source.split(/\.(.*)/s);
   if (name === 'label') return label;
+  if (name === 'cka_label') return toCkaLabel(columns.start?.cka, label);
   if (name === 'layer') return range(1, columns.start?.layers ?? 0);
   if (name === 'layers') return toList(columns.layers.get(key));
   if (name === 'log10') return toList(columns.log10.get(key));
@@ -32,6 +33,11 @@ export function lookUp(source, columns, label, cursor) {
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
+}
+
+/** Biased CKA says nothing without its number of samples. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
+function toCkaLabel(cka, label) {
+  return cka?.estimator === 'biased' ? `${label} · biased, N = ${cka.samples}` : label;
 }
 
 /** A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range.

@@ -38,6 +38,7 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "overflow": [{"kind": "hc", "noise": 10.0}, {"kind": "mhc", "sinkhorn_iters": 0, "noise": 10.0}],
     "many streams": [{"kind": "hc", "streams": 16}, {"kind": "mhc", "streams": 2}],
     "seeds": [{"kind": "hc", "seeds": 3}, {"kind": "mhc"}],
+    "estimators": [{"kind": "hc", "cka": "biased"}, {"kind": "hc"}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
     "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
     "trained": [{"kind": "hc", "steps": 4}, {"kind": "residual", "steps": 2}, {"kind": "mhc"}],
@@ -50,8 +51,9 @@ def _lines(comparison: str) -> list[list[bytes]]:
     found = []
     for index, connection in enumerate(COMPARISONS[comparison]):
         depth = connection.get("depth", 90 if comparison == "overflow" else SMALL["depth"])
-        fields = {name: value for name, value in connection.items() if name not in ("depth", "steps", "seeds")}
-        more = {"seeds": connection.get("seeds", 1), "train": {"steps": connection.get("steps", 0)}}
+        fields = {name: value for name, value in connection.items() if name not in ("depth", "steps", "seeds", "cka")}
+        more: dict[str, Any] = {name: connection[name] for name in ("seeds", "cka") if name in connection}
+        more |= {"train": {"steps": connection.get("steps", 0)}}
         frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields, **more})))
         lines = [encode_frame(frame, f"run{index}", k) for k, frame in enumerate(frames)]
         found.append([*lines, encode_end(f"run{index}", len(lines), "done", None)])
@@ -306,3 +308,9 @@ def test_ticks_of_a_flat_gain_hold_the_one() -> None:
     places, texts = log_ticks(-0.33, 0.33)
     assert "1" in texts
     assert places[texts.index("1")] == 0
+
+
+def test_biased_cka_is_shown_with_its_number_of_samples() -> None:
+    results = [_result(lines) for lines in _lines("estimators")]
+    figure = panels.figure("cka", list(results), ["A", "B"], 0, "dark")
+    assert [trace.name for trace in figure.data] == ["A · biased, N = 16", "B"]

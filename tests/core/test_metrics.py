@@ -236,3 +236,21 @@ def test_unbiased_cka_of_unrelated_features_is_near_zero_where_the_biased_one_is
     k, q = (x - x.mean(0) for x in (a, b))
     biased = np.linalg.norm(k.T @ q) ** 2 / (np.linalg.norm(k.T @ k) * np.linalg.norm(q.T @ q))
     assert biased == pytest.approx(0.802, abs=0.02)
+
+
+def test_biased_cka_on_request_and_over_how_many_samples() -> None:
+    fields = {
+        "depth": 2,
+        "width": 4,
+        "input": {"kind": "gaussian", "batch": 5, "tokens": 100},
+        "block": {"kind": "mlp"},
+    }
+    spec = build_spec(**fields, cka="biased")
+    result, found = measure(spec), trace(build_stack(spec))
+    kept = np.round(np.linspace(0, 499, 256)).astype(int)
+    k, q = (merged.reshape(500, 4)[kept] for merged in found.merged[1:])
+    k, q = k - k.mean(0), q - q.mean(0)
+    biased = np.linalg.norm(k.T @ q) ** 2 / (np.linalg.norm(k.T @ k) * np.linalg.norm(q.T @ q))
+    assert result.matrices["cka"][0, 1] == pytest.approx(biased, rel=1e-9)
+    assert result.start["cka"] == {"estimator": "biased", "samples": 256}
+    assert build_spec(**fields).id == build_spec(**fields, cka="unbiased").id != spec.id
