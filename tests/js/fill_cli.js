@@ -1,18 +1,23 @@
-/** Fills templates as the page does, for `tests/app/test_panels.py`: cases as JSON on stdin, figures as JSON on stdout. */
+/** Fills templates as the page does, for `tests/app/test_panels.py`: a case as JSON a line on stdin, its figures a line on stdout. */
 
-import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/columns.js';
 import { fillDifference } from '../../static/js/difference.js';
 import { fill } from '../../static/js/fill.js';
 
-const { template, runs, labels, cursors, difference = false } = JSON.parse(readFileSync(0, 'utf8'));
-const results = runs.map((frames) => {
+const toPlain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value);
+
+function toColumns(frames) {
   if (frames === null) return null;
   const columns = createColumns();
   for (const frame of frames) addFrame(columns, frame);
   return columns;
-});
+}
 
-const toPlain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value);
-const figures = cursors.flatMap((cursor) => [false, true].map((narrow) => (difference ? fillDifference : fill)(template, results, labels, cursor, narrow)));
-process.stdout.write(JSON.stringify(figures, toPlain));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { template, runs, labels, cursors, difference = false } = JSON.parse(line);
+  const results = runs.map(toColumns);
+  const draw = difference ? fillDifference : fill;
+  const figures = cursors.flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow)));
+  process.stdout.write(`${JSON.stringify(figures, toPlain)}\n`);
+}
