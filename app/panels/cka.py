@@ -33,7 +33,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
 PANEL = Panel(
     key="cka",
     title="Layer against layer",
-    unit="linear CKA, unbiased unless named",
+    unit="linear CKA",
     meaning="How alike the representations of any two layers are: 1 is the same up to rotation and scale, 0 unrelated.",
     help=Help(
         formula="HSIC_1(K, K') / sqrt(HSIC_1(K, K) HSIC_1(K', K')), K = X Xᵀ of the stream means, "

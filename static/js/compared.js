@@ -83,10 +83,11 @@ function itemsOf(run, isOnly) {
     setTimeout(() => document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus());
   };
   return [
-    ...(isVerifiable(slot) ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }] : []),
     { title: 'Rename', run: () => void (renamed.value = run) },
     ...(state.view.value.runs.length < MAX_RUNS ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }] : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
+    // The last: it comes when the run is done, and must not move the others from under a pointer.
+    ...(isVerifiable(slot) ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }] : []),
   ];
 }
 

@@ -53,7 +53,7 @@ export function Menu({ label, sign = '⋯', className = 'icon', items }) {
     <${Popover} label=${label} sign=${sign} className=${className}>
       <ul class="menu">
         ${items.map((item) => html`
-          <li><button type="button" onClick=${(/** @type {any} */ event) => choose(event, item.run)}>
+          <li key=${item.title}><button type="button" onClick=${(/** @type {any} */ event) => choose(event, item.run)}>
             ${item.title}${item.note ? html`<small>${item.note}</small>` : null}
           </button></li>
         `)}

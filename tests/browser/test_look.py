@@ -98,12 +98,18 @@ def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -
     expect(page.locator("[data-panel=detail] h2")).to_contain_text("layer 10")
 
 
+NAME_OF_FOCUS = """(() => {
+  const { id, textContent } = document.activeElement;
+  return document.activeElement.getAttribute('aria-label') ?? (id || textContent.trim());
+})()"""
+
+
 def test_everything_can_be_reached_by_the_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     names = []
-    for _ in range(60):
+    for _ in range(90):
         page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.id"))
+        names.append(page.evaluate(NAME_OF_FOCUS))
     for wanted in (
         "Presets",
         "Connection of run A",
