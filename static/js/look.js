@@ -1,7 +1,7 @@
 /** The theme that is on, and the templates that go with it. */
 
 import { computed, effect, signal } from '@preact/signals';
-import { getPanels } from './api.js';
+import { ApiError, getPanels } from './api.js';
 import { recall, remember } from './memory.js';
 import * as state from './state.js';
 
@@ -45,10 +45,17 @@ export function loadTemplates(runs, name) {
 
 /** Keep the templates those of the theme and of the number of runs. @param {(error: unknown) => void} onError */
 export function followLook(onError) {
-  effect(() => {
-    const [count, name] = [state.view.value.runs.length, theme.value];
-    loadTemplates(count, name).then((loaded) => {
-      if (count === state.view.value.runs.length && name === theme.value) state.templates.value = loaded;
-    }, onError);
-  });
+  effect(() => void take(state.view.value.runs.length, theme.value, onError));
+}
+
+/** A server that is away or busy is asked again: without templates nothing is drawn. @param {number} count @param {string} name @param {(error: unknown) => void} onError */
+async function take(count, name, onError) {
+  const isWanted = () => count === state.view.peek().runs.length && name === theme.peek();
+  try {
+    const loaded = await loadTemplates(count, name);
+    if (isWanted()) state.templates.value = loaded;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.retryAfter_s === null) return onError(error);
+    setTimeout(() => isWanted() && void take(count, name, onError), error.retryAfter_s * 1000);
+  }
 }
