@@ -12,6 +12,11 @@ export const API = '/api/v1';
 /** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */
 export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
 
+/** A connection may die without a word, in sleep or between networks: what is not answered by then will not be, and is asked again. */
+const ANSWER_MS = 30_000;
+/** What the server has ready, and nothing can be shown without. */
+const READY_MS = 8000;
+
 /** A refusal: problem+json as an exception. */
 export class ApiError extends Error {
   /** @param {number} status @param {any} problem @param {number | null} retryAfter_s */
@@ -28,37 +33,58 @@ export class ApiError extends Error {
 
 /**
  * @param {string} path
- * @param {{method?: string, body?: unknown, signal?: AbortSignal}} [options]
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number}} [options]
  * @returns {Promise<any>}
  */
-async function call(path, { method = 'GET', body, signal } = {}) {
+async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS } = {}) {
   const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
-  const response = await send(`${API}${path}`, { method, headers, signal, body: body === undefined ? null : JSON.stringify(body) });
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
-  const answer = isJson ? await response.json() : {};
+  const limit = AbortSignal.timeout(limit_ms);
+  const init = { method, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit, body: body === undefined ? null : JSON.stringify(body) };
+  const { response, answer } = await send(`${API}${path}`, init);
   if (response.ok) return answer;
   const retry = response.headers.get('retry-after');
   throw new ApiError(response.status, answer, retry === null ? null : Number(retry));
 }
 
-/** @param {string} url @param {RequestInit} init */
+/** @param {string} url @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
 async function send(url, init) {
   try {
-    return await fetch(url, init);
+    const response = await fetch(url, init);
+    const isJson = /json/.test(response.headers.get('content-type') ?? '');
+    return { response, answer: isJson ? await response.json() : {} };
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
   }
 }
 
+/**
+ * Ask, and ask again while the server is away or busy.
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @param {(error: ApiError) => boolean} goesOn told of every failure that may pass; whether to ask again
+ * @returns {Promise<T>}
+ */
+export async function insist(ask, goesOn) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.retryAfter_s === null || !goesOn(error)) throw error;
+      const wait_ms = error.retryAfter_s * 1000;
+      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+    }
+  }
+}
+
 /** @returns {Promise<any>} */
-export const getSchema = () => call('/schema');
+export const getSchema = () => call('/schema', { limit_ms: READY_MS });
 /** @returns {Promise<import('../types').Presets>} */
-export const getPresets = () => call('/presets');
+export const getPresets = () => call('/presets', { limit_ms: READY_MS });
 /** @param {AbortSignal} signal @returns {Promise<import('../types').Preview[]>} */
 export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
 /** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
-export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`);
+export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
 /** @param {any[]} specs @returns {Promise<Submitted[]>} */
 export const compareRuns = (specs) => call('/runs/compare', { method: 'POST', body: specs });
 /** @param {string} id @returns {Promise<any>} */

@@ -2,7 +2,7 @@
 
 import { render } from 'preact';
 import { openAddress } from './actions.js';
-import { ApiError, getPresets, getSchema } from './api.js';
+import { ApiError, getPresets, getSchema, insist } from './api.js';
 import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
 import { Compared } from './compared.js';
@@ -87,9 +87,11 @@ async function main() {
   followKeys();
   followPlay();
   followPrint();
-  getPresets().then((found) => (presets.value = found), fail);
+  const wait = (/** @type {ApiError} */ error) => ((state.problem.value = error), true);
+  insist(getPresets, wait).then((found) => (presets.value = found), fail);
   try {
-    state.fields.value = toFields(await getSchema());
+    state.fields.value = toFields(await insist(getSchema, wait));
+    state.problem.value = null;
   } catch (error) {
     return fail(error);
   }

@@ -1,7 +1,7 @@
 /** The theme that is on, and the templates that go with it. */
 
 import { computed, effect, signal } from '@preact/signals';
-import { ApiError, getPanels } from './api.js';
+import { getPanels, insist } from './api.js';
 import { recall, remember } from './memory.js';
 import * as state from './state.js';
 
@@ -48,14 +48,13 @@ export function followLook(onError) {
   effect(() => void take(state.view.value.runs.length, theme.value, onError));
 }
 
-/** A server that is away or busy is asked again: without templates nothing is drawn. @param {number} count @param {string} name @param {(error: unknown) => void} onError */
+/** @param {number} count @param {string} name @param {(error: unknown) => void} onError */
 async function take(count, name, onError) {
   const isWanted = () => count === state.view.peek().runs.length && name === theme.peek();
   try {
-    const loaded = await loadTemplates(count, name);
+    const loaded = await insist(() => loadTemplates(count, name), isWanted);
     if (isWanted()) state.templates.value = loaded;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.retryAfter_s === null) return onError(error);
-    setTimeout(() => isWanted() && void take(count, name, onError), error.retryAfter_s * 1000);
+    if (isWanted()) onError(error);
   }
 }

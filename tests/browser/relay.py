@@ -14,7 +14,9 @@ class Relay:
         self.port: int = self._listener.getsockname()[1]
         self._stalled: set[socket.socket] = set()
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._passing: list[threading.Thread] = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def stall(self) -> None:
         """Pass on nothing more of the connections that are open now, and close none of them."""
@@ -28,8 +30,15 @@ class Relay:
 
     def close(self) -> None:
         """End it, and every connection."""
-        self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # or accept() would wait on
+        self._accepting.join()
         self._listener.close()
+        self.cut()
+        for thread in self._passing:
+            thread.join()
+        for end in self._open:
+            end.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -38,7 +47,8 @@ class Relay:
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._open |= {near, far}
                 for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+                    self._passing.append(threading.Thread(target=self._pass_on, args=(source, sink), daemon=True))
+                    self._passing[-1].start()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):

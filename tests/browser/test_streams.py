@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.browser.conftest import READY_MS, wait_until_done
 from tests.browser.relay import Relay
@@ -174,3 +174,24 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
         os.kill(pid, signal.SIGCONT)
     check_whole(page, own)
     assert len(page.evaluate("window.connections")) > 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
+def test_what_is_never_answered_is_asked_for_again(
+    server: Server, browser: Browser, relay: StartRelay, path: str
+) -> None:
+    wire = relay(server)
+    context = browser.new_context()
+    page = context.new_page()
+
+    def stall(request: Request) -> None:
+        if urlsplit(request.url).path == path and not stalled:
+            stalled.append(path)
+            wire.stall()
+
+    stalled: list[str] = []
+    page.on("request", stall)
+    page.goto(f"http://127.0.0.1:{wire.port}/#v=1&runs=hc&depth=8")
+    wait_until_done(page)
+    assert stalled
+    context.close()
