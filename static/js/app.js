@@ -46,8 +46,7 @@ function App() {
 
 /** All cards; that of training where a run trains. */
 function Panels() {
-  const shown = state.templates.value?.panels.filter((panel) => panel.group !== 'training' || state.isTraining.value);
-  return html`<div class="panels">${shown?.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
+  return html`<div class="panels">${state.shownPanels.value.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */

@@ -14,10 +14,9 @@ import { TheoryNotes } from './theory.js';
 
 /** @param {{panel: Panel, level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
 export function PanelCard({ panel, level = 'h2' }) {
-  const [viewKey, setViewKey] = useState(panel.views[0].key);
   const [isTable, setIsTable] = useState(false);
   const shown = useRef(/** @type {Figure | null} */ (null));
-  const view = panel.views.find((item) => item.key === viewKey) ?? panel.views[0];
+  const view = state.viewOf(panel);
   const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
   const id = `panel-${panel.key}`;
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
@@ -36,7 +35,7 @@ export function PanelCard({ panel, level = 'h2' }) {
           <span class="unit" title=${unit}>${unit}</span>
         </div>
         <div class="card-tools">
-          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${setViewKey} />
+          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => (state.panelViews.value = { ...state.panelViews.value, [panel.key]: key })} />
           <${PanelHelp} panel=${panel} />
           <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view, () => shown.current)]} />
         </div>

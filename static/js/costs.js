@@ -82,9 +82,13 @@ export function CostCard() {
       </header>
       <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.</p>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
-      <div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>
+      <${CostTables} />
     </section>
   `;
+}
+
+export function CostTables() {
+  return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
 }
 
 function CostHelp() {

@@ -21,7 +21,7 @@ function download(url, name) {
 }
 
 /** @param {string} text @param {string} type @param {string} name */
-function downloadText(text, type, name) {
+export function downloadText(text, type, name) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   download(url, name);
   setTimeout(() => URL.revokeObjectURL(url), 10_000);

@@ -114,3 +114,8 @@ export function toImage(figure, format, title, foot, size) {
   const whole = { data: figure.data, layout: { ...layout, margin, annotations, title: heading } };
   return Plotly.toImage(whole, { format, width: size.width, height: size.height + 66, scale: format === 'png' ? 2 : 1 });
 }
+
+/** A figure as it is, as markup. @param {Figure} figure @param {{width: number, height: number}} size @returns {Promise<string>} */
+export function toSvg(figure, size) {
+  return Plotly.toImage({ data: figure.data, layout: figure.layout }, { format: 'svg', ...size, imageDataOnly: true });
+}

@@ -26,7 +26,7 @@ const STRIPS_PX = 244; // what the strips of a wide card share
 const STRIP_PX = { least: 64, narrow: 70, most: 130 };
 
 /** The height that a filled figure wants. @param {Figure} figure @param {boolean} isNarrow */
-function heightOf(figure, isNarrow) {
+export function heightOf(figure, isNarrow) {
   const { meta, margin } = figure.layout;
   const size = isNarrow ? 'narrow' : 'wide';
   if (!meta.grid) return LINES_PX[size];

@@ -6,12 +6,15 @@ import { toHash } from './hash.js';
 import { html } from './html.js';
 import { theme } from './look.js';
 import { CopyText, Dialog, copyText } from './menu.js';
+import { formatCount } from './numbers.js';
+import { saveView } from './saveview.js';
 import * as state from './state.js';
 
 /** @typedef {{short: string, long: string, frame: string, said: string}} Links */
 
 const links = signal(/** @type {Links | null} */ (null));
 const failure = signal('');
+const saved = signal('');
 
 /** Whether all that is shown can be stored. */
 function isReady() {
@@ -20,7 +23,7 @@ function isReady() {
 
 export async function share() {
   if (!isReady()) return;
-  failure.value = '';
+  failure.value = saved.value = '';
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value);
@@ -34,6 +37,19 @@ export async function share() {
     if (!(error instanceof ApiError)) throw error;
     failure.value = `${error.title}: ${error.message}`;
     links.value = { short: '', long: '', frame: '', said: '' };
+  }
+}
+
+async function save() {
+  const { short = '', long = '' } = links.value ?? {};
+  saved.value = 'Drawing every figure …';
+  try {
+    const back = [{ title: 'These numbers', url: short }, { title: 'These settings, computed anew', url: long }];
+    const bytes = await saveView(back.filter(({ url }) => url));
+    saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.`;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    saved.value = `${error.title}: ${error.message}`;
   }
 }
 
@@ -52,6 +68,8 @@ export function ShareDialog() {
         <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
         <h3>One figure in another page</h3>
         <${CopyText} text=${links.value?.frame ?? ''} label="Markup of a frame" />`}
+      <h3>All of it, without a server</h3>
+      <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
     <//>
   `;
 }

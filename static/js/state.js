@@ -61,6 +61,17 @@ export const isTraining = computed(() => {
   return slots.value.some((slot) => (slot.columns.start?.spec.train?.steps ?? 0) > 0);
 });
 
+/** All panels, but that of training where no run trains. */
+export const shownPanels = computed(() => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? []);
+
+/** The view that someone has chosen of a panel, by its key. @type {import('@preact/signals').Signal<Record<string, string>>} */
+export const panelViews = signal({});
+
+/** What a panel's card shows. @param {import('../types').Panel} panel */
+export function viewOf(panel) {
+  return panel.views.find((item) => item.key === panelViews.value[panel.key]) ?? panel.views[0];
+}
+
 /** The cursor's layer from 0; a quarter of the way up where nobody has moved it. */
 export const cursor = computed(() => {
   const chosen = view.value.cursor ?? Math.floor(layers.value / 4);

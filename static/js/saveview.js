@@ -1,0 +1,133 @@
+/** Save the view that is shown as one HTML file: what `standalone.js` writes, gathered from the page. */
+
+import { render } from 'preact';
+import { CostTables } from './costs.js';
+import { fillDifference, toUnit } from './difference.js';
+import { downloadText } from './export.js';
+import { fill } from './fill.js';
+import { html } from './html.js';
+import { loadTemplates, theme } from './look.js';
+import { formatValue } from './numbers.js';
+import { heightOf } from './plotbox.js';
+import { toSvg } from './plot.js';
+import { toNotes, toSettings } from './report.js';
+import { toFileName, toPage } from './standalone.js';
+import * as state from './state.js';
+import { toTable } from './table.js';
+import { TheoryNotes } from './theory.js';
+
+/** @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel @typedef {import('../types').Templates} Templates */
+
+const WIDTH_PX = 930; // of the column in the file: letters keep their size
+const LINES_PX = 310;
+const VARIABLES = ['--page', '--card', '--raised', '--ink', '--muted', '--line', '--accent'];
+const FONTS = ['--font', '--mono'];
+const COST = {
+  key: 'cost', title: 'Cost', unit: 'predicted, of one run', help: null, svg: '', paper: '', numbers: null,
+  meaning: 'What each connection adds to this stack: hardly any arithmetic, but memory traffic.',
+};
+
+/**
+ * @param {{title: string, url: string}[]} links what leads back to the live page
+ * @returns {Promise<number>} bytes of the file
+ */
+export async function saveView(links) {
+  const title = state.snapshot.value?.title || state.labels.value.join(', ');
+  const text = toPage(await toWhole(title, links));
+  downloadText(text, 'text/html', toFileName(title));
+  return new Blob([text]).size;
+}
+
+/** @param {string} title @param {{title: string, url: string}[]} links @returns {Promise<import('./standalone.js').Whole>} */
+async function toWhole(title, links) {
+  const isDark = theme.value === 'dark';
+  const slots = state.slots.value;
+  const now = /** @type {Templates} */ (state.templates.value);
+  const onPaper = isDark ? await loadTemplates(slots.length, 'light') : now;
+  const cards = [];
+  for (const panel of state.shownPanels.value) cards.push(await toCard(panel, isDark ? onPaper : null));
+  const columns = slots.map((slot) => slot.columns);
+  return {
+    title,
+    links,
+    cards: [...cards, { ...COST, beside: toMarkup(html`<${CostTables} />`) }],
+    made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
+    version: columns[0].start?.versions.mhc_scope ?? '',
+    palettes: { screen: palette(isDark), paper: palette(false), isDark },
+    settings: toSettings(state.fields.value, columns.map((item) => item.start?.spec)),
+    notes: toNotes(columns, slots.map((slot) => slot.label), state.isDifference.value),
+    runs: slots.map((slot, run) => ({
+      label: slot.label,
+      id: slot.id,
+      color: now.runs[run].color,
+      paperColor: onPaper.runs[run].color,
+      spec: slot.columns.start?.spec,
+      headline: slot.columns.summary?.headline.text ?? slot.columns.end?.status ?? '',
+      findings: (slot.columns.summary?.findings ?? []).map(({ text, numbers }) => ({
+        text, numbers: Object.entries(numbers).map(([name, value]) => /** @type {[string, string]} */ ([name, formatValue(value)])),
+      })),
+    })),
+  };
+}
+
+/** @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('./standalone.js').Card>} */
+async function toCard(panel, onPaper) {
+  const view = state.viewOf(panel);
+  const other = onPaper?.panels.find((item) => item.key === panel.key);
+  const layer = state.cursor.value + 1;
+  const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
+  return {
+    key: panel.key,
+    title: panel.key === 'detail' ? `${panel.title}: layer ${layer}` : panel.title,
+    unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
+    meaning: panel.meaning,
+    help: panel.help,
+    svg: await draw(view.figure),
+    paper: other ? await draw(state.viewOf(other).figure) : '',
+    beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} view=${view} />`) : '',
+    numbers: toNumbers(panel, layer),
+  };
+}
+
+/** The figure that the card shows, at the width of the file. @param {Figure} template */
+async function draw(template) {
+  const slots = state.slots.value;
+  const fillIn = state.isDifference.value ? fillDifference : fill;
+  const figure = fillIn(template, slots.map((slot) => slot.columns), slots.map((slot) => slot.label), state.cursor.value, false);
+  const height = figure.layout.meta.grid ? heightOf(figure, false) : LINES_PX;
+  return toSvg(figure, { width: WIDTH_PX, height });
+}
+
+/** The card's table: as people read it, and behind each number its value. @param {Panel} panel @param {number} layer */
+function toNumbers(panel, layer) {
+  const [read, raw] = [toTable(panel, false), toTable(panel, true)];
+  const places = read.head.map((title) => raw.head.indexOf(title));
+  const isOfLayer = panel.table.length === 0 || ['row', 'read'].includes(panel.table[0].source);
+  return {
+    caption: isOfLayer ? `${panel.title}, at layer ${layer} of ${state.layers.value}` : panel.title,
+    head: read.head,
+    rows: read.rows.map((cells, row) => cells.map((cell, column) => {
+      const value = raw.rows[row][places[column]];
+      return { text: typeof cell === 'number' ? formatValue(cell) : String(cell), value: typeof value === 'number' && Number.isFinite(value) ? value : null };
+    })),
+  };
+}
+
+/** What a part of the page shows, without what can be pressed. @param {any} part */
+function toMarkup(part) {
+  const box = document.createElement('div');
+  render(part, box);
+  for (const button of box.querySelectorAll('button')) button.remove();
+  const markup = box.innerHTML;
+  render(null, box);
+  return markup;
+}
+
+/** A theme's colours as `style.css` declares them. @param {boolean} isDark @returns {Record<string, string>} */
+function palette(isDark) {
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const find = (/** @type {string} */ selector) => /** @type {CSSStyleRule} */ (rules.find((rule) => rule instanceof CSSStyleRule && rule.selectorText === selector)).style;
+  const read = (/** @type {CSSStyleDeclaration} */ style, /** @type {string[]} */ names) => names.map((name) => [name, style.getPropertyValue(name).trim()]);
+  const base = find(':root');
+  return Object.fromEntries([...read(isDark ? find(':root[data-theme="dark"]') : base, VARIABLES), ...read(base, FONTS)]);
+}
