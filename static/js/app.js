@@ -5,8 +5,6 @@ import { openAddress } from './actions.js';
 import { ApiError, getPresets, getSchema, insist } from './api.js';
 import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
-import { Compared } from './compared.js';
-import { Controls } from './controls.js';
 import { CostCard } from './costs.js';
 import { footLine } from './export.js';
 import { Gallery, presets } from './gallery.js';
@@ -18,11 +16,12 @@ import { MapDialog } from './map.js';
 import { followPlay } from './play.js';
 import { followPrint } from './print.js';
 import { Scrubber } from './scrubber.js';
+import { Settings } from './settings.js';
 import { ShareDialog } from './share.js';
 import { toFields } from './spec.js';
 import * as state from './state.js';
 import { Story } from './story.js';
-import { Cost, TopBar } from './topbar.js';
+import { TopBar } from './topbar.js';
 import { Tour } from './tour.js';
 import { VerifyDialog } from './verify.js';
 
@@ -31,7 +30,7 @@ function App() {
     <${TopBar} />
     <${Banner} />
     <div class="columns">
-      <aside class="card controls" id="settings" aria-label="Settings"><${Compared} /><${Controls} /><${Cost} /></aside>
+      <${Settings} />
       <main>
         <${Story} />
         <${Panels} />

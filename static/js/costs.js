@@ -111,6 +111,7 @@ function lettersOf(kind) {
   return state.view.value.runs.flatMap((choice, run) => (choice.kind === kind ? [LETTERS[run]] : [])).join(' ');
 }
 
+/** Its roles are said, for on a phone its rows are no table rows any more. */
 function StackTable() {
   const found = costs.value;
   const reference = found.find((item) => item.connection === REFERENCE);
@@ -120,12 +121,12 @@ function StackTable() {
   const missing = kinds.filter((kind) => !found.some((item) => item.connection === kind));
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Cost of each connection, table">
-      <table class="numbers">
+      <table class="numbers kinds" role="table">
         <caption>This stack, joined in each way</caption>
-        <thead><tr><th scope="col">connection</th>${COLUMNS.map(({ title }) => html`<th scope="col">${title}</th>`)}</tr></thead>
-        <tbody>${found.map((item) => html`
-          <tr class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
-            <th scope="row">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
+        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">connection</th>${COLUMNS.map(({ title }) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
+        <tbody role="rowgroup">${found.map((item) => html`
+          <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
+            <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
             ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item[key] / reference[key] - 1} most=${most} />`)}
           </tr>`)}
         </tbody>
@@ -138,7 +139,7 @@ function StackTable() {
 /** @param {{text: string, added: number, most: number}} props */
 function Cell({ text, added, most }) {
   const share = most > 0 ? Math.max(0, (100 * added) / most) : 0;
-  return html`<td>${text}<small>${sayAdded(added)}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
+  return html`<td role="cell">${text}<small>${sayAdded(added)}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
 
 /** @param {number} added */

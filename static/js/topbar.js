@@ -20,7 +20,7 @@ export function TopBar() {
   return html`
     <header class="topbar">
       <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
-      <button type="button" class="only-narrow" onClick=${showSettings}>Settings</button>
+      <button type="button" class="settings-button only-narrow" popovertarget="settings">Settings</button>
       <${Fold} label="Presets, share and more" sign="⋯">
         <${PresetsButton} />
         <span class="spacer"></span>
@@ -36,11 +36,6 @@ export function TopBar() {
       <${RunButton} />
     </header>
   `;
-}
-
-/** On a phone the settings stand below the figures. */
-function showSettings() {
-  document.getElementById('settings')?.scrollIntoView();
 }
 
 function RunButton() {

@@ -20,8 +20,8 @@ const at = signal(/** @type {number | null} */ (null));
 const STEPS = [
   {
     title: 'Depth',
-    anchor: '.controls [data-path=depth]',
-    text: () => `This stack has ${depth()} layers. Drag the slider: every run is computed anew, forward and backward, and all figures follow.`,
+    anchor: '.controls [data-path=depth], .settings-button',
+    text: () => `This stack has ${depth()} layers. Drag its slider, under Settings: every run is computed anew, forward and backward, and all figures follow.`,
   },
   {
     title: 'What a residual connection does',
@@ -87,7 +87,7 @@ function StepCard({ step }) {
   const { title, anchor, text } = STEPS[step];
   const isLast = step === STEPS.length - 1;
   useLayoutEffect(() => {
-    const target = document.querySelector(anchor);
+    const target = [...document.querySelectorAll(anchor)].find((element) => element.checkVisibility()); // on a phone settings are closed
     if (target) bringIntoSight(target, 'instant');
     if (target && card.current) placeBeside(card.current, target);
     card.current?.focus({ preventScroll: true });
@@ -117,7 +117,7 @@ function StepCard({ step }) {
 
 /** Below what it speaks of, else above it; it scrolls with it, unless that stays where it is. @param {HTMLElement} card @param {Element} target */
 function placeBeside(card, target) {
-  const bar = target.closest('.controls, .scrubber');
+  const bar = target.closest('.controls, .scrubber, .topbar');
   const isFixed = bar !== null && getComputedStyle(bar).position === 'sticky';
   const place = target.getBoundingClientRect();
   const floor = innerHeight - (document.querySelector('.scrubber')?.getBoundingClientRect().height ?? 0);

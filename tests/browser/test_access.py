@@ -50,7 +50,10 @@ def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, wi
     page = open_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
     for closed in page.locator("details").all():
         closed.evaluate("details => { details.open = true; }")
+    if width < 761:
+        page.get_by_role("button", name="Settings", exact=True).click()
     audit(page, "all settings open")
+    page.keyboard.press("Escape")
     opened: dict[str, Callable[[], None]] = {
         "help sheet": lambda: press(page, "Help"),
         "share": lambda: press(page, "Share"),

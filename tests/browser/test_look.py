@@ -22,8 +22,36 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
         expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_role("button", name="Settings").click()
-    expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
+    scrolled = page.locator(".cost-card .table-box, .card-head, .card-tools")
+    assert scrolled.evaluate_all("boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
+
+
+def test_settings_of_a_phone_leave_a_figure_in_sight(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
+    settings = page.get_by_role("button", name="Settings", exact=True)
+    depth = page.get_by_role("slider", name="Depth", exact=True)
+    expect(depth).not_to_be_visible()
+    settings.focus()
+    page.keyboard.press("Enter")
+    page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")
+    expect(depth).to_be_in_viewport(ratio=1)
+    sheet = page.locator("#settings").bounding_box()
+    card = page.locator("[data-panel=gain] .plot-box").bounding_box()
+    assert sheet is not None
+    assert card is not None
+    assert sheet["y"] - card["y"] > 120, "the figure is seen above the sheet"
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Close settings")).to_be_focused()
+    depth.press("ArrowRight")
+    wait_until_done(page)
+    expect(page.locator(".scrubber label")).not_to_contain_text("/ 8")
+    page.keyboard.press("Escape")
+    expect(depth).not_to_be_visible()
+    expect(settings).to_be_focused()
+    settings.click()
+    page.set_viewport_size({"width": 1200, "height": 844})
+    expect(page.locator("#settings:popover-open")).to_have_count(0)
+    expect(depth).to_be_visible()
 
 
 def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
