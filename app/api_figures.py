@@ -12,7 +12,6 @@ from app import codec, panels
 from app.api_runs import Service, find_done, load_result
 from app.errors import Problem, not_found
 from app.models import API
-from app.panels.sources import Columns
 from app.panels.style import ThemeName
 from app.store.runs import Run
 from mhc_core.errors import SpecError
@@ -66,6 +65,7 @@ async def get_figure(
     theme: ThemeName = "light",
     view: Annotated[str | None, Query(max_length=40, description="One of the panel's views.")] = None,
     difference: Annotated[bool, Query(description="Each run against the first: B - A, on log axes B / A.")] = False,
+    step: Annotated[int | None, Query(ge=0, description="A step of training from 0, for runs that train.")] = None,
 ) -> Response:
     """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
     _require_view(panel, view)
@@ -77,18 +77,25 @@ async def get_figure(
         error = SpecError("difference", True, "at least one more run, `with`")
         raise Problem("invalid-query", 422, str(error), errors=[error])
     runs = [await find_done(service, name) for name in ids]
-    results: list[Columns] = [await load_result(service, run) for run in runs]
+    results = [await load_result(service, run) for run in runs]
     last = max(result.start["layers"] for result in results) - 1
     if layer is not None and layer > last:
         error = SpecError("layer", layer, f"0 to {last}")
         raise Problem("invalid-query", 422, str(error), errors=[error])
     cursor = last if layer is None else layer
+    _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
 
     def draw() -> bytes:
-        drawn = panels.figure(panel, results, to_labels(runs), cursor, theme, view, difference)
+        drawn = panels.figure(panel, results, to_labels(runs), cursor, theme, view, difference, step)
         return str(drawn.to_json()).encode()
 
     return Response(await asyncio.to_thread(draw), media_type="application/json")
+
+
+def _check_step(step: int | None, steps: int) -> None:
+    if step is not None and step >= steps:
+        error = SpecError("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
 
 
 def to_labels(runs: list[Run]) -> list[str]:

@@ -25,6 +25,11 @@ export interface Columns {
   /** Rows are steps of training; a column of one value a step has one axis. */
   steps: Map<string, Matrix>;
   stepsLog10: Map<string, Matrix>;
+  /** Metric to step to status, or of a column over the layers to status by layer. */
+  stepsStatus: Map<string, Map<number, string | Map<number, string>>>;
+  /** Mixing of all layers at each of `keptSteps`, null where it was not finite. */
+  kept: Map<string, (Matrix | null)[]>;
+  keptSteps: number[];
   trained: number;
   /** Metric to its percentiles over seeds, each one number a layer. */
   bands: Map<string, Record<string, Numbers>>;
@@ -53,6 +58,7 @@ export interface Panel {
   help: { formula: string; reading: string; symbol: string; source: string };
   group: string;
   live: boolean;
+  follows_step: boolean;
   figure: Figure;
   views: PanelView[];
   table: { title: string; key: string; source: string }[];

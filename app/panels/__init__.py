@@ -1,6 +1,7 @@
 """The figures, each defined once: for the page, for notebooks over REST, and for export."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,6 +11,7 @@ from app.panels.base import Panel
 from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.sources import Columns
+from app.panels.steps import Trained, at_step
 from app.panels.style import MAX_RUNS, THEMES, ThemeName, to_styles
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
@@ -20,22 +22,26 @@ PANELS: dict[str, Panel] = {module.PANEL.key: module.PANEL for module in _ORDER}
 
 def figure(
     key: str,
-    results: list[Columns],
+    results: Sequence[Trained],
     labels: list[str],
     cursor: int,
     theme: ThemeName,
     view: str | None = None,
     difference: bool = False,
+    step: int | None = None,
 ) -> go.Figure:
     """The panel `key` with the data of finished runs, titled, as a notebook shows it.
 
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
+    `step` is a step of training from 0, which panels follow that can; None is the trained stack.
     """
     panel = PANELS[key]
     template = _to_plain(panel.build(len(results), THEMES[theme], view))
-    filled = (fill_difference if difference else fill)(template, list(results), labels, cursor)
+    shown: list[Columns | None] = [at_step(result, step if panel.follows_step else None) for result in results]
+    filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
     unit = to_unit(template, panel.unit) if difference else panel.unit
-    title = f"{panel.title} <span style='font-size:12px'>{unit}</span>"
+    place = "" if step is None or not panel.follows_step else f" · step {step + 1}"
+    title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}
     filled["layout"] |= {
         "title": {"text": title, "font": ink, "x": 0, "xref": "paper", "y": 0.97},
@@ -66,6 +72,7 @@ def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
         "help": vars(panel.help),
         "group": panel.group,
         "live": panel.live,
+        "follows_step": panel.follows_step,
         "figure": views[0]["figure"],
         "views": views,
         "table": [vars(column) for column in panel.table],

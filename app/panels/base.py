@@ -9,6 +9,7 @@ it.
 - `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
 - `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers span it, `sources` with the
   embedding as 0 and without the last layer; other axes follow their data
+- `steps`: {axis: "line"|"cells"}, axes of the steps of training, where the cursor of the step stands
 - `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
   cells without data close up
 - `sums`: True, row and column sums of the drawn matrices as tick labels
@@ -76,6 +77,7 @@ class Panel:
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
     table: what the table view lists.
+    follows_step: whether it shows a trained run as it was at the cursor's step, of which `steps.py` knows.
     """
 
     key: str
@@ -87,6 +89,7 @@ class Panel:
     live: bool
     views: tuple[View, ...]
     table: tuple[Column, ...] = ()
+    follows_step: bool = False
 
     def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
         """The template for that many runs; `view` is a view's key, the first by default."""

@@ -51,4 +51,5 @@ PANEL = Panel(
     live=True,
     views=(View("matrix", "matrix", build),),
     table=(),
+    follows_step=True,
 )

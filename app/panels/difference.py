@@ -8,32 +8,16 @@ difference are not the difference of percentiles.
 
 import copy
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from app.panels.fill import Figure, fill
-from app.panels.sources import MOST_DECADES, Columns
+from app.panels.sources import MOST_DECADES, Columns, Derived
 from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "stream_log10.", "steps_log10.")
 STREAMED = ("Ln", "Lnn")  # shapes of columns with an entry a stream
 EMPTY = "Nothing here can be compared with run A."
-
-
-@dataclass
-class Difference:
-    """Columns of one run against another's."""
-
-    start: dict[str, Any]
-    layers: dict[str, np.ndarray] = field(default_factory=dict)
-    layers_log10: dict[str, np.ndarray] = field(default_factory=dict)
-    status: dict[str, dict[int, str]] = field(default_factory=dict)
-    matrices: dict[str, np.ndarray] = field(default_factory=dict)
-    steps: dict[str, np.ndarray] = field(default_factory=dict)
-    steps_log10: dict[str, np.ndarray] = field(default_factory=dict)
-    bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 def fill_difference(
@@ -89,9 +73,9 @@ def to_difference(template: Figure) -> Figure:
     return figure
 
 
-def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> Difference:
+def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> Derived:
     """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
-    found = Difference(start=result.start)
+    found = Derived(start=result.start)
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
             log10 = _pair(result.layers_log10, base.layers_log10, key) if ratio else None
@@ -104,6 +88,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
                 found.layers_log10[key] = log10
             flags = {**base.status.get(key, {}), **result.status.get(key, {})}
             found.status[key] = {layer: flag for layer, flag in flags.items() if layer < result.start["layers"]}
+            found.steps_status[key] = {**base.steps_status.get(key, {}), **result.steps_status.get(key, {})}
             for name in ("matrices", "steps", "steps_log10"):
                 pair = _pair(getattr(result, name), getattr(base, name), key)
                 if pair is not None:

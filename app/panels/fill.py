@@ -118,11 +118,13 @@ def _label_lines(
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
         color = trace["line"]["color"]
-        lost = find_lost(trace["y"], result.status.get(trace["meta"]["key"], {}))
+        axis = trace["meta"]["fill"]["x"].partition(".")[0]
+        status = result.steps_status if axis == "step" else result.status
+        lost = find_lost(trace["y"], status.get(trace["meta"]["key"], {}), "step" if axis == "step" else "layer")
         if lost is not None and lost["point"] is not None:
             y = trace["y"][lost["point"]]
             is_high = y > span[0] + 0.8 * (span[1] - span[0])
-            label = lost_label(lost, trace["name"], y, is_high, layers, color)
+            label = lost_label(lost, trace["name"], y, is_high, len(trace["y"]) if axis == "step" else layers, color)
             figure["layout"]["annotations"].append(label)
         end = _line_end(trace, result, lost, span)
         ends += [] if end is None else [{**end, "color": color}]

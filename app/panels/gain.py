@@ -51,4 +51,5 @@ PANEL = Panel(
     live=False,
     views=(View("log", "log", partial(build, "log")), View("linear", "linear", partial(build, "linear"))),
     table=(Column("forward", "composite_gain_fwd"), Column("backward", "composite_gain_bwd")),
+    follows_step=True,
 )

@@ -44,9 +44,12 @@ def end_labels(ends: list[dict[str, Any]], narrow: bool) -> list[Annotation]:
     ]
 
 
-def find_lost(drawn: list[float | None], status: dict[int, str]) -> dict[str, Any] | None:
-    """Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened."""
-    lost = sorted(layer for layer in status if drawn[layer] is None)
+def find_lost(drawn: list[float | None], status: dict[int, str], unit: str = "layer") -> dict[str, Any] | None:
+    """Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened.
+
+    `unit` is what the points are.
+    """
+    lost = sorted(place for place in status if place < len(drawn) and drawn[place] is None)
     if not lost:
         return None
     first = lost[0]
@@ -55,14 +58,14 @@ def find_lost(drawn: list[float | None], status: dict[int, str]) -> dict[str, An
         return {"point": None, "ends": True, "text": status[first]}
     if first > known[0]:
         point = max(index for index in known if index < first)
-        return {"point": point, "ends": True, "text": f"{status[first]} at layer {first + 1}"}
+        return {"point": point, "ends": True, "text": f"{status[first]} at {unit} {first + 1}"}
     last = max(index for index in lost if index < known[0])
-    return {"point": known[0], "ends": False, "text": f"{status[last]} up to layer {last + 1}"}
+    return {"point": known[0], "ends": False, "text": f"{status[last]} up to {unit} {last + 1}"}
 
 
-def lost_label(lost: dict[str, Any], name: str, y: float, is_high: bool, layers: int, color: str) -> Annotation:
+def lost_label(lost: dict[str, Any], name: str, y: float, is_high: bool, count: int, color: str) -> Annotation:
     """A cross at the point next to the loss, with what happened."""
-    right = lost["point"] > layers / 2
+    right = lost["point"] > count / 2
     text = f"{name}: {lost['text']}"
     return {
         "xref": "x",

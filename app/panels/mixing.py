@@ -49,4 +49,5 @@ PANEL = Panel(
     live=True,
     views=(View("strip", "strip", build),),
     table=(Column("deviation from doubly stochastic", "ds_error"),),
+    follows_step=True,
 )

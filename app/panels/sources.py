@@ -17,12 +17,14 @@ montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty col
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
 step             1, 2, ... S, the steps of training
 steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
+steps_text.<key> a column over the steps as people read it
 law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
                  text, all three as people read them
 label            the run's label
 cka_label        the same; of biased CKA with the number of samples, without which it says nothing
 """
 
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,7 +46,23 @@ class Columns(Protocol):
     matrices: dict[str, np.ndarray]
     steps: dict[str, np.ndarray]
     steps_log10: dict[str, np.ndarray]
+    steps_status: dict[str, dict[int, Any]]
     bands: dict[str, dict[str, np.ndarray]]
+
+
+@dataclass
+class Derived:
+    """Columns that are made from a run's own."""
+
+    start: dict[str, Any]
+    layers: dict[str, np.ndarray] = field(default_factory=dict)
+    layers_log10: dict[str, np.ndarray] = field(default_factory=dict)
+    status: dict[str, dict[int, str]] = field(default_factory=dict)
+    matrices: dict[str, np.ndarray] = field(default_factory=dict)
+    steps: dict[str, np.ndarray] = field(default_factory=dict)
+    steps_log10: dict[str, np.ndarray] = field(default_factory=dict)
+    steps_status: dict[str, dict[int, Any]] = field(default_factory=dict)
+    bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
@@ -68,6 +86,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name in ("steps", "steps_log10"):
         column = getattr(result, name).get(key)
         return column if column is None or column.ndim == 2 else to_list(column)
+    if name == "steps_text":
+        return to_step_texts(result, key)
     if name in PERCENTILES:
         return _from_band(result, name, *key.split(".", 1))
     if name == "law":
@@ -123,6 +143,19 @@ def to_texts(result: Columns, key: str) -> list[str] | None:
     return [
         format_value(value, log10, status.get(layer))
         for layer, (value, log10) in enumerate(zip(values, logs, strict=True))
+    ]
+
+
+def to_step_texts(result: Columns, key: str) -> list[str] | None:
+    """A column over the steps as people read it."""
+    if key not in result.steps:
+        return None
+    values = to_list(result.steps[key])
+    logs = to_list(result.steps_log10[key]) if key in result.steps_log10 else [None] * len(values)
+    status = result.steps_status.get(key, {})
+    return [
+        format_value(value, log10, status.get(step))
+        for step, (value, log10) in enumerate(zip(values, logs, strict=True))
     ]
 
 

@@ -20,19 +20,19 @@ def build_loss(runs: int, theme: Theme) -> go.Figure:
     axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
     figure = build_figure(
         theme,
-        {"axes": axes, "ink": theme.ink, "muted": theme.muted, "empty": EMPTY},
+        {"axes": axes, "steps": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted, "empty": EMPTY},
         xaxis=quiet_axis(theme, title=STEP, tickformat="d", unifiedhovertitle={"text": "step %{x}"}),
         yaxis=quiet_axis(theme, nticks=6),
     )
     for run, style in bottom_up(theme, runs):
-        fill = {"x": "step", "y": "steps.step_loss", "name": "label"}
+        fill = {"x": "step", "y": "steps.step_loss", "text": "steps_text.step_loss", "name": "label"}
         figure.add_trace(
             go.Scatter(
                 mode="lines",
                 line={"color": style.color, "width": style.width, "dash": style.dash},
                 meta={"run": run, "key": "step_loss", "fill": fill, "end": True},
                 connectgaps=False,
-                hovertemplate="%{y:.3f}",
+                hovertemplate="%{text}",
             )
         )
     return figure
@@ -50,7 +50,9 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figu
         "hoverongaps": False,
         "hovertemplate": "step %{y}, layer %{x}<br>10<sup>%{z:.2f}</sup><extra>%{fullData.name}</extra>",
     }
-    meta: dict[str, Any] = {"layers": {axis_names(run)[0]: "cells" for run in range(runs)}, "empty": EMPTY}
+    names = [axis_names(run) for run in range(runs)]
+    meta: dict[str, Any] = {"layers": {x: "cells" for x, _ in names}, "steps": {y: "cells" for _, y in names}}
+    meta["empty"] = EMPTY
     scale: dict[str, Any] = {"colorscale": "Cividis"}
     if is_gain:
         meta["symmetric"] = "coloraxis"

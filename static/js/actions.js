@@ -36,6 +36,13 @@ export function moveCursor(layer) {
   cursorTimer = setTimeout(noteView, CURSOR_MS);
 }
 
+/** @param {number} step from 0, the number of steps for the trained stack */
+export function moveStep(step) {
+  state.setStep(step);
+  clearTimeout(cursorTimer);
+  cursorTimer = setTimeout(noteView, CURSOR_MS);
+}
+
 /** Keep in the address what is worth no step back; the address of a stored view stays its own. */
 export function noteView() {
   if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);

@@ -7,6 +7,7 @@ import { html } from './html.js';
 import { Menu, Popover } from './menu.js';
 import { Plot } from './plotbox.js';
 import * as state from './state.js';
+import { nearestKept } from './steps.js';
 import { PanelTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
@@ -31,7 +32,7 @@ export function PanelCard({ panel, level = 'h2' }) {
     <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
-          <${level} id=${`${id}-title`}>${panel.title}<${LayerNumber} panel=${panel} /><//>
+          <${level} id=${`${id}-title`}>${panel.title}<${Place} panel=${panel} /><//>
           <span class="unit" title=${unit}>${unit}</span>
         </div>
         <div class="card-tools">
@@ -41,15 +42,29 @@ export function PanelCard({ panel, level = 'h2' }) {
         </div>
       </header>
       <p class="meaning">${panel.meaning}</p>
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} shown=${shown} title=${panel.title} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} shown=${shown} title=${panel.title} followsStep=${panel.follows_step} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
     </section>
   `;
 }
 
-/** The cursor's layer in the title of the panel that shows one layer. @param {{panel: Panel}} props */
-function LayerNumber({ panel }) {
-  return panel.key === 'detail' ? html`: layer ${state.cursor.value + 1}` : null;
+/** In the title, of what a panel shows: the layer, where it is one, and the step of training, where it is not the trained stack. @param {{panel: Panel}} props */
+function Place({ panel }) {
+  const layer = panel.key === 'detail' ? [`layer ${state.cursor.value + 1}`] : [];
+  const places = [...layer, ...stepOf(panel)].join(', ');
+  return places ? html`: ${places}` : null;
+}
+
+/** Of what a step does not tell it is the trained stack; matrices are those of the nearest step at which they are kept. @param {Panel} panel */
+function stepOf(panel) {
+  state.dataTick.value;
+  const { value: step } = state.step;
+  if (step === null || panel.group === 'training') return [];
+  if (!panel.follows_step) return ['trained'];
+  const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
+  if (!trained || panel.key === 'gain') return [`step ${step + 1}`];
+  const place = nearestKept(trained.columns, step);
+  return place === null ? [] : [`step ${trained.columns.keptSteps[place] + 1}`];
 }
 
 /** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */

@@ -12,6 +12,9 @@ export function createColumns() {
     matrices: new Map(),
     steps: new Map(),
     stepsLog10: new Map(),
+    stepsStatus: new Map(),
+    kept: new Map(),
+    keptSteps: [],
     trained: 0,
     bands: new Map(),
     progress: null,
@@ -48,14 +51,20 @@ const TAKERS = {
   },
   backward: addLayer,
   /** @param {Columns} columns @param {Frame} frame */
-  step(columns, { step, values, log10 }) {
+  step(columns, { step, values, log10, status }) {
     columns.trained = step + 1;
+    const isKept = Object.keys(values).some((key) => KEPT.test(key));
+    if (isKept) columns.keptSteps.push(step);
     for (const [key, value] of Object.entries(values)) {
-      if (KEPT.test(key)) continue; // no figure here draws them
-      putStep(columns, columns.steps, key, step, value);
+      if (KEPT.test(key)) keepMatrix(columns, key, value);
+      else putStep(columns, columns.steps, key, step, value);
       touch(columns, key);
     }
     for (const [key, value] of Object.entries(log10)) putStep(columns, columns.stepsLog10, key, step, value);
+    for (const [key, flags] of Object.entries(status)) {
+      if (!columns.stepsStatus.has(key)) columns.stepsStatus.set(key, new Map());
+      columns.stepsStatus.get(key)?.set(step, typeof flags === 'string' ? flags : toFlags(flags));
+    }
   },
   /** @param {Columns} columns @param {Frame} frame */
   similarity(columns, frame) {
@@ -80,7 +89,7 @@ const TAKERS = {
     }
     for (const [key, column] of Object.entries(frame.log10)) columns.log10.set(key, toNumbers(column));
     for (const [key, flags] of Object.entries(frame.status)) {
-      columns.status.set(key, new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag])));
+      columns.status.set(key, toFlags(flags));
     }
   },
   /** @param {Columns} columns @param {Frame} frame */
@@ -105,7 +114,18 @@ const TAKERS = {
 };
 
 /** Matrices at the steps at which they are kept. */
-const KEPT = /^step_h_(pre|post|res)$/;
+const KEPT = /^step_h_(pre|read|post|res)$/;
+
+/** @param {Columns} columns @param {string} key @param {any} value null where a matrix is not finite */
+function keepMatrix(columns, key, value) {
+  const stack = value === null ? null : { shape: value.shape.split(',').map(Number), data: toNumbers(value) };
+  columns.kept.set(key, [...(columns.kept.get(key) ?? []), stack]);
+}
+
+/** @param {Record<string, string>} flags by layer @returns {Map<number, string>} */
+function toFlags(flags) {
+  return new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag]));
+}
 
 /** The trained stack is measured: nothing of the measurement before may stay beside it. @param {Columns} columns */
 function beginAnew(columns) {

@@ -1,4 +1,4 @@
-/** The layer cursor over a plot, drawn in HTML: moving it redraws no figure. */
+/** The cursors of layer and step over a plot, drawn in HTML: moving it redraws no figure. */
 
 import { spread } from './labels.js';
 import { areasOf } from './plot.js';
@@ -8,21 +8,29 @@ import { areasOf } from './plot.js';
 const LABEL_PX = 17;
 
 /**
- * Put the cursor's lines, and the value at each curve, over a plot.
+ * Put the cursors' lines, and the value at each curve, over a plot.
  * @param {HTMLElement} overlay
  * @param {HTMLElement} plot
  * @param {Figure} figure
- * @param {number} cursor layer from 0
+ * @param {number} layer from 0
+ * @param {number | null} step from 0; null for none
  */
-export function drawCursor(overlay, plot, figure, cursor) {
-  const kinds = figure.layout.meta.layers ?? {};
+export function drawCursor(overlay, plot, figure, layer, step) {
+  const { layers = {}, steps = {}, grid } = figure.layout.meta;
+  /** Where an axis is cut, counted as on the axis. @param {string} axis */
+  const placeOn = (axis) => (axis in layers ? layer + 1 : axis in steps && step !== null ? step + 1 : null);
   const parts = areasOf(plot).flatMap((area) => {
-    const kind = kinds[area.x];
-    if (kind === 'line') return [...vertical(area, cursor), ...values(area, figure, cursor)];
-    if (kind === 'window') return frame(area, cursor);
-    return [...vertical(area, cursor), ...(kinds[area.y] ? horizontal(area, cursor) : [])];
+    const [x, y] = [placeOn(area.x), placeOn(area.y)];
+    if (layers[area.x] === 'window') return frame(area, layer);
+    const isLine = (layers[area.x] ?? steps[area.x]) === 'line';
+    return [
+      ...(x === null ? [] : vertical(area, x)),
+      ...(x !== null && isLine ? values(area, figure, x) : []),
+      ...(y === null ? [] : horizontal(area, y)),
+    ];
   });
-  overlay.replaceChildren(...(Object.keys(kinds).length > 0 ? parts : []));
+  overlay.classList.toggle('over-map', grid !== undefined);
+  overlay.replaceChildren(...parts);
 }
 
 /** @param {string} className @param {Record<string, number>} place in pixels @param {string} [text] */
@@ -39,15 +47,15 @@ function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** @param {Area} area @param {number} cursor */
-function vertical(area, cursor) {
-  const x = area.toX(cursor + 1);
+/** @param {Area} area @param {number} place */
+function vertical(area, place) {
+  const x = area.toX(place);
   return isInside(area, x) ? [box('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
 }
 
-/** @param {Area} area @param {number} cursor */
-function horizontal(area, cursor) {
-  const y = area.toY(cursor + 1);
+/** @param {Area} area @param {number} place */
+function horizontal(area, place) {
+  const y = area.toY(place);
   const isSeen = y >= area.top && y <= area.top + area.height;
   return isSeen ? [box('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
@@ -60,23 +68,23 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** Where a trace has its value at the cursor; of several streams the least and the largest, if they can be told apart. @param {import('../types').Trace} trace @param {number} cursor */
-function outermost(trace, cursor) {
+/** Where a trace has its value at the cursor; of several streams the least and the largest, if they can be told apart. @param {import('../types').Trace} trace @param {number} place */
+function outermost(trace, place) {
   /** @type {number[]} */
-  const found = [...trace.x.keys()].filter((index) => trace.x[index] === cursor + 1 && trace.y[index] !== null);
+  const found = [...trace.x.keys()].filter((index) => trace.x[index] === place && trace.y[index] !== null);
   found.sort((a, b) => trace.y[a] - trace.y[b]);
   const [least, most] = [found[0], found[found.length - 1]];
   return found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];
 }
 
-/** A dot on each curve and its value beside it, none over another. @param {Area} area @param {Figure} figure @param {number} cursor */
-function values(area, figure, cursor) {
-  const x = area.toX(cursor + 1);
+/** A dot on each curve and its value beside it, none over another. @param {Area} area @param {Figure} figure @param {number} place */
+function values(area, figure, place) {
+  const x = area.toX(place);
   if (!isInside(area, x)) return [];
   const points = figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .flatMap((trace) =>
-      outermost(trace, cursor).map((index) => ({ y: area.toY(trace.y[index]) - area.top, text: trace.text[index], color: trace.line.color })),
+      outermost(trace, place).map((index) => ({ y: area.toY(trace.y[index]) - area.top, text: trace.text[index], color: trace.line.color })),
     )
     .filter((point) => point.y >= -1 && point.y <= area.height + 1);
   const tops = spread(points.map((point) => point.y - LABEL_PX / 2), LABEL_PX, area.height - LABEL_PX);

@@ -90,6 +90,7 @@ export function subtract(columns, base, keys, ratio) {
     if (logs) found.layers.set(key, mapNumbers(logs, (log10) => (Math.abs(log10) <= MOST_DECADES ? 10 ** log10 : NaN)));
     const flags = [...(base.status.get(key) ?? []), ...(columns.status.get(key) ?? [])];
     found.status.set(key, new Map(flags.filter(([layer]) => layer < columns.start?.layers)));
+    found.stepsStatus.set(key, new Map([...(base.stepsStatus.get(key) ?? []), ...(columns.stepsStatus.get(key) ?? [])]));
     for (const name of /** @type {const} */ (['matrices', 'steps', 'stepsLog10'])) {
       const pair = pairMatrices(columns[name].get(key), base[name].get(key));
       if (pair) found[name].set(key, pair);

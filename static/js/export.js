@@ -39,6 +39,7 @@ export function footLine() {
 export function figureUrl(panel, viewKey) {
   const [first, ...others] = state.slots.value.map((slot) => slot.id);
   const query = new URLSearchParams({ layer: String(state.cursor.value), theme: theme.value, view: viewKey });
+  if (state.step.value !== null) query.set('step', String(state.step.value));
   if (others.length > 0) query.set('with', others.join(','));
   if (state.isDifference.value) query.set('difference', 'true');
   return `${API}/runs/${first}/figures/${panel.key}?${query}`;

@@ -119,12 +119,14 @@ function labelLines(figure, results, span, layers, narrow) {
   for (const trace of visible(figure).filter((item) => item.meta.end)) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
     const { color } = trace.line;
-    const lost = findLost(trace.y, result.status.get(trace.meta.key));
+    const isStep = trace.meta.fill.x === 'step';
+    const status = /** @type {Map<number, string> | undefined} */ ((isStep ? result.stepsStatus : result.status).get(trace.meta.key));
+    const lost = findLost(trace.y, status, isStep ? 'step' : 'layer');
     if (lost && lost.point !== null) {
       const place = /** @type {{point: number, text: string}} */ (lost);
       const y = trace.y[lost.point];
       const isHigh = y > span[0] + 0.8 * (span[1] - span[0]);
-      figure.layout.annotations.push(lostLabel(place, trace.name, y, isHigh, layers, color));
+      figure.layout.annotations.push(lostLabel(place, trace.name, y, isHigh, isStep ? trace.y.length : layers, color));
     }
     const end = lineEnd(trace, result, lost, span);
     if (end) ends.push({ ...end, color });

@@ -1,7 +1,7 @@
 /** Single keys for what people do most. They rest while someone types, while something is open, and when turned off. */
 
 import { signal } from '@preact/signals';
-import { commit, dragTo, moveCursor, showDifference } from './actions.js';
+import { commit, dragTo, moveCursor, moveStep, showDifference } from './actions.js';
 import { setTheme, theme } from './look.js';
 import { recall, remember } from './memory.js';
 import { requestRuns } from './runner.js';
@@ -22,6 +22,7 @@ export const areKeysOn = signal(recall(KEY) !== 'off');
 /** @type {Shortcut[]} */
 export const SHORTCUTS = [
   { signs: ['←', '→'], title: 'one layer back or on', keys: { ArrowLeft: () => stepLayer(-1), ArrowRight: () => stepLayer(1) } },
+  { signs: [',', '.'], title: 'one step of training back or on, where a run trains', keys: { ',': () => stepTraining(-1), '.': () => stepTraining(1) } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   { signs: ['r'], title: 'run', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
@@ -36,6 +37,11 @@ const ACTS = Object.assign({}, ...SHORTCUTS.map((item) => item.keys));
 /** @param {number} by */
 function stepLayer(by) {
   moveCursor(state.cursor.value + by);
+}
+
+/** @param {number} by */
+function stepTraining(by) {
+  if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
 }
 
 let isStepping = false;

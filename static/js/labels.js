@@ -49,20 +49,21 @@ export function endLabels(ends, narrow) {
  * Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened.
  * @param {(number | null)[]} drawn
  * @param {Map<number, string> | undefined} status
+ * @param {'layer' | 'step'} [unit] what the points are
  * @returns {{point: number | null, ends: boolean, text: string} | null}
  */
-export function findLost(drawn, status) {
-  const lost = [...(status?.keys() ?? [])].filter((layer) => drawn[layer] === null).sort((a, b) => a - b);
+export function findLost(drawn, status, unit = 'layer') {
+  const lost = [...(status?.keys() ?? [])].filter((place) => drawn[place] === null).sort((a, b) => a - b);
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));
   if (known.length === 0) return { point: null, ends: true, text: String(status.get(first)) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, ends: true, text: `${status.get(first)} at layer ${first + 1}` };
+    return { point, ends: true, text: `${status.get(first)} at ${unit} ${first + 1}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], ends: false, text: `${status.get(last)} up to layer ${last + 1}` };
+  return { point: known[0], ends: false, text: `${status.get(last)} up to ${unit} ${last + 1}` };
 }
 
 /**
@@ -71,11 +72,11 @@ export function findLost(drawn, status) {
  * @param {string} name
  * @param {number} y
  * @param {boolean} isHigh
- * @param {number} layers
+ * @param {number} count of the points
  * @param {string} color
  */
-export function lostLabel(lost, name, y, isHigh, layers, color) {
-  const right = lost.point > layers / 2;
+export function lostLabel(lost, name, y, isHigh, count, color) {
+  const right = lost.point > count / 2;
   const text = `${name}: ${lost.text}`;
   return {
     xref: 'x',

@@ -64,11 +64,11 @@ export function removePlot(element) {
 
 /**
  * @param {HTMLElement} element
- * @param {{onClick: (x: number) => void, onLayout: () => void}} handlers
+ * @param {{onClick: (places: Record<string, number>) => void, onLayout: () => void}} handlers `onClick` has the value on each axis
  */
 export function listen(element, { onClick, onLayout }) {
   const plot = /** @type {any} */ (element);
-  plot.on('plotly_click', (/** @type {any} */ event) => onClick(event.points[0].x));
+  plot.on('plotly_click', (/** @type {any} */ { points: [{ x, y, xaxis, yaxis }] }) => onClick({ [xaxis._name]: x, [yaxis._name]: y }));
   plot.on('plotly_relayouting', onLayout);
   plot.on('plotly_relayout', onLayout);
 }

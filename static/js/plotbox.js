@@ -2,7 +2,7 @@
 
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { moveCursor } from './actions.js';
+import { moveCursor, moveStep } from './actions.js';
 import { drawCursor } from './cursor.js';
 import { choose } from './drawing.js';
 import { fillDifference } from './difference.js';
@@ -11,6 +11,7 @@ import { html } from './html.js';
 import { logTicks } from './numbers.js';
 import { axisRange, drawPlot, listen, removePlot, scheduleDraw, setTicks, unschedule } from './plot.js';
 import * as state from './state.js';
+import { atStep } from './steps.js';
 
 /** @typedef {import('../types').Figure} Figure */
 
@@ -57,9 +58,11 @@ class PlotBox {
    * @param {HTMLDivElement} box holds the plot and its overlay
    * @param {() => Figure} template
    * @param {{current: Figure | null}} shown where the filled figure is kept for others
+   * @param {boolean} followsStep whether a trained run is shown as it was at the cursor's step
    */
-  constructor(box, template, shown) {
+  constructor(box, template, shown, followsStep) {
     this.box = box;
+    this.followsStep = followsStep;
     this.template = template;
     this.shown = shown;
     this.plot = /** @type {HTMLElement} */ (box.children[0]);
@@ -84,7 +87,7 @@ class PlotBox {
       this.redraw();
     });
     this.stopCursor = effect(() => {
-      state.cursor.value;
+      [state.cursor.value, state.step.value];
       if (this.isSeen) scheduleDraw(this, () => this.draw()); // at once: a hand is on it
       else this.redraw();
     });
@@ -110,11 +113,11 @@ class PlotBox {
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
     this.box.removeAttribute('aria-busy');
     const template = this.template();
-    const { results, labels, isStale, isNew, signature } = choose(template, state.slots.peek());
+    const { results, labels, isStale, isNew, signature } = choose(template, this.slots());
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
-    const wanted = [signature, width, followsCursor(template) ? cursor : '', template.layout.paper_bgcolor, template.data.length, state.isDifference.peek()].join('|');
+    const wanted = [signature, width, followsCursor(template) ? cursor : '', this.followsStep ? state.step.peek() : '', template.layout.paper_bgcolor, template.data.length, state.isDifference.peek()].join('|');
     if (wanted !== this.drawn) {
       this.drawn = wanted;
       const draw = state.isDifference.peek() ? fillDifference : fill;
@@ -122,6 +125,13 @@ class PlotBox {
       if (isNew) state.hasMoved.value = true;
     }
     this.placeCursor();
+  }
+
+  /** What is drawn: the runs, and of those that train what is known of the cursor's step. */
+  slots() {
+    const step = this.followsStep ? state.step.peek() : null;
+    const slots = state.slots.peek();
+    return step === null ? slots : slots.map((slot) => slotAt(slot, step));
   }
 
   /** @param {Figure} figure @param {number} width */
@@ -134,7 +144,15 @@ class PlotBox {
     drawPlot(this.plot, figure, { width, height });
     const end = performance.now();
     this.restUntil = end + Math.max(LEAST_REST_MS, REST * (end - begun));
-    if (isFirst) listen(this.plot, { onClick: (x) => moveCursor(Math.round(x) - 1), onLayout: () => this.afterLayout() });
+    if (isFirst) listen(this.plot, { onClick: (places) => this.pin(places), onLayout: () => this.afterLayout() });
+  }
+
+  /** A click puts the cursors where it was; of two axes that count layers, the first is meant. @param {Record<string, number>} places by axis */
+  pin(places) {
+    const { layers = {}, steps = {} } = this.shown.current?.layout.meta ?? {};
+    const [layer, step] = [layers, steps].map((kinds) => Object.entries(places).find(([axis]) => axis in kinds)?.[1]);
+    if (layer !== undefined) moveCursor(Math.round(layer) - 1);
+    if (step !== undefined) moveStep(Math.round(step) - 1);
   }
 
   /** After a zoom: ticks of a logarithmic axis for the range in sight, and the cursor in its place. */
@@ -147,7 +165,7 @@ class PlotBox {
   }
 
   placeCursor() {
-    if (this.shown.current) drawCursor(this.overlay, this.plot, this.shown.current, state.cursor.peek());
+    if (this.shown.current) drawCursor(this.overlay, this.plot, this.shown.current, state.cursor.peek(), state.step.peek());
   }
 
   end() {
@@ -163,14 +181,20 @@ class PlotBox {
   }
 }
 
-/** @param {{template: Figure, shown: {current: Figure | null}, title: string}} props */
-export function Plot({ template, shown, title }) {
+/** @param {import('./state.js').Slot} slot @param {number} step */
+function slotAt(slot, step) {
+  const previous = slot.previous && { ...slot.previous, columns: atStep(slot.previous.columns, step) };
+  return { ...slot, columns: atStep(slot.columns, step), previous };
+}
+
+/** @param {{template: Figure, shown: {current: Figure | null}, title: string, followsStep?: boolean}} props */
+export function Plot({ template, shown, title, followsStep = false }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
   latest.current = template;
   useEffect(() => {
-    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, shown);
+    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, shown, followsStep);
     return () => kept.current?.end();
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);

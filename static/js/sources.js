@@ -27,6 +27,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'step') return columns.trained > 0 ? range(1, columns.start?.spec.train.steps) : null;
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
+  if (name === 'steps_text') return toStepTexts(columns, key);
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
   if (name === 'law') return fromLaw(columns, key);
   if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
@@ -76,6 +77,14 @@ export function toTexts(columns, key) {
   const logs = toList(columns.log10.get(key));
   const status = columns.status.get(key);
   return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
+}
+
+/** A column over the steps as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
+export function toStepTexts(columns, key) {
+  const values = toList(columns.steps.get(key)?.data);
+  const logs = toList(columns.stepsLog10.get(key)?.data);
+  const status = /** @type {Map<number, string> | undefined} */ (columns.stepsStatus.get(key));
+  return values && values.map((value, step) => formatValue(value, logs ? logs[step] : null, status?.get(step)));
 }
 
 /**

@@ -93,12 +93,16 @@ export const steps = computed(() => {
   return Math.max(0, ...slots.value.map((slot) => slot.columns.start?.spec.train?.steps ?? 0));
 });
 
-/** The cursor's step of training from 0; the last where nobody has moved it. */
-export const step = computed(() => Math.max(0, Math.min(view.value.step ?? Infinity, steps.value - 1)));
+/** The cursor's step of training from 0; null for the trained stack, as where nobody has moved it. */
+export const step = computed(() => {
+  const { step: chosen } = view.value;
+  return chosen === undefined || steps.value === 0 ? null : Math.min(chosen, steps.value - 1);
+});
 
-/** @param {number} at from 0 */
+/** @param {number} at from 0; from the number of steps on it is the trained stack */
 export function setStep(at) {
-  view.value = { ...view.value, step: Math.min(Math.max(at, 0), Math.max(0, steps.value - 1)) };
+  const { step: _, ...rest } = view.value;
+  view.value = at >= steps.value ? rest : { ...rest, step: Math.max(at, 0) };
 }
 
 /** What is wrong with a field, by path; for a run's own setting by `letter.path` as well. */

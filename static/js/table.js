@@ -5,6 +5,7 @@ import { formatValue, range } from './numbers.js';
 import { lawOf, lookUp } from './sources.js';
 import { html } from './html.js';
 import * as state from './state.js';
+import { atStep } from './steps.js';
 
 /** @typedef {import('../types').Panel} Panel @typedef {{label: string, columns: import('../types').Columns}} Shown */
 
@@ -15,7 +16,7 @@ import * as state from './state.js';
  * @returns {{head: string[], rows: any[][]}}
  */
 export function toTable(panel, isRaw) {
-  if (panel.table.length === 0) return matrixTable(isRaw);
+  if (panel.table.length === 0) return matrixTable(panel, isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
   if (panel.table[0].source === 'read') return readTable(panel, isRaw);
   const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)));
@@ -26,17 +27,20 @@ export function toTable(panel, isRaw) {
 
 /**
  * What the table speaks of: the runs, or what each has beyond the first, as a difference and, of what spans decades, as a ratio.
- * @param {Panel | null} panel null for the mixing matrices
+ * @param {Panel} panel
  * @returns {Shown[]}
  */
 function shownSlots(panel) {
-  const [base, ...others] = state.slots.value;
-  const hasLaws = panel?.table.some((column) => column.source === 'law');
-  if (!state.isDifference.value || !base || hasLaws) return state.slots.value;
-  const keys = panel ? panel.table.map((column) => column.key) : ['h_res'];
+  const step = panel.follows_step ? state.step.value : null;
+  const slots = state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
+  const [base, ...others] = slots;
+  const hasLaws = panel.table.some((column) => column.source === 'law');
+  if (!state.isDifference.value || !base || hasLaws) return slots;
+  const isTable = panel.table.length > 0; // without one it is the mixing matrices
+  const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
   return others.flatMap(({ label, columns }) => [
     { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false) },
-    ...(panel ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }] : []),
+    ...(isTable ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }] : []),
   ]);
 }
 
@@ -103,9 +107,9 @@ function streamsOf(slot, column, isRaw) {
   });
 }
 
-/** The matrices at the cursor, one row a matrix row. @param {boolean} isRaw */
-function matrixTable(isRaw) {
-  const matrices = shownSlots(null).flatMap((slot) => {
+/** The matrices at the cursor, one row a matrix row. @param {Panel} panel @param {boolean} isRaw */
+function matrixTable(panel, isRaw) {
+  const matrices = shownSlots(panel).flatMap((slot) => {
     const matrix = lookUp('at.h_res', slot.columns, slot.label, state.cursor.value);
     return matrix ? [{ label: slot.label, matrix }] : [];
   });
@@ -124,12 +128,13 @@ function matrixTable(isRaw) {
 export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);
+  const at = head[0] === 'step' ? (state.step.value ?? NaN) + 1 : state.cursor.value + 1;
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
       <table class="numbers">
         <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
         <tbody>${rows.map((row) => html`
-          <tr class=${row[0] === state.cursor.value + 1 ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
+          <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
         `)}</tbody>
       </table>
     </div>

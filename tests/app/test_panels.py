@@ -22,6 +22,7 @@ from app.panels.difference import fill_difference
 from app.panels.fill import fill
 from app.panels.numbers import format_value, log_ticks
 from app.panels.scales import signed_log_scale, to_signed_log
+from app.panels.steps import at_step
 from app.panels.style import THEMES
 from mhc_core.metrics import METRICS
 from mhc_core.result import Result
@@ -42,8 +43,11 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "estimators": [{"kind": "hc", "cka": "biased"}, {"kind": "hc"}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
     "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
+    "kept": [{"kind": "hc", "steps": 9, "kept": 3, "dynamic": True}],
     "trained": [{"kind": "hc", "steps": 4}, {"kind": "residual", "steps": 2}, {"kind": "mhc"}],
 }
+
+OUTER = ("depth", "steps", "kept", "seeds", "cka")  # settings of the whole run
 
 
 @cache
@@ -52,9 +56,9 @@ def _lines(comparison: str) -> list[list[bytes]]:
     found = []
     for index, connection in enumerate(COMPARISONS[comparison]):
         depth = connection.get("depth", 90 if comparison == "overflow" else SMALL["depth"])
-        fields = {name: value for name, value in connection.items() if name not in ("depth", "steps", "seeds", "cka")}
+        fields = {name: value for name, value in connection.items() if name not in OUTER}
         more: dict[str, Any] = {name: connection[name] for name in ("seeds", "cka") if name in connection}
-        more |= {"train": {"steps": connection.get("steps", 0)}}
+        more |= {"train": {name: connection[name] for name in ("steps", "kept") if name in connection}}
         frames = list(run(parse_spec({**SMALL, "depth": depth, "connection": fields, **more})))
         lines = [encode_frame(frame, f"run{index}", k) for k, frame in enumerate(frames)]
         found.append([*lines, encode_end(f"run{index}", len(lines), "done", None)])
@@ -98,10 +102,15 @@ def _end_page(page: subprocess.Popen[str]) -> None:
 
 
 def _page_fills(
-    template: dict[str, Any], lines: list[list[bytes] | None], cursors: list[int], difference: bool = False
+    template: dict[str, Any],
+    lines: list[list[bytes] | None],
+    cursors: list[int],
+    difference: bool = False,
+    step: int | None = None,
 ) -> list[Any]:
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors, "difference": difference}
+    case |= {"step": step}
     page = _start_page()
     assert page.stdin is not None
     assert page.stdout is not None
@@ -168,6 +177,35 @@ def test_the_page_draws_differences_as_python_does(key: str, view: View, compari
         ours = fill_difference(template, results, LABELS, 2, narrow)
         # The page holds similarities as float32, of which a difference keeps seven places of the whole.
         _assert_alike(ours, next(theirs), f"{key} {comparison} {narrow}", abs_tol=2e-7)
+
+
+FOLLOWERS = [(key, view) for key, view in _views() if panels.PANELS[key].follows_step]
+
+
+@pytest.mark.parametrize("step", [0, 2, 9])
+@pytest.mark.parametrize(("key", "view"), FOLLOWERS, ids=[f"{key}-{view.key}" for key, view in FOLLOWERS])
+def test_the_page_shows_a_step_as_python_does(key: str, view: View, step: int) -> None:
+    lines = _lines("trained")
+    template = _template(key, view, len(lines))
+    results: list[Any] = [at_step(_result(part), step) for part in lines]
+    theirs = iter(_page_fills(template, list(lines), [3], step=step))
+    for narrow in (False, True):
+        _assert_alike(fill(template, results, LABELS, 3, narrow), next(theirs), f"{key} {step} {narrow}")
+
+
+def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
+    result = _result(_lines("kept")[0])
+    assert result.kept_steps == [0, 4, 8]
+    for step, place in ((0, 0), (2, 0), (3, 1), (8, 2), (500, 2)):
+        shown = at_step(result, step)
+        np.testing.assert_array_equal(shown.matrices["h_res"], result.kept["step_h_res"][place])
+        row = min(step, 8)
+        np.testing.assert_array_equal(shown.layers["composite_gain_fwd"], result.steps["step_gain_fwd"][row])
+        assert shown.layers["act_rms"] is result.layers["act_rms"], "of which no step tells"
+    assert not np.array_equal(result.steps["step_gain_fwd"][8], result.layers["composite_gain_fwd"])
+    assert at_step(result, None) is result
+    untrained = _result(_lines("three")[0])
+    assert at_step(untrained, 3) is untrained
 
 
 @pytest.mark.parametrize("theme", THEMES)

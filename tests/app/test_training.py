@@ -88,6 +88,27 @@ def test_a_result_carries_the_steps(client: httpx.Client, fresh_spec: FreshSpec)
     assert not {"steps", "kept", "loss_untrained"} & untrained.keys()
 
 
+def test_a_figure_shows_the_step_that_is_asked_for(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    spec = fresh_spec(connection={"kind": "hc"}, train={"steps": 7, "kept": 3, "lr": 0.1})
+    run_id = compute(client, spec)
+    with np.load(io.BytesIO(client.get(f"/runs/{run_id}/result.npz").content)) as arrays:
+        gains, kept = arrays["steps_log10.step_gain_fwd"], arrays["kept.step_h_res"]
+        trained = arrays["layers_log10.composite_gain_fwd"]
+    url = f"/runs/{run_id}/figures"
+    for step, place in ((0, 0), (4, 1), (6, 2)):
+        figure = client.get(f"{url}/gain", params={"step": step}).json()
+        np.testing.assert_allclose(figure["data"][-1]["y"], gains[step], rtol=1e-6)
+        assert f"step {step + 1}" in figure["layout"]["title"]["text"]
+        (matrix,) = client.get(f"{url}/detail", params={"step": step, "layer": 2}).json()["data"]
+        np.testing.assert_array_equal(codec.from_typed_array(matrix["z"]), kept[place][2])
+    whole = client.get(f"{url}/gain").json()
+    np.testing.assert_allclose(whole["data"][-1]["y"], trained, rtol=1e-6)
+    assert abs(trained - gains[6]).max() > 0
+    check_problem(client.get(f"{url}/gain", params={"step": 7}), 422, "step", "0 to 6")
+    untrained = compute(client, fresh_spec())
+    check_problem(client.get(f"/runs/{untrained}/figures/gain", params={"step": 0}), 422, "step", "none of these runs")
+
+
 def test_too_many_steps_are_refused_by_their_name(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec(depth=64, width=64, train={"steps": 5000})
     check_problem(client.post("/runs", json=spec), 422, "train.steps", "s of predicted time")

@@ -90,6 +90,8 @@ test('steps are rows, and the trained stack is measured from the start', () => {
   assert.deepEqual(columns.steps.get('step_gain_fwd'), { shape: [3, 2], data: Float64Array.of(1, 2, NaN, NaN, NaN, NaN) });
   assert.deepEqual([...columns.stepsLog10.get('step_gain_fwd').data], [0, NaN, NaN, NaN, NaN, NaN]);
   assert.ok(!columns.steps.has('step_h_res'));
+  assert.deepEqual([columns.keptSteps, columns.kept.get('step_h_res').map((item) => item.shape)], [[0], [[1, 1]]]);
+  assert.equal(columns.stepsStatus.get('step_loss').get(1), 'nan');
   assert.equal(columns.trained, 2);
   assert.equal(columns.loss, 5);
   addFrame(columns, frame('forward', { step: 1, layer: -1, values: { act_rms: 1 }, log10: {}, status: {} }));

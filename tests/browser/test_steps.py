@@ -1,0 +1,119 @@
+"""The cursor of the step: one for all figures of a run that trains, moved by slider, key and click, kept in the link."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.test_page import curves
+
+TRAINED = "v=1&runs=residual,hc&depth=6&width=16&train.steps=9&train.kept=3&train.lr=0.1"
+
+
+def steps_of(page: Page) -> str:
+    """What the slider says."""
+    return page.locator("label[for=step]").inner_text().replace("\n", " ")
+
+
+def gains(page: Page) -> list[list[float]]:
+    """log10 of the forward gains as drawn, run A first."""
+    return [line["y"] for line in curves(page, "gain")]
+
+
+def matrix_at_cursor(page: Page) -> np.ndarray:
+    """What the detail card draws of run B."""
+    plot = page.locator("[data-panel=detail] .plot")
+    return np.array(plot.evaluate("plot => plot.data.find(trace => trace.z).z.map(row => [...row])"))
+
+
+def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=4&width=16&step=3")
+    expect(page.locator("#step")).to_have_count(0)
+    page.keyboard.press(".")
+    assert page.url.endswith("step=3"), "what the link says is kept, though nothing here trains"
+
+
+def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}")
+    assert steps_of(page).startswith("Trained in 9")
+    trained, matrix = gains(page), matrix_at_cursor(page)
+    expect(page.locator("#panel-gain-title")).to_have_text("Composite gain")
+    page.locator("#step").focus()
+    page.keyboard.press("Home")
+    page.wait_for_url("**/#*&step=1")
+    assert steps_of(page).startswith("Step 1 / 9")
+    expect(page.locator("#panel-gain-title")).to_have_text("Composite gain: step 1")
+    expect(page.locator("#panel-activation-title")).to_have_text("Activation: trained")
+    wait_until_done(page)
+    first = gains(page)
+    assert first[0] == pytest.approx(trained[0], abs=1e-6), "residual mixing does not learn"
+    assert max(abs(np.subtract(first[1], trained[1]))) > 1e-3
+    assert abs(matrix_at_cursor(page) - matrix).max() > 1e-3
+    page.reload()
+    wait_until_done(page)
+    assert steps_of(page).startswith("Step 1 / 9")
+    assert gains(page) == first
+    page.locator("#step").press("End")
+    page.wait_for_url(re.compile(r"#(?!.*step=\d+$)"))
+    wait_until_done(page)
+    assert gains(page) == trained
+
+
+def test_keys_move_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=8")
+    for key, said in ((".", "Step 9"), (".", "Trained"), (".", "Trained"), (",", "Step 9"), (",", "Step 8")):
+        page.keyboard.press(key)
+        expect(page.locator("label[for=step]")).to_contain_text(said)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Help")).to_contain_text("one step of training back or on")
+
+
+def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=5&layer=4")
+    readout = page.get_by_role("table", name="Values at layer 4, gain and loss at step 5")
+    expect(readout.locator("thead")).to_contain_text("step 5")
+    drawn = page.evaluate(
+        """() => document.querySelector('[data-panel=training] .plot').data.map(trace => trace.text[4]).reverse()"""
+    )
+    assert readout.locator("[data-key=step_loss]").all_text_contents() == drawn
+    shown = readout.locator("[data-key=composite_gain_fwd]").all_text_contents()
+    assert [10 ** line[3] for line in gains(page)] == pytest.approx([float(text) for text in shown], rel=1e-3)
+
+
+def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&layer=2")
+    card = page.locator("[data-panel=training]")
+    card.scroll_into_view_if_needed()
+    wait_until_done(page)
+    place = """plot => { const {xaxis, yaxis} = plot._fullLayout; const box = plot.getBoundingClientRect();
+        return [box.left + xaxis._offset + xaxis.l2p(4), box.top + yaxis._offset + yaxis._length / 2]; }"""
+    page.mouse.click(*card.locator(".plot").evaluate(place))
+    expect(page.locator("label[for=step]")).to_contain_text("Step 4")
+    expect(page.locator("label[for=cursor]")).to_contain_text("Layer 2")
+    expect(card.locator(".cursor-x")).to_have_count(1)
+    expect(card.locator(".cursor-value")).to_have_count(2)
+
+    card.get_by_role("button", name="gain", exact=True).click()
+    expect(card.locator(".cursor-y")).to_have_count(2)
+    expect(card.locator(".cursor-x")).to_have_count(2)
+    cell = """plot => { const {xaxis2: x, yaxis2: y} = plot._fullLayout; const box = plot.getBoundingClientRect();
+        return [box.left + x._offset + x.l2p(5), box.top + y._offset + y.l2p(7)]; }"""
+    page.mouse.click(*card.locator(".plot").evaluate(cell))
+    expect(page.locator("label[for=step]")).to_contain_text("Step 7")
+    expect(page.locator("label[for=cursor]")).to_contain_text("Layer 5")
+    page.wait_for_url("**/#*layer=5&step=7")
+
+
+def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=1")
+    card = page.locator("[data-panel=gain]")
+    card.get_by_role("button", name="Composite gain: more").click()
+    with page.expect_download() as download:
+        card.get_by_role("button", name="JSON").click()
+    assert "step=0" in download.value.url
+    figure = page.request.get(download.value.url).json()
+    theirs = [trace["y"] for trace in figure["data"] if trace["meta"]["end"] and trace.get("visible", True)]
+    assert np.allclose(list(reversed(theirs)), gains(page), atol=1e-6)
+    assert "step 1" in figure["layout"]["title"]["text"]

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { addFrame, createColumns } from '../../static/js/columns.js';
+import { toStepTexts, toTexts } from '../../static/js/sources.js';
+import { atStep, nearestKept } from '../../static/js/steps.js';
+
+const typed = (values) => {
+  const data = Float32Array.from(values);
+  return { dtype: 'f4', bdata: Buffer.from(data.buffer).toString('base64'), shape: `${values.length / 4}, 2, 2` };
+};
+
+/** Two layers and three steps, with matrices kept at the first and the last; the last overflows. */
+function trained(steps = 3) {
+  const columns = createColumns();
+  let index = 0;
+  const add = (type, data) => addFrame(columns, { run: 'r', index: index++, type, ...data });
+  add('start', { layers: 2, streams: 2, spec: { train: { steps: 3 } } });
+  const frames = [
+    { values: { step_loss: 4, step_gain_fwd: [1, 2], step_gain_bwd: [2, 1], step_h_res: typed([1, 0, 0, 1, 1, 0, 0, 2]) }, log10: { step_gain_fwd: [0, 0.3], step_gain_bwd: [0.3, 0] }, status: {} },
+    { values: { step_loss: 3, step_gain_fwd: [3, 4], step_gain_bwd: [4, 3] }, log10: { step_gain_fwd: [0.5, 0.6], step_gain_bwd: [0.6, 0.5] }, status: {} },
+    { values: { step_loss: null, step_gain_fwd: [5, null], step_gain_bwd: [6, 5], step_h_res: typed([2, 0, 0, 2, 2, 0, 0, 2]) }, log10: { step_gain_fwd: [0.7, 401], step_gain_bwd: [0.8, 0.7] }, status: { step_loss: 'nan', step_gain_fwd: { 1: 'overflow' } } },
+  ];
+  frames.slice(0, steps).forEach((data, step) => add('step', { step, ...data }));
+  add('forward', { step: 3, layer: 0, values: { act_rms: 9 }, log10: {}, status: {} });
+  add('mixing', { values: { composite_gain_fwd: [7, 8] }, log10: { composite_gain_fwd: [0.8, 0.9] }, status: {} });
+  return columns;
+}
+
+test('a step gives its own gains, and leaves what it does not tell of', () => {
+  const columns = trained();
+  const shown = atStep(columns, 1);
+  assert.deepEqual([...shown.layers.get('composite_gain_fwd')], [3, 4]);
+  assert.deepEqual([...shown.log10.get('composite_gain_bwd')], [0.6, 0.5]);
+  assert.equal(shown.layers.get('act_rms'), columns.layers.get('act_rms'));
+  assert.deepEqual([...columns.layers.get('composite_gain_fwd')], [7, 8], 'the run itself is as it was');
+});
+
+test('what overflowed at a step is told there', () => {
+  const columns = trained();
+  assert.equal(toTexts(atStep(columns, 2), 'composite_gain_fwd')[1], '1×10⁴⁰¹');
+  assert.deepEqual(toStepTexts(columns, 'step_loss'), ['4', '3', 'nan']);
+});
+
+test('matrices are those kept nearest, of two the earlier', () => {
+  const columns = trained();
+  assert.deepEqual([0, 1, 2].map((step) => nearestKept(columns, step)), [0, 0, 1]);
+  assert.deepEqual([...atStep(columns, 1).matrices.get('h_res').data], [1, 0, 0, 1, 1, 0, 0, 2]);
+  assert.deepEqual([...atStep(columns, 1).layers.get('ds_error')], [0, 1]);
+  assert.equal(nearestKept(createColumns(), 0), null);
+});
+
+test('without a step it is the trained stack, and a run that is not so far gives its last', () => {
+  const columns = trained(2);
+  assert.equal(atStep(columns, null), columns);
+  assert.deepEqual([...atStep(columns, 2).layers.get('composite_gain_fwd')], [3, 4]);
+  const untrained = createColumns();
+  assert.equal(atStep(untrained, 0), untrained);
+});
