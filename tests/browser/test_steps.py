@@ -1,4 +1,4 @@
-"""The cursor of the step: one for all figures of a run that trains, moved by slider, key and click, kept in the link."""
+"""The cursor of the step: one for all figures of runs that train, moved by slider, key and click, kept in the link."""
 
 import re
 
