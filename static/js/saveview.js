@@ -13,6 +13,7 @@ import { toSvg } from './plot.js';
 import { toNotes, toSettings } from './report.js';
 import { toFileName, toPage } from './standalone.js';
 import * as state from './state.js';
+import { atStep } from './steps.js';
 import { toTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
@@ -82,16 +83,17 @@ async function toCard(panel, onPaper) {
     unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
     meaning: panel.meaning,
     help: panel.help,
-    svg: await draw(view.figure),
-    paper: other ? await draw(state.viewOf(other).figure) : '',
+    svg: await draw(panel, view.figure),
+    paper: other ? await draw(panel, state.viewOf(other).figure) : '',
     beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} view=${view} />`) : '',
     numbers: toNumbers(panel, layer),
   };
 }
 
-/** The figure that the card shows, at the width of the file. @param {Figure} template */
-async function draw(template) {
-  const slots = state.slots.value;
+/** The figure that the card shows, at the width of the file. @param {Panel} panel @param {Figure} template */
+async function draw(panel, template) {
+  const step = panel.follows_step ? state.step.value : null;
+  const slots = state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
   const fillIn = state.isDifference.value ? fillDifference : fill;
   const figure = fillIn(template, slots.map((slot) => slot.columns), slots.map((slot) => slot.label), state.cursor.value, false);
   const height = figure.layout.meta.grid ? heightOf(figure, false) : LINES_PX;

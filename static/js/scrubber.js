@@ -25,7 +25,7 @@ export function Scrubber() {
     <footer class=${`scrubber ${state.isTraining.value ? 'with-steps' : ''}`}>
       <${LayerSlider} />
       ${state.isTraining.value ? html`<${StepSlider} />` : null}
-      <${Fold} label="Values at the cursor" sign="Values"><${Readout} /><//>
+      <${Fold} label="Values at this layer" sign="Values"><${Readout} /><//>
     </footer>
   `;
 }
