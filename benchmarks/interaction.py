@@ -9,21 +9,21 @@ The cursor is moved one layer every animation frame for `CURSOR_S`; a frame coun
 """
 
 import statistics
-import tempfile
-from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.chromium import DONE, VIEWPORT, grab_depth, open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
-from tests.conftest import start_server
+from tests.browser.conftest import wait_until_done
 
 DRAGS, VALUES, MOVE_MS = 15, 30, 50
 FIRST_SEED = 20_000
 FIRST_DEPTH = 24
 CURSOR_DEPTH, CURSOR_S = 256, 3.0
 
-CLOCK = """
+CLOCK = (
+    DONE
+    + """
 window.drag = { first: null, last: null };
 window.longest = 0;
 new PerformanceObserver((list) => {
@@ -47,14 +47,13 @@ addEventListener('change', (event) => {
   if (event.target.id !== 'field-depth') return;
   const released = performance.now();
   const look = () => {
-    const isDone = / in [\\d.]+ m?s /.test(document.querySelector('.status').textContent);
-    if (isDone && !document.querySelector('[aria-busy=true], .stale, progress')) {
-      window.drag.last = performance.now() - released;
-    } else requestAnimationFrame(look);
+    if (isDone()) window.drag.last = performance.now() - released;
+    else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 }, true);
 """
+)
 
 SCRUB = """
 (seconds) => new Promise((resolve) => {
@@ -82,19 +81,9 @@ def drag_once(page: Page, url: str, seed: int) -> dict[str, float]:
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&depth={FIRST_DEPTH}&seed={seed}")
     wait_until_done(page)
-    slider = page.get_by_role("slider", name="Depth", exact=True)
-    box = slider.bounding_box()
-    assert box is not None
-    stops, at = float(slider.get_attribute("max") or 1), float(slider.input_value())
-
-    def place(stop: float) -> float:
-        return box["x"] + 8 + stop / stops * (box["width"] - 16)
-
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(place(at), y)
-    page.mouse.down()
+    move = grab_depth(page)
     for step in range(1, VALUES + 1):
-        page.mouse.move(place(at + step), y)
+        move(step)
         page.wait_for_timeout(MOVE_MS)
     page.mouse.up()
     while (found := page.evaluate("window.drag"))["last"] is None:
@@ -105,7 +94,7 @@ def drag_once(page: Page, url: str, seed: int) -> dict[str, float]:
 
 def measure_drags(browser: Browser, url: str, drags: int = DRAGS) -> dict[str, float]:
     """Medians of the waits, and the longest task of all drags."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(CLOCK)
     found = [drag_once(page, url, FIRST_SEED + index) for index in range(drags)]
     page.close()
@@ -118,7 +107,7 @@ def measure_drags(browser: Browser, url: str, drags: int = DRAGS) -> dict[str, f
 
 def measure_cursor(browser: Browser, url: str) -> float:
     """Frames a second in which the cursor of the gain panel was drawn, three runs of 256 layers on the page."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page = browser.new_page(viewport=VIEWPORT)
     page.goto(f"{url}/#v=1&depth={CURSOR_DEPTH}")
     wait_until_done(page)
     expect(page.locator(".scrubber input[type=range]")).to_have_attribute("max", str(CURSOR_DEPTH))
@@ -129,15 +118,9 @@ def measure_cursor(browser: Browser, url: str) -> float:
 
 def main() -> None:
     """Print the rows."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = start_server(Path(folder) / "data")
-        try:
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            drags = measure_drags(browser, server.url)
-            frames = measure_cursor(browser, server.url)
-            browser.close()
-        finally:
-            server.terminate()
+    with open_chromium() as (browser, server):
+        drags = measure_drags(browser, server.url)
+        frames = measure_cursor(browser, server.url)
     against = f"{DRAGS} drags over {VALUES} depths, default spec, Chromium"
     print_rows(
         [

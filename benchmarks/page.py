@@ -6,20 +6,20 @@ be drawn and nothing is dimmed any more.
 """
 
 import statistics
-import tempfile
-from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.chromium import DONE, VIEWPORT, grab_depth, open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
-from tests.conftest import start_server
+from tests.browser.conftest import wait_until_done
 
 RELEASES = 15
 FIRST_SEED = 1_000
 TARGET_S = 1.0
 
-CLOCK = """
+CLOCK = (
+    DONE
+    + """
 window.releases = [];
 addEventListener('change', (event) => {
   if (event.target.id !== 'field-depth') return;
@@ -29,14 +29,13 @@ addEventListener('change', (event) => {
   const drawn = () => traces().some((trace) => trace.y?.length === 64);
   const look = () => {
     if (first === null && drawn()) first = performance.now() - begun;
-    const text = document.querySelector('.status').textContent;
-    const isDone = / in [\\d.]+ m?s /.test(text) && !document.querySelector('[aria-busy=true], .stale, progress');
-    if (isDone && first !== null) window.releases.push([first, performance.now() - begun]);
+    if (isDone() && first !== null) window.releases.push([first, performance.now() - begun]);
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 }, true);
 """
+)
 
 
 def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
@@ -44,19 +43,9 @@ def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&depth=60&seed={seed}")
     wait_until_done(page)
-    slider = page.get_by_role("slider", name="Depth", exact=True)
-    box = slider.bounding_box()
-    assert box is not None
-    stops = float(slider.get_attribute("max") or 1)
-
-    def place(stop: float) -> float:
-        return box["x"] + 8 + stop / stops * (box["width"] - 16)
-
-    at = float(slider.input_value())
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(place(at), y)
-    page.mouse.down()
-    page.mouse.move(place(at + 2), y, steps=2)
+    move = grab_depth(page)
+    move(1)
+    move(2)
     page.mouse.up()
     expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("64")
     while not (found := page.evaluate("window.releases")):
@@ -65,25 +54,20 @@ def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
     return first_ms / 1000, last_ms / 1000
 
 
-def measure(releases: int = RELEASES) -> dict[str, float]:
+def measure(browser: Browser, url: str, releases: int = RELEASES) -> dict[str, float]:
     """Medians and the slowest, in seconds."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = start_server(Path(folder) / "data")
-        try:
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
-            page.add_init_script(CLOCK)
-            times = [release_once(page, server.url, FIRST_SEED + index) for index in range(releases)]
-            browser.close()
-        finally:
-            server.terminate()
+    page = browser.new_page(viewport=VIEWPORT)
+    page.add_init_script(CLOCK)
+    times = [release_once(page, url, FIRST_SEED + index) for index in range(releases)]
+    page.close()
     firsts, lasts = zip(*times, strict=True)
     return {"first": statistics.median(firsts), "last": statistics.median(lasts), "slowest": max(lasts)}
 
 
 def main() -> None:
     """Print the rows."""
-    found = measure()
+    with open_chromium() as (browser, server):
+        found = measure(browser, server.url)
     against = f"default spec, Chromium, {RELEASES} releases"
     print_rows(
         [

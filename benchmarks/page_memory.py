@@ -5,14 +5,12 @@ heap is read after a garbage collection. What is kept on purpose (24 whole resul
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import CDPSession, Page
 
+from benchmarks.chromium import VIEWPORT, open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
-from tests.conftest import start_server
+from tests.browser.conftest import wait_until_done
 
 RERUNS, WARM, EVERY = 450, 50, 50
 DEPTHS = range(8, 33)  # as many as divide EVERY: each reading sees the same depths
@@ -55,23 +53,17 @@ def read(devtools: CDPSession) -> dict[str, float]:
 
 def measure(reruns: int = RERUNS) -> list[tuple[int, dict[str, float]]]:
     """Readings by number of re-runs, the first once everything that is kept on purpose is there."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = start_server(Path(folder) / "data")
-        try:
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
-            page.goto(f"{server.url}/#v=1&depth=8")
-            wait_until_done(page)
-            devtools = page.context.new_cdp_session(page)
-            devtools.send("Performance.enable")
-            readings = []
-            for index in range(WARM + reruns + 1):
-                if index >= WARM and (index - WARM) % EVERY == 0:
-                    readings.append((index - WARM, read(devtools)))
-                rerun(page, index)
-            browser.close()
-        finally:
-            server.terminate()
+    with open_chromium() as (browser, server):
+        page = browser.new_page(viewport=VIEWPORT)
+        page.goto(f"{server.url}/#v=1&depth=8")
+        wait_until_done(page)
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Performance.enable")
+        readings = []
+        for index in range(WARM + reruns + 1):
+            if index >= WARM and (index - WARM) % EVERY == 0:
+                readings.append((index - WARM, read(devtools)))
+            rerun(page, index)
     return readings
 
 

@@ -5,16 +5,14 @@ the view when nothing in sight waits to be drawn. Bytes are those of the respons
 """
 
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from benchmarks.chromium import VIEWPORT, open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import FLAGS, find_chromium
-from tests.conftest import Server, start_server
+from tests.conftest import Server
 
 VISITS = 11
 STORED_S = 60.0
@@ -38,7 +36,7 @@ requestAnimationFrame(look);
 
 def wait_until_stored(server: Server) -> None:
     """The server computes the default comparison when it starts; visits come later."""
-    specs = [item["spec"] for item in httpx.get(f"{server.api}/presets").json()[0]["specs"]]
+    specs = [item["spec"] for item in httpx.get(f"{server.api}/presets").json()["presets"][0]["specs"]]
     deadline = time.monotonic() + STORED_S
     while time.monotonic() < deadline:
         runs = httpx.post(f"{server.api}/runs/compare", json=specs).json()
@@ -50,7 +48,7 @@ def wait_until_stored(server: Server) -> None:
 
 def visit_once(browser: Browser, url: str) -> dict[str, float]:
     """Seconds to the story and to the whole view, and megabytes received, in a context with an empty cache."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context = browser.new_context(viewport=VIEWPORT)
     page = context.new_page()
     page.add_init_script(CLOCK)
     devtools = context.new_cdp_session(page)
@@ -65,23 +63,17 @@ def visit_once(browser: Browser, url: str) -> dict[str, float]:
     return {"story": found["story"] / 1e3, "all": found["all"] / 1e3, "megabytes": sum(sizes) / 1e6}
 
 
-def measure(visits: int = VISITS) -> dict[str, float]:
+def measure(browser: Browser, server: Server, visits: int = VISITS) -> dict[str, float]:
     """Medians over the visits; the first, which warms the server's own caches, counts like the others."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = start_server(Path(folder) / "data")
-        try:
-            wait_until_stored(server)
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            found = [visit_once(browser, server.url) for _ in range(visits)]
-            browser.close()
-        finally:
-            server.terminate()
+    wait_until_stored(server)
+    found = [visit_once(browser, server.url) for _ in range(visits)]
     return {key: statistics.median(item[key] for item in found) for key in found[0]}
 
 
 def main() -> None:
     """Print the rows."""
-    found = measure()
+    with open_chromium() as (browser, server):
+        found = measure(browser, server)
     against = f"default view, cold cache, Chromium, {VISITS} visits"
     print_rows(
         [

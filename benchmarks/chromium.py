@@ -1,0 +1,50 @@
+"""What the benchmarks of the page share: a server and a Chromium of their own, and a hand on the depth slider."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.conftest import FLAGS, find_chromium
+from tests.conftest import Server, start_server
+
+VIEWPORT = {"width": 1440, "height": 1000}
+# Half of a slider's thumb: its middle stays this far inside the track.
+THUMB_PX = 8
+
+# For a page: whether it shows runs that were computed just now, whole.
+DONE = """
+const isDone = () => / in [\\d.]+ m?s /.test(document.querySelector('.status').textContent)
+  && !document.querySelector('[aria-busy=true], .stale, progress');
+"""
+
+
+@contextmanager
+def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
+    """A browser and a server with an empty data folder, until the block ends."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = start_server(Path(folder) / "data", *flags)
+        try:
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+            yield browser, server
+            browser.close()
+        finally:
+            server.terminate()
+
+
+def grab_depth(page: Page) -> Callable[[int], None]:
+    """Press the mouse on the thumb of the depth slider; the result moves it to so many stops from where it was."""
+    slider = page.get_by_role("slider", name="Depth", exact=True)
+    box = slider.bounding_box()
+    assert box is not None
+    stops, at = float(slider.get_attribute("max") or 1), float(slider.input_value())
+
+    def move(by: int) -> None:
+        x = box["x"] + THUMB_PX + (at + by) / stops * (box["width"] - 2 * THUMB_PX)
+        page.mouse.move(x, box["y"] + box["height"] / 2)
+
+    move(0)
+    page.mouse.down()
+    return move
