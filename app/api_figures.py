@@ -11,25 +11,12 @@ from starlette.responses import Response
 from app import codec, panels
 from app.api_runs import Service, find_done, load_result
 from app.errors import Problem, not_found
+from app.labels import to_labels
 from app.models import API
 from app.panels.style import ThemeName
-from app.store.runs import Run
 from mhc_core.errors import SpecError
 
 router = APIRouter(prefix=API, tags=["figures"])
-
-KIND_NAMES = {
-    "none": "Plain",
-    "residual": "Residual",
-    "hc": "HC",
-    "mhc": "mHC",
-    "mhc_lite": "mHC-lite",
-    "kromhc": "KromHC",
-    "orthostochastic": "Orthostochastic",
-    "identity_hc": "Identity HC",
-    "frac": "Frac",
-}
-LETTERS = "ABCDEFGH"
 
 RunCount = Annotated[int, Query(ge=1, le=panels.MAX_RUNS, description="Runs that a figure will hold.")]
 
@@ -86,7 +73,8 @@ async def get_figure(
     _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
 
     def draw() -> bytes:
-        drawn = panels.figure(panel, results, to_labels(runs), cursor, theme, view, difference, step)
+        labels = to_labels([run.spec for run in runs])
+        drawn = panels.figure(panel, results, labels, cursor, theme, view, difference, step)
         return str(drawn.to_json()).encode()
 
     return Response(await asyncio.to_thread(draw), media_type="application/json")
@@ -96,12 +84,6 @@ def _check_step(step: int | None, steps: int) -> None:
     if step is not None and step >= steps:
         error = SpecError("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
         raise Problem("invalid-query", 422, str(error), errors=[error])
-
-
-def to_labels(runs: list[Run]) -> list[str]:
-    """`A Residual`, `B HC`: the letter, and what joins the layers."""
-    names = [KIND_NAMES[run.spec["connection"]["kind"]] for run in runs]
-    return [f"{letter} {name}" for letter, name in zip(LETTERS, names, strict=False)]
 
 
 def _require_view(panel: str, view: str | None) -> None:

@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from app import api, errors, operations, pages, security
+from app import api, cards, errors, operations, pages, security
 from app.assets import Assets
 from app.engine.local import LocalEngine
 from app.hub import Hub
 from app.limits import BodyLimit
 from app.operations import Instruments, RequestMetrics
 from app.pages import Pages
+from app.pictures import Pictures
 from app.previews import Previews
 from app.runs import Runs
 from app.settings import Settings
@@ -44,10 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     assets = Assets()
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
-    app.state.pages = Pages(assets)
+    app.state.pages, app.state.pictures = Pages(assets), Pictures()
     app.state.database = Database(settings.sqlalchemy_url)
     app.openapi = lambda: api.describe(app)  # type: ignore[method-assign]
-    for router in (*api.ROUTERS, operations.router, pages.router):
+    for router in (*api.ROUTERS, operations.router, cards.router, pages.router):
         app.include_router(router)
     app.add_route("/openapi.json", pages.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):

@@ -11,6 +11,7 @@ from app import codec
 from app.api_runs import Service, find_run
 from app.api_snapshots import find_snapshot
 from app.assets import ROOT, Assets
+from app.cards import tell_default, tell_snapshot
 from app.docs import describe
 from app.errors import TITLES, Problem
 from app.models import API, SnapshotBody
@@ -66,17 +67,20 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
 
 
 @router.get("/")
-async def get_index(request: Request) -> Response:
+async def get_index(request: Request, service: Service) -> Response:
     """The instrument."""
-    return get_pages(request).render("index.html", boot=to_boot("index"))
+    card = await tell_default(request, service)
+    return get_pages(request).render("index.html", boot=to_boot("index"), card=card)
 
 
 @router.get("/s/{snapshot_id}")
-async def get_snapshot_page(request: Request, snapshot_id: str) -> Response:
+async def get_snapshot_page(request: Request, service: Service, snapshot_id: str) -> Response:
     """A stored view."""
-    snapshot = SnapshotBody.build(await find_snapshot(request, snapshot_id)).model_dump(mode="json")
+    stored = await find_snapshot(request, snapshot_id)
+    snapshot = SnapshotBody.build(stored).model_dump(mode="json")
+    card = await tell_snapshot(request, service, stored)
     boot = to_boot("snapshot", snapshot=snapshot)
-    return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot)
+    return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card)
 
 
 @router.get("/embed/{name}")

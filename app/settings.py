@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +35,8 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
     )
 
+    public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
+
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
@@ -63,6 +66,14 @@ class Settings(BaseSettings):
         except ArgumentError:
             raise ValueError("not an SQLAlchemy URL such as postgresql+psycopg://user@host/name") from None
         return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("not an address such as https://scope.example.org")
+        return url.rstrip("/")
 
     @property
     def worker_count(self) -> int:

@@ -12,9 +12,9 @@ from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.sources import Columns
 from app.panels.steps import Trained, at_step
-from app.panels.style import MAX_RUNS, THEMES, ThemeName, to_styles
+from app.panels.style import MAX_RUNS, THEMES, Theme, ThemeName, to_styles
 
-__all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
+__all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
 
 _ORDER = (gain, activation, gradient, similarity, cka, mixing, detail, streams, unfolded, theory, training)
 PANELS: dict[str, Panel] = {module.PANEL.key: module.PANEL for module in _ORDER}
@@ -49,6 +49,11 @@ def figure(
     }
     filled["layout"]["margin"]["t"] += 44
     return go.Figure(filled)
+
+
+def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme) -> dict[str, Any]:
+    """The panel `key` with the data of finished runs, at its first view, as plain data."""
+    return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
 
 
 def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:

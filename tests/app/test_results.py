@@ -12,7 +12,7 @@ import plotly.io
 import pytest
 
 from app import codec
-from app.api_figures import KIND_NAMES
+from app.labels import KIND_NAMES
 from mhc_core.spec import CONNECTION_KINDS
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG

@@ -1,0 +1,19 @@
+"""Absolute addresses, for those who read a page elsewhere: previews of links cannot follow relative ones."""
+
+import re
+
+from starlette.requests import Request
+
+# A name or an address with a port, and nothing that could end an attribute or begin a path.
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+
+
+def to_base(request: Request, public_url: str) -> str | None:
+    """Where this server is found: as the operator says, else as the request says; None where its Host is no host.
+
+    Whoever sends a request chooses its Host, but only that sender sees the answer: pages are not kept by caches.
+    """
+    if public_url:
+        return public_url
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host}" if HOST.fullmatch(host) else None

@@ -1,0 +1,105 @@
+"""What previews of links are told of a page (Open Graph), and the pictures that they show."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.addresses import to_base
+from app.api_runs import Service, find_done, load_result
+from app.api_snapshots import find_snapshot
+from app.labels import to_labels, to_names
+from app.pictures import REVISION, Pictures, View, to_view
+from app.presets import DEFAULT
+from app.runs import Runs
+from app.store.runs import Run
+from app.store.snapshots import Snapshot
+
+router = APIRouter(include_in_schema=False)
+
+SUMMARY = "See how signals travel through deep stacks: residual, Hyper-Connections and mHC, layer by layer."
+DEFAULT_TITLE = "Residual, HC and mHC, layer by layer"
+MAX_DESCRIPTION = 300
+CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never change
+
+
+@dataclass(frozen=True)
+class Card:
+    """Title, description and picture of a link. Addresses are absolute, None where nobody knows this server's."""
+
+    title: str
+    description: str
+    url: str | None
+    picture: str | None
+    alt: str
+
+
+async def tell_default(request: Request, service: Runs) -> Card:
+    """The card of the first page; with a picture once its runs are there."""
+    runs = await _find_done_ones(service, [spec.id for spec in DEFAULT.specs])
+    picture = "/picture.png" if len(runs) == len(DEFAULT.specs) else None
+    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, DEFAULT.labels)
+
+
+async def tell_snapshot(request: Request, service: Runs, snapshot: Snapshot) -> Card:
+    """The card of a stored view: its title, and a finding of each run."""
+    runs = await _find_done_ones(service, snapshot.runs)
+    labels = to_labels([run.spec for run in runs], to_names(snapshot.state))
+    title, url = snapshot.title or ", ".join(labels), f"/s/{snapshot.id}"
+    return _to_card(request, url, title, _describe(labels, runs), f"{url}/picture.png", labels)
+
+
+@router.get("/picture.png")
+async def get_default_picture(request: Request, service: Service) -> Response:
+    """The default comparison as a picture."""
+    ids = [spec.id for spec in DEFAULT.specs]
+    return await _respond(request, service, "-".join(ids), ids, "", DEFAULT_TITLE)
+
+
+@router.get("/s/{snapshot_id}/picture.png")
+async def get_snapshot_picture(request: Request, service: Service, snapshot_id: str) -> Response:
+    """A stored view as a picture."""
+    stored = await find_snapshot(request, snapshot_id)
+    return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title)
+
+
+async def _respond(
+    request: Request, service: Runs, key: str, run_ids: Sequence[str], state: str, title: str
+) -> Response:
+    runs = [await find_done(service, run_id) for run_id in run_ids]
+    etag = f'"{key}-{REVISION}"'
+    headers = {"ETag": etag, "Cache-Control": CACHED}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+
+    async def load() -> View:
+        labels = to_labels([run.spec for run in runs], to_names(state))
+        return to_view(title, runs, labels, [await load_result(service, run) for run in runs])
+
+    pictures: Pictures = request.app.state.pictures
+    return Response(await pictures.get(key, load), headers=headers, media_type="image/png")
+
+
+async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[Run]:
+    found = [await service.store.get(run_id) for run_id in run_ids]
+    return [run for run in found if run is not None and run.status == "done"]
+
+
+def _describe(labels: Sequence[str], runs: Sequence[Run]) -> str:
+    firsts = [(run.summary or {"findings": []})["findings"][:1] for run in runs]
+    return " ".join(f"{label}: {found[0]['text']}" for label, found in zip(labels, firsts, strict=True) if found)
+
+
+def _to_card(
+    request: Request, path: str, title: str, description: str, picture: str | None, labels: Sequence[str]
+) -> Card:
+    base = to_base(request, request.app.state.settings.public_url)
+    return Card(
+        title=title,
+        description=textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …"),
+        url=base and base + path,
+        picture=base and picture and base + picture,
+        alt=f"Composite gain and activation by layer of {', '.join(labels)}",
+    )
