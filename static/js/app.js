@@ -5,6 +5,7 @@ import { openAddress } from './actions.js';
 import { ApiError, getPresets, getSchema, insist } from './api.js';
 import { ApiDialog } from './apicard.js';
 import { PanelCard } from './card.js';
+import { Toast } from './clipboard.js';
 import { CostCard } from './costs.js';
 import { footLine } from './export.js';
 import { Gallery, presets } from './gallery.js';
@@ -40,6 +41,7 @@ function App() {
     <${PrintedFoot} />
     <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
+    <${Toast} />
   `;
 }
 

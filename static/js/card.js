@@ -1,6 +1,6 @@
 /** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
 
-import { useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { toUnit } from './difference.js';
 import { exportItems } from './export.js';
 import { html } from './html.js';
@@ -11,12 +11,11 @@ import { nearestKept } from './steps.js';
 import { PanelTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
-/** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
+/** @typedef {import('../types').Panel} Panel */
 
 /** @param {{panel: Panel, level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
 export function PanelCard({ panel, level = 'h2' }) {
   const [isTable, setIsTable] = useState(false);
-  const shown = useRef(/** @type {Figure | null} */ (null));
   const view = state.viewOf(panel);
   const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
   const id = `panel-${panel.key}`;
@@ -38,11 +37,11 @@ export function PanelCard({ panel, level = 'h2' }) {
         <div class="card-tools">
           <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => (state.panelViews.value = { ...state.panelViews.value, [panel.key]: key })} />
           <${PanelHelp} panel=${panel} />
-          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view, () => shown.current)]} />
+          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view)]} />
         </div>
       </header>
       <p class="meaning">${panel.meaning}</p>
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} shown=${shown} title=${panel.title} followsStep=${panel.follows_step} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} title=${panel.title} followsStep=${panel.follows_step} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
     </section>
   `;

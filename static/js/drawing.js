@@ -1,5 +1,7 @@
 /** Which columns a panel draws, and when there is something new to draw. */
 
+import { atStep } from './steps.js';
+
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('./state.js').Slot} Slot */
 
 /** The metrics that a template needs of a run. @param {Figure} template @param {number} run */
@@ -35,4 +37,10 @@ export function choose(template, slots) {
     parts.push(slot.id, isNew, label, columns.end !== null, ...keys.map((key) => columns.versions.get(key) ?? 0));
   }
   return { results, labels, isStale, isNew: isAnyNew, signature: parts.join(' ') };
+}
+
+/** @param {Slot} slot @param {number} step */
+export function slotAt(slot, step) {
+  const previous = slot.previous && { ...slot.previous, columns: atStep(slot.previous.columns, step) };
+  return { ...slot, columns: atStep(slot.columns, step), previous };
 }

@@ -3,6 +3,7 @@
 import { render } from 'preact';
 import { getPanels, getSchema } from './api.js';
 import { PanelCard } from './card.js';
+import { Toast } from './clipboard.js';
 import { fromHash } from './hash.js';
 import { html } from './html.js';
 import { readSpec, showStored } from './runner.js';
@@ -28,7 +29,7 @@ async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   root.replaceChildren();
   const card = panel ? html`<${PanelCard} panel=${panel} level="h1" />` : html`<p class="error">There is no panel ${boot.panel}.</p>`;
-  render(html`<main>${card}</main>`, root);
+  render(html`<main>${card}</main><${Toast} />`, root);
   showStored(runs, state.labels.value);
 }
 

@@ -1,14 +1,15 @@
 /** What a card's menu takes away: images, numbers, the figure itself. */
 
 import { API } from './api.js';
+import { copyImage, copyText, tell } from './clipboard.js';
 import { toUnit } from './difference.js';
-import { copyText } from './menu.js';
 import { toImage } from './plot.js';
+import { fillShown } from './shown.js';
 import { toDelimited } from './table.js';
 import { theme } from './look.js';
 import * as state from './state.js';
 
-/** @typedef {import('../types').Panel} Panel @typedef {import('../types').Figure} Figure */
+/** @typedef {import('../types').Panel} Panel @typedef {import('../types').PanelView} PanelView */
 
 const IMAGE = { width: 960, height: 420 };
 
@@ -45,27 +46,25 @@ export function figureUrl(panel, viewKey) {
   return `${API}/runs/${first}/figures/${panel.key}?${query}`;
 }
 
-/**
- * @param {Panel} panel
- * @param {import('../types').PanelView} view
- * @param {() => Figure | null} shown
- */
-export function exportItems(panel, view, shown) {
+/** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
+function drawImage(panel, view, format) {
+  const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
+  return toImage(fillShown(panel, view.figure), format, `${panel.title} · ${unit}`, footLine(), IMAGE);
+}
+
+/** What is done in a moment is told when it is. @param {Promise<string>} doing */
+const tellWhenDone = (doing) => void doing.then(tell);
+
+/** @param {Panel} panel @param {PanelView} view */
+export function exportItems(panel, view) {
   const name = `mhc-scope-${panel.key}`;
-  const image = async (/** @type {'png' | 'svg'} */ format) => {
-    const figure = shown();
-    if (!figure) return;
-    download(await toImage(figure, format, `${panel.title} · ${state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit}`, footLine(), IMAGE), `${name}.${format}`);
-  };
+  const image = (/** @type {'png' | 'svg'} */ format) => void drawImage(panel, view, format).then((url) => download(url, `${name}.${format}`));
   return [
-    { title: 'PNG', note: 'image, twice the pixels', run: () => void image('png') },
-    { title: 'SVG', note: 'image for print', run: () => void image('svg') },
+    { title: 'Copy as image', note: 'for a chat or a slide', run: () => tellWhenDone(copyImage(drawImage(panel, view, 'png'))) },
+    { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
+    { title: 'SVG', note: 'image for print', run: () => image('svg') },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimited(panel, ','), 'text/csv', `${name}.csv`) },
     { title: 'JSON', note: 'the Plotly figure', run: () => download(figureUrl(panel, view.key), `${name}.json`) },
-    {
-      title: 'Copy the numbers',
-      note: 'for a spreadsheet',
-      run: () => void copyText(toDelimited(panel, '\t')).then((said) => (state.spoken.value = said)),
-    },
+    { title: 'Copy the numbers', note: 'for a spreadsheet', run: () => tellWhenDone(copyText(toDelimited(panel, '\t'))) },
   ];
 }

@@ -1,6 +1,7 @@
 /** Small things that open: menus, popovers, dialogs. The browser's own `popover` and `dialog` keep focus and Escape. */
 
 import { useEffect, useId, useRef } from 'preact/hooks';
+import { copyText } from './clipboard.js';
 import { html } from './html.js';
 
 /** @param {HTMLElement} button @param {HTMLElement} panel */
@@ -90,14 +91,4 @@ export function CopyText({ text, label }) {
       <button type="button" ref=${button} onClick=${copy}>Copy</button>
     </div>
   `;
-}
-
-/** @param {string} text @returns {Promise<string>} what to tell: the clipboard needs https or localhost, and a permission */
-export async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return 'Copied';
-  } catch {
-    return 'Select the text and copy it by hand: this browser does not let the page do it';
-  }
 }

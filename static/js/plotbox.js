@@ -4,14 +4,13 @@ import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { moveCursor, moveStep } from './actions.js';
 import { drawCursor } from './cursor.js';
-import { choose } from './drawing.js';
+import { choose, slotAt } from './drawing.js';
 import { fillDifference } from './difference.js';
 import { LEAST_ROW_GAP, fill } from './fill.js';
 import { html } from './html.js';
 import { logTicks } from './numbers.js';
 import { axisRange, drawPlot, listen, removePlot, scheduleDraw, setTicks, unschedule } from './plot.js';
 import * as state from './state.js';
-import { atStep } from './steps.js';
 
 /** @typedef {import('../types').Figure} Figure */
 
@@ -57,14 +56,14 @@ class PlotBox {
   /**
    * @param {HTMLDivElement} box holds the plot and its overlay
    * @param {() => Figure} template
-   * @param {{current: Figure | null}} shown where the filled figure is kept for others
    * @param {boolean} followsStep whether a trained run is shown as it was at the cursor's step
    */
-  constructor(box, template, shown, followsStep) {
+  constructor(box, template, followsStep) {
     this.box = box;
     this.followsStep = followsStep;
     this.template = template;
-    this.shown = shown;
+    /** The filled figure. @type {Figure | null} */
+    this.shown = null;
     this.plot = /** @type {HTMLElement} */ (box.children[0]);
     this.overlay = /** @type {HTMLElement} */ (box.children[1]);
     this.isSeen = false;
@@ -136,10 +135,10 @@ class PlotBox {
 
   /** @param {Figure} figure @param {number} width */
   show(figure, width) {
-    const isFirst = this.shown.current === null || !this.plot.hasChildNodes();
+    const isFirst = this.shown === null || !this.plot.hasChildNodes();
     const height = heightOf(figure, width < NARROW_PX);
     const begun = performance.now();
-    this.shown.current = figure;
+    this.shown = figure;
     this.box.style.setProperty('height', `${height}px`);
     drawPlot(this.plot, figure, { width, height });
     const end = performance.now();
@@ -149,7 +148,7 @@ class PlotBox {
 
   /** A click puts the cursors where it was; of two axes that count layers, the first is meant. @param {Record<string, number>} places by axis */
   pin(places) {
-    const { layers = {}, steps = {} } = this.shown.current?.layout.meta ?? {};
+    const { layers = {}, steps = {} } = this.shown?.layout.meta ?? {};
     const [layer, step] = [layers, steps].map((kinds) => Object.entries(places).find(([axis]) => axis in kinds)?.[1]);
     if (layer !== undefined) moveCursor(Math.round(layer) - 1);
     if (step !== undefined) moveStep(Math.round(step) - 1);
@@ -158,14 +157,14 @@ class PlotBox {
   /** After a zoom: ticks of a logarithmic axis for the range in sight, and the cursor in its place. */
   afterLayout() {
     this.placeCursor();
-    const axes = Object.entries(this.shown.current?.layout.meta.axes ?? {});
+    const axes = Object.entries(this.shown?.layout.meta.axes ?? {});
     for (const [name, rule] of axes) {
       if (rule.scale === 'log') setTicks(this.plot, name, ...logTicks(...axisRange(this.plot, name)));
     }
   }
 
   placeCursor() {
-    if (this.shown.current) drawCursor(this.overlay, this.plot, this.shown.current, state.cursor.peek(), state.step.peek());
+    if (this.shown) drawCursor(this.overlay, this.plot, this.shown, state.cursor.peek(), state.step.peek());
   }
 
   end() {
@@ -177,24 +176,18 @@ class PlotBox {
     this.size.disconnect();
     unschedule(this);
     if (this.plot.hasChildNodes()) removePlot(this.plot);
-    this.shown.current = null;
+    this.shown = null;
   }
 }
 
-/** @param {import('./state.js').Slot} slot @param {number} step */
-function slotAt(slot, step) {
-  const previous = slot.previous && { ...slot.previous, columns: atStep(slot.previous.columns, step) };
-  return { ...slot, columns: atStep(slot.columns, step), previous };
-}
-
-/** @param {{template: Figure, shown: {current: Figure | null}, title: string, followsStep?: boolean}} props */
-export function Plot({ template, shown, title, followsStep = false }) {
+/** @param {{template: Figure, title: string, followsStep?: boolean}} props */
+export function Plot({ template, title, followsStep = false }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
   latest.current = template;
   useEffect(() => {
-    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, shown, followsStep);
+    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, followsStep);
     return () => kept.current?.end();
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);

@@ -2,18 +2,17 @@
 
 import { render } from 'preact';
 import { CostTables } from './costs.js';
-import { fillDifference, toUnit } from './difference.js';
+import { toUnit } from './difference.js';
 import { downloadText } from './export.js';
-import { fill } from './fill.js';
 import { html } from './html.js';
 import { loadTemplates, theme } from './look.js';
 import { formatValue } from './numbers.js';
 import { heightOf } from './plotbox.js';
 import { toSvg } from './plot.js';
 import { toNotes, toSettings } from './report.js';
+import { fillShown } from './shown.js';
 import { toFileName, toPage } from './standalone.js';
 import * as state from './state.js';
-import { atStep } from './steps.js';
 import { toTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
@@ -92,10 +91,7 @@ async function toCard(panel, onPaper) {
 
 /** The figure that the card shows, at the width of the file. @param {Panel} panel @param {Figure} template */
 async function draw(panel, template) {
-  const step = panel.follows_step ? state.step.value : null;
-  const slots = state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
-  const fillIn = state.isDifference.value ? fillDifference : fill;
-  const figure = fillIn(template, slots.map((slot) => slot.columns), slots.map((slot) => slot.label), state.cursor.value, false);
+  const figure = fillShown(panel, template);
   const height = figure.layout.meta.grid ? heightOf(figure, false) : LINES_PX;
   return toSvg(figure, { width: WIDTH_PX, height });
 }

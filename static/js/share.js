@@ -2,10 +2,11 @@
 
 import { signal } from '@preact/signals';
 import { ApiError, postSnapshot } from './api.js';
+import { copyText } from './clipboard.js';
 import { toHash } from './hash.js';
 import { html } from './html.js';
 import { theme } from './look.js';
-import { CopyText, Dialog, copyText } from './menu.js';
+import { CopyText, Dialog } from './menu.js';
 import { formatCount } from './numbers.js';
 import { saveView } from './saveview.js';
 import * as state from './state.js';

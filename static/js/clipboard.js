@@ -1,0 +1,56 @@
+/** The clipboard, and what is said of it: it needs https or localhost, a permission, and a browser that knows images. */
+
+import { signal } from '@preact/signals';
+import { html } from './html.js';
+
+const SEEN_MS = 5000;
+
+/** What has just been done, for everyone: seen for a while, and read out. */
+const told = signal('');
+let timer = 0;
+
+/** @param {string} text */
+export function tell(text) {
+  told.value = text;
+  clearTimeout(timer);
+  timer = setTimeout(() => (told.value = ''), SEEN_MS);
+}
+
+export function Toast() {
+  return html`<p class=${told.value ? 'toast' : 'sr'} role="status" aria-live="polite">${told.value}</p>`;
+}
+
+/** @param {string} text @returns {Promise<string>} what to tell */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return 'Copied';
+  } catch {
+    return 'Select the text and copy it by hand: this browser does not let the page do it';
+  }
+}
+
+/**
+ * The clipboard is asked at once, and given a promise: Safari refuses whoever asks after waiting for the image.
+ * @param {Promise<string>} image a data URL of a PNG
+ * @returns {Promise<string>} what to tell
+ */
+export async function copyImage(image) {
+  if (typeof ClipboardItem === 'undefined' || !navigator.clipboard?.write) {
+    image.catch(() => {}); // nobody waits for it
+    return 'This browser does not let a page copy images: take the PNG instead';
+  }
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ 'image/png': image.then(toBlob) })]);
+    return 'Copied as an image';
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    return 'The image could not be copied, for this page may not write to the clipboard: take the PNG instead';
+  }
+}
+
+/** Decoded here: the page's policy lets nothing be fetched but from its server. @param {string} url */
+function toBlob(url) {
+  const bytes = Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (sign) => sign.charCodeAt(0));
+  return new Blob([bytes], { type: 'image/png' });
+}

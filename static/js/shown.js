@@ -1,0 +1,16 @@
+/** What a card shows, filled anew for whatever leaves the page: at full width, in sight or not. */
+
+import { choose, slotAt } from './drawing.js';
+import { fillDifference } from './difference.js';
+import { fill } from './fill.js';
+import * as state from './state.js';
+
+/** @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel */
+
+/** @param {Panel} panel @param {Figure} template of one of its views @returns {Figure} */
+export function fillShown(panel, template) {
+  const step = panel.follows_step ? state.step.value : null;
+  const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
+  const { results, labels } = choose(template, slots);
+  return (state.isDifference.value ? fillDifference : fill)(template, results, labels, state.cursor.value, false);
+}
