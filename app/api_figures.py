@@ -6,6 +6,7 @@ from functools import cache
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from app import codec, panels
@@ -18,6 +19,7 @@ from mhc_core.errors import SpecError
 
 router = APIRouter(prefix=API, tags=["figures"])
 
+Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 RunCount = Annotated[int, Query(ge=1, le=panels.MAX_RUNS, description="Runs that a figure will hold.")]
 
 
@@ -52,6 +54,7 @@ async def get_figure(
     theme: ThemeName = "light",
     view: Annotated[str | None, Query(max_length=40, description="One of the panel's views.")] = None,
     difference: Annotated[bool, Query(description="Each run against the first: B - A, on log axes B / A.")] = False,
+    label: Annotated[list[Label] | None, Query(description="What each run is called, in their order.")] = None,
     step: Annotated[int | None, Query(ge=0, description="A step of training from 0, for runs that train.")] = None,
 ) -> Response:
     """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
@@ -70,10 +73,13 @@ async def get_figure(
         error = SpecError("layer", layer, f"0 to {last}")
         raise Problem("invalid-query", 422, str(error), errors=[error])
     cursor = last if layer is None else layer
+    labels = label or to_labels([run.spec for run in runs])
+    if len(labels) != len(runs):
+        error = SpecError("label", len(labels), f"one for each of {len(runs)} runs, or none")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
     _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
 
     def draw() -> bytes:
-        labels = to_labels([run.spec for run in runs])
         drawn = panels.figure(panel, results, labels, cursor, theme, view, difference, step)
         return str(drawn.to_json()).encode()
 

@@ -109,7 +109,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
 
     async def on_query(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        items = [SpecError(str(item["loc"][-1]), item.get("input"), item["msg"]) for item in error.errors()]
+        items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
         detail = "; ".join(str(item) for item in items)
         return answer(request, Problem("invalid-query", 422, detail, errors=items))
 
@@ -148,3 +148,8 @@ def _to_got(value: Any) -> Any:
 
 def _shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _to_field(loc: Sequence[str | int]) -> str:
+    """`label.0` for the first of a parameter that comes several times; where it stands, as in the query, is known."""
+    return ".".join(str(part) for part in loc[1:])

@@ -5,6 +5,8 @@ import { copyImage, copyText, tell } from './clipboard.js';
 import { toUnit } from './difference.js';
 import { toImage } from './plot.js';
 import { fillShown } from './shown.js';
+import { toFigurePath, toFigureQuery } from './snippets.js';
+import { LETTERS, kindName } from './spec.js';
 import { toDelimited } from './table.js';
 import { theme } from './look.js';
 import * as state from './state.js';
@@ -36,14 +38,23 @@ export function footLine() {
   return `mHC Scope · depth ${depth}, width ${width}, seed ${seed}, ${dtype} · runs ${ids}`;
 }
 
-/** Where the server gives this figure to a notebook. @param {Panel} panel @param {string} viewKey */
-export function figureUrl(panel, viewKey) {
-  const [first, ...others] = state.slots.value.map((slot) => slot.id);
-  const query = new URLSearchParams({ layer: String(state.cursor.value), theme: theme.value, view: viewKey });
-  if (state.step.value !== null) query.set('step', String(state.step.value));
-  if (others.length > 0) query.set('with', others.join(','));
-  if (state.isDifference.value) query.set('difference', 'true');
-  return `${API}/runs/${first}/figures/${panel.key}?${query}`;
+/** How this panel is asked for as its card shows it. @param {Panel} panel */
+export function figureQuery(panel) {
+  const usual = state.view.value.runs.map((choice, run) => `${LETTERS[run]} ${kindName(choice.kind)}`);
+  const labels = state.labels.value;
+  return toFigureQuery({
+    view: state.viewOf(panel).key,
+    layer: state.cursor.value,
+    step: state.step.value,
+    theme: theme.value,
+    difference: state.isDifference.value,
+    labels: labels.join() === usual.join() ? null : labels,
+  });
+}
+
+/** Where the server gives this figure to a notebook. @param {Panel} panel */
+function figureUrl(panel) {
+  return API + toFigurePath(state.slots.value.map((slot) => slot.id), panel.key, figureQuery(panel));
 }
 
 /** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
@@ -64,7 +75,7 @@ export function exportItems(panel, view) {
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimited(panel, ','), 'text/csv', `${name}.csv`) },
-    { title: 'JSON', note: 'the Plotly figure', run: () => download(figureUrl(panel, view.key), `${name}.json`) },
+    { title: 'JSON', note: 'the Plotly figure', run: () => download(figureUrl(panel), `${name}.json`) },
     { title: 'Copy the numbers', note: 'for a spreadsheet', run: () => tellWhenDone(copyText(toDelimited(panel, '\t'))) },
   ];
 }

@@ -1,18 +1,49 @@
 /** The calls behind this very view, as text to copy. No browser here. */
 
 /**
+ * What is shown of the runs: their ids where they are known, the stored view that they belong to, and the figure.
+ * @typedef {{ids: string[] | null, snapshot: string | null, panel: string, query: [string, string][]}} Shown
+ */
+
+/** Nothing is known but the specs. @type {Shown} */
+const UNKNOWN = { ids: null, snapshot: null, panel: 'gain', query: [] };
+
+/**
  * @param {string} origin
  * @param {any[]} specs
+ * @param {Shown} [shown]
  * @returns {{key: string, title: string, text: string}[]}
  */
-export function toSnippets(origin, specs) {
-  const body = JSON.stringify(specs.length === 1 ? specs[0] : specs, null, 1);
-  const route = specs.length === 1 ? 'runs' : 'runs/compare';
+export function toSnippets(origin, specs, shown = UNKNOWN) {
   return [
-    { key: 'curl', title: 'curl', text: toCurl(origin, route, body) },
-    { key: 'python', title: 'Python', text: toPython(origin, specs) },
+    { key: 'curl', title: 'curl', text: toCurl(`${origin}/api/v1`, specs, shown) },
+    { key: 'python', title: 'Python', text: toPython(`${origin}/api/v1`, specs, shown) },
     { key: 'json', title: 'JSON', text: JSON.stringify(specs, null, 2) },
   ];
+}
+
+/**
+ * How a figure is asked for as it is shown.
+ * @param {{view: string, layer: number, step: number | null, theme: string, difference: boolean, labels: string[] | null}} shown `labels` null
+ *   where they are the server's own
+ * @returns {[string, string][]}
+ */
+export function toFigureQuery({ view, layer, step, theme, difference, labels }) {
+  return [
+    ['view', view],
+    ['layer', String(layer)],
+    ...(step === null ? [] : [/** @type {[string, string]} */ (['step', String(step)])]),
+    ['theme', theme],
+    ...(difference ? [/** @type {[string, string]} */ (['difference', 'true'])] : []),
+    ...(labels ?? []).map((label) => /** @type {[string, string]} */ (['label', label])),
+  ];
+}
+
+/** The address of a figure below the runs' routes. @param {string[]} ids @param {string} panel @param {[string, string][]} query */
+export function toFigurePath(ids, panel, query) {
+  const [first, ...others] = ids;
+  const parts = new URLSearchParams([...(others.length > 0 ? [['with', others.join(',')]] : []), ...query]);
+  return `/runs/${first}/figures/${panel}?${parts.toString().replaceAll('%2C', ',')}`;
 }
 
 /** A sweep, its numbers and its figure. @param {string} origin @param {any} sweep @param {string} metric @param {string} reduce */
@@ -28,37 +59,59 @@ export function toSweepSnippet(origin, sweep, metric, reduce) {
   ].join('\n');
 }
 
-/** @param {string} origin @param {string} route @param {string} body */
-function toCurl(origin, route, body) {
-  const quoted = body.replaceAll("'", "'\\''");
-  return [
+/** As one word of a shell. @param {string} text */
+function quote(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** @param {string} base @param {any[]} specs @param {Shown} shown */
+function toCurl(base, specs, { ids, snapshot, panel, query }) {
+  const body = JSON.stringify(specs.length === 1 ? specs[0] : specs, null, 1);
+  const names = ids ?? specs.map((_, index) => `ID${index + 1}`);
+  const begin = [
     '# start the runs (known ones are not computed again); the answer holds their ids',
-    `curl -s ${origin}/api/v1/${route} -d '${quoted}'`,
+    `curl -s ${base}/${specs.length === 1 ? 'runs' : 'runs/compare'} -d ${quote(body)}`,
+  ];
+  return [
+    ...(snapshot ? ['# the stored view and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
     '',
     '# frames as they arise, then all columns',
-    `curl -sN -H 'Accept: application/x-ndjson' ${origin}/api/v1/runs/ID/events`,
-    `curl -s ${origin}/api/v1/runs/ID/result.csv`,
+    `for run in ${names.join(' ')}; do`,
+    `  curl -sN -H 'Accept: application/x-ndjson' ${base}/runs/$run/events`,
+    `  curl -s ${base}/runs/$run/result.csv`,
+    'done',
+    '',
+    '# the figure as it is shown, for plotly.io.from_json',
+    `curl -s ${quote(base + toFigurePath(names, panel, query))}`,
   ].join('\n');
 }
 
-/** @param {string} origin @param {any[]} specs */
-function toPython(origin, specs) {
+/** @param {string} base @param {any[]} specs @param {Shown} shown */
+function toPython(base, specs, { snapshot, panel, query }) {
+  const read = `specs = json.loads(r'''${JSON.stringify(specs, null, 1).replaceAll("'''", "''\\u0027")}''')\n\n`;
+  const begin = snapshot
+    ? `api.get("/snapshots/${snapshot}").raise_for_status().json()["runs"]`
+    : '[run["id"] for run in api.post("/runs/compare", json=specs).raise_for_status().json()]';
+  // A string of JSON is one of Python.
+  const pairs = query.map(([name, value]) => `    (${JSON.stringify(name)}, ${JSON.stringify(value)}),\n`).join('');
   return `import json
 
 import httpx
 import plotly.io
 
-specs = json.loads(r'''${JSON.stringify(specs, null, 1).replaceAll("'''", "''\\u0027")}''')
+${snapshot ? '' : read}shown = [
+${pairs}]
 
-with httpx.Client(base_url="${origin}/api/v1", timeout=None) as api:
-    runs = [run["id"] for run in api.post("/runs/compare", json=specs).raise_for_status().json()]
+with httpx.Client(base_url="${base}", timeout=None) as api:
+    runs = ${begin}
     for run in runs:  # follow each to its end
         with api.stream("GET", f"/runs/{run}/events", headers={"Accept": "application/x-ndjson"}) as frames:
             for line in frames.iter_lines():
                 frame = json.loads(line)
-    columns = api.get(f"/runs/{runs[0]}/result.json").json()["layers"]
-    figure = api.get(f"/runs/{runs[0]}/figures/gain", params={"with": ",".join(runs[1:])}).text
+    columns = [api.get(f"/runs/{run}/result.json").raise_for_status().json()["layers"] for run in runs]
+    answer = api.get(f"/runs/{runs[0]}/figures/${panel}", params=[("with", ",".join(runs[1:])), *shown])
 
-plotly.io.from_json(figure).show()
+figure = plotly.io.from_json(answer.raise_for_status().text)
+figure.show()
 `;
 }

@@ -1,0 +1,122 @@
+"""The calls that the page prints are run for real, and draw what the page draws."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import plotly.io
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.conftest import Server
+
+DRAWN = """key => { const { data, layout } = document.querySelector(`[data-panel=${key}] .plot`);
+    const traces = data.filter((trace) => trace.visible !== false);
+    return { back: layout.paper_bgcolor, words: layout.annotations.map((note) => note.text),
+        curves: traces.map((trace) => [trace.name ?? '', Array.from(trace.y, (value) => value ?? null)]) }; }"""
+VIEW = "/#v=1&depth=8&layer=3&seeds=3&width=16&runs=residual,hc,mhc&difference=true&B.name=it's+%22ours%22"
+
+
+def read_snippet(page: Page, language: str, figure: str) -> str:
+    """The text that the card gives to copy."""
+    page.get_by_role("button", name="API", exact=True).click()
+    dialog = page.get_by_role("dialog", name="This view over HTTP")
+    dialog.get_by_role("button", name=language).click()
+    dialog.get_by_label("with the figure").select_option(figure)
+    text = dialog.locator("pre").text_content() or ""
+    page.keyboard.press("Escape")
+    return text
+
+
+def run_python(page: Page, figure: str) -> str:
+    """What the Python snippet draws; instead of a window it prints."""
+    text = read_snippet(page, "Python", figure)
+    assert text.endswith("figure.show()\n")
+    program = text.replace("figure.show()", "print(figure.to_json())")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def run_curl(page: Page, figure: str) -> str:
+    """What the last call of the curl snippet answers."""
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl here")
+    text = read_snippet(page, "curl", figure)
+    done = subprocess.run(["bash", "-e", "-c", text], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.rsplit("\n", 1)[1]
+
+
+def assert_same(page: Page, panel: str, drawn: str) -> None:
+    """What a call drew is what the card shows: curves, names, words and ground."""
+    found: dict[str, Any] = json.loads(drawn)
+    wanted = page.evaluate(DRAWN, panel)
+    assert found["layout"]["paper_bgcolor"] == wanted["back"]
+    assert [note["text"] for note in found["layout"]["annotations"]] == wanted["words"]
+    figure = plotly.io.from_json(drawn)
+    traces = [trace for trace in figure.data if trace.visible is not False]
+    assert [trace.name or "" for trace in traces] == [name for name, _ in wanted["curves"]]
+    for trace, (name, y) in zip(traces, wanted["curves"], strict=True):
+        np.testing.assert_allclose(np.array(trace.y, float), np.array(y, float), atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("run", [run_python, run_curl])
+def test_the_calls_draw_what_the_page_draws(open_page: OpenPage, run: Callable[[Page, str], str]) -> None:
+    page = open_page(VIEW, theme="light")
+    drawn = run(page, "activation")
+    assert_same(page, "activation", drawn)
+    assert 'B it\'s "ours" / A' in [trace.get("name") for trace in json.loads(drawn)["data"]]
+
+
+@pytest.mark.parametrize("run", [run_python, run_curl])
+def test_the_calls_of_a_stored_view_use_what_is_stored(
+    open_page: OpenPage, server: Server, run: Callable[[Page, str], str]
+) -> None:
+    page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&A.name=first")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    stored = open_page(f"/s/{name}")
+    stored.locator("[data-panel=gradient]").get_by_role("button", name="linear").click()
+    wait_until_done(stored)
+    text = read_snippet(stored, "Python", "gradient")
+    assert f'"/snapshots/{name}"' in text
+    assert "/runs/compare" not in text
+    before = httpx.get(f"{server.url}/metrics").text
+    assert_same(stored, "gradient", run(stored, "gradient"))
+    counted = "mhc_runs_ended"
+    after = httpx.get(f"{server.url}/metrics").text
+    pick = [line for line in before.splitlines() if line.startswith(counted)]
+    assert pick == [line for line in after.splitlines() if line.startswith(counted)], "nothing is computed again"
+
+
+def test_the_json_of_a_view_is_its_specs(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    specs = json.loads(read_snippet(page, "JSON", "gain"))
+    shared = {"depth": 8, "width": 16, "seeds": 3}
+    assert specs == [{**shared, "connection": {"kind": kind}} for kind in ("residual", "hc", "mhc")]
+
+
+def test_a_downloaded_figure_has_the_runs_names(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    page.get_by_role("button", name="Activation: more").click()
+    with page.expect_download() as loading:
+        page.locator(".popover:popover-open").get_by_role("button", name="JSON the Plotly figure").click()
+    assert_same(page, "activation", loading.value.path().read_text())
+
+
+@pytest.mark.parametrize("labels", [["A"], ["A", "B", "C"], ["", "B"], ["x" * 81, "B"]])
+def test_labels_that_do_not_fit_are_refused(server: Server, labels: list[str]) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        specs = [{"depth": 4, "width": 16, "connection": {"kind": kind}} for kind in ("hc", "mhc")]
+        first, second = (run["id"] for run in http.post("/runs/compare", json=specs).json())
+        for run in (first, second):
+            http.get(f"/runs/{run}/events", headers={"Accept": "application/x-ndjson"})
+        answer = http.get(f"/runs/{first}/figures/gain", params={"with": second, "label": labels})
+        assert answer.status_code == 422
+        assert "label" in answer.json()["errors"][0]["field"]
