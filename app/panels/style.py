@@ -78,7 +78,7 @@ THEMES: dict[ThemeName, Theme] = {
             (0.75, "#5d9fd0"),
             (1.0, "#0b4f8a"),
         ),
-        runs=_runs("#5b6472", "#c8501e", "#0f66b0", "#1f7a45"),
+        runs=_runs("#5b6472", "#b84718", "#0f66b0", "#1f7a45"),
     ),
 }
 

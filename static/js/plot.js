@@ -1,5 +1,7 @@
 /** The only module that touches Plotly. Plots are drawn in turns, a few milliseconds an animation frame. */
 
+import { inkOn } from './ink.js';
+
 /** @typedef {import('../types').Figure} Figure */
 /**
  * Where a subplot lies in its plot, and where its layers are, in pixels.
@@ -48,6 +50,17 @@ function drawSome() {
 /** @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
   Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
+  inkNumbers(element);
+}
+
+/** Plotly writes the numbers in cells in white or in a dark grey, which middle colours are too near to. @param {HTMLElement} element */
+function inkNumbers(element) {
+  for (const label of /** @type {NodeListOf<any>} */ (element.querySelectorAll('.heatmap-label'))) {
+    const { trace } = label.parentNode.__data__[0];
+    const axis = trace.coloraxis ? /** @type {any} */ (element)._fullLayout[trace.coloraxis] : { cmin: trace.zmin, cmax: trace.zmax, colorscale: trace.colorscale };
+    const ink = inkOn(axis.colorscale, (label.__data__.z - axis.cmin) / (axis.cmax - axis.cmin));
+    for (const text of label.querySelectorAll('text')) text.style.setProperty('fill', ink);
+  }
 }
 
 /** Ticks for the range in sight, if they are others than now. @param {HTMLElement} element @param {string} axis @param {number[]} tickvals @param {string[]} ticktext */

@@ -1,0 +1,43 @@
+"""Contrast and target sizes of the default page: a new colour or a small button must not break them."""
+
+import pytest
+
+from tests.browser.audit import audit, contrast, grow
+from tests.browser.conftest import OpenPage
+
+LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
+
+
+@pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
+def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: str, width: int) -> None:
+    page = open_page(theme=theme, width=width)
+    grow(page)
+    found = audit(page)
+    for kind, least in {"text": 300, "part": 20, "curve": 100, "target": 40}.items():
+        assert sum(item.kind == kind for item in found) > least, kind
+    assert [item for item in found if item.is_short] == []
+    if width == 390:
+        page.get_by_role("button", name="Settings", exact=True).click()
+        assert [item for item in audit(page, "#settings") if item.is_short] == []
+
+
+WORSE = {
+    "text": ".meaning { color: #8a8a8a !important; }",
+    "text in figures": ".plot text { fill: #8a8a8a !important; }",
+    "part": "input { border-color: #cccccc !important; }",
+    "curve": ".js-line { stroke: #f0b090 !important; }",
+    "target": ".card-tools .icon { min-width: 0 !important; width: 14px; padding: 0 !important; margin-left: -3px; }",
+}
+
+
+@pytest.mark.parametrize("what", WORSE)
+def test_what_is_made_worse_is_found(open_page: OpenPage, what: str) -> None:
+    page = open_page("/#v=1&depth=8", theme="light")
+    grow(page)
+    page.add_style_tag(content=WORSE[what])
+    assert {item.kind for item in audit(page) if item.is_short} == {what.split()[0]}
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=5e-3)
