@@ -25,7 +25,7 @@ async def get_composite(
     """H_last ... H_first with its sums and gains, of matrices averaged over samples; all layers without an interval."""
     run = await find_done(service, run_id)
     result = await load_result(service, run)
-    first, last = _check_interval(first, last, result.start["layers"])
+    first, last = check_interval(first, last, result.start["layers"])
     return await asyncio.to_thread(build_composite, run_id, result, first, last)
 
 
@@ -56,7 +56,8 @@ def build_composite(run_id: str, result: Result, first: int, last: int) -> Compo
     )
 
 
-def _check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:
+def check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:
+    """An interval of layers, all of them without one."""
     start, end = 0 if first is None else first, layers - 1 if last is None else last
     if not 0 <= end < layers:
         raise _refuse("last", end, f"0 to {layers - 1}")

@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from app import codec, panels
+from app.api_composite import LayerIndex, check_interval
 from app.api_runs import Service, find_done, load_result
 from app.errors import Problem, not_found
 from app.labels import to_labels
@@ -56,6 +57,8 @@ async def get_figure(
     difference: Annotated[bool, Query(description="Each run against the first: B - A, on log axes B / A.")] = False,
     label: Annotated[list[Label] | None, Query(description="What each run is called, in their order.")] = None,
     step: Annotated[int | None, Query(ge=0, description="A step of training from 0, for runs that train.")] = None,
+    first: LayerIndex = None,
+    last: LayerIndex = None,
 ) -> Response:
     """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
     _require_view(panel, view)
@@ -68,19 +71,20 @@ async def get_figure(
         raise Problem("invalid-query", 422, str(error), errors=[error])
     runs = [await find_done(service, name) for name in ids]
     results = [await load_result(service, run) for run in runs]
-    last = max(result.start["layers"] for result in results) - 1
-    if layer is not None and layer > last:
-        error = SpecError("layer", layer, f"0 to {last}")
+    top = max(result.start["layers"] for result in results) - 1
+    if layer is not None and layer > top:
+        error = SpecError("layer", layer, f"0 to {top}")
         raise Problem("invalid-query", 422, str(error), errors=[error])
-    cursor = last if layer is None else layer
+    cursor = top if layer is None else layer
     labels = label or to_labels([run.spec for run in runs])
     if len(labels) != len(runs):
         error = SpecError("label", len(labels), f"one for each of {len(runs)} runs, or none")
         raise Problem("invalid-query", 422, str(error), errors=[error])
+    interval = check_interval(first, last, top + 1)
     _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
 
     def draw() -> bytes:
-        drawn = panels.figure(panel, results, labels, cursor, theme, view, difference, step)
+        drawn = panels.figure(panel, results, labels, cursor, theme, view, difference, step, interval)
         return str(drawn.to_json()).encode()
 
     return Response(await asyncio.to_thread(draw), media_type="application/json")

@@ -94,6 +94,10 @@ export interface View {
   difference?: boolean;
   /** The cursor's step of training from 0; without it the last. */
   step?: number;
+  /** First and last layer, from 0, of the product that the detail card makes of any interval. */
+  interval?: { first: number; last: number };
+  /** The view of a panel's card, by its key; without it the first. */
+  cards?: Record<string, string>;
 }
 /** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
 export interface MapChoice { run: number; x: MapAxis; y?: MapAxis; metric: string; reduce: string }

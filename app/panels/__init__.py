@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from app.panels import activation, cka, detail, gain, gradient, mixing, similarity, streams, theory, training, unfolded
 from app.panels.base import Panel
+from app.panels.composites import set_interval, to_span
 from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.sources import Columns
@@ -29,18 +30,25 @@ def figure(
     view: str | None = None,
     difference: bool = False,
     step: int | None = None,
+    interval: tuple[int, int] | None = None,
 ) -> go.Figure:
     """The panel `key` with the data of finished runs, titled, as a notebook shows it.
 
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
     `step` is a step of training from 0, which panels follow that can; None is the trained stack.
+    `interval` is the first and the last layer of the product that a view of the detail panel draws; None is all.
     """
     panel = PANELS[key]
     template = _to_plain(panel.build(len(results), THEMES[theme], view))
+    if interval is not None:
+        set_interval(template, *interval)
     shown: list[Columns | None] = [at_step(result, step if panel.follows_step else None) for result in results]
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
     unit = to_unit(template, panel.unit) if difference else panel.unit
-    place = "" if step is None or not panel.follows_step else f" · step {step + 1}"
+    places = [_say_layers(template, results, cursor)] if key == "detail" else []
+    if step is not None and panel.follows_step:
+        places.append(f"step {step + 1}")
+    place = " · ".join(["", *places])
     title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}
     filled["layout"] |= {
@@ -54,6 +62,15 @@ def figure(
 def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme) -> dict[str, Any]:
     """The panel `key` with the data of finished runs, at its first view, as plain data."""
     return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
+
+
+def _say_layers(template: dict[str, Any], results: Sequence[Trained], cursor: int) -> str:
+    """The layers whose mixing the detail panel draws, as people count them."""
+    name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
+    if name != "product":
+        return f"layer {cursor + 1}"
+    first, last = to_span(span, cursor, max(result.start["layers"] for result in results))
+    return f"layers {first + 1}–{last + 1}"
 
 
 def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def fill_difference(
     template: Figure, results: Sequence[Columns | None], labels: Sequence[str], cursor: int, narrow: bool = False
 ) -> Figure:
     """As `fill`, each run against the first, which itself is not drawn."""
-    if has_laws(template):
+    if stands_alone(template):
         return fill(template, list(results), list(labels), cursor, narrow)
     sign = "/" if is_ratio(template) else "−"
     compared: list[Columns | None] = [None]
@@ -35,9 +35,14 @@ def fill_difference(
     return fill(to_difference(template), compared, [f"{label} {sign} A" for label in labels], cursor, narrow)
 
 
-def has_laws(template: Figure) -> bool:
-    """Whether each run is drawn against a law of its own: the other runs then say nothing about it."""
-    return any(source.startswith("law.") for trace in template["data"] for source in trace["meta"]["fill"].values())
+def stands_alone(template: Figure) -> bool:
+    """Whether runs are not drawn against the first: those beside a law of their own, and products of matrices.
+
+    The product of differences is not the difference of products, and of those that span decades the larger one is all
+    that a difference would show.
+    """
+    sources = [source for trace in template["data"] for source in trace["meta"]["fill"].values()]
+    return any(source.startswith(("law.", "product.")) for source in sources)
 
 
 def is_ratio(template: Figure) -> bool:
@@ -48,7 +53,7 @@ def is_ratio(template: Figure) -> bool:
 
 def to_unit(template: Figure, unit: str) -> str:
     """What the numbers of a difference are."""
-    if has_laws(template):
+    if stands_alone(template):
         return unit
     return f"{'ratio' if is_ratio(template) else 'difference'} to A · {unit}"
 

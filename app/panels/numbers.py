@@ -11,11 +11,30 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
     if value is not None and math.isfinite(value):
         size = abs(value)
         if size == 0 or 1e-3 <= size < 1e5:
-            return _strip(f"{value:.{_decimals(size, 4)}f}")
-        return _scientific(math.copysign(1, value), math.log10(size))
+            return _strip(format_fixed(value, _decimals(size, 4)))
+        return _scientific(value < 0, math.log10(size))
     if log10 is not None and math.isfinite(log10):
-        return _scientific(1, log10)
+        return _scientific(False, log10)
     return UNKNOWN if status is None else status
+
+
+def format_fixed(value: float, digits: int) -> str:
+    """A value with that many digits behind the point; what rounds to zero has no sign."""
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
+    """scaled x 2^exponent as `format_value` says it, in so many digits; float64 need not hold it."""
+    if not math.isfinite(scaled):
+        return "nan"
+    if scaled == 0:
+        return "0"
+    log10 = math.log10(abs(scaled)) + exponent * math.log10(2)
+    if -3 <= log10 < 5:
+        value = scaled * 2.0**exponent
+        return _strip(format_fixed(value, _decimals(abs(value), digits)))
+    return _scientific(scaled < 0, log10, min(2, digits - 1))
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
@@ -67,13 +86,12 @@ def _decimals(size: float, digits: int) -> int:
     return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
-def _scientific(sign: float, log10: float) -> str:
+def _scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
     exponent = math.floor(log10)
-    mantissa = f"{10 ** (log10 - exponent):.2f}"
-    if mantissa == "10.00":
-        mantissa, exponent = "1.00", exponent + 1
-    head = "-" if sign < 0 else ""
-    return f"{head}{_strip(mantissa)}×10{str(exponent).translate(SUPERSCRIPTS)}"
+    mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
+    if float(mantissa) == 10:
+        mantissa, exponent = "1", exponent + 1
+    return f"{'-' if is_negative else ''}{_strip(mantissa)}×10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def _strip(text: str) -> str:

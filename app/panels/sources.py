@@ -13,6 +13,8 @@ row.<key>        the matrix's row at the cursor
 lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
 signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
 at.<key>         the cursor's layer of a stack of matrices
+product.<span>.<key>, product_text.<span>.<key>   the product of a span of a stack, of which `composites.py` knows, on
+                 the logarithmic scale of `scales.py`, and its entries as people read them
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
 step             1, 2, ... S, the steps of training
@@ -29,6 +31,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from app.panels import composites
 from app.panels.numbers import format_value
 from app.panels.scales import to_signed_log
 
@@ -95,12 +98,27 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name == "signed_log":
         weights = look_up(key, result, label, cursor)
         return None if weights is None else to_signed_log(weights)
+    if name.startswith("product"):
+        product = find_product(source, result, cursor)
+        if product is None:
+            return None
+        return composites.to_cell_texts(product) if name == "product_text" else composites.to_signed_logs(product)
     if name.startswith("stream_"):
         return to_streams(result, name.removeprefix("stream_"), key)
     matrix = result.matrices.get(key)
     if matrix is None:
         return None
     return _from_matrix(name, matrix, min(cursor, len(matrix) - 1))
+
+
+def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
+    """The product that a source speaks of; None of another source, and where nothing is mixed."""
+    name, *rest = source.split(".", 2)
+    if not name.startswith("product"):
+        return None
+    span, key = rest
+    stack = result.matrices.get(key)
+    return None if stack is None or stack.shape[-1] == 1 else composites.multiply(stack, span, cursor)
 
 
 def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:

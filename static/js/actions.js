@@ -43,6 +43,18 @@ export function moveStep(step) {
   cursorTimer = setTimeout(noteView, CURSOR_MS);
 }
 
+/** The ends of the interval that is multiplied. @param {{first?: number, last?: number}} change layers from 0 */
+export function moveInterval(change) {
+  state.setInterval(change);
+  noteView();
+}
+
+/** Another view of a card. @param {import('../types').Panel} panel @param {string} key */
+export function showCard(panel, key) {
+  state.setCard(panel, key);
+  noteView();
+}
+
 /** Keep in the address what is worth no step back; the address of a stored view stays its own. */
 export function noteView() {
   if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);

@@ -1,13 +1,16 @@
 /** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
 
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
+import { showCard } from './actions.js';
+import { withInterval } from './composites.js';
 import { toUnit } from './difference.js';
 import { exportItems } from './export.js';
 import { html } from './html.js';
 import { Menu, Popover } from './menu.js';
 import { Plot } from './plotbox.js';
 import * as state from './state.js';
-import { nearestKept } from './steps.js';
+import { IntervalControl } from './interval.js';
+import { isInterval, toPlaces } from './places.js';
 import { PanelTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
@@ -17,6 +20,8 @@ import { TheoryNotes } from './theory.js';
 export function PanelCard({ panel, level = 'h2' }) {
   const [isTable, setIsTable] = useState(false);
   const view = state.viewOf(panel);
+  const { first, last } = state.interval.value;
+  const template = useMemo(() => withInterval(view.figure, { first, last }), [view, first, last]);
   const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
   const id = `panel-${panel.key}`;
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
@@ -31,39 +36,27 @@ export function PanelCard({ panel, level = 'h2' }) {
     <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
-          <${level} id=${`${id}-title`}>${panel.title}<${Place} panel=${panel} /><//>
+          <${level} id=${`${id}-title`}>${panel.title}<${Place} panel=${panel} view=${view} /><//>
           <span class="unit" title=${unit}>${unit}</span>
         </div>
         <div class="card-tools">
-          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => (state.panelViews.value = { ...state.panelViews.value, [panel.key]: key })} />
+          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => showCard(panel, key)} />
           <${PanelHelp} panel=${panel} />
           <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view)]} />
         </div>
       </header>
       <p class="meaning">${panel.meaning}</p>
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${view.figure} title=${panel.title} followsStep=${panel.follows_step} />`}
+      ${isInterval(view) ? html`<${IntervalControl} />` : null}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} followsStep=${panel.follows_step} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
     </section>
   `;
 }
 
-/** In the title, of what a panel shows: the layer, where it is one, and the step of training, where it is not the trained stack. @param {{panel: Panel}} props */
-function Place({ panel }) {
-  const layer = panel.key === 'detail' ? [`layer ${state.cursor.value + 1}`] : [];
-  const places = [...layer, ...stepOf(panel)].join(', ');
+/** @param {{panel: Panel, view: import('../types').PanelView}} props */
+function Place({ panel, view }) {
+  const places = toPlaces(panel, view);
   return places ? html`: ${places}` : null;
-}
-
-/** Of what a step does not tell it is the trained stack; matrices are those of the nearest step at which they are kept. @param {Panel} panel */
-function stepOf(panel) {
-  state.dataTick.value;
-  const { value: step } = state.step;
-  if (step === null || panel.group === 'training') return [];
-  if (!panel.follows_step) return ['trained'];
-  const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
-  if (!trained || panel.key === 'gain') return [`step ${step + 1}`];
-  const place = nearestKept(trained.columns, step);
-  return place === null ? [] : [`step ${trained.columns.keptSteps[place] + 1}`];
 }
 
 /** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */

@@ -24,7 +24,7 @@ const MOST_DECADES = 307; // of a double
  * @returns {Figure}
  */
 export function fillDifference(template, results, labels, cursor, narrow = false) {
-  if (hasLaws(template)) return fill(template, results, labels, cursor, narrow);
+  if (standsAlone(template)) return fill(template, results, labels, cursor, narrow);
   const ratio = isRatio(template);
   const [base] = results;
   const compared = results.map((result, run) => {
@@ -34,9 +34,9 @@ export function fillDifference(template, results, labels, cursor, narrow = false
   return fill(toDifference(template), compared, labels.map((label) => `${label} ${ratio ? '/' : '−'} A`), cursor, narrow);
 }
 
-/** Whether each run is drawn against a law of its own: the other runs then say nothing about it. @param {Figure} template */
-function hasLaws(template) {
-  return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => source.startsWith('law.')));
+/** Whether runs are not drawn against the first: those beside a law of their own, and products of matrices. @param {Figure} template */
+export function standsAlone(template) {
+  return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => /^(law|product)\./.test(source)));
 }
 
 /** Whether the template draws logarithms, whose difference is the ratio in decades. @param {Figure} template */
@@ -46,7 +46,7 @@ export function isRatio(template) {
 
 /** What the numbers of a difference are. @param {Figure} template @param {string} unit */
 export function toUnit(template, unit) {
-  if (hasLaws(template)) return unit;
+  if (standsAlone(template)) return unit;
   return `${isRatio(template) ? 'ratio' : 'difference'} to A · ${unit}`;
 }
 

@@ -23,8 +23,8 @@ async function main() {
   const shared = fromHash(boot.state ?? '', state.fields.value).view;
   const view = fromSpecs(state.fields.value, specs);
   const named = view.runs.map((choice, run) => (shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice));
-  state.view.value = { ...view, runs: named, cursor: shared.cursor, ...(shared.step === undefined ? {} : { step: shared.step }) };
-  if (shared.difference) state.setDifference(true);
+  const { base: _, runs: __, map: ___, ...look } = shared;
+  state.view.value = { ...view, ...look, runs: named };
   const panel = templates.panels.find((item) => item.key === boot.panel);
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   root.replaceChildren();

@@ -3,6 +3,7 @@
 import { API } from './api.js';
 import { copyImage, copyText, tell } from './clipboard.js';
 import { toUnit } from './difference.js';
+import { isInterval } from './places.js';
 import { toImage } from './plot.js';
 import { fillShown } from './shown.js';
 import { toFigurePath, toFigureQuery } from './snippets.js';
@@ -46,6 +47,7 @@ export function figureQuery(panel) {
     view: state.viewOf(panel).key,
     layer: state.cursor.value,
     step: state.step.value,
+    interval: isInterval(state.viewOf(panel)) ? state.interval.value : null,
     theme: theme.value,
     difference: state.isDifference.value,
     labels: labels.join() === usual.join() ? null : labels,

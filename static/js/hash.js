@@ -11,6 +11,7 @@ import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, defaultView } from './spec.js';
 
 const VERSION = '1';
 const NAME = 'name';
+const CARD = 'view.'; // before a panel's key
 const NUMBERED = /** @type {const} */ ({ layer: 'cursor', step: 'step' });
 
 /**
@@ -29,6 +30,8 @@ export function toHash(view) {
   });
   if (view.cursor !== null) pairs.push(['layer', String(view.cursor + 1)]);
   if (view.step !== undefined) pairs.push(['step', String(view.step + 1)]);
+  if (view.interval) pairs.push(['interval', `${view.interval.first + 1}-${view.interval.last + 1}`]);
+  for (const [panel, key] of Object.entries(view.cards ?? {}).sort()) pairs.push([`${CARD}${panel}`, key]);
   if (view.difference) pairs.push(['difference', 'true']);
   if (view.map) pairs.push(...toPairs(view.map));
   if (pairs.length === 0) return '';
@@ -60,6 +63,8 @@ export function fromHash(hash, fields) {
     if (key === 'v' || key === 'runs' || /^map(\.|$)/.test(key)) continue;
     if (/^[A-D]\.name$/.test(key)) setName(view, key, text, problems);
     else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
+    else if (key === 'interval') setInterval(view, text, problems);
+    else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
     else if (key === 'difference') setDifference(view, text, problems);
     else setOne(view, key, text, fields, problems);
   }
@@ -92,6 +97,13 @@ function setPlace(view, key, text, problems) {
   const place = Number(text);
   if (Number.isInteger(place) && place >= 1) view[NUMBERED[key]] = place - 1;
   else problems.push(`${key}: got ${text}, wanted a whole number from 1`);
+}
+
+/** @param {View} view @param {string} text @param {string[]} problems */
+function setInterval(view, text, problems) {
+  const [first, last] = /^(\d+)-(\d+)$/.test(text) ? text.split('-').map(Number) : [0, 0];
+  if (1 <= first && first <= last) view.interval = { first: first - 1, last: last - 1 };
+  else problems.push(`interval: got ${text}, wanted a first and a last layer, such as 5-40`);
 }
 
 /** @param {View} view @param {string} text @param {string[]} problems */

@@ -12,11 +12,35 @@ export const UNKNOWN = '–';
 export function formatValue(value, log10 = null, status = undefined) {
   if (value !== null && Number.isFinite(value)) {
     const size = Math.abs(value);
-    if (size === 0 || (size >= 1e-3 && size < 1e5)) return strip(value.toFixed(decimals(size, 4)));
+    if (size === 0 || (size >= 1e-3 && size < 1e5)) return strip(formatFixed(value, decimals(size, 4)));
     return scientific(value < 0, Math.log10(size));
   }
   if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10);
   return status ?? UNKNOWN;
+}
+
+/** A value with that many digits behind the point; what rounds to zero has no sign. @param {number} value @param {number} digits */
+export function formatFixed(value, digits) {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace('-', '') : text;
+}
+
+/** scaled × 2^exponent as `formatValue` says it, in so many digits; a double need not hold it. @param {number} scaled @param {number} exponent @param {number} [digits] */
+export function formatScaled(scaled, exponent, digits = 4) {
+  if (!Number.isFinite(scaled)) return 'nan';
+  if (scaled === 0) return '0';
+  const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
+  if (log10 < -3 || log10 >= 5) return scientific(scaled < 0, log10, Math.min(2, digits - 1));
+  const value = scaled * 2 ** exponent;
+  return strip(formatFixed(value, decimals(Math.abs(value), digits)));
+}
+
+/** scaled × 2^exponent for a machine: a number, or in the usual notation where a double would not hold it. @param {number} scaled @param {number} exponent @returns {number | string} */
+export function toPlain(scaled, exponent) {
+  const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
+  if (scaled === 0 || !Number.isFinite(scaled) || Math.abs(log10) < 300) return scaled === 0 ? 0 : scaled * 2 ** exponent;
+  const power = Math.floor(log10);
+  return `${scaled < 0 ? '-' : ''}${(10 ** (log10 - power)).toFixed(6)}e${power}`;
 }
 
 /**
@@ -82,11 +106,11 @@ function decimals(size, digits) {
   return size === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
 }
 
-/** @param {boolean} negative @param {number} log10 */
-function scientific(negative, log10) {
+/** @param {boolean} negative @param {number} log10 @param {number} [digits] */
+function scientific(negative, log10, digits = 2) {
   let exponent = Math.floor(log10);
-  let mantissa = (10 ** (log10 - exponent)).toFixed(2);
-  if (mantissa === '10.00') [mantissa, exponent] = ['1.00', exponent + 1];
+  let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
+  if (Number(mantissa) === 10) [mantissa, exponent] = ['1', exponent + 1];
   return `${negative ? '-' : ''}${strip(mantissa)}×10${superscript(exponent)}`;
 }
 

@@ -41,7 +41,7 @@ export function heightOf(figure, isNarrow) {
 /** Whether a figure shows other data when the cursor moves. @param {Figure} template */
 function followsCursor(template) {
   const sources = template.data.flatMap((trace) => Object.values(trace.meta.fill));
-  return sources.some((source) => /^(at|row|montage)\./.test(source));
+  return sources.some((source) => /^(at|row|montage|product)\./.test(source));
 }
 
 /** @type {Set<PlotBox>} */
@@ -116,7 +116,7 @@ class PlotBox {
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
-    const wanted = [signature, width, followsCursor(template) ? cursor : '', this.followsStep ? state.step.peek() : '', template.layout.paper_bgcolor, template.data.length, state.isDifference.peek()].join('|');
+    const wanted = [signature, width, followsCursor(template) ? cursor : '', this.followsStep ? state.step.peek() : '', template.layout.paper_bgcolor, template.data[0]?.meta.fill.z, template.data.length, state.isDifference.peek()].join('|');
     if (wanted !== this.drawn) {
       this.drawn = wanted;
       const draw = state.isDifference.peek() ? fillDifference : fill;

@@ -7,6 +7,7 @@ import { downloadText } from './export.js';
 import { html } from './html.js';
 import { loadTemplates, theme } from './look.js';
 import { formatValue } from './numbers.js';
+import { toPlaces } from './places.js';
 import { heightOf } from './plotbox.js';
 import { toSvg } from './plot.js';
 import { toNotes, toSettings } from './report.js';
@@ -75,10 +76,11 @@ async function toCard(panel, onPaper) {
   const view = state.viewOf(panel);
   const other = onPaper?.panels.find((item) => item.key === panel.key);
   const layer = state.cursor.value + 1;
+  const places = toPlaces(panel, view);
   const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
   return {
     key: panel.key,
-    title: panel.key === 'detail' ? `${panel.title}: layer ${layer}` : panel.title,
+    title: places ? `${panel.title}: ${places}` : panel.title,
     unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
     meaning: panel.meaning,
     help: panel.help,

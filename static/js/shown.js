@@ -1,5 +1,6 @@
 /** What a card shows, filled anew for whatever leaves the page: at full width, in sight or not. */
 
+import { withInterval } from './composites.js';
 import { choose, slotAt } from './drawing.js';
 import { fillDifference } from './difference.js';
 import { fill } from './fill.js';
@@ -12,5 +13,5 @@ export function fillShown(panel, template) {
   const step = panel.follows_step ? state.step.value : null;
   const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
   const { results, labels } = choose(template, slots);
-  return (state.isDifference.value ? fillDifference : fill)(template, results, labels, state.cursor.value, false);
+  return (state.isDifference.value ? fillDifference : fill)(withInterval(template, state.interval.value), results, labels, state.cursor.value, false);
 }

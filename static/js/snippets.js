@@ -24,15 +24,16 @@ export function toSnippets(origin, specs, shown = UNKNOWN) {
 
 /**
  * How a figure is asked for as it is shown.
- * @param {{view: string, layer: number, step: number | null, theme: string, difference: boolean, labels: string[] | null}} shown `labels` null
+ * @param {{view: string, layer: number, step: number | null, interval?: {first: number, last: number} | null, theme: string, difference: boolean, labels: string[] | null}} shown `labels` null
  *   where they are the server's own
  * @returns {[string, string][]}
  */
-export function toFigureQuery({ view, layer, step, theme, difference, labels }) {
+export function toFigureQuery({ view, layer, step, interval = null, theme, difference, labels }) {
   return [
     ['view', view],
     ['layer', String(layer)],
     ...(step === null ? [] : [/** @type {[string, string]} */ (['step', String(step)])]),
+    ...Object.entries(interval ?? {}).map(([end, at]) => /** @type {[string, string]} */ ([end, String(at)])),
     ['theme', theme],
     ...(difference ? [/** @type {[string, string]} */ (['difference', 'true'])] : []),
     ...(labels ?? []).map((label) => /** @type {[string, string]} */ (['label', label])),

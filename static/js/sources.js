@@ -1,5 +1,6 @@
 /** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/panels/sources.py`. */
 
+import { multiply, toCellTexts, toSignedLogs } from './composites.js';
 import { formatValue, range } from './numbers.js';
 import { toSignedLog } from './scales.js';
 
@@ -31,9 +32,20 @@ export function lookUp(source, columns, label, cursor) {
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
   if (name === 'law') return fromLaw(columns, key);
   if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
+  if (name.startsWith('product')) {
+    const product = findProduct(source, columns, cursor);
+    return product && (name === 'product_text' ? toCellTexts(product) : toSignedLogs(product));
+  }
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
+}
+
+/** The product that a source speaks of; null of another source, and where nothing is mixed. @param {string} source @param {Columns} columns @param {number} cursor */
+export function findProduct(source, columns, cursor) {
+  const [name, span, key] = source.split('.');
+  const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
+  return stack && stack.shape[2] > 1 ? multiply(stack, span, cursor) : null;
 }
 
 /** Biased CKA says nothing without its number of samples. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */

@@ -64,12 +64,36 @@ export const isTraining = computed(() => {
 /** All panels, but that of training where no run trains. */
 export const shownPanels = computed(() => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? []);
 
-/** The view that someone has chosen of a panel, by its key. @type {import('@preact/signals').Signal<Record<string, string>>} */
-export const panelViews = signal({});
-
-/** What a panel's card shows. @param {import('../types').Panel} panel */
+/** What a panel's card shows: the first of its views where nobody has chosen. @param {import('../types').Panel} panel */
 export function viewOf(panel) {
-  return panel.views.find((item) => item.key === panelViews.value[panel.key]) ?? panel.views[0];
+  const chosen = view.value.cards?.[panel.key];
+  return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
+}
+
+/** @param {import('../types').Panel} panel @param {string} key one of its views */
+export function setCard(panel, key) {
+  const { cards, ...rest } = view.value;
+  const { [panel.key]: _, ...others } = cards ?? {};
+  const chosen = key === panel.views[0].key ? others : { ...others, [panel.key]: key };
+  view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+}
+
+/** First and last layer, from 0, of the product that someone has chosen; all of them at first. */
+export const interval = computed(() => {
+  const last = layers.value - 1;
+  const { first, last: end } = view.value.interval ?? { first: 0, last };
+  return { first: Math.min(first, last), last: Math.min(end, last) };
+});
+
+/** An end that passes the other takes it along. @param {{first?: number, last?: number}} change from 0 */
+export function setInterval(change) {
+  const last = layers.value - 1;
+  const clip = (/** @type {number} */ layer) => Math.min(Math.max(layer, 0), last);
+  const next = { ...interval.value, ...change };
+  const [first, end] = [clip(next.first), clip(next.last)];
+  const chosen = change.first === undefined ? { first: Math.min(first, end), last: end } : { first, last: Math.max(first, end) };
+  const { interval: _, ...rest } = view.value;
+  view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
 }
 
 /** The cursor's layer from 0; a quarter of the way up where nobody has moved it. */

@@ -1,8 +1,10 @@
 /** A panel's numbers as a table, and as CSV. */
 
-import { subtract } from './difference.js';
-import { formatValue, range } from './numbers.js';
-import { lawOf, lookUp } from './sources.js';
+import { colSums, rowSums, withInterval } from './composites.js';
+import { standsAlone, subtract } from './difference.js';
+import { formatFixed, formatScaled, formatValue, range, toPlain } from './numbers.js';
+import { toPlaces } from './places.js';
+import { findProduct, lawOf, lookUp } from './sources.js';
 import { html } from './html.js';
 import * as state from './state.js';
 import { atStep } from './steps.js';
@@ -31,8 +33,7 @@ export function toTable(panel, isRaw) {
  * @returns {Shown[]}
  */
 function shownSlots(panel) {
-  const step = panel.follows_step ? state.step.value : null;
-  const slots = state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
+  const slots = atCursorStep(panel);
   const [base, ...others] = slots;
   const hasLaws = panel.table.some((column) => column.source === 'law');
   if (!state.isDifference.value || !base || hasLaws) return slots;
@@ -42,6 +43,12 @@ function shownSlots(panel) {
     { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false) },
     ...(isTable ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }] : []),
   ]);
+}
+
+/** The runs; those that train as they were at the cursor's step, where a panel shows that. @param {Panel} panel @returns {Shown[]} */
+function atCursorStep(panel) {
+  const step = panel.follows_step ? state.step.value : null;
+  return state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
 }
 
 /** Of a ratio, what is no ratio. @param {import('../types').Columns} columns */
@@ -55,7 +62,7 @@ function columnOf(slot, column, isRaw) {
   const read = (/** @type {string} */ source) => lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
   if (column.source === 'row') {
     const row = read('row');
-    return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value) => value?.toFixed(3) ?? '–') }] : [];
+    return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value) => (value === null ? '–' : formatFixed(value, 3))) }] : [];
   }
   const data = read(isRaw ? 'layers' : 'text');
   if (!data || (column.source === 'law' && !lawOf(slot.columns, column.key))) return [];
@@ -107,21 +114,25 @@ function streamsOf(slot, column, isRaw) {
   });
 }
 
-/** The matrices at the cursor, one row a matrix row. @param {Panel} panel @param {boolean} isRaw */
+/** The matrices of the card, one row a matrix row, and their sums. @param {Panel} panel @param {boolean} isRaw */
 function matrixTable(panel, isRaw) {
-  const matrices = shownSlots(panel).flatMap((slot) => {
-    const matrix = lookUp('at.h_res', slot.columns, slot.label, state.cursor.value);
-    return matrix ? [{ label: slot.label, matrix }] : [];
+  const view = state.viewOf(panel);
+  const source = withInterval(view.figure, state.interval.value).data[0].meta.fill.z;
+  const parts = (standsAlone(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
+    const product = findProduct(source, slot.columns, state.cursor.value) ?? findProduct('product.cursor-cursor.h_res', slot.columns, state.cursor.value);
+    return product ? [{ label: slot.label, product }] : [];
   });
-  const width = Math.max(0, ...matrices.map((item) => item.matrix.length));
-  const show = (/** @type {number} */ value) => (isRaw ? value : value.toFixed(4));
-  const rows = matrices.flatMap(({ label, matrix }) =>
-    matrix.map((/** @type {Float64Array} */ row, /** @type {number} */ index) => {
-      const values = Array.from(row);
-      return [`${label}, to ${index + 1}`, ...values.map(show), ...new Array(width - values.length).fill(''), show(values.reduce((a, b) => a + b, 0))];
-    }),
-  );
-  return { head: [`layer ${state.cursor.value + 1}`, ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
+  const width = Math.max(0, ...parts.map(({ product }) => product.n));
+  const rows = parts.flatMap(({ label, product }) => {
+    const show = (/** @type {number} */ scaled) => (isRaw ? toPlain(scaled, product.exponent) : formatScaled(scaled, product.exponent));
+    const pad = new Array(width - product.n).fill('');
+    const [right, below] = [rowSums(product), colSums(product)];
+    return [
+      ...range(0, product.n - 1).map((row) => [`${label}, to ${row + 1}`, ...Array.from(product.scaled.subarray(row * product.n, (row + 1) * product.n), show), ...pad, show(right[row])]),
+      [`${label}, column sum`, ...Array.from(below, show), ...pad, ''],
+    ];
+  });
+  return { head: [toPlaces(panel, view), ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
 }
 
 /** @param {{panel: Panel}} props */

@@ -171,3 +171,60 @@ def test_a_verification_that_is_refused_says_so(browser: Browser, launch: StartS
     page.get_by_role("button", name="Verify run").click()
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("at most 0.0001 s")
     page.close()
+
+
+def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3")
+    card = page.locator("[data-panel=detail]")
+    title = card.get_by_role("heading")
+    expect(title).to_have_text("Mixing in numbers: layer 3")
+    card.get_by_role("button", name="1…l").click()
+    expect(title).to_have_text("Mixing in numbers: layers 1–3")
+    page.wait_for_url("**/#*layer=3&view.detail=up_to")
+    wait_until_done(page)
+
+    def gain() -> str:
+        texts = card.locator(".plot").evaluate("plot => [plot.layout.xaxis.title.text, plot.layout.xaxis2.title.text]")
+        return str(texts[0])
+
+    up_to = page.locator(".readout [data-key=composite_gain_fwd]").first.text_content()
+    assert gain().startswith(f"gain → {up_to}<br>")
+    card.get_by_role("button", name="l…L").click()
+    expect(title).to_have_text("Mixing in numbers: layers 3–8")
+    wait_until_done(page)
+    from_there = page.locator(".readout [data-key=composite_gain_bwd]").first.text_content()
+    assert gain().endswith(f"gain ← {from_there}")
+
+    card.get_by_role("button", name="i…j").click()
+    expect(title).to_have_text("Mixing in numbers: layers 1–8")
+    page.get_by_label("to layer").fill("3")
+    page.get_by_label("to layer").press("Enter")
+    expect(title).to_have_text("Mixing in numbers: layers 1–3")
+    page.wait_for_url("**/#*interval=1-3&view.detail=interval")
+    wait_until_done(page)
+    assert gain().startswith(f"gain → {up_to}<br>")
+    page.get_by_label("from layer").fill("5")
+    page.get_by_label("from layer").press("Enter")
+    expect(title).to_have_text("Mixing in numbers: layers 5–5")
+    page.get_by_label("to layer").fill("99")
+    page.get_by_label("to layer").press("Enter")
+    expect(page.get_by_label("to layer")).to_have_value("5")
+    page.reload()
+    wait_until_done(page)
+    expect(title).to_have_text("Mixing in numbers: layers 5–5")
+    expect(card.get_by_role("button", name="i…j")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
+    card = page.locator("[data-panel=detail]")
+    shown = card.locator(".plot").evaluate(
+        "plot => [plot.data[0].text.flat(), plot.layout.xaxis.title.text, [...plot.data[0].z[0]]]"
+    )
+    assert all(re.fullmatch(r"-?[\d.]+×10\S{3,}", text) for text in shown[0])
+    assert re.match(r"gain → [\d.]+×10\S{3,}<br>gain ← [\d.]+×10\S{3,}$", shown[1])
+    assert all(abs(value) > 308 for value in shown[2])
+    card.get_by_role("button", name="Mixing in numbers: more").click()
+    card.get_by_role("button", name="Show as table").click()
+    expect(card.locator("tbody tr")).to_have_count(5)
+    expect(card.locator("tbody td").first).to_contain_text("×10")

@@ -12,6 +12,7 @@ const views = {
   'a name with every trap': { base: {}, runs: [{ kind: 'mhc', own: { 'connection.noise': 1 }, name: 'π & 100 % = new' }, { kind: 'hc', own: {} }], cursor: null },
   'a text with every trap': { ...defaultView(), base: { 'input.text': 'a=b&c#d +50% "é" 漢\nnew line, ?v=2' } },
   'against the first, at a step': { ...defaultView(), difference: true, step: 0 },
+  'a product of its own, and views of cards': { ...defaultView(), interval: { first: 4, last: 39 }, cards: { detail: 'interval', gain: 'linear' } },
   'an own value that is the default': { base: { 'connection.noise': 1 }, runs: [{ kind: 'hc', own: { 'connection.noise': 0.3 } }], cursor: null },
 };
 
@@ -27,6 +28,14 @@ test('the same view gives the same hash, whatever came first', () => {
   const own = { runs: [{ kind: 'hc', own: { width: 32, 'connection.streams': 2 } }], cursor: 1, difference: true, step: 4 };
   assert.equal(toHash({ base, ...own }), toHash({ ...own, base: turned }));
   assert.equal(toHash({ base, ...own }), 'v=1&runs=hc&depth=8&seed=3&block.heads=2&connection.noise=1&A.width=32&A.connection.streams=2&layer=2&step=5&difference=true');
+});
+
+test('an interval and views of cards can be read by people, and an interval that is none is told', () => {
+  assert.equal(toHash(views['a product of its own, and views of cards']), 'v=1&interval=5-40&view.detail=interval&view.gain=linear');
+  for (const text of ['40-5', '0-3', '5', '5-', 'a-b', '1.5-2']) {
+    const { view, problems } = fromHash(`interval=${text}`, fields);
+    assert.deepEqual([view, problems.length], [defaultView(), 1], text);
+  }
 });
 
 test('the default view has an empty hash', () => assert.equal(toHash(defaultView()), ''));

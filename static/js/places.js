@@ -1,0 +1,44 @@
+/** What a card shows, in the words of its title: layers, and the step of training. */
+
+import { toSpan } from './composites.js';
+import * as state from './state.js';
+import { nearestKept } from './steps.js';
+
+/** @typedef {import('../types').Panel} Panel @typedef {import('../types').PanelView} PanelView */
+
+/** The layers of the product that a view draws; null where it draws none. @param {PanelView} view */
+export function spanOf(view) {
+  return view.figure.data[0]?.meta.fill.z?.match(/^product\.([^.]+)\./)?.[1] ?? null;
+}
+
+/** Whether a view draws the product of the interval that someone chooses. @param {PanelView} view */
+export function isInterval(view) {
+  return spanOf(view) === 'first-last';
+}
+
+/** `layer 9, step 3`; empty of a panel that shows all layers of the trained stack. @param {Panel} panel @param {PanelView} view */
+export function toPlaces(panel, view) {
+  return [...layersOf(panel, view), ...stepOf(panel)].join(', ');
+}
+
+/** @param {Panel} panel @param {PanelView} view */
+function layersOf(panel, view) {
+  if (panel.key !== 'detail') return [];
+  const span = spanOf(view);
+  if (span === null) return [`layer ${state.cursor.value + 1}`];
+  const { first, last } = state.interval.value;
+  const [from, to] = isInterval(view) ? [first, last] : toSpan(span, state.cursor.value, state.layers.value);
+  return [`layers ${from + 1}–${to + 1}`];
+}
+
+/** Of what a step does not tell it is the trained stack; matrices are those of the nearest step at which they are kept. @param {Panel} panel */
+function stepOf(panel) {
+  state.dataTick.value;
+  const { value: step } = state.step;
+  if (step === null || panel.group === 'training') return [];
+  if (!panel.follows_step) return ['trained'];
+  const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
+  if (!trained || panel.key === 'gain') return [`step ${step + 1}`];
+  const place = nearestKept(trained.columns, step);
+  return place === null ? [] : [`step ${trained.columns.keptSteps[place] + 1}`];
+}
