@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from app.panels.numbers import format_fixed, format_scaled
+from app.panels.numbers import format_fixed, format_power, format_scaled
 from mhc_core.metrics.mixing import composite
 
 LARGE_LOG10 = 15.0  # from here on 1 + |w| is |w| in float64
 UNRESOLVED = 1e-12  # below this share of the largest entry a sum is what rounding left of it
 LEAST_SHOWN = 0.005  # 0.01 in two digits
+MOST_SHOWN_LOG10 = 4.0
 
 
 @dataclass(frozen=True)
@@ -60,35 +61,39 @@ def to_signed_logs(product: Product) -> np.ndarray:
     return np.asarray(np.sign(product.scaled) * sizes)
 
 
+def to_power(product: Product) -> int:
+    """The power of ten that a product's numbers are shown in: 0 where two digits tell them as they are."""
+    largest = float(np.abs(product.scaled).max())
+    if not math.isfinite(largest) or largest == 0:
+        return 0
+    log10 = math.log10(largest) + product.exponent * math.log10(2)
+    return 0 if math.log10(LEAST_SHOWN) <= log10 < MOST_SHOWN_LOG10 else math.floor(log10)
+
+
 def to_cell_texts(product: Product) -> list[list[str]]:
-    """Two digits behind the point, powers of ten where that would be too long or all zeros."""
-    log10 = product.exponent * math.log10(2) + math.log10(np.abs(product.scaled).max() or 1.0)
-    is_tiny = log10 < math.log10(LEAST_SHOWN)
-    return [[_cell_text(float(value), product.exponent, is_tiny) for value in row] for row in product.scaled]
+    """Entries as people read them, in the product's power of ten."""
+    return [to_texts(product, row) for row in product.scaled]
 
 
-def _cell_text(scaled: float, exponent: int, is_tiny: bool) -> str:
+def to_texts(product: Product, scaled: np.ndarray) -> list[str]:
+    """Entries or sums as people read them, in the product's power of ten."""
+    power = to_power(product)
+    return [_to_text(float(value), product.exponent, power) for value in scaled]
+
+
+def _to_text(scaled: float, exponent: int, power: int) -> str:
     if not math.isfinite(scaled):
         return "nan"
-    log10 = exponent * math.log10(2) + math.log10(abs(scaled)) if scaled else -math.inf
     if abs(scaled) < UNRESOLVED:
         return format_fixed(0.0, 2)
-    if log10 < 2 and not is_tiny:
-        return format_fixed(scaled * 2.0**exponent, 2)
-    return format_scaled(scaled, exponent, 2)
+    size = 10 ** (math.log10(abs(scaled)) + exponent * math.log10(2) - power)
+    return format_fixed(math.copysign(size, scaled), 2 if size < 10 else 1 if size < 100 else 0)
 
 
-def to_sum_texts(product: Product, sums: np.ndarray) -> list[str]:
-    """Sums of rows or columns as people read them."""
-    return [_sum_text(float(value), product.exponent) for value in sums]
-
-
-def _sum_text(scaled: float, exponent: int) -> str:
-    if not math.isfinite(scaled):
-        return "nan"
-    log10 = exponent * math.log10(2) + math.log10(abs(scaled)) if scaled else -math.inf
-    is_plain = math.log10(LEAST_SHOWN) <= log10 < 3
-    return format_fixed(scaled * 2.0**exponent, 2) if is_plain else format_scaled(scaled, exponent, 3)
+def to_label(product: Product, label: str) -> str:
+    """A run's label with the power of ten of all its numbers."""
+    power = to_power(product)
+    return f"{label} {format_power(power)}" if power else label
 
 
 def to_gains(product: Product) -> tuple[str, str]:

@@ -28,7 +28,11 @@ def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
     """One composite a run, coloured by sign(w) log(1 + |w|), its sums beside it and its gains below."""
     heat = {
         **CELLS,
-        "fill": {"z": f"product.{span}.h_res", "text": f"product_text.{span}.h_res"},
+        "fill": {
+            "z": f"product.{span}.h_res",
+            "text": f"product_text.{span}.h_res",
+            "name": f"product_label.{span}.h_res",
+        },
         "hovertemplate": "to %{y} from %{x}<br>%{text}<extra>%{fullData.name}</extra>",
     }
     return _build(runs, theme, heat, 64, signed_log=True)
@@ -47,7 +51,7 @@ def _build(runs: int, theme: Theme, heat: dict[str, Any], below: int, **meta: An
 
 PANEL = Panel(
     key="detail",
-    title="Mixing in numbers",
+    title="In numbers",
     unit="row and column sums",
     meaning="The mixing matrix at the cursor, or the product of many: row sums scale the signal, column sums the "
     "gradient.",

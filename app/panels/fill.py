@@ -20,6 +20,7 @@ WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then a
 CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a card that leave room for numbers
 COLUMNS_ABREAST = 10  # and for a label below each that lies flat
 COLUMNS_WITH_SUMS = 32  # and for one that stands
+SHORT = 5  # letters of a sum that leave room for a sign before it
 LETTER_PX = 7.2
 TITLE = {"font": {"size": 11}, "standoff": 4}  # of what stands below a product
 LEAST_ROW_GAP = 15  # room for the label of the matrix below
@@ -269,15 +270,19 @@ def _write_sums(figure: Figure, results: list[Columns | None], cursor: int, narr
             template = _cell_text(matrix)
         else:
             sums = product.col_sums
-            rows = composites.to_sum_texts(product, product.row_sums)
-            below = composites.to_sum_texts(product, sums)
-            span = composites.to_sum_texts(product, np.array([min(sums), max(sums)]))
+            rows = composites.to_texts(product, product.row_sums)
+            below = composites.to_texts(product, sums)
+            span = composites.to_texts(product, np.array([min(sums), max(sums)]))
             template = "%{text}"
             layout[x_name]["title"] = {**TITLE, "text": composites.to_title(product)}
         has_numbers = columns <= CELLS_WITH_NUMBERS
-        layout[y_name] |= _sum_ticks(rows, has_numbers)
+        layout[y_name] |= _sum_ticks(rows, has_numbers and (columns <= COLUMNS_ABREAST or max(map(len, rows)) < SHORT))
         is_long = columns > COLUMNS_WITH_SUMS
-        layout[x_name] |= _sum_span(span, len(below)) if is_long else _sum_ticks(below, columns <= COLUMNS_ABREAST)
+        layout[x_name] |= (
+            _sum_span(span, len(below))
+            if is_long
+            else _sum_ticks(below, columns <= COLUMNS_ABREAST and max(map(len, below)) <= SHORT)
+        )
         layout[x_name]["tickangle"] = -90 if COLUMNS_ABREAST < columns <= COLUMNS_WITH_SUMS else 0
         trace["texttemplate"] = template if has_numbers else ""
 

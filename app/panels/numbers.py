@@ -91,7 +91,12 @@ def _scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
     mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
     if float(mantissa) == 10:
         mantissa, exponent = "1", exponent + 1
-    return f"{'-' if is_negative else ''}{_strip(mantissa)}×10{str(exponent).translate(SUPERSCRIPTS)}"
+    return f"{'-' if is_negative else ''}{_strip(mantissa)}{format_power(exponent)}"
+
+
+def format_power(power: int) -> str:
+    """A power of ten as a factor."""
+    return f"×10{str(power).translate(SUPERSCRIPTS)}"
 
 
 def _strip(text: str) -> str:

@@ -13,8 +13,9 @@ row.<key>        the matrix's row at the cursor
 lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
 signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
 at.<key>         the cursor's layer of a stack of matrices
-product.<span>.<key>, product_text.<span>.<key>   the product of a span of a stack, of which `composites.py` knows, on
-                 the logarithmic scale of `scales.py`, and its entries as people read them
+product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   the product of a span of a stack, of which
+                 `composites.py` knows, on the logarithmic scale of `scales.py`, its entries as people read them, and
+                 the run's label with their power of ten
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
 step             1, 2, ... S, the steps of training
@@ -102,6 +103,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         product = find_product(source, result, cursor)
         if product is None:
             return None
+        if name == "product_label":
+            return composites.to_label(product, label)
         return composites.to_cell_texts(product) if name == "product_text" else composites.to_signed_logs(product)
     if name.startswith("stream_"):
         return to_streams(result, name.removeprefix("stream_"), key)

@@ -3,7 +3,7 @@
  * They are made here from the matrices that the page has: a cursor that is dragged asks no server, and a stored view has them too.
  */
 
-import { formatFixed, formatScaled } from './numbers.js';
+import { formatFixed, formatPower, formatScaled } from './numbers.js';
 
 /** @typedef {import('../types').Matrix} Matrix @typedef {import('../types').Figure} Figure */
 /**
@@ -14,6 +14,7 @@ import { formatFixed, formatScaled } from './numbers.js';
 const LARGE_LOG10 = 15; // from here on 1 + |w| is |w| in a double
 const UNRESOLVED = 1e-12; // below this share of the largest entry a sum is what rounding left of it
 const LEAST_SHOWN = 0.005; // 0.01 in two digits
+const MOST_SHOWN_LOG10 = 4;
 
 /** The last product of each stack: a figure asks for it several times. @type {WeakMap<Matrix, Product>} */
 const latest = new WeakMap();
@@ -109,30 +110,38 @@ export function toSignedLogs(product) {
   }).map((row) => Float64Array.from(row));
 }
 
-/** Two digits behind the point, powers of ten where that would be too long or all zeros. @param {Product} product */
+/** The power of ten that a product's numbers are shown in: 0 where two digits tell them as they are. @param {Product} product */
+function toPower({ scaled, exponent }) {
+  const largest = scaled.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+  if (!Number.isFinite(largest) || largest === 0) return 0;
+  const log10 = toLog10(largest, exponent);
+  return Math.log10(LEAST_SHOWN) <= log10 && log10 < MOST_SHOWN_LOG10 ? 0 : Math.floor(log10);
+}
+
+/** Entries as people read them, in the product's power of ten. @param {Product} product */
 export function toCellTexts(product) {
-  const most = product.scaled.reduce((size, value) => Math.max(size, Math.abs(value)), 0) || 1;
-  const isTiny = toLog10(most, product.exponent) < Math.log10(LEAST_SHOWN);
-  return mapRows(product, (scaled) => cellText(scaled, product.exponent, isTiny));
+  const power = toPower(product);
+  return mapRows(product, (scaled) => toText(scaled, product.exponent, power));
 }
 
-/** @param {number} scaled @param {number} exponent @param {boolean} isTiny */
-function cellText(scaled, exponent, isTiny) {
+/** Sums as people read them, in the product's power of ten. @param {Product} product @param {Float64Array} sums scaled */
+export function toSumTexts(product, sums) {
+  const power = toPower(product);
+  return Array.from(sums, (scaled) => toText(scaled, product.exponent, power));
+}
+
+/** @param {number} scaled @param {number} exponent @param {number} power */
+function toText(scaled, exponent, power) {
   if (!Number.isFinite(scaled)) return 'nan';
-  const log10 = toLog10(scaled, exponent);
   if (Math.abs(scaled) < UNRESOLVED) return formatFixed(0, 2);
-  if (log10 < 2 && !isTiny) return formatFixed(scaled * 2 ** exponent, 2);
-  return formatScaled(scaled, exponent, 2);
+  const size = 10 ** (toLog10(scaled, exponent) - power);
+  return formatFixed(Math.sign(scaled) * size, size < 10 ? 2 : size < 100 ? 1 : 0);
 }
 
-/** Sums of rows or columns as people read them. @param {Product} product @param {Float64Array} sums */
-export function toSumTexts({ exponent }, sums) {
-  return Array.from(sums, (scaled) => {
-    if (!Number.isFinite(scaled)) return 'nan';
-    const log10 = toLog10(scaled, exponent);
-    const isPlain = Math.log10(LEAST_SHOWN) <= log10 && log10 < 3;
-    return isPlain ? formatFixed(scaled * 2 ** exponent, 2) : formatScaled(scaled, exponent, 3);
-  });
+/** A run's label with the power of ten of all its numbers. @param {Product} product @param {string} label */
+export function toLabel(product, label) {
+  const power = toPower(product);
+  return power === 0 ? label : `${label} ${formatPower(power)}`;
 }
 
 /** The Amax gains, forward and backward: the largest |row sum| and |column sum|. @param {Product} product @returns {[string, string]} */

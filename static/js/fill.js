@@ -18,6 +18,7 @@ const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is
 const CELLS_WITH_NUMBERS = 16; // matrix columns in the width of a card that leave room for numbers
 const COLUMNS_ABREAST = 10; // and for a label below each that lies flat
 const COLUMNS_WITH_SUMS = 32; // and for one that stands
+const SHORT = 5; // letters of a sum that leave room for a sign before it
 const LETTER_PX = 7.2;
 const TITLE = { font: { size: 11 }, standoff: 4 }; // of what stands below a product
 export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
@@ -260,8 +261,8 @@ function writeSums(figure, results, cursor, narrow) {
     const { rows, below, span, template } = product ? productTexts(product) : matrixTexts(trace.z);
     if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
     const hasNumbers = columns <= CELLS_WITH_NUMBERS;
-    Object.assign(layout[yName], sumTicks(rows, hasNumbers));
-    Object.assign(layout[xName], columns > COLUMNS_WITH_SUMS ? sumSpan(span, below.length) : sumTicks(below, columns <= COLUMNS_ABREAST));
+    Object.assign(layout[yName], sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))));
+    Object.assign(layout[xName], columns > COLUMNS_WITH_SUMS ? sumSpan(span, below.length) : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)));
     layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
     trace.texttemplate = hasNumbers ? template : '';
   }

@@ -111,7 +111,12 @@ function scientific(negative, log10, digits = 2) {
   let exponent = Math.floor(log10);
   let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
   if (Number(mantissa) === 10) [mantissa, exponent] = ['1', exponent + 1];
-  return `${negative ? '-' : ''}${strip(mantissa)}×10${superscript(exponent)}`;
+  return `${negative ? '-' : ''}${strip(mantissa)}${formatPower(exponent)}`;
+}
+
+/** A power of ten as a factor. @param {number} power */
+export function formatPower(power) {
+  return `×10${superscript(power)}`;
 }
 
 /** @param {number} power */

@@ -1,6 +1,6 @@
 /** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/panels/sources.py`. */
 
-import { multiply, toCellTexts, toSignedLogs } from './composites.js';
+import { multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { formatValue, range } from './numbers.js';
 import { toSignedLog } from './scales.js';
 
@@ -34,6 +34,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
   if (name.startsWith('product')) {
     const product = findProduct(source, columns, cursor);
+    if (product && name === 'product_label') return toLabel(product, label);
     return product && (name === 'product_text' ? toCellTexts(product) : toSignedLogs(product));
   }
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);

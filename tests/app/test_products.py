@@ -8,7 +8,7 @@ import pytest
 
 from app import codec, panels
 from app.api_composite import build_composite
-from app.panels.composites import multiply, set_interval, to_signed_logs
+from app.panels.composites import multiply, set_interval, to_cell_texts, to_label, to_signed_logs
 from app.panels.numbers import format_value
 from app.panels.sources import look_up
 from app.panels.style import THEMES
@@ -69,11 +69,12 @@ def test_a_product_beyond_float64_is_no_blank() -> None:
     product = multiply(stack, "first-last", 0)
     logs = to_signed_logs(product)
     np.testing.assert_allclose(logs, (400 * np.log10(80) - np.log10(2)), rtol=1e-12)
-    drawn = multiply(stack / 1e4, "first-last", 0)
-    assert drawn.exponent < -1074, "below float64"
-    assert np.log10(drawn.scaled).max() + drawn.exponent * np.log10(2) == pytest.approx(
-        400 * np.log10(80e-4) - np.log10(2)
-    )
+    small = multiply(stack / 1e4, "first-last", 0)
+    assert small.exponent < -1074, "below float64"
+    log10 = np.log10(small.scaled).max() + small.exponent * np.log10(2)
+    assert log10 == pytest.approx(400 * np.log10(80e-4) - np.log10(2))
+    assert to_label(small, "A") == "A ×10⁻⁸⁴⁰"
+    assert to_cell_texts(small) == [[f"{10 ** (log10 + 840):.2f}"] * 2] * 2
 
 
 def test_a_chosen_interval_is_put_into_its_template_alone() -> None:
