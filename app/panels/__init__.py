@@ -83,7 +83,12 @@ def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
 
 def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
     views = [
-        {"key": view.key, "title": view.title, "figure": _to_plain(view.build(runs, THEMES[theme]))}
+        {
+            "key": view.key,
+            "title": view.title,
+            "meaning": view.meaning or panel.meaning,
+            "figure": _to_plain(view.build(runs, THEMES[theme])),
+        }
         for view in panel.views
     ]
     return {

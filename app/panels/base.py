@@ -43,11 +43,15 @@ class Help:
 
 @dataclass(frozen=True)
 class View:
-    """One way to draw a panel, such as log or linear."""
+    """One way to draw a panel, such as log or linear.
+
+    `meaning` stands in place of the panel's where the view shows something else.
+    """
 
     key: str
     title: str
     build: Build
+    meaning: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ log10.<key>      its logarithms, known even where the value overflows
 text.<key>       the column as people read it
 stream_layer.<key>, stream_layers.<key>, stream_log10.<key>, stream_text.<key>, stream_number.<key>
                  the same of a column (L, n), and each value's stream: stream after stream, None between two
+span.<key>       from the column <key>_min to <key>_max, as people read it
 p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seeds in the same three forms; p50 and p95
                  likewise
 matrices.<key>   a matrix, or one a layer
@@ -85,6 +86,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         return to_list(result.layers_log10[key]) if key in result.layers_log10 else None
     if name == "text":
         return to_texts(result, key)
+    if name == "span":
+        return _to_span_texts(result, key)
     if name == "step":
         return list(range(1, len(result.steps["step_loss"]) + 1)) if result.steps else None
     if name in ("steps", "steps_log10"):
@@ -165,6 +168,11 @@ def to_texts(result: Columns, key: str) -> list[str] | None:
         format_value(value, log10, status.get(layer))
         for layer, (value, log10) in enumerate(zip(values, logs, strict=True))
     ]
+
+
+def _to_span_texts(result: Columns, key: str) -> list[str] | None:
+    least, most = to_texts(result, f"{key}_min"), to_texts(result, f"{key}_max")
+    return least and most and [f"{low} … {high}" for low, high in zip(least, most, strict=True)]
 
 
 def to_step_texts(result: Columns, key: str) -> list[str] | None:

@@ -13,16 +13,26 @@ import torch
 from mhc_core.metrics.mixing import AMAX, unscale
 from mhc_core.metrics.registry import Metric, declare
 
-declare(
-    Metric("composite_gain_fwd_tokens", "Composite gain, forward, tokens apart", "", "log", "L", "mixing",
-           "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
-           "mixing only.",
-           "max_i |sum_j M[i,j]|, M = mean_t H_res_l[t] ... H_res_1[t]", AMAX, precision=(1e-5, 0.0)),
-    Metric("composite_gain_bwd_tokens", "Composite gain, backward, tokens apart", "", "log", "L", "mixing",
-           "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
-           "mixing only.",
-           "max_j |sum_i M[i,j]|, M = mean_t H_res_L[t] ... H_res_l[t]", AMAX, precision=(1e-5, 0.0)),
-)  # fmt: skip
+WAYS = {
+    "fwd": ("forward", "max_i |sum_j M[i,j]|", "H_res_l[t] ... H_res_1[t]"),
+    "bwd": ("backward", "max_j |sum_i M[i,j]|", "H_res_L[t] ... H_res_l[t]"),
+}
+SPREAD = {"min": "least", "median": "median", "max": "largest"}
+
+for _way, (_title, _gain, _product) in WAYS.items():
+    declare(
+        Metric(f"composite_gain_{_way}_tokens", f"Composite gain, {_title}, tokens apart", "", "log", "L", "mixing",
+               "The composite gain where each token's own matrices are multiplied and the products averaged; dynamic "
+               "mixing only.",
+               f"{_gain}, M = mean_t {_product}", AMAX, precision=(1e-5, 0.0)),
+        *(
+            Metric(f"composite_gain_{_way}_token_{_key}", f"Composite gain, {_title}, {_name} token", "", "log", "L",
+                   "mixing", f"The {_name} over tokens of the composite gain of a token's own matrices, before "
+                   "anything is averaged; dynamic mixing only.",
+                   f"{_key}_t {_gain}, M = {_product}", AMAX, precision=(1e-5, 0.0))
+            for _key, _name in SPREAD.items()
+        ),
+    )  # fmt: skip
 
 TINY = torch.finfo(torch.float64).tiny
 
@@ -35,7 +45,9 @@ def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
 
 
 class TokenProducts:
-    """The product over depth of every sample's matrices, grown on the way, and the gain of its mean at each layer.
+    """The product over depth of every sample's matrices, grown on the way, and its gains at each layer.
+
+    Gains are of the mean over samples, and the least, median and largest of the samples' own.
 
     Upwards M_l = H_l ... H_1, and the gain is the largest |row sum|; downwards M_l = H_L ... H_l, the largest
     |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host before `gains`.
@@ -45,7 +57,7 @@ class TokenProducts:
         self.downwards = downwards
         self.scaled_Nnn: torch.Tensor | None = None
         self.exponents_N: torch.Tensor | None = None
-        self.found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.found: list[tuple[torch.Tensor, ...]] = []
 
     def add(self, h_res_KNnn: Sequence[torch.Tensor]) -> None:
         """Multiply the next K layers, in the order in which they are met. Static matrices (n, n) are left alone."""
@@ -55,13 +67,18 @@ class TokenProducts:
         self.found.append(self._measure(torch.stack(products), torch.stack(exponents)))
 
     def gains(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """The metric's key -> its value and log10, (L) each, first layer first; {} where mixing is static."""
+        """The metrics' keys -> value and log10, (L) each, first layer first; {} where mixing is static."""
         if not self.found:
             return {}
-        gain, exponent = (torch.cat(parts).cpu().numpy() for parts in zip(*self.found, strict=True))
-        if self.downwards:
-            gain, exponent = gain[::-1], exponent[::-1]
-        return {f"composite_gain_{'bwd' if self.downwards else 'fwd'}_tokens": unscale(gain, exponent)}
+        parts = [torch.cat(columns).cpu().numpy() for columns in zip(*self.found, strict=True)]
+        gain, exponent, spread = (part[::-1] if self.downwards else part for part in parts)
+        key = f"composite_gain_{'bwd' if self.downwards else 'fwd'}_token"
+        with np.errstate(over="ignore", under="ignore"):
+            apart = {
+                f"{key}_{name}": (np.exp2(log2), log2 * np.log10(2))
+                for name, log2 in zip(SPREAD, spread.T, strict=True)
+            }
+        return {f"{key}s": unscale(gain, exponent), **apart}
 
     def _grow(self, h_res_Nnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         product = h_res_Nnn.double()
@@ -75,10 +92,19 @@ class TokenProducts:
         self.exponents_N = before + exponent.long()
         return self.scaled_Nnn, self.exponents_N
 
-    def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gain of the mean over samples, as scaled values and exponents (K)."""
+    def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K, 3)."""
         most = exponents_KN.amax(1)
         weights = torch.exp2((exponents_KN - most[:, None]).double()) / exponents_KN.shape[1]
         sums_KNn = scaled_KNnn.sum(2 if self.downwards else 3)
         sums_Kn = (weights[:, :, None] * sums_KNn).sum(1)
-        return sums_Kn.abs().amax(1), most
+        log2_KN = sums_KNn.abs().amax(2).log2() + exponents_KN
+        return sums_Kn.abs().amax(1), most, _to_spread(log2_KN)
+
+
+def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
+    """Least, median and largest over samples (K, 3); of an even number the median is the geometric mean of two."""
+    ordered_KN = log2_KN.sort(1).values
+    last = ordered_KN.shape[1] - 1
+    middle_K = (ordered_KN[:, last // 2] + ordered_KN[:, last - last // 2]) / 2
+    return torch.stack([ordered_KN[:, 0], middle_K, ordered_KN[:, last]], 1)

@@ -69,7 +69,8 @@ export function showDifference(isOn) {
 /** @param {import('../types').Preset} preset */
 export function openPreset(preset) {
   commit(() => {
-    state.view.value = fromSpecs(state.fields.value, preset.specs.map((item) => item.spec));
+    const { cards } = state.view.value; // whoever looks at a view of a card goes on looking at it
+    state.view.value = { ...fromSpecs(state.fields.value, preset.specs.map((item) => item.spec)), ...(cards && { cards }) };
   });
   requestRuns(true); // chosen from the gallery, it is asked for, however long it takes
 }

@@ -45,7 +45,7 @@ export function PanelCard({ panel, level = 'h2' }) {
           <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view)]} />
         </div>
       </header>
-      <p class="meaning">${panel.meaning}</p>
+      <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
       ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} followsStep=${panel.follows_step} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}

@@ -82,7 +82,7 @@ async function toCard(panel, onPaper) {
     key: panel.key,
     title: places ? `${panel.title}: ${places}` : panel.title,
     unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
-    meaning: panel.meaning,
+    meaning: view.meaning,
     help: panel.help,
     svg: await draw(panel, view.figure),
     paper: other ? await draw(panel, state.viewOf(other).figure) : '',

@@ -25,6 +25,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'layers') return toList(columns.layers.get(key));
   if (name === 'log10') return toList(columns.log10.get(key));
   if (name === 'text') return toTexts(columns, key);
+  if (name === 'span') return toSpanTexts(columns, key);
   if (name === 'step') return columns.trained > 0 ? range(1, columns.start?.spec.train.steps) : null;
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
@@ -90,6 +91,12 @@ export function toTexts(columns, key) {
   const logs = toList(columns.log10.get(key));
   const status = columns.status.get(key);
   return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
+}
+
+/** @param {Columns} columns @param {string} key */
+function toSpanTexts(columns, key) {
+  const [least, most] = ['min', 'max'].map((end) => toTexts(columns, `${key}_${end}`));
+  return least && most && least.map((low, layer) => `${low} … ${most[layer]}`);
 }
 
 /** A column over the steps as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */

@@ -44,6 +44,11 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "estimators": [{"kind": "hc", "cka": "biased"}, {"kind": "hc"}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
     "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
+    "dynamic": [
+        {"kind": "hc", "dynamic": True, "steps": 6},
+        {"kind": "mhc", "dynamic": True, "init": "deepseek_v4", "noise": 3.0, "sinkhorn_iters": 2},
+        {"kind": "mhc"},
+    ],
     "kept": [{"kind": "hc", "steps": 9, "kept": 3, "dynamic": True}],
     "trained": [{"kind": "hc", "steps": 4}, {"kind": "residual", "steps": 2}, {"kind": "mhc"}],
 }
@@ -255,6 +260,24 @@ def test_where_nothing_is_known_the_curve_says_so() -> None:
     drawn = panels.figure("activation", [result], LABELS, 0, "dark")
     assert any("nan at layer 5" in note.text for note in drawn.layout.annotations)
     assert next(trace for trace in drawn.data if trace.meta["end"]).text[4] == "nan"
+
+
+def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
+    results = [_result(part) for part in _lines("dynamic")]
+    for view, key in (("tokens", "composite_gain_fwd"), ("tokens_bwd", "composite_gain_bwd")):
+        drawn = panels.figure("gain", results, LABELS, 0, "dark", view)
+        seen = [trace for trace in drawn.data if trace.visible is not False]
+        assert {trace.meta["run"] for trace in seen} == {0, 1}, "static mixing has one matrix for all tokens"
+        for index in (0, 1):
+            low, high, median, averaged = [trace for trace in seen if trace.meta["run"] == index]
+            assert high.fill == "tonexty"
+            assert all(a <= m <= b for a, m, b in zip(low.y, median.y, high.y, strict=True))
+            np.testing.assert_allclose(averaged.y, results[index].layers_log10[key])
+            spread = max(np.subtract(high.y, low.y))
+            is_exact = index == 1 and view == "tokens"  # Sinkhorn ends on the rows
+            assert spread < 1e-6 if is_exact else spread > 1e-5, (view, index)
+    static = panels.figure("gain", results[2:], LABELS, 0, "dark", "tokens")
+    assert "static" in static.layout.annotations[-1].text
 
 
 def test_labels_at_the_ends_do_not_overlap() -> None:

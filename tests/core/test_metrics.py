@@ -153,6 +153,14 @@ def test_composites_of_tokens_apart(case: Case) -> None:
         down = np.mean([measures.product(matrices, layer, 3) for matrices in samples], axis=0)
         for key, gain in (("fwd", measures.amax_forward(up)), ("bwd", measures.amax_backward(down))):
             assert result.layers[f"composite_gain_{key}_tokens"][layer] == pytest.approx(gain, rel=1e-10), key
+        own = [
+            [measures.amax_forward(measures.product(matrices, 0, layer)) for matrices in samples],
+            [measures.amax_backward(measures.product(matrices, layer, 3)) for matrices in samples],
+        ]
+        for key, gains in zip(("fwd", "bwd"), own, strict=True):
+            for name, value in (("min", min(gains)), ("max", max(gains)), ("median", 10 ** np.median(np.log10(gains)))):
+                found = result.layers[f"composite_gain_{key}_token_{name}"][layer]
+                assert found == pytest.approx(value, rel=1e-10), (key, name)
 
 
 def test_the_last_forward_product_is_the_first_backward_one(case: Case) -> None:

@@ -158,8 +158,10 @@ def test_products_of_tokens_beyond_float64(loud: float, quiet: float, downwards:
     scale = torch.tensor([loud, quiet, quiet, quiet, quiet], dtype=torch.float64)[:, None, None]
     for block in (slice(0, 1), slice(1, 25), slice(25, 40)):
         products.add([scale * torch.from_numpy(matrices.copy()) for matrices in order[block]])
-    ((key, (_, log10)),) = products.gains().items()
-    assert key == ("composite_gain_bwd_tokens" if downwards else "composite_gain_fwd_tokens")
+    key = "composite_gain_bwd_token" if downwards else "composite_gain_fwd_token"
+    gains = products.gains()
+    assert gains.keys() == {f"{key}{ending}" for ending in ("s", "_min", "_median", "_max")}
+    _, log10 = gains[f"{key}s"]
     counted = 5 if quiet == loud else 1
     for layer in range(0, 40, 3):
         interval = (layer, 39) if downwards else (0, layer)
@@ -169,3 +171,11 @@ def test_products_of_tokens_beyond_float64(loud: float, quiet: float, downwards:
         if quiet and quiet < loud and depth == 1:
             continue  # the quiet ones still count
         assert log10[layer] == pytest.approx(np.log10(gain) + depth * np.log10(loud), abs=1e-10)
+    measure_gain = measures.amax_backward if downwards else measures.amax_forward
+    own = sorted(
+        np.log10(measure_gain(measures.product(samples[:, sample], 0, 39))) + 40 * np.log10(size) if size else -np.inf
+        for sample, size in enumerate([loud, quiet, quiet, quiet, quiet])
+    )
+    whole = 0 if downwards else 39
+    for ending, wanted in (("_min", own[0]), ("_median", own[2]), ("_max", own[4])):
+        assert gains[f"{key}{ending}"][1][whole] == pytest.approx(wanted, abs=1e-10), ending
