@@ -3,7 +3,7 @@
 import { API } from './api.js';
 import { copyImage, copyText, tell } from './clipboard.js';
 import { toUnit } from './difference.js';
-import { isInterval } from './places.js';
+import { isInterval, toPlaces } from './places.js';
 import { toImage } from './plot.js';
 import { fillShown } from './shown.js';
 import { toFigurePath, toFigureQuery } from './snippets.js';
@@ -62,7 +62,8 @@ function figureUrl(panel) {
 /** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
 function drawImage(panel, view, format) {
   const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
-  return toImage(fillShown(panel, view.figure), format, `${panel.title} · ${unit}`, footLine(), IMAGE);
+  const places = toPlaces(panel, view);
+  return toImage(fillShown(panel, view.figure), format, `${panel.title}${places ? `: ${places}` : ''} · ${unit}`, footLine(), IMAGE);
 }
 
 /** What is done in a moment is told when it is. @param {Promise<string>} doing */
