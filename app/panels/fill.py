@@ -209,6 +209,7 @@ def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, pla
         x_axis |= {"showticklabels": False, "title": None}
     if not rows and place > 0:
         y_axis["showticklabels"] = False
+        x_axis["title"] = None  # once is enough, and beside one another they would touch
 
 
 def _label_cells(figure: Figure) -> None:

@@ -198,7 +198,10 @@ function placeCells(figure, narrow) {
     y.domain = rows ? [1 - share[1], 1 - share[0]] : [0, 1];
     if (layout.meta.sums) continue;
     if (rows && place < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
-    if (!rows && place > 0) y.showticklabels = false;
+    if (!rows && place > 0) {
+      y.showticklabels = false;
+      x.title = null; // once is enough, and beside one another they would touch
+    }
   }
   for (const trace of visible(figure)) {
     layout.annotations.push(cellLabel(trace.name, trace.xaxis, trace.yaxis, layout.meta.colors[trace.meta.run]));

@@ -43,6 +43,9 @@ export function loadTemplates(runs, name) {
   return known;
 }
 
+/** The light theme's templates for paper, there as soon as those of a dark screen are. */
+export const paper = signal(/** @type {import('../types').Templates | null} */ (null));
+
 /** Keep the templates those of the theme and of the number of runs. @param {(error: unknown) => void} onError */
 export function followLook(onError) {
   effect(() => void take(state.view.value.runs.length, theme.value, onError));
@@ -54,6 +57,7 @@ async function take(count, name, onError) {
   try {
     const loaded = await insist(() => loadTemplates(count, name), isWanted);
     if (isWanted()) state.templates.value = loaded;
+    if (isWanted() && name === 'dark') paper.value = await insist(() => loadTemplates(count, 'light'), isWanted);
   } catch (error) {
     if (isWanted()) onError(error);
   }

@@ -1,15 +1,31 @@
-/** Paper: the page takes its printed form first, then every figure is drawn to fit. */
+/** Paper is white: the page takes its printed form first, then every figure is drawn to fit, in the colours of the light theme. */
 
+import { paper } from './look.js';
 import { drawAll } from './plotbox.js';
+import * as state from './state.js';
+
+const { classList } = document.documentElement;
+/** The screen's templates while paper has its own. */
+let onScreen = state.templates.peek();
 
 export function followPrint() {
-  const { classList } = document.documentElement;
-  addEventListener('beforeprint', () => {
-    classList.add('printing');
-    drawAll();
-  });
-  addEventListener('afterprint', () => {
-    classList.remove('printing');
-    drawAll(); // no observer has seen the size change and change back
-  });
+  const print = matchMedia('print');
+  addEventListener('beforeprint', enter);
+  addEventListener('afterprint', leave);
+  print.addEventListener('change', () => (print.matches ? enter() : leave())); // where the printed form is only looked at
+}
+
+function enter() {
+  if (classList.contains('printing')) return;
+  classList.add('printing');
+  onScreen = state.templates.peek();
+  if (paper.value && paper.value.runs.length === onScreen?.runs.length) state.templates.value = paper.value;
+  queueMicrotask(drawAll); // behind the one in which the cards take the templates, and before the page is laid out
+}
+
+function leave() {
+  if (!classList.contains('printing')) return;
+  classList.remove('printing');
+  state.templates.value = onScreen;
+  queueMicrotask(drawAll); // no observer has seen the size change and change back
 }

@@ -125,7 +125,7 @@ function toMarkup(part) {
 
 /** A theme's colours as `style.css` declares them. @param {boolean} isDark @returns {Record<string, string>} */
 function palette(isDark) {
-  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).flatMap((rule) => (rule instanceof CSSMediaRule ? [...rule.cssRules] : [rule]));
   const find = (/** @type {string} */ selector) => /** @type {CSSStyleRule} */ (rules.find((rule) => rule instanceof CSSStyleRule && rule.selectorText === selector)).style;
   const read = (/** @type {CSSStyleDeclaration} */ style, /** @type {string[]} */ names) => names.map((name) => [name, style.getPropertyValue(name).trim()]);
   const base = find(':root');
