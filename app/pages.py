@@ -15,6 +15,7 @@ from app.cards import tell_default, tell_snapshot
 from app.docs import describe
 from app.errors import TITLES, Problem
 from app.models import API, SnapshotBody
+from app.panels import PANELS
 from app.panels.style import ThemeName
 from app.presets import DEFAULT
 from app.security import page_policy
@@ -90,14 +91,16 @@ async def get_embed_page(
     service: Service,
     panel: Annotated[str, Query(max_length=40)] = "gain",
     theme: ThemeName = "light",
+    view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """One panel of a snapshot or of a run, to be framed by any site."""
     store = request.app.state.snapshots
     snapshot = await store.get(name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     state = snapshot.state if snapshot else ""
-    boot = to_boot("embed", runs=runs, state=state, panel=panel, theme=theme)
-    return get_pages(request).render("embed.html", frame_ancestors="*", boot=boot, panel=panel, theme=theme)
+    boot = to_boot("embed", runs=runs, state=state, panel=panel, theme=theme, view=view)
+    title = PANELS[panel].title if panel in PANELS else panel.capitalize()
+    return get_pages(request).render("embed.html", frame_ancestors="*", boot=boot, title=title, theme=theme)
 
 
 @router.get("/docs")

@@ -165,6 +165,8 @@ export interface Boot {
   state?: string;
   panel?: string;
   theme?: 'dark' | 'light';
+  /** A view of the framed panel; the first without it. */
+  view?: string;
 }
 
 declare global {

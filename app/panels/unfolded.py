@@ -32,7 +32,7 @@ def build(scale: str, runs: int, theme: Theme) -> go.Figure:
         layers |= {x_name: "sources", y_name: "cells-down"}
     meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": True, "empty": EMPTY}
     figure = build_cells(runs, theme, GRID, heat, colors, **meta)
-    figure.update_xaxes(title_text="output of layer, 0 the embedding")
+    figure.update_xaxes(title_text="output (0: embedding)")
     figure.update_yaxes(tickformat="d", nticks=6)
     figure.layout.yaxis.title = {"text": "layer that reads", "font": {"size": 12}, "standoff": 6}
     figure.update_layout(margin={"l": 52})

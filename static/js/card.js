@@ -8,6 +8,7 @@ import { exportItems } from './export.js';
 import { html } from './html.js';
 import { Menu, Popover } from './menu.js';
 import { Plot } from './plotbox.js';
+import { share } from './share.js';
 import * as state from './state.js';
 import { IntervalControl } from './interval.js';
 import { isInterval, toPlaces } from './places.js';
@@ -24,6 +25,8 @@ export function PanelCard({ panel, level = 'h2' }) {
   const template = useMemo(() => withInterval(view.figure, { first, last }), [view, first, last]);
   const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
   const id = `panel-${panel.key}`;
+  // In a frame there is nothing to store, and none of the dialogs.
+  const frameItems = level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) }] : [];
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   /** Escape in the table leads back to the figure, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -42,7 +45,7 @@ export function PanelCard({ panel, level = 'h2' }) {
         <div class="card-tools">
           <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => showCard(panel, key)} />
           <${PanelHelp} panel=${panel} />
-          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view)]} />
+          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view), ...frameItems]} />
         </div>
       </header>
       <p class="meaning">${view.meaning}</p>

@@ -72,12 +72,13 @@ async function ask(spec, signal) {
   }
 }
 
-export function CostCard() {
+/** @param {{level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
+export function CostCard({ level = 'h2' }) {
   useEffect(followCosts, []);
   return html`
     <section class="card cost-card" id="panel-cost" aria-labelledby="panel-cost-title">
       <header class="card-head">
-        <div class="card-title"><h2 id="panel-cost-title">Cost</h2><span class="unit">predicted, of one run</span></div>
+        <div class="card-title"><${level} id="panel-cost-title">Cost<//><span class="unit">predicted, of one run</span></div>
         <div class="card-tools"><${CostHelp} /></div>
       </header>
       <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.</p>

@@ -1,36 +1,57 @@
-/** One panel of stored runs, to stand in another page's frame. */
+/** One card of stored runs, to stand in another page's frame. */
 
 import { render } from 'preact';
-import { getPanels, getSchema } from './api.js';
+import { ApiError, getPanels, getSchema } from './api.js';
 import { PanelCard } from './card.js';
 import { Toast } from './clipboard.js';
+import { CostCard } from './costs.js';
 import { fromHash } from './hash.js';
 import { html } from './html.js';
+import { choice } from './look.js';
 import { readSpec, showStored } from './runner.js';
 import { fromSpecs, toFields } from './spec.js';
 import * as state from './state.js';
 
-async function main() {
-  const boot = /** @type {import('../types').Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
-  const runs = boot.runs ?? [];
-  const [schema, templates, specs] = await Promise.all([
-    getSchema(),
-    getPanels(runs.length, boot.theme ?? 'light'),
-    Promise.all(runs.map(readSpec)),
-  ]);
+/** @typedef {import('../types').Boot} Boot */
+
+/** What the card shows: the stored runs, named and looked at as whoever shared them did. @param {Boot} boot */
+async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view }) {
+  choice.value = theme;
+  const [schema, templates, specs] = await Promise.all([getSchema(), getPanels(runs.length, theme), Promise.all(runs.map(readSpec))]);
   state.fields.value = toFields(schema);
   state.templates.value = templates;
-  const shared = fromHash(boot.state ?? '', state.fields.value).view;
-  const view = fromSpecs(state.fields.value, specs);
-  const named = view.runs.map((choice, run) => (shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice));
+  const shared = fromHash(hash, state.fields.value).view;
+  const found = fromSpecs(state.fields.value, specs);
+  const named = found.runs.map((choice, run) => (shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice));
   const { base: _, runs: __, map: ___, ...look } = shared;
-  state.view.value = { ...view, ...look, runs: named };
-  const panel = templates.panels.find((item) => item.key === boot.panel);
+  const cards = view ? { ...look.cards, [panel]: view } : look.cards;
+  state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
+}
+
+/** @param {string | undefined} key */
+function toContent(key) {
+  const panel = state.templates.value?.panels.find((item) => item.key === key);
+  if (key === 'cost') return html`<${CostCard} level="h1" />`;
+  if (panel) return html`<${PanelCard} panel=${panel} level="h1" />`;
+  const known = state.templates.value?.panels.map((item) => item.key).join(', ');
+  return html`<p class="error" role="alert">There is no panel ${key}; there are ${known}, cost.</p>`;
+}
+
+async function main() {
+  const boot = /** @type {Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
-  root.replaceChildren();
-  const card = panel ? html`<${PanelCard} panel=${panel} level="h1" />` : html`<p class="error">There is no panel ${boot.panel}.</p>`;
-  render(html`<main>${card}</main><${Toast} />`, root);
-  showStored(runs, state.labels.value);
+  const show = (/** @type {any} */ content) => {
+    root.replaceChildren();
+    render(html`<main>${content}</main><${Toast} />`, root);
+  };
+  try {
+    await prepare(boot);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
+  }
+  show(toContent(boot.panel));
+  showStored(boot.runs ?? [], state.labels.value);
 }
 
 void main();

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { ApiError, postSnapshot } from './api.js';
-import { copyText } from './clipboard.js';
+import { copyText, tell } from './clipboard.js';
 import { toHash } from './hash.js';
 import { html } from './html.js';
 import { theme } from './look.js';
@@ -11,20 +11,30 @@ import { formatCount } from './numbers.js';
 import { saveView } from './saveview.js';
 import * as state from './state.js';
 
-/** @typedef {{short: string, long: string, frame: string, said: string}} Links */
+/** @typedef {{id: string, short: string, long: string, said: string}} Links */
 
 const links = signal(/** @type {Links | null} */ (null));
 const failure = signal('');
 const saved = signal('');
+/** What is framed: the panel, and the theme of the page that frames it. */
+const framed = signal('gain');
+const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
+
+/** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
+const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
+const FRAME_HEIGHT = 400;
 
 /** Whether all that is shown can be stored. */
 function isReady() {
   return state.phase.value === 'idle' && state.isComplete.value;
 }
 
-export async function share() {
-  if (!isReady()) return;
+/** Store what is shown, and open the dialog. @param {string} [panel] that is to be framed */
+export async function share(panel) {
+  if (!isReady()) return tell('When all runs are done');
   failure.value = saved.value = '';
+  framed.value = panel ?? framed.value;
+  framedTheme.value = theme.value;
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value);
@@ -32,12 +42,11 @@ export async function share() {
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
     const long = new URL(hash ? `/#${hash}` : '/', location.href).href;
-    const embed = new URL(`/embed/${stored.id}?panel=gain&theme=${theme.value}`, location.href).href;
-    links.value = { short, long, frame: `<iframe src="${embed}" width="720" height="380" title="mHC Scope"></iframe>`, said };
+    links.value = { id: stored.id, short, long, said };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     failure.value = `${error.title}: ${error.message}`;
-    links.value = { short: '', long: '', frame: '', said: '' };
+    links.value = { id: '', short: '', long: '', said: '' };
   }
 }
 
@@ -55,7 +64,7 @@ async function save() {
 }
 
 export function ShareButton() {
-  return html`<button type="button" onClick=${share} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
+  return html`<button type="button" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
 }
 
 export function ShareDialog() {
@@ -68,9 +77,30 @@ export function ShareDialog() {
         <h3>These settings, computed anew</h3>
         <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
         <h3>One figure in another page</h3>
-        <${CopyText} text=${links.value?.frame ?? ''} label="Markup of a frame" />`}
+        <${Frame} id=${links.value?.id ?? ''} />`}
       <h3>All of it, without a server</h3>
       <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
     <//>
+  `;
+}
+
+/** The markup that frames one card of the stored view. @param {{id: string}} props */
+function Frame({ id }) {
+  const panels = state.shownPanels.value;
+  const panel = panels.find((item) => item.key === framed.value);
+  const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
+  const url = new URL(`/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
+  const height = FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT;
+  const text = `<iframe src="${url}" width="720" height="${height}" style="border:0" title="${panel?.title ?? 'Cost'}, mHC Scope"></iframe>`;
+  return html`
+    <p class="choice">
+      <label>Figure <select value=${framed.value} onChange=${(/** @type {any} */ event) => (framed.value = event.target.value)}>
+        ${panels.map((item) => html`<option value=${item.key}>${item.title}</option>`)}<option value="cost">Cost</option>
+      </select></label>
+      <label>Theme <select value=${framedTheme.value} onChange=${(/** @type {any} */ event) => (framedTheme.value = event.target.value)}>
+        <option value="light">Light</option><option value="dark">Dark</option>
+      </select></label>
+    </p>
+    <${CopyText} key=${text} text=${text} label="Markup of a frame" />
   `;
 }
