@@ -344,13 +344,6 @@ class RunSpec(_Part):
         "values are taken; 0 leaves them out.",
         json_schema_extra=_ui("number", unit="products", step=1, later=True),
     )
-    cka: Literal["unbiased", "biased"] = Field(
-        "unbiased",
-        title="CKA estimator",
-        description="unbiased: near 0 for unrelated layers at any number of samples. biased: the usual one of papers; "
-        "where samples are fewer than features it calls unrelated layers alike, so the number is shown beside it.",
-        json_schema_extra=_ui("select", later=True),
-    )
     dtype: Literal["float32", "float64", "bfloat16"] = Field(
         "float32",
         title="Precision",
@@ -362,6 +355,13 @@ class RunSpec(_Part):
         title="Device",
         description="auto: CUDA where present, else CPU.",
         json_schema_extra=_ui("select"),
+    )
+    cka: Literal["unbiased", "biased"] = Field(
+        "unbiased",
+        title="CKA estimator",
+        description="unbiased: near 0 for unrelated layers at any number of samples. biased: the usual one of papers; "
+        "where samples are fewer than features it calls unrelated layers alike, so the number is shown beside it.",
+        json_schema_extra=_ui("select", later=True),
     )
     connection: ConnectionSpec = Field(ConnectionSpec(), title="Connection")
     block: BlockSpec = Field(BlockSpec(), title="Block")

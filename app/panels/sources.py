@@ -25,7 +25,8 @@ steps_text.<key> a column over the steps as people read it
 law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
                  text, all three as people read them
 label            the run's label
-cka_label        the same; of biased CKA with the number of samples, without which it says nothing
+cka_label        the same with the estimator of CKA; of the biased one with the number of samples, without which it says
+                 nothing
 """
 
 from dataclasses import dataclass, field
@@ -77,7 +78,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         return label
     if name == "cka_label":
         cka = result.start.get("cka", {})
-        return f"{label} · biased, N = {cka['samples']}" if cka.get("estimator") == "biased" else label
+        said = f"biased, N = {cka['samples']}" if cka.get("estimator") == "biased" else cka.get("estimator")
+        return f"{label} · {said}" if said else label
     if name == "layer":
         return list(range(1, result.start["layers"] + 1))
     if name == "layers":

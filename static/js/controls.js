@@ -13,7 +13,7 @@ import * as state from './state.js';
 const SEGMENTS = 4;
 const TITLES = /** @type {Record<string, string>} */ ({ '': 'Stack', connection: 'Mixing', block: 'Block', input: 'Input', train: 'Training', numerics: 'Numerics' });
 /** Settings that stand in another group than in the schema. */
-const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics' });
+const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics', cka: 'numerics' });
 /** Open from the start; the others are a click away. */
 const OPEN = ['', 'connection'];
 

@@ -50,9 +50,10 @@ export function findProduct(source, columns, cursor) {
   return stack && stack.shape[2] > 1 ? multiply(stack, span, cursor) : null;
 }
 
-/** Biased CKA says nothing without its number of samples. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
+/** The estimator of CKA; the biased one says nothing without its number of samples. Runs of old do not say. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
 function toCkaLabel(cka, label) {
-  return cka?.estimator === 'biased' ? `${label} · biased, N = ${cka.samples}` : label;
+  if (!cka) return label;
+  return `${label} · ${cka.estimator === 'biased' ? `biased, N = ${cka.samples}` : cka.estimator}`;
 }
 
 /** A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range.

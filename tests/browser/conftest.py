@@ -99,7 +99,7 @@ def open_page(browser: Browser, server: Server, watch: Watch) -> Iterator[OpenPa
 
 def wait_until_done(page: Page) -> None:
     """Until every run has said what it found, and what is in sight is drawn."""
-    expect(page.locator(".status")).to_contain_text(re.compile(r"\d runs? (stored|in )"), timeout=READY_MS)
+    expect(page.locator(".topbar .status")).to_contain_text(re.compile(r"\d runs? (stored|in )"), timeout=READY_MS)
     expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_attached()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     expect(page.locator(".stale")).to_have_count(0)

@@ -18,7 +18,10 @@ def test_a_link_of_a_release_opens_what_it_did(open_page: OpenPage, link: dict[s
     page = open_page(f"/#{link['hash']}")
     assert page.locator(".story-card h2").all_text_contents() == link["labels"]
     assert page.get_by_role("spinbutton", name="Depth, exact").input_value() == str(link["depth"])
-    expect(page.locator(".scrubber label")).to_contain_text(f"Layer {link['layer']} / {link['depth']}")
-    assert [len(line["y"]) for line in curves(page, "activation")] == [link["depth"]] * len(link["labels"])
+    expect(page.locator("label[for=cursor]")).to_contain_text(f"Layer {link['layer']} / {link['depth']}")
+    drawn = link["labels"][1:] if "difference=true" in link["hash"] else link["labels"]
+    assert [len(line["y"]) for line in curves(page, "activation")] == [link["depth"]] * len(drawn)
+    for place, text in link.get("shows", {}).items():
+        expect(page.locator(place).first).to_contain_text(text)
     expect(page.get_by_role("alert")).to_have_count(0)
     assert page.evaluate("location.hash.slice(1)") == link["hash"]

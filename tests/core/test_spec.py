@@ -209,6 +209,14 @@ def test_the_id_of_a_spec_never_changes() -> None:
     assert build_spec(input={"text": "abc"}).id == "71421d4378283e276685"
 
 
+def test_the_order_of_fields_leaves_no_trace_in_an_id() -> None:
+    """Settings stand on the page in the order of the fields; ids were given out before the estimator of CKA moved."""
+    names = list(RunSpec.model_fields)
+    assert names.index("cka") > names.index("device")
+    assert parse_spec({"cka": "biased"}).id == "806e3ba61b1586db4113"
+    assert parse_spec({"cka": "biased", "dtype": "float64", "jacobian": 3}).id == "9ede656e87c026bac012"
+
+
 def test_streams_is_one_where_the_connection_knows_none() -> None:
     assert parse_spec({"connection": {"kind": "residual", "streams": 8}}).streams == 1
     assert parse_spec({"connection": {"kind": "hc", "streams": 8}}).streams == 8
