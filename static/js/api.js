@@ -50,8 +50,8 @@ async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS }
 async function send(url, init) {
   try {
     const response = await fetch(url, init);
-    const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return { response, answer: isJson ? await response.json() : {} };
+    const type = response.headers.get('content-type') ?? '';
+    return { response, answer: /json/.test(type) ? await response.json() : /csv/.test(type) ? await response.text() : {} };
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
@@ -93,6 +93,10 @@ export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
 export const estimateRun = (spec, signal) => call('/estimate', { method: 'POST', body: spec, signal });
 /** Of every connection at the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../types').ConnectionCost[]>} */
 export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
+/** @param {any} spec @returns {Promise<string>} */
+export const postCostsCsv = (spec) => call('/costs.csv', { method: 'POST', body: spec });
+/** Bars of what each connection adds. @param {any} spec @param {string} theme @returns {Promise<import('../types').Figure>} */
+export const postCostsFigure = (spec, theme) => call(`/costs/figure?theme=${theme}`, { method: 'POST', body: spec });
 /** @param {AbortSignal} signal @returns {Promise<import('../types').PaperCosts>} */
 export const getPaperCosts = (signal) => call('/costs/paper', { signal });
 /** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../types').Verification>} */

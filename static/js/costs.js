@@ -3,10 +3,12 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { ApiError, getPaperCosts, postCosts } from './api.js';
+import { costItems } from './costfiles.js';
 import { html } from './html.js';
-import { Popover } from './menu.js';
+import { Menu, Popover } from './menu.js';
 import { formatCount, formatSeconds } from './numbers.js';
 import { KIND, LETTERS, kindName, toSpecs } from './spec.js';
+import { share } from './share.js';
 import * as state from './state.js';
 
 /** @typedef {import('../types').ConnectionCost} ConnectionCost @typedef {import('../types').PaperCosts} PaperCosts */
@@ -31,6 +33,11 @@ const paper = signal(/** @type {PaperCosts | null} */ (null));
 const failure = signal('');
 const isStale = signal(false);
 
+/** The settings that all runs share. */
+function commonSpec() {
+  return toSpecs(state.fields.value, { ...state.view.value, runs: [{ kind: WIDEST, own: {} }] })[0];
+}
+
 /** Keep the costs those of the view's common settings. @returns {() => void} how to stop */
 function followCosts() {
   let asked = '';
@@ -38,7 +45,7 @@ function followCosts() {
   let asking = new AbortController();
   const stop = effect(() => {
     if (state.fields.value.size === 0) return;
-    const [spec] = toSpecs(state.fields.value, { ...state.view.value, runs: [{ kind: WIDEST, own: {} }] });
+    const spec = commonSpec();
     const body = JSON.stringify(spec);
     if (body === asked) return;
     asked = body;
@@ -66,20 +73,25 @@ async function ask(spec, signal) {
       isStale.value = false;
     });
   } catch (error) {
-    if (signal.aborted) return;
-    if (!(error instanceof ApiError)) throw error;
-    failure.value = `${error.title}: ${error.message}`;
+    if (!signal.aborted) fail(error);
   }
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  if (!(error instanceof ApiError)) throw error;
+  failure.value = `${error.title}: ${error.message}`;
 }
 
 /** @param {{level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
 export function CostCard({ level = 'h2' }) {
   useEffect(followCosts, []);
+  const frameItems = level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share('cost') }] : [];
   return html`
     <section class="card cost-card" id="panel-cost" aria-labelledby="panel-cost-title">
       <header class="card-head">
         <div class="card-title"><${level} id="panel-cost-title">Cost<//><span class="unit">predicted, of one run</span></div>
-        <div class="card-tools"><${CostHelp} /></div>
+        <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${[...costItems(commonSpec, fail), ...frameItems]} /></div>
       </header>
       <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.</p>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}

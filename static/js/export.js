@@ -17,7 +17,7 @@ import * as state from './state.js';
 const IMAGE = { width: 960, height: 420 };
 
 /** @param {string} url @param {string} name */
-function download(url, name) {
+export function download(url, name) {
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

@@ -7,7 +7,7 @@ const EVEN = 0.179;
 
 /** The ink on a scale's colour. @param {ColorScale} scale @param {number} share from 0 to 1 */
 export function inkOn(scale, share) {
-  const at = Math.min(1, Math.max(0, share));
+  const at = Number.isNaN(share) ? 0.5 : Math.min(1, Math.max(0, share)); // of an axis without a width, or a cell without a number
   const above = scale.findIndex(([place]) => place >= at);
   const [low, high] = [scale[Math.max(0, above - 1)], scale[above]];
   const part = high[0] > low[0] ? (at - low[0]) / (high[0] - low[0]) : 0;

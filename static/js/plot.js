@@ -122,7 +122,7 @@ export function toImage(figure, format, title, foot, size) {
   const { layout } = figure;
   const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 26 };
   const note = { xref: 'paper', yref: 'paper', x: 0, y: 0, yshift: 6 - margin.b, xanchor: 'left', yanchor: 'bottom' };
-  const annotations = [...layout.annotations, { ...note, text: foot, showarrow: false, font: { size: 10 } }];
+  const annotations = [...(layout.annotations ?? []), { ...note, text: foot, showarrow: false, font: { size: 10 } }];
   const heading = { text: title, x: 0, xref: 'paper', xanchor: 'left', y: 0.97, yanchor: 'top', font: { size: 15, color: layout.meta.ink } };
   const whole = { data: figure.data, layout: { ...layout, margin, annotations, title: heading } };
   return Plotly.toImage(whole, { format, width: size.width, height: size.height + 66, scale: format === 'png' ? 2 : 1 });

@@ -1,6 +1,8 @@
 """Single cards of the page: what each shows beyond its curves."""
 
+import json
 import re
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -229,3 +231,23 @@ def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     card.get_by_role("button", name="Show as table").click()
     expect(card.locator("tbody tr")).to_have_count(5)
     expect(card.locator("tbody td").first).to_contain_text("×10")
+
+
+def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
+    menu = page.get_by_role("button", name="Cost: more")
+
+    def take(title: str) -> str:
+        menu.click()
+        with page.expect_download() as download:
+            page.locator(".cost-card").get_by_role("button", name=title).click()
+        return Path(download.value.path()).read_text()
+
+    spec = {"depth": 8, "width": 32}
+    assert take("CSV") == httpx.post(f"{server.api}/costs.csv", json=spec).text
+    figure = json.loads(take("JSON"))
+    assert figure == httpx.post(f"{server.api}/costs/figure", json=spec, params={"theme": "dark"}).json()
+    picture = take("SVG")
+    assert picture.startswith("<svg")
+    assert "memory traffic" in picture
+    assert "depth 8, width 32" in picture
