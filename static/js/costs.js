@@ -8,7 +8,6 @@ import { html } from './html.js';
 import { Menu, Popover } from './menu.js';
 import { formatCount, formatSeconds } from './numbers.js';
 import { KIND, LETTERS, kindName, toSpecs } from './spec.js';
-import { share } from './share.js';
 import * as state from './state.js';
 
 /** @typedef {import('../types').ConnectionCost} ConnectionCost @typedef {import('../types').PaperCosts} PaperCosts */
@@ -86,12 +85,11 @@ function fail(error) {
 /** @param {{level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
 export function CostCard({ level = 'h2' }) {
   useEffect(followCosts, []);
-  const frameItems = level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share('cost') }] : [];
   return html`
     <section class="card cost-card" id="panel-cost" aria-labelledby="panel-cost-title">
       <header class="card-head">
         <div class="card-title"><${level} id="panel-cost-title">Cost<//><span class="unit">predicted, of one run</span></div>
-        <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${[...costItems(commonSpec, fail), ...frameItems]} /></div>
+        <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${costItems(commonSpec, fail)} /></div>
       </header>
       <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.</p>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
