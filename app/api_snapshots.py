@@ -31,7 +31,7 @@ async def post_snapshot(request: Request, service: Service) -> Response:
     for run_id in view.runs:
         await find_done(service, run_id)
     store: SnapshotStore = request.app.state.snapshots
-    snapshot, is_new = await store.put(view.runs, view.state, view.title)
+    snapshot, is_new = await store.put(view.runs, view.state, view.title, view.note)
     body = SnapshotBody.build(snapshot)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
 

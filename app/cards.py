@@ -44,11 +44,11 @@ async def tell_default(request: Request, service: Runs) -> Card:
 
 
 async def tell_snapshot(request: Request, service: Runs, snapshot: Snapshot) -> Card:
-    """The card of a stored view: its title, and a finding of each run."""
+    """The card of a stored view: its title, and its note or a finding of each run."""
     runs = await _find_done_ones(service, snapshot.runs)
     labels = to_labels([run.spec for run in runs], to_names(snapshot.state))
     title, url = snapshot.title or ", ".join(labels), f"/s/{snapshot.id}"
-    return _to_card(request, url, title, _describe(labels, runs), f"{url}/picture.png", labels)
+    return _to_card(request, url, title, snapshot.note or _describe(labels, runs), f"{url}/picture.png", labels)
 
 
 @router.get("/picture.png")

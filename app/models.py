@@ -13,7 +13,7 @@ from mhc_core.cost import Estimate
 from mhc_core.verify import Check, Verdict, to_verdict
 
 API = "/api/v1"
-MAX_STATE, MAX_TITLE, MAX_RUNS = 16_000, 200, 8
+MAX_STATE, MAX_TITLE, MAX_NOTE, MAX_RUNS = 16_000, 200, 1_000, 8
 
 
 class Links(BaseModel):
@@ -160,6 +160,7 @@ class SnapshotRequest(BaseModel):
     runs: list[str] = Field(min_length=1, max_length=MAX_RUNS)
     state: str = Field("", max_length=MAX_STATE)
     title: str = Field("", max_length=MAX_TITLE)
+    note: str = Field("", max_length=MAX_NOTE)
 
 
 class SnapshotBody(BaseModel):
@@ -170,6 +171,7 @@ class SnapshotBody(BaseModel):
     runs: list[str]
     state: str
     title: str
+    note: str
     created_at: datetime
 
     @classmethod

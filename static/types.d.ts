@@ -144,7 +144,7 @@ export interface Preview {
   name: string;
   runs: { label: string; id: string; status: string; curve: (number | null)[] | null; value: number | null; log10: number | null; number: string | null }[];
 }
-export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; created_at: string }
+export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; note: string; created_at: string }
 export interface Metric { key: string; title: string; meaning: string; frame: string; table: string }
 /** One number of each run of a sweep, row by row. */
 export interface SweepValues {

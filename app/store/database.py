@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.schema import CreateColumn
 
 from app.store.tables import metadata
 
@@ -40,6 +41,7 @@ class Database:
             event.listen(self._engine, "connect", _set_pragmas)
         self._threads = ThreadPoolExecutor(1 if is_sqlite else 8, thread_name_prefix="store")
         metadata.create_all(self._engine)
+        _add_columns(self._engine)
 
     async def call(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, which is durable when this returns."""
@@ -65,6 +67,17 @@ def _set_pragmas(connection: Any, record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _add_columns(engine: Engine) -> None:
+    """Give tables of an earlier version the columns that have come since; each has a default."""
+    known = inspect(engine)
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in known.get_columns(table.name)}
+        for column in [column for column in table.columns if column.name not in present]:
+            with engine.begin() as connection:
+                definition = CreateColumn(column).compile(engine)
+                connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
 
 
 def _lock_folder(folder: Path) -> int:

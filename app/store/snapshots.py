@@ -23,6 +23,7 @@ class Snapshot:
     state: str
     title: str
     created_at: float
+    note: str = ""
 
 
 class SnapshotStore:
@@ -31,11 +32,11 @@ class SnapshotStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, run_ids: Sequence[str], state: str, title: str) -> tuple[Snapshot, bool]:
+    async def put(self, run_ids: Sequence[str], state: str, title: str, note: str = "") -> tuple[Snapshot, bool]:
         """Store a view and pin its runs. The same view is the same snapshot; the flag says if it is new."""
-        body = json.dumps([list(run_ids), state, title])
+        body = json.dumps([list(run_ids), state, title, *([note] if note else [])])  # ids are older than notes
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
-        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time())
+        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note)
 
         def work(connection: Connection) -> tuple[Snapshot, bool]:
             known = _find(connection, snapshot_id)

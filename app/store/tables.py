@@ -53,4 +53,5 @@ snapshots = Table(
     Column("state", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
 )

@@ -107,7 +107,7 @@ export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
-/** @param {{runs: string[], state: string, title: string}} view @returns {Promise<Snapshot>} */
+/** @param {{runs: string[], state: string, title: string, note: string}} view @returns {Promise<Snapshot>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
 
 /** @returns {Promise<import('../types').Metric[]>} */

@@ -29,18 +29,18 @@ const COST = {
 };
 
 /**
+ * @param {{title: string, note: string}} words
  * @param {{title: string, url: string}[]} links what leads back to the live page
  * @returns {Promise<number>} bytes of the file
  */
-export async function saveView(links) {
-  const title = state.snapshot.value?.title || state.labels.value.join(', ');
-  const text = toPage(await toWhole(title, links));
-  downloadText(text, 'text/html', toFileName(title));
+export async function saveView(words, links) {
+  const text = toPage(await toWhole(words, links));
+  downloadText(text, 'text/html', toFileName(words.title));
   return new Blob([text]).size;
 }
 
-/** @param {string} title @param {{title: string, url: string}[]} links @returns {Promise<import('./standalone.js').Whole>} */
-async function toWhole(title, links) {
+/** @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('./standalone.js').Whole>} */
+async function toWhole(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
   const now = /** @type {Templates} */ (state.templates.value);
@@ -49,7 +49,7 @@ async function toWhole(title, links) {
   for (const panel of state.shownPanels.value) cards.push(await toCard(panel, isDark ? onPaper : null));
   const columns = slots.map((slot) => slot.columns);
   return {
-    title,
+    ...words,
     links,
     cards: [...cards, { ...COST, beside: toMarkup(html`<${CostTables} />`) }],
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),

@@ -16,6 +16,8 @@ import * as state from './state.js';
 const links = signal(/** @type {Links | null} */ (null));
 const failure = signal('');
 const saved = signal('');
+/** What the stored view is called, and what is said of it. */
+const words = signal({ title: '', note: '' });
 /** What is framed: the panel, and the theme of the page that frames it. */
 const framed = signal('gain');
 const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
@@ -32,13 +34,18 @@ function isReady() {
 /** Store what is shown, and open the dialog. @param {string} [panel] that is to be framed */
 export async function share(panel) {
   if (!isReady()) return tell('When all runs are done');
-  failure.value = saved.value = '';
   framed.value = panel ?? framed.value;
   framedTheme.value = theme.value;
+  words.value = { title: state.snapshot.value?.title ?? state.labels.value.join(', '), note: state.snapshot.value?.note ?? '' };
+  await store();
+}
+
+async function store() {
+  failure.value = saved.value = '';
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value);
-    const stored = await postSnapshot({ runs, state: hash, title: state.labels.value.join(', ') });
+    const stored = await postSnapshot({ runs, state: hash, ...toWords() });
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
     const long = new URL(hash ? `/#${hash}` : '/', location.href).href;
@@ -50,12 +57,23 @@ export async function share(panel) {
   }
 }
 
+/** What is typed; another title or note is another stored view, made on request. @param {any} event */
+function note({ target }) {
+  words.value = { ...words.value, [target.name]: target.value };
+}
+
+/** Never without a title. */
+function toWords() {
+  const { title, note } = words.value;
+  return { title: title.trim() || state.labels.value.join(', '), note: note.trim() };
+}
+
 async function save() {
   const { short = '', long = '' } = links.value ?? {};
   saved.value = 'Drawing every figure …';
   try {
     const back = [{ title: 'These numbers', url: short }, { title: 'These settings, computed anew', url: long }];
-    const bytes = await saveView(back.filter(({ url }) => url));
+    const bytes = await saveView(toWords(), back.filter(({ url }) => url));
     saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.`;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -73,7 +91,12 @@ export function ShareDialog() {
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : html`
         <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>
         <h3>These numbers, kept for good</h3>
-        <${CopyText} text=${links.value?.short ?? ''} label="Link to the snapshot" />
+        <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
+        <form class="words" onInput=${note} onSubmit=${(/** @type {Event} */ event) => (event.preventDefault(), void store())}>
+          <label>Title <input name="title" maxlength="200" value=${words.value.title} /></label>
+          <label>Note <textarea name="note" maxlength="1000" rows="2" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
+          <button type="submit">Link with this title and note</button>
+        </form>
         <h3>These settings, computed anew</h3>
         <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
         <h3>One figure in another page</h3>

@@ -10,7 +10,7 @@ import { toStyle } from './standalonelook.js';
  *   light one where that is another; `svg`, `paper` and `beside` are markup
  * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, spec: any,
  *   findings: {text: string, numbers: [string, string][]}[]}} Told one run
- * @typedef {{title: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
+ * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
  *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[]}} Whole
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
@@ -36,7 +36,8 @@ export function toPage(whole) {
 <header>
 <p class="brand"><b>mHC</b> Scope</p>
 <h1>${title}</h1>
-<p class="muted">${escape(whole.made)} · version ${escape(whole.version)}</p>
+${whole.note ? `<p class="note">${escape(whole.note)}</p>
+` : ''}<p class="muted">${escape(whole.made)} · version ${escape(whole.version)}</p>
 ${whole.links.map(({ title: name, url }) => `<p class="muted">${escape(name)}: <a href="${escape(url)}">${escape(url)}</a></p>`).join('\n')}
 </header>
 <main>

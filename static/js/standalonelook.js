@@ -33,6 +33,7 @@ h1 { font-size: 26px; line-height: 1.25; letter-spacing: -.01em; overflow-wrap: 
 h2 { font-size: 16px; line-height: 1.35; }
 a { color: var(--accent); overflow-wrap: anywhere; }
 header { margin-bottom: 22px; }
+.note { font-size: 16px; max-width: 70ch; margin-bottom: 8px; white-space: pre-line; overflow-wrap: anywhere; }
 .brand { font-weight: 700; margin-bottom: 10px; }
 .brand b { color: var(--accent); }
 .muted, caption, small { color: var(--muted); font-size: 12.5px; font-weight: 400; }
@@ -46,7 +47,7 @@ main { display: grid; grid-template-columns: minmax(0, 1fr); gap: 14px; }
 .run li { margin-top: 6px; line-height: 1.42; }
 .run summary { color: var(--muted); font-size: 12.5px; }
 .run th, .run td { white-space: normal; overflow-wrap: anywhere; padding: 2px 4px 2px 0; font-size: 11.5px; }
-.card > ul { padding-left: 18px; }
+section.card > ul { padding-left: 18px; }
 .settings { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 4px 20px; margin: 10px 0; font-size: 13px; }
 .settings div { display: flex; justify-content: space-between; gap: 10px; border-bottom: 1px solid var(--line); }
 .settings .long { grid-column: 1 / -1; }

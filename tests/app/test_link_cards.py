@@ -29,11 +29,13 @@ def web(server: Server) -> Iterator[httpx.Client]:
         yield http
 
 
-def store(http: httpx.Client, specs: list[dict[str, Any]], title: str = "", state: str = "") -> str:
+def store(http: httpx.Client, specs: list[dict[str, Any]], title: str = "", state: str = "", note: str = "") -> str:
     """A snapshot of these runs; its id."""
     with httpx.Client(base_url=http.base_url.join("/api/v1"), timeout=120) as api:
         runs = [compute(api, spec) for spec in specs]
-        name: str = api.post("/snapshots", json={"runs": runs, "title": title, "state": state}).json()["id"]
+        name: str = api.post("/snapshots", json={"runs": runs, "title": title, "state": state, "note": note}).json()[
+            "id"
+        ]
     return name
 
 
@@ -90,6 +92,14 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
         assert count(pixels, theme.card) > pixels.shape[0] * pixels.shape[1] / 2
     assert np.any(pictures[0][180:580, 600:1045] != pictures[1][180:580, 600:1045])
     assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
+
+
+def test_a_note_is_what_is_told_of_a_view(web: httpx.Client) -> None:
+    name = store(web, [small("hc")], "ours", note='Look at "layer 5" & <b>')
+    tags = read_tags(web, f"/s/{name}")
+    assert (tags["og:title"], tags["og:description"]) == ("ours", 'Look at "layer 5" & <b>')
+    long = store(web, [small("hc")], "ours", note="word " * 200)
+    assert read_tags(web, f"/s/{long}")["og:description"].endswith("word …")
 
 
 def test_the_picture_is_kept_by_those_who_have_it(web: httpx.Client) -> None:

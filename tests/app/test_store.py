@@ -1,6 +1,9 @@
 """The store alone, on a real SQLite file: what memory has dropped comes back from the database, the same bytes."""
 
 import asyncio
+import contextlib
+import hashlib
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +15,7 @@ from app.hub import Hub
 from app.store.database import Database, DataInUse
 from app.store.log import FrameLog
 from app.store.runs import RunStore
+from app.store.snapshots import Snapshot, SnapshotStore
 
 T = TypeVar("T")
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(600)]
@@ -71,3 +75,40 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
             Database(f"sqlite:///{tmp_path / 'test.db'}")
 
     with_log(tmp_path, 0, work)
+
+
+def test_a_database_of_an_earlier_version_gets_the_new_columns(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE snapshots (id VARCHAR(32) PRIMARY KEY, runs JSON, state TEXT, title TEXT, created_at FLOAT)"
+        )
+        old.execute("INSERT INTO snapshots VALUES ('old', '[]', 'v=1', 'ours', 1.5)")
+        old.commit()
+
+    async def inside() -> None:
+        for _ in range(2):  # the second time there is nothing left to add
+            database = Database(f"sqlite:///{path}")
+            try:
+                store = SnapshotStore(database)
+                assert await store.get("old") == Snapshot("old", [], "v=1", "ours", 1.5, "")
+                fresh, _ = await store.put([], "v=1", "ours", "with a note")
+                assert (await store.get(fresh.id)) == fresh
+            finally:
+                await database.close()
+
+    asyncio.run(inside())
+
+
+def test_the_same_view_is_the_same_snapshot_and_another_note_another(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        snapshots = SnapshotStore(store._database)
+        plain, is_new = await snapshots.put(["r"], "v=1", "t")
+        assert is_new
+        assert plain.id == hashlib.sha256(b'[["r"], "v=1", "t"]').hexdigest()[:12], "ids of views without a note stay"
+        assert await snapshots.put(["r"], "v=1", "t", "") == (plain, False)
+        noted, is_new = await snapshots.put(["r"], "v=1", "t", "n")
+        assert is_new
+        assert noted.id != plain.id
+
+    with_log(tmp_path, 1000, work)

@@ -150,6 +150,35 @@ def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, brow
     assert saved.locator("button, script, link").count() == 0
 
 
+def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
+    page = open_page(VIEW)
+    page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    link = dialog.get_by_label("Link to the snapshot")
+    expect(link).to_contain_text("/s/")
+    before = link.text_content() or ""
+    dialog.get_by_label("Title").fill("Why HC grows")
+    dialog.get_by_label("Note").fill("See layer 5 & <b>beyond</b>")
+    dialog.get_by_role("button", name="Link with this title and note").click()
+    expect(link).not_to_have_text(before)
+    with page.expect_download() as loading:
+        dialog.get_by_role("button", name="Save as one HTML file").click()
+    assert loading.value.suggested_filename == "mhc-scope-why-hc-grows.html"
+    loading.value.save_as(tmp_path / "view.html")
+    saved = Saved(browser, tmp_path / "view.html").page
+    assert saved.locator("h1").text_content() == "Why HC grows"
+    expect(saved.locator("header")).to_contain_text("See layer 5 & <b>beyond</b>")
+    expect(saved.locator("header a").first).to_have_text(link.text_content() or "")
+    stored = open_page("/s/" + (link.text_content() or "").rsplit("/", 1)[1])
+    assert stored.title() == "Why HC grows · mHC Scope"
+    expect(stored.locator(".banner")).to_contain_text("A stored view, Why HC grows, of")
+    expect(stored.locator(".stored-note")).to_have_text("See layer 5 & <b>beyond</b>")
+    stored.get_by_role("button", name="Share", exact=True).click()
+    again = stored.get_by_role("dialog", name="Share")
+    expect(again.get_by_label("Title")).to_have_value("Why HC grows")
+    expect(again.get_by_label("Link to the snapshot")).to_have_text(link.text_content() or "")
+
+
 def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
     open_page: OpenPage, browser: Browser, tmp_path: Path
 ) -> None:

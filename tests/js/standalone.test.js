@@ -12,7 +12,7 @@ function build(text, isDark = true) {
   const numbers = { caption: text, head: ['layer', text], rows: [[{ text: '1', value: 1 }, { text: '0.1235', value: 0.123456 }], [{ text: '2', value: 2 }, { text: 'overflow', value: null }]] };
   const card = { key: 'gain', title: text, unit: text, meaning: text, svg: '<svg id="s"></svg>', paper: isDark ? '<svg id="p"></svg>' : '', beside: '', numbers, help: { formula: text, reading: text, symbol: text, source: text } };
   return toPage({
-    title: text, made: '1 May 2026', version: '1.2', links: [{ title: text, url: `http://host/s/x?${text}` }],
+    title: text, note: text, made: '1 May 2026', version: '1.2', links: [{ title: text, url: `http://host/s/x?${text}` }],
     palettes: { screen: { '--card': '#000' }, paper: { '--card': '#fff' }, isDark },
     settings: { shared: [{ title: 'Depth', value: text }], own: [{ title: 'Kind', values: [text, 'HC'] }] },
     runs: [{ label: text, color: '#123', paperColor: '#456', id: 'abc', headline: text, spec: { text }, findings: [{ text, numbers: [[text, '1']] }] }],
