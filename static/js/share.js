@@ -93,8 +93,8 @@ export function ShareDialog() {
         <h3>These numbers, kept for good</h3>
         <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
         <form class="words" onInput=${note} onSubmit=${(/** @type {Event} */ event) => (event.preventDefault(), void store())}>
-          <label>Title <input name="title" maxlength="200" value=${words.value.title} /></label>
-          <label>Note <textarea name="note" maxlength="1000" rows="2" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
+          <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
+          <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
           <button type="submit">Link with this title and note</button>
         </form>
         <h3>These settings, computed anew</h3>
