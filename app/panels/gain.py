@@ -70,9 +70,9 @@ TOKENS = (
 PANEL = Panel(
     key="gain",
     title="Composite gain",
-    unit="forward thick, backward thin",
-    meaning="What the mixing alone makes of a signal that all streams share (forward) and of such a gradient "
-    "(backward); 1 passes it on unchanged.",
+    unit="Amax",
+    meaning="What the mixing alone makes of a signal that all streams share (forward, thick) and of such a gradient "
+    "(backward, thin); 1 passes it on unchanged.",
     help=Help(
         formula="forward: max_i |Σ_j M_ij|, M = H_res_l … H_res_1; backward: max_j |Σ_i M_ij|, M = H_res_L … H_res_l",
         reading="A straight rising line means that every layer multiplies what came before: instability by "

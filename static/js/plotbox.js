@@ -25,16 +25,21 @@ const MATRIX_PX = { wide: 256, narrow: 190 };
 const STRIPS_PX = 244; // what the strips of a wide card share
 const STRIP_PX = { least: 64, narrow: 70, most: 130 };
 
-/** The height that a filled figure wants. @param {Figure} figure @param {boolean} isNarrow */
-export function heightOf(figure, isNarrow) {
+/** What a wide screen adds: curves and matrices keep their form. */
+const LINES_SHARE = { share: 0.26, most: 440 };
+const MATRIX_SHARE = { share: 0.5, most: 520 };
+
+/** The height that a filled figure wants. @param {Figure} figure @param {boolean} isNarrow @param {number} [width] in pixels, 0 as on a small card */
+export function heightOf(figure, isNarrow, width = 0) {
   const { meta, margin } = figure.layout;
   const size = isNarrow ? 'narrow' : 'wide';
-  if (!meta.grid) return LINES_PX[size];
+  const grow = (/** @type {number} */ least, /** @type {{share: number, most: number}} */ by, room = width) => (isNarrow ? least : Math.max(least, Math.min(by.most, by.share * room)));
+  if (!meta.grid) return Math.round(grow(LINES_PX[size], LINES_SHARE));
   const count = Math.max(1, figure.data.filter((trace) => trace.visible !== false).length);
   const cells = count + ((count - 1) * Math.max(meta.grid.gap, LEAST_ROW_GAP)) / meta.grid.cell;
   const strip = isNarrow ? STRIP_PX.narrow : Math.min(STRIP_PX.most, Math.max(STRIP_PX.least, STRIPS_PX / cells));
   const isStrips = meta.grid.direction === 'rows';
-  const inner = isStrips ? cells * strip : MATRIX_PX[size] * (isNarrow ? cells : 1);
+  const inner = isStrips ? cells * strip : grow(MATRIX_PX[size], MATRIX_SHARE, width / cells) * (isNarrow ? cells : 1);
   return Math.round(inner + margin.t + margin.b);
 }
 
@@ -136,7 +141,7 @@ class PlotBox {
   /** @param {Figure} figure @param {number} width */
   show(figure, width) {
     const isFirst = this.shown === null || !this.plot.hasChildNodes();
-    const height = heightOf(figure, width < NARROW_PX);
+    const height = heightOf(figure, width < NARROW_PX, width);
     const begun = performance.now();
     this.shown = figure;
     this.box.style.setProperty('height', `${height}px`);

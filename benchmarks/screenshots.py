@@ -1,0 +1,141 @@
+"""The twelve pictures of docs/screenshots, made from the default comparison: `python -m benchmarks screenshots`.
+
+Also writes docs/screenshots.md. A picture that is too large is kept with 256 colours, which leave its text sharp.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from benchmarks.chromium import open_chromium
+from benchmarks.rows import Row, print_rows
+from tests.browser.conftest import wait_until_done
+from tests.browser.test_access import press, share
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+FOLDER = DOCS / "screenshots"
+MOST_KB = 400
+A4_PX = (794, 1123)
+MAP_MS = 300_000
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: its file's name, what it shows, the window, and what is done before it is taken."""
+
+    name: str
+    text: str
+    theme: str = "light"
+    size: tuple[int, int] = (1440, 1000)
+    act: Callable[[Page], None] = lambda page: None
+
+
+def open_presets(page: Page) -> None:
+    """The gallery with all its previews drawn."""
+    press(page, re.compile("^Presets$"))
+    expect(page.locator(".gallery .spark").first).to_be_visible()
+    expect(page.locator(".spark.waiting")).to_have_count(0, timeout=MAP_MS)
+
+
+def fill_map(page: Page) -> None:
+    """The map of the default sweep, computed."""
+    press(page, re.compile("^Map"))
+    page.locator(".map").get_by_role("button", name="Compute").click()
+    expect(page.locator(".map-acts")).to_contain_text(re.compile(r"\b(\d+) of \1 runs"), timeout=MAP_MS)
+    expect(page.locator(".map-cells button").first).to_be_visible(timeout=MAP_MS)
+    page.mouse.move(5, 5)
+
+
+def open_embed(page: Page) -> None:
+    """One figure alone, as in another page's frame."""
+    name = share(page)
+    page.set_viewport_size({"width": 720, "height": 380})
+    page.goto(page.url.split("/#")[0].rstrip("/") + f"/embed/{name}?panel=gain&theme=light")
+    expect(page.locator(".plot .main-svg").first).to_be_visible()
+
+
+def to_paper(page: Page) -> None:
+    """The form that is printed, as wide as the text of an A4 page."""
+    page.wait_for_load_state("networkidle")  # with the colours for paper
+    page.emulate_media(media="print")
+    expect(page.locator("html.printing")).to_have_count(1)
+
+
+SHOTS = (
+    Shot("wide-light", "The default comparison on a wide screen: HC's gain climbs to hundreds, mHC's stays at one."),
+    Shot("wide-dark", "The same in the dark theme.", "dark"),
+    Shot("phone-light", "On a phone, 390 px wide: the story first, then the figures.", "light", (390, 844)),
+    Shot(
+        "phone-dark",
+        "On a phone with the settings open: the figure above follows while a slider is dragged.",
+        "dark",
+        (390, 844),
+        lambda page: open_settings(page),
+    ),
+    Shot("4k-dark", "At 3840 px: every figure at once.", "dark", (3840, 2160)),
+    Shot("presets", "The gallery of presets: previews from real runs beside what the papers print.", act=open_presets),
+    Shot(
+        "share", "Share: a link to these very numbers, one to the settings, and one figure for another page.", act=share
+    ),
+    Shot("api", "The calls that make exactly this view.", "dark", act=lambda page: press(page, "API")),
+    Shot("help", "Help: the single keys, and how to turn them off.", act=lambda page: press(page, "Help")),
+    Shot("map", "The map: a grid of runs over two settings, coloured by the gain; a cell opens its run.", act=fill_map),
+    Shot("embed", "One figure in another page's frame.", size=(1440, 1000), act=open_embed),
+    Shot("print", "Printed from the dark theme: light, with what is folded on the screen.", "dark", A4_PX, to_paper),
+)
+
+
+def open_settings(page: Page) -> None:
+    """The sheet of a phone, below the figure of the gain."""
+    page.locator("#panel-gain").evaluate("card => card.scrollIntoView()")
+    page.locator(".settings-button").evaluate("button => button.click()")  # a click of the driver would scroll
+    page.locator("#settings [data-path=depth]").evaluate("field => field.scrollIntoView({ block: 'center' })")
+
+
+def take(browser: Browser, url: str, shot: Shot) -> int:
+    """Take one picture; its size in bytes."""
+    context = browser.new_context(
+        viewport={"width": shot.size[0], "height": shot.size[1]},
+        color_scheme=shot.theme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    page = context.new_page()
+    page.goto(url)
+    wait_until_done(page)
+    shot.act(page)
+    page.wait_for_timeout(500)  # figures that have come in sight
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    context.close()
+    path = FOLDER / f"{shot.name}.png"
+    picture.save(path, optimize=True)
+    if path.stat().st_size > 1e3 * MOST_KB:
+        picture.quantize(256, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
+    return path.stat().st_size
+
+
+def write_list() -> None:
+    """docs/screenshots.md."""
+    lines = [f"## {shot.text}\n\n![{shot.text}](screenshots/{shot.name}.png)\n" for shot in SHOTS]
+    head = "# Screenshots\n\nMade by `python -m benchmarks screenshots` from the default comparison, on a CPU.\n"
+    (DOCS / "screenshots.md").write_text("\n".join([head, *lines]))
+
+
+def main() -> None:
+    """Take all, write the list, print the rows."""
+    FOLDER.mkdir(exist_ok=True)
+    with open_chromium() as (browser, server):
+        sizes = {shot.name: take(browser, server.url, shot) / 1e3 for shot in SHOTS}
+    write_list()
+    largest = max(sizes, key=lambda name: sizes[name])
+    print_rows([Row("largest screenshot", f"{len(SHOTS)} pictures: {largest}", sizes[largest], "KB", MOST_KB)])
+
+
+if __name__ == "__main__":
+    main()
