@@ -22,6 +22,7 @@ COLUMNS_ABREAST = 10  # and for a label below each that lies flat
 COLUMNS_WITH_SUMS = 32  # and for one that stands
 SHORT = 5  # letters of a sum that leave room for a sign before it
 LETTER_PX = 7.2
+FEW_LAYERS = 6
 TITLE = {"font": {"size": 11}, "standoff": 4}  # of what stands below a product
 LEAST_ROW_GAP = 15  # room for the label of the matrix below
 
@@ -159,6 +160,8 @@ def _span_layers(figure: Figure, layers: int, cursor: int, narrow: bool) -> None
             "range": _layer_range(figure, kind, layers, cursor, narrow),
             "autorange": False,
         }
+        if layers <= FEW_LAYERS:  # or half layers would have ticks, with the numbers of whole ones
+            figure["layout"][name] |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
 
 
 def _layer_range(figure: Figure, kind: str, layers: int, cursor: int, narrow: bool) -> list[float]:

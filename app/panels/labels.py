@@ -73,7 +73,7 @@ def lost_label(lost: dict[str, Any], name: str, y: float, is_high: bool, count: 
         "xanchor": "right" if right else "left",
         "yref": "y",
         "y": y,
-        "yanchor": "top" if is_high else "bottom",
+        "yanchor": "top" if is_high and not right else "bottom",  # left of it the curve comes from below
         "showarrow": False,
         "text": f"{text} ✕" if right else f"✕ {text}",
         "font": {"color": color, "size": 12},

@@ -20,6 +20,7 @@ const COLUMNS_ABREAST = 10; // and for a label below each that lies flat
 const COLUMNS_WITH_SUMS = 32; // and for one that stands
 const SHORT = 5; // letters of a sum that leave room for a sign before it
 const LETTER_PX = 7.2;
+const FEW_LAYERS = 6;
 const TITLE = { font: { size: 11 }, standoff: 4 }; // of what stands below a product
 export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
 
@@ -154,6 +155,8 @@ function spanLayers(figure, layers, cursor, narrow) {
   for (const [name, kind] of Object.entries(figure.layout.meta.layers ?? {})) {
     const span = layerRange(figure, kind, layers, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
+    // Else half layers would have ticks, with the numbers of whole ones.
+    if (layers <= FEW_LAYERS) Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
   }
 }
 

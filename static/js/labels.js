@@ -84,7 +84,7 @@ export function lostLabel(lost, name, y, isHigh, count, color) {
     xanchor: right ? 'right' : 'left',
     yref: 'y',
     y,
-    yanchor: isHigh ? 'top' : 'bottom',
+    yanchor: isHigh && !right ? 'top' : 'bottom', // left of it the curve comes from below
     showarrow: false,
     text: right ? `${text} ✕` : `✕ ${text}`,
     font: { color, size: 12 },
