@@ -91,7 +91,8 @@ def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narro
             layout[name] |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
         _label_lines(figure, results, (low, high), layers, narrow)
     if narrow:
-        layout["margin"] |= {"l": 40, "r": 26}
+        ticks = [text for name in layout["meta"]["axes"] for text in layout[name].get("ticktext", [])]
+        layout["margin"] |= {"l": 56 if any("×" in text for text in ticks) else 40, "r": 26}
     else:
         names = [len(trace["name"]) for trace in _visible(figure) if trace["meta"]["end"]]
         layout["margin"]["r"] = 18 + round(LETTER_PX * max([3, *names]))
@@ -157,10 +158,10 @@ def _line_end(
 def _span_layers(figure: Figure, layers: int, cursor: int, narrow: bool) -> None:
     for name, kind in figure["layout"]["meta"].get("layers", {}).items():
         figure["layout"][name] |= {
-            "range": _layer_range(figure, kind, layers, cursor, narrow),
+            "range": (span := _layer_range(figure, kind, layers, cursor, narrow)),
             "autorange": False,
         }
-        if layers <= FEW_LAYERS:  # or half layers would have ticks, with the numbers of whole ones
+        if abs(span[1] - span[0]) <= FEW_LAYERS:  # or half layers would have ticks, with the numbers of whole ones
             figure["layout"][name] |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
 
 
@@ -279,7 +280,7 @@ def _write_sums(figure: Figure, results: list[Columns | None], cursor: int, narr
             span = composites.to_texts(product, np.array([min(sums), max(sums)]))
             template = "%{text}"
             layout[x_name]["title"] = {**TITLE, "text": composites.to_title(product)}
-        has_numbers = columns <= CELLS_WITH_NUMBERS
+        has_numbers = columns <= CELLS_WITH_NUMBERS / (2 if narrow else 1)
         layout[y_name] |= _sum_ticks(rows, has_numbers and (columns <= COLUMNS_ABREAST or max(map(len, rows)) < SHORT))
         is_long = columns > COLUMNS_WITH_SUMS
         layout[x_name] |= (

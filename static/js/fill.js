@@ -85,7 +85,8 @@ function fillAxes(figure, results, layers, narrow) {
     }
     labelLines(figure, results, span, layers, narrow);
   }
-  if (narrow) Object.assign(layout.margin, { l: 40, r: 26 });
+  const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
+  if (narrow) Object.assign(layout.margin, { l: ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40, r: 26 });
   else layout.margin.r = 18 + Math.round(LETTER_PX * Math.max(3, ...visible(figure).map(nameLength)));
 }
 
@@ -156,7 +157,7 @@ function spanLayers(figure, layers, cursor, narrow) {
     const span = layerRange(figure, kind, layers, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
     // Else half layers would have ticks, with the numbers of whole ones.
-    if (layers <= FEW_LAYERS) Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
+    if (Math.abs(span[1] - span[0]) <= FEW_LAYERS) Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
   }
 }
 
@@ -266,7 +267,7 @@ function writeSums(figure, results, cursor, narrow) {
     const product = findProduct(trace.meta.fill.z, /** @type {Columns} */ (results[trace.meta.run]), cursor);
     const { rows, below, span, template } = product ? productTexts(product) : matrixTexts(trace.z);
     if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
-    const hasNumbers = columns <= CELLS_WITH_NUMBERS;
+    const hasNumbers = columns <= CELLS_WITH_NUMBERS / (narrow ? 2 : 1);
     Object.assign(layout[yName], sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))));
     Object.assign(layout[xName], columns > COLUMNS_WITH_SUMS ? sumSpan(span, below.length) : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)));
     layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
