@@ -32,7 +32,7 @@ class Told:
     label: str
     columns: Columns
     headline: str
-    sentence: str
+    sentences: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def to_view(title: str, runs: Sequence[Run], labels: Sequence[str], results: Seq
     told = []
     for run, label, result in list(zip(runs, labels, results, strict=True))[:MAX_RUNS]:
         summary = run.summary or {"headline": {"text": ""}, "findings": []}
-        sentence = next((finding["text"] for finding in summary["findings"]), "")
-        told.append(Told(label, result, summary["headline"]["text"], sentence))
+        sentences = [finding["text"] for finding in summary["findings"]]
+        told.append(Told(label, result, summary["headline"]["text"], sentences))
     spec = runs[0].spec
     foot = f"depth {spec['depth']} · width {spec['width']} · seed {spec['seed']}"
     return View(title or ", ".join(labels), foot, told, max(0, len(runs) - MAX_RUNS))
@@ -77,7 +77,7 @@ def draw(view: View, theme: Theme = THEMES["dark"]) -> bytes:
 
 def _places(view: View, theme: Theme) -> list[tuple[RunStyle, Told, float, float]]:
     _, top, _, height = TOLD
-    each = min(140.0, height / max(1, len(view.runs)))
+    each = min(210.0, height / max(1, len(view.runs)))
     pairs = zip(theme.runs, view.runs, strict=False)
     return [(style, run, top + index * each, each) for index, (style, run) in enumerate(pairs)]
 
@@ -104,8 +104,19 @@ def _draw_run(canvas: Canvas, run: Told, style: RunStyle, top: float, height: fl
         canvas.text(left + width, top + 21, run.headline, 20, theme.ink, "rs", bold=True)
     else:
         canvas.text(text, top + 54, shorten(run.headline, 28, width - 18, True), 28, theme.ink, bold=True)
-    for index, line in enumerate(wrap(run.sentence, 18, width - 18, 2)):
+    for index, line in enumerate(_fit(run.sentences, width - 18, 2 if is_low else int((height - 86) // 24))):
         canvas.text(text, top + (52 if is_low else 82) + 24 * index, line, 18, theme.muted)
+
+
+def _fit(sentences: Sequence[str], width: float, lines: int) -> list[str]:
+    """The first sentence, as far as it goes, and of the others those that fit whole."""
+    text = " ".join(sentences[:1])
+    for sentence in sentences[1:]:
+        longer = f"{text} {sentence}"
+        if len(wrap(longer, 18, width, lines + 1)) > lines:
+            break
+        text = longer
+    return wrap(text, 18, width, lines)
 
 
 class Pictures:

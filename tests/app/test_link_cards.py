@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from app.addresses import to_base
 from app.panels.style import THEMES
+from app.pictures import _fit
 from app.raster import Canvas, measure, shorten, wrap
 from app.settings import Settings
 from tests.conftest import Server, StartServer, compute
@@ -179,6 +180,14 @@ def test_texts_fit_and_say_that_there_is_more() -> None:
     assert all(measure(line, 18) <= 150 for line in lines)
     assert wrap("", 18, 100, 2) == []
     assert shorten("unbreakable" * 9, 18, 100).endswith("…")
+
+
+def test_a_picture_takes_the_sentences_that_fit_whole() -> None:
+    sentences = ["one two three.", "four five six.", "seven eight nine ten eleven twelve."]
+    assert " ".join(_fit(sentences, 160, 2)) == "one two three. four five six."
+    assert " ".join(_fit(sentences, 160, 9)) == " ".join(sentences)
+    assert _fit(sentences, 100, 1)[0].endswith("…")
+    assert _fit([], 100, 2) == []
 
 
 def test_dashes_leave_gaps_and_solid_lines_none() -> None:
