@@ -12,7 +12,7 @@ from app.panels.composites import set_interval, to_span
 from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.sources import Columns
-from app.panels.steps import Trained, at_step
+from app.panels.steps import Trained, at_step, count_trained, nearest_kept
 from app.panels.style import MAX_RUNS, THEMES, Theme, ThemeName, to_styles
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
@@ -44,10 +44,11 @@ def figure(
         set_interval(template, *interval)
     shown: list[Columns | None] = [at_step(result, step if panel.follows_step else None) for result in results]
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
-    unit = to_unit(template, panel.unit) if difference else panel.unit
+    said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
+    unit = to_unit(template, said) if difference else said
     places = [_say_layers(template, results, cursor)] if key == "detail" else []
     if step is not None and panel.follows_step:
-        places.append(f"step {step + 1}")
+        places.append(f"step {_to_shown_step(key, results, step) + 1}")
     place = " · ".join(["", *places])
     title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}
@@ -62,6 +63,13 @@ def figure(
 def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme) -> dict[str, Any]:
     """The panel `key` with the data of finished runs, at its first view, as plain data."""
     return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
+
+
+def _to_shown_step(key: str, results: Sequence[Trained], step: int) -> int:
+    """The step that a panel shows: of matrices the nearest one at which they are kept."""
+    trained = next((result for result in results if count_trained(result) > 0), None)
+    place = None if trained is None or key == "gain" else nearest_kept(trained, step)
+    return step if trained is None or place is None else trained.kept_steps[place]
 
 
 def _say_layers(template: dict[str, Any], results: Sequence[Trained], cursor: int) -> str:
@@ -87,6 +95,7 @@ def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
             "key": view.key,
             "title": view.title,
             "meaning": view.meaning or panel.meaning,
+            "unit": view.unit or panel.unit,
             "figure": _to_plain(view.build(runs, THEMES[theme])),
         }
         for view in panel.views

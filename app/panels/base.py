@@ -45,13 +45,14 @@ class Help:
 class View:
     """One way to draw a panel, such as log or linear.
 
-    `meaning` stands in place of the panel's where the view shows something else.
+    `meaning` and `unit` stand in place of the panel's where the view shows something else.
     """
 
     key: str
     title: str
     build: Build
     meaning: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,10 @@ def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
     )
 
 
-STATIC = "Here all tokens share their matrices: mixing is static, or shown at a step of training."
+STATIC = "No tokens to tell apart here: mixing is static,<br>not done yet, or shown at a step of training."
 TOKENS = (
-    "With dynamic mixing each token has matrices of its own: the band holds the gains of all tokens, the dotted line "
-    "their median; the thick line is of matrices averaged over tokens first."
+    "Dynamic mixing gives each token its own matrices: the band holds all tokens' gains, dotted their median; the "
+    "thick line is of matrices averaged over tokens."
 )
 
 PANEL = Panel(
@@ -88,8 +88,8 @@ PANEL = Panel(
     views=(
         View("log", "log", partial(build, "log")),
         View("linear", "linear", partial(build, "linear")),
-        View("tokens", "tokens →", partial(build_tokens, "composite_gain_fwd"), TOKENS),
-        View("tokens_bwd", "tokens ←", partial(build_tokens, "composite_gain_bwd"), TOKENS),
+        View("tokens", "tokens →", partial(build_tokens, "composite_gain_fwd"), TOKENS, "forward, over tokens"),
+        View("tokens_bwd", "tokens ←", partial(build_tokens, "composite_gain_bwd"), TOKENS, "backward, over tokens"),
     ),
     table=tuple(
         Column(f"{way}{title}", f"composite_gain_{key}{ending}")

@@ -23,7 +23,7 @@ export function PanelCard({ panel, level = 'h2' }) {
   const view = state.viewOf(panel);
   const { first, last } = state.interval.value;
   const template = useMemo(() => withInterval(view.figure, { first, last }), [view, first, last]);
-  const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
+  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
   const id = `panel-${panel.key}`;
   // In a frame there is nothing to store, and none of the dialogs.
   const frameItems = level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) }] : [];

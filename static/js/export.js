@@ -61,7 +61,7 @@ function figureUrl(panel) {
 
 /** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
 function drawImage(panel, view, format) {
-  const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
+  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
   const places = toPlaces(panel, view);
   return toImage(fillShown(panel, view.figure), format, `${panel.title}${places ? `: ${places}` : ''} · ${unit}`, footLine(), IMAGE);
 }

@@ -77,7 +77,7 @@ async function toCard(panel, onPaper) {
   const other = onPaper?.panels.find((item) => item.key === panel.key);
   const layer = state.cursor.value + 1;
   const places = toPlaces(panel, view);
-  const unit = state.isDifference.value ? toUnit(view.figure, panel.unit) : panel.unit;
+  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
   return {
     key: panel.key,
     title: places ? `${panel.title}: ${places}` : panel.title,

@@ -99,7 +99,11 @@ def test_a_figure_shows_the_step_that_is_asked_for(client: httpx.Client, fresh_s
         figure = client.get(f"{url}/gain", params={"step": step}).json()
         np.testing.assert_allclose(figure["data"][-1]["y"], gains[step], rtol=1e-6)
         assert f"step {step + 1}" in figure["layout"]["title"]["text"]
-        (matrix,) = client.get(f"{url}/detail", params={"step": step, "layer": 2}).json()["data"]
+        detail = client.get(f"{url}/detail", params={"step": step, "layer": 2}).json()
+        assert f"layer 3 · step {[1, 4, 7][place]}<" in detail["layout"]["title"]["text"], (
+            "of the matrices kept next to it"
+        )
+        (matrix,) = detail["data"]
         np.testing.assert_array_equal(codec.from_typed_array(matrix["z"]), kept[place][2])
     whole = client.get(f"{url}/gain").json()
     np.testing.assert_allclose(whole["data"][-1]["y"], trained, rtol=1e-6)
