@@ -9,21 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from app.panels import composites
 from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_label, note
-from app.panels.numbers import format_fixed, format_value, log_ticks
+from app.panels.numbers import log_ticks
 from app.panels.scales import linear_bound, signed_log_scale
-from app.panels.sources import Columns, find_product, look_up
+from app.panels.sources import Columns, look_up
+from app.panels.sums import write_sums
 
 LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
 WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
-CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a card that leave room for numbers
-COLUMNS_ABREAST = 10  # and for a label below each that lies flat
-COLUMNS_WITH_SUMS = 32  # and for one that stands
-SHORT = 5  # letters of a sum that leave room for a sign before it
 LETTER_PX = 7.2
 FEW_LAYERS = 6
-TITLE = {"font": {"size": 11}, "standoff": 4}  # of what stands below a product
 LEAST_ROW_GAP = 15  # room for the label of the matrix below
 
 Figure = dict[str, Any]
@@ -54,7 +49,7 @@ def fill(
     if meta.get("lost_rows"):
         _mark_lost_rows(figure, results)
     if meta.get("sums"):
-        _write_sums(figure, results, cursor, narrow)
+        write_sums(layout, _visible(figure), results, cursor, narrow)
     if "empty" in meta and not _visible(figure):
         layout["annotations"].append(note(meta["empty"], meta["muted"]))
     return figure
@@ -256,60 +251,3 @@ def _mark_lost_rows(figure: Figure, results: list[Columns | None]) -> None:
             text = f"{flags[first]} from layer {first + 1} on"
             label = cell_note(text, trace["xaxis"], trace["yaxis"], figure["layout"]["meta"]["muted"])
             figure["layout"]["annotations"].append(label)
-
-
-def _write_sums(figure: Figure, results: list[Columns | None], cursor: int, narrow: bool) -> None:
-    """Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read."""
-    layout, shown = figure["layout"], _visible(figure)
-    abreast = 1 if narrow else len(shown)
-    for trace in shown:
-        x_name, y_name = layout["meta"]["grid"]["cells"][trace["meta"]["run"]]
-        columns = len(trace["z"]) * abreast  # in the width of the card
-        result = results[trace["meta"]["run"]]
-        assert result is not None, "a visible trace has a run"
-        product = find_product(trace["meta"]["fill"]["z"], result, cursor)
-        if product is None:
-            matrix = np.asarray(trace["z"], dtype=np.float64)
-            rows, below = ([_sum_text(value) for value in matrix.sum(axis)] for axis in (1, 0))
-            span = [_sum_text(min(matrix.sum(0))), _sum_text(max(matrix.sum(0)))]
-            template = _cell_text(matrix)
-        else:
-            sums = product.col_sums
-            rows = composites.to_texts(product, product.row_sums)
-            below = composites.to_texts(product, sums)
-            span = composites.to_texts(product, np.array([min(sums), max(sums)]))
-            template = "%{text}"
-            layout[x_name]["title"] = {**TITLE, "text": composites.to_title(product)}
-        has_numbers = columns <= CELLS_WITH_NUMBERS / (2 if narrow else 1)
-        layout[y_name] |= _sum_ticks(rows, has_numbers and (columns <= COLUMNS_ABREAST or max(map(len, rows)) < SHORT))
-        is_long = columns > COLUMNS_WITH_SUMS
-        layout[x_name] |= (
-            _sum_span(span, len(below))
-            if is_long
-            else _sum_ticks(below, columns <= COLUMNS_ABREAST and max(map(len, below)) <= SHORT)
-        )
-        layout[x_name]["tickangle"] = -90 if COLUMNS_ABREAST < columns <= COLUMNS_WITH_SUMS else 0
-        trace["texttemplate"] = template if has_numbers else ""
-
-
-def _sum_ticks(texts: list[str], is_roomy: bool) -> dict[str, Any]:
-    return {
-        "tickmode": "array",
-        "tickvals": list(range(1, len(texts) + 1)),
-        "ticktext": [f"Σ {text}" for text in texts] if is_roomy else texts,
-        "tickfont": {"size": 10 if is_roomy else 9},
-    }
-
-
-def _sum_span(span: list[str], columns: int) -> dict[str, Any]:
-    """One label for all columns: the least and the largest sum."""
-    text = f"Σ {span[0]} … {span[1]}"
-    return {"tickmode": "array", "tickvals": [(columns + 1) / 2], "ticktext": [text], "tickfont": {"size": 9}}
-
-
-def _sum_text(value: float) -> str:
-    return format_fixed(value, 2) if abs(value) < 1e3 else format_value(float(value))
-
-
-def _cell_text(matrix: np.ndarray) -> str:
-    return "%{z:.2f}" if bool(np.all(np.abs(matrix) < 100)) else "%{z:.1e}"

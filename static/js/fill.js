@@ -1,10 +1,10 @@
 /** Fill a panel's template with the columns of runs. `app/panels/fill.py` does the same; a test holds them equal. */
 
-import { colSums, rowSums, toSumTexts, toTitle } from './composites.js';
 import { cellLabel, cellNote, endLabels, findLost, lostLabel, note } from './labels.js';
-import { formatFixed, formatValue, logTicks, range } from './numbers.js';
+import { logTicks } from './numbers.js';
 import { linearBound, signedLogScale } from './scales.js';
-import { findProduct, lookUp } from './sources.js';
+import { lookUp } from './sources.js';
+import { writeSums } from './sums.js';
 
 /**
  * @typedef {import('../types').Columns} Columns
@@ -15,13 +15,8 @@ import { findProduct, lookUp } from './sources.js';
 /** @type {Record<string, number>} */
 const LEAST_SPAN = { log: 0.6, linear: 1e-9 };
 const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
-const CELLS_WITH_NUMBERS = 16; // matrix columns in the width of a card that leave room for numbers
-const COLUMNS_ABREAST = 10; // and for a label below each that lies flat
-const COLUMNS_WITH_SUMS = 32; // and for one that stands
-const SHORT = 5; // letters of a sum that leave room for a sign before it
 const LETTER_PX = 7.2;
 const FEW_LAYERS = 6;
-const TITLE = { font: { size: 11 }, standoff: 4 }; // of what stands below a product
 export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
 
 /**
@@ -45,7 +40,7 @@ export function fill(template, results, labels, cursor, narrow = false) {
   spanLayers(figure, layers, cursor, narrow);
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
-  if (meta.sums) writeSums(figure, results, cursor, narrow);
+  if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
   if (meta.empty && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
   return figure;
 }
@@ -248,74 +243,4 @@ function markLostRows({ data, layout }, results) {
     const first = Math.min(...flags.keys());
     layout.annotations.push(cellNote(`${flags.get(first)} from layer ${first + 1} on`, trace.xaxis, trace.yaxis, layout.meta.muted));
   }
-}
-
-/**
- * Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read.
- * @param {Figure} figure
- * @param {(Columns | null)[]} results
- * @param {number} cursor
- * @param {boolean} narrow
- */
-function writeSums(figure, results, cursor, narrow) {
-  const { layout } = figure;
-  const shown = visible(figure);
-  const abreast = narrow ? 1 : shown.length;
-  for (const trace of shown) {
-    const [xName, yName] = layout.meta.grid.cells[trace.meta.run];
-    const columns = trace.z.length * abreast; // in the width of the card
-    const product = findProduct(trace.meta.fill.z, /** @type {Columns} */ (results[trace.meta.run]), cursor);
-    const { rows, below, span, template } = product ? productTexts(product) : matrixTexts(trace.z);
-    if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
-    const hasNumbers = columns <= CELLS_WITH_NUMBERS / (narrow ? 2 : 1);
-    Object.assign(layout[yName], sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))));
-    Object.assign(layout[xName], columns > COLUMNS_WITH_SUMS ? sumSpan(span, below.length) : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)));
-    layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
-    trace.texttemplate = hasNumbers ? template : '';
-  }
-}
-
-/** @param {Float64Array[]} matrix */
-function matrixTexts(matrix) {
-  const rows = matrix.map((row) => Array.from(row));
-  const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
-  const span = [Math.min(...columnSums), Math.max(...columnSums)].map(sumText);
-  return { rows: rows.map((row) => sumText(total(row))), below: columnSums.map(sumText), span, template: cellText(rows) };
-}
-
-/** @param {import('./composites.js').Product} product */
-function productTexts(product) {
-  const sums = colSums(product);
-  const span = toSumTexts(product, Float64Array.of(Math.min(...sums), Math.max(...sums)));
-  return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, template: '%{text}' };
-}
-
-/** @param {number[]} values */
-function total(values) {
-  return values.reduce((sum, value) => sum + value, 0);
-}
-
-/** @param {string[]} texts @param {boolean} isRoomy */
-function sumTicks(texts, isRoomy) {
-  return {
-    tickmode: 'array',
-    tickvals: range(1, texts.length),
-    ticktext: isRoomy ? texts.map((text) => `Σ ${text}`) : texts,
-    tickfont: { size: isRoomy ? 10 : 9 },
-  };
-}
-
-/** One label for all columns: the least and the largest sum. @param {string[]} span @param {number} columns */
-function sumSpan([least, most], columns) {
-  return { tickmode: 'array', tickvals: [(columns + 1) / 2], ticktext: [`Σ ${least} … ${most}`], tickfont: { size: 9 } };
-}
-
-/** @param {number} value */
-function sumText(value) {
-  return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
-}
-
-/** @param {number[][]} rows */
-function cellText(rows) {
-  return rows.flat().every((value) => Math.abs(value) < 100) ? '%{z:.2f}' : '%{z:.1e}';
 }

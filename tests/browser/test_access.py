@@ -46,6 +46,22 @@ def verify(page: Page) -> None:
 
 
 @looks
+def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, width: int) -> None:
+    page = open_page(
+        "/#v=1&runs=hc,mhc&depth=4&width=16&train.steps=3&step=2&interval=2-3&view.detail=interval&view.training=gain",
+        theme=theme,
+        width=width,
+    )
+    page.locator("[data-panel=detail]").scroll_into_view_if_needed()
+    audit(page, "a step and an interval chosen")
+    page.get_by_role("button", name="In numbers: more").click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    audit(page, "a product as a table")
+    page.get_by_role("button", name="Cost: more").click()
+    audit(page, "the menu of costs")
+
+
+@looks
 def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
     for closed in page.locator("details").all():
