@@ -54,12 +54,12 @@ function Panels() {
 function Banner() {
   const { value: problem } = state.problem;
   const { value: stored } = state.snapshot;
-  const notices = state.notices.value;
+  const notices = [...state.notices.value, ...state.unknownCards.value];
   return html`
     <div class="banners">
       ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
       ${notices.length > 0 ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
-        <button type="button" class="icon" aria-label="Close" onClick=${() => (state.notices.value = [])}>✕</button></div>` : null}
+        <button type="button" class="icon" aria-label="Close" onClick=${state.forgetNotices}>✕</button></div>` : null}
       ${stored ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
         shared. Change anything to compute anew.
         ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>` : null}

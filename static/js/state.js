@@ -70,6 +70,22 @@ export function viewOf(panel) {
   return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
 }
 
+/** What a link says of cards that this page does not have: only the templates know. */
+export const unknownCards = computed(() => Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
+  if (!templates.value) return [];
+  const panel = templates.value.panels.find((item) => item.key === panelKey);
+  if (!panel) return [`view.${panelKey}: there is no such panel`];
+  const keys = panel.views.map((item) => item.key);
+  return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
+}));
+
+/** The notes are read: what they speak of goes with them. */
+export function forgetNotices() {
+  notices.value = [];
+  const { cards: _, ...rest } = view.value;
+  if (unknownCards.value.length > 0) view.value = rest;
+}
+
 /** @param {import('../types').Panel} panel @param {string} key one of its views */
 export function setCard(panel, key) {
   const { cards, ...rest } = view.value;

@@ -251,3 +251,13 @@ def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, ser
     assert picture.startswith("<svg")
     assert "memory traffic" in picture
     assert "depth 8, width 32" in picture
+
+
+def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=4&view.gain=cubic&view.ghost=log")
+    banner = page.get_by_role("alert")
+    expect(banner).to_contain_text("view.gain: got cubic, wanted log, linear, tokens, tokens_bwd")
+    expect(banner).to_contain_text("view.ghost: there is no such panel")
+    expect(page.locator("[data-panel=gain] [aria-pressed=true]")).to_have_text("log")
+    banner.get_by_role("button", name="Close").click()
+    expect(banner).to_have_count(0)
