@@ -103,7 +103,7 @@ def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None
     page.mouse.click(*card.locator(".plot").evaluate(cell))
     expect(page.locator("label[for=step]")).to_contain_text("Step 7")
     expect(page.locator("label[for=cursor]")).to_contain_text("Layer 5")
-    page.wait_for_url("**/#*layer=5&step=7")
+    page.wait_for_url("**/#*layer=5&step=7&view.training=gain")
 
 
 def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
