@@ -6,8 +6,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?= data
 BIN := .venv/bin
-# They compute on one core and leave the other to the tests of the service and the page, which often wait.
-CORE_TESTS := tests/core tests/oracles
+# Half of the time goes to the tests of the page, which often wait: they run beside all others.
+PAGE_TESTS := tests/browser
 
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
@@ -19,8 +19,8 @@ run: setup
 
 test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
-	$(BIN)/pytest $(CORE_TESTS) & core=$$!; \
-		$(BIN)/pytest $(addprefix --ignore=,$(CORE_TESTS)); rest=$$?; wait $$core && exit $$rest
+	$(BIN)/pytest $(PAGE_TESTS) & page=$$!; \
+		$(BIN)/pytest --ignore=$(PAGE_TESTS); rest=$$?; wait $$page && exit $$rest
 
 lint: setup-dev
 	$(BIN)/ruff check .
