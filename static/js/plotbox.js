@@ -101,6 +101,7 @@ class PlotBox {
     const ids = state.slots.peek().map((slot) => slot.id).join();
     if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
     this.ids = ids;
+    this.box.dataset.waits = ''; // also where nobody sees it
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
     const draw = () => scheduleDraw(this, () => this.draw());
@@ -116,6 +117,7 @@ class PlotBox {
     const width = this.box.clientWidth;
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
     this.box.removeAttribute('aria-busy');
+    delete this.box.dataset.waits;
     const template = this.template();
     const { results, labels, isStale, isNew, signature } = choose(template, this.slots());
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());

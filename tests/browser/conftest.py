@@ -105,6 +105,11 @@ def wait_until_done(page: Page) -> None:
     expect(page.locator(".stale")).to_have_count(0)
 
 
+def wait_until_drawn(page: Page, panel: str) -> None:
+    """Until a figure shows what came last: one that is out of sight follows a moment after all is done."""
+    expect(page.locator(f"[data-panel={panel}] .plot-box:not([data-waits])")).to_be_attached()
+
+
 def save(page: Page, path: Path) -> None:
     """A picture for whoever looks into a failure."""
     page.screenshot(path=path)

@@ -8,7 +8,7 @@ import httpx
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.app.test_verify import change_frame
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, wait_until_done, wait_until_drawn
 from tests.conftest import Server, StartServer, compute
 
 
@@ -186,6 +186,7 @@ def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> N
     wait_until_done(page)
 
     def gain() -> str:
+        wait_until_drawn(page, "detail")
         texts = card.locator(".plot").evaluate("plot => [plot.layout.xaxis.title.text, plot.layout.xaxis2.title.text]")
         return str(texts[0])
 
@@ -220,6 +221,7 @@ def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> N
 def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
     card = page.locator("[data-panel=detail]")
+    wait_until_drawn(page, "detail")
     shown = card.locator(".plot").evaluate(
         "plot => [plot.data[0].text.flat(), plot.layout.xaxis.title.text, [...plot.data[0].z[0]], plot.data[0].name]"
     )

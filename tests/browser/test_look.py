@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.test_page import curves, readout
 from tests.conftest import Server
 
@@ -267,6 +267,7 @@ def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server,
     run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
     packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"][metric]
     measured = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)
+    wait_until_drawn(page, "streams")
     lines = curves(page, "streams")[1]["y"]
     streams = [[10**value for value in lines[7 * k : 7 * k + 6]] for k in range(3)]
     assert np.transpose(streams) == pytest.approx(measured, rel=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.test_page import curves
 
 TRAINED = "v=1&runs=residual,hc&depth=6&width=16&train.steps=9&train.kept=3&train.lr=0.1"
@@ -24,6 +24,7 @@ def gains(page: Page) -> list[list[float]]:
 
 def matrix_at_cursor(page: Page) -> np.ndarray:
     """What the detail card draws of run B."""
+    wait_until_drawn(page, "detail")
     plot = page.locator("[data-panel=detail] .plot")
     return np.array(plot.evaluate("plot => plot.data.find(trace => trace.z).z.map(row => [...row])"))
 
@@ -74,6 +75,7 @@ def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=5&layer=4")
     readout = page.get_by_role("table", name="Values at layer 4, gain and loss at step 5")
     expect(readout.locator("thead")).to_contain_text("step 5")
+    wait_until_drawn(page, "training")
     drawn = page.evaluate(
         """() => document.querySelector('[data-panel=training] .plot').data.map(trace => trace.text[4]).reverse()"""
     )
