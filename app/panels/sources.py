@@ -161,33 +161,34 @@ def _law_texts(curve: dict[str, Any], part: str) -> list[str]:
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
     """A column as people read it."""
-    if key not in result.layers:
+    return _read(result.layers, result.layers_log10, result.status, key)
+
+
+def to_step_texts(result: Columns, key: str) -> list[str] | None:
+    """A column over the steps as people read it."""
+    return _read(result.steps, result.steps_log10, result.steps_status, key)
+
+
+def _read(
+    columns: dict[str, np.ndarray],
+    columns_log10: dict[str, np.ndarray],
+    statuses: dict[str, dict[int, Any]],
+    key: str,
+) -> list[str] | None:
+    if key not in columns:
         return None
-    values = to_list(result.layers[key])
-    logs = to_list(result.layers_log10[key]) if key in result.layers_log10 else [None] * len(values)
-    status = result.status.get(key, {})
+    values = to_list(columns[key])
+    logs = to_list(columns_log10[key]) if key in columns_log10 else [None] * len(values)
+    status = statuses.get(key, {})
     return [
-        format_value(value, log10, status.get(layer))
-        for layer, (value, log10) in enumerate(zip(values, logs, strict=True))
+        format_value(value, log10, status.get(place))
+        for place, (value, log10) in enumerate(zip(values, logs, strict=True))
     ]
 
 
 def _to_span_texts(result: Columns, key: str) -> list[str] | None:
     least, most = to_texts(result, f"{key}_min"), to_texts(result, f"{key}_max")
     return least and most and [f"{low} … {high}" for low, high in zip(least, most, strict=True)]
-
-
-def to_step_texts(result: Columns, key: str) -> list[str] | None:
-    """A column over the steps as people read it."""
-    if key not in result.steps:
-        return None
-    values = to_list(result.steps[key])
-    logs = to_list(result.steps_log10[key]) if key in result.steps_log10 else [None] * len(values)
-    status = result.steps_status.get(key, {})
-    return [
-        format_value(value, log10, status.get(step))
-        for step, (value, log10) in enumerate(zip(values, logs, strict=True))
-    ]
 
 
 def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
