@@ -45,7 +45,7 @@ export interface Columns {
 
 export interface Finding { key: string; text: string; panel: string; numbers: Record<string, number | null> }
 
-export interface Trace { meta: { run: number; key: string; end?: boolean; fill: Record<string, string> }; [key: string]: any }
+export interface Trace { meta: { run: number; key: string; end?: boolean; parts?: string; fill: Record<string, string> }; [key: string]: any }
 export interface Figure { data: Trace[]; layout: Record<string, any> }
 
 export interface RunStyle { letter: string; color: string; dash: string; marker: string; width: number }

@@ -37,7 +37,8 @@ def _streams(run: int, style: RunStyle, key: str) -> go.Scatter:
     return go.Scatter(
         mode="lines",
         line={"color": style.color, "width": 0.65 * style.width, "dash": style.dash},
-        meta={"run": run, "key": key, "fill": fill, "end": True},
+        # At the cursor the page names the streams of the values that it shows.
+        meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream"},
         connectgaps=False,
         hovertemplate="layer %{x}, stream %{customdata}<br>%{text}<extra>%{fullData.name}</extra>",
     )
@@ -52,7 +53,7 @@ PANEL = Panel(
         formula="rms(x_l[i]); rms(g_l[i]), g_l = d loss / d x_l; mean of cos(x_l[i], x_l[j]) over i ≠ j and tokens",
         reading="Lines of one run that lie on each other: its streams are of one size, and where the similarity is 1 "
         "as well they carry the same, so that n of them do no more than one. Lines that fan out: some streams carry "
-        "the signal, others fade.",
+        "the signal, others fade. At the cursor stand the largest and the least stream of a run, by their numbers.",
         symbol="x_l[i], i = 1 … n",
         source="Hyper-Connections, arXiv 2409.19606; the metrics act_rms_streams, grad_rms_streams and stream_cos",
     ),

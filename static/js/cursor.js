@@ -1,11 +1,13 @@
 /** The cursors of layer and step over a plot, drawn in HTML: moving it redraws no figure. */
 
 import { spread } from './labels.js';
+import { outermost } from './outermost.js';
 import { areasOf } from './plot.js';
 
 /** @typedef {import('../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 
 const LABEL_PX = 17;
+const LETTER_PX = 7;
 
 /**
  * Put the cursors' lines, and the value at each curve, over a plot.
@@ -68,15 +70,6 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** Where a trace has its value at the cursor; of several streams the least and the largest, if they can be told apart. @param {import('../types').Trace} trace @param {number} place */
-function outermost(trace, place) {
-  /** @type {number[]} */
-  const found = [...trace.x.keys()].filter((index) => trace.x[index] === place && trace.y[index] !== null);
-  found.sort((a, b) => trace.y[a] - trace.y[b]);
-  const [least, most] = [found[0], found[found.length - 1]];
-  return found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];
-}
-
 /** A dot on each curve and its value beside it, none over another. @param {Area} area @param {Figure} figure @param {number} place */
 function values(area, figure, place) {
   const x = area.toX(place);
@@ -84,14 +77,17 @@ function values(area, figure, place) {
   const points = figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .flatMap((trace) =>
-      outermost(trace, place).map((index) => ({ y: area.toY(trace.y[index]) - area.top, text: trace.text[index], color: trace.line.color })),
+      outermost(trace, place).map(({ index, whose }) => ({ y: area.toY(trace.y[index]) - area.top, text: trace.text[index], whose, color: trace.line.color })),
     )
     .filter((point) => point.y >= -1 && point.y <= area.height + 1);
   const tops = spread(points.map((point) => point.y - LABEL_PX / 2), LABEL_PX, area.height - LABEL_PX);
-  const isLeft = x > area.left + area.width * 0.75;
+  const longest = Math.max(0, ...points.map(({ text, whose }) => `${text} ${whose}`.length));
+  const share = (x - area.left) / area.width;
+  const isLeft = share > 0.75 || (share > 0.5 && LETTER_PX * longest > (1 - share) * area.width);
   return points.flatMap((point, index) => {
     const label = box(`cursor-value${isLeft ? ' to-left' : ''}`, { left: x + (isLeft ? -8 : 8), top: area.top + tops[index] }, point.text);
     const dot = box('cursor-dot', { left: x, top: area.top + point.y });
+    if (point.whose) label.append(box('whose', {}, point.whose));
     label.style.color = dot.style.background = point.color;
     return [dot, label];
   });

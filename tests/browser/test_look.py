@@ -280,3 +280,32 @@ def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server,
     cell = card.locator("tbody tr").nth(3).locator("th, td").nth(column).text_content() or ""
     if "×" not in cell:
         assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)
+
+
+def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4")
+    card = page.locator("[data-panel=streams]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "streams")
+    run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"]["act_rms_streams"]
+    sizes = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)[3]
+    said = card.locator(".cursor-value").all_text_contents()
+    hc = [text for text in said if re.search(r"stream \d$", text)]
+    assert [int(text[-1]) for text in hc] == [int(np.argmax(sizes)) + 1, int(np.argmin(sizes)) + 1]
+    assert [float(text.partition("stream")[0]) for text in hc] == pytest.approx([max(sizes), min(sizes)], rel=1e-3)
+    assert [text for text in said if text.endswith("all 3 streams")], "those of mHC start alike and stay so"
+    assert len([text for text in said if "stream" not in text]) == 1, "a residual stack has no streams to name"
+
+
+@pytest.mark.parametrize("layer", [2, 33, 40, 64])
+def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage, layer: int) -> None:
+    page = open_page(f"/#v=1&layer={layer}", width=390)
+    card = page.locator("[data-panel=streams]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "streams")
+    read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"
+    labels = card.locator(".cursor-value").evaluate_all(read)
+    [(left, right)] = card.locator(".plot-box").evaluate_all(read)
+    assert len(labels) > 2
+    assert [label for label in labels if label[0] < left or label[1] > right] == []
