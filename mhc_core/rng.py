@@ -5,9 +5,16 @@ weights of its float32 twin, and layer l is the same at any depth and under any 
 """
 
 import hashlib
+import math
+from functools import lru_cache
 
 import numpy as np
 import torch
+
+# Compared stacks have the same weights, and so have the stacks of a drag: drawing them was an eighth of a small run. At
+# most 64 MB are kept.
+KEPT_DRAWS = 1024
+KEPT_VALUES = 2**14
 
 
 def normal(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
@@ -24,7 +31,13 @@ def normal(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
     -------
     float32 tensor on the CPU.
     """
-    return torch.from_numpy(_open(seed, name, layer).standard_normal(shape, dtype=np.float32))
+    draw = _draw if math.prod(shape) <= KEPT_VALUES else _draw.__wrapped__
+    return torch.from_numpy(draw(seed, name, layer, shape).copy())
+
+
+@lru_cache(KEPT_DRAWS)
+def _draw(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np.ndarray:
+    return _open(seed, name, layer).standard_normal(shape, dtype=np.float32)
 
 
 def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core import rng
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec
 
@@ -47,3 +48,17 @@ def test_orthogonal_weights_are_semi_orthogonal(activation: str) -> None:
         gain = rectifier_gain(name, activation)
         short = weight if weight.shape[0] <= weight.shape[1] else weight.T
         np.testing.assert_allclose((short @ short.T).numpy(), gain * np.eye(len(short)), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(8, 16), (rng.KEPT_VALUES + 1,)])
+def test_a_draw_is_the_same_again_whatever_became_of_it(shape: tuple[int, ...]) -> None:
+    first = rng.normal(7, "mlp.in", 3, *shape)
+    wanted = first.clone()
+    first.zero_()  # what is kept for the next stack must not be what this one trains
+    assert torch.equal(rng.normal(7, "mlp.in", 3, *shape), wanted)
+
+
+def test_no_large_draw_is_kept() -> None:
+    before = rng._draw.cache_info().currsize
+    rng.normal(8, "mlp.in", 0, rng.KEPT_VALUES + 1)
+    assert rng._draw.cache_info().currsize == before
