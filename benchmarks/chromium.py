@@ -14,10 +14,10 @@ VIEWPORT = {"width": 1440, "height": 1000}
 # Half of a slider's thumb: its middle stays this far inside the track.
 THUMB_PX = 8
 
-# For a page: whether it shows runs that were computed just now, whole.
+# For a page: whether it shows runs that were computed just now, whole. What the cards below say of costs comes later.
 DONE = """
 const isDone = () => / in [\\d.]+ m?s /.test(document.querySelector('.status').textContent)
-  && !document.querySelector('[aria-busy=true], .stale, progress');
+  && !document.querySelector('[aria-busy=true], progress, .plot-box.stale, .story-card.stale');
 """
 
 

@@ -128,7 +128,9 @@ def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure
 
 def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
     """An axis with a faint grid and neither line nor zero line."""
-    return {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", **more}
+    # Margins hold every label: to look for those that overflow would take a fifth of each drawing.
+    quiet = {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", "ticklabeloverflow": "allow"}
+    return {**quiet, **more}
 
 
 def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import * as state from './state.js';
 
 /** @typedef {import('../types').ConnectionCost} ConnectionCost @typedef {import('../types').PaperCosts} PaperCosts */
 
-/** After the last change of a drag. */
-const REST_MS = 250;
+/** After the last change of a drag: by then the curves have come, which go first. */
+const REST_MS = 800;
 const REFERENCE = 'residual';
 /** Its settings hold those of all others: streams, drift, rounds. */
 const WIDEST = 'mhc';

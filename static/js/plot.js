@@ -17,7 +17,7 @@ const CONFIG = {
   doubleClick: 'reset',
   scrollZoom: false,
 };
-const BUDGET_MS = 24;
+const BUDGET_MS = 40;
 
 /** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, () => void>} */
 const waiting = new Map();
