@@ -1,6 +1,7 @@
 """Routes of runs: start, look, follow, take away, cancel."""
 
 import asyncio
+import math
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -33,6 +34,7 @@ SPECS_BODY = {
         }
     }
 }
+LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
 POST_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"description": "Accepted: it waits or is computed"},
     200: {"description": "Known: nothing new is computed"},
@@ -115,9 +117,13 @@ async def post_run(request: Request, service: Service) -> Response:
     responses=POST_RESPONSES,
     openapi_extra={"requestBody": SPECS_BODY},
 )
-async def post_comparison(request: Request, service: Service) -> Response:
+async def post_comparison(
+    request: Request,
+    service: Service,
+    limit_s: Annotated[float, Query(gt=0, description=LIMIT)] = math.inf,
+) -> Response:
     """Start several runs that share their seed and input: all of them or none."""
-    submitted = await service.submit(parse_comparison(await request.body()), get_client(request))
+    submitted = await service.submit(parse_comparison(await request.body()), get_client(request), limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ log = logging.getLogger("mhc.runs")
 
 # Runs that the server starts on its own count against no client.
 SERVER = ""
+# Of a run that does not exist, for it would take longer than whoever asked for it wants to wait.
+UNSTARTED = "unstarted"
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,28 @@ class Runs(Sink):
             self._sweeper.cancel()
         await self.engine.stop()
 
-    async def submit(self, specs: Sequence[RunSpec], client: str) -> list[Submitted]:
-        """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again."""
-        known = await self._submit({spec.id: spec for spec in specs}, client, estimate)
-        return [self._to_submitted(spec.id, known[spec.id]) for spec in specs]
+    async def submit(self, specs: Sequence[RunSpec], client: str, limit_s: float = math.inf) -> list[Submitted]:
+        """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
+
+        Nothing is queued where what is not known is predicted to take more than `limit_s` in all. Raises `Problem`.
+        """
+        known, queued = await self._submit({spec.id: spec for spec in specs}, client, estimate, limit_s)
+        return [self._to_submitted(spec.id, known[spec.id], queued) for spec in specs]
 
     async def submit_verification(self, run: Run, client: str) -> Submitted:
         """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known."""
         name = run.id + VERIFICATION
-        known = await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation)
-        return self._to_submitted(name, known[name])
+        known, queued = await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation)
+        return self._to_submitted(name, known[name], queued)
 
     async def _submit(
-        self, by_id: dict[str, RunSpec], client: str, predict_cost: Callable[[RunSpec, Rates], Estimate]
-    ) -> dict[str, Run | None]:
+        self,
+        by_id: dict[str, RunSpec],
+        client: str,
+        predict_cost: Callable[[RunSpec, Rates], Estimate],
+        limit_s: float = math.inf,
+    ) -> tuple[dict[str, Run | None], Collection[str]]:
+        """What is known of each, and the ids that have been queued."""
         for run_id in by_id:
             await self.engine.settle(run_id)
         async with self._submitting:
@@ -99,9 +110,11 @@ class Runs(Sink):
                     require_admissible(spec, costs[run_id], self._settings)
                 of_client = sum(owner == client for owner in self._client_of.values())
                 require_room(len(fresh), of_client, self.engine.waiting, self._settings)
+            if sum(cost.seconds for cost in costs.values()) > limit_s:
+                return known, ()
             for run_id, spec in fresh.items():
                 await self._enqueue(run_id, spec.canonical(), costs[run_id].model_dump(), client)
-        return known
+        return known, fresh.keys()
 
     async def cancel(self, run: Run, viewer: str) -> Cancelled:
         """Stop a run that nobody else watches; one that is over stays as it is."""
@@ -155,12 +168,14 @@ class Runs(Sink):
         return run
 
     async def _enqueue(self, run_id: str, spec: dict[str, Any], cost: dict[str, float], client: str) -> None:
-        self.log.forget(run_id)
+        self.log.begin(run_id)
         await self.store.put_queued(run_id, spec, cost)
         self._client_of[run_id] = client
         self.engine.submit(run_id, spec)
 
-    def _to_submitted(self, run_id: str, known: Run | None) -> Submitted:
+    def _to_submitted(self, run_id: str, known: Run | None, queued: Collection[str]) -> Submitted:
+        if known is None and run_id not in queued:
+            return Submitted(run_id, UNSTARTED, None, False)
         if known is not None and not known.is_live:
             return Submitted(run_id, known.status, None, False)
         position = self.engine.position(run_id)

@@ -20,8 +20,6 @@ READY, END = b"#ready ", b"#end "
 CANCEL_GRACE_S = 0.15
 # ... and the worker has this much longer, about what a new one takes to warm up, before it is killed.
 KILL_GRACE_S = 3.0
-# Frames that come within this of each other are stored together.
-BATCH_S = 0.005
 # A worker that dies before it is ready is tried again after this, doubled each time.
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
 
@@ -212,9 +210,7 @@ class LocalEngine(Engine):
 
     async def _pass_on(self, worker: WorkerProcess, job: _Job) -> dict[str, Any] | None:
         """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
-        loop = asyncio.get_running_loop()
         while batch := await worker.next_lines(job.given_up):
-            started = loop.time()
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:
                 await self._sink.on_lines(job.run_id, job.frames, batch)
@@ -222,7 +218,6 @@ class LocalEngine(Engine):
             if report is not None:
                 ended: dict[str, Any] = orjson.loads(report.removeprefix(END))
                 return ended
-            await asyncio.sleep(BATCH_S - (loop.time() - started))
         return None
 
     async def _wait_for_answer(self, worker: WorkerProcess) -> bool:

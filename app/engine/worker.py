@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 
 from app import codec
+from app.engine.answers import Answers
 from app.engine.base import VERIFICATION
 
 if TYPE_CHECKING:
@@ -39,19 +40,19 @@ def main() -> None:
     """Serve commands until the parent closes the pipe."""
     threads, memory_bytes, parent_pid = map(int, sys.argv[1:4])
     _submit_to_parent(parent_pid)
-    answers = _take_over_stdout()
+    answers = Answers(_take_over_stdout())
     commands = _Commands(sys.stdin.buffer)
     _limit_memory(memory_bytes)
     rates = _warm_up(threads)
-    _send(answers, b"#ready " + rates + b"\n")
+    answers.send(b"#ready " + rates + b"\n")
     while True:
         run_id, spec = commands.next_run()
         status, reason = execute(run_id, spec, commands.cancelled, answers, memory_bytes)
-        _send(answers, b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
+        answers.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
 
 def execute(
-    run_id: str, spec: dict[str, Any], cancelled: threading.Event, answers: BinaryIO, memory_bytes: int
+    run_id: str, spec: dict[str, Any], cancelled: threading.Event, answers: Answers, memory_bytes: int
 ) -> tuple[str, str | None]:
     """Run a spec and send its frames; says how it ended and why."""
     from mhc_core.errors import SpecError
@@ -62,7 +63,7 @@ def execute(
             if cancelled.is_set():
                 frames.close()
                 return "cancelled", None
-            _send(answers, codec.encode_frame(frame, run_id, index))
+            answers.send(codec.encode_frame(frame, run_id, index))
     except SpecError as error:  # A device that this machine lacks.
         return "failed", str(error)
     except Exception as error:
@@ -150,11 +151,6 @@ def _is_out_of_memory(error: Exception) -> bool:
         return True
     # On a CPU torch raises a plain RuntimeError.
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-def _send(answers: BinaryIO, line: bytes) -> None:
-    answers.write(line)
-    answers.flush()
 
 
 if __name__ == "__main__":

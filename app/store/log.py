@@ -22,6 +22,11 @@ class FrameLog:
         self._cached: OrderedDict[str, list[bytes]] = OrderedDict()
         self._size_bytes = 0
 
+    def begin(self, run_id: str) -> None:
+        """A log without frames, new or again: whoever waits for the first reads it here, not in the database."""
+        self._forget(run_id)
+        self._cached[run_id] = []
+
     async def append(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Add frames behind those stored."""
         await self._store.append(run_id, first, lines)
@@ -50,8 +55,7 @@ class FrameLog:
                 yield line
             after += len(page)
 
-    def forget(self, run_id: str) -> None:
-        """Drop a run from memory: its log starts again, or it is gone."""
+    def _forget(self, run_id: str) -> None:
         self._size_bytes -= sum(map(len, self._cached.pop(run_id, ())))
 
     def _remember(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
@@ -64,4 +68,4 @@ class FrameLog:
         self._size_bytes += sum(map(len, lines))
         self._cached.move_to_end(run_id)
         while self._size_bytes > self._limit_bytes:
-            self.forget(next(iter(self._cached)))
+            self._forget(next(iter(self._cached)))

@@ -2,7 +2,7 @@
 
 import { noteAddress, pushAddress, replaceAddress } from './address.js';
 import { fromHash } from './hash.js';
-import { requestRuns, showStored } from './runner.js';
+import { hurryRuns, requestRuns, showStored } from './runner.js';
 import { fromSpecs } from './spec.js';
 import * as state from './state.js';
 
@@ -13,6 +13,7 @@ let cursorTimer = 0;
 
 /** While something is dragged: the runs follow as fast as they can, the address a moment later. @param {() => void} change */
 export function dragTo(change) {
+  state.isDragging.value = true;
   change();
   state.snapshot.value = null;
   requestRuns();
@@ -23,10 +24,12 @@ export function dragTo(change) {
 /** A change that is whole, or the release after a drag: a step that Back undoes. @param {() => void} [change] */
 export function commit(change) {
   clearTimeout(addressTimer);
+  state.isDragging.value = false;
   change?.();
   state.snapshot.value = null;
   pushAddress(state.view.value);
   if (change) requestRuns();
+  else hurryRuns();
 }
 
 /** @param {number} layer from 0 */

@@ -85,8 +85,8 @@ export const getPresets = () => call('/presets', { limit_ms: READY_MS });
 export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
 /** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
-/** @param {any[]} specs @returns {Promise<Submitted[]>} */
-export const compareRuns = (specs) => call('/runs/compare', { method: 'POST', body: specs });
+/** @param {any[]} specs @param {number | null} limit_s what is predicted to take longer is not started @returns {Promise<Submitted[]>} */
+export const compareRuns = (specs, limit_s) => call(`/runs/compare${limit_s === null ? '' : `?limit_s=${limit_s}`}`, { method: 'POST', body: specs });
 /** @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
 /** @param {any} spec @param {AbortSignal} signal @returns {Promise<Estimate>} */

@@ -3,6 +3,7 @@
 import { atStep } from './steps.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('./state.js').Slot} Slot */
+/** What a figure draws of a run: `signature` changes with it. @typedef {{columns: Columns, label: string, signature: string}} Place */
 
 /** The metrics that a template needs of a run. @param {Figure} template @param {number} run */
 function keysOf(template, run) {
@@ -15,32 +16,44 @@ function hasAny(columns, keys) {
 }
 
 /**
- * For each place the new columns if they have anything for this panel or have ended, else what was there before.
+ * What a place shows: its run, where that is over or has what is looked for, else the latest of what was there before that has it.
+ * @param {Slot} slot
+ * @param {(columns: Columns) => boolean} has
+ */
+export function shownOf(slot, has) {
+  if (slot.columns.end !== null) return slot;
+  return [slot, ...slot.before].find((item) => has(item.columns)) ?? slot;
+}
+
+/**
+ * For each place the new columns if they have anything for this panel or have ended; else what is drawn, for of runs that are gone
+ * nothing else is worth a drawing; else the latest of what was there before.
  * @param {Figure} template
  * @param {Slot[]} slots
- * @returns {{results: Columns[], labels: string[], isStale: boolean, isNew: boolean, signature: string}} `isNew`: something of the new columns
+ * @param {Place[]} drawn
+ * @returns {{places: Place[], isStale: boolean, isNew: boolean}} `isNew`: something of the new columns
  */
-export function choose(template, slots) {
+export function choose(template, slots, drawn) {
   let isStale = false;
-  let isAnyNew = false;
-  const parts = [];
-  const results = [];
-  const labels = [];
-  for (const [run, slot] of slots.entries()) {
+  let isNew = false;
+  const places = slots.map((slot, run) => {
     const keys = keysOf(template, run);
-    const isNew = hasAny(slot.columns, keys) || slot.columns.end !== null;
-    const { columns, label } = (isNew ? null : slot.previous) ?? slot;
+    const hasNew = slot.columns.end !== null || hasAny(slot.columns, keys);
+    isNew ||= hasNew;
+    if (!hasNew && drawn[run]) {
+      isStale = true;
+      return drawn[run];
+    }
+    const { id, columns, label } = shownOf(slot, (item) => hasAny(item, keys));
     isStale ||= columns !== slot.columns;
-    isAnyNew ||= isNew;
-    results.push(columns);
-    labels.push(label);
-    parts.push(slot.id, isNew, label, columns.end !== null, ...keys.map((key) => columns.versions.get(key) ?? 0));
-  }
-  return { results, labels, isStale, isNew: isAnyNew, signature: parts.join(' ') };
+    const versions = keys.map((key) => columns.versions.get(key) ?? 0);
+    return { columns, label, signature: [id, label, columns.end !== null, ...versions].join(' ') };
+  });
+  return { places, isStale, isNew };
 }
 
 /** @param {Slot} slot @param {number} step */
 export function slotAt(slot, step) {
-  const previous = slot.previous && { ...slot.previous, columns: atStep(slot.previous.columns, step) };
-  return { ...slot, columns: atStep(slot.columns, step), previous };
+  const before = slot.before.map((item) => ({ ...item, columns: atStep(item.columns, step) }));
+  return { ...slot, columns: atStep(slot.columns, step), before };
 }

@@ -76,8 +76,11 @@ class PlotBox {
     this.restUntil = 0;
     /** The runs that it draws, as one word. */
     this.ids = '';
-    /** What the plot shows, so that nothing is drawn twice. */
+    /** What the plot shows, so that nothing is drawn twice: in a word, of each run, and at which step. */
     this.drawn = '';
+    /** @type {import('./drawing.js').Place[]} */
+    this.places = [];
+    this.step = /** @type {number | null} */ (null);
     boxes.add(this);
     this.sight = new IntersectionObserver(([entry]) => {
       this.isSeen = entry.isIntersecting;
@@ -106,7 +109,7 @@ class PlotBox {
     clearTimeout(this.timer);
     const draw = () => scheduleDraw(this, () => this.draw());
     // While frames come in, leave most of the time to those who compute: they may sit on the same machine.
-    const rest = state.phase.peek() === 'running' ? this.restUntil - performance.now() : 0;
+    const rest = state.phase.peek() === 'running' ? Math.max(this.restUntil, state.hasMoved.peek() ? state.dueAt.peek() : 0) - performance.now() : 0;
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else if (this.isSeen) draw();
     else this.timer = setTimeout(draw, UNSEEN_MS);
@@ -119,23 +122,26 @@ class PlotBox {
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
     const template = this.template();
-    const { results, labels, isStale, isNew, signature } = choose(template, this.slots());
+    const step = this.followsStep ? state.step.peek() : null;
+    const { places, isStale, isNew } = choose(template, this.slots(step), step === this.step ? this.places : []);
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
-    const wanted = [signature, width, followsCursor(template) ? cursor : '', this.followsStep ? state.step.peek() : '', template.layout.paper_bgcolor, template.data[0]?.meta.fill.z, template.data.length, state.isDifference.peek()].join('|');
+    const wanted = [...places.map((place) => place.signature), width, followsCursor(template) ? cursor : '', step, template.layout.paper_bgcolor, template.data[0]?.meta.fill.z, template.data.length, state.isDifference.peek()].join('|');
     if (wanted !== this.drawn) {
       this.drawn = wanted;
+      this.places = places;
+      this.step = step;
       const draw = state.isDifference.peek() ? fillDifference : fill;
+      const [results, labels] = [places.map((place) => place.columns), places.map((place) => place.label)];
       this.show(draw(template, results, labels, cursor, width < NARROW_PX), width);
       if (isNew) state.hasMoved.value = true;
     }
     this.placeCursor();
   }
 
-  /** What is drawn: the runs, and of those that train what is known of the cursor's step. */
-  slots() {
-    const step = this.followsStep ? state.step.peek() : null;
+  /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step */
+  slots(step) {
     const slots = state.slots.peek();
     return step === null ? slots : slots.map((slot) => slotAt(slot, step));
   }

@@ -11,9 +11,14 @@ import { followRuns } from './stream.js';
 
 /** What is predicted to take longer is not started unasked. */
 const UNASKED_S = 6;
+/** What is predicted to take less is drawn when it begins and when it is whole, unless a hand is on a slider. */
+const SHORT_S = 1;
 const KEPT_RUNS = 24;
 /** How long runs in flight are left to draw a first curve before a later view takes their place. */
 const LEAST_LIFE_MS = 200;
+
+/** Frames come far faster than anybody reads; to tell of each would take the time from those who compute. */
+const TICK_MS = 100;
 
 /** Whole results by id, the latest last. @type {Map<string, Columns>} */
 const kept = new Map();
@@ -23,6 +28,7 @@ let isPumping = false;
 let following = new AbortController();
 let estimating = new AbortController();
 let retryTimer = 0;
+let hurry = () => {};
 /** Cancel was pressed after the request went out and before the answer named the runs. */
 let isUnwanted = false;
 
@@ -55,6 +61,7 @@ async function untilMoved() {
   if (state.phase.value !== 'running' || state.hasMoved.value) return;
   let stop = () => {};
   await new Promise((resolve) => {
+    hurry = () => resolve(undefined);
     const timer = setTimeout(resolve, LEAST_LIFE_MS);
     const stopLooking = state.hasMoved.subscribe((hasMoved) => hasMoved && resolve(undefined));
     stop = () => (clearTimeout(timer), stopLooking());
@@ -62,49 +69,63 @@ async function untilMoved() {
   stop();
 }
 
+/** The hand has let go: what it left is wanted now, and what is in flight no longer. */
+export function hurryRuns() {
+  hurry();
+}
+
 /** @param {boolean} isAsked */
 async function start(isAsked) {
   const specs = toSpecs(state.fields.value, state.view.value);
   const labels = state.labels.value;
   following.abort();
+  void cancelAll(specs);
+  const begun = performance.now();
+  state.dueAt.value = 0;
+  state.phase.value = 'running';
+  isUnwanted = false;
   try {
-    const isShort = await isShortEnough(specs);
-    if (!isShort && !isAsked) return stopUnasked();
-    state.phase.value = 'running';
-    isUnwanted = false;
-    const begun = performance.now();
-    const submitted = await compareRuns(specs);
+    const submitted = await compareRuns(specs, isAsked ? null : UNASKED_S);
+    if (submitted.some((run) => run.status === 'unstarted')) return stopUnasked(specs, begun);
     const ids = submitted.map((run) => run.id);
-    void cancelAll(ids);
     state.problem.value = null;
-    install(ids, labels, submitted);
+    install(ids, labels, submitted, specs);
     follow(submitted.some((run) => run.status !== 'done') ? begun : null);
     if (isUnwanted) void cancelAll([]);
+    void predict(specs, begun);
   } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
     refuse(error);
+    void predict(specs, begun);
   }
 }
 
-/** Estimates, shown beside Run before anything starts. What would be refused is asked for at once: that costs nothing. @param {any[]} specs */
-async function isShortEnough(specs) {
+/** What the view takes, shown beside Run, and how long its runs may be left alone. @param {any[]} specs @param {number} begun */
+async function predict(specs, begun) {
   estimating.abort();
   estimating = new AbortController();
   const { signal } = estimating;
-  const estimates = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
-  state.estimates.value = estimates;
-  const seconds = estimates.reduce((total, item) => total + item.seconds, 0);
-  return seconds <= UNASKED_S || estimates.some((item) => !item.admitted);
+  try {
+    const estimates = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
+    const predicted_s = estimates.reduce((total, item) => total + item.seconds, 0);
+    state.estimates.value = estimates;
+    if (predicted_s <= SHORT_S && !state.isDragging.value) state.dueAt.value = begun + 1000 * predicted_s;
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status > 0) state.problem.value = error; // that the server is away is told by the stream of the runs
+  }
 }
 
-function stopUnasked() {
+/** @param {any[]} specs @param {number} begun */
+async function stopUnasked(specs, begun) {
+  await Promise.all([predict(specs, begun), cancelAll([])]);
   state.problem.value = null;
   state.phase.value = 'asking';
-  return cancelAll([]);
 }
 
-/** @param {unknown} error */
+/** @param {ApiError} error */
 function refuse(error) {
-  if (!(error instanceof ApiError)) throw error;
   void cancelAll([]);
   state.batch(() => {
     state.problem.value = error;
@@ -114,9 +135,10 @@ function refuse(error) {
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }
 
-/** Cancel what is still computed and no longer shown. @param {string[]} except */
-async function cancelAll(except) {
-  const live = state.slots.value.filter((slot) => slot.columns.end === null && !except.includes(slot.id));
+/** Cancel what is still computed and not among the specs that are wanted now; at once, for it holds them up. @param {any[]} wantedSpecs */
+async function cancelAll(wantedSpecs) {
+  const texts = wantedSpecs.map((spec) => JSON.stringify(spec));
+  const live = state.slots.value.filter((slot) => slot.columns.end === null && !texts.includes(slot.spec ?? ''));
   const ids = new Set(live.map((slot) => slot.id));
   // A run that has ended meanwhile, or is gone, needs no cancelling: whatever the answer is, there is nothing to do.
   await Promise.allSettled([...ids].map(cancelRun));
@@ -130,8 +152,8 @@ export async function cancelRuns() {
   await cancelAll([]);
 }
 
-/** @param {string[]} ids @param {string[]} labels @param {{position: number | null}[]} [submitted] */
-function install(ids, labels, submitted) {
+/** @param {string[]} ids @param {string[]} labels @param {{position: number | null}[]} [submitted] @param {any[]} [specs] */
+function install(ids, labels, submitted, specs) {
   /** @type {Map<string, Columns>} */
   const fresh = new Map();
   const old = state.slots.value;
@@ -139,14 +161,17 @@ function install(ids, labels, submitted) {
   state.slots.value = ids.map((id, index) => {
     const columns = kept.get(id) ?? fresh.get(id) ?? createColumns();
     fresh.set(id, columns);
-    return { id, label: labels[index], columns, place: submitted?.[index].position ?? null, previous: lastShown(old[index]) };
+    const place = submitted?.[index].position ?? null;
+    return { id, spec: JSON.stringify(specs?.[index]), label: labels[index], columns, place, before: shownBefore(old[index]) };
   });
 }
 
-/** @param {Slot | undefined} slot @returns {Slot['previous']} */
-function lastShown(slot) {
-  if (!slot) return null;
-  return slot.columns.end?.status === 'done' ? { columns: slot.columns, label: slot.label } : (slot.previous ?? null);
+/** Of a run that was broken off, as in a drag, what it has stays in sight; what it has not, as it was before that. @param {Slot | undefined} slot @returns {Slot['before']} */
+function shownBefore(slot) {
+  if (!slot) return [];
+  const { id, columns, label } = slot;
+  const whole = columns.end?.status === 'done' ? [] : slot.before.filter((item) => item.columns.end?.status === 'done');
+  return [{ id, columns, label }, ...whole];
 }
 
 /** Show stored runs as they are, without a spec. @param {string[]} ids @param {string[]} labels */
@@ -203,6 +228,7 @@ function conclude(byId) {
   }
   state.batch(() => {
     state.phase.value = 'idle';
+    tickNow();
     state.isConnected.value = true;
     const sentences = state.slots.value.map((slot) => slot.columns.summary?.findings[0]?.text ?? slot.columns.end?.reason ?? '');
     state.spoken.value = state.slots.value.map((slot, index) => `${slot.label}: ${sentences[index]}`).join(' ');
@@ -221,16 +247,21 @@ function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-let isTicking = false;
+let ticking = 0;
+let ticked = 0;
 
-/** Tell the figures, at most once an animation frame. */
+/** Tell the page: of the first frames at once, of those that follow a few times a second. */
 function tick() {
-  if (isTicking) return;
-  isTicking = true;
-  requestAnimationFrame(() => {
-    isTicking = false;
-    state.dataTick.value++;
-  });
+  if (ticking) return;
+  const rest = state.hasMoved.value ? ticked + TICK_MS - performance.now() : 0;
+  ticking = setTimeout(tickNow, rest);
+}
+
+function tickNow() {
+  clearTimeout(ticking);
+  ticking = 0;
+  ticked = performance.now();
+  state.dataTick.value++;
 }
 
 /** What a stored run was made from. @param {string} id @returns {Promise<any>} */

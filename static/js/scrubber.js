@@ -1,6 +1,7 @@
 /** The sliders of the cursors, layer and step of training, and what every run reads there. */
 
 import { moveCursor, moveStep } from './actions.js';
+import { shownOf } from './drawing.js';
 import { html } from './html.js';
 import { Fold } from './menu.js';
 import { formatValue } from './numbers.js';
@@ -80,8 +81,7 @@ function Readout() {
 
 /** @param {import('./state.js').Slot} slot @param {string} key @param {number} layer @param {number | null} step */
 function readLayer(slot, key, layer, step) {
-  const now = atStep(slot.columns, step);
-  const columns = now.layers.has(key) || slot.columns.end || !slot.previous ? now : atStep(slot.previous.columns, step);
+  const columns = atStep(shownOf(slot, (item) => atStep(item, step).layers.has(key)).columns, step);
   return toTexts(columns, key)?.[layer] ?? '–';
 }
 

@@ -12,6 +12,7 @@ import * as state from './state.js';
 export function fillShown(panel, template) {
   const step = panel.follows_step ? state.step.value : null;
   const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
-  const { results, labels } = choose(template, slots);
+  const { places } = choose(template, slots, []);
+  const [results, labels] = [places.map((place) => place.columns), places.map((place) => place.label)];
   return (state.isDifference.value ? fillDifference : fill)(withInterval(template, state.interval.value), results, labels, state.cursor.value, false);
 }

@@ -10,9 +10,10 @@ import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
  * @typedef {import('../types').Value} Value
  */
 /**
- * One of the compared runs. `previous` is what its place showed before: drawn, dimmed, until `columns` has more to say.
- * @typedef {{id: string, label: string, columns: Columns, place: number | null,
- *   previous: {columns: Columns, label: string} | null}} Slot
+ * One of the compared runs. `before` is what its place showed before, the latest first, a whole run last: drawn, dimmed,
+ * until `columns` has more to say. `spec` is what was asked for, undefined for a stored run.
+ * @typedef {{id: string, spec: string | undefined, label: string, columns: Columns, place: number | null,
+ *   before: {id: string, columns: Columns, label: string}[]}} Slot
  */
 /**
  * loading: before the first answer. checking: what is shown is no longer the view, and the server is being asked.
@@ -24,7 +25,7 @@ import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
 export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));
 export const view = signal(defaultView());
 export const slots = signal(/** @type {Slot[]} */ ([]));
-/** Goes up, at most once an animation frame, when columns have grown. */
+/** Goes up, a few times a second, when columns have grown. */
 export const dataTick = signal(0);
 export const phase = signal(/** @type {Phase} */ ('loading'));
 export const isConnected = signal(true);
@@ -35,6 +36,10 @@ export const notices = signal(/** @type {string[]} */ ([]));
 export const estimates = signal(/** @type {import('../types').Estimate[]} */ ([]));
 /** Whether a figure has drawn anything of the runs that were asked for last. */
 export const hasMoved = signal(false);
+/** Whether a hand is on a slider. */
+export const isDragging = signal(false);
+/** When short runs are predicted to be whole, in ms of the page's clock: they are then drawn once, which leaves them the time. */
+export const dueAt = signal(0);
 /** Seconds from the request to the last frame, null for runs that were stored. */
 export const elapsed_s = signal(/** @type {number | null} */ (null));
 export const templates = signal(/** @type {import('../types').Templates | null} */ (null));
@@ -51,7 +56,7 @@ export const specs = computed(() => toSpecs(fields.value, view.value));
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
 export const layers = computed(() => {
   dataTick.value;
-  const known = slots.value.map((slot) => slot.columns.start?.layers ?? slot.previous?.columns.start?.layers ?? 0);
+  const known = slots.value.map((slot) => [slot, ...slot.before].find((item) => item.columns.start)?.columns.start?.layers ?? 0);
   return Math.max(1, ...known);
 });
 

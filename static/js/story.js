@@ -1,5 +1,6 @@
 /** One card a run: its headline number and what was found, in words. */
 
+import { shownOf } from './drawing.js';
 import { html } from './html.js';
 import { formatSeconds, formatValue } from './numbers.js';
 import { secondsLeft } from './pace.js';
@@ -19,8 +20,8 @@ export function Story() {
 /** @param {{slot: import('./state.js').Slot, run: number}} props */
 function RunStory({ slot, run }) {
   state.dataTick.value;
-  const isNew = slot.columns.summary !== null || slot.columns.end !== null || slot.previous === null;
-  const { columns, label } = (isNew ? null : slot.previous) ?? slot;
+  const { columns, label } = shownOf(slot, (item) => item.summary !== null);
+  const isNew = columns === slot.columns;
   const color = state.templates.value?.runs[run]?.color;
   const findings = columns.summary?.findings ?? [];
   return html`

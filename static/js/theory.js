@@ -2,6 +2,7 @@
 
 import { openPreset } from './actions.js';
 import { getPresets } from './api.js';
+import { shownOf } from './drawing.js';
 import { html } from './html.js';
 import { lawOf, lookUp } from './sources.js';
 import { KIND, kindName, nameOf } from './spec.js';
@@ -15,22 +16,20 @@ const PRESET = 'laws';
 export function TheoryNotes({ view }) {
   state.dataTick.value;
   const metric = view.figure.data[0].meta.key;
-  const isSilent = state.slots.value.every((slot) => lawOf(shownOf(slot), metric) === null);
+  const isSilent = state.slots.value.every((slot) => lawOf(begun(slot), metric) === null);
   return html`
     <div class="theory-notes">
       <dl>${state.slots.value.map((slot, run) => html`
         <dt style=${{ '--run': state.templates.value?.runs[run]?.color }}>${slot.label}</dt>
-        <dd><${Note} columns=${shownOf(slot)} metric=${metric} /></dd>`)}
+        <dd><${Note} columns=${begun(slot)} metric=${metric} /></dd>`)}
       </dl>
       <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show a view in which most laws apply</button>
     </div>
   `;
 }
 
-/** What a place shows: its run, or until that has begun what was there before. @param {import('./state.js').Slot} slot */
-function shownOf(slot) {
-  return slot.columns.start ? slot.columns : (slot.previous?.columns ?? slot.columns);
-}
+/** @param {import('./state.js').Slot} slot */
+const begun = (slot) => shownOf(slot, (columns) => columns.start !== null).columns;
 
 async function openLaws() {
   const preset = (await getPresets()).presets.find((item) => item.name === PRESET);

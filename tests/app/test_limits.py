@@ -55,6 +55,27 @@ def test_a_comparison_is_admitted_whole_or_not_at_all(client: httpx.Client, fres
     assert client.get(f"/runs/{small_id}").status_code == 404
 
 
+def test_what_would_take_longer_than_asked_is_not_started(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    specs = [fresh_spec(), fresh_spec()]
+    specs[1]["seed"] = specs[0]["seed"]
+    specs[1]["connection"] = {"kind": "hc"}
+    predicted_s = sum(client.post("/estimate", json=spec).json()["seconds"] for spec in specs)
+    limit_s = predicted_s / 2  # less than both, more than the smaller of them
+    answer = client.post("/runs/compare", json=specs, params={"limit_s": limit_s})
+    assert answer.status_code == 200
+    assert [run["status"] for run in answer.json()] == ["unstarted", "unstarted"]
+    assert {client.get(f"/runs/{run['id']}").status_code for run in answer.json()} == {404}
+    assert client.post("/runs/compare", json=specs, params={"limit_s": 10 * predicted_s}).status_code == 202
+    # What is known takes no time, however little is allowed.
+    assert client.post("/runs/compare", json=specs, params={"limit_s": limit_s}).status_code == 200
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "soon"])
+def test_a_limit_of_time_is_a_positive_number(client: httpx.Client, fresh_spec: FreshSpec, limit: str) -> None:
+    answer = client.post("/runs/compare", json=[fresh_spec()], params={"limit_s": limit})
+    check_problem(answer, 422, "limit_s", "")
+
+
 @pytest.mark.parametrize(
     ("flags", "status", "kind"),
     [

@@ -62,7 +62,7 @@ def test_an_index_is_stored_once(tmp_path: Path) -> None:
 def test_a_run_that_starts_again_has_no_frames(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:2])
-        log.forget("r")
+        log.begin("r")
         await store.put_queued("r", {}, {})
         assert await log.read("r", -1) == []
 
