@@ -49,7 +49,7 @@ export interface Trace { meta: { run: number; key: string; end?: boolean; parts?
 export interface Figure { data: Trace[]; layout: Record<string, any> }
 
 export interface RunStyle { letter: string; color: string; dash: string; marker: string; width: number }
-export interface PanelView { key: string; title: string; meaning: string; unit: string; figure: Figure }
+export interface PanelView { key: string; title: string; meaning: string; unit: string; needs: string; figure: Figure }
 export interface Panel {
   key: string;
   title: string;

@@ -96,6 +96,7 @@ def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
             "title": view.title,
             "meaning": view.meaning or panel.meaning,
             "unit": view.unit or panel.unit,
+            "needs": view.needs,
             "figure": _to_plain(view.build(runs, THEMES[theme])),
         }
         for view in panel.views

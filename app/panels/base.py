@@ -45,7 +45,8 @@ class Help:
 class View:
     """One way to draw a panel, such as log or linear.
 
-    `meaning` and `unit` stand in place of the panel's where the view shows something else.
+    `meaning` and `unit` stand in place of the panel's where the view shows something else. `needs` is a metric that
+    only such runs have as can fill the view: without one the page does not offer it, though a link still opens it.
     """
 
     key: str
@@ -53,6 +54,7 @@ class View:
     build: Build
     meaning: str = ""
     unit: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)

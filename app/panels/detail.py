@@ -70,9 +70,9 @@ PANEL = Panel(
     live=True,
     views=(
         View("matrix", "layer", build),
-        View("up_to", "1…l", partial(build_product, "first-cursor")),
-        View("from", "l…L", partial(build_product, "cursor-last")),
-        View("interval", "i…j", partial(build_product, "first-last")),
+        View("up_to", "1…l", partial(build_product, "first-cursor"), needs="stream_cos"),
+        View("from", "l…L", partial(build_product, "cursor-last"), needs="stream_cos"),
+        View("interval", "i…j", partial(build_product, "first-last"), needs="stream_cos"),
     ),
     table=(),
     follows_step=True,

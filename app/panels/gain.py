@@ -61,6 +61,7 @@ def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
     )
 
 
+APART = "ds_error_tokens"  # of tokens with matrices of their own, known from the first layer on
 STATIC = "No tokens to tell apart here: mixing is static,<br>not done yet, or shown at a step of training."
 TOKENS = (
     "Dynamic mixing gives each token its own matrices: the band holds all tokens' gains, dotted their median; the "
@@ -88,8 +89,15 @@ PANEL = Panel(
     views=(
         View("log", "log", partial(build, "log")),
         View("linear", "linear", partial(build, "linear")),
-        View("tokens", "tokens →", partial(build_tokens, "composite_gain_fwd"), TOKENS, "forward, over tokens"),
-        View("tokens_bwd", "tokens ←", partial(build_tokens, "composite_gain_bwd"), TOKENS, "backward, over tokens"),
+        View("tokens", "tokens →", partial(build_tokens, "composite_gain_fwd"), TOKENS, "forward, over tokens", APART),
+        View(
+            "tokens_bwd",
+            "tokens ←",
+            partial(build_tokens, "composite_gain_bwd"),
+            TOKENS,
+            "backward, over tokens",
+            APART,
+        ),
     ),
     table=tuple(
         Column(f"{way}{title}", f"composite_gain_{key}{ending}")

@@ -62,7 +62,7 @@ PANEL = Panel(
     views=(
         View("activation", "activation", partial(build_sizes, "act_rms_streams")),
         View("gradient", "gradient", partial(build_sizes, "grad_rms_streams")),
-        View("similarity", "similarity", build_similarity),
+        View("similarity", "similarity", build_similarity, needs="stream_cos"),
     ),
     table=(
         Column("activation", "act_rms_streams", "streams"),

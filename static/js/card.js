@@ -64,10 +64,11 @@ function Place({ panel, view }) {
 
 /** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
-  if (panel.views.length < 2) return null;
+  const views = state.offeredViews(panel);
+  if (views.length < 2) return null;
   return html`
     <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
-      ${panel.views.map((item) => html`
+      ${views.map((item) => html`
         <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
       `)}
     </span>

@@ -75,6 +75,21 @@ export function viewOf(panel) {
   return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
 }
 
+/** Metrics that views ask for and a run here has; those of the run before count until the new one has a layer. One word, so that cards follow changes alone. */
+const measured = computed(() => {
+  dataTick.value;
+  const needs = new Set(templates.value?.panels.flatMap((panel) => panel.views.map((item) => item.needs)));
+  const shown = slots.value.map((slot) => [slot, ...slot.before].find(({ columns }) => columns.layers.size > 0));
+  return [...needs].filter((key) => shown.some((item) => item?.columns.layers.has(key))).join();
+});
+
+/** The views that a run here can fill, and the one that is shown, as a link may name any. @param {import('../types').Panel} panel */
+export function offeredViews(panel) {
+  const known = measured.value.split(',');
+  const shown = viewOf(panel).key;
+  return panel.views.filter((item) => !item.needs || known.includes(item.needs) || item.key === shown);
+}
+
 /** What a link says of cards that this page does not have: only the templates know. */
 export const unknownCards = computed(() => Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
   if (!templates.value) return [];

@@ -280,6 +280,18 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
     assert "static" in static.layout.annotations[-1].text
 
 
+@pytest.mark.parametrize("comparison", COMPARISONS)
+@pytest.mark.parametrize(
+    ("key", "view"), [case for case in _views() if case[1].needs], ids=lambda value: getattr(value, "key", value)
+)
+def test_a_view_can_be_filled_by_the_runs_that_have_what_it_needs(key: str, view: View, comparison: str) -> None:
+    results = [_result(part) for part in _lines(comparison)]
+    drawn = panels.figure(key, list(results), LABELS, 0, "dark", view.key)
+    filled = {trace.meta["run"] for trace in drawn.data if trace.visible is not False}
+    assert filled == {run for run, result in enumerate(results) if view.needs in result.layers}
+    assert (drawn.layout.annotations[-1].text == drawn.layout.meta["empty"]) == (not filled)
+
+
 def test_labels_at_the_ends_do_not_overlap() -> None:
     results = [_result(part) for part in _lines("three")]
     drawn = panels.figure("activation", list(results), LABELS, 0, "dark")

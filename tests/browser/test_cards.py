@@ -263,3 +263,29 @@ def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     expect(page.locator("[data-panel=gain] [aria-pressed=true]")).to_have_text("log")
     banner.get_by_role("button", name="Close").click()
     expect(banner).to_have_count(0)
+
+
+def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_same(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual,mhc&depth=4&width=16&view.gain=tokens")
+
+    def offered(panel: str) -> list[str]:
+        return page.locator(f"[data-panel={panel}] .segments button").all_text_contents()
+
+    gain = page.locator("[data-panel=gain]")
+    expect(gain.locator("[aria-pressed=true]")).to_have_text("tokens →")
+    expect(gain.locator(".plot")).to_contain_text("No tokens to tell apart here")
+    assert offered("gain") == ["log", "linear", "tokens →"]
+    gain.get_by_role("button", name="log").click()
+    expect(gain.get_by_role("button", name="tokens →")).to_have_count(0)
+    expect(gain.get_by_role("button", name="log")).to_be_focused()
+    assert offered("gain") == ["log", "linear"]
+    assert offered("streams") == ["activation", "gradient", "similarity"]
+    page.goto(page.url.partition("#")[0] + "#v=1&runs=residual,mhc&depth=4&width=16&connection.dynamic=true")
+    expect(gain.get_by_role("button", name="tokens →")).to_be_visible()
+    wait_until_done(page)
+    assert offered("gain") == ["log", "linear", "tokens →", "tokens ←"]
+    page.goto(page.url.partition("#")[0] + "#v=1&runs=residual,none&depth=4&width=16&connection.dynamic=true")
+    expect(gain.get_by_role("button", name="tokens →")).to_have_count(0)
+    wait_until_done(page)
+    assert offered("streams") == ["activation", "gradient"]
+    assert offered("detail") == []
