@@ -25,7 +25,9 @@ def build(runs: int, theme: Theme) -> go.Figure:
     for run in range(runs):
         x_name, y_name = axis_names(run)
         layers |= {x_name: "cells", y_name: "cells-down"}
-    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers)
+    # CKA has no status of its own: it has no number where the representations have none.
+    lost_rows = ["act_rms", "act_rms_streams"]
+    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows)
     figure.update_yaxes(tickformat="d", nticks=6)
     return figure
 

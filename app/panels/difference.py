@@ -30,6 +30,7 @@ def fill_difference(
     compared: list[Columns | None] = [None]
     for run, result in enumerate(results[1:], start=1):
         keys = {trace["meta"]["key"] for trace in template["data"] if trace["meta"]["run"] == run}
+        keys |= set(template["layout"]["meta"].get("lost_rows", ()))
         base = results[0]
         compared.append(None if result is None or base is None else subtract(result, base, keys, sign == "/"))
     return fill(to_difference(template), compared, [f"{label} {sign} A" for label in labels], cursor, narrow)

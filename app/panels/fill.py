@@ -46,7 +46,7 @@ def fill(
     _span_layers(figure, layers, cursor, narrow)
     if "symmetric" in meta:
         _center_colors(figure, results)
-    if meta.get("lost_rows"):
+    if "lost_rows" in meta:
         _mark_lost_rows(figure, results)
     if meta.get("sums"):
         write_sums(layout, _visible(figure), results, cursor, narrow)
@@ -242,12 +242,17 @@ def _largest(matrix: np.ndarray) -> float:
 
 def _mark_lost_rows(figure: Figure, results: list[Columns | None]) -> None:
     """Where a matrix has no numbers left, it says from which row on."""
+    layout = figure["layout"]
+    keys = layout["meta"]["lost_rows"]
     for trace in _visible(figure):
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
-        flags = result.status.get(trace["meta"]["key"], {})
-        if flags:
-            first = min(flags)
-            text = f"{flags[first]} from layer {first + 1} on"
-            label = cell_note(text, trace["xaxis"], trace["yaxis"], figure["layout"]["meta"]["muted"])
-            figure["layout"]["annotations"].append(label)
+        flags = {row: flag for key in keys for row, flag in result.status.get(key, {}).items()}
+        is_own = trace["meta"]["key"] in keys
+        # The status of another metric counts where the row itself has nothing to show.
+        lost = [row for row in flags if is_own or not np.isfinite(np.asarray(trace["z"][row], np.float64)).any()]
+        if lost:
+            first = min(lost)
+            text = f"{flags[first]}<br>from layer {first + 1} on"
+            look = (layout["meta"]["muted"], layout["paper_bgcolor"])
+            layout["annotations"].append(cell_note(text, trace["xaxis"], trace["yaxis"], *look))

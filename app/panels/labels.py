@@ -96,8 +96,8 @@ def cell_label(text: str, x_id: str, y_id: str, color: str) -> Annotation:
     }
 
 
-def cell_note(text: str, x_id: str, y_id: str, color: str) -> Annotation:
-    """A remark on a matrix, at the foot of it."""
+def cell_note(text: str, x_id: str, y_id: str, color: str, ground: str) -> Annotation:
+    """A remark on a matrix, at the foot of it, whatever the colours there are."""
     return {
         "xref": f"{x_id} domain",
         "x": 0.5,
@@ -106,6 +106,8 @@ def cell_note(text: str, x_id: str, y_id: str, color: str) -> Annotation:
         "y": 0.04,
         "yanchor": "bottom",
         "showarrow": False,
+        "bgcolor": ground,
+        "borderpad": 3,
         "text": text,
         "font": {"color": color, "size": 12},
     }

@@ -30,7 +30,7 @@ def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     for run in range(runs):
         x_name, y_name = axis_names(run)
         layers |= {x_name: "sources", y_name: "cells-down"}
-    meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": True, "empty": EMPTY}
+    meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": ["unfolded"], "empty": EMPTY}
     figure = build_cells(runs, theme, GRID, heat, colors, **meta)
     figure.update_xaxes(title_text="output (0: embedding)")
     figure.update_yaxes(tickformat="d", nticks=6)

@@ -29,7 +29,8 @@ export function fillDifference(template, results, labels, cursor, narrow = false
   const [base] = results;
   const compared = results.map((result, run) => {
     if (run === 0 || !base || !result) return null;
-    return subtract(result, base, template.data.filter((trace) => trace.meta.run === run).map((trace) => trace.meta.key), ratio);
+    const keys = template.data.filter((trace) => trace.meta.run === run).map((trace) => trace.meta.key);
+    return subtract(result, base, [...keys, ...(template.layout.meta.lost_rows ?? [])], ratio);
   });
   return fill(toDifference(template), compared, labels.map((label) => `${label} ${ratio ? '/' : '−'} A`), cursor, narrow);
 }

@@ -237,10 +237,14 @@ function largest(values) {
 
 /** Where a matrix has no numbers left, it says from which row on. @param {Figure} figure @param {(Columns | null)[]} results */
 function markLostRows({ data, layout }, results) {
+  const { lost_rows: keys, muted } = layout.meta;
   for (const trace of data.filter((item) => item.visible !== false)) {
-    const flags = results[trace.meta.run]?.status.get(trace.meta.key);
-    if (!flags || flags.size === 0) continue;
-    const first = Math.min(...flags.keys());
-    layout.annotations.push(cellNote(`${flags.get(first)} from layer ${first + 1} on`, trace.xaxis, trace.yaxis, layout.meta.muted));
+    const flags = new Map(keys.flatMap((/** @type {string} */ key) => [...(results[trace.meta.run]?.status.get(key) ?? [])]));
+    const isOwn = keys.includes(trace.meta.key);
+    // The status of another metric counts where the row itself has nothing to show.
+    const lost = [...flags.keys()].filter((row) => isOwn || !trace.z[row].some(Number.isFinite));
+    if (lost.length === 0) continue;
+    const first = Math.min(...lost);
+    layout.annotations.push(cellNote(`${flags.get(first)}<br>from layer ${first + 1} on`, trace.xaxis, trace.yaxis, muted, layout.paper_bgcolor));
   }
 }

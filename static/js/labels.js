@@ -107,8 +107,8 @@ export function cellLabel(text, x, y, color) {
   };
 }
 
-/** A remark on a matrix, at the foot of it. @param {string} text @param {string} x @param {string} y @param {string} color */
-export function cellNote(text, x, y, color) {
+/** A remark on a matrix, at the foot of it, whatever the colours there are. @param {string} text @param {string} x @param {string} y @param {string} color @param {string} ground */
+export function cellNote(text, x, y, color, ground) {
   return {
     xref: `${x} domain`,
     x: 0.5,
@@ -117,6 +117,8 @@ export function cellNote(text, x, y, color) {
     y: 0.04,
     yanchor: 'bottom',
     showarrow: false,
+    bgcolor: ground,
+    borderpad: 3,
     text,
     font: { color, size: 12 },
   };

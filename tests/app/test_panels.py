@@ -353,7 +353,22 @@ def test_rows_that_have_left_their_range_are_named() -> None:
     results = [_result(part) for part in _lines("overflow")]
     drawn = panels.figure("unfolded", list(results), LABELS, 0, "dark")
     first = min(results[0].status["unfolded"])
-    assert f"overflow from layer {first + 1} on" in {note.text for note in drawn.layout.annotations}
+    assert f"overflow<br>from layer {first + 1} on" in {note.text for note in drawn.layout.annotations}
+
+
+@pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
+def test_a_map_of_cka_says_where_and_why_it_ends(difference: bool) -> None:
+    results = [_result(_lines(comparison)[0]) for comparison in ("three", "overflow")]
+    cka, status = results[1].matrices["cka"], results[1].status["act_rms_streams"]
+    first = int(np.isnan(cka).all(1).argmax())
+    assert first > 0
+    assert status[first] == "overflow"
+    drawn = panels.figure("cka", list(results), LABELS, 0, "light", difference=difference)
+    said = [note for note in drawn.layout.annotations if "from layer" in note.text]
+    assert [(note.text, note.xref) for note in said] == [(f"overflow<br>from layer {first + 1} on", "x2 domain")]
+    assert said[0].bgcolor == "#ffffff", "it can be read on cells of any colour"
+    whole = panels.figure("cka", [_result(part) for part in _lines("three")], LABELS, 0, "light", difference=difference)
+    assert not [note for note in whole.layout.annotations if "from layer" in note.text]
 
 
 def test_panels_speak_of_declared_metrics() -> None:
