@@ -141,7 +141,7 @@ async def get_joint_events(
     if not 1 <= len(names) <= MAX_SPECS or len(set(names)) != len(names):
         error = SpecError("ids", ids, f"1 to {MAX_SPECS} different run ids, separated by commas")
         raise Problem("invalid-query", 422, str(error), errors=[error])
-    runs = [await find_run(service, name) for name in names]
+    runs = await asyncio.gather(*(find_run(service, name) for name in names))
     return stream.respond(request, service, request.app.state.settings, runs, after, viewer)
 
 

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from app.engine.base import VERIFICATION, EndStatus, Engine, Sink, SinkError
 from app.hub import Hub
@@ -102,7 +101,8 @@ class Runs(Sink):
         for run_id in by_id:
             await self.engine.settle(run_id)
         async with self._submitting:
-            known = {run_id: await self._usable(run_id) for run_id in by_id}
+            usable = await asyncio.gather(*map(self._usable, by_id))
+            known = dict(zip(by_id, usable, strict=True))
             fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
             costs = {run_id: predict_cost(spec, self.engine.rates) for run_id, spec in fresh.items()}
             if client != SERVER:
@@ -112,8 +112,8 @@ class Runs(Sink):
                 require_room(len(fresh), of_client, self.engine.waiting, self._settings)
             if sum(cost.seconds for cost in costs.values()) > limit_s:
                 return known, ()
-            for run_id, spec in fresh.items():
-                await self._enqueue(run_id, spec.canonical(), costs[run_id].model_dump(), client)
+            if fresh:
+                await self._enqueue(fresh, costs, client)
         return known, fresh.keys()
 
     async def cancel(self, run: Run, viewer: str) -> Cancelled:
@@ -167,11 +167,14 @@ class Runs(Sink):
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, run_id: str, spec: dict[str, Any], cost: dict[str, float], client: str) -> None:
-        self.log.begin(run_id)
-        await self.store.put_queued(run_id, spec, cost)
-        self._client_of[run_id] = client
-        self.engine.submit(run_id, spec)
+    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, Estimate], client: str) -> None:
+        for run_id in specs:
+            self.log.begin(run_id)
+        rows = {run_id: (spec.canonical(), costs[run_id].model_dump()) for run_id, spec in specs.items()}
+        await self.store.put_queued(rows)
+        for run_id, (canonical, _) in rows.items():
+            self._client_of[run_id] = client
+            self.engine.submit(run_id, canonical)
 
     def _to_submitted(self, run_id: str, known: Run | None, queued: Collection[str]) -> Submitted:
         if known is None and run_id not in queued:

@@ -185,11 +185,11 @@ class LocalEngine(Engine):
         reason = f"it took longer than {deadline_s:g} s, the deadline of this server"
         deadline = asyncio.get_running_loop().call_later(deadline_s, self._stop_job, job, "failed", reason)
         try:
-            await self._sink.on_start(job.run_id)
             if job.verdict is not None:  # Stopped on its way from the queue to the worker.
                 await self._end(job, *job.verdict)
                 return True
             worker.send({"run": job.run_id, "spec": job.spec})
+            await self._sink.on_start(job.run_id)  # While the worker begins.
             report = await self._pass_on(worker, job)
             if report is not None:
                 await self._end(job, *self._judge(job, report))

@@ -1,7 +1,7 @@
 """Runs as rows: what was asked, what became of it, and its frames."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,16 +58,20 @@ class RunStore:
 
         return await self._database.call(work)
 
-    async def put_queued(self, run_id: str, spec: dict[str, Any], cost: dict[str, float]) -> None:
-        """A new run, or one that starts again: without frames, waiting."""
+    async def put_queued(self, fresh: Mapping[str, tuple[dict[str, Any], dict[str, float]]]) -> None:
+        """Runs by id, each with its spec and cost, new or starting again: without frames, waiting."""
         now = time.time()
-        row = {"spec": spec, "cost": cost, "status": "queued", "created_at": now, "used_at": now}
+        common = {"status": "queued", "frames": 0, "created_at": now, "used_at": now}
 
         def work(connection: Connection) -> None:
-            pinned = connection.execute(select(runs.c.pinned).where(runs.c.id == run_id)).scalar()
-            connection.execute(delete(frames).where(frames.c.run_id == run_id))
-            connection.execute(delete(runs).where(runs.c.id == run_id))
-            connection.execute(insert(runs).values(id=run_id, pinned=bool(pinned), frames=0, **row))
+            pinned = set(connection.execute(select(runs.c.id).where(runs.c.id.in_(fresh), runs.c.pinned)).scalars())
+            connection.execute(delete(frames).where(frames.c.run_id.in_(fresh)))
+            connection.execute(delete(runs).where(runs.c.id.in_(fresh)))
+            rows = [
+                {"id": run_id, "spec": spec, "cost": cost, "pinned": run_id in pinned, **common}
+                for run_id, (spec, cost) in fresh.items()
+            ]
+            connection.execute(insert(runs), rows)
 
         await self._database.call(work)
 

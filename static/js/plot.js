@@ -1,4 +1,4 @@
-/** The only module that touches Plotly. Plots are drawn in turns, a few milliseconds an animation frame. */
+/** The only module that touches Plotly. Plots are drawn in turns, between which a hand on the page comes through. */
 
 import { inkOn } from './ink.js';
 
@@ -17,13 +17,17 @@ const CONFIG = {
   doubleClick: 'reset',
   scrollZoom: false,
 };
-const BUDGET_MS = 40;
+const BUDGET_MS = 12;
 
 /** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, () => void>} */
 const waiting = new Map();
 let isScheduled = false;
 
-/** Draw in one of the next animation frames. @param {unknown} key @param {() => void} draw */
+/** The next turn: soon, and not only with the next animation frame, which is as long as a drawing. */
+const turns = new MessageChannel();
+turns.port1.onmessage = drawSome;
+
+/** Draw soon: the first in the next animation frame. @param {unknown} key @param {() => void} draw */
 export function scheduleDraw(key, draw) {
   waiting.set(key, draw);
   if (isScheduled) return;
@@ -44,7 +48,7 @@ function drawSome() {
     if (performance.now() > end) break;
   }
   isScheduled = waiting.size > 0;
-  if (isScheduled) requestAnimationFrame(drawSome);
+  if (isScheduled) turns.port2.postMessage(null);
 }
 
 /** @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */

@@ -28,7 +28,7 @@ def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore]
         database = Database(f"sqlite:///{folder / 'test.db'}")
         try:
             store = RunStore(database)
-            await store.put_queued("r", {}, {})
+            await store.put_queued({"r": ({}, {})})
             return await work(FrameLog(store, Hub(), cache_bytes), store)
         finally:
             await database.close()
@@ -63,7 +63,7 @@ def test_a_run_that_starts_again_has_no_frames(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:2])
         log.begin("r")
-        await store.put_queued("r", {}, {})
+        await store.put_queued({"r": ({}, {})})
         assert await log.read("r", -1) == []
 
     with_log(tmp_path, 1_000_000, work)
