@@ -1,13 +1,14 @@
 /** One card of stored runs, to stand in another page's frame. */
 
 import { render } from 'preact';
-import { ApiError, getPanels, getSchema } from './api.js';
+import { ApiError, getSchema } from './api.js';
 import { PanelCard } from './card.js';
 import { Toast } from './clipboard.js';
 import { CostCard } from './costs.js';
 import { fromHash } from './hash.js';
 import { html } from './html.js';
-import { choice } from './look.js';
+import { choice, followLook, loadTemplates } from './look.js';
+import { followPrint } from './print.js';
 import { readSpec, showStored } from './runner.js';
 import { fromSpecs, toFields } from './spec.js';
 import * as state from './state.js';
@@ -17,7 +18,7 @@ import * as state from './state.js';
 /** What the card shows: the stored runs, named and looked at as whoever shared them did. @param {Boot} boot */
 async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view }) {
   choice.value = theme;
-  const [schema, templates, specs] = await Promise.all([getSchema(), getPanels(runs.length, theme), Promise.all(runs.map(readSpec))]);
+  const [schema, templates, specs] = await Promise.all([getSchema(), loadTemplates(runs.length, theme), Promise.all(runs.map(readSpec))]);
   state.fields.value = toFields(schema);
   state.templates.value = templates;
   const shared = fromHash(hash, state.fields.value).view;
@@ -28,8 +29,8 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
-/** @param {string | undefined} key */
-function toContent(key) {
+/** The card, in the colours of screen or paper. @param {{panelKey: string | undefined}} props */
+function Content({ panelKey: key }) {
   const panel = state.templates.value?.panels.find((item) => item.key === key);
   if (key === 'cost') return html`<${CostCard} level="h1" />`;
   if (panel) return html`<${PanelCard} panel=${panel} level="h1" />`;
@@ -50,8 +51,12 @@ async function main() {
     if (!(error instanceof ApiError)) throw error;
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
   }
-  show(toContent(boot.panel));
+  show(html`<${Content} panelKey=${boot.panel} />`);
   showStored(boot.runs ?? [], state.labels.value);
+  followLook((error) => {
+    throw error; // those of the screen are here: it is those of paper that are not, and the card stays as it is
+  });
+  followPrint();
 }
 
 void main();

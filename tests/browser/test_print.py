@@ -3,11 +3,13 @@
 import re
 import zlib
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.audit import audit, grow
 from tests.browser.conftest import OpenPage
+from tests.conftest import Server, compute
 
 PAGE_PX = (297 - 2 * 12) / 25.4 * 96  # A4 within its margins
 COLORS = """() => ({
@@ -26,6 +28,9 @@ LIGHT = {
     "papers": ["#ffffff"],
     "line": "#b84718",
 }
+
+OF_LIGHT = {(26, 28, 31), (93, 97, 104), (184, 71, 24), (15, 102, 176)}  # ink, muted, orange, blue
+OF_DARK = {(19, 21, 24), (27, 30, 35), (232, 234, 237), (242, 139, 80), (92, 176, 240)}  # page, card, ink and the two
 
 
 def colors_of(pdf: bytes) -> set[tuple[int, ...]]:
@@ -67,16 +72,8 @@ def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> 
     dark = page.evaluate(COLORS)
     assert dark["page"] == "rgb(19, 21, 24)"
     printed = colors_of(page.pdf(format="A4", prefer_css_page_size=True))
-    of_light = {(26, 28, 31), (93, 97, 104), (184, 71, 24), (15, 102, 176)}  # ink, muted, orange, blue
-    of_dark = {
-        (19, 21, 24),
-        (27, 30, 35),
-        (232, 234, 237),
-        (242, 139, 80),
-        (92, 176, 240),
-    }  # page, card, ink and the two
-    assert of_light <= printed
-    assert not of_dark & printed
+    assert printed >= OF_LIGHT
+    assert not OF_DARK & printed
     expect(page.locator("html.printing")).to_have_count(0)
     wait_for_figures(page, ["#1b1e23"])
     assert page.evaluate(COLORS) == dark
@@ -104,3 +101,39 @@ def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None
     page.emulate_media(media="screen")
     expect(page.locator("html.printing")).to_have_count(0)
     wait_for_figures(page, ["#1b1e23"])
+
+
+@pytest.mark.parametrize("panel", ["gain", "detail", "cost"])
+def test_a_dark_frame_is_printed_in_light(open_page: OpenPage, server: Server, panel: str) -> None:
+    kinds = ("residual", "hc", "mhc")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        runs = [compute(http, {"depth": 8, "width": 16, "connection": {"kind": kind}}) for kind in kinds]
+        name = http.post("/snapshots", json={"runs": runs, "state": "v=1&depth=8&width=16"}).json()["id"]
+    page = open_page(f"/embed/{name}?panel={panel}&theme=dark", theme="light", width=720, wait=False)
+    drawn = page.locator("tbody td, .plot .main-svg")
+    expect(drawn.first).to_be_visible()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+    read = (
+        "() => [getComputedStyle(document.body).backgroundColor, document.querySelector('.plot')?.layout.paper_bgcolor]"
+    )
+    dark = ["rgb(27, 30, 35)", None if panel == "cost" else "#1b1e23"]
+    assert page.evaluate(read) == dark
+    printed = colors_of(page.pdf(format="A4", prefer_css_page_size=True))
+    assert (26, 28, 31) in printed
+    assert not OF_DARK & printed
+    expect(page.locator("html.printing")).to_have_count(0)
+    page.wait_for_timeout(200)
+    assert page.evaluate(read) == dark
+
+
+def test_a_narrow_frame_is_printed_whole(open_page: OpenPage, server: Server) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run = compute(http, {"depth": 8, "width": 16, "connection": {"kind": "hc"}})
+        name = http.post("/snapshots", json={"runs": [run], "state": "v=1&runs=hc&depth=8&width=16"}).json()["id"]
+    page = open_page(f"/embed/{name}?panel=gain&theme=dark", width=390, wait=False)
+    expect(page.locator(".plot .main-svg").first).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.locator("html")).to_have_class("embed printing")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".plot").evaluate("plot => plot.layout.width <= innerWidth")
