@@ -11,6 +11,7 @@ from app.panels.base import Panel
 from app.panels.composites import set_interval, to_span
 from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
+from app.panels.ink import write_numbers
 from app.panels.sources import Columns
 from app.panels.steps import Trained, at_step, count_trained, nearest_kept
 from app.panels.style import MAX_RUNS, THEMES, Theme, ThemeName, to_styles
@@ -44,6 +45,7 @@ def figure(
         set_interval(template, *interval)
     shown: list[Columns | None] = [at_step(result, step if panel.follows_step else None) for result in results]
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
+    write_numbers(filled)
     said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
     unit = to_unit(template, said) if difference else said
     places = [_say_layers(template, results, cursor)] if key == "detail" else []

@@ -1,7 +1,14 @@
-/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. */
+/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. As in `app/panels/ink.py`. */
+
+import { formatFixed } from './numbers.js';
+
+/** @typedef {import('../types').Figure} Figure @typedef {import('../types').Trace} Trace */
 
 /** Relative luminance of sRGB at which black and white are equally far. */
 const EVEN = 0.179;
+const ROOM_PX = 640; // for all matrices abreast, in a figure of 700 px
+const LETTER = 0.6; // of a letter's size is its width
+const SIZES = [7, 12];
 
 /** @typedef {[number, string][]} ColorScale stops from 0 to 1, colours as #rrggbb or rgb() */
 
@@ -25,4 +32,51 @@ function toRgb(color) {
 export function luminance(rgb) {
   const [red, green, blue] = rgb.map((value) => (value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/**
+ * The figure with text over the cells in place of each heatmap's own, on axes that keep their span: for pictures, in which
+ * nothing can be coloured afterwards. The figure is left as it is.
+ * @param {Figure} figure
+ * @returns {Figure}
+ */
+export function writeNumbers({ data, layout }) {
+  const found = { data: [...data], layout: { ...layout } };
+  const numbered = data.filter((trace) => trace.visible !== false && trace.texttemplate);
+  const room = ROOM_PX / Math.max(1, numbered.reduce((sum, trace) => sum + trace.z[0].length, 0));
+  for (const trace of numbered) {
+    const { colorscale, cmin, cmax } = layout.coloraxis;
+    const [rows, columns] = [trace.z.length, trace.z[0].length];
+    const cells = Array.from({ length: rows * columns }, (_, cell) => [Math.floor(cell / columns), cell % columns]);
+    const [x, y] = [`xaxis${trace.xaxis.slice(1)}`, `yaxis${trace.yaxis.slice(1)}`];
+    found.layout[x] = { ...layout[x], range: [0.5, columns + 0.5], autorange: false };
+    found.layout[y] = { ...layout[y], range: [rows + 0.5, 0.5], autorange: false };
+    found.data[data.indexOf(trace)] = { ...trace, texttemplate: '' };
+    const text = cells.map(([row, column]) => toText(trace, row, column));
+    found.data.push({
+      type: 'scatter',
+      mode: 'text',
+      x: cells.map(([, column]) => column + 1),
+      y: cells.map(([row]) => row + 1),
+      text,
+      textfont: { color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))), size: toSize(text, room) },
+      hoverinfo: 'skip',
+      meta: { run: trace.meta.run, key: trace.meta.key, fill: {} },
+      xaxis: trace.xaxis,
+      yaxis: trace.yaxis,
+    });
+  }
+  return found;
+}
+
+/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room */
+function toSize(texts, room) {
+  const fits = Math.floor(room / (LETTER * Math.max(...texts.map((text) => [...text].length))));
+  return Math.min(SIZES[1], Math.max(SIZES[0], fits));
+}
+
+/** @param {Trace} trace @param {number} row @param {number} column @returns {string} */
+function toText({ texttemplate, text, z }, row, column) {
+  if (texttemplate === '%{text}') return text[row][column];
+  return texttemplate === '%{z:.2f}' ? formatFixed(z[row][column], 2) : z[row][column].toExponential(1);
 }

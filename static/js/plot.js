@@ -1,6 +1,6 @@
 /** The only module that touches Plotly. Plots are drawn in turns, between which a hand on the page comes through. */
 
-import { inkOn } from './ink.js';
+import { inkOn, writeNumbers } from './ink.js';
 
 /** @typedef {import('../types').Figure} Figure */
 /**
@@ -123,16 +123,17 @@ export function axisRange(element, name) {
  * @returns {Promise<string>} data URL
  */
 export function toImage(figure, format, title, foot, size) {
-  const { layout } = figure;
+  const { data, layout } = writeNumbers(figure);
   const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 26 };
   const note = { xref: 'paper', yref: 'paper', x: 0, y: 0, yshift: 6 - margin.b, xanchor: 'left', yanchor: 'bottom' };
   const annotations = [...(layout.annotations ?? []), { ...note, text: foot, showarrow: false, font: { size: 10 } }];
   const heading = { text: title, x: 0, xref: 'paper', xanchor: 'left', y: 0.97, yanchor: 'top', font: { size: 15, color: layout.meta.ink } };
-  const whole = { data: figure.data, layout: { ...layout, margin, annotations, title: heading } };
+  const whole = { data, layout: { ...layout, margin, annotations, title: heading } };
   return Plotly.toImage(whole, { format, width: size.width, height: size.height + 66, scale: format === 'png' ? 2 : 1 });
 }
 
 /** A figure as it is, as markup. @param {Figure} figure @param {{width: number, height: number}} size @returns {Promise<string>} */
 export function toSvg(figure, size) {
-  return Plotly.toImage({ data: figure.data, layout: figure.layout }, { format: 'svg', ...size, imageDataOnly: true });
+  const { data, layout } = writeNumbers(figure);
+  return Plotly.toImage({ data, layout }, { format: 'svg', ...size, imageDataOnly: true });
 }

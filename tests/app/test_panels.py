@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.colors
 import plotly.io
 import pytest
 from plotly.offline import get_plotlyjs_version
@@ -21,6 +22,7 @@ from app.codec import decode_line, encode_end, encode_frame
 from app.panels.base import View
 from app.panels.difference import fill_difference
 from app.panels.fill import fill
+from app.panels.ink import EVEN, luminance, write_numbers
 from app.panels.numbers import format_fixed, format_scaled, format_value, log_ticks
 from app.panels.scales import signed_log_scale, to_signed_log
 from app.panels.steps import at_step
@@ -113,10 +115,11 @@ def _page_fills(
     cursors: list[int],
     difference: bool = False,
     step: int | None = None,
+    ink: bool = False,
 ) -> list[Any]:
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors, "difference": difference}
-    case |= {"step": step}
+    case |= {"step": step, "ink": ink}
     page = _start_page()
     assert page.stdin is not None
     assert page.stdout is not None
@@ -278,6 +281,45 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
             assert spread < 1e-6 if is_exact else spread > 1e-5, (view, index)
     static = panels.figure("gain", results[2:], LABELS, 0, "dark", "tokens")
     assert "static" in static.layout.annotations[-1].text
+
+
+NUMBERED = [(key, view) for key, view in _views() if key == "detail"]
+
+
+@pytest.mark.parametrize("comparison", ["three", "overflow", "many streams", "one stream"])
+@pytest.mark.parametrize(("key", "view"), NUMBERED, ids=[view.key for _, view in NUMBERED])
+def test_pictures_of_the_page_write_numbers_as_python_does(key: str, view: View, comparison: str) -> None:
+    lines = _lines(comparison)
+    template = _template(key, view, len(lines))
+    results = [_result(part) for part in lines]
+    theirs = iter(_page_fills(template, list(lines), [4], ink=True))
+    for narrow in (False, True):
+        ours = fill(template, list(results), LABELS, 4, narrow)
+        write_numbers(ours)
+        _assert_alike(ours, next(theirs), f"{comparison} {narrow}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("view", [view.key for _, view in NUMBERED])
+def test_numbers_in_a_served_figure_can_be_read_on_their_cells(theme: panels.ThemeName, view: str) -> None:
+    results = [_result(part) for part in _lines("three")]
+    drawn = panels.figure("detail", list(results), LABELS, 3, theme, view)
+    heats = [trace for trace in drawn.data if trace.type == "heatmap" and trace.visible is not False]
+    texts = [trace for trace in drawn.data if trace.type == "scatter"]
+    assert [trace.xaxis for trace in texts] == [trace.xaxis for trace in heats] == ["x2", "x3"]
+    assert not any(trace.texttemplate for trace in heats)
+    axis = drawn.layout.coloraxis
+    for heat, text in zip(heats, texts, strict=True):
+        for column, row, ink in zip(text.x, text.y, text.textfont.color, strict=True):
+            share = (heat.z[row - 1][column - 1] - axis.cmin) / (axis.cmax - axis.cmin)
+            (cell,) = plotly.colors.sample_colorscale([list(stop) for stop in axis.colorscale], [share])
+            ground = luminance([float(part) for part in re.findall(r"[\d.]+", cell)])
+            low, high = sorted([ground, 1.0 if ink == "#ffffff" else 0.0])
+            assert (high + 0.05) / (low + 0.05) > 4.5, (row, column)
+            assert (ink == "#000000") == (ground > EVEN)
+    assert tuple(drawn.layout.yaxis2.range) == (4.5, 0.5), "text does not widen the axes"
+    if view == "matrix":
+        assert [float(number) for number in texts[0].text] == pytest.approx(np.ravel(heats[0].z), abs=5e-3)
 
 
 @pytest.mark.parametrize("comparison", COMPARISONS)

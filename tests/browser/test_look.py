@@ -196,6 +196,23 @@ def test_a_figure_can_be_taken_away(open_page: OpenPage, tmp_path: Path, item: s
     assert len(body) > 200
 
 
+def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("/#v=1&depth=6&runs=hc,mhc", theme="light")
+    card = page.locator("[data-panel=detail]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "detail")
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    with page.expect_download() as taken:
+        page.locator(".popover:popover-open").get_by_role("button", name="SVG").click()
+    taken.value.save_as(tmp_path / "figure.svg")
+    picture = (tmp_path / "figure.svg").read_text()
+    numbers = re.findall(r'<g class="textpoint"[^>]*>\s*<text[^>]*style="([^"]*)"[^>]*>([-\d.]+)</text>', picture)
+    assert len(numbers) == 2 * 4 * 4
+    inks = {re.search(r"(?<!-)fill: ([^;]+);", style)[1] for style, _ in numbers}  # type: ignore[index]
+    assert inks == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+    assert "heatmap-label" not in picture
+
+
 def test_an_embedded_panel(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Share").click()
