@@ -19,6 +19,9 @@ it.
 - `lost_rows`: metrics whose status says why, the last one first: matrices say from which row on they have left the
   range of their type
 - `empty`: what to say when no run has anything to draw
+
+A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page
+names them at the cursor.
 """
 
 from collections.abc import Callable
