@@ -6,8 +6,10 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?= data
 BIN := .venv/bin
-# Half of the time goes to the tests of the page, which often wait: they run beside all others.
+# More than half of the time goes to the tests of the page, which often wait: they run beside all others, and those of its
+# streams after these, so that both sides take as long.
 PAGE_TESTS := tests/browser
+STREAM_TESTS := tests/browser/test_streams.py
 
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
@@ -19,8 +21,10 @@ run: setup
 
 test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
-	$(BIN)/pytest $(PAGE_TESTS) & page=$$!; \
-		$(BIN)/pytest --ignore=$(PAGE_TESTS); rest=$$?; wait $$page && exit $$rest
+	$(BIN)/pytest $(PAGE_TESTS) --ignore=$(STREAM_TESTS) & page=$$!; \
+		$(BIN)/pytest --ignore=$(PAGE_TESTS); rest=$$?; \
+		$(BIN)/pytest $(STREAM_TESTS); streams=$$?; \
+		wait $$page && exit $$(( rest || streams ))
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ from app.stream import NDJSON
 from app.sweep_values import SweepValues
 from app.sweeps import Sweeps
 
-# A stream must not wait in a compressor; an archive is compressed already.
+# Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
 
 
