@@ -20,6 +20,8 @@ DRAGS, VALUES, MOVE_MS = 15, 30, 50
 FIRST_SEED = 20_000
 FIRST_DEPTH = 18
 MOST_MS = 60_000
+TRIP = "two requests, a worker's first frame and a drawing, on two cores that browser, server and workers share"
+CORES = "three runs and five figures on two cores; repeated runs differ by a tenth"
 CURSOR_DEPTH, CURSOR_S = 256, 3.0
 
 CLOCK = (
@@ -131,9 +133,9 @@ def main() -> None:
     against = f"{DRAGS} drags over {VALUES} depths, default spec, Chromium"
     print_rows(
         [
-            Row("first curve moves after a drag begins", against, drags["first"], "ms", 150),
-            Row("release of a long drag to final curves", against, drags["last"], "ms", 600),
-            Row("the same of the first drag on a page just opened", "the same", drags["cold"], "ms", 600),
+            Row("first curve moves after a drag begins", against, drags["first"], "ms", 150, reason=TRIP),
+            Row("release of a long drag to final curves", against, drags["last"], "ms", 600, reason=CORES),
+            Row("the same of the first drag on a page just opened", "the same", drags["cold"], "ms", 600, reason=CORES),
             Row("longest task of the main thread while streaming", against, drags["longest"], "ms", 100),
             Row("cursor at depth 256", "3 runs, Chromium", frames, "frames/s", 50, at_least=True),
         ]

@@ -107,12 +107,17 @@ class PlotBox {
     this.box.dataset.waits = ''; // also where nobody sees it
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const draw = () => scheduleDraw(this, () => this.draw());
-    // While frames come in, leave most of the time to those who compute: they may sit on the same machine.
-    const rest = state.phase.peek() === 'running' ? Math.max(this.restUntil, state.hasMoved.peek() ? state.dueAt.peek() : 0) - performance.now() : 0;
+    const draw = () => scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()));
+    const rest = this.rest();
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else if (this.isSeen) draw();
     else this.timer = setTimeout(draw, UNSEEN_MS);
+  }
+
+  /** Milliseconds to wait while frames come in, which leaves most of the time to those who compute: they may sit on the same machine. */
+  rest() {
+    if (state.phase.peek() !== 'running') return 0;
+    return Math.max(this.restUntil, state.hasMoved.peek() ? state.dueAt.peek() : 0) - performance.now();
   }
 
   /** @param {boolean} [isForced] in sight or not, and whatever else is going on */

@@ -11,7 +11,7 @@ import { followRuns } from './stream.js';
 
 /** What is predicted to take longer is not started unasked. */
 const UNASKED_S = 6;
-/** What is predicted to take less is drawn when it begins and when it is whole, unless a hand is on a slider. */
+/** What is predicted to take less is short. */
 const SHORT_S = 1;
 const KEPT_RUNS = 24;
 /** How long runs in flight are left to draw a first curve before a later view takes their place. */
@@ -81,7 +81,7 @@ async function start(isAsked) {
   following.abort();
   void cancelAll(specs);
   const begun = performance.now();
-  state.dueAt.value = 0;
+  leaveAlone(begun); // by what the view before took, until more is known
   state.phase.value = 'running';
   isUnwanted = false;
   try {
@@ -107,14 +107,19 @@ async function predict(specs, begun) {
   const { signal } = estimating;
   try {
     const estimates = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
-    const predicted_s = estimates.reduce((total, item) => total + item.seconds, 0);
     state.estimates.value = estimates;
-    if (predicted_s <= SHORT_S && !state.isDragging.value) state.dueAt.value = begun + 1000 * predicted_s;
+    leaveAlone(begun);
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     if (error.status > 0) state.problem.value = error; // that the server is away is told by the stream of the runs
   }
+}
+
+/** Short runs are drawn as they begin and when they are whole, unless a hand is on a slider. @param {number} begun */
+function leaveAlone(begun) {
+  const predicted_s = state.estimates.value.reduce((total, item) => total + item.seconds, 0);
+  state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
 }
 
 /** @param {any[]} specs @param {number} begun */
