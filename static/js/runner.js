@@ -11,7 +11,7 @@ import { followRuns } from './stream.js';
 
 /** What is predicted to take longer is not started unasked. */
 const UNASKED_S = 6;
-/** What is predicted to take less is short. */
+/** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
 const SHORT_S = 1;
 const KEPT_RUNS = 24;
 /** How long runs in flight are left to draw a first curve before a later view takes their place. */
@@ -116,7 +116,7 @@ async function predict(specs, begun) {
   }
 }
 
-/** Short runs are drawn as they begin and when they are whole, unless a hand is on a slider. @param {number} begun */
+/** Leave short runs the time that they are predicted to take, unless a hand is on a slider. @param {number} begun */
 function leaveAlone(begun) {
   const predicted_s = state.estimates.value.reduce((total, item) => total + item.seconds, 0);
   state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
