@@ -2,7 +2,7 @@
 
 import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { ApiError, getPaperCosts, postCosts } from './api.js';
+import { ApiError, getPaperCosts, insist, postCosts } from './api.js';
 import { costItems } from './costfiles.js';
 import { html } from './html.js';
 import { Menu, Popover } from './menu.js';
@@ -64,7 +64,8 @@ function followCosts() {
 /** @param {any} spec @param {AbortSignal} signal */
 async function ask(spec, signal) {
   try {
-    const [found, printed] = await Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
+    const find = () => Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
+    const [found, printed] = await insist(find, (error) => !signal.aborted && fail(error));
     state.batch(() => {
       costs.value = found;
       paper.value = printed;
@@ -80,6 +81,7 @@ async function ask(spec, signal) {
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
   failure.value = `${error.title}: ${error.message}`;
+  return true;
 }
 
 /** @param {{level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */

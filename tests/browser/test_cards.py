@@ -106,6 +106,21 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
     assert '"streams":3' in asked[0]
 
 
+def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("ERR_INTERNET_DISCONNECTED")
+    page = open_page("/#v=1&depth=8")
+    card, before = page.locator(".cost-card"), cost_rows(page)
+    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams.fill("2")
+    streams.press("Enter")
+    page.context.set_offline(True)
+    expect(card.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    page.context.set_offline(False)
+    expect(card.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".cost-parts.stale")).to_have_count(0)
+    assert cost_rows(page)["mHC"] != before["mHC"]
+
+
 def test_the_papers_figure_stands_beside_ours(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     card = page.locator(".cost-card")
