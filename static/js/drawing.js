@@ -31,7 +31,7 @@ export function shownOf(slot, has) {
  * @param {Figure} template
  * @param {Slot[]} slots
  * @param {Place[]} drawn
- * @returns {{places: Place[], isStale: boolean, isNew: boolean}} `isNew`: something of the new columns
+ * @returns {{places: Place[], results: Columns[], labels: string[], isStale: boolean, isNew: boolean}} `isNew`: something of the new columns
  */
 export function choose(template, slots, drawn) {
   let isStale = false;
@@ -49,7 +49,7 @@ export function choose(template, slots, drawn) {
     const versions = keys.map((key) => columns.versions.get(key) ?? 0);
     return { columns, label, signature: [id, label, columns.end !== null, ...versions].join(' ') };
   });
-  return { places, isStale, isNew };
+  return { places, results: places.map((place) => place.columns), labels: places.map((place) => place.label), isStale, isNew };
 }
 
 /** @param {Slot} slot @param {number} step */

@@ -128,7 +128,7 @@ class PlotBox {
     delete this.box.dataset.waits;
     const template = this.template();
     const step = this.followsStep ? state.step.peek() : null;
-    const { places, isStale, isNew } = choose(template, this.slots(step), step === this.step ? this.places : []);
+    const { places, results, labels, isStale, isNew } = choose(template, this.slots(step), step === this.step ? this.places : []);
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.box.classList.toggle('stale', isStale || isOutdated);
     const cursor = state.cursor.peek();
@@ -138,7 +138,6 @@ class PlotBox {
       this.places = places;
       this.step = step;
       const draw = state.isDifference.peek() ? fillDifference : fill;
-      const [results, labels] = [places.map((place) => place.columns), places.map((place) => place.label)];
       this.show(draw(template, results, labels, cursor, width < NARROW_PX), width);
       if (isNew) state.hasMoved.value = true;
     }

@@ -12,7 +12,6 @@ import * as state from './state.js';
 export function fillShown(panel, template) {
   const step = panel.follows_step ? state.step.value : null;
   const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
-  const { places } = choose(template, slots, []);
-  const [results, labels] = [places.map((place) => place.columns), places.map((place) => place.label)];
+  const { results, labels } = choose(template, slots, []);
   return (state.isDifference.value ? fillDifference : fill)(withInterval(template, state.interval.value), results, labels, state.cursor.value, false);
 }
