@@ -21,7 +21,7 @@ import { TheoryNotes } from './theory.js';
 
 const WIDTH_PX = 930; // of the column in the file: letters keep their size
 const LINES_PX = 310;
-const VARIABLES = ['--page', '--card', '--raised', '--ink', '--muted', '--line', '--accent'];
+const COLORS = ['--page', '--card', '--raised', '--ink', '--muted', '--line', '--accent'];
 const FONTS = ['--font', '--mono'];
 const COST = {
   key: 'cost', title: 'Cost', unit: 'predicted, of one run', help: null, svg: '', paper: '', numbers: null,
@@ -123,11 +123,17 @@ function toMarkup(part) {
   return markup;
 }
 
-/** A theme's colours as `style.css` declares them. @param {boolean} isDark @returns {Record<string, string>} */
+/** A theme's colours, as one who sees it has them: `style.css` holds both themes in one. @param {boolean} isDark @returns {Record<string, string>} */
 function palette(isDark) {
-  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).flatMap((rule) => (rule instanceof CSSMediaRule ? [...rule.cssRules] : [rule]));
-  const find = (/** @type {string} */ selector) => /** @type {CSSStyleRule} */ (rules.find((rule) => rule instanceof CSSStyleRule && rule.selectorText === selector)).style;
-  const read = (/** @type {CSSStyleDeclaration} */ style, /** @type {string[]} */ names) => names.map((name) => [name, style.getPropertyValue(name).trim()]);
-  const base = find(':root');
-  return Object.fromEntries([...read(isDark ? find(':root[data-theme="dark"]') : base, VARIABLES), ...read(base, FONTS)]);
+  const sample = document.createElement('i');
+  sample.style.colorScheme = isDark ? 'dark' : 'light';
+  document.body.append(sample);
+  const style = getComputedStyle(sample);
+  const colors = COLORS.map((name) => {
+    sample.style.color = `var(${name})`;
+    return [name, style.color];
+  });
+  const fonts = FONTS.map((name) => [name, style.getPropertyValue(name).trim()]);
+  sample.remove();
+  return Object.fromEntries([...colors, ...fonts]);
 }
