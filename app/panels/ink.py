@@ -41,7 +41,7 @@ def write_numbers(figure: dict[str, Any]) -> None:
             "x": [column + 1 for _, column in cells],
             "y": [row + 1 for row, _ in cells],
             "text": texts,
-            "textfont": {"color": inks, "size": _to_size(texts, room)},
+            "textfont": {"color": inks, "size": fit_letters(texts, room)},
             "hoverinfo": "skip",
             "meta": {"run": trace["meta"]["run"], "key": trace["meta"]["key"], "fill": {}},
         }
@@ -49,7 +49,7 @@ def write_numbers(figure: dict[str, Any]) -> None:
         trace["texttemplate"] = ""
 
 
-def _to_size(texts: list[str], room: float) -> int:
+def fit_letters(texts: list[str], room: float) -> int:
     """Letters that leave the longest number in its cell."""
     fits = math.floor(room / (LETTER * max(map(len, texts))))
     return min(SIZES[1], max(SIZES[0], fits))

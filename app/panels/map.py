@@ -1,12 +1,15 @@
 """The map of a sweep: one cell a run, coloured by one number of it."""
 
+import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from app.panels.base import build_figure, quiet_axis
 from app.panels.cells import colorbar
+from app.panels.ink import fit_letters, ink_on
 from app.panels.numbers import format_value, log_ticks
 from app.panels.style import Theme
 from app.sweep_values import Grid
@@ -15,7 +18,9 @@ from mhc_core.metrics.registry import Metric
 # Metrics that say by what a signal is multiplied: 1 changes nothing, and is the middle of their colours.
 FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
 READABLE_COLUMNS = 14  # of which each leaves room for its number
-LEAST_DECADES = 0.05
+ROOM_PX = 560  # for all columns, in a figure of 700 px
+CELL_DIGITS = 3  # more stand at the cursor
+LEAST_SPAN = 0.05
 WAITING = {"held": "", "queued": "·", "running": "…"}
 
 
@@ -23,8 +28,8 @@ def build_map(grid: Grid, titles: tuple[str, str], theme: Theme) -> go.Figure:
     """A heatmap over equal cells, whatever the distance of the values; a cell without a number says why."""
     is_log = grid.metric.scale == "log"
     x, y = grid.sweep.x, grid.sweep.y
-    columns = [_to_tick(value) for value in x.values]
-    rows = [""] if y is None else [_to_tick(value) for value in y.values]
+    columns = _to_ticks(x.values)
+    rows = [""] if y is None else _to_ticks(y.values)
     numbers = [
         [_to_place(value, log10, is_log) for value, log10 in zip(*pair, strict=True)]
         for pair in zip(grid.values, grid.log10, strict=True)
@@ -53,14 +58,41 @@ def build_map(grid: Grid, titles: tuple[str, str], theme: Theme) -> go.Figure:
     )
     place = {"x": columns, "y": rows, "xgap": 2, "ygap": 2}
     hover = f"{titles[0]} %{{x}}" + (f"<br>{titles[1]} %{{y}}" if y is not None else "") + "<br>%{text}<extra></extra>"
-    is_readable = len(columns) <= READABLE_COLUMNS
-    common = {"text": texts, "customdata": grid.sweep.ids, "hovertemplate": hover, **place}
+    look = {"text": texts, "customdata": grid.sweep.ids, "hovertemplate": hover, **place}
     blank = [[0.0 if number is None else None for number in row] for row in numbers]
-    look = {"texttemplate": "%{text}" if is_readable else "", "textfont": {"size": 11}, **common}
     paper = [[0, theme.grid], [1, theme.grid]]
     figure.add_trace(go.Heatmap(z=blank, colorscale=paper, showscale=False, **look))
     figure.add_trace(go.Heatmap(z=numbers, coloraxis="coloraxis", **look))
+    if len(columns) <= READABLE_COLUMNS:
+        figure.add_trace(_write_cells(grid, numbers, columns, rows, figure.layout.coloraxis, theme))
     return figure
+
+
+def _write_cells(
+    grid: Grid, numbers: list[list[float | None]], columns: list[str], rows: list[str], axis: Any, theme: Theme
+) -> go.Scatter:
+    """Text over the cells in black or white, whichever is legible; why there is no number, in grey."""
+    scale = [list(stop) for stop in axis.colorscale]
+
+    def ink(number: float | None) -> str:
+        return theme.muted if number is None else ink_on(scale, (number - axis.cmin) / (axis.cmax - axis.cmin))
+
+    texts = [
+        _to_text(*cell, CELL_DIGITS)
+        for parts in zip(grid.values, grid.log10, grid.status, strict=True)
+        for cell in zip(*parts, strict=True)
+    ]
+    return go.Scatter(
+        mode="text",
+        x=columns * len(rows),
+        y=[row for row in rows for _ in columns],
+        text=texts,
+        textfont={
+            "color": [ink(number) for row in numbers for number in row],
+            "size": fit_letters(texts, ROOM_PX / len(columns)),
+        },
+        hoverinfo="skip",
+    )
 
 
 _NAMES = {
@@ -75,6 +107,12 @@ _NAMES = {
 def _axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
     words = {"text": title, "font": {"size": 12}, "standoff": 8}
     return quiet_axis(theme, type="category", title=words, showgrid=False, fixedrange=True, **more)
+
+
+def _to_ticks(values: Sequence[Any]) -> list[str]:
+    """Each value as a category of its own: those that read alike in four digits are written out."""
+    ticks = [_to_tick(value) for value in values]
+    return [json.dumps(value) if ticks.count(tick) > 1 else tick for value, tick in zip(values, ticks, strict=True)]
 
 
 def _to_tick(value: Any) -> str:
@@ -95,18 +133,19 @@ def _to_place(value: float | None, log10: float | None, is_log: bool) -> float |
     return log10 if is_log else value
 
 
-def _to_text(value: float | None, log10: float | None, status: str) -> str:
+def _to_text(value: float | None, log10: float | None, status: str, digits: int = 4) -> str:
     if value is None and log10 is None:
         return WAITING.get(status, status)
-    return format_value(value, log10)
+    return format_value(value, log10, digits=digits)
 
 
 def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) -> dict[str, Any]:
     """Diverging round 1 for factors and round 0 for signed values; Cividis for the rest, over 0 to 1 where they fit."""
     diverging: list[Any] = [list(stop) for stop in theme.diverging]
     low, high = min(known, default=0.0), max(known, default=1.0)
-    bound = max(abs(low), abs(high), LEAST_DECADES)
-    scale: dict[str, Any] = {"colorscale": "Cividis", "cmin": low, "cmax": max(high, low + LEAST_DECADES)}
+    bound = max(abs(low), abs(high), LEAST_SPAN)
+    pad = max(0.0, LEAST_SPAN - (high - low)) / 2  # what hardly differs stands in the middle
+    scale: dict[str, Any] = {"colorscale": "Cividis", "cmin": low - pad, "cmax": high + pad}
     if is_log and FACTORS.search(metric.key):
         # Growth is the warm side, as HC's colour is.
         reverse = [[1 - stop, color] for stop, color in reversed(theme.diverging)]

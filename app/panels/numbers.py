@@ -6,15 +6,15 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNKNOWN = "–"
 
 
-def format_value(value: float | None, log10: float | None = None, status: str | None = None) -> str:
-    """A value in four digits, or as m × 10^k where it is very small or large or known by its logarithm alone."""
+def format_value(value: float | None, log10: float | None = None, status: str | None = None, digits: int = 4) -> str:
+    """A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone."""
     if value is not None and math.isfinite(value):
         size = abs(value)
         if size == 0 or 1e-3 <= size < 1e5:
-            return _strip(format_fixed(value, _decimals(size, 4)))
-        return _scientific(value < 0, math.log10(size))
+            return _strip(format_fixed(value, _decimals(size, digits)))
+        return _scientific(value < 0, math.log10(size), digits - 2)
     if log10 is not None and math.isfinite(log10):
-        return _scientific(False, log10)
+        return _scientific(False, log10, digits - 2)
     return UNKNOWN if status is None else status
 
 

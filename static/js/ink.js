@@ -59,7 +59,7 @@ export function writeNumbers({ data, layout }) {
       x: cells.map(([, column]) => column + 1),
       y: cells.map(([row]) => row + 1),
       text,
-      textfont: { color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))), size: toSize(text, room) },
+      textfont: { color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))), size: fitLetters(text, room) },
       hoverinfo: 'skip',
       meta: { run: trace.meta.run, key: trace.meta.key, fill: {} },
       xaxis: trace.xaxis,
@@ -69,10 +69,14 @@ export function writeNumbers({ data, layout }) {
   return found;
 }
 
-/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room */
-function toSize(texts, room) {
-  const fits = Math.floor(room / (LETTER * Math.max(...texts.map((text) => [...text].length))));
-  return Math.min(SIZES[1], Math.max(SIZES[0], fits));
+/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room in pixels */
+function fitLetters(texts, room) {
+  return Math.min(SIZES[1], Math.max(SIZES[0], lettersIn(texts, room)));
+}
+
+/** The size of letters at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */
+export function lettersIn(texts, room) {
+  return Math.floor(room / (LETTER * Math.max(1, ...texts.map((text) => [...text].length))));
 }
 
 /** @param {Trace} trace @param {number} row @param {number} column @returns {string} */

@@ -3,6 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { commit } from './actions.js';
 import { html } from './html.js';
+import { lettersIn } from './ink.js';
 import { formatValue, range } from './numbers.js';
 import { areasOf, drawPlot, removePlot } from './plot.js';
 import * as state from './state.js';
@@ -11,7 +12,7 @@ import { cells, stopMap } from './sweeper.js';
 /** @typedef {import('../types').MapChoice} MapChoice @typedef {import('../types').SweepValues} SweepValues */
 
 const ROW_PX = { wide: 46, narrow: 36 };
-const READABLE_PX = 44; // a cell that has room for its number
+const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
 
 /** Open a cell's run: its two settings, in the view. @param {MapChoice} map @param {number} row @param {number} column */
 function openCell(map, row, column) {
@@ -59,7 +60,7 @@ export function MapFigure({ map }) {
       const margin = { ...shown.figure.layout.margin, t: 8 }; // what the title says stands above
       const height = margin.t + margin.b + Math.max(2, rows) * (isNarrow ? ROW_PX.narrow : ROW_PX.wide);
       const room = (width - margin.l - margin.r) / map.x.values.length;
-      const data = shown.figure.data.map((trace) => ({ ...trace, texttemplate: room < READABLE_PX ? '' : trace.texttemplate, hoverinfo: 'skip' }));
+      const data = shown.figure.data.map((trace) => ({ ...(trace.type === 'scatter' ? fitText(trace, room) : trace), hoverinfo: 'skip' }));
       drawPlot(plot.current, { data, layout: { ...shown.figure.layout, margin, title: undefined } }, { width, height });
       setAreas(areasOf(plot.current));
     };
@@ -77,6 +78,12 @@ export function MapFigure({ map }) {
       ${areas[0] && shown ? html`<${Cells} map=${map} values=${shown.values} area=${areas[0]} />` : null}
     </div>
   `;
+}
+
+/** Numbers as large as their cells have room for, or none. @param {import('../types').Trace} trace @param {number} room in pixels */
+function fitText(trace, room) {
+  const size = Math.min(LETTERS_PX.most, lettersIn(trace.text, room));
+  return { ...trace, visible: size >= LETTERS_PX.least, textfont: { ...trace.textfont, size } };
 }
 
 /** Buttons over the cells: one of them is in the order of Tab, arrows lead to the others. @param {{map: MapChoice, values: SweepValues, area: import('./plot.js').Area}} props */
