@@ -1,6 +1,7 @@
 """Routes of sweeps: a grid of runs over one or two fields, one number of each cell, and the map of them."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -111,9 +112,10 @@ class ValuesBody(BaseModel):
     values: list[list[float | None]] = Field(description="null where the status says why.")
     log10: list[list[float | None]] = Field(description="Of metrics that span decades, known beyond float64 too.")
     status: list[list[str]] = Field(
-        description="done; or of the run: held, queued, running, failed, cancelled, gone (dropped since); or of the "
-        "number: overflow, underflow, nan, absent (the run has none)."
+        description="done; or of the run: held, queued, running, failed, cancelled, gone (dropped since), missing (not "
+        "there yet when the view was stored); or of the number: overflow, underflow, nan, absent (the run has none)."
     )
+    reasons: dict[str, str]
     counts: dict[str, int]
     is_open: bool
 
@@ -124,7 +126,7 @@ class ValuesBody(BaseModel):
         metric = MetricBody(**{name: getattr(grid.metric, name) for name in MetricBody.model_fields})
         own = {name: getattr(grid, name) for name in ("values", "log10", "status")}
         whole = SweepBody.build(sweep)
-        shared = {name: getattr(whole, name) for name in ("id", "x", "y", "ids", "counts", "is_open")}
+        shared = {name: getattr(whole, name) for name in ("id", "x", "y", "ids", "reasons", "counts", "is_open")}
         return cls(metric=metric, reduce=grid.reduction, **own, **shared)
 
 
@@ -173,18 +175,32 @@ def find_sweep(request: Request, sweep_id: str) -> Sweep:
     return sweep
 
 
-async def find_grid(
-    request: Request,
-    sweep: Annotated[Sweep, Depends(find_sweep)],
-    values: Annotated[SweepValues, Depends(get_values)],
+@dataclass(frozen=True)
+class Asked:
+    """Which number of each cell."""
+
+    metric: str
+    reduction: Reduction
+
+
+def get_asked(
     metric: Annotated[str, Query(max_length=80, description="A key of the metrics catalogue.")] = "composite_gain_fwd",
     reduce: Annotated[Reduction, Query(description="How a column over layers becomes one number.")] = "max",
-) -> Grid:
-    """The numbers of a sweep that a query asks for."""
+) -> Asked:
+    """The number that a query asks for."""
     if metric not in METRICS:
         error = SpecError("metric", metric, f"one of {', '.join(METRICS)}")
         raise Problem("invalid-query", 422, str(error), errors=[error])
-    return await values.measure(sweep, metric, reduce)
+    return Asked(metric, reduce)
+
+
+async def find_grid(
+    sweep: Annotated[Sweep, Depends(find_sweep)],
+    values: Annotated[SweepValues, Depends(get_values)],
+    asked: Annotated[Asked, Depends(get_asked)],
+) -> Grid:
+    """The numbers of a sweep that a query asks for."""
+    return await values.measure(sweep, asked.metric, asked.reduction)
 
 
 @router.post(
@@ -232,6 +248,11 @@ async def get_sweep_values(grid: Annotated[Grid, Depends(find_grid)]) -> ValuesB
 @router.get("/{sweep_id}/figure", response_class=Response)
 async def get_sweep_figure(grid: Annotated[Grid, Depends(find_grid)], theme: ThemeName = "light") -> Response:
     """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    return await draw_map(grid, theme)
+
+
+async def draw_map(grid: Grid, theme: ThemeName) -> Response:
+    """The map as figure JSON."""
     drawn = await asyncio.to_thread(lambda: str(build_map(grid, titles_of(grid), THEMES[theme]).to_json()))
     return Response(drawn.encode(), media_type="application/json")
 

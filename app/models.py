@@ -1,5 +1,6 @@
 """Shapes of the answers, for the OpenAPI description and for whoever reads the code of a client."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -161,6 +162,21 @@ class SnapshotRequest(BaseModel):
     state: str = Field("", max_length=MAX_STATE)
     title: str = Field("", max_length=MAX_TITLE)
     note: str = Field("", max_length=MAX_NOTE)
+    sweep: str | None = Field(
+        None,
+        max_length=40,
+        description="The sweep behind the view's map, or a snapshot whose sweep is taken over. Its done runs are kept, "
+        "what has not ended is stored as missing.",
+    )
+
+
+class StoredSweepBody(BaseModel):
+    """A sweep as it was when the view was stored. `values` and `figure` take a metric, as those of a sweep do."""
+
+    id: str
+    counts: dict[str, int] = Field(description="How many runs were in which state; missing ones had not ended.")
+    values: str
+    figure: str
 
 
 class SnapshotBody(BaseModel):
@@ -173,11 +189,17 @@ class SnapshotBody(BaseModel):
     title: str
     note: str
     created_at: datetime
+    sweep: StoredSweepBody | None
 
     @classmethod
     def build(cls, snapshot: Snapshot) -> "SnapshotBody":
         """From the stored row."""
-        kept = {**vars(snapshot), "created_at": _to_time(snapshot.created_at)}
+        kept = {**vars(snapshot), "created_at": _to_time(snapshot.created_at), "sweep": None}
+        if snapshot.sweep is not None:
+            base = f"{API}/snapshots/{snapshot.id}/sweep"
+            counts = Counter(snapshot.sweep["states"].values())
+            links = {"values": f"{base}/values", "figure": f"{base}/figure"}
+            kept["sweep"] = StoredSweepBody(id=snapshot.sweep["id"], counts=counts, **links)
         return cls(url=f"/s/{snapshot.id}", **kept)
 
 

@@ -97,8 +97,9 @@ async def get_embed_page(
     store = request.app.state.snapshots
     snapshot = await store.get(name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
-    state = snapshot.state if snapshot else ""
-    boot = to_boot("embed", runs=runs, state=state, panel=panel, theme=theme, view=view)
+    shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
+    kept = {name: shown[name] for name in ("state", "sweep")}
+    boot = to_boot("embed", runs=runs, panel=panel, theme=theme, view=view, **kept)
     title = PANELS[panel].title if panel in PANELS else panel.capitalize()
     return get_pages(request).render("embed.html", frame_ancestors="*", boot=boot, title=title, theme=theme)
 

@@ -21,7 +21,7 @@ READABLE_COLUMNS = 14  # of which each leaves room for its number
 ROOM_PX = 560  # for all columns, in a figure of 700 px
 CELL_DIGITS = 3  # more stand at the cursor
 LEAST_SPAN = 0.05
-WAITING = {"held": "", "queued": "·", "running": "…"}
+WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
 
 def build_map(grid: Grid, titles: tuple[str, str], theme: Theme) -> go.Figure:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -16,7 +17,7 @@ ID_LENGTH = 12
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One stored view."""
+    """One stored view; `sweep` is the one behind its map, where it has one."""
 
     id: str
     runs: list[str]
@@ -24,6 +25,7 @@ class Snapshot:
     title: str
     created_at: float
     note: str = ""
+    sweep: dict[str, Any] | None = None
 
 
 class SnapshotStore:
@@ -32,17 +34,27 @@ class SnapshotStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, run_ids: Sequence[str], state: str, title: str, note: str = "") -> tuple[Snapshot, bool]:
-        """Store a view and pin its runs. The same view is the same snapshot; the flag says if it is new."""
-        body = json.dumps([list(run_ids), state, title, *([note] if note else [])])  # ids are older than notes
+    async def put(
+        self,
+        run_ids: Sequence[str],
+        state: str,
+        title: str,
+        note: str = "",
+        sweep: dict[str, Any] | None = None,
+        held: Sequence[str] = (),
+    ) -> tuple[Snapshot, bool]:
+        """Store a view and pin its runs and those `held`. The same view is the same snapshot; the flag says if new."""
+        # Ids are older than notes, and notes than sweeps.
+        body = json.dumps([list(run_ids), state, title, *([note] if note else []), *([sweep] if sweep else [])])
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
-        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note)
+        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep)
+        pinned = [*run_ids, *held]
 
         def work(connection: Connection) -> tuple[Snapshot, bool]:
             known = _find(connection, snapshot_id)
             if known is None:
                 connection.execute(insert(snapshots).values(**vars(fresh)))
-                connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(pinned=True))
+                connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
             return known or fresh, known is None
 
         return await self._database.call(work)

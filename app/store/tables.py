@@ -54,4 +54,5 @@ snapshots = Table(
     Column("title", Text, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("note", Text, nullable=False, server_default=""),
+    Column("sweep", JSON),
 )
