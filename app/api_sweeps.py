@@ -113,7 +113,8 @@ class ValuesBody(BaseModel):
     log10: list[list[float | None]] = Field(description="Of metrics that span decades, known beyond float64 too.")
     status: list[list[str]] = Field(
         description="done; or of the run: held, queued, running, failed, cancelled, gone (dropped since), missing (not "
-        "there yet when the view was stored); or of the number: overflow, underflow, nan, absent (the run has none)."
+        "there yet when the view was stored); or of the number: overflow, underflow, constant (CKA of what is the same "
+        "for all samples), nan, absent (the run has none)."
     )
     reasons: dict[str, str]
     counts: dict[str, int]

@@ -19,7 +19,7 @@ from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import measure_gradients, total_norm
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import unfold
-from mhc_core.metrics.similarity import CkaRows
+from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
 from mhc_core.stack import LayerOutput
@@ -120,10 +120,12 @@ class ForwardProbe:
         self.products.add([mixing.h_res for mixing in mixings])
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
+            measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
         values = fetch(measured)
-        rows = values.pop("cka", None)
+        rows, faults = values.pop("cka", None), values.pop("cka_faults", None)
         values |= measure_matrices(values["h_res"])
         self.means.append({key: values[key] for key in MATRICES if key in values})
+        flags = {} if faults is None else to_cka_status(faults)
         frames = []
         for place, ((layer, _), group) in enumerate(zip(waiting, to_groups(values, self._cast), strict=True)):
             if layer == 0:  # there is no layer before it
@@ -133,7 +135,8 @@ class ForwardProbe:
             frames.append(Frame("forward", {"layer": layer, **group}))
             if rows is not None:
                 row = rows[place, : layer + 1].astype(self._cast)
-                frames.append(Frame("similarity", {"layer": layer, "cka": row}))
+                status = {"cka": _blame(flags[place], group["status"])} if place in flags else {}
+                frames.append(Frame("similarity", {"layer": layer, "cka": row, "status": status}))
         return frames
 
 
@@ -225,6 +228,11 @@ def build_mixing_frame(
         if flags:
             group["status"]["unfolded"] = flags
     return Frame("mixing", group)
+
+
+def _blame(flag: str, status: dict[str, str]) -> str:
+    """Streams that overflowed to either side have a mean that is not a number: they overflowed."""
+    return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
 
 
 def _block_sizes(state_entries: int, device: torch.device) -> Iterator[int]:

@@ -11,7 +11,7 @@ from mhc_core.result import Result
 Reduction = Literal["max", "min", "median", "first", "last"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
-WORSE = ("underflow", "overflow", "nan")
+WORSE = ("underflow", "overflow", "constant", "nan")
 # Everything is wholly like itself: what the diagonal of these says is left out.
 REFLEXIVE = ("cka", "stream_cosines")
 
@@ -24,7 +24,7 @@ class Reduced:
     ----------
     value: None where it has left the range of float64 or is not known.
     log10: of a metric that spans decades, known also where the value has left its range; None for 0.
-    status: "finite", "overflow", "underflow" or "nan"; "absent" where the run has no such number.
+    status: "finite", "overflow", "underflow", "constant" or "nan"; "absent" where the run has no such number.
     """
 
     value: float | None
@@ -108,8 +108,9 @@ def _to_worst(flags: str | dict[int, str]) -> str:
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
     """The status that stands in for the number, or None where the numbers there are can tell."""
-    if "nan" in flags:
-        return "nan"
+    for flag in ("nan", "constant"):
+        if flag in flags:
+            return flag
     if log10 is not None and np.isfinite(log10).any() and not np.isnan(log10).any():
         return None  # every entry is known by its logarithm
     if "overflow" in flags and reduction != "min":

@@ -16,8 +16,7 @@ it.
 - `diverging`: the colour scale of a difference of matrices
 - `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
   logarithmic scale of `scales.py`
-- `lost_rows`: metrics whose status says why, the last one first: matrices say from which row on they have left the
-  range of their type
+- `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `empty`: what to say when no run has anything to draw
 
 A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page

@@ -25,8 +25,8 @@ def build(runs: int, theme: Theme) -> go.Figure:
     for run in range(runs):
         x_name, y_name = axis_names(run)
         layers |= {x_name: "cells", y_name: "cells-down"}
-    # CKA has no status of its own: it has no number where the representations have none.
-    lost_rows = ["act_rms", "act_rms_streams"]
+    # Runs of numerics 1 have no status of CKA itself: it has no number where the representations have none.
+    lost_rows = ["act_rms", "act_rms_streams", "cka"]
     figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows)
     figure.update_yaxes(tickformat="d", nticks=6)
     return figure
@@ -42,7 +42,8 @@ PANEL = Panel(
         "unbiased HSIC, or biased where the spec asks for it",
         reading="A bright square is a group of layers that do the same thing. Bright everywhere after a few "
         "layers: the signal was overwhelmed, and later layers add nothing that is seen. The cursor's "
-        "row and column are one layer against all others.",
+        "row and column are one layer against all others. A layer that is the same for all samples is like "
+        "nothing and unlike nothing, 0 / 0: its row and column are blank, and the map says so.",
         symbol="CKA(m_k, m_l)",
         source="Kornblith et al., arXiv 1905.00414; unbiased after Nguyen et al., arXiv 2010.15327",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_label, note
+from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_label, note, say_rows, say_status
 from app.panels.numbers import log_ticks
 from app.panels.scales import linear_bound, signed_log_scale
 from app.panels.sources import Columns, look_up
@@ -241,18 +241,19 @@ def _largest(matrix: np.ndarray) -> float:
 
 
 def _mark_lost_rows(figure: Figure, results: list[Columns | None]) -> None:
-    """Where a matrix has no numbers left, it says from which row on."""
+    """Of rows without numbers a matrix says where they are, and why."""
     layout = figure["layout"]
     keys = layout["meta"]["lost_rows"]
     for trace in _visible(figure):
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
         flags = {row: flag for key in keys for row, flag in result.status.get(key, {}).items()}
-        is_own = trace["meta"]["key"] in keys
+        own = result.status.get(trace["meta"]["key"], {})
+        known = [row for row, cells in enumerate(trace["z"]) if np.isfinite(np.asarray(cells, np.float64)).any()]
         # The status of another metric counts where the row itself has nothing to show.
-        lost = [row for row in flags if is_own or not np.isfinite(np.asarray(trace["z"][row], np.float64)).any()]
+        lost = sorted(row for row in flags if row in own or row not in known)
         if lost:
-            first = min(lost)
-            text = f"{flags[first]}<br>from layer {first + 1} on"
+            last_known = max((row for row in known if row not in lost), default=-1)
+            text = f"{say_status(flags[lost[0]])}<br>{say_rows(lost, last_known)}"
             look = (layout["meta"]["muted"], layout["paper_bgcolor"])
             layout["annotations"].append(cell_note(text, trace["xaxis"], trace["yaxis"], *look))

@@ -113,6 +113,23 @@ def cell_note(text: str, x_id: str, y_id: str, color: str, ground: str) -> Annot
     }
 
 
+def say_status(status: str) -> str:
+    """Why there is no number, where the word alone says too little."""
+    return {"constant": "constant over samples"}.get(status, status)
+
+
+def say_rows(lost: list[int], last_known: int) -> str:
+    """Which layers of a matrix have no numbers, in their order; `last_known` is the last one that has, -1 for none."""
+    first, last = lost[0] + 1, lost[-1] + 1
+    if last_known < lost[-1]:
+        return f"from layer {first} on" if last_known < lost[0] else f"in {len(lost)} layers from {first} on"
+    if last - first + 1 > len(lost):
+        return f"in {len(lost)} of the layers {first}–{last}"
+    if first == 1 and last > 1:
+        return f"up to layer {last}"
+    return f"at layer {first}" if first == last else f"in layers {first}–{last}"
+
+
 def note(text: str, color: str) -> Annotation:
     """A sentence in the middle of an empty figure."""
     middle = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}

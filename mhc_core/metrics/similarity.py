@@ -2,8 +2,10 @@
 
 Kornblith et al. 2019 with the unbiased HSIC_1 of Song et al. 2012: Gram matrices over P samples are U-centred (zero
 diagonal), and CKA is the cosine between them. P > 3 is required; at most 256 samples, 128 in stacks over 256 layers.
+A layer whose samples all agree has no CKA: it is 0 / 0.
 """
 
+import numpy as np
 import torch
 
 from mhc_core.metrics.registry import Metric, declare
@@ -13,13 +15,26 @@ declare(
     Metric("cka", "CKA", "", "linear", "LL", "similarity",
            "How alike two layers' representations are, whatever their rotation and scale; 0 unrelated, 1 the same. "
            "Unbiased, or biased where the spec asks for it; the start frame says over how many samples.",
-           "HSIC_1(K_l, K_m) / sqrt(HSIC_1(K_l, K_l) HSIC_1(K_m, K_m)), K_l the Gram matrix of m_l",
+           "HSIC_1(K_l, K_m) / sqrt(HSIC_1(K_l, K_l) HSIC_1(K_m, K_m)), K_l the Gram matrix of m_l; of none, with a "
+           "status, where m_l is not finite or the same for all samples",
            "Kornblith et al. 2019; Song et al. 2012", "matrices", precision=(0.0, 2e-5)),
 )  # fmt: skip
+
+# Why a layer has no CKA, by the number under which the device keeps it.
+FAULTS = (None, "constant", "overflow", "nan")
+CONSTANT, OVERFLOW, UNKNOWN = 1, 2, 3
+# Samples that are the same still differ by what rounding made of them on their way, up to 240 units in the last place
+# of the largest entry in 256 layers; a text's tokens differ by 500 000.
+SAME_ULPS = 256
+# U-centring takes away all there is of samples at equal distances, or of one that differs from all others; what is left
+# of a Gram matrix of features up to 1 is then its rounding.
+LEAST_NORM_EPS = 32
 
 
 class CkaRows:
     """Keeps one centred Gram matrix a layer and compares each new block of layers with all before.
+
+    `faults_L` says of each layer so far whether it has CKA: a place in `FAULTS`.
 
     Parameters
     ----------
@@ -43,21 +58,45 @@ class CkaRows:
         self.kept, self.biased = len(self.index), biased
         self.grams_LPP = torch.empty(layers, self.kept, self.kept, device=device, dtype=dtype)
         self.norms_L = torch.empty(layers, device=device, dtype=dtype)
+        self.faults_L = torch.zeros(layers, device=device, dtype=torch.int64)
         self.filled = 0
 
     def add(self, m_KNC: torch.Tensor) -> torch.Tensor:
         """Rows of CKA for the K new layers against all layers so far: (K, filled).
 
-        Entries to the right of a row's own layer are the mirror image and are filled as well. Where all samples of a
-        layer agree, its entries are nan: CKA is undefined there.
+        Entries to the right of a row's own layer are the mirror image and are filled as well. Those of a layer with a
+        fault are nan.
         """
         start, self.filled = self.filled, self.filled + len(m_KNC)
         new_KPP = self.grams_LPP[start : self.filled]
-        fill_centred_gram(new_KPP, m_KNC[:, self.index].to(new_KPP.dtype), biased=self.biased)
+        x_KPC = m_KNC[:, self.index].to(new_KPP.dtype)
+        faults_K = find_faults(x_KPC)
+        # Nothing of such a layer may reach the others: nan times 0 is nan.
+        x_KPC = torch.where((faults_K > 0)[:, None, None], 0.0, x_KPC)
+        fill_centred_gram(new_KPP, x_KPC, biased=self.biased)
         rows = new_KPP.flatten(1) @ self.grams_LPP[: self.filled].flatten(1).T
         # Norms come with the products: one pass over P x P entries a layer less.
-        self.norms_L[start : self.filled] = rows[:, start:].diagonal().sqrt()
+        norms_K = rows[:, start:].diagonal().sqrt()
+        is_rounding_K = ~(norms_K > LEAST_NORM_EPS * torch.finfo(norms_K.dtype).eps)
+        faults_K = torch.where((faults_K == 0) & is_rounding_K, UNKNOWN, faults_K)
+        self.norms_L[start : self.filled] = torch.where(faults_K > 0, torch.nan, norms_K)
+        self.faults_L[start : self.filled] = faults_K
         return rows / (self.norms_L[start : self.filled, None] * self.norms_L[: self.filled])
+
+
+def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
+    """Why each layer's features (P, C) have no CKA, as a place in `FAULTS`: (K)."""
+    size_K = x_KPC.abs().amax((1, 2))  # nan where one entry is
+    spread_K = (x_KPC.amax(1) - x_KPC.amin(1)).amax(1)
+    same_K = spread_K <= SAME_ULPS * torch.finfo(x_KPC.dtype).eps * size_K
+    faults_K = torch.where(same_K, CONSTANT, 0)
+    faults_K = torch.where(size_K.isinf(), OVERFLOW, faults_K)
+    return torch.where(size_K.isnan(), UNKNOWN, faults_K)
+
+
+def to_cka_status(faults_L: np.ndarray) -> dict[int, str]:
+    """Layer -> status of the layers that have none."""
+    return {layer: flag for layer, fault in enumerate(faults_L) if (flag := FAULTS[int(fault)]) is not None}
 
 
 def count_cka_samples(samples: int, layers: int) -> int:
@@ -74,8 +113,9 @@ def fill_centred_gram(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: boo
     product.
     """
     samples = x_KPC.shape[1]
-    x_KPC = x_KPC - x_KPC.mean(1, keepdim=True)
-    x_KPC = x_KPC / x_KPC.abs().amax((1, 2), keepdim=True)
+    # In float64: a sum of large float32 entries would overflow where none of them does. Of zeros nothing is divided.
+    x_KPC = x_KPC - x_KPC.mean(1, keepdim=True, dtype=torch.float64).to(x_KPC.dtype)
+    x_KPC = x_KPC / x_KPC.abs().amax((1, 2), keepdim=True).clamp_min(torch.finfo(x_KPC.dtype).tiny)
     if biased:
         torch.bmm(x_KPC, x_KPC.mT, out=out_KPP)
         return

@@ -74,6 +74,7 @@ const TAKERS = {
     frame.cka.forEach((/** @type {number | null} */ value, /** @type {number} */ other) => {
       matrix.data[frame.layer * layers + other] = matrix.data[other * layers + frame.layer] = value ?? NaN;
     });
+    for (const [key, flag] of Object.entries(frame.status ?? {})) putStatus(columns, key, frame.layer, flag); // of old there was none
     touch(columns, 'cka');
   },
   /** @param {Columns} columns @param {Frame} frame */
@@ -160,10 +161,13 @@ function addLayer(columns, { layer, values, log10, status }) {
     touch(columns, key);
   }
   for (const [key, value] of Object.entries(log10)) putCell(columns, columns.log10, key, layer, value);
-  for (const [key, flag] of Object.entries(status)) {
-    if (!columns.status.has(key)) columns.status.set(key, new Map());
-    columns.status.get(key)?.set(layer, flag);
-  }
+  for (const [key, flag] of Object.entries(status)) putStatus(columns, key, layer, flag);
+}
+
+/** @param {Columns} columns @param {string} key @param {number} layer @param {string} flag */
+function putStatus(columns, key, layer, flag) {
+  if (!columns.status.has(key)) columns.status.set(key, new Map());
+  columns.status.get(key)?.set(layer, flag);
 }
 
 /** @param {string} key @param {any} value */

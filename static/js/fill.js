@@ -1,6 +1,6 @@
 /** Fill a panel's template with the columns of runs. `app/panels/fill.py` does the same; a test holds them equal. */
 
-import { cellLabel, cellNote, endLabels, findLost, lostLabel, note } from './labels.js';
+import { cellLabel, cellNote, endLabels, findLost, lostLabel, note, sayRows, sayStatus } from './labels.js';
 import { logTicks } from './numbers.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -235,16 +235,17 @@ function largest(values) {
   return found;
 }
 
-/** Where a matrix has no numbers left, it says from which row on. @param {Figure} figure @param {(Columns | null)[]} results */
+/** Of rows without numbers a matrix says where they are, and why. @param {Figure} figure @param {(Columns | null)[]} results */
 function markLostRows({ data, layout }, results) {
   const { lost_rows: keys, muted } = layout.meta;
   for (const trace of data.filter((item) => item.visible !== false)) {
     const flags = new Map(keys.flatMap((/** @type {string} */ key) => [...(results[trace.meta.run]?.status.get(key) ?? [])]));
-    const isOwn = keys.includes(trace.meta.key);
+    const own = results[trace.meta.run]?.status.get(trace.meta.key);
+    const known = new Set(trace.z.flatMap((/** @type {Float64Array} */ cells, /** @type {number} */ row) => (cells.some(Number.isFinite) ? [row] : [])));
     // The status of another metric counts where the row itself has nothing to show.
-    const lost = [...flags.keys()].filter((row) => isOwn || !trace.z[row].some(Number.isFinite));
+    const lost = [...flags.keys()].filter((row) => own?.has(row) || !known.has(row)).sort((a, b) => a - b);
     if (lost.length === 0) continue;
-    const first = Math.min(...lost);
-    layout.annotations.push(cellNote(`${flags.get(first)}<br>from layer ${first + 1} on`, trace.xaxis, trace.yaxis, muted, layout.paper_bgcolor));
+    const text = `${sayStatus(String(flags.get(lost[0])))}<br>${sayRows(lost, Math.max(-1, ...[...known].filter((row) => !lost.includes(row))))}`;
+    layout.annotations.push(cellNote(text, trace.xaxis, trace.yaxis, muted, layout.paper_bgcolor));
   }
 }

@@ -91,6 +91,24 @@ export function lostLabel(lost, name, y, isHigh, count, color) {
   };
 }
 
+/** Why there is no number, where the word alone says too little. @param {string} status */
+export function sayStatus(status) {
+  return status === 'constant' ? 'constant over samples' : status;
+}
+
+/**
+ * Which layers of a matrix have no numbers.
+ * @param {number[]} lost rows from 0, in their order
+ * @param {number} lastKnown the last row that has numbers, -1 for none
+ */
+export function sayRows(lost, lastKnown) {
+  const [first, last] = [lost[0] + 1, lost[lost.length - 1] + 1];
+  if (lastKnown < last - 1) return lastKnown < first - 1 ? `from layer ${first} on` : `in ${lost.length} layers from ${first} on`;
+  if (last - first + 1 > lost.length) return `in ${lost.length} of the layers ${first}–${last}`;
+  if (first === 1 && last > 1) return `up to layer ${last}`;
+  return first === last ? `at layer ${first}` : `in layers ${first}–${last}`;
+}
+
 /** A run's label above its matrix. @param {string} text @param {string} x @param {string} y @param {string} color */
 export function cellLabel(text, x, y, color) {
   return {

@@ -62,13 +62,19 @@ function columnOf(slot, column, isRaw) {
   const read = (/** @type {string} */ source) => lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
   if (column.source === 'row') {
     const row = read('row');
-    return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value) => (value === null ? '–' : formatFixed(value, 3))) }] : [];
+    return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) => (value === null ? whyNone(slot.columns, column.key, layer) : formatFixed(value, 3))) }] : [];
   }
   const data = read(isRaw ? 'layers' : 'text');
   if (!data || (column.source === 'law' && !lawOf(slot.columns, column.key))) return [];
   const logs = isRaw ? read('log10') : null;
   const measured = [{ title, data }, ...(logs ? [{ title: `${title}, log10`, data: logs }] : [])];
   return column.source === 'law' ? [...measured, ...lawColumns(title, read, isRaw)] : measured;
+}
+
+/** Of an entry of the cursor's row without a number: the status of either layer. @param {import('../types').Columns} columns @param {string} key @param {number} layer */
+function whyNone(columns, key, layer) {
+  const flags = columns.status.get(key);
+  return flags?.get(layer) ?? flags?.get(state.cursor.value) ?? '–';
 }
 
 /** @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
