@@ -35,6 +35,8 @@ SPECS_BODY = {
     }
 }
 LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
+HAVE = "Ids of runs that the caller has whole, separated by commas: a stream leaves their frames out."
+MAX_HAVE = 2000
 POST_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"description": "Accepted: it waits or is computed"},
     200: {"description": "Known: nothing new is computed"},
@@ -120,10 +122,22 @@ async def post_run(request: Request, service: Service) -> Response:
 async def post_comparison(
     request: Request,
     service: Service,
+    viewer: Viewer,
     limit_s: Annotated[float, Query(gt=0, description=LIMIT)] = math.inf,
+    have: Annotated[str, Query(max_length=MAX_HAVE, description=HAVE)] = "",
 ) -> Response:
-    """Start several runs that share their seed and input: all of them or none."""
+    """Start several runs that share their seed and input: all of them or none.
+
+    With `Accept: text/event-stream` the answer goes on: an event `submitted` holds what else is the whole answer,
+    and the events of all runs follow as from `/runs/events`, which saves a second request.
+    """
+    is_followed = stream.SSE in request.headers.get("accept", "")
+    if is_followed:
+        stream.require_stream(service, request.app.state.settings)
     submitted = await service.submit(parse_comparison(await request.body()), get_client(request), limit_s)
+    if is_followed:
+        settings = request.app.state.settings
+        return stream.respond_submitted(request, service, settings, submitted, have.split(","), viewer)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
 

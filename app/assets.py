@@ -1,8 +1,8 @@
 """What the browser loads: our own `static/`, and a fixed list of files out of node_modules.
 
-Our files lie under one hash of the whole tree, so that a module's relative imports stay within it. A file of
-others lies under its package's version and its own hash. So an address never changes its meaning, and may be
-kept for ever.
+Our files lie under one hash of the whole tree, so that a module's relative imports stay within it; the files of
+another's package under its version and one hash of those on the list. So an address never changes its meaning, and
+may be kept for ever.
 """
 
 import asyncio
@@ -34,9 +34,12 @@ MODULES = {
     "htm/preact": "htm/preact/index.mjs",
     "@preact/signals": "@preact/signals/dist/signals.mjs",
     "@preact/signals-core": "@preact/signals-core/dist/signals-core.mjs",
+    "eventsource-parser": "eventsource-parser/dist/parse.js",
 }
 # Name for `asset("vendor/...")` -> file; these are classic scripts.
 SCRIPTS = {"plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js"}
+# Files that those of the same package import.
+PARTS = ("eventsource-parser/dist/errors.js",)
 
 
 class MissingAsset(RuntimeError):
@@ -62,9 +65,9 @@ class Assets:
         self._files: dict[str, _File] = {}
         self._addresses: dict[str, str] = {}
         self._load_static(static)
-        vendored = {name: self._load_vendored(node_modules, path) for name, path in (MODULES | SCRIPTS).items()}
-        self._addresses |= {f"vendor/{name}": vendored[name] for name in SCRIPTS}
-        self.import_map = json.dumps({"imports": {name: vendored[name] for name in MODULES}})
+        vendored = self._load_vendored(node_modules)
+        self._addresses |= {f"vendor/{name}": vendored[path] for name, path in SCRIPTS.items()}
+        self.import_map = json.dumps({"imports": {name: vendored[path] for name, path in MODULES.items()}})
         digest = hashlib.sha256(self.import_map.encode()).digest()
         self.import_map_hash = "sha256-" + base64.b64encode(digest).decode()
 
@@ -96,19 +99,31 @@ class Assets:
         for name, body in bodies.items():
             self._addresses[name] = self._add(f"/static/{tree.hexdigest()[:12]}/{name}", body)
 
-    def _load_vendored(self, node_modules: Path, path: str) -> str:
-        parts = path.split("/")
-        package = "/".join(parts[: 2 if path.startswith("@") else 1])
-        try:
-            body = (node_modules / path).read_bytes()
-            version = json.loads((node_modules / package / "package.json").read_bytes())["version"]
-        except FileNotFoundError as error:
-            raise MissingAsset(f"{error.filename} is missing: `make setup` installs it") from None
-        digest = hashlib.sha256(body).hexdigest()[:12]
-        return self._add(f"/vendor/{package}@{version}-{digest}/{path.removeprefix(package + '/')}", body)
+    def _load_vendored(self, node_modules: Path) -> dict[str, str]:
+        """Addresses of all files of others, by their path in node_modules."""
+        found = {}
+        for package, paths in _by_package().items():
+            try:
+                bodies = {path: (node_modules / path).read_bytes() for path in paths}
+                version = json.loads((node_modules / package / "package.json").read_bytes())["version"]
+            except FileNotFoundError as error:
+                raise MissingAsset(f"{error.filename} is missing: `make setup` installs it") from None
+            digest = hashlib.sha256(b"".join(bodies.values())).hexdigest()[:12]
+            for path, body in bodies.items():
+                found[path] = self._add(f"/vendor/{package}@{version}-{digest}{path.removeprefix(package)}", body)
+        return found
 
     def _add(self, address: str, body: bytes) -> str:
         suffix = Path(address).suffix
         media_type = TYPES.get(suffix) or mimetypes.guess_type(address)[0] or "application/octet-stream"
         self._files[address] = _File(body, media_type)
         return address
+
+
+def _by_package() -> dict[str, list[str]]:
+    """The files of others, by the package in node_modules that they belong to."""
+    packages: dict[str, list[str]] = {}
+    for path in sorted({*MODULES.values(), *SCRIPTS.values(), *PARTS}):
+        parts = path.split("/")
+        packages.setdefault("/".join(parts[: 2 if path.startswith("@") else 1]), []).append(path)
+    return packages

@@ -35,18 +35,24 @@ def to_links(run_id: str) -> Links:
 
 
 class SubmittedBody(BaseModel):
-    """Answer to a POST of a spec. `position` is the place in the queue, 1 for the next."""
+    """Answer to a POST of a spec. `position` is the place in the queue, 1 for the next; `cost` as `/estimate` says."""
 
     id: str
     status: str
     position: int | None
+    cost: dict[str, float]
     links: Links
 
     @classmethod
     def build(cls, submitted: Submitted) -> "SubmittedBody":
         """From what the service did."""
-        run_id = submitted.run_id
-        return cls(id=run_id, status=submitted.status, position=submitted.position, links=to_links(run_id))
+        return cls(
+            id=submitted.run_id,
+            status=submitted.status,
+            position=submitted.position,
+            cost=submitted.cost,
+            links=to_links(submitted.run_id),
+        )
 
 
 class Timings(BaseModel):

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.engine.base import VERIFICATION, EndStatus, Engine, Sink, SinkError
@@ -30,12 +30,13 @@ UNSTARTED = "unstarted"
 
 @dataclass(frozen=True)
 class Submitted:
-    """What a POST did."""
+    """What a POST did; `cost` is what the run is predicted to take, as when it was accepted first."""
 
     run_id: str
     status: str
     position: int | None
     is_new: bool
+    cost: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,13 @@ class Runs(Sink):
 
         Nothing is queued where what is not known is predicted to take more than `limit_s` in all. Raises `Problem`.
         """
-        known, queued = await self._submit({spec.id: spec for spec in specs}, client, estimate, limit_s)
-        return [self._to_submitted(spec.id, known[spec.id], queued) for spec in specs]
+        found = await self._submit({spec.id: spec for spec in specs}, client, estimate, limit_s)
+        return [found[spec.id] for spec in specs]
 
     async def submit_verification(self, run: Run, client: str) -> Submitted:
         """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known."""
         name = run.id + VERIFICATION
-        known, queued = await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation)
-        return self._to_submitted(name, known[name], queued)
+        return (await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation))[name]
 
     async def _submit(
         self,
@@ -96,25 +96,28 @@ class Runs(Sink):
         client: str,
         predict_cost: Callable[[RunSpec, Rates], Estimate],
         limit_s: float = math.inf,
-    ) -> tuple[dict[str, Run | None], Collection[str]]:
-        """What is known of each, and the ids that have been queued."""
+    ) -> dict[str, Submitted]:
+        """What became of each."""
         for run_id in by_id:
             await self.engine.settle(run_id)
         async with self._submitting:
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
             fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
-            costs = {run_id: predict_cost(spec, self.engine.rates) for run_id, spec in fresh.items()}
+            predicted = {run_id: predict_cost(spec, self.engine.rates) for run_id, spec in fresh.items()}
             if client != SERVER:
                 for run_id, spec in fresh.items():
-                    require_admissible(spec, costs[run_id], self._settings)
+                    require_admissible(spec, predicted[run_id], self._settings)
                 of_client = sum(owner == client for owner in self._client_of.values())
                 require_room(len(fresh), of_client, self.engine.waiting, self._settings)
-            if sum(cost.seconds for cost in costs.values()) > limit_s:
-                return known, ()
-            if fresh:
+            is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
+            costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
+            if fresh and is_started:
                 await self._enqueue(fresh, costs, client)
-        return known, fresh.keys()
+        return {
+            run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], is_started)
+            for run_id, run in known.items()
+        }
 
     async def cancel(self, run: Run, viewer: str) -> Cancelled:
         """Stop a run that nobody else watches; one that is over stays as it is."""
@@ -167,23 +170,23 @@ class Runs(Sink):
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, Estimate], client: str) -> None:
+    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, dict[str, float]], client: str) -> None:
         for run_id in specs:
             self.log.begin(run_id)
-        rows = {run_id: (spec.canonical(), costs[run_id].model_dump()) for run_id, spec in specs.items()}
+        rows = {run_id: (spec.canonical(), costs[run_id]) for run_id, spec in specs.items()}
         await self.store.put_queued(rows)
         for run_id, (canonical, _) in rows.items():
             self._client_of[run_id] = client
             self.engine.submit(run_id, canonical)
 
-    def _to_submitted(self, run_id: str, known: Run | None, queued: Collection[str]) -> Submitted:
-        if known is None and run_id not in queued:
-            return Submitted(run_id, UNSTARTED, None, False)
+    def _to_submitted(self, run_id: str, known: Run | None, cost: dict[str, float], is_started: bool) -> Submitted:
+        if known is None and not is_started:
+            return Submitted(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:
-            return Submitted(run_id, known.status, None, False)
+            return Submitted(run_id, known.status, None, False, cost)
         position = self.engine.position(run_id)
         status = "queued" if position else "running"
-        return Submitted(run_id, status, position or None, known is None)
+        return Submitted(run_id, status, position or None, known is None, cost)
 
     async def _sweep_for_ever(self) -> None:
         spare = [spec.id for spec in DEFAULT.specs]

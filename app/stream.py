@@ -5,7 +5,7 @@ one case. All that can be refused is refused before the first byte.
 """
 
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Literal
 
 import orjson
@@ -14,7 +14,8 @@ from starlette.responses import Response, StreamingResponse
 
 from app import codec
 from app.errors import Problem
-from app.runs import Runs
+from app.models import SubmittedBody
+from app.runs import UNSTARTED, Runs, Submitted
 from app.settings import Settings
 from app.store.runs import Run
 from mhc_core.errors import SpecError
@@ -33,19 +34,49 @@ def respond(
     request: Request, service: Runs, settings: Settings, runs: Sequence[Run], after: str | None, viewer: str
 ) -> Response:
     """The stream of one or several runs, from behind the given indices."""
-    if service.hub.open_streams >= settings.max_streams:
-        detail = f"{service.hub.open_streams} event streams are open; {settings.max_streams} are allowed"
-        raise Problem("too-many-streams", 503, detail, headers={"Retry-After": "5"})
+    require_stream(service, settings)
     # A reconnecting EventSource repeats its first URL and knows better where it was.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
     if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
         return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    chunks, headers = feed.follow(viewer), dict(HEADERS)
+    return _send(request, feed.follow(viewer), form)
+
+
+def respond_submitted(
+    request: Request,
+    service: Runs,
+    settings: Settings,
+    submitted: Sequence[Submitted],
+    have: Collection[str],
+    viewer: str,
+) -> Response:
+    """The answer to a POST as a stream: first what the POST did, then the frames that the caller does not have."""
+    cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
+    feed = Feed(service, settings.heartbeat_s, cursors, "sse")
+
+    async def follow() -> AsyncIterator[bytes]:
+        bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
+        yield b"event: submitted\ndata: " + orjson.dumps(bodies) + b"\n\n"
+        async for chunk in feed.follow(viewer):
+            yield chunk
+
+    return _send(request, follow(), "sse", 202 if any(item.is_new for item in submitted) else 200)
+
+
+def require_stream(service: Runs, settings: Settings) -> None:
+    """Refuse where the server has as many viewers as it will bear."""
+    if service.hub.open_streams >= settings.max_streams:
+        detail = f"{service.hub.open_streams} event streams are open; {settings.max_streams} are allowed"
+        raise Problem("too-many-streams", 503, detail, headers={"Retry-After": "5"})
+
+
+def _send(request: Request, chunks: AsyncIterator[bytes], form: Form, status: int = 200) -> Response:
+    headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
-    return StreamingResponse(chunks, headers=headers, media_type=SSE if form == "sse" else NDJSON)
+    return StreamingResponse(chunks, status, headers, SSE if form == "sse" else NDJSON)
 
 
 async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -105,11 +105,9 @@ export interface MapAxis { path: string; values: number[] }
 /** One of the compared runs: its connection, the settings that it has for itself, and what someone calls it. */
 export interface Choice { kind: string; own: Record<string, Value>; name?: string }
 
-export interface Submitted { id: string; status: string; position: number | null }
-export interface Estimate {
-  id: string; parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number;
-  admitted: boolean; errors: FieldError[];
-}
+export interface Cost { parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number }
+export interface Submitted { id: string; status: string; position: number | null; cost: Cost }
+export interface Estimate extends Cost { id: string; admitted: boolean; errors: FieldError[] }
 export interface ConnectionCost {
   connection: string; parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number;
 }

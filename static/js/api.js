@@ -1,11 +1,18 @@
 /** The server's routes, and its refusals. */
 
+import { readBatches } from './events.js';
+
 /**
  * @typedef {import('../types').Estimate} Estimate
  * @typedef {import('../types').FieldError} FieldError
  * @typedef {import('../types').Snapshot} Snapshot
  * @typedef {import('../types').Submitted} Submitted
  * @typedef {import('../types').Templates} Templates
+ * @typedef {import('./events.js').ServerEvent} ServerEvent
+ */
+/**
+ * An answer that goes on: batches of events, an empty one as soon as the server has accepted. `close` ends it.
+ * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
  */
 
 export const API = '/api/v1';
@@ -37,25 +44,65 @@ export class ApiError extends Error {
  * @returns {Promise<any>}
  */
 async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS } = {}) {
-  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
   const limit = AbortSignal.timeout(limit_ms);
-  const init = { method, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit, body: body === undefined ? null : JSON.stringify(body) };
-  const { response, answer } = await send(`${API}${path}`, init);
-  if (response.ok) return answer;
+  return (await send(path, { method, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
+}
+
+/** @param {unknown} body @returns {RequestInit} */
+function toBody(body) {
+  return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+/** @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
+async function send(path, init) {
+  const { response, answer } = await reach(async () => {
+    const got = await fetch(`${API}${path}`, init);
+    const type = got.headers.get('content-type') ?? '';
+    return { response: got, answer: /json/.test(type) ? await got.json() : /csv/.test(type) ? await got.text() : {} };
+  });
+  if (response.ok) return { response, answer };
   const retry = response.headers.get('retry-after');
   throw new ApiError(response.status, answer, retry === null ? null : Number(retry));
 }
 
-/** @param {string} url @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
-async function send(url, init) {
+/**
+ * What a connection broke with, as a refusal that passes; that someone has aborted it goes on as it is.
+ * @template T
+ * @param {() => Promise<T>} ask
+ */
+async function reach(ask) {
   try {
-    const response = await fetch(url, init);
-    const type = response.headers.get('content-type') ?? '';
-    return { response, answer: /json/.test(type) ? await response.json() : /csv/.test(type) ? await response.text() : {} };
+    return await ask();
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
+    const isBroken = error instanceof TypeError || (error instanceof DOMException && error.name !== 'AbortError');
+    throw isBroken ? unreachable() : error;
   }
+}
+
+const unreachable = () => new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
+
+/** @param {string} path @param {RequestInit} [init] @returns {EventStream} */
+function openStream(path, init = {}) {
+  const ending = new AbortController();
+  const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
+  async function* read() {
+    try {
+      const headers = { ...init.headers, Accept: 'text/event-stream' };
+      const { response } = await send(path, { ...init, headers, signal: ending.signal });
+      if (!response.body) throw new ApiError(response.status, { title: 'Nothing is left to send' }, null);
+      yield [];
+      const batches = readBatches(response.body);
+      for (;;) {
+        const { done, value } = await reach(() => batches.next());
+        clearTimeout(limit);
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+  return { batches: read(), close: () => (clearTimeout(limit), ending.abort()) };
 }
 
 /**
@@ -85,8 +132,31 @@ export const getPresets = () => call('/presets', { limit_ms: READY_MS });
 export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
 /** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
-/** @param {any[]} specs @param {number | null} limit_s what is predicted to take longer is not started @returns {Promise<Submitted[]>} */
-export const compareRuns = (specs, limit_s) => call(`/runs/compare${limit_s === null ? '' : `?limit_s=${limit_s}`}`, { method: 'POST', body: specs });
+/**
+ * Start runs, and follow them at once: what became of each, and the stream with the frames of those that are not had.
+ * @param {any[]} specs
+ * @param {number | null} limit_s what is predicted to take longer is not started
+ * @param {string[]} have ids of runs that are here whole
+ * @returns {Promise<{submitted: Submitted[], stream: EventStream}>}
+ */
+export async function compareRuns(specs, limit_s, have) {
+  const query = new URLSearchParams({ viewer: VIEWER, have: have.join(',') });
+  if (limit_s !== null) query.set('limit_s', String(limit_s));
+  const { batches, close } = openStream(`/runs/compare?${query}`, { method: 'POST', ...toBody(specs) });
+  /** @type {ServerEvent[]} */
+  let events = [];
+  while (events.length === 0) {
+    const { done, value } = await batches.next();
+    if (done) throw unreachable();
+    events = value;
+  }
+  const [{ data: submitted }, ...rest] = events;
+  async function* goOn() {
+    yield rest;
+    yield* batches;
+  }
+  return { submitted, stream: { batches: goOn(), close } };
+}
 /** @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
 /** @param {any} spec @param {AbortSignal} signal @returns {Promise<Estimate>} */
@@ -124,8 +194,8 @@ export const getSweepFigure = (id, metric, reduce, theme, signal) => call(`/runs
 /** @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 
-/** @param {string[]} ids @param {number[]} after */
-export function eventsUrl(ids, after) {
+/** The frames of runs behind those that are known, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
+export function openEvents(ids, after) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
-  return `${API}/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`;
+  return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
 }

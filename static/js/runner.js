@@ -79,36 +79,38 @@ async function start(isAsked) {
   const specs = toSpecs(state.fields.value, state.view.value);
   const labels = state.labels.value;
   following.abort();
+  estimating.abort();
+  estimating = new AbortController();
   void cancelAll(specs);
   const begun = performance.now();
   leaveAlone(begun); // by what the view before took, until more is known
   state.phase.value = 'running';
   isUnwanted = false;
   try {
-    const submitted = await compareRuns(specs, isAsked ? null : UNASKED_S);
-    if (submitted.some((run) => run.status === 'unstarted')) return stopUnasked(specs, begun);
+    const { submitted, stream } = await compareRuns(specs, isAsked ? null : UNASKED_S, [...kept.keys()]);
+    state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
+    leaveAlone(begun);
+    if (submitted.some((run) => run.status === 'unstarted')) {
+      stream.close();
+      return stopUnasked();
+    }
     const ids = submitted.map((run) => run.id);
     state.problem.value = null;
     install(ids, labels, submitted, specs);
-    follow(submitted.some((run) => run.status !== 'done') ? begun : null);
+    follow(submitted.some((run) => run.status !== 'done') ? begun : null, stream);
     if (isUnwanted) void cancelAll([]);
-    void predict(specs, begun);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     refuse(error);
-    void predict(specs, begun);
+    void predict(specs);
   }
 }
 
-/** What the view takes, shown beside Run, and how long its runs may be left alone. @param {any[]} specs @param {number} begun */
-async function predict(specs, begun) {
-  estimating.abort();
-  estimating = new AbortController();
+/** What runs that were refused would take, and what of them is too much. @param {any[]} specs */
+async function predict(specs) {
   const { signal } = estimating;
   try {
-    const estimates = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
-    state.estimates.value = estimates;
-    leaveAlone(begun);
+    state.estimates.value = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
@@ -122,9 +124,8 @@ function leaveAlone(begun) {
   state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
 }
 
-/** @param {any[]} specs @param {number} begun */
-async function stopUnasked(specs, begun) {
-  await Promise.all([predict(specs, begun), cancelAll([])]);
+async function stopUnasked() {
+  await cancelAll([]);
   state.problem.value = null;
   state.phase.value = 'asking';
 }
@@ -187,8 +188,11 @@ export function showStored(ids, labels) {
   follow(null);
 }
 
-/** @param {number | null} begun when the request was sent, null where everything was stored */
-function follow(begun) {
+/**
+ * @param {number | null} begun when the request was sent, null where everything was stored
+ * @param {import('./api.js').EventStream} [stream] the answer to that request
+ */
+function follow(begun, stream) {
   following = new AbortController();
   const { signal } = following;
   const byId = new Map(state.slots.value.map((slot) => [slot.id, slot.columns]));
@@ -198,7 +202,10 @@ function follow(begun) {
     conclude(byId);
   };
   tick();
-  if (open.length === 0) return finish();
+  if (open.length === 0) {
+    stream?.close();
+    return finish();
+  }
   followRuns(
     open,
     {
@@ -217,6 +224,7 @@ function follow(begun) {
       onRefused: () => void askAgain(open[0], signal),
     },
     signal,
+    stream,
   );
 }
 

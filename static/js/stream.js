@@ -1,10 +1,9 @@
-/** All runs of the page on one connection: six EventSources would block the server's address on HTTP/1.1. */
+/** All runs of the page on one connection: browsers open six to a server at most. */
 
-import { eventsUrl } from './api.js';
+import { ApiError, openEvents } from './api.js';
 
-/** @typedef {import('../types').Frame} Frame */
+/** @typedef {import('../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./events.js').ServerEvent} ServerEvent */
 
-const TYPES = ['start', 'forward', 'similarity', 'loss', 'backward', 'mixing', 'step', 'progress', 'bands', 'summary', 'end'];
 const REOPEN_MS = 1000;
 /** Of a connection that has said nothing for so long when its page wakes, nobody knows whether it is still one. */
 const SILENT_MS = 2000;
@@ -19,62 +18,60 @@ const SLEPT_MS = 5000;
  * @param {{onFrame: (frame: Frame) => void, onStatus: (status: any) => void, onConnection: (isUp: boolean) => void,
  *   onRefused: () => void}} handlers `onRefused`: the server has answered with something else than a stream
  * @param {AbortSignal} signal
+ * @param {EventStream} [begun] a stream from the first frame on that is there already
  */
-export function followRuns(ids, handlers, signal) {
+export function followRuns(ids, handlers, signal, begun) {
   const last = new Map(ids.map((id) => [id, -1]));
   const open = new Set(ids);
-  /** @type {EventSource} */
-  let source;
+  const isOver = () => signal.aborted || open.size === 0;
+  /** The one that is read; whatever another still says is dropped. @type {EventStream} */
+  let stream;
   let heard = Date.now();
   let timer = 0;
 
-  /** @param {MessageEvent<string>} event */
-  function take(event) {
-    heard = Date.now();
-    const frame = JSON.parse(event.data);
-    if (frame.index <= (last.get(frame.run) ?? -1)) return;
-    last.set(frame.run, frame.index);
-    handlers.onFrame(frame);
-    if (frame.type === 'end') open.delete(frame.run);
-    if (open.size > 0) return;
-    source.close(); // or EventSource would come back for more
-    clearTimeout(timer);
+  /** @param {ServerEvent} event */
+  function take({ type, data }) {
+    if (type === 'status') return handlers.onStatus(data);
+    if (!open.has(data.run) || data.index <= (last.get(data.run) ?? -1)) return;
+    last.set(data.run, data.index);
+    if (type === 'end') open.delete(data.run);
+    handlers.onFrame(data);
   }
 
   function connect() {
-    if (signal.aborted || open.size === 0) return;
-    heard = Date.now();
-    clearTimeout(timer);
-    timer = setTimeout(insist, OPEN_MS);
-    source = new EventSource(eventsUrl(ids, ids.map((id) => last.get(id) ?? -1)));
-    for (const type of TYPES) source.addEventListener(type, take);
-    source.addEventListener('status', (event) => handlers.onStatus(JSON.parse(event.data)));
-    source.addEventListener('open', () => {
-      clearTimeout(timer);
-      handlers.onConnection(true);
-    });
-    source.addEventListener('error', () => {
-      clearTimeout(timer);
-      if (open.size === 0 || signal.aborted) return;
-      handlers.onConnection(false);
-      // While it is CONNECTING the browser comes back by itself; once CLOSED, after an error answer, it does not.
-      if (source.readyState !== EventSource.CLOSED) return;
-      handlers.onRefused();
-      timer = setTimeout(connect, REOPEN_MS);
-    });
+    stream?.close();
+    if (isOver()) return;
+    void read(openEvents(ids, ids.map((id) => last.get(id) ?? -1)));
   }
 
-  function insist() {
-    if (source.readyState === EventSource.OPEN) return;
-    source.close();
-    connect();
+  /** @param {EventStream} fresh */
+  async function read(fresh) {
+    stream = fresh;
+    heard = Date.now();
+    clearTimeout(timer);
+    timer = setTimeout(connect, OPEN_MS);
+    try {
+      for await (const batch of fresh.batches) {
+        if (stream !== fresh || signal.aborted) return;
+        clearTimeout(timer);
+        heard = Date.now();
+        handlers.onConnection(true);
+        batch.forEach(take);
+      }
+    } catch (error) {
+      if (stream !== fresh || signal.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status > 0) handlers.onRefused();
+    }
+    if (stream !== fresh || isOver()) return;
+    handlers.onConnection(false);
+    clearTimeout(timer);
+    timer = setTimeout(connect, REOPEN_MS);
   }
 
   /** After a sleep, or a change of networks, the other end may be gone and nothing here would ever say so. */
   function wake() {
-    if (document.visibilityState === 'hidden' || source.readyState === EventSource.CLOSED || Date.now() - heard < SILENT_MS) return;
-    source.close();
-    connect();
+    if (document.visibilityState !== 'hidden' && Date.now() - heard >= SILENT_MS) connect();
   }
 
   let ticked = Date.now();
@@ -87,6 +84,7 @@ export function followRuns(ids, handlers, signal) {
   addEventListener('online', wake, { signal });
   document.addEventListener('visibilitychange', wake, { signal });
   document.addEventListener('resume', wake, { signal });
-  signal.addEventListener('abort', () => (source.close(), clearTimeout(timer), clearInterval(clock)), { once: true });
-  connect();
+  signal.addEventListener('abort', () => (stream.close(), clearTimeout(timer), clearInterval(clock)), { once: true });
+  if (begun) void read(begun);
+  else connect();
 }

@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -20,19 +20,30 @@ NDJSON = {"Accept": "application/x-ndjson"}
 # Some seconds long: with one worker the second run still waits while the first is computed.
 LONG = "runs=hc,mhc&depth=160&width=32&input.batch=8&input.tokens=128"
 NAMES = {"hc": "A HC", "mhc": "B mHC"}
-TYPES = ["start", "forward", "similarity", "loss", "backward", "mixing", "summary", "end"]
-# Whatever an EventSource is sent, before the page has a say in it.
-RECORD = f"""window.received = {{}}; window.connections = [];
-window.EventSource = class extends EventSource {{
-    constructor(url) {{
-        super(url);
-        window.connections.push(url);
-        for (const type of {TYPES}) this.addEventListener(type, (event) => {{
-            const frame = JSON.parse(event.data);
-            (window.received[frame.run] ??= []).push(frame.index);
-        }});
-    }}
-}};"""
+# Whatever a stream of events is sent, read from a copy of it, before the page has a say in it.
+RECORD = """window.received = {}; window.connections = [];
+const ask = window.fetch;
+window.fetch = async (url, init) => {
+    const response = await ask(url, init);
+    if (!/event-stream/.test(response.headers.get('content-type'))) return response;
+    window.connections.push(String(url));
+    const [copy, body] = response.body.tee();
+    void (async () => {
+        let text = '';
+        try {
+            for await (const piece of copy.pipeThrough(new TextDecoderStream())) {
+                const lines = (text + piece).split('\\n');
+                text = lines.pop();
+                for (const line of lines.filter((item) => item.startsWith('data: '))) {
+                    const frame = JSON.parse(line.slice(6));
+                    if (Array.isArray(frame)) window.submitted = frame.map((run) => run.id);
+                    else if ('index' in frame) (window.received[frame.run] ??= []).push(frame.index);
+                }
+            }
+        } catch {} // that it broke off is the page's affair
+    })();
+    return new Response(body, response);
+};"""
 COUNT = "() => Object.values(window.received).reduce((sum, indices) => sum + indices.length, 0)"
 
 OpenLong = Callable[[str], Page]
@@ -158,7 +169,7 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
     own = launch("--workers", "1")
     wire = relay(own)
     page = open_long(f"http://127.0.0.1:{wire.port}")
-    query = parse_qs(urlsplit(page.evaluate("window.connections")[0]).query)
+    run_ids = page.evaluate("window.submitted")
     browser = page.context.browser
     assert browser is not None
     processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
@@ -167,7 +178,7 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
         os.kill(pid, signal.SIGSTOP)
     wire.stall()
     with httpx.Client(base_url=own.api, timeout=60) as http:
-        for run_id in query["ids"][0].split(","):
+        for run_id in run_ids:
             assert wait_for_end(http, run_id)["status"] == "done"
     time.sleep(6)  # or it would be a nap, which no connection dies of
     for pid in renderers:

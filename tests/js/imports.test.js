@@ -7,7 +7,7 @@ const FOLDER = new URL('../../static/js/', import.meta.url);
 /** From what knows nothing of the page to what draws it. A module imports its own rank or a lower one. */
 const RANKS = [
   ['numbers', 'scales', 'composites', 'steps', 'sources', 'sums', 'labels', 'ink', 'outermost', 'fill', 'columns', 'pace', 'spec', 'grid', 'spark', 'hash', 'snippets', 'report', 'standalone', 'standalonelook', 'html', 'theme'],
-  ['api', 'stream', 'memory'],
+  ['events', 'api', 'stream', 'memory'],
   ['state', 'address'],
   ['runner', 'look', 'sweeper'],
   ['actions'],
@@ -54,7 +54,7 @@ test('one module touches Plotly', () => {
 });
 
 test('everything third-party is in the import map', () => {
-  const known = ['preact', 'preact/hooks', 'htm', '@preact/signals'];
+  const known = ['preact', 'preact/hooks', 'htm', '@preact/signals', 'eventsource-parser'];
   for (const [name, { imports }] of modules) {
     for (const path of imports.filter((item) => !item.startsWith('./'))) assert.ok(known.includes(path), `${name}: ${path}`);
   }
