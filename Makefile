@@ -14,7 +14,7 @@ STREAM_TESTS := tests/browser/test_streams.py
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
-.PHONY: run test lint bench setup setup-dev chromium clean
+.PHONY: run test lint bench licences setup setup-dev chromium clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -34,6 +34,9 @@ lint: setup-dev
 
 bench: setup-dev chromium
 	$(BIN)/python -m benchmarks
+
+licences: setup
+	$(BIN)/python docs/licences.py
 
 setup: .venv/.installed static/node_modules/.installed
 

@@ -102,7 +102,7 @@ class Assets:
     def _load_vendored(self, node_modules: Path) -> dict[str, str]:
         """Addresses of all files of others, by their path in node_modules."""
         found = {}
-        for package, paths in _by_package().items():
+        for package, paths in by_package().items():
             try:
                 bodies = {path: (node_modules / path).read_bytes() for path in paths}
                 version = json.loads((node_modules / package / "package.json").read_bytes())["version"]
@@ -120,8 +120,8 @@ class Assets:
         return address
 
 
-def _by_package() -> dict[str, list[str]]:
-    """The files of others, by the package in node_modules that they belong to."""
+def by_package() -> dict[str, list[str]]:
+    """The files of others that are served, by their package in node_modules."""
     packages: dict[str, list[str]] = {}
     for path in sorted({*MODULES.values(), *SCRIPTS.values(), *PARTS}):
         parts = path.split("/")

@@ -1,6 +1,8 @@
 """The README is held to what it says: its settings table, and its REST lines against a real server."""
 
+import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -49,3 +51,14 @@ def test_documents_point_at_files_that_exist() -> None:
     for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} points at {target}"
+
+
+def test_licences_are_those_of_what_is_installed_from_the_lock_file() -> None:
+    written = (ROOT / "docs" / "licences.md").read_text()
+    assert written == runpy.run_path(str(ROOT / "docs" / "licences.py"))["describe"](), "`make licences` writes it"
+    lock = json.loads((ROOT / "static" / "package-lock.json").read_text())["packages"]
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| (\S+) \|", written, re.MULTILINE)[1:]
+    assert len(rows) == 7
+    for name, version, licence in rows:
+        locked = lock[f"node_modules/{name}"]
+        assert (locked["version"], locked["license"]) == (version, licence)
