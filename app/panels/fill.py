@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_label, note, say_rows, say_status
+from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_labels, note, say_rows, say_status
 from app.panels.numbers import log_ticks
 from app.panels.scales import linear_bound, signed_log_scale
 from app.panels.sources import Columns, look_up
@@ -77,6 +77,7 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
 
 def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narrow: bool) -> None:
     layout = figure["layout"]
+    longest = 0  # letters of a label right of the curves
     for name, rule in layout["meta"]["axes"].items():
         low, high = _data_range(figure, rule)
         layout[name]["range"] = [low, high]
@@ -84,13 +85,14 @@ def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narro
         if rule["scale"] == "log":
             places, texts = log_ticks(low, high)
             layout[name] |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
-        _label_lines(figure, results, (low, high), layers, narrow)
+        longest = max(longest, _label_lines(figure, results, (low, high), layers, narrow))
     if narrow:
         ticks = [text for name in layout["meta"]["axes"] for text in layout[name].get("ticktext", [])]
-        layout["margin"] |= {"l": 56 if any("×" in text for text in ticks) else 40, "r": 26}
+        layout["margin"]["l"] = 56 if any("×" in text for text in ticks) else 40
+        layout["margin"]["r"] = 19 + round(LETTER_PX * max(1, longest))
     else:
         names = [len(trace["name"]) for trace in _visible(figure) if trace["meta"]["end"]]
-        layout["margin"]["r"] = 18 + round(LETTER_PX * max([3, *names]))
+        layout["margin"]["r"] = 18 + round(LETTER_PX * max([3, longest, *names]))
 
 
 def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
@@ -112,8 +114,9 @@ def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
 
 def _label_lines(
     figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
-) -> None:
-    ends = []
+) -> int:
+    """Label the curves; the number of letters of the longest label right of them."""
+    ends, losses = [], []
     for trace in [trace for trace in _visible(figure) if trace["meta"]["end"]]:
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
@@ -122,13 +125,15 @@ def _label_lines(
         status = result.steps_status if axis == "step" else result.status
         lost = find_lost(trace["y"], status.get(trace["meta"]["key"], {}), "step" if axis == "step" else "layer")
         if lost is not None and lost["point"] is not None:
-            y = trace["y"][lost["point"]]
-            is_high = y > span[0] + 0.8 * (span[1] - span[0])
-            label = lost_label(lost, trace["name"], y, is_high, len(trace["y"]) if axis == "step" else layers, color)
-            figure["layout"]["annotations"].append(label)
+            share = (trace["y"][lost["point"]] - span[0]) / (span[1] - span[0])
+            text = f"{trace['name']}: {lost['text']}"
+            count = len(trace["y"]) if axis == "step" else layers
+            losses.append({"point": lost["point"], "share": share, "text": text, "count": count, "color": color})
         end = _line_end(trace, result, lost, span)
         ends += [] if end is None else [{**end, "color": color}]
-    figure["layout"]["annotations"] += end_labels(ends, narrow)
+    labels = end_labels(ends, narrow)
+    figure["layout"]["annotations"] += lost_labels(losses, span, narrow) + labels
+    return max([0, *(len(label["text"]) for label in labels)])
 
 
 def _line_end(

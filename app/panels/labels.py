@@ -6,6 +6,7 @@
 from typing import Any
 
 GAP = 0.085  # least distance of two labels, in heights of the plot
+HIGH = 0.8  # above this there is no room for a label
 Annotation = dict[str, Any]
 
 
@@ -37,11 +38,17 @@ def end_labels(ends: list[dict[str, Any]], narrow: bool) -> list[Annotation]:
             "y": place,
             "yanchor": "middle",
             "showarrow": False,
-            "text": end["text"].split(" ")[0] if narrow else end["text"],
+            "text": _shorten(end["text"]) if narrow else end["text"],
             "font": {"color": end["color"], "size": 12},
         }
         for end, place in zip(ends, places, strict=True)
     ]
+
+
+def _shorten(text: str) -> str:
+    """`B` for `B HC`, `B nan` for `B HC: nan`."""
+    name, _, what = text.partition(": ")
+    return " ".join([name.split(" ")[0], what]).strip()
 
 
 def find_lost(drawn: list[float | None], status: dict[int, str], unit: str = "layer") -> dict[str, Any] | None:
@@ -63,21 +70,33 @@ def find_lost(drawn: list[float | None], status: dict[int, str], unit: str = "la
     return {"point": known[0], "ends": False, "text": f"{status[last]} up to {unit} {last + 1}"}
 
 
-def lost_label(lost: dict[str, Any], name: str, y: float, is_high: bool, count: int, color: str) -> Annotation:
-    """A cross at the point next to the loss, with what happened."""
-    right = lost["point"] > count / 2
-    text = f"{name}: {lost['text']}"
-    return {
-        "xref": "x",
-        "x": lost["point"] + 1,
-        "xanchor": "right" if right else "left",
-        "yref": "y",
-        "y": y,
-        "yanchor": "top" if is_high and not right else "bottom",  # left of it the curve comes from below
-        "showarrow": False,
-        "text": f"{text} ✕" if right else f"✕ {text}",
-        "font": {"color": color, "size": 12},
-    }
+def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow: bool) -> list[Annotation]:
+    """A cross at each point next to a loss, with what happened, none over another.
+
+    A loss is {point, share, text, count, color}: `share` is the point's height in the plot, `count` that of all points;
+    `span` is that of the axis.
+    """
+    is_right = [loss["point"] > loss["count"] / 2 for loss in losses]
+    # Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
+    centres = [
+        loss["share"] + (-GAP if loss["share"] > HIGH and not right else GAP) / 2
+        for loss, right in zip(losses, is_right, strict=True)
+    ]
+    texts = [_shorten(loss["text"]) if narrow else loss["text"] for loss in losses]
+    return [
+        {
+            "xref": "x",
+            "x": loss["point"] + 1,
+            "xanchor": "right" if right else "left",
+            "yref": "y",
+            "y": span[0] + place * (span[1] - span[0]),
+            "yanchor": "middle",
+            "showarrow": False,
+            "text": f"{text} ✕" if right else f"✕ {text}",
+            "font": {"color": loss["color"], "size": 12},
+        }
+        for loss, right, place, text in zip(losses, is_right, spread(centres), texts, strict=True)
+    ]
 
 
 def cell_label(text: str, x_id: str, y_id: str, color: str) -> Annotation:

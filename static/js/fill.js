@@ -1,6 +1,6 @@
 /** Fill a panel's template with the columns of runs. `app/panels/fill.py` does the same; a test holds them equal. */
 
-import { cellLabel, cellNote, endLabels, findLost, lostLabel, note, sayRows, sayStatus } from './labels.js';
+import { cellLabel, cellNote, endLabels, findLost, lostLabels, note, sayRows, sayStatus } from './labels.js';
 import { logTicks } from './numbers.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -71,6 +71,7 @@ function fillTrace(trace, result, labels, cursor) {
 /** @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
 function fillAxes(figure, results, layers, narrow) {
   const { layout } = figure;
+  let longest = 0; // letters of a label right of the curves
   for (const [name, rule] of Object.entries(layout.meta.axes)) {
     const span = dataRange(figure, rule);
     Object.assign(layout[name], { range: span, autorange: false });
@@ -78,11 +79,11 @@ function fillAxes(figure, results, layers, narrow) {
       const [tickvals, ticktext] = logTicks(...span);
       Object.assign(layout[name], { tickmode: 'array', tickvals, ticktext });
     }
-    labelLines(figure, results, span, layers, narrow);
+    longest = Math.max(longest, labelLines(figure, results, span, layers, narrow));
   }
   const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
-  if (narrow) Object.assign(layout.margin, { l: ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40, r: 26 });
-  else layout.margin.r = 18 + Math.round(LETTER_PX * Math.max(3, ...visible(figure).map(nameLength)));
+  if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
+  layout.margin.r = narrow ? 19 + Math.round(LETTER_PX * Math.max(1, longest)) : 18 + Math.round(LETTER_PX * Math.max(3, longest, ...visible(figure).map(nameLength)));
 }
 
 /** @param {Trace} trace */
@@ -115,7 +116,7 @@ function dataRange(figure, rule) {
  * @param {boolean} narrow
  */
 function labelLines(figure, results, span, layers, narrow) {
-  const ends = [];
+  const [ends, losses] = [/** @type {any[]} */ ([]), /** @type {any[]} */ ([])];
   for (const trace of visible(figure).filter((item) => item.meta.end)) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
     const { color } = trace.line;
@@ -123,15 +124,15 @@ function labelLines(figure, results, span, layers, narrow) {
     const status = /** @type {Map<number, string> | undefined} */ ((isStep ? result.stepsStatus : result.status).get(trace.meta.key));
     const lost = findLost(trace.y, status, isStep ? 'step' : 'layer');
     if (lost && lost.point !== null) {
-      const place = /** @type {{point: number, text: string}} */ (lost);
-      const y = trace.y[lost.point];
-      const isHigh = y > span[0] + 0.8 * (span[1] - span[0]);
-      figure.layout.annotations.push(lostLabel(place, trace.name, y, isHigh, isStep ? trace.y.length : layers, color));
+      const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
+      losses.push({ point: lost.point, share, text: `${trace.name}: ${lost.text}`, count: isStep ? trace.y.length : layers, color });
     }
     const end = lineEnd(trace, result, lost, span);
     if (end) ends.push({ ...end, color });
   }
-  figure.layout.annotations.push(...endLabels(ends, narrow));
+  const labels = endLabels(ends, narrow);
+  figure.layout.annotations.push(...lostLabels(losses, span, narrow), ...labels);
+  return Math.max(0, ...labels.map(({ text }) => [...text].length));
 }
 
 /** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */

@@ -1,27 +1,36 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
 export const GAP = 0.085; // least distance of two labels, in heights of the plot
+const HIGH = 0.8; // above this there is no room for a label
+const ROUNDING = 1e-9;
 
 /**
- * Move places between 0 and `top` apart until neighbours keep the gap, in their order.
+ * Move places between 0 and `top` apart until neighbours keep the gap, in their order, and none lies on what is taken.
  * @param {number[]} places
  * @param {number} [gap]
  * @param {number} [top]
+ * @param {[number, number][]} [taken] from where to where something else stands
  */
-export function spread(places, gap = GAP, top = 1) {
+export function spread(places, gap = GAP, top = 1, taken = []) {
   const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b] || b - a);
   const moved = [...places];
   let floor = 0;
   for (const index of order) {
-    moved[index] = Math.max(moved[index], floor);
+    moved[index] = clear(Math.max(moved[index], floor), gap, taken, 1);
     floor = moved[index] + gap;
   }
   let ceiling = top;
   for (const index of order.reverse()) {
-    moved[index] = Math.min(moved[index], ceiling);
+    moved[index] = clear(Math.min(moved[index], ceiling), gap, taken, -1);
     ceiling = moved[index] - gap;
   }
   return moved;
+}
+
+/** The next free place up (1) or down (-1). @param {number} place @param {number} gap @param {[number, number][]} taken @param {1 | -1} way */
+function clear(place, gap, taken, way) {
+  const met = [...taken].sort((a, b) => (way > 0 ? a[0] - b[0] : b[1] - a[1]));
+  return met.reduce((at, [from, to]) => (at + gap <= from + ROUNDING || at >= to ? at : way > 0 ? to : from - gap), place);
 }
 
 /**
@@ -40,9 +49,15 @@ export function endLabels(ends, narrow) {
     y: places[index],
     yanchor: 'middle',
     showarrow: false,
-    text: narrow ? end.text.split(' ')[0] : end.text,
+    text: narrow ? shorten(end.text) : end.text,
     font: { color: end.color, size: 12 },
   }));
+}
+
+/** `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */
+function shorten(text) {
+  const [name, what] = text.split(': ');
+  return [name.split(' ')[0], what].filter(Boolean).join(' ');
 }
 
 /**
@@ -67,28 +82,30 @@ export function findLost(drawn, status, unit = 'layer') {
 }
 
 /**
- * A cross at the point next to the loss, with what happened.
- * @param {{point: number, text: string}} lost
- * @param {string} name
- * @param {number} y
- * @param {boolean} isHigh
- * @param {number} count of the points
- * @param {string} color
+ * A cross at each point next to a loss, with what happened, none over another.
+ * @param {{point: number, share: number, text: string, count: number, color: string}[]} losses `share` is the point's height
+ *   in the plot, `count` that of all points
+ * @param {[number, number]} span of the axis
+ * @param {boolean} narrow
  */
-export function lostLabel(lost, name, y, isHigh, count, color) {
-  const right = lost.point > count / 2;
-  const text = `${name}: ${lost.text}`;
-  return {
-    xref: 'x',
-    x: lost.point + 1,
-    xanchor: right ? 'right' : 'left',
-    yref: 'y',
-    y,
-    yanchor: isHigh && !right ? 'top' : 'bottom', // left of it the curve comes from below
-    showarrow: false,
-    text: right ? `${text} ✕` : `✕ ${text}`,
-    font: { color, size: 12 },
-  };
+export function lostLabels(losses, [low, high], narrow) {
+  const isRight = losses.map(({ point, count }) => point > count / 2);
+  // Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
+  const places = spread(losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -GAP : GAP) / 2));
+  return losses.map(({ point, text, color }, index) => {
+    const said = narrow ? shorten(text) : text;
+    return {
+      xref: 'x',
+      x: point + 1,
+      xanchor: isRight[index] ? 'right' : 'left',
+      yref: 'y',
+      y: low + places[index] * (high - low),
+      yanchor: 'middle',
+      showarrow: false,
+      text: isRight[index] ? `${said} ✕` : `✕ ${said}`,
+      font: { color, size: 12 },
+    };
+  });
 }
 
 /** Why there is no number, where the word alone says too little. @param {string} status */

@@ -81,7 +81,8 @@ function doneSentence() {
   if (cancelled > 0) return `${cancelled} of ${slots.length} runs cancelled`;
   const time = state.elapsed_s.value === null ? 'stored' : `in ${formatSeconds(state.elapsed_s.value)}`;
   const runs = slots.length === 1 ? '1 run' : `${slots.length} runs`;
-  return start ? `${runs} ${time} · ${start.device.type} · ${start.spec.dtype} · seed ${start.spec.seed}` : '';
+  if (!start) return '';
+  return html`${runs} ${time}<span class="only-wide"> · ${start.device.type} · ${start.spec.dtype}</span> · seed ${start.spec.seed}`;
 }
 
 /** @param {'seconds' | 'flops' | 'parameters' | 'bytes_moved'} key */

@@ -43,3 +43,16 @@ test('times and counts', () => {
   assert.deepEqual([0.004, 0.61, 12.3, 600].map(formatSeconds), ['4 ms', '0.61 s', '12 s', '10 min']);
   assert.deepEqual([formatCount(358994688, 'B'), formatCount(2.02e9, 'FLOP'), formatCount(12, '')], ['359 MB', '2.0 GFLOP', '12']);
 });
+
+test('labels keep off what stands there already, above or below it', () => {
+  const clashes = (places, taken) => places.filter((place) => taken.some(([from, to]) => place + 0.1 > from + 1e-9 && place < to - 1e-9));
+  for (const taken of [[[0.4, 0.6]], [[0, 0.2]], [[0.85, 1.1]], [[0.1, 0.3], [0.35, 0.5]]]) {
+    for (const places of [[0.5], [0.45, 0.5, 0.55], [0, 0.05], [0.9, 0.9], [0.3]]) {
+      const moved = spread(places, 0.1, 0.9, taken);
+      assert.deepEqual(clashes(moved, taken), [], JSON.stringify([taken, places]));
+      const sorted = [...moved].sort((a, b) => a - b);
+      sorted.slice(1).forEach((place, index) => assert.ok(place - sorted[index] >= 0.1 - 1e-9));
+      assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 0.9 + 1e-9);
+    }
+  }
+});
