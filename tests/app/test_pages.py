@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Server, compute
+from tests.conftest import ROOT, Server, compute
 
 FOREIGN = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
 LOADED = re.compile(r"""<(?:script|link|img)[^>]+(?:src|href)\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
@@ -52,6 +52,11 @@ def test_a_page_loads_nothing_from_another_host(page: httpx.Response) -> None:
     assert not FOREIGN.search(text)
     for url in LOADED.findall(text):
         assert url.startswith(("/", "data:image/")), url
+
+
+def test_the_instrument_takes_all_our_styles(web: httpx.Client) -> None:
+    taken = re.findall(r'<link rel="stylesheet" href="/static/\w+/css/([^"]+)">', web.get("/").text)
+    assert sorted(taken) == sorted(path.name for path in (ROOT / "static" / "css").iterdir())
 
 
 def test_what_a_page_loads_is_there(page: httpx.Response, web: httpx.Client) -> None:
