@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mhc_core.blocks import name_layers
 from mhc_core.counts import (
     ITEM_BYTES,
+    count_kept_cka,
     count_parameters,
     count_pass_bytes,
     count_pass_calls,
@@ -23,6 +24,8 @@ from mhc_core.counts import (
     count_run_bytes,
     count_samples,
     count_slow_flops,
+    count_step_probe_bytes,
+    count_step_probe_calls,
     is_dynamic,
     recomputes,
 )
@@ -72,6 +75,7 @@ def _count_flops(spec: RunSpec) -> float:
     flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
     flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
     flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
+    flops += count_kept_cka(spec) * count_probe_flops(spec)
     return flops + _jacobian_products(spec) * count_pass_flops(spec) / 3
 
 
@@ -145,7 +149,7 @@ def count_work(spec: RunSpec) -> Work:
     if spec.seeds > 1:
         work += (_count_measured_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
     if spec.train.steps:
-        work += _count_step(spec).times(spec.train.steps)
+        work += _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
         work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
     return work + _count_jacobian(spec)
 
@@ -185,9 +189,10 @@ def _count_drawing(spec: RunSpec) -> Work:
 
 
 def _count_step(spec: RunSpec) -> Work:
-    """One pass without measurement, read-out included, and the update."""
+    """One pass with the little that is measured of it, read-out included, and the update."""
     update = UPDATE_PASSES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
-    return _count_pass(spec) + Work(flops=count_readout_flops(spec) * _small(spec), moved_bytes=update)
+    probe = Work(moved_bytes=count_step_probe_bytes(spec), calls=count_step_probe_calls(spec))
+    return _count_pass(spec) + probe + Work(flops=count_readout_flops(spec) * _small(spec), moved_bytes=update)
 
 
 # The Jacobian's products: each walks a graph of the whole stack once, and costs about a forward pass.

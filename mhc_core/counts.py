@@ -16,6 +16,7 @@ from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
 MOST_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
+MOST_STEP_CKA_LAYERS = 256  # a matrix of 1024 layers would be 5 MB of text at every step that is kept
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
 STREAM_PASSES = {"hc": 48, "frac": 48}  # over all streams, of dynamic mixing up and down
 DYNAMIC_CALLS = {"hc": 70, "frac": 70}  # beside Sinkhorn's
@@ -163,6 +164,11 @@ def recomputes(spec: RunSpec) -> bool:
     return count_tape_bytes(spec) > MOST_TAPE_BYTES
 
 
+def count_kept_cka(spec: RunSpec) -> int:
+    """Steps of training that keep CKA: those that keep matrices, in stacks that are not too deep for it."""
+    return min(spec.train.kept, spec.train.steps) if spec.depth <= MOST_STEP_CKA_LAYERS else 0
+
+
 def count_tape_bytes(spec: RunSpec) -> float:
     """Values that autograd keeps until the way down."""
     n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
@@ -215,6 +221,15 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
     grams = kept**2 * (26 + spec.depth / 32)
     mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if is_dynamic(spec) else 0
     return (spec.depth * (states + ranks + grams + mixing) + 5 * count_parameters(spec)) * _measured_bytes(spec)
+
+
+def count_step_probe_bytes(spec: RunSpec) -> float:
+    """Moved by the measurement of one step, up and down: streams merged, put together and squared."""
+    return 2.0 * count_samples(spec) * spec.depth * spec.width * (_copies(spec) + 5) * _measured_bytes(spec)
+
+
+def count_step_probe_calls(spec: RunSpec) -> float:
+    return 16.0 * spec.depth
 
 
 def count_probe_calls(spec: RunSpec) -> float:

@@ -17,8 +17,8 @@ from mhc_core.counts import recomputes
 from mhc_core.frames import Frame
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
-from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, Layout, build_loss_frame, build_mixing_frame
-from mhc_core.stack import DTYPES, LayerOutput, Stack
+from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_loss_frame, build_mixing_frame, lay_out
+from mhc_core.stack import LayerOutput, Stack
 
 
 @dataclass
@@ -42,7 +42,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     """
     spec = stack.spec
     static = stack.connection.static_mixing()
-    layout = _lay_out(stack, device)
+    layout = lay_out(stack, device)
     tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
     state = stack.embed().detach()
@@ -67,20 +67,6 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     yield from down.observe(INPUT_LAYER, grad)
     gains = probe.products.gains() | down.products.gains()
     yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape))
-
-
-def _lay_out(stack: Stack, device: torch.device) -> Layout:
-    spec, connection = stack.spec, stack.connection
-    return Layout(
-        depth=spec.depth,
-        samples=spec.input.batch * spec.input.tokens,
-        state_width=connection.state_width,
-        dtype=DTYPES[spec.dtype],
-        device=device,
-        to_streams=connection.streams,
-        merge=connection.merge,
-        merge_grad=connection.merge_grad,
-    )
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:

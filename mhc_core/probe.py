@@ -22,7 +22,7 @@ from mhc_core.metrics.paths import unfold
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
-from mhc_core.stack import LayerOutput
+from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
 MOST_LAYERS = {"cpu": 16, "cuda": 32}
@@ -69,7 +69,7 @@ class ForwardProbe:
 
     def __init__(self, layout: Layout, *, with_cka: bool = True, biased_cka: bool = False) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
-        self.sizes = _block_sizes(layout.state_entries, layout.device)
+        self.sizes = _block_sizes(layout)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.u_before: torch.Tensor | None = None
@@ -146,7 +146,7 @@ class BackwardProbe:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.cast = np.float64 if self.dtype == torch.float64 else np.float32
-        self.sizes = _block_sizes(layout.state_entries, layout.device)
+        self.sizes = _block_sizes(layout)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]] = []
         self.products = TokenProducts(downwards=True)
@@ -235,10 +235,30 @@ def _blame(flag: str, status: dict[str, str]) -> str:
     return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
 
 
-def _block_sizes(state_entries: int, device: torch.device) -> Iterator[int]:
-    most = max(1, min(MOST_LAYERS[device.type], BLOCK_BYTES // (4 * state_entries)))
+def lay_out(stack: Stack, device: torch.device) -> Layout:
+    """What probes must know of one of our stacks that lies on the device."""
+    spec, connection = stack.spec, stack.connection
+    return Layout(
+        depth=spec.depth,
+        samples=spec.input.batch * spec.input.tokens,
+        state_width=connection.state_width,
+        dtype=DTYPES[spec.dtype],
+        device=device,
+        to_streams=connection.streams,
+        merge=connection.merge,
+        merge_grad=connection.merge_grad,
+    )
+
+
+def most_together(layout: Layout) -> int:
+    """Layers that are measured together at most."""
+    return max(1, min(MOST_LAYERS[layout.device.type], BLOCK_BYTES // (4 * layout.state_entries)))
+
+
+def _block_sizes(layout: Layout) -> Iterator[int]:
+    most = most_together(layout)
     # On a GPU a small first block would only add a wait.
-    size = 1 if device.type == "cpu" else most
+    size = 1 if layout.device.type == "cpu" else most
     while True:
         yield size
         size = min(2 * size, most)

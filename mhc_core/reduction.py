@@ -13,7 +13,7 @@ REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 WORSE = ("underflow", "overflow", "constant", "nan")
 # Everything is wholly like itself: what the diagonal of these says is left out.
-REFLEXIVE = ("cka", "stream_cosines")
+REFLEXIVE = ("cka", "step_cka", "stream_cosines")
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,11 @@ def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | Non
         status = {name: {0: flag} for name, flag in result.jacobian.get("status", {}).items()}
     elif metric.table == "layers":
         values, log10 = result.layers, result.layers_log10
+    elif metric.table == "kept":
+        places, values = {step: place for place, step in enumerate(result.kept_steps)}, result.kept
+        status = {key: {places[step]: flags for step, flags in result.steps_status.get(key, {}).items()}}
     else:
-        values = {"matrices": result.matrices, "kept": result.kept}[metric.table]
+        values = result.matrices
     if key not in values:
         return None
     found = np.atleast_1d(np.asarray(values[key], dtype=np.float64))

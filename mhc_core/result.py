@@ -26,7 +26,8 @@ class Result:
     steps: key -> (S) or (S, L) over the S steps of training, nan where unknown or not finite; {} without training.
     steps_log10: the same for metrics that span decades.
     steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
-    kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept.
+    kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept, and in
+        stacks of up to 256 layers step_cka (K, L, L), nan where a layer has none.
     kept_steps: these steps.
     jacobian: the Jacobian frame: values, log10, status, products, dimension, converged; {} where not asked for.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
@@ -92,7 +93,7 @@ class Result:
             self.kept_steps.append(step)
         for key, value in data["values"].items():
             if key in kept:
-                item = _to_array(value)[None]
+                item = self._unknown(key) if value is None else _to_array(value)[None]
                 self.kept[key] = np.concatenate([self.kept[key], item]) if key in self.kept else item
             else:
                 _put(self.steps, key, steps, step, value)
@@ -101,6 +102,11 @@ class Result:
         for key, flag in data["status"].items():
             flags = {int(layer): name for layer, name in flag.items()} if isinstance(flag, dict) else flag
             self.steps_status.setdefault(key, {})[step] = flags
+
+    def _unknown(self, key: str) -> np.ndarray:
+        """The matrices of one step where they are not finite, (1, L, n, n) or (1, L, n)."""
+        sizes = {"K": 1, "L": self._depth, "n": self.start["streams"]}
+        return np.full([sizes[axis] for axis in METRICS[key].shape], np.nan)
 
     def _add_layer(self, data: dict[str, Any]) -> None:
         layer = data["layer"]

@@ -3,6 +3,7 @@
 `Stack.forward` is the plain network under autograd. `run` drives the same layers one by one through `Stack.layer`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -73,14 +74,21 @@ class Stack(nn.Module):
         """The loss, through plain autograd."""
         return self.loss(self.climb(self.embed())[0])
 
-    def climb(self, state: torch.Tensor) -> tuple[torch.Tensor, list[Mixing]]:
-        """All layers in turn, through plain autograd: the state after the last, and the coefficients of every layer."""
+    def climb(
+        self, state: torch.Tensor, observe: Callable[[int, LayerOutput], None] | None = None
+    ) -> tuple[torch.Tensor, list[Mixing]]:
+        """All layers in turn, through plain autograd: the state after the last, and the coefficients of every layer.
+
+        `observe` is told of each layer as it is done.
+        """
         static = self.connection.static_mixing()
         # Unbound at once: the gradient of an index a layer would be a tensor of all layers each.
         rows = None if static is None else list(zip(*(part.unbind() for part in static), strict=True))
         mixings = []
         for layer in range(self.spec.depth):
             output = self.layer(layer, state, None if rows is None else Mixing(*rows[layer]))
+            if observe is not None:
+                observe(layer, output)
             state = output.state
             mixings.append(output.mixing)
         return state, mixings

@@ -2,8 +2,9 @@
 
 Everything learns: the branches, the mixing of every family with its gates and heads, the embedding and the read-out.
 A step is one forward and one backward pass of plain autograd over the whole stack. Its frame holds what that pass saw,
-before the update. A loss or gradient that is not finite ends training as a result, not as an error: the frame of that
-step carries the status, and the update is not made.
+before the update: loss, gradients, gains, and of every layer the size of the state and of the gradient at it. Mixing
+matrices and CKA are kept at a few steps alone, CKA in stacks of up to 256 layers. A loss or gradient that is not finite
+ends training as a result, not as an error: the frame of that step carries the status, and the update is not made.
 
 Weight decay acts on matrices that multiply features: those of the branches, the embedding, the read-out, and the
 projections from which dynamic mixing and heads are made. It does not act on the mixing itself (free coefficients,
@@ -23,11 +24,15 @@ from torch.nn.utils import clip_grads_with_norm_
 
 from mhc_core.columns import fetch, to_columns, to_status, with_log10
 from mhc_core.connections import MATRICES, Mixing, name_parts
+from mhc_core.counts import count_kept_cka
 from mhc_core.frames import Frame
+from mhc_core.metrics import METRICS
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.metrics.mixing import measure_composites
+from mhc_core.probe import lay_out
 from mhc_core.spec import TrainSpec
 from mhc_core.stack import Stack
+from mhc_core.step_probe import StepProbe, to_cka
 
 BETAS = (0.9, 0.95)
 MOMENTUM = 0.9
@@ -39,12 +44,15 @@ def train(stack: Stack) -> Generator[Frame, None, int]:
     plan = stack.spec.train
     optimizer = build_optimizer(stack)
     parameters, kept = _Parameters.of(stack), pick_kept_steps(plan)
+    layout = lay_out(stack, next(stack.parameters()).device)
     done = 0
     for step in range(plan.steps):
         rate = learning_rate(plan, step)
         stack.input.set_batch(step)
         optimizer.zero_grad()
-        measured = _propagate(stack, parameters)
+        probe = StepProbe(layout, stack.spec, with_cka=step in kept and count_kept_cka(stack.spec) > 0)
+        measured = _propagate(stack, parameters, probe)
+        del probe  # with its Gram matrices
         values = fetch(measured)
         is_finite = bool(np.isfinite(values["step_loss"]) and np.isfinite(values["step_grad_norm"]))
         if is_finite:
@@ -109,12 +117,12 @@ class _Parameters:
         return cls(branches, layered, stacked, ends)
 
 
-def _propagate(stack: Stack, parameters: _Parameters) -> dict[str, torch.Tensor]:
+def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[str, torch.Tensor]:
     """One pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
-    state, mixings = stack.climb(stack.embed())
+    state, mixings = stack.climb(stack.embed(), probe.observe)
     loss = stack.loss(state)
     loss.backward()
-    measured = {"step_loss": loss.detach(), **_measure_gradients(parameters)}
+    measured = {"step_loss": loss.detach(), **_measure_gradients(parameters), **probe.measured()}
     with torch.no_grad():
         return measured | _average(mixings)
 
@@ -158,8 +166,9 @@ def _update(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: to
 def _build_frame(step: int, rate: float, values: dict[str, np.ndarray], is_kept: bool, dtype: str) -> Frame:
     """The frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
     cast = np.float64 if dtype == "float64" else np.float32
+    cka = to_cka(values) if "cka" in values else None
     composites = measure_composites(values["step_h_res"])
-    columns = {key: with_log10(value) for key, value in values.items() if key.endswith("_grad_norm") and value.ndim}
+    columns = {key: with_log10(value) for key, value in values.items() if METRICS[key].shape == "SL"}
     columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
     group = to_columns(columns, cast)
     _, log = with_log10(values["step_grad_norm"])
@@ -172,6 +181,9 @@ def _build_frame(step: int, rate: float, values: dict[str, np.ndarray], is_kept:
         _put(group, key, float(value), to_status(float(value)))
     for key in (f"step_{field}" for field in MATRICES if is_kept and f"step_{field}" in values):
         _put(group, key, values[key].astype(cast), to_status(float(values[key].sum())))
+    if cka is not None:
+        group["values"]["step_cka"], flags = cka[0].astype(cast), cka[1]
+        group["status"] |= {"step_cka": flags} if flags else {}
     return Frame("step", {"step": step, **group})
 
 

@@ -27,12 +27,14 @@ export interface Columns {
   stepsLog10: Map<string, Matrix>;
   /** Metric to step to status, or of a column over the layers to status by layer. */
   stepsStatus: Map<string, Map<number, string | Map<number, string>>>;
-  /** Mixing of all layers at each of `keptSteps`, null where it was not finite. */
+  /** Mixing and CKA of all layers at each of `keptSteps`; mixing is null where it was not finite. */
   kept: Map<string, (Matrix | null)[]>;
   keptSteps: number[];
   trained: number;
   /** Metric to its percentiles over seeds, each one number a layer. */
   bands: Map<string, Record<string, Numbers>>;
+  /** Metrics of which the step that is shown tells nothing. */
+  unknown: Set<string>;
   /** Share of the other seeds that is done; null before they begin. */
   progress: number | null;
   input: Record<string, any>;

@@ -13,7 +13,7 @@ from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.ink import write_numbers
 from app.panels.sources import Columns
-from app.panels.steps import Trained, at_step, count_trained, nearest_kept
+from app.panels.steps import Trained, at_step, count_trained, nearest_kept, shows_kept
 from app.panels.style import MAX_RUNS, THEMES, Theme, ThemeName, to_styles
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
@@ -50,7 +50,7 @@ def figure(
     unit = to_unit(template, said) if difference else said
     places = [_say_layers(template, results, cursor)] if key == "detail" else []
     if step is not None and panel.follows_step:
-        places.append(f"step {_to_shown_step(key, results, step) + 1}")
+        places.append(f"step {_to_shown_step(template, results, step) + 1}")
     place = " · ".join(["", *places])
     title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}
@@ -67,10 +67,10 @@ def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme
     return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
 
 
-def _to_shown_step(key: str, results: Sequence[Trained], step: int) -> int:
+def _to_shown_step(template: dict[str, Any], results: Sequence[Trained], step: int) -> int:
     """The step that a panel shows: of matrices the nearest one at which they are kept."""
     trained = next((result for result in results if count_trained(result) > 0), None)
-    place = None if trained is None or key == "gain" else nearest_kept(trained, step)
+    place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
 
 

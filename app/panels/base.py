@@ -18,6 +18,7 @@ it.
   logarithmic scale of `scales.py`
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `empty`: what to say when no run has anything to draw
+- `unknown`: what to say of runs of which the step that is shown tells nothing
 
 A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page
 names them at the cursor.
@@ -87,7 +88,8 @@ class Panel:
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
     table: what the table view lists.
-    follows_step: whether it shows a trained run as it was at the cursor's step, of which `steps.py` knows.
+    follows_step: whether it shows a trained run as it was at the cursor's step, of which `steps.py` knows; all that it
+        shows then is of the step.
     """
 
     key: str
@@ -105,6 +107,9 @@ class Panel:
         """The template for that many runs; `view` is a view's key, the first by default."""
         chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
         return chosen.build(runs, theme)
+
+
+OF_OLD = "Nothing is known of this step:<br>the run was stored by an earlier version."
 
 
 def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:

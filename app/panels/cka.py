@@ -5,8 +5,13 @@ import plotly.graph_objects as go
 from app.panels.base import Column, Help, Panel, View
 from app.panels.cells import axis_names, build_cells
 from app.panels.style import Theme
+from mhc_core.counts import MOST_STEP_CKA_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
+UNKNOWN = (
+    f"Steps keep no CKA here: those of more than {MOST_STEP_CKA_LAYERS} layers<br>"
+    "and of runs stored by an earlier version have none."
+)
 
 
 def build(runs: int, theme: Theme) -> go.Figure:
@@ -27,7 +32,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
         layers |= {x_name: "cells", y_name: "cells-down"}
     # Runs of numerics 1 have no status of CKA itself: it has no number where the representations have none.
     lost_rows = ["act_rms", "act_rms_streams", "cka"]
-    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows)
+    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows, unknown=UNKNOWN)
     figure.update_yaxes(tickformat="d", nticks=6)
     return figure
 
@@ -43,7 +48,8 @@ PANEL = Panel(
         reading="A bright square is a group of layers that do the same thing. Bright everywhere after a few "
         "layers: the signal was overwhelmed, and later layers add nothing that is seen. The cursor's "
         "row and column are one layer against all others. A layer that is the same for all samples is like "
-        "nothing and unlike nothing, 0 / 0: its row and column are blank, and the map says so.",
+        "nothing and unlike nothing, 0 / 0: its row and column are blank, and the map says so. At a step of training "
+        "it is the nearest step whose matrices are kept, on its own batch.",
         symbol="CKA(m_k, m_l)",
         source="Kornblith et al., arXiv 1905.00414; unbiased after Nguyen et al., arXiv 2010.15327",
     ),
@@ -51,4 +57,5 @@ PANEL = Panel(
     live=True,
     views=(View("map", "map", build),),
     table=(Column("CKA with the cursor's layer", "cka", "row"),),
+    follows_step=True,
 )

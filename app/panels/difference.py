@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from app.panels.fill import Figure, fill
-from app.panels.sources import MOST_DECADES, Columns, Derived
+from app.panels.sources import MOST_DECADES, Columns, Derived, to_unknown
 from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "stream_log10.", "steps_log10.")
@@ -81,7 +81,7 @@ def to_difference(template: Figure) -> Figure:
 
 def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> Derived:
     """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
-    found = Derived(start=result.start)
+    found = Derived(start=result.start, unknown=to_unknown(result) | to_unknown(base))
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
             log10 = _pair(result.layers_log10, base.layers_log10, key) if ratio else None

@@ -9,10 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from app.panels.labels import cell_label, cell_note, end_labels, find_lost, lost_labels, note, say_rows, say_status
+from app.panels.labels import (
+    cell_label,
+    cell_note,
+    end_labels,
+    find_lost,
+    foot_note,
+    lost_labels,
+    note,
+    say_rows,
+    say_status,
+)
 from app.panels.numbers import log_ticks
 from app.panels.scales import linear_bound, signed_log_scale
-from app.panels.sources import Columns, look_up
+from app.panels.sources import Columns, look_up, to_unknown
 from app.panels.sums import write_sums
 
 LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
@@ -50,7 +60,8 @@ def fill(
         _mark_lost_rows(figure, results)
     if meta.get("sums"):
         write_sums(layout, _visible(figure), results, cursor, narrow)
-    if "empty" in meta and not _visible(figure):
+    is_told = "unknown" in meta and _tell_unknown(figure, results, labels)
+    if "empty" in meta and not is_told and not _visible(figure):
         layout["annotations"].append(note(meta["empty"], meta["muted"]))
     return figure
 
@@ -70,6 +81,26 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
             trace["visible"] = False
             return
         trace[attribute] = data
+
+
+def _tell_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> bool:
+    """Of runs of which the step that is shown tells nothing it says so; whether there are any."""
+    layout = figure["layout"]
+    runs = [
+        run
+        for run, result in enumerate(results)
+        if result is not None
+        and any(trace["meta"]["run"] == run and trace["meta"]["key"] in to_unknown(result) for trace in figure["data"])
+    ]
+    if not runs:
+        return False
+    text, muted = layout["meta"]["unknown"], layout["meta"]["muted"]
+    if not _visible(figure):
+        layout["annotations"].append(note(text, muted))
+    else:
+        names = ", ".join(labels[run] for run in runs)
+        layout["annotations"].append(foot_note(f"{names}: {text}", muted, layout["paper_bgcolor"]))
+    return True
 
 
 # ---- curves

@@ -149,6 +149,13 @@ def say_rows(lost: list[int], last_known: int) -> str:
     return f"at layer {first}" if first == last else f"in layers {first}–{last}"
 
 
+def foot_note(text: str, color: str, ground: str) -> Annotation:
+    """A sentence at the foot of a figure that has something to show beside it."""
+    foot = {"x": 0.5, "y": 0, "xanchor": "center", "yanchor": "bottom", "yshift": 4}
+    look = {"bgcolor": ground, "borderpad": 3, "font": {"color": color, "size": 12}}
+    return {"xref": "paper", "yref": "paper", **foot, "showarrow": False, "text": text, **look}
+
+
 def note(text: str, color: str) -> Annotation:
     """A sentence in the middle of an empty figure."""
     middle = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}

@@ -69,6 +69,12 @@ class Derived:
     steps_log10: dict[str, np.ndarray] = field(default_factory=dict)
     steps_status: dict[str, dict[int, Any]] = field(default_factory=dict)
     bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)  # metrics of which the step that is shown tells nothing
+
+
+def to_unknown(result: Columns) -> set[str]:
+    """Metrics of which the step that is shown tells nothing; of a run at no step all is known that it has."""
+    return result.unknown if isinstance(result, Derived) else set()
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:

@@ -21,6 +21,13 @@ declare(
     Metric("step_mixing_grad_norm", "Mixing gradient in training", "norm", "log", "SL", "step",
            "Norm of the gradient of each layer's mixing parameters, before clipping.",
            "||d loss / d (mixing parameters)_l||_2", OURS, "steps"),
+    Metric("step_act_rms", "Activation in training", "rms", "log", "SL", "step",
+           "Size of the signal where it leaves the layer, at this step.",
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS,
+           "steps"),
+    Metric("step_grad_rms", "Gradient in training", "rms", "log", "SL", "step",
+           "Size of the gradient along a shift common to all streams, at this step.",
+           "rms(sum_i g[i]), g = d loss / d x_l", OURS, "steps"),
     Metric("step_gain_fwd", "Composite gain in training, forward", "", "log", "SL", "step",
            "What the mixing of layers 1 to l together makes of a signal that all streams share, at this step; of "
            "matrices averaged over samples where mixing is dynamic.",
@@ -39,4 +46,8 @@ declare(
     Metric("step_h_res", "H_res in training", "", "linear", "KLnn", "step",
            "How streams mix past each layer; rows are outputs, columns inputs; mean over samples.",
            "H_res", "mHC Eq. 3", "kept"),
+    Metric("step_cka", "CKA in training", "", "linear", "KLL", "step",
+           "How alike two layers' representations are, with the run's estimator; in stacks of up to 256 layers.",
+           "HSIC_1(K_l, K_m) / sqrt(HSIC_1(K_l, K_l) HSIC_1(K_m, K_m)), K_l the Gram matrix of m_l",
+           "Kornblith et al. 2019; Song et al. 2012", "kept"),
 )  # fmt: skip

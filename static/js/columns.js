@@ -17,6 +17,7 @@ export function createColumns() {
     keptSteps: [],
     trained: 0,
     bands: new Map(),
+    unknown: new Set(),
     progress: null,
     input: {},
     loss: null,
@@ -115,7 +116,7 @@ const TAKERS = {
 };
 
 /** Matrices at the steps at which they are kept. */
-const KEPT = /^step_h_(pre|read|post|res)$/;
+const KEPT = /^step_(h_(pre|read|post|res)|cka)$/;
 
 /** @param {Columns} columns @param {string} key @param {any} value null where a matrix is not finite */
 function keepMatrix(columns, key, value) {

@@ -82,7 +82,7 @@ export function toDifference(template) {
  * @returns {Columns}
  */
 export function subtract(columns, base, keys, ratio) {
-  const found = { ...createColumns(), start: columns.start, trained: columns.trained, end: columns.end };
+  const found = { ...createColumns(), start: columns.start, trained: columns.trained, end: columns.end, unknown: new Set([...columns.unknown, ...base.unknown]) };
   for (const key of new Set([...keys, 'step_loss'])) {
     const logs = ratio ? pairColumns(columns.log10.get(key), base.log10.get(key)) : null;
     const values = ratio ? null : pairColumns(columns.layers.get(key), base.layers.get(key));

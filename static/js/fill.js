@@ -1,6 +1,6 @@
 /** Fill a panel's template with the columns of runs. `app/panels/fill.py` does the same; a test holds them equal. */
 
-import { cellLabel, cellNote, endLabels, findLost, lostLabels, note, sayRows, sayStatus } from './labels.js';
+import { cellLabel, cellNote, endLabels, findLost, footNote, lostLabels, note, sayRows, sayStatus } from './labels.js';
 import { logTicks } from './numbers.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -41,7 +41,8 @@ export function fill(template, results, labels, cursor, narrow = false) {
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
   if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
-  if (meta.empty && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
+  const isTold = meta.unknown && tellUnknown(figure, results, labels);
+  if (meta.empty && !isTold && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
   return figure;
 }
 
@@ -64,6 +65,16 @@ function fillTrace(trace, result, labels, cursor) {
     }
     trace[attribute] = data;
   }
+}
+
+/** Of runs of which the step that is shown tells nothing it says so; whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+function tellUnknown({ data, layout }, results, labels) {
+  const runs = results.flatMap((result, run) => (data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : []));
+  if (runs.length === 0) return false;
+  const { unknown, muted } = layout.meta;
+  const isEmpty = data.every((trace) => trace.visible === false);
+  layout.annotations.push(isEmpty ? note(unknown, muted) : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${unknown}`, muted, layout.paper_bgcolor));
+  return true;
 }
 
 // ---- curves

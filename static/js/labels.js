@@ -108,6 +108,12 @@ export function lostLabels(losses, [low, high], narrow) {
   });
 }
 
+/** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */
+export function footNote(text, color, ground) {
+  const foot = { x: 0.5, y: 0, xanchor: 'center', yanchor: 'bottom', yshift: 4 };
+  return { xref: 'paper', yref: 'paper', ...foot, showarrow: false, text, bgcolor: ground, borderpad: 3, font: { color, size: 12 } };
+}
+
 /** Why there is no number, where the word alone says too little. @param {string} status */
 export function sayStatus(status) {
   return status === 'constant' ? 'constant over samples' : status;

@@ -2,7 +2,7 @@
 
 import { toSpan } from './composites.js';
 import * as state from './state.js';
-import { nearestKept } from './steps.js';
+import { nearestKept, showsKept } from './steps.js';
 
 /** @typedef {import('../types').Panel} Panel @typedef {import('../types').PanelView} PanelView */
 
@@ -38,7 +38,7 @@ function stepOf(panel) {
   if (step === null || panel.group === 'training') return [];
   if (!panel.follows_step) return ['trained'];
   const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
-  if (!trained || panel.key === 'gain') return [`step ${step + 1}`];
+  if (!trained || !showsKept(panel.figure)) return [`step ${step + 1}`];
   const place = nearestKept(trained.columns, step);
   return place === null ? [] : [`step ${trained.columns.keptSteps[place] + 1}`];
 }

@@ -210,7 +210,7 @@ def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
         np.testing.assert_array_equal(shown.matrices["h_res"], result.kept["step_h_res"][place])
         row = min(step, 8)
         np.testing.assert_array_equal(shown.layers["composite_gain_fwd"], result.steps["step_gain_fwd"][row])
-        assert shown.layers["act_rms"] is result.layers["act_rms"], "of which no step tells"
+        assert shown.layers["cos_prev"] is result.layers["cos_prev"], "of which no step tells"
     assert not np.array_equal(result.steps["step_gain_fwd"][8], result.layers["composite_gain_fwd"])
     assert at_step(result, None) is result
     untrained = _result(_lines("three")[0])

@@ -46,7 +46,8 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
     page.wait_for_url("**/#*&step=1")
     assert steps_of(page).startswith("Step 1 / 9")
     expect(page.locator("#panel-gain-title")).to_have_text("Composite gain: step 1")
-    expect(page.locator("#panel-activation-title")).to_have_text("Activation: trained")
+    expect(page.locator("#panel-activation-title")).to_have_text("Activation: step 1")
+    expect(page.locator("#panel-similarity-title")).to_have_text("Similarity: trained")
     wait_until_done(page)
     first = gains(page)
     assert first[0] == pytest.approx(trained[0], abs=1e-6), "residual mixing does not learn"
@@ -62,6 +63,34 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
     assert gains(page) == trained
 
 
+def test_activation_gradient_and_cka_follow_the_step_in_figure_table_and_readout(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&layer=4&step=8")
+    wait_until_done(page)
+    for panel, title, key in (("activation", "Activation", "act_rms"), ("gradient", "Gradient", "grad_rms")):
+        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 8")
+        late = [line["y"] for line in curves(page, panel)]
+        page.keyboard.press(".")
+        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 9")
+        wait_until_drawn(page, panel)
+        assert max(abs(np.subtract([line["y"] for line in curves(page, panel)], late)).flat) > 1e-6
+        page.keyboard.press(",")
+        wait_until_drawn(page, panel)
+        assert [line["y"] for line in curves(page, panel)] == late
+        drawn = page.locator(f"[data-panel={panel}] .plot").evaluate(
+            "plot => plot.data.filter(trace => trace.meta.end).map(trace => trace.text[3]).reverse()"
+        )
+        assert page.locator(f".readout [data-key={key}]").all_text_contents() == drawn
+    expect(page.locator("#panel-cka-title")).to_have_text("Layer against layer: step 9")
+    card = page.locator("[data-panel=cka]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "cka")
+    row = card.locator(".plot").evaluate("plot => [...plot.data[1].z[3]]")
+    card.get_by_role("button", name="Layer against layer: more").click()
+    card.get_by_role("button", name="Show as table").click()
+    cells = card.locator("table.numbers tbody tr td:last-child").all_text_contents()
+    assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
+
+
 def test_keys_move_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=8")
     for key, said in ((".", "Step 9"), (".", "Trained"), (".", "Trained"), (",", "Step 9"), (",", "Step 8")):
@@ -73,7 +102,7 @@ def test_keys_move_the_step(open_page: OpenPage) -> None:
 
 def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=5&layer=4")
-    readout = page.get_by_role("table", name="Values at layer 4, gain and loss at step 5")
+    readout = page.get_by_role("table", name="Values at layer 4, step 5; cosine of the trained stack")
     expect(readout.locator("thead")).to_contain_text("step 5")
     wait_until_drawn(page, "training")
     drawn = page.evaluate(

@@ -21,7 +21,7 @@ function trained(steps = 3) {
     { values: { step_loss: null, step_gain_fwd: [5, null], step_gain_bwd: [6, 5], step_h_res: typed([2, 0, 0, 2, 2, 0, 0, 2]) }, log10: { step_gain_fwd: [0.7, 401], step_gain_bwd: [0.8, 0.7] }, status: { step_loss: 'nan', step_gain_fwd: { 1: 'overflow' } } },
   ];
   frames.slice(0, steps).forEach((data, step) => add('step', { step, ...data }));
-  add('forward', { step: 3, layer: 0, values: { act_rms: 9 }, log10: {}, status: {} });
+  add('forward', { step: 3, layer: 0, values: { act_rms: 9, act_rms_streams: [8, 9], cos_prev: 0.5 }, log10: {}, status: {} });
   add('mixing', { values: { composite_gain_fwd: [7, 8] }, log10: { composite_gain_fwd: [0.8, 0.9] }, status: {} });
   return columns;
 }
@@ -31,7 +31,7 @@ test('a step gives its own gains, and leaves what it does not tell of', () => {
   const shown = atStep(columns, 1);
   assert.deepEqual([...shown.layers.get('composite_gain_fwd')], [3, 4]);
   assert.deepEqual([...shown.log10.get('composite_gain_bwd')], [0.6, 0.5]);
-  assert.equal(shown.layers.get('act_rms'), columns.layers.get('act_rms'));
+  assert.equal(shown.layers.get('cos_prev'), columns.layers.get('cos_prev'));
   assert.deepEqual([...columns.layers.get('composite_gain_fwd')], [7, 8], 'the run itself is as it was');
 });
 
@@ -53,6 +53,44 @@ test('without a step it is the trained stack, and a run that is not so far gives
   const columns = trained(2);
   assert.equal(atStep(columns, null), columns);
   assert.deepEqual([...atStep(columns, 2).layers.get('composite_gain_fwd')], [3, 4]);
+  assert.deepEqual([...columns.unknown], []);
   const untrained = createColumns();
   assert.equal(atStep(untrained, 0), untrained);
+});
+
+/** The same with what steps tell since numerics 2: sizes at every step, CKA at the kept ones, where the second layer of the last overflows. */
+function measured() {
+  const columns = trained(0);
+  const add = (step, values, status = {}) => addFrame(columns, { run: 'r', index: columns.last + 1, type: 'step', step, values, log10: { step_act_rms: [1, 2] }, status });
+  const matrix = (...values) => ({ ...typed(values), shape: '2, 2' });
+  add(0, { step_act_rms: [10, 100], step_grad_rms: [1, 2], step_cka: matrix(1, 0.5, 0.5, 1) });
+  add(1, { step_act_rms: [20, null], step_grad_rms: [3, 4] }, { step_act_rms: { 1: 'overflow' } });
+  add(2, { step_act_rms: [30, null], step_grad_rms: [5, 6], step_cka: matrix(1, NaN, NaN, NaN) }, { step_act_rms: { 1: 'overflow' }, step_cka: { 1: 'overflow' } });
+  return columns;
+}
+
+test('sizes and CKA are of the step, and nothing of the trained stack stands beside them', () => {
+  const columns = measured();
+  columns.matrices.set('cka', { shape: [2, 2], data: Float32Array.of(1, 0.9, 0.9, 1) });
+  columns.status.set('cka', new Map([[0, 'constant']]));
+  const shown = atStep(columns, 0);
+  assert.deepEqual([...shown.layers.get('act_rms')], [10, 100]);
+  assert.deepEqual([...shown.layers.get('grad_rms')], [1, 2]);
+  assert.deepEqual([...shown.matrices.get('cka').data], [1, 0.5, 0.5, 1]);
+  assert.equal(shown.status.has('cka'), false, 'the status of the trained stack');
+  assert.equal(shown.layers.has('act_rms_streams'), false);
+  assert.deepEqual([...shown.unknown], ['composite_gain_fwd', 'composite_gain_bwd', 'h_res'], 'of which these frames tell nothing');
+  const last = atStep(columns, 2);
+  assert.deepEqual([...last.status.get('act_rms')], [[1, 'overflow']]);
+  assert.deepEqual([...last.status.get('cka')], [[1, 'overflow']]);
+  assert.equal(toTexts(last, 'act_rms')[1], '1×10²');
+});
+
+test('of a run of numerics 1 a step tells no sizes and no CKA, and those of the trained stack are taken away', () => {
+  const columns = trained();
+  columns.matrices.set('cka', { shape: [2, 2], data: Float32Array.of(1, 0.9, 0.9, 1) });
+  const shown = atStep(columns, 1);
+  assert.deepEqual([...shown.unknown], ['act_rms', 'grad_rms', 'cka']);
+  for (const table of [shown.layers, shown.log10, shown.status]) assert.equal(table.has('act_rms'), false);
+  assert.equal(shown.matrices.has('cka'), false);
 });

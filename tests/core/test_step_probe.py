@@ -1,0 +1,256 @@
+"""What a step of training says of its layers: sizes, gradients and CKA, against plain autograd and plain formulas."""
+
+import gc
+import itertools
+import math
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from app.codec import decode_line, encode_frame
+from mhc_core.cost import estimate
+from mhc_core.frames import Frame
+from mhc_core.reduction import reduce_metric
+from mhc_core.result import Result
+from mhc_core.spec import RunSpec
+from mhc_core.stack import Stack, build_stack
+from mhc_core.step_probe import StepProbe
+from mhc_core.training import train
+from tests.core import measures, reference
+from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
+
+TEXT = "the quick brown fox jumps over the lazy dog; sphinx of black quartz, judge my vow"
+# Shorter than a window, so that every step and both measurements read the same bytes.
+ONE_WINDOW: dict[str, Any] = {"text": "abcab", "batch": 2, "tokens": 6}
+
+
+def step_frames(spec: RunSpec) -> list[Frame]:
+    return [frame for frame in run_frames(spec) if frame.type == "step"]
+
+
+# ---- a network in a few lines of plain autograd, trained by torch's own SGD
+
+
+def rms_norm(x: torch.Tensor) -> torch.Tensor:
+    return x / x.square().mean(-1, keepdim=True).sqrt()
+
+
+def climb_plain(kind: str, w: dict[str, torch.Tensor], ids: torch.Tensor) -> list[torch.Tensor]:
+    """Every layer's state, (B, T, C) or (2, B, T, C) for the two streams of hc, with its gradient kept."""
+    x = w["embedding_VC"][ids]
+    x = x.expand(2, *x.shape) if kind == "hc" else x
+    states = []
+    for layer in range(4):
+        w_in, w_out = w[f"{layer}.w_in"], w[f"{layer}.w_out"]
+        if kind == "residual":
+            x = x + F.gelu(rms_norm(x) @ w_in.T) @ w_out.T
+        else:
+            u = w["a_m"][layer][0] * x[0] + w["a_m"][layer][1] * x[1]
+            y = F.gelu(rms_norm(u) @ w_in.T) @ w_out.T
+            res, post = w["a_r"][layer].T, w["b"][layer]
+            x = torch.stack([res[i, 0] * x[0] + res[i, 1] * x[1] + post[i] * y for i in range(2)])
+        x.retain_grad()
+        states.append(x)
+    return states
+
+
+@pytest.mark.parametrize("kind", ["residual", "hc"])
+def test_sizes_gradients_and_cka_of_every_step_are_those_of_plain_autograd(kind: str) -> None:
+    spec = build_spec(
+        block={"kind": "mlp", "mlp_ratio": 2},
+        connection={"kind": kind, "streams": 2, "noise": 0.5},
+        input={"text": TEXT},
+        train={"steps": 3, "lr": 0.1, "optimizer": "sgd", "kept": 3},
+    )
+    stack, windows = build_stack(spec), build_stack(spec).input
+    named = {**dict(stack.input.named_parameters()), **dict(stack.connection.named_parameters())}
+    for layer, branch in enumerate(stack.branches):
+        named |= {f"{layer}.{name}": value for name, value in branch.named_parameters()}
+    w = {name: value.detach().clone().requires_grad_() for name, value in named.items()}
+    optimizer = torch.optim.SGD(w.values(), lr=0.1, momentum=0.9)
+    for step, frame in enumerate(train(stack)):
+        windows.set_batch(step)
+        optimizer.zero_grad()
+        states = climb_plain(kind, w, windows.ids_BT)  # type: ignore[arg-type]
+        out = rms_norm(states[-1] if kind == "residual" else states[-1].mean(0))
+        F.cross_entropy((out @ w["readout_VC"].T).flatten(0, 1), windows.targets_BT.flatten()).backward()  # type: ignore
+        merged = [x.detach() if kind == "residual" else x.detach().mean(0) for x in states]
+        values = frame.data["values"]
+        for layer, x in enumerate(states):
+            assert x.grad is not None
+            grad = x.grad if kind == "residual" else x.grad.sum(0)
+            assert values["step_act_rms"][layer] == pytest.approx(measures.rms(merged[layer].numpy()), rel=1e-9)
+            assert values["step_grad_rms"][layer] == pytest.approx(measures.rms(grad.numpy()), rel=1e-7)
+            for other in range(4):
+                pair = (merged[place].flatten(0, 1).numpy() for place in (layer, other))
+                wanted = measures.unbiased_cka(*pair)
+                assert values["step_cka"][layer, other] == pytest.approx(wanted, rel=1e-7, abs=1e-9)
+        assert frame.data["status"] == {}
+        optimizer.step()
+    assert step == 2
+    sizes = [frame.data["values"]["step_act_rms"] for frame in step_frames(spec)]
+    assert np.abs(sizes[2] / sizes[0] - 1).max() > 1e-3, "or a later step says nothing new"
+
+
+# ---- for every way of joining layers
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
+    frames = run_frames(build_spec(connection=CONNECTIONS[name], input=ONE_WINDOW, train={"steps": 1}))
+    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
+    (step,) = [frame.data for frame in frames if frame.type == "step"]
+    for key in ("act_rms", "grad_rms"):
+        np.testing.assert_allclose(step["values"][f"step_{key}"], before.layers[key], rtol=1e-9)
+        np.testing.assert_allclose(step["log10"][f"step_{key}"], before.layers_log10[key], rtol=1e-9)
+    np.testing.assert_allclose(step["values"]["step_cka"], before.matrices["cka"], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac"])
+def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
+    fields: dict[str, Any] = {"depth": 40, "width": 16, "dtype": dtype, "connection": CONNECTIONS[name]}
+    frames = run_frames(build_spec(input=ONE_WINDOW, train={"steps": 1}, cka="biased", **fields))
+    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
+    (step,) = [frame.data["values"] for frame in frames if frame.type == "step"]
+    rough = 2e-2 if dtype == "bfloat16" else 1e-4  # the way down sums in another order
+    np.testing.assert_allclose(step["step_act_rms"], before.layers["act_rms"], rtol=1e-6)
+    np.testing.assert_allclose(step["step_grad_rms"], before.layers["grad_rms"], rtol=rough)
+    np.testing.assert_allclose(step["step_cka"], before.matrices["cka"], atol=2e-5)
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) -> None:
+    """The stack is stopped before its third step and read by the reference in plain numpy."""
+    spec = build_spec(connection=CONNECTIONS[name], input={"text": TEXT}, train={"steps": 4, "lr": 0.05, "kept": 4})
+    stack = shake(build_stack(spec))
+    frames = train(stack)
+    next(frames), next(frames)
+    stack.input.set_batch(2)
+    found = reference.trace(stack)
+    values = next(frames).data["values"]
+    merged = [m.reshape(-1, m.shape[-1]) for m in found.merged[1:]]
+    assert values["step_loss"] == pytest.approx(found.loss, rel=1e-9)
+    np.testing.assert_allclose(values["step_act_rms"], [measures.rms(m) for m in merged], rtol=1e-9)
+    wanted = [[measures.unbiased_cka(one, other) for other in merged] for one in merged]
+    np.testing.assert_allclose(values["step_cka"], wanted, rtol=1e-7, atol=1e-9)
+
+
+# ---- frames and results
+
+
+def test_every_step_has_sizes_and_the_kept_ones_have_cka() -> None:
+    spec = build_spec(input={"text": TEXT}, train={"steps": 9, "kept": 3})
+    frames = step_frames(spec)
+    assert all({"step_act_rms", "step_grad_rms"} <= frame.data["log10"].keys() for frame in frames)
+    assert [frame.data["step"] for frame in frames if "step_cka" in frame.data["values"]] == [0, 4, 8]
+    result, there = collect(list(run_frames(spec))), Result()
+    for index, frame in enumerate(run_frames(spec)):
+        there.add(decode_line(encode_frame(frame, "id", index)))
+    assert result.kept["step_cka"].shape == (3, 4, 4)
+    np.testing.assert_array_equal(there.kept["step_cka"], result.kept["step_cka"])
+    np.testing.assert_array_equal(there.steps["step_act_rms"], result.steps["step_act_rms"])
+    diagonal = result.kept["step_cka"].diagonal(axis1=1, axis2=2)
+    np.testing.assert_allclose(diagonal, 1.0, rtol=1e-12)
+    assert reduce_metric(result, "step_cka", "max").value < 1.0, "the diagonal says nothing"  # type: ignore[operator]
+
+
+def test_of_stacks_over_256_layers_no_step_keeps_cka() -> None:
+    for depth, kept in ((256, 2), (257, 0)):
+        fields: dict[str, Any] = {"depth": depth, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}}
+        spec = build_spec(**fields, connection={"kind": "residual"}, input=ONE_WINDOW, train={"steps": 2, "kept": 2})
+        stack = build_stack(spec)
+        frames = list(train(stack))
+        assert sum("step_cka" in frame.data["values"] for frame in frames) == kept
+        assert all(frame.data["values"]["step_act_rms"].shape == (depth,) for frame in frames)
+
+
+def test_more_kept_steps_cost_more() -> None:
+    few, many = (estimate(build_spec(depth=200, train={"steps": 50, "kept": kept})) for kept in (2, 50))
+    assert many.flops > few.flops
+    assert many.seconds > few.seconds
+
+
+def test_a_text_of_one_letter_has_no_cka_at_any_step() -> None:
+    spec = build_spec(input={"text": "a" * 40}, train={"steps": 2})
+    result = collect(list(run_frames(spec)))
+    assert result.steps_status["step_cka"] == {step: dict.fromkeys(range(4), "constant") for step in (0, 1)}
+    assert np.isnan(result.kept["step_cka"]).all()
+    assert reduce_metric(result, "step_cka", "last").status == "constant"
+
+
+def test_overflow_of_a_step_is_told_by_layer() -> None:
+    spec = build_spec(
+        depth=90, dtype="float32", connection={"kind": "hc", "noise": 10.0}, input={"text": TEXT}, train={"steps": 3}
+    )
+    (frame,) = step_frames(spec)  # the first ends it
+    values, log10, status = (frame.data[name] for name in ("values", "log10", "status"))
+    first = min(map(int, status["step_cka"]))
+    assert status["step_cka"][str(first)] == "overflow"
+    assert status["step_act_rms"].keys() == status["step_cka"].keys()
+    assert set(status["step_act_rms"].values()) <= {"overflow", "nan"}
+    assert np.isfinite(log10["step_act_rms"][:first]).all()
+    assert np.isnan(values["step_act_rms"][first:]).all()
+    assert status["step_grad_rms"].keys() == {str(layer) for layer in range(90)}
+    assert np.isnan(values["step_cka"][first:]).all()
+    assert np.isfinite(values["step_cka"][:first, :first]).all()
+
+
+def test_a_gradient_that_is_lost_says_so() -> None:
+    stack = build_stack(build_spec(input={"text": TEXT}, train={"steps": 2}))
+    with torch.no_grad():
+        stack.branches[1].w_in[0, 0] = math.nan  # type: ignore[index]
+    (frame,) = train(stack)
+    status = frame.data["status"]
+    assert status["step_act_rms"].keys() == {"1", "2", "3"}
+    assert status["step_grad_rms"].keys() == {"0", "1", "2", "3"}
+    assert status["step_cka"] == dict.fromkeys(("1", "2", "3"), "nan")
+    assert np.isfinite(frame.data["values"]["step_act_rms"][0])
+
+
+def test_where_nothing_comes_down_the_gradient_is_zero() -> None:
+    """A head that reads nothing of the last state leaves every layer without a gradient."""
+    stack = build_stack(build_spec(connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.0},
+                                   input={"text": TEXT}, train={"steps": 1}))  # fmt: skip
+    (frame,) = train(stack)
+    np.testing.assert_array_equal(frame.data["values"]["step_grad_rms"][:3], 0.0)
+    assert "step_grad_rms" not in frame.data["status"]
+
+
+# ---- memory
+
+
+def test_nothing_of_a_step_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States, gradients and Gram matrices go without the collector's help."""
+    heard: list[weakref.ref[Any]] = []
+    observe = StepProbe.observe
+
+    def remember(self: StepProbe, layer: int, output: Any) -> None:
+        heard.extend((weakref.ref(output.state), weakref.ref(self)))
+        assert self.cka is not None
+        heard.append(weakref.ref(self.cka.grams_LPP))
+        observe(self, layer, output)
+
+    monkeypatch.setattr(StepProbe, "observe", remember)
+    spec = build_spec(depth=20, input={"text": TEXT}, train={"steps": 2})
+    frames = train(build_stack(spec))
+    gc.collect()
+    gc.disable()
+    try:
+        next(frames)
+        assert len(heard) == 60
+        assert not [item for item in heard if item() is not None]
+    finally:
+        gc.enable()
+
+
+def test_without_an_observer_a_stack_climbs_as_before() -> None:
+    stack: Stack = build_stack(build_spec())
+    seen: list[int] = []
+    state, _ = stack.climb(stack.embed(), lambda layer, output: seen.append(layer))
+    assert seen == [0, 1, 2, 3]
+    assert torch.equal(state, stack.climb(stack.embed())[0])
