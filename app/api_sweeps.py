@@ -98,6 +98,8 @@ class MetricBody(BaseModel):
     unit: str
     scale: str
     meaning: str
+    formula: str
+    source: str
 
 
 class ValuesBody(BaseModel):

@@ -34,6 +34,9 @@ class SweepValues:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._numbers: OrderedDict[str, Numbers] = OrderedDict()
+        self._reading = (
+            asyncio.Lock()
+        )  # numbers and figure of a map are asked for at once: each run is read for the first
 
     async def measure(self, sweep: Sweep, key: str, reduction: Reduction) -> Grid:
         """The metric of every cell as it is now."""
@@ -51,18 +54,24 @@ class SweepValues:
     async def _look_up(self, sweep: Sweep, run_id: str, key: str, reduction: Reduction) -> Reduced:
         if sweep.states[run_id] != "done":
             return Reduced(None, None, sweep.states[run_id])
-        if run_id not in self._numbers:
-            run = await self._runs.store.get(run_id)
-            if run is None or run.status != "done":  # swept away, or being computed anew for someone
+        async with self._reading:
+            if run_id not in self._numbers and not await self._read(run_id):
                 sweep.states[run_id] = "gone"
                 return Reduced(None, None, "gone")
-            await self._runs.store.touch(run)
-            result = await read_result(self._runs.log.read_all(run_id))
-            self._numbers[run_id] = await asyncio.to_thread(_reduce_all, result)
-            while len(self._numbers) > CACHED_RUNS:
-                self._numbers.popitem(last=False)
         self._numbers.move_to_end(run_id)
         return self._numbers[run_id][key, reduction]
+
+    async def _read(self, run_id: str) -> bool:
+        """Whether the run is there; it may be swept away, or being computed anew for someone."""
+        run = await self._runs.store.get(run_id)
+        if run is None or run.status != "done":
+            return False
+        await self._runs.store.touch(run)
+        result = await read_result(self._runs.log.read_all(run_id))
+        self._numbers[run_id] = await asyncio.to_thread(_reduce_all, result)
+        while len(self._numbers) > CACHED_RUNS:
+            self._numbers.popitem(last=False)
+        return True
 
 
 def _reduce_all(result: Result) -> Numbers:

@@ -144,15 +144,23 @@ export interface Preview {
   name: string;
   runs: { label: string; id: string; status: string; curve: (number | null)[] | null; value: number | null; log10: number | null; number: string | null }[];
 }
-export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; note: string; created_at: string }
+export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; note: string; created_at: string; sweep: StoredSweep | null }
+/** Where numbers and figure of a sweep are. */
+export interface SweepLinks { values: string; figure: string }
+/** The sweep that a view was stored with. */
+export interface StoredSweep extends SweepLinks { id: string; counts: Record<string, number> }
 export interface Metric { key: string; title: string; meaning: string; frame: string; table: string }
 /** One number of each run of a sweep, row by row. */
 export interface SweepValues {
   id: string;
+  metric: { key: string; title: string; unit: string; scale: string; meaning: string; formula: string; source: string };
+  reduce: string;
   ids: string[][];
   values: (number | null)[][];
   log10: (number | null)[][];
   status: string[][];
+  /** Run id to why it failed. */
+  reasons: Record<string, string>;
   counts: Record<string, number>;
   is_open: boolean;
 }
@@ -163,6 +171,7 @@ export interface Boot {
   snapshot?: Snapshot;
   runs?: string[];
   state?: string;
+  sweep?: StoredSweep | null;
   panel?: string;
   theme?: 'dark' | 'light';
   /** A view of the framed panel; the first without it. */

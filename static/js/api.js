@@ -177,20 +177,20 @@ export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
-/** @param {{runs: string[], state: string, title: string, note: string}} view @returns {Promise<Snapshot>} */
+/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
 
 /** @returns {Promise<import('../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
 
-/** @param {any} body @param {AbortSignal} signal @returns {Promise<{id: string}>} */
+/** @param {any} body @param {AbortSignal} signal @returns {Promise<{id: string, links: import('../types').SweepLinks}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
 /** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
 export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });
-/** @param {string} id @param {string} metric @param {string} reduce @param {AbortSignal} signal @returns {Promise<import('../types').SweepValues>} */
-export const getSweepValues = (id, metric, reduce, signal) => call(`/runs/sweep/${id}/values?${new URLSearchParams({ metric, reduce })}`, { signal });
-/** @param {string} id @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} signal @returns {Promise<import('../types').Figure>} */
-export const getSweepFigure = (id, metric, reduce, theme, signal) => call(`/runs/sweep/${id}/figure?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
+/** @param {import('../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../types').SweepValues>} */
+export const getSweepValues = (links, metric, reduce, signal) => call(`${links.values.slice(API.length)}?${new URLSearchParams({ metric, reduce })}`, { signal });
+/** @param {import('../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../types').Figure>} */
+export const getSweepFigure = (links, metric, reduce, theme, signal) => call(`${links.figure.slice(API.length)}?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
 /** @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 

@@ -16,8 +16,9 @@ export function tell(text) {
   timer = setTimeout(() => (told.value = ''), SEEN_MS);
 }
 
-export function Toast() {
-  return html`<p class=${told.value ? 'toast' : 'sr'} role="status" aria-live="polite">${told.value}</p>`;
+/** @param {{isOver?: boolean}} props of a dialog, which hides the page's own */
+export function Toast({ isOver = false }) {
+  return html`<p class=${told.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${told.value}</p>`;
 }
 
 /** @param {string} text @returns {Promise<string>} what to tell */

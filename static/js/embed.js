@@ -8,6 +8,7 @@ import { CostCard } from './costs.js';
 import { fromHash } from './hash.js';
 import { html } from './html.js';
 import { choice, followLook, loadTemplates } from './look.js';
+import { MapCard } from './mapcard.js';
 import { followPrint } from './print.js';
 import { readSpec, showStored } from './runner.js';
 import { fromSpecs, toFields } from './spec.js';
@@ -15,13 +16,17 @@ import * as state from './state.js';
 
 /** @typedef {import('../types').Boot} Boot */
 
+/** The stored view with its own map, whose cells are those of the compared runs; null where it holds none. @type {{view: import('../types').View, map: import('../types').MapChoice} | null} */
+let stored = null;
+
 /** What the card shows: the stored runs, named and looked at as whoever shared them did. @param {Boot} boot */
-async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view }) {
+async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view, sweep }) {
   choice.value = theme;
   const [schema, templates, specs] = await Promise.all([getSchema(), loadTemplates(runs.length, theme), Promise.all(runs.map(readSpec))]);
   state.fields.value = toFields(schema);
   state.templates.value = templates;
   const shared = fromHash(hash, state.fields.value).view;
+  if (sweep && shared.map) stored = { view: shared, map: shared.map };
   const found = fromSpecs(state.fields.value, specs);
   const named = found.runs.map((choice, run) => (shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice));
   const { base: _, runs: __, map: ___, ...look } = shared;
@@ -29,13 +34,14 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
-/** The card, in the colours of screen or paper. @param {{panelKey: string | undefined}} props */
-function Content({ panelKey: key }) {
+/** The card, in the colours of screen or paper. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
+function Content({ panelKey: key, sweep }) {
+  if (key === 'map' && sweep && stored) return html`<${MapCard} view=${stored.view} map=${stored.map} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
   if (key === 'cost') return html`<${CostCard} level="h1" />`;
   if (panel) return html`<${PanelCard} panel=${panel} level="h1" />`;
   const known = state.templates.value?.panels.map((item) => item.key).join(', ');
-  return html`<p class="error" role="alert">There is no panel ${key}; there are ${known}, cost.</p>`;
+  return html`<p class="error" role="alert">There is no panel ${key}; there are ${known}, cost${stored ? ', map' : ''}.</p>`;
 }
 
 async function main() {
@@ -51,7 +57,7 @@ async function main() {
     if (!(error instanceof ApiError)) throw error;
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
   }
-  show(html`<${Content} panelKey=${boot.panel} />`);
+  show(html`<${Content} panelKey=${boot.panel} sweep=${boot.sweep} />`);
   showStored(boot.runs ?? [], state.labels.value);
   followLook((error) => {
     throw error; // those of the screen are here: it is those of paper that are not, and the card stays as it is

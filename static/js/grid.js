@@ -91,6 +91,20 @@ export function toSweep(fields, view, map) {
   return { spec, x: axis(map.x), ...(map.y ? { y: axis(map.y) } : {}) };
 }
 
+/** The view of a cell's run: its two settings, where the varied run takes them from, and no map. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map @param {number} row @param {number} column @returns {View} */
+export function withCell(fields, { map: _, ...view }, map, row, column) {
+  const base = { ...view.base };
+  const own = { ...view.runs[map.run].own };
+  for (const [axis, index] of /** @type {const} */ ([[map.x, column], [map.y, row]])) {
+    if (!axis) continue;
+    const value = axis.values[index];
+    if (axis.path in own) own[axis.path] = value;
+    else if (value === fields.get(axis.path)?.initial) delete base[axis.path];
+    else base[axis.path] = value;
+  }
+  return { ...view, base, runs: view.runs.with(map.run, { ...view.runs[map.run], own }) };
+}
+
 /** The pairs of a hash that keep a map. @param {MapChoice} map @returns {[string, string][]} */
 export function toPairs(map) {
   const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');

@@ -2,18 +2,23 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { noteView } from './actions.js';
+import { commit, noteView } from './actions.js';
 import { ApiError, estimateSweep, getCatalogue, insist } from './api.js';
-import { defaultMap, toSweep } from './grid.js';
+import { Toast } from './clipboard.js';
+import { defaultMap, toSweep, withCell } from './grid.js';
 import { html } from './html.js';
 import { theme } from './look.js';
 import { MapChoices } from './mapchoices.js';
+import { missingText } from './mapdata.js';
 import { MapFigure, MapTable } from './mapfigure.js';
-import { CopyText, Dialog } from './menu.js';
+import { mapItems } from './mapfiles.js';
+import { MapHelp } from './maphelp.js';
+import { CopyText, Dialog, Menu } from './menu.js';
 import { formatSeconds } from './numbers.js';
+import { share } from './share.js';
 import { toSweepSnippet } from './snippets.js';
 import * as state from './state.js';
-import { cells, fillMap, isFilling, isShown, refusal, showMap, stopMap } from './sweeper.js';
+import { cells, fillMap, isFilling, isShown, refusal, showMap, sourceOf, stopMap, storedMap } from './sweeper.js';
 
 /**
  * @typedef {import('../types').MapChoice} MapChoice
@@ -32,7 +37,7 @@ let isByHand = false;
 
 function open() {
   isByHand = true;
-  change(defaultMap(state.fields.value, state.view.value));
+  change(storedMap() ?? defaultMap(state.fields.value, state.view.value));
 }
 
 /** @param {MapChoice | undefined} map */
@@ -52,6 +57,12 @@ export function MapDialog() {
   return html`<${Dialog} title="Map" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
 }
 
+/** Open a cell's run: its two settings, in the view. @param {MapChoice} map @param {number} row @param {number} column */
+function openCell(map, row, column) {
+  void stopMap(map);
+  commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
+}
+
 /** @param {{map: MapChoice}} props */
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
@@ -64,24 +75,31 @@ function MapBody({ map }) {
   const { value: latest } = cells; // read before it is asked whose it is, or nobody would tell of the first
   const shown = isShown(map) ? latest : null;
   const metric = catalogue.value.find((item) => item.key === map.metric);
+  const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the other number is here
+  const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(map, row, column) };
   return html`
     <div class="map">
       <${MapChoices} map=${map} metrics=${catalogue.value} change=${change} />
       <div class="map-acts">
         ${isFilling.value ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
-          : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map)}>Compute ${count(map)} runs</button>`}
-        ${shown ? html`<${Progress} values=${shown.values} />` : html`<${Cost} map=${map} />`}
+          : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`}
+        ${shown ? html`<${Progress} values=${shown.values} isStored=${sourceOf(map)?.isStored === true} />` : html`<${Cost} map=${map} />`}
         <span class="spacer"></span>
-        ${shown ? html`<button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>` : null}
+        ${shown ? html`
+          <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
+          <${MapHelp} metric=${shown.values.metric} />
+          <${Menu} label="Map: more" items=${[...mapItems(map, shown), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />` : null}
       </div>
       ${refusal.value ? html`<p class="error" role="alert">${refusal.value.title}: ${refusal.value.message}</p>` : null}
       ${metric ? html`<p class="meaning">${metric.meaning}</p>` : null}
-      ${shown ? (isTable ? html`<${MapTable} map=${map} values=${shown.values} />` : html`<${MapFigure} map=${map} />`)
+      ${shown ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
+          ${isTable ? html`<${MapTable} map=${map} values=${shown.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
         : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`}
       ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
       <details class="map-http"><summary>The same over HTTP</summary>
         <${CopyText} label="curl" text=${toSweepSnippet(location.origin, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
       </details>
+      <${Toast} isOver />
     </div>
   `;
 }
@@ -93,8 +111,9 @@ function refuse(error) {
 }
 
 /** @param {MapChoice} map */
-function count(map) {
-  return map.x.values.length * (map.y?.values.length ?? 1);
+function countRuns(map) {
+  const count = map.x.values.length * (map.y?.values.length ?? 1);
+  return count === 1 ? '1 run' : `${count} runs`;
 }
 
 /** What the grid costs, before anything starts; or why it would be refused. @param {{map: MapChoice}} props */
@@ -121,14 +140,14 @@ function isWhole(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 
-/** @param {{values: SweepValues}} props */
-function Progress({ values }) {
+/** @param {{values: SweepValues, isStored: boolean}} props */
+function Progress({ values, isStored }) {
   const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const done = values.counts.done ?? 0;
   const failed = values.counts.failed ?? 0;
-  const sentence = `${done} of ${all} runs${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
+  const told = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
   return html`
-    <span class="status" role="status">${sentence}</span>
+    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, stored with this view`.replace('.,', ',') : told}</span>
     ${values.is_open ? html`<progress max=${all} value=${all - countOpen(values)} aria-label="Cells computed"></progress>` : null}
   `;
 }

@@ -1,10 +1,12 @@
 /** Paper is white: the page takes its printed form first, then every figure is drawn to fit, in the colours of the light theme. */
 
+import { signal } from '@preact/signals';
 import { paper } from './look.js';
 import { drawAll } from './plotbox.js';
 import * as state from './state.js';
 
 const { classList } = document.documentElement;
+export const isPrinting = signal(false);
 /** The screen's templates while paper has its own. */
 let onScreen = state.templates.peek();
 
@@ -18,6 +20,7 @@ export function followPrint() {
 function enter() {
   if (classList.contains('printing')) return;
   classList.add('printing');
+  isPrinting.value = true;
   onScreen = state.templates.peek();
   if (paper.value && paper.value.runs.length === onScreen?.runs.length) state.templates.value = paper.value;
   queueMicrotask(drawAll); // behind the one in which the cards take the templates, and before the page is laid out
@@ -26,6 +29,7 @@ function enter() {
 function leave() {
   if (!classList.contains('printing')) return;
   classList.remove('printing');
+  isPrinting.value = false;
   state.templates.value = onScreen;
   queueMicrotask(drawAll); // no observer has seen the size change and change back
 }

@@ -6,6 +6,7 @@ import { toUnit } from './difference.js';
 import { downloadText } from './export.js';
 import { html } from './html.js';
 import { loadTemplates, theme } from './look.js';
+import { READING, cornerText, fitMap, mapAxes, mapTitle, missingText, toMapNumbers } from './mapdata.js';
 import { formatValue } from './numbers.js';
 import { toPlaces } from './places.js';
 import { heightOf } from './plotbox.js';
@@ -13,7 +14,9 @@ import { toSvg } from './plot.js';
 import { toNotes, toSettings } from './report.js';
 import { fillShown } from './shown.js';
 import { toFileName, toPage } from './standalone.js';
+import { kindName } from './spec.js';
 import * as state from './state.js';
+import { cells, drawIn, sourceOf } from './sweeper.js';
 import { toTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
@@ -51,7 +54,7 @@ async function toWhole(words, links) {
   return {
     ...words,
     links,
-    cards: [...cards, { ...COST, beside: toMarkup(html`<${CostTables} />`) }],
+    cards: [...cards, ...(await toMapCard(isDark)), { ...COST, beside: toMarkup(html`<${CostTables} />`) }],
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
     palettes: { screen: palette(isDark), paper: palette(false), isDark },
@@ -89,6 +92,33 @@ async function toCard(panel, onPaper) {
     beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} view=${view} />`) : '',
     numbers: toNumbers(panel, layer),
   };
+}
+
+/** The map that is open, as far as it is: none where no cell is there. @param {boolean} isDark @returns {Promise<import('./standalone.js').Card[]>} */
+async function toMapCard(isDark) {
+  const { map } = state.view.value;
+  if (!map || !cells.value || !sourceOf(map)) return [];
+  const { values, figure } = cells.value;
+  const fields = state.fields.value;
+  const draw = (/** @type {Figure} */ drawn) => {
+    const { figure: fitted, height } = fitMap(drawn, WIDTH_PX);
+    return toSvg(fitted, { width: WIDTH_PX, height });
+  };
+  const kind = kindName(state.view.value.runs[map.run].kind);
+  const title = mapTitle(values);
+  const { head, rows } = toMapNumbers(map, values);
+  const { meaning, formula, source } = values.metric;
+  return [{
+    key: 'map',
+    title: 'Map',
+    unit: `${kind} · ${mapAxes(fields, map)}`,
+    meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
+    help: { formula, reading: READING, symbol: values.metric.key, source },
+    svg: await draw(figure),
+    paper: isDark ? await draw(await drawIn(map, 'light')) : '',
+    beside: '',
+    numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
+  }];
 }
 
 /** The figure that the card shows, at the width of the file. @param {Panel} panel @param {Figure} template */

@@ -10,8 +10,9 @@ import { CopyText, Dialog } from './menu.js';
 import { formatCount } from './numbers.js';
 import { saveView } from './saveview.js';
 import * as state from './state.js';
+import { sourceOf } from './sweeper.js';
 
-/** @typedef {{id: string, short: string, long: string, said: string}} Links */
+/** @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
 
 const links = signal(/** @type {Links | null} */ (null));
 const failure = signal('');
@@ -25,6 +26,8 @@ const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
 /** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
 const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
 const FRAME_HEIGHT = 400;
+const MAP_HEIGHT = 200; // and as much as its rows take
+const ROW_HEIGHT = 46;
 
 /** Whether all that is shown can be stored. */
 function isReady() {
@@ -34,7 +37,7 @@ function isReady() {
 /** Store what is shown, and open the dialog. @param {string} [panel] that is to be framed */
 export async function share(panel) {
   if (!isReady()) return tell('When all runs are done');
-  framed.value = panel ?? framed.value;
+  framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
   framedTheme.value = theme.value;
   words.value = { title: state.snapshot.value?.title ?? state.labels.value.join(', '), note: state.snapshot.value?.note ?? '' };
   await store();
@@ -45,15 +48,16 @@ async function store() {
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value);
-    const stored = await postSnapshot({ runs, state: hash, ...toWords() });
+    const sweep = sourceOf(state.view.value.map)?.id ?? null;
+    const stored = await postSnapshot({ runs, state: hash, sweep, ...toWords() });
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
     const long = new URL(hash ? `/#${hash}` : '/', location.href).href;
-    links.value = { id: stored.id, short, long, said };
+    links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     failure.value = `${error.title}: ${error.message}`;
-    links.value = { id: '', short: '', long: '', said: '' };
+    links.value = { id: '', short: '', long: '', said: '', hasMap: false };
   }
 }
 
@@ -100,25 +104,26 @@ export function ShareDialog() {
         <h3>These settings, computed anew</h3>
         <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
         <h3>One figure in another page</h3>
-        <${Frame} id=${links.value?.id ?? ''} />`}
+        <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`}
       <h3>All of it, without a server</h3>
       <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
     <//>
   `;
 }
 
-/** The markup that frames one card of the stored view. @param {{id: string}} props */
-function Frame({ id }) {
-  const panels = state.shownPanels.value;
+/** The markup that frames one card of the stored view. @param {{id: string, hasMap: boolean}} props */
+function Frame({ id, hasMap }) {
+  const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Map' }] : [])];
+  const panels = [...state.shownPanels.value, ...others];
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
   const url = new URL(`/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
-  const height = FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT;
-  const text = `<iframe src="${url}" width="720" height="${height}" style="border:0" title="${panel?.title ?? 'Cost'}, mHC Scope"></iframe>`;
+  const height = framed.value === 'map' ? MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2) : (FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT);
+  const text = `<iframe src="${url}" width="720" height="${height}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
   return html`
     <p class="choice">
       <label>Figure <select value=${framed.value} onChange=${(/** @type {any} */ event) => (framed.value = event.target.value)}>
-        ${panels.map((item) => html`<option value=${item.key}>${item.title}</option>`)}<option value="cost">Cost</option>
+        ${panels.map((item) => html`<option value=${item.key} selected=${item.key === framed.value}>${item.title}</option>`)}
       </select></label>
       <label>Theme <select value=${framedTheme.value} onChange=${(/** @type {any} */ event) => (framedTheme.value = event.target.value)}>
         <option value="light">Light</option><option value="dark">Dark</option>

@@ -1,6 +1,7 @@
 /** Keeps the map's cells coming: asks for the sweep, looks how far it is, cancels. One sweep at a time. */
 
 import { signal } from '@preact/signals';
+import { fromHash } from './hash.js';
 import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from './api.js';
 import { toSweep } from './grid.js';
 import { theme } from './look.js';
@@ -16,11 +17,38 @@ export const isFilling = signal(false);
 export const refusal = signal(/** @type {ApiError | null} */ (null));
 
 let following = new AbortController();
-let sweepId = '';
+/** Where the cells come from: a sweep that goes on or can be cancelled, or the one that the stored view holds. @type {{id: string, links: import('../types').SweepLinks, isStored: boolean} | null} */
+let source = null;
 let asked = '';
 
-/** Compute the map, or go on with it. @param {MapChoice} map */
-export async function fillMap(map) {
+/** The sweep that a stored view was stored with, as long as its grid is asked for. @param {string} grid a request's body */
+function findStored(grid) {
+  const stored = state.snapshot.value;
+  if (!stored?.sweep) return null;
+  const map = storedMap();
+  if (!map || grid !== JSON.stringify(toSweep(state.fields.value, state.view.value, map))) return null;
+  return { id: stored.id, links: stored.sweep, isStored: true };
+}
+
+/** The map of the stored view that is shown. @returns {MapChoice | undefined} */
+export function storedMap() {
+  const stored = state.snapshot.value;
+  return stored?.sweep ? fromHash(stored.state, state.fields.value).view.map : undefined;
+}
+
+/** What holds the cells that are shown, to be stored with a view: a sweep's id or a snapshot's. @param {MapChoice | undefined} map */
+export function sourceOf(map) {
+  return map && cells.value && source && isShown(map) ? source : null;
+}
+
+/** The cells that are shown in another theme. @param {MapChoice} map @param {string} name */
+export async function drawIn(map, name) {
+  if (!cells.value || !source) throw new Error('there are no cells to draw');
+  return cells.value.theme === name ? cells.value.figure : getSweepFigure(source.links, map.metric, map.reduce, name);
+}
+
+/** Compute the map, or go on with it. What a stored view holds is shown as it is, unless someone presses the button. @param {MapChoice} map @param {boolean} [isPressed] */
+export async function fillMap(map, isPressed = false) {
   following.abort();
   following = new AbortController();
   const { signal: aborted } = following;
@@ -28,7 +56,7 @@ export async function fillMap(map) {
   refusal.value = null;
   isFilling.value = true;
   try {
-    await follow(body, map, aborted);
+    await follow(body, map, aborted, isPressed);
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
@@ -49,11 +77,11 @@ export async function stopMap(map) {
   following.abort();
   following = new AbortController();
   isFilling.value = false;
-  if (!sweepId) return;
-  const stopped = sweepId;
+  if (!source || source.isStored) return;
+  const stopped = source;
   // A sweep that the server has forgotten needs no cancelling.
-  await cancelSweep(stopped).catch(() => undefined);
-  if (cells.value?.values.id === stopped && !isFilling.value) await look(stopped, map, following.signal).catch(() => undefined);
+  await cancelSweep(stopped.id).catch(() => undefined);
+  if (source === stopped && !isFilling.value) await look(stopped.links, map, following.signal).catch(() => undefined);
 }
 
 /** Whether the cells shown are those of this choice. @param {MapChoice} map */
@@ -61,33 +89,34 @@ export function isShown(map) {
   return asked === JSON.stringify(toSweep(state.fields.value, state.view.value, map));
 }
 
-/** @param {any} body @param {MapChoice} map @param {AbortSignal} aborted */
-async function follow(body, map, aborted) {
+/** @param {any} body @param {MapChoice} map @param {AbortSignal} aborted @param {boolean} isPressed */
+async function follow(body, map, aborted, isPressed) {
   const name = JSON.stringify(body);
+  const isLive = isPressed || (name === asked && source?.isStored === false);
+  const stored = isLive ? null : findStored(name);
   if (name !== asked) cells.value = null;
   for (;;) {
     try {
-      const sweep = await postSweep(body, aborted);
-      sweepId = sweep.id;
+      source = stored ?? { ...(await postSweep(body, aborted)), isStored: false };
       asked = name;
-      while (await look(sweepId, map, aborted)) await rest(LOOK_MS, aborted);
+      while (await look(source.links, map, aborted)) await rest(LOOK_MS, aborted);
       return;
     } catch (error) {
       // Away, busy, or started anew: the same request goes on where it was.
-      const again_s = error instanceof ApiError ? (error.status === 404 ? 0 : error.retryAfter_s) : null;
+      const again_s = error instanceof ApiError ? (error.status === 404 && !stored ? 0 : error.retryAfter_s) : null;
       if (again_s === null) throw error;
       await rest(1000 * again_s, aborted);
     }
   }
 }
 
-/** @param {string} id @param {MapChoice} map @param {AbortSignal} aborted */
-async function look(id, map, aborted) {
-  const values = await getSweepValues(id, map.metric, map.reduce, aborted);
+/** @param {import('../types').SweepLinks} links @param {MapChoice} map @param {AbortSignal} aborted */
+async function look(links, map, aborted) {
+  const values = await getSweepValues(links, map.metric, map.reduce, aborted);
   const isNew = JSON.stringify(values) !== JSON.stringify(cells.value?.values) || cells.value?.theme !== theme.value;
   if (isNew) {
     const name = theme.value;
-    const figure = await getSweepFigure(id, map.metric, map.reduce, name, aborted);
+    const figure = await getSweepFigure(links, map.metric, map.reduce, name, aborted);
     cells.value = { values, figure, theme: name };
   }
   return values.is_open;

@@ -1,12 +1,15 @@
 """Every card can be framed in another page: chosen figure, theme and view, from the dialog and from a card's menu."""
 
 import re
+import time
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from app.panels.numbers import format_value
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.test_access import audit
 from tests.conftest import Server, compute
 
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 35)"}
@@ -111,3 +114,66 @@ def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server
     framed.get_by_role("button", name="Activation: more").click()
     expect(framed.locator(".popover:popover-open")).to_contain_text("Copy as image")
     expect(framed.locator(".popover:popover-open")).not_to_contain_text("Embed")
+
+
+@pytest.fixture(scope="module")
+def stored_map(server: Server) -> tuple[str, dict[str, str]]:
+    """The name of a stored view with a map of HC, 3 x 2, and what its cells say over REST, in four digits."""
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        spec = {"depth": 8, "width": 16, "connection": {"kind": "hc"}}
+        depths, streams = [2, 4, 6], [2, 3]
+        x, y = {"field": "depth", "values": depths}, {"field": "connection.streams", "values": streams}
+        sweep = http.post("/runs/sweep", json={"spec": spec, "x": x, "y": y}).json()["id"]
+        while http.get(f"/runs/sweep/{sweep}").json()["is_open"]:
+            time.sleep(0.05)
+        values = http.get(f"/runs/sweep/{sweep}/values").json()["values"]
+        state = "v=1&runs=hc&depth=8&width=16&map=A&map.x=depth,2,4,6&map.y=connection.streams,2,3"
+        view = {"runs": [compute(http, spec)], "state": state, "sweep": sweep}
+        name: str = http.post("/snapshots", json=view).json()["id"]
+        told = {
+            f"Depth {depth}, Expansion rate n {count}": format_value(values[row][column])
+            for row, count in enumerate(streams)
+            for column, depth in enumerate(depths)
+        }
+        return name, told
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 720])
+def test_a_stored_map_is_framed(
+    open_page: OpenPage, server: Server, stored_map: tuple[str, dict[str, str]], theme: str, width: int
+) -> None:
+    name, told = stored_map
+    other = "light" if theme == "dark" else "dark"
+    page = open_page(f"/embed/{name}?panel=map&theme={theme}", theme=other, width=width, height=340, wait=False)
+    card = page.locator("#panel-map")
+    expect(card.locator("h1")).to_have_text("Map")
+    expect(card).to_contain_text("Composite gain, forward, largest over layers.")
+    expect(card).to_contain_text("HC · Depth × Expansion rate n")
+    cells = card.get_by_role("link")
+    expect(cells).to_have_count(6)
+    labels = [cell.get_attribute("aria-label") or "" for cell in cells.all()]
+    assert dict(label.split(": ") for label in labels) == told
+    assert page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == GROUNDS[theme]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    audit(page, "framed map")
+    page.emulate_media(media="print")
+    figure = card.locator(".plot .main-svg").first
+    expect(figure).to_have_css("background-color", GROUNDS["light"])
+    page.emulate_media(media="screen")
+    expect(figure).to_have_css("background-color", GROUNDS[theme])
+    card.get_by_role("button", name="Map: more").click()
+    menu = page.locator(".popover:popover-open")
+    expect(menu).not_to_contain_text("Embed")
+    menu.get_by_role("button", name="Show as table").click()
+    assert card.locator("tbody td").all_text_contents() == list(told.values())
+    with page.context.expect_page() as opening:
+        card.get_by_role("link", name=re.compile("^Depth 4, Expansion rate n 3")).click()
+    opened = opening.value
+    wait_until_done(opened)
+    assert opened.url == f"{server.url}/#v=1&runs=hc&depth=4&width=16&connection.streams=3"
+
+
+def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> None:
+    page = open_page(f"/embed/{stored}?panel=map", wait=False)
+    expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are gain, activation")

@@ -1,8 +1,13 @@
 """The map: a grid of runs on the page, by mouse, by keyboard and by link."""
 
+import csv
+import io
+import math
 import re
+from pathlib import Path
 
 import httpx
+import plotly.io
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -139,6 +144,99 @@ def test_a_grid_that_is_refused_says_which_field(open_page: OpenPage, watch: Wat
     expect(dialog_of(page).get_by_role("alert")).to_contain_text(
         "connection.streams: got 99, wanted an integer from 1 to 16"
     )
+
+
+def share_map(page: Page) -> Locator:
+    """Share, opened from the map's own menu."""
+    dialog_of(page).get_by_role("button", name="Map: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
+    share = page.get_by_role("dialog", name="Share")
+    expect(share).to_contain_text("copied")
+    return share
+
+
+def open_stored(open_page: OpenPage, server: Server, share: Locator) -> tuple[Page, list[str]]:
+    """The link that Share gives, in another page, and what that page asks the server for."""
+    link = share.get_by_label("Link to the snapshot").text_content() or ""
+    page = open_page("/docs", wait=False)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url.removeprefix(server.url)}"))
+    page.goto(link)
+    return page, asked
+
+
+def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server) -> None:
+    page = open_page(SMALL)
+    wait_for_cells(page, 6)
+    told = numbers(page)
+    share = share_map(page)
+    expect(share.get_by_label("Markup of a frame")).to_contain_text("panel=map")
+    stored, asked = open_stored(open_page, server, share)
+    dialog = dialog_of(stored)
+    expect(dialog.get_by_role("status")).to_have_text("6 of 6 runs, stored with this view")
+    assert numbers(stored) == told
+    dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
+    expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(told[0]))
+    dialog.get_by_role("button", name="Close").click()
+    press(stored, "Map")
+    expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
+    assert numbers(stored) == told, "the button opens the map that was stored"
+    assert not [line for line in asked if line.startswith("POST /api/v1/runs/sweep ")]
+    assert not [line for line in asked if re.match("POST .*/sweep$", line)], "nothing is computed"
+    # Shared again it is the same link, and a cell opens its run.
+    again = share_map(stored)
+    assert (
+        again.get_by_label("Link to the snapshot").text_content()
+        == share.get_by_label("Link to the snapshot").text_content()
+    )
+    stored.keyboard.press("Escape")
+    dialog.get_by_role("button", name=re.compile("^Depth 4, Expansion rate n 3:")).click()
+    wait_until_done(stored)
+    expect(stored.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
+
+
+def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage, server: Server) -> None:
+    slow = SMALL.replace("depth,2,4,6", "depth,2,301,311,321").replace("width=32", "width=64&input.batch=8")
+    page = open_page(slow, wait=False)
+    expect(dialog_of(page).get_by_role("status")).to_contain_text(re.compile("^[1-9] of 8 runs"), timeout=60_000)
+    dialog_of(page).get_by_role("button", name="Cancel").click()
+    expect(dialog_of(page).get_by_role("status")).to_contain_text("cancelled")
+    wait_until_done(page)
+    stored, _ = open_stored(open_page, server, share_map(page))
+    dialog = dialog_of(stored)
+    told = re.compile(r"^([1-7]) of 8 runs are here; (\d) had not been computed, stored with this view$")
+    expect(dialog.get_by_role("status")).to_have_text(told)
+    expect(dialog.get_by_role("button", name="Depth 321, Expansion rate n 3: cancelled")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Compute 8 runs")).to_be_enabled()
+
+
+def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(SMALL)
+    wait_for_cells(page, 6)
+    taken = {}
+    for title, name in {"CSV": "csv", "JSON": "json", "SVG": "svg", "PNG": "png"}.items():
+        dialog_of(page).get_by_role("button", name="Map: more").click()
+        with page.expect_download() as loading:
+            page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{title}")).click()
+        assert loading.value.suggested_filename == f"mhc-scope-map.{name}"
+        loading.value.save_as(tmp_path / name)
+        taken[name] = (tmp_path / name).read_bytes()
+    rows = list(csv.DictReader(io.StringIO(taken["csv"].decode())))
+    told = dict(numbers(page))
+    assert [row["status"] for row in rows] == ["done"] * 6
+    for row in rows:
+        place = f"Depth {row['depth']}, Expansion rate n {row['connection.streams']}"
+        value = float(row["composite_gain_fwd max"])
+        assert float(told[place]) == pytest.approx(value, rel=1e-3)
+        assert float(row["log10 composite_gain_fwd max"]) == pytest.approx(math.log10(value))
+    drawn = plotly.io.from_json(taken["json"].decode())
+    assert [[10**z for z in row] for row in drawn.data[1].z] == [
+        pytest.approx([float(row["composite_gain_fwd max"]) for row in part]) for part in (rows[:3], rows[3:])
+    ]
+    svg = taken["svg"].decode()
+    assert "Composite gain, forward, largest over layers · Depth × Expansion rate n" in svg
+    assert "mHC Scope · HC · width 32, seed 0, float32 · 6 runs" in svg
+    assert taken["png"].startswith(b"\x89PNG")
 
 
 @looks

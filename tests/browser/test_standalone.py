@@ -1,6 +1,7 @@
 """A view saved as one HTML file: opened from disk, offline, it shows every card and the numbers of the interface."""
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import OpenPage
+from app.panels.numbers import format_value
+from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.test_access import audit
 from tests.conftest import Server
 
@@ -217,3 +219,61 @@ def test_the_chosen_view_of_a_card_and_the_difference_are_what_is_saved(
     expect(saved.locator("[data-panel=activation] svg").first).to_contain_text("B HC − A")
     assert next(iter(read_table(saved, "activation"))) == "B HC − A, rms"
     expect(saved.locator("main > section").last).to_contain_text("Every run is shown against A")
+
+
+MAP = "&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3"
+
+
+def save_with_map(page: Page, path: Path) -> Path:
+    """Share from the map, which stays open, and save."""
+    page.get_by_role("dialog", name="Map").get_by_role("button", name="Map: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    with page.expect_download() as loading:
+        dialog.get_by_role("button", name="Save as one HTML file").click()
+    loading.value.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_saved_view_holds_the_open_map(
+    open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path, theme: str
+) -> None:
+    page = open_page(VIEW + MAP, theme=theme)
+    expect(page.get_by_role("dialog", name="Map").get_by_role("status")).to_have_text("6 of 6 runs", timeout=60_000)
+    expect(page.locator("[data-cell]").first).to_be_visible()
+    path = save_with_map(page, tmp_path / "view.html")
+    saved = Saved(browser, path)
+    card = saved.page.locator("[data-panel=map]")
+    expect(card).to_contain_text("Composite gain, forward, largest over layers.")
+    assert card.locator(".figure").count() == (2 if theme == "dark" else 1)
+    figure = card.locator(".figure svg").first
+    expect(figure).to_be_visible()
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        spec = {"depth": LAYERS, "connection": {"kind": "hc"}}
+        axes = {"x": {"field": "depth", "values": [2, 4, 6]}, "y": {"field": "connection.streams", "values": [2, 3]}}
+        values = http.get(http.post("/runs/sweep", json={"spec": spec, **axes}).json()["links"]["values"][7:]).json()
+    table = read_table(saved.page, "map")
+    np.testing.assert_allclose(np.transpose([table[head] for head in ("2", "4", "6")]).astype(float), values["values"])
+    for row in values["values"]:
+        for value in row:
+            assert format_value(value, digits=3) in (figure.text_content() or "")
+    expect(card).not_to_contain_text("had not been computed")
+    saved.page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    audit(saved.page, "saved map")
+    saved.check(path)
+
+
+def test_a_saved_map_says_what_is_missing(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
+    page = open_page(VIEW + "&width=64&input.batch=8" + MAP.replace("2,4,6", "2,302,312,322"), wait=False)
+    status = page.get_by_role("dialog", name="Map").get_by_role("status")
+    expect(status).to_contain_text(re.compile("^[1-9] of 8 runs"), timeout=60_000)
+    page.get_by_role("dialog", name="Map").get_by_role("button", name="Cancel").click()
+    expect(status).to_contain_text("cancelled")
+    wait_until_done(page)
+    saved = Saved(browser, save_with_map(page, tmp_path / "view.html")).page
+    card = saved.locator("[data-panel=map]")
+    expect(card).to_contain_text(re.compile(r"[1-7] of 8 runs are here; \d had not been computed\."))
+    done = sum(value is not None for column in read_table(saved, "map").values() for value in column)
+    assert f"{done} of 8 runs are here" in (card.text_content() or "")
+    assert "cancelled" in (card.locator("table").text_content() or "")
