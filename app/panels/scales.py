@@ -11,6 +11,7 @@ import numpy as np
 from app.panels.numbers import decade, format_value, nice_step
 
 MOST_TICKS = 3  # on one side of zero
+LEAST_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
 ROOM_FOR_ONE = 2.2  # decades: on longer scales a tick at 1 would touch the one at 0
 
 
@@ -38,7 +39,7 @@ def _ticks(bound: float) -> tuple[list[float], list[str]]:
     """Places and texts above zero."""
     weight = 10**bound - 1 if bound < 2 else math.inf
     if weight < 10:
-        step = nice_step(weight / 2)
+        step = nice_step(weight / LEAST_STEPS)
         marks = [index * step for index in range(1, math.floor(weight / step * (1 + 1e-6)) + 1)]
         return [math.log10(1 + mark) for mark in marks], [format_value(mark) for mark in marks]
     step = max(1, round(nice_step(bound / MOST_TICKS)))

@@ -27,7 +27,7 @@ const STRIP_PX = { least: 64, narrow: 70, most: 130 };
 
 /** What a wide screen adds: curves and matrices keep their form. */
 const LINES_SHARE = { share: 0.26, most: 440 };
-const MATRIX_SHARE = { share: 0.5, most: 520 };
+const MATRIX_SHARE = { share: 0.62, most: 520 };
 
 /** The height that a filled figure wants. @param {Figure} figure @param {boolean} isNarrow @param {number} [width] in pixels, 0 as on a small card */
 export function heightOf(figure, isNarrow, width = 0) {
@@ -122,7 +122,7 @@ class PlotBox {
 
   /** @param {boolean} [isForced] in sight or not, and whatever else is going on */
   draw(isForced = false) {
-    const width = this.box.clientWidth;
+    const width = Math.floor(this.box.clientWidth / this.magnified());
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
@@ -144,6 +144,11 @@ class PlotBox {
     this.placeCursor();
   }
 
+  /** How much larger than drawn the figure is shown: on a very large screen, letters and lines too. */
+  magnified() {
+    return Number(getComputedStyle(this.box).getPropertyValue('--magnified')) || 1;
+  }
+
   /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step */
   slots(step) {
     const slots = state.slots.peek();
@@ -156,7 +161,7 @@ class PlotBox {
     const height = heightOf(figure, width < NARROW_PX, width);
     const begun = performance.now();
     this.shown = figure;
-    this.box.style.setProperty('height', `${height}px`);
+    this.box.style.setProperty('height', `${height * this.magnified()}px`);
     drawPlot(this.plot, figure, { width, height });
     const end = performance.now();
     this.restUntil = end + Math.max(LEAST_REST_MS, REST * (end - begun));

@@ -1,0 +1,71 @@
+"""On a very large screen letters and figures grow; what is under the pointer stays what is meant."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_drawn
+
+# Heights of lines of text, as they are seen.
+LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .story-card p, .readout td')].flatMap((part) => {
+  const range = document.createRange();
+  range.selectNodeContents(part);
+  return [...range.getClientRects()].map((line) => line.height).filter(Boolean);
+})"""
+
+
+def test_letters_grow_and_nothing_is_wider_than_the_screen(open_page: OpenPage) -> None:
+    large, usual = (open_page("/#v=1&depth=8", width=width, height=2160) for width in (3840, 1440))
+    seen = [min(page.evaluate(LETTERS)) for page in (large, usual)]
+    assert seen[0] >= 1.2 * seen[1]
+    ticks = [page.locator("[data-panel=gain] .xtick text").first.bounding_box() for page in (large, usual)]
+    assert ticks[0]["height"] >= 1.2 * ticks[1]["height"]  # type: ignore[index]
+    assert large.evaluate("document.documentElement.scrollWidth") == 3840
+    wide = "boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length"
+    assert large.locator(".cost-card .table-box, .card-head, .plot-box, .scrubber").evaluate_all(wide) == 0
+
+
+def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
+    """Where a layer is on a card's figure, in pixels of the screen."""
+    x: float
+    y: float
+    x, y = page.evaluate(
+        """([panel, layer]) => {
+          const plot = document.querySelector(`[data-panel=${panel}] .plot`);
+          const { xaxis, yaxis } = plot._fullLayout._plots.xy;
+          const box = plot.getBoundingClientRect();
+          const grown = box.width / plot.offsetWidth;
+          const [x, y] = [xaxis._offset + xaxis.l2p(layer), yaxis._offset + yaxis._length / 2];
+          return [box.left + grown * x, box.top + grown * y];
+        }""",
+        [panel, layer],
+    )
+    return x, y
+
+
+@pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
+def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
+    page = open_page("/#v=1&depth=24&width=16&layer=3", width=3840, height=2160)
+    page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
+    wait_until_drawn(page, panel)
+    x, y = point(page, panel, 20)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(150)  # a hand is slower than the figure is to see what is under it
+    page.mouse.click(x, y)
+    expect(page.locator(".scrubber label").first).to_contain_text("Layer 20 / 24")
+    page.wait_for_timeout(150)
+    left, right = page.locator(f"[data-panel={panel}] .cursor-x").first.evaluate(
+        "line => (({ left, right }) => [left, right])(line.getBoundingClientRect())"
+    )
+    assert (left + right) / 2 == pytest.approx(x, abs=1.5)
+
+
+def test_paper_is_not_magnified(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=3840, height=2160)
+    page.evaluate("""() => addEventListener('beforeprint', () => {
+        const boxes = [...document.querySelectorAll('.plot-box')];
+        window.printed = boxes.map((box) => [box.querySelector('.plot').layout?.width ?? 0, box.clientWidth]);
+    })""")
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    assert len(printed) == page.locator(".panel").count()
+    assert all(width == room and 600 < room <= 700 for width, room in printed), printed
