@@ -28,6 +28,9 @@ SERVER = ""
 UNSTARTED = "unstarted"
 
 
+OF_OLD = "the server was updated meanwhile and computes other numbers now: post the spec again"
+
+
 @dataclass(frozen=True)
 class Submitted:
     """What a POST did; `cost` is what the run is predicted to take, as when it was accepted first."""
@@ -64,6 +67,9 @@ class Runs(Sink):
         """Bring up the engine, take over what an earlier process left, and see to the default comparison."""
         await self.engine.start(self)
         for run in await self.store.unfinished():
+            if _is_of_old(run):
+                await self.log.finish(run.id, run.frames, "failed", OF_OLD)
+                continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
             self._client_of[run.id] = SERVER
             self.engine.submit(run.id, run.spec)
@@ -197,3 +203,8 @@ class Runs(Sink):
                 log.info("dropped %d old runs", dropped)
             except Exception:
                 log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)
+
+
+def _is_of_old(run: Run) -> bool:
+    """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
+    return not run.id.endswith(VERIFICATION) and parse_spec(run.spec).id != run.id

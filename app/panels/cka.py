@@ -9,8 +9,8 @@ from mhc_core.counts import MOST_STEP_CKA_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 UNKNOWN = (
-    f"Steps keep no CKA here: those of more than {MOST_STEP_CKA_LAYERS} layers<br>"
-    "and of runs stored by an earlier version have none."
+    f"No CKA of this step: stacks of more than {MOST_STEP_CKA_LAYERS} layers keep none,<br>"
+    "nor did runs that an earlier version stored."
 )
 
 

@@ -2,12 +2,15 @@
 
 import re
 
+import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.codec import from_typed_array
 from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.test_page import curves
+from tests.conftest import Server, compute
 
 TRAINED = "v=1&runs=residual,hc&depth=6&width=16&train.steps=9&train.kept=3&train.lr=0.1"
 
@@ -148,3 +151,23 @@ def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage)
     theirs = [trace["y"] for trace in figure["data"] if trace["meta"]["end"] and trace.get("visible", True)]
     assert np.allclose(list(reversed(theirs)), gains(page), atol=1e-6)
     assert "step 1" in figure["layout"]["title"]["text"]
+
+
+def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, server: Server) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        train = {"steps": 9, "kept": 3, "lr": 0.1}
+        run_id = compute(http, {"depth": 6, "width": 16, "connection": {"kind": "hc"}, "train": train})
+        name = http.post("/snapshots", json={"runs": [run_id], "state": "v=1&layer=3&step=6"}).json()["id"]
+        result = http.get(f"/runs/{run_id}/result").json()
+    wanted = from_typed_array(result["steps_log10"]["step_act_rms"])[5].tolist()
+    matrix = from_typed_array(result["kept"]["step_cka"])[1]
+    page = open_page(f"/embed/{name}?panel=activation", wait=False)
+    expect(page.locator("h1")).to_have_text("Activation: step 6")
+    assert [line["y"] for line in curves(page, "activation")] == [pytest.approx(wanted, rel=1e-5)]
+    page.goto(f"{server.url}/embed/{name}?panel=cka")
+    expect(page.locator("h1")).to_have_text("Layer against layer: step 5")
+    wait_until_drawn(page, "cka")
+    assert np.allclose(page.locator(".plot").evaluate("plot => plot.data[0].z.map(row => [...row])"), matrix)
+    page.goto(f"{server.url}/s/{name}")
+    expect(page.locator("#panel-gradient-title")).to_have_text("Gradient: step 6")
+    expect(page.locator("#panel-streams-title")).to_have_text("Streams: trained")
