@@ -51,7 +51,7 @@ def write_numbers(figure: dict[str, Any]) -> None:
 
 def fit_letters(texts: list[str], room: float) -> int:
     """Letters that leave the longest number in its cell."""
-    fits = math.floor(room / (LETTER * max(map(len, texts))))
+    fits = math.floor(room / (LETTER * max(1, *map(len, texts))))
     return min(SIZES[1], max(SIZES[0], fits))
 
 

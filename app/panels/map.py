@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import plotly.graph_objects as go
@@ -20,6 +21,7 @@ FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
 READABLE_COLUMNS = 14  # of which each leaves room for its number
 ROOM_PX = 560  # for all columns, in a figure of 700 px
 CELL_DIGITS = 3  # more stand at the cursor
+CROSS = "×"
 LEAST_SPAN = 0.05
 WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
@@ -63,15 +65,17 @@ def build_map(grid: Grid, titles: tuple[str, str], theme: Theme) -> go.Figure:
     paper = [[0, theme.grid], [1, theme.grid]]
     figure.add_trace(go.Heatmap(z=blank, colorscale=paper, showscale=False, **look))
     figure.add_trace(go.Heatmap(z=numbers, coloraxis="coloraxis", **look))
-    if len(columns) <= READABLE_COLUMNS:
-        figure.add_trace(_write_cells(grid, numbers, columns, rows, figure.layout.coloraxis, theme))
+    figure.add_trace(_write_cells(grid, numbers, columns, rows, figure.layout.coloraxis, theme))
     return figure
 
 
 def _write_cells(
     grid: Grid, numbers: list[list[float | None]], columns: list[str], rows: list[str], axis: Any, theme: Theme
 ) -> go.Scatter:
-    """Text over the cells in black or white, whichever is legible; why there is no number, in grey."""
+    """Text over the cells in black or white, whichever is legible; why there is no number, in grey.
+
+    Cells that are too narrow for their numbers still say where there is none: the grey of those is near to that of 1.
+    """
     scale = [list(stop) for stop in axis.colorscale]
 
     def ink(number: float | None) -> str:
@@ -82,6 +86,9 @@ def _write_cells(
         for parts in zip(grid.values, grid.log10, grid.status, strict=True)
         for cell in zip(*parts, strict=True)
     ]
+    if len(columns) > READABLE_COLUMNS:
+        places = chain(*numbers)
+        texts = [CROSS if place is None and text else "" for text, place in zip(texts, places, strict=True)]
     return go.Scatter(
         mode="text",
         x=columns * len(rows),

@@ -84,11 +84,11 @@ function MapBody({ map }) {
         ${isFilling.value ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
           : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`}
         ${shown ? html`<${Progress} values=${shown.values} isStored=${sourceOf(map)?.isStored === true} />` : html`<${Cost} map=${map} />`}
-        <span class="spacer"></span>
-        ${shown ? html`
+        ${shown ? html`<div class="map-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
           <${MapHelp} metric=${shown.values.metric} />
-          <${Menu} label="Map: more" items=${[...mapItems(map, shown), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />` : null}
+          <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
+        </div>` : null}
       </div>
       ${refusal.value ? html`<p class="error" role="alert">${refusal.value.title}: ${refusal.value.message}</p>` : null}
       ${metric ? html`<p class="meaning">${metric.meaning}</p>` : null}

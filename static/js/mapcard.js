@@ -7,9 +7,9 @@ import { withCell } from './grid.js';
 import { toHash } from './hash.js';
 import { html } from './html.js';
 import { theme } from './look.js';
-import { mapAxes, mapTitle, missingText } from './mapdata.js';
+import { mapAxes, mapTitle } from './mapdata.js';
 import { MapFigure, MapTable } from './mapfigure.js';
-import { mapItems } from './mapfiles.js';
+import { mapFoot, mapItems } from './mapfiles.js';
 import { MapHelp } from './maphelp.js';
 import { Menu } from './menu.js';
 import { isPrinting } from './print.js';
@@ -46,7 +46,6 @@ export function MapCard({ view, map, links }) {
   const { value: found } = shown;
   const fields = state.fields.value;
   const lead = { toHref: (/** @type {number} */ row, /** @type {number} */ column) => `/#${toHash(withCell(fields, view, map, row, column))}` };
-  const left = found ? missingText(found.values.counts) : '';
   const figure = found && (isPrinting.value ? found.paper : found.screen);
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   return html`
@@ -56,12 +55,13 @@ export function MapCard({ view, map, links }) {
           <h1 id="panel-map-title">Map</h1>
           <span class="unit">${kindName(view.runs[map.run].kind)} · ${mapAxes(fields, map)}</span>
         </div>
-        ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Map: more" items=${[tableItem, ...mapItems(map, { values: found.values, figure: found.screen })]} /></div>` : null}
+        ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Map: more" items=${[tableItem, ...mapItems(view, map, { values: found.values, figure: found.screen })]} /></div>` : null}
       </header>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
       ${found && figure ? html`
-        <p class="meaning"><b>${mapTitle(found.values)}.</b> ${found.values.metric.meaning}${left ? html` <b>${left}</b>` : null}</p>
-        ${isTable ? html`<${MapTable} map=${map} values=${found.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${found.values} figure=${figure} lead=${lead} />`}` : failure.value ? null : html`<p class="map-empty hint" role="status">Reading the numbers of every run.</p>`}
+        <p class="meaning"><b>${mapTitle(found.values)}.</b> ${found.values.metric.meaning}</p>
+        ${isTable ? html`<${MapTable} map=${map} values=${found.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${found.values} figure=${figure} lead=${lead} />`}
+        <p class="hint">${mapFoot(view, map, found.values)}</p>` : failure.value ? null : html`<p class="map-empty hint" role="status">Reading the numbers of every run.</p>`}
     </section>
   `;
 }

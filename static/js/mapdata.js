@@ -2,6 +2,7 @@
 
 import { lettersIn } from './ink.js';
 import { formatValue, range } from './numbers.js';
+import { kindName, nameOf } from './spec.js';
 
 /**
  * @typedef {import('../types').Field} Field
@@ -15,6 +16,7 @@ const ROW_SHARE = 0.055; // of the width: cells keep their form on a wide screen
 const NARROW_PX = 480;
 const LETTER_PX = 7;
 const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
+const CROSS = '×';
 const OVER = /** @type {Record<string, string>} */ ({
   max: 'largest over layers', min: 'least over layers', median: 'median over layers', first: 'first layer', last: 'last layer',
 });
@@ -25,7 +27,7 @@ const UNTOLD = /** @type {Record<string, string>} */ ({
 
 /** How a map is read, for everyone; the formula is the metric's own. */
 export const READING = 'Each cell is a run of its own. Cells are equally large, whatever the distance of the values. Of a number that says by what a '
-  + 'signal is multiplied, 1 is the middle of the colours: warm cells grow, cold ones shrink. A grey cell has no number, and a word says why.';
+  + 'signal is multiplied, 1 is the middle of the colours: warm cells grow, cold ones shrink. A grey cell with a word or a cross has no number: the table says why.';
 
 /** The figure at a width: its title stands above it, and numbers are as large as their cells have room for, or not there. @param {Figure} figure @param {number} width in pixels */
 export function fitMap({ data, layout }, width) {
@@ -36,14 +38,17 @@ export function fitMap({ data, layout }, width) {
   const row = width < NARROW_PX ? ROW_PX.narrow : Math.min(ROW_PX.most, Math.max(ROW_PX.wide, ROW_SHARE * width));
   const standing = LETTER_PX * (layout.yaxis.title?.text ?? '').length; // the title of the axis, written upwards
   const height = Math.round(margin.t + margin.b + Math.max(2 * row, rows * row, standing));
-  const fitted = data.map((trace) => ({ ...(trace.type === 'scatter' ? fitText(trace, room) : trace), hoverinfo: 'skip' }));
+  const fitted = data.map((trace) => ({ ...(trace.type === 'scatter' ? fitText(trace, cells.z.flat(), room) : trace), hoverinfo: 'skip' }));
   return { figure: { data: fitted, layout: { ...layout, margin, title: undefined } }, height };
 }
 
-/** @param {import('../types').Trace} trace @param {number} room in pixels */
-function fitText(trace, room) {
+/** All texts, or in small cells a cross where there is no number: its grey is near to that of a gain of 1. @param {import('../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
+function fitText(trace, places, room) {
   const size = Math.min(LETTERS_PX.most, lettersIn(trace.text, room));
-  return { ...trace, visible: size >= LETTERS_PX.least, textfont: { ...trace.textfont, size } };
+  if (size >= LETTERS_PX.least) return { ...trace, textfont: { ...trace.textfont, size } };
+  const fits = (/** @type {string} */ text) => lettersIn([text], room) >= LETTERS_PX.most;
+  const text = trace.text.map((/** @type {string} */ own, /** @type {number} */ cell) => (places[cell] !== null ? '' : fits(own) ? own : CROSS));
+  return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 
 /** `Composite gain, forward, largest over layers`. @param {SweepValues} values */
@@ -54,6 +59,20 @@ export function mapTitle({ metric, reduce }) {
 /** `Depth × Expansion rate n`. @param {Map<string, Field>} fields @param {MapChoice} map */
 export function mapAxes(fields, map) {
   return [map.x, map.y].flatMap((axis) => (axis ? [titleOf(fields, axis.path)] : [])).join(' × ');
+}
+
+/** What the runs of a map share: its connection, size, seed and type, and whatever is not the default. @param {Map<string, Field>} fields @param {import('../types').View} view @param {MapChoice} map */
+export function mapSettings(fields, view, map) {
+  const { kind, own } = view.runs[map.run];
+  const set = { ...view.base, ...own };
+  const always = ['depth', 'width', 'seed', 'dtype'];
+  const others = Object.keys(set).filter((path) => !always.includes(path) && path !== 'input.text').sort();
+  const swept = [map.x.path, map.y?.path];
+  const settings = [...always, ...others].filter((path) => !swept.includes(path) && (path in set || fields.has(path))).map((path) => {
+    const value = nameOf(set[path] ?? fields.get(path)?.initial ?? '');
+    return path === 'dtype' ? value : `${always.includes(path) ? path : titleOf(fields, path)} ${value}`;
+  });
+  return [kindName(kind), ...settings].join(', ');
 }
 
 /** What is not there of a map that is taken along; empty where all is. @param {Record<string, number>} counts */

@@ -6,7 +6,7 @@ import { toUnit } from './difference.js';
 import { downloadText } from './export.js';
 import { html } from './html.js';
 import { loadTemplates, theme } from './look.js';
-import { READING, cornerText, fitMap, mapAxes, mapTitle, missingText, toMapNumbers } from './mapdata.js';
+import { READING, cornerText, fitMap, mapAxes, mapSettings, mapTitle, missingText, toMapNumbers } from './mapdata.js';
 import { formatValue } from './numbers.js';
 import { toPlaces } from './places.js';
 import { heightOf } from './plotbox.js';
@@ -111,7 +111,7 @@ async function toMapCard(isDark) {
   return [{
     key: 'map',
     title: 'Map',
-    unit: `${kind} · ${mapAxes(fields, map)}`,
+    unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
     meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
     help: { formula, reading: READING, symbol: values.metric.key, source },
     svg: await draw(figure),

@@ -26,7 +26,7 @@ const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
 /** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
 const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
 const FRAME_HEIGHT = 400;
-const MAP_HEIGHT = 200; // and as much as its rows take
+const MAP_HEIGHT = 240; // and as much as its rows take
 const ROW_HEIGHT = 46;
 
 /** Whether all that is shown can be stored. */

@@ -153,6 +153,19 @@ def ground_of(z: float | None, axis: Any, paper: Any) -> list[float]:
     return list(unlabel_rgb(color))
 
 
+def test_a_cell_without_a_number_is_marked_in_the_narrowest_map(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    noises = [round(0.1 * index, 1) for index in range(15)] + [10.0]
+    spec = fresh_spec(depth=150, width=8, connection={"kind": "hc", "streams": 8})
+    body = client.post(SWEEP, json={"spec": spec, "x": {"field": "connection.noise", "values": noises}}).json()
+    finish(client, body["id"])
+    drawn = plotly.io.from_json(
+        client.get(f"{SWEEP}/{body['id']}/figure", params={"metric": "effective_rank", "reduce": "last"}).text
+    )
+    (row,) = drawn.data[1].z
+    assert {None} < {value and 1 for value in row}, "there are both kinds"
+    assert list(drawn.data[2].text) == ["×" if value is None else "" for value in row]
+
+
 def test_values_that_read_alike_have_cells_of_their_own(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     noises = [0.30001, 0.30002, 0.5]
     axis = {"field": "connection.noise", "values": noises}

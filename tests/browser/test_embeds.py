@@ -150,6 +150,7 @@ def test_a_stored_map_is_framed(
     expect(card.locator("h1")).to_have_text("Map")
     expect(card).to_contain_text("Composite gain, forward, largest over layers.")
     expect(card).to_contain_text("HC · Depth × Expansion rate n")
+    expect(card).to_contain_text("HC, width 16, seed 0, float32 · 6 runs")
     cells = card.get_by_role("link")
     expect(cells).to_have_count(6)
     labels = [cell.get_attribute("aria-label") or "" for cell in cells.all()]

@@ -102,6 +102,15 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     for key in ("ArrowRight", "ArrowUp", "ArrowUp", "ArrowRight", "ArrowLeft"):
         page.keyboard.press(key)
     assert focus(page).startswith("Depth 4, Expansion rate n 3: ")
+    for key, place in {
+        "End": "6, Expansion rate n 3",
+        "Control+Home": "2, Expansion rate n 3",
+        "Control+End": "6, Expansion rate n 2",
+    }.items():
+        page.keyboard.press(key)
+        assert focus(page).startswith(f"Depth {place}: ")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     expect(dialog_of(page)).not_to_be_visible()
     wait_until_done(page)
@@ -235,7 +244,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_p
     ]
     svg = taken["svg"].decode()
     assert "Composite gain, forward, largest over layers · Depth × Expansion rate n" in svg
-    assert "mHC Scope · HC · width 32, seed 0, float32 · 6 runs" in svg
+    assert "mHC Scope · HC, width 32, seed 0, float32 · 6 runs" in svg
     assert taken["png"].startswith(b"\x89PNG")
 
 
