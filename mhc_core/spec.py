@@ -9,298 +9,51 @@ hash of the canonical form.
 import hashlib
 import json
 import math
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from mhc_core.default_text import DEFAULT_TEXT
 from mhc_core.errors import SpecError, to_spec_errors
+from mhc_core.spec_parts import (
+    CONNECTION_KINDS,
+    COPYING,
+    GRID_BLOCKS,
+    MANIFOLD,
+    MULTI_STREAM,
+    POSITIVE,
+    BlockSpec,
+    ConnectionSpec,
+    InputSpec,
+    Part,
+    TrainSpec,
+    control,
+)
+
+# What others take from here, wherever it is defined.
+__all__ = [
+    "CONNECTION_KINDS",
+    "COPYING",
+    "DEFAULT_SEED",
+    "MANIFOLD",
+    "MULTI_STREAM",
+    "NUMERICS_VERSION",
+    "BlockSpec",
+    "ConnectionSpec",
+    "InputSpec",
+    "RunSpec",
+    "TrainSpec",
+    "parse_spec",
+]
 
 # Part of every id. Raise it when a change moves a published number, so that old links are computed anew.
 NUMERICS_VERSION = 2
 
 # Close to the median HC gain of 200 seeds at the default noise; a test measures it.
 DEFAULT_SEED = 0
-
-ConnectionKind = Literal[
-    "none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc", "frac"
-]
-BlockKind = Literal["mlp", "transformer", "conv", "pair"]
-InputKind = Literal["text", "gaussian", "correlated", "digits"]
-InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
-BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"]
-
-MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
-COPYING = ("hc", *MANIFOLD)  # every stream starts as a copy of the embedding
-MULTI_STREAM = (*COPYING, "frac")
-DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
-GRID_BLOCKS = ("conv", "pair")
 UNBOUNDED = "its loss is linear in the output, so training would lower it without end"
-POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
 
 
-def _ui(
-    control: str,
-    *,
-    unit: str = "",
-    step: float | None = None,
-    applies: dict[str, Any] | None = None,
-    later: bool = False,
-) -> dict:
-    """Extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies.
-
-    `later` marks a field that came after ids had been given out: at its default it leaves no trace in an id.
-    """
-    extra: dict[str, Any] = {"control": control, "unit": unit}
-    if later:
-        extra["later"] = True
-    if step is not None:
-        extra["step"] = step
-    if applies is not None:
-        extra["applies"] = {path: rule if rule == POSITIVE else list(rule) for path, rule in applies.items()}
-    return extra
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class ConnectionSpec(_Part):
-    """How a layer's branch is joined to the stream or streams that pass it by."""
-
-    kind: ConnectionKind = Field(
-        "mhc",
-        title="Connection",
-        description="How layers are joined: none (plain feed-forward), residual (2015), hc (Hyper-Connections, 2024), "
-        "mhc (Manifold-Constrained Hyper-Connections, 2025) by Sinkhorn, and its relatives: mhc_lite (permutations), "
-        "kromhc (Kronecker products), orthostochastic (squared orthogonal), identity_hc (no residual mixing). frac "
-        "splits the width into parts instead of copying it (Frac-Connections, 2025).",
-        json_schema_extra=_ui("select"),
-    )
-    streams: int = Field(
-        4,
-        ge=1,
-        le=16,
-        title="Expansion rate n",
-        description="Parallel residual streams; of frac, the parts of the width. The papers use 4.",
-        json_schema_extra=_ui("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
-    )
-    dynamic: bool = Field(
-        False,
-        title="Dynamic mixing",
-        description="Mixing coefficients depend on each token through learned projections, as in the papers' models.",
-        json_schema_extra=_ui("checkbox", applies={"connection.kind": MULTI_STREAM}),
-    )
-    output: Literal["auto", "mean", "sum", "head"] = Field(
-        "auto",
-        title="Output of the streams",
-        description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
-        "learned head. auto: the head under init deepseek_v4, else the mean.",
-        json_schema_extra=_ui("select", applies={"connection.kind": COPYING}, later=True),
-    )
-    init: InitPreset = Field(
-        "residual",
-        title="Initialisation",
-        description="How the mixing of mHC and its relatives starts, by public implementation. HC always starts as "
-        "its paper says.",
-        json_schema_extra=_ui("select", applies={"connection.kind": MANIFOLD}),
-    )
-    noise: float = Field(
-        0.3,
-        ge=0.0,
-        le=10.0,
-        title="Drift of the mixing σ",
-        description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for "
-        "every connection. It stands for the drift of training.",
-        json_schema_extra=_ui("slider", step=0.05, applies={"connection.kind": DRIFTING}),
-    )
-    sinkhorn_iters: int = Field(
-        20,
-        ge=0,
-        le=200,
-        title="Sinkhorn rounds",
-        description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the paper uses 20.",
-        json_schema_extra=_ui("slider", unit="rounds", step=1, applies={"connection.kind": ("mhc",)}),
-    )
-    sinkhorn_eps: float = Field(
-        0.0,
-        ge=0.0,
-        le=1e-3,
-        title="Sinkhorn eps",
-        description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The paper has none.",
-        json_schema_extra=_ui("number", applies={"connection.kind": ("mhc",)}),
-    )
-
-
-class BlockSpec(_Part):
-    """What a layer computes: the branch F."""
-
-    kind: BlockKind = Field(
-        "transformer",
-        title="Block",
-        description="mlp: every layer is an MLP. transformer: causal attention and MLP alternate; each is one layer. "
-        "conv: two 3 x 3 convolutions on a square grid of tokens (ResNet). pair: triangle multiplication outgoing and "
-        "incoming, then a transition, on a square grid of pairs (AlphaFold). The last two see tokens to come.",
-        json_schema_extra=_ui("select"),
-    )
-    norm: Literal["rmsnorm", "layernorm"] = Field(
-        "rmsnorm",
-        title="Norm",
-        description="Normalisation without learned gain, eps 1e-20.",
-        json_schema_extra=_ui("select", applies={"block.norm_position": ("pre", "post")}),
-    )
-    norm_position: Literal["pre", "post", "none"] = Field(
-        "pre",
-        title="Norm position",
-        description="pre: before the branch. post: after the addition, per stream. none: no normalisation at all.",
-        json_schema_extra=_ui("select"),
-    )
-    activation: Literal["relu", "gelu", "tanh", "linear", "silu"] = Field(
-        "gelu",
-        title="Activation",
-        description="The MLP's pointwise function.",
-        json_schema_extra=_ui("select"),
-    )
-    weights: Literal["he", "xavier", "orthogonal"] = Field(
-        "he",
-        title="Weight init",
-        description="he: variance g/fan_in, g = 2 before relu, gelu and silu, else 1. xavier: 2/(fan_in+fan_out). "
-        "orthogonal: semi-orthogonal times sqrt(g).",
-        json_schema_extra=_ui("select"),
-    )
-    heads: int = Field(
-        4,
-        ge=1,
-        le=64,
-        title="Heads",
-        description="Attention heads; must divide the width.",
-        json_schema_extra=_ui("number", step=1, applies={"block.kind": ("transformer",)}),
-    )
-    mlp_ratio: int = Field(
-        4,
-        ge=0,
-        le=16,
-        title="MLP ratio",
-        description="Hidden width over width. 0: one square matrix, F(u) = activation(W u).",
-        json_schema_extra=_ui("number", step=1, applies={"block.kind": ("mlp", "transformer", "pair")}),
-    )
-    scaling: BranchScaling = Field(
-        "constant",
-        title="Branch scaling",
-        description="constant: the branch scale alone. inv_sqrt_depth: times 1/sqrt(depth). rezero: a learned scalar a "
-        "layer, 0 at the start. skipinit: the same, 1/sqrt(depth) at the start. deepnorm: the skip path is enlarged "
-        "and the branch's weights are drawn smaller; needs post-norm. layernorm_scaling: the output of the pre-norm "
-        "times 1/sqrt(block), blocks counted from 1; needs pre-norm.",
-        json_schema_extra=_ui("select", later=True),
-    )
-    branch_scale: float = Field(
-        1.0,
-        ge=0.0,
-        le=10.0,
-        title="Branch scale",
-        description="Factor on every branch output.",
-        json_schema_extra=_ui("number", step=0.05),
-    )
-
-
-class InputSpec(_Part):
-    """What enters the stack, and with it the loss."""
-
-    kind: InputKind = Field(
-        "text",
-        title="Input",
-        description="text: UTF-8 bytes through an embedding, next-byte cross-entropy. gaussian: N(0, 1), a fixed "
-        "random linear read-out as the loss. correlated: the same, but every two tokens have a chosen correlation. "
-        "digits: handwritten digits of 8 x 8 pixels, a token each, and the loss of telling which digit it is.",
-        json_schema_extra=_ui("select"),
-    )
-    text: str = Field(
-        DEFAULT_TEXT,
-        min_length=1,
-        max_length=500_000,
-        title="Text",
-        description="Any text. Windows of tokens + 1 bytes are spread evenly over it; a shorter text is repeated.",
-        json_schema_extra=_ui("text", unit="characters", applies={"input.kind": ("text",)}),
-    )
-    correlation: float = Field(
-        0.5,
-        ge=0.0,
-        le=1.0,
-        title="Token correlation",
-        description="Correlation of every two tokens; 0 is gaussian, 1 makes all tokens the same.",
-        json_schema_extra=_ui("slider", step=0.05, applies={"input.kind": ("correlated",)}),
-    )
-    batch: int = Field(2, ge=1, le=64, title="Batch", description="Sequences.", json_schema_extra=_ui("number", step=1))
-    tokens: int = Field(
-        64,
-        ge=2,
-        le=1024,
-        title="Tokens",
-        description="Tokens per sequence.",
-        json_schema_extra=_ui("number", step=1),
-    )
-
-
-class TrainSpec(_Part):
-    """Training on the input: the stack is measured as initialised, trained, and measured again."""
-
-    steps: int = Field(
-        0,
-        ge=0,
-        le=5000,
-        title="Steps",
-        description="Optimiser steps; 0 measures the stack as initialised.",
-        json_schema_extra=_ui("number", unit="steps", step=1),
-    )
-    lr: float = Field(
-        0.001,
-        gt=0.0,
-        le=10.0,
-        title="Learning rate",
-        description="Step size.",
-        json_schema_extra=_ui("number", applies={"train.steps": POSITIVE}),
-    )
-    optimizer: Literal["adamw", "sgd"] = Field(
-        "adamw",
-        title="Optimizer",
-        description="The update rule: AdamW with betas 0.9 and 0.95, or SGD with momentum 0.9.",
-        json_schema_extra=_ui("select", applies={"train.steps": POSITIVE}),
-    )
-    weight_decay: float = Field(
-        0.0,
-        ge=0.0,
-        le=1.0,
-        title="Weight decay",
-        description="Decoupled under AdamW, added to the gradient under SGD; not on biases, gates and scalars.",
-        json_schema_extra=_ui("number", applies={"train.steps": POSITIVE}),
-    )
-    warmup: int = Field(
-        0,
-        ge=0,
-        le=5000,
-        title="Warm-up",
-        description="Steps over which the learning rate rises linearly to its value.",
-        json_schema_extra=_ui("number", unit="steps", step=1, applies={"train.steps": POSITIVE}),
-    )
-    clip: float = Field(
-        0.0,
-        ge=0.0,
-        le=1000.0,
-        title="Gradient clipping",
-        description="Largest norm of the whole gradient; 0 does not clip.",
-        json_schema_extra=_ui("number", applies={"train.steps": POSITIVE}),
-    )
-    kept: int = Field(
-        5,
-        ge=2,
-        le=50,
-        title="Matrices kept",
-        description="Steps at which the mixing matrices are kept, evenly spaced from the first to the last.",
-        json_schema_extra=_ui("number", unit="steps", step=1, applies={"train.steps": POSITIVE}),
-    )
-
-
-class RunSpec(_Part):
+class RunSpec(Part):
     """One run: a stack, its input and its seed. `{}` is valid and is mHC in the default comparison."""
 
     depth: int = Field(
@@ -309,7 +62,7 @@ class RunSpec(_Part):
         le=1024,
         title="Depth",
         description="Layers. A layer is one residual branch: a transformer block is two.",
-        json_schema_extra=_ui("slider", unit="layers", step=1),
+        json_schema_extra=control("slider", unit="layers", step=1),
     )
     width: int = Field(
         64,
@@ -317,7 +70,7 @@ class RunSpec(_Part):
         le=4096,
         title="Width",
         description="Features per token and stream, C.",
-        json_schema_extra=_ui("slider", unit="features", step=4),
+        json_schema_extra=control("slider", unit="features", step=4),
     )
     seed: int = Field(
         DEFAULT_SEED,
@@ -325,7 +78,7 @@ class RunSpec(_Part):
         le=2**32 - 1,
         title="Seed",
         description="Seeds every weight, input and noise draw by name and layer.",
-        json_schema_extra=_ui("number", step=1),
+        json_schema_extra=control("number", step=1),
     )
     seeds: int = Field(
         1,
@@ -333,7 +86,7 @@ class RunSpec(_Part):
         le=32,
         title="Seeds",
         description="How many seeds, counted up from the seed: curves get the median and the band of all of them.",
-        json_schema_extra=_ui("number", unit="seeds", step=1, later=True),
+        json_schema_extra=control("number", unit="seeds", step=1, later=True),
     )
     jacobian: int = Field(
         0,
@@ -342,26 +95,26 @@ class RunSpec(_Part):
         title="Jacobian products",
         description="Pairs of products of the input-output Jacobian with vectors, from which its extreme singular "
         "values are taken; 0 leaves them out.",
-        json_schema_extra=_ui("number", unit="products", step=1, later=True),
+        json_schema_extra=control("number", unit="products", step=1, later=True),
     )
     dtype: Literal["float32", "float64", "bfloat16"] = Field(
         "float32",
         title="Precision",
         description="Type of streams and weights.",
-        json_schema_extra=_ui("select"),
+        json_schema_extra=control("select"),
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         title="Device",
         description="auto: CUDA where present, else CPU.",
-        json_schema_extra=_ui("select"),
+        json_schema_extra=control("select"),
     )
     cka: Literal["unbiased", "biased"] = Field(
         "unbiased",
         title="CKA estimator",
         description="unbiased: near 0 for unrelated layers at any number of samples. biased: the usual one of papers; "
         "where samples are fewer than features it calls unrelated layers alike, so the number is shown beside it.",
-        json_schema_extra=_ui("select", later=True),
+        json_schema_extra=control("select", later=True),
     )
     connection: ConnectionSpec = Field(ConnectionSpec(), title="Connection")
     block: BlockSpec = Field(BlockSpec(), title="Block")
@@ -472,6 +225,3 @@ def _look_up(values: dict[str, Any], path: str) -> Any:
     for key in path.split("."):
         values = values[key]
     return values
-
-
-CONNECTION_KINDS: tuple[str, ...] = get_args(ConnectionKind)

@@ -12,8 +12,8 @@ from app.panels.composites import multiply, set_interval, to_cell_texts, to_labe
 from app.panels.numbers import format_value
 from app.panels.sources import look_up
 from app.panels.style import THEMES
+from tests.app.filled import decode_result, encode_lines, fill_in_page
 from tests.app.test_bodies import check_problem
-from tests.app.test_panels import _lines, _page_fills, _result
 from tests.conftest import compute
 
 # Name, comparison and run: what stays near 1, grows and cancels, leaves float64 both ways, and has 16 streams.
@@ -40,13 +40,13 @@ def to_weights(signed_logs: Any) -> tuple[np.ndarray, np.ndarray]:
 def test_page_and_rest_multiply_alike(
     name: str, comparison: str, run: int, span: str, first: int, last: int | None
 ) -> None:
-    lines = _lines(comparison)
-    result = _result(lines[run])
+    lines = encode_lines(comparison)
+    result = decode_result(lines[run])
     template = panels.to_response(1, "dark")["panels"]
     detail = next(panel for panel in template if panel["key"] == "detail")
     figure = next(view["figure"] for view in detail["views"] if view["key"] == "up_to")
     figure["data"][0]["meta"]["fill"] = {"z": f"product.{span}.h_res", "name": "label"}
-    (theirs, _) = _page_fills(figure, [lines[run]], [CURSOR])
+    (theirs, _) = fill_in_page(figure, [lines[run]], [CURSOR])
     signs, log10 = to_weights(theirs["data"][0]["z"])
 
     end = result.start["layers"] - 1 if last is None else last

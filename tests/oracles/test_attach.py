@@ -1,73 +1,30 @@
-"""The probe on models from elsewhere: a whole tiny DeepSeek-V4, GPT-2, and a residual model written here.
+"""The probe on a whole tiny DeepSeek-V4 and on GPT-2.
 
 What it tells is held against hooks and sums written by hand, and the model against itself without the probe.
 """
 
 import runpy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel
-from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
-from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4ForCausalLM
 
 from app.codec import decode_line, encode_frame
 from app.panels import PANELS, figure
 from mhc_core.attach import attach
-from mhc_core.errors import SpecError
 from mhc_core.result import Result
-
-BLOCKS, STREAMS, WIDTH = 3, 4, 32
-LAYERS = 2 * BLOCKS
-IDS = torch.randint(64, (2, 12), generator=torch.Generator().manual_seed(5))
-
-
-def build_deepseek() -> DeepseekV4ForCausalLM:
-    """Random weights, mixing far from its start, one block of every kind of attention and of experts."""
-    torch.manual_seed(0)
-    config = DeepseekV4Config(
-        vocab_size=64,
-        hidden_size=WIDTH,
-        moe_intermediate_size=16,
-        num_hidden_layers=BLOCKS,
-        num_attention_heads=2,
-        head_dim=16,
-        q_lora_rank=16,
-        o_lora_rank=16,
-        o_groups=2,
-        n_routed_experts=4,
-        num_experts_per_tok=2,
-        index_n_heads=2,
-        index_head_dim=16,
-        hc_mult=STREAMS,
-        layer_types=["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"],
-        mlp_layer_types=["hash_moe", "moe", "moe"],
-        compress_rates={"compressed_sparse_attention": 4, "heavily_compressed_attention": 4},
-    )
-    model = DeepseekV4ForCausalLM(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "hc" in name:
-                parameter += 0.3 * torch.randn_like(parameter)
-    return model
-
-
-def build_gpt2() -> GPT2LMHeadModel:
-    torch.manual_seed(0)
-    config = GPT2Config(vocab_size=64, n_positions=16, n_embd=WIDTH, n_layer=3, n_head=2)
-    return GPT2LMHeadModel(config)  # training mode: dropout draws random numbers
-
-
-def backward(model: Any) -> Any:
-    output = model(input_ids=IDS, labels=IDS)
-    output.loss.backward()
-    return output
+from tests.oracles.attachable import (
+    LAYERS,
+    STREAMS,
+    assert_untouched,
+    backward,
+    build_deepseek,
+    build_gpt2,
+    norm,
+    rms,
+)
 
 
 class HandRead:
@@ -100,14 +57,6 @@ class HandRead:
         column.append(value)
 
 
-def rms(x: Any) -> float:
-    return float(np.sqrt((np.asarray(x, dtype=np.float64) ** 2).mean()))
-
-
-def norm(parameters: Any) -> float:
-    return float(np.sqrt(sum(float((p.grad.double() ** 2).sum()) for p in parameters if p.grad is not None)))
-
-
 @pytest.fixture(scope="module")
 def hand() -> tuple[Any, HandRead]:
     model = build_deepseek()
@@ -119,27 +68,6 @@ def result() -> Result:
     with attach(model := build_deepseek()) as probe:
         backward(model)
     return probe.result()
-
-
-def assert_untouched(build: Any, layers: Any) -> None:
-    """Outputs and every gradient are the same bits with the probe and without."""
-    torch.manual_seed(3)
-    alone = build()
-    wanted = backward(alone)
-    torch.manual_seed(3)
-    watched = build()
-    with attach(watched, layers(watched)) as probe:
-        found = backward(watched)
-    probe.result()
-    assert torch.equal(found.logits, wanted.logits)
-    assert torch.equal(found.loss, wanted.loss)
-    grads = 0
-    for (name, one), (_, other) in zip(watched.named_parameters(), alone.named_parameters(), strict=True):
-        assert (one.grad is None) == (other.grad is None), name
-        if one.grad is not None and other.grad is not None:
-            assert torch.equal(one.grad, other.grad), name
-            grads += bool(one.grad.abs().max() > 0)
-    assert grads > 20
 
 
 def test_deepseek_does_not_feel_the_probe() -> None:
@@ -269,128 +197,3 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("12 mixing matrices multiplied: gain 1.00 forward")
     assert len(lines) == 16  # three findings, a heading and the layers
-
-
-# ---- residual models
-
-
-class Block(nn.Module):
-    """x + tanh(W x), in place where asked; keeps the branch's own input and its gradient."""
-
-    def __init__(self, in_place: bool) -> None:
-        super().__init__()
-        self.linear, self.in_place = nn.Linear(WIDTH, WIDTH), in_place
-        self.u = torch.empty(0)
-        self.y = torch.empty(0)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, str]:
-        self.u = x.clone()
-        self.u.retain_grad()
-        self.y = torch.tanh(self.linear(self.u))
-        x = x.mul_(1.0).add_(self.y) if self.in_place else x + self.y
-        return x, "something else"
-
-
-class Chain(nn.Module):
-    """A residual model without a loss of its own."""
-
-    def __init__(self, in_place: bool) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.embed = nn.Embedding(64, WIDTH)
-        self.blocks = nn.ModuleList(Block(in_place) for _ in range(4))
-
-    def forward(self) -> torch.Tensor:
-        x = 1.0 * self.embed(IDS)
-        for block in self.blocks:
-            x, _ = block(x)
-        return x
-
-
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_residual_model_by_its_layers(in_place: bool) -> None:
-    with attach(model := Chain(in_place), layers=model.blocks) as probe:
-        out = model()
-        out.square().sum().backward()
-    result = probe.result()
-    x = 1.0 * model.embed(IDS).detach()
-    for layer, block in enumerate(model.blocks):
-        assert isinstance(block, Block)
-        assert block.u.grad is not None
-        assert result.layers["branch_in_rms"][layer] == pytest.approx(rms(x), rel=1e-5)
-        assert result.layers["branch_out_rms"][layer] == pytest.approx(rms(block.y.detach()), rel=1e-4)
-        x = x + block.y.detach()
-        assert result.layers["act_rms"][layer] == pytest.approx(rms(x), rel=1e-5)
-        assert result.layers["branch_grad_rms"][layer] == pytest.approx(rms(block.u.grad), rel=1e-4)
-        assert result.layers["param_grad_norm"][layer] == pytest.approx(norm(block.parameters()), rel=1e-5)
-    assert result.layers["grad_rms"][-1] == pytest.approx(rms(2 * out.detach()), rel=1e-5)
-    np.testing.assert_array_equal(result.layers["composite_gain_fwd"], 1)
-    assert np.isnan(result.loss)  # the model returns none
-
-
-def test_frozen_layers_take_no_gradient_and_the_others_do() -> None:
-    model = Chain(False)
-    model.embed.requires_grad_(False)
-    model.blocks[0].requires_grad_(False)
-    model.blocks[2].requires_grad_(False)
-    for block in model.blocks:  # nothing to keep where nothing flows
-        block.forward = lambda x, block=block: (x + torch.tanh(block.linear(x)), "")
-    with attach(model, layers=model.blocks) as probe:
-        model().square().sum().backward()
-    result = probe.result()
-    assert np.isnan(result.layers["grad_rms"]).tolist() == [True, False, False, False]
-    assert np.isnan(result.layers["branch_grad_rms"]).tolist() == [True, True, False, False]
-    assert result.layers["param_grad_norm"][2] == 0
-    assert (result.layers["param_grad_norm"][[1, 3]] > 0).all()
-
-
-# ---- one forward pass, one backward pass
-
-
-@contextmanager
-def attached(layers: bool = True) -> Iterator[tuple[Any, Any]]:
-    model = Chain(False)
-    with attach(model, layers=model.blocks) as probe:
-        yield model, probe
-
-
-def test_without_a_backward_pass_there_are_no_gradients() -> None:
-    with attached() as (model, probe):
-        out = model()
-    out.sum().backward()  # outside: not heard
-    result = probe.result()
-    assert "grad_rms" not in result.layers
-    assert np.isfinite(result.layers["act_rms"]).all()
-
-
-def test_without_a_graph_the_forward_pass_is_heard() -> None:
-    with attached() as (model, probe), torch.no_grad():
-        for block in model.blocks:
-            block.forward = lambda x, block=block: (x + torch.tanh(block.linear(x)), "")
-        model()
-    assert np.isfinite(probe.result().layers["act_rms"]).all()
-
-
-def test_a_second_pass_is_refused_and_none_is_no_result() -> None:
-    with attached() as (model, probe):
-        with pytest.raises(RuntimeError, match="no whole forward pass"):
-            probe.result()
-        out = model()
-        with pytest.raises(RuntimeError, match="one forward pass"):
-            model()
-        out.sum().backward(retain_graph=True)
-        with pytest.raises(RuntimeError, match="second backward pass"):
-            out.sum().backward()
-    model()  # the hooks are gone
-
-
-def test_recomputed_layers_are_refused() -> None:
-    model = build_deepseek()
-    model.activation_checkpointing_enable()
-    with attach(model), pytest.raises(RuntimeError, match="gradient checkpointing off"):
-        backward(model)
-
-
-def test_a_model_of_no_known_family_is_refused_by_name() -> None:
-    with pytest.raises(SpecError, match="Chain"):
-        attach(Chain(False))

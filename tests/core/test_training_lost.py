@@ -1,0 +1,99 @@
+"""A loss, a weight or a gradient that is not finite ends training as a result."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core.errors import SpecErrors
+from mhc_core.frames import Frame
+from mhc_core.result import Result
+from mhc_core.run import run
+from mhc_core.stack import Stack, build_stack
+from mhc_core.training import train
+from tests.core.conftest import build_spec, collect, run_frames
+from tests.core.trained import train_all, train_spec
+
+EXPLODING: dict[str, Any] = {
+    "dtype": "float32", "lr": 10.0, "optimizer": "sgd", "connection": {"kind": "residual"},
+    "block": {"kind": "mlp", "activation": "relu", "norm_position": "none"},
+}  # fmt: skip
+
+
+def test_a_loss_that_explodes_ends_training_at_its_step() -> None:
+    spec = train_spec(40, **EXPLODING)
+    stack, last, stopped = build_stack(spec), None, None
+    for frame in train(stack):
+        now = torch.cat([value.detach().flatten() for value in stack.parameters()])
+        if frame.data["status"].keys() & {"step_loss", "step_grad_norm"}:
+            stopped = frame
+            assert torch.equal(now.nan_to_num(), last.nan_to_num())  # type: ignore[union-attr]
+        else:
+            assert stopped is None
+        last = now.clone()
+    assert stopped is not None
+    step = stopped.data["step"]
+    assert 0 < step < 39
+
+    frames = run_frames(spec)
+    assert sum(frame.type == "step" for frame in frames) == step + 1
+    assert frames[-2].type == "mixing"
+    assert frames[-2].data["step"] == step
+    result = collect(list(frames))
+    texts = {finding["key"]: finding["text"] for finding in result.summary["findings"]}
+    assert texts["stop"].startswith(f"Training stopped at step {step + 1}: the ")
+
+
+def test_a_weight_that_is_not_a_number_ends_training_at_once() -> None:
+    stack = build_stack(train_spec())
+    with torch.no_grad():
+        stack.branches[1].w_in[0, 0] = math.nan  # type: ignore[index]
+    (frame,), updates = train_all(stack)
+    assert updates == 0
+    assert frame.data["values"]["step_loss"] is None
+    assert frame.data["status"]["step_loss"] == "nan"
+    assert frame.data["status"]["step_param_grad_norm"].keys() == {"0", "1", "2", "3"}
+    assert np.isfinite(frame.data["values"]["step_gain_fwd"]).all()
+
+
+def test_a_gradient_that_is_not_finite_ends_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = train_spec()
+    embed = Stack.embed
+
+    def poison(self: Stack) -> torch.Tensor:
+        state = embed(self)
+        if state.requires_grad:
+            state.register_hook(lambda grad: grad * math.inf)
+        return state
+
+    monkeypatch.setattr(Stack, "embed", poison)
+    frames = [frame for frame in run(spec) if frame.type in ("step", "summary")]
+    assert [frame.type for frame in frames] == ["step", "summary"]
+    assert math.isfinite(frames[0].data["values"]["step_loss"])
+    assert frames[0].data["status"].keys() == {"step_grad_norm"}
+    told = [finding for finding in frames[1].data["findings"] if finding["key"] == "stop"]
+    assert "step 1: the gradient is" in told[0]["text"]
+    assert told[0]["numbers"] == {"updates": 0}
+
+
+def test_a_status_of_the_first_measurement_is_forgotten_at_the_second() -> None:
+    result = Result()
+    result.add(Frame("start", {"layers": 1, "spec": {"train": {"steps": 1}}}))
+    lost = {"values": {"act_rms": np.nan}, "log10": {"act_rms": 40.0}, "status": {"act_rms": "overflow"}}
+    result.add(Frame("forward", {"layer": 0, **lost}))
+    result.add(Frame("loss", {"values": {"loss": 3.0}}))
+    assert result.status == {"act_rms": {0: "overflow"}}
+    result.add(Frame("forward", {"step": 1, "layer": -1, "values": {"act_rms": 1.0}, "log10": {}, "status": {}}))
+    assert result.status == result.layers == {}
+    assert (result.loss_untrained, result.input) == (3.0, {"act_rms": 1.0})
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "correlated"])
+def test_an_input_without_a_bounded_loss_is_not_trained_on(kind: str) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        build_spec(input={"kind": kind}, train={"steps": 1})
+    (error,) = caught.value.errors
+    assert error.field == "train.steps"
+    assert kind in error.wanted
