@@ -29,8 +29,8 @@ def peak():
 depth, with_cka = int(sys.argv[1]), sys.argv[2] == "True"
 if not with_cka:
     # A constant row: nothing is kept and nothing compared.
-    def skip(self, layers, samples, device, dtype):
-        self.filled = 0
+    def skip(self, layers, samples, device, dtype, biased=False):
+        self.filled, self.faults_L = 0, torch.zeros(layers, dtype=torch.int64)
     def count(self, m_KNC):
         self.filled += len(m_KNC)
         return torch.ones(len(m_KNC), self.filled)
