@@ -2,8 +2,9 @@
 
 Every drag goes over thirty values of the depth, the last of which is that of the default spec, a value each `MOVE_MS`,
 under a seed that nobody has computed; all on one page, as a person would. The clocks run in the page: from the first
-`input` event to the first new curve, and from `change`, the release, to the frame in which every run has ended and no
-figure waits or is dimmed. Tasks of the main thread that the browser calls long (over 50 ms) are collected as well.
+`input` event until the first new curve has been painted, and from `change`, the release, to the frame in which every
+run has ended and no figure waits or is dimmed. Tasks of the main thread that the browser calls long (over 50 ms) are
+collected as well.
 
 The cursor is moved one layer every animation frame for `CURSOR_S`; a frame counts when the cursor has been drawn anew.
 """
@@ -29,8 +30,29 @@ CLOCK = (
     + """
 const LOOK_MS = 10; // a timer, for an animation frame asked for is one more to draw
 let drag = null, longest = 0, settle;
+// What is drawn in an animation frame is seen at its end, other drawings with the next one; then a message is let in.
+let isInFrame = false;
+const ask = window.requestAnimationFrame;
+const during = (callback) => (time) => {
+  isInFrame = true;
+  callback(time);
+  isInFrame = false;
+};
+window.requestAnimationFrame = (callback) => ask(during(callback));
+const { port1, port2 } = new MessageChannel();
+port1.onmessage = () => {
+  if (drag && drag.first === null && lengths() !== drag.before) drag.first = performance.now() - drag.begun;
+};
+const onDrawn = () => {
+  if (drag?.first !== null) return;
+  if (isInFrame) port2.postMessage(null);
+  else ask(() => port2.postMessage(null));
+};
 window.arm = () => {
   drag = null;
+  const plot = document.querySelector('[data-panel=activation] .plot');
+  plot.removeListener('plotly_afterplot', onDrawn);
+  plot.on('plotly_afterplot', onDrawn);
   window.settled = new Promise((resolve) => (settle = resolve));
 };
 new PerformanceObserver((list) => {
@@ -40,21 +62,14 @@ const lengths = () =>
   JSON.stringify((document.querySelector('[data-panel=activation] .plot')?.data ?? []).map((trace) => trace.y?.length));
 addEventListener('input', (event) => {
   if (event.target.id !== 'field-depth' || drag) return;
-  const begun = performance.now();
-  const before = lengths();
   longest = 0;
-  drag = { first: null };
-  const look = () => {
-    if (lengths() !== before) drag.first = performance.now() - begun;
-    else setTimeout(look, LOOK_MS);
-  };
-  setTimeout(look, LOOK_MS);
+  drag = { begun: performance.now(), before: lengths(), first: null };
 }, true);
 addEventListener('change', (event) => {
   if (event.target.id !== 'field-depth') return;
   const released = performance.now();
   const look = () => {
-    if (isDone()) settle({ ...drag, last: performance.now() - released, longest });
+    if (isDone()) settle({ first: drag.first, last: performance.now() - released, longest });
     else setTimeout(look, LOOK_MS);
   };
   setTimeout(look, LOOK_MS);

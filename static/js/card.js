@@ -21,8 +21,7 @@ import { TheoryNotes } from './theory.js';
 export function PanelCard({ panel, level = 'h2' }) {
   const [isTable, setIsTable] = useState(false);
   const view = state.viewOf(panel);
-  const { first, last } = state.interval.value;
-  const template = useMemo(() => withInterval(view.figure, { first, last }), [view, first, last]);
+  const template = useTemplate(view);
   const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
   const id = `panel-${panel.key}`;
   // In a frame there is nothing to store, and none of the dialogs.
@@ -54,6 +53,12 @@ export function PanelCard({ panel, level = 'h2' }) {
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
     </section>
   `;
+}
+
+/** A view's figure; of the one that draws a chosen product, for that product. @param {import('../types').PanelView} view */
+function useTemplate(view) {
+  const chosen = isInterval(view) ? state.interval.value : null; // the others need not follow, nor be drawn anew
+  return useMemo(() => (chosen ? withInterval(view.figure, chosen) : view.figure), [view, chosen?.first, chosen?.last]);
 }
 
 /** @param {{panel: Panel, view: import('../types').PanelView}} props */

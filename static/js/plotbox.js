@@ -20,6 +20,7 @@ const UNSEEN_MS = 400;
 /** How long a plot rests between two drawings of a run in progress: a multiple of what drawing took, and at least this. */
 const REST = 8;
 const LEAST_REST_MS = 120;
+const DIM_MS = 150;
 const LINES_PX = { wide: 264, narrow: 236 };
 const MATRIX_PX = { wide: 256, narrow: 190 };
 const STRIPS_PX = 244; // what the strips of a wide card share
@@ -81,6 +82,10 @@ class PlotBox {
     /** @type {import('./drawing.js').Place[]} */
     this.places = [];
     this.step = /** @type {number | null} */ (null);
+    this.isStale = false;
+    this.dimming = 0;
+    /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
+    this.pointed = '';
     boxes.add(this);
     this.sight = new IntersectionObserver(([entry]) => {
       this.isSeen = entry.isIntersecting;
@@ -130,7 +135,7 @@ class PlotBox {
     const step = this.followsStep ? state.step.peek() : null;
     const { places, results, labels, isStale, isNew } = choose(template, this.slots(step), step === this.step ? this.places : []);
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
-    this.box.classList.toggle('stale', isStale || isOutdated);
+    this.dim(isStale || isOutdated);
     const cursor = state.cursor.peek();
     const wanted = [...places.map((place) => place.signature), width, followsCursor(template) ? cursor : '', step, template.layout.paper_bgcolor, template.data[0]?.meta.fill.z, template.data.length, state.isDifference.peek()].join('|');
     if (wanted !== this.drawn) {
@@ -141,12 +146,23 @@ class PlotBox {
       this.show(draw(template, results, labels, cursor, width < NARROW_PX), width);
       if (isNew) state.hasMoved.value = true;
     }
-    this.placeCursor();
+    const pointed = [cursor, state.step.peek(), wanted].join('|');
+    if (pointed !== this.pointed) this.placeCursor();
+    this.pointed = pointed;
   }
 
   /** How much larger than drawn the figure is shown: on a very large screen, letters and lines too. */
   magnified() {
     return Number(getComputedStyle(this.box).getPropertyValue('--magnified')) || 1;
+  }
+
+  /** What is behind the settings is dimmed, but not for the moment that new runs take: to paint all figures twice would hold them up. @param {boolean} isStale */
+  dim(isStale) {
+    if (isStale === this.isStale) return;
+    this.isStale = isStale;
+    clearTimeout(this.dimming);
+    if (isStale) this.dimming = setTimeout(() => this.box.classList.add('stale'), DIM_MS);
+    else this.box.classList.remove('stale');
   }
 
   /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step */
@@ -194,6 +210,7 @@ class PlotBox {
     this.stopData();
     this.stopCursor();
     clearTimeout(this.timer);
+    clearTimeout(this.dimming);
     this.sight.disconnect();
     this.size.disconnect();
     unschedule(this);

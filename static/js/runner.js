@@ -1,5 +1,6 @@
 /** Keeps the runs those of the view: asks, follows, cancels. The latest view wins; at most one request is under way. */
 
+import { effect } from '@preact/signals';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from './api.js';
 import { addFrame, createColumns } from './columns.js';
 import { noteStep } from './pace.js';
@@ -14,8 +15,8 @@ const UNASKED_S = 6;
 /** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
 const SHORT_S = 1;
 const KEPT_RUNS = 24;
-/** How long runs in flight are left to draw a first curve before a later view takes their place. */
-const LEAST_LIFE_MS = 200;
+/** How long runs in flight are left to draw their curves before a later view takes their place. */
+const LEAST_LIFE_MS = 300;
 
 /** Frames come far faster than anybody reads; to tell of each would take the time from those who compute. */
 const TICK_MS = 100;
@@ -56,14 +57,22 @@ async function pump() {
   }
 }
 
-/** Until something of the runs in flight has been drawn: a hand that moves on and on must see curves follow. */
+/**
+ * Until all runs in flight have gone up the stack and that has been drawn: a hand that moves on and on must see curves
+ * follow, not the beginnings of some.
+ */
 async function untilMoved() {
-  if (state.phase.value !== 'running' || state.hasMoved.value) return;
+  const hasMoved = () => state.hasMoved.value && state.slots.value.every(({ columns }) => columns.loss !== null || columns.end !== null);
+  if (state.phase.value !== 'running') return;
   let stop = () => {};
   await new Promise((resolve) => {
-    hurry = () => resolve(undefined);
-    const timer = setTimeout(resolve, LEAST_LIFE_MS);
-    const stopLooking = state.hasMoved.subscribe((hasMoved) => hasMoved && resolve(undefined));
+    const done = () => resolve(undefined);
+    hurry = done;
+    const timer = setTimeout(done, LEAST_LIFE_MS);
+    const stopLooking = effect(() => {
+      state.dataTick.value;
+      if (hasMoved()) requestAnimationFrame(() => setTimeout(done)); // behind the drawings
+    });
     stop = () => (clearTimeout(timer), stopLooking());
   });
   stop();

@@ -165,6 +165,9 @@ export function setStep(at) {
   view.value = at >= steps.value ? rest : { ...rest, step: Math.max(at, 0) };
 }
 
+/** One and the same, so that no control is drawn anew where nothing is wrong as before. @type {Map<string, string>} */
+const NO_ERRORS = new Map();
+
 /** What is wrong with a field, by path; for a run's own setting by `letter.path` as well. */
 export const fieldErrors = computed(() => {
   /** @type {Map<string, string>} */
@@ -176,7 +179,7 @@ export const fieldErrors = computed(() => {
   for (const estimate of estimates.value.filter((item) => !item.admitted)) {
     for (const error of estimate.errors) found.set(error.field, `${error.got}, wanted ${error.wanted}`);
   }
-  return found;
+  return found.size > 0 ? found : NO_ERRORS;
 });
 
 /** Change a common setting. @param {string} path @param {Value} value */
