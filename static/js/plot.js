@@ -18,21 +18,23 @@ const CONFIG = {
   scrollZoom: false,
 };
 const BUDGET_MS = 12;
+/** The longest drawing for which an animation frame has room. */
+const FRAME_MS = 25;
 
-/** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, () => void>} */
+/** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number}>} */
 const waiting = new Map();
 let isScheduled = false;
 
 /** The next turn: soon, and not only with the next animation frame, which is as long as a drawing. */
 const turns = new MessageChannel();
-turns.port1.onmessage = drawSome;
+turns.port1.onmessage = () => drawSome(false);
 
-/** Draw soon: the first in the next animation frame. @param {unknown} key @param {() => void} draw */
-export function scheduleDraw(key, draw) {
-  waiting.set(key, draw);
+/** Draw soon: the first in the next animation frame. @param {unknown} key @param {() => void} draw @param {number} [cost_ms] what it will take */
+export function scheduleDraw(key, draw, cost_ms = 0) {
+  waiting.set(key, { draw, cost_ms });
   if (isScheduled) return;
   isScheduled = true;
-  requestAnimationFrame(drawSome);
+  requestAnimationFrame(() => drawSome(true));
 }
 
 /** @param {unknown} key */
@@ -40,12 +42,16 @@ export function unschedule(key) {
   waiting.delete(key);
 }
 
-function drawSome() {
+/** @param {boolean} isFrame an animation frame, which has the page to lay out and to paint as well */
+function drawSome(isFrame) {
   const end = performance.now() + BUDGET_MS;
-  for (const [key, draw] of waiting) {
+  let hasDrawn = false;
+  for (const [key, { draw, cost_ms }] of waiting) {
+    if (isFrame && cost_ms > FRAME_MS) break;
+    if (hasDrawn && performance.now() + cost_ms > end) break;
     waiting.delete(key);
     draw();
-    if (performance.now() > end) break;
+    hasDrawn = true;
   }
   isScheduled = waiting.size > 0;
   if (isScheduled) turns.port2.postMessage(null);

@@ -21,6 +21,7 @@ const UNSEEN_MS = 400;
 const REST = 8;
 const LEAST_REST_MS = 120;
 const DIM_MS = 150;
+const CREEP = 1.2; // figures grow with their stacks
 const LINES_PX = { wide: 264, narrow: 236 };
 const MATRIX_PX = { wide: 256, narrow: 190 };
 const STRIPS_PX = 244; // what the strips of a wide card share
@@ -75,6 +76,8 @@ class PlotBox {
     this.isSeen = false;
     this.timer = 0;
     this.restUntil = 0;
+    /** What drawing it takes where nothing comes between: near the least that was seen. */
+    this.cost_ms = 0;
     /** The runs that it draws, as one word. */
     this.ids = '';
     /** What the plot shows, so that nothing is drawn twice: in a word, of each run, and at which step. */
@@ -100,7 +103,7 @@ class PlotBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.step.value];
-      if (this.isSeen) scheduleDraw(this, () => this.draw()); // at once: a hand is on it
+      if (this.isSeen) scheduleDraw(this, () => this.draw(), this.cost_ms); // at once: a hand is on it
       else this.redraw();
     });
   }
@@ -112,7 +115,7 @@ class PlotBox {
     this.box.dataset.waits = ''; // also where nobody sees it
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const draw = () => scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()));
+    const draw = () => scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), this.cost_ms);
     const rest = this.rest();
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else if (this.isSeen) draw();
@@ -181,6 +184,7 @@ class PlotBox {
     drawPlot(this.plot, figure, { width, height });
     const end = performance.now();
     this.restUntil = end + Math.max(LEAST_REST_MS, REST * (end - begun));
+    this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);
     if (isFirst) listen(this.plot, { onClick: (places) => this.pin(places), onLayout: () => this.afterLayout() });
   }
 
