@@ -34,9 +34,8 @@ class SweepValues:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._numbers: OrderedDict[str, Numbers] = OrderedDict()
-        self._reading = (
-            asyncio.Lock()
-        )  # numbers and figure of a map are asked for at once: each run is read for the first
+        # Numbers and figure of a map are asked for at once: each run is read for the first.
+        self._reading = asyncio.Lock()
 
     async def measure(self, sweep: Sweep, key: str, reduction: Reduction) -> Grid:
         """The metric of every cell as it is now."""

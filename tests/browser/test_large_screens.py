@@ -53,8 +53,12 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
     page.mouse.click(x, y)
     expect(page.locator(".scrubber label").first).to_contain_text("Layer 20 / 24")
     page.wait_for_timeout(150)
-    left, right = page.locator(f"[data-panel={panel}] .cursor-x").first.evaluate(
-        "line => (({ left, right }) => [left, right])(line.getBoundingClientRect())"
+    wait_until_drawn(page, panel)
+    # In one look: a cursor that is drawn anew is another element.
+    left, right = page.evaluate(
+        """panel => (({ left, right }) => [left, right])(
+          document.querySelector(`[data-panel=${panel}] .cursor-x`).getBoundingClientRect())""",
+        panel,
     )
     assert (left + right) / 2 == pytest.approx(x, abs=1.5)
 
