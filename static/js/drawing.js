@@ -52,6 +52,11 @@ export function choose(template, slots, drawn) {
   return { places, results: places.map((place) => place.columns), labels: places.map((place) => place.label), isStale, isNew };
 }
 
+/** Whether every run has gone up its stack, or ended: their curves are then whole. @param {Slot[]} slots */
+export function haveClimbed(slots) {
+  return slots.every(({ columns }) => columns.loss !== null || columns.end !== null);
+}
+
 /** @param {Slot} slot @param {number} step */
 export function slotAt(slot, step) {
   const before = slot.before.map((item) => ({ ...item, columns: atStep(item.columns, step) }));

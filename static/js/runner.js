@@ -3,6 +3,7 @@
 import { effect } from '@preact/signals';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from './api.js';
 import { addFrame, createColumns } from './columns.js';
+import { haveClimbed } from './drawing.js';
 import { noteStep } from './pace.js';
 import { toSpecs } from './spec.js';
 import * as state from './state.js';
@@ -62,7 +63,6 @@ async function pump() {
  * follow, not the beginnings of some.
  */
 async function untilMoved() {
-  const hasMoved = () => state.hasMoved.value && state.slots.value.every(({ columns }) => columns.loss !== null || columns.end !== null);
   if (state.phase.value !== 'running') return;
   let stop = () => {};
   await new Promise((resolve) => {
@@ -71,7 +71,7 @@ async function untilMoved() {
     const timer = setTimeout(done, LEAST_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
-      if (hasMoved()) requestAnimationFrame(() => setTimeout(done)); // behind the drawings
+      if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // behind the drawings
     });
     stop = () => (clearTimeout(timer), stopLooking());
   });

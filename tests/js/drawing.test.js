@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addFrame, createColumns } from '../../static/js/columns.js';
-import { choose, shownOf } from '../../static/js/drawing.js';
+import { choose, haveClimbed, shownOf } from '../../static/js/drawing.js';
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 
@@ -42,4 +42,12 @@ test('a figure that has drawn nothing yet takes the latest that has something, e
 test('a run that is over is shown even where it has nothing of what is looked for', () => {
   const over = run(0, true);
   assert.equal(shownOf(slot('b', over, [slot('a', run(4, true))]), (columns) => columns.layers.has('act_rms')).columns, over);
+});
+
+test('curves of a drag are whole when every run has its loss, or has ended', () => {
+  const climbed = run(4, false);
+  addFrame(climbed, { run: 'r', index: 9, type: 'loss', values: { loss: 4.1 }, log10: {}, status: {} });
+  assert.ok(haveClimbed([slot('a', climbed), slot('b', run(4, true))]));
+  assert.ok(!haveClimbed([slot('a', climbed), slot('c', run(4, false))]));
+  assert.ok(!haveClimbed([slot('a', run(0, false))]));
 });

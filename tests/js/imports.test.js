@@ -6,7 +6,7 @@ const FOLDER = new URL('../../static/js/', import.meta.url);
 
 /** From what knows nothing of the page to what draws it. A module imports its own rank or a lower one. */
 const RANKS = [
-  ['numbers', 'scales', 'mapdata', 'composites', 'steps', 'sources', 'sums', 'labels', 'ink', 'outermost', 'fill', 'columns', 'pace', 'spec', 'grid', 'spark', 'hash', 'snippets', 'report', 'standalone', 'standalonelook', 'html', 'theme'],
+  ['numbers', 'scales', 'mapdata', 'composites', 'steps', 'sources', 'sums', 'labels', 'ink', 'outermost', 'fill', 'columns', 'drawing', 'pace', 'spec', 'grid', 'spark', 'hash', 'snippets', 'report', 'standalone', 'standalonelook', 'html', 'theme'],
   ['events', 'api', 'stream', 'memory'],
   ['state', 'address'],
   ['runner', 'look', 'sweeper'],
