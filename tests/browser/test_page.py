@@ -105,7 +105,7 @@ def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
 
 
 def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=256")  # long enough for figures to dim, which they do not for a moment
+    page = open_page()
     seen: list[tuple[int, bool]] = []
     look = """() => { const box = document.querySelector('[data-panel=activation] .plot-box');
         const plot = box.querySelector('.plot');
