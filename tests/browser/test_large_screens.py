@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_drawn
+from tests.browser.test_look import check_paper
 
 # Heights of lines of text, as they are seen.
 LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .story-card p, .readout td')].flatMap((part) => {
@@ -65,11 +66,4 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
 
 def test_paper_is_not_magnified(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=3840, height=2160)
-    page.evaluate("""() => addEventListener('beforeprint', () => {
-        const boxes = [...document.querySelectorAll('.plot-box')];
-        window.printed = boxes.map((box) => [box.querySelector('.plot').layout?.width ?? 0, box.clientWidth]);
-    })""")
-    page.pdf()
-    printed = page.evaluate("window.printed")
-    assert len(printed) == page.locator(".panel").count()
-    assert all(width == room and 600 < room <= 700 for width, room in printed), printed
+    check_paper(page)

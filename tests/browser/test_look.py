@@ -231,8 +231,8 @@ def drawn(page: Page) -> int:
     return count
 
 
-def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8", height=500)
+def check_paper(page: Page) -> None:
+    """Print: every figure is there, as wide as its place on the paper."""
     page.evaluate("""() => addEventListener('beforeprint', () => {
         const boxes = [...document.querySelectorAll('.plot-box')];
         window.printed = boxes.map((box) => [box.querySelector('.plot').layout?.width ?? 0, box.clientWidth]);
@@ -241,6 +241,11 @@ def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) ->
     printed = page.evaluate("window.printed")
     assert len(printed) == page.locator(".panel").count()
     assert all(width == room and 600 < room <= 700 for width, room in printed), printed
+
+
+def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    check_paper(page)
     assert page.evaluate("document.documentElement.className") == ""
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
