@@ -103,8 +103,9 @@ class PlotBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.step.value];
-      if (this.isSeen) scheduleDraw(this, () => this.draw(), this.cost_ms); // at once: a hand is on it
-      else this.redraw();
+      if (!this.isSeen) return this.redraw();
+      this.box.dataset.waits = '';
+      scheduleDraw(this, () => this.draw(), this.cost_ms); // at once: a hand is on it
     });
   }
 
@@ -235,7 +236,7 @@ export function Plot({ template, title, followsStep = false }) {
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);
   return html`
-    <div class="plot-box" ref=${outer} role="img" aria-busy="true" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu`}>
+    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
     </div>

@@ -163,6 +163,7 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     matrix = from_typed_array(result["kept"]["step_cka"])[1]
     page = open_page(f"/embed/{name}?panel=activation", wait=False)
     expect(page.locator("h1")).to_have_text("Activation: step 6")
+    wait_until_drawn(page, "activation")
     assert [line["y"] for line in curves(page, "activation")] == [pytest.approx(wanted, rel=1e-5)]
     page.goto(f"{server.url}/embed/{name}?panel=cka")
     expect(page.locator("h1")).to_have_text("Layer against layer: step 5")
