@@ -16,6 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
+# Small tensors gain nothing from threads, and lose much where others share the cores. Said before torch or numpy is
+# imported; processes that tests start take it over, and servers give their workers threads themselves.
+for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[pool] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
 
@@ -72,11 +77,12 @@ def start_server(data: Path, *flags: str, port: int | None = None) -> Server:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
     server = Server(process, f"http://127.0.0.1:{port}", data, log)
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/readyz").status_code == 200:
-                return server
-        time.sleep(0.02)
+    with httpx.Client(base_url=server.url) as http:  # a new one for each question would take the cores from the server
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if http.get("/readyz").status_code == 200:
+                    return server
+            time.sleep(0.1)
     process.kill()
     process.wait()
     raise RuntimeError(f"the server did not become ready:\n{log.read_text()}")

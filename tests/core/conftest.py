@@ -1,10 +1,8 @@
 """Specs and runs small enough to check by hand: four layers of eight features, two sequences of six tokens, float64."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-import pytest
 import torch
 
 from mhc_core.frames import Frame
@@ -42,15 +40,6 @@ CONNECTIONS: dict[str, dict[str, Any]] = {
     "frac-dynamic": {"kind": "frac", "dynamic": True},
 }
 MULTI_STREAM = [name for name in CONNECTIONS if name not in ("none", "residual")]
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose much where other processes share the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def build_spec(base: dict[str, Any] = SMALL, **fields: Any) -> RunSpec:
