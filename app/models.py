@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.runs import Submitted
-from app.store.runs import Run
+from app.store.runs import Cost, Run
 from app.store.snapshots import Snapshot
 from mhc_core.cost import Estimate
 from mhc_core.verify import Check, Verdict, to_verdict
@@ -40,7 +40,7 @@ class SubmittedBody(BaseModel):
     id: str
     status: str
     position: int | None
-    cost: dict[str, float]
+    cost: Cost
     links: Links
 
     @classmethod
@@ -73,7 +73,7 @@ class RunBody(BaseModel):
     reason: str | None
     position: int | None
     spec: dict[str, Any]
-    cost: dict[str, float]
+    cost: Cost
     timings: Timings
     device: dict[str, Any] | None
     versions: dict[str, Any] | None

@@ -14,7 +14,7 @@ from app.limits import require_admissible, require_room
 from app.presets import DEFAULT
 from app.settings import Settings
 from app.store.log import FrameLog
-from app.store.runs import Run, RunStore
+from app.store.runs import Cost, Run, RunStore
 from mhc_core.cost import Estimate, estimate
 from mhc_core.rates import Rates
 from mhc_core.recomputation import estimate_recomputation
@@ -39,7 +39,7 @@ class Submitted:
     status: str
     position: int | None
     is_new: bool
-    cost: dict[str, float]
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Runs(Sink):
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, dict[str, float]], client: str) -> None:
+    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, Cost], client: str) -> None:
         for run_id in specs:
             self.log.begin(run_id)
         rows = {run_id: (spec.canonical(), costs[run_id]) for run_id, spec in specs.items()}
@@ -185,7 +185,7 @@ class Runs(Sink):
             self._client_of[run_id] = client
             self.engine.submit(run_id, canonical)
 
-    def _to_submitted(self, run_id: str, known: Run | None, cost: dict[str, float], is_started: bool) -> Submitted:
+    def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_started: bool) -> Submitted:
         if known is None and not is_started:
             return Submitted(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:

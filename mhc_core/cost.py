@@ -5,8 +5,9 @@ Jacobian and further seeds come on top.
 """
 
 from dataclasses import astuple, dataclass
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mhc_core.blocks import name_layers
 from mhc_core.counts import (
@@ -40,15 +41,19 @@ UPDATE_PASSES = {"adamw": 20, "sgd": 8}  # of the optimiser over all parameters,
 OPTIMIZER_COPIES = {"adamw": 5, "sgd": 3}  # gradients, running means, and what an update holds on its way
 
 
+# What is counted is whole, whatever the shares are that a prediction multiplies it by.
+Count = Annotated[int, BeforeValidator(round)]
+
+
 class Estimate(BaseModel):
     """Predicted cost of one run."""
 
     model_config = ConfigDict(frozen=True)
 
-    parameters: int = Field(description="Trainable values of the stack.")
-    flops: float = Field(description="Additions and multiplications of forward, backward and measurement.")
-    bytes_moved: float = Field(description="Bytes that forward and backward read and write.")
-    peak_bytes: float = Field(description="Largest memory of the process, libraries included.")
+    parameters: Count = Field(description="Trainable values of the stack.")
+    flops: Count = Field(description="Additions and multiplications of forward, backward and measurement.")
+    bytes_moved: Count = Field(description="Bytes that forward and backward read and write.")
+    peak_bytes: Count = Field(description="Largest memory of the process, libraries included.")
     seconds: float = Field(description="Time on one core of the machine whose rates were used.")
 
 

@@ -37,7 +37,8 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
     twin = to_double(spec)
     cost = estimate(twin, rates)
     more = {"seconds": PASSES * cost.seconds, "flops": PASSES * cost.flops}
-    return cost.model_copy(update={**more, "peak_bytes": LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True)})
+    more["peak_bytes"] = LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True)
+    return Estimate(**cost.model_dump() | more)
 
 
 def recompute(spec: RunSpec) -> Frame:

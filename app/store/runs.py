@@ -13,6 +13,7 @@ from app.store.tables import frames, runs
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
+Cost = dict[str, int | float]  # fields of `mhc_core.cost.Estimate`: counts stay whole
 
 # A read costs no write more often than this.
 TOUCH_EVERY_S = 600.0
@@ -26,7 +27,7 @@ class Run:
     spec: dict[str, Any]
     status: RunStatus
     reason: str | None
-    cost: dict[str, float]
+    cost: Cost
     device: dict[str, Any] | None
     versions: dict[str, Any] | None
     summary: dict[str, Any] | None
@@ -58,7 +59,7 @@ class RunStore:
 
         return await self._database.call(work)
 
-    async def put_queued(self, fresh: Mapping[str, tuple[dict[str, Any], dict[str, float]]]) -> None:
+    async def put_queued(self, fresh: Mapping[str, tuple[dict[str, Any], Cost]]) -> None:
         """Runs by id, each with its spec and cost, new or starting again: without frames, waiting."""
         now = time.time()
         common = {"status": "queued", "frames": 0, "created_at": now, "used_at": now}

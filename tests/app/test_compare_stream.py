@@ -82,6 +82,8 @@ def test_a_comparison_says_what_its_runs_cost(
         for run, estimate in zip(submitted, estimates, strict=True):
             assert run["cost"] == pytest.approx({key: estimate[key] for key in run["cost"]})
             assert len(run["cost"]) == 5
+            assert all(type(value) is type(estimate[key]) for key, value in run["cost"].items())
+            assert {key for key, value in estimate.items() if type(value) is float} == {"seconds"}
 
 
 def test_what_is_refused_is_no_stream(client: httpx.Client, fresh_spec: FreshSpec) -> None:
