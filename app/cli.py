@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from app.settings import Settings
 from mhc_core.errors import SpecError, SpecErrors
+from mhc_core.numerals import format_value
 from mhc_core.spec import RunSpec, parse_spec
 
 # After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
@@ -117,7 +118,8 @@ def verify_once(source: str) -> int:
     row = "{:9}{:19}{:26}{:>6}{:>14}{:>14}{:>12}  {}"
     print(row.format("verdict", "law", "metric", "layer", "expected", "measured", "tolerance", "statement"))
     for check in checks:
-        numbers = ("" if n is None else f"{n:.6g}" for n in (check.expected, check.measured, check.tolerance))
+        known = (check.expected, check.measured, check.tolerance)
+        numbers = ("" if n is None else format_value(n, status=str(n), digits=6) for n in known)
         layer = "" if check.layer is None else check.layer + 1
         metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
         print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
@@ -158,7 +160,8 @@ def _compute(spec: RunSpec) -> Any:
     from mhc_core.run import run
 
     cost = estimate(spec, calibrate())
-    print(f"about {cost.seconds:.2g} s and {cost.peak_bytes / 1e9:.2g} GB on a CPU", file=sys.stderr)
+    seconds, peak = format_value(cost.seconds, digits=2), format_value(cost.peak_bytes / 1e9, digits=2)
+    print(f"about {seconds} s and {peak} GB on a CPU", file=sys.stderr)
     result = Result()
     steps = spec.train.steps
     with tqdm(total=steps or 2 * spec.depth, unit="step" if steps else "layer", desc=f"run {spec.id}") as bar:

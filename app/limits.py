@@ -10,6 +10,7 @@ from app.errors import Problem, to_response
 from app.settings import Settings
 from mhc_core.cost import Estimate
 from mhc_core.errors import SpecError
+from mhc_core.numerals import format_value
 from mhc_core.spec import RunSpec
 
 # Fields that cost grows with, and where to read them.
@@ -83,12 +84,12 @@ def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecEr
     errors = []
     if cost.seconds > settings.max_run_seconds:
         got, limit = (
-            f"{cost.seconds:.3g} s predicted",
+            f"{format_value(cost.seconds, digits=3)} s predicted",
             f"at most {settings.max_run_seconds:g} s of predicted time",
         )
         errors += [SpecError(field, got, limit) for field in _large_fields(spec)]
     if cost.peak_bytes > settings.max_run_bytes:
-        got = f"{cost.peak_bytes / 1e9:.3g} GB predicted"
+        got = f"{format_value(cost.peak_bytes / 1e9, digits=3)} GB predicted"
         limit = f"at most {settings.max_run_bytes / 1e9:.3g} GB of predicted memory"
         errors += [SpecError(field, got, limit) for field in _large_fields(spec)]
     return errors

@@ -22,6 +22,7 @@ from app.runs import Runs
 from app.settings import Settings
 from mhc_core.cost import Estimate, estimate
 from mhc_core.errors import SpecError, SpecErrors
+from mhc_core.numerals import format_value
 from mhc_core.spec import RunSpec, parse_spec
 
 log = logging.getLogger("mhc.sweeps")
@@ -173,7 +174,8 @@ class Sweeps:
         seconds, limit = sum(cost.seconds for *_, cost in costs), self._settings.max_grid_seconds
         if seconds > limit:
             wanted = f"at most {limit:g} s of predicted time for all cells together"
-            errors = [SpecError(name, f"{seconds:.3g} s predicted", wanted) for name in _axis_names(sweep.y)]
+            got = f"{format_value(seconds, digits=3)} s predicted"
+            errors = [SpecError(name, got, wanted) for name in _axis_names(sweep.y)]
             raise Problem("too-expensive", 422, str(errors[0]), errors=errors)
         sweep.states = {run_id: HELD for run_id, *_ in costs}
         return seconds

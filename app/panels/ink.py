@@ -56,13 +56,9 @@ def fit_letters(texts: list[str], room: float) -> int:
 
 
 def _to_text(trace: dict[str, Any], z: np.ndarray, row: int, column: int) -> str:
-    value = float(z[row, column])
     if trace["texttemplate"] == "%{text}":
         return str(trace["text"][row][column])
-    if trace["texttemplate"] == "%{z:.2f}":
-        return format_fixed(value, 2)
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{exponent[0]}{int(exponent[1:])}"
+    return format_fixed(float(z[row, column]), 2)
 
 
 def ink_on(scale: ColorScale, share: float) -> str:

@@ -13,6 +13,7 @@ CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a card that leave room
 COLUMNS_ABREAST = 10  # and for a label below each that lies flat
 COLUMNS_WITH_SUMS = 32  # and for one that stands
 SHORT = 5  # letters of a sum that leave room for a sign before it
+CELL_DIGITS = 3
 TITLE = {"font": {"size": 11}, "standoff": 4}  # of what stands below a product
 
 
@@ -31,7 +32,10 @@ def write_sums(
             matrix = np.asarray(trace["z"], dtype=np.float64)
             rows, below = ([_sum_text(value) for value in matrix.sum(axis)] for axis in (1, 0))
             span = [_sum_text(min(matrix.sum(0))), _sum_text(max(matrix.sum(0)))]
-            template = _cell_text(matrix)
+            texts = _cell_texts(matrix)
+            template = "%{z:.2f}" if texts is None else "%{text}"
+            if texts is not None:
+                trace["text"] = texts
         else:
             sums = product.col_sums
             rows = composites.to_texts(product, product.row_sums)
@@ -70,5 +74,8 @@ def _sum_text(value: float) -> str:
     return format_fixed(value, 2) if abs(value) < 1e3 else format_value(float(value))
 
 
-def _cell_text(matrix: np.ndarray) -> str:
-    return "%{z:.2f}" if bool(np.all(np.abs(matrix) < 100)) else "%{z:.1e}"
+def _cell_texts(matrix: np.ndarray) -> list[list[str]] | None:
+    """The numbers of cells where two digits behind the point are not what they need."""
+    if bool(np.all(np.abs(matrix) < 100)):
+        return None
+    return [[format_value(float(value), digits=CELL_DIGITS) for value in row] for row in matrix]

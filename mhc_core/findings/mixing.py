@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, find_largest, say, to_finite
+from mhc_core.findings.words import build_finding, count, find_largest, say, say_value, to_finite
 from mhc_core.result import Result
 from mhc_core.spec import MANIFOLD, RunSpec
 
@@ -33,7 +33,7 @@ def tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         numbers["min_col_sum"] = to_finite(np.min(result.layers["composite_min_col_sum"]))
         text = f"{count(spec.depth, 'matrix')} after {count(rounds, 'Sinkhorn round')}: {gains}."
         if numbers["min_col_sum"] is not None:
-            text = f"{text[:-1]}, least column sum {numbers['min_col_sum']:.3g}."
+            text = f"{text[:-1]}, least column sum {say_value(numbers['min_col_sum'])}."
     if result.seeds and spec.streams > 1:
         text += _tell_seeds(result, numbers)
     return build_finding("connection", text, "gain", numbers)
@@ -48,7 +48,7 @@ def tell_captured(result: Result) -> dict[str, Any]:
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
     text = (
         f"{count(result.start['layers'], 'mixing matrix')}: gain {say(forward)} forward, "
-        f"{say(backward)} backward; row sums within {rows:.2g} of 1, column sums within {columns:.2g}."
+        f"{say(backward)} backward; row sums within {say_value(rows)} of 1, column sums within {say_value(columns)}."
     )
     numbers = {"gain_fwd_log10": to_finite(forward), "gain_bwd_log10": to_finite(backward)}
     return build_finding(
@@ -81,7 +81,7 @@ def tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     worst = int(np.nanargmax(errors))
     error = float(errors[worst])
     whose = "the worst token's column sum" if errors is not columns else "a column sum"
-    text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} {whose} is off by {error:.2g}"
+    text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} {whose} is off by {say_value(error)}"
     text += f" at layer {worst + 1}"
     if rows[worst] < 1e-2 * error:
         text += ": rows are exact, so the error sits in the backward gain"
@@ -113,8 +113,9 @@ def tell_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if median > FROZEN * free:
         return None
     text = (
-        f"The logits of H_res are saturated: {median:.2g} of the gradient that it could follow reaches them in the "
-        f"median over layers, against {free:.2g} at the uniform matrix. Gradient descent would hardly move them."
+        f"The logits of H_res are saturated: {say_value(median)} of the gradient that it could follow reaches them in "
+        f"the median over layers, against {say_value(free)} at the uniform matrix. Gradient descent would hardly "
+        "move them."
     )
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
     return build_finding("frozen", text, "mixing", numbers)

@@ -19,7 +19,7 @@ def tell_activation(result: Result) -> dict[str, Any] | None:
     slope = _power_of_depth(log[: last + 1])
     text = f"Activations go from {say(np.log10(start))} to {say(log[last])} over {count(last + 1, 'layer')}"
     if slope is not None:
-        text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth^{slope:.2g}"
+        text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth to the power {slope:.2g}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
     return build_finding("activation", f"{text}.", "activation", numbers)
 

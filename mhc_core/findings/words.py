@@ -4,7 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from mhc_core.numerals import format_value
 from mhc_core.result import Result
+
+MOST_DECADES = 308  # of float64
+NO_NUMBER = "not a number"
 
 
 def build_finding(key: str, text: str, panel: str, numbers: dict[str, Any]) -> dict[str, Any]:
@@ -35,13 +39,15 @@ def count(number: int, noun: str) -> str:
 def say(log10: float) -> str:
     """A magnitude as people write it, from its logarithm."""
     if np.isnan(log10):
-        return "not a number"
+        return NO_NUMBER
     if log10 == -np.inf:
         return "0"
-    if abs(log10) < 5:
-        value = 10.0**log10
-        if abs(value - 1) < 0.0995:
-            return f"{value:.3f}" if abs(value - 1) > 5e-4 else "1.00"
-        return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-    exponent = int(np.floor(log10))
-    return f"{10 ** (log10 - exponent):.1f}e{exponent}"
+    value = 10.0**log10 if abs(log10) < MOST_DECADES else None
+    if value is not None and abs(value - 1) < 0.0995:
+        return f"{value:.3f}" if abs(value - 1) > 5e-4 else "1.00"
+    return format_value(value, log10, digits=3)
+
+
+def say_value(value: float) -> str:
+    """A number as people write it."""
+    return format_value(value, status=NO_NUMBER, digits=3)

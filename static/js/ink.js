@@ -82,5 +82,5 @@ export function lettersIn(texts, room) {
 /** @param {Trace} trace @param {number} row @param {number} column @returns {string} */
 function toText({ texttemplate, text, z }, row, column) {
   if (texttemplate === '%{text}') return text[row][column];
-  return texttemplate === '%{z:.2f}' ? formatFixed(z[row][column], 2) : z[row][column].toExponential(1);
+  return formatFixed(z[row][column], 2);
 }

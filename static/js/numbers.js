@@ -1,21 +1,22 @@
-/** Numbers as people read them, and the ticks of a logarithmic axis. `app/panels/numbers.py` says the same. */
+/** Numbers as people read them, as in `mhc_core/numerals.py`, and the ticks of a logarithmic axis, as in `app/panels/numbers.py`. */
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 export const UNKNOWN = '–';
 
 /**
- * A value in four digits, or as m × 10^k where it is very small or large or known by its logarithm alone.
+ * A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone.
  * @param {number | null} value
  * @param {number | null} [log10]
  * @param {string} [status]
+ * @param {number} [digits]
  */
-export function formatValue(value, log10 = null, status = undefined) {
+export function formatValue(value, log10 = null, status = undefined, digits = 4) {
   if (value !== null && Number.isFinite(value)) {
     const size = Math.abs(value);
-    if (size === 0 || (size >= 1e-3 && size < 1e5)) return strip(formatFixed(value, decimals(size, 4)));
-    return scientific(value < 0, Math.log10(size));
+    if (size === 0 || (size >= 1e-3 && size < 1e5)) return strip(formatFixed(value, decimals(size, digits)));
+    return scientific(value < 0, Math.log10(size), digits - 2);
   }
-  if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10);
+  if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10, digits - 2);
   return status ?? UNKNOWN;
 }
 
@@ -106,8 +107,8 @@ function decimals(size, digits) {
   return size === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
 }
 
-/** @param {boolean} negative @param {number} log10 @param {number} [digits] */
-function scientific(negative, log10, digits = 2) {
+/** @param {boolean} negative @param {number} log10 @param {number} digits */
+function scientific(negative, log10, digits) {
   let exponent = Math.floor(log10);
   let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
   if (Number(mantissa) === 10) [mantissa, exponent] = ['1', exponent + 1];

@@ -10,6 +10,7 @@ const CELLS_WITH_NUMBERS = 16; // matrix columns in the width of a card that lea
 const COLUMNS_ABREAST = 10; // and for a label below each that lies flat
 const COLUMNS_WITH_SUMS = 32; // and for one that stands
 const SHORT = 5; // letters of a sum that leave room for a sign before it
+const CELL_DIGITS = 3;
 const TITLE = { font: { size: 11 }, standoff: 4 }; // of what stands below a product
 
 /**
@@ -26,13 +27,14 @@ export function writeSums(layout, shown, results, cursor, narrow) {
     const [xName, yName] = layout.meta.grid.cells[trace.meta.run];
     const columns = trace.z.length * abreast; // in the width of the card
     const product = findProduct(trace.meta.fill.z, /** @type {Columns} */ (results[trace.meta.run]), cursor);
-    const { rows, below, span, template } = product ? productTexts(product) : matrixTexts(trace.z);
+    const { rows, below, span, cells } = product ? productTexts(product) : matrixTexts(trace.z);
     if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
     const hasNumbers = columns <= CELLS_WITH_NUMBERS / (narrow ? 2 : 1);
     Object.assign(layout[yName], sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))));
     Object.assign(layout[xName], columns > COLUMNS_WITH_SUMS ? sumSpan(span, below.length) : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)));
     layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
-    trace.texttemplate = hasNumbers ? template : '';
+    trace.texttemplate = hasNumbers ? (product || cells ? '%{text}' : '%{z:.2f}') : '';
+    if (cells) trace.text = cells;
   }
 }
 
@@ -41,14 +43,14 @@ function matrixTexts(matrix) {
   const rows = matrix.map((row) => Array.from(row));
   const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
   const span = [Math.min(...columnSums), Math.max(...columnSums)].map(sumText);
-  return { rows: rows.map((row) => sumText(total(row))), below: columnSums.map(sumText), span, template: cellText(rows) };
+  return { rows: rows.map((row) => sumText(total(row))), below: columnSums.map(sumText), span, cells: cellTexts(rows) };
 }
 
 /** @param {import('./composites.js').Product} product */
 function productTexts(product) {
   const sums = colSums(product);
   const span = toSumTexts(product, Float64Array.of(Math.min(...sums), Math.max(...sums)));
-  return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, template: '%{text}' };
+  return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, cells: null };
 }
 
 /** @param {number[]} values */
@@ -76,7 +78,8 @@ function sumText(value) {
   return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
 }
 
-/** @param {number[][]} rows */
-function cellText(rows) {
-  return rows.flat().every((value) => Math.abs(value) < 100) ? '%{z:.2f}' : '%{z:.1e}';
+/** The numbers of cells where two digits behind the point are not what they need. @param {number[][]} rows */
+function cellTexts(rows) {
+  const isShort = rows.flat().every((value) => Math.abs(value) < 100);
+  return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, CELL_DIGITS)));
 }

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mhc_core.numerals import format_value
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG
 from tests.conftest import StartServer
@@ -33,11 +34,11 @@ def test_a_spec_that_costs_too_much_is_refused_with_the_figure(lone_client: http
     assert problem["errors"] == estimate["errors"]
     slow = {error["field"] for error in problem["errors"] if "at most 60 s" in error["wanted"]}
     assert slow == {"depth", "width", "input.batch", "input.tokens"}
-    seconds = f"{estimate['seconds']:.3g} s predicted"
+    seconds = f"{format_value(estimate['seconds'], digits=3)} s predicted"
     assert problem["errors"][0]["got"] == seconds
     assert seconds in problem["detail"]
     memory = [error for error in problem["errors"] if "memory" in error["wanted"]]
-    assert memory[0]["got"] == f"{estimate['peak_bytes'] / 1e9:.3g} GB predicted"
+    assert memory[0]["got"] == f"{format_value(estimate['peak_bytes'] / 1e9, digits=3)} GB predicted"
 
 
 def test_the_limit_is_a_setting(launch: StartServer) -> None:

@@ -1,27 +1,21 @@
 """Numbers as people read them, in tables, at cursors and on axes."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
 from app.panels.numbers import format_fixed, format_scaled, format_value, log_ticks
 
+TEXTS = Path(__file__).parent.parent / "number_texts.json"  # tests/js holds the page to the same
 
-@pytest.mark.parametrize(
-    ("value", "log10", "status", "text"),
-    [
-        (-0.0, None, None, "0"),
-        (-738.24, None, None, "-738.2"),
-        (738.24, None, None, "738.2"),
-        (8.4e-5, -4.08, None, "8.4×10⁻⁵"),
-        (None, 401.2, "overflow", "1.58×10⁴⁰¹"),
-        (None, None, "nan", "nan"),
-        (None, None, None, "–"),
-        (0.0, None, None, "0"),
-    ],
-)
-def test_numbers_as_people_read_them(value: float | None, log10: float | None, status: str | None, text: str) -> None:
-    assert format_value(value, log10, status) == text
+
+@pytest.mark.parametrize(("value", "log10", "status", "digits", "text"), json.loads(TEXTS.read_text("utf-8")))
+def test_numbers_as_people_read_them_here_and_on_the_page(
+    value: float | None, log10: float | None, status: str | None, digits: int, text: str
+) -> None:
+    assert format_value(value, log10, status, digits) == text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.findings.words import say
 from mhc_core.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
@@ -69,6 +70,7 @@ def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> Non
         assert finding["text"].endswith(".")
         assert finding["text"][0].isupper() or finding["text"][0].isdigit() or finding["text"].startswith("exp()")
         assert "nan" not in finding["text"].split()
+        assert not re.search(r"\d[eE][+-]?\d", finding["text"]), "powers of ten are written as in figures"
         assert not re.search(r"\b1 (layers|rounds|matrices|\w+ rounds|\w+ \w+ matrices)", finding["text"])
         assert finding["panel"] in PANELS
         for value in finding["numbers"].values():
@@ -225,3 +227,23 @@ def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
     assert ("grows" in text) == (after - before >= np.log10(1.01))
     assert ("falls" in text) == (before - after >= np.log10(1.01))
     assert ("stays" in text) == (abs(after - before) < np.log10(1.01))
+
+
+@pytest.mark.parametrize(
+    ("log10", "text"),
+    [
+        (367.914, "8.2×10³⁶⁷"),
+        (-367.1, "7.9×10⁻³⁶⁸"),
+        (5.0, "1×10⁵"),
+        (-3.7, "2×10⁻⁴"),
+        (np.log10(12345), "12345"),
+        (np.log10(0.99996), "1.00"),
+        (np.log10(1.025), "1.025"),
+        (np.log10(2.5), "2.5"),
+        (np.log10(999.96), "1000"),
+        (-np.inf, "0"),
+        (np.nan, "not a number"),
+    ],
+)
+def test_magnitudes_in_sentences_are_written_as_in_figures(log10: float, text: str) -> None:
+    assert say(float(log10)) == text
