@@ -70,6 +70,14 @@ def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> lis
     return groups
 
 
+def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, dict[str, str]]:
+    """A column (L, ...) as it travels, nan where it is not finite, and the status of such layers."""
+    finite = np.isfinite(column)
+    lost = np.flatnonzero(~finite.reshape(len(column), -1).all(1))
+    flags = {str(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
+    return np.where(finite, column, np.nan).astype(cast), flags
+
+
 def to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
     """A signed matrix as it travels, nan where it has left the range of float32, and the status of such rows.
 

@@ -13,6 +13,8 @@ from mhc_core.blocks import name_layers
 from mhc_core.counts import (
     ITEM_BYTES,
     count_kept_cka,
+    count_kept_probe_bytes,
+    count_kept_steps,
     count_parameters,
     count_pass_bytes,
     count_pass_calls,
@@ -155,6 +157,7 @@ def count_work(spec: RunSpec) -> Work:
         work += (_count_measured_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
     if spec.train.steps:
         work += _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
+        work += Work(moved_bytes=count_kept_probe_bytes(spec)).times(count_kept_steps(spec))
         work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
     return work + _count_jacobian(spec)
 

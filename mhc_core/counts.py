@@ -16,7 +16,7 @@ from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
 MOST_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
-MOST_STEP_CKA_LAYERS = 256  # a matrix of 1024 layers would be 5 MB of text at every step that is kept
+MOST_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
 STREAM_PASSES = {"hc": 48, "frac": 48}  # over all streams, of dynamic mixing up and down
 DYNAMIC_CALLS = {"hc": 70, "frac": 70}  # beside Sinkhorn's
@@ -164,9 +164,19 @@ def recomputes(spec: RunSpec) -> bool:
     return count_tape_bytes(spec) > MOST_TAPE_BYTES
 
 
+def keeps_maps(spec: RunSpec) -> bool:
+    """Whether steps that keep matrices also keep maps of layer by layer: CKA and unfolded connections."""
+    return spec.depth <= MOST_STEP_MAP_LAYERS
+
+
+def count_kept_steps(spec: RunSpec) -> int:
+    """Steps of training at which matrices are kept."""
+    return min(spec.train.kept, spec.train.steps)
+
+
 def count_kept_cka(spec: RunSpec) -> int:
-    """Steps of training that keep CKA: those that keep matrices, in stacks that are not too deep for it."""
-    return min(spec.train.kept, spec.train.steps) if spec.depth <= MOST_STEP_CKA_LAYERS else 0
+    """Steps of training that keep CKA."""
+    return count_kept_steps(spec) if keeps_maps(spec) else 0
 
 
 def count_tape_bytes(spec: RunSpec) -> float:
@@ -224,12 +234,17 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
 
 
 def count_step_probe_bytes(spec: RunSpec) -> float:
-    """Moved by the measurement of one step, up and down: streams merged, put together and squared."""
-    return 2.0 * count_samples(spec) * spec.depth * spec.width * (_copies(spec) + 5) * _measured_bytes(spec)
+    """Moved by the measurement of one step, up and down: streams merged and squared, reads and tokens compared."""
+    return 2.0 * count_samples(spec) * spec.depth * spec.width * (_copies(spec) + 11) * _measured_bytes(spec)
 
 
 def count_step_probe_calls(spec: RunSpec) -> float:
-    return 16.0 * spec.depth
+    return 20.0 * spec.depth
+
+
+def count_kept_probe_bytes(spec: RunSpec) -> float:
+    """Moved beyond that at a step that is kept: each stream squared, up and down, and compared with the others."""
+    return 8.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
 
 
 def count_probe_calls(spec: RunSpec) -> float:

@@ -101,7 +101,15 @@ def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | Non
     if key in REFLEXIVE:
         found = np.where(np.eye(found.shape[-1], dtype=bool), np.nan, found)
     logs = np.atleast_1d(np.asarray(log10[key], dtype=np.float64)) if key in log10 else None
+    if metric.table == "kept" and metric.scale == "log":  # a kept step has no logarithms of its own
+        logs = log10_of(found)
     return found, logs, {place: _to_worst(flags) for place, flags in status.get(key, {}).items()}
+
+
+def log10_of(magnitude: np.ndarray) -> np.ndarray:
+    """Logarithms of magnitudes, nan where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(magnitude > 0, np.log10(magnitude), np.nan)
 
 
 def _to_worst(flags: str | dict[int, str]) -> str:

@@ -26,8 +26,9 @@ class Result:
     steps: key -> (S) or (S, L) over the S steps of training, nan where unknown or not finite; {} without training.
     steps_log10: the same for metrics that span decades.
     steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
-    kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept, and in
-        stacks of up to 256 layers step_cka (K, L, L), nan where a layer has none.
+    kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept, with
+        step_act_rms_streams, step_grad_rms_streams (K, L, n) and, of more than one stream, step_stream_cos (K, L); in
+        stacks of up to 256 layers also step_cka (K, L, L), nan where a layer has none, and step_unfolded (K, L, L + 1).
     kept_steps: these steps.
     jacobian: the Jacobian frame: values, log10, status, products, dimension, converged; {} where not asked for.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.

@@ -2,8 +2,9 @@
 
 Everything learns: the branches, the mixing of every family with its gates and heads, the embedding and the read-out.
 A step is one forward and one backward pass of plain autograd over the whole stack. Its frame holds what that pass saw,
-before the update: loss, gradients, gains, and of every layer the size of the state and of the gradient at it. Mixing
-matrices and CKA are kept at a few steps alone, CKA in stacks of up to 256 layers. A loss or gradient that is not finite
+before the update: loss, gradients, gains, and of every layer the size of the state and of the gradient at it, and how
+alike neighbouring layers and tokens are. Mixing matrices, what is of each stream, CKA and unfolded connections are kept
+at a few steps alone, the latter two in stacks of up to 256 layers. A loss or gradient that is not finite
 ends training as a result, not as an error: the frame of that step carries the status, and the update is not made.
 
 Weight decay acts on matrices that multiply features: those of the branches, the embedding, the read-out, and the
@@ -15,24 +16,21 @@ Weights are updated in the run's dtype: bfloat16 rounds updates below a 256th of
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
-from mhc_core.columns import fetch, to_columns, to_status, with_log10
-from mhc_core.connections import MATRICES, Mixing, name_parts
-from mhc_core.counts import count_kept_cka
+from mhc_core.columns import fetch
+from mhc_core.connections import Mixing, name_parts
 from mhc_core.frames import Frame
-from mhc_core.metrics import METRICS
 from mhc_core.metrics.gradients import total_norm
-from mhc_core.metrics.mixing import measure_composites
 from mhc_core.probe import lay_out
 from mhc_core.spec import TrainSpec
 from mhc_core.stack import Stack
-from mhc_core.step_probe import StepProbe, to_cka
+from mhc_core.step_frame import build_step_frame
+from mhc_core.step_probe import StepProbe
 
 BETAS = (0.9, 0.95)
 MOMENTUM = 0.9
@@ -50,7 +48,7 @@ def train(stack: Stack) -> Generator[Frame, None, int]:
         rate = learning_rate(plan, step)
         stack.input.set_batch(step)
         optimizer.zero_grad()
-        probe = StepProbe(layout, stack.spec, with_cka=step in kept and count_kept_cka(stack.spec) > 0)
+        probe = StepProbe(layout, stack.spec, is_kept=step in kept)
         measured = _propagate(stack, parameters, probe)
         del probe  # with its Gram matrices
         values = fetch(measured)
@@ -58,7 +56,7 @@ def train(stack: Stack) -> Generator[Frame, None, int]:
         if is_finite:
             _update(optimizer, rate, plan.clip, measured["step_grad_norm"])
             done += 1
-        yield _build_frame(step, rate, values, step in kept, stack.spec.dtype)
+        yield build_step_frame(stack.spec, step, rate, values, is_kept=step in kept)
         if not is_finite:
             break
     optimizer.zero_grad()
@@ -161,33 +159,3 @@ def _update(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: to
     if clip:
         clip_grads_with_norm_([item for group in optimizer.param_groups for item in group["params"]], clip, norm)
     optimizer.step()
-
-
-def _build_frame(step: int, rate: float, values: dict[str, np.ndarray], is_kept: bool, dtype: str) -> Frame:
-    """The frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
-    cast = np.float64 if dtype == "float64" else np.float32
-    cka = to_cka(values) if "cka" in values else None
-    composites = measure_composites(values["step_h_res"])
-    columns = {key: with_log10(value) for key, value in values.items() if METRICS[key].shape == "SL"}
-    columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
-    group = to_columns(columns, cast)
-    _, log = with_log10(values["step_grad_norm"])
-    group["log10"]["step_grad_norm"] = float(log) if np.isfinite(log) else None
-    for key, value in (
-        ("step_loss", values["step_loss"]),
-        ("step_lr", rate),
-        ("step_grad_norm", values["step_grad_norm"]),
-    ):
-        _put(group, key, float(value), to_status(float(value)))
-    for key in (f"step_{field}" for field in MATRICES if is_kept and f"step_{field}" in values):
-        _put(group, key, values[key].astype(cast), to_status(float(values[key].sum())))
-    if cka is not None:
-        group["values"]["step_cka"], flags = cka[0].astype(cast), cka[1]
-        group["status"] |= {"step_cka": flags} if flags else {}
-    return Frame("step", {"step": step, **group})
-
-
-def _put(group: dict[str, Any], key: str, value: Any, flag: str | None) -> None:
-    group["values"][key] = None if flag else value
-    if flag:
-        group["status"][key] = flag

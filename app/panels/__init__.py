@@ -13,7 +13,7 @@ from app.panels.difference import fill_difference, to_unit
 from app.panels.fill import fill
 from app.panels.ink import write_numbers
 from app.panels.sources import Columns
-from app.panels.steps import Trained, at_step, count_trained, nearest_kept, shows_kept
+from app.panels.steps import Trained, at_step, can_follow, count_trained, nearest_kept, shows_kept
 from app.panels.style import MAX_RUNS, THEMES, Theme, ThemeName, to_styles
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
@@ -36,21 +36,23 @@ def figure(
     """The panel `key` with the data of finished runs, titled, as a notebook shows it.
 
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
-    `step` is a step of training from 0, which panels follow that can; None is the trained stack.
+    `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
+    they show of a step of which nothing is known, and then say so.
     `interval` is the first and the last layer of the product that a view of the detail panel draws; None is all.
     """
     panel = PANELS[key]
     template = _to_plain(panel.build(len(results), THEMES[theme], view))
     if interval is not None:
         set_interval(template, *interval)
-    shown: list[Columns | None] = [at_step(result, step if panel.follows_step else None) for result in results]
+    is_of_step = step is not None and panel.follows_step and can_follow(template, results, step)
+    shown: list[Columns | None] = [at_step(result, step if is_of_step else None) for result in results]
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
     write_numbers(filled)
     said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
     unit = to_unit(template, said) if difference else said
     places = [_say_layers(template, results, cursor)] if key == "detail" else []
     if step is not None and panel.follows_step:
-        places.append(f"step {_to_shown_step(template, results, step) + 1}")
+        places.append(f"step {_to_shown_step(template, results, step) + 1}" if is_of_step else "trained")
     place = " · ".join(["", *places])
     title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}
@@ -68,7 +70,7 @@ def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme
 
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[Trained], step: int) -> int:
-    """The step that a panel shows: of matrices the nearest one at which they are kept."""
+    """The step that a panel shows: of what is kept at few steps, the nearest of them."""
     trained = next((result for result in results if count_trained(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]

@@ -89,7 +89,7 @@ class Panel:
     views: at least one; the first is the default.
     table: what the table view lists.
     follows_step: whether it shows a trained run as it was at the cursor's step, of which `steps.py` knows; all that it
-        shows then is of the step.
+        shows then is of the step, or of the trained stack where nothing is known of it.
     """
 
     key: str

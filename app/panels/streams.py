@@ -4,13 +4,14 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from app.panels.base import Column, Help, Panel, View, bottom_up, build_lines, line
+from app.panels.base import OF_OLD, Column, Help, Panel, View, bottom_up, build_lines, line
 from app.panels.style import RunStyle, Theme
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
     """A thin line for each stream, those of one run as one trace: how many there are is known with the data."""
     figure = build_lines(theme, "log")
+    figure.layout.meta["unknown"] = OF_OLD
     figure.update_layout(hovermode="closest")
     for run, style in bottom_up(theme, runs):
         figure.add_trace(_streams(run, style, key))
@@ -21,6 +22,7 @@ def build_similarity(runs: int, theme: Theme) -> go.Figure:
     """Mean pairwise cosine of the streams; a run of one stream has none."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     figure.layout.meta["empty"] = "No run here has more than one stream."
+    figure.layout.meta["unknown"] = OF_OLD
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "stream_cos", "linear"))
     return figure
@@ -53,7 +55,8 @@ PANEL = Panel(
         formula="rms(x_l[i]); rms(g_l[i]), g_l = d loss / d x_l; mean of cos(x_l[i], x_l[j]) over i ≠ j and tokens",
         reading="Lines of one run that lie on each other: its streams are of one size, and where the similarity is 1 "
         "as well they carry the same, so that n of them do no more than one. Lines that fan out: some streams carry "
-        "the signal, others fade. At the cursor stand the largest and the least stream of a run, by their numbers.",
+        "the signal, others fade. At the cursor stand the largest and the least stream of a run, by their numbers. "
+        "At a step of training it is the nearest step whose matrices are kept, on its own batch.",
         symbol="x_l[i], i = 1 … n",
         source="Hyper-Connections, arXiv 2409.19606; the metrics act_rms_streams, grad_rms_streams and stream_cos",
     ),
@@ -69,4 +72,5 @@ PANEL = Panel(
         Column("gradient", "grad_rms_streams", "streams"),
         Column("stream cosine", "stream_cos"),
     ),
+    follows_step=True,
 )

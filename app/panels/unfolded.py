@@ -7,9 +7,15 @@ import plotly.graph_objects as go
 from app.panels.base import Column, Help, Panel, View
 from app.panels.cells import axis_names, build_cells
 from app.panels.style import Theme
+from mhc_core.counts import MOST_STEP_MAP_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 EMPTY = "No run here has such weights: where layers read parts of the width, no single number tells them."
+
+UNKNOWN = (
+    f"Not known of this step: stacks of more than {MOST_STEP_MAP_LAYERS} layers keep none,<br>"
+    "nor did runs that an earlier version stored."
+)
 
 
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
@@ -31,6 +37,7 @@ def build(scale: str, runs: int, theme: Theme) -> go.Figure:
         x_name, y_name = axis_names(run)
         layers |= {x_name: "sources", y_name: "cells-down"}
     meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": ["unfolded"], "empty": EMPTY}
+    meta["unknown"] = UNKNOWN
     figure = build_cells(runs, theme, GRID, heat, colors, **meta)
     figure.update_xaxes(title_text="output (0: embedding)")
     figure.update_yaxes(tickformat="d", nticks=6)
@@ -49,7 +56,9 @@ PANEL = Panel(
         reading="A row holds what one layer reads. A residual network has 1 everywhere: every output stays as it was "
         "written. A plain stack has the diagonal alone: each layer reads the one before and nothing else. Rows that "
         "deepen downwards: what was written is multiplied on its way. Warm cells are subtracted. The scale is "
-        "±log(1 + |w|) under “log”, so that 1 can be seen beside 1000.",
+        "±log(1 + |w|) under “log”, so that 1 can be seen beside 1000. At a step of training it is the nearest step "
+        f"whose matrices are kept; stacks of more than {MOST_STEP_MAP_LAYERS} layers keep no such map at a step, and "
+        "stay as trained.",
         symbol="w[k,j]",
         source="Hyper-Connections, arXiv 2409.19606, section 4. Of matrices averaged over samples where mixing is "
         "dynamic; branches and norms after the addition are left out.",
@@ -58,4 +67,5 @@ PANEL = Panel(
     live=False,
     views=(View("log", "log", partial(build, "log")), View("linear", "linear", partial(build, "linear"))),
     table=(Column("weight", "unfolded", "read"),),
+    follows_step=True,
 )

@@ -29,7 +29,7 @@ class Metric:
     title: str
     unit: str
     scale: Literal["linear", "log"]
-    shape: Literal["L", "Ln", "Lnn", "LL", "LJ", "S", "SL", "KLn", "KLnn", "KLL", "K", ""]
+    shape: Literal["L", "Ln", "Lnn", "LL", "LJ", "S", "SL", "KL", "KLn", "KLnn", "KLL", "KLJ", "K", ""]
     frame: Literal["forward", "similarity", "backward", "mixing", "step", "jacobian"]
     meaning: str
     formula: str

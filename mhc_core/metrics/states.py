@@ -58,12 +58,17 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
     act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and where n > 1 stream_cos (K) and
     stream_cosines (K, n, n).
     """
-    measured = {
+    return {
         "act_rms": rms(m_KNC),
-        "act_rms_streams": rms(x_KnNC),
-        "token_cos": _token_cosine(m_KNC),
+        "token_cos": token_cosine(m_KNC),
         "effective_rank": effective_rank(m_KNC),
+        **measure_streams(x_KnNC),
     }
+
+
+def measure_streams(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Each stream for itself: act_rms_streams (K, n), and where n > 1 stream_cos (K) and stream_cosines (K, n, n)."""
+    measured = {"act_rms_streams": rms(x_KnNC)}
     if x_KnNC.shape[1] > 1:
         measured["stream_cosines"] = _stream_cosines(x_KnNC)
         measured["stream_cos"] = _mean_off_diagonal(measured["stream_cosines"])
@@ -72,17 +77,20 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
 
 def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
     """Metrics of branch inputs and outputs; `u_before_NC` is the branch input of the layer before the first."""
-    before = torch.cat([u_before_NC.unsqueeze(0), u_KNC[:-1]])
-    cosine = F.cosine_similarity(_unit(u_KNC), _unit(before), dim=-1)
-    levels = torch.tensor([0.05, 0.5, 0.95], dtype=cosine.dtype, device=cosine.device)
-    low, median, high = torch.quantile(cosine, levels, dim=1)
     return {
         "branch_in_rms": rms(u_KNC),
         "branch_out_rms": rms(y_KNC),
-        "cos_prev": median,
-        "cos_prev_p05": low,
-        "cos_prev_p95": high,
+        **measure_neighbours(u_KNC, u_before_NC),
     }
+
+
+def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """cos_prev, cos_prev_p05 and cos_prev_p95 (K); `u_before_NC` is the branch input of the layer before the first."""
+    units = _unit(torch.cat([u_before_NC.unsqueeze(0), u_KNC]))
+    cosine = F.cosine_similarity(units[1:], units[:-1], dim=-1)
+    levels = torch.tensor([0.05, 0.5, 0.95], dtype=cosine.dtype, device=cosine.device)
+    low, median, high = torch.quantile(cosine, levels, dim=1)
+    return {"cos_prev": median, "cos_prev_p05": low, "cos_prev_p95": high}
 
 
 def rms(x: torch.Tensor) -> torch.Tensor:
@@ -102,7 +110,8 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
     return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
 
-def _token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
+def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
+    """Mean cosine between different samples of each layer: (K), float64."""
     samples = m_KNC.shape[1]
     total = _unit(m_KNC).sum(1).double().square().sum(-1)
     return (total - samples) / (samples * (samples - 1))

@@ -11,7 +11,7 @@ import { Plot } from './plotbox.js';
 import { share } from './share.js';
 import * as state from './state.js';
 import { IntervalControl } from './interval.js';
-import { isInterval, toPlaces } from './places.js';
+import { isInterval, shownStep, toPlaces } from './places.js';
 import { PanelTable } from './table.js';
 import { TheoryNotes } from './theory.js';
 
@@ -49,7 +49,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} followsStep=${panel.follows_step} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} toStep=${(/** @type {import('../types').Figure} */ figure) => shownStep(panel, figure)} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
     </section>
   `;

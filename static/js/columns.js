@@ -115,12 +115,12 @@ const TAKERS = {
   },
 };
 
-/** Matrices at the steps at which they are kept. */
-const KEPT = /^step_(h_(pre|read|post|res)|cka)$/;
+/** What is known at kept steps alone: matrices, and columns of each stream. */
+const KEPT = /^step_(h_(pre|read|post|res)|cka|unfolded|stream_cos|(act|grad)_rms_streams)$/;
 
 /** @param {Columns} columns @param {string} key @param {any} value null where a matrix is not finite */
 function keepMatrix(columns, key, value) {
-  const stack = value === null ? null : { shape: value.shape.split(',').map(Number), data: toNumbers(value) };
+  const stack = value === null ? null : { shape: Array.isArray(value) ? [value.length] : value.shape.split(',').map(Number), data: toNumbers(value) };
   columns.kept.set(key, [...(columns.kept.get(key) ?? []), stack]);
 }
 

@@ -2,7 +2,7 @@
 
 import { toSpan } from './composites.js';
 import * as state from './state.js';
-import { nearestKept, showsKept } from './steps.js';
+import { canFollow, nearestKept, showsKept } from './steps.js';
 
 /** @typedef {import('../types').Panel} Panel @typedef {import('../types').PanelView} PanelView */
 
@@ -16,9 +16,21 @@ export function isInterval(view) {
   return spanOf(view) === 'first-last';
 }
 
-/** `layer 9, step 3`; empty of a panel that shows all layers of the trained stack. @param {Panel} panel @param {PanelView} view */
+/**
+ * The step that a figure shows: null for the trained stack, as where the panel does not follow or nothing of the step is known.
+ * @param {Panel} panel
+ * @param {import('../types').Figure} template of one of its views
+ */
+export function shownStep(panel, template) {
+  const step = panel.follows_step ? state.step.value : null;
+  if (step === null) return null;
+  state.dataTick.value;
+  return canFollow(template, state.slots.value.map((slot) => slot.columns), step) ? step : null;
+}
+
+/** `layer 9, step 3`; empty of a panel that shows all layers of stacks that do not train. @param {Panel} panel @param {PanelView} view */
 export function toPlaces(panel, view) {
-  return [...layersOf(panel, view), ...stepOf(panel)].join(', ');
+  return [...layersOf(panel, view), ...stepOf(panel, view)].join(', ');
 }
 
 /** @param {Panel} panel @param {PanelView} view */
@@ -31,14 +43,13 @@ function layersOf(panel, view) {
   return [`layers ${from + 1}–${to + 1}`];
 }
 
-/** Of what a step does not tell it is the trained stack; matrices are those of the nearest step at which they are kept. @param {Panel} panel */
-function stepOf(panel) {
-  state.dataTick.value;
-  const { value: step } = state.step;
-  if (step === null || panel.group === 'training') return [];
-  if (!panel.follows_step) return ['trained'];
+/** Of what a step does not tell it is the trained stack; what is kept at few steps is that of the nearest. @param {Panel} panel @param {PanelView} view */
+function stepOf(panel, view) {
+  if (state.step.value === null || !panel.follows_step) return [];
+  const step = shownStep(panel, view.figure);
+  if (step === null) return ['trained'];
   const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
-  if (!trained || !showsKept(panel.figure)) return [`step ${step + 1}`];
+  if (!trained || !showsKept(view.figure)) return [`step ${step + 1}`];
   const place = nearestKept(trained.columns, step);
   return place === null ? [] : [`step ${trained.columns.keptSteps[place] + 1}`];
 }

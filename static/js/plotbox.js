@@ -1,6 +1,6 @@
 /** A plot that keeps itself drawn: whenever there is something new, it is in sight and it has a size. */
 
-import { effect } from '@preact/signals';
+import { effect, untracked } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { moveCursor, moveStep } from './actions.js';
 import { drawCursor } from './cursor.js';
@@ -63,11 +63,11 @@ class PlotBox {
   /**
    * @param {HTMLDivElement} box holds the plot and its overlay
    * @param {() => Figure} template
-   * @param {boolean} followsStep whether a trained run is shown as it was at the cursor's step
+   * @param {(template: Figure) => number | null} toStep the step at which trained runs are shown; null for as they are in the end
    */
-  constructor(box, template, followsStep) {
+  constructor(box, template, toStep) {
     this.box = box;
-    this.followsStep = followsStep;
+    this.toStep = toStep;
     this.template = template;
     /** The filled figure. @type {Figure | null} */
     this.shown = null;
@@ -136,7 +136,7 @@ class PlotBox {
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
     const template = this.template();
-    const step = this.followsStep ? state.step.peek() : null;
+    const step = untracked(() => this.toStep(template));
     const { places, results, labels, isStale, isNew } = choose(template, this.slots(step), step === this.step ? this.places : []);
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.dim(isStale || isOutdated);
@@ -224,14 +224,16 @@ class PlotBox {
   }
 }
 
-/** @param {{template: Figure, title: string, followsStep?: boolean}} props */
-export function Plot({ template, title, followsStep = false }) {
+const ofTheEnd = () => null;
+
+/** @param {{template: Figure, title: string, toStep?: (template: Figure) => number | null}} props */
+export function Plot({ template, title, toStep = ofTheEnd }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
   latest.current = template;
   useEffect(() => {
-    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, followsStep);
+    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, toStep);
     return () => kept.current?.end();
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);

@@ -11,15 +11,14 @@ import { atStep } from './steps.js';
 
 /** @typedef {import('../types').Columns} Columns */
 
-/** What the frames of training tell of every step. */
-const STEPPED = [
+/** What is read of a layer; the frames of training tell of it at every step. */
+const READ = [
   { key: 'act_rms', title: 'activation' },
   { key: 'grad_rms', title: 'gradient' },
+  { key: 'cos_prev', title: 'cosine' },
   { key: 'composite_gain_fwd', title: 'gain →' },
   { key: 'composite_gain_bwd', title: 'gain ←' },
 ];
-/** Of the trained stack alone. */
-const TRAINED = [{ key: 'cos_prev', title: 'cosine' }];
 
 export function Scrubber() {
   return html`
@@ -60,20 +59,18 @@ function Readout() {
   const [layer, step] = [state.cursor.value, state.step.value];
   const isTraining = state.isTraining.value;
   const trains = isTraining ? [{ key: 'step_loss', title: 'loss' }, ...(step === null ? [] : [{ key: 'step_grad_norm', title: '‖gradient‖' }])] : [];
-  const where = step === null ? '' : `, step ${step + 1}; cosine of the trained stack`;
+  const where = step === null ? '' : `, step ${step + 1}`;
   return html`
     <table class="readout" aria-live="polite" aria-label=${`Values at layer ${layer + 1}${where}`}>
       <thead>
-        ${step === null ? null : html`<tr><td></td><th scope="colgroup" colspan=${STEPPED.length + trains.length}>step ${step + 1}</th>
-          <th scope="colgroup" colspan=${TRAINED.length}>trained</th></tr>`}
-        <tr><th scope="col"><span class="sr">run</span></th>${[...STEPPED, ...trains, ...TRAINED].map(({ title }) => html`<th scope="col">${title}</th>`)}</tr>
+        ${step === null ? null : html`<tr><td></td><th scope="colgroup" colspan=${READ.length + trains.length}>step ${step + 1}</th></tr>`}
+        <tr><th scope="col"><span class="sr">run</span></th>${[...READ, ...trains].map(({ title }) => html`<th scope="col">${title}</th>`)}</tr>
       </thead>
       <tbody>${state.slots.value.map((slot, run) => html`
         <tr style=${{ '--run': state.templates.value?.runs[run]?.color }}>
           <th scope="row"><span class="sr">${slot.label}</span><span aria-hidden="true">${slot.label[0]}</span></th>
-          ${STEPPED.map(({ key }) => html`<td data-key=${key}>${readLayer(slot, key, layer, step)}</td>`)}
+          ${READ.map(({ key }) => html`<td data-key=${key}>${readLayer(slot, key, layer, step)}</td>`)}
           ${trains.map(({ key }) => html`<td data-key=${key}>${readStep(slot.columns, key, step)}</td>`)}
-          ${TRAINED.map(({ key }) => html`<td data-key=${key}>${readLayer(slot, key, layer, step)}</td>`)}
         </tr>`)}
       </tbody>
     </table>

@@ -4,13 +4,14 @@ import { withInterval } from './composites.js';
 import { choose, slotAt } from './drawing.js';
 import { fillDifference } from './difference.js';
 import { fill } from './fill.js';
+import { shownStep } from './places.js';
 import * as state from './state.js';
 
 /** @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel */
 
 /** @param {Panel} panel @param {Figure} template of one of its views @returns {Figure} */
 export function fillShown(panel, template) {
-  const step = panel.follows_step ? state.step.value : null;
+  const step = shownStep(panel, template);
   const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
   const { results, labels } = choose(template, slots, []);
   return (state.isDifference.value ? fillDifference : fill)(withInterval(template, state.interval.value), results, labels, state.cursor.value, false);

@@ -5,16 +5,48 @@
 /** What figures show of the trained stack, and what a step's frame has in its place. @type {[string, string][]} */
 const COLUMNS = [
   ['act_rms', 'step_act_rms'], ['grad_rms', 'step_grad_rms'],
+  ['cos_prev', 'step_cos_prev'], ['cos_prev_p05', 'step_cos_prev_p05'], ['cos_prev_p95', 'step_cos_prev_p95'], ['token_cos', 'step_token_cos'],
   ['composite_gain_fwd', 'step_gain_fwd'], ['composite_gain_bwd', 'step_gain_bwd'],
 ];
+/** The same of what frames have at kept steps alone: columns over the layers, and matrices. @type {[string, string][]} */
+const KEPT_COLUMNS = [
+  ['act_rms_streams', 'step_act_rms_streams'], ['grad_rms_streams', 'step_grad_rms_streams'], ['stream_cos', 'step_stream_cos'],
+];
 /** @type {[string, string][]} */
-const MATRICES = [['h_res', 'step_h_res'], ['cka', 'step_cka']];
+const MATRICES = [['h_res', 'step_h_res'], ['cka', 'step_cka'], ['unfolded', 'step_unfolded']];
+const KEPT = [...KEPT_COLUMNS, ...MATRICES];
+const REPLACED = new Set([...COLUMNS, ...KEPT].map(([key]) => key));
 /** Of the trained stack alone. */
-const UNKNOWN = /^(composite_gain_(fwd|bwd)_token|ds_error|(act|grad)_rms_streams)/;
+const UNKNOWN = /^(composite_gain_(fwd|bwd)_token|ds_error)/;
+/** Kept columns that span decades. */
+const LOGARITHMIC = /_rms_streams$/;
 
-/** Whether a figure shows matrices, which are known at kept steps alone. @param {import('../types').Figure} template */
+/** Whether a figure shows what is known at kept steps alone. @param {import('../types').Figure} template */
 export function showsKept(template) {
-  return template.data.some((trace) => MATRICES.some(([key]) => key === trace.meta.key));
+  return template.data.some((trace) => KEPT.some(([key]) => key === trace.meta.key));
+}
+
+/**
+ * Whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack. That is so of runs that
+ * an earlier version stored, and of maps of layer by layer in deep stacks.
+ * @param {import('../types').Figure} template
+ * @param {Columns[]} runs
+ * @param {number} step from 0
+ */
+export function canFollow(template, runs, step) {
+  const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => REPLACED.has(key));
+  const trained = runs.filter((columns) => columns.trained > 0);
+  const isTold = trained.some((columns) => keys.some((key) => isKnown(columns, key, step)));
+  return isTold || !trained.some((columns) => keys.some((key) => has(columns, key)));
+}
+
+/** Whether a run's frames tell of a metric at a step. @param {Columns} columns @param {string} key @param {number} step */
+function isKnown(columns, key, step) {
+  const stepped = COLUMNS.find(([name]) => name === key);
+  if (stepped) return columns.steps.has(stepped[1]);
+  const [, source] = /** @type {[string, string]} */ (KEPT.find(([name]) => name === key));
+  const place = nearestKept(columns, Math.min(step, columns.trained - 1));
+  return place !== null && Boolean(columns.kept.get(source)?.[place]);
 }
 
 /**
@@ -32,9 +64,9 @@ export function nearestKept({ keptSteps }, step) {
 }
 
 /**
- * The columns with gains and sizes at a step, and matrices at the nearest step at which they are kept: as the step began, before
- * its update, on its batch. What the step's frame lacks is `unknown`: runs of numerics 1 tell of gains and mixing alone. A run that does not train stays as it is, and so does any at no step; one that has not come so far gives
- * its last step.
+ * The columns as they were at a step; what is kept at few steps, at the nearest of them: as the step began, before its update, on
+ * its batch. What the run has and the step's frame lacks is `unknown`: runs of earlier versions tell of less. A run that does not
+ * train stays as it is, and so does any at no step; one that has not come so far gives its last step.
  * @param {Columns} columns
  * @param {number | null} step from 0
  * @returns {Columns}
@@ -42,33 +74,50 @@ export function nearestKept({ keptSteps }, step) {
 export function atStep(columns, step) {
   if (step === null || columns.trained === 0) return columns;
   const row = Math.min(step, columns.trained - 1);
-  const found = { ...columns, unknown: new Set(columns.unknown) };
-  for (const name of /** @type {const} */ (['layers', 'log10', 'status', 'matrices', 'bands', 'versions'])) {
-    Object.assign(found, { [name]: new Map(/** @type {Map<string, any>} */ (columns[name])) });
-  }
-  for (const table of [found.layers, found.log10, found.status]) {
-    for (const key of table.keys()) if (UNKNOWN.test(key)) table.delete(key);
+  const found = { ...columns, unknown: new Set(columns.unknown), versions: new Map(columns.versions) };
+  for (const name of /** @type {const} */ (['layers', 'log10', 'status', 'matrices', 'bands'])) {
+    Object.assign(found, { [name]: without(columns[name]) });
   }
   for (const [key, source] of COLUMNS) {
-    for (const table of [found.layers, found.log10, found.status, found.bands]) table.delete(key);
-    if (columns.steps.has(source)) {
-      putRow(found.layers, key, columns.steps.get(source), row);
-      putRow(found.log10, key, columns.stepsLog10.get(source), row);
-      putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
-    } else found.unknown.add(key);
-    found.versions.set(key, columns.versions.get(source) ?? 0);
+    putRow(found.layers, key, columns.steps.get(source), row);
+    putRow(found.log10, key, columns.stepsLog10.get(source), row);
+    putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
   }
   const place = nearestKept(columns, row);
-  for (const [key, source] of MATRICES) {
-    const kept = place === null ? null : columns.kept.get(source)?.[place];
-    for (const table of [found.matrices, found.status]) table.delete(key);
-    if (place !== null) putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[place]));
-    if (kept) found.matrices.set(key, kept);
-    else found.unknown.add(key);
-    if (kept && key === 'h_res') found.layers.set('ds_error', toDeviations(kept));
+  for (const [key, source] of place === null ? [] : KEPT) {
+    const kept = columns.kept.get(source)?.[/** @type {number} */ (place)];
+    putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (place)]));
+    if (!kept) continue;
+    if (MATRICES.some(([name]) => name === key)) found.matrices.set(key, kept);
+    else putKept(found, key, kept);
+    if (key === 'h_res') found.layers.set('ds_error', toDeviations(kept));
+  }
+  for (const [key, source] of [...COLUMNS, ...KEPT]) {
+    if (has(columns, key) && !has(found, key)) found.unknown.add(key);
     found.versions.set(key, columns.versions.get(source) ?? 0);
   }
   return found;
+}
+
+/** @param {Columns} columns @param {string} key */
+function has(columns, key) {
+  return columns.layers.has(key) || columns.matrices.has(key);
+}
+
+/** A table of the trained stack, without what is put in its place and what no step tells. @param {Map<string, any>} table */
+function without(table) {
+  return new Map([...table].filter(([key]) => !REPLACED.has(key) && !UNKNOWN.test(key)));
+}
+
+/** A kept column (L) or (L, n): of more than one axis a row a layer, and logarithms where it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept */
+function putKept(columns, key, { shape, data }) {
+  columns.layers.set(key, toColumn(shape, data));
+  if (LOGARITHMIC.test(key)) columns.log10.set(key, toColumn(shape, data.map((value) => (value > 0 ? Math.log10(value) : NaN))));
+}
+
+/** @param {number[]} shape @param {import('../types').Numbers} data @returns {any} */
+function toColumn([layers, streams], data) {
+  return streams === undefined ? data : Array.from({ length: layers }, (_, layer) => data.slice(layer * streams, (layer + 1) * streams));
 }
 
 /** @param {Columns} columns @param {string} key @param {string | Map<number, string> | undefined} flags of a step, by layer */

@@ -3,7 +3,7 @@
 import { colSums, rowSums, withInterval } from './composites.js';
 import { standsAlone, subtract } from './difference.js';
 import { formatFixed, formatScaled, formatValue, range, toPlain } from './numbers.js';
-import { toPlaces } from './places.js';
+import { shownStep, toPlaces } from './places.js';
 import { findProduct, lawOf, lookUp } from './sources.js';
 import { html } from './html.js';
 import * as state from './state.js';
@@ -47,7 +47,7 @@ function shownSlots(panel) {
 
 /** The runs; those that train as they were at the cursor's step, where a panel shows that. @param {Panel} panel @returns {Shown[]} */
 function atCursorStep(panel) {
-  const step = panel.follows_step ? state.step.value : null;
+  const step = shownStep(panel, state.viewOf(panel).figure);
   return state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
 }
 

@@ -91,7 +91,8 @@ def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
         np.testing.assert_array_equal(shown.matrices["h_res"], result.kept["step_h_res"][place])
         row = min(step, 8)
         np.testing.assert_array_equal(shown.layers["composite_gain_fwd"], result.steps["step_gain_fwd"][row])
-        assert shown.layers["cos_prev"] is result.layers["cos_prev"], "of which no step tells"
+        np.testing.assert_array_equal(shown.layers["cos_prev"], result.steps["step_cos_prev"][row])
+        assert shown.layers["effective_rank"] is result.layers["effective_rank"], "of which no step tells"
     assert not np.array_equal(result.steps["step_gain_fwd"][8], result.layers["composite_gain_fwd"])
     assert at_step(result, None) is result
     untrained = decode_result(encode_lines("three")[0])

@@ -1,4 +1,4 @@
-"""Figures of a trained run at a step of it: activation, gradient and CKA, in the page, in Python and over REST."""
+"""Figures of a trained run at a step of it, in the page, in Python and over REST."""
 
 import json
 from functools import cache
@@ -13,7 +13,7 @@ from app import panels
 from app.codec import encode_end, encode_frame, from_typed_array
 from app.panels.difference import fill_difference
 from app.panels.fill import fill
-from app.panels.steps import COLUMNS, MATRICES, at_step
+from app.panels.steps import COLUMNS, KEPT, at_step, can_follow
 from mhc_core.metrics import METRICS
 from mhc_core.run import run
 from mhc_core.spec import parse_spec
@@ -25,7 +25,10 @@ TRAINED: dict[str, Any] = {
     "train": {"steps": 9, "kept": 3, "lr": 0.1},
 }  # fmt: skip
 LABELS = ["A HC", "B old"]
-NEW = ("step_act_rms", "step_grad_rms", "step_cka")  # what runs of numerics 1 lack
+FIRST = ("step_loss", "step_lr", "step_grad_norm", "step_param_grad_norm", "step_mixing_grad_norm", "step_gain_fwd")
+FIRST += ("step_gain_bwd", "step_h_pre", "step_h_read", "step_h_post", "step_h_res")  # what runs of numerics 1 tell
+NEW = tuple(key for key, metric in METRICS.items() if metric.frame == "step" and key not in FIRST)
+FOLLOWERS = ["activation", "gradient", "similarity", "cka", "streams", "unfolded"]  # what such runs cannot follow
 EVERY = [("activation", "act_rms"), ("gradient", "grad_rms")]
 
 
@@ -58,7 +61,7 @@ def sentences(figure: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
-@pytest.mark.parametrize("key", ["activation", "gradient", "cka"])
+@pytest.mark.parametrize("key", FOLLOWERS)
 def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference: bool) -> None:
     lines = [lines_of(), lines_of(is_old=True)]
     template = template_of(key, 2)
@@ -73,7 +76,7 @@ def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference
         assert sentences(ours)[0].startswith("B old: ") != difference
 
 
-@pytest.mark.parametrize("key", ["activation", "gradient", "cka"])
+@pytest.mark.parametrize("key", FOLLOWERS)
 def test_an_old_run_alone_says_why_its_steps_show_nothing_and_is_whole_when_trained(key: str) -> None:
     result, template = decode_result(lines_of(is_old=True)), template_of(key, 1)
     figure = fill(template, [at_step(result, 2)], LABELS, 2)
@@ -109,7 +112,7 @@ def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> N
     """Every metric of such a panel is one that steps tell, or is taken away."""
     result = decode_result(lines_of())
     shown = at_step(result, 3)
-    known = {**COLUMNS, **MATRICES, "ds_error": "step_h_res"}
+    known = {**COLUMNS, **KEPT, "ds_error": "step_h_res"}
     for panel in panels.PANELS.values():
         if not panel.follows_step:
             continue
@@ -122,6 +125,88 @@ def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> N
                 assert key in known or not any(key in table for table in tables), (panel.key, key)
     for key, source in known.items():
         assert METRICS[source].table in ("steps", "kept"), key
+
+
+@pytest.mark.parametrize("step", [0, 3, 8])
+def test_similarity_is_of_the_step_with_its_band(step: int) -> None:
+    result = decode_result(lines_of())
+    for view, metrics in ((None, ("cos_prev", "cos_prev_p05", "cos_prev_p95")), ("tokens", ("token_cos",))):
+        figure = panels.figure("similarity", [result], LABELS[:1], 2, "light", view, step=step)
+        for metric in metrics:
+            wanted = result.steps[f"step_{metric}"][step].astype(object)
+            source = f"layers.{metric}"
+            (line,) = [trace for trace in figure.data if trace.meta["fill"]["y"] == source]
+            assert list(line.y) == [None if np.isnan(value) else value for value in wanted]
+            assert not np.allclose(wanted[1:].astype(float), result.layers[metric][1:], atol=1e-4), (
+                "of the trained stack"
+            )
+        assert f"step {step + 1}<" in figure.layout.title.text
+
+
+@pytest.mark.parametrize(("step", "place"), [(0, 0), (3, 1), (8, 2)])
+def test_streams_and_unfolded_connections_are_of_the_nearest_kept_step(step: int, place: int) -> None:
+    result = decode_result(lines_of())
+    for view, metric in (("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")):
+        figure = panels.figure("streams", [result], LABELS[:1], 2, "light", view, step=step)
+        log10 = np.array(figure.data[0].y, dtype=float).reshape(-1)
+        wanted = np.log10(result.kept[f"step_{metric}"][place])
+        np.testing.assert_allclose(log10[~np.isnan(log10)], wanted.T.ravel(), rtol=1e-6)
+        assert f"step {result.kept_steps[place] + 1}<" in figure.layout.title.text
+        assert not np.allclose(wanted, result.layers_log10[metric], atol=1e-4), "or it is the trained stack"
+    figure = panels.figure("streams", [result], LABELS[:1], 2, "light", "similarity", step=step)
+    np.testing.assert_allclose(np.array(figure.data[0].y, dtype=float), result.kept["step_stream_cos"][place])
+    figure = panels.figure("unfolded", [result], LABELS[:1], 2, "light", "linear", step=step)
+    np.testing.assert_array_equal(np.nan_to_num(figure.data[0].z), np.tril(result.kept["step_unfolded"][place][:, :-1]))
+    assert f"step {result.kept_steps[place] + 1}<" in figure.layout.title.text
+
+
+@pytest.mark.parametrize("key", FOLLOWERS)
+def test_a_stored_run_without_a_step_shows_its_trained_values_and_says_so(key: str) -> None:
+    old, new = decode_result(lines_of(is_old=True)), decode_result(lines_of())
+    drawn_at, trained = (
+        panels.figure(key, [old], LABELS[1:], 2, "light", step=step).to_plotly_json() for step in (3, None)
+    )
+    assert (
+        f"{trained['layout']['title']['text'].removesuffix('</span>')} · trained</span>"
+        == (drawn_at["layout"]["title"]["text"])
+    )
+    for figure in (drawn_at, trained):
+        del figure["layout"]["title"]
+    assert repr(drawn_at) == repr(trained)
+    template = template_of(key, 1)
+    assert not can_follow(template, [old], 3)
+    assert can_follow(template, [new], 3)
+    assert can_follow(template, [old, new], 3)
+    (page, _) = fill_in_page(template, [lines_of(is_old=True)], [2], labels=LABELS[1:], step=3)
+    (unmoved, _) = fill_in_page(template, [lines_of(is_old=True)], [2], labels=LABELS[1:])
+    assert page == unmoved
+    assert len(drawn(page)) == 1
+
+
+def test_deep_stacks_keep_no_maps_at_a_step_and_show_the_trained_ones() -> None:
+    spec = {"depth": 257, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}, "input": {"tokens": 4, "batch": 1},
+            "connection": {"kind": "hc", "streams": 2}, "train": {"steps": 2, "kept": 2}}  # fmt: skip
+    frames = list(run(parse_spec(spec)))
+    lines = [encode_frame(frame, "run", index) for index, frame in enumerate(frames)]
+    result = decode_result(lines)
+    titles = {key: panels.figure(key, [result], LABELS[:1], 2, "light", step=0).layout.title.text for key in FOLLOWERS}
+    assert {key for key, title in titles.items() if "trained" in title} == {"cka", "unfolded"}
+    assert all("step 1<" in title for key, title in titles.items() if key not in ("cka", "unfolded"))
+    for key in ("cka", "unfolded"):
+        assert "256 layers" in panels.PANELS[key].help.reading
+
+
+@pytest.mark.parametrize("kind", ["residual", "frac"])
+def test_what_a_connection_never_has_is_not_missing_at_a_step(kind: str) -> None:
+    frames = list(run(parse_spec(TRAINED | {"connection": {"kind": kind, "streams": 2}})))
+    result = decode_result([encode_frame(frame, "run", index) for index, frame in enumerate(frames)])
+    key, view, said = {
+        "residual": ("streams", "similarity", "more than one stream"),
+        "frac": ("unfolded", "log", "parts of the width"),
+    }[kind]
+    figure = panels.figure(key, [result], LABELS[:1], 2, "light", view, step=3)
+    assert [said in item.text for item in figure.layout.annotations] == [True]
+    assert "trained" not in figure.layout.title.text
 
 
 def test_figures_over_rest_are_of_the_step(server: Any, client: httpx.Client) -> None:

@@ -50,7 +50,7 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
     assert steps_of(page).startswith("Step 1 / 9")
     expect(page.locator("#panel-gain-title")).to_have_text("Composite gain: step 1")
     expect(page.locator("#panel-activation-title")).to_have_text("Activation: step 1")
-    expect(page.locator("#panel-similarity-title")).to_have_text("Similarity: trained")
+    expect(page.locator("#panel-similarity-title")).to_have_text("Similarity: step 1")
     wait_until_done(page)
     first = gains(page)
     assert first[0] == pytest.approx(trained[0], abs=1e-6), "residual mixing does not learn"
@@ -105,7 +105,7 @@ def test_keys_move_the_step(open_page: OpenPage) -> None:
 
 def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=5&layer=4")
-    readout = page.get_by_role("table", name="Values at layer 4, step 5; cosine of the trained stack")
+    readout = page.get_by_role("table", name="Values at layer 4, step 5")
     expect(readout.locator("thead")).to_contain_text("step 5")
     wait_until_drawn(page, "training")
     drawn = page.evaluate(
@@ -171,4 +171,4 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     assert np.allclose(page.locator(".plot").evaluate("plot => plot.data[0].z.map(row => [...row])"), matrix)
     page.goto(f"{server.url}/s/{name}")
     expect(page.locator("#panel-gradient-title")).to_have_text("Gradient: step 6")
-    expect(page.locator("#panel-streams-title")).to_have_text("Streams: trained")
+    expect(page.locator("#panel-streams-title")).to_have_text("Streams: step 5")

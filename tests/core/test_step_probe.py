@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from app.codec import decode_line, encode_frame
 from mhc_core.cost import estimate
@@ -22,8 +21,8 @@ from mhc_core.step_probe import StepProbe
 from mhc_core.training import train
 from tests.core import measures, reference
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
+from tests.core.plain import TEXT, train_plainly
 
-TEXT = "the quick brown fox jumps over the lazy dog; sphinx of black quartz, judge my vow"
 # Shorter than a window, so that every step and both measurements read the same bytes.
 ONE_WINDOW: dict[str, Any] = {"text": "abcab", "batch": 2, "tokens": 6}
 
@@ -32,67 +31,20 @@ def step_frames(spec: RunSpec) -> list[Frame]:
     return [frame for frame in run_frames(spec) if frame.type == "step"]
 
 
-# ---- a network in a few lines of plain autograd, trained by torch's own SGD
-
-
-def rms_norm(x: torch.Tensor) -> torch.Tensor:
-    return x / x.square().mean(-1, keepdim=True).sqrt()
-
-
-def climb_plain(kind: str, w: dict[str, torch.Tensor], ids: torch.Tensor) -> list[torch.Tensor]:
-    """Every layer's state, (B, T, C) or (2, B, T, C) for the two streams of hc, with its gradient kept."""
-    x = w["embedding_VC"][ids]
-    x = x.expand(2, *x.shape) if kind == "hc" else x
-    states = []
-    for layer in range(4):
-        w_in, w_out = w[f"{layer}.w_in"], w[f"{layer}.w_out"]
-        if kind == "residual":
-            x = x + F.gelu(rms_norm(x) @ w_in.T) @ w_out.T
-        else:
-            u = w["a_m"][layer][0] * x[0] + w["a_m"][layer][1] * x[1]
-            y = F.gelu(rms_norm(u) @ w_in.T) @ w_out.T
-            res, post = w["a_r"][layer].T, w["b"][layer]
-            x = torch.stack([res[i, 0] * x[0] + res[i, 1] * x[1] + post[i] * y for i in range(2)])
-        x.retain_grad()
-        states.append(x)
-    return states
-
-
 @pytest.mark.parametrize("kind", ["residual", "hc"])
 def test_sizes_gradients_and_cka_of_every_step_are_those_of_plain_autograd(kind: str) -> None:
-    spec = build_spec(
-        block={"kind": "mlp", "mlp_ratio": 2},
-        connection={"kind": kind, "streams": 2, "noise": 0.5},
-        input={"text": TEXT},
-        train={"steps": 3, "lr": 0.1, "optimizer": "sgd", "kept": 3},
-    )
-    stack, windows = build_stack(spec), build_stack(spec).input
-    named = {**dict(stack.input.named_parameters()), **dict(stack.connection.named_parameters())}
-    for layer, branch in enumerate(stack.branches):
-        named |= {f"{layer}.{name}": value for name, value in branch.named_parameters()}
-    w = {name: value.detach().clone().requires_grad_() for name, value in named.items()}
-    optimizer = torch.optim.SGD(w.values(), lr=0.1, momentum=0.9)
-    for step, frame in enumerate(train(stack)):
-        windows.set_batch(step)
-        optimizer.zero_grad()
-        states = climb_plain(kind, w, windows.ids_BT)  # type: ignore[arg-type]
-        out = rms_norm(states[-1] if kind == "residual" else states[-1].mean(0))
-        F.cross_entropy((out @ w["readout_VC"].T).flatten(0, 1), windows.targets_BT.flatten()).backward()  # type: ignore
-        merged = [x.detach() if kind == "residual" else x.detach().mean(0) for x in states]
-        values = frame.data["values"]
-        for layer, x in enumerate(states):
-            assert x.grad is not None
-            grad = x.grad if kind == "residual" else x.grad.sum(0)
-            assert values["step_act_rms"][layer] == pytest.approx(measures.rms(merged[layer].numpy()), rel=1e-9)
-            assert values["step_grad_rms"][layer] == pytest.approx(measures.rms(grad.numpy()), rel=1e-7)
+    sizes = []
+    for step in train_plainly(kind, 3):
+        merged, values = [x.mean(0).numpy() for x in step.streams], step.frame.data["values"]
+        for layer, grad in enumerate(step.grads):
+            assert values["step_act_rms"][layer] == pytest.approx(measures.rms(merged[layer]), rel=1e-9)
+            assert values["step_grad_rms"][layer] == pytest.approx(measures.rms(grad.sum(0).numpy()), rel=1e-7)
             for other in range(4):
-                pair = (merged[place].flatten(0, 1).numpy() for place in (layer, other))
-                wanted = measures.unbiased_cka(*pair)
+                wanted = measures.unbiased_cka(merged[layer], merged[other])
                 assert values["step_cka"][layer, other] == pytest.approx(wanted, rel=1e-7, abs=1e-9)
-        assert frame.data["status"] == {}
-        optimizer.step()
-    assert step == 2
-    sizes = [frame.data["values"]["step_act_rms"] for frame in step_frames(spec)]
+        assert step.frame.data["status"] == {}
+        sizes.append(values["step_act_rms"])
+    assert len(sizes) == 3
     assert np.abs(sizes[2] / sizes[0] - 1).max() > 1e-3, "or a later step says nothing new"
 
 

@@ -5,7 +5,7 @@ import { addFrame, createColumns } from '../../static/js/columns.js';
 import { fillDifference } from '../../static/js/difference.js';
 import { fill } from '../../static/js/fill.js';
 import { writeNumbers } from '../../static/js/ink.js';
-import { atStep } from '../../static/js/steps.js';
+import { atStep, canFollow } from '../../static/js/steps.js';
 
 const toPlain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value);
 
@@ -17,8 +17,10 @@ function toColumns(frames) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { template, runs, labels, cursors, difference = false, step = null, ink = false } = JSON.parse(line);
-  const results = runs.map(toColumns).map((columns) => columns && atStep(columns, step));
+  const { template, runs, labels, cursors, difference = false, step: asked = null, ink = false } = JSON.parse(line);
+  const whole = runs.map(toColumns);
+  const step = asked !== null && canFollow(template, whole.filter(Boolean), asked) ? asked : null;
+  const results = whole.map((columns) => columns && atStep(columns, step));
   const draw = difference ? fillDifference : fill;
   const figures = cursors.flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow))).map((figure) => (ink ? writeNumbers(figure) : figure));
   process.stdout.write(`${JSON.stringify(figures, toPlain)}\n`);
