@@ -183,7 +183,7 @@ export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body:
 /** @returns {Promise<import('../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
 
-/** @param {any} body @param {AbortSignal} signal @returns {Promise<{id: string, links: import('../types').SweepLinks}>} */
+/** @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../types').SweepLinks}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
 /** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
 export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });

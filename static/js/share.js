@@ -10,7 +10,7 @@ import { CopyText, Dialog } from './menu.js';
 import { formatCount } from './numbers.js';
 import { saveView } from './saveview.js';
 import * as state from './state.js';
-import { sourceOf } from './sweeper.js';
+import { withSource } from './sweeper.js';
 
 /** @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
 
@@ -48,8 +48,7 @@ async function store() {
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value);
-    const sweep = sourceOf(state.view.value.map)?.id ?? null;
-    const stored = await postSnapshot({ runs, state: hash, sweep, ...toWords() });
+    const stored = await withSource(state.view.value.map, (held) => postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }));
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
     const long = new URL(hash ? `/#${hash}` : '/', location.href).href;

@@ -41,10 +41,30 @@ export function sourceOf(map) {
   return map && cells.value && source && isShown(map) ? source : null;
 }
 
+/**
+ * What `use` makes of the sweep or snapshot behind the shown cells. A server that was started anew has forgotten the sweep,
+ * not its runs: asked for again it is there at once, and what had not been computed stays so.
+ * @template T @param {MapChoice | undefined} map @param {(held: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
+ */
+export async function withSource(map, use) {
+  const held = sourceOf(map);
+  try {
+    return await use(held);
+  } catch (error) {
+    if (!held || held.isStored || !(error instanceof ApiError) || error.status !== 404) throw error;
+    await postSweep(JSON.parse(asked));
+    if (!isFilling.value) await cancelSweep(held.id);
+    return use(held);
+  }
+}
+
 /** The cells that are shown in another theme. @param {MapChoice} map @param {string} name */
-export async function drawIn(map, name) {
-  if (!cells.value || !source) throw new Error('there are no cells to draw');
-  return cells.value.theme === name ? cells.value.figure : getSweepFigure(source.links, map.metric, map.reduce, name);
+export function drawIn(map, name) {
+  const shown = cells.value;
+  return withSource(map, async (held) => {
+    if (!shown || !held) throw new Error('there are no cells to draw');
+    return shown.theme === name ? shown.figure : getSweepFigure(held.links, map.metric, map.reduce, name);
+  });
 }
 
 /** Compute the map, or go on with it. What a stored view holds is shown as it is, unless someone presses the button. @param {MapChoice} map @param {boolean} [isPressed] */
