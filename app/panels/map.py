@@ -1,6 +1,7 @@
 """The map of a sweep: one cell a run, coloured by one number of it."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from itertools import chain
@@ -11,7 +12,7 @@ import plotly.graph_objects as go
 from app.panels.base import build_figure, quiet_axis
 from app.panels.cells import colorbar
 from app.panels.ink import fit_letters, ink_on
-from app.panels.numbers import format_value, log_ticks
+from app.panels.numbers import format_value, log_ticks, nice_step
 from app.panels.style import Theme
 from app.sweep_values import Grid
 from mhc_core.metrics.registry import Metric
@@ -23,6 +24,7 @@ ROOM_PX = 560  # for all columns, in a figure of 700 px
 CELL_DIGITS = 3  # more stand at the cursor
 CROSS = "×"
 LEAST_SPAN = 0.05
+SHORT_SPAN = 0.7  # decades, in which 1, 2 and 5 may all lie on one side
 WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
 
@@ -163,6 +165,26 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
         scale = {"colorscale": "Cividis", "cmin": 0.0, "cmax": 1.0}
     bar = colorbar(theme)
     if is_log:
-        places, texts = log_ticks(scale["cmin"], scale["cmax"])
+        places, texts = _bar_ticks(scale["cmin"], scale["cmax"])
         bar |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
     return {**scale, "colorbar": bar}
+
+
+def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Ticks of the bar between 10^low and 10^high: where it is short, round values near both ends and between them."""
+    if high - low >= SHORT_SPAN:
+        return log_ticks(low, high)
+    base = math.floor(low)
+    ends = [10 ** (end - base) for end in (low, high)]
+    step = nice_step((ends[1] - ends[0]) / 8)
+    # Where 1 is the middle each side has a step of its own: in values the cold one is the shorter.
+    middle = 10.0**-base if low == -high else step * round(sum(ends) / 2 / step)
+    values = [_step_towards(middle, ends[0]), middle, _step_towards(middle, ends[1])]
+    places = [base + math.log10(value) for value in values]
+    return places, [format_value(10**place if abs(place) < 300 else None, place) for place in places]
+
+
+def _step_towards(middle: float, end: float) -> float:
+    """The last round value on the way."""
+    step = nice_step(abs(end - middle) / 6)
+    return middle + math.copysign(step, end - middle) * math.floor(abs(end - middle) / step + 1e-9)

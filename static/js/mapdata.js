@@ -97,9 +97,14 @@ export function cellText(fields, map, values, row, column) {
   return `${places.join(', ')}: ${numberText(values, row, column)}`;
 }
 
+/** Rows as people read them, the figure's upper one first: values of y go upwards. @param {SweepValues} values */
+export function rowsFromTop(values) {
+  return range(0, values.ids.length - 1).reverse();
+}
+
 /** What stands over the first column of the table. @param {Map<string, Field>} fields @param {MapChoice} map */
 export function cornerText(fields, map) {
-  return map.y ? `${titleOf(fields, map.y.path)} ↓ ${titleOf(fields, map.x.path)} →` : titleOf(fields, map.x.path);
+  return map.y ? `${titleOf(fields, map.y.path)} ↑ ${titleOf(fields, map.x.path)} →` : titleOf(fields, map.x.path);
 }
 
 /** One line a cell, for a spreadsheet: settings, number, its log10 where it has one, and why there is none. @param {MapChoice} map @param {SweepValues} values @param {string} separator */
@@ -118,10 +123,10 @@ export function toDelimitedMap(map, values, separator) {
   return [head, ...rows].map((cells) => cells.join(separator)).join('\n') + '\n';
 }
 
-/** Rows of the table, the first value of y first, as people read them and as they are. @param {MapChoice} map @param {SweepValues} values */
+/** Rows of the table in the figure's order, as people read them and as they are. @param {MapChoice} map @param {SweepValues} values */
 export function toMapNumbers(map, values) {
   const head = map.x.values.map(String);
-  const rows = range(0, values.ids.length - 1).map((row) => [
+  const rows = rowsFromTop(values).map((row) => [
     { text: map.y ? String(map.y.values[row]) : '', value: null },
     ...head.map((_, column) => ({ text: numberText(values, row, column), value: values.values[row][column] })),
   ]);

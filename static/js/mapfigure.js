@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { html } from './html.js';
-import { cellText, cornerText, fitMap, numberText } from './mapdata.js';
+import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './mapdata.js';
 import { range } from './numbers.js';
 import { areasOf, drawPlot, removePlot } from './plot.js';
 import * as state from './state.js';
@@ -55,7 +55,7 @@ function Cells({ map, values, area, lead }) {
   };
   return html`
     <div class="map-cells" role="group" aria-label="Cells" ref=${grid} onKeyDown=${move}>
-      ${range(0, rows - 1).flatMap((row) => range(0, columns - 1).map((column) => {
+      ${rowsFromTop(values).flatMap((row) => range(0, columns - 1).map((column) => {
         const text = cellText(state.fields.value, map, values, row, column);
         const style = { left: `${area.left + column * width}px`, top: `${area.top + (rows - 1 - row) * height}px`, width: `${width}px`, height: `${height}px` };
         return html`<${Door} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
@@ -87,9 +87,9 @@ export function MapTable({ map, values, lead }) {
     <div class="table-box" tabindex="0" role="region" aria-label="Map, table">
       <table class="numbers">
         <thead><tr><th scope="col">${cornerText(fields, map)}</th>${map.x.values.map((value) => html`<th scope="col">${value}</th>`)}</tr></thead>
-        <tbody>${values.ids.map((row, index) => html`
-          <tr><th scope="row">${map.y ? map.y.values[index] : ''}</th>
-            ${row.map((_, column) => html`<td><${Door} class="reset" lead=${lead} row=${index} column=${column} aria-label=${cellText(fields, map, values, index, column)}>${numberText(values, index, column)}<//></td>`)}</tr>
+        <tbody>${rowsFromTop(values).map((row) => html`
+          <tr key=${row}><th scope="row">${map.y ? map.y.values[row] : ''}</th>
+            ${map.x.values.map((_, column) => html`<td><${Door} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
         `)}</tbody>
       </table>
     </div>

@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import plotly.io
+import pytest
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
 
 from app.panels.ink import luminance
+from app.panels.map import _bar_ticks
 from app.panels.numbers import format_value
 from tests.app.test_sweeps import DEPTHS, SWEEP, build_grid, finish
 
@@ -82,3 +84,19 @@ def test_values_that_read_alike_have_cells_of_their_own(client: httpx.Client, fr
     finish(client, body["id"])
     drawn = plotly.io.from_json(client.get(f"{SWEEP}/{body['id']}/figure").text)
     assert [list(trace.x) for trace in drawn.data] == [["0.30001", "0.30002", "0.5"]] * 3
+
+
+@pytest.mark.parametrize("bound", [0.025, 0.05, 0.09, 0.2, 0.25, 0.3, 0.34, 0.36, 1.0])
+def test_a_short_bar_has_ticks_on_both_sides_of_one(bound: float) -> None:
+    places, texts = _bar_ticks(-bound, bound)
+    assert "1" in texts
+    assert -bound <= min(places) < -0.5 * bound < 0.5 * bound < max(places) <= bound
+    assert all(len(text) <= 4 or "<sup>" in text for text in texts), "round values"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.29), (2.1, 2.3), (400.1, 400.5), (-3.6, -3.0), (350, 350.05)])
+def test_a_short_bar_has_ticks_near_both_ends(low: float, high: float) -> None:
+    places, texts = _bar_ticks(low, high)
+    assert low <= min(places) < low + 0.4 * (high - low)
+    assert high - 0.2 * (high - low) < max(places) <= high
+    assert len(set(texts)) == len(texts) == 3

@@ -32,7 +32,7 @@ def wait_for_cells(page: Page, cells: int) -> None:
 
 
 def numbers(page: Page) -> list[list[str]]:
-    """The cells as they say it, row by row from the first value of y."""
+    """The cells as they say it, row by row from the top of the figure."""
     texts = [cell.get_attribute("aria-label") or "" for cell in dialog_of(page).locator("[data-cell]").all()]
     parts = [text.rsplit(": ", 1) for text in texts]
     rows = sorted({place for place, _ in parts})
@@ -124,6 +124,7 @@ def test_the_table_says_what_the_cells_say(open_page: OpenPage) -> None:
     told = [number for _, number in numbers(page)]
     dialog_of(page).get_by_role("button", name="Table").click()
     assert dialog_of(page).locator("tbody td").all_text_contents() == told
+    assert dialog_of(page).locator("tbody th").all_text_contents() == ["3", "2"], "in the figure's order"
 
 
 def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
