@@ -36,6 +36,9 @@ class WorkerProcess:
             stdin=PIPE,
             stdout=PIPE,
             env=os.environ | pools,
+            # A session of its own: Ctrl-C does not reach it, for stopping is the parent's decision, and Linux weighs
+            # its niceness against all others.
+            start_new_session=True,
             limit=CHUNK_BYTES,
         )
         return cls(process)

@@ -12,8 +12,10 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from mhc_core.frames import Frame
 
 NICENESS = 10
+AUTOGROUP_S = 0.1
 _PR_SET_PDEATHSIG = 1
 
 WARM_UP_SPEC = {
@@ -112,12 +115,27 @@ class _Commands:
 
 def _submit_to_parent(parent_pid: int) -> None:
     """Be polite while the parent lives, and die with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; stopping is the parent's decision.
     os.nice(NICENESS)
     if sys.platform == "linux":
+        _be_nice_to_other_sessions()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:
             os._exit(0)  # It died before the line above.
+
+
+def _be_nice_to_other_sessions() -> None:
+    """Lower the weight of this process's session, where Linux has one for each (`man 7 sched`, autogroup).
+
+    There the niceness of a process counts within its session only: a browser on the same machine, which has one of its
+    own, would share the cores with the workers half and half.
+    """
+    path = Path("/proc/self/autogroup")
+    while path.exists():
+        try:
+            path.write_text(str(NICENESS))
+            return
+        except BlockingIOError:  # the kernel takes one such wish in a tenth of a second from whoever is not root
+            time.sleep(AUTOGROUP_S)
 
 
 def _limit_memory(memory_bytes: int) -> None:

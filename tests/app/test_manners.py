@@ -1,0 +1,21 @@
+"""Workers give way to whoever else is on the machine, a browser above all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+
+
+def test_a_worker_is_nice_within_its_session_and_as_a_session(server: Server) -> None:
+    for pid in server.worker_pids():
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 10
+        assert os.getsid(pid) == pid, "its niceness would count against the server alone"
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group by session")
+def test_the_kernel_weighs_the_session_so(server: Server) -> None:
+    assert server.worker_pids()
+    for pid in server.worker_pids():
+        assert Path(f"/proc/{pid}/autogroup").read_text().split()[1:] == ["nice", "10"]
