@@ -8,10 +8,9 @@ DATA ?= data
 BIN := .venv/bin
 # Bytecode comes with the first import: to make it of every file, most of which nothing imports, takes half of an install.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
-# More than half of the time goes to the tests of the page, which often wait: they run beside all others, and those of its
-# streams after these, so that both sides take as long.
-PAGE_TESTS := tests/browser
-STREAM_TESTS := tests/browser/test_streams.py
+# Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores with
+# others, and the small ones of the core come last, so that all lanes end together.
+LANES ?= 3
 
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
@@ -23,10 +22,7 @@ run: setup
 
 test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
-	$(BIN)/pytest $(PAGE_TESTS) --ignore=$(STREAM_TESTS) & page=$$!; \
-		$(BIN)/pytest --ignore=$(PAGE_TESTS); rest=$$?; \
-		$(BIN)/pytest $(STREAM_TESTS); streams=$$?; \
-		wait $$page && exit $$(( rest || streams ))
+	$(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
 
 lint: setup-dev
 	$(BIN)/ruff check .
