@@ -21,11 +21,18 @@ export function Popover({ label, sign, className = 'icon', panelClass = '', chil
   const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => {
     const opened = /** @type {HTMLDivElement} */ (panel.current);
+    // Its size is known only once it is open, and that is told a moment later: until it has its place nobody sees it.
+    const onBefore = (/** @type {any} */ event) => opened.classList.toggle('unplaced', event.newState === 'open');
     const onToggle = (/** @type {any} */ event) => {
       if (event.newState === 'open' && button.current) place(button.current, opened);
+      opened.classList.remove('unplaced');
     };
+    opened.addEventListener('beforetoggle', onBefore);
     opened.addEventListener('toggle', onToggle);
-    return () => opened.removeEventListener('toggle', onToggle);
+    return () => {
+      opened.removeEventListener('beforetoggle', onBefore);
+      opened.removeEventListener('toggle', onToggle);
+    };
   }, []);
   return html`
     <button type="button" ref=${button} class=${className} aria-label=${label} title=${label} popovertarget=${id}>${sign}</button>

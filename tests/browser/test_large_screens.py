@@ -67,3 +67,18 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
 def test_paper_is_not_magnified(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=3840, height=2160)
     check_paper(page)
+
+
+@pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1440, 900), (390, 844)])
+def test_at_the_end_of_the_page_the_last_row_stands_clear_of_the_bar(
+    open_page: OpenPage, width: int, height: int
+) -> None:
+    page = open_page("/#v=1&depth=8", width=width, height=height)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    wait_until_drawn(page, "unfolded")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    card, bar = (page.locator(name).bounding_box() for name in (".cost-card", ".scrubber"))
+    assert card is not None
+    assert bar is not None
+    assert bar["y"] + bar["height"] == pytest.approx(height, abs=2)
+    assert card["y"] + card["height"] + 8 <= bar["y"]

@@ -1,0 +1,38 @@
+"""Menus and help open in their place: nobody sees them elsewhere first."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+
+# What is seen right after the click, before anything else can happen, and once the browser has told that it is open.
+OPEN = """async (button) => {
+  const panel = document.getElementById(button.getAttribute('popovertarget'));
+  const look = () => {
+    const { left, top } = panel.getBoundingClientRect();
+    return { isOpen: panel.matches(':popover-open'), seen: getComputedStyle(panel).visibility, left, top };
+  };
+  const told = new Promise((resolve) => panel.addEventListener('toggle', resolve, { once: true }));
+  button.click();
+  const first = look();
+  await told;
+  return [first, look()];
+}"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("name", ["Cost: what it shows", "Cost: more"])
+def test_what_opens_is_seen_only_in_its_place(open_page: OpenPage, name: str, width: int) -> None:
+    page = open_page("/#v=1&depth=8", width=width, height=844)
+    button = page.get_by_role("button", name=name)
+    button.scroll_into_view_if_needed()
+    for _ in range(2):
+        first, then = button.evaluate(OPEN)
+        assert first["isOpen"]
+        places = [(look["left"], look["top"]) for look in (first, then) if look["seen"] == "visible"]
+        assert then["seen"] == "visible"
+        assert len(set(places)) == 1, "it was seen elsewhere"
+        page.keyboard.press("Escape")
+        expect(page.locator(".popover:popover-open")).to_have_count(0)
+        page.mouse.wheel(0, -40)
+        page.wait_for_timeout(100)
