@@ -48,8 +48,8 @@ PANEL = Panel(
         formula="measured at layer l against the law's median and its band of four standard deviations",
         reading="The band holds what other weights and inputs would give at this width, and what rounding adds: a "
         "right program leaves it by chance about once in ten thousand layers. A law is drawn only where its premises "
-        "hold; elsewhere the card names the first premise that a run does not meet. All laws are of stacks as "
-        "initialised: a run that trains has none, at any step.",
+        "hold; elsewhere the card names the first premise that a run does not meet. Of a run that trains only laws "
+        "of constrained mixing hold, at every step; the others are of stacks as initialised.",
         symbol="as of each law",
         source="Mean-field theory of wide layers (Poole et al. 2016, Schoenholz et al. 2017), the arc-cosine map (Cho "
         "& Saul 2009), doubly stochastic products, and products of random matrices; each law names its own.",
@@ -70,4 +70,5 @@ PANEL = Panel(
         Column("gradient", "grad_rms", "law"),
         Column("token cosine", "token_cos", "law"),
     ),
+    follows_step=True,
 )

@@ -50,7 +50,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
       ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} toStep=${(/** @type {import('../types').Figure} */ figure) => shownStep(panel, figure)} />`}
-      ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} view=${view} />` : null}
+      ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
     </section>
   `;
 }

@@ -89,7 +89,7 @@ async function toCard(panel, onPaper) {
     help: panel.help,
     svg: await draw(panel, view.figure),
     paper: other ? await draw(panel, state.viewOf(other).figure) : '',
-    beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} view=${view} />`) : '',
+    beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
     numbers: toNumbers(panel, layer),
   };
 }

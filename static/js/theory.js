@@ -6,22 +6,25 @@ import { shownOf } from './drawing.js';
 import { html } from './html.js';
 import { lawOf, lookUp } from './sources.js';
 import { KIND, kindName, nameOf } from './spec.js';
+import { shownStep } from './places.js';
 import * as state from './state.js';
+import { atStep } from './steps.js';
 
-/** @typedef {import('../types').Columns} Columns @typedef {import('../types').PanelView} PanelView */
+/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Panel} Panel @typedef {import('../types').PanelView} PanelView */
 
 const PRESET = 'laws';
 
-/** @param {{view: PanelView}} props */
-export function TheoryNotes({ view }) {
+/** @param {{panel: Panel, view: PanelView}} props */
+export function TheoryNotes({ panel, view }) {
   state.dataTick.value;
+  const step = shownStep(panel, view.figure);
   const metric = view.figure.data[0].meta.key;
   const isSilent = state.slots.value.every((slot) => lawOf(begun(slot), metric) === null);
   return html`
     <div class="theory-notes">
       <dl>${state.slots.value.map((slot, run) => html`
         <dt style=${{ '--run': state.templates.value?.runs[run]?.color }}>${slot.label}</dt>
-        <dd><${Note} columns=${begun(slot)} metric=${metric} /></dd>`)}
+        <dd><${Note} columns=${atStep(begun(slot), step)} metric=${metric} /></dd>`)}
       </dl>
       <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show a view in which most laws apply</button>
     </div>

@@ -196,6 +196,21 @@ def test_deep_stacks_keep_no_maps_at_a_step_and_show_the_trained_ones() -> None:
         assert "256 layers" in panels.PANELS[key].help.reading
 
 
+def test_theory_measures_the_step_against_the_laws_that_hold_there() -> None:
+    frames = list(run(parse_spec(TRAINED | {"connection": {"kind": "mhc", "noise": 1.0}})))
+    result = decode_result([encode_frame(frame, "run", index) for index, frame in enumerate(frames)])
+    figure = panels.figure("theory", [result], LABELS[:1], 2, "light", step=3)
+    (line,) = [trace for trace in figure.data if trace.meta["end"] and trace.visible is not False]
+    np.testing.assert_array_equal(np.array(line.y), result.steps_log10["step_gain_fwd"][3])
+    assert "step 4<" in figure.layout.title.text
+    without_law = panels.figure("theory", [result], LABELS[:1], 2, "light", "activation", step=3)
+    assert all(trace.visible is False for trace in without_law.data)
+
+
+def test_every_panel_of_layers_follows_the_step() -> None:
+    assert {key for key, panel in panels.PANELS.items() if not panel.follows_step} == {"training"}
+
+
 @pytest.mark.parametrize("kind", ["residual", "frac"])
 def test_what_a_connection_never_has_is_not_missing_at_a_step(kind: str) -> None:
     frames = list(run(parse_spec(TRAINED | {"connection": {"kind": kind, "streams": 2}})))

@@ -51,7 +51,7 @@ def test_cards_follow_the_step_in_figure_table_and_readout(open_page: OpenPage, 
     for panel, title in (("similarity", "Similarity: step 6"), ("streams", "Streams: step 5")):
         expect(page.locator(f"#panel-{panel}-title")).to_have_text(title)
     expect(page.locator("#panel-unfolded-title")).to_have_text("Unfolded connections: step 5")
-    expect(page.locator("#panel-theory-title")).to_have_text("Theory beside measurement")
+    expect(page.locator("#panel-theory-title")).to_have_text("Theory beside measurement: step 6")
     assert drawn(page, "similarity", "y")[1:] == pytest.approx(cosines[5][1:], abs=1e-6)
     lines = drawn(page, "streams", "y")
     assert lines[~np.isnan(lines)] == pytest.approx(np.log10(streams[1]).T.ravel(), abs=1e-5)
