@@ -256,13 +256,13 @@ async def get_sweep_figure(grid: Annotated[Grid, Depends(find_grid)], theme: The
 
 async def draw_map(grid: Grid, theme: ThemeName) -> Response:
     """The map as figure JSON."""
-    drawn = await asyncio.to_thread(lambda: str(build_map(grid, titles_of(grid), THEMES[theme]).to_json()))
+    drawn = await asyncio.to_thread(lambda: str(build_map(grid, titles_of(grid.sweep), THEMES[theme]).to_json()))
     return Response(drawn.encode(), media_type="application/json")
 
 
-def titles_of(grid: Grid) -> tuple[str, str]:
+def titles_of(sweep: Sweep) -> tuple[str, str]:
     """The titles of the swept fields, as the schema has them."""
-    names = (grid.sweep.x.field, "" if grid.sweep.y is None else grid.sweep.y.field)
+    names = (sweep.x.field, "" if sweep.y is None else sweep.y.field)
     return _title_of(names[0]), _title_of(names[1])
 
 

@@ -16,6 +16,7 @@ KIND_NAMES = {
     "frac": "Frac",
 }
 LETTERS = "ABCDEFGH"
+MAP = ("composite_gain_fwd", "max")  # what a map shows unless it says otherwise
 NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
@@ -23,6 +24,12 @@ def to_labels(specs: Sequence[Mapping[str, Any]], names: Mapping[str, str] | Non
     """`A Residual`, `B HC`: the letter, and what joins the layers, or the name that someone gave the run."""
     kinds = [KIND_NAMES[spec["connection"]["kind"]] for spec in specs]
     return [f"{letter} {(names or {}).get(letter, kind)}" for letter, kind in zip(LETTERS, kinds, strict=False)]
+
+
+def to_map(state: str) -> tuple[str, str] | None:
+    """Metric and reduction of the map in a page's state, as `static/js/grid.js` has them; None without a map."""
+    pairs = dict(parse_qsl(state))
+    return (pairs.get("map.metric", MAP[0]), pairs.get("map.reduce", MAP[1])) if "map" in pairs else None
 
 
 def to_names(state: str) -> dict[str, str]:

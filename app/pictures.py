@@ -1,6 +1,7 @@
 """The picture of a link: what a chat or a feed shows of a shared view, drawn from its stored runs.
 
-Title, of every run its headline and a sentence, and two figures with the page's own curves, colours, dashes and marks.
+Title, of every run its headline and a sentence, and two figures with the page's own curves, colours, dashes and marks;
+of a view with a map that map in their place, for it is what lay over them when the view was shared.
 """
 
 import asyncio
@@ -8,21 +9,27 @@ import io
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+import plotly.graph_objects as go
 
 from app import panels
 from app.panels.sources import Columns
 from app.panels.style import MAX_RUNS, THEMES, RunStyle, Theme
 from app.raster import Canvas, draw_curves, measure, shorten, wrap
+from app.rastermap import draw_map
 from app.store.runs import Run
 
 WIDTH, HEIGHT = 1200, 630
-REVISION = 1  # goes up when the same view is to be drawn anew
+THEME: Final = "dark"
+REVISION = 2  # goes up when the same view is to be drawn anew
 KEPT = 64  # pictures held in memory, of about 60 KB
 MARGIN = 48
 
 TOLD = (MARGIN, 176, 430, 418)  # left, top, width, height: the runs in words
 GAIN = (596, 190, 452, 196)
 ACTIVATION = (596, 462, 452, 108)
+MAP = (596, 228, 452, 330)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,15 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Map:
+    """The map of a picture: its figure (`panels.map`), what its number is, and of which settings."""
+
+    figure: go.Figure
+    title: str
+    axes: str
+
+
+@dataclass(frozen=True)
 class View:
     """What a picture shows; runs beyond the first four are counted in `more`."""
 
@@ -43,9 +59,12 @@ class View:
     foot: str
     runs: Sequence[Told]
     more: int = 0
+    map: Map | None = None
 
 
-def to_view(title: str, runs: Sequence[Run], labels: Sequence[str], results: Sequence[Columns]) -> View:
+def to_view(
+    title: str, runs: Sequence[Run], labels: Sequence[str], results: Sequence[Columns], shown: Map | None = None
+) -> View:
     """A view of finished runs."""
     told = []
     for run, label, result in list(zip(runs, labels, results, strict=True))[:MAX_RUNS]:
@@ -54,15 +73,29 @@ def to_view(title: str, runs: Sequence[Run], labels: Sequence[str], results: Seq
         told.append(Told(label, result, summary["headline"]["text"], sentences))
     spec = runs[0].spec
     foot = f"depth {spec['depth']} · width {spec['width']} · seed {spec['seed']}"
-    return View(title or ", ".join(labels), foot, told, max(0, len(runs) - MAX_RUNS))
+    return View(title or ", ".join(labels), foot, told, max(0, len(runs) - MAX_RUNS), shown)
 
 
-def draw(view: View, theme: Theme = THEMES["dark"]) -> bytes:
+def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:
     """The picture as PNG, 1200 x 630."""
     canvas = Canvas(WIDTH, HEIGHT, theme)
     _draw_head(canvas, view)
     for style, run, top, height in _places(view, theme):
         _draw_run(canvas, run, style, top, height)
+    if view.map is None:
+        _draw_curves(canvas, view)
+    else:
+        left, top = MAP[:2]
+        canvas.text(left, top - 40, shorten(view.map.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
+        canvas.text(left, top - 14, shorten(view.map.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
+        draw_map(canvas, view.map.figure, MAP)
+    file = io.BytesIO()
+    canvas.finish().save(file, "PNG")
+    return file.getvalue()
+
+
+def _draw_curves(canvas: Canvas, view: View) -> None:
+    theme = canvas.theme
     columns, labels = [run.columns for run in view.runs], [run.label for run in view.runs]
     for key, box, title in (
         ("gain", GAIN, "Composite gain by layer: forward thick, backward thin"),
@@ -70,9 +103,6 @@ def draw(view: View, theme: Theme = THEMES["dark"]) -> bytes:
     ):
         canvas.text(box[0], box[1] - 16, title, 18, theme.muted)
         draw_curves(canvas, panels.fill_panel(key, columns, labels, theme), box)
-    file = io.BytesIO()
-    canvas.finish().save(file, "PNG")
-    return file.getvalue()
 
 
 def _places(view: View, theme: Theme) -> list[tuple[RunStyle, Told, float, float]]:

@@ -79,10 +79,12 @@ class Canvas:
         """One line. `anchor` as Pillow says it: l, m or r, then s for the baseline or m for the middle."""
         self._draw.text((x * SCALE, y * SCALE), text, color, load_font(size, bold), anchor)
 
-    def tick(self, x: float, y: float, text: str, size: int, color: str) -> None:
-        """A tick's label left of `x`; of `10<sup>3</sup>` the 3 is raised."""
+    def tick(self, x: float, y: float, text: str, size: int, color: str, is_right: bool = True) -> None:
+        """A tick's label with its right end at `x`, or its left one; of `10<sup>3</sup>` the 3 is raised."""
         base, power = _RAISED.fullmatch(text).groups() if _RAISED.fullmatch(text) else (text, "")  # type: ignore[union-attr]
         small = round(size * 0.72)
+        if not is_right:
+            x += measure(base, size) + measure(power, small)
         self.text(x, y - size * 0.36, power, small, color, "rm")
         self.text(x - measure(power, small), y, base, size, color, "rm")
 
@@ -92,6 +94,12 @@ class Canvas:
         for part in _cut(points, _lengths(dash)):
             scaled = [(x * SCALE, y * SCALE) for x, y in part]
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
+
+    def box(self, box: Box, color: str) -> None:
+        """A filled rectangle."""
+        left, top, width, height = box
+        corners = (left, top, left + width, top + height)
+        self._draw.rectangle([round(side * SCALE) for side in corners], color)
 
     def area(self, points: Sequence[Point], fill: str) -> None:
         """A filled shape; `fill` is Plotly's `rgba(r,g,b,a)`."""

@@ -16,6 +16,7 @@ from app.panels.numbers import format_value, log_ticks, nice_step
 from app.panels.style import Theme
 from app.sweep_values import Grid
 from mhc_core.metrics.registry import Metric
+from mhc_core.reduction import Reduction
 
 # Metrics that say by what a signal is multiplied: 1 changes nothing, and is the middle of their colours.
 FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
@@ -52,7 +53,7 @@ def build_map(grid: Grid, titles: tuple[str, str], theme: Theme) -> go.Figure:
         xaxis=_axis(theme, titles[0]),
         yaxis=_axis(theme, titles[1], showticklabels=y is not None),
         title={
-            "text": f"{grid.metric.title}, {_NAMES[grid.reduction]}",
+            "text": to_title(grid.metric, grid.reduction),
             "font": {"size": 13, "color": theme.muted},
             "x": 0,
             "xref": "paper",
@@ -104,7 +105,12 @@ def _write_cells(
     )
 
 
-_NAMES = {
+def to_title(metric: Metric, reduction: Reduction) -> str:
+    """What the number of each cell is."""
+    return f"{metric.title}, {_NAMES[reduction]}"
+
+
+_NAMES: dict[Reduction, str] = {
     "max": "largest over layers",
     "min": "least over layers",
     "median": "median over layers",

@@ -10,14 +10,16 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from plotly.colors import sample_colorscale, unlabel_rgb
 from pydantic import ValidationError
 from starlette.requests import Request
 
 from app.addresses import to_base
 from app.panels.style import THEMES
-from app.pictures import _fit
+from app.pictures import MAP, _fit
 from app.raster import Canvas, measure, shorten, wrap
 from app.settings import Settings
+from tests.app.test_sweeps import SWEEP, finish
 from tests.conftest import Server, StartServer, compute
 
 TAG = re.compile(r"""<(?:meta|link) (?:property|name|rel)="([\w:]+)" (?:content|href)="([^"]*)">""")
@@ -93,6 +95,43 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
         assert count(pixels, theme.card) > pixels.shape[0] * pixels.shape[1] / 2
     assert np.any(pictures[0][180:580, 600:1045] != pictures[1][180:580, 600:1045])
     assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
+
+
+def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> None:
+    spec = small("hc", noise=0.5)
+    grid = {
+        "spec": spec,
+        "x": {"field": "depth", "values": [2, 8, 64]},
+        "y": {"field": "connection.streams", "values": [2, 4]},
+    }
+    with httpx.Client(base_url=server.api, timeout=120) as api:
+        run, sweep = compute(api, spec), api.post(SWEEP, json=grid).json()["id"]
+        finish(api, sweep)
+        values = api.get(f"{SWEEP}/{sweep}/values").json()["log10"]
+        body = {"runs": [run], "title": "a map", "sweep": sweep}
+        states = (
+            "v=1&map=A&map.x=depth,2,8,64",
+            "v=1&map=A&map.metric=act_rms&map.reduce=last",
+            "v=1",
+            "map=A&map.metric=x",
+        )
+        names = [api.post("/snapshots", json=body | {"state": state}).json()["id"] for state in states]
+    gain, activation, none, unknown = (read_picture(web.get(f"/s/{name}/picture.png")) for name in names)
+    alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
+    assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Expansion rate n"
+    assert alts[1] == "Map: Activation, last layer, of HC over Depth and Expansion rate n"
+    assert alts[2] == alts[3] == "Composite gain and activation by layer of A HC"
+    assert np.array_equal(none[200:580, 560:], unknown[200:580, 560:])
+    assert np.any(gain[200:580, 560:] != activation[200:580, 560:])
+    # The row of the first y below, the columns from left to right, in the colours of the figure.
+    theme, (left, top, width, height) = THEMES["dark"], MAP
+    bound = max(abs(value) for row in values for value in row)
+    scale = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
+    for row, column in ((0, 0), (0, 2), (1, 1), (1, 2)):
+        share = (values[row][column] + bound) / (2 * bound)
+        wanted = unlabel_rgb(sample_colorscale(scale, share)[0])
+        x, y = left + (column + 0.1) * width / 3, top + (1.5 - row - 0.3) * height / 2
+        assert gain[round(y), round(x)] == pytest.approx(wanted, abs=1.5)
 
 
 def test_a_note_is_what_is_told_of_a_view(web: httpx.Client) -> None:
