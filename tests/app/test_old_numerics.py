@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 
+from app import codec
 from tests.app.test_cancel import LONG, start_long
+from tests.app.test_sweeps import SWEEP, build_grid, finish
 from tests.conftest import Server, StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -22,6 +24,56 @@ def rename(server: Server, run_id: str, name: str) -> None:
         database.execute("update runs set id = ? where id = ?", (name, run_id))
         database.execute("update frames set run_id = ? where run_id = ?", (name, run_id))
     database.close()
+
+
+def to_old(server: Server, run_ids: list[str]) -> dict[str, str]:
+    """Make stored runs, and the stored maps over them, what numerics 1 stored; their old ids by the new ones."""
+    old = {run_id: f"{index:020x}" for index, run_id in enumerate(run_ids, 1)}
+    for run_id, name in old.items():
+        rename(server, run_id, name)
+    with sqlite3.connect(server.data / "mhc-scope.db") as database:
+        for run_id, name in old.items():
+            database.execute(
+                "update snapshots set sweep = replace(sweep, ?, ?), runs = replace(runs, ?, ?)", (run_id, name) * 2
+            )
+        for name in old.values():
+            for index, line in database.execute("select idx, line from frames where run_id = ?", (name,)).fetchall():
+                frame = json.loads(line)
+                if frame["type"] == "similarity":
+                    del frame["status"]
+                if frame["type"] == "start":
+                    frame["versions"]["numerics"] = 1
+                changed = (codec.to_json(frame | {"run": name}) + b"\n", name, index)
+                database.execute("update frames set line = ? where run_id = ? and idx = ?", changed)
+    database.close()
+    return old
+
+
+def test_a_stored_map_of_old_runs_opens_as_before(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1")
+    asked = [{}, {"metric": "cka", "reduce": "median"}, {"metric": "effective_rank", "reduce": "last"}]
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        grid = build_grid(fresh_spec())
+        body = http.post(SWEEP, json=grid).json()
+        finish(http, body["id"])
+        run = body["ids"][0][0]
+        view = {"runs": [run], "state": "v=1&map=A", "title": "old", "sweep": body["id"]}
+        name = http.post("/snapshots", json=view).json()["id"]
+        before = [http.get(f"/snapshots/{name}/sweep/values", params=query).json() for query in asked]
+    own.kill()
+    old = to_old(own, sorted({run_id for row in body["ids"] for run_id in row}))
+    again = launch("--workers", "1")
+    with httpx.Client(base_url=again.api, timeout=60) as http:
+        for query, found in zip(asked, before, strict=True):
+            now = http.get(f"/snapshots/{name}/sweep/values", params=query).json()
+            assert now == found | {"ids": [[old[run_id] for run_id in row] for row in found["ids"]]}
+            assert http.get(f"/snapshots/{name}/sweep/figure", params=query).status_code == 200
+        assert http.get(f"/snapshots/{name}").json()["sweep"]["counts"] == {"done": 6}
+        shared = http.post("/snapshots", json=view | {"runs": [old[run]], "sweep": name, "title": "shared again"})
+        assert (shared.status_code, shared.json()["sweep"]["counts"]) == (201, {"done": 6})
+        assert httpx.get(f"{again.url}/s/{name}").status_code == 200
+        assert httpx.get(f"{again.url}/s/{name}/picture.png").status_code == 200
+        assert http.post(SWEEP, json=grid).json()["ids"] == body["ids"], "asked for again it is computed anew"
 
 
 def test_old_runs_survive_an_update_and_those_under_way_say_why_they_end(
