@@ -94,7 +94,7 @@ class StepProbe:
         for key, column in columns.items():
             if key not in self.found:
                 self.found[key] = self._zeros(self.layout.depth, *column.shape[1:])
-            self.found[key][block.layers] = column.double()
+            self.found[key][block.place] = column.to(torch.float64)
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, device=self.layout.device, dtype=torch.float64)
@@ -106,9 +106,9 @@ class StepProbe:
 
 
 class _Block(NamedTuple):
-    """Layers that are measured together: which, and of each part of them the stack (K, ...)."""
+    """Layers that are measured together: where they stand in a column, and of each part of them the stack (K, ...)."""
 
-    layers: torch.Tensor
+    place: slice | torch.Tensor
     parts: list[torch.Tensor]
 
 
@@ -130,8 +130,11 @@ class _Blocks:
         if not self.waiting:
             return None
         waiting, self.waiting = self.waiting, []
-        layers = torch.tensor([layer for layer, _ in waiting], device=self.device)
-        return _Block(layers, [torch.stack(part) for part in zip(*(parts for _, parts in waiting), strict=True)])
+        layers = [layer for layer, _ in waiting]
+        first, count = layers[0], len(layers)
+        is_rising = layers == list(range(first, first + count))
+        place = slice(first, first + count) if is_rising else torch.tensor(layers, device=self.device)
+        return _Block(place, [torch.stack(part) for part in zip(*(parts for _, parts in waiting), strict=True)])
 
 
 def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, str]]:
