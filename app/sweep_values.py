@@ -38,8 +38,13 @@ class SweepValues:
         self._reading = asyncio.Lock()
 
     async def measure(self, sweep: Sweep, key: str, reduction: Reduction) -> Grid:
-        """The metric of every cell as it is now."""
-        found = {run_id: await self._look_up(sweep, run_id, key, reduction) for run_id in sweep.states}
+        """The metric of every cell as it is now: what ends while others are read is read as well."""
+        found: dict[str, Reduced] = {}
+        seen: dict[str, str] = {}
+        while changed := [run_id for run_id, state in sweep.states.items() if seen.get(run_id) != state]:
+            for run_id in changed:
+                seen[run_id] = sweep.states[run_id]
+                found[run_id] = await self._look_up(sweep, run_id, key, reduction)
         grid = [[found[run_id] for run_id in row] for row in sweep.ids]
         return Grid(
             METRICS[key],

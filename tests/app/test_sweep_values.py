@@ -1,0 +1,36 @@
+"""Numbers of a sweep are of one moment: what says that all is done has every number."""
+
+import asyncio
+from typing import Any
+
+from app.sweep_values import SweepValues
+from app.sweeps import Axis, Sweep
+from mhc_core.metrics import METRICS
+from mhc_core.reduction import REDUCTIONS, Reduced
+
+
+def build_sweep(**states: str) -> Sweep:
+    """One row of runs in these states."""
+    places: dict[str, tuple[Any, Any]] = {run_id: (place, None) for place, run_id in enumerate(states)}
+    return Sweep("s", "", {}, Axis("depth", tuple(range(1, len(states) + 1))), None, [list(states)], places, states)
+
+
+class Interrupted(SweepValues):
+    """While one run is read another one ends, as a worker that is at it makes it end."""
+
+    def __init__(self, sweep: Sweep, meanwhile: dict[str, str]) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self._sweep, self._meanwhile = sweep, meanwhile
+
+    async def _read(self, run_id: str) -> bool:
+        self._sweep.states |= self._meanwhile
+        self._numbers[run_id] = {(key, how): Reduced(1.0, 0.0, "finite") for key in METRICS for how in REDUCTIONS}
+        return True
+
+
+def test_a_run_that_ends_while_others_are_read_has_its_number() -> None:
+    sweep = build_sweep(a="running", b="done", c="held")
+    grid = asyncio.run(Interrupted(sweep, {"a": "done", "c": "failed"}).measure(sweep, "composite_gain_fwd", "max"))
+    assert not sweep.is_open
+    assert grid.status == [["done", "done", "failed"]]
+    assert grid.values == [[1.0, 1.0, None]]
