@@ -17,6 +17,7 @@ const NARROW_PX = 480;
 const LETTER_PX = 7;
 const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
 const CROSS = '×';
+const BLANK = ' '; // Plotly takes the empty label of a cell away, and does not draw the number that comes after it
 const OVER = /** @type {Record<string, string>} */ ({
   max: 'largest over layers', min: 'least over layers', median: 'median over layers', first: 'first layer', last: 'last layer',
 });
@@ -45,9 +46,9 @@ export function fitMap({ data, layout }, width) {
 /** All texts, or in small cells a cross where there is no number: its grey is near to that of a gain of 1. @param {import('../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
 function fitText(trace, places, room) {
   const size = Math.min(LETTERS_PX.most, lettersIn(trace.text, room));
-  if (size >= LETTERS_PX.least) return { ...trace, textfont: { ...trace.textfont, size } };
+  if (size >= LETTERS_PX.least) return { ...trace, text: trace.text.map((/** @type {string} */ own) => own || BLANK), textfont: { ...trace.textfont, size } };
   const fits = (/** @type {string} */ text) => lettersIn([text], room) >= LETTERS_PX.most;
-  const text = trace.text.map((/** @type {string} */ own, /** @type {number} */ cell) => (places[cell] !== null ? '' : fits(own) ? own : CROSS));
+  const text = trace.text.map((/** @type {string} */ own, /** @type {number} */ cell) => (places[cell] !== null || !own ? BLANK : fits(own) ? own : CROSS));
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 

@@ -49,10 +49,12 @@ const figure = {
 
 test('in small cells numbers go, and a cross is left where there is none', () => {
   const [, , wide] = fitMap(figure, 700).figure.data;
-  assert.deepEqual(wide.text, ['1.5', '1×10⁴⁰⁰', 'failed', '']);
+  assert.deepEqual(wide.text, ['1.5', '1×10⁴⁰⁰', 'failed', ' ']);
   assert.equal(wide.textfont.size, 12);
   const [, , narrow] = fitMap(figure, 176).figure.data;
-  assert.deepEqual(narrow.text, ['', '', '×', '']);
+  assert.deepEqual(narrow.text, [' ', ' ', '×', ' ']);
+  // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that have come meanwhile.
+  for (const { text } of [wide, narrow]) assert.ok(text.every((label) => label !== ''));
 });
 
 test('a figure is high enough for the title of its axis, and its rows grow with the width', () => {
