@@ -13,6 +13,7 @@ let cursorTimer = 0;
 
 /** While something is dragged: the runs follow as fast as they can, the address a moment later. @param {() => void} change */
 export function dragTo(change) {
+  if (!state.isDragging.value) noteAtOnce();
   state.isDragging.value = true;
   change();
   state.snapshot.value = null;
@@ -35,15 +36,25 @@ export function commit(change) {
 /** @param {number} layer from 0 */
 export function moveCursor(layer) {
   state.setCursor(layer);
-  clearTimeout(cursorTimer);
-  cursorTimer = setTimeout(noteView, CURSOR_MS);
+  noteSoon();
 }
 
 /** @param {number} step from 0, the number of steps for the trained stack */
 export function moveStep(step) {
   state.setStep(step);
+  noteSoon();
+}
+
+function noteSoon() {
   clearTimeout(cursorTimer);
-  cursorTimer = setTimeout(noteView, CURSOR_MS);
+  cursorTimer = setTimeout(noteAtOnce, CURSOR_MS);
+}
+
+/** Note what waits to be noted. */
+function noteAtOnce() {
+  clearTimeout(cursorTimer);
+  if (cursorTimer) noteView();
+  cursorTimer = 0;
 }
 
 /** The ends of the interval that is multiplied. @param {{first?: number, last?: number}} change layers from 0 */
@@ -58,8 +69,12 @@ export function showCard(panel, key) {
   noteView();
 }
 
-/** Keep in the address what is worth no step back; the address of a stored view stays its own. */
+/**
+ * Keep in the address what is worth no step back; the address of a stored view stays its own. Not in the midst of a drag,
+ * whose release notes all of it: as the address of what is dragged it would take the place of where that began.
+ */
 export function noteView() {
+  if (state.isDragging.value) return;
   if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);
 }
 
