@@ -255,7 +255,8 @@ def test_a_saved_view_holds_the_open_map(
         axes = {"x": {"field": "depth", "values": [2, 4, 6]}, "y": {"field": "connection.streams", "values": [2, 3]}}
         values = http.get(http.post("/runs/sweep", json={"spec": spec, **axes}).json()["links"]["values"][7:]).json()
     table = read_table(saved.page, "map")
-    np.testing.assert_allclose(np.transpose([table[head] for head in ("2", "4", "6")]).astype(float), values["values"])
+    rows = np.transpose([table[head] for head in ("2", "4", "6")]).astype(float)
+    np.testing.assert_allclose(rows[::-1], values["values"], err_msg="as in the figure, y upwards")
     for row in values["values"]:
         for value in row:
             assert format_value(value, digits=3) in (figure.text_content() or "")
