@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.conftest import Server
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+# One process for all pages of a profile: it compiles the page's code once, and not for each test.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--process-per-site"]
+PERMISSIONS = ["clipboard-read", "clipboard-write"]
 READY_MS = 60_000  # the first comparison is computed while other tests share the machine
 
 OpenPage = Callable[..., Page]
@@ -68,21 +71,37 @@ def watch(server: Server) -> Watch:
     return Watch(server.url)
 
 
+@pytest.fixture(scope="session")
+def profile(browser: Browser, server: Server) -> BrowserContext:
+    """The profile that pages of the server share; one page of it stays open, for its process ends with the last."""
+    context = browser.new_context(permissions=PERMISSIONS)
+    context.new_page().goto(f"{server.url}/livez")
+    return context
+
+
 @pytest.fixture
-def open_page(browser: Browser, server: Server, watch: Watch) -> Iterator[OpenPage]:
+def visitor(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """The profile as nobody has used it; afterwards nothing of the test is left in it."""
+    yield profile
+    first, *others = profile.pages
+    for page in others:
+        page.close()
+    first.evaluate("localStorage.clear()")
+    profile.set_offline(False)
+    profile.clear_permissions()
+    profile.grant_permissions(PERMISSIONS)
+
+
+@pytest.fixture
+def open_page(visitor: BrowserContext, server: Server, watch: Watch) -> Iterator[OpenPage]:
     """Open an address of the server, by default at 1440 px in the dark theme, and wait until all runs are shown."""
-    contexts: list[BrowserContext] = []
 
     def build(
         path: str = "/", *, width: int = 1440, height: int = 1000, theme: str = "dark", wait: bool = True
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=theme,  # type: ignore[arg-type]
-            permissions=["clipboard-read", "clipboard-write"],
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = visitor.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         page.on("console", watch.on_console)
         page.on("pageerror", lambda error: watch.faults.append(f"exception: {error}"))
         page.on("request", watch.on_request)
@@ -92,14 +111,22 @@ def open_page(browser: Browser, server: Server, watch: Watch) -> Iterator[OpenPa
         return page
 
     yield build
-    for context in contexts:
-        context.close()
     watch.check()
+
+
+# Two frames: by then the page has rendered what was done to it, and what is to be drawn anew says that it waits.
+SETTLED = """() => new Promise((done) => {
+    setTimeout(done, 500); // should no frame come
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+})"""
 
 
 def wait_until_done(page: Page) -> None:
     """Until every run has said what it found, and what is in sight is drawn."""
-    expect(page.locator(".topbar .status")).to_contain_text(re.compile(r"\d runs? (stored|in )"), timeout=READY_MS)
+    status = page.locator(".topbar .status")
+    expect(status).to_be_attached()
+    page.evaluate(SETTLED)
+    expect(status).to_contain_text(re.compile(r"\d runs? (stored|in )"), timeout=READY_MS)
     expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_attached()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     expect(page.locator(".stale")).to_have_count(0)
@@ -107,7 +134,16 @@ def wait_until_done(page: Page) -> None:
 
 def wait_until_drawn(page: Page, panel: str) -> None:
     """Until a figure shows what came last: one that is out of sight follows a moment after all is done."""
+    page.evaluate(SETTLED)
     expect(page.locator(f"[data-panel={panel}] .plot-box:not([data-waits])")).to_be_attached()
+
+
+def wait_until(page: Page, holds: Callable[[], bool]) -> None:
+    """Until it holds; asked over the debugger, for the page's policy lets nothing be evaluated in it."""
+    deadline = time.monotonic() + READY_MS / 1000
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
 
 
 def save(page: Page, path: Path) -> None:
