@@ -53,7 +53,6 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
     page.wait_for_timeout(150)  # a hand is slower than the figure is to see what is under it
     page.mouse.click(x, y)
     expect(page.locator(".scrubber label").first).to_contain_text("Layer 20 / 24")
-    page.wait_for_timeout(150)
     wait_until_drawn(page, panel)
     # In one look: a cursor that is drawn anew is another element.
     left, right = page.evaluate(

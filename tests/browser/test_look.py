@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, wait_until, wait_until_done, wait_until_drawn
 from tests.browser.test_page import curves, readout
 from tests.conftest import Server
 
@@ -88,20 +88,18 @@ def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Light", exact=True).click()
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
-    for _ in range(50):
-        if page.evaluate(paper) == "#ffffff":
-            break
-        page.wait_for_timeout(100)
-    assert page.evaluate(paper) == "#ffffff"
+    wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     wait_until_done(page)
 
 
 def cursor_left(page: Page, panel: str) -> float:
-    """Where a panel's cursor line stands, in pixels."""
-    left: float = page.locator(f"[data-panel={panel}] .cursor-x").first.evaluate(
-        "line => line.getBoundingClientRect().x"
+    """Where a panel's cursor line stands once it is drawn, in pixels."""
+    wait_until_drawn(page, panel)
+    # In one look: a cursor that is drawn anew is another element.
+    left: float = page.evaluate(
+        "panel => document.querySelector(`[data-panel=${panel}] .cursor-x`).getBoundingClientRect().x", panel
     )
     return left
 
@@ -111,6 +109,7 @@ def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -
     slider = page.get_by_role("slider", name=re.compile("^Layer"))
     slider.focus()
     slider.press("Home")
+    expect(page.locator(".scrubber label")).to_contain_text("Layer 1 / 64")
     first = {panel: cursor_left(page, panel) for panel in ("gain", "activation")}
     numbers = readout(page)
     for _ in range(9):
@@ -221,7 +220,6 @@ def test_an_embedded_panel(open_page: OpenPage) -> None:
     embedded = open_page(f"/embed/{name}?panel=activation&theme=dark", wait=False)
     expect(embedded.locator("[data-panel]")).to_have_count(1)
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()
-    embedded.wait_for_timeout(300)
     assert curves(embedded, "activation") == curves(page, "activation")
 
 
@@ -249,11 +247,8 @@ def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) ->
     assert page.evaluate("document.documentElement.className") == ""
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
-    for _ in range(100):
-        if page.evaluate("document.querySelector('[data-panel=gain] .plot').layout.width") < 600:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("the figures keep the width of the paper")
+    # Or the figures keep the width of the paper.
+    wait_until(page, lambda: page.evaluate("document.querySelector('[data-panel=gain] .plot').layout.width") < 600)
 
 
 def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:

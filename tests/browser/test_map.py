@@ -184,6 +184,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     stored, asked = open_stored(open_page, server, share)
     dialog = dialog_of(stored)
     expect(dialog.get_by_role("status")).to_have_text("6 of 6 runs, stored with this view")
+    expect(dialog.locator("[data-cell]")).to_have_count(6)
     assert numbers(stored) == told
     dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(told[0]))

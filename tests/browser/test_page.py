@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, wait_until_done, wait_until_drawn
 from tests.conftest import Server
 
 PANELS = ["gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"]
@@ -18,7 +18,8 @@ CURVES = """key => document.querySelector(`[data-panel=${key}] .plot`).data
 
 
 def curves(page: Page, panel: str) -> list[dict[str, Any]]:
-    """What a panel's figure holds, in Plotly's own words."""
+    """What a panel's figure holds once it is drawn, in Plotly's own words."""
+    wait_until_drawn(page, panel)
     found: list[dict[str, Any]] = page.evaluate(CURVES, panel)
     return sorted(found, key=lambda curve: curve["name"])
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.audit import audit, grow
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, wait_until
 from tests.conftest import Server, compute
 
 PAGE_PX = (297 - 2 * 12) / 25.4 * 96  # A4 within its margins
@@ -123,8 +123,7 @@ def test_a_dark_frame_is_printed_in_light(open_page: OpenPage, server: Server, p
     assert (26, 28, 31) in printed
     assert not OF_DARK & printed
     expect(page.locator("html.printing")).to_have_count(0)
-    page.wait_for_timeout(200)
-    assert page.evaluate(read) == dark
+    wait_until(page, lambda: page.evaluate(read) == dark)
 
 
 def test_a_narrow_frame_is_printed_whole(open_page: OpenPage, server: Server) -> None:

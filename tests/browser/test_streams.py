@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.browser.conftest import READY_MS, wait_until_done
+from tests.browser.conftest import wait_until, wait_until_done
 from tests.browser.relay import Relay
 from tests.browser.test_page import curves
 from tests.conftest import Server, StartServer, compute, free_port, start_server, wait_for_end
@@ -85,14 +85,6 @@ def relay() -> Iterator[StartRelay]:
     yield build
     for running in started:
         running.close()
-
-
-def wait_until(page: Page, holds: Callable[[], bool]) -> None:
-    """Until it holds; asked over the debugger, for the page's policy lets nothing be evaluated in it."""
-    deadline = time.monotonic() + READY_MS / 1000
-    while not holds():
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(20)
 
 
 def is_done(page: Page) -> bool:

@@ -38,7 +38,7 @@ def test_where_curves_are_lost_no_label_lies_on_another(open_page: OpenPage, pan
     for layer in (20, 40, 48, 50, 52, 53, 60, 90):
         slider.fill(str(layer))
         expect(page.locator(".scrubber label").first).to_contain_text(f"Layer {layer} /")
-        page.wait_for_timeout(50)
+        wait_until_drawn(page, panel)
         assert overlaps(page, panel) == [], layer
     edge = card.locator(".plot-box").evaluate("box => box.getBoundingClientRect().right")
     assert max(word["right"] for word in card.evaluate(BOXES)) <= edge + 0.5, "none is cut off"
