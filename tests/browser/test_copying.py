@@ -49,7 +49,6 @@ def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page
     more = page.get_by_role("button", name="Activation: more")
     more.focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".popover:popover-open")).to_be_visible()  # it has no focus to give until it has its place
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     assert (page.evaluate("document.activeElement.textContent")).startswith("Copy as image")
