@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.conftest import Server
 
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 # One process for all pages of a profile: it compiles the page's code once, and not for each test.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--process-per-site"]
+SHARED = "--process-per-site"
 PERMISSIONS = ["clipboard-read", "clipboard-write"]
 READY_MS = 60_000  # the first comparison is computed while other tests share the machine
 
@@ -32,7 +33,7 @@ def find_chromium() -> str | None:
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        launched = playwright.chromium.launch(executable_path=find_chromium(), args=[*FLAGS, SHARED])
         yield launched
         launched.close()
 
