@@ -71,7 +71,7 @@ function MapBody({ map }) {
     if (!isByHand || isShown(map)) void fillMap(map); // or what was there when it was closed
     isByHand = false;
   }, []);
-  useEffect(() => showMap(map), [theme.value]);
+  useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
   const { value: latest } = cells; // read before it is asked whose it is, or nobody would tell of the first
   const shown = isShown(map) ? latest : null;
   const metric = catalogue.value.find((item) => item.key === map.metric);

@@ -26,7 +26,7 @@ export function MapChoices({ map, metrics, change }) {
   const see = (part) => {
     const next = { ...map, ...part };
     change(next);
-    showMap(next);
+    void showMap(next);
   };
   const setRun = (/** @type {number} */ run) => {
     const allowed = mapFields(fields, view, run).map((field) => field.path);

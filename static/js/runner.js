@@ -15,6 +15,8 @@ import { followRuns } from './stream.js';
 const UNASKED_S = 6;
 /** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
 const SHORT_S = 1;
+/** And this many times longer than predicted, for browser and server take their part of the cores. */
+const SHARED = 1.5;
 const KEPT_RUNS = 24;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
 const LEAST_LIFE_MS = 300;
@@ -127,10 +129,10 @@ async function predict(specs) {
   }
 }
 
-/** Leave short runs the time that they are predicted to take, unless a hand is on a slider. @param {number} begun */
+/** Leave short runs the time that they will take, as predicted, unless a hand is on a slider. @param {number} begun */
 function leaveAlone(begun) {
   const predicted_s = state.estimates.value.reduce((total, item) => total + item.seconds, 0);
-  state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
+  state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * SHARED * predicted_s : 0;
 }
 
 async function stopUnasked() {

@@ -73,23 +73,29 @@ export async function fillMap(map, isPressed = false) {
   following = new AbortController();
   const { signal: aborted } = following;
   const body = toSweep(state.fields.value, state.view.value, map);
-  refusal.value = null;
   isFilling.value = true;
+  await telling(aborted, () => follow(body, map, aborted, isPressed));
+  if (!aborted.aborted) isFilling.value = false;
+}
+
+/** Another metric, reduction or theme of the cells that are shown, if any are; those that are still to come go on to come. @param {MapChoice} map */
+export async function showMap(map) {
+  if (isFilling.value) return fillMap(map);
+  const { signal: aborted } = following;
+  await telling(aborted, () => withSource(map, async (held) => void (held && (await look(held.links, map, aborted)))));
+}
+
+/** Do something, and say what the server refuses of it. @param {AbortSignal} aborted @param {() => Promise<void>} act */
+async function telling(aborted, act) {
+  refusal.value = null;
   try {
-    await follow(body, map, aborted, isPressed);
+    await act();
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     refusal.value = error;
     state.spoken.value = `${error.title}: ${error.message}`;
   }
-  if (!aborted.aborted) isFilling.value = false;
-}
-
-/** Another metric, reduction or theme of cells that are there. @param {MapChoice} map */
-export function showMap(map) {
-  if (cells.value === null && !isFilling.value) return;
-  void fillMap(map);
 }
 
 /** Compute no more cells; those that are done stay. @param {MapChoice} map */

@@ -136,6 +136,16 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
     expect(dialog.get_by_role("status")).to_contain_text("cancelled")
     expect(dialog.get_by_role("button", name=re.compile("^Compute 12 runs"))).to_be_enabled()
     expect(dialog.get_by_role("button", name=re.compile("^Depth 2, Expansion rate n 2: [0-9]"))).to_be_visible()
+    # Another theme and another number are of what is there: nothing more is computed.
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    with page.expect_request(re.compile("figure.*theme=light")):
+        page.emulate_media(color_scheme="light")
+    with page.expect_request(re.compile("figure.*metric=effective_rank")):
+        dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
+    expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
+    expect(dialog.get_by_role("status")).to_contain_text("cancelled")
+    assert not [line for line in asked if line.startswith("POST")]
 
 
 def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPage, watch: Watch) -> None:
