@@ -136,6 +136,9 @@ def _be_nice_to_other_sessions() -> None:
             return
         except BlockingIOError:  # the kernel takes one such wish in a tenth of a second from whoever is not root
             time.sleep(AUTOGROUP_S)
+        except OSError as error:  # as where /proc is read-only: no reason to compute nothing
+            print(f"a worker's session keeps its weight: {error}", file=sys.stderr)
+            return
 
 
 def _limit_memory(memory_bytes: int) -> None:
