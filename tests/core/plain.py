@@ -11,8 +11,7 @@ from mhc_core.frames import Frame
 from mhc_core.stack import build_stack
 from mhc_core.training import train
 from tests.core.conftest import build_spec
-
-TEXT = "the quick brown fox jumps over the lazy dog; sphinx of black quartz, judge my vow"
+from tests.core.trained import TEXT
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """What a step of training says of neighbours, tokens, streams and unfolded connections, against plain formulas."""
 
-import itertools
 import math
 from typing import Any
 
@@ -10,24 +9,18 @@ import torch
 
 from app.codec import decode_line, encode_frame
 from mhc_core.columns import to_stack
-from mhc_core.frames import Frame
 from mhc_core.reduction import reduce_metric
 from mhc_core.result import Result
-from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from mhc_core.training import train
 from tests.core import measures, reference
 from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, collect, run_frames, shake
-from tests.core.plain import TEXT, train_plainly
+from tests.core.plain import train_plainly
 from tests.core.test_paths import unfold_by_hand
-from tests.core.test_step_probe import ONE_WINDOW
+from tests.core.trained import ONE_WINDOW, TEXT, step_frames, take_one_step
 
 STEPPED = ("cos_prev", "cos_prev_p05", "cos_prev_p95", "token_cos")
 LEVELS = {"step_cos_prev_p05": 0.05, "step_cos_prev": 0.5, "step_cos_prev_p95": 0.95}
-
-
-def step_frames(spec: RunSpec) -> list[Frame]:
-    return [frame for frame in run_frames(spec) if frame.type == "step"]
 
 
 def assert_layer(values: dict[str, Any], layer: int, x: Any, m: Any, u: Any, before: Any) -> None:
@@ -73,9 +66,7 @@ def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
-    frames = run_frames(build_spec(connection=CONNECTIONS[name], input=ONE_WINDOW, train={"steps": 1}))
-    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
-    (step,) = [frame.data for frame in frames if frame.type == "step"]
+    before, step = take_one_step(connection=CONNECTIONS[name])
     values = step["values"]
     for key in (*STEPPED, "act_rms_streams", "grad_rms_streams"):
         np.testing.assert_allclose(values[f"step_{key}"], before.layers[key], rtol=1e-9, atol=1e-9, err_msg=key)
@@ -91,10 +82,8 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac"])
 def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
-    fields: dict[str, Any] = {"depth": 40, "width": 16, "dtype": dtype, "connection": CONNECTIONS[name]}
-    frames = run_frames(build_spec(input=ONE_WINDOW, train={"steps": 1}, **fields))
-    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
-    (step,) = [frame.data["values"] for frame in frames if frame.type == "step"]
+    before, frame = take_one_step(depth=40, width=16, dtype=dtype, connection=CONNECTIONS[name])
+    step = frame["values"]
     for key in STEPPED:
         np.testing.assert_allclose(step[f"step_{key}"], before.layers[key], atol=1e-5, err_msg=key)
     rough = 2e-2 if dtype == "bfloat16" else 1e-4  # the way down sums in another order

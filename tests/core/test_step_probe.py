@@ -1,7 +1,6 @@
 """What a step of training says of its layers: sizes, gradients and CKA, against plain autograd and plain formulas."""
 
 import gc
-import itertools
 import math
 import weakref
 from typing import Any
@@ -12,23 +11,15 @@ import torch
 
 from app.codec import decode_line, encode_frame
 from mhc_core.cost import estimate
-from mhc_core.frames import Frame
 from mhc_core.reduction import reduce_metric
 from mhc_core.result import Result
-from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from mhc_core.step_probe import StepProbe
 from mhc_core.training import train
 from tests.core import measures, reference
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
-from tests.core.plain import TEXT, train_plainly
-
-# Shorter than a window, so that every step and both measurements read the same bytes.
-ONE_WINDOW: dict[str, Any] = {"text": "abcab", "batch": 2, "tokens": 6}
-
-
-def step_frames(spec: RunSpec) -> list[Frame]:
-    return [frame for frame in run_frames(spec) if frame.type == "step"]
+from tests.core.plain import train_plainly
+from tests.core.trained import ONE_WINDOW, TEXT, step_frames, take_one_step
 
 
 @pytest.mark.parametrize("kind", ["residual", "hc"])
@@ -53,9 +44,7 @@ def test_sizes_gradients_and_cka_of_every_step_are_those_of_plain_autograd(kind:
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
-    frames = run_frames(build_spec(connection=CONNECTIONS[name], input=ONE_WINDOW, train={"steps": 1}))
-    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
-    (step,) = [frame.data for frame in frames if frame.type == "step"]
+    before, step = take_one_step(connection=CONNECTIONS[name])
     for key in ("act_rms", "grad_rms"):
         np.testing.assert_allclose(step["values"][f"step_{key}"], before.layers[key], rtol=1e-9)
         np.testing.assert_allclose(step["log10"][f"step_{key}"], before.layers_log10[key], rtol=1e-9)
@@ -65,10 +54,8 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac"])
 def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
-    fields: dict[str, Any] = {"depth": 40, "width": 16, "dtype": dtype, "connection": CONNECTIONS[name]}
-    frames = run_frames(build_spec(input=ONE_WINDOW, train={"steps": 1}, cka="biased", **fields))
-    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
-    (step,) = [frame.data["values"] for frame in frames if frame.type == "step"]
+    before, frame = take_one_step(depth=40, width=16, dtype=dtype, cka="biased", connection=CONNECTIONS[name])
+    step = frame["values"]
     rough = 2e-2 if dtype == "bfloat16" else 1e-4  # the way down sums in another order
     np.testing.assert_allclose(step["step_act_rms"], before.layers["act_rms"], rtol=1e-6)
     np.testing.assert_allclose(step["step_grad_rms"], before.layers["grad_rms"], rtol=rough)

@@ -1,25 +1,21 @@
 """What a step of training sees and changes, its batches and its schedule."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 
 from mhc_core.stack import build_stack
 from mhc_core.training import build_optimizer
-from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
-from tests.core.trained import ONE_WINDOW, TEXT, column, train_all, train_spec
+from tests.core.conftest import CONNECTIONS, shake
+from tests.core.trained import TEXT, column, take_one_step, train_all, train_spec
 
 # ---- what a step sees is what a measurement sees
 
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
-    spec = build_spec(connection=CONNECTIONS[name], input=ONE_WINDOW, train={"steps": 1})
-    frames = list(run_frames(spec))
-    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
-    (step,) = [frame.data["values"] for frame in frames if frame.type == "step"]
+    before, frame = take_one_step(connection=CONNECTIONS[name])
+    step = frame["values"]
     assert step["step_loss"] == pytest.approx(before.loss, rel=1e-12)
     pairs = {"step_param_grad_norm": "param_grad_norm", "step_mixing_grad_norm": "mixing_grad_norm",
              "step_gain_fwd": "composite_gain_fwd", "step_gain_bwd": "composite_gain_bwd"}  # fmt: skip

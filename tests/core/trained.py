@@ -1,14 +1,16 @@
 """Small specs that train, and what their steps say."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from mhc_core.frames import Frame
+from mhc_core.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 from mhc_core.training import train
-from tests.core.conftest import build_spec
+from tests.core.conftest import build_spec, collect, run_frames
 
 # Shorter than a window, so that every step and both measurements read the same bytes.
 ONE_WINDOW: dict[str, Any] = {"text": "abcab", "batch": 2, "tokens": 6}
@@ -30,6 +32,18 @@ def train_all(stack: Stack) -> tuple[list[Frame], int]:
             frames.append(next(steps))
         except StopIteration as end:
             return frames, end.value
+
+
+def step_frames(spec: RunSpec) -> list[Frame]:
+    return [frame for frame in run_frames(spec) if frame.type == "step"]
+
+
+def take_one_step(**fields: Any) -> tuple[Result, dict[str, Any]]:
+    """The measurement before a run's only step, and what that step's frame holds, of the same weights and batch."""
+    frames = run_frames(build_spec(input=ONE_WINDOW, train={"steps": 1}, **fields))
+    before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
+    (step,) = [frame.data for frame in frames if frame.type == "step"]
+    return before, step
 
 
 def column(frames: list[Frame], key: str) -> np.ndarray:
