@@ -72,6 +72,9 @@ def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference
         assert sentences(ours) == sentences(other)
         assert len(sentences(ours)) == 1
         assert [trace["meta"] for trace in drawn(ours)] == [trace["meta"] for trace in drawn(other)]
+        for mine, its in zip(drawn(ours), drawn(other), strict=True):
+            data = "z" if "z" in mine else "y"
+            np.testing.assert_allclose(np.array(mine[data], float), np.array(its[data], float), rtol=1e-6)
         assert len(drawn(ours)) == (0 if difference else 1), "of the old run nothing is drawn"
         assert sentences(ours)[0].startswith("B old: ") != difference
 

@@ -172,3 +172,14 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     page.goto(f"{server.url}/s/{name}")
     expect(page.locator("#panel-gradient-title")).to_have_text("Gradient: step 6")
     expect(page.locator("#panel-streams-title")).to_have_text("Streams: step 5")
+
+
+def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=1")
+    expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
+    first = [line["y"] for line in curves(page, "streams")]
+    page.locator("#step").press("End")
+    expect(page.locator("#panel-streams-title")).to_have_text("Streams")
+    trained = [line["y"] for line in curves(page, "streams")]
+    expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
+    assert trained != first
