@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.settings import Settings
-from mhc_core.errors import SpecError, SpecErrors
-from mhc_core.numerals import format_value
-from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.findings.numerals import format_value
+from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
 # After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
 GRACE_S = 5
@@ -56,8 +55,8 @@ def serve(arguments: Sequence[str]) -> int:
         return 2
 
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
-    from app.assets import MissingAsset
     from app.main import create_app
+    from app.pages.assets import MissingAsset
     from app.store.database import DataInUse
 
     try:
@@ -106,8 +105,8 @@ def run_once(source: str, out: Path | None) -> int:
 
 def verify_once(source: str) -> int:
     """Compute a spec in this process and print what verification says of it, one line a check."""
-    from mhc_core.recomputation import recompute
-    from mhc_core.verify import to_verdict, verify
+    from mhc_core.measure.recomputation import recompute
+    from mhc_core.measure.verification import to_verdict, verify
 
     try:
         spec = _read_spec(source)
@@ -143,7 +142,7 @@ def _explain(error: SpecError | SpecErrors | OSError) -> int:
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
     """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
-    from app.results import FORMATS
+    from app.services.results import FORMATS
 
     ending = out.suffix.removeprefix(".")
     if ending not in FORMATS:
@@ -154,10 +153,10 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
 
 
 def _compute(spec: RunSpec) -> Any:
-    from mhc_core.cost import estimate
-    from mhc_core.rates import calibrate
-    from mhc_core.result import Result
-    from mhc_core.run import run
+    from mhc_core.cost.estimates import estimate
+    from mhc_core.cost.rates import calibrate
+    from mhc_core.measure.run import run
+    from mhc_core.record.result import Result
 
     cost = estimate(spec, calibrate())
     seconds, peak = format_value(cost.seconds, digits=2), format_value(cost.peak_bytes / 1e9, digits=2)

@@ -6,24 +6,26 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from app import api, cards, errors, operations, pages, security
-from app.assets import Assets
-from app.engine.local import LocalEngine
-from app.hub import Hub
-from app.limits import BodyLimit
-from app.operations import Instruments, RequestMetrics
-from app.pages import Pages
-from app.pictures import Pictures
-from app.previews import Previews
-from app.runs import Runs
+from app.api import openapi, operations
+from app.api.http import problems
+from app.api.http.body_limit import BodyLimit
+from app.api.http.stream import NDJSON
+from app.api.operations import Instruments, RequestMetrics
+from app.engine.local.engine import LocalEngine
+from app.pages import link_cards, routes, security
+from app.pages.assets import Assets
+from app.pages.link_pictures import Pictures
+from app.pages.routes import Pages
+from app.services.previews import Previews
+from app.services.runs import Runs
+from app.services.sweep_values import SweepValues
+from app.services.sweeps import Sweeps
 from app.settings import Settings
 from app.store.database import Database
-from app.store.log import FrameLog
+from app.store.frame_log import FrameLog
+from app.store.notifications import Hub
 from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
-from app.stream import NDJSON
-from app.sweep_values import SweepValues
-from app.sweeps import Sweeps
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -47,13 +49,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
     app.state.pages, app.state.pictures = Pages(assets), Pictures()
     app.state.database = Database(settings.sqlalchemy_url)
-    app.openapi = lambda: api.describe(app)  # type: ignore[method-assign]
-    for router in (*api.ROUTERS, operations.router, cards.router, pages.router):
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    for router in (*openapi.ROUTERS, operations.router, link_cards.router, routes.router):
         app.include_router(router)
-    app.add_route("/openapi.json", pages.get_openapi, include_in_schema=False)
+    app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):
         app.add_route(f"{prefix}/{{path:path}}", assets.respond, include_in_schema=False)
-    errors.install(app, security.BARE_HEADERS, pages.show_problem)
+    problems.install(app, security.BARE_HEADERS, routes.show_problem)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

@@ -7,8 +7,8 @@ import torch
 
 from benchmarks.rows import Row, print_rows
 from benchmarks.side_by_side import clock, median_ratio, time_interleaved
+from mhc_core.measure.passes import measure
 from mhc_core.metrics.states import effective_rank
-from mhc_core.passes import measure
 from mhc_core.spec import parse_spec
 from mhc_core.stack import Stack, build_stack
 

@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.processes import forget_peak, read_memory, run_fresh
 from benchmarks.rows import Row, print_rows
-from mhc_core.cost import LIBRARY_BYTES, estimate
-from mhc_core.rates import calibrate
-from mhc_core.run import run
+from mhc_core.cost.estimates import LIBRARY_BYTES, estimate
+from mhc_core.cost.rates import calibrate
+from mhc_core.measure.run import run
 from mhc_core.spec import RunSpec, parse_spec
 
 NEAR = 1.25

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.processes import forget_peak, read_memory, run_fresh
 from benchmarks.rows import Row, print_rows
-from mhc_core.passes import measure
+from mhc_core.measure.passes import measure
 from mhc_core.spec import parse_spec
 from mhc_core.stack import build_stack
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from app.assets import NODE_MODULES, by_package
-from app.raster import FONTS
+from app.pages.assets import NODE_MODULES, by_package
+from app.pages.raster import FONTS
 
 TARGET = Path(__file__).with_name("licences.md")
 HEAD = """# Licences of others

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from mhc_core.blocks import build_branch
+from mhc_core.blocks.norms import normalise
 from mhc_core.connections import Mixing, build_connection
 from mhc_core.inputs import build_input
-from mhc_core.norms import normalise
 from mhc_core.spec import RunSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-from mhc_core.rates import Rates
+from mhc_core.cost.rates import Rates
 
 EndStatus = Literal["done", "failed", "cancelled"]
 

@@ -1,7 +1,7 @@
 """Named comparisons to start from. The first is what a visitor sees before touching anything."""
 
-from app.presets.base import Preset
 from app.presets.papers import HC_FIGURES, MHC_FIGURES
+from app.presets.preset import Preset
 from app.presets.signals import SIGNALS, STARTS
 from app.presets.stacks import COMPARISONS, STACKS
 

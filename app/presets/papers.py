@@ -3,7 +3,7 @@
 Only numbers that the papers print stand here. What is measured is told from the runs themselves.
 """
 
-from app.presets.base import HC, MHC, RESIDUAL, Preset, Reference, compare, over_three
+from app.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, compare, over_three
 
 MHC_PAPER, HC_PAPER = "mHC, arXiv 2512.24880", "Hyper-Connections, arXiv 2409.19606"
 TRAINED = "27B parameters, width 2560, mixing that depends on each token, in the midst of training"

@@ -1,6 +1,6 @@
 """What norms, branches and missing skip connections do to signals, and the ways in which mixing starts."""
 
-from app.presets.base import RESIDUAL, Preset, Reference, compare
+from app.presets.preset import RESIDUAL, Preset, Reference, compare
 
 SIGNALS: tuple[Preset, ...] = (
     compare(

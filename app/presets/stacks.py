@@ -1,6 +1,6 @@
 """Stacks people know, and what the three connections do to them."""
 
-from app.presets.base import RESIDUAL, THREE, Preset, compare, over_three
+from app.presets.preset import RESIDUAL, THREE, Preset, compare, over_three
 
 COMPARISONS: tuple[Preset, ...] = (
     compare(

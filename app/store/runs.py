@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import codec
 from app.store.database import Database
 from app.store.tables import frames, runs
+from mhc_core.record import codec
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
-Cost = dict[str, int | float]  # fields of `mhc_core.cost.Estimate`: counts stay whole
+Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
 
 # A read costs no write more often than this.
 TOUCH_EVERY_S = 600.0

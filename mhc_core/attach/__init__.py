@@ -12,8 +12,8 @@ from torch import nn
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
 from mhc_core.attach.deepseek_v4 import DeepseekV4
-from mhc_core.attach.residual import Residual
-from mhc_core.errors import SpecError
+from mhc_core.attach.residual_stack import Residual
+from mhc_core.spec import SpecError
 
 __all__ = ["ADAPTERS", "Adapter", "Attachment", "attach"]
 

@@ -17,11 +17,18 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.attach.adapter import Adapter
 from mhc_core.connections import Mixing
 from mhc_core.findings import summarise_captured
-from mhc_core.frames import Frame
+from mhc_core.measure.probe import (
+    INPUT_LAYER,
+    BackwardProbe,
+    ForwardProbe,
+    Layout,
+    build_loss_frame,
+    build_mixing_frame,
+)
+from mhc_core.measure.run import describe_device, versions
 from mhc_core.metrics.gradients import total_norm
-from mhc_core.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, Layout, build_loss_frame, build_mixing_frame
-from mhc_core.result import Result
-from mhc_core.run import describe_device, versions
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.stack import LayerOutput
 
 

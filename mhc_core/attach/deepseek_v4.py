@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from mhc_core.attach.adapter import Adapter, Listener, Site
 from mhc_core.connections import Mixing
-from mhc_core.errors import SpecError
+from mhc_core.spec import SpecError
 
 
 class DeepseekV4(Adapter):

@@ -1,6 +1,6 @@
 """What a layer computes. A new block is one file with its branches and one line here."""
 
-from mhc_core.blocks.base import Branch
+from mhc_core.blocks.branch import Branch
 from mhc_core.blocks.conv import Conv
 from mhc_core.blocks.mlp import Mlp
 from mhc_core.blocks.pair import Transition, TriangleIncoming, TriangleOutgoing

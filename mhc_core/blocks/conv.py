@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.blocks.base import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
+from mhc_core.blocks.branch import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 

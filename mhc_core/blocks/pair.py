@@ -9,10 +9,10 @@ import math
 import torch
 import torch.nn.functional as F
 
-from mhc_core.blocks.base import Branch, draw_matrix
+from mhc_core.blocks.branch import Branch, draw_matrix
 from mhc_core.blocks.mlp import Mlp
+from mhc_core.blocks.norms import normalise
 from mhc_core.blocks.scaling import Scaling
-from mhc_core.norms import normalise
 from mhc_core.spec import RunSpec
 
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from mhc_core.blocks.base import Branch, draw_matrix
+from mhc_core.blocks.branch import Branch, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mhc_core.connections.base import MATRICES, Connection, Mixing, name_parts
+from mhc_core.connections.connection import MATRICES, Connection, Mixing, name_parts
 from mhc_core.connections.frac import build_frac
 from mhc_core.connections.hc import build_hc
 from mhc_core.connections.identity_hc import build_identity_hc

@@ -8,10 +8,10 @@ Y transposed and h_res A transposed. At the start B = 1 and Y = A = I (Eq. 15): 
 import torch
 from torch import nn
 
-from mhc_core.connections.base import Connection, Mixing
+from mhc_core.blocks.norms import normalise
+from mhc_core.connections.connection import Connection, Mixing
 from mhc_core.connections.hc import GATE
-from mhc_core.connections.noise import draw_mixing_noise
-from mhc_core.norms import normalise
+from mhc_core.connections.math.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
 

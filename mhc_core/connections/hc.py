@@ -6,9 +6,9 @@ The paper writes H = [[0, B], [A_m, A_r]] with rows of A_r indexing the input st
 import torch
 from torch import nn
 
-from mhc_core.connections.base import Connection, Mixing, SampleMajor, StreamMajor
-from mhc_core.connections.noise import draw_mixing_noise
-from mhc_core.norms import normalise
+from mhc_core.blocks.norms import normalise
+from mhc_core.connections.connection import Connection, Mixing, SampleMajor, StreamMajor
+from mhc_core.connections.math.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
 GATE = 0.01

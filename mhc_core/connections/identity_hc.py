@@ -2,7 +2,7 @@
 
 import torch
 
-from mhc_core.connections.base import Connection
+from mhc_core.connections.connection import Connection
 from mhc_core.connections.manifold import ResidualMap, build_manifold
 from mhc_core.spec import RunSpec
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from mhc_core.connections.base import Connection, Mixing
+from mhc_core.connections.connection import Connection, Mixing
 from mhc_core.spec import RunSpec
 
 

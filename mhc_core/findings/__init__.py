@@ -6,8 +6,8 @@ from mhc_core.findings.learning import tell_loss, tell_stop, tell_training
 from mhc_core.findings.mixing import tell_captured, tell_connection, tell_frozen, tell_symmetry, tell_truncation
 from mhc_core.findings.signals import tell_activation, tell_gradient, tell_jacobian, tell_limits, tell_zero
 from mhc_core.findings.words import MOST_DECADES, find_largest, say, to_finite
-from mhc_core.frames import Frame
-from mhc_core.result import Result
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 
 __all__ = ["summarise", "summarise_captured"]

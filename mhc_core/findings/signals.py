@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mhc_core.findings.words import build_finding, count, say, to_finite
-from mhc_core.result import Result
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.numerals import format_value
-from mhc_core.result import Result
+from mhc_core.findings.numerals import format_value
+from mhc_core.record.result import Result
 
 MOST_DECADES = 308  # of float64
 NO_NUMBER = "not a number"

@@ -1,30 +1,30 @@
 /** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
 
 import { render } from 'preact';
-import { openAddress } from './actions.js';
-import { ApiError, getPresets, getSchema, insist } from './api.js';
-import { ApiDialog } from './apicard.js';
-import { PanelCard } from './card.js';
-import { Toast } from './clipboard.js';
-import { CostCard } from './costs.js';
-import { footLine } from './export.js';
-import { Gallery, presets } from './gallery.js';
-import { HelpDialog } from './help.js';
-import { html } from './html.js';
-import { followKeys } from './keys.js';
-import { followLook } from './look.js';
-import { MapDialog } from './map.js';
-import { followPlay } from './play.js';
-import { followPrint } from './print.js';
-import { Scrubber } from './scrubber.js';
-import { Settings } from './settings.js';
-import { ShareDialog } from './share.js';
-import { toFields } from './spec.js';
-import * as state from './state.js';
-import { Story } from './story.js';
-import { TopBar } from './topbar.js';
-import { Tour } from './tour.js';
-import { VerifyDialog } from './verify.js';
+import { openAddress } from './state/actions.js';
+import { ApiError, getPresets, getSchema, insist } from './net/api.js';
+import { ApiDialog } from './controls/apicard.js';
+import { PanelCard } from './cards/card.js';
+import { Toast } from './ui/clipboard.js';
+import { CostCard } from './cards/costs.js';
+import { footLine } from './share/export.js';
+import { Gallery, presets } from './controls/gallery.js';
+import { HelpDialog } from './controls/help.js';
+import { html } from './ui/html.js';
+import { followKeys } from './controls/keys.js';
+import { followLook } from './state/look.js';
+import { MapDialog } from './map/map.js';
+import { followPlay } from './controls/play.js';
+import { followPrint } from './figures/print.js';
+import { Scrubber } from './controls/scrubber.js';
+import { Settings } from './controls/settings.js';
+import { ShareDialog } from './controls/sharedialog.js';
+import { toFields } from './state/spec.js';
+import * as state from './state/signals.js';
+import { Story } from './cards/story.js';
+import { TopBar } from './controls/topbar.js';
+import { Tour } from './controls/tour.js';
+import { VerifyDialog } from './cards/verify.js';
 
 function App() {
   return html`

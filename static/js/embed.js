@@ -1,18 +1,18 @@
 /** One card of stored runs, to stand in another page's frame. */
 
 import { render } from 'preact';
-import { ApiError, getSchema } from './api.js';
-import { PanelCard } from './card.js';
-import { Toast } from './clipboard.js';
-import { CostCard } from './costs.js';
-import { fromHash } from './hash.js';
-import { html } from './html.js';
-import { choice, followLook, loadTemplates } from './look.js';
-import { MapCard } from './mapcard.js';
-import { followPrint } from './print.js';
-import { readSpec, showStored } from './runner.js';
-import { fromSpecs, toFields } from './spec.js';
-import * as state from './state.js';
+import { ApiError, getSchema } from './net/api.js';
+import { PanelCard } from './cards/card.js';
+import { Toast } from './ui/clipboard.js';
+import { CostCard } from './cards/costs.js';
+import { fromHash } from './state/hash.js';
+import { html } from './ui/html.js';
+import { choice, followLook, loadTemplates } from './state/look.js';
+import { MapCard } from './map/mapcard.js';
+import { followPrint } from './figures/print.js';
+import { readSpec, showStored } from './state/runner.js';
+import { fromSpecs, toFields } from './state/spec.js';
+import * as state from './state/signals.js';
 
 /** @typedef {import('../types').Boot} Boot */
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import panels
-from app.codec import decode_line, encode_end, encode_frame
-from app.panels.base import View
-from mhc_core.result import Result
-from mhc_core.run import run
+from app import figures
+from app.figures.panel import View
+from mhc_core.measure.run import run
+from mhc_core.record.codec import decode_line, encode_end, encode_frame
+from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,13 +74,13 @@ def decode_result(lines: list[bytes]) -> Result:
 
 
 def list_views() -> list[tuple[str, View]]:
-    return [(panel.key, view) for panel in panels.PANELS.values() for view in panel.views]
+    return [(panel.key, view) for panel in figures.PANELS.values() for view in panel.views]
 
 
-_response = cache(panels.to_response)  # filling leaves templates as they were, as a test below says
+_response = cache(figures.to_response)  # filling leaves templates as they were, as a test below says
 
 
-def get_template(key: str, view: View, runs: int, theme: panels.ThemeName = "dark") -> dict[str, Any]:
+def get_template(key: str, view: View, runs: int, theme: figures.ThemeName = "dark") -> dict[str, Any]:
     panel = next(item for item in _response(runs, theme)["panels"] if item["key"] == key)
     return next(item["figure"] for item in panel["views"] if item["key"] == view.key)
 

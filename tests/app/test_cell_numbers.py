@@ -7,10 +7,10 @@ import plotly.colors
 import plotly.io
 import pytest
 
-from app import panels
-from app.panels.base import View
-from app.panels.fill import fill
-from app.panels.ink import EVEN, luminance, write_numbers
+from app import figures
+from app.figures.fill.fill import fill
+from app.figures.fill.ink import EVEN, luminance, write_numbers
+from app.figures.panel import View
 from tests.app.filled import LABELS, assert_alike, decode_result, encode_lines, fill_in_page, get_template, list_views
 
 NUMBERED = [(key, view) for key, view in list_views() if key == "detail"]
@@ -31,9 +31,9 @@ def test_pictures_of_the_page_write_numbers_as_python_does(key: str, view: View,
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("view", [view.key for _, view in NUMBERED])
-def test_numbers_in_a_served_figure_can_be_read_on_their_cells(theme: panels.ThemeName, view: str) -> None:
+def test_numbers_in_a_served_figure_can_be_read_on_their_cells(theme: figures.ThemeName, view: str) -> None:
     results = [decode_result(part) for part in encode_lines("three")]
-    drawn = panels.figure("detail", list(results), LABELS, 3, theme, view)
+    drawn = figures.figure("detail", list(results), LABELS, 3, theme, view)
     heats = [trace for trace in drawn.data if trace.type == "heatmap" and trace.visible is not False]
     texts = [trace for trace in drawn.data if trace.type == "scatter"]
     assert [trace.xaxis for trace in texts] == [trace.xaxis for trace in heats] == ["x2", "x3"]

@@ -11,12 +11,12 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app import panels
-from app.codec import encode_end, encode_frame, from_typed_array
-from app.panels.difference import fill_difference
-from app.panels.fill import fill
-from app.panels.labels import say_rows
-from mhc_core.run import run
+from app import figures
+from app.figures.fill.difference import fill_difference
+from app.figures.fill.fill import fill
+from app.figures.fill.labels import say_rows
+from mhc_core.measure.run import run
+from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.spec import parse_spec
 from tests.app.filled import ROOT, decode_result, fill_in_page, find_node
 from tests.conftest import compute
@@ -45,7 +45,7 @@ def notes(figure: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 def test_the_page_and_python_say_that_a_representation_is_constant(difference: bool) -> None:
     lines = [lines_of(CONSTANT), lines_of(SMALL)]
-    template = json.loads(panels.PANELS["cka"].build(2, panels.THEMES["dark"]).to_json())
+    template = json.loads(figures.PANELS["cka"].build(2, figures.THEMES["dark"]).to_json())
     results: list[Any] = [decode_result(part) for part in lines]
     theirs = fill_in_page(template, lines, [2], labels=LABELS, difference=difference)
     for narrow, other in zip((False, True), theirs, strict=True):
@@ -54,7 +54,7 @@ def test_the_page_and_python_say_that_a_representation_is_constant(difference: b
 
 
 def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
-    template = json.loads(panels.PANELS["cka"].build(1, panels.THEMES["dark"]).to_json())
+    template = json.loads(figures.PANELS["cka"].build(1, figures.THEMES["dark"]).to_json())
     lines = [lines_of(CONSTANT, strip=True)]
     assert (
         notes(fill(template, [decode_result(lines[0])], LABELS, 2))

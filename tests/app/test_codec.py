@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from app import codec
-from mhc_core.frames import Frame
+from mhc_core.record import codec
+from mhc_core.record.frames import Frame
 
 
 def encode(**data: object) -> dict[str, object]:

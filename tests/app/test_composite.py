@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app import codec
+from mhc_core.record import codec
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG
 from tests.conftest import compute

@@ -7,9 +7,9 @@ import httpx
 import plotly.io
 import pytest
 
-from app import panels
-from app.panels.style import THEMES
-from mhc_core.paper_costs import paper_shapes
+from app import figures
+from app.figures.style import THEMES
+from mhc_core.cost.paper_models import paper_shapes
 from tests.app.test_bodies import check_problem
 
 
@@ -51,7 +51,7 @@ def test_costs_as_csv_are_the_numbers_and_what_is_added(client: httpx.Client) ->
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_a_notebook_reads_the_figure_of_costs(client: httpx.Client, theme: panels.ThemeName) -> None:
+def test_a_notebook_reads_the_figure_of_costs(client: httpx.Client, theme: figures.ThemeName) -> None:
     spec = {"depth": 8, "width": 32, "connection": {"streams": 3}}
     costs = client.post("/costs", json=spec).json()
     drawn = plotly.io.from_json(client.post("/costs/figure", json=spec, params={"theme": theme}).text)

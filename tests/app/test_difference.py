@@ -7,11 +7,11 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app import panels
-from app.panels.difference import subtract, to_difference
-from app.panels.style import THEMES
-from mhc_core.result import Result
-from mhc_core.run import run
+from app import figures
+from app.figures.fill.difference import subtract, to_difference
+from app.figures.style import THEMES
+from mhc_core.measure.run import run
+from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 from tests.conftest import compute
 
@@ -27,7 +27,7 @@ def _compute(**fields: Any) -> Result:
 
 
 def _traces(key: str, results: list[Result], view: str | None = None) -> dict[str, Any]:
-    drawn = panels.figure(key, list(results), LABELS, 2, "light", view, difference=True)
+    drawn = figures.figure(key, list(results), LABELS, 2, "light", view, difference=True)
     return {trace.name: trace for trace in drawn.data if trace.visible is not False and trace.name}
 
 
@@ -44,7 +44,7 @@ def test_on_a_linear_axis_the_difference_is_drawn_with_a_line_at_zero() -> None:
     base, hc = _compute(connection={"kind": "residual"}), _compute(connection={"kind": "hc"})
     (trace,) = _traces("activation", [base, hc], "linear").values()
     np.testing.assert_allclose(trace.y, hc.layers["act_rms"] - base.layers["act_rms"], atol=1e-12)
-    drawn = panels.figure("gain", [base, hc], LABELS, 2, "light", "linear", difference=True)
+    drawn = figures.figure("gain", [base, hc], LABELS, 2, "light", "linear", difference=True)
     (line,) = drawn.layout.shapes
     assert line.y0 == line.y1 == 0
     assert "difference to A" in drawn.layout.title.text
@@ -54,7 +54,7 @@ def test_on_a_linear_axis_the_difference_is_drawn_with_a_line_at_zero() -> None:
 
 def test_matrices_stand_on_a_scale_with_zero_in_its_middle() -> None:
     base, hc = _compute(connection={"kind": "residual"}), _compute(connection={"kind": "hc"})
-    drawn = panels.figure("cka", [base, hc], LABELS, 2, "light", difference=True)
+    drawn = figures.figure("cka", [base, hc], LABELS, 2, "light", difference=True)
     bounds = drawn.layout.coloraxis.cmin, drawn.layout.coloraxis.cmax
     assert bounds[0] == -bounds[1]
     assert [list(stop) for stop in drawn.layout.coloraxis.colorscale] == [list(s) for s in THEMES["light"].diverging]
@@ -90,7 +90,7 @@ def test_what_overflows_has_a_ratio_and_no_difference() -> None:
 
 
 def test_a_template_is_left_as_it_was() -> None:
-    template = panels.to_response(3, "light")["panels"][3]["figure"]
+    template = figures.to_response(3, "light")["panels"][3]["figure"]
     assert "limits" in template["layout"]["meta"]["axes"]["yaxis"]
     to_difference(template)
     assert "limits" in template["layout"]["meta"]["axes"]["yaxis"]
@@ -109,12 +109,12 @@ def test_the_interface_draws_it_as_well_and_needs_two_runs(client: httpx.Client)
 
 def test_a_law_stays_beside_the_run_of_which_it_speaks() -> None:
     runs = [_compute(connection={"kind": "residual"}), _compute(connection={"kind": "mhc"})]
-    against, plain = (panels.figure("theory", runs, LABELS, 0, "dark", difference=is_on) for is_on in (True, False))
+    against, plain = (figures.figure("theory", runs, LABELS, 0, "dark", difference=is_on) for is_on in (True, False))
     assert against == plain
 
 
-@pytest.mark.parametrize("key", [key for key in panels.PANELS if key != "theory"])
+@pytest.mark.parametrize("key", [key for key in figures.PANELS if key != "theory"])
 def test_every_panel_says_where_nothing_can_be_compared(key: str) -> None:
     base = _compute(connection={"kind": "residual"})
-    drawn = panels.figure(key, [base], LABELS, 0, "dark", difference=True)
+    drawn = figures.figure(key, [base], LABELS, 0, "dark", difference=True)
     assert any("Nothing here can be compared" in note.text for note in drawn.layout.annotations)

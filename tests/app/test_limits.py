@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mhc_core.numerals import format_value
+from mhc_core.findings.numerals import format_value
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG
 from tests.conftest import StartServer

@@ -14,10 +14,10 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from app.addresses import to_base
-from app.panels.style import THEMES
-from app.pictures import MAP, _fit
-from app.raster import Canvas, measure, shorten, wrap
+from app.figures.style import THEMES
+from app.pages.addresses import to_base
+from app.pages.link_pictures import MAP, _fit
+from app.pages.raster import Canvas, measure, shorten, wrap
 from app.settings import Settings
 from tests.app.test_sweeps import SWEEP, finish
 from tests.conftest import Server, StartServer, compute

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.panels.labels import GAP, end_labels, lost_labels
+from app.figures.fill.labels import GAP, end_labels, lost_labels
 
 COLOR = "#000000"
 

@@ -8,13 +8,13 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app import panels
-from app.codec import encode_end, encode_frame
-from app.panels.base import View
-from app.panels.fill import fill
-from app.panels.ink import write_numbers
-from app.panels.steps import at_step
-from mhc_core.run import run
+from app import figures
+from app.figures.fill.fill import fill
+from app.figures.fill.ink import write_numbers
+from app.figures.fill.steps import at_step
+from app.figures.panel import View
+from mhc_core.measure.run import run
+from mhc_core.record.codec import encode_end, encode_frame
 from mhc_core.spec import parse_spec
 from tests.app.filled import assert_alike, decode_result, fill_in_page, get_template, list_views
 
@@ -51,7 +51,7 @@ def test_pictures_and_figures_show_what_is_known(key: str, view: View, layer: in
         assert_alike(ours, next(theirs), f"{key} {view.key} {narrow}")
         inks = [trace["textfont"]["color"] for trace in ours["data"] if trace.get("mode") == "text"]
         assert {color for colors in inks for color in colors} <= {"#000000", "#ffffff"}
-    text = panels.figure(key, [decode_result(lost_lines())], LABELS, layer, "dark", view.key, step=STEP).to_json()
+    text = figures.figure(key, [decode_result(lost_lines())], LABELS, layer, "dark", view.key, step=STEP).to_json()
     assert "NaN" not in text
     assert plotly.io.from_json(text).data
 
@@ -59,7 +59,7 @@ def test_pictures_and_figures_show_what_is_known(key: str, view: View, layer: in
 @pytest.mark.parametrize(("layer", "lost"), [(0, 0), (PART, 1), (WHOLE, 16)])
 def test_cells_without_a_number_say_so(layer: int, lost: int) -> None:
     figure = json.loads(
-        panels.figure("detail", [decode_result(lost_lines())], LABELS, layer, "light", "matrix", step=STEP).to_json()
+        figures.figure("detail", [decode_result(lost_lines())], LABELS, layer, "light", "matrix", step=STEP).to_json()
     )
     (texts,) = [trace["text"] for trace in figure["data"] if trace.get("mode") == "text"]
     assert [text in ("–", "nan") for text in texts].count(True) == lost

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from app import panels
-from app.panels.scales import signed_log_scale, to_signed_log
+from app import figures
+from app.figures.fill.scales import signed_log_scale, to_signed_log
 from tests.app.filled import LABELS, decode_result, encode_lines
 
 
 def _unfolded(view: str, comparison: str = "one stream") -> list[np.ndarray]:
     """The maps that the panel draws, run by run."""
     results = [decode_result(part) for part in encode_lines(comparison)]
-    drawn = panels.figure("unfolded", list(results), LABELS, 0, "dark", view)
+    drawn = figures.figure("unfolded", list(results), LABELS, 0, "dark", view)
     return [np.asarray(trace.z, dtype=np.float64) for trace in drawn.data]
 
 
@@ -54,7 +54,7 @@ def test_ticks_of_the_logarithmic_scale_stand_at_their_weights(
 
 def test_rows_that_have_left_their_range_are_named() -> None:
     results = [decode_result(part) for part in encode_lines("overflow")]
-    drawn = panels.figure("unfolded", list(results), LABELS, 0, "dark")
+    drawn = figures.figure("unfolded", list(results), LABELS, 0, "dark")
     first = min(results[0].status["unfolded"])
     assert f"overflow<br>from layer {first + 1} on" in {note.text for note in drawn.layout.annotations}
 
@@ -66,11 +66,11 @@ def test_a_map_of_cka_says_where_and_why_it_ends(difference: bool) -> None:
     first = int(np.isnan(cka).all(1).argmax())
     assert first > 0
     assert status[first] == "overflow"
-    drawn = panels.figure("cka", list(results), LABELS, 0, "light", difference=difference)
+    drawn = figures.figure("cka", list(results), LABELS, 0, "light", difference=difference)
     said = [note for note in drawn.layout.annotations if "from layer" in note.text]
     assert [(note.text, note.xref) for note in said] == [(f"overflow<br>from layer {first + 1} on", "x2 domain")]
     assert said[0].bgcolor == "#ffffff", "it can be read on cells of any colour"
-    whole = panels.figure(
+    whole = figures.figure(
         "cka", [decode_result(part) for part in encode_lines("three")], LABELS, 0, "light", difference=difference
     )
     assert not [note for note in whole.layout.annotations if "from layer" in note.text]
@@ -78,9 +78,9 @@ def test_a_map_of_cka_says_where_and_why_it_ends(difference: bool) -> None:
 
 def test_cka_is_shown_with_its_estimator_and_the_biased_one_with_its_number_of_samples() -> None:
     results = [decode_result(lines) for lines in encode_lines("estimators")]
-    figure = panels.figure("cka", list(results), ["A", "B"], 0, "dark")
+    figure = figures.figure("cka", list(results), ["A", "B"], 0, "dark")
     assert [trace.name for trace in figure.data] == ["A · biased, N = 16", "B · unbiased"]
     for result in results:
         del result.start["cka"]  # as in runs that were stored before there was a choice
-    figure = panels.figure("cka", list(results), ["A", "B"], 0, "dark")
+    figure = figures.figure("cka", list(results), ["A", "B"], 0, "dark")
     assert [trace.name for trace in figure.data] == ["A", "B"]

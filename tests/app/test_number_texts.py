@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.panels.numbers import format_fixed, format_scaled, format_value, log_ticks
+from app.figures.fill.numbers import format_fixed, format_scaled, format_value, log_ticks
 
 TEXTS = Path(__file__).parent.parent / "number_texts.json"  # tests/js holds the page to the same
 

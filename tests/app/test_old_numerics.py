@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app import codec
+from mhc_core.record import codec
 from tests.app.test_cancel import LONG, start_long
 from tests.app.test_sweeps import SWEEP, build_grid, finish
 from tests.conftest import Server, StartServer, compute, wait_for_end

@@ -10,12 +10,12 @@ import plotly.io
 import pytest
 from plotly.offline import get_plotlyjs_version
 
-from app import panels
-from app.panels.base import View
-from app.panels.difference import fill_difference
-from app.panels.fill import fill
-from app.panels.steps import at_step
-from app.panels.style import THEMES
+from app import figures
+from app.figures.fill.difference import fill_difference
+from app.figures.fill.fill import fill
+from app.figures.fill.steps import at_step
+from app.figures.panel import View
+from app.figures.style import THEMES
 from mhc_core.metrics import METRICS
 from tests.app.filled import (
     COMPARISONS,
@@ -69,7 +69,7 @@ def test_the_page_draws_differences_as_python_does(key: str, view: View, compari
         assert_alike(ours, next(theirs), f"{key} {comparison} {narrow}", abs_tol=2e-7)
 
 
-FOLLOWERS = [(key, view) for key, view in list_views() if panels.PANELS[key].follows_step]
+FOLLOWERS = [(key, view) for key, view in list_views() if figures.PANELS[key].follows_step]
 
 
 @pytest.mark.parametrize("step", [0, 2, 9])
@@ -100,18 +100,18 @@ def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("key", panels.PANELS)
-def test_a_notebook_reads_the_filled_figure(key: str, theme: panels.ThemeName) -> None:
+@pytest.mark.parametrize("key", figures.PANELS)
+def test_a_notebook_reads_the_filled_figure(key: str, theme: figures.ThemeName) -> None:
     results = [decode_result(part) for part in encode_lines("three")]
-    drawn = panels.figure(key, list(results), LABELS, 2, theme)
+    drawn = figures.figure(key, list(results), LABELS, 2, theme)
     again = plotly.io.from_json(drawn.to_json())
     assert len(again.data) == len(drawn.data)
-    assert panels.PANELS[key].title in again.layout.title.text
+    assert figures.PANELS[key].title in again.layout.title.text
     assert again.layout.paper_bgcolor == THEMES[theme].card
 
 
 def test_filling_leaves_the_template_as_it_was() -> None:
-    template = panels.to_response(3, "light")["panels"][0]["figure"]
+    template = figures.to_response(3, "light")["panels"][0]["figure"]
     before = json.dumps(template)
     fill(template, [decode_result(part) for part in encode_lines("three")], LABELS, 1)
     assert json.dumps(template) == before
@@ -119,7 +119,7 @@ def test_filling_leaves_the_template_as_it_was() -> None:
 
 def test_what_overflows_is_drawn_by_its_logarithm() -> None:
     result = decode_result(encode_lines("overflow")[0])
-    drawn = panels.figure("gain", [result], LABELS, 0, "dark")
+    drawn = figures.figure("gain", [result], LABELS, 0, "dark")
     forward = next(trace for trace in drawn.data if trace.meta["key"] == "composite_gain_fwd" and trace.y)
     assert max(forward.y) > 38, "beyond float32"
     assert all(value is not None for value in forward.y)
@@ -128,12 +128,12 @@ def test_what_overflows_is_drawn_by_its_logarithm() -> None:
 
 def test_a_run_of_several_seeds_has_a_band_and_a_median() -> None:
     result = decode_result(encode_lines("seeds")[0])
-    drawn = panels.figure("activation", [result], LABELS, 0, "dark", "linear")
+    drawn = figures.figure("activation", [result], LABELS, 0, "dark", "linear")
     low, high, median, _ = drawn.data
     assert high.fill == "tonexty"
     assert all(a <= m <= b for a, m, b in zip(low.y, median.y, high.y, strict=True))
     np.testing.assert_allclose(np.log10(median.y), result.bands["act_rms"]["p50"])
-    single = panels.figure("activation", [decode_result(encode_lines("seeds")[1])], LABELS, 0, "dark", "linear")
+    single = figures.figure("activation", [decode_result(encode_lines("seeds")[1])], LABELS, 0, "dark", "linear")
     assert [trace.visible for trace in single.data] == [False, False, False, None]
 
 
@@ -142,7 +142,7 @@ def test_where_nothing_is_known_the_curve_says_so() -> None:
     for column in (result.layers["act_rms"], result.layers_log10["act_rms"]):
         column[4:] = np.nan
     result.status["act_rms"] = {4: "nan", 5: "nan"}
-    drawn = panels.figure("activation", [result], LABELS, 0, "dark")
+    drawn = figures.figure("activation", [result], LABELS, 0, "dark")
     assert any("nan at layer 5" in note.text for note in drawn.layout.annotations)
     assert next(trace for trace in drawn.data if trace.meta["end"]).text[4] == "nan"
 
@@ -150,7 +150,7 @@ def test_where_nothing_is_known_the_curve_says_so() -> None:
 def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
     results = [decode_result(part) for part in encode_lines("dynamic")]
     for view, key in (("tokens", "composite_gain_fwd"), ("tokens_bwd", "composite_gain_bwd")):
-        drawn = panels.figure("gain", results, LABELS, 0, "dark", view)
+        drawn = figures.figure("gain", results, LABELS, 0, "dark", view)
         seen = [trace for trace in drawn.data if trace.visible is not False]
         assert {trace.meta["run"] for trace in seen} == {0, 1}, "static mixing has one matrix for all tokens"
         for index in (0, 1):
@@ -161,7 +161,7 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
             spread = max(np.subtract(high.y, low.y))
             is_exact = index == 1 and view == "tokens"  # Sinkhorn ends on the rows
             assert spread < 1e-6 if is_exact else spread > 1e-5, (view, index)
-    static = panels.figure("gain", results[2:], LABELS, 0, "dark", "tokens")
+    static = figures.figure("gain", results[2:], LABELS, 0, "dark", "tokens")
     assert "static" in static.layout.annotations[-1].text
 
 
@@ -171,7 +171,7 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
 )
 def test_a_view_can_be_filled_by_the_runs_that_have_what_it_needs(key: str, view: View, comparison: str) -> None:
     results = [decode_result(part) for part in encode_lines(comparison)]
-    drawn = panels.figure(key, list(results), LABELS, 0, "dark", view.key)
+    drawn = figures.figure(key, list(results), LABELS, 0, "dark", view.key)
     filled = {trace.meta["run"] for trace in drawn.data if trace.visible is not False}
     assert filled == {run for run, result in enumerate(results) if view.needs in result.layers}
     assert (drawn.layout.annotations[-1].text == drawn.layout.meta["empty"]) == (not filled)
@@ -179,7 +179,7 @@ def test_a_view_can_be_filled_by_the_runs_that_have_what_it_needs(key: str, view
 
 def test_labels_at_the_ends_do_not_overlap() -> None:
     results = [decode_result(part) for part in encode_lines("three")]
-    drawn = panels.figure("activation", list(results), LABELS, 0, "dark")
+    drawn = figures.figure("activation", list(results), LABELS, 0, "dark")
     places = sorted(note.y for note in drawn.layout.annotations if note.xref == "x domain")
     assert len(places) == 3
     assert min(np.diff(places)) >= 0.08
@@ -187,12 +187,12 @@ def test_labels_at_the_ends_do_not_overlap() -> None:
 
 def test_runs_of_one_stream_leave_a_sentence_instead_of_an_empty_figure() -> None:
     results = [decode_result(part) for part in encode_lines("one stream")]
-    drawn = panels.figure("mixing", list(results), LABELS, 0, "dark")
+    drawn = figures.figure("mixing", list(results), LABELS, 0, "dark")
     assert "more than one stream" in drawn.layout.annotations[-1].text
 
 
 def test_panels_speak_of_declared_metrics() -> None:
-    for panel in panels.to_response(4, "light")["panels"]:
+    for panel in figures.to_response(4, "light")["panels"]:
         for view in panel["views"]:
             keys = {trace["meta"]["key"] for trace in view["figure"]["data"]}
             assert keys <= METRICS.keys(), panel["key"]
@@ -203,7 +203,7 @@ def test_panels_speak_of_declared_metrics() -> None:
 def test_runs_differ_by_more_than_colour() -> None:
     for theme in THEMES.values():
         for look in ("dash", "marker", "color", "letter"):
-            assert len({getattr(style, look) for style in theme.runs}) == panels.MAX_RUNS
+            assert len({getattr(style, look) for style in theme.runs}) == figures.MAX_RUNS
 
 
 def test_figures_have_the_colours_of_the_page() -> None:

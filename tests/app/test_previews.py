@@ -7,9 +7,9 @@ import httpx
 import numpy as np
 import pytest
 
-from app.panels import PANELS
+from app.figures import PANELS
 from app.presets import PRESETS
-from app.presets.base import GROUPS
+from app.presets.preset import GROUPS
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
 from tests.conftest import StartServer

@@ -6,12 +6,13 @@ import httpx
 import numpy as np
 import pytest
 
-from app import codec, panels
-from app.api_composite import build_composite
-from app.panels.composites import multiply, set_interval, to_cell_texts, to_label, to_signed_logs
-from app.panels.numbers import format_value
-from app.panels.sources import look_up
-from app.panels.style import THEMES
+from app import figures
+from app.api.composites import build_composite
+from app.figures.fill.composites import multiply, set_interval, to_cell_texts, to_label, to_signed_logs
+from app.figures.fill.numbers import format_value
+from app.figures.fill.sources import look_up
+from app.figures.style import THEMES
+from mhc_core.record import codec
 from tests.app.filled import decode_result, encode_lines, fill_in_page
 from tests.app.test_bodies import check_problem
 from tests.conftest import compute
@@ -42,7 +43,7 @@ def test_page_and_rest_multiply_alike(
 ) -> None:
     lines = encode_lines(comparison)
     result = decode_result(lines[run])
-    template = panels.to_response(1, "dark")["panels"]
+    template = figures.to_response(1, "dark")["panels"]
     detail = next(panel for panel in template if panel["key"] == "detail")
     figure = next(view["figure"] for view in detail["views"] if view["key"] == "up_to")
     figure["data"][0]["meta"]["fill"] = {"z": f"product.{span}.h_res", "name": "label"}
@@ -79,7 +80,7 @@ def test_a_product_beyond_float64_is_no_blank() -> None:
 
 def test_a_chosen_interval_is_put_into_its_template_alone() -> None:
     for view, source in (("interval", "product.3-9.h_res"), ("up_to", "product.first-cursor.h_res")):
-        template = panels.PANELS["detail"].build(1, THEMES["dark"], view).to_plotly_json()
+        template = figures.PANELS["detail"].build(1, THEMES["dark"], view).to_plotly_json()
         set_interval(template, 2, 8)
         assert template["data"][0]["meta"]["fill"]["z"] == source
 

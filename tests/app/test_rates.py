@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from app.engine.local import LocalEngine
+from app.engine.local.engine import LocalEngine
 from app.settings import Settings
-from mhc_core.cost import estimate
-from mhc_core.rates import DEFAULT_RATES
+from mhc_core.cost.estimates import estimate
+from mhc_core.cost.rates import DEFAULT_RATES
 from mhc_core.spec import RunSpec
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app import codec
-from app.labels import KIND_NAMES
+from app.figures.run_names import KIND_NAMES
+from mhc_core.record import codec
 from mhc_core.spec import CONNECTION_KINDS
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG

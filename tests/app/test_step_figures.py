@@ -9,13 +9,13 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app import panels
-from app.codec import encode_end, encode_frame, from_typed_array
-from app.panels.difference import fill_difference
-from app.panels.fill import fill
-from app.panels.steps import COLUMNS, KEPT, at_step, can_follow
+from app import figures
+from app.figures.fill.difference import fill_difference
+from app.figures.fill.fill import fill
+from app.figures.fill.steps import COLUMNS, KEPT, at_step, can_follow
+from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.run import run
+from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.spec import parse_spec
 from tests.app.filled import decode_result, fill_in_page
 from tests.conftest import compute
@@ -48,7 +48,7 @@ def lines_of(is_old: bool = False) -> list[bytes]:
 
 
 def template_of(key: str, runs: int) -> dict[str, Any]:
-    template: dict[str, Any] = json.loads(panels.PANELS[key].build(runs, panels.THEMES["dark"]).to_json())
+    template: dict[str, Any] = json.loads(figures.PANELS[key].build(runs, figures.THEMES["dark"]).to_json())
     return template
 
 
@@ -94,7 +94,7 @@ def test_an_old_run_alone_says_why_its_steps_show_nothing_and_is_whole_when_trai
 @pytest.mark.parametrize("step", [0, 3, 8])
 def test_curves_are_of_the_step(key: str, metric: str, step: int) -> None:
     result = decode_result(lines_of())
-    figure = panels.figure(key, [result], LABELS[:1], 2, "light", step=step)
+    figure = figures.figure(key, [result], LABELS[:1], 2, "light", step=step)
     (line,) = [trace for trace in figure.data if trace.meta["end"] and trace.visible is not False]
     np.testing.assert_allclose(line.y, result.steps_log10[f"step_{metric}"][step])
     assert f"step {step + 1}" in figure.layout.title.text
@@ -105,7 +105,7 @@ def test_curves_are_of_the_step(key: str, metric: str, step: int) -> None:
 def test_the_map_of_cka_is_that_of_the_nearest_kept_step(step: int, place: int) -> None:
     result = decode_result(lines_of())
     assert result.kept_steps == [0, 4, 8]
-    figure = panels.figure("cka", [result], LABELS[:1], 2, "light", step=step)
+    figure = figures.figure("cka", [result], LABELS[:1], 2, "light", step=step)
     np.testing.assert_allclose(figure.data[0].z, result.kept["step_cka"][place])
     assert f"step {result.kept_steps[place] + 1}<" in figure.layout.title.text
     assert not np.allclose(figure.data[0].z, result.matrices["cka"], atol=1e-3)
@@ -116,11 +116,11 @@ def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> N
     result = decode_result(lines_of())
     shown = at_step(result, 3)
     known = {**COLUMNS, **KEPT, "ds_error": "step_h_res"}
-    for panel in panels.PANELS.values():
+    for panel in figures.PANELS.values():
         if not panel.follows_step:
             continue
         for view in panel.views:
-            template = view.build(1, panels.THEMES["light"])
+            template = view.build(1, figures.THEMES["light"])
             keys = {trace.meta["key"] for trace in template.data} | set(template.layout.meta.get("lost_rows", ()))
             keys |= {column.key for column in panel.table}
             for key in keys:
@@ -134,7 +134,7 @@ def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> N
 def test_similarity_is_of_the_step_with_its_band(step: int) -> None:
     result = decode_result(lines_of())
     for view, metrics in ((None, ("cos_prev", "cos_prev_p05", "cos_prev_p95")), ("tokens", ("token_cos",))):
-        figure = panels.figure("similarity", [result], LABELS[:1], 2, "light", view, step=step)
+        figure = figures.figure("similarity", [result], LABELS[:1], 2, "light", view, step=step)
         for metric in metrics:
             wanted = result.steps[f"step_{metric}"][step].astype(object)
             source = f"layers.{metric}"
@@ -150,15 +150,15 @@ def test_similarity_is_of_the_step_with_its_band(step: int) -> None:
 def test_streams_and_unfolded_connections_are_of_the_nearest_kept_step(step: int, place: int) -> None:
     result = decode_result(lines_of())
     for view, metric in (("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")):
-        figure = panels.figure("streams", [result], LABELS[:1], 2, "light", view, step=step)
+        figure = figures.figure("streams", [result], LABELS[:1], 2, "light", view, step=step)
         log10 = np.array(figure.data[0].y, dtype=float).reshape(-1)
         wanted = np.log10(result.kept[f"step_{metric}"][place])
         np.testing.assert_allclose(log10[~np.isnan(log10)], wanted.T.ravel(), rtol=1e-6)
         assert f"step {result.kept_steps[place] + 1}<" in figure.layout.title.text
         assert not np.allclose(wanted, result.layers_log10[metric], atol=1e-4), "or it is the trained stack"
-    figure = panels.figure("streams", [result], LABELS[:1], 2, "light", "similarity", step=step)
+    figure = figures.figure("streams", [result], LABELS[:1], 2, "light", "similarity", step=step)
     np.testing.assert_allclose(np.array(figure.data[0].y, dtype=float), result.kept["step_stream_cos"][place])
-    figure = panels.figure("unfolded", [result], LABELS[:1], 2, "light", "linear", step=step)
+    figure = figures.figure("unfolded", [result], LABELS[:1], 2, "light", "linear", step=step)
     np.testing.assert_array_equal(np.nan_to_num(figure.data[0].z), np.tril(result.kept["step_unfolded"][place][:, :-1]))
     assert f"step {result.kept_steps[place] + 1}<" in figure.layout.title.text
 
@@ -167,7 +167,7 @@ def test_streams_and_unfolded_connections_are_of_the_nearest_kept_step(step: int
 def test_a_stored_run_without_a_step_shows_its_trained_values_and_says_so(key: str) -> None:
     old, new = decode_result(lines_of(is_old=True)), decode_result(lines_of())
     drawn_at, trained = (
-        panels.figure(key, [old], LABELS[1:], 2, "light", step=step).to_plotly_json() for step in (3, None)
+        figures.figure(key, [old], LABELS[1:], 2, "light", step=step).to_plotly_json() for step in (3, None)
     )
     assert (
         f"{trained['layout']['title']['text'].removesuffix('</span>')} · trained</span>"
@@ -192,26 +192,26 @@ def test_deep_stacks_keep_no_maps_at_a_step_and_show_the_trained_ones() -> None:
     frames = list(run(parse_spec(spec)))
     lines = [encode_frame(frame, "run", index) for index, frame in enumerate(frames)]
     result = decode_result(lines)
-    titles = {key: panels.figure(key, [result], LABELS[:1], 2, "light", step=0).layout.title.text for key in FOLLOWERS}
+    titles = {key: figures.figure(key, [result], LABELS[:1], 2, "light", step=0).layout.title.text for key in FOLLOWERS}
     assert {key for key, title in titles.items() if "trained" in title} == {"cka", "unfolded"}
     assert all("step 1<" in title for key, title in titles.items() if key not in ("cka", "unfolded"))
     for key in ("cka", "unfolded"):
-        assert "256 layers" in panels.PANELS[key].help.reading
+        assert "256 layers" in figures.PANELS[key].help.reading
 
 
 def test_theory_measures_the_step_against_the_laws_that_hold_there() -> None:
     frames = list(run(parse_spec(TRAINED | {"connection": {"kind": "mhc", "noise": 1.0}})))
     result = decode_result([encode_frame(frame, "run", index) for index, frame in enumerate(frames)])
-    figure = panels.figure("theory", [result], LABELS[:1], 2, "light", step=3)
+    figure = figures.figure("theory", [result], LABELS[:1], 2, "light", step=3)
     (line,) = [trace for trace in figure.data if trace.meta["end"] and trace.visible is not False]
     np.testing.assert_array_equal(np.array(line.y), result.steps_log10["step_gain_fwd"][3])
     assert "step 4<" in figure.layout.title.text
-    without_law = panels.figure("theory", [result], LABELS[:1], 2, "light", "activation", step=3)
+    without_law = figures.figure("theory", [result], LABELS[:1], 2, "light", "activation", step=3)
     assert all(trace.visible is False for trace in without_law.data)
 
 
 def test_every_panel_of_layers_follows_the_step() -> None:
-    assert {key for key, panel in panels.PANELS.items() if not panel.follows_step} == {"training"}
+    assert {key for key, panel in figures.PANELS.items() if not panel.follows_step} == {"training"}
 
 
 @pytest.mark.parametrize("kind", ["residual", "frac"])
@@ -222,7 +222,7 @@ def test_what_a_connection_never_has_is_not_missing_at_a_step(kind: str) -> None
         "residual": ("streams", "similarity", "more than one stream"),
         "frac": ("unfolded", "log", "parts of the width"),
     }[kind]
-    figure = panels.figure(key, [result], LABELS[:1], 2, "light", view, step=3)
+    figure = figures.figure(key, [result], LABELS[:1], 2, "light", view, step=3)
     assert [said in item.text for item in figure.layout.annotations] == [True]
     assert "trained" not in figure.layout.title.text
 

@@ -11,9 +11,9 @@ from typing import TypeVar
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.hub import Hub
 from app.store.database import Database, DataInUse
-from app.store.log import FrameLog
+from app.store.frame_log import FrameLog
+from app.store.notifications import Hub
 from app.store.runs import RunStore
 from app.store.snapshots import Snapshot, SnapshotStore
 

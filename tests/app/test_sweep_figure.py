@@ -9,9 +9,9 @@ import plotly.io
 import pytest
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
 
-from app.panels.ink import luminance
-from app.panels.map import _bar_ticks
-from app.panels.numbers import format_value
+from app.figures.fill.ink import luminance
+from app.figures.fill.numbers import format_value
+from app.figures.panels.map import _bar_ticks
 from tests.app.test_sweeps import DEPTHS, SWEEP, build_grid, finish
 
 FreshSpec = Callable[..., dict[str, Any]]

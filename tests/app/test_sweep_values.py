@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-from app.sweep_values import SweepValues
-from app.sweeps import Axis, Sweep
+from app.services.sweep_values import SweepValues
+from app.services.sweeps import Axis, Sweep
 from mhc_core.metrics import METRICS
-from mhc_core.reduction import REDUCTIONS, Reduced
+from mhc_core.record.reduction import REDUCTIONS, Reduced
 
 
 def build_sweep(**states: str) -> Sweep:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from app import codec
 from app.settings import Settings
-from mhc_core.cost import estimate
+from mhc_core.cost.estimates import estimate
+from mhc_core.record import codec
 from mhc_core.spec import parse_spec
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import time_cancel

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app import codec
+from mhc_core.record import codec
 from tests.app.test_bodies import check_problem
 from tests.app.test_cancel import LONG
 from tests.conftest import ROOT, Server, StartServer, compute

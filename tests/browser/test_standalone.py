@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.panels.numbers import format_value
+from app.figures.fill.numbers import format_value
 from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.test_access import audit
 from tests.conftest import Server

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.codec import from_typed_array
+from mhc_core.record.codec import from_typed_array
 from tests.app.test_step_figures import NEW
 from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.conftest import Server, compute

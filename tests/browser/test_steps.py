@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.codec import from_typed_array
+from mhc_core.record.codec import from_typed_array
 from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.test_page import curves
 from tests.conftest import Server, compute

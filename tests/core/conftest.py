@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from mhc_core.frames import Frame
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.measure.run import run
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import Stack
 

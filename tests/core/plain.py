@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from mhc_core.frames import Frame
+from mhc_core.measure.training import train
+from mhc_core.record.frames import Frame
 from mhc_core.stack import build_stack
-from mhc_core.training import train
 from tests.core.conftest import build_spec
 from tests.core.trained import TEXT
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core import seeds
-from mhc_core.cost import estimate
-from mhc_core.frames import Frame
+from mhc_core.cost.estimates import estimate
+from mhc_core.measure import seeds
+from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
 
@@ -190,7 +190,7 @@ def test_a_run_of_one_seed_has_no_bands() -> None:
 
 
 def test_bands_survive_their_line() -> None:
-    from app.codec import decode_line, encode_frame
+    from mhc_core.record.codec import decode_line, encode_frame
 
     _, result = hc_blow_up()
     data = {**result.seeds, "bands": result.bands}

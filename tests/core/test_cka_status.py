@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import decode_line, encode_frame
+from mhc_core.measure.run import run
 from mhc_core.metrics.similarity import FAULTS, SAME_ULPS, CkaRows
-from mhc_core.reduction import reduce_metric
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.reduction import reduce_metric
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from tests.core import measures
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure, run_frames

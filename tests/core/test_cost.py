@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mhc_core.cost import compare_connections, count_jacobian_bytes, estimate
-from mhc_core.counts import count_pass_bytes, count_tape_bytes
-from mhc_core.jacobian import linearise
-from mhc_core.rates import DEFAULT_RATES, calibrate, combine
+from mhc_core.cost.counts import count_pass_bytes, count_tape_bytes
+from mhc_core.cost.estimates import compare_connections, count_jacobian_bytes, estimate
+from mhc_core.cost.rates import DEFAULT_RATES, calibrate, combine
+from mhc_core.measure.jacobian import linearise
+from mhc_core.measure.training import train
 from mhc_core.stack import build_stack
-from mhc_core.training import train
 from tests.core.conftest import CONNECTIONS, build_spec
 from tests.core.counters import count_kept_bytes, count_layer_bytes
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.run import run
-from mhc_core.theory import Curve, predict
+from mhc_core.theory.laws import Curve, predict
 from tests.core.conftest import build_spec, measure
 
 SEEDS = (0, 1, 2)

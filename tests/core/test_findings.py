@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mhc_core.findings.words import say
-from mhc_core.result import Result
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure

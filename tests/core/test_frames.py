@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.codec import decode_line, encode_frame
-from mhc_core.frames import Frame
+from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames
@@ -205,7 +205,7 @@ def test_layers_computed_twice_give_the_same_frames(name: str, monkeypatch: pyte
     """Where memory binds, graphs are not kept but made again: no bit may tell."""
     spec = build_spec(depth=6, dtype="float32", connection=CONNECTIONS[name])
     kept = list(run(spec))
-    monkeypatch.setattr("mhc_core.counts.MOST_TAPE_BYTES", 0)
+    monkeypatch.setattr("mhc_core.cost.counts.MOST_TAPE_BYTES", 0)
     again = list(run(spec))
     for one, other in zip(kept, again, strict=True):
         assert encode_frame(one, "id", 0) == encode_frame(other, "id", 0) or one.type == "start"

@@ -9,8 +9,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from mhc_core.default_text import DEFAULT_TEXT
 from mhc_core.inputs import DigitsInput, TextInput, build_input, describe_input
+from mhc_core.spec.default_text import DEFAULT_TEXT
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import decode_line, encode_frame
 from mhc_core.connections import Mixing
-from mhc_core.frames import Frame
-from mhc_core.jacobian import bidiagonalise, linearise, measure_jacobian
+from mhc_core.measure.jacobian import bidiagonalise, linearise, measure_jacobian
+from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mhc_core import meanfield
-from mhc_core.theory import sample_drift_gain
+from mhc_core.theory import mean_field as meanfield
+from mhc_core.theory.laws import sample_drift_gain
 
 SEEDS = (0, 1, 2)
 

@@ -9,9 +9,9 @@ import torch
 
 from mhc_core.connections import Mixing
 from mhc_core.findings import summarise
-from mhc_core.passes import measure as measure_stack
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.measure.passes import measure as measure_stack
+from mhc_core.measure.run import run
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.norms import normalise
-from mhc_core.result import Result
+from mhc_core.blocks.norms import normalise
+from mhc_core.record.result import Result
 from tests.core.conftest import build_spec, measure
 
 BIG = build_spec(depth=512, width=16, dtype="float32", connection={"kind": "hc", "noise": 3.0}, input={"tokens": 8})

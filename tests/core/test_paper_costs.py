@@ -2,7 +2,7 @@
 
 import pytest
 
-from mhc_core.paper_costs import SHAPES, count_traffic, paper_shapes
+from mhc_core.cost.paper_models import SHAPES, count_traffic, paper_shapes
 
 
 def test_the_27b_model_by_hand() -> None:

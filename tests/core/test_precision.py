@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mhc_core.metrics import METRICS
-from mhc_core.result import Result
+from mhc_core.record.result import Result
 from tests.core.conftest import build_spec, measure
 
 DEFAULT: dict[str, Any] = {"depth": 64, "device": "cpu"}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mhc_core.premises import SPOKEN_OF, find_obstacles
-from mhc_core.theory import predict
+from mhc_core.theory.laws import predict
+from mhc_core.theory.premises import SPOKEN_OF, find_obstacles
 from tests.core.conftest import build_spec
 from tests.core.test_curves import BASE, MLP, PLAIN, PRE, RESIDUAL, TWO
 

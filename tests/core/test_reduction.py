@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.reduction import ABSENT, REDUCTIONS, Reduced, reduce_metric
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.record.reduction import ABSENT, REDUCTIONS, Reduced, reduce_metric
+from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 
 SMALL = {"depth": 6, "width": 8, "block": {"heads": 2}, "input": {"tokens": 8}}

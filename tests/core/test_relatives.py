@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mhc_core.connections import build_connection
-from mhc_core.errors import SpecErrors
+from mhc_core.spec import SpecErrors
 from tests.core.conftest import build_spec
 
 EXACT = ("mhc_lite", "kromhc", "orthostochastic", "identity_hc")

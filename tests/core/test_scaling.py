@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_core.errors import SpecErrors
+from mhc_core.spec import SpecErrors
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from mhc_core.errors import SpecErrors
-from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from tests.core.conftest import build_spec
 
 # The contract's example of a whole spec.

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import decode_line, encode_frame
-from mhc_core.columns import to_stack
-from mhc_core.reduction import reduce_metric
-from mhc_core.result import Result
+from mhc_core.measure.training import train
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.columns import to_stack
+from mhc_core.record.reduction import reduce_metric
+from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
-from mhc_core.training import train
 from tests.core import measures, reference
 from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, collect, run_frames, shake
 from tests.core.plain import train_plainly

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import decode_line, encode_frame
-from mhc_core.cost import estimate
-from mhc_core.reduction import reduce_metric
-from mhc_core.result import Result
+from mhc_core.cost.estimates import estimate
+from mhc_core.measure.step_probe import StepProbe
+from mhc_core.measure.training import train
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.reduction import reduce_metric
+from mhc_core.record.result import Result
 from mhc_core.stack import Stack, build_stack
-from mhc_core.step_probe import StepProbe
-from mhc_core.training import train
 from tests.core import measures, reference
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
 from tests.core.plain import train_plainly

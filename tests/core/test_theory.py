@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_core.result import Result
+from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.measure.training import build_optimizer
 from mhc_core.stack import build_stack
-from mhc_core.training import build_optimizer
 from tests.core.conftest import CONNECTIONS, shake
 from tests.core.trained import TEXT, column, take_one_step, train_all, train_spec
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import decode_line, encode_frame
-from mhc_core.frames import Frame
-from mhc_core.passes import measure
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.measure.passes import measure
+from mhc_core.measure.run import run
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames
 from tests.core.trained import TEXT, train_all, train_spec

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.errors import SpecErrors
-from mhc_core.frames import Frame
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.measure.run import run
+from mhc_core.measure.training import train
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
+from mhc_core.spec import SpecErrors
 from mhc_core.stack import Stack, build_stack
-from mhc_core.training import train
 from tests.core.conftest import build_spec, collect, run_frames
 from tests.core.trained import train_all, train_spec
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mhc_core import probe
-from mhc_core.cost import estimate
-from mhc_core.recomputation import estimate_recomputation, recompute, to_double
-from mhc_core.result import Result
-from mhc_core.run import run
+from mhc_core.cost.estimates import estimate
+from mhc_core.measure import probe
+from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
+from mhc_core.measure.run import run
+from mhc_core.measure.verification import Check, to_verdict, verify
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
-from mhc_core.verify import Check, to_verdict, verify
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
 
 BASE: dict[str, Any] = {

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.frames import Frame
-from mhc_core.result import Result
+from mhc_core.measure.training import train
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
-from mhc_core.training import train
 from tests.core.conftest import build_spec, collect, run_frames
 
 # Shorter than a window, so that every step and both measurements read the same bytes.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addFrame, createColumns, toNumbers } from '../../static/js/columns.js';
+import { addFrame, createColumns, toNumbers } from '../../static/js/data/columns.js';
 
 const typed = (rows) => {
   const data = Float32Array.from(rows.flat());

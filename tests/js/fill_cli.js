@@ -1,11 +1,11 @@
 /** Fills templates as the page does, for `tests/app/test_panels.py`: a case as JSON a line on stdin, its figures a line on stdout. */
 
 import { createInterface } from 'node:readline';
-import { addFrame, createColumns } from '../../static/js/columns.js';
-import { fillDifference } from '../../static/js/difference.js';
-import { fill } from '../../static/js/fill.js';
-import { writeNumbers } from '../../static/js/ink.js';
-import { atStep, canFollow } from '../../static/js/steps.js';
+import { addFrame, createColumns } from '../../static/js/data/columns.js';
+import { fillDifference } from '../../static/js/data/difference.js';
+import { fill } from '../../static/js/data/fill.js';
+import { writeNumbers } from '../../static/js/data/ink.js';
+import { atStep, canFollow } from '../../static/js/data/steps.js';
 
 const toPlain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value);
 

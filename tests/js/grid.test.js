@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultMap, fromPairs, ladder, mapFields, parseValues, toPairs, toSweep } from '../../static/js/grid.js';
-import { fromHash, toHash } from '../../static/js/hash.js';
-import { defaultView } from '../../static/js/spec.js';
+import { defaultMap, fromPairs, ladder, mapFields, parseValues, toPairs, toSweep } from '../../static/js/state/grid.js';
+import { fromHash, toHash } from '../../static/js/state/hash.js';
+import { defaultView } from '../../static/js/state/spec.js';
 import { fields } from './schema.js';
 
 const field = (rest) => ({ type: 'integer', initial: 0, min: 0, max: 1, step: 1, ...rest });

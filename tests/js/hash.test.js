@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHash, toHash } from '../../static/js/hash.js';
-import { defaultView } from '../../static/js/spec.js';
+import { fromHash, toHash } from '../../static/js/state/hash.js';
+import { defaultView } from '../../static/js/state/spec.js';
 import { fields } from './schema.js';
 
 const views = {

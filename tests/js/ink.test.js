@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inkOn, luminance } from '../../static/js/ink.js';
+import { inkOn, luminance } from '../../static/js/data/ink.js';
 
 const SCALE = /** @type {[number, string][]} */ ([[0, '#a63a12'], [0.5, '#f4f3f1'], [0.75, '#5d9fd0'], [1, 'rgb(11, 79, 138)']]);
 

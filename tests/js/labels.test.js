@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { findLost, spread } from '../../static/js/labels.js';
-import { formatCount, formatSeconds, formatValue, logTicks } from '../../static/js/numbers.js';
+import { findLost, spread } from '../../static/js/data/labels.js';
+import { formatCount, formatSeconds, formatValue, logTicks } from '../../static/js/data/numbers.js';
 
 test('labels keep their order and their distance within the plot', () => {
   for (const places of [[0.5, 0.5, 0.5], [0, 0, 0, 0], [1, 1, 0.99], [0.2, 0.9, 0.21]]) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withCell } from '../../static/js/grid.js';
-import { cellText, fitMap, mapSettings, missingText, numberText, toDelimitedMap } from '../../static/js/mapdata.js';
-import { defaultView } from '../../static/js/spec.js';
+import { withCell } from '../../static/js/state/grid.js';
+import { cellText, fitMap, mapSettings, missingText, numberText, toDelimitedMap } from '../../static/js/map/cells.js';
+import { defaultView } from '../../static/js/state/spec.js';
 import { fields } from './schema.js';
 
 const map = { run: 1, x: { path: 'depth', values: [4, 64] }, y: { path: 'connection.streams', values: [2, 3] }, metric: 'composite_gain_fwd', reduce: 'max' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { toFigurePath, toFigureQuery, toSnippets } from '../../static/js/snippets.js';
+import { toFigurePath, toFigureQuery, toSnippets } from '../../static/js/share/snippets.js';
 
 const specs = [{ connection: { kind: 'hc' } }, { input: { text: "it's '''quoted''' \\ and\nlong" } }];
 const text = (key) => toSnippets('http://host:1', specs).find((item) => item.key === key).text;

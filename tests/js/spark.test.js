@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ladder, playStops } from '../../static/js/grid.js';
-import { toSpark } from '../../static/js/spark.js';
+import { ladder, playStops } from '../../static/js/state/grid.js';
+import { toSpark } from '../../static/js/data/spark.js';
 
 test('curves share one scale, and each spans the width', () => {
   const { lines, base } = toSpark([[0, 1], [1, 0.5, 0]], 100, 50);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appliesTo, defaultView, fromSpecs, isFixed, nearestStop, toDifferences, toLabels, toSpecs, toStops } from '../../static/js/spec.js';
+import { appliesTo, defaultView, fromSpecs, isFixed, nearestStop, toDifferences, toLabels, toSpecs, toStops } from '../../static/js/state/spec.js';
 import { fields } from './schema.js';
 
 const choice = (kind, own = {}) => ({ kind, own });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createColumns } from '../../static/js/columns.js';
-import { toNotes, toSettings } from '../../static/js/report.js';
-import { toFileName, toPage } from '../../static/js/standalone.js';
+import { createColumns } from '../../static/js/data/columns.js';
+import { toNotes, toSettings } from '../../static/js/share/report.js';
+import { toFileName, toPage } from '../../static/js/share/standalone.js';
 import { fields } from './schema.js';
 
 const EVIL = '</script><script>alert("1")</script>&\'';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addFrame, createColumns } from '../../static/js/columns.js';
-import { toStepTexts, toTexts } from '../../static/js/sources.js';
-import { atStep, canFollow, nearestKept, showsKept } from '../../static/js/steps.js';
+import { addFrame, createColumns } from '../../static/js/data/columns.js';
+import { toStepTexts, toTexts } from '../../static/js/data/sources.js';
+import { atStep, canFollow, nearestKept, showsKept } from '../../static/js/data/steps.js';
 
 const typed = (values) => {
   const data = Float32Array.from(values);

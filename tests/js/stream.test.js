@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { compareRuns } from '../../static/js/api.js';
-import { readBatches } from '../../static/js/events.js';
-import { followRuns } from '../../static/js/stream.js';
+import { compareRuns } from '../../static/js/net/api.js';
+import { readBatches } from '../../static/js/net/events.js';
+import { followRuns } from '../../static/js/net/stream.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 /** Until streams have passed on what they hold. */

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import decode_line, encode_frame
-from app.panels import PANELS, figure
+from app.figures import PANELS, figure
 from mhc_core.attach import attach
-from mhc_core.result import Result
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.result import Result
 from tests.oracles.attachable import (
     LAYERS,
     STREAMS,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mhc_core.attach import attach
-from mhc_core.errors import SpecError
+from mhc_core.spec import SpecError
 from tests.oracles.attachable import (
     IDS,
     Block,

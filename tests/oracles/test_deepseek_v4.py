@@ -9,7 +9,7 @@ import torch
 from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
 from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
 
-from mhc_core.connections.base import Mixing
+from mhc_core.connections.connection import Mixing
 from mhc_core.connections.manifold import DynamicManifoldLayer
 from mhc_core.connections.mhc import build_mhc
 from mhc_core.connections.output import DynamicHead

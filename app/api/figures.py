@@ -1,0 +1,112 @@
+"""Routes of figures: the page's templates, and the same figures filled with finished runs for notebooks."""
+
+import asyncio
+import hashlib
+from functools import cache
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import StringConstraints
+from starlette.responses import Response
+
+from app import figures
+from app.api.composites import LayerIndex, check_interval
+from app.api.http.problems import Problem, not_found
+from app.api.models import API
+from app.api.runs import Service, find_done, load_result
+from app.figures.run_names import to_labels
+from app.figures.style import ThemeName
+from mhc_core.record import codec
+from mhc_core.spec import SpecError
+
+router = APIRouter(prefix=API, tags=["figures"])
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
+
+
+@router.get("/panels", response_class=Response)
+async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
+    """Run styles and every panel: its meaning and its Plotly figure without data."""
+    body, etag = await asyncio.to_thread(_panels_body, runs, theme)
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get("/runs/{run_id}/figures")
+async def get_figures(run_id: str, service: Service) -> list[dict[str, str]]:
+    """The figures there are of a run."""
+    await find_done(service, run_id)
+    base = f"{API}/runs/{run_id}/figures"
+    return [
+        {"key": panel.key, "title": panel.title, "meaning": panel.meaning, "href": f"{base}/{panel.key}"}
+        for panel in figures.PANELS.values()
+    ]
+
+
+@router.get("/runs/{run_id}/figures/{panel}", response_class=Response)
+async def get_figure(
+    run_id: str,
+    panel: str,
+    service: Service,
+    others: Annotated[str, Query(alias="with", max_length=200, description="More run ids, by commas.")] = "",
+    layer: Annotated[int | None, Query(ge=0, description="The cursor, a layer from 0; the last by default.")] = None,
+    theme: ThemeName = "light",
+    view: Annotated[str | None, Query(max_length=40, description="One of the panel's views.")] = None,
+    difference: Annotated[bool, Query(description="Each run against the first: B - A, on log axes B / A.")] = False,
+    label: Annotated[list[Label] | None, Query(description="What each run is called, in their order.")] = None,
+    step: Annotated[int | None, Query(ge=0, description="A step of training from 0, for runs that train.")] = None,
+    first: LayerIndex = None,
+    last: LayerIndex = None,
+) -> Response:
+    """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
+    _require_view(panel, view)
+    ids = [run_id, *filter(None, others.split(","))]
+    if len(ids) > figures.MAX_RUNS:
+        error = SpecError("with", len(ids) - 1, f"at most {figures.MAX_RUNS - 1} more runs")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    if difference and len(ids) < 2:
+        error = SpecError("difference", True, "at least one more run, `with`")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    runs = [await find_done(service, name) for name in ids]
+    results = [await load_result(service, run) for run in runs]
+    top = max(result.start["layers"] for result in results) - 1
+    if layer is not None and layer > top:
+        error = SpecError("layer", layer, f"0 to {top}")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    cursor = top if layer is None else layer
+    labels = label or to_labels([run.spec for run in runs])
+    if len(labels) != len(runs):
+        error = SpecError("label", len(labels), f"one for each of {len(runs)} runs, or none")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    interval = check_interval(first, last, top + 1)
+    _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
+
+    def draw() -> bytes:
+        drawn = figures.figure(panel, results, labels, cursor, theme, view, difference, step, interval)
+        return str(drawn.to_json()).encode()
+
+    return Response(await asyncio.to_thread(draw), media_type="application/json")
+
+
+def _check_step(step: int | None, steps: int) -> None:
+    if step is not None and step >= steps:
+        error = SpecError("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+
+
+def _require_view(panel: str, view: str | None) -> None:
+    if panel not in figures.PANELS:
+        raise not_found("panel", panel)
+    views = [item.key for item in figures.PANELS[panel].views]
+    if view is not None and view not in views:
+        error = SpecError("view", view, f"one of {', '.join(views)}")
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+
+
+@cache
+def _panels_body(runs: int, theme: ThemeName) -> tuple[bytes, str]:
+    body = codec.to_json(figures.to_response(runs, theme))
+    return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'

@@ -1,0 +1,78 @@
+"""Request bodies are read raw, so that NaN, 1e400 and unknown fields are refused by name."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from app.api.http.problems import Problem
+from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+
+MAX_SPECS = 8
+# Runs that are compared must agree in these, or the comparison says nothing.
+SHARED = ("seed", "input")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_comparison(body: bytes) -> list[RunSpec]:
+    """A list of specs that share their seed and input; the mistakes of item k are named `k.field`."""
+    items = _parse_list(body)
+    specs, errors = [], []
+    for index, item in enumerate(items):
+        try:
+            specs.append(_parse_item(item))
+        except SpecErrors as found:
+            errors += [_within(index, error) for error in found.errors]
+    if errors:
+        raise SpecErrors(errors)
+    _require_shared(specs)
+    return specs
+
+
+def parse_model(model: type[Model], body: bytes) -> Model:
+    """A body of the service's own, with mistakes as field, got, wanted."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        errors = [_to_spec_error(item) for item in error.errors(include_url=False, include_context=False)]
+        problem = "; ".join(str(item) for item in errors)
+        raise Problem("invalid-body", 422, problem, errors=errors) from None
+
+
+def _parse_list(body: bytes) -> list[Any]:
+    try:
+        items = from_json(body, allow_inf_nan=True)  # Refused below, by name.
+    except ValueError as error:
+        raise SpecErrors([SpecError("body", str(error), "JSON in UTF-8")]) from None
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_SPECS:
+        got = len(items) if isinstance(items, list) else type(items).__name__
+        raise SpecErrors([SpecError("body", [got], f"a list of 1 to {MAX_SPECS} specs")])
+    return items
+
+
+def _parse_item(item: Any) -> RunSpec:
+    if not isinstance(item, dict):
+        raise SpecErrors([SpecError("", item, "an object")])
+    return parse_spec(item)
+
+
+def _within(index: int, error: SpecError) -> SpecError:
+    return SpecError(f"{index}.{error.field}".rstrip("."), error.got, error.wanted)
+
+
+def _require_shared(specs: list[RunSpec]) -> None:
+    errors = []
+    for index, spec in enumerate(specs[1:], start=1):
+        for name in SHARED:
+            if getattr(spec, name) != getattr(specs[0], name):
+                got = getattr(spec, name)
+                got = got.model_dump_json() if isinstance(got, BaseModel) else got
+                errors.append(SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec"))
+    if errors:
+        raise SpecErrors(errors)
+
+
+def _to_spec_error(item: Any) -> SpecError:
+    field = ".".join(str(part) for part in item["loc"]) or "body"
+    return SpecError(field, item["input"], item["msg"])

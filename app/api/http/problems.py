@@ -1,0 +1,184 @@
+"""Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got what, wanted what."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.services.errors import (
+    InvalidRequestError,
+    NoRoomError,
+    QueueFullError,
+    RefusedError,
+    TooExpensiveError,
+    TooManyRunsError,
+)
+from mhc_core.spec import SpecError, SpecErrors
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 50
+MAX_TEXT = 80
+
+# One entry a kind of problem: its anchor in /docs, which is its `type`, and its title.
+TITLES = {
+    "invalid-spec": "The spec is not valid",
+    "invalid-body": "The body is not valid",
+    "invalid-query": "The query is not valid",
+    "too-expensive": "The spec is predicted to cost more than this server admits",
+    "too-large": "The body is too large",
+    "too-many-runs": "This client has too many runs",
+    "queue-full": "The server is busy",
+    "too-many-streams": "Too many event streams are open",
+    "not-found": "Nothing is here",
+    "not-allowed": "This method is not allowed here",
+    "not-ready": "The run has no whole result",
+    "foreign-origin": "Requests from another site's page are refused",
+    "internal": "The server made a mistake",
+    "http": "The request was refused",
+}
+
+
+# Kind and HTTP status of every refusal of a service.
+REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
+    InvalidRequestError: ("invalid-body", 422),
+    TooExpensiveError: ("too-expensive", 422),
+    TooManyRunsError: ("too-many-runs", 429),
+    QueueFullError: ("queue-full", 503),
+}
+
+
+class Problem(Exception):
+    """A refusal, raised anywhere below a route and turned into its answer.
+
+    Attributes
+    ----------
+    kind: key of `TITLES`.
+    status: HTTP status.
+    detail: one sentence for people.
+    errors: field, got, wanted.
+    headers: extra headers, such as Retry-After.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[SpecError] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind, self.status, self.detail = kind, status, detail
+        self.errors, self.headers = list(errors), headers or {}
+
+
+def to_response(problem: Problem, path: str) -> Response:
+    """The problem as a response; `instance` is the path that was asked for."""
+    body: dict[str, Any] = {
+        "type": f"/docs#problem-{problem.kind}",
+        "title": TITLES[problem.kind],
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": path,
+        "errors": [to_item(error) for error in problem.errors[:MAX_ERRORS]],
+    }
+    return Response(orjson.dumps(body), problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def from_spec_errors(errors: SpecErrors) -> Problem:
+    """Mistakes in a spec: 400 where it is no JSON at all, else 422."""
+    broken = any(error.field == "body" and isinstance(error.got, str) for error in errors.errors)
+    kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
+    return Problem(kind, status, _shorten(str(errors), 1000), errors=errors.errors)
+
+
+def from_refusal(error: RefusedError) -> Problem:
+    """A service's refusal, by the table."""
+    kind, status = REFUSALS[type(error)]
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
+    return Problem(kind, status, str(error), errors=error.errors, headers=headers)
+
+
+def not_found(what: str, name: str) -> Problem:
+    """Nothing stored under that name."""
+    return Problem("not-found", 404, f"there is no {what} {_shorten(name, MAX_TEXT)!r} here")
+
+
+Show = Callable[[Request, Problem], Response | None]
+
+
+def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
+    """Make every error of the app, the framework's included, a problem.
+
+    `show` draws it as a page where a person asked for one. A crash is answered outside of all middleware, so it needs
+    its headers here.
+    """
+
+    def answer(request: Request, problem: Problem) -> Response:
+        return show(request, problem) or to_response(problem, request.url.path)
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return answer(request, error)
+
+    async def on_spec_errors(request: Request, error: Exception) -> Response:
+        assert isinstance(error, SpecErrors)
+        return to_response(from_spec_errors(error), request.url.path)
+
+    async def on_refusal(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RefusedError)
+        return answer(request, from_refusal(error))
+
+    async def on_query(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
+        detail = "; ".join(str(item) for item in items)
+        return answer(request, Problem("invalid-query", 422, detail, errors=items))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = {404: "not-found", 405: "not-allowed"}.get(error.status_code, "http")
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        return answer(request, Problem(kind, error.status_code, detail, headers=dict(error.headers or {})))
+
+    async def on_crash(request: Request, error: Exception) -> Response:
+        problem = Problem("internal", 500, "see the server's log", headers=crash_headers)
+        return to_response(problem, request.url.path)
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(SpecErrors, on_spec_errors)
+    app.add_exception_handler(RefusedError, on_refusal)
+    app.add_exception_handler(RequestValidationError, on_query)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_crash)
+
+
+def to_item(error: SpecError) -> dict[str, Any]:
+    """One entry of `errors`."""
+    return {"field": _shorten(error.field, MAX_TEXT), "got": _to_got(error.got), "wanted": error.wanted}
+
+
+def _to_got(value: Any) -> Any:
+    """What was got, if JSON can say it in a few characters; else its beginning as text."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str):
+        return _shorten(value, MAX_TEXT)
+    return _shorten(repr(value), MAX_TEXT)
+
+
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _to_field(loc: Sequence[str | int]) -> str:
+    """`label.0` for the first of a parameter that comes several times; where it stands, as in the query, is known."""
+    return ".".join(str(part) for part in loc[1:])

@@ -1,0 +1,166 @@
+"""A run's frames as they arise: Server-Sent Events, or one JSON object a line.
+
+A viewer reads the frame log and nothing else: a live run, a late viewer, a reconnect and a finished run are
+one case. All that can be refused is refused before the first byte.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Literal
+
+import orjson
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.api.http.problems import Problem
+from app.api.models import SubmittedBody
+from app.services.runs import UNSTARTED, Runs, Submitted
+from app.settings import Settings
+from app.store.runs import Run
+from mhc_core.record import codec
+from mhc_core.spec import SpecError
+
+Form = Literal["sse", "ndjson"]
+SSE, NDJSON = "text/event-stream", "application/x-ndjson"
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
+# Four milliseconds for a comparison; a higher level takes thrice as long for a tenth less.
+PACK_LEVEL = 1
+GZIP_WBITS = 31
+# How soon an EventSource comes back to a server that has stopped.
+RECONNECT_MS = 1000
+
+
+def respond(
+    request: Request, service: Runs, settings: Settings, runs: Sequence[Run], after: str | None, viewer: str
+) -> Response:
+    """The stream of one or several runs, from behind the given indices."""
+    require_stream(service, settings)
+    # A reconnecting EventSource repeats its first URL and knows better where it was.
+    cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
+    if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
+        return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
+    form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
+    feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
+    return _send(request, feed.follow(viewer), form)
+
+
+def respond_submitted(
+    request: Request,
+    service: Runs,
+    settings: Settings,
+    submitted: Sequence[Submitted],
+    have: Collection[str],
+    viewer: str,
+) -> Response:
+    """The answer to a POST as a stream: first what the POST did, then the frames that the caller does not have."""
+    cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
+    feed = Feed(service, settings.heartbeat_s, cursors, "sse")
+
+    async def follow() -> AsyncIterator[bytes]:
+        bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
+        yield b"event: submitted\ndata: " + orjson.dumps(bodies) + b"\n\n"
+        async for chunk in feed.follow(viewer):
+            yield chunk
+
+    return _send(request, follow(), "sse", 202 if any(item.is_new for item in submitted) else 200)
+
+
+def require_stream(service: Runs, settings: Settings) -> None:
+    """Refuse where the server has as many viewers as it will bear."""
+    if service.hub.open_streams >= settings.max_streams:
+        detail = f"{service.hub.open_streams} event streams are open; {settings.max_streams} are allowed"
+        raise Problem("too-many-streams", 503, detail, headers={"Retry-After": "5"})
+
+
+def _send(request: Request, chunks: AsyncIterator[bytes], form: Form, status: int = 200) -> Response:
+    headers = dict(HEADERS)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
+    return StreamingResponse(chunks, status, headers, SSE if form == "sse" else NDJSON)
+
+
+async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Chunks compressed one by one, each of which can be read as soon as it is there: frames shrink to a third."""
+    packer = zlib.compressobj(PACK_LEVEL, wbits=GZIP_WBITS)
+    async for chunk in chunks:
+        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
+
+
+def parse_cursors(text: str | None, runs: int) -> list[int]:
+    """The index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
+    parts = text.split(",") if text else ["-1"] * runs
+    try:
+        cursors = [int(part) for part in parts]
+    except ValueError:
+        cursors = []
+    if len(cursors) != runs or any(not -1 <= cursor < 2**31 for cursor in cursors):
+        wanted = f"{runs} frame indices from -1, separated by commas"
+        error = SpecError("after", text, wanted)
+        raise Problem("invalid-query", 422, str(error), errors=[error])
+    return cursors
+
+
+class Feed:
+    """What one viewer is sent."""
+
+    def __init__(self, service: Runs, heartbeat_s: float, cursors: dict[str, int], form: Form) -> None:
+        self._service, self._heartbeat_s, self._form = service, heartbeat_s, form
+        self._cursors = cursors
+        self._open = list(cursors)
+        self._told: dict[str, int | None] = {}
+
+    async def follow(self, viewer: str) -> AsyncIterator[bytes]:
+        """Chunks until every run has ended, the viewer has gone, or the server stops."""
+        hub = self._service.hub
+        with hub.subscribe(self._cursors, viewer) as subscription:
+            if self._form == "sse":
+                yield f"retry: {RECONNECT_MS}\n\n".encode()
+            while self._open:
+                idle = True
+                for run_id in list(self._open):
+                    if chunk := await self._next_chunk(run_id):
+                        idle = False
+                        yield chunk
+                if not idle:
+                    continue
+                if hub.closing:
+                    if self._form == "sse":
+                        yield b'event: closing\ndata: {"reason": "the server is stopping"}\n\n'
+                    return
+                if self._open and not await subscription.wait(self._heartbeat_s) and self._form == "sse":
+                    yield b": heartbeat\n\n"
+
+    async def _next_chunk(self, run_id: str) -> bytes:
+        """The next lines of a run; else its place, if that has changed; else nothing."""
+        # Asked before reading: an end that is reported in between is then found by the next round.
+        position = self._service.engine.position(run_id)
+        lines = await self._service.log.read(run_id, self._cursors[run_id])
+        if lines:
+            if codec.frame_type(lines[-1]) == "end":
+                self._open.remove(run_id)
+            return self._to_chunk(run_id, lines)
+        if position is None:
+            self._open.remove(run_id)
+        elif self._told.get(run_id) != position:
+            self._told[run_id] = position
+            return self._to_status(run_id, position)
+        return b""
+
+    def _to_chunk(self, run_id: str, lines: Sequence[bytes]) -> bytes:
+        if self._form == "ndjson":
+            self._cursors[run_id] += len(lines)
+            return b"".join(lines)
+        events = []
+        for line in lines:
+            self._cursors[run_id] += 1
+            event_id = ",".join(map(str, self._cursors.values()))
+            events.append(f"id: {event_id}\nevent: {codec.frame_type(line)}\ndata: ".encode() + line + b"\n")
+        return b"".join(events)
+
+    def _to_status(self, run_id: str, position: int) -> bytes:
+        """An event outside the log, without an id: the run waits at this place, or has left the queue."""
+        if self._form == "ndjson" or self._cursors[run_id] >= 0:
+            return b""
+        status = {"run": run_id, "status": "queued" if position else "running", "position": position or None}
+        return b"event: status\ndata: " + orjson.dumps(status) + b"\n\n"

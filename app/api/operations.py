@@ -1,0 +1,96 @@
+"""Routes for whoever runs the server: is it alive, can it take runs, what does it do."""
+
+import time
+
+import prometheus_client as prometheus
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.runs import Service, get_service
+from app.services.runs import Runs
+
+router = APIRouter(tags=["operations"])
+
+
+class Instruments:
+    """Everything that /metrics shows. A registry of its own: two apps in one process do not share counts."""
+
+    def __init__(self) -> None:
+        at = self.registry = prometheus.CollectorRegistry()
+        counted = ["method", "route", "status"]
+        self.requests = prometheus.Counter("mhc_http_requests", "Requests answered", counted, registry=at)
+        timed = "Time to the head of the answer"
+        self.first_byte = prometheus.Histogram("mhc_http_first_byte_seconds", timed, ["route"], registry=at)
+        self.runs = prometheus.Gauge("mhc_runs", "Runs stored, by status", ["status"], registry=at)
+        self.ended = prometheus.Gauge("mhc_runs_ended", "Runs ended since the start", ["status"], registry=at)
+        self.frames = prometheus.Gauge("mhc_frames_stored", "Frames stored since the start", registry=at)
+        self.waiting = prometheus.Gauge("mhc_queue_waiting", "Runs in the queue", registry=at)
+        self.running = prometheus.Gauge("mhc_queue_running", "Runs being computed", registry=at)
+        self.workers = prometheus.Gauge("mhc_workers_ready", "Workers that have warmed up", registry=at)
+        self.streams = prometheus.Gauge("mhc_streams_open", "Event streams open", registry=at)
+
+    async def observe(self, service: Runs) -> None:
+        """Read what is counted elsewhere."""
+        for status, count in (await service.store.count_by_status()).items():
+            self.runs.labels(status).set(count)
+        for status, count in service.ended.items():
+            self.ended.labels(status).set(count)
+        self.frames.set(service.frames_stored)
+        self.waiting.set(service.engine.waiting)
+        self.running.set(service.engine.running)
+        self.workers.set(service.engine.ready_workers)
+        self.streams.set(service.hub.open_streams)
+
+
+class RequestMetrics:
+    """ASGI middleware: counts answers by route, never by path, which anybody can make up."""
+
+    def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
+        self._app, self._instruments = app, instruments
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap `send`."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = time.perf_counter()
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "none")
+                self._instruments.requests.labels(scope["method"], route, message["status"]).inc()
+                self._instruments.first_byte.labels(route).observe(time.perf_counter() - started)
+            await send(message)
+
+        return await self._app(scope, receive, send_counted)
+
+
+@router.get("/livez")
+async def get_live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", response_class=JSONResponse)
+async def get_ready(service: Service) -> JSONResponse:
+    """The database answers and a worker is warm: 200, else 503."""
+    await service.store.count_by_status()
+    workers = service.engine.ready_workers
+    ready = workers > 0 and not service.hub.closing
+    body = {
+        "status": "ready" if ready else "not ready",
+        "workers": workers,
+        "waiting": service.engine.waiting,
+    }
+    return JSONResponse(body, 200 if ready else 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def get_metrics(request: Request) -> Response:
+    """Counters and gauges as Prometheus reads them."""
+    instruments: Instruments = request.app.state.instruments
+    await instruments.observe(get_service(request))
+    return Response(
+        prometheus.generate_latest(instruments.registry),
+        headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST},
+    )

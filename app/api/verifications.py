@@ -1,0 +1,87 @@
+"""Routes of verification: a finished run against the laws that apply to it and against its recomputation."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.http.problems import Problem, not_found
+from app.api.models import API, VerificationBody, to_links
+from app.api.runs import Service, find_done, get_client, load_result
+from app.engine.base import VERIFICATION
+from app.services.runs import Runs
+from app.store.runs import Run
+from mhc_core.measure.verification import verify
+from mhc_core.record import codec
+from mhc_core.record.result import Result
+from mhc_core.spec import parse_spec
+
+router = APIRouter(prefix=API, tags=["runs"])
+
+# A POST is held open this long for the verdict; small runs need less.
+WAIT_S = 20.0
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The checks"},
+    202: {"description": "The recomputation waits or is computed: ask again with GET"},
+}
+
+
+@router.post("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
+async def post_verification(request: Request, run_id: str, service: Service) -> Response:
+    """Hold a finished run against every law that applies, and recompute it in float64.
+
+    The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds.
+    """
+    run = await find_done(service, run_id)
+    spec = parse_spec(run.spec)
+    if spec.train.steps:
+        return await _answer(service, run, None)
+    submitted = await service.submit_verification(run, get_client(request))
+    if submitted.status != "done":
+        await _wait_for_end(service, submitted.run_id)
+    return await _respond(service, run)
+
+
+@router.get("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
+async def get_verification(run_id: str, service: Service) -> Response:
+    """The verdict on a run whose verification was asked for by POST; 409 where its recomputation failed, with why."""
+    run = await find_done(service, run_id)
+    return await _respond(service, run)
+
+
+async def _respond(service: Runs, run: Run) -> Response:
+    job = await service.store.get(run.id + VERIFICATION)
+    if job is None:
+        raise not_found("verification of run", run.id)
+    if job.is_live:
+        body = VerificationBody(run=run.id, status=job.status, verdict=None, checks=[])
+        return JSONResponse(body.model_dump(), 202, {"Location": f"{to_links(run.id).self}/verify", "Retry-After": "1"})
+    if job.status != "done":
+        raise Problem("not-ready", 409, f"the recomputation of run {run.id} is {job.status}: {job.reason}")
+    await service.store.touch(job)
+    (line, *_) = await service.log.read(job.id, -1)
+    return await _answer(service, run, line)
+
+
+async def _answer(service: Runs, run: Run, line: bytes | None) -> Response:
+    result = await load_result(service, run)
+    body = await asyncio.to_thread(_verify, run, result, line)
+    return Response(codec.to_json(body.model_dump()), media_type="application/json")
+
+
+def _verify(run: Run, result: Result, line: bytes | None) -> VerificationBody:
+    checks = verify(parse_spec(run.spec), result, None if line is None else codec.decode_line(line))
+    return VerificationBody.build(run.id, checks)
+
+
+async def _wait_for_end(service: Runs, job_id: str) -> None:
+    """Until the job has ended, or for `WAIT_S`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + WAIT_S
+    with service.hub.subscribe([job_id], viewer="") as subscription:
+        while (left := until - loop.time()) > 0 and not service.hub.closing:
+            job = await service.store.get(job_id)
+            if job is None or not job.is_live:
+                return
+            await subscription.wait(left)

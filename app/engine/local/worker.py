@@ -1,0 +1,178 @@
+"""A worker process: takes a spec from its standard input, writes encoded frames to its standard output.
+
+Commands, one JSON object a line: `{"run": id, "spec": {...}}` and `{"cancel": id}`. Answers, one a line: a
+frame, or a word: `#ready {rates}`, and after the frames of a run `#end {"status", "reason"}`.
+Started by `app.engine.local.process` as `python -m app.engine.local.worker THREADS MEMORY_BYTES PARENT_PID`.
+"""
+
+import ctypes
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import orjson
+
+from app.engine.base import VERIFICATION
+from app.engine.local.pipe import Answers
+from mhc_core.record import codec
+
+if TYPE_CHECKING:
+    from mhc_core.record.frames import Frame
+
+NICENESS = 10
+AUTOGROUP_S = 0.1
+_PR_SET_PDEATHSIG = 1
+
+WARM_UP_SPEC = {
+    "depth": 2,
+    "width": 8,
+    "block": {"heads": 2},
+    "input": {"kind": "text", "text": "warm", "batch": 1, "tokens": 8},
+}
+
+
+def main() -> None:
+    """Serve commands until the parent closes the pipe."""
+    threads, memory_bytes, parent_pid = map(int, sys.argv[1:4])
+    _submit_to_parent(parent_pid)
+    answers = Answers(_take_over_stdout())
+    commands = _Commands(sys.stdin.buffer)
+    _limit_memory(memory_bytes)
+    rates = _warm_up(threads)
+    answers.send(b"#ready " + rates + b"\n")
+    while True:
+        run_id, spec = commands.next_run()
+        status, reason = execute(run_id, spec, commands.cancelled, answers, memory_bytes)
+        answers.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
+
+
+def execute(
+    run_id: str, spec: dict[str, Any], cancelled: threading.Event, answers: Answers, memory_bytes: int
+) -> tuple[str, str | None]:
+    """Run a spec and send its frames; says how it ended and why."""
+    from mhc_core.spec import SpecError
+
+    try:
+        frames = _compute(run_id, spec)
+        for index, frame in enumerate(frames):
+            if cancelled.is_set():
+                frames.close()
+                return "cancelled", None
+            answers.send(codec.encode_frame(frame, run_id, index))
+    except SpecError as error:  # A device that this machine lacks.
+        return "failed", str(error)
+    except Exception as error:
+        if _is_out_of_memory(error):
+            return "failed", f"out of memory: a worker may allocate {memory_bytes / 2**30:.1f} GiB"
+        # The run carries the reason to its viewers; the server's log gets the whole trace.
+        traceback.print_exc()
+        return "failed", f"{type(error).__name__}: {error}"
+    return "done", None
+
+
+def _compute(run_id: str, spec: dict[str, Any]) -> "Generator[Frame]":
+    from mhc_core.measure.recomputation import recompute
+    from mhc_core.measure.run import run
+    from mhc_core.spec import parse_spec
+
+    if run_id.endswith(VERIFICATION):
+        yield recompute(parse_spec(spec))
+    else:
+        yield from run(parse_spec(spec))
+
+
+class _Commands:
+    """Reads commands in a thread of its own, so that a cancel is seen while a run is computed."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.cancelled = threading.Event()
+        self._source, self._current = source, ""
+        self._runs: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def next_run(self) -> tuple[str, dict[str, Any]]:
+        return self._runs.get()
+
+    def _listen(self) -> None:
+        for line in self._source:
+            command = orjson.loads(line)
+            if "run" in command:
+                self._current = command["run"]
+                self.cancelled.clear()
+                self._runs.put((command["run"], command["spec"]))
+            elif command["cancel"] == self._current:
+                self.cancelled.set()
+        os._exit(0)  # The parent is gone; nobody reads what is being computed.
+
+
+def _submit_to_parent(parent_pid: int) -> None:
+    """Be polite while the parent lives, and die with it."""
+    os.nice(NICENESS)
+    if sys.platform == "linux":
+        _be_nice_to_other_sessions()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:
+            os._exit(0)  # It died before the line above.
+
+
+def _be_nice_to_other_sessions() -> None:
+    """Lower the weight of this process's session, where Linux has one for each (`man 7 sched`, autogroup).
+
+    There the niceness of a process counts within its session only: a browser on the same machine, which has one of its
+    own, would share the cores with the workers half and half.
+    """
+    path = Path("/proc/self/autogroup")
+    while path.exists():
+        try:
+            path.write_text(str(NICENESS))
+            return
+        except BlockingIOError:  # the kernel takes one such wish in a tenth of a second from whoever is not root
+            time.sleep(AUTOGROUP_S)
+        except OSError as error:  # as where /proc is read-only: no reason to compute nothing
+            print(f"a worker's session keeps its weight: {error}", file=sys.stderr)
+            return
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    # RLIMIT_DATA counts memory that can be written; RLIMIT_AS would count what torch only reserves.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def _take_over_stdout() -> BinaryIO:
+    """The pipe to the parent; from here on whatever prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _warm_up(threads: int) -> bytes:
+    """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
+    import torch
+
+    from mhc_core.cost.rates import calibrate
+    from mhc_core.measure.run import run
+    from mhc_core.spec import parse_spec
+
+    torch.set_num_threads(threads)
+    for index, frame in enumerate(run(parse_spec(WARM_UP_SPEC))):
+        codec.encode_frame(frame, "warm-up", index)
+    return calibrate().model_dump_json().encode()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    # On a CPU torch raises a plain RuntimeError.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+if __name__ == "__main__":
+    main()

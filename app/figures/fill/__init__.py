@@ -1,0 +1,1 @@
+"""What fills a panel's template with the columns of runs."""

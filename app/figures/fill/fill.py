@@ -1,0 +1,295 @@
+"""Fill a panel's template with the columns of runs. `static/js/data/fill.js` does the same; a test holds them equal.
+
+Templates and figures are plain data here: what `to_plotly_json` gives and `go.Figure` takes.
+"""
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+
+from app.figures.fill.labels import (
+    cell_label,
+    cell_note,
+    end_labels,
+    find_lost,
+    foot_note,
+    lost_labels,
+    note,
+    say_rows,
+    say_status,
+)
+from app.figures.fill.numbers import log_ticks
+from app.figures.fill.scales import linear_bound, signed_log_scale
+from app.figures.fill.sources import Columns, look_up, to_unknown
+from app.figures.fill.sums import write_sums
+
+LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
+WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
+LETTER_PX = 7.2
+FEW_LAYERS = 6
+LEAST_ROW_GAP = 15  # room for the label of the matrix below
+
+Figure = dict[str, Any]
+
+
+def fill(
+    template: Figure, results: list[Columns | None], labels: list[str], cursor: int, narrow: bool = False
+) -> Figure:
+    """A figure with the data of `results`, in the template's order; the template is left as it is.
+
+    `cursor` is a layer from 0; `narrow` is for screens that hold one matrix side by side.
+    """
+    figure = copy.deepcopy(template)
+    layout = figure["layout"]
+    layout["annotations"] = []
+    for trace in figure["data"]:
+        run = trace["meta"]["run"]
+        _fill_trace(trace, results[run] if run < len(results) else None, labels, cursor)
+    layers = max((result.start["layers"] for result in results if result is not None), default=1)
+    meta = layout["meta"]
+    if "axes" in meta:
+        _fill_axes(figure, results, layers, narrow)
+    if "grid" in meta:
+        _place_cells(figure, narrow)
+    _span_layers(figure, layers, cursor, narrow)
+    if "symmetric" in meta:
+        _center_colors(figure, results)
+    if "lost_rows" in meta:
+        _mark_lost_rows(figure, results)
+    if meta.get("sums"):
+        write_sums(layout, _visible(figure), results, cursor, narrow)
+    is_told = "unknown" in meta and _tell_unknown(figure, results, labels)
+    if "empty" in meta and not is_told and not _visible(figure):
+        layout["annotations"].append(note(meta["empty"], meta["muted"]))
+    return figure
+
+
+def _visible(figure: Figure) -> list[dict[str, Any]]:
+    return [trace for trace in figure["data"] if trace.get("visible", True)]
+
+
+def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str], cursor: int) -> None:
+    if result is None:
+        trace["visible"] = False
+        return
+    label = labels[trace["meta"]["run"]]
+    for attribute, source in trace["meta"]["fill"].items():
+        data = look_up(source, result, label, cursor)
+        if data is None:
+            trace["visible"] = False
+            return
+        trace[attribute] = data
+
+
+def _tell_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> bool:
+    """Of runs of which the step that is shown tells nothing it says so; whether there are any."""
+    layout = figure["layout"]
+    runs = [
+        run
+        for run, result in enumerate(results)
+        if result is not None
+        and any(trace["meta"]["run"] == run and trace["meta"]["key"] in to_unknown(result) for trace in figure["data"])
+    ]
+    if not runs:
+        return False
+    text, muted = layout["meta"]["unknown"], layout["meta"]["muted"]
+    if not _visible(figure):
+        layout["annotations"].append(note(text, muted))
+    else:
+        names = ", ".join(labels[run] for run in runs)
+        layout["annotations"].append(foot_note(f"{names}: {text}", muted, layout["paper_bgcolor"]))
+    return True
+
+
+# ---- curves
+
+
+def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narrow: bool) -> None:
+    layout = figure["layout"]
+    longest = 0  # letters of a label right of the curves
+    for name, rule in layout["meta"]["axes"].items():
+        low, high = _data_range(figure, rule)
+        layout[name]["range"] = [low, high]
+        layout[name]["autorange"] = False
+        if rule["scale"] == "log":
+            places, texts = log_ticks(low, high)
+            layout[name] |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
+        longest = max(longest, _label_lines(figure, results, (low, high), layers, narrow))
+    if narrow:
+        ticks = [text for name in layout["meta"]["axes"] for text in layout[name].get("ticktext", [])]
+        layout["margin"]["l"] = 56 if any("×" in text for text in ticks) else 40
+        layout["margin"]["r"] = 19 + round(LETTER_PX * max(1, longest))
+    else:
+        names = [len(trace["name"]) for trace in _visible(figure) if trace["meta"]["end"]]
+        layout["margin"]["r"] = 18 + round(LETTER_PX * max([3, longest, *names]))
+
+
+def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
+    values = [value for trace in _visible(figure) for value in trace["y"] if value is not None]
+    values += rule["include"]
+    if not values:
+        return (0.0, 1.0)
+    low, high = min(values), max(values)
+    least = max(LEAST_SPAN[rule["scale"]], 1e-3 * abs(high))
+    if high - low < least:
+        middle = (low + high) / 2
+        low, high = middle - least / 2, middle + least / 2
+    pad = 0.05 * (high - low)
+    low, high = low - pad, high + pad
+    if "limits" in rule:
+        low, high = max(low, rule["limits"][0] - pad), min(high, rule["limits"][1] + pad)
+    return low, high
+
+
+def _label_lines(
+    figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
+) -> int:
+    """Label the curves; the number of letters of the longest label right of them."""
+    ends, losses = [], []
+    for trace in [trace for trace in _visible(figure) if trace["meta"]["end"]]:
+        result = results[trace["meta"]["run"]]
+        assert result is not None, "a visible trace has a run"
+        color = trace["line"]["color"]
+        axis = trace["meta"]["fill"]["x"].partition(".")[0]
+        status = result.steps_status if axis == "step" else result.status
+        lost = find_lost(trace["y"], status.get(trace["meta"]["key"], {}), "step" if axis == "step" else "layer")
+        if lost is not None and lost["point"] is not None:
+            share = (trace["y"][lost["point"]] - span[0]) / (span[1] - span[0])
+            text = f"{trace['name']}: {lost['text']}"
+            count = len(trace["y"]) if axis == "step" else layers
+            losses.append({"point": lost["point"], "share": share, "text": text, "count": count, "color": color})
+        end = _line_end(trace, result, lost, span)
+        ends += [] if end is None else [{**end, "color": color}]
+    labels = end_labels(ends, narrow)
+    figure["layout"]["annotations"] += lost_labels(losses, span, narrow) + labels
+    return max([0, *(len(label["text"]) for label in labels)])
+
+
+def _line_end(
+    trace: dict[str, Any], result: Columns, lost: dict[str, Any] | None, span: tuple[float, float]
+) -> dict[str, Any] | None:
+    known = [value for value in trace["y"] if value is not None]
+    if known and lost is not None and lost["ends"]:
+        return None  # the label stands where it is lost
+    if known:
+        return {"place": (known[-1] - span[0]) / (span[1] - span[0]), "text": trace["name"]}
+    if lost is not None:
+        return {"place": 1.0, "text": f"{trace['name']}: {lost['text']}"}
+    raw = result.layers.get(trace["meta"]["key"])
+    if raw is not None and bool(np.all(raw == 0)):
+        return {"place": 0.0, "text": f"{trace['name']}: 0"}
+    return None
+
+
+# ---- layers along an axis
+
+
+def _span_layers(figure: Figure, layers: int, cursor: int, narrow: bool) -> None:
+    for name, kind in figure["layout"]["meta"].get("layers", {}).items():
+        figure["layout"][name] |= {
+            "range": (span := _layer_range(figure, kind, layers, cursor, narrow)),
+            "autorange": False,
+        }
+        if abs(span[1] - span[0]) <= FEW_LAYERS:  # or half layers would have ticks, with the numbers of whole ones
+            figure["layout"][name] |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
+
+
+def _layer_range(figure: Figure, kind: str, layers: int, cursor: int, narrow: bool) -> list[float]:
+    if kind == "line":
+        pad = 0.5 if layers == 1 else 0.01 * (layers - 1)
+        return [1 - pad, layers + pad]
+    if kind == "cells":
+        return [0.5, layers + 0.5]
+    if kind == "cells-down":
+        return [layers + 0.5, 0.5]
+    if kind == "sources":
+        return [-0.5, layers - 0.5]
+    steps = [trace["dx"] for trace in _visible(figure)]
+    columns = WINDOW_COLUMNS / 3 if narrow else WINDOW_COLUMNS
+    width = min(layers, max(4, math.floor(columns * min(steps, default=1))))
+    first = min(max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1)
+    return [first - 0.5, first + width - 0.5]
+
+
+# ---- matrices
+
+
+def _place_cells(figure: Figure, narrow: bool) -> None:
+    """Share the space out among the runs that have a matrix; the axes of the others are hidden."""
+    layout, grid = figure["layout"], figure["layout"]["meta"]["grid"]
+    rows = narrow or grid["direction"] == "rows"
+    present = [trace["meta"]["run"] for trace in _visible(figure)]
+    gap = max(grid["gap"], LEAST_ROW_GAP) if rows else grid["gap"]
+    whole = len(present) * grid["cell"] + max(0, len(present) - 1) * gap
+    for run, (x_name, y_name) in enumerate(grid["cells"]):
+        x_axis, y_axis = layout[x_name], layout[y_name]
+        x_axis["visible"] = y_axis["visible"] = run in present
+        if run not in present:
+            continue
+        place = present.index(run)
+        start = place * (grid["cell"] + gap)
+        share = [start / whole, (start + grid["cell"]) / whole]
+        x_axis["domain"] = [0, 1] if rows else share
+        y_axis["domain"] = [1 - share[1], 1 - share[0]] if rows else [0, 1]
+        if not layout["meta"].get("sums"):
+            _quiet_inner(x_axis, y_axis, rows, place, len(present))
+    _label_cells(figure)
+
+
+def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, place: int, count: int) -> None:
+    """Numbers stand at the outer axes alone."""
+    if rows and place < count - 1:
+        x_axis |= {"showticklabels": False, "title": None}
+    if not rows and place > 0:
+        y_axis["showticklabels"] = False
+        x_axis["title"] = None  # once is enough, and beside one another they would touch
+
+
+def _label_cells(figure: Figure) -> None:
+    for trace in _visible(figure):
+        color = figure["layout"]["meta"]["colors"][trace["meta"]["run"]]
+        figure["layout"]["annotations"].append(cell_label(trace["name"], trace["xaxis"], trace["yaxis"], color))
+
+
+def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
+    """One scale for all runs and layers, as far below zero as above."""
+    layout, meta = figure["layout"], figure["layout"]["meta"]
+    axis = layout[meta["symmetric"]]
+    if meta.get("signed_log"):
+        scale = signed_log_scale(max((_largest(trace["z"]) for trace in _visible(figure)), default=0.0))
+        axis["colorbar"] |= scale.pop("colorbar")
+        axis |= scale
+        return
+    largest = 0.0
+    for trace in _visible(figure):
+        result = results[trace["meta"]["run"]]
+        assert result is not None, "a visible trace has a run"
+        key = trace["meta"]["key"]
+        largest = max(largest, _largest(result.matrices[key] if key in result.matrices else result.steps_log10[key]))
+    bound = linear_bound(largest)
+    axis |= {"cmin": -bound, "cmax": bound}
+
+
+def _largest(matrix: np.ndarray) -> float:
+    return float(np.max(np.abs(matrix), where=np.isfinite(matrix), initial=0.0))
+
+
+def _mark_lost_rows(figure: Figure, results: list[Columns | None]) -> None:
+    """Of rows without numbers a matrix says where they are, and why."""
+    layout = figure["layout"]
+    keys = layout["meta"]["lost_rows"]
+    for trace in _visible(figure):
+        result = results[trace["meta"]["run"]]
+        assert result is not None, "a visible trace has a run"
+        flags = {row: flag for key in keys for row, flag in result.status.get(key, {}).items()}
+        own = result.status.get(trace["meta"]["key"], {})
+        known = [row for row, cells in enumerate(trace["z"]) if np.isfinite(np.asarray(cells, np.float64)).any()]
+        # The status of another metric counts where the row itself has nothing to show.
+        lost = sorted(row for row in flags if row in own or row not in known)
+        if lost:
+            last_known = max((row for row in known if row not in lost), default=-1)
+            text = f"{say_status(flags[lost[0]])}<br>{say_rows(lost, last_known)}"
+            look = (layout["meta"]["muted"], layout["paper_bgcolor"])
+            layout["annotations"].append(cell_note(text, trace["xaxis"], trace["yaxis"], *look))

@@ -1,0 +1,58 @@
+"""Ticks of a logarithmic axis, and numbers as people read them. `static/js/data/numbers.js` says the same."""
+
+import math
+
+from mhc_core.findings.numerals import format_fixed, format_power, format_scaled, format_value
+
+__all__ = [
+    "decade",
+    "format_fixed",
+    "format_power",
+    "format_scaled",
+    "format_value",
+    "log_ticks",
+    "nice_step",
+]
+
+
+def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span."""
+    span = high - low
+    if span >= 2:
+        step = max(1, round(nice_step(span / 6)))
+        decades = range(math.ceil(low / step) * step, math.floor(high) + 1, step)
+        return [float(power) for power in decades], [decade(power) for power in decades]
+    if span >= 0.7:
+        places = [
+            decade + math.log10(mantissa)
+            for decade in range(math.floor(low), math.floor(high) + 1)
+            for mantissa in (1, 2, 5)
+        ]
+        inside = [place for place in places if low <= place <= high]
+        return inside, [_scale_text(place) for place in inside]
+    return _even_ticks(low, high)
+
+
+def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Evenly spaced values: on so short an axis a logarithm is nearly straight."""
+    base = math.floor(low)
+    first, last = 10 ** (low - base), 10 ** (high - base)
+    step = nice_step((last - first) / 4)
+    count = range(math.ceil(first / step), math.floor(last / step) + 1)
+    places = [base + math.log10(index * step) for index in count]
+    return places, [_scale_text(place) for place in places]
+
+
+def nice_step(rough: float) -> float:
+    """The least of 1, 2 and 5 times a power of ten that is not below `rough`."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(mantissa * power for mantissa in (1, 2, 5, 10) if mantissa * power >= rough * (1 - 1e-9))
+
+
+def _scale_text(place: float) -> str:
+    return format_value(10**place) if -300 < place < 300 else format_value(None, place)
+
+
+def decade(power: int) -> str:
+    """A power of ten as a tick."""
+    return {0: "1", 1: "10"}.get(power, f"10<sup>{str(power).replace('-', '−')}</sup>")

@@ -1,0 +1,216 @@
+"""What a panel is, and the parts that panels are drawn from.
+
+A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
+`meta.fill`, axes and labels say how they follow it in `layout.meta`; `fill.py` here and `fill.js` in the page do
+it.
+
+`layout.meta` knows:
+
+- `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
+- `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers span it, `sources` with the
+  embedding as 0 and without the last layer; other axes follow their data
+- `steps`: {axis: "line"|"cells"}, axes of the steps of training, where the cursor of the step stands
+- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
+  cells without data close up
+- `sums`: True, row and column sums of the drawn matrices as tick labels
+- `diverging`: the colour scale of a difference of matrices
+- `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
+  logarithmic scale of `scales.py`
+- `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
+- `empty`: what to say when no run has anything to draw
+- `unknown`: what to say of runs of which the step that is shown tells nothing
+
+A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page
+names them at the cursor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.figures.style import FONT, RunStyle, Theme
+
+Build = Callable[[int, Theme], go.Figure]
+
+
+@dataclass(frozen=True)
+class Help:
+    """The card's "?": formula, how to read it, the papers' symbol, and where it comes from."""
+
+    formula: str
+    reading: str
+    symbol: str
+    source: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to draw a panel, such as log or linear.
+
+    `meaning` and `unit` stand in place of the panel's where the view shows something else. `needs` is a metric that
+    only such runs have as can fill the view: without one the page does not offer it, though a link still opens it.
+    """
+
+    key: str
+    title: str
+    build: Build
+    meaning: str = ""
+    unit: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the card's table view, one for each run: title and metric.
+
+    Source `row` is a matrix's row, `streams` gives a column a stream, and `law` puts the law beside what was measured.
+    A table of one kind alone: `steps` has a row a step of training, `read` a row for each output that the cursor's
+    layer reads.
+    """
+
+    title: str
+    key: str
+    source: str = "layers"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure with its meaning.
+
+    Attributes
+    ----------
+    key, title, unit: its name in routes, for people, and what the numbers are.
+    meaning: one sentence.
+    help: the text behind "?".
+    group: where on the page it stands.
+    live: whether it can be drawn while a run is going on.
+    views: at least one; the first is the default.
+    table: what the table view lists.
+    follows_step: whether it shows a trained run as it was at the cursor's step, of which `steps.py` knows; all that it
+        shows then is of the step, or of the trained stack where nothing is known of it.
+    """
+
+    key: str
+    title: str
+    unit: str
+    meaning: str
+    help: Help
+    group: str
+    live: bool
+    views: tuple[View, ...]
+    table: tuple[Column, ...] = ()
+    follows_step: bool = False
+
+    def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
+        """The template for that many runs; `view` is a view's key, the first by default."""
+        chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
+        return chosen.build(runs, theme)
+
+
+OF_OLD = "Nothing is known of this step:<br>the run was stored by an earlier version."
+
+
+def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:
+    """An empty figure in the house style."""
+    figure = go.Figure()
+    figure.update_layout(
+        template=go.layout.Template(),  # empty: Plotly's default would add 7 KB of colours that nothing uses
+        paper_bgcolor=theme.card,
+        plot_bgcolor="rgba(0,0,0,0)",  # or the empty subplot of one run would cover the matrix of another
+        font={"family": FONT, "size": 12, "color": theme.muted},
+        margin={"l": 52, "r": 92, "t": 14, "b": 40},
+        showlegend=False,
+        hovermode="x unified",
+        hoverlabel={
+            "bgcolor": theme.card,
+            "bordercolor": theme.grid,
+            "font": {"color": theme.ink, "size": 12},
+        },
+        dragmode="zoom",
+        uirevision="stay",
+        meta=meta,
+    )
+    figure.update_layout(**layout)
+    return figure
+
+
+def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
+    """An axis with a faint grid and neither line nor zero line."""
+    # Margins hold every label: to look for those that overflow would take a fifth of each drawing.
+    quiet = {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", "ticklabeloverflow": "allow"}
+    return {**quiet, **more}
+
+
+def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
+    """The x axis of every layer panel."""
+    title = {"text": "layer", "font": {"size": 12}, "standoff": 6}
+    return quiet_axis(theme, title=title, tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more)
+
+
+def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:
+    """A figure of curves over the layers, with labels at the ends of the lines."""
+    axis: dict[str, Any] = {"scale": scale, "include": list(include)}
+    if limits is not None:
+        axis["limits"] = limits
+    return build_figure(
+        theme,
+        {"axes": {"yaxis": axis}, "layers": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted},
+        xaxis=layer_axis(theme),
+        yaxis=quiet_axis(theme, nticks=6),
+    )
+
+
+def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
+    """Runs in drawing order: the first on top, for its dots leave the lines below to be seen."""
+    return list(reversed(list(enumerate(theme.runs[:runs]))))
+
+
+def shade(style: RunStyle) -> str:
+    """A run's colour as the light fill of a band."""
+    red, green, blue = (int(style.color[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.13)"
+
+
+def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go.Scatter]:
+    """The two edges of a band, filled between; `lower` and `upper` are sources, `key` is the metric they belong to."""
+    edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip", "connectgaps": False}
+    metas = [{"run": run, "key": key, "end": False, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
+    return [
+        go.Scatter(meta=metas[0], **edge),
+        go.Scatter(meta=metas[1], fill="tonexty", fillcolor=shade(style), **edge),
+    ]
+
+
+def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatter]:
+    """Of a run of several seeds: the 5th to 95th percentile as a band, the median as a thin dotted line."""
+    column = "log10" if scale == "log" else "layers"
+    fill = {"x": "layer", "y": f"p50.{column}.{key}", "text": f"p50.text.{key}"}
+    median = go.Scatter(
+        mode="lines",
+        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
+        meta={"run": run, "key": key, "fill": fill, "end": False},
+        connectgaps=False,
+        name="",
+        hovertemplate="%{text} median of seeds",
+    )
+    return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), median]
+
+
+def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
+    """One metric of one run over the layers, drawn from log10 on a log axis: 1e401 is a number like any other."""
+    column = "log10" if scale == "log" else "layers"
+    fill = {"x": "layer", "y": f"{column}.{key}", "text": f"text.{key}", "name": "label"}
+    meta = {"run": run, "key": key, "fill": fill, "end": end}
+    look = {"color": style.color, "width": style.width, "dash": style.dash}
+    return go.Scatter(
+        mode="lines+markers" if end else "lines",
+        line={**look, **more.pop("line", {})},
+        # A few marks along the line, so that runs differ by more than colour and dash.
+        marker={"symbol": style.marker, "size": 7, "maxdisplayed": 9, "color": style.color},
+        meta=meta,
+        connectgaps=False,
+        hovertemplate=more.pop("hovertemplate", "%{text}"),
+        **more,
+    )

@@ -1,0 +1,62 @@
+"""How alike the representations of any two layers are."""
+
+import plotly.graph_objects as go
+
+from app.figures.cells import axis_names, build_cells
+from app.figures.panel import Column, Help, Panel, View
+from app.figures.style import Theme
+from mhc_core.cost.counts import MOST_STEP_MAP_LAYERS
+
+GRID = {"direction": "columns", "cell": 100, "gap": 6}
+UNKNOWN = (
+    f"No CKA of this step: stacks of more than {MOST_STEP_MAP_LAYERS} layers keep none,<br>"
+    "nor did runs that an earlier version stored."
+)
+
+
+def build(runs: int, theme: Theme) -> go.Figure:
+    """One L x L map a run, side by side on one scale from 0 to 1."""
+    heat = {
+        "key": "cka",
+        "fill": {"z": "matrices.cka", "name": "cka_label"},
+        "x0": 1,
+        "dx": 1,
+        "y0": 1,
+        "dy": 1,
+        "hovertemplate": "layers %{x} and %{y}<br>CKA %{z:.3f}<extra>%{fullData.name}</extra>",
+    }
+    scale = {"cmin": 0.0, "cmax": 1.0, "colorscale": "Cividis"}
+    layers: dict[str, str] = {}
+    for run in range(runs):
+        x_name, y_name = axis_names(run)
+        layers |= {x_name: "cells", y_name: "cells-down"}
+    # Runs of numerics 1 have no status of CKA itself: it has no number where the representations have none.
+    lost_rows = ["act_rms", "act_rms_streams", "cka"]
+    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows, unknown=UNKNOWN)
+    figure.update_yaxes(tickformat="d", nticks=6)
+    return figure
+
+
+PANEL = Panel(
+    key="cka",
+    title="Layer against layer",
+    unit="linear CKA",
+    meaning="How alike the representations of any two layers are: 1 is the same up to rotation and scale, 0 unrelated.",
+    help=Help(
+        formula="HSIC_1(K, K') / sqrt(HSIC_1(K, K) HSIC_1(K', K')), K = X Xᵀ of the stream means, "
+        "unbiased HSIC, or biased where the spec asks for it",
+        reading="A bright square is a group of layers that do the same thing. Bright everywhere after a few "
+        "layers: the signal was overwhelmed, and later layers add nothing that is seen. The cursor's "
+        "row and column are one layer against all others. A layer that is the same for all samples is like "
+        "nothing and unlike nothing, 0 / 0: its row and column are blank, and the map says so. At a step of training "
+        "it is the nearest step whose matrices are kept, on its own batch; stacks of more than "
+        f"{MOST_STEP_MAP_LAYERS} layers keep no such map at a step, and stay as trained.",
+        symbol="CKA(m_k, m_l)",
+        source="Kornblith et al., arXiv 1905.00414; unbiased after Nguyen et al., arXiv 2010.15327",
+    ),
+    group="similarity",
+    live=True,
+    views=(View("map", "map", build),),
+    table=(Column("CKA with the cursor's layer", "cka", "row"),),
+    follows_step=True,
+)

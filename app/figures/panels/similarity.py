@@ -1,0 +1,52 @@
+"""Whether layers still change what they read, and whether tokens stay distinct."""
+
+import plotly.graph_objects as go
+
+from app.figures.panel import OF_OLD, Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
+from app.figures.style import Theme
+
+
+def build_previous(runs: int, theme: Theme) -> go.Figure:
+    """Cosine between neighbouring branch inputs: the median as a line, the 5th to 95th percentile as a band."""
+    figure = build_lines(theme, "linear", include=(1.0,), limits=[-1.0, 1.0])
+    figure.layout.meta["unknown"] = OF_OLD
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(band(run, style, "cos_prev", "layers.cos_prev_p05", "layers.cos_prev_p95"))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, "cos_prev", "linear"))
+    return figure
+
+
+def build_tokens(runs: int, theme: Theme) -> go.Figure:
+    """Mean pairwise cosine of the tokens: 1 is rank collapse."""
+    figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
+    figure.layout.meta["unknown"] = OF_OLD
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, "token_cos", "linear"))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, "token_cos", "linear"))
+    return figure
+
+
+PANEL = Panel(
+    key="similarity",
+    title="Similarity",
+    unit="cosine, band 5–95 %",
+    meaning="How alike the inputs of neighbouring layers are: near 1, layers hardly change what they read.",
+    help=Help(
+        formula="cos(u_l, u_{l-1}) over tokens, u_l = Σ_j H_pre[j] x_l[j]; tokens: mean of cos over pairs of tokens",
+        reading="Deep pre-norm stacks drift to 1: late layers all see the same input. Under “tokens”, 1 means"
+        " that all tokens have become the same vector. At a step of training it is of the step's own batch, before its"
+        " update.",
+        symbol="cos(u_l, u_{l−1})",
+        source="Hyper-Connections, arXiv 2409.19606, Fig. 3",
+    ),
+    group="signal",
+    live=True,
+    views=(
+        View("previous", "layers", build_previous),
+        View("tokens", "tokens", build_tokens),
+    ),
+    table=(Column("cosine", "cos_prev"), Column("tokens", "token_cos")),
+    follows_step=True,
+)

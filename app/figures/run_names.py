@@ -1,0 +1,38 @@
+"""What runs are called beside each other: a letter and a few words. `static/js/state/spec.js` has the same."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+KIND_NAMES = {
+    "none": "Plain",
+    "residual": "Residual",
+    "hc": "HC",
+    "mhc": "mHC",
+    "mhc_lite": "mHC-lite",
+    "kromhc": "KromHC",
+    "orthostochastic": "Orthostochastic",
+    "identity_hc": "Identity HC",
+    "frac": "Frac",
+}
+LETTERS = "ABCDEFGH"
+MAP = ("composite_gain_fwd", "max")  # what a map shows unless it says otherwise
+NAME_LENGTH = 24  # letters of a run's name that figures have room for
+
+
+def to_labels(specs: Sequence[Mapping[str, Any]], names: Mapping[str, str] | None = None) -> list[str]:
+    """`A Residual`, `B HC`: the letter, and what joins the layers, or the name that someone gave the run."""
+    kinds = [KIND_NAMES[spec["connection"]["kind"]] for spec in specs]
+    return [f"{letter} {(names or {}).get(letter, kind)}" for letter, kind in zip(LETTERS, kinds, strict=False)]
+
+
+def to_map(state: str) -> tuple[str, str] | None:
+    """Metric and reduction of the map in a page's state, as `static/js/state/grid.js` has them; None without a map."""
+    pairs = dict(parse_qsl(state))
+    return (pairs.get("map.metric", MAP[0]), pairs.get("map.reduce", MAP[1])) if "map" in pairs else None
+
+
+def to_names(state: str) -> dict[str, str]:
+    """The names in a page's state, by letter: `C.name=ours` and the like."""
+    pairs = parse_qsl(state)
+    return {key[0]: value[:NAME_LENGTH] for key, value in pairs if key[1:] == ".name" and key[0] in LETTERS and value}

@@ -1,0 +1,160 @@
+"""What previews of links are told of a page (Open Graph), and the pictures that they show."""
+
+import asyncio
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.runs import Service, find_done, load_result
+from app.api.snapshots import find_snapshot
+from app.api.sweeps import titles_of
+from app.figures.panels.map import build_map, to_title
+from app.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
+from app.figures.style import THEMES
+from app.pages.addresses import to_base
+from app.pages.link_pictures import REVISION, THEME, Map, Pictures, View, to_view
+from app.presets import DEFAULT
+from app.services.runs import Runs
+from app.services.stored_sweeps import from_stored
+from app.services.sweep_values import SweepValues
+from app.services.sweeps import Sweep
+from app.store.runs import Run
+from app.store.snapshots import Snapshot
+from mhc_core.metrics import METRICS
+from mhc_core.record.reduction import REDUCTIONS, Reduction
+from mhc_core.spec import RunSpec
+
+router = APIRouter(include_in_schema=False)
+
+SUMMARY = "See how signals travel through deep stacks: residual, Hyper-Connections and mHC, layer by layer."
+DEFAULT_TITLE = "Residual, HC and mHC, layer by layer"
+MAX_DESCRIPTION = 300
+CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never change
+
+
+@dataclass(frozen=True)
+class Card:
+    """Title, description and picture of a link. Addresses are absolute, None where nobody knows this server's."""
+
+    title: str
+    description: str
+    url: str | None
+    picture: str | None
+    alt: str
+
+
+@dataclass(frozen=True)
+class AskedMap:
+    """The map that a stored view opens with."""
+
+    sweep: Sweep
+    metric: str
+    reduction: Reduction
+
+
+async def tell_default(request: Request, service: Runs) -> Card:
+    """The card of the first page; with a picture once its runs are there."""
+    runs = await _find_done_ones(service, [spec.id for spec in DEFAULT.specs])
+    picture = "/picture.png" if len(runs) == len(DEFAULT.specs) else None
+    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, _tell_curves(DEFAULT.labels))
+
+
+async def tell_snapshot(request: Request, service: Runs, snapshot: Snapshot) -> Card:
+    """The card of a stored view: its title, and its note or a finding of each run."""
+    runs = await _find_done_ones(service, snapshot.runs)
+    labels = to_labels([run.spec for run in runs], to_names(snapshot.state))
+    title, url = snapshot.title or ", ".join(labels), f"/s/{snapshot.id}"
+    told = snapshot.note or _describe(labels, runs)
+    alt = _tell_curves(labels)
+    if (asked := _find_map(snapshot)) is not None:
+        kind, x, y = _name_axes(asked.sweep)
+        alt = f"Map: {to_title(METRICS[asked.metric], asked.reduction)}, of {kind} over {x}" + (y and f" and {y}")
+    return _to_card(request, url, title, told, f"{url}/picture.png", alt)
+
+
+@router.get("/picture.png")
+async def get_default_picture(request: Request, service: Service) -> Response:
+    """The default comparison as a picture."""
+    ids = [spec.id for spec in DEFAULT.specs]
+    return await _respond(request, service, "-".join(ids), ids, "", DEFAULT_TITLE, None)
+
+
+@router.get("/s/{snapshot_id}/picture.png")
+async def get_snapshot_picture(request: Request, service: Service, snapshot_id: str) -> Response:
+    """A stored view as a picture."""
+    stored = await find_snapshot(request, snapshot_id)
+    return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored))
+
+
+async def _respond(
+    request: Request,
+    service: Runs,
+    key: str,
+    run_ids: Sequence[str],
+    state: str,
+    title: str,
+    asked: AskedMap | None,
+) -> Response:
+    runs = [await find_done(service, run_id) for run_id in run_ids]
+    etag = f'"{key}-{REVISION}"'
+    headers = {"ETag": etag, "Cache-Control": CACHED}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+
+    async def load() -> View:
+        labels = to_labels([run.spec for run in runs], to_names(state))
+        shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
+        return to_view(title, runs, labels, [await load_result(service, run) for run in runs], shown)
+
+    pictures: Pictures = request.app.state.pictures
+    return Response(await pictures.get(key, load), headers=headers, media_type="image/png")
+
+
+def _find_map(snapshot: Snapshot) -> AskedMap | None:
+    """None where the view holds no sweep, or its state asks for no map of it that the page could open."""
+    asked = to_map(snapshot.state)
+    if snapshot.sweep is None or asked is None or asked[0] not in METRICS:
+        return None
+    found = [reduction for reduction in REDUCTIONS if reduction == asked[1]]
+    return AskedMap(from_stored(snapshot.sweep), asked[0], found[0]) if found else None
+
+
+async def _load_map(values: SweepValues, asked: AskedMap) -> Map:
+    measured = await values.measure(asked.sweep, asked.metric, asked.reduction)
+    figure = await asyncio.to_thread(build_map, measured.grid, titles_of(asked.sweep), THEMES[THEME])
+    kind, x, y = _name_axes(asked.sweep)
+    return Map(figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑"))
+
+
+def _name_axes(sweep: Sweep) -> tuple[str, str, str]:
+    """What joins the layers of the runs, and the settings to the right and upwards."""
+    connection = {"kind": RunSpec().connection.kind} | dict(sweep.base.get("connection") or {})
+    return KIND_NAMES[connection["kind"]], *titles_of(sweep)
+
+
+def _tell_curves(labels: Sequence[str]) -> str:
+    return f"Composite gain and activation by layer of {', '.join(labels)}"
+
+
+async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[Run]:
+    found = [await service.store.get(run_id) for run_id in run_ids]
+    return [run for run in found if run is not None and run.status == "done"]
+
+
+def _describe(labels: Sequence[str], runs: Sequence[Run]) -> str:
+    firsts = [(run.summary or {"findings": []})["findings"][:1] for run in runs]
+    return " ".join(f"{label}: {found[0]['text']}" for label, found in zip(labels, firsts, strict=True) if found)
+
+
+def _to_card(request: Request, path: str, title: str, description: str, picture: str | None, alt: str) -> Card:
+    base = to_base(request, request.app.state.settings.public_url)
+    return Card(
+        title=title,
+        description=textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …"),
+        url=base and base + path,
+        picture=base and picture and base + picture,
+        alt=alt,
+    )

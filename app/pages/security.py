@@ -1,0 +1,78 @@
+"""Security headers on every answer, and the refusal of requests that another site's page makes."""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.http.problems import Problem, to_response
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+# For what is not a page: nothing may be loaded, run or framed.
+BARE_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+BARE_HEADERS = {**HEADERS, "Content-Security-Policy": BARE_POLICY}
+
+
+def page_policy(import_map_hash: str, *, frame_ancestors: str = "'none'") -> str:
+    """Content-Security-Policy of a page: everything from this host, and the import map by its hash."""
+    rules = {
+        "default-src": "'none'",
+        "script-src": f"'self' '{import_map_hash}'",
+        # Plotly sets styles on elements, and draws its export through a blob.
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+        "font-src": "'self'",
+        "frame-ancestors": frame_ancestors,
+        "base-uri": "'none'",
+        "form-action": "'self'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+class SecurityHeaders:
+    """ASGI middleware: adds the headers, and turns away writes from foreign pages.
+
+    A browser sends `Origin` with every POST and DELETE of a page. Without this check any site that a visitor
+    opens could start runs on a server that only the visitor's machine can reach.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap `send`."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in BARE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        origin = _foreign_origin(scope)
+        if origin is not None:
+            detail = f"this request comes from a page of {origin}, not of this server"
+            response = to_response(Problem("foreign-origin", 403, detail), scope["path"])
+            return await response(scope, receive, send_with_headers)
+        return await self._app(scope, receive, send_with_headers)
+
+
+def _foreign_origin(scope: Scope) -> str | None:
+    if scope["method"] in SAFE_METHODS:
+        return None
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None or urlsplit(origin).netloc == headers.get("host"):
+        return None
+    return origin

@@ -1,0 +1,100 @@
+"""What a preset is: a few specs that share seed and input, what to look at in them, and what others say of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from mhc_core.metrics import METRICS
+from mhc_core.record.reduction import Reduction
+from mhc_core.spec import RunSpec, parse_spec
+
+Group = Literal["start", "mhc", "hc", "stacks", "signals", "starts"]
+
+GROUPS: dict[Group, str] = {
+    "start": "To begin with",
+    "mhc": "The mHC paper, at this scale",
+    "hc": "The Hyper-Connections paper, at this scale",
+    "stacks": "Stacks",
+    "signals": "What signals do",
+    "starts": "How mixing starts",
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a paper or a theory says, to stand beside what is measured here.
+
+    Attributes
+    ----------
+    source: where it says so.
+    says: its number or its claim, in one sentence.
+    scale: in what its setting differs from this one.
+    """
+
+    source: str
+    says: str
+    scale: str
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named comparison.
+
+    Attributes
+    ----------
+    name, title, description: for addresses, for people, and in one sentence.
+    group: where in the gallery it stands.
+    labels, specs: the runs.
+    metric, reduction: the column that its preview draws, and how that becomes the number that is told.
+    panel: the panel that shows it.
+    reference: what others say of it; None where nobody does.
+    plays: the field that is played when it is opened; None for a preset that stands still.
+    """
+
+    name: str
+    title: str
+    description: str
+    group: Group
+    labels: tuple[str, ...]
+    specs: tuple[RunSpec, ...]
+    metric: str = "composite_gain_fwd"
+    reduction: Reduction = "max"
+    panel: str = "gain"
+    reference: Reference | None = None
+    plays: str | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON sees it."""
+        pairs = zip(self.labels, self.specs, strict=True)
+        specs = [{"label": label, "id": spec.id, "spec": spec.model_dump(mode="json")} for label, spec in pairs]
+        metric = METRICS[self.metric]
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "group": {"key": self.group, "title": GROUPS[self.group]},
+            "specs": specs,
+            "metric": {"key": metric.key, "title": metric.title, "scale": metric.scale},
+            "reduce": self.reduction,
+            "panel": self.panel,
+            "reference": None if self.reference is None else asdict(self.reference),
+            "plays": self.plays,
+        }
+
+
+def compare(
+    group: Group, name: str, title: str, description: str, runs: Mapping[str, dict[str, Any]], **more: Any
+) -> Preset:
+    """A preset of runs by label."""
+    return Preset(name, title, description, group, tuple(runs), tuple(map(parse_spec, runs.values())), **more)
+
+
+RESIDUAL: dict[str, Any] = {"connection": {"kind": "residual"}}
+HC: dict[str, Any] = {"connection": {"kind": "hc"}}
+MHC: dict[str, Any] = {"connection": {"kind": "mhc"}}
+THREE: dict[str, dict[str, Any]] = {"Residual": RESIDUAL, "HC": HC, "mHC": MHC}
+
+
+def over_three(**fields: Any) -> dict[str, dict[str, Any]]:
+    """Residual, HC and mHC with the same fields."""
+    return {label: spec | fields for label, spec in THREE.items()}

@@ -1,0 +1,1 @@
+"""What the product does with runs, sweeps and views."""

@@ -1,0 +1,40 @@
+"""Why a service refuses. `app.api.http.problems` says which HTTP status each has."""
+
+from collections.abc import Sequence
+
+from mhc_core.spec import SpecError
+
+
+class RefusedError(Exception):
+    """A refusal: one sentence for people, and the fields that are at fault."""
+
+    def __init__(self, detail: str, errors: Sequence[SpecError] = ()) -> None:
+        super().__init__(detail)
+        self.errors = list(errors)
+
+
+class InvalidRequestError(RefusedError):
+    """The request cannot be carried out as it stands."""
+
+
+class TooExpensiveError(RefusedError):
+    """It is predicted to cost more than this server admits."""
+
+
+class NoRoomError(RefusedError):
+    """There is no room now; the same request may succeed later.
+
+    Attributes
+    ----------
+    retry_after_s: when to ask again.
+    """
+
+    retry_after_s = 2
+
+
+class TooManyRunsError(NoRoomError):
+    """The client's own share is used up."""
+
+
+class QueueFullError(NoRoomError):
+    """The server's queue is full."""

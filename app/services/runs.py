@@ -1,0 +1,215 @@
+"""The life of a run: admitted, queued, computed, stored, watched, dropped. Joins the engine to the store."""
+
+import asyncio
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.engine.base import VERIFICATION, EndStatus, Engine, Sink, SinkError
+from app.presets import DEFAULT
+from app.services.admission import require_admissible, require_room
+from app.settings import Settings
+from app.store.frame_log import FrameLog
+from app.store.notifications import Hub
+from app.store.runs import Cost, Run, RunStore
+from mhc_core.cost.estimates import Estimate, estimate
+from mhc_core.cost.rates import Rates
+from mhc_core.measure.recomputation import estimate_recomputation
+from mhc_core.spec import RunSpec, parse_spec
+
+log = logging.getLogger("mhc.runs")
+
+# Runs that the server starts on its own count against no client.
+SERVER = ""
+# Of a run that does not exist, for it would take longer than whoever asked for it wants to wait.
+UNSTARTED = "unstarted"
+
+
+OF_OLD = "the server was updated meanwhile and computes other numbers now: post the spec again"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a POST did; `cost` is what the run is predicted to take, as when it was accepted first."""
+
+    run_id: str
+    status: str
+    position: int | None
+    is_new: bool
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What a DELETE did; `watchers` is how many others watch a run that was therefore left alone."""
+
+    run: Run
+    watchers: int
+
+
+class Runs(Sink):
+    """Everything that happens to runs; the engine reports to it."""
+
+    def __init__(self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub) -> None:
+        self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
+        self._submitting = asyncio.Lock()
+        self._client_of: dict[str, str] = {}
+        # Frames that an earlier server process stored of a run now computed anew.
+        self._stored: dict[str, list[bytes]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+        self.ended: Counter[str] = Counter()
+        self.frames_stored = 0
+
+    async def start(self) -> None:
+        """Bring up the engine, take over what an earlier process left, and see to the default comparison."""
+        await self.engine.start(self)
+        for run in await self.store.unfinished():
+            if _is_of_old(run):
+                await self.log.finish(run.id, run.frames, "failed", OF_OLD)
+                continue
+            self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
+            self._client_of[run.id] = SERVER
+            self.engine.submit(run.id, run.spec)
+        if self._settings.precompute:
+            await self.submit(DEFAULT.specs, SERVER)
+        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+
+    async def stop(self) -> None:
+        """Stop computing; runs under way are queued again by the next process."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await self.engine.stop()
+
+    async def submit(self, specs: Sequence[RunSpec], client: str, limit_s: float = math.inf) -> list[Submitted]:
+        """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
+
+        Nothing is queued where what is not known is predicted to take more than `limit_s` in all.
+
+        Raises
+        ------
+        RefusedError
+            Where a spec would cost too much, or there is no room.
+        """
+        found = await self._submit({spec.id: spec for spec in specs}, client, estimate, limit_s)
+        return [found[spec.id] for spec in specs]
+
+    async def submit_verification(self, run: Run, client: str) -> Submitted:
+        """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known."""
+        name = run.id + VERIFICATION
+        return (await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation))[name]
+
+    async def _submit(
+        self,
+        by_id: dict[str, RunSpec],
+        client: str,
+        predict_cost: Callable[[RunSpec, Rates], Estimate],
+        limit_s: float = math.inf,
+    ) -> dict[str, Submitted]:
+        """What became of each."""
+        for run_id in by_id:
+            await self.engine.settle(run_id)
+        async with self._submitting:
+            usable = await asyncio.gather(*map(self._usable, by_id))
+            known = dict(zip(by_id, usable, strict=True))
+            fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
+            predicted = {run_id: predict_cost(spec, self.engine.rates) for run_id, spec in fresh.items()}
+            if client != SERVER:
+                for run_id, spec in fresh.items():
+                    require_admissible(spec, predicted[run_id], self._settings)
+                of_client = sum(owner == client for owner in self._client_of.values())
+                require_room(len(fresh), of_client, self.engine.waiting, self._settings)
+            is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
+            costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
+            if fresh and is_started:
+                await self._enqueue(fresh, costs, client)
+        return {
+            run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], is_started)
+            for run_id, run in known.items()
+        }
+
+    async def cancel(self, run: Run, viewer: str) -> Cancelled:
+        """Stop a run that nobody else watches; one that is over stays as it is."""
+        watchers = self.hub.watchers(run.id, besides=viewer) if run.is_live else 0
+        if run.is_live and not watchers:
+            await self.engine.cancel(run.id)
+            run = await self.store.get(run.id) or run
+        return Cancelled(run, watchers)
+
+    # The engine's reports.
+
+    async def on_start(self, run_id: str) -> None:
+        """A worker has the run."""
+        await self.store.set_running(run_id)
+        self.hub.publish(run_id)
+
+    async def on_lines(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
+        """Store what is not stored yet. What is must have come out the same, or the log would be torn."""
+        stored = self._stored.get(run_id, [])
+        repeated = list(lines[: max(0, len(stored) - first)])
+        if repeated != stored[first : first + len(repeated)]:
+            raise SinkError("computed again after a restart, it gave other frames than those stored")
+        if len(repeated) < len(lines):
+            await self.log.append(run_id, first + len(repeated), lines[len(repeated) :])
+            self.frames_stored += len(lines) - len(repeated)
+
+    async def on_end(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
+        """Close the log."""
+        index = max(index, len(self._stored.pop(run_id, ())))
+        self._client_of.pop(run_id, None)
+        self.ended[status] += 1
+        await self.log.finish(run_id, index, status, reason)
+
+    def on_moved(self, run_ids: Sequence[str]) -> None:
+        """Let those who wait see their place."""
+        for run_id in run_ids:
+            self.hub.publish(run_id)
+
+    # Below: helpers.
+
+    async def _usable(self, run_id: str) -> Run | None:
+        """The stored run, unless it has to be computed anew."""
+        run = await self.store.get(run_id)
+        if run is None or run.status in ("failed", "cancelled"):
+            return None
+        if run.is_live and self.engine.position(run_id) is None:
+            # It may have ended between the two looks; if not, its end could not be stored.
+            run = await self.store.get(run_id)
+            return run if run is not None and run.status == "done" else None
+        await self.store.touch(run)
+        return run
+
+    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, Cost], client: str) -> None:
+        for run_id in specs:
+            self.log.begin(run_id)
+        rows = {run_id: (spec.canonical(), costs[run_id]) for run_id, spec in specs.items()}
+        await self.store.put_queued(rows)
+        for run_id, (canonical, _) in rows.items():
+            self._client_of[run_id] = client
+            self.engine.submit(run_id, canonical)
+
+    def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_started: bool) -> Submitted:
+        if known is None and not is_started:
+            return Submitted(run_id, UNSTARTED, None, False, cost)
+        if known is not None and not known.is_live:
+            return Submitted(run_id, known.status, None, False, cost)
+        position = self.engine.position(run_id)
+        status = "queued" if position else "running"
+        return Submitted(run_id, status, position or None, known is None, cost)
+
+    async def _sweep_for_ever(self) -> None:
+        spare = [spec.id for spec in DEFAULT.specs]
+        while True:
+            await asyncio.sleep(self._settings.sweep_s)
+            try:
+                dropped = await self.store.sweep(time.time() - self._settings.keep_s, spare)
+                log.info("dropped %d old runs", dropped)
+            except Exception:
+                log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)
+
+
+def _is_of_old(run: Run) -> bool:
+    """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
+    return not run.id.endswith(VERIFICATION) and parse_spec(run.spec).id != run.id

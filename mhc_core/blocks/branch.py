@@ -1,0 +1,121 @@
+"""What every branch shares: its pre-norm, its scaling, and how its matrices are drawn."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mhc_core.blocks.norms import normalise
+from mhc_core.blocks.scaling import Scaling
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "silu": F.silu,
+    "linear": lambda x: x,
+}
+KEEPS_INPUT = ("gelu", "silu")  # beside its output, which the next product keeps
+RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
+
+
+class Branch(nn.Module, ABC):
+    """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale, learned gain (if any).
+
+    `name` is what the layer is called in results. A subclass draws its matrices by `layer`. `skip` is the factor that
+    the path past the branch takes. For the cost model, `calls` counts the operator calls of a layer going up, `scratch`
+    copies of its weights held while it works, and the methods what else a branch costs.
+    """
+
+    name = ""
+    calls = 15
+    scratch = 2
+
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
+        super().__init__()
+        self.pre_norm = spec.block.norm if spec.block.norm_position == "pre" else None
+        self.norm_scale, self.skip = scaling.norm, scaling.skip
+        self.scale = spec.block.branch_scale * scaling.branch
+        self.gain = None if scaling.gain is None else nn.Parameter(torch.tensor(scaling.gain, dtype=torch.float64))
+
+    def forward(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        """(B, T, C) to (B, T, C)."""
+        if self.pre_norm is not None:
+            u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
+        out = _scale(self.compute(u_BTC), self.scale)
+        return out if self.gain is None else out * self.gain
+
+    @abstractmethod
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        """The branch proper."""
+
+    @classmethod
+    @abstractmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        """Parameters of one branch."""
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        """Arithmetic a token of the forward pass: here that of matrices which every token passes once."""
+        return 2.0 * cls.count_parameters(spec)
+
+    @classmethod
+    def count_slow_flops(cls, spec: RunSpec) -> float:
+        """What a token's other arithmetic would be in matrix products of the same time."""
+        return 0.0
+
+    @classmethod
+    @abstractmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        """Values a token that autograd keeps for the way down, without the pre-norm's and the output."""
+
+    @classmethod
+    @abstractmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        """Values a token that operators read and write, up and down, without the norm's and the weights."""
+
+
+def count_kept_by_activation(activation: str, values: float) -> float:
+    """Values kept of so many that pass an activation, whose output goes into a product."""
+    return values * (2 if activation in KEEPS_INPUT else 1)
+
+
+def _scale(x: torch.Tensor, factor: float) -> torch.Tensor:
+    return x if factor == 1.0 else x * factor
+
+
+def draw_matrix(
+    spec: RunSpec,
+    name: str,
+    layer: int,
+    fan_out: int,
+    fan_in: int,
+    activation: str = "linear",
+    scale: float | torch.Tensor = 1.0,
+) -> nn.Parameter:
+    """A weight matrix (fan_out, fan_in) whose product feeds `activation`, times `scale`.
+
+    he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015). xavier: variance
+    2 / (fan_in + fan_out) (Glorot & Bengio 2010). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
+    """
+    weight = normal(spec.seed, name, layer, fan_out, fan_in)
+    gain = 2.0 if activation in RECTIFIERS else 1.0
+    if spec.block.weights == "he":
+        weight *= (gain / fan_in) ** 0.5
+    elif spec.block.weights == "xavier":
+        weight *= (2.0 / (fan_in + fan_out)) ** 0.5
+    else:
+        weight = _orthogonalise(weight) * gain**0.5
+    return nn.Parameter(weight * scale)
+
+
+def _orthogonalise(weight: torch.Tensor) -> torch.Tensor:
+    tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
+    q, r = torch.linalg.qr(tall.double())
+    # Without the signs of R's diagonal the result is not uniform over the orthogonal group (Mezzadri 2007).
+    q = (q * torch.sign(torch.diagonal(r))).float()
+    return (q if weight.shape[0] >= weight.shape[1] else q.T).contiguous()

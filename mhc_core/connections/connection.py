@@ -1,0 +1,161 @@
+"""How layers are joined: one interface for every family.
+
+Shapes: N = B * T samples, n streams, C width, L layers. A family chooses the layout of its state and keeps it to
+itself; `streams` shows any state as (n, N, C), or (n, N, C / n) where streams are parts of the width. Coefficients are
+float32, or float64 for a float64 run.
+
+A stack calls, for each layer: mixing = at(layer, state), u = read(state, mixing), y = F(u),
+state = write(state, y, mixing). Before the first layer `expand` makes the state of the embedding; after the last
+`reduce` collapses it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from mhc_core.connections.math.stream_products import read_streams, write_streams
+from mhc_core.connections.output import build_output
+from mhc_core.spec import RunSpec
+
+
+class Mixing(NamedTuple):
+    """Coefficients of one layer, or of all layers with a leading axis L.
+
+    x'[i] = sum_j h_res[i, j] x[j] + h_post[i] F(sum_j h_pre[j] x[j])      (mHC, arXiv 2512.24880, Eq. 3)
+
+    h_pre, h_post: (..., n); h_res: (..., n, n), rows index the output. Dynamic families put N before n. A family whose
+    branch reads every stream apart has a matrix h_pre, (..., n, n), rows index what is read.
+    """
+
+    h_pre: torch.Tensor
+    h_post: torch.Tensor
+    h_res: torch.Tensor
+
+
+MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
+
+
+def name_parts(mixings: list[Mixing]) -> dict[str, list[torch.Tensor]]:
+    """Coefficients of several layers by the names that results give them."""
+    read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
+    return {
+        read: [m.h_pre for m in mixings],
+        "h_post": [m.h_post for m in mixings],
+        "h_res": [m.h_res for m in mixings],
+    }
+
+
+class Connection(nn.Module, ABC):
+    """One family's parameters for all layers, and its arithmetic."""
+
+    def __init__(self, spec: RunSpec, streams: int) -> None:
+        super().__init__()
+        self.layers, self.width, self.n = spec.depth, spec.width, streams
+        self.state_width = streams * spec.width  # entries of a state for each sample
+        self.coefficient_dtype = torch.float64 if spec.dtype == "float64" else torch.float32
+
+    @abstractmethod
+    def static_mixing(self) -> Mixing | None:
+        """Coefficients of all layers at once where no token can change them, else None."""
+
+    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
+        """Coefficients of one layer for each sample of the state."""
+        raise AssertionError("a static family's coefficients do not come from the state")
+
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        """Mixing parameters that belong to one layer alone (dynamic families); [] where layers are stacked."""
+        return []
+
+    def stacked_parameters(self) -> list[nn.Parameter]:
+        """Mixing parameters with a leading axis L (static families)."""
+        return []
+
+    def residual_logits(self, layer: int) -> nn.Parameter | None:
+        """The raw parameter that a map turns into h_res: of one layer where mixing is dynamic, else of all (L, ...).
+
+        None where h_res is a parameter itself, or fixed.
+        """
+        return None
+
+    @abstractmethod
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        """The state before the first layer."""
+
+    @abstractmethod
+    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """The branch input sum_j h_pre[j] x[j], (N, C)."""
+
+    @abstractmethod
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """The next state, from this one and the branch output."""
+
+    @abstractmethod
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        """The stack's output (N, C)."""
+
+    @abstractmethod
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        """Any state, or its gradient, as (n, N, C), without a copy."""
+
+    def merge(self, x: torch.Tensor) -> torch.Tensor:
+        """What the streams (..., n, N, C) say together, (..., N, C): their mean."""
+        return x.mean(-3)
+
+    def merge_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        """Gradient along a move of the merged state, (..., N, C): a shift common to all streams has their sum."""
+        return grad.sum(-3)
+
+
+class Copying(Connection):
+    """Every stream starts as a copy of the embedding; `eps` is for the weights of a learned head."""
+
+    def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
+        super().__init__(spec, spec.connection.streams)
+        self.output = build_output(spec, eps)
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.output(self.streams(state))
+        return out
+
+
+class StreamMajor(Copying):
+    """Layout (n, N, C) for static mixing: one n x n by n x (N C) product a layer."""
+
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        return x_NC.unsqueeze(0).repeat(self.n, 1, 1)
+
+    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        flat = state.flatten(1).to(mixing.h_pre.dtype)
+        return (mixing.h_pre @ flat).view(state.shape[1:]).to(state.dtype)
+
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        # In bfloat16 the product is made in the coefficients' float32 and rounded once.
+        dtype = mixing.h_res.dtype
+        flat, branch = state.flatten(1).to(dtype), y_NC.reshape(1, -1).to(dtype)
+        mixed = torch.addmm(mixing.h_post.unsqueeze(1) * branch, mixing.h_res, flat)
+        return mixed.view(state.shape).to(state.dtype)
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        return state
+
+
+class SampleMajor(Copying):
+    """Layout (N, n, C) for dynamic mixing: one batched n x n by n x C product a layer."""
+
+    def static_mixing(self) -> Mixing | None:
+        return None
+
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        return x_NC.unsqueeze(1).repeat(1, self.n, 1)
+
+    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        return read_streams(state.to(mixing.h_pre.dtype), mixing.h_pre).to(state.dtype)
+
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        dtype = mixing.h_res.dtype
+        return write_streams(state.to(dtype), y_NC.to(dtype), mixing.h_post, mixing.h_res).to(state.dtype)
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        return state.transpose(0, 1)

@@ -1,0 +1,1 @@
+"""What a run costs: counts, rates, estimates, and the paper's models."""

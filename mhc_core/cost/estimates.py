@@ -1,0 +1,245 @@
+"""What a run will cost, before it starts: parameters, arithmetic, bytes moved, memory, time.
+
+Counts (`mhc_core.cost.counts`) over the rates of a machine (`mhc_core.cost.rates`). A run measures its stack once;
+training, the Jacobian and further seeds come on top.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from mhc_core.blocks import name_layers
+from mhc_core.cost.counts import (
+    ITEM_BYTES,
+    count_kept_cka,
+    count_kept_probe_bytes,
+    count_kept_steps,
+    count_parameters,
+    count_pass_bytes,
+    count_pass_calls,
+    count_pass_flops,
+    count_probe_calls,
+    count_probe_flops,
+    count_probe_moved_bytes,
+    count_rank_flops,
+    count_readout_flops,
+    count_run_bytes,
+    count_samples,
+    count_slow_flops,
+    count_step_probe_bytes,
+    count_step_probe_calls,
+    is_dynamic,
+    recomputes,
+)
+from mhc_core.cost.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
+from mhc_core.spec import CONNECTION_KINDS, RunSpec
+
+LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
+# A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
+OUT_OF_CACHE = {"float32": 1.35, "float64": 1.2, "bfloat16": 2.0}
+LOADING_S = 1.5  # torch.optim brings in torch's compiler at its first use in a process
+UPDATE_PASSES = {"adamw": 20, "sgd": 8}  # of the optimiser over all parameters, a step
+OPTIMIZER_COPIES = {"adamw": 5, "sgd": 3}  # gradients, running means, and what an update holds on its way
+
+
+# What is counted is whole, whatever the shares are that a prediction multiplies it by.
+Count = Annotated[int, BeforeValidator(round)]
+
+
+class Estimate(BaseModel):
+    """Predicted cost of one run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parameters: Count = Field(description="Trainable values of the stack.")
+    flops: Count = Field(description="Additions and multiplications of forward, backward and measurement.")
+    bytes_moved: Count = Field(description="Bytes that forward and backward read and write.")
+    peak_bytes: Count = Field(description="Largest memory of the process, libraries included.")
+    seconds: float = Field(description="Time on one core of the machine whose rates were used.")
+
+
+def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Predict the cost of a spec on a machine of these rates."""
+    work = count_work(spec)
+    loading = LOADING_S if spec.train.steps else 0.0
+    return Estimate(
+        parameters=count_parameters(spec),
+        flops=_count_flops(spec),
+        bytes_moved=count_pass_bytes(spec) * _count_passes(spec) + _count_jacobian(spec).moved_bytes,
+        peak_bytes=LIBRARY_BYTES + _count_peak(spec),
+        seconds=loading + _to_seconds(work, rates, spec.dtype),
+    )
+
+
+def _count_passes(spec: RunSpec) -> int:
+    """Passes up and down: of every seed, of every step and of the trained stack, beside the first."""
+    return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0)
+
+
+def _count_flops(spec: RunSpec) -> float:
+    twice = 1 if spec.train.steps else 0  # before training and after
+    flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
+    flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
+    flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
+    flops += count_kept_cka(spec) * count_probe_flops(spec)
+    return flops + _jacobian_products(spec) * count_pass_flops(spec) / 3
+
+
+def _count_peak(spec: RunSpec) -> float:
+    run = count_run_bytes(spec, whole_graph=spec.train.steps > 0)
+    if spec.train.steps:
+        run += OPTIMIZER_COPIES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
+    return max(run, count_jacobian_bytes(spec) + count_parameters(spec) * ITEM_BYTES[spec.dtype])
+
+
+class ConnectionCost(Estimate):
+    """Cost of one connection in the stack of a spec."""
+
+    connection: str = Field(description="The kind of connection.")
+
+
+def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
+    """Cost of every connection at the same stack, those left out whose rules the spec's streams break."""
+    found = []
+    for kind in CONNECTION_KINDS:
+        plain = spec.model_dump()
+        plain["connection"]["kind"] = kind
+        try:
+            other = RunSpec.model_validate(plain)
+        except ValueError:  # such as kromhc where n is no power of two
+            continue
+        found.append(ConnectionCost(connection=kind, **estimate(other, rates).model_dump()))
+    return found
+
+
+# Time.
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counts that a machine's rates turn into seconds.
+
+    flops: of matrix products, small ones counted higher; eigen_flops: of eigenvalue problems, in float64; moved_bytes:
+    through the caches; fresh_bytes: of memory touched for the first time; calls: of operators; drawn: random values.
+    """
+
+    flops: float = 0.0
+    eigen_flops: float = 0.0
+    moved_bytes: float = 0.0
+    fresh_bytes: float = 0.0
+    calls: float = 0.0
+    drawn: float = 0.0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
+
+    def times(self, count: float) -> "Work":
+        """The same work, that many times."""
+        return Work(*(count * one for one in astuple(self)))
+
+
+def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
+    return (
+        work.flops / rates.flops_per_s[dtype]
+        + work.eigen_flops / rates.eigen_flops_per_s
+        + work.moved_bytes / rates.bytes_per_s
+        + work.fresh_bytes / rates.fresh_bytes_per_s
+        + work.calls * rates.s_per_call
+        + work.drawn / rates.drawn_per_s
+    )
+
+
+def count_work(spec: RunSpec) -> Work:
+    """All that a run does."""
+    work = _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec) + _count_drawing(spec)
+    if spec.seeds > 1:
+        work += (_count_measured_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
+    if spec.train.steps:
+        work += _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
+        work += Work(moved_bytes=count_kept_probe_bytes(spec)).times(count_kept_steps(spec))
+        work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
+    return work + _count_jacobian(spec)
+
+
+def _small(spec: RunSpec) -> float:
+    """By how much small products are slower than wide ones."""
+    return 1 + SMALL_PRODUCT / spec.width
+
+
+def _count_measured_pass(spec: RunSpec) -> Work:
+    once = _count_pass(spec)
+    return once.times(4 / 3) if recomputes(spec) else once
+
+
+def _count_pass(spec: RunSpec) -> Work:
+    return Work(
+        flops=count_pass_flops(spec) * _small(spec) + count_slow_flops(spec),
+        moved_bytes=OUT_OF_CACHE[spec.dtype] * count_pass_bytes(spec),
+        calls=UP_AND_DOWN * count_pass_calls(spec),
+    )
+
+
+def _count_probe(spec: RunSpec) -> Work:
+    return Work(
+        eigen_flops=count_rank_flops(spec),
+        moved_bytes=OUT_OF_CACHE[spec.dtype] * count_probe_moved_bytes(spec),
+        calls=count_probe_calls(spec),
+    )
+
+
+def _count_cka(spec: RunSpec) -> Work:
+    return Work(flops=count_probe_flops(spec))
+
+
+def _count_drawing(spec: RunSpec) -> Work:
+    return Work(fresh_bytes=count_run_bytes(spec), drawn=count_parameters(spec))
+
+
+def _count_step(spec: RunSpec) -> Work:
+    """One pass with the little that is measured of it, read-out included, and the update."""
+    update = UPDATE_PASSES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
+    probe = Work(moved_bytes=count_step_probe_bytes(spec), calls=count_step_probe_calls(spec))
+    return _count_pass(spec) + probe + Work(flops=count_readout_flops(spec) * _small(spec), moved_bytes=update)
+
+
+# The Jacobian's products: each walks a graph of the whole stack once, and costs about a forward pass.
+
+
+def _jacobian_products(spec: RunSpec) -> int:
+    """Pairs, and the two walks that make the graph; 0 where none is asked for."""
+    return 2 * spec.jacobian + 2 if spec.jacobian else 0
+
+
+def _count_jacobian(spec: RunSpec) -> Work:
+    if not spec.jacobian:
+        return Work()
+    third = _count_pass(spec).times(1 / 3)
+    attention = 8 * count_samples(spec) * spec.depth * _attention_values(spec) * ITEM_BYTES[spec.dtype]
+    # Every vector passes all earlier ones twice, there and back, in both bases.
+    orthogonal = 4.0 * spec.jacobian**2 * _vector_bytes(spec)
+    products = (third + Work(moved_bytes=attention)).times(_jacobian_products(spec))
+    return products + Work(moved_bytes=orthogonal)
+
+
+def _attention_values(spec: RunSpec) -> float:
+    """Entries of the attention matrices per token and layer, which the math kernel writes out."""
+    share = name_layers(spec).count("attention") / spec.depth
+    return share * spec.block.heads * spec.input.tokens
+
+
+def _vector_bytes(spec: RunSpec) -> int:
+    return count_samples(spec) * spec.width * (8 if spec.dtype == "float64" else 4)
+
+
+def count_jacobian_bytes(spec: RunSpec) -> float:
+    """The graph of the whole stack, twice differentiable, and both bases; 0 where no Jacobian is asked for."""
+    if not spec.jacobian:
+        return 0.0
+    n = spec.streams
+    kept = (2 * spec.block.mlp_ratio + 4) * spec.width + 3 * _attention_values(spec)
+    if is_dynamic(spec):
+        kept += 6 * n * spec.width
+        kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+    tape = count_samples(spec) * spec.depth * kept * ITEM_BYTES[spec.dtype]
+    return tape + 2 * spec.jacobian * _vector_bytes(spec)

@@ -1,0 +1,60 @@
+"""Numbers as people read them, in sentences, tables and on axes. `static/js/data/numbers.js` has the same."""
+
+import math
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+UNKNOWN = "–"
+
+
+def format_value(value: float | None, log10: float | None = None, status: str | None = None, digits: int = 4) -> str:
+    """A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone."""
+    if value is not None and math.isfinite(value):
+        size = abs(value)
+        if size == 0 or 1e-3 <= size < 1e5:
+            return _strip(format_fixed(value, _decimals(size, digits)))
+        return _scientific(value < 0, math.log10(size), digits - 2)
+    if log10 is not None and math.isfinite(log10):
+        return _scientific(False, log10, digits - 2)
+    return UNKNOWN if status is None else status
+
+
+def format_fixed(value: float, digits: int) -> str:
+    """A value with that many digits behind the point; what rounds to zero has no sign."""
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
+    """scaled x 2^exponent as `format_value` says it, in so many digits; float64 need not hold it."""
+    if not math.isfinite(scaled):
+        return "nan"
+    if scaled == 0:
+        return "0"
+    log10 = math.log10(abs(scaled)) + exponent * math.log10(2)
+    if -3 <= log10 < 5:
+        value = scaled * 2.0**exponent
+        return _strip(format_fixed(value, _decimals(abs(value), digits)))
+    return _scientific(scaled < 0, log10, min(2, digits - 1))
+
+
+def format_power(power: int) -> str:
+    """A power of ten as a factor."""
+    return f"×10{str(power).translate(SUPERSCRIPTS)}"
+
+
+def _decimals(size: float, digits: int) -> int:
+    if size == 0:
+        return 0
+    return max(0, digits - 1 - math.floor(math.log10(size)))
+
+
+def _scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
+    exponent = math.floor(log10)
+    mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
+    if float(mantissa) == 10:
+        mantissa, exponent = "1", exponent + 1
+    return f"{'-' if is_negative else ''}{_strip(mantissa)}{format_power(exponent)}"
+
+
+def _strip(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text

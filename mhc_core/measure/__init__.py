@@ -1,0 +1,1 @@
+"""What happens when a spec is computed: passes, probes, training, verification."""

@@ -1,0 +1,152 @@
+"""One forward and one backward pass through a stack, layer by layer, as a sequence of frames.
+
+The loop is explicit. Each layer is a small autograd graph of its own, cut at the state; the backward pass walks the
+layers down and hands the gradient from one to the next. It is the chain rule that autograd would apply to the whole
+stack, but frames can leave and a run can be stopped between layers, and a layer's graph is freed once used. Where the
+graphs of all layers would take much memory, only the states are kept, and each layer is computed once more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from mhc_core.connections import Mixing
+from mhc_core.cost.counts import recomputes
+from mhc_core.measure.probe import (
+    INPUT_LAYER,
+    BackwardProbe,
+    ForwardProbe,
+    build_loss_frame,
+    build_mixing_frame,
+    lay_out,
+)
+from mhc_core.metrics.gradients import total_norm
+from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
+from mhc_core.record.frames import Frame
+from mhc_core.stack import LayerOutput, Stack
+
+
+@dataclass
+class _Tape:
+    """What the way down needs of each layer, and the gradients it gathers."""
+
+    forgets: bool  # keeps states alone, and computes each layer once more on the way down
+    leaves: list[torch.Tensor] = field(default_factory=list)
+    outputs: list[LayerOutput | None] = field(default_factory=list)
+    static: list[Mixing] = field(default_factory=list)
+    static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
+    mixing_norms: list[torch.Tensor] = field(default_factory=list)
+    h_res_grads: list[torch.Tensor] = field(default_factory=list)  # summed over samples
+    logit_norms: list[torch.Tensor] = field(default_factory=list)
+
+
+def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[Frame]:
+    """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
+
+    `with_cka=False` leaves out the similarity of layers, and its frames.
+    """
+    spec = stack.spec
+    static = stack.connection.static_mixing()
+    layout = lay_out(stack, device)
+    tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
+
+    state = stack.embed().detach()
+    yield probe.observe_input(state)
+    for layer in range(spec.depth):
+        output = _climb(stack, layer, state, static, tape)
+        yield from probe.observe(layer, output)
+        state = output.state
+        del output  # or its graph would outlive the tape's wish
+
+    leaf = state.detach().requires_grad_()
+    loss = stack.loss(leaf)
+    yield build_loss_frame(float(loss.detach()))
+    (grad,) = torch.autograd.grad(loss, leaf)
+
+    down = BackwardProbe(layout)
+    for layer in reversed(range(spec.depth)):
+        weights: list[torch.Tensor] = list(stack.branches[layer].parameters())
+        below, grad_u, grad_weights, h_res = _descend(stack, layer, grad, weights, tape)
+        yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
+        grad = below
+    yield from down.observe(INPUT_LAYER, grad)
+    gains = probe.products.gains() | down.products.gains()
+    yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape))
+
+
+def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:
+    leaf = state.detach().requires_grad_()
+    mixing = None
+    if static is not None:
+        # Cut here too: Sinkhorn is differentiated once for all layers, after the way down.
+        mixing = Mixing(*(part[layer].detach().requires_grad_() for part in static))
+        tape.static.append(mixing)
+    with torch.set_grad_enabled(not tape.forgets):
+        output = stack.layer(layer, leaf, mixing)
+    tape.leaves.append(leaf)
+    tape.outputs.append(None if tape.forgets else output)
+    return output
+
+
+def _descend(
+    stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
+    """Gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res."""
+    leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
+    output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
+    mixing: list[torch.Tensor] = list(coefficients or ())
+    own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
+    logits = _watched_logits(stack, layer) if own else None
+    watched = [] if logits is None else [output.mixing.h_res]
+    wanted = [leaf, output.u, *weights, *mixing, *watched, *own]
+    # A single stream's coefficients are constants that its arithmetic skips.
+    grads = torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
+    found = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, grads, strict=True)]
+    branch, rest = found[2 : 2 + len(weights)], found[2 + len(weights) :]
+    if mixing:
+        tape.static_grads.append(tuple(rest))
+    elif own:
+        tape.mixing_norms.append(total_norm(rest[len(watched) :]))
+    if logits is not None:
+        tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
+        tape.logit_norms.append(total_norm([grad for w, grad in zip(own, rest[1:], strict=True) if w is logits]))
+    return found[0], found[1], branch, output.mixing.h_res
+
+
+def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
+    """The logits of h_res that are compared with h_res itself; a single stream has nothing to mix."""
+    return stack.connection.residual_logits(layer) if stack.connection.n > 1 else None
+
+
+def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, np.ndarray]:
+    """Columns (L) of the gradients of each layer's mixing parameters; {} where the connection has none."""
+    if static is not None and stack.connection.stacked_parameters():
+        gradients = _static_gradients(stack, static, tape)
+    elif tape.mixing_norms:
+        kept = (tape.mixing_norms, tape.h_res_grads, tape.logit_norms)
+        gradients = [torch.stack(column[::-1]) for column in kept if column]
+    else:
+        return {}
+    arrays = [gradient.double().cpu().numpy() for gradient in gradients]
+    columns = {"mixing_grad_norm": arrays[0]}
+    if len(arrays) > 1:
+        eps = torch.finfo(stack.connection.coefficient_dtype).eps
+        columns |= measure_mixing_gradients(arrays[1], arrays[2], eps)
+    return columns
+
+
+def _static_gradients(stack: Stack, static: Mixing, tape: _Tape) -> list[torch.Tensor]:
+    """Norm over all mixing parameters (L); where h_res has logits, its gradient (L, n, n) and their norm (L)."""
+    stacked = stack.connection.stacked_parameters()
+    gathered = Mixing(*(torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)))
+    made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]
+    grads = torch.autograd.grad([part for part, _ in made], stacked, [grad for _, grad in made])
+    norms = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in grads]
+    total = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    logits = _watched_logits(stack, 0)
+    if logits is None:
+        return [total]
+    (own,) = (norm for parameter, norm in zip(stacked, norms, strict=True) if parameter is logits)
+    return [total, gathered.h_res, own]

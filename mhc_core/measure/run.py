@@ -1,0 +1,96 @@
+"""`run(spec)`: everything that a spec asks for, as a sequence of frames."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+import numpy as np
+import torch
+
+from mhc_core import __version__
+from mhc_core.blocks import name_layers
+from mhc_core.cost.estimates import estimate
+from mhc_core.findings import summarise
+from mhc_core.inputs import describe_input
+from mhc_core.measure.jacobian import measure_jacobian
+from mhc_core.measure.passes import measure
+from mhc_core.measure.seeds import measure_seeds
+from mhc_core.measure.training import train
+from mhc_core.metrics.similarity import count_cka_samples
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
+from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
+from mhc_core.stack import build_stack
+from mhc_core.theory.laws import predict
+from mhc_core.theory.premises import find_obstacles
+
+
+def run(spec: RunSpec) -> Iterator[Frame]:
+    """Compute a spec and yield its frames as they arise. Closing the generator stops the computation.
+
+    Raises
+    ------
+    SpecError
+        Where the spec asks for a device that this machine lacks.
+    """
+    device = choose_device(spec)
+    result = Result()
+    for frame in _compute(spec, device):
+        result.add(frame)
+        yield frame
+    if spec.seeds > 1:
+        for frame in measure_seeds(spec, device, result):
+            result.add(frame)
+            yield frame
+    yield summarise(spec, result)
+
+
+def choose_device(spec: RunSpec) -> torch.device:
+    """The device of the spec; `auto` is CUDA where present."""
+    present = torch.cuda.is_available()
+    if spec.device == "cuda" and not present:
+        raise SpecError("device", "cuda", "auto or cpu: this machine has no CUDA device")
+    return torch.device("cuda" if present and spec.device != "cpu" else "cpu")
+
+
+def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
+    yield _start_frame(spec, device)
+    stack = build_stack(spec).to(device)
+    yield from measure(stack, device)
+    if spec.train.steps:
+        done = yield from train(stack)
+        for frame in measure(stack, device):
+            yield replace(frame, data={"step": done, **frame.data})
+    if spec.jacobian:
+        yield from measure_jacobian(stack, device)
+
+
+def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
+    samples = spec.input.batch * spec.input.tokens
+    return Frame(
+        "start",
+        {
+            "spec": spec.canonical(),
+            # Without the time, which differs from machine to machine: a run computed again gives the same frames.
+            "cost": estimate(spec).model_dump(exclude={"seconds"}),
+            "device": describe_device(device),
+            "versions": {**versions(), "numerics": NUMERICS_VERSION},
+            "layers": spec.depth,
+            "streams": spec.streams,
+            "blocks": name_layers(spec),
+            "input": describe_input(spec),
+            "cka": {"estimator": spec.cka, "samples": count_cka_samples(samples, spec.depth)},
+            "theory": [curve.to_data() for curve in predict(spec)],
+            "no_law": {key: asdict(obstacle) for key, obstacle in find_obstacles(spec).items()},
+        },
+    )
+
+
+def describe_device(device: torch.device) -> dict[str, str]:
+    """Its type, and the name that its maker gave it."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"type": device.type, "name": name}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: this product, torch and numpy."""
+    return {"mhc_scope": __version__, "torch": torch.__version__, "numpy": np.__version__}

@@ -1,0 +1,106 @@
+"""Many seeds of one spec: how far a curve moves when nothing but the draw changes.
+
+The seeds are seed, seed + 1, ... seed + k - 1. Every metric with one value a layer gets, at every layer, its least and
+largest value over seeds and the 5th, 50th and 95th percentile (linear interpolation between order statistics).
+
+A metric that spans decades is ranked by its log10, which is known beyond the range of the type. A true zero ranks below
+every number, and a value that is lost (`overflow` or `nan`: a product of infinities) above: leaving it out would call a
+stack tame because its worst seeds have no number. A lost value of any other metric has no rank and is left out. Where
+a band's edge is itself zero or lost it is nan; `lost` counts the seeds without a number.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from mhc_core.measure.passes import measure
+from mhc_core.metrics import METRICS
+from mhc_core.record.frames import Frame
+from mhc_core.record.result import Result
+from mhc_core.spec import RunSpec
+from mhc_core.stack import build_stack
+
+LEVELS = {"min": 0.0, "p05": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}
+LARGEST = ("composite_gain_fwd", "composite_gain_bwd")
+PROGRESS_FRAMES = 100
+
+
+def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[Frame]:
+    """`progress` frames, then one `bands` frame over all seeds; `first` is the result of the spec's own seed."""
+    steps, done, told = 3 * spec.depth * (spec.seeds - 1), 0, 0
+    results = [first]
+    for seed in range(spec.seed + 1, spec.seed + spec.seeds):
+        results.append(Result())
+        for passed in _measure_one(spec.model_copy(update={"seed": seed}), device, results[-1]):
+            done += passed
+            if PROGRESS_FRAMES * done // steps > told:
+                told = PROGRESS_FRAMES * done // steps
+                yield Frame("progress", {"stage": "seeds", "done": done / steps})
+    yield build_bands_frame(spec.seed, results)
+
+
+def _measure_one(spec: RunSpec, device: torch.device, result: Result) -> Iterator[int]:
+    """Measure one seed into its result; yields how many layers have been drawn or passed, three times L in all."""
+    result.add(Frame("start", {"layers": spec.depth}))
+    stack = build_stack(spec).to(device)
+    yield spec.depth  # drawing the weights counts as a pass
+    for frame in measure(stack, device, with_cka=False):
+        result.add(frame)
+        if frame.type in ("forward", "backward") and frame.data["layer"] >= 0:
+            yield 1
+
+
+def build_bands_frame(first_seed: int, results: Sequence[Result]) -> Frame:
+    """The frame over the results of all seeds.
+
+    bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
+    lost: key -> layer -> how many seeds have no number there; only where there are any.
+    largest: of the composite gains, each seed's largest log10 over depth, (k).
+    """
+    bands: dict[str, dict[str, np.ndarray]] = {}
+    lost: dict[str, dict[str, int]] = {}
+    for key in results[0].layers:
+        if METRICS[key].shape != "L":
+            continue
+        bands[key] = _to_band(np.stack([_to_ranks(result, key) for result in results]))
+        counts = np.sum([_find_lost(result, key) for result in results], axis=0)
+        if counts.any():
+            lost[key] = {str(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
+    largest = {key: np.array([_to_ranks(result, key).max() for result in results]) for key in LARGEST}
+    data = {"first": first_seed, "seeds": len(results), "bands": bands, "lost": lost, "largest": largest}
+    return Frame("bands", data)
+
+
+def _to_ranks(result: Result, key: str) -> np.ndarray:
+    """A column (L) as numbers that have an order: -inf for zero, inf for what is lost, nan for what has no rank."""
+    values = result.layers[key].astype(np.float64)
+    if METRICS[key].scale == "linear":
+        return values
+    ranks = result.layers_log10[key].astype(np.float64)
+    unknown = np.isnan(ranks)
+    ranks[unknown & (values == 0)] = -np.inf
+    ranks[unknown & _find_lost(result, key)] = np.inf
+    return ranks
+
+
+def _find_lost(result: Result, key: str) -> np.ndarray:
+    """Layers at which neither a value nor its log10 is known, though the metric applies there: (L)."""
+    flagged = np.zeros(len(result.layers[key]), dtype=bool)
+    flagged[list(result.status.get(key, {}))] = True
+    return flagged & np.isnan(result.layers_log10.get(key, result.layers[key]))
+
+
+def _to_band(ranks_kL: np.ndarray) -> dict[str, np.ndarray]:
+    """Percentiles over seeds, nan entries left out; nan where there is none, or where it is not finite."""
+    ordered = np.sort(ranks_kL, axis=0)  # nan last
+    last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
+    band = {}
+    for name, level in LEVELS.items():
+        place = level * last
+        below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
+        low, high = (np.take_along_axis(ordered, edge[None], 0)[0] for edge in (below, above))
+        with np.errstate(invalid="ignore"):
+            value = np.where(low == high, low, low + (high - low) * (place - below))
+        band[name] = np.where(np.isfinite(value), value, np.nan)
+    return band

@@ -1,0 +1,148 @@
+"""The probe of a training step: listens while autograd walks the whole stack, up and down.
+
+Definitions are those of `ForwardProbe` and `BackwardProbe`, of whose many metrics it takes few: it must cost little
+beside the step. What it holds of a layer is one merged state, what the branch read, and one gradient; at a step that
+is kept also the streams themselves; and that until a block of layers is full.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mhc_core.cost.counts import keeps_maps
+from mhc_core.measure.probe import Layout, most_together
+from mhc_core.metrics.gradients import measure_gradients
+from mhc_core.metrics.similarity import CkaRows, to_cka_status
+from mhc_core.metrics.states import measure_neighbours, measure_streams, rms, token_cosine
+from mhc_core.spec import RunSpec
+from mhc_core.stack import LayerOutput
+
+
+class StepProbe:
+    """Measures columns of every layer in one step; where the step is kept, each stream and CKA of every two layers.
+
+    CKA is left out in stacks that are too deep for maps of layer by layer.
+    """
+
+    def __init__(self, layout: Layout, spec: RunSpec, *, is_kept: bool) -> None:
+        self.layout, self.is_kept = layout, is_kept
+        self.up, self.down = _Blocks(layout), _Blocks(layout)
+        self.u_before: torch.Tensor | None = None
+        # A layer through which nothing comes down has no gradient: zero.
+        self.found = {"grad_rms": self._zeros(layout.depth)}
+        if is_kept:
+            self.found["grad_rms_streams"] = self._zeros(layout.depth, spec.streams)
+        self.cka: CkaRows | None = None
+        if is_kept and keeps_maps(spec):
+            biased, dtype = spec.cka == "biased", layout.measured_dtype
+            self.cka = CkaRows(layout.depth, layout.samples, layout.device, dtype, biased=biased)
+            self.cka_LL = torch.empty(layout.depth, layout.depth, device=layout.device, dtype=dtype)
+            self.sizes: list[torch.Tensor] = []
+
+    def observe(self, layer: int, output: LayerOutput) -> None:
+        """Take a layer on the way up; autograd will bring the gradient at its state on the way down."""
+        dtype = self.layout.measured_dtype
+        with torch.no_grad():
+            x_nNC = self.layout.to_streams(output.state.detach()).to(dtype)
+            if self.cka is not None:
+                self.sizes.append(x_nNC.abs().amax())
+            streams = (x_nNC,) if self.is_kept else ()
+            parts = (self.layout.merge(x_nNC), output.u.detach().to(dtype), *streams)
+            self._measure_up(self.up.add(layer, *parts))
+        output.state.register_hook(partial(self._hear, layer))
+
+    def measured(self) -> dict[str, torch.Tensor]:
+        """Of the step, on the device: step_act_rms, step_grad_rms, step_cos_prev, its percentiles, step_token_cos: (L).
+
+        Of one that is kept also step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) where there
+        are streams to compare, and what `to_cka` takes.
+        """
+        self._measure_down(self.down.rest())
+        found = {f"step_{key}": column for key, column in self.found.items()}
+        if self.cka is not None:
+            found |= {"cka": self.cka_LL, "cka_faults": self.cka.faults_L, "cka_sizes": torch.stack(self.sizes)}
+        return found
+
+    def _hear(self, layer: int, grad: torch.Tensor) -> None:
+        g_nNC = self.layout.to_streams(grad.detach()).to(self.layout.measured_dtype)
+        streams = (g_nNC,) if self.is_kept else ()
+        self._measure_down(self.down.add(layer, self.layout.merge_grad(g_nNC), *streams))
+
+    def _measure_up(self, block: "_Block | None") -> None:
+        if block is None:
+            return
+        m_KNC, u_KNC, *streams = block.parts
+        self._put(block, {"act_rms": rms(m_KNC), "token_cos": token_cosine(m_KNC)})
+        self._put(block, measure_neighbours(u_KNC, u_KNC[0] if self.u_before is None else self.u_before))
+        self.u_before = u_KNC[-1]
+        if streams:
+            columns = measure_streams(streams[0])
+            columns.pop("stream_cosines", None)
+            self._put(block, columns)
+        if self.cka is not None:
+            self._compare(self.cka, m_KNC)
+
+    def _measure_down(self, block: "_Block | None") -> None:
+        if block is None:
+            return
+        merged_KNC, *streams = block.parts
+        self._put(block, measure_gradients(streams[0], merged_KNC) if streams else {"grad_rms": rms(merged_KNC)})
+
+    def _put(self, block: "_Block", columns: dict[str, torch.Tensor]) -> None:
+        for key, column in columns.items():
+            if key not in self.found:
+                self.found[key] = self._zeros(self.layout.depth, *column.shape[1:])
+            self.found[key][block.place] = column.to(torch.float64)
+
+    def _zeros(self, *shape: int) -> torch.Tensor:
+        return torch.zeros(shape, device=self.layout.device, dtype=torch.float64)
+
+    def _compare(self, cka: CkaRows, m_KNC: torch.Tensor) -> None:
+        start, rows = cka.filled, cka.add(m_KNC)
+        self.cka_LL[start : cka.filled, : cka.filled] = rows
+        self.cka_LL[: cka.filled, start : cka.filled] = rows.T
+
+
+class _Block(NamedTuple):
+    """Layers that are measured together: where they stand in a column, and of each part of them the stack (K, ...)."""
+
+    place: slice | torch.Tensor
+    parts: list[torch.Tensor]
+
+
+class _Blocks:
+    """Layers that come one by one, up or down, handed on a block at a time."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.due, self.left, self.device = most_together(layout), layout.depth, layout.device
+        self.waiting: list[tuple[int, tuple[torch.Tensor, ...]]] = []
+
+    def add(self, layer: int, *parts: torch.Tensor) -> _Block | None:
+        """Take a layer; a block when it is full or the last layer has come."""
+        self.waiting.append((layer, parts))
+        self.left -= 1
+        return self.rest() if len(self.waiting) == self.due or self.left == 0 else None
+
+    def rest(self) -> _Block | None:
+        """What waits still; nothing may have come of the last layers."""
+        if not self.waiting:
+            return None
+        waiting, self.waiting = self.waiting, []
+        layers = [layer for layer, _ in waiting]
+        first, count = layers[0], len(layers)
+        is_rising = layers == list(range(first, first + count))
+        place = slice(first, first + count) if is_rising else torch.tensor(layers, device=self.device)
+        return _Block(place, [torch.stack(part) for part in zip(*(parts for _, parts in waiting), strict=True)])
+
+
+def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, str]]:
+    """CKA (L, L) of a step, out of its measurements, and the status of the layers that have none."""
+    cka_LL, faults_L, sizes_L = (values.pop(key) for key in ("cka", "cka_faults", "cka_sizes"))
+    # Streams that overflowed to either side have a mean that is not a number: they overflowed.
+    flags = {
+        str(layer): "overflow" if flag == "nan" and np.isinf(sizes_L[layer]) else flag
+        for layer, flag in to_cka_status(faults_L).items()
+    }
+    return cka_LL, flags

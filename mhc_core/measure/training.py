@@ -1,0 +1,161 @@
+"""Training: a stack learns from fresh batches of its input, one frame a step.
+
+Everything learns: the branches, the mixing of every family with its gates and heads, the embedding and the read-out.
+A step is one forward and one backward pass of plain autograd over the whole stack. Its frame holds what that pass saw,
+before the update: loss, gradients, gains, and of every layer the size of the state and of the gradient at it, and how
+alike neighbouring layers and tokens are. Mixing matrices, what is of each stream, CKA and unfolded connections are kept
+at a few steps alone, the latter two in stacks of up to 256 layers. A loss or gradient that is not finite
+ends training as a result, not as an error: the frame of that step carries the status, and the update is not made.
+
+Weight decay acts on matrices that multiply features: those of the branches, the embedding, the read-out, and the
+projections from which dynamic mixing and heads are made. It does not act on the mixing itself (free coefficients,
+logits and biases), nor on gates and scalars.
+
+Weights are updated in the run's dtype: bfloat16 rounds updates below a 256th of a weight away.
+"""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import clip_grads_with_norm_
+
+from mhc_core.connections import Mixing, name_parts
+from mhc_core.measure.probe import lay_out
+from mhc_core.measure.step_frame import build_step_frame
+from mhc_core.measure.step_probe import StepProbe
+from mhc_core.metrics.gradients import total_norm
+from mhc_core.record.columns import fetch
+from mhc_core.record.frames import Frame
+from mhc_core.spec import TrainSpec
+from mhc_core.stack import Stack
+
+BETAS = (0.9, 0.95)
+MOMENTUM = 0.9
+PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a")  # matrices of a connection that multiply features
+
+
+def train(stack: Stack) -> Generator[Frame, None, int]:
+    """Train a stack by its spec, in place; a `step` frame for every step. Returns the number of updates made."""
+    plan = stack.spec.train
+    optimizer = build_optimizer(stack)
+    parameters, kept = _Parameters.of(stack), pick_kept_steps(plan)
+    layout = lay_out(stack, next(stack.parameters()).device)
+    done = 0
+    for step in range(plan.steps):
+        rate = learning_rate(plan, step)
+        stack.input.set_batch(step)
+        optimizer.zero_grad()
+        probe = StepProbe(layout, stack.spec, is_kept=step in kept)
+        measured = _propagate(stack, parameters, probe)
+        del probe  # with its Gram matrices
+        values = fetch(measured)
+        is_finite = bool(np.isfinite(values["step_loss"]) and np.isfinite(values["step_grad_norm"]))
+        if is_finite:
+            _update(optimizer, rate, plan.clip, measured["step_grad_norm"])
+            done += 1
+        yield build_step_frame(stack.spec, step, rate, values, is_kept=step in kept)
+        if not is_finite:
+            break
+    optimizer.zero_grad()
+    stack.input.set_batch(None)
+    return done
+
+
+def learning_rate(plan: TrainSpec, step: int) -> float:
+    """Linear from lr / warmup at step 0 to lr at step warmup - 1, constant from there on."""
+    return plan.lr * min(1.0, (step + 1) / max(1, plan.warmup))
+
+
+def pick_kept_steps(plan: TrainSpec) -> set[int]:
+    """Steps at which the mixing matrices are kept: evenly spaced, the first and the last among them."""
+    return {int(step) for step in np.linspace(0, plan.steps - 1, min(plan.kept, plan.steps)).round()}
+
+
+def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
+    """The spec's optimiser over all parameters, in two groups: with weight decay and without."""
+    plan = stack.spec.train
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in stack.named_parameters():
+        if parameter.numel():
+            groups[_decays(name, parameter)].append(parameter)
+    told = [
+        {"params": groups[True], "weight_decay": plan.weight_decay},
+        {"params": groups[False], "weight_decay": 0.0},
+    ]
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(told, lr=plan.lr, momentum=MOMENTUM, foreach=True)
+    return torch.optim.AdamW(told, lr=plan.lr, betas=BETAS, foreach=True)
+
+
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    if name.startswith("connection."):
+        return name.rpartition(".")[2] in PROJECTIONS
+    return parameter.ndim >= 2
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """A stack's parameters by where they sit: branches and mixing by layer, mixing of all layers, and the ends."""
+
+    branches: list[list[nn.Parameter]]
+    layered: list[list[nn.Parameter]]
+    stacked: list[nn.Parameter]
+    ends: list[nn.Parameter]
+
+    @classmethod
+    def of(cls, stack: Stack) -> "_Parameters":
+        branches = [list(branch.parameters()) for branch in stack.branches]
+        layered = [stack.connection.layer_parameters(layer) for layer in range(stack.spec.depth)]
+        stacked = stack.connection.stacked_parameters()
+        inner = {id(parameter) for group in (*branches, *layered, stacked) for parameter in group}
+        ends = [item for item in stack.parameters() if item.numel() and id(item) not in inner]
+        return cls(branches, layered, stacked, ends)
+
+
+def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[str, torch.Tensor]:
+    """One pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
+    state, mixings = stack.climb(stack.embed(), probe.observe)
+    loss = stack.loss(state)
+    loss.backward()
+    measured = {"step_loss": loss.detach(), **_measure_gradients(parameters), **probe.measured()}
+    with torch.no_grad():
+        return measured | _average(mixings)
+
+
+def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
+    """Norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing (L)."""
+    found = {"step_param_grad_norm": torch.stack([total_norm(_grads(group)) for group in parameters.branches])}
+    if parameters.stacked:
+        rows = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in _grads(parameters.stacked)]
+        found["step_mixing_grad_norm"] = torch.linalg.vector_norm(torch.stack(rows), dim=0)
+    elif any(parameters.layered):
+        found["step_mixing_grad_norm"] = torch.stack([total_norm(_grads(group)) for group in parameters.layered])
+    ends = [total_norm(_grads(parameters.ends)).unsqueeze(0)] if parameters.ends else []
+    return {"step_grad_norm": torch.linalg.vector_norm(torch.cat([*found.values(), *ends])), **found}
+
+
+def _grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
+    return [torch.zeros_like(item) if item.grad is None else item.grad for item in parameters]
+
+
+def _average(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
+    """Coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic."""
+    found = {}
+    is_dynamic = mixings[0].h_res.ndim == 3
+    for key, stacks in name_parts(mixings).items():
+        parts = [part.detach() for part in stacks]
+        found[f"step_{key}"] = torch.stack(
+            [part.mean(0, dtype=torch.float64) if is_dynamic else part for part in parts]
+        )
+    return found
+
+
+def _update(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: torch.Tensor) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if clip:
+        clip_grads_with_norm_([item for group in optimizer.param_groups for item in group["params"]], clip, norm)
+    optimizer.step()

@@ -1,0 +1,1 @@
+"""The protocol: frames, columns and results, which workers, store, page and files all speak."""

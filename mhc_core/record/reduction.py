@@ -1,0 +1,129 @@
+"""One number of a whole column: the largest gain of a run, its last loss, its median similarity."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from mhc_core.metrics import METRICS
+from mhc_core.record.result import Result
+
+Reduction = Literal["max", "min", "median", "first", "last"]
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+
+WORSE = ("underflow", "overflow", "constant", "nan")
+# Everything is wholly like itself: what the diagonal of these says is left out.
+REFLEXIVE = ("cka", "step_cka", "stream_cosines")
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """One number.
+
+    Attributes
+    ----------
+    value: None where it has left the range of float64 or is not known.
+    log10: of a metric that spans decades, known also where the value has left its range; None for 0.
+    status: "finite", "overflow", "underflow", "constant" or "nan"; "absent" where the run has no such number.
+    """
+
+    value: float | None
+    log10: float | None
+    status: str
+
+
+ABSENT = Reduced(None, None, "absent")
+
+
+def reduce_metric(result: Result, key: str, reduction: Reduction) -> Reduced:
+    """A metric of a run as one number.
+
+    `first` and `last` take the first and last entry along the first axis (layers, or steps of training) and of what
+    other axes there are the median; the others take all entries. Metrics that span decades are reduced as logarithms,
+    so that a median of them is one of magnitudes and 1e401 is a number like any other. What has no number where one is
+    asked for is `absent`; a status that could change the answer is the answer.
+    """
+    column = _find_column(result, key)
+    if column is None:
+        return ABSENT
+    values, log10, flags = column
+    if reduction in ("first", "last"):
+        place = 0 if reduction == "first" else len(values) - 1
+        values, log10 = values[place], None if log10 is None else log10[place]
+        flags = {place: flags[place]} if place in flags else {}
+    if status := _decide(set(flags.values()), reduction, log10):
+        return Reduced(None, None, status)
+    # Of a true zero no logarithm travels.
+    numbers = values if log10 is None else np.where(values == 0, -np.inf, log10)
+    known = ~np.isnan(numbers)
+    if not known.any():
+        return ABSENT
+    numbers, values = np.atleast_1d(numbers)[np.atleast_1d(known)], np.atleast_1d(values)[np.atleast_1d(known)]
+    if reduction in ("max", "min") or numbers.size == 1:
+        place = int(np.argmin(numbers) if reduction == "min" else np.argmax(numbers))
+        return _to_reduced(numbers[place], values[place], log10 is not None)
+    middle = float(np.median(numbers))
+    with np.errstate(over="ignore", under="ignore"):
+        return _to_reduced(middle, middle if log10 is None else np.power(10.0, middle), log10 is not None)
+
+
+def _to_reduced(number: float, value: float, is_log: bool) -> Reduced:
+    """From an entry on the scale of the metric and the value itself, nan where it left its type."""
+    if not is_log:
+        return Reduced(float(value), None, "finite")
+    if np.isneginf(number):
+        return Reduced(0.0, None, "finite")
+    if not np.isfinite(value) or value == 0:
+        return Reduced(None, float(number), "overflow" if number > 0 else "underflow")
+    return Reduced(float(value), float(number), "finite")
+
+
+def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:
+    """Values, logarithms and statuses by entry along the first axis; None where the run lacks the metric."""
+    metric = METRICS[key]
+    log10: dict[str, Any] = {}
+    status: dict[str, Any] = result.status
+    if metric.table == "steps":
+        values, log10, status = result.steps, result.steps_log10, result.steps_status
+    elif metric.table == "jacobian":
+        values, log10 = result.jacobian.get("values", {}), result.jacobian.get("log10", {})
+        status = {name: {0: flag} for name, flag in result.jacobian.get("status", {}).items()}
+    elif metric.table == "layers":
+        values, log10 = result.layers, result.layers_log10
+    elif metric.table == "kept":
+        places, values = {step: place for place, step in enumerate(result.kept_steps)}, result.kept
+        status = {key: {places[step]: flags for step, flags in result.steps_status.get(key, {}).items()}}
+    else:
+        values = result.matrices
+    if key not in values:
+        return None
+    found = np.atleast_1d(np.asarray(values[key], dtype=np.float64))
+    if key in REFLEXIVE:
+        found = np.where(np.eye(found.shape[-1], dtype=bool), np.nan, found)
+    logs = np.atleast_1d(np.asarray(log10[key], dtype=np.float64)) if key in log10 else None
+    if metric.table == "kept" and metric.scale == "log":  # a kept step has no logarithms of its own
+        logs = log10_of(found)
+    return found, logs, {place: _to_worst(flags) for place, flags in status.get(key, {}).items()}
+
+
+def log10_of(magnitude: np.ndarray) -> np.ndarray:
+    """Logarithms of magnitudes, nan where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(magnitude > 0, np.log10(magnitude), np.nan)
+
+
+def _to_worst(flags: str | dict[int, str]) -> str:
+    """The status of one entry; of a step with a status a layer, the worst of them."""
+    return flags if isinstance(flags, str) else max(flags.values(), key=WORSE.index)
+
+
+def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
+    """The status that stands in for the number, or None where the numbers there are can tell."""
+    for flag in ("nan", "constant"):
+        if flag in flags:
+            return flag
+    if log10 is not None and np.isfinite(log10).any() and not np.isnan(log10).any():
+        return None  # every entry is known by its logarithm
+    if "overflow" in flags and reduction != "min":
+        return "overflow"
+    return "underflow" if "underflow" in flags and reduction != "max" else None

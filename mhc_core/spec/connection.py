@@ -1,0 +1,85 @@
+"""How layers are joined: the connection of a spec."""
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from mhc_core.spec.part import Part, control
+
+ConnectionKind = Literal[
+    "none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc", "frac"
+]
+InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+
+CONNECTION_KINDS: tuple[str, ...] = get_args(ConnectionKind)
+MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
+COPYING = ("hc", *MANIFOLD)  # every stream starts as a copy of the embedding
+MULTI_STREAM = (*COPYING, "frac")
+DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
+
+
+class ConnectionSpec(Part):
+    """How a layer's branch is joined to the stream or streams that pass it by."""
+
+    kind: ConnectionKind = Field(
+        "mhc",
+        title="Connection",
+        description="How layers are joined: none (plain feed-forward), residual (2015), hc (Hyper-Connections, 2024), "
+        "mhc (Manifold-Constrained Hyper-Connections, 2025) by Sinkhorn, and its relatives: mhc_lite (permutations), "
+        "kromhc (Kronecker products), orthostochastic (squared orthogonal), identity_hc (no residual mixing). frac "
+        "splits the width into parts instead of copying it (Frac-Connections, 2025).",
+        json_schema_extra=control("select"),
+    )
+    streams: int = Field(
+        4,
+        ge=1,
+        le=16,
+        title="Expansion rate n",
+        description="Parallel residual streams; of frac, the parts of the width. The papers use 4.",
+        json_schema_extra=control("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
+    )
+    dynamic: bool = Field(
+        False,
+        title="Dynamic mixing",
+        description="Mixing coefficients depend on each token through learned projections, as in the papers' models.",
+        json_schema_extra=control("checkbox", applies={"connection.kind": MULTI_STREAM}),
+    )
+    output: Literal["auto", "mean", "sum", "head"] = Field(
+        "auto",
+        title="Output of the streams",
+        description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
+        "learned head. auto: the head under init deepseek_v4, else the mean.",
+        json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
+    )
+    init: InitPreset = Field(
+        "residual",
+        title="Initialisation",
+        description="How the mixing of mHC and its relatives starts, by public implementation. HC always starts as "
+        "its paper says.",
+        json_schema_extra=control("select", applies={"connection.kind": MANIFOLD}),
+    )
+    noise: float = Field(
+        0.3,
+        ge=0.0,
+        le=10.0,
+        title="Drift of the mixing σ",
+        description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for "
+        "every connection. It stands for the drift of training.",
+        json_schema_extra=control("slider", step=0.05, applies={"connection.kind": DRIFTING}),
+    )
+    sinkhorn_iters: int = Field(
+        20,
+        ge=0,
+        le=200,
+        title="Sinkhorn rounds",
+        description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the paper uses 20.",
+        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": ("mhc",)}),
+    )
+    sinkhorn_eps: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e-3,
+        title="Sinkhorn eps",
+        description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The paper has none.",
+        json_schema_extra=control("number", applies={"connection.kind": ("mhc",)}),
+    )

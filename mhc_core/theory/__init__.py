@@ -1,0 +1,1 @@
+"""What theory says of a stack before anything is computed."""

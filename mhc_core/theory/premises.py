@@ -1,0 +1,270 @@
+"""Which laws a spec meets the premises of, and which premise it does not; the network that a stack amounts to."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mhc_core.spec import COPYING, MANIFOLD, RunSpec
+from mhc_core.theory.mean_field import ACTIVATIONS
+from mhc_core.theory.propagation import Network
+
+RECTIFIERS = ("relu", "gelu", "silu")
+LEAST_WIDTH = 32  # below, first order in 1 / C is no longer close
+SIGMOID_OF_ONE = 1 / (1 + math.exp(-1))
+# H_post of the presets that give every stream the same, where the mixing is static.
+UNIFORM_POST = {"residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE}
+UNIFORM_FOR_TOKENS = ("residual", "lucidrains")  # and for every token, where it is dynamic
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """A premise that a spec does not meet: the field, what it holds, and what the law wants of it."""
+
+    field: str
+    got: Any
+    wanted: str
+
+
+def find_obstacles(spec: RunSpec) -> dict[str, Obstacle]:
+    """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
+    found = {key: find(spec) for key, find in SPOKEN_OF.items()}
+    return {key: obstacle for key, obstacle in found.items() if obstacle is not None}
+
+
+def is_single(spec: RunSpec) -> bool:
+    """One stream."""
+    return spec.connection.kind in ("none", "residual")
+
+
+# Mixing.
+
+
+def is_row_stochastic(spec: RunSpec) -> bool:
+    """Rows of every H_res sum to 1 by construction."""
+    return _row_obstacle(spec) is None
+
+
+def is_doubly_stochastic(spec: RunSpec) -> bool:
+    """Rows and columns of every H_res sum to 1 by construction."""
+    return _column_obstacle(spec) is None
+
+
+def is_free(spec: RunSpec) -> bool:
+    """Mixing of the form I + s G, G independent and standard normal, in two streams or more."""
+    return _free_obstacle(spec) is None
+
+
+def _row_obstacle(spec: RunSpec) -> Obstacle | None:
+    if spec.connection.kind != "mhc":
+        return _column_obstacle(spec)
+    if spec.connection.sinkhorn_iters == 0:
+        return Obstacle("connection.sinkhorn_iters", 0, "1 or more, for rows that sum to 1")
+    if spec.connection.sinkhorn_eps > 0:
+        return Obstacle("connection.sinkhorn_eps", spec.connection.sinkhorn_eps, "0, for rows that sum to 1")
+    return None
+
+
+def _column_obstacle(spec: RunSpec) -> Obstacle | None:
+    """Of rows and columns both."""
+    connection = spec.connection
+    if connection.kind == "residual" and spec.block.scaling == "deepnorm":
+        return Obstacle("block.scaling", "deepnorm", "a skip path that is not enlarged")
+    if connection.kind == "mhc":
+        return Obstacle("connection.kind", "mhc", "columns that sum to 1 by construction; Sinkhorn ends on the rows")
+    if connection.kind == "hc":
+        if connection.noise > 0:
+            return Obstacle("connection.noise", connection.noise, "0, for mixing that is the identity")
+        return _training(spec)
+    if connection.kind not in ("residual", *MANIFOLD):
+        return Obstacle("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
+    return None
+
+
+def _free_obstacle(spec: RunSpec) -> Obstacle | None:
+    connection = spec.connection
+    if connection.kind != "hc":
+        return Obstacle("connection.kind", connection.kind, "hc, whose mixing is unconstrained")
+    if connection.noise == 0:
+        return Obstacle("connection.noise", 0.0, "more than 0")
+    if connection.streams == 1:
+        return Obstacle("connection.streams", 1, "2 or more")
+    return _training(spec)
+
+
+def _training(spec: RunSpec) -> Obstacle | None:
+    steps = spec.train.steps
+    return Obstacle("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
+
+
+def _gain_obstacle(spec: RunSpec, *, backward: bool) -> Obstacle | None:
+    is_drifting = spec.connection.kind == "hc" and spec.connection.noise > 0
+    if is_drifting:
+        return _free_obstacle(spec)
+    return _column_obstacle(spec) if backward else _row_obstacle(spec)
+
+
+# Signals.
+
+
+def describe_network(spec: RunSpec) -> Network | None:
+    """The single-stream network whose signals theory follows, or None where there is none or theory has no law."""
+    if _network_obstacle(spec) is not None:
+        return None
+    scale = _post(spec) * _scales(spec)
+    skip = 0.0 if spec.connection.kind == "none" else 1.0
+    return _network(spec, scale, skip) if scale.any() else _identity(spec, scale)
+
+
+def _network_obstacle(spec: RunSpec) -> Obstacle | None:
+    found = _stream_obstacle(spec) or _training(spec)
+    if found is not None:
+        return found
+    if spec.width < LEAST_WIDTH:
+        return Obstacle("width", spec.width, f"{LEAST_WIDTH} or more: the law is of wide layers")
+    if spec.input.kind == "digits":
+        return Obstacle("input.kind", "digits", "text, gaussian or correlated")
+    return _branch_obstacle(spec)
+
+
+def _stream_obstacle(spec: RunSpec) -> Obstacle | None:
+    """Where streams are not all the same, so that the stack is no single-stream one.
+
+    Several streams: rows of H_res that sum to 1 and one H_post for all keep identical streams identical, and the
+    pre-norm takes the sum of H_pre out of what the layer reads.
+    """
+    connection = spec.connection
+    if is_single(spec):
+        return None
+    if connection.kind not in COPYING:
+        return Obstacle("connection.kind", connection.kind, "one stream, or copies of it")
+    if spec.block.norm_position != "pre":
+        return Obstacle("block.norm_position", spec.block.norm_position, "pre, where there are several streams")
+    if connection.kind == "hc":
+        wanted = "0, for streams that stay alike"
+        return Obstacle("connection.noise", connection.noise, wanted) if connection.noise > 0 else None
+    if (found := _row_obstacle(spec)) is not None:
+        return found
+    if connection.dynamic and connection.init not in UNIFORM_FOR_TOKENS:
+        names = " or ".join(UNIFORM_FOR_TOKENS)
+        return Obstacle("connection.init", connection.init, f"{names}, where mixing is dynamic")  # else phi is not zero
+    if connection.init not in UNIFORM_POST:
+        names = ", ".join(UNIFORM_POST)
+        return Obstacle("connection.init", connection.init, f"one H_post for all streams, as of {names}")
+    return None
+
+
+def _branch_obstacle(spec: RunSpec) -> Obstacle | None:
+    block, skips = spec.block, spec.connection.kind != "none"
+    if not _scales(spec).any():
+        if not skips:
+            return Obstacle("connection.kind", "none", "a skip path, where branches start at zero")
+        return Obstacle("block.norm_position", "post", "pre or none") if block.norm_position == "post" else None
+    if block.kind != "mlp":
+        return Obstacle("block.kind", block.kind, "mlp")
+    if block.scaling == "deepnorm":
+        return Obstacle("block.scaling", "deepnorm", "another scaling")
+    if block.activation not in ACTIVATIONS:
+        return Obstacle("block.activation", block.activation, ", ".join(ACTIVATIONS))
+    # Outputs of a single relu matrix share a mean, which adds up coherently past a skip, and which layernorm removes.
+    centred = block.mlp_ratio > 0 or ACTIVATIONS[block.activation].odd
+    layernorm = block.norm_position != "none" and block.norm == "layernorm"
+    if not centred and (skips or layernorm):
+        where = "past a skip" if skips else "under layernorm"
+        return Obstacle("block.mlp_ratio", 0, f"1 or more for {block.activation} {where}")
+    return None
+
+
+def _size_obstacle(spec: RunSpec) -> Obstacle | None:
+    is_normed = spec.block.norm_position == "post" and is_single(spec)
+    return None if is_normed else _network_obstacle(spec)
+
+
+def _gradient_obstacle(spec: RunSpec) -> Obstacle | None:
+    found = _network_obstacle(spec)
+    if found is None and spec.input.kind == "text":
+        return Obstacle("input.kind", "text", "gaussian or correlated, whose loss is linear in the output")
+    return found
+
+
+def _cosine_obstacle(spec: RunSpec) -> Obstacle | None:
+    found = _network_obstacle(spec)
+    if found is None and spec.connection.kind != "none":
+        return Obstacle("connection.kind", spec.connection.kind, "none: the law is of layers that nothing passes by")
+    if found is None and spec.input.kind == "text":
+        return Obstacle("input.kind", "text", "gaussian or correlated")
+    return found
+
+
+SPOKEN_OF: dict[str, Callable[[RunSpec], Obstacle | None]] = {
+    "composite_gain_fwd": partial(_gain_obstacle, backward=False),
+    "composite_gain_bwd": partial(_gain_obstacle, backward=True),
+    "act_rms": _size_obstacle,
+    "grad_rms": _gradient_obstacle,
+    "token_cos": _cosine_obstacle,
+}
+
+
+def _network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
+    block, width = spec.block, spec.width
+    hidden = block.mlp_ratio * width or width
+    return Network(
+        width=width,
+        samples=spec.input.batch * spec.input.tokens,
+        skip=skip,
+        norm=block.norm_position,
+        activation=block.activation,
+        scale_L=scale_L,
+        norm_gain_L=_norm_gains(spec),
+        gain_in=_weight_gain(spec, hidden, width, block.activation),
+        gain_out=_weight_gain(spec, width, hidden, "linear") if block.mlp_ratio else 1.0,
+        hidden=hidden,
+        two=block.mlp_ratio > 0,
+        isometric=(block.weights, block.activation, block.mlp_ratio) == ("orthogonal", "linear", 0),
+        correlation=_correlation(spec),
+    )
+
+
+def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
+    """Branches of size zero, whatever they are."""
+    samples, ones = spec.input.batch * spec.input.tokens, np.ones(spec.depth)
+    return Network(
+        spec.width, samples, 1.0, spec.block.norm_position, "linear", scale_L, ones, 1.0, 1.0, spec.width,
+        two=False, isometric=True, correlation=_correlation(spec),
+    )  # fmt: skip
+
+
+def _post(spec: RunSpec) -> float:
+    """The factor of H_post on branches, the same for all streams."""
+    return 1.0 if is_single(spec) or spec.connection.kind == "hc" else UNIFORM_POST[spec.connection.init]
+
+
+def _scales(spec: RunSpec) -> np.ndarray:
+    """a of each layer at the start."""
+    by_depth = spec.depth**-0.5 if spec.block.scaling in ("inv_sqrt_depth", "skipinit") else 1.0
+    start = 0.0 if spec.block.scaling == "rezero" else by_depth
+    return np.full(spec.depth, spec.block.branch_scale * start)
+
+
+def _norm_gains(spec: RunSpec) -> np.ndarray:
+    if spec.block.scaling == "layernorm_scaling":
+        return 1 / np.arange(1, spec.depth + 1)
+    return np.ones(spec.depth)
+
+
+def _weight_gain(spec: RunSpec, fan_out: int, fan_in: int, activation: str) -> float:
+    """Variance of a matrix's entries times its fan-in."""
+    gain = 2.0 if activation in RECTIFIERS else 1.0
+    if spec.block.weights == "xavier":
+        return 2 * fan_in / (fan_in + fan_out)
+    if spec.block.weights == "orthogonal":  # Columns of a tall matrix have unit norm, rows of a wide one.
+        return gain * min(1.0, fan_in / fan_out)
+    return gain
+
+
+def _correlation(spec: RunSpec) -> float:
+    """Of every two samples of the input; 1 where bytes repeat, for which the band is widest."""
+    return {"gaussian": 0.0, "correlated": spec.input.correlation}.get(spec.input.kind, 1.0)

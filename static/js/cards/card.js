@@ -1,0 +1,94 @@
+/** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
+
+import { useMemo, useState } from 'preact/hooks';
+import { showCard } from '../state/actions.js';
+import { withInterval } from '../data/composites.js';
+import { toUnit } from '../data/difference.js';
+import { exportItems } from '../share/export.js';
+import { html } from '../ui/html.js';
+import { Menu, Popover } from '../ui/menu.js';
+import { Plot } from '../figures/plotbox.js';
+import { share } from '../share/share.js';
+import * as state from '../state/signals.js';
+import { IntervalControl } from './interval.js';
+import { isInterval, shownStep, toPlaces } from '../figures/places.js';
+import { PanelTable } from '../figures/table.js';
+import { TheoryNotes } from './theory.js';
+
+/** @typedef {import('../../types').Panel} Panel */
+
+/** @param {{panel: Panel, level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
+export function PanelCard({ panel, level = 'h2' }) {
+  const [isTable, setIsTable] = useState(false);
+  const view = state.viewOf(panel);
+  const template = useTemplate(view);
+  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
+  const id = `panel-${panel.key}`;
+  // In a frame there is nothing to store, and none of the dialogs.
+  const frameItems = level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) }] : [];
+  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  /** Escape in the table leads back to the figure, and to the menu that it came from. */
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
+    setIsTable(false);
+    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+  };
+  return html`
+    <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+      <header class="card-head">
+        <div class="card-title">
+          <${level} id=${`${id}-title`}>${panel.title}<${Place} panel=${panel} view=${view} /><//>
+          <span class="unit" title=${unit}>${unit}</span>
+        </div>
+        <div class="card-tools">
+          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => showCard(panel, key)} />
+          <${PanelHelp} panel=${panel} />
+          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view), ...frameItems]} />
+        </div>
+      </header>
+      <p class="meaning">${view.meaning}</p>
+      ${isInterval(view) ? html`<${IntervalControl} />` : null}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
+    </section>
+  `;
+}
+
+/** A view's figure; of the one that draws a chosen product, for that product. @param {import('../../types').PanelView} view */
+function useTemplate(view) {
+  const chosen = isInterval(view) ? state.interval.value : null; // the others need not follow, nor be drawn anew
+  return useMemo(() => (chosen ? withInterval(view.figure, chosen) : view.figure), [view, chosen?.first, chosen?.last]);
+}
+
+/** @param {{panel: Panel, view: import('../../types').PanelView}} props */
+function Place({ panel, view }) {
+  const places = toPlaces(panel, view);
+  return places ? html`: ${places}` : null;
+}
+
+/** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
+function ViewChoice({ panel, viewKey, onChange }) {
+  const views = state.offeredViews(panel);
+  if (views.length < 2) return null;
+  return html`
+    <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
+      ${views.map((item) => html`
+        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
+      `)}
+    </span>
+  `;
+}
+
+/** @param {{panel: Panel}} props */
+function PanelHelp({ panel }) {
+  const { formula, reading, symbol, source } = panel.help;
+  return html`
+    <${Popover} label=${`${panel.title}: what it shows`} sign="?">
+      <h3>${panel.title}</h3>
+      <p>${panel.meaning}</p>
+      <p>${reading}</p>
+      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${source}</dd></dl>
+    <//>
+  `;
+}

@@ -1,0 +1,202 @@
+/** The cost card: what every connection costs at this view's stack, and the paper's models on paper. */
+
+import { effect, signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { ApiError, getPaperCosts, insist, postCosts } from '../net/api.js';
+import { costItems } from './costfiles.js';
+import { html } from '../ui/html.js';
+import { Menu, Popover } from '../ui/menu.js';
+import { formatCount, formatSeconds } from '../data/numbers.js';
+import { KIND, LETTERS, kindName, toSpecs } from '../state/spec.js';
+import * as state from '../state/signals.js';
+
+/** @typedef {import('../../types').ConnectionCost} ConnectionCost @typedef {import('../../types').PaperCosts} PaperCosts */
+
+/** After the last change of a drag: by then the curves have come, which go first. */
+const REST_MS = 800;
+const REFERENCE = 'residual';
+/** Its settings hold those of all others: streams, drift, rounds. */
+const WIDEST = 'mhc';
+
+/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', title: string, say: (value: number) => string}[]} */
+const COLUMNS = [
+  { key: 'parameters', title: 'parameters', say: (value) => formatCount(value, '') },
+  { key: 'flops', title: 'arithmetic', say: (value) => formatCount(value, 'FLOP') },
+  { key: 'bytes_moved', title: 'memory traffic', say: (value) => formatCount(value, 'B') },
+  { key: 'peak_bytes', title: 'peak memory', say: (value) => formatCount(value, 'B') },
+  { key: 'seconds', title: 'time', say: formatSeconds },
+];
+
+const costs = signal(/** @type {ConnectionCost[]} */ ([]));
+const paper = signal(/** @type {PaperCosts | null} */ (null));
+const failure = signal('');
+const isStale = signal(false);
+
+/** The settings that all runs share. */
+function commonSpec() {
+  return toSpecs(state.fields.value, { ...state.view.value, runs: [{ kind: WIDEST, own: {} }] })[0];
+}
+
+/** Keep the costs those of the view's common settings. @returns {() => void} how to stop */
+function followCosts() {
+  let asked = '';
+  let timer = 0;
+  let asking = new AbortController();
+  const stop = effect(() => {
+    if (state.fields.value.size === 0) return;
+    const spec = commonSpec();
+    const body = JSON.stringify(spec);
+    if (body === asked) return;
+    asked = body;
+    clearTimeout(timer);
+    asking.abort();
+    asking = new AbortController();
+    isStale.value = true;
+    timer = setTimeout(() => void ask(spec, asking.signal), REST_MS);
+  });
+  return () => {
+    stop();
+    clearTimeout(timer);
+    asking.abort();
+  };
+}
+
+/** @param {any} spec @param {AbortSignal} signal */
+async function ask(spec, signal) {
+  try {
+    const find = () => Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
+    const [found, printed] = await insist(find, (error) => !signal.aborted && fail(error));
+    state.batch(() => {
+      costs.value = found;
+      paper.value = printed;
+      failure.value = '';
+      isStale.value = false;
+    });
+  } catch (error) {
+    if (!signal.aborted) fail(error);
+  }
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  if (!(error instanceof ApiError)) throw error;
+  failure.value = `${error.title}: ${error.message}`;
+  return true;
+}
+
+/** @param {{level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
+export function CostCard({ level = 'h2' }) {
+  useEffect(followCosts, []);
+  return html`
+    <section class="card cost-card" id="panel-cost" aria-labelledby="panel-cost-title">
+      <header class="card-head">
+        <div class="card-title"><${level} id="panel-cost-title">Cost<//><span class="unit">predicted, of one run</span></div>
+        <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${costItems(commonSpec, fail)} /></div>
+      </header>
+      <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.</p>
+      ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
+      <${CostTables} />
+    </section>
+  `;
+}
+
+export function CostTables() {
+  return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
+}
+
+function CostHelp() {
+  return html`
+    <${Popover} label="Cost: what it shows" sign="?">
+      <h3>Cost</h3>
+      <p>Every row is the same stack, with the settings that all runs share, joined in another way. Percentages are relative to the
+        residual connection, and all bars have one scale.</p>
+      <p>Counts are exact, of one forward and one backward pass and of what is measured on the way. Time is the counts over the rates that
+        this server measured on one of its CPU cores: here nothing is fused, so that the traffic of n streams shows as time. Peak memory is
+        that of the whole process, libraries included.</p>
+      <dl><dt>Formula</dt><dd class="formula">added = cost of the connection / cost of residual − 1</dd>
+        <dt>Source</dt><dd>Paper's sizes and its 6.7 %: mHC, arXiv 2512.24880. Counts are this program's.</dd></dl>
+    <//>
+  `;
+}
+
+/** Letters of the compared runs that have a kind. @param {string} kind */
+function lettersOf(kind) {
+  return state.view.value.runs.flatMap((choice, run) => (choice.kind === kind ? [LETTERS[run]] : [])).join(' ');
+}
+
+/** Its roles are said, for on a phone its rows are no table rows any more. */
+function StackTable() {
+  const found = costs.value;
+  const reference = found.find((item) => item.connection === REFERENCE);
+  if (!reference) return html`<p class="hint">…</p>`;
+  const most = Math.max(...found.flatMap((item) => COLUMNS.map(({ key }) => item[key] / reference[key] - 1)));
+  const kinds = state.fields.value.get(KIND)?.options ?? [];
+  const missing = kinds.filter((kind) => !found.some((item) => item.connection === kind));
+  return html`
+    <div class="table-box" tabindex="0" role="region" aria-label="Cost of each connection, table">
+      <table class="numbers kinds" role="table">
+        <caption>This stack, joined in each way</caption>
+        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">connection</th>${COLUMNS.map(({ title }) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
+        <tbody role="rowgroup">${found.map((item) => html`
+          <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
+            <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
+            ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item[key] / reference[key] - 1} most=${most} />`)}
+          </tr>`)}
+        </tbody>
+      </table>
+      ${missing.length > 0 ? html`<p class="hint">${missing.map(kindName).join(', ')}: not with these settings.</p>` : null}
+    </div>
+  `;
+}
+
+/** @param {{text: string, added: number, most: number}} props */
+function Cell({ text, added, most }) {
+  const share = most > 0 ? Math.max(0, (100 * added) / most) : 0;
+  return html`<td role="cell">${text}<small>${sayAdded(added)}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
+}
+
+/** @param {number} added */
+function sayAdded(added) {
+  const percent = 100 * Math.abs(added);
+  if (percent < 5e-4) return '±0 %';
+  return `${added < 0 ? '−' : '+'}${percent < 100 ? Number(percent.toPrecision(2)) : Math.round(percent)} %`;
+}
+
+function PaperTable() {
+  const printed = paper.value;
+  if (!printed) return null;
+  const { models } = printed;
+  const [least, most] = [models[models.length - 1], models[0]].map((model) => sayAdded(model.mhc.flops_ratio).slice(1));
+  return html`
+    <div>
+      <div class="table-box" tabindex="0" role="region" aria-label="The paper's models, table">
+        <table class="numbers">
+          <caption>The paper's models at n = 4, counted</caption>
+          <thead>
+            <tr><th scope="col" rowspan="2">model</th><th scope="colgroup" colspan="2">arithmetic</th><th scope="colgroup" colspan="2">connection's traffic</th></tr>
+            <tr>${['HC', 'mHC', 'HC', 'mHC'].map((name) => html`<th scope="col">${name}</th>`)}</tr>
+          </thead>
+          <tbody>${models.map((model) => html`
+            <tr><th scope="row">${model.shape.name}</th>
+              <td>${sayAdded(model.hc.flops_ratio)}</td><td>${sayAdded(model.mhc.flops_ratio)}</td>
+              <td>${sayTimes(model.hc.traffic_ratio)}</td><td>${sayTimes(model.mhc.traffic_ratio)}</td></tr>`)}
+          </tbody>
+        </table>
+      </div>
+      <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC at n = 4, measured in its
+        own training system, with fused kernels, recomputation and overlapped communication (${printed.published_source}). By count mHC adds
+        ${' '}${least} to ${most} of arithmetic, and moves ${sayTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection with
+        its fused kernel, branches left out. ${hereSentence()}</p>
+    </div>
+  `;
+}
+
+/** @param {number} ratio */
+const sayTimes = (ratio) => `${ratio.toFixed(1)} ×`;
+
+/** What mHC adds on this server, beside the paper's figure. */
+function hereSentence() {
+  const [reference, mhc] = [REFERENCE, WIDEST].map((kind) => costs.value.find((item) => item.connection === kind));
+  if (!reference || !mhc) return '';
+  return `Here, unfused on one core and at this size: ${sayAdded(mhc.seconds / reference.seconds - 1)} of time.`;
+}

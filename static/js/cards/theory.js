@@ -1,0 +1,78 @@
+/** Beside theory's figure: of every run the law that speaks of it, or the premise that it does not meet. */
+
+import { openPreset } from '../state/actions.js';
+import { getPresets } from '../net/api.js';
+import { shownOf } from '../data/drawing.js';
+import { html } from '../ui/html.js';
+import { lawOf, lookUp } from '../data/sources.js';
+import { KIND, kindName, nameOf } from '../state/spec.js';
+import { shownStep } from '../figures/places.js';
+import * as state from '../state/signals.js';
+import { atStep } from '../data/steps.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
+
+const PRESET = 'laws';
+
+/** @param {{panel: Panel, view: PanelView}} props */
+export function TheoryNotes({ panel, view }) {
+  state.dataTick.value;
+  const step = shownStep(panel, view.figure);
+  const metric = view.figure.data[0].meta.key;
+  const isSilent = state.slots.value.every((slot) => lawOf(begun(slot), metric) === null);
+  return html`
+    <div class="theory-notes">
+      <dl>${state.slots.value.map((slot, run) => html`
+        <dt style=${{ '--run': state.templates.value?.runs[run]?.color }}>${slot.label}</dt>
+        <dd><${Note} columns=${atStep(begun(slot), step)} metric=${metric} /></dd>`)}
+      </dl>
+      <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show a view in which most laws apply</button>
+    </div>
+  `;
+}
+
+/** @param {import('../state/signals.js').Slot} slot */
+const begun = (slot) => shownOf(slot, (columns) => columns.start !== null).columns;
+
+async function openLaws() {
+  const preset = (await getPresets()).presets.find((item) => item.name === PRESET);
+  if (preset) openPreset(preset);
+}
+
+/** @param {{columns: Columns, metric: string}} props */
+function Note({ columns, metric }) {
+  const law = lawOf(columns, metric);
+  if (!columns.start) return html`<p>…</p>`;
+  if (!law) return html`<p><b>No law here.</b> ${obstacleOf(columns.start.no_law?.[metric])}</p>`;
+  return html`
+    <p><b>${nameOf(law.law)}.</b> ${law.holds} <${Inside} columns=${columns} metric=${metric} /></p>
+    <p class="formula">${law.formula}</p>
+    <p class="hint">${law.source}</p>
+  `;
+}
+
+/** @param {{field: string, got: any, wanted: string} | undefined} obstacle */
+function obstacleOf(obstacle) {
+  if (!obstacle) return 'This run was stored before its premises were noted.';
+  const title = state.fields.value.get(obstacle.field)?.title ?? obstacle.field;
+  return html`${title} is <b>${obstacle.field === KIND ? kindName(obstacle.got) : nameOf(obstacle.got)}</b>; the law wants ${obstacle.wanted}.`;
+}
+
+/** How many layers lie in the band. @param {{columns: Columns, metric: string}} props */
+function Inside({ columns, metric }) {
+  const found = countInside(columns, metric);
+  if (found === null) return null;
+  const { inside, known } = found;
+  return html`<span class=${inside < known ? 'error' : ''}>${inside} of ${known} layers lie in the band.</span>`;
+}
+
+/** @param {Columns} columns @param {string} metric @returns {{inside: number, known: number} | null} null before it is measured */
+function countInside(columns, metric) {
+  const suffix = lawOf(columns, metric)?.values_log10 ? '_log10' : '';
+  const read = (/** @type {string} */ source) => lookUp(`${source}.${metric}`, columns, '', 0);
+  const [measured, low, high] = [suffix ? 'log10' : 'layers', `law.low${suffix}`, `law.high${suffix}`].map(read);
+  if (!measured) return null;
+  const known = [...measured.keys()].filter((layer) => measured[layer] !== null);
+  const inside = known.filter((layer) => measured[layer] >= low[layer] && measured[layer] <= high[layer]);
+  return { inside: inside.length, known: known.length };
+}

@@ -1,0 +1,146 @@
+/** Verify: a finished run held against every law that applies and against its recomputation, as a table. */
+
+import { signal } from '@preact/signals';
+import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
+import { html } from '../ui/html.js';
+import { Dialog } from '../ui/menu.js';
+import { formatValue } from '../data/numbers.js';
+import { nameOf } from '../state/spec.js';
+import * as state from '../state/signals.js';
+
+/** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
+
+const ASK_AGAIN_MS = 1000;
+/** Signs beside the words, so that a glance is enough and colour is not needed. */
+const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
+/** @type {Record<string, string>} */
+const METRICS = { loss: 'Loss' };
+
+/** @typedef {{label: string, status: string, body: Verification | null, failure: string}} Asked */
+const asked = signal(/** @type {Asked | null} */ (null));
+let asking = new AbortController();
+
+/** Whether a place shows a run that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
+export function isVerifiable(slot) {
+  // The phase first: whoever asks follows it, and columns tell nobody that they have ended.
+  return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
+}
+
+/** Ask the server, and show what comes. @param {Slot} slot */
+export async function verify({ id, label }) {
+  asking = new AbortController();
+  const { signal: aborted } = asking;
+  const tell = (/** @type {Partial<Asked>} */ news) => {
+    if (!aborted.aborted) asked.value = { label, status: 'asking', body: null, failure: '', ...news };
+  };
+  tell({});
+  try {
+    const [first] = await Promise.all([postVerification(id, aborted), learnMetrics(aborted)]);
+    let body = first;
+    while (body.status !== 'done') {
+      tell({ status: body.status });
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      if (aborted.aborted) return;
+      body = await getVerification(id, aborted);
+    }
+    tell({ status: 'done', body });
+  } catch (error) {
+    if (aborted.aborted) return;
+    if (!(error instanceof ApiError)) throw error;
+    tell({ failure: `${error.title}: ${error.message}` });
+  }
+}
+
+/** @param {AbortSignal} aborted */
+async function learnMetrics(aborted) {
+  if (Object.keys(METRICS).length > 1) return;
+  for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
+}
+
+function close() {
+  asking.abort();
+  asked.value = null;
+}
+
+/** @param {{slot: Slot}} props */
+export function VerifyButton({ slot }) {
+  if (!isVerifiable(slot)) return null;
+  return html`<button type="button" class="reset verify-button" aria-label=${`Verify run ${slot.label}`}
+    title="Hold its numbers against theory and against float64" onClick=${() => verify(slot)}>Verify</button>`;
+}
+
+export function VerifyDialog() {
+  return html`<${Dialog} title=${`Verify ${asked.value?.label ?? ''}`} isOpen=${asked.value !== null} onClose=${close}><${Content} /><//>`;
+}
+
+function Content() {
+  if (!asked.value) return null;
+  const { status, body, failure } = asked.value;
+  if (failure) return html`<div class="verify"><p class="error" role="alert">${failure}</p></div>`;
+  return html`
+    <div class="verify">
+      <div role="status">${body ? html`<${Verdict} body=${body} />` : html`<p>${WAITING[status] ?? status} <progress aria-label="Verification"></progress></p>`}</div>
+      ${body ? html`<${Checks} checks=${body.checks} />` : null}
+    </div>
+  `;
+}
+
+/** @type {Record<string, string>} */
+const WAITING = {
+  asking: 'The run is computed again in float64.',
+  queued: 'The recomputation waits for its turn.',
+  running: 'The run is computed again in float64.',
+};
+
+/** @param {{body: Verification}} props */
+function Verdict({ body }) {
+  const count = (/** @type {string} */ verdict) => body.checks.filter((check) => check.verdict === verdict).length;
+  const [holds, fails, skipped] = [count('holds'), count('fails'), count('skipped')];
+  const rest = skipped > 0 ? ` ${skipped} could not be compared.` : '';
+  if (fails > 0) return html`<p class="verdict fails">${SIGNS.fails} ${fails} of ${body.checks.length} checks fail.${rest}</p>`;
+  if (holds === 0) return html`<p class="verdict skipped">${SIGNS.skipped} Nothing could be compared.</p>`;
+  return html`<p class="verdict holds">${SIGNS.holds} ${holds === 1 ? 'The one check holds.' : `All ${holds} checks hold.`}${rest}</p>`;
+}
+
+/** @param {{checks: Check[]}} props */
+function Checks({ checks }) {
+  return html`
+    <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
+      <table class="numbers">
+        <thead><tr>${['verdict', 'law', 'metric', 'layer', 'expected', 'measured', 'apart by', 'tolerance'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+        <tbody>${checks.map((check) => html`
+          <tr class=${check.verdict}>
+            <td class="verdict ${check.verdict}"><span aria-hidden="true">${SIGNS[check.verdict]}</span> ${check.verdict}</td>
+            <th scope="row">${nameOf(check.law)}<small>${check.statement} <i>${check.source}</i></small></th>
+            <td>${METRICS[check.metric] ?? check.metric}</td>
+            <td>${check.layer === null ? '' : check.layer + 1}</td>
+            <td>${sayValue(check, check.expected)}</td>
+            <td>${sayValue(check, check.measured)}</td>
+            <td>${sayDistance(check, distanceOf(check))}</td>
+            <td>${sayDistance(check, check.tolerance)}</td>
+          </tr>`)}
+        </tbody>
+      </table>
+    </div>
+    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance.</p>
+  `;
+}
+
+/** @param {Check} check */
+function distanceOf({ expected, measured }) {
+  return expected === null || measured === null ? null : Math.abs(measured - expected);
+}
+
+/** A number in plain units; decades are told as the number that they are of. @param {Check} check @param {number | null} value */
+function sayValue({ scale, verdict }, value) {
+  if (value === null) return verdict === 'fails' ? 'nan' : '–';
+  return scale === 'log10' ? formatValue(Math.abs(value) < 300 ? 10 ** value : null, value) : formatValue(value);
+}
+
+/** How far apart: of decades, as a share or a factor. @param {Check} check @param {number | null} distance */
+function sayDistance({ scale }, distance) {
+  if (distance === null) return '–';
+  if (scale !== 'log10') return formatValue(distance);
+  const share = Math.expm1(distance * Math.LN10);
+  return share < 0.1 ? `${formatValue(100 * share)} %` : `× ${formatValue(1 + share)}`;
+}

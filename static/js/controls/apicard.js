@@ -1,0 +1,57 @@
+/** The calls that make exactly this view: curl, Python, JSON. */
+
+import { signal } from '@preact/signals';
+import { figureQuery } from '../share/export.js';
+import { html } from '../ui/html.js';
+import { CopyText, Dialog } from '../ui/menu.js';
+import { toSnippets } from '../share/snippets.js';
+import * as state from '../state/signals.js';
+
+const isOpen = signal(false);
+const chosen = signal('curl');
+
+export function ApiButton() {
+  return html`<button type="button" onClick=${() => (isOpen.value = true)}>API</button>`;
+}
+
+export function ApiDialog() {
+  return html`
+    <${Dialog} title="This view over HTTP" isOpen=${isOpen.value} onClose=${() => (isOpen.value = false)}>
+      <${Snippets} />
+      <p class="hint">All routes and fields: <a href="/docs">/docs</a>. Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>
+    <//>
+  `;
+}
+
+/** The panel whose figure the calls ask for. */
+const pictured = signal('gain');
+
+/** What is known of the view beyond its specs. @param {import('../../types').Panel} panel @returns {import('../share/snippets.js').Shown} */
+function shownOf(panel) {
+  const isShown = state.phase.value === 'idle'; // else the ids are those of what was shown before
+  return {
+    ids: isShown ? state.slots.value.map((slot) => slot.id) : null,
+    snapshot: state.snapshot.value?.id ?? null,
+    panel: panel.key,
+    query: figureQuery(panel),
+  };
+}
+
+function Snippets() {
+  const panels = state.shownPanels.value;
+  const panel = panels.find((item) => item.key === pictured.value) ?? panels[0];
+  if (!panel) return html`<p class="hint">…</p>`;
+  const snippets = toSnippets(location.origin, state.specs.value, shownOf(panel));
+  const shown = snippets.find((item) => item.key === chosen.value) ?? snippets[0];
+  return html`
+    <div class="api-choices">
+      <div class="segments" role="group" aria-label="Language">
+        ${snippets.map((item) => html`<button type="button" aria-pressed=${item === shown} onClick=${() => (chosen.value = item.key)}>${item.title}</button>`)}
+      </div>
+      <label>with the figure <select value=${panel.key} onChange=${(/** @type {any} */ event) => (pictured.value = event.target.value)}>
+        ${panels.map((item) => html`<option value=${item.key}>${item.title}</option>`)}
+      </select></label>
+    </div>
+    <${CopyText} key=${shown.text} text=${shown.text} label=${shown.title} />
+  `;
+}

@@ -1,0 +1,156 @@
+/** The compared runs: each with its line, its connection and, on request, settings of its own. */
+
+import { signal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { commit, showDifference } from '../state/actions.js';
+import { Control } from './fields.js';
+import { html } from '../ui/html.js';
+import { Menu } from '../ui/menu.js';
+import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, appliesTo, isFixed, nameOf, toDifferences } from '../state/spec.js';
+import * as state from '../state/signals.js';
+import { isVerifiable, verify } from '../cards/verify.js';
+
+/** @typedef {import('../../types').RunStyle} RunStyle */
+
+/** Of the papers that brought them. @type {Record<string, string>} */
+const YEARS = { residual: '2015', hc: '2024', mhc: '2025', mhc_lite: '2026', kromhc: '2026', frac: '2025' };
+
+/** A sample of a run's line. @param {{style: RunStyle | undefined}} props */
+export function Swatch({ style }) {
+  if (!style) return html`<svg class="swatch" width="30" height="10" aria-hidden="true"></svg>`;
+  const dash = style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
+  return html`
+    <svg class="swatch" width="30" height="10" aria-hidden="true">
+      <line x1="1" x2="29" y1="5" y2="5" stroke=${style.color} stroke-width=${style.width} stroke-dasharray=${dash} />
+    </svg>
+  `;
+}
+
+export function Compared() {
+  const { runs } = state.view.value;
+  return html`
+    <section class="compared" aria-label="Compared runs">
+      <h2 class="group-title">Compared</h2>
+      ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
+      ${runs.length < MAX_RUNS ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+      <${DifferenceSwitch} />
+      <${Differences} />
+    </section>
+  `;
+}
+
+/** Draws what each run has beyond the first. */
+function DifferenceSwitch() {
+  const others = LETTERS.slice(1, state.view.value.runs.length);
+  if (!others) return null;
+  const said = [...others].map((letter) => `${letter} − A`).join(', ');
+  return html`
+    <label class="choice" title="On logarithmic axes the ratio. One stream counts as equal streams that do not mix.">
+      <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
+      <span>Difference to A <small class="hint">${said}</small></span>
+    </label>
+  `;
+}
+
+/** @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
+function Run({ choice, run, isOnly }) {
+  const letter = LETTERS[run];
+  const kinds = state.fields.value.get(KIND)?.options ?? [choice.kind];
+  return html`
+    <div class="run">
+      <div class="row">
+        <${Swatch} style=${state.templates.value?.runs[run]} />
+        <span class="letter">${letter}</span>
+        <select aria-label=${`Connection of run ${letter}`} value=${choice.kind}
+          onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
+          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
+        </select>
+        <span class="year">${YEARS[choice.kind] ?? ''}</span>
+        <${Menu} label=${`Run ${letter}: more`} items=${itemsOf(run, isOnly)} />
+      </div>
+      <${Name} choice=${choice} run=${run} />
+      <${OwnSettings} choice=${choice} run=${run} />
+    </div>
+  `;
+}
+
+/** @param {number} run @param {boolean} isOnly */
+function itemsOf(run, isOnly) {
+  const slot = state.slots.value[run];
+  const remove = () => {
+    commit(() => state.removeRun(run));
+    // The button that had the focus may be gone with its run.
+    setTimeout(() => document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus());
+  };
+  return [
+    { title: 'Rename', run: () => void (renamed.value = run) },
+    ...(state.view.value.runs.length < MAX_RUNS ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }] : []),
+    ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
+    // The last: it comes when the run is done, and must not move the others from under a pointer.
+    ...(isVerifiable(slot) ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }] : []),
+  ];
+}
+
+/** The run that is being renamed. */
+const renamed = signal(/** @type {number | null} */ (null));
+
+/** @param {{choice: import('../../types').Choice, run: number}} props */
+function Name({ choice, run }) {
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const isOpen = renamed.value === run;
+  useLayoutEffect(() => {
+    if (!isOpen) return;
+    input.current?.focus();
+    input.current?.select();
+  }, [isOpen]);
+  if (!isOpen) return choice.name ? html`<p class="run-name">“${choice.name}”</p>` : null;
+  const close = () => {
+    renamed.value = null;
+    /** @type {HTMLElement | null} */ (document.querySelector(`[aria-label="Run ${LETTERS[run]}: more"]`))?.focus();
+  };
+  const onKeyDown = (/** @type {any} */ event) => {
+    if (event.key === 'Escape') close();
+    if (event.key !== 'Enter') return;
+    commit(() => state.renameRun(run, event.target.value.trim()));
+    close();
+  };
+  return html`<input type="text" class="run-name" ref=${input} maxlength=${NAME_LENGTH} value=${choice.name ?? ''} placeholder="a name, then Enter"
+    aria-label=${`Name of run ${LETTERS[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
+}
+
+/** The settings in which the runs differ, and nothing else. */
+function Differences() {
+  const view = state.view.value;
+  const rows = toDifferences(state.fields.value, view);
+  if (view.runs.length < 2) return null;
+  const show = (/** @type {import('../../types').Value | null} */ value) => (value === null ? '–' : String(nameOf(value)).slice(0, NAME_LENGTH));
+  return html`
+    <details class="differences"><summary>${rows.length === 1 ? '1 setting differs' : `${rows.length} settings differ`}</summary>
+      <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
+        <table class="numbers">
+          <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${LETTERS[run]}</th>`)}</tr></thead>
+          <tbody>${rows.map(({ field, values }) => html`<tr><th scope="row">${field.title}</th>${values.map((value) => html`<td>${show(value)}</td>`)}</tr>`)}</tbody>
+        </table>
+      </div>
+    </details>
+  `;
+}
+
+/** @param {{choice: import('../../types').Choice, run: number}} props */
+function OwnSettings({ choice, run }) {
+  const fields = [...state.fields.value.values()].filter(
+    (field) =>
+      (field.group === 'connection' || field.path in choice.own) &&
+      field.path !== KIND &&
+      !isFixed(field) &&
+      appliesTo(state.fields.value, state.view.value, choice, field),
+  );
+  if (fields.length === 0) return null;
+  const own = fields.filter((field) => field.path in choice.own);
+  const said = own.map((field) => `${field.title.toLowerCase()} ${nameOf(choice.own[field.path])}`).join(', ');
+  return html`
+    <details class="own"><summary>${said || 'settings of its own'}</summary>
+      ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${{ run }} />`)}
+    </details>
+  `;
+}

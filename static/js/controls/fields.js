@@ -1,0 +1,183 @@
+/** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
+
+import { useState } from 'preact/hooks';
+import { commit, dragTo } from '../state/actions.js';
+import { html } from '../ui/html.js';
+import { PlayButton } from './play.js';
+import { KIND, LETTERS, appliesTo, isFixed, nameOf, nearestStop, settingOf, stopsOf } from '../state/spec.js';
+import * as state from '../state/signals.js';
+
+/** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */
+/** Where a control's value goes: to the common settings, or to one run's own. @typedef {{run: number | null}} Target */
+
+const SEGMENTS = 4;
+const TITLES = /** @type {Record<string, string>} */ ({ '': 'Stack', connection: 'Mixing', block: 'Block', input: 'Input', train: 'Training', numerics: 'Numerics' });
+/** Settings that stand in another group than in the schema. */
+const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics', cka: 'numerics' });
+/** Open from the start; the others are a click away. */
+const OPEN = ['', 'connection'];
+
+export function Controls() {
+  const groups = [...new Set([...state.fields.value.values()].map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
+  return html`${groups.map((group) => html`<${Group} key=${group} group=${group} />`)}`;
+}
+
+/** @param {Field} field */
+function groupOf(field) {
+  return MOVED[field.path] ?? field.group;
+}
+
+/** @param {{group: string}} props */
+function Group({ group }) {
+  const fields = [...state.fields.value.values()].filter((field) => groupOf(field) === group && isShown(field));
+  if (fields.length === 0) return null;
+  return html`
+    <details class="group" open=${OPEN.includes(group)}>
+      <summary>${TITLES[group] ?? nameOf(group)}<${Changed} fields=${fields} /></summary>
+      ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${{ run: null }} />`)}
+      ${fields.some((field) => field.path === 'seed') ? html`<${SeedNote} />` : null}
+    </details>
+  `;
+}
+
+/** How many settings of a closed group differ from the default. @param {{fields: Field[]}} props */
+function Changed({ fields }) {
+  const count = fields.filter((field) => field.path in state.view.value.base).length;
+  return count > 0 ? html`<span class="count" title="settings that differ from the default">${count}</span>` : null;
+}
+
+function SeedNote() {
+  const roll = () => commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
+  return html`
+    <p class="hint">One seed misleads: of 200 seeds, nine in ten put HC's default gain between 29 and 13000.
+      Set “Seeds” above 1 to draw the band of many.
+      <button type="button" class="dice" onClick=${roll}>⚄ Another seed</button></p>
+  `;
+}
+
+/** Whether a field means anything for one of the runs. @param {Field} field */
+function isShown(field) {
+  if (field.path === KIND || isFixed(field)) return false;
+  return state.view.value.runs.some((choice) => appliesTo(state.fields.value, state.view.value, choice, field));
+}
+
+/** @param {{field: Field, target: Target}} props */
+export function Control({ field, target }) {
+  const { run } = target;
+  const path = run === null ? field.path : `${LETTERS[run]}.${field.path}`;
+  const id = `field-${path.replaceAll('.', '-')}`;
+  const choice = run === null ? { kind: '', own: {} } : state.view.value.runs[run];
+  const value = settingOf(state.view.value, choice, field);
+  const error = state.fieldErrors.value.get(field.path);
+  const set = (/** @type {Value} */ next) => (run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next));
+  const isOwn = run !== null && field.path in choice.own;
+  const Kind = kindOf(field);
+  return html`
+    <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
+      <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} />
+      ${isOwn ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${field.title.toLowerCase()}</button>` : null}
+      <span class="sr" id=${`${id}-help`}>${field.description}</span>
+      ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
+    </div>
+  `;
+}
+
+/** @param {Field} field */
+function kindOf(field) {
+  if (field.control === 'text') return TextControl;
+  if (field.control === 'checkbox') return CheckControl;
+  if (field.options) return field.options.length <= SEGMENTS && field.options.join('').length <= 26 ? SegmentControl : SelectControl;
+  return field.control === 'slider' ? SliderControl : NumberControl;
+}
+
+/** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string}} Part */
+
+/** What is being typed and not yet entered: without it, whatever draws the control anew would take it away.
+ * @param {Value} value @param {(event: any) => void} enter */
+function useDraft(value, enter) {
+  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  return {
+    value: draft ?? value,
+    onInput: (/** @type {any} */ event) => setDraft(event.target.value),
+    onChange: (/** @type {any} */ event) => {
+      setDraft(null);
+      enter(event);
+    },
+  };
+}
+
+/** @param {Part & {label?: string}} props */
+function NumberInput({ field, id, value, set, describedBy, label }) {
+  const draft = useDraft(value, (event) => {
+    const number = event.target.valueAsNumber;
+    if (Number.isFinite(number) && number !== value) commit(() => set(number));
+    else event.target.value = value;
+  });
+  return html`<input type="number" id=${id} min=${field.min} max=${field.max} step="any"
+    aria-label=${label} aria-describedby=${describedBy} ...${draft} />`;
+}
+
+/** @param {Part} props */
+function SliderControl({ field, id, value, set, describedBy }) {
+  const stops = stopsOf(field);
+  const at = nearestStop(stops, value);
+  const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
+  const share = `${(100 * at) / (stops.length - 1)}%`;
+  return html`
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label><${PlayButton} id=${id} field=${field} value=${value} set=${set} />
+      <${NumberInput} field=${field} id=${`${id}-exact`} value=${value} set=${set} describedBy=${describedBy} label=${`${field.title}, exact`} /></div>
+    <input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }}
+      aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} />
+  `;
+}
+
+/** @param {Part} props */
+function NumberControl({ field, id, value, set, describedBy }) {
+  return html`
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+      <${NumberInput} field=${field} id=${id} value=${value} set=${set} describedBy=${describedBy} /></div>
+  `;
+}
+
+/** @param {Part} props */
+function CheckControl({ field, id, value, set, describedBy }) {
+  return html`
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+      <input type="checkbox" role="switch" id=${id} checked=${value} aria-describedby=${describedBy}
+        onChange=${(/** @type {any} */ event) => commit(() => set(event.target.checked))} /></div>
+  `;
+}
+
+/** @param {Part} props */
+function SelectControl({ field, id, value, set, describedBy }) {
+  return html`
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+      <select id=${id} value=${value} aria-describedby=${describedBy} onChange=${(/** @type {any} */ event) => commit(() => set(event.target.value))}>
+        ${field.options?.map((option) => html`<option value=${option} selected=${option === value}>${nameOf(option)}</option>`)}
+      </select></div>
+  `;
+}
+
+/** @param {Part} props */
+function SegmentControl({ field, id, value, set, describedBy }) {
+  return html`
+    <fieldset class="segments" aria-describedby=${describedBy}>
+      <legend title=${field.description}>${field.title}</legend>
+      ${field.options?.map((option) => html`
+        <label><input type="radio" name=${id} value=${option} checked=${option === value} onChange=${() => commit(() => set(option))} /><span>${nameOf(option)}</span></label>
+      `)}
+    </fieldset>
+  `;
+}
+
+/** @param {Part} props */
+function TextControl({ field, id, value, set, describedBy }) {
+  const isOwn = value !== field.initial;
+  const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));
+  return html`
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+      <span class="hint">${new TextEncoder().encode(value).length} bytes
+        ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>our own text</button>` : null}</span></div>
+    <textarea id=${id} rows="4" aria-describedby=${describedBy} spellcheck="false" ...${draft}></textarea>
+  `;
+}

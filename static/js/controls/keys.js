@@ -1,0 +1,90 @@
+/** Single keys for what people do most. They rest while someone types, while something is open, and when turned off. */
+
+import { signal } from '@preact/signals';
+import { commit, dragTo, moveCursor, moveStep, showDifference } from '../state/actions.js';
+import { setTheme, theme } from '../state/look.js';
+import { recall, remember } from '../state/memory.js';
+import { requestRuns } from '../state/runner.js';
+import { share } from '../share/share.js';
+import { stopsOf, nearestStop } from '../state/spec.js';
+import * as state from '../state/signals.js';
+
+const KEY = 'single-keys';
+const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';
+/** Where the arrow keys have a meaning already. */
+const ARROWED = 'input, .table-box, pre';
+
+export const isSheetOpen = signal(false);
+export const areKeysOn = signal(recall(KEY) !== 'off');
+
+/** @typedef {{signs: string[], title: string, keys: Record<string, () => void>}} Shortcut */
+
+/** @type {Shortcut[]} */
+export const SHORTCUTS = [
+  { signs: ['←', '→'], title: 'one layer back or on', keys: { ArrowLeft: () => stepLayer(-1), ArrowRight: () => stepLayer(1) } },
+  { signs: [',', '.'], title: 'one step of training back or on, where a run trains', keys: { ',': () => stepTraining(-1), '.': () => stepTraining(1) } },
+  { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
+  { signs: ['r'], title: 'run', keys: { r: runAll } },
+  { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
+  { signs: ['d'], title: 'difference to run A', keys: { d: () => showDifference(!state.view.value.difference) } },
+  { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
+  { signs: ['?'], title: 'this list', keys: { '?': () => (isSheetOpen.value = true) } },
+];
+
+/** @type {Record<string, () => void>} */
+const ACTS = Object.assign({}, ...SHORTCUTS.map((item) => item.keys));
+
+/** @param {number} by */
+function stepLayer(by) {
+  moveCursor(state.cursor.value + by);
+}
+
+/** @param {number} by */
+function stepTraining(by) {
+  if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
+}
+
+let isStepping = false;
+
+/** While the key is held, as if the slider were dragged. @param {number} by */
+function stepDepth(by) {
+  const field = state.fields.value.get('depth');
+  if (!field) return;
+  const stops = stopsOf(field);
+  const at = nearestStop(stops, Number(state.baseValue(field)));
+  const next = stops[Math.min(Math.max(at + by, 0), stops.length - 1)];
+  isStepping = true;
+  dragTo(() => state.setBase('depth', next));
+}
+
+function runAll() {
+  if (!['loading', 'running'].includes(state.phase.value)) requestRuns(true);
+}
+
+/** @param {KeyboardEvent} event */
+function isMeant(event) {
+  const target = /** @type {Element} */ (event.target);
+  if (!areKeysOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;
+  if (document.querySelector('dialog[open], :popover-open')) return false;
+  return !(event.key.startsWith('Arrow') && target.closest(ARROWED));
+}
+
+/** @param {boolean} isOn */
+export function turnKeys(isOn) {
+  areKeysOn.value = isOn;
+  remember(KEY, isOn ? null : 'off');
+}
+
+/** Listen for as long as the page is there. */
+export function followKeys() {
+  addEventListener('keydown', (event) => {
+    const act = ACTS[event.key];
+    if (!act || !isMeant(event)) return;
+    event.preventDefault();
+    act();
+  });
+  addEventListener('keyup', () => {
+    if (isStepping) commit();
+    isStepping = false;
+  });
+}

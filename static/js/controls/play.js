@@ -1,0 +1,107 @@
+/** A slider played as an animation: each step waits for the runs of the step before. One plays at a time. */
+
+import { signal } from '@preact/signals';
+import { commit, dragTo } from '../state/actions.js';
+import { playStops } from '../state/grid.js';
+import { html } from '../ui/html.js';
+import * as state from '../state/signals.js';
+
+/** @typedef {import('../../types').Field} Field */
+
+/** A step stays in sight at least so long; longer for those who want no motion. */
+const DWELL_MS = { moving: 300, still: 1000 };
+/** Keys that do nothing by themselves, and the one that leads away from a button. */
+const IDLE_KEYS = ['Shift', 'Control', 'Alt', 'Meta', 'Tab'];
+
+/** What is played. @type {import('@preact/signals').Signal<{id: string, field: Field} | null>} */
+const playing = signal(null);
+let following = new AbortController();
+
+/** @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
+export function PlayButton({ id, field, value, set }) {
+  const isOn = playing.value?.id === id;
+  const act = () => (isOn ? stop() : void play(id, field, value, set));
+  return html`<button type="button" class="icon play" aria-label=${`${isOn ? 'Pause' : 'Play'} ${field.title}`} title=${isOn ? 'Pause' : 'Play from here to the end'}
+    data-play onClick=${act}>${isOn ? '❚❚' : '▶'}</button>`;
+}
+
+/** Play a common setting from its start, once what is asked for now is shown. @param {string} path */
+export async function playSetting(path) {
+  const field = state.fields.value.get(path);
+  if (!field) return;
+  await play(`field-${path.replaceAll('.', '-')}`, field, NaN, (value) => state.setBase(path, value));
+}
+
+/** @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */
+async function play(id, field, from, set) {
+  following.abort();
+  following = new AbortController();
+  const { signal: aborted } = following;
+  playing.value = { id, field };
+  const all = playStops(field);
+  const left = all.filter((stop) => stop > from);
+  try {
+    await untilShown(aborted);
+    for (const stop of left.length > 0 ? left : all) {
+      dragTo(() => set(stop));
+      await Promise.all([untilShown(aborted), rest(aborted)]);
+    }
+  } catch (reason) {
+    if (!(reason instanceof DOMException)) throw reason;
+  }
+  if (aborted.aborted) return;
+  stop();
+}
+
+/** Stay at the step that is shown: it becomes one that Back undoes. */
+function stop() {
+  following.abort();
+  if (!playing.value) return;
+  const { field } = playing.value;
+  playing.value = null;
+  commit();
+  state.spoken.value = `${field.title} stopped at ${state.baseValue(field)}`;
+}
+
+/** Until the runs of this step are all shown; rejects where they will not be. @param {AbortSignal} aborted */
+function untilShown(aborted) {
+  return new Promise((resolve, reject) => {
+    const end = (/** @type {() => void} */ act) => {
+      queueMicrotask(() => unsubscribe());
+      act();
+    };
+    const unsubscribe = state.phase.subscribe((phase) => {
+      if (phase === 'idle') end(() => resolve(undefined));
+      if (phase === 'refused' || phase === 'asking') end(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
+    });
+    aborted.addEventListener('abort', () => end(() => reject(new DOMException('stopped', 'AbortError'))), { once: true });
+  });
+}
+
+/** @param {AbortSignal} aborted */
+function rest(aborted) {
+  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, isStill ? DWELL_MS.still : DWELL_MS.moving);
+    aborted.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new DOMException('stopped', 'AbortError'));
+    }, { once: true });
+  });
+}
+
+/** Any input ends it, for as long as the page is there; the button itself tells apart what it means. */
+export function followPlay() {
+  const onInput = (/** @type {Event} */ event) => {
+    if (!playing.value) return;
+    if (event instanceof KeyboardEvent && IDLE_KEYS.includes(event.key)) return;
+    const button = /** @type {Element} */ (event.target).closest?.('[data-play]');
+    if (button && !(event instanceof KeyboardEvent && event.key === 'Escape')) return;
+    stop();
+  };
+  for (const type of ['pointerdown', 'keydown', 'input']) addEventListener(type, onInput, { capture: true });
+  addEventListener('popstate', () => {
+    following.abort();
+    playing.value = null;
+  });
+}

@@ -1,0 +1,169 @@
+/** Save the view that is shown as one HTML file: what `standalone.js` writes, gathered from the page. */
+
+import { render } from 'preact';
+import { CostTables } from '../cards/costs.js';
+import { toUnit } from '../data/difference.js';
+import { downloadText } from '../share/export.js';
+import { html } from '../ui/html.js';
+import { loadTemplates, theme } from '../state/look.js';
+import { READING, cornerText, fitMap, mapAxes, mapSettings, mapTitle, missingText, toMapNumbers } from '../map/cells.js';
+import { formatValue } from '../data/numbers.js';
+import { toPlaces } from '../figures/places.js';
+import { heightOf } from '../figures/plotbox.js';
+import { toSvg } from '../figures/plot.js';
+import { toNotes, toSettings } from '../share/report.js';
+import { fillShown } from '../figures/shown.js';
+import { toFileName, toPage } from '../share/standalone.js';
+import { kindName } from '../state/spec.js';
+import * as state from '../state/signals.js';
+import { cells, drawIn, sourceOf } from '../state/sweeper.js';
+import { toTable } from '../figures/table.js';
+import { TheoryNotes } from '../cards/theory.js';
+
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
+
+const WIDTH_PX = 930; // of the column in the file: letters keep their size
+const LINES_PX = 310;
+const COLORS = ['--page', '--card', '--raised', '--ink', '--muted', '--line', '--accent'];
+const FONTS = ['--font', '--mono'];
+const COST = {
+  key: 'cost', title: 'Cost', unit: 'predicted, of one run', help: null, svg: '', paper: '', numbers: null,
+  meaning: 'What each connection adds to this stack: hardly any arithmetic, but memory traffic.',
+};
+
+/**
+ * @param {{title: string, note: string}} words
+ * @param {{title: string, url: string}[]} links what leads back to the live page
+ * @returns {Promise<number>} bytes of the file
+ */
+export async function saveView(words, links) {
+  const text = toPage(await toWhole(words, links));
+  downloadText(text, 'text/html', toFileName(words.title));
+  return new Blob([text]).size;
+}
+
+/** @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').Whole>} */
+async function toWhole(words, links) {
+  const isDark = theme.value === 'dark';
+  const slots = state.slots.value;
+  const now = /** @type {Templates} */ (state.templates.value);
+  const onPaper = isDark ? await loadTemplates(slots.length, 'light') : now;
+  const cards = [];
+  for (const panel of state.shownPanels.value) cards.push(await toCard(panel, isDark ? onPaper : null));
+  const columns = slots.map((slot) => slot.columns);
+  return {
+    ...words,
+    links,
+    cards: [...cards, ...(await toMapCard(isDark)), { ...COST, beside: toMarkup(html`<${CostTables} />`) }],
+    made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
+    version: columns[0].start?.versions.mhc_scope ?? '',
+    palettes: { screen: palette(isDark), paper: palette(false), isDark },
+    settings: toSettings(state.fields.value, columns.map((item) => item.start?.spec)),
+    notes: toNotes(columns, slots.map((slot) => slot.label), state.isDifference.value),
+    runs: slots.map((slot, run) => ({
+      label: slot.label,
+      id: slot.id,
+      color: now.runs[run].color,
+      paperColor: onPaper.runs[run].color,
+      spec: slot.columns.start?.spec,
+      headline: slot.columns.summary?.headline.text ?? slot.columns.end?.status ?? '',
+      findings: (slot.columns.summary?.findings ?? []).map(({ text, numbers }) => ({
+        text, numbers: Object.entries(numbers).map(([name, value]) => /** @type {[string, string]} */ ([name, formatValue(value)])),
+      })),
+    })),
+  };
+}
+
+/** @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('../share/standalone.js').Card>} */
+async function toCard(panel, onPaper) {
+  const view = state.viewOf(panel);
+  const other = onPaper?.panels.find((item) => item.key === panel.key);
+  const layer = state.cursor.value + 1;
+  const places = toPlaces(panel, view);
+  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
+  return {
+    key: panel.key,
+    title: places ? `${panel.title}: ${places}` : panel.title,
+    unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
+    meaning: view.meaning,
+    help: panel.help,
+    svg: await draw(panel, view.figure),
+    paper: other ? await draw(panel, state.viewOf(other).figure) : '',
+    beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
+    numbers: toNumbers(panel, layer),
+  };
+}
+
+/** The map that is open, as far as it is: none where no cell is there. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
+async function toMapCard(isDark) {
+  const { map } = state.view.value;
+  if (!map || !cells.value || !sourceOf(map)) return [];
+  const { values, figure } = cells.value;
+  const fields = state.fields.value;
+  const draw = (/** @type {Figure} */ drawn) => {
+    const { figure: fitted, height } = fitMap(drawn, WIDTH_PX);
+    return toSvg(fitted, { width: WIDTH_PX, height });
+  };
+  const kind = kindName(state.view.value.runs[map.run].kind);
+  const title = mapTitle(values);
+  const { head, rows } = toMapNumbers(map, values);
+  const { meaning, formula, source } = values.metric;
+  return [{
+    key: 'map',
+    title: 'Map',
+    unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
+    meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
+    help: { formula, reading: READING, symbol: values.metric.key, source },
+    svg: await draw(figure),
+    paper: isDark ? await draw(await drawIn(map, 'light')) : '',
+    beside: '',
+    numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
+  }];
+}
+
+/** The figure that the card shows, at the width of the file. @param {Panel} panel @param {Figure} template */
+async function draw(panel, template) {
+  const figure = fillShown(panel, template);
+  const height = figure.layout.meta.grid ? heightOf(figure, false) : LINES_PX;
+  return toSvg(figure, { width: WIDTH_PX, height });
+}
+
+/** The card's table: as people read it, and behind each number its value. @param {Panel} panel @param {number} layer */
+function toNumbers(panel, layer) {
+  const [read, raw] = [toTable(panel, false), toTable(panel, true)];
+  const places = read.head.map((title) => raw.head.indexOf(title));
+  const isOfLayer = panel.table.length === 0 || ['row', 'read'].includes(panel.table[0].source);
+  return {
+    caption: isOfLayer ? `${panel.title}, at layer ${layer} of ${state.layers.value}` : panel.title,
+    head: read.head,
+    rows: read.rows.map((cells, row) => cells.map((cell, column) => {
+      const value = raw.rows[row][places[column]];
+      return { text: typeof cell === 'number' ? formatValue(cell) : String(cell), value: typeof value === 'number' && Number.isFinite(value) ? value : null };
+    })),
+  };
+}
+
+/** What a part of the page shows, without what can be pressed. @param {any} part */
+function toMarkup(part) {
+  const box = document.createElement('div');
+  render(part, box);
+  for (const button of box.querySelectorAll('button')) button.remove();
+  const markup = box.innerHTML;
+  render(null, box);
+  return markup;
+}
+
+/** A theme's colours, as one who sees it has them: `style.css` holds both themes in one. @param {boolean} isDark @returns {Record<string, string>} */
+function palette(isDark) {
+  const sample = document.createElement('i');
+  sample.style.colorScheme = isDark ? 'dark' : 'light';
+  document.body.append(sample);
+  const style = getComputedStyle(sample);
+  const colors = COLORS.map((name) => {
+    sample.style.color = `var(${name})`;
+    return [name, style.color];
+  });
+  const fonts = FONTS.map((name) => [name, style.getPropertyValue(name).trim()]);
+  sample.remove();
+  return Object.fromEntries([...colors, ...fonts]);
+}

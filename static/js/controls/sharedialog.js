@@ -1,0 +1,76 @@
+/** The Share dialog: links, the frame of one card, and the view as a file. */
+
+import { formatCount } from '../data/numbers.js';
+import { ApiError } from '../net/api.js';
+import { failure, framed, framedTheme, isReady, links, note, saved, share, store, toWords, words } from '../share/share.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { CopyText, Dialog } from '../ui/menu.js';
+import { saveView } from './saveview.js';
+
+/** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
+const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
+const FRAME_HEIGHT = 400;
+const MAP_HEIGHT = 240; // and as much as its rows take
+const ROW_HEIGHT = 46;
+
+async function save() {
+  const { short = '', long = '' } = links.value ?? {};
+  saved.value = 'Drawing every figure …';
+  try {
+    const back = [{ title: 'These numbers', url: short }, { title: 'These settings, computed anew', url: long }];
+    const bytes = await saveView(toWords(), back.filter(({ url }) => url));
+    saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.`;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    saved.value = `${error.title}: ${error.message}`;
+  }
+}
+
+export function ShareButton() {
+  return html`<button type="button" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
+}
+
+export function ShareDialog() {
+  return html`
+    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${() => (links.value = null)}>
+      ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : html`
+        <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>
+        <h3>These numbers, kept for good</h3>
+        <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
+        <form class="words" onInput=${note} onSubmit=${(/** @type {Event} */ event) => (event.preventDefault(), void store())}>
+          <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
+          <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
+          <button type="submit">Link with this title and note</button>
+        </form>
+        <h3>These settings, computed anew</h3>
+        <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
+        <h3>One figure in another page</h3>
+        <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`}
+      <h3>All of it, without a server</h3>
+      <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
+    <//>
+  `;
+}
+
+/** The markup that frames one card of the stored view. @param {{id: string, hasMap: boolean}} props */
+function Frame({ id, hasMap }) {
+  const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Map' }] : [])];
+  const panels = [...state.shownPanels.value, ...others];
+  const panel = panels.find((item) => item.key === framed.value);
+  const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
+  const url = new URL(`/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
+  const height = framed.value === 'map' ? MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2) : (FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT);
+  const text = `<iframe src="${url}" width="720" height="${height}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
+  return html`
+    <p class="choice">
+      <label>Figure <select value=${framed.value} onChange=${(/** @type {any} */ event) => (framed.value = event.target.value)}>
+        ${panels.map((item) => html`<option value=${item.key} selected=${item.key === framed.value}>${item.title}</option>`)}
+      </select></label>
+      <label>Theme <select value=${framedTheme.value} onChange=${(/** @type {any} */ event) => (framedTheme.value = event.target.value)}>
+        <option value="light">Light</option><option value="dark">Dark</option>
+      </select></label>
+    </p>
+    <${CopyText} key=${text} text=${text} label="Markup of a frame" />
+  `;
+}

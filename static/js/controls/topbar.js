@@ -1,0 +1,102 @@
+/** The bar on top: presets, what is going on, Run, Share, API, theme. */
+
+import { ApiButton } from './apicard.js';
+import { PresetsButton } from './gallery.js';
+import { HelpButton } from './help.js';
+import { html } from '../ui/html.js';
+import { choice, setTheme } from '../state/look.js';
+import { MapButton } from '../map/map.js';
+import { Fold, Menu } from '../ui/menu.js';
+import { formatCount, formatSeconds } from '../data/numbers.js';
+import { cancelRuns, requestRuns } from '../state/runner.js';
+import { ShareButton } from './sharedialog.js';
+import * as state from '../state/signals.js';
+import { shareDone } from '../cards/story.js';
+import { TourButton } from './tour.js';
+
+const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark' });
+
+export function TopBar() {
+  return html`
+    <header class="topbar">
+      <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
+      <button type="button" class="settings-button only-narrow" popovertarget="settings">Settings</button>
+      <${Fold} label="Presets, share and more" sign="⋯">
+        <${PresetsButton} />
+        <span class="spacer"></span>
+        <${TourButton} />
+        <${MapButton} />
+        <${ShareButton} />
+        <${ApiButton} />
+        <${HelpButton} />
+        <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
+          items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
+      <//>
+      <${ShortCost} />
+      <${RunButton} />
+    </header>
+  `;
+}
+
+function RunButton() {
+  if (state.phase.value === 'running') return html`<button type="button" class="primary" onClick=${cancelRuns}>Cancel</button>`;
+  return html`<button type="button" class="primary" disabled=${state.phase.value === 'loading'} onClick=${() => requestRuns(true)}>Run</button>`;
+}
+
+/** Beside Run: what pressing it takes. */
+function ShortCost() {
+  if (state.estimates.value.length === 0) return null;
+  return html`<span class="cost" title="Predicted time of all runs">≈ ${formatSeconds(total('seconds'))}</span>`;
+}
+
+/** What is going on, with the progress of what is computed. */
+function Status() {
+  state.dataTick.value;
+  const done = state.slots.value.map((slot) => shareDone(slot.columns));
+  const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
+  return html`
+    <span class="status">
+      <span>${sentenceOf(state.phase.value)}</span>
+      ${state.phase.value === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
+    </span>
+  `;
+}
+
+/** @param {import('../state/signals.js').Phase} phase */
+function sentenceOf(phase) {
+  if (!state.isConnected.value) return 'connection lost, trying again';
+  if (phase === 'asking') return `about ${formatSeconds(total('seconds'))}: press Run`;
+  if (phase === 'busy') return `${state.problem.value?.status === 0 ? 'the server is away' : 'the server is busy'}, trying again`;
+  if (phase === 'refused') return 'not computed: see the note';
+  if (phase === 'loading') return 'loading';
+  const places = state.slots.value.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
+  if (phase === 'running' || phase === 'checking') return places.length > 0 ? `waiting, place ${Math.min(...places)}` : 'computing';
+  return doneSentence();
+}
+
+function doneSentence() {
+  const slots = state.slots.value;
+  const start = slots[0]?.columns.start;
+  const cancelled = slots.filter((slot) => slot.columns.end?.status === 'cancelled').length;
+  if (cancelled > 0) return `${cancelled} of ${slots.length} runs cancelled`;
+  const time = state.elapsed_s.value === null ? 'stored' : `in ${formatSeconds(state.elapsed_s.value)}`;
+  const runs = slots.length === 1 ? '1 run' : `${slots.length} runs`;
+  if (!start) return '';
+  return html`${runs} ${time}<span class="only-wide"> · ${start.device.type} · ${start.spec.dtype}</span> · seed ${start.spec.seed}`;
+}
+
+/** @param {'seconds' | 'flops' | 'parameters' | 'bytes_moved'} key */
+function total(key) {
+  return state.estimates.value.reduce((sum, item) => sum + item[key], 0);
+}
+
+/** What the view costs, as predicted before anything starts. */
+export function Cost() {
+  const estimates = state.estimates.value;
+  if (estimates.length === 0) return null;
+  const peak = Math.max(...estimates.map((item) => item.peak_bytes));
+  return html`
+    <p class="cost"><span class="sr">Predicted cost: </span>About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
+      ${' '}${formatCount(total('flops'), 'FLOP')}; ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters a run.</p>
+  `;
+}

@@ -1,0 +1,219 @@
+/** A run as columns: what its frames add up to, as they come. `mhc_core/record/result.py` does the same for Python. */
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Frame} Frame */
+
+/** @returns {Columns} */
+export function createColumns() {
+  return {
+    start: null,
+    layers: new Map(),
+    log10: new Map(),
+    status: new Map(),
+    matrices: new Map(),
+    steps: new Map(),
+    stepsLog10: new Map(),
+    stepsStatus: new Map(),
+    kept: new Map(),
+    keptSteps: [],
+    trained: 0,
+    bands: new Map(),
+    unknown: new Set(),
+    progress: null,
+    input: {},
+    loss: null,
+    summary: null,
+    end: null,
+    last: -1,
+    versions: new Map(),
+  };
+}
+
+/**
+ * Take one frame. A frame that is already in, as after a reconnect, changes nothing.
+ * @param {Columns} columns
+ * @param {Frame} frame
+ */
+export function addFrame(columns, frame) {
+  if (frame.index <= columns.last) return;
+  columns.last = frame.index;
+  const take = /** @type {Record<string, (columns: Columns, frame: Frame) => void>} */ (TAKERS)[frame.type];
+  if (take) take(columns, frame);
+}
+
+const TAKERS = {
+  /** @param {Columns} columns @param {Frame} frame */
+  start(columns, frame) {
+    columns.start = frame;
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  forward(columns, frame) {
+    if (frame.layer < 0 && 'step' in frame) beginAnew(columns);
+    addLayer(columns, frame);
+  },
+  backward: addLayer,
+  /** @param {Columns} columns @param {Frame} frame */
+  step(columns, { step, values, log10, status }) {
+    columns.trained = step + 1;
+    const isKept = Object.keys(values).some((key) => KEPT.test(key));
+    if (isKept) columns.keptSteps.push(step);
+    for (const [key, value] of Object.entries(values)) {
+      if (KEPT.test(key)) keepMatrix(columns, key, value);
+      else putStep(columns, columns.steps, key, step, value);
+      touch(columns, key);
+    }
+    for (const [key, value] of Object.entries(log10)) putStep(columns, columns.stepsLog10, key, step, value);
+    for (const [key, flags] of Object.entries(status)) {
+      if (!columns.stepsStatus.has(key)) columns.stepsStatus.set(key, new Map());
+      columns.stepsStatus.get(key)?.set(step, typeof flags === 'string' ? flags : toFlags(flags));
+    }
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  similarity(columns, frame) {
+    const layers = columns.start?.layers;
+    const matrix = columns.matrices.get('cka') ?? { shape: [layers, layers], data: new Float32Array(layers ** 2).fill(NaN) };
+    columns.matrices.set('cka', matrix);
+    frame.cka.forEach((/** @type {number | null} */ value, /** @type {number} */ other) => {
+      matrix.data[frame.layer * layers + other] = matrix.data[other * layers + frame.layer] = value ?? NaN;
+    });
+    for (const [key, flag] of Object.entries(frame.status ?? {})) putStatus(columns, key, frame.layer, flag); // of old there was none
+    touch(columns, 'cka');
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  loss(columns, frame) {
+    columns.loss = frame.values.loss;
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  mixing(columns, frame) {
+    for (const [key, column] of Object.entries(frame.values)) {
+      if (column.shape) columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
+      else columns.layers.set(key, toNumbers(column));
+      touch(columns, key);
+    }
+    for (const [key, column] of Object.entries(frame.log10)) columns.log10.set(key, toNumbers(column));
+    for (const [key, flags] of Object.entries(frame.status)) {
+      columns.status.set(key, toFlags(flags));
+    }
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  progress(columns, frame) {
+    columns.progress = frame.done;
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  bands(columns, frame) {
+    for (const [key, band] of Object.entries(frame.bands)) {
+      columns.bands.set(key, Object.fromEntries(Object.entries(band).map(([name, column]) => [name, toNumbers(column)])));
+      touch(columns, key);
+    }
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  summary(columns, frame) {
+    columns.summary = { headline: frame.headline, findings: frame.findings };
+  },
+  /** @param {Columns} columns @param {Frame} frame */
+  end(columns, frame) {
+    columns.end = { status: frame.status, reason: frame.reason };
+  },
+};
+
+/** What is known at kept steps alone: matrices, and columns of each stream. */
+const KEPT = /^step_(h_(pre|read|post|res)|cka|unfolded|stream_cos|(act|grad)_rms_streams)$/;
+
+/** @param {Columns} columns @param {string} key @param {any} value null where a matrix is not finite */
+function keepMatrix(columns, key, value) {
+  const stack = value === null ? null : { shape: Array.isArray(value) ? [value.length] : value.shape.split(',').map(Number), data: toNumbers(value) };
+  columns.kept.set(key, [...(columns.kept.get(key) ?? []), stack]);
+}
+
+/** @param {Record<string, string>} flags by layer @returns {Map<number, string>} */
+function toFlags(flags) {
+  return new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag]));
+}
+
+/** The trained stack is measured: nothing of the measurement before may stay beside it. @param {Columns} columns */
+function beginAnew(columns) {
+  for (const table of [columns.layers, columns.log10, columns.status, columns.matrices]) table.clear();
+  Object.assign(columns, { input: {}, loss: null });
+}
+
+/**
+ * @param {Columns} columns
+ * @param {Map<string, import('../../types').Matrix>} table rows are steps
+ * @param {string} key
+ * @param {number} step
+ * @param {any} value a number, or one number a layer
+ */
+function putStep(columns, table, key, step, value) {
+  const row = Array.isArray(value) ? toNumbers(value) : [value ?? NaN];
+  const shape = [columns.start?.spec.train.steps, ...(Array.isArray(value) ? [row.length] : [])];
+  const matrix = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
+  table.set(key, matrix);
+  matrix.data.set(row, step * row.length);
+}
+
+/** @param {Columns} columns @param {Frame} frame */
+function addLayer(columns, { layer, values, log10, status }) {
+  if (layer < 0) {
+    Object.assign(columns.input, values);
+    return;
+  }
+  for (const [key, value] of Object.entries(values)) {
+    if (isMatrix(key, value)) putMatrix(columns, key, layer, value);
+    else putCell(columns, columns.layers, key, layer, value);
+    touch(columns, key);
+  }
+  for (const [key, value] of Object.entries(log10)) putCell(columns, columns.log10, key, layer, value);
+  for (const [key, flag] of Object.entries(status)) putStatus(columns, key, layer, flag);
+}
+
+/** @param {Columns} columns @param {string} key @param {number} layer @param {string} flag */
+function putStatus(columns, key, layer, flag) {
+  if (!columns.status.has(key)) columns.status.set(key, new Map());
+  columns.status.get(key)?.set(layer, flag);
+}
+
+/** @param {string} key @param {any} value */
+function isMatrix(key, value) {
+  return value !== null && (value.shape !== undefined || /^h_(pre|post|res)(_std)?$/.test(key));
+}
+
+/** @param {Columns} columns @param {string} key @param {number} layer @param {any} value */
+function putMatrix(columns, key, layer, value) {
+  const shape = value.shape ? value.shape.split(',').map(Number) : [value.length];
+  const item = toNumbers(value);
+  let matrix = columns.matrices.get(key);
+  if (!matrix) {
+    const layers = columns.start?.layers;
+    matrix = { shape: [layers, ...shape], data: new Float64Array(layers * item.length).fill(NaN) };
+    columns.matrices.set(key, matrix);
+  }
+  matrix.data.set(item, layer * item.length);
+}
+
+/**
+ * @param {Columns} columns
+ * @param {Map<string, any>} table
+ * @param {string} key
+ * @param {number} layer
+ * @param {any} value a number, or one number a stream
+ */
+function putCell(columns, table, key, layer, value) {
+  const layers = columns.start?.layers;
+  if (!table.has(key)) {
+    table.set(key, Array.isArray(value) ? new Array(layers).fill(null) : new Float64Array(layers).fill(NaN));
+  }
+  table.get(key)[layer] = Array.isArray(value) ? toNumbers(value) : (value ?? NaN);
+}
+
+/** @param {Columns} columns @param {string} key */
+function touch(columns, key) {
+  columns.versions.set(key, (columns.versions.get(key) ?? 0) + 1);
+}
+
+/** A list or typed array as numbers, NaN where it is null. @param {any} value @returns {Float64Array} */
+export function toNumbers(value) {
+  if (Array.isArray(value)) return Float64Array.from(value, (item) => item ?? NaN);
+  const bytes = Uint8Array.from(atob(value.bdata), (char) => char.charCodeAt(0));
+  if (value.dtype === 'f4') return Float64Array.from(new Float32Array(bytes.buffer));
+  if (value.dtype === 'f8') return new Float64Array(bytes.buffer);
+  throw new Error(`typed arrays of ${value.dtype} are not expected here`);
+}

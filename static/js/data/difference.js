@@ -1,0 +1,151 @@
+/** What each run has beyond the first: B - A, or B / A where the axis is logarithmic. `app/figures/fill/difference.py` says the same, and why. */
+
+import { createColumns } from './columns.js';
+import { fill } from './fill.js';
+
+/**
+ * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').Figure} Figure
+ * @typedef {import('../../types').Matrix} Matrix
+ * @typedef {import('../../types').Numbers} Numbers
+ */
+
+const LOGARITHMIC = /^(log10|stream_log10|steps_log10)\./;
+const EMPTY = 'Nothing here can be compared with run A.';
+const MOST_DECADES = 307; // of a double
+
+/**
+ * As `fill`, each run against the first, which itself is not drawn.
+ * @param {Figure} template
+ * @param {(Columns | null)[]} results
+ * @param {string[]} labels
+ * @param {number} cursor
+ * @param {boolean} [narrow]
+ * @returns {Figure}
+ */
+export function fillDifference(template, results, labels, cursor, narrow = false) {
+  if (standsAlone(template)) return fill(template, results, labels, cursor, narrow);
+  const ratio = isRatio(template);
+  const [base] = results;
+  const compared = results.map((result, run) => {
+    if (run === 0 || !base || !result) return null;
+    const keys = template.data.filter((trace) => trace.meta.run === run).map((trace) => trace.meta.key);
+    return subtract(result, base, [...keys, ...(template.layout.meta.lost_rows ?? [])], ratio);
+  });
+  return fill(toDifference(template), compared, labels.map((label) => `${label} ${ratio ? '/' : '−'} A`), cursor, narrow);
+}
+
+/** Whether runs are not drawn against the first: those beside a law of their own, and products of matrices. @param {Figure} template */
+export function standsAlone(template) {
+  return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => /^(law|product)\./.test(source)));
+}
+
+/** Whether the template draws logarithms, whose difference is the ratio in decades. @param {Figure} template */
+export function isRatio(template) {
+  return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => LOGARITHMIC.test(source)));
+}
+
+/** What the numbers of a difference are. @param {Figure} template @param {string} unit */
+export function toUnit(template, unit) {
+  if (standsAlone(template)) return unit;
+  return `${isRatio(template) ? 'ratio' : 'difference'} to A · ${unit}`;
+}
+
+/** The template with a line at no difference, and colours on both sides of it. @param {Figure} template @returns {Figure} */
+export function toDifference(template) {
+  const figure = structuredClone(template);
+  const { layout } = figure;
+  const { meta } = layout;
+  for (const rule of Object.values(meta.axes ?? {})) {
+    rule.include = [0];
+    delete rule.limits;
+  }
+  if (meta.axes) {
+    const zero = { type: 'line', x0: 0, x1: 1, xref: 'x domain', y0: 0, y1: 0, yref: 'y' };
+    layout.shapes = [{ ...zero, layer: 'below', line: { color: meta.muted, width: 1 } }];
+  }
+  if (meta.diverging) {
+    const { cmin: _, cmax: __, ...rest } = layout.coloraxis;
+    layout.coloraxis = { ...rest, colorscale: meta.diverging, cmid: 0 };
+    meta.symmetric = 'coloraxis';
+  }
+  meta.empty = EMPTY;
+  return figure;
+}
+
+/**
+ * The columns `keys` of one run less those of another; with `ratio`, values are quotients, log10 are decades.
+ * @param {Columns} columns
+ * @param {Columns} base
+ * @param {string[]} keys
+ * @param {boolean} ratio
+ * @returns {Columns}
+ */
+export function subtract(columns, base, keys, ratio) {
+  const found = { ...createColumns(), start: columns.start, trained: columns.trained, end: columns.end, unknown: new Set([...columns.unknown, ...base.unknown]) };
+  for (const key of new Set([...keys, 'step_loss'])) {
+    const logs = ratio ? pairColumns(columns.log10.get(key), base.log10.get(key)) : null;
+    const values = ratio ? null : pairColumns(columns.layers.get(key), base.layers.get(key));
+    if (logs) found.log10.set(key, logs);
+    if (values) found.layers.set(key, values);
+    if (logs) found.layers.set(key, mapNumbers(logs, (log10) => (Math.abs(log10) <= MOST_DECADES ? 10 ** log10 : NaN)));
+    const flags = [...(base.status.get(key) ?? []), ...(columns.status.get(key) ?? [])];
+    found.status.set(key, new Map(flags.filter(([layer]) => layer < columns.start?.layers)));
+    found.stepsStatus.set(key, new Map([...(base.stepsStatus.get(key) ?? []), ...(columns.stepsStatus.get(key) ?? [])]));
+    for (const name of /** @type {const} */ (['matrices', 'steps', 'stepsLog10'])) {
+      const pair = pairMatrices(columns[name].get(key), base[name].get(key));
+      if (pair) found[name].set(key, pair);
+    }
+  }
+  return found;
+}
+
+/** @param {any} column @returns {column is (Numbers | null)[]} one entry a stream in every layer */
+function isStreamed(column) {
+  return Array.isArray(column);
+}
+
+/** @param {any} column @param {(value: number) => number} map @returns {any} */
+function mapNumbers(column, map) {
+  return isStreamed(column) ? column.map((row) => row && row.map(map)) : column.map(map);
+}
+
+/** A column over the layers less another, in the length of the first. @param {any} ours @param {any} theirs @returns {any} */
+function pairColumns(ours, theirs) {
+  if (!ours || !theirs || isStreamed(ours) !== isStreamed(theirs)) return null;
+  if (!isStreamed(ours)) return ours.map((/** @type {number} */ value, /** @type {number} */ layer) => value - (theirs[layer] ?? NaN));
+  const [own, other] = [ours, theirs].map((rows) => rows.find((/** @type {Numbers | null} */ row) => row !== null)?.length ?? 1);
+  if (own !== other && own !== 1 && other !== 1) return null;
+  const size = Math.max(own, other);
+  return ours.map((row, layer) => {
+    const facing = theirs[layer];
+    if (!row) return null;
+    return Float64Array.from({ length: size }, (_, stream) => row[own === 1 ? 0 : stream] - (facing?.[other === 1 ? 0 : stream] ?? NaN));
+  });
+}
+
+/** A matrix less another, in the shape of the first. @param {Matrix | undefined} ours @param {Matrix | undefined} theirs @returns {Matrix | null} */
+function pairMatrices(ours, theirs) {
+  if (!ours || !theirs || ours.shape.length !== theirs.shape.length) return null;
+  if (ours.shape.length === 3) {
+    const size = Math.max(ours.shape[2], theirs.shape[2]);
+    [ours, theirs] = [toStreams(ours, size), toStreams(theirs, size)];
+    if (ours.shape[2] !== theirs.shape[2]) return null;
+  }
+  const [width, facing] = [ours.shape, theirs.shape].map((shape) => shape.slice(1).reduce((product, size) => product * size, 1));
+  const data = Float64Array.from(ours.data, (value, index) => {
+    const [row, column] = [Math.floor(index / width), index % width];
+    return value - (row < theirs.shape[0] && column < facing ? theirs.data[row * facing + column] : NaN);
+  });
+  return { shape: ours.shape, data };
+}
+
+/** A stack (L, 1, 1) as multiples of the identity; any other as it is. @param {Matrix} stack @param {number} size @returns {Matrix} */
+function toStreams(stack, size) {
+  if (stack.shape[2] !== 1 || size === 1) return stack;
+  const data = new Float64Array(stack.shape[0] * size * size);
+  stack.data.forEach((value, layer) => {
+    for (let stream = 0; stream < size; stream++) data[(layer * size + stream) * size + stream] = value;
+  });
+  return { shape: [stack.shape[0], size, size], data };
+}

@@ -1,0 +1,263 @@
+/** Fill a panel's template with the columns of runs. `app/figures/fill/fill.py` does the same; a test holds them equal. */
+
+import { cellLabel, cellNote, endLabels, findLost, footNote, lostLabels, note, sayRows, sayStatus } from './labels.js';
+import { logTicks } from './numbers.js';
+import { linearBound, signedLogScale } from './scales.js';
+import { lookUp } from './sources.js';
+import { writeSums } from './sums.js';
+
+/**
+ * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').Figure} Figure
+ * @typedef {import('../../types').Trace} Trace
+ */
+
+/** @type {Record<string, number>} */
+const LEAST_SPAN = { log: 0.6, linear: 1e-9 };
+const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
+const LETTER_PX = 7.2;
+const FEW_LAYERS = 6;
+export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
+
+/**
+ * A figure with the data of `results`, in the template's order; the template is left as it is.
+ * @param {Figure} template
+ * @param {(Columns | null)[]} results
+ * @param {string[]} labels
+ * @param {number} cursor layer from 0
+ * @param {boolean} [narrow] for screens that hold one matrix side by side
+ * @returns {Figure}
+ */
+export function fill(template, results, labels, cursor, narrow = false) {
+  const figure = structuredClone(template);
+  const { layout } = figure;
+  layout.annotations = [];
+  for (const trace of figure.data) fillTrace(trace, results[trace.meta.run] ?? null, labels, cursor);
+  const layers = Math.max(1, ...results.map((result) => result?.start?.layers ?? 1));
+  const { meta } = layout;
+  if (meta.axes) fillAxes(figure, results, layers, narrow);
+  if (meta.grid) placeCells(figure, narrow);
+  spanLayers(figure, layers, cursor, narrow);
+  if (meta.symmetric) centerColors(figure, results);
+  if (meta.lost_rows) markLostRows(figure, results);
+  if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
+  const isTold = meta.unknown && tellUnknown(figure, results, labels);
+  if (meta.empty && !isTold && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
+  return figure;
+}
+
+/** @param {Figure} figure */
+function visible(figure) {
+  return figure.data.filter((trace) => trace.visible !== false);
+}
+
+/** @param {Trace} trace @param {Columns | null} result @param {string[]} labels @param {number} cursor */
+function fillTrace(trace, result, labels, cursor) {
+  if (!result?.start) {
+    trace.visible = false;
+    return;
+  }
+  for (const [attribute, source] of Object.entries(trace.meta.fill)) {
+    const data = lookUp(source, result, labels[trace.meta.run], cursor);
+    if (data === null) {
+      trace.visible = false;
+      return;
+    }
+    trace[attribute] = data;
+  }
+}
+
+/** Of runs of which the step that is shown tells nothing it says so; whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+function tellUnknown({ data, layout }, results, labels) {
+  const runs = results.flatMap((result, run) => (data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : []));
+  if (runs.length === 0) return false;
+  const { unknown, muted } = layout.meta;
+  const isEmpty = data.every((trace) => trace.visible === false);
+  layout.annotations.push(isEmpty ? note(unknown, muted) : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${unknown}`, muted, layout.paper_bgcolor));
+  return true;
+}
+
+// ---- curves
+
+/** @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
+function fillAxes(figure, results, layers, narrow) {
+  const { layout } = figure;
+  let longest = 0; // letters of a label right of the curves
+  for (const [name, rule] of Object.entries(layout.meta.axes)) {
+    const span = dataRange(figure, rule);
+    Object.assign(layout[name], { range: span, autorange: false });
+    if (rule.scale === 'log') {
+      const [tickvals, ticktext] = logTicks(...span);
+      Object.assign(layout[name], { tickmode: 'array', tickvals, ticktext });
+    }
+    longest = Math.max(longest, labelLines(figure, results, span, layers, narrow));
+  }
+  const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
+  if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
+  layout.margin.r = narrow ? 19 + Math.round(LETTER_PX * Math.max(1, longest)) : 18 + Math.round(LETTER_PX * Math.max(3, longest, ...visible(figure).map(nameLength)));
+}
+
+/** @param {Trace} trace */
+function nameLength(trace) {
+  return trace.meta.end ? [...trace.name].length : 0;
+}
+
+/** @param {Figure} figure @param {any} rule @returns {[number, number]} */
+function dataRange(figure, rule) {
+  const values = [...visible(figure).flatMap((trace) => trace.y), ...rule.include].filter((value) => value !== null);
+  if (values.length === 0) return [0, 1];
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  const least = Math.max(LEAST_SPAN[rule.scale], 1e-3 * Math.abs(high));
+  if (high - low < least) {
+    const middle = (low + high) / 2;
+    [low, high] = [middle - least / 2, middle + least / 2];
+  }
+  const pad = 0.05 * (high - low);
+  [low, high] = [low - pad, high + pad];
+  if (rule.limits) [low, high] = [Math.max(low, rule.limits[0] - pad), Math.min(high, rule.limits[1] + pad)];
+  return [low, high];
+}
+
+/**
+ * @param {Figure} figure
+ * @param {(Columns | null)[]} results
+ * @param {[number, number]} span
+ * @param {number} layers
+ * @param {boolean} narrow
+ */
+function labelLines(figure, results, span, layers, narrow) {
+  const [ends, losses] = [/** @type {any[]} */ ([]), /** @type {any[]} */ ([])];
+  for (const trace of visible(figure).filter((item) => item.meta.end)) {
+    const result = /** @type {Columns} */ (results[trace.meta.run]);
+    const { color } = trace.line;
+    const isStep = trace.meta.fill.x === 'step';
+    const status = /** @type {Map<number, string> | undefined} */ ((isStep ? result.stepsStatus : result.status).get(trace.meta.key));
+    const lost = findLost(trace.y, status, isStep ? 'step' : 'layer');
+    if (lost && lost.point !== null) {
+      const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
+      losses.push({ point: lost.point, share, text: `${trace.name}: ${lost.text}`, count: isStep ? trace.y.length : layers, color });
+    }
+    const end = lineEnd(trace, result, lost, span);
+    if (end) ends.push({ ...end, color });
+  }
+  const labels = endLabels(ends, narrow);
+  figure.layout.annotations.push(...lostLabels(losses, span, narrow), ...labels);
+  return Math.max(0, ...labels.map(({ text }) => [...text].length));
+}
+
+/** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */
+function lineEnd(trace, result, lost, span) {
+  const known = trace.y.filter((/** @type {number | null} */ value) => value !== null);
+  if (known.length > 0 && lost?.ends) return null; // the label stands where it is lost
+  if (known.length > 0) return { place: (known[known.length - 1] - span[0]) / (span[1] - span[0]), text: trace.name };
+  if (lost) return { place: 1, text: `${trace.name}: ${lost.text}` };
+  const raw = /** @type {import('../../types').Numbers | undefined} */ (result.layers.get(trace.meta.key));
+  return raw?.every((value) => value === 0) ? { place: 0, text: `${trace.name}: 0` } : null;
+}
+
+// ---- layers along an axis
+
+/** @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
+function spanLayers(figure, layers, cursor, narrow) {
+  for (const [name, kind] of Object.entries(figure.layout.meta.layers ?? {})) {
+    const span = layerRange(figure, kind, layers, cursor, narrow);
+    Object.assign(figure.layout[name], { range: span, autorange: false });
+    // Else half layers would have ticks, with the numbers of whole ones.
+    if (Math.abs(span[1] - span[0]) <= FEW_LAYERS) Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
+  }
+}
+
+/** @param {Figure} figure @param {string} kind @param {number} layers @param {number} cursor @param {boolean} narrow */
+function layerRange(figure, kind, layers, cursor, narrow) {
+  if (kind === 'line') {
+    const pad = layers === 1 ? 0.5 : 0.01 * (layers - 1);
+    return [1 - pad, layers + pad];
+  }
+  if (kind === 'cells') return [0.5, layers + 0.5];
+  if (kind === 'cells-down') return [layers + 0.5, 0.5];
+  if (kind === 'sources') return [-0.5, layers - 0.5];
+  const columns = narrow ? WINDOW_COLUMNS / 3 : WINDOW_COLUMNS;
+  const step = Math.min(1, ...visible(figure).map((trace) => trace.dx));
+  const width = Math.min(layers, Math.max(4, Math.floor(columns * step)));
+  const first = Math.min(Math.max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1);
+  return [first - 0.5, first + width - 0.5];
+}
+
+// ---- matrices
+
+/**
+ * Share the space out among the runs that have a matrix; the axes of the others are hidden.
+ * @param {Figure} figure
+ * @param {boolean} narrow
+ */
+function placeCells(figure, narrow) {
+  const { layout } = figure;
+  const { direction, cell, cells } = layout.meta.grid;
+  const rows = narrow || direction === 'rows';
+  const gap = rows ? Math.max(layout.meta.grid.gap, LEAST_ROW_GAP) : layout.meta.grid.gap;
+  const present = visible(figure).map((trace) => trace.meta.run);
+  const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
+  for (const [run, [xName, yName]] of cells.entries()) {
+    const [x, y] = [layout[xName], layout[yName]];
+    const place = present.indexOf(run);
+    x.visible = y.visible = place >= 0;
+    if (place < 0) continue;
+    const start = place * (cell + gap);
+    const share = [start / whole, (start + cell) / whole];
+    x.domain = rows ? [0, 1] : share;
+    y.domain = rows ? [1 - share[1], 1 - share[0]] : [0, 1];
+    if (layout.meta.sums) continue;
+    if (rows && place < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
+    if (!rows && place > 0) {
+      y.showticklabels = false;
+      x.title = null; // once is enough, and beside one another they would touch
+    }
+  }
+  for (const trace of visible(figure)) {
+    layout.annotations.push(cellLabel(trace.name, trace.xaxis, trace.yaxis, layout.meta.colors[trace.meta.run]));
+  }
+}
+
+/** One scale for all runs and layers, as far below zero as above. @param {Figure} figure @param {(Columns | null)[]} results */
+function centerColors(figure, results) {
+  const { meta } = figure.layout;
+  const axis = figure.layout[meta.symmetric];
+  if (meta.signed_log) {
+    const { colorbar, ...ends } = signedLogScale(Math.max(0, ...visible(figure).flatMap((trace) => trace.z.map(largest))));
+    Object.assign(axis.colorbar, colorbar);
+    Object.assign(axis, ends);
+    return;
+  }
+  const sizes = visible(figure).map((trace) => {
+    const result = results[trace.meta.run];
+    return largest((result?.matrices.get(trace.meta.key) ?? result?.stepsLog10.get(trace.meta.key))?.data ?? []);
+  });
+  const bound = linearBound(Math.max(0, ...sizes));
+  Object.assign(axis, { cmin: -bound, cmax: bound });
+}
+
+/** The largest finite magnitude. @param {ArrayLike<number>} values */
+function largest(values) {
+  let found = 0;
+  for (let index = 0; index < values.length; index++) {
+    const size = Math.abs(values[index]);
+    if (size > found && size < Infinity) found = size;
+  }
+  return found;
+}
+
+/** Of rows without numbers a matrix says where they are, and why. @param {Figure} figure @param {(Columns | null)[]} results */
+function markLostRows({ data, layout }, results) {
+  const { lost_rows: keys, muted } = layout.meta;
+  for (const trace of data.filter((item) => item.visible !== false)) {
+    const flags = new Map(keys.flatMap((/** @type {string} */ key) => [...(results[trace.meta.run]?.status.get(key) ?? [])]));
+    const own = results[trace.meta.run]?.status.get(trace.meta.key);
+    const known = new Set(trace.z.flatMap((/** @type {Float64Array} */ cells, /** @type {number} */ row) => (cells.some(Number.isFinite) ? [row] : [])));
+    // The status of another metric counts where the row itself has nothing to show.
+    const lost = [...flags.keys()].filter((row) => own?.has(row) || !known.has(row)).sort((a, b) => a - b);
+    if (lost.length === 0) continue;
+    const text = `${sayStatus(String(flags.get(lost[0])))}<br>${sayRows(lost, Math.max(-1, ...[...known].filter((row) => !lost.includes(row))))}`;
+    layout.annotations.push(cellNote(text, trace.xaxis, trace.yaxis, muted, layout.paper_bgcolor));
+  }
+}

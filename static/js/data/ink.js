@@ -1,0 +1,86 @@
+/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. As in `app/figures/fill/ink.py`. */
+
+import { formatFixed } from './numbers.js';
+
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace */
+
+/** Relative luminance of sRGB at which black and white are equally far. */
+const EVEN = 0.179;
+const ROOM_PX = 640; // for all matrices abreast, in a figure of 700 px
+const LETTER = 0.6; // of a letter's size is its width
+const SIZES = [7, 12];
+
+/** @typedef {[number, string][]} ColorScale stops from 0 to 1, colours as #rrggbb or rgb() */
+
+/** The ink on a scale's colour. @param {ColorScale} scale @param {number} share from 0 to 1 */
+export function inkOn(scale, share) {
+  const at = Number.isNaN(share) ? 0.5 : Math.min(1, Math.max(0, share)); // of an axis without a width, or a cell without a number
+  const above = scale.findIndex(([place]) => place >= at);
+  const [low, high] = [scale[Math.max(0, above - 1)], scale[above]];
+  const part = high[0] > low[0] ? (at - low[0]) / (high[0] - low[0]) : 0;
+  const [from, to] = [toRgb(low[1]), toRgb(high[1])];
+  return luminance(from.map((value, index) => value + part * (to[index] - value))) > EVEN ? '#000000' : '#ffffff';
+}
+
+/** @param {string} color @returns {number[]} of 0 to 255 */
+function toRgb(color) {
+  if (color.startsWith('#')) return [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16));
+  return (color.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number);
+}
+
+/** WCAG's relative luminance. @param {number[]} rgb */
+export function luminance(rgb) {
+  const [red, green, blue] = rgb.map((value) => (value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/**
+ * The figure with text over the cells in place of each heatmap's own, on axes that keep their span: for pictures, in which
+ * nothing can be coloured afterwards. The figure is left as it is.
+ * @param {Figure} figure
+ * @returns {Figure}
+ */
+export function writeNumbers({ data, layout }) {
+  const found = { data: [...data], layout: { ...layout } };
+  const numbered = data.filter((trace) => trace.visible !== false && trace.texttemplate);
+  const room = ROOM_PX / Math.max(1, numbered.reduce((sum, trace) => sum + trace.z[0].length, 0));
+  for (const trace of numbered) {
+    const { colorscale, cmin, cmax } = layout.coloraxis;
+    const [rows, columns] = [trace.z.length, trace.z[0].length];
+    const cells = Array.from({ length: rows * columns }, (_, cell) => [Math.floor(cell / columns), cell % columns]);
+    const [x, y] = [`xaxis${trace.xaxis.slice(1)}`, `yaxis${trace.yaxis.slice(1)}`];
+    found.layout[x] = { ...layout[x], range: [0.5, columns + 0.5], autorange: false };
+    found.layout[y] = { ...layout[y], range: [rows + 0.5, 0.5], autorange: false };
+    found.data[data.indexOf(trace)] = { ...trace, texttemplate: '' };
+    const text = cells.map(([row, column]) => toText(trace, row, column));
+    found.data.push({
+      type: 'scatter',
+      mode: 'text',
+      x: cells.map(([, column]) => column + 1),
+      y: cells.map(([row]) => row + 1),
+      text,
+      textfont: { color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))), size: fitLetters(text, room) },
+      hoverinfo: 'skip',
+      meta: { run: trace.meta.run, key: trace.meta.key, fill: {} },
+      xaxis: trace.xaxis,
+      yaxis: trace.yaxis,
+    });
+  }
+  return found;
+}
+
+/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room in pixels */
+function fitLetters(texts, room) {
+  return Math.min(SIZES[1], Math.max(SIZES[0], lettersIn(texts, room)));
+}
+
+/** The size of letters at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */
+export function lettersIn(texts, room) {
+  return Math.floor(room / (LETTER * Math.max(1, ...texts.map((text) => [...text].length))));
+}
+
+/** @param {Trace} trace @param {number} row @param {number} column @returns {string} */
+function toText({ texttemplate, text, z }, row, column) {
+  if (texttemplate === '%{text}') return text[row][column];
+  return formatFixed(z[row][column], 2);
+}

@@ -1,0 +1,148 @@
+/** Numbers as people read them, as in `mhc_core/findings/numerals.py`, and the ticks of a logarithmic axis, as in `app/figures/fill/numbers.py`. */
+
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
+export const UNKNOWN = '–';
+
+/**
+ * A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone.
+ * @param {number | null} value
+ * @param {number | null} [log10]
+ * @param {string} [status]
+ * @param {number} [digits]
+ */
+export function formatValue(value, log10 = null, status = undefined, digits = 4) {
+  if (value !== null && Number.isFinite(value)) {
+    const size = Math.abs(value);
+    if (size === 0 || (size >= 1e-3 && size < 1e5)) return strip(formatFixed(value, decimals(size, digits)));
+    return scientific(value < 0, Math.log10(size), digits - 2);
+  }
+  if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10, digits - 2);
+  return status ?? UNKNOWN;
+}
+
+/** A value with that many digits behind the point; what rounds to zero has no sign. @param {number} value @param {number} digits */
+export function formatFixed(value, digits) {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace('-', '') : text;
+}
+
+/** scaled × 2^exponent as `formatValue` says it, in so many digits; a double need not hold it. @param {number} scaled @param {number} exponent @param {number} [digits] */
+export function formatScaled(scaled, exponent, digits = 4) {
+  if (!Number.isFinite(scaled)) return 'nan';
+  if (scaled === 0) return '0';
+  const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
+  if (log10 < -3 || log10 >= 5) return scientific(scaled < 0, log10, Math.min(2, digits - 1));
+  const value = scaled * 2 ** exponent;
+  return strip(formatFixed(value, decimals(Math.abs(value), digits)));
+}
+
+/** scaled × 2^exponent for a machine: a number, or in the usual notation where a double would not hold it. @param {number} scaled @param {number} exponent @returns {number | string} */
+export function toPlain(scaled, exponent) {
+  const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
+  if (scaled === 0 || !Number.isFinite(scaled) || Math.abs(log10) < 300) return scaled === 0 ? 0 : scaled * 2 ** exponent;
+  const power = Math.floor(log10);
+  return `${scaled < 0 ? '-' : ''}${(10 ** (log10 - power)).toFixed(6)}e${power}`;
+}
+
+/**
+ * Positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span.
+ * @param {number} low
+ * @param {number} high
+ * @returns {[number[], string[]]}
+ */
+export function logTicks(low, high) {
+  const span = high - low;
+  if (span >= 2) {
+    const step = Math.max(1, Math.round(niceStep(span / 6)));
+    const decades = range(Math.ceil(low / step), Math.floor(Math.floor(high) / step)).map((index) => index * step);
+    return [decades, decades.map(decade)];
+  }
+  if (span >= 0.7) {
+    const places = range(Math.floor(low), Math.floor(high)).flatMap((power) =>
+      [1, 2, 5].map((mantissa) => power + Math.log10(mantissa)),
+    );
+    const inside = places.filter((place) => place >= low && place <= high);
+    return [inside, inside.map(scaleText)];
+  }
+  return evenTicks(low, high);
+}
+
+/** @param {number} low @param {number} high @returns {[number[], string[]]} */
+function evenTicks(low, high) {
+  const base = Math.floor(low);
+  const first = 10 ** (low - base);
+  const last = 10 ** (high - base);
+  const step = niceStep((last - first) / 4);
+  const places = range(Math.ceil(first / step), Math.floor(last / step)).map(
+    (index) => base + Math.log10(index * step),
+  );
+  return [places, places.map(scaleText)];
+}
+
+/** The least of 1, 2 and 5 times a power of ten that is not below `rough`. @param {number} rough */
+export function niceStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const mantissa = [1, 2, 5].find((item) => item * power >= rough * (1 - 1e-9)) ?? 10;
+  return mantissa * power;
+}
+
+/** @param {number} first @param {number} last, inclusive */
+export function range(first, last) {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
+}
+
+/** @param {number} place */
+function scaleText(place) {
+  return Math.abs(place) < 300 ? formatValue(10 ** place) : formatValue(null, place);
+}
+
+/** A power of ten as a tick. @param {number} power */
+export function decade(power) {
+  if (power === 0 || power === 1) return String(10 ** power);
+  return `10<sup>${String(power).replace('-', '−')}</sup>`;
+}
+
+/** @param {number} size @param {number} digits */
+function decimals(size, digits) {
+  return size === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
+}
+
+/** @param {boolean} negative @param {number} log10 @param {number} digits */
+function scientific(negative, log10, digits) {
+  let exponent = Math.floor(log10);
+  let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
+  if (Number(mantissa) === 10) [mantissa, exponent] = ['1', exponent + 1];
+  return `${negative ? '-' : ''}${strip(mantissa)}${formatPower(exponent)}`;
+}
+
+/** A power of ten as a factor. @param {number} power */
+export function formatPower(power) {
+  return `×10${superscript(power)}`;
+}
+
+/** @param {number} power */
+function superscript(power) {
+  return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
+}
+
+/** @param {string} text */
+function strip(text) {
+  return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text;
+}
+
+/** Seconds as people say them. @param {number} seconds */
+export function formatSeconds(seconds) {
+  if (seconds < 0.095) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
+  if (seconds < 9.5) return `${seconds.toPrecision(2)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return `${Math.round(seconds / 60)} min`;
+}
+
+/** A count with a unit prefix: 2.0 G. @param {number} count @param {string} unit */
+export function formatCount(count, unit) {
+  const prefixes = ['', 'k', 'M', 'G', 'T', 'P'];
+  const index = count < 1 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(count) / 3));
+  const scaled = count / 1000 ** index;
+  const text = scaled < 9.95 && index > 0 ? scaled.toFixed(1) : String(Math.round(scaled));
+  return `${text} ${prefixes[index]}${unit}`.trim();
+}

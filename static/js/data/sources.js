@@ -1,0 +1,185 @@
+/** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/figures/fill/sources.py`. */
+
+import { multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
+import { formatValue, range } from './numbers.js';
+import { toSignedLog } from './scales.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Numbers} Numbers */
+
+const PERCENTILES = ['p05', 'p50', 'p95'];
+const MOST_DECADES = 307; // of a double
+
+/**
+ * The data that `source` names, or null where the run has none of it.
+ * @param {string} source
+ * @param {Columns} columns
+ * @param {string} label
+ * @param {number} cursor layer from 0
+ * @returns {any}
+ */
+export function lookUp(source, columns, label, cursor) {
+  const [name, key] = source.split(/\.(.*)/s);
+  if (name === 'label') return label;
+  if (name === 'cka_label') return toCkaLabel(columns.start?.cka, label);
+  if (name === 'layer') return range(1, columns.start?.layers ?? 0);
+  if (name === 'layers') return toList(columns.layers.get(key));
+  if (name === 'log10') return toList(columns.log10.get(key));
+  if (name === 'text') return toTexts(columns, key);
+  if (name === 'span') return toSpanTexts(columns, key);
+  if (name === 'step') return columns.trained > 0 ? range(1, columns.start?.spec.train.steps) : null;
+  if (name === 'steps') return fromSteps(columns.steps.get(key));
+  if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
+  if (name === 'steps_text') return toStepTexts(columns, key);
+  if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
+  if (name === 'law') return fromLaw(columns, key);
+  if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
+  if (name.startsWith('product')) {
+    const product = findProduct(source, columns, cursor);
+    if (product && name === 'product_label') return toLabel(product, label);
+    return product && (name === 'product_text' ? toCellTexts(product) : toSignedLogs(product));
+  }
+  if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
+  const matrix = columns.matrices.get(key);
+  return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
+}
+
+/** The product that a source speaks of; null of another source, and where nothing is mixed. @param {string} source @param {Columns} columns @param {number} cursor */
+export function findProduct(source, columns, cursor) {
+  const [name, span, key] = source.split('.');
+  const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
+  return stack && stack.shape[2] > 1 ? multiply(stack, span, cursor) : null;
+}
+
+/** The estimator of CKA; the biased one says nothing without its number of samples. Runs of old do not say. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
+function toCkaLabel(cka, label) {
+  if (!cka) return label;
+  return `${label} · ${cka.estimator === 'biased' ? `biased, N = ${cka.samples}` : cka.estimator}`;
+}
+
+/** A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range.
+ * @param {Columns} columns @param {string} percentile @param {string} source */
+function fromBand(columns, percentile, source) {
+  const [form, key] = source.split(/\.(.*)/s);
+  const kept = toList(columns.bands.get(key)?.[percentile]);
+  if (!kept) return null;
+  if (!columns.log10.has(key)) return form === 'text' ? kept.map((value) => formatValue(value)) : kept;
+  if (form === 'log10') return kept;
+  if (form === 'text') return kept.map((log10) => formatValue(null, log10));
+  return kept.map((log10) => (log10 === null || Math.abs(log10) > MOST_DECADES ? null : 10 ** log10));
+}
+
+/** The law that speaks of a metric, or null. @param {Columns} columns @param {string} key @returns {Record<string, any> | null} */
+export function lawOf(columns, key) {
+  return columns.start?.theory?.find((/** @type {Record<string, any>} */ curve) => curve.metric === key) ?? null;
+}
+
+/** @param {Columns} columns @param {string} source a part of the law, and the metric */
+function fromLaw(columns, source) {
+  const [part, key] = source.split(/\.(.*)/s);
+  const curve = lawOf(columns, key);
+  if (!curve) return null;
+  if (part !== 'text') return curve[part] && [...curve[part]];
+  const [value, low, high] = ['values', 'low', 'high'].map((name) => curve[name].map(
+    (/** @type {number | null} */ item, /** @type {number} */ layer) => formatValue(item, curve[`${name}_log10`]?.[layer]),
+  ));
+  return value.map((/** @type {string} */ middle, /** @type {number} */ layer) => `${middle} (${low[layer]} … ${high[layer]})`);
+}
+
+/** A column as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
+export function toTexts(columns, key) {
+  const values = toList(columns.layers.get(key));
+  if (!values) return null;
+  const logs = toList(columns.log10.get(key));
+  const status = columns.status.get(key);
+  return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
+}
+
+/** @param {Columns} columns @param {string} key */
+function toSpanTexts(columns, key) {
+  const [least, most] = ['min', 'max'].map((end) => toTexts(columns, `${key}_${end}`));
+  return least && most && least.map((low, layer) => `${low} … ${most[layer]}`);
+}
+
+/** A column over the steps as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
+export function toStepTexts(columns, key) {
+  const values = toList(columns.steps.get(key)?.data);
+  const logs = toList(columns.stepsLog10.get(key)?.data);
+  const status = /** @type {Map<number, string> | undefined} */ (columns.stepsStatus.get(key));
+  return values && values.map((value, step) => formatValue(value, logs ? logs[step] : null, status?.get(step)));
+}
+
+/**
+ * A column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries.
+ * @param {Columns} columns
+ * @param {string} kind layer, number, layers, log10 or text
+ * @param {string} key
+ * @returns {any[] | null}
+ */
+function toStreams(columns, kind, key) {
+  const rows = /** @type {(Numbers | null)[] | undefined} */ (columns.layers.get(key));
+  const streams = rows?.find((row) => row !== null)?.length;
+  if (!rows || streams === undefined) return null;
+  const logs = /** @type {(Numbers | null)[] | undefined} */ (columns.log10.get(key));
+  const pick = (/** @type {(Numbers | null)[] | undefined} */ table, /** @type {number} */ stream) => rows.map((_, layer) => {
+    const value = table?.[layer]?.[stream];
+    return Number.isFinite(value) ? /** @type {number} */ (value) : null;
+  });
+  const status = columns.status.get(key);
+  /** @type {Record<string, (stream: number) => any[]>} */
+  const parts = {
+    layer: () => range(1, rows.length),
+    number: (stream) => new Array(rows.length).fill(stream + 1),
+    layers: (stream) => pick(rows, stream),
+    log10: (stream) => pick(logs, stream),
+    text: (stream) => {
+      const log10 = pick(logs, stream);
+      return pick(rows, stream).map((value, layer) => formatValue(value, log10[layer], status?.get(layer)));
+    },
+  };
+  return range(0, streams - 1).flatMap((stream) => (stream === 0 ? parts[kind](stream) : [null, ...parts[kind](stream)]));
+}
+
+/** A column as a list, null where a value is not finite. @param {any} column @returns {(number | null)[] | null} */
+function toList(column) {
+  if (!column) return null;
+  return Array.from(column, (/** @type {number} */ value) => (Number.isFinite(value) ? value : null));
+}
+
+/** A column over the steps as a list, a matrix as its rows. @param {Matrix | undefined} matrix */
+function fromSteps(matrix) {
+  return matrix && matrix.shape.length > 1 ? toRows(matrix.data, matrix.shape[1]) : toList(matrix?.data);
+}
+
+/** @param {string} name @param {Matrix} matrix @param {number} cursor */
+function fromMatrix(name, matrix, cursor) {
+  if (name === 'matrices') return toRows(matrix.data, matrix.shape[1]);
+  if (name === 'lower') return toRows(matrix.data, matrix.shape[1]).map((row, index) => row.slice(0, -1).fill(NaN, index + 1));
+  const size = matrix.data.length / matrix.shape[0];
+  const item = matrix.data.subarray(cursor * size, (cursor + 1) * size);
+  if (name === 'row') return toList(item);
+  const streams = matrix.shape[matrix.shape.length - 1];
+  if (streams === 1) return null; // one stream mixes nothing
+  if (name === 'at') return toRows(item, streams);
+  if (name === 'montage') return toMontage(matrix);
+  if (name === 'x0') return 1 - (streams - 1) / 2 / (streams + 1);
+  if (name === 'dx') return 1 / (streams + 1);
+  throw new Error(`unknown source ${name}.<key>`);
+}
+
+/** Rows of their own memory: Plotly redraws what it is given anew. @param {any} data @param {number} width */
+function toRows(data, width) {
+  return range(0, data.length / width - 1).map((row) => data.slice(row * width, (row + 1) * width));
+}
+
+/** The matrices of all layers side by side, an empty column between two. @param {Matrix} matrix */
+export function toMontage({ shape: [layers, streams], data }) {
+  const width = layers * (streams + 1) - 1;
+  return range(0, streams - 1).map((row) => {
+    const line = new Float32Array(width).fill(NaN);
+    for (let layer = 0; layer < layers; layer++) {
+      const from = (layer * streams + row) * streams;
+      line.set(data.subarray(from, from + streams), layer * (streams + 1));
+    }
+    return line;
+  });
+}

@@ -1,0 +1,147 @@
+/** A run as it was at a step of training, as far as its frames tell. `app/figures/fill/steps.py` says the same. */
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
+
+/** What figures show of the trained stack, and what a step's frame has in its place. @type {[string, string][]} */
+const COLUMNS = [
+  ['act_rms', 'step_act_rms'], ['grad_rms', 'step_grad_rms'],
+  ['cos_prev', 'step_cos_prev'], ['cos_prev_p05', 'step_cos_prev_p05'], ['cos_prev_p95', 'step_cos_prev_p95'], ['token_cos', 'step_token_cos'],
+  ['composite_gain_fwd', 'step_gain_fwd'], ['composite_gain_bwd', 'step_gain_bwd'],
+];
+/** The same of what frames have at kept steps alone: columns over the layers, and matrices. @type {[string, string][]} */
+const KEPT_COLUMNS = [
+  ['act_rms_streams', 'step_act_rms_streams'], ['grad_rms_streams', 'step_grad_rms_streams'], ['stream_cos', 'step_stream_cos'],
+];
+/** @type {[string, string][]} */
+const MATRICES = [['h_res', 'step_h_res'], ['cka', 'step_cka'], ['unfolded', 'step_unfolded']];
+const KEPT = [...KEPT_COLUMNS, ...MATRICES];
+const REPLACED = new Set([...COLUMNS, ...KEPT].map(([key]) => key));
+/** Of the trained stack alone. */
+const UNKNOWN = /^(composite_gain_(fwd|bwd)_token|ds_error)/;
+/** Kept columns that span decades. */
+const LOGARITHMIC = /_rms_streams$/;
+
+/** Whether a figure shows what is known at kept steps alone. @param {import('../../types').Figure} template */
+export function showsKept(template) {
+  return template.data.some((trace) => KEPT.some(([key]) => key === trace.meta.key));
+}
+
+/**
+ * Whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack. That is so of runs that
+ * an earlier version stored, and of maps of layer by layer in deep stacks.
+ * @param {import('../../types').Figure} template
+ * @param {Columns[]} runs
+ * @param {number} step from 0
+ */
+export function canFollow(template, runs, step) {
+  const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => REPLACED.has(key));
+  const trained = runs.filter((columns) => columns.trained > 0);
+  const isTold = trained.some((columns) => keys.some((key) => isKnown(columns, key, step)));
+  return isTold || !trained.some((columns) => keys.some((key) => has(columns, key)));
+}
+
+/** Whether a run's frames tell of a metric at a step. @param {Columns} columns @param {string} key @param {number} step */
+function isKnown(columns, key, step) {
+  const stepped = COLUMNS.find(([name]) => name === key);
+  if (stepped) return columns.steps.has(stepped[1]);
+  const [, source] = /** @type {[string, string]} */ (KEPT.find(([name]) => name === key));
+  const place = nearestKept(columns, Math.min(step, columns.trained - 1));
+  return place !== null && Boolean(columns.kept.get(source)?.[place]);
+}
+
+/**
+ * Of the steps at which matrices are kept the one next to a step; of two the earlier. Null where none are kept.
+ * @param {Columns} columns
+ * @param {number} step from 0
+ * @returns {number | null} its place among them
+ */
+export function nearestKept({ keptSteps }, step) {
+  let best = null;
+  for (const [place, kept] of keptSteps.entries()) {
+    if (best === null || Math.abs(kept - step) < Math.abs(keptSteps[best] - step)) best = place;
+  }
+  return best;
+}
+
+/**
+ * The columns as they were at a step; what is kept at few steps, at the nearest of them: as the step began, before its update, on
+ * its batch. What the run has and the step's frame lacks is `unknown`: runs of earlier versions tell of less. A run that does not
+ * train stays as it is, and so does any at no step; one that has not come so far gives its last step.
+ * @param {Columns} columns
+ * @param {number | null} step from 0
+ * @returns {Columns}
+ */
+export function atStep(columns, step) {
+  if (step === null || columns.trained === 0) return columns;
+  const row = Math.min(step, columns.trained - 1);
+  const found = { ...columns, unknown: new Set(columns.unknown), versions: new Map(columns.versions) };
+  for (const name of /** @type {const} */ (['layers', 'log10', 'status', 'matrices', 'bands'])) {
+    Object.assign(found, { [name]: without(columns[name]) });
+  }
+  for (const [key, source] of COLUMNS) {
+    putRow(found.layers, key, columns.steps.get(source), row);
+    putRow(found.log10, key, columns.stepsLog10.get(source), row);
+    putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
+  }
+  const place = nearestKept(columns, row);
+  for (const [key, source] of place === null ? [] : KEPT) {
+    const kept = columns.kept.get(source)?.[/** @type {number} */ (place)];
+    putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (place)]));
+    if (!kept) continue;
+    if (MATRICES.some(([name]) => name === key)) found.matrices.set(key, kept);
+    else putKept(found, key, kept);
+    if (key === 'h_res') found.layers.set('ds_error', toDeviations(kept));
+  }
+  for (const [key, source] of [...COLUMNS, ...KEPT]) {
+    if (has(columns, key) && !has(found, key)) found.unknown.add(key);
+    found.versions.set(key, columns.versions.get(source) ?? 0);
+  }
+  return found;
+}
+
+/** @param {Columns} columns @param {string} key */
+function has(columns, key) {
+  return columns.layers.has(key) || columns.matrices.has(key);
+}
+
+/** A table of the trained stack, without what is put in its place and what no step tells. @param {Map<string, any>} table */
+function without(table) {
+  return new Map([...table].filter(([key]) => !REPLACED.has(key) && !UNKNOWN.test(key)));
+}
+
+/** A kept column (L) or (L, n): of more than one axis a row a layer, and logarithms where it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept */
+function putKept(columns, key, { shape, data }) {
+  columns.layers.set(key, toColumn(shape, data));
+  if (LOGARITHMIC.test(key)) columns.log10.set(key, toColumn(shape, data.map((value) => (value > 0 ? Math.log10(value) : NaN))));
+}
+
+/** @param {number[]} shape @param {import('../../types').Numbers} data @returns {any} */
+function toColumn([layers, streams], data) {
+  return streams === undefined ? data : Array.from({ length: layers }, (_, layer) => data.slice(layer * streams, (layer + 1) * streams));
+}
+
+/** @param {Columns} columns @param {string} key @param {string | Map<number, string> | undefined} flags of a step, by layer */
+function putStatus(columns, key, flags) {
+  if (flags instanceof Map) columns.status.set(key, flags);
+}
+
+/** How far each matrix is from doubly stochastic. @param {Matrix} stack */
+function toDeviations({ shape: [layers, n], data }) {
+  return Float64Array.from({ length: layers }, (_, layer) => {
+    const item = data.subarray(layer * n * n, (layer + 1) * n * n);
+    let worst = -Math.min(...item);
+    for (let i = 0; i < n; i++) {
+      let [row, column] = [0, 0];
+      for (let j = 0; j < n; j++) [row, column] = [row + item[i * n + j], column + item[j * n + i]];
+      worst = Math.max(worst, Math.abs(row - 1), Math.abs(column - 1));
+    }
+    return worst;
+  });
+}
+
+/** @param {Map<string, any>} table @param {string} key @param {Matrix | undefined} matrix rows are steps @param {number} row */
+function putRow(table, key, matrix, row) {
+  if (!matrix) return;
+  const width = matrix.shape[1];
+  table.set(key, matrix.data.slice(row * width, (row + 1) * width));
+}

@@ -1,0 +1,158 @@
+/** The map: one number of every run on a grid of two settings. Cells fill as they are computed; each opens its run. */
+
+import { signal } from '@preact/signals';
+import { useEffect, useState } from 'preact/hooks';
+import { commit, noteView } from '../state/actions.js';
+import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
+import { Toast } from '../ui/clipboard.js';
+import { defaultMap, toSweep, withCell } from '../state/grid.js';
+import { html } from '../ui/html.js';
+import { theme } from '../state/look.js';
+import { MapChoices } from './choices.js';
+import { missingText } from './cells.js';
+import { MapFigure, MapTable } from './figure.js';
+import { mapItems } from './files.js';
+import { MapHelp } from './reading.js';
+import { CopyText, Dialog, Menu } from '../ui/menu.js';
+import { formatSeconds } from '../data/numbers.js';
+import { share } from '../share/share.js';
+import { toSweepSnippet } from '../share/snippets.js';
+import * as state from '../state/signals.js';
+import { cells, fillMap, isFilling, isShown, refusal, showMap, sourceOf, stopMap, storedMap } from '../state/sweeper.js';
+
+/**
+ * @typedef {import('../../types').MapChoice} MapChoice
+ * @typedef {import('../../types').Metric} Metric
+ * @typedef {import('../../types').SweepValues} SweepValues
+ */
+
+const catalogue = signal(/** @type {Metric[]} */ ([]));
+
+export function MapButton() {
+  return html`<button type="button" title="One number of every run on a grid of two settings" onClick=${open}>Map</button>`;
+}
+
+/** A link's map begins by itself; a hand's waits for the button, for its choice may not be the one that is wanted. */
+let isByHand = false;
+
+function open() {
+  isByHand = true;
+  change(storedMap() ?? defaultMap(state.fields.value, state.view.value));
+}
+
+/** @param {MapChoice | undefined} map */
+function change(map) {
+  const { map: _, ...rest } = state.view.value;
+  state.view.value = map ? { ...rest, map } : rest;
+  noteView();
+}
+
+export function MapDialog() {
+  const { map } = state.view.value;
+  const close = () => {
+    if (!map) return;
+    void stopMap(map);
+    change(undefined);
+  };
+  return html`<${Dialog} title="Map" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
+}
+
+/** Open a cell's run: its two settings, in the view. @param {MapChoice} map @param {number} row @param {number} column */
+function openCell(map, row, column) {
+  void stopMap(map);
+  commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
+}
+
+/** @param {{map: MapChoice}} props */
+function MapBody({ map }) {
+  const [isTable, setIsTable] = useState(false);
+  useEffect(() => {
+    if (catalogue.value.length === 0) insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
+    if (!isByHand || isShown(map)) void fillMap(map); // or what was there when it was closed
+    isByHand = false;
+  }, []);
+  useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
+  const { value: latest } = cells; // read before it is asked whose it is, or nobody would tell of the first
+  const shown = isShown(map) ? latest : null;
+  const metric = catalogue.value.find((item) => item.key === map.metric);
+  const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the other number is here
+  const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(map, row, column) };
+  return html`
+    <div class="map">
+      <${MapChoices} map=${map} metrics=${catalogue.value} change=${change} />
+      <div class="map-acts">
+        ${isFilling.value ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
+          : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`}
+        ${shown ? html`<${Progress} values=${shown.values} isStored=${sourceOf(map)?.isStored === true} />` : html`<${Cost} map=${map} />`}
+        ${shown ? html`<div class="map-tools">
+          <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
+          <${MapHelp} metric=${shown.values.metric} />
+          <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
+        </div>` : null}
+      </div>
+      ${refusal.value ? html`<p class="error" role="alert">${refusal.value.title}: ${refusal.value.message}</p>` : null}
+      ${metric ? html`<p class="meaning">${metric.meaning}</p>` : null}
+      ${shown ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
+          ${isTable ? html`<${MapTable} map=${map} values=${shown.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
+        : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`}
+      ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
+      <details class="map-http"><summary>The same over HTTP</summary>
+        <${CopyText} label="curl" text=${toSweepSnippet(location.origin, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
+      </details>
+      <${Toast} isOver />
+    </div>
+  `;
+}
+
+/** @param {unknown} error */
+function refuse(error) {
+  if (!(error instanceof ApiError)) throw error;
+  refusal.value = error;
+}
+
+/** @param {MapChoice} map */
+function countRuns(map) {
+  const count = map.x.values.length * (map.y?.values.length ?? 1);
+  return count === 1 ? '1 run' : `${count} runs`;
+}
+
+/** What the grid costs, before anything starts; or why it would be refused. @param {{map: MapChoice}} props */
+function Cost({ map }) {
+  const [told, setTold] = useState('');
+  const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
+  useEffect(() => {
+    const aborted = new AbortController();
+    estimateSweep(JSON.parse(body), aborted.signal).then(
+      ({ seconds, workers }) => setTold(`≈ ${formatSeconds(seconds / workers)}`),
+      (error) => {
+        if (aborted.signal.aborted) return;
+        if (!(error instanceof ApiError)) throw error;
+        setTold(error.message);
+      },
+    );
+    return () => aborted.abort();
+  }, [body]);
+  return html`<span class="cost"><span class="sr">Predicted cost: </span>${told}</span>`;
+}
+
+/** Whether nothing is left to compute. @param {SweepValues | undefined} values */
+function isWhole(values) {
+  return values !== undefined && Object.keys(values.counts).join() === 'done';
+}
+
+/** @param {{values: SweepValues, isStored: boolean}} props */
+function Progress({ values, isStored }) {
+  const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
+  const done = values.counts.done ?? 0;
+  const failed = values.counts.failed ?? 0;
+  const told = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
+  return html`
+    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, stored with this view`.replace('.,', ',') : told}</span>
+    ${values.is_open ? html`<progress max=${all} value=${all - countOpen(values)} aria-label="Cells computed"></progress>` : null}
+  `;
+}
+
+/** @param {SweepValues} values */
+function countOpen(values) {
+  return (values.counts.held ?? 0) + (values.counts.queued ?? 0) + (values.counts.running ?? 0);
+}

@@ -1,0 +1,17 @@
+/** The map's "?". */
+
+import { html } from '../ui/html.js';
+import { READING } from './cells.js';
+import { Popover } from '../ui/menu.js';
+
+/** @param {{metric: import('../../types').SweepValues['metric']}} props */
+export function MapHelp({ metric }) {
+  return html`
+    <${Popover} label="Map: what it shows" sign="?">
+      <h3>Map</h3>
+      <p>${READING}</p>
+      <p>${metric.meaning}</p>
+      <dl><dt>Formula</dt><dd class="formula">${metric.formula}</dd><dt>Source</dt><dd>${metric.source}</dd></dl>
+    <//>
+  `;
+}

@@ -1,0 +1,201 @@
+/** The server's routes, and its refusals. */
+
+import { readBatches } from './events.js';
+
+/**
+ * @typedef {import('../../types').Estimate} Estimate
+ * @typedef {import('../../types').FieldError} FieldError
+ * @typedef {import('../../types').Snapshot} Snapshot
+ * @typedef {import('../../types').Submitted} Submitted
+ * @typedef {import('../../types').Templates} Templates
+ * @typedef {import('./events.js').ServerEvent} ServerEvent
+ */
+/**
+ * An answer that goes on: batches of events, an empty one as soon as the server has accepted. `close` ends it.
+ * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
+ */
+
+export const API = '/api/v1';
+/** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */
+export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
+
+/** A connection may die without a word, in sleep or between networks: what is not answered by then will not be, and is asked again. */
+const ANSWER_MS = 30_000;
+/** What the server has ready, and nothing can be shown without. */
+const READY_MS = 8000;
+
+/** A refusal: problem+json as an exception. */
+export class ApiError extends Error {
+  /** @param {number} status @param {any} problem @param {number | null} retryAfter_s */
+  constructor(status, problem, retryAfter_s) {
+    super(problem.detail ?? problem.title ?? `the server answered ${status}`);
+    this.name = 'ApiError';
+    this.status = status;
+    this.title = String(problem.title ?? 'The server could not answer');
+    /** @type {FieldError[]} */
+    this.errors = problem.errors ?? [];
+    this.retryAfter_s = retryAfter_s;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number}} [options]
+ * @returns {Promise<any>}
+ */
+async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS } = {}) {
+  const limit = AbortSignal.timeout(limit_ms);
+  return (await send(path, { method, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
+}
+
+/** @param {unknown} body @returns {RequestInit} */
+function toBody(body) {
+  return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+/** @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
+async function send(path, init) {
+  const { response, answer } = await reach(async () => {
+    const got = await fetch(`${API}${path}`, init);
+    const type = got.headers.get('content-type') ?? '';
+    return { response: got, answer: /json/.test(type) ? await got.json() : /csv/.test(type) ? await got.text() : {} };
+  });
+  if (response.ok) return { response, answer };
+  const retry = response.headers.get('retry-after');
+  throw new ApiError(response.status, answer, retry === null ? null : Number(retry));
+}
+
+/**
+ * What a connection broke with, as a refusal that passes; that someone has aborted it goes on as it is.
+ * @template T
+ * @param {() => Promise<T>} ask
+ */
+async function reach(ask) {
+  try {
+    return await ask();
+  } catch (error) {
+    const isBroken = error instanceof TypeError || (error instanceof DOMException && error.name !== 'AbortError');
+    throw isBroken ? unreachable() : error;
+  }
+}
+
+const unreachable = () => new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
+
+/** @param {string} path @param {RequestInit} [init] @returns {EventStream} */
+function openStream(path, init = {}) {
+  const ending = new AbortController();
+  const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
+  async function* read() {
+    try {
+      const headers = { ...init.headers, Accept: 'text/event-stream' };
+      const { response } = await send(path, { ...init, headers, signal: ending.signal });
+      if (!response.body) throw new ApiError(response.status, { title: 'Nothing is left to send' }, null);
+      yield [];
+      const batches = readBatches(response.body);
+      for (;;) {
+        const { done, value } = await reach(() => batches.next());
+        clearTimeout(limit);
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+  return { batches: read(), close: () => (clearTimeout(limit), ending.abort()) };
+}
+
+/**
+ * Ask, and ask again while the server is away or busy.
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @param {(error: ApiError) => boolean} goesOn told of every failure that may pass; whether to ask again
+ * @returns {Promise<T>}
+ */
+export async function insist(ask, goesOn) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.retryAfter_s === null || !goesOn(error)) throw error;
+      const wait_ms = error.retryAfter_s * 1000;
+      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+    }
+  }
+}
+
+/** @returns {Promise<any>} */
+export const getSchema = () => call('/schema', { limit_ms: READY_MS });
+/** @returns {Promise<import('../../types').Presets>} */
+export const getPresets = () => call('/presets', { limit_ms: READY_MS });
+/** @param {AbortSignal} signal @returns {Promise<import('../../types').Preview[]>} */
+export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
+/** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
+export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
+/**
+ * Start runs, and follow them at once: what became of each, and the stream with the frames of those that are not had.
+ * @param {any[]} specs
+ * @param {number | null} limit_s what is predicted to take longer is not started
+ * @param {string[]} have ids of runs that are here whole
+ * @returns {Promise<{submitted: Submitted[], stream: EventStream}>}
+ */
+export async function compareRuns(specs, limit_s, have) {
+  const query = new URLSearchParams({ viewer: VIEWER, have: have.join(',') });
+  if (limit_s !== null) query.set('limit_s', String(limit_s));
+  const { batches, close } = openStream(`/runs/compare?${query}`, { method: 'POST', ...toBody(specs) });
+  /** @type {ServerEvent[]} */
+  let events = [];
+  while (events.length === 0) {
+    const { done, value } = await batches.next();
+    if (done) throw unreachable();
+    events = value;
+  }
+  const [{ data: submitted }, ...rest] = events;
+  async function* goOn() {
+    yield rest;
+    yield* batches;
+  }
+  return { submitted, stream: { batches: goOn(), close } };
+}
+/** @param {string} id @returns {Promise<any>} */
+export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
+/** @param {any} spec @param {AbortSignal} signal @returns {Promise<Estimate>} */
+export const estimateRun = (spec, signal) => call('/estimate', { method: 'POST', body: spec, signal });
+/** Of every connection at the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
+export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
+/** @param {any} spec @returns {Promise<string>} */
+export const postCostsCsv = (spec) => call('/costs.csv', { method: 'POST', body: spec });
+/** Bars of what each connection adds. @param {any} spec @param {string} theme @returns {Promise<import('../../types').Figure>} */
+export const postCostsFigure = (spec, theme) => call(`/costs/figure?theme=${theme}`, { method: 'POST', body: spec });
+/** @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
+export const getPaperCosts = (signal) => call('/costs/paper', { signal });
+/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
+export const postVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
+/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
+export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
+/** @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
+export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
+/** @param {string} id */
+export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
+/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot>} */
+export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
+
+/** @returns {Promise<import('../../types').Metric[]>} */
+export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
+
+/** @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
+export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
+/** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
+export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });
+/** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../../types').SweepValues>} */
+export const getSweepValues = (links, metric, reduce, signal) => call(`${links.values.slice(API.length)}?${new URLSearchParams({ metric, reduce })}`, { signal });
+/** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../../types').Figure>} */
+export const getSweepFigure = (links, metric, reduce, theme, signal) => call(`${links.figure.slice(API.length)}?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
+/** @param {string} id */
+export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
+
+/** The frames of runs behind those that are known, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
+export function openEvents(ids, after) {
+  const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
+  return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
+}

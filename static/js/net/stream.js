@@ -1,0 +1,90 @@
+/** All runs of the page on one connection: browsers open six to a server at most. */
+
+import { ApiError, openEvents } from './api.js';
+
+/** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./events.js').ServerEvent} ServerEvent */
+
+const REOPEN_MS = 1000;
+/** Of a connection that has said nothing for so long when its page wakes, nobody knows whether it is still one. */
+const SILENT_MS = 2000;
+/** And of one that is not up by then: the browser may have put it on a connection that died in its pool. */
+const OPEN_MS = 4000;
+/** A clock that has jumped this far between two ticks of a second has slept, and its page with it. */
+const SLEPT_MS = 5000;
+
+/**
+ * Follow runs until all have ended or the signal aborts. A lost connection resumes behind the last frame seen.
+ * @param {string[]} ids
+ * @param {{onFrame: (frame: Frame) => void, onStatus: (status: any) => void, onConnection: (isUp: boolean) => void,
+ *   onRefused: () => void}} handlers `onRefused`: the server has answered with something else than a stream
+ * @param {AbortSignal} signal
+ * @param {EventStream} [begun] a stream from the first frame on that is there already
+ */
+export function followRuns(ids, handlers, signal, begun) {
+  const last = new Map(ids.map((id) => [id, -1]));
+  const open = new Set(ids);
+  const isOver = () => signal.aborted || open.size === 0;
+  /** The one that is read; whatever another still says is dropped. @type {EventStream} */
+  let stream;
+  let heard = Date.now();
+  let timer = 0;
+
+  /** @param {ServerEvent} event */
+  function take({ type, data }) {
+    if (type === 'status') return handlers.onStatus(data);
+    if (!open.has(data.run) || data.index <= (last.get(data.run) ?? -1)) return;
+    last.set(data.run, data.index);
+    if (type === 'end') open.delete(data.run);
+    handlers.onFrame(data);
+  }
+
+  function connect() {
+    stream?.close();
+    if (isOver()) return;
+    void read(openEvents(ids, ids.map((id) => last.get(id) ?? -1)));
+  }
+
+  /** @param {EventStream} fresh */
+  async function read(fresh) {
+    stream = fresh;
+    heard = Date.now();
+    clearTimeout(timer);
+    timer = setTimeout(connect, OPEN_MS);
+    try {
+      for await (const batch of fresh.batches) {
+        if (stream !== fresh || signal.aborted) return;
+        clearTimeout(timer);
+        heard = Date.now();
+        handlers.onConnection(true);
+        batch.forEach(take);
+      }
+    } catch (error) {
+      if (stream !== fresh || signal.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status > 0) handlers.onRefused();
+    }
+    if (stream !== fresh || isOver()) return;
+    handlers.onConnection(false);
+    clearTimeout(timer);
+    timer = setTimeout(connect, REOPEN_MS);
+  }
+
+  /** After a sleep, or a change of networks, the other end may be gone and nothing here would ever say so. */
+  function wake() {
+    if (document.visibilityState !== 'hidden' && Date.now() - heard >= SILENT_MS) connect();
+  }
+
+  let ticked = Date.now();
+  const clock = setInterval(() => {
+    if (open.size === 0) clearInterval(clock);
+    if (Date.now() - ticked > SLEPT_MS) wake();
+    ticked = Date.now();
+  }, 1000);
+
+  addEventListener('online', wake, { signal });
+  document.addEventListener('visibilitychange', wake, { signal });
+  document.addEventListener('resume', wake, { signal });
+  signal.addEventListener('abort', () => (stream.close(), clearTimeout(timer), clearInterval(clock)), { once: true });
+  if (begun) void read(begun);
+  else connect();
+}

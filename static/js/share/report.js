@@ -1,0 +1,76 @@
+/** What a view says of itself outside of the page: its settings in words, and what to keep in mind. No browser here. */
+
+import { KIND, appliesTo, fromSpecs, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
+
+/**
+ * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').Field} Field
+ * @typedef {import('../../types').Value} Value
+ * @typedef {{title: string, value: string}} Setting
+ * @typedef {{shared: Setting[], own: {title: string, values: string[]}[]}} Settings `own`: one value a run
+ */
+
+const LONG = 80; // letters of a value that are shown; the specs hold the whole of it
+
+/** Every setting that means something for these specs: shared by all, or one value a run. @param {Map<string, Field>} fields @param {any[]} specs @returns {Settings} */
+export function toSettings(fields, specs) {
+  const view = fromSpecs(fields, specs);
+  const differing = toDifferences(fields, view);
+  const shared = [...fields.values()].flatMap((field) => {
+    const choice = view.runs.find((item) => appliesTo(fields, view, item, field));
+    const isShared = choice !== undefined && !differing.some((item) => item.field === field);
+    return isShared ? [{ title: field.title, value: say(field, settingOf(view, choice, field)) }] : [];
+  });
+  const own = differing.map(({ field, values }) => ({ title: field.title, values: values.map((value) => (value === null ? '–' : say(field, value))) }));
+  return { shared, own };
+}
+
+/** @param {Field} field @param {Value} value */
+function say(field, value) {
+  if (field.path === KIND) return kindName(String(value));
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (field.options) return nameOf(value);
+  const text = String(value).replaceAll(/\s+/g, ' ');
+  const short = text.length > LONG ? `${text.slice(0, LONG)}…` : text;
+  const isSaid = field.type === 'string' || field.title.toLowerCase().includes(field.unit); // as of Seeds
+  return isSaid ? short : `${short} ${value === 1 ? field.unit.replace(/s$/, '') : field.unit}`;
+}
+
+/**
+ * What a reader of the numbers must know: seeds, estimators, when they were measured, with what.
+ * @param {Columns[]} runs
+ * @param {string[]} labels
+ * @param {boolean} isDifference
+ * @returns {string[]}
+ */
+export function toNotes(runs, labels, isDifference) {
+  const starts = runs.flatMap((columns) => (columns.start ? [columns.start] : []));
+  if (starts.length === 0) return [];
+  const perRun = (/** @type {(start: Record<string, any>) => string} */ tell) => merge(starts.map(tell), labels);
+  const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
+  return [
+    ...(isDifference ? [difference] : []),
+    ...perRun(({ spec }) => (spec.seeds > 1 ? seedsNote(spec) : `One draw of the weights, from seed ${spec.seed}. Another seed gives other numbers.`)),
+    ...perRun(({ spec }) => (spec.train?.steps > 0 ? `Measured after ${spec.train.steps} steps of training.` : 'Measured at initialisation, without training.')),
+    ...perRun(({ cka }) => (cka ? `CKA: the ${cka.estimator} estimator over ${cka.samples} samples.` : '')),
+    ...perRun(({ spec, device, versions }) => `Computed in ${spec.dtype} on ${device.name}, by ${versionsNote(versions)}.`),
+    'What leaves the range of its type is told by its logarithm; a value that is not a number says so.',
+  ];
+}
+
+/** @param {any} spec */
+function seedsNote(spec) {
+  return `Curves are of seed ${spec.seed}; bands span the 5th to 95th percentile of ${spec.seeds} seeds, dotted lines are their medians.`;
+}
+
+/** @param {Record<string, any>} versions */
+function versionsNote(versions) {
+  return Object.entries(versions).map(([name, version]) => `${name.replaceAll('_', '-')} ${version}`).join(', ');
+}
+
+/** One sentence where it is the same of all runs, else one a run. @param {string[]} sentences @param {string[]} labels */
+function merge(sentences, labels) {
+  const isSame = sentences.every((text) => text === sentences[0]);
+  const all = isSame ? sentences.slice(0, 1) : sentences.map((text, run) => text && `${labels[run]}: ${text}`);
+  return all.filter(Boolean);
+}

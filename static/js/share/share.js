@@ -1,0 +1,62 @@
+/** Share: a snapshot keeps the runs and the page's state, and its short link opens the same numbers. */
+
+import { signal } from '@preact/signals';
+import { ApiError, postSnapshot } from '../net/api.js';
+import { copyText, tell } from '../ui/clipboard.js';
+import { toHash } from '../state/hash.js';
+import { theme } from '../state/look.js';
+import * as state from '../state/signals.js';
+import { withSource } from '../state/sweeper.js';
+
+/** @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
+
+export const links = signal(/** @type {Links | null} */ (null));
+export const failure = signal('');
+export const saved = signal('');
+/** What the stored view is called, and what is said of it. */
+export const words = signal({ title: '', note: '' });
+/** What is framed: the panel, and the theme of the page that frames it. */
+export const framed = signal('gain');
+export const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
+
+/** Whether all that is shown can be stored. */
+export function isReady() {
+  return state.phase.value === 'idle' && state.isComplete.value;
+}
+
+/** Store what is shown, and open the dialog. @param {string} [panel] that is to be framed */
+export async function share(panel) {
+  if (!isReady()) return tell('When all runs are done');
+  framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
+  framedTheme.value = theme.value;
+  words.value = { title: state.snapshot.value?.title ?? state.labels.value.join(', '), note: state.snapshot.value?.note ?? '' };
+  await store();
+}
+
+export async function store() {
+  failure.value = saved.value = '';
+  try {
+    const runs = state.slots.value.map((slot) => slot.id);
+    const hash = toHash(state.view.value);
+    const stored = await withSource(state.view.value.map, (held) => postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }));
+    const short = new URL(stored.url, location.href).href;
+    const said = await copyText(short);
+    const long = new URL(hash ? `/#${hash}` : '/', location.href).href;
+    links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    failure.value = `${error.title}: ${error.message}`;
+    links.value = { id: '', short: '', long: '', said: '', hasMap: false };
+  }
+}
+
+/** What is typed; another title or note is another stored view, made on request. @param {any} event */
+export function note({ target }) {
+  words.value = { ...words.value, [target.name]: target.value };
+}
+
+/** Never without a title. */
+export function toWords() {
+  const { title, note } = words.value;
+  return { title: title.trim() || state.labels.value.join(', '), note: note.trim() };
+}

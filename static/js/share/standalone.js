@@ -1,0 +1,131 @@
+/** A view as one HTML file that needs nothing else: no server, no script, no request. No browser here. */
+
+import { toStyle } from './standalonelook.js';
+
+/**
+ * @typedef {{text: string, value: number | null}} Cell `value` behind what people read, where there is one
+ * @typedef {{caption: string, head: string[], rows: Cell[][]}} Numbers
+ * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, beside: string,
+ *   numbers: Numbers | null, help: import('../../types').Panel['help'] | null}} Card `svg` in the theme of the screen, `paper` in the
+ *   light one where that is another; `svg`, `paper` and `beside` are markup
+ * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, spec: any,
+ *   findings: {text: string, numbers: [string, string][]}[]}} Told one run
+ * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
+ *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[]}} Whole
+ * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
+ */
+
+// No script, no font, no request: what the file shows is in it.
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/** @param {Whole} whole */
+export function toPage(whole) {
+  const title = escape(whole.title);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="mHC Scope ${escape(whole.version)}">
+<meta name="referrer" content="no-referrer">
+<title>${title} · mHC Scope</title>
+<style>${toStyle(whole.palettes)}</style>
+</head>
+<body>
+<header>
+<p class="brand"><b>mHC</b> Scope</p>
+<h1>${title}</h1>
+${whole.note ? `<p class="note">${escape(whole.note)}</p>
+` : ''}<p class="muted">${escape(whole.made)} · version ${escape(whole.version)}</p>
+${whole.links.map(({ title: name, url }) => `<p class="muted">${escape(name)}: <a href="${escape(url)}">${escape(url)}</a></p>`).join('\n')}
+</header>
+<main>
+<section class="story" aria-label="What the runs show">
+${whole.runs.map(toStory).join('\n')}
+</section>
+${toSettings(whole)}
+${whole.cards.map(toCard).join('\n')}
+<section class="card">
+<h2>What to keep in mind</h2>
+<ul>${whole.notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>
+</section>
+</main>
+</body>
+</html>
+`;
+}
+
+/** @param {Told} run */
+function toStory({ label, color, paperColor, headline, findings }) {
+  const told = findings.flatMap(({ numbers }) => numbers);
+  const behind = told.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`);
+  return `<article class="card run" style="--run: ${escape(color)}; --paper-run: ${escape(paperColor)}">
+<h2>${escape(label)}</h2>
+<p class="headline">${escape(headline)}</p>
+<ul>${findings.map(({ text }) => `<li>${escape(text)}</li>`).join('')}</ul>
+${told.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
+</article>`;
+}
+
+/** @param {Whole} whole */
+function toSettings({ settings, runs }) {
+  const shared = settings.shared.map(({ title, value }) => `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escape(title)}</dt><dd>${escape(value)}</dd></div>`).join('');
+  const own = settings.own.map(({ title, values }) => `<tr><th scope="row">${escape(title)}</th>${values.map((value) => `<td>${escape(value)}</td>`).join('')}</tr>`);
+  const heads = runs.map(({ label }) => `<th scope="col">${escape(label)}</th>`).join('');
+  return `<section class="card">
+<h2>Settings</h2>
+${own.length > 0 ? `<div class="table-box"><table><caption>What differs</caption><thead><tr><th scope="col">setting</th>${heads}</tr></thead><tbody>${own.join('')}</tbody></table></div>` : ''}
+<dl class="settings">${shared}</dl>
+${runs.map(toSpec).join('\n')}
+</section>`;
+}
+
+/** @param {Told} run */
+function toSpec({ label, id, spec }) {
+  return `<details><summary>${escape(label)} as JSON <span class="muted">run ${escape(id)}</span></summary>
+<pre tabindex="0">${escape(JSON.stringify(spec, null, 1))}</pre></details>`;
+}
+
+/** @param {Card} card */
+function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }) {
+  const label = `${title}: a figure; its numbers are in the table below`;
+  const figure = (/** @type {string} */ markup, /** @type {string} */ where) => `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escape(`${title}, figure`)}"><div role="img" aria-label="${escape(label)}">${markup}</div></div>`;
+  return `<section class="card panel" id="${escape(key)}" data-panel="${escape(key)}">
+<h2>${escape(title)} <span class="muted unit">${escape(unit)}</span></h2>
+<p class="muted">${escape(meaning)}</p>
+${svg ? figure(svg, paper ? 'on-screen' : '') : ''}${paper ? figure(paper, 'on-paper') : ''}
+${beside ? `<div class="beside">${beside}</div>` : ''}
+${help ? `<details class="help"><summary>How to read it</summary><p>${escape(help.reading)}</p>
+<dl><dt>Formula</dt><dd class="formula">${escape(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escape(help.symbol)}</dd><dt>Source</dt><dd>${escape(help.source)}</dd></dl></details>` : ''}
+${numbers ? toTable(title, numbers) : ''}
+</section>`;
+}
+
+/** @param {string} title @param {Numbers} numbers */
+function toTable(title, { caption, head, rows }) {
+  const body = rows.map(([first, ...cells]) => `<tr><th scope="row">${escape(first.text)}</th>${cells.map(toCell).join('')}</tr>`);
+  return `<details class="numbers"><summary>The numbers</summary>
+<div class="table-box" tabindex="0" role="region" aria-label="${escape(`${title}, table`)}"><table><caption>${escape(caption)}</caption>
+<thead><tr>${head.map((text) => `<th scope="col">${escape(text)}</th>`).join('')}</tr></thead>
+<tbody>${body.join('\n')}</tbody></table></div></details>`;
+}
+
+/** @param {Cell} cell */
+function toCell({ text, value }) {
+  return `<td>${value === null ? escape(text) : `<data value="${value}">${escape(text)}</data>`}</td>`;
+}
+
+/** @type {Record<string, string>} */
+const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** @param {unknown} text */
+export function escape(text) {
+  return String(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
+}
+
+/** A title as a file's name. @param {string} title */
+export function toFileName(title) {
+  const words = title.normalize('NFKD').replaceAll(/\p{M}/gu, '').replaceAll(/[^A-Za-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 60);
+  return `mhc-scope-${words || 'view'}.html`.toLowerCase();
+}

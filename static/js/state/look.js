@@ -1,0 +1,64 @@
+/** The theme that is on, and the templates that go with it. */
+
+import { computed, effect, signal } from '@preact/signals';
+import { getPanels, insist } from '../net/api.js';
+import { recall, remember } from './memory.js';
+import * as state from './signals.js';
+
+/** @typedef {'auto' | 'light' | 'dark'} ThemeChoice */
+
+const KEY = 'theme';
+const system = matchMedia('(prefers-color-scheme: dark)');
+const isSystemDark = signal(system.matches);
+system.addEventListener('change', () => {
+  isSystemDark.value = system.matches;
+});
+
+/** @returns {ThemeChoice} */
+function stored() {
+  const chosen = recall(KEY);
+  return chosen === 'light' || chosen === 'dark' ? chosen : 'auto';
+}
+
+export const choice = signal(stored());
+export const theme = computed(() => (choice.value === 'auto' ? (isSystemDark.value ? 'dark' : 'light') : choice.value));
+
+/** @param {ThemeChoice} next */
+export function setTheme(next) {
+  choice.value = next;
+  remember(KEY, next === 'auto' ? null : next);
+  if (next === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = next;
+}
+
+/** @type {Map<string, Promise<import('../../types').Templates>>} */
+const asked = new Map();
+
+/** Templates for so many runs, asked for once. @param {number} runs @param {string} name */
+export function loadTemplates(runs, name) {
+  const key = `${runs} ${name}`;
+  const known = asked.get(key) ?? getPanels(runs, name);
+  asked.set(key, known);
+  known.catch(() => asked.delete(key));
+  return known;
+}
+
+/** The light theme's templates for paper, there as soon as those of a dark screen are. */
+export const paper = signal(/** @type {import('../../types').Templates | null} */ (null));
+
+/** Keep the templates those of the theme and of the number of runs. @param {(error: unknown) => void} onError */
+export function followLook(onError) {
+  effect(() => void take(state.view.value.runs.length, theme.value, onError));
+}
+
+/** @param {number} count @param {string} name @param {(error: unknown) => void} onError */
+async function take(count, name, onError) {
+  const isWanted = () => count === state.view.peek().runs.length && name === theme.peek();
+  try {
+    const loaded = await insist(() => loadTemplates(count, name), isWanted);
+    if (isWanted()) state.templates.value = loaded;
+    if (isWanted() && name === 'dark') paper.value = await insist(() => loadTemplates(count, 'light'), isWanted);
+  } catch (error) {
+    if (isWanted()) onError(error);
+  }
+}

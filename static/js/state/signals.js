@@ -1,0 +1,248 @@
+/** What the page knows: signals, and what follows from them. Nothing here draws or asks the server. */
+
+import { batch, computed, signal } from '@preact/signals';
+import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
+
+/**
+ * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').Field} Field
+ * @typedef {import('../../types').View} View
+ * @typedef {import('../../types').Value} Value
+ */
+/**
+ * One of the compared runs. `before` is what its place showed before, the latest first, a whole run last: drawn, dimmed,
+ * until `columns` has more to say. `spec` is what was asked for, undefined for a stored run.
+ * @typedef {{id: string, spec: string | undefined, label: string, columns: Columns, place: number | null,
+ *   before: {id: string, columns: Columns, label: string}[]}} Slot
+ */
+/**
+ * loading: before the first answer. checking: what is shown is no longer the view, and the server is being asked.
+ * running: frames come or are waited for. idle: all is shown. asking: too long to start unasked. refused: the server said
+ * no. busy: it said later.
+ * @typedef {'loading' | 'checking' | 'running' | 'idle' | 'asking' | 'refused' | 'busy'} Phase
+ */
+
+export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));
+export const view = signal(defaultView());
+export const slots = signal(/** @type {Slot[]} */ ([]));
+/** Goes up, a few times a second, when columns have grown. */
+export const dataTick = signal(0);
+export const phase = signal(/** @type {Phase} */ ('loading'));
+export const isConnected = signal(true);
+/** The last refusal. */
+export const problem = signal(/** @type {import('../net/api.js').ApiError | null} */ (null));
+/** Sentences for the banner that are not refusals, such as what a link says that this page does not know. */
+export const notices = signal(/** @type {string[]} */ ([]));
+export const estimates = signal(/** @type {import('../../types').Estimate[]} */ ([]));
+/** Whether a figure has drawn anything of the runs that were asked for last. */
+export const hasMoved = signal(false);
+/** Whether a hand is on a slider. */
+export const isDragging = signal(false);
+/** When short runs are predicted to be whole, in ms of the page's clock: they are then drawn once, which leaves them the time. */
+export const dueAt = signal(0);
+/** Seconds from the request to the last frame, null for runs that were stored. */
+export const elapsed_s = signal(/** @type {number | null} */ (null));
+export const templates = signal(/** @type {import('../../types').Templates | null} */ (null));
+/** The stored view that is shown, null once anything is changed. */
+export const snapshot = signal(/** @type {import('../../types').Snapshot | null} */ (null));
+/** The panel that is spoken of: by the sentence under the pointer, or by the tour. */
+export const pointed = signal(/** @type {string | null} */ (null));
+/** Words for screen readers about what has just happened. */
+export const spoken = signal('');
+
+export const labels = computed(() => toLabels(view.value, fields.value));
+export const specs = computed(() => toSpecs(fields.value, view.value));
+
+/** Layers that the figures span: of the runs where they have begun, else of the spec. */
+export const layers = computed(() => {
+  dataTick.value;
+  const known = slots.value.map((slot) => [slot, ...slot.before].find((item) => item.columns.start)?.columns.start?.layers ?? 0);
+  return Math.max(1, ...known);
+});
+
+/** Whether a run here trains. */
+export const isTraining = computed(() => {
+  dataTick.value;
+  return slots.value.some((slot) => (slot.columns.start?.spec.train?.steps ?? 0) > 0);
+});
+
+/** All panels, but that of training where no run trains. */
+export const shownPanels = computed(() => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? []);
+
+/** What a panel's card shows: the first of its views where nobody has chosen. @param {import('../../types').Panel} panel */
+export function viewOf(panel) {
+  const chosen = view.value.cards?.[panel.key];
+  return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
+}
+
+/** Metrics that views ask for and a run here has; those of the run before count until the new one has a layer. One word, so that cards follow changes alone. */
+const measured = computed(() => {
+  dataTick.value;
+  const needs = new Set(templates.value?.panels.flatMap((panel) => panel.views.map((item) => item.needs)));
+  const shown = slots.value.map((slot) => [slot, ...slot.before].find(({ columns }) => columns.layers.size > 0));
+  return [...needs].filter((key) => shown.some((item) => item?.columns.layers.has(key))).join();
+});
+
+/** The views that a run here can fill, and the one that is shown, as a link may name any. @param {import('../../types').Panel} panel */
+export function offeredViews(panel) {
+  const known = measured.value.split(',');
+  const shown = viewOf(panel).key;
+  return panel.views.filter((item) => !item.needs || known.includes(item.needs) || item.key === shown);
+}
+
+/** What a link says of cards that this page does not have: only the templates know. */
+export const unknownCards = computed(() => Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
+  if (!templates.value) return [];
+  const panel = templates.value.panels.find((item) => item.key === panelKey);
+  if (!panel) return [`view.${panelKey}: there is no such panel`];
+  const keys = panel.views.map((item) => item.key);
+  return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
+}));
+
+/** The notes are read: what they speak of goes with them. */
+export function forgetNotices() {
+  notices.value = [];
+  const { cards: _, ...rest } = view.value;
+  if (unknownCards.value.length > 0) view.value = rest;
+}
+
+/** @param {import('../../types').Panel} panel @param {string} key one of its views */
+export function setCard(panel, key) {
+  const { cards, ...rest } = view.value;
+  const { [panel.key]: _, ...others } = cards ?? {};
+  const chosen = key === panel.views[0].key ? others : { ...others, [panel.key]: key };
+  view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+}
+
+/** First and last layer, from 0, of the product that someone has chosen; all of them at first. */
+export const interval = computed(() => {
+  const last = layers.value - 1;
+  const { first, last: end } = view.value.interval ?? { first: 0, last };
+  return { first: Math.min(first, last), last: Math.min(end, last) };
+});
+
+/** An end that passes the other takes it along. @param {{first?: number, last?: number}} change from 0 */
+export function setInterval(change) {
+  const last = layers.value - 1;
+  const clip = (/** @type {number} */ layer) => Math.min(Math.max(layer, 0), last);
+  const next = { ...interval.value, ...change };
+  const [first, end] = [clip(next.first), clip(next.last)];
+  const chosen = change.first === undefined ? { first: Math.min(first, end), last: end } : { first, last: Math.max(first, end) };
+  const { interval: _, ...rest } = view.value;
+  view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
+}
+
+/** The cursor's layer from 0; a quarter of the way up where nobody has moved it. */
+export const cursor = computed(() => {
+  const chosen = view.value.cursor ?? Math.floor(layers.value / 4);
+  return Math.min(chosen, layers.value - 1);
+});
+
+/** Whether each run is drawn against the first, which takes two. */
+export const isDifference = computed(() => view.value.difference === true && view.value.runs.length > 1);
+
+/** @param {boolean} isOn */
+export function setDifference(isOn) {
+  const { difference: _, ...rest } = view.value;
+  view.value = isOn ? { ...rest, difference: true } : rest;
+}
+
+/** Steps of training that the figures span; 0 where no run trains. */
+export const steps = computed(() => {
+  dataTick.value;
+  return Math.max(0, ...slots.value.map((slot) => slot.columns.start?.spec.train?.steps ?? 0));
+});
+
+/** The cursor's step of training from 0; null for the trained stack, as where nobody has moved it. */
+export const step = computed(() => {
+  const { step: chosen } = view.value;
+  return chosen === undefined || steps.value === 0 ? null : Math.min(chosen, steps.value - 1);
+});
+
+/** @param {number} at from 0; from the number of steps on it is the trained stack */
+export function setStep(at) {
+  const { step: _, ...rest } = view.value;
+  view.value = at >= steps.value ? rest : { ...rest, step: Math.max(at, 0) };
+}
+
+/** One and the same, so that no control is drawn anew where nothing is wrong as before. @type {Map<string, string>} */
+const NO_ERRORS = new Map();
+
+/** What is wrong with a field, by path; for a run's own setting by `letter.path` as well. */
+export const fieldErrors = computed(() => {
+  /** @type {Map<string, string>} */
+  const found = new Map();
+  for (const error of problem.value?.errors ?? []) {
+    const path = error.field.replace(/^\d+\./, '');
+    found.set(path, `got ${JSON.stringify(error.got)}, wanted ${error.wanted}`);
+  }
+  for (const estimate of estimates.value.filter((item) => !item.admitted)) {
+    for (const error of estimate.errors) found.set(error.field, `${error.got}, wanted ${error.wanted}`);
+  }
+  return found.size > 0 ? found : NO_ERRORS;
+});
+
+/** Change a common setting. @param {string} path @param {Value} value */
+export function setBase(path, value) {
+  const { [path]: _, ...rest } = view.value.base;
+  const isDefault = value === fields.value.get(path)?.initial;
+  view.value = { ...view.value, base: isDefault ? rest : { ...rest, [path]: value } };
+}
+
+/** Change a run's own setting; undefined takes the common one again. @param {number} run @param {string} path @param {Value} [value] */
+export function setOwn(run, path, value) {
+  const runs = view.value.runs.map((choice, index) => {
+    if (index !== run) return choice;
+    const { [path]: _, ...rest } = choice.own;
+    return { ...choice, own: value === undefined ? rest : { ...rest, [path]: value } };
+  });
+  view.value = { ...view.value, runs };
+}
+
+/** @param {number} run @param {string} kind */
+export function setKind(run, kind) {
+  const runs = view.value.runs.map((choice, index) => (index === run ? { ...choice, kind } : choice));
+  view.value = { ...view.value, runs };
+}
+
+export function addRun() {
+  const used = view.value.runs.map((choice) => choice.kind);
+  const kinds = fields.value.get('connection.kind')?.options ?? [];
+  const kind = kinds.find((item) => !used.includes(item)) ?? kinds[kinds.length - 1];
+  view.value = { ...view.value, runs: [...view.value.runs, { kind, own: {} }] };
+}
+
+/** A copy beside it, to change in one thing. @param {number} run */
+export function duplicateRun(run) {
+  const { name: _, ...copy } = view.value.runs[run];
+  view.value = { ...view.value, runs: view.value.runs.toSpliced(run + 1, 0, { ...copy, own: { ...copy.own } }) };
+}
+
+/** An empty name takes the run's own words again. @param {number} run @param {string} name */
+export function renameRun(run, name) {
+  const { name: _, ...rest } = view.value.runs[run];
+  view.value = { ...view.value, runs: view.value.runs.with(run, name ? { ...rest, name } : rest) };
+}
+
+/** @param {number} run */
+export function removeRun(run) {
+  view.value = { ...view.value, runs: view.value.runs.filter((_, index) => index !== run) };
+}
+
+/** @param {number} layer from 0 */
+export function setCursor(layer) {
+  view.value = { ...view.value, cursor: Math.min(Math.max(layer, 0), layers.value - 1) };
+}
+
+/** The common value of a setting. @param {Field} field */
+export function baseValue(field) {
+  return settingOf(view.value, { kind: '', own: {} }, field);
+}
+
+/** Whether every place shows its own run's end. */
+export const isComplete = computed(() => {
+  dataTick.value;
+  return slots.value.length > 0 && slots.value.every((slot) => slot.columns.end !== null);
+});
+
+export { batch };
