@@ -2,7 +2,11 @@
 
 export type Numbers = Float64Array | Float32Array;
 
-export interface TypedArray { dtype: string; bdata: string; shape: string }
+export interface TypedArray {
+  dtype: string;
+  bdata: string;
+  shape: string;
+}
 
 /** A frame as it travels: one JSON line. */
 export interface Frame {
@@ -13,7 +17,10 @@ export interface Frame {
 }
 
 /** A stack of matrices or one matrix, row-major. */
-export interface Matrix { shape: number[]; data: Numbers }
+export interface Matrix {
+  shape: number[];
+  data: Numbers;
+}
 
 /** One run's columns, as `columns.js` adds them up. */
 export interface Columns {
@@ -45,13 +52,37 @@ export interface Columns {
   versions: Map<string, number>;
 }
 
-export interface Finding { key: string; text: string; panel: string; numbers: Record<string, number | null> }
+export interface Finding {
+  key: string;
+  text: string;
+  panel: string;
+  numbers: Record<string, number | null>;
+}
 
-export interface Trace { meta: { run: number; key: string; end?: boolean; parts?: string; fill: Record<string, string> }; [key: string]: any }
-export interface Figure { data: Trace[]; layout: Record<string, any> }
+export interface Trace {
+  meta: { run: number; key: string; end?: boolean; parts?: string; fill: Record<string, string> };
+  [key: string]: any;
+}
+export interface Figure {
+  data: Trace[];
+  layout: Record<string, any>;
+}
 
-export interface RunStyle { letter: string; color: string; dash: string; marker: string; width: number }
-export interface PanelView { key: string; title: string; meaning: string; unit: string; needs: string; figure: Figure }
+export interface RunStyle {
+  letter: string;
+  color: string;
+  dash: string;
+  marker: string;
+  width: number;
+}
+export interface PanelView {
+  key: string;
+  title: string;
+  meaning: string;
+  unit: string;
+  needs: string;
+  figure: Figure;
+}
 export interface Panel {
   key: string;
   title: string;
@@ -65,7 +96,10 @@ export interface Panel {
   views: PanelView[];
   table: { title: string; key: string; source: string }[];
 }
-export interface Templates { runs: RunStyle[]; panels: Panel[] }
+export interface Templates {
+  runs: RunStyle[];
+  panels: Panel[];
+}
 
 export type Value = number | string | boolean;
 
@@ -102,30 +136,83 @@ export interface View {
   cards?: Record<string, string>;
 }
 /** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
-export interface MapChoice { run: number; x: MapAxis; y?: MapAxis; metric: string; reduce: string }
-export interface MapAxis { path: string; values: number[] }
+export interface MapChoice {
+  run: number;
+  x: MapAxis;
+  y?: MapAxis;
+  metric: string;
+  reduce: string;
+}
+export interface MapAxis {
+  path: string;
+  values: number[];
+}
 /** One of the compared runs: its connection, the settings that it has for itself, and what someone calls it. */
-export interface Choice { kind: string; own: Record<string, Value>; name?: string }
+export interface Choice {
+  kind: string;
+  own: Record<string, Value>;
+  name?: string;
+}
 
-export interface Cost { parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number }
-export interface Submitted { id: string; status: string; position: number | null; cost: Cost }
-export interface Estimate extends Cost { id: string; admitted: boolean; errors: FieldError[] }
+export interface Cost {
+  parameters: number;
+  flops: number;
+  bytes_moved: number;
+  peak_bytes: number;
+  seconds: number;
+}
+export interface Submitted {
+  id: string;
+  status: string;
+  position: number | null;
+  cost: Cost;
+}
+export interface Estimate extends Cost {
+  id: string;
+  admitted: boolean;
+  errors: FieldError[];
+}
 export interface ConnectionCost {
-  connection: string; parameters: number; flops: number; bytes_moved: number; peak_bytes: number; seconds: number;
+  connection: string;
+  parameters: number;
+  flops: number;
+  bytes_moved: number;
+  peak_bytes: number;
+  seconds: number;
 }
 /** What a connection adds to a model; ratios are to the residual model's own figure. */
-export interface AddedCost { flops_ratio: number; traffic_ratio: number }
+export interface AddedCost {
+  flops_ratio: number;
+  traffic_ratio: number;
+}
 export interface PaperCosts {
   models: { shape: { name: string }; hc: AddedCost; mhc: AddedCost }[];
   published_overhead: number;
   published_source: string;
 }
 export interface Check {
-  law: string; metric: string; layer: number | null; scale: 'linear' | 'log10'; expected: number | null; measured: number | null;
-  tolerance: number | null; verdict: 'holds' | 'fails' | 'skipped'; statement: string; source: string;
+  law: string;
+  metric: string;
+  layer: number | null;
+  scale: 'linear' | 'log10';
+  expected: number | null;
+  measured: number | null;
+  tolerance: number | null;
+  verdict: 'holds' | 'fails' | 'skipped';
+  statement: string;
+  source: string;
 }
-export interface Verification { run: string; status: string; verdict: Check['verdict'] | null; checks: Check[] }
-export interface FieldError { field: string; got: unknown; wanted: string }
+export interface Verification {
+  run: string;
+  status: string;
+  verdict: Check['verdict'] | null;
+  checks: Check[];
+}
+export interface FieldError {
+  field: string;
+  got: unknown;
+  wanted: string;
+}
 export interface Preset {
   name: string;
   title: string;
@@ -138,18 +225,50 @@ export interface Preset {
   reference: { source: string; says: string; scale: string } | null;
   plays: string | null;
 }
-export interface Presets { presets: Preset[]; styles: Record<'light' | 'dark', RunStyle[]> }
+export interface Presets {
+  presets: Preset[];
+  styles: Record<'light' | 'dark', RunStyle[]>;
+}
 /** A preset's runs as far as they are computed: a curve on the scale of the metric, and one number. */
 export interface Preview {
   name: string;
-  runs: { label: string; id: string; status: string; curve: (number | null)[] | null; value: number | null; log10: number | null; number: string | null }[];
+  runs: {
+    label: string;
+    id: string;
+    status: string;
+    curve: (number | null)[] | null;
+    value: number | null;
+    log10: number | null;
+    number: string | null;
+  }[];
 }
-export interface Snapshot { id: string; url: string; runs: string[]; state: string; title: string; note: string; created_at: string; sweep: StoredSweep | null }
+export interface Snapshot {
+  id: string;
+  url: string;
+  runs: string[];
+  state: string;
+  title: string;
+  note: string;
+  created_at: string;
+  sweep: StoredSweep | null;
+}
 /** Where numbers and figure of a sweep are. */
-export interface SweepLinks { values: string; figure: string }
+export interface SweepLinks {
+  values: string;
+  figure: string;
+}
 /** The sweep that a view was stored with. */
-export interface StoredSweep extends SweepLinks { id: string; counts: Record<string, number> }
-export interface Metric { key: string; title: string; meaning: string; frame: string; table: string }
+export interface StoredSweep extends SweepLinks {
+  id: string;
+  counts: Record<string, number>;
+}
+export interface Metric {
+  key: string;
+  title: string;
+  meaning: string;
+  frame: string;
+  table: string;
+}
 /** One number of each run of a sweep, row by row. */
 export interface SweepValues {
   id: string;
@@ -179,6 +298,8 @@ export interface Boot {
 }
 
 declare global {
-  interface Window { Plotly: any }
+  interface Window {
+    Plotly: any;
+  }
   const Plotly: any;
 }

@@ -1,30 +1,30 @@
 /** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
 
 import { render } from 'preact';
-import { openAddress } from './state/actions.js';
-import { ApiError, getPresets, getSchema, insist } from './net/api.js';
-import { ApiDialog } from './controls/apicard.js';
 import { PanelCard } from './cards/card.js';
-import { Toast } from './ui/clipboard.js';
 import { CostCard } from './cards/costs.js';
-import { footLine } from './share/export.js';
+import { Story } from './cards/story.js';
+import { VerifyDialog } from './cards/verify.js';
+import { ApiDialog } from './controls/apicard.js';
 import { Gallery, presets } from './controls/gallery.js';
 import { HelpDialog } from './controls/help.js';
-import { html } from './ui/html.js';
 import { followKeys } from './controls/keys.js';
-import { followLook } from './state/look.js';
-import { MapDialog } from './map/map.js';
 import { followPlay } from './controls/play.js';
-import { followPrint } from './figures/print.js';
 import { Scrubber } from './controls/scrubber.js';
 import { Settings } from './controls/settings.js';
 import { ShareDialog } from './controls/sharedialog.js';
-import { toFields } from './state/spec.js';
-import * as state from './state/signals.js';
-import { Story } from './cards/story.js';
 import { TopBar } from './controls/topbar.js';
 import { Tour } from './controls/tour.js';
-import { VerifyDialog } from './cards/verify.js';
+import { followPrint } from './figures/print.js';
+import { MapDialog } from './map/map.js';
+import { ApiError, getPresets, getSchema, insist } from './net/api.js';
+import { footLine } from './share/export.js';
+import { openAddress } from './state/actions.js';
+import { followLook } from './state/look.js';
+import * as state from './state/signals.js';
+import { toFields } from './state/spec.js';
+import { Toast } from './ui/clipboard.js';
+import { html } from './ui/html.js';
 
 function App() {
   return html`
@@ -58,11 +58,19 @@ function Banner() {
   return html`
     <div class="banners">
       ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
-      ${notices.length > 0 ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
-        <button type="button" class="icon" aria-label="Close" onClick=${state.forgetNotices}>✕</button></div>` : null}
-      ${stored ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
+      ${
+        notices.length > 0
+          ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
+        <button type="button" class="icon" aria-label="Close" onClick=${state.forgetNotices}>✕</button></div>`
+          : null
+      }
+      ${
+        stored
+          ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
         shared. Change anything to compute anew.
-        ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>` : null}
+        ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
+          : null
+      }
     </div>
   `;
 }
@@ -80,7 +88,9 @@ function fail(error) {
 }
 
 async function main() {
-  const boot = /** @type {import('../types').Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
+  const boot = /** @type {import('../types').Boot} */ (
+    JSON.parse(document.getElementById('boot')?.textContent ?? '{}')
+  );
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   root.replaceChildren(); // Preact would leave the word that it is loading
   render(html`<${App} />`, root);

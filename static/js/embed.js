@@ -1,18 +1,18 @@
 /** One card of stored runs, to stand in another page's frame. */
 
 import { render } from 'preact';
-import { ApiError, getSchema } from './net/api.js';
 import { PanelCard } from './cards/card.js';
-import { Toast } from './ui/clipboard.js';
 import { CostCard } from './cards/costs.js';
-import { fromHash } from './state/hash.js';
-import { html } from './ui/html.js';
-import { choice, followLook, loadTemplates } from './state/look.js';
-import { MapCard } from './map/mapcard.js';
 import { followPrint } from './figures/print.js';
+import { MapCard } from './map/mapcard.js';
+import { ApiError, getSchema } from './net/api.js';
+import { fromHash } from './state/hash.js';
+import { choice, followLook, loadTemplates } from './state/look.js';
 import { readSpec, showStored } from './state/runner.js';
-import { fromSpecs, toFields } from './state/spec.js';
 import * as state from './state/signals.js';
+import { fromSpecs, toFields } from './state/spec.js';
+import { Toast } from './ui/clipboard.js';
+import { html } from './ui/html.js';
 
 /** @typedef {import('../types').Boot} Boot */
 
@@ -22,13 +22,19 @@ let stored = null;
 /** What the card shows: the stored runs, named and looked at as whoever shared them did. @param {Boot} boot */
 async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view, sweep }) {
   choice.value = theme;
-  const [schema, templates, specs] = await Promise.all([getSchema(), loadTemplates(runs.length, theme), Promise.all(runs.map(readSpec))]);
+  const [schema, templates, specs] = await Promise.all([
+    getSchema(),
+    loadTemplates(runs.length, theme),
+    Promise.all(runs.map(readSpec)),
+  ]);
   state.fields.value = toFields(schema);
   state.templates.value = templates;
   const shared = fromHash(hash, state.fields.value).view;
   if (sweep && shared.map) stored = { view: shared, map: shared.map };
   const found = fromSpecs(state.fields.value, specs);
-  const named = found.runs.map((choice, run) => (shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice));
+  const named = found.runs.map((choice, run) =>
+    shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice,
+  );
   const { base: _, runs: __, map: ___, ...look } = shared;
   const cards = view ? { ...look.cards, [panel]: view } : look.cards;
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
@@ -36,7 +42,8 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
 
 /** The card, in the colours of screen or paper. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
 function Content({ panelKey: key, sweep }) {
-  if (key === 'map' && sweep && stored) return html`<${MapCard} view=${stored.view} map=${stored.map} links=${sweep} />`;
+  if (key === 'map' && sweep && stored)
+    return html`<${MapCard} view=${stored.view} map=${stored.map} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
   if (key === 'cost') return html`<${CostCard} level="h1" />`;
   if (panel) return html`<${PanelCard} panel=${panel} level="h1" />`;

@@ -21,7 +21,13 @@
     const hidden = element.closest('.sr, [aria-hidden=true] .sr, noscript');
     return hidden === null && getComputedStyle(element).clipPath === 'none';
   };
-  const nameOf = (element) => (element.getAttribute('aria-label') ?? element.labels?.[0]?.textContent ?? element.textContent ?? '').trim().replace(/\s+/g, ' ').slice(0, 48) || element.id || element.tagName.toLowerCase();
+  const nameOf = (element) =>
+    (element.getAttribute('aria-label') ?? element.labels?.[0]?.textContent ?? element.textContent ?? '')
+      .trim()
+      .replace(/\s+/g, ' ')
+      .slice(0, 48) ||
+    element.id ||
+    element.tagName.toLowerCase();
   /** Without what a scrolling box around it hides. */
   const clip = (element, [left, top, width, height]) => {
     let [right, bottom] = [left + width, top + height];
@@ -33,17 +39,31 @@
       [left, top] = [Math.max(left, around.left), Math.max(top, around.top)];
       [right, bottom] = [Math.min(right, around.right), Math.min(bottom, around.bottom)];
     }
-    [left, top, right, bottom] = [Math.max(left, 0), Math.max(top, 0), Math.min(right, innerWidth), Math.min(bottom, innerHeight)];
+    [left, top, right, bottom] = [
+      Math.max(left, 0),
+      Math.max(top, 0),
+      Math.min(right, innerWidth),
+      Math.min(bottom, innerHeight),
+    ];
     return right - left > 1 && bottom - top > 1 ? [left, top, right - left, bottom - top] : null;
   };
-  const isOff = (element) => element.closest(':disabled') !== null || element.closest('label')?.control?.disabled === true;
+  const isOff = (element) =>
+    element.closest(':disabled') !== null || element.closest('label')?.control?.disabled === true;
   const textOf = (element, text, box) => {
     const style = getComputedStyle(element);
     const isSvg = element instanceof SVGElement;
     const color = rgba(isSvg ? style.fill : style.color);
     color[3] *= opacityOf(element) * (isSvg ? Number(style.fillOpacity) : 1);
     const px = Number.parseFloat(style.fontSize);
-    return { text: text.trim().replace(/\s+/g, ' ').slice(0, 48), color, px, bold: Number(style.fontWeight) >= 700, svg: isSvg, off: isOff(element), box };
+    return {
+      text: text.trim().replace(/\s+/g, ' ').slice(0, 48),
+      color,
+      px,
+      bold: Number(style.fontWeight) >= 700,
+      svg: isSvg,
+      off: isOff(element),
+      box,
+    };
   };
 
   const texts = [];
@@ -57,26 +77,44 @@
     const shown = rect && clip(element, boxOf(rect));
     if (shown) texts.push(textOf(element, node.data, shown));
   }
-  for (const field of root.querySelectorAll('select, textarea, input:not([type=range], [type=checkbox], [type=radio])')) {
+  for (const field of root.querySelectorAll(
+    'select, textarea, input:not([type=range], [type=checkbox], [type=radio])',
+  )) {
     const [left, top, width, height] = boxOf(field.getBoundingClientRect());
     const inside = [left + EDGE_PX, top + EDGE_PX, width - 2 * EDGE_PX, height - 2 * EDGE_PX];
-    if (isSeen(field) && clip(field, inside)) texts.push(textOf(field, field.value || field.placeholder || '', clip(field, inside)));
+    if (isSeen(field) && clip(field, inside))
+      texts.push(textOf(field, field.value || field.placeholder || '', clip(field, inside)));
   }
 
   const parts = [];
-  const addPart = (what, element, box = boxOf(element.getBoundingClientRect())) => parts.push({ what, name: nameOf(element), box, off: isOff(element) });
-  for (const element of root.querySelectorAll('input, select, textarea, .segments [aria-pressed=true], .segments input:checked + span, .story-card, .added, .swatch line, .spark path')) {
+  const addPart = (what, element, box = boxOf(element.getBoundingClientRect())) =>
+    parts.push({ what, name: nameOf(element), box, off: isOff(element) });
+  for (const element of root.querySelectorAll(
+    'input, select, textarea, .segments [aria-pressed=true], .segments input:checked + span, .story-card, .added, .swatch line, .spark path',
+  )) {
     const { left, top, width, height } = element.getBoundingClientRect();
-    if (!isSeen(element) || !clip(element.closest('svg') ?? element, boxOf((element.closest('svg') ?? element).getBoundingClientRect()))) continue;
+    if (
+      !isSeen(element) ||
+      !clip(element.closest('svg') ?? element, boxOf((element.closest('svg') ?? element).getBoundingClientRect()))
+    )
+      continue;
     const middle = [left, top + height / 2];
     if (element.type === 'range') {
       addPart('slider, filled', element, [middle[0] + 8, middle[1] - 1, 1, 2]);
       addPart('slider, rest', element, [middle[0] + width - 10, middle[1] - 1, 1, 2]);
-    } else if (element.type === 'radio' || element.matches('.run select')) continue; // the label is what is seen; a run's kind is its text and its arrow
+    } else if (element.type === 'radio' || element.matches('.run select'))
+      continue; // the label is what is seen; a run's kind is its text and its arrow
     else if (element.matches('.story-card')) addPart('run mark', element, [left + 1, middle[1], 1, 2]);
-    else if (element.matches('.segments *')) addPart('chosen view', element, [left + width / 2, top + height - 3, 1, 1]);
+    else if (element.matches('.segments *'))
+      addPart('chosen view', element, [left + width / 2, top + height - 3, 1, 1]);
     else if (element.matches('.added')) width > 2 && addPart('bar', element, [left + 1, middle[1] - 0.5, 1, 1]);
-    else if (element.matches('.swatch line, .spark path')) parts.push({ what: 'line', name: 'sample of a line', stroke: rgba(getComputedStyle(element).stroke), box: boxOf(element.closest('svg').getBoundingClientRect()) });
+    else if (element.matches('.swatch line, .spark path'))
+      parts.push({
+        what: 'line',
+        name: 'sample of a line',
+        stroke: rgba(getComputedStyle(element).stroke),
+        box: boxOf(element.closest('svg').getBoundingClientRect()),
+      });
     else addPart(element.type === 'checkbox' ? 'checkbox' : 'field', element);
   }
 
@@ -87,24 +125,43 @@
     const color = rgba(isLine ? style.stroke : style.fill);
     color[3] *= opacityOf(path) * Number(isLine ? style.strokeOpacity : style.fillOpacity);
     if (!isSeen(path) || (isLine && Number.parseFloat(style.strokeWidth) === 0)) continue;
-    curves.push({ color, panel: path.closest('[data-panel]')?.dataset.panel ?? '', box: boxOf(path.closest('.plot').getBoundingClientRect()) });
+    curves.push({
+      color,
+      panel: path.closest('[data-panel]')?.dataset.panel ?? '',
+      box: boxOf(path.closest('.plot').getBoundingClientRect()),
+    });
   }
   for (const line of root.querySelectorAll('.cursor-x, .cursor-y')) {
     const style = getComputedStyle(line);
     if (style.mixBlendMode !== 'normal') continue; // the inverse of what is below
     const color = rgba(style.backgroundColor);
     color[3] *= opacityOf(line);
-    curves.push({ color, panel: `${line.closest('[data-panel]').dataset.panel}, cursor`, box: boxOf(line.closest('.plot-box').getBoundingClientRect()) });
+    curves.push({
+      color,
+      panel: `${line.closest('[data-panel]').dataset.panel}, cursor`,
+      box: boxOf(line.closest('.plot-box').getBoundingClientRect()),
+    });
   }
 
   const targets = [];
   for (const element of root.querySelectorAll('a[href], button, input, select, textarea, summary')) {
-    if (!isSeen(element) || (element.type === 'radio' && element.closest('label') === null) || !clip(element, boxOf(element.getBoundingClientRect()))) continue;
+    if (
+      !isSeen(element) ||
+      (element.type === 'radio' && element.closest('label') === null) ||
+      !clip(element, boxOf(element.getBoundingClientRect()))
+    )
+      continue;
     const { left, top, right, bottom } = (element.closest('label') ?? element).getBoundingClientRect();
     const after = element.matches('.gallery-card > button') ? element.parentElement.getBoundingClientRect() : null; // its ::after fills the card
     const box = after ? boxOf(after) : [left, top, right - left, bottom - top];
     const isInline = element.matches('p a, dd a, .banner a') && getComputedStyle(element).display === 'inline';
-    targets.push({ name: nameOf(element), tag: element.type === 'range' ? 'slider' : element.tagName.toLowerCase(), box, inline: isInline, off: isOff(element) });
+    targets.push({
+      name: nameOf(element),
+      tag: element.type === 'range' ? 'slider' : element.tagName.toLowerCase(),
+      box,
+      inline: isInline,
+      off: isOff(element),
+    });
   }
   return { texts, parts, curves, targets };
-}
+};

@@ -4,7 +4,11 @@ import { addFrame, createColumns, toNumbers } from '../../static/js/data/columns
 
 const typed = (rows) => {
   const data = Float32Array.from(rows.flat());
-  return { dtype: 'f4', bdata: Buffer.from(data.buffer).toString('base64'), shape: `${rows.length}, ${rows[0].length}` };
+  return {
+    dtype: 'f4',
+    bdata: Buffer.from(data.buffer).toString('base64'),
+    shape: `${rows.length}, ${rows[0].length}`,
+  };
 };
 let index = 0;
 const frame = (type, data) => ({ run: 'r', index: index++, type, ...data });
@@ -33,7 +37,10 @@ test('the embedding stands apart', () => {
 
 test('an overflow keeps its log10 and its status', () => {
   const columns = begun();
-  addFrame(columns, frame('forward', { layer: 1, values: { act_rms: null }, log10: { act_rms: 401 }, status: { act_rms: 'overflow' } }));
+  addFrame(
+    columns,
+    frame('forward', { layer: 1, values: { act_rms: null }, log10: { act_rms: 401 }, status: { act_rms: 'overflow' } }),
+  );
   assert.ok(Number.isNaN(columns.layers.get('act_rms')[1]));
   assert.equal(columns.log10.get('act_rms')[1], 401);
   assert.equal(columns.status.get('act_rms').get(1), 'overflow');
@@ -41,8 +48,19 @@ test('an overflow keeps its log10 and its status', () => {
 
 test('matrices are stacked by layer, per-stream values kept by layer', () => {
   const columns = begun();
-  const h_res = [[1, 2], [3, 4]];
-  addFrame(columns, frame('forward', { layer: 1, values: { h_res: typed(h_res), h_pre: [0.5, null], act_rms_streams: [7, 8] }, log10: {}, status: {} }));
+  const h_res = [
+    [1, 2],
+    [3, 4],
+  ];
+  addFrame(
+    columns,
+    frame('forward', {
+      layer: 1,
+      values: { h_res: typed(h_res), h_pre: [0.5, null], act_rms_streams: [7, 8] },
+      log10: {},
+      status: {},
+    }),
+  );
   assert.deepEqual(columns.matrices.get('h_res').shape, [2, 2, 2]);
   assert.deepEqual([...columns.matrices.get('h_res').data], [NaN, NaN, NaN, NaN, 1, 2, 3, 4]);
   assert.deepEqual([...columns.matrices.get('h_pre').data], [NaN, NaN, 0.5, NaN]);
@@ -51,7 +69,20 @@ test('matrices are stacked by layer, per-stream values kept by layer', () => {
 
 test('a matrix over all layers comes whole, and is no column', () => {
   const columns = begun();
-  addFrame(columns, frame('mixing', { values: { unfolded: typed([[1, 0, 0], [1, 1, 0]]), composite_gain_fwd: [1, 2] }, log10: {}, status: {} }));
+  addFrame(
+    columns,
+    frame('mixing', {
+      values: {
+        unfolded: typed([
+          [1, 0, 0],
+          [1, 1, 0],
+        ]),
+        composite_gain_fwd: [1, 2],
+      },
+      log10: {},
+      status: {},
+    }),
+  );
   assert.deepEqual(columns.matrices.get('unfolded').shape, [2, 3]);
   assert.deepEqual([...columns.matrices.get('unfolded').data], [1, 0, 0, 1, 1, 0]);
   assert.ok(!columns.layers.has('unfolded'));
@@ -73,7 +104,14 @@ test('a frame that is sent twice, as after a reconnect, counts once', () => {
 
 test('whole columns replace what was there, with their status by layer', () => {
   const columns = begun();
-  addFrame(columns, frame('mixing', { values: { composite_gain_fwd: [1, null] }, log10: { composite_gain_fwd: [0, 400] }, status: { composite_gain_fwd: { 1: 'overflow' } } }));
+  addFrame(
+    columns,
+    frame('mixing', {
+      values: { composite_gain_fwd: [1, null] },
+      log10: { composite_gain_fwd: [0, 400] },
+      status: { composite_gain_fwd: { 1: 'overflow' } },
+    }),
+  );
   assert.deepEqual([...columns.layers.get('composite_gain_fwd')], [1, NaN]);
   assert.equal(columns.status.get('composite_gain_fwd').get(1), 'overflow');
 });
@@ -82,12 +120,26 @@ test('steps are rows, and the trained stack is measured from the start', () => {
   index = 0;
   const columns = createColumns();
   addFrame(columns, frame('start', { layers: 2, streams: 2, spec: { train: { steps: 3 } } }));
-  addFrame(columns, frame('forward', { layer: 0, values: { act_rms: null }, log10: { act_rms: 40 }, status: { act_rms: 'overflow' } }));
+  addFrame(
+    columns,
+    frame('forward', { layer: 0, values: { act_rms: null }, log10: { act_rms: 40 }, status: { act_rms: 'overflow' } }),
+  );
   addFrame(columns, frame('loss', { values: { loss: 5 } }));
-  addFrame(columns, frame('step', { step: 0, values: { step_loss: 4, step_gain_fwd: [1, 2], step_h_res: typed([[1]]) }, log10: { step_gain_fwd: [0, null] }, status: {} }));
+  addFrame(
+    columns,
+    frame('step', {
+      step: 0,
+      values: { step_loss: 4, step_gain_fwd: [1, 2], step_h_res: typed([[1]]) },
+      log10: { step_gain_fwd: [0, null] },
+      status: {},
+    }),
+  );
   addFrame(columns, frame('step', { step: 1, values: { step_loss: null }, log10: {}, status: { step_loss: 'nan' } }));
   assert.deepEqual(columns.steps.get('step_loss'), { shape: [3], data: Float64Array.of(4, NaN, NaN) });
-  assert.deepEqual(columns.steps.get('step_gain_fwd'), { shape: [3, 2], data: Float64Array.of(1, 2, NaN, NaN, NaN, NaN) });
+  assert.deepEqual(columns.steps.get('step_gain_fwd'), {
+    shape: [3, 2],
+    data: Float64Array.of(1, 2, NaN, NaN, NaN, NaN),
+  });
   assert.deepEqual([...columns.stepsLog10.get('step_gain_fwd').data], [0, NaN, NaN, NaN, NaN, NaN]);
   assert.ok(!columns.steps.has('step_h_res'));
   assert.deepEqual([columns.keptSteps, columns.kept.get('step_h_res').map((item) => item.shape)], [[0], [[1, 1]]]);

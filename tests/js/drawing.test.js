@@ -34,14 +34,23 @@ test('a run without data leaves what was there, dimmed, whatever frames came to 
 
 test('a figure that has drawn nothing yet takes the latest that has something, else the whole run', () => {
   const [whole, broken, fresh] = [run(4, true), run(2, false), run(0, false)];
-  assert.equal(choose(TEMPLATE, [slot('c', fresh, [slot('b', broken), slot('a', whole)])], []).places[0].columns, broken);
-  assert.equal(choose(TEMPLATE, [slot('c', fresh, [slot('b', run(0, false)), slot('a', whole)])], []).places[0].columns, whole);
+  assert.equal(
+    choose(TEMPLATE, [slot('c', fresh, [slot('b', broken), slot('a', whole)])], []).places[0].columns,
+    broken,
+  );
+  assert.equal(
+    choose(TEMPLATE, [slot('c', fresh, [slot('b', run(0, false)), slot('a', whole)])], []).places[0].columns,
+    whole,
+  );
   assert.equal(choose(TEMPLATE, [slot('c', fresh)], []).places[0].columns, fresh);
 });
 
 test('a run that is over is shown even where it has nothing of what is looked for', () => {
   const over = run(0, true);
-  assert.equal(shownOf(slot('b', over, [slot('a', run(4, true))]), (columns) => columns.layers.has('act_rms')).columns, over);
+  assert.equal(
+    shownOf(slot('b', over, [slot('a', run(4, true))]), (columns) => columns.layers.has('act_rms')).columns,
+    over,
+  );
 });
 
 test('curves of a drag are whole when every run has its loss, or has ended', () => {

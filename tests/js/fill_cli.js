@@ -7,7 +7,8 @@ import { fill } from '../../static/js/data/fill.js';
 import { writeNumbers } from '../../static/js/data/ink.js';
 import { atStep, canFollow } from '../../static/js/data/steps.js';
 
-const toPlain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value);
+const toPlain = (_, value) =>
+  ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value;
 
 function toColumns(frames) {
   if (frames === null) return null;
@@ -22,6 +23,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const step = asked !== null && canFollow(template, whole.filter(Boolean), asked) ? asked : null;
   const results = whole.map((columns) => columns && atStep(columns, step));
   const draw = difference ? fillDifference : fill;
-  const figures = cursors.flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow))).map((figure) => (ink ? writeNumbers(figure) : figure));
+  const figures = cursors
+    .flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow)))
+    .map((figure) => (ink ? writeNumbers(figure) : figure));
   process.stdout.write(`${JSON.stringify(figures, toPlain)}\n`);
 }

@@ -37,7 +37,13 @@ test('a sweep is the spec of its run with the axes beside it', () => {
 });
 
 test('a map is kept in the address, readably', () => {
-  const map = { run: 1, x: { path: 'depth', values: [8, 16] }, y: { path: 'connection.noise', values: [0, 0.5] }, metric: 'cka', reduce: 'median' };
+  const map = {
+    run: 1,
+    x: { path: 'depth', values: [8, 16] },
+    y: { path: 'connection.noise', values: [0, 0.5] },
+    metric: 'cka',
+    reduce: 'median',
+  };
   const hash = toHash({ ...defaultView(), map });
   assert.equal(hash, 'v=1&map=B&map.x=depth,8,16&map.y=connection.noise,0,0.5&map.metric=cka&map.reduce=median');
   assert.deepEqual(fromHash(hash, fields), { view: { ...defaultView(), map }, problems: [] });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const FOLDER = new URL('../../static/js/', import.meta.url);
@@ -10,14 +10,20 @@ const folderOf = (path) => path.split('/').slice(0, -1).join('/');
 const rank = (path) => RANKS.findIndex((folders) => folders.includes(folderOf(path)));
 
 const modules = new Map(
-  readdirSync(FOLDER, { recursive: true }).filter((path) => path.endsWith('.js')).map((path) => {
-    const text = readFileSync(new URL(path, FOLDER), 'utf8');
-    const imports = [...text.matchAll(/^(?:import|export)[^'"]*?from '([^']+)'/gm)].map((match) => match[1]);
-    return [path, { text, imports }];
-  }),
+  readdirSync(FOLDER, { recursive: true })
+    .filter((path) => path.endsWith('.js'))
+    .map((path) => {
+      const text = readFileSync(new URL(path, FOLDER), 'utf8');
+      const imports = [...text.matchAll(/^(?:import|export)[^'"]*?from '([^']+)'/gm)].map((match) => match[1]);
+      return [path, { text, imports }];
+    }),
 );
 const isOurs = (path) => path.startsWith('.');
-const ours = (path) => modules.get(path).imports.filter(isOurs).map((target) => new URL(target, new URL(path, FOLDER)).href.slice(FOLDER.href.length));
+const ours = (path) =>
+  modules
+    .get(path)
+    .imports.filter(isOurs)
+    .map((target) => new URL(target, new URL(path, FOLDER)).href.slice(FOLDER.href.length));
 
 test('every folder has a rank', () => {
   for (const path of modules.keys()) assert.ok(rank(path) >= 0, path);
@@ -42,7 +48,11 @@ test('no import goes in a circle', () => {
 test('data, and what says so of itself, touches neither browser nor framework', () => {
   for (const [path, { text, imports }] of modules) {
     if (folderOf(path) !== 'data' && !text.includes('No browser here.')) continue;
-    assert.deepEqual(imports.filter((target) => !isOurs(target)), [], path);
+    assert.deepEqual(
+      imports.filter((target) => !isOurs(target)),
+      [],
+      path,
+    );
     assert.doesNotMatch(text, /\b(document|window|location|localStorage|fetch)\b[.(]/, path);
   }
 });

@@ -25,7 +25,14 @@ test('one spec goes to the route of one run', () => {
 });
 
 test('a figure is asked for as it is shown', () => {
-  const query = toFigureQuery({ view: 'log', layer: 3, step: null, theme: 'dark', difference: true, labels: ['A HC', 'B "ours" & more'] });
+  const query = toFigureQuery({
+    view: 'log',
+    layer: 3,
+    step: null,
+    theme: 'dark',
+    difference: true,
+    labels: ['A HC', 'B "ours" & more'],
+  });
   const path = toFigurePath(['x', 'y', 'z'], 'gain', query);
   const url = new URL(`http://host${path}`);
   assert.equal(url.pathname, '/runs/x/figures/gain');

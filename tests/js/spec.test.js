@@ -1,17 +1,34 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appliesTo, defaultView, fromSpecs, isFixed, nearestStop, toDifferences, toLabels, toSpecs, toStops } from '../../static/js/state/spec.js';
+import {
+  appliesTo,
+  defaultView,
+  fromSpecs,
+  isFixed,
+  nearestStop,
+  toDifferences,
+  toLabels,
+  toSpecs,
+  toStops,
+} from '../../static/js/state/spec.js';
 import { fields } from './schema.js';
 
 const choice = (kind, own = {}) => ({ kind, own });
 const field = (path) => fields.get(path);
 
 test('the default view asks for nothing but the three connections', () => {
-  assert.deepEqual(toSpecs(fields, defaultView()), ['residual', 'hc', 'mhc'].map((kind) => ({ connection: { kind } })));
+  assert.deepEqual(
+    toSpecs(fields, defaultView()),
+    ['residual', 'hc', 'mhc'].map((kind) => ({ connection: { kind } })),
+  );
 });
 
 test('a setting reaches only the runs to which it applies', () => {
-  const view = { base: { 'connection.noise': 1, depth: 8 }, runs: [choice('residual'), choice('hc'), choice('mhc', { 'connection.sinkhorn_iters': 3 })], cursor: null };
+  const view = {
+    base: { 'connection.noise': 1, depth: 8 },
+    runs: [choice('residual'), choice('hc'), choice('mhc', { 'connection.sinkhorn_iters': 3 })],
+    cursor: null,
+  };
   assert.deepEqual(toSpecs(fields, view), [
     { depth: 8, connection: { kind: 'residual' } },
     { depth: 8, connection: { kind: 'hc', noise: 1 } },
@@ -42,7 +59,10 @@ test('specs become a view: what all share is common, the rest their own', () => 
 test('one default among own settings stays unsaid, so the specs stay the same', () => {
   const specs = [0, 3, 20].map((iters) => ({ connection: { kind: 'mhc', sinkhorn_iters: iters } }));
   const view = fromSpecs(fields, specs);
-  assert.deepEqual(toSpecs(fields, view).map((spec) => spec.connection.sinkhorn_iters), [0, 3, undefined]);
+  assert.deepEqual(
+    toSpecs(fields, view).map((spec) => spec.connection.sinkhorn_iters),
+    [0, 3, undefined],
+  );
 });
 
 test('labels tell runs of one kind apart', () => {
@@ -56,7 +76,10 @@ test('stops of a slider hold both ends, the small values and no rounding dust', 
   assert.deepEqual([depth[0], depth.at(-1)], [1, 1024]);
   for (const usual of [12, 24, 32, 64, 128, 256, 512]) assert.ok(depth.includes(usual), String(usual));
   assert.ok(depth.length < 160);
-  assert.deepEqual(depth, [...depth].sort((a, b) => a - b));
+  assert.deepEqual(
+    depth,
+    [...depth].sort((a, b) => a - b),
+  );
   const noise = toStops(0, 10, 0.05);
   assert.ok(noise.includes(0.3) && noise.includes(0.15));
   assert.ok(toStops(4, 4096, 4).every((width) => width % 4 === 0));
@@ -71,15 +94,26 @@ test('a value between two stops takes the nearer', () => {
 test('only settings in which runs differ are listed, and only where they mean something', () => {
   const runs = [choice('residual'), choice('hc', { 'connection.noise': 1 }), choice('mhc', { depth: 8 })];
   const found = toDifferences(fields, { base: { 'connection.streams': 8 }, runs, cursor: null });
-  assert.deepEqual(found.map(({ field: { path }, values }) => [path, values]), [
-    ['depth', [64, 64, 8]],
-    ['connection.kind', ['residual', 'hc', 'mhc']],
-    ['connection.noise', [null, 1, 0.3]],
-  ]);
+  assert.deepEqual(
+    found.map(({ field: { path }, values }) => [path, values]),
+    [
+      ['depth', [64, 64, 8]],
+      ['connection.kind', ['residual', 'hc', 'mhc']],
+      ['connection.noise', [null, 1, 0.3]],
+    ],
+  );
 });
 
 test('a name stands where the words for the run would', () => {
-  const view = { base: {}, runs: [{ ...choice('mhc'), name: 'ours' }, choice('mhc', { 'connection.noise': 1 })], cursor: null };
+  const view = {
+    base: {},
+    runs: [{ ...choice('mhc'), name: 'ours' }, choice('mhc', { 'connection.noise': 1 })],
+    cursor: null,
+  };
   assert.deepEqual(toLabels(view, fields), ['A ours', 'B mHC 1']);
-  assert.deepEqual(toSpecs(fields, view), toSpecs(fields, { ...view, runs: view.runs.map(({ kind, own }) => ({ kind, own })) }), 'a name is no setting');
+  assert.deepEqual(
+    toSpecs(fields, view),
+    toSpecs(fields, { ...view, runs: view.runs.map(({ kind, own }) => ({ kind, own })) }),
+    'a name is no setting',
+  );
 });

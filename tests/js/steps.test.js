@@ -16,12 +16,40 @@ function trained(steps = 3) {
   const add = (type, data) => addFrame(columns, { run: 'r', index: index++, type, ...data });
   add('start', { layers: 2, streams: 2, spec: { train: { steps: 3 } } });
   const frames = [
-    { values: { step_loss: 4, step_gain_fwd: [1, 2], step_gain_bwd: [2, 1], step_h_res: typed([1, 0, 0, 1, 1, 0, 0, 2]) }, log10: { step_gain_fwd: [0, 0.3], step_gain_bwd: [0.3, 0] }, status: {} },
-    { values: { step_loss: 3, step_gain_fwd: [3, 4], step_gain_bwd: [4, 3] }, log10: { step_gain_fwd: [0.5, 0.6], step_gain_bwd: [0.6, 0.5] }, status: {} },
-    { values: { step_loss: null, step_gain_fwd: [5, null], step_gain_bwd: [6, 5], step_h_res: typed([2, 0, 0, 2, 2, 0, 0, 2]) }, log10: { step_gain_fwd: [0.7, 401], step_gain_bwd: [0.8, 0.7] }, status: { step_loss: 'nan', step_gain_fwd: { 1: 'overflow' } } },
+    {
+      values: {
+        step_loss: 4,
+        step_gain_fwd: [1, 2],
+        step_gain_bwd: [2, 1],
+        step_h_res: typed([1, 0, 0, 1, 1, 0, 0, 2]),
+      },
+      log10: { step_gain_fwd: [0, 0.3], step_gain_bwd: [0.3, 0] },
+      status: {},
+    },
+    {
+      values: { step_loss: 3, step_gain_fwd: [3, 4], step_gain_bwd: [4, 3] },
+      log10: { step_gain_fwd: [0.5, 0.6], step_gain_bwd: [0.6, 0.5] },
+      status: {},
+    },
+    {
+      values: {
+        step_loss: null,
+        step_gain_fwd: [5, null],
+        step_gain_bwd: [6, 5],
+        step_h_res: typed([2, 0, 0, 2, 2, 0, 0, 2]),
+      },
+      log10: { step_gain_fwd: [0.7, 401], step_gain_bwd: [0.8, 0.7] },
+      status: { step_loss: 'nan', step_gain_fwd: { 1: 'overflow' } },
+    },
   ];
   frames.slice(0, steps).forEach((data, step) => add('step', { step, ...data }));
-  add('forward', { step: 3, layer: 0, values: { act_rms: 9, act_rms_streams: [8, 9], cos_prev: 0.5, effective_rank: 2 }, log10: {}, status: {} });
+  add('forward', {
+    step: 3,
+    layer: 0,
+    values: { act_rms: 9, act_rms_streams: [8, 9], cos_prev: 0.5, effective_rank: 2 },
+    log10: {},
+    status: {},
+  });
   add('mixing', { values: { composite_gain_fwd: [7, 8] }, log10: { composite_gain_fwd: [0.8, 0.9] }, status: {} });
   return columns;
 }
@@ -43,7 +71,10 @@ test('what overflowed at a step is told there', () => {
 
 test('matrices are those kept nearest, of two the earlier', () => {
   const columns = trained();
-  assert.deepEqual([0, 1, 2].map((step) => nearestKept(columns, step)), [0, 0, 1]);
+  assert.deepEqual(
+    [0, 1, 2].map((step) => nearestKept(columns, step)),
+    [0, 0, 1],
+  );
   assert.deepEqual([...atStep(columns, 1).matrices.get('h_res').data], [1, 0, 0, 1, 1, 0, 0, 2]);
   assert.deepEqual([...atStep(columns, 1).layers.get('ds_error')], [0, 1]);
   assert.equal(nearestKept(createColumns(), 0), null);
@@ -61,11 +92,24 @@ test('without a step it is the trained stack, and a run that is not so far gives
 /** The same with what steps tell since numerics 2: sizes at every step, CKA at the kept ones, where the second layer of the last overflows. */
 function measured() {
   const columns = trained(0);
-  const add = (step, values, status = {}) => addFrame(columns, { run: 'r', index: columns.last + 1, type: 'step', step, values, log10: { step_act_rms: [1, 2] }, status });
+  const add = (step, values, status = {}) =>
+    addFrame(columns, {
+      run: 'r',
+      index: columns.last + 1,
+      type: 'step',
+      step,
+      values,
+      log10: { step_act_rms: [1, 2] },
+      status,
+    });
   const matrix = (...values) => ({ ...typed(values), shape: '2, 2' });
   add(0, { step_act_rms: [10, 100], step_grad_rms: [1, 2], step_cka: matrix(1, 0.5, 0.5, 1) });
   add(1, { step_act_rms: [20, null], step_grad_rms: [3, 4] }, { step_act_rms: { 1: 'overflow' } });
-  add(2, { step_act_rms: [30, null], step_grad_rms: [5, 6], step_cka: matrix(1, NaN, NaN, NaN) }, { step_act_rms: { 1: 'overflow' }, step_cka: { 1: 'overflow' } });
+  add(
+    2,
+    { step_act_rms: [30, null], step_grad_rms: [5, 6], step_cka: matrix(1, NaN, NaN, NaN) },
+    { step_act_rms: { 1: 'overflow' }, step_cka: { 1: 'overflow' } },
+  );
   return columns;
 }
 
@@ -79,7 +123,11 @@ test('sizes and CKA are of the step, and nothing of the trained stack stands bes
   assert.deepEqual([...shown.matrices.get('cka').data], [1, 0.5, 0.5, 1]);
   assert.equal(shown.status.has('cka'), false, 'the status of the trained stack');
   assert.equal(shown.layers.has('act_rms_streams'), false);
-  assert.deepEqual([...shown.unknown], ['cos_prev', 'composite_gain_fwd', 'act_rms_streams'], 'what the run has and these frames lack');
+  assert.deepEqual(
+    [...shown.unknown],
+    ['cos_prev', 'composite_gain_fwd', 'act_rms_streams'],
+    'what the run has and these frames lack',
+  );
   const last = atStep(columns, 2);
   assert.deepEqual([...last.status.get('act_rms')], [[1, 'overflow']]);
   assert.deepEqual([...last.status.get('cka')], [[1, 'overflow']]);
@@ -99,11 +147,21 @@ test('of a run of numerics 1 a step tells no sizes and no CKA, and those of the 
 function whole() {
   const columns = measured();
   const rows = (...values) => ({ ...typed(values), shape: `2, ${values.length / 2}` });
-  const add = (step, values, status = {}) => addFrame(columns, { run: 'r', index: columns.last + 1, type: 'step', step, values, log10: {}, status });
+  const add = (step, values, status = {}) =>
+    addFrame(columns, { run: 'r', index: columns.last + 1, type: 'step', step, values, log10: {}, status });
   columns.keptSteps.length = 0;
   columns.kept.clear();
   columns.matrices.set('unfolded', { shape: [2, 3], data: Float64Array.of(1, 0, 0, 9, 9, 0) });
-  add(0, { step_cos_prev: [null, 0.5], step_act_rms_streams: rows(1, 10, 100, 0), step_stream_cos: [0.25, null], step_unfolded: rows(1, 0, 0, 2, 3, 0) }, { step_stream_cos: { 1: 'nan' } });
+  add(
+    0,
+    {
+      step_cos_prev: [null, 0.5],
+      step_act_rms_streams: rows(1, 10, 100, 0),
+      step_stream_cos: [0.25, null],
+      step_unfolded: rows(1, 0, 0, 2, 3, 0),
+    },
+    { step_stream_cos: { 1: 'nan' } },
+  );
   add(1, { step_cos_prev: [null, 0.6] });
   return columns;
 }
@@ -111,8 +169,20 @@ function whole() {
 test('streams and unfolded connections are those of the kept step, with their logarithms and why one is lost', () => {
   const shown = atStep(whole(), 1);
   assert.deepEqual([...shown.layers.get('cos_prev')], [NaN, 0.6]);
-  assert.deepEqual(shown.layers.get('act_rms_streams').map((row) => [...row]), [[1, 10], [100, 0]]);
-  assert.deepEqual(shown.log10.get('act_rms_streams').map((row) => [...row]), [[0, 1], [2, NaN]]);
+  assert.deepEqual(
+    shown.layers.get('act_rms_streams').map((row) => [...row]),
+    [
+      [1, 10],
+      [100, 0],
+    ],
+  );
+  assert.deepEqual(
+    shown.log10.get('act_rms_streams').map((row) => [...row]),
+    [
+      [0, 1],
+      [2, NaN],
+    ],
+  );
   assert.deepEqual([...shown.layers.get('stream_cos')], [0.25, NaN]);
   assert.deepEqual([...shown.status.get('stream_cos')], [[1, 'nan']]);
   assert.deepEqual([...shown.matrices.get('unfolded').data], [1, 0, 0, 2, 3, 0]);
@@ -132,5 +202,8 @@ test('a figure of which no run tells a step is of the trained stack; one run tha
   assert.equal(canFollow(template('cos_prev'), [trained(), whole()], 1), true);
   assert.equal(canFollow(template('unfolded'), [trained()], 1), true, 'there is nothing to follow, nor to show');
   assert.equal(canFollow(template('cos_prev'), [createColumns()], 1), true, 'of a run that has not begun');
-  assert.deepEqual(['unfolded', 'act_rms_streams', 'act_rms'].map((key) => showsKept(template(key))), [true, true, false]);
+  assert.deepEqual(
+    ['unfolded', 'act_rms_streams', 'act_rms'].map((key) => showsKept(template(key))),
+    [true, true, false],
+  );
 });

@@ -77,16 +77,22 @@ test('events are read as pieces complete them, whatever the cuts', async () => {
   const text = ': heartbeat\n\nid: 0\nevent: start\ndata: {"name":"“µ”"}\n\nevent: end\ndata: {}\n\n';
   const bytes = new TextEncoder().encode(text);
   for (const size of [1, 2, 7, bytes.length]) {
-    const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.slice(at * size, (at + 1) * size));
+    const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+      bytes.slice(at * size, (at + 1) * size),
+    );
     const batches = [];
     for await (const batch of readBatches(ReadableStream.from(pieces))) batches.push(batch);
-    assert.deepEqual(batches.flat(), [{ type: 'start', data: { name: '“µ”' } }, { type: 'end', data: {} }]);
+    assert.deepEqual(batches.flat(), [
+      { type: 'start', data: { name: '“µ”' } },
+      { type: 'end', data: {} },
+    ]);
   }
 });
 
 test('a heartbeat is a batch without an event: a sign of life', async () => {
   const batches = [];
-  for await (const batch of readBatches(ReadableStream.from([new TextEncoder().encode(': heartbeat\n\n')]))) batches.push(batch);
+  for await (const batch of readBatches(ReadableStream.from([new TextEncoder().encode(': heartbeat\n\n')])))
+    batches.push(batch);
   assert.deepEqual(batches, [[]]);
 });
 

@@ -1,18 +1,18 @@
 /** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
 
 import { useMemo, useState } from 'preact/hooks';
-import { showCard } from '../state/actions.js';
 import { withInterval } from '../data/composites.js';
 import { toUnit } from '../data/difference.js';
+import { isInterval, shownStep, toPlaces } from '../figures/places.js';
+import { Plot } from '../figures/plotbox.js';
+import { PanelTable } from '../figures/table.js';
 import { exportItems } from '../share/export.js';
+import { share } from '../share/share.js';
+import { showCard } from '../state/actions.js';
+import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
-import { Plot } from '../figures/plotbox.js';
-import { share } from '../share/share.js';
-import * as state from '../state/signals.js';
 import { IntervalControl } from './interval.js';
-import { isInterval, shownStep, toPlaces } from '../figures/places.js';
-import { PanelTable } from '../figures/table.js';
 import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
@@ -25,7 +25,8 @@ export function PanelCard({ panel, level = 'h2' }) {
   const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
   const id = `panel-${panel.key}`;
   // In a frame there is nothing to store, and none of the dialogs.
-  const frameItems = level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) }] : [];
+  const frameItems =
+    level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) }] : [];
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   /** Escape in the table leads back to the figure, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -73,9 +74,11 @@ function ViewChoice({ panel, viewKey, onChange }) {
   if (views.length < 2) return null;
   return html`
     <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
-      ${views.map((item) => html`
+      ${views.map(
+        (item) => html`
         <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
-      `)}
+      `,
+      )}
     </span>
   `;
 }

@@ -1,10 +1,10 @@
 /** What the menu of the cost card takes away: the server draws and writes it, from the settings that all runs share. */
 
+import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
-import { copyText, tell } from '../ui/clipboard.js';
 import { download, downloadText } from '../share/export.js';
 import { theme } from '../state/look.js';
-import { toImage } from '../figures/plot.js';
+import { copyText, tell } from '../ui/clipboard.js';
 
 const NAME = 'mhc-scope-cost';
 const IMAGE = { width: 1200, height: 420 };
@@ -14,16 +14,37 @@ export function costItems(toSpec, fail) {
   const figure = () => postCostsFigure(toSpec(), theme.value);
   const image = async (/** @type {'png' | 'svg'} */ format) => {
     const { depth, width, seed } = toSpec();
-    const settings = [['depth', depth], ['width', width], ['seed', seed]].filter(([, value]) => value !== undefined).map((pair) => pair.join(' '));
+    const settings = [
+      ['depth', depth],
+      ['width', width],
+      ['seed', seed],
+    ]
+      .filter(([, value]) => value !== undefined)
+      .map((pair) => pair.join(' '));
     const foot = ['mHC Scope', ...(settings.length > 0 ? [settings.join(', ')] : ['default stack'])].join(' · ');
-    download(await toImage(await figure(), format, 'Cost · added to the residual connection, predicted', foot, IMAGE), `${NAME}.${format}`);
+    download(
+      await toImage(await figure(), format, 'Cost · added to the residual connection, predicted', foot, IMAGE),
+      `${NAME}.${format}`,
+    );
   };
   const items = [
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
-    { title: 'CSV', note: 'the numbers', run: async () => downloadText(await postCostsCsv(toSpec()), 'text/csv', `${NAME}.csv`) },
-    { title: 'JSON', note: 'the Plotly figure', run: async () => downloadText(JSON.stringify(await figure()), 'application/json', `${NAME}.json`) },
-    { title: 'Copy the numbers', note: 'for a spreadsheet', run: async () => tell(await copyText((await postCostsCsv(toSpec())).replaceAll(',', '\t'))) },
+    {
+      title: 'CSV',
+      note: 'the numbers',
+      run: async () => downloadText(await postCostsCsv(toSpec()), 'text/csv', `${NAME}.csv`),
+    },
+    {
+      title: 'JSON',
+      note: 'the Plotly figure',
+      run: async () => downloadText(JSON.stringify(await figure()), 'application/json', `${NAME}.json`),
+    },
+    {
+      title: 'Copy the numbers',
+      note: 'for a spreadsheet',
+      run: async () => tell(await copyText((await postCostsCsv(toSpec())).replaceAll(',', '\t'))),
+    },
   ];
   return items.map((item) => ({ ...item, run: () => void item.run().catch(fail) }));
 }

@@ -2,13 +2,13 @@
 
 import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { formatCount, formatSeconds } from '../data/numbers.js';
 import { ApiError, getPaperCosts, insist, postCosts } from '../net/api.js';
-import { costItems } from './costfiles.js';
+import * as state from '../state/signals.js';
+import { KIND, kindName, LETTERS, toSpecs } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
-import { formatCount, formatSeconds } from '../data/numbers.js';
-import { KIND, LETTERS, kindName, toSpecs } from '../state/spec.js';
-import * as state from '../state/signals.js';
+import { costItems } from './costfiles.js';
 
 /** @typedef {import('../../types').ConnectionCost} ConnectionCost @typedef {import('../../types').PaperCosts} PaperCosts */
 
@@ -137,11 +137,13 @@ function StackTable() {
       <table class="numbers kinds" role="table">
         <caption>This stack, joined in each way</caption>
         <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">connection</th>${COLUMNS.map(({ title }) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
-        <tbody role="rowgroup">${found.map((item) => html`
+        <tbody role="rowgroup">${found.map(
+          (item) => html`
           <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
             <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
             ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item[key] / reference[key] - 1} most=${most} />`)}
-          </tr>`)}
+          </tr>`,
+        )}
         </tbody>
       </table>
       ${missing.length > 0 ? html`<p class="hint">${missing.map(kindName).join(', ')}: not with these settings.</p>` : null}
@@ -176,10 +178,12 @@ function PaperTable() {
             <tr><th scope="col" rowspan="2">model</th><th scope="colgroup" colspan="2">arithmetic</th><th scope="colgroup" colspan="2">connection's traffic</th></tr>
             <tr>${['HC', 'mHC', 'HC', 'mHC'].map((name) => html`<th scope="col">${name}</th>`)}</tr>
           </thead>
-          <tbody>${models.map((model) => html`
+          <tbody>${models.map(
+            (model) => html`
             <tr><th scope="row">${model.shape.name}</th>
               <td>${sayAdded(model.hc.flops_ratio)}</td><td>${sayAdded(model.mhc.flops_ratio)}</td>
-              <td>${sayTimes(model.hc.traffic_ratio)}</td><td>${sayTimes(model.mhc.traffic_ratio)}</td></tr>`)}
+              <td>${sayTimes(model.hc.traffic_ratio)}</td><td>${sayTimes(model.mhc.traffic_ratio)}</td></tr>`,
+          )}
           </tbody>
         </table>
       </div>

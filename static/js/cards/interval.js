@@ -1,8 +1,8 @@
 /** Two fields for the interval of layers whose mixing is multiplied. */
 
 import { moveInterval } from '../state/actions.js';
-import { html } from '../ui/html.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
 
 export function IntervalControl() {
   const { first, last } = state.interval.value;

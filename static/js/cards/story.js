@@ -1,10 +1,10 @@
 /** One card a run: its headline number and what was found, in words. */
 
 import { shownOf } from '../data/drawing.js';
-import { html } from '../ui/html.js';
 import { formatSeconds, formatValue } from '../data/numbers.js';
 import { secondsLeft } from '../data/pace.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
 import { VerifyButton } from './verify.js';
 
 const LINES = 3;
@@ -29,10 +29,14 @@ function RunStory({ slot, run }) {
       <h2>${label}</h2><${VerifyButton} slot=${slot} />
       <p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}</p>
       ${findings.slice(0, LINES).map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
-      ${findings.length > LINES ? html`
+      ${
+        findings.length > LINES
+          ? html`
         <details><summary>${findings.length - LINES} more</summary>
           ${findings.slice(LINES).map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
-        </details>` : null}
+        </details>`
+          : null
+      }
       ${columns.end?.status === 'failed' ? html`<p class="error" role="alert">Failed: ${columns.end.reason}</p>` : null}
     </article>
   `;
@@ -54,7 +58,9 @@ function showPanel(key) {
 function Sentence({ finding }) {
   const point = () => (state.pointed.value = finding.panel);
   const leave = () => (state.pointed.value = null);
-  const numbers = Object.entries(finding.numbers).map(([key, value]) => `${key} ${formatValue(value)}`).join(', ');
+  const numbers = Object.entries(finding.numbers)
+    .map(([key, value]) => `${key} ${formatValue(value)}`)
+    .join(', ');
   return html`<p><button type="button" class="sentence" title=${numbers} onClick=${() => showPanel(finding.panel)}
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 }

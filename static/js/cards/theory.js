@@ -1,14 +1,14 @@
 /** Beside theory's figure: of every run the law that speaks of it, or the premise that it does not meet. */
 
-import { openPreset } from '../state/actions.js';
-import { getPresets } from '../net/api.js';
 import { shownOf } from '../data/drawing.js';
-import { html } from '../ui/html.js';
 import { lawOf, lookUp } from '../data/sources.js';
-import { KIND, kindName, nameOf } from '../state/spec.js';
-import { shownStep } from '../figures/places.js';
-import * as state from '../state/signals.js';
 import { atStep } from '../data/steps.js';
+import { shownStep } from '../figures/places.js';
+import { getPresets } from '../net/api.js';
+import { openPreset } from '../state/actions.js';
+import * as state from '../state/signals.js';
+import { KIND, kindName, nameOf } from '../state/spec.js';
+import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -22,9 +22,11 @@ export function TheoryNotes({ panel, view }) {
   const isSilent = state.slots.value.every((slot) => lawOf(begun(slot), metric) === null);
   return html`
     <div class="theory-notes">
-      <dl>${state.slots.value.map((slot, run) => html`
+      <dl>${state.slots.value.map(
+        (slot, run) => html`
         <dt style=${{ '--run': state.templates.value?.runs[run]?.color }}>${slot.label}</dt>
-        <dd><${Note} columns=${atStep(begun(slot), step)} metric=${metric} /></dd>`)}
+        <dd><${Note} columns=${atStep(begun(slot), step)} metric=${metric} /></dd>`,
+      )}
       </dl>
       <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show a view in which most laws apply</button>
     </div>

@@ -1,12 +1,12 @@
 /** Verify: a finished run held against every law that applies and against its recomputation, as a table. */
 
 import { signal } from '@preact/signals';
+import { formatValue } from '../data/numbers.js';
 import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
+import * as state from '../state/signals.js';
+import { nameOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
-import { formatValue } from '../data/numbers.js';
-import { nameOf } from '../state/spec.js';
-import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
 
@@ -97,7 +97,8 @@ function Verdict({ body }) {
   const count = (/** @type {string} */ verdict) => body.checks.filter((check) => check.verdict === verdict).length;
   const [holds, fails, skipped] = [count('holds'), count('fails'), count('skipped')];
   const rest = skipped > 0 ? ` ${skipped} could not be compared.` : '';
-  if (fails > 0) return html`<p class="verdict fails">${SIGNS.fails} ${fails} of ${body.checks.length} checks fail.${rest}</p>`;
+  if (fails > 0)
+    return html`<p class="verdict fails">${SIGNS.fails} ${fails} of ${body.checks.length} checks fail.${rest}</p>`;
   if (holds === 0) return html`<p class="verdict skipped">${SIGNS.skipped} Nothing could be compared.</p>`;
   return html`<p class="verdict holds">${SIGNS.holds} ${holds === 1 ? 'The one check holds.' : `All ${holds} checks hold.`}${rest}</p>`;
 }
@@ -108,7 +109,8 @@ function Checks({ checks }) {
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
       <table class="numbers">
         <thead><tr>${['verdict', 'law', 'metric', 'layer', 'expected', 'measured', 'apart by', 'tolerance'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
-        <tbody>${checks.map((check) => html`
+        <tbody>${checks.map(
+          (check) => html`
           <tr class=${check.verdict}>
             <td class="verdict ${check.verdict}"><span aria-hidden="true">${SIGNS[check.verdict]}</span> ${check.verdict}</td>
             <th scope="row">${nameOf(check.law)}<small>${check.statement} <i>${check.source}</i></small></th>
@@ -118,7 +120,8 @@ function Checks({ checks }) {
             <td>${sayValue(check, check.measured)}</td>
             <td>${sayDistance(check, distanceOf(check))}</td>
             <td>${sayDistance(check, check.tolerance)}</td>
-          </tr>`)}
+          </tr>`,
+        )}
         </tbody>
       </table>
     </div>

@@ -2,10 +2,10 @@
 
 import { signal } from '@preact/signals';
 import { figureQuery } from '../share/export.js';
-import { html } from '../ui/html.js';
-import { CopyText, Dialog } from '../ui/menu.js';
 import { toSnippets } from '../share/snippets.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { CopyText, Dialog } from '../ui/menu.js';
 
 const isOpen = signal(false);
 const chosen = signal('curl');

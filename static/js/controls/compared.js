@@ -2,13 +2,13 @@
 
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { isVerifiable, verify } from '../cards/verify.js';
 import { commit, showDifference } from '../state/actions.js';
-import { Control } from './fields.js';
+import * as state from '../state/signals.js';
+import { appliesTo, isFixed, KIND, LETTERS, MAX_RUNS, NAME_LENGTH, nameOf, toDifferences } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, appliesTo, isFixed, nameOf, toDifferences } from '../state/spec.js';
-import * as state from '../state/signals.js';
-import { isVerifiable, verify } from '../cards/verify.js';
+import { Control } from './fields.js';
 
 /** @typedef {import('../../types').RunStyle} RunStyle */
 
@@ -80,14 +80,22 @@ function itemsOf(run, isOnly) {
   const remove = () => {
     commit(() => state.removeRun(run));
     // The button that had the focus may be gone with its run.
-    setTimeout(() => document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus());
+    setTimeout(
+      () =>
+        document.activeElement === document.body &&
+        /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus(),
+    );
   };
   return [
     { title: 'Rename', run: () => void (renamed.value = run) },
-    ...(state.view.value.runs.length < MAX_RUNS ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }] : []),
+    ...(state.view.value.runs.length < MAX_RUNS
+      ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
+      : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
     // The last: it comes when the run is done, and must not move the others from under a pointer.
-    ...(isVerifiable(slot) ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }] : []),
+    ...(isVerifiable(slot)
+      ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }]
+      : []),
   ];
 }
 
@@ -123,7 +131,8 @@ function Differences() {
   const view = state.view.value;
   const rows = toDifferences(state.fields.value, view);
   if (view.runs.length < 2) return null;
-  const show = (/** @type {import('../../types').Value | null} */ value) => (value === null ? '–' : String(nameOf(value)).slice(0, NAME_LENGTH));
+  const show = (/** @type {import('../../types').Value | null} */ value) =>
+    value === null ? '–' : String(nameOf(value)).slice(0, NAME_LENGTH);
   return html`
     <details class="differences"><summary>${rows.length === 1 ? '1 setting differs' : `${rows.length} settings differ`}</summary>
       <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">

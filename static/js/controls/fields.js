@@ -2,23 +2,32 @@
 
 import { useState } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
+import * as state from '../state/signals.js';
+import { appliesTo, isFixed, KIND, LETTERS, nameOf, nearestStop, settingOf, stopsOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { PlayButton } from './play.js';
-import { KIND, LETTERS, appliesTo, isFixed, nameOf, nearestStop, settingOf, stopsOf } from '../state/spec.js';
-import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */
 /** Where a control's value goes: to the common settings, or to one run's own. @typedef {{run: number | null}} Target */
 
 const SEGMENTS = 4;
-const TITLES = /** @type {Record<string, string>} */ ({ '': 'Stack', connection: 'Mixing', block: 'Block', input: 'Input', train: 'Training', numerics: 'Numerics' });
+const TITLES = /** @type {Record<string, string>} */ ({
+  '': 'Stack',
+  connection: 'Mixing',
+  block: 'Block',
+  input: 'Input',
+  train: 'Training',
+  numerics: 'Numerics',
+});
 /** Settings that stand in another group than in the schema. */
 const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics', cka: 'numerics' });
 /** Open from the start; the others are a click away. */
 const OPEN = ['', 'connection'];
 
 export function Controls() {
-  const groups = [...new Set([...state.fields.value.values()].map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
+  const groups = [...new Set([...state.fields.value.values()].map(groupOf))].sort(
+    (a, b) => Number(a === 'numerics') - Number(b === 'numerics'),
+  );
   return html`${groups.map((group) => html`<${Group} key=${group} group=${group} />`)}`;
 }
 
@@ -69,7 +78,8 @@ export function Control({ field, target }) {
   const choice = run === null ? { kind: '', own: {} } : state.view.value.runs[run];
   const value = settingOf(state.view.value, choice, field);
   const error = state.fieldErrors.value.get(field.path);
-  const set = (/** @type {Value} */ next) => (run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next));
+  const set = (/** @type {Value} */ next) =>
+    run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
   const isOwn = run !== null && field.path in choice.own;
   const Kind = kindOf(field);
   return html`
@@ -86,7 +96,8 @@ export function Control({ field, target }) {
 function kindOf(field) {
   if (field.control === 'text') return TextControl;
   if (field.control === 'checkbox') return CheckControl;
-  if (field.options) return field.options.length <= SEGMENTS && field.options.join('').length <= 26 ? SegmentControl : SelectControl;
+  if (field.options)
+    return field.options.length <= SEGMENTS && field.options.join('').length <= 26 ? SegmentControl : SelectControl;
   return field.control === 'slider' ? SliderControl : NumberControl;
 }
 
@@ -163,9 +174,11 @@ function SegmentControl({ field, id, value, set, describedBy }) {
   return html`
     <fieldset class="segments" aria-describedby=${describedBy}>
       <legend title=${field.description}>${field.title}</legend>
-      ${field.options?.map((option) => html`
+      ${field.options?.map(
+        (option) => html`
         <label><input type="radio" name=${id} value=${option} checked=${option === value} onChange=${() => commit(() => set(option))} /><span>${nameOf(option)}</span></label>
-      `)}
+      `,
+      )}
     </fieldset>
   `;
 }

@@ -2,15 +2,15 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { openPreset } from '../state/actions.js';
-import { ApiError, getPreviews } from '../net/api.js';
-import { REDUCTIONS } from '../state/grid.js';
-import { html } from '../ui/html.js';
-import { theme } from '../state/look.js';
-import { Dialog } from '../ui/menu.js';
 import { formatValue } from '../data/numbers.js';
-import { playSetting } from './play.js';
 import { toSpark } from '../data/spark.js';
+import { ApiError, getPreviews } from '../net/api.js';
+import { openPreset } from '../state/actions.js';
+import { REDUCTIONS } from '../state/grid.js';
+import { theme } from '../state/look.js';
+import { html } from '../ui/html.js';
+import { Dialog } from '../ui/menu.js';
+import { playSetting } from './play.js';
 
 /** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
 
@@ -35,11 +35,13 @@ function Groups() {
   const groups = new Map(all.map(({ group }) => [group.key, group.title]));
   return html`
     <div class="gallery">
-      ${[...groups].map(([key, title]) => html`
+      ${[...groups].map(
+        ([key, title]) => html`
         <section aria-labelledby=${`presets-${key}`} key=${key}>
           <h3 id=${`presets-${key}`}>${title}</h3>
           <ul class="gallery-cards">${all.filter(({ group }) => group.key === key).map((preset) => html`<${Card} key=${preset.name} preset=${preset} />`)}</ul>
-        </section>`)}
+        </section>`,
+      )}
     </div>
   `;
 }
@@ -87,8 +89,12 @@ function Card({ preset }) {
       <div id=${id}>
         <p>${preset.description}</p>
         <${Told} preset=${preset} runs=${runs} styles=${styles} />
-        ${preset.reference ? html`<p class="gallery-reference"><b>${preset.reference.source}:</b> ${preset.reference.says}</p>
-          <p class="hint">${preset.reference.scale}</p>` : null}
+        ${
+          preset.reference
+            ? html`<p class="gallery-reference"><b>${preset.reference.source}:</b> ${preset.reference.says}</p>
+          <p class="hint">${preset.reference.scale}</p>`
+            : null
+        }
       </div>
     </li>
   `;
@@ -97,14 +103,20 @@ function Card({ preset }) {
 /** @param {{runs: Preview['runs'], styles: RunStyle[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
-  const { lines, base } = toSpark(runs.map((run) => run.curve), width, height);
+  const { lines, base } = toSpark(
+    runs.map((run) => run.curve),
+    width,
+    height,
+  );
   const isWaiting = runs.length === 0 || runs.some((run) => run.status === 'missing');
   return html`
     <svg class=${`spark ${isWaiting ? 'waiting' : ''}`} viewBox=${`-2 -2 ${width + 8} ${height + 4}`} aria-hidden="true">
       ${base === null ? null : html`<line class="spark-base" x1="0" x2=${width} y1=${base} y2=${base} />`}
-      ${lines.map(({ d, end }, run) => html`
+      ${lines.map(
+        ({ d, end }, run) => html`
         <path d=${d} stroke=${styles[run]?.color} stroke-width=${styles[run]?.width} stroke-dasharray=${dashOf(styles[run])} />
-        ${end ? html`<circle cx=${end[0]} cy=${end[1]} r="2.6" fill=${styles[run]?.color} />` : null}`)}
+        ${end ? html`<circle cx=${end[0]} cy=${end[1]} r="2.6" fill=${styles[run]?.color} />` : null}`,
+      )}
     </svg>
   `;
 }
@@ -121,8 +133,10 @@ function Told({ preset, runs, styles }) {
   return html`
     <p class="gallery-what">${preset.metric.title}, ${how}</p>
     <dl class="gallery-numbers">
-      ${preset.specs.map((item, run) => html`
-        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${numberOf(runs[run])}</dd></div>`)}
+      ${preset.specs.map(
+        (item, run) => html`
+        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${numberOf(runs[run])}</dd></div>`,
+      )}
     </dl>
   `;
 }

@@ -1,8 +1,8 @@
 /** The sheet behind "?": the keys, and how to turn them off. */
 
 import { html } from '../ui/html.js';
-import { SHORTCUTS, areKeysOn, isSheetOpen, turnKeys } from './keys.js';
 import { Dialog } from '../ui/menu.js';
+import { areKeysOn, isSheetOpen, SHORTCUTS, turnKeys } from './keys.js';
 
 export function HelpButton() {
   return html`<button type="button" title="What can be done here, and the keys" onClick=${() => (isSheetOpen.value = true)}>Help</button>`;
@@ -17,9 +17,11 @@ function Sheet() {
     <p>Change a setting and every figure follows. Each figure has its meaning under “?” and its numbers as a table in its menu.</p>
     <h3>Keys</h3>
     <table class="keys">
-      ${SHORTCUTS.map((item) => html`
+      ${SHORTCUTS.map(
+        (item) => html`
         <tr><th scope="row">${item.signs.map((sign) => html`<kbd>${sign}</kbd> `)}</th><td>${item.title}</td></tr>
-      `)}
+      `,
+      )}
     </table>
     <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
       onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Single keys act</label>

@@ -1,13 +1,13 @@
 /** Single keys for what people do most. They rest while someone types, while something is open, and when turned off. */
 
 import { signal } from '@preact/signals';
+import { share } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveStep, showDifference } from '../state/actions.js';
 import { setTheme, theme } from '../state/look.js';
 import { recall, remember } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
-import { share } from '../share/share.js';
-import { stopsOf, nearestStop } from '../state/spec.js';
 import * as state from '../state/signals.js';
+import { nearestStop, stopsOf } from '../state/spec.js';
 
 const KEY = 'single-keys';
 const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';
@@ -21,8 +21,16 @@ export const areKeysOn = signal(recall(KEY) !== 'off');
 
 /** @type {Shortcut[]} */
 export const SHORTCUTS = [
-  { signs: ['←', '→'], title: 'one layer back or on', keys: { ArrowLeft: () => stepLayer(-1), ArrowRight: () => stepLayer(1) } },
-  { signs: [',', '.'], title: 'one step of training back or on, where a run trains', keys: { ',': () => stepTraining(-1), '.': () => stepTraining(1) } },
+  {
+    signs: ['←', '→'],
+    title: 'one layer back or on',
+    keys: { ArrowLeft: () => stepLayer(-1), ArrowRight: () => stepLayer(1) },
+  },
+  {
+    signs: [',', '.'],
+    title: 'one step of training back or on, where a run trains',
+    keys: { ',': () => stepTraining(-1), '.': () => stepTraining(1) },
+  },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   { signs: ['r'], title: 'run', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },

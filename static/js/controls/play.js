@@ -3,8 +3,8 @@
 import { signal } from '@preact/signals';
 import { commit, dragTo } from '../state/actions.js';
 import { playStops } from '../state/grid.js';
-import { html } from '../ui/html.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Field} Field */
 
@@ -72,9 +72,12 @@ function untilShown(aborted) {
     };
     const unsubscribe = state.phase.subscribe((phase) => {
       if (phase === 'idle') end(() => resolve(undefined));
-      if (phase === 'refused' || phase === 'asking') end(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
+      if (phase === 'refused' || phase === 'asking')
+        end(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
     });
-    aborted.addEventListener('abort', () => end(() => reject(new DOMException('stopped', 'AbortError'))), { once: true });
+    aborted.addEventListener('abort', () => end(() => reject(new DOMException('stopped', 'AbortError'))), {
+      once: true,
+    });
   });
 }
 
@@ -83,10 +86,14 @@ function rest(aborted) {
   const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, isStill ? DWELL_MS.still : DWELL_MS.moving);
-    aborted.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(new DOMException('stopped', 'AbortError'));
-    }, { once: true });
+    aborted.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        reject(new DOMException('stopped', 'AbortError'));
+      },
+      { once: true },
+    );
   });
 }
 

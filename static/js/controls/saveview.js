@@ -2,23 +2,32 @@
 
 import { render } from 'preact';
 import { CostTables } from '../cards/costs.js';
+import { TheoryNotes } from '../cards/theory.js';
 import { toUnit } from '../data/difference.js';
-import { downloadText } from '../share/export.js';
-import { html } from '../ui/html.js';
-import { loadTemplates, theme } from '../state/look.js';
-import { READING, cornerText, fitMap, mapAxes, mapSettings, mapTitle, missingText, toMapNumbers } from '../map/cells.js';
 import { formatValue } from '../data/numbers.js';
 import { toPlaces } from '../figures/places.js';
-import { heightOf } from '../figures/plotbox.js';
 import { toSvg } from '../figures/plot.js';
-import { toNotes, toSettings } from '../share/report.js';
+import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
-import { toFileName, toPage } from '../share/standalone.js';
-import { kindName } from '../state/spec.js';
-import * as state from '../state/signals.js';
-import { cells, drawIn, sourceOf } from '../state/sweeper.js';
 import { toTable } from '../figures/table.js';
-import { TheoryNotes } from '../cards/theory.js';
+import {
+  cornerText,
+  fitMap,
+  mapAxes,
+  mapSettings,
+  mapTitle,
+  missingText,
+  READING,
+  toMapNumbers,
+} from '../map/cells.js';
+import { downloadText } from '../share/export.js';
+import { toNotes, toSettings } from '../share/report.js';
+import { toFileName, toPage } from '../share/standalone.js';
+import { loadTemplates, theme } from '../state/look.js';
+import * as state from '../state/signals.js';
+import { kindName } from '../state/spec.js';
+import { cells, drawIn, sourceOf } from '../state/sweeper.js';
+import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
 
@@ -27,7 +36,13 @@ const LINES_PX = 310;
 const COLORS = ['--page', '--card', '--raised', '--ink', '--muted', '--line', '--accent'];
 const FONTS = ['--font', '--mono'];
 const COST = {
-  key: 'cost', title: 'Cost', unit: 'predicted, of one run', help: null, svg: '', paper: '', numbers: null,
+  key: 'cost',
+  title: 'Cost',
+  unit: 'predicted, of one run',
+  help: null,
+  svg: '',
+  paper: '',
+  numbers: null,
   meaning: 'What each connection adds to this stack: hardly any arithmetic, but memory traffic.',
 };
 
@@ -58,8 +73,15 @@ async function toWhole(words, links) {
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
     palettes: { screen: palette(isDark), paper: palette(false), isDark },
-    settings: toSettings(state.fields.value, columns.map((item) => item.start?.spec)),
-    notes: toNotes(columns, slots.map((slot) => slot.label), state.isDifference.value),
+    settings: toSettings(
+      state.fields.value,
+      columns.map((item) => item.start?.spec),
+    ),
+    notes: toNotes(
+      columns,
+      slots.map((slot) => slot.label),
+      state.isDifference.value,
+    ),
     runs: slots.map((slot, run) => ({
       label: slot.label,
       id: slot.id,
@@ -68,7 +90,10 @@ async function toWhole(words, links) {
       spec: slot.columns.start?.spec,
       headline: slot.columns.summary?.headline.text ?? slot.columns.end?.status ?? '',
       findings: (slot.columns.summary?.findings ?? []).map(({ text, numbers }) => ({
-        text, numbers: Object.entries(numbers).map(([name, value]) => /** @type {[string, string]} */ ([name, formatValue(value)])),
+        text,
+        numbers: Object.entries(numbers).map(
+          ([name, value]) => /** @type {[string, string]} */ ([name, formatValue(value)]),
+        ),
       })),
     })),
   };
@@ -108,17 +133,19 @@ async function toMapCard(isDark) {
   const title = mapTitle(values);
   const { head, rows } = toMapNumbers(map, values);
   const { meaning, formula, source } = values.metric;
-  return [{
-    key: 'map',
-    title: 'Map',
-    unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
-    meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
-    help: { formula, reading: READING, symbol: values.metric.key, source },
-    svg: await draw(figure),
-    paper: isDark ? await draw(await drawIn(map, 'light')) : '',
-    beside: '',
-    numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
-  }];
+  return [
+    {
+      key: 'map',
+      title: 'Map',
+      unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
+      meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
+      help: { formula, reading: READING, symbol: values.metric.key, source },
+      svg: await draw(figure),
+      paper: isDark ? await draw(await drawIn(map, 'light')) : '',
+      beside: '',
+      numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
+    },
+  ];
 }
 
 /** The figure that the card shows, at the width of the file. @param {Panel} panel @param {Figure} template */
@@ -136,10 +163,15 @@ function toNumbers(panel, layer) {
   return {
     caption: isOfLayer ? `${panel.title}, at layer ${layer} of ${state.layers.value}` : panel.title,
     head: read.head,
-    rows: read.rows.map((cells, row) => cells.map((cell, column) => {
-      const value = raw.rows[row][places[column]];
-      return { text: typeof cell === 'number' ? formatValue(cell) : String(cell), value: typeof value === 'number' && Number.isFinite(value) ? value : null };
-    })),
+    rows: read.rows.map((cells, row) =>
+      cells.map((cell, column) => {
+        const value = raw.rows[row][places[column]];
+        return {
+          text: typeof cell === 'number' ? formatValue(cell) : String(cell),
+          value: typeof value === 'number' && Number.isFinite(value) ? value : null,
+        };
+      }),
+    ),
   };
 }
 

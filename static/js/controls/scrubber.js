@@ -1,13 +1,13 @@
 /** The sliders of the cursors, layer and step of training, and what every run reads there. */
 
-import { moveCursor, moveStep } from '../state/actions.js';
 import { shownOf } from '../data/drawing.js';
-import { html } from '../ui/html.js';
-import { Fold } from '../ui/menu.js';
 import { formatValue } from '../data/numbers.js';
 import { toStepTexts, toTexts } from '../data/sources.js';
-import * as state from '../state/signals.js';
 import { atStep } from '../data/steps.js';
+import { moveCursor, moveStep } from '../state/actions.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { Fold } from '../ui/menu.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
@@ -58,7 +58,9 @@ function Readout() {
   state.dataTick.value;
   const [layer, step] = [state.cursor.value, state.step.value];
   const isTraining = state.isTraining.value;
-  const trains = isTraining ? [{ key: 'step_loss', title: 'loss' }, ...(step === null ? [] : [{ key: 'step_grad_norm', title: '‖gradient‖' }])] : [];
+  const trains = isTraining
+    ? [{ key: 'step_loss', title: 'loss' }, ...(step === null ? [] : [{ key: 'step_grad_norm', title: '‖gradient‖' }])]
+    : [];
   const where = step === null ? '' : `, step ${step + 1}`;
   return html`
     <table class="readout" aria-live="polite" aria-label=${`Values at layer ${layer + 1}${where}`}>
@@ -66,12 +68,14 @@ function Readout() {
         ${step === null ? null : html`<tr><td></td><th scope="colgroup" colspan=${READ.length + trains.length}>step ${step + 1}</th></tr>`}
         <tr><th scope="col"><span class="sr">run</span></th>${[...READ, ...trains].map(({ title }) => html`<th scope="col">${title}</th>`)}</tr>
       </thead>
-      <tbody>${state.slots.value.map((slot, run) => html`
+      <tbody>${state.slots.value.map(
+        (slot, run) => html`
         <tr style=${{ '--run': state.templates.value?.runs[run]?.color }}>
           <th scope="row"><span class="sr">${slot.label}</span><span aria-hidden="true">${slot.label[0]}</span></th>
           ${READ.map(({ key }) => html`<td data-key=${key}>${readLayer(slot, key, layer, step)}</td>`)}
           ${trains.map(({ key }) => html`<td data-key=${key}>${readStep(slot.columns, key, step)}</td>`)}
-        </tr>`)}
+        </tr>`,
+      )}
       </tbody>
     </table>
   `;

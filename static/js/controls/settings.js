@@ -1,9 +1,9 @@
 /** The settings: a column beside the figures, and on a phone a sheet over the lower half that leaves a figure in sight. */
 
 import { useEffect, useRef } from 'preact/hooks';
+import { html } from '../ui/html.js';
 import { Compared } from './compared.js';
 import { Controls } from './fields.js';
-import { html } from '../ui/html.js';
 import { Cost } from './topbar.js';
 
 const wide = matchMedia('(min-width: 761px)');

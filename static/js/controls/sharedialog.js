@@ -2,7 +2,19 @@
 
 import { formatCount } from '../data/numbers.js';
 import { ApiError } from '../net/api.js';
-import { failure, framed, framedTheme, isReady, links, note, saved, share, store, toWords, words } from '../share/share.js';
+import {
+  failure,
+  framed,
+  framedTheme,
+  isReady,
+  links,
+  note,
+  saved,
+  share,
+  store,
+  toWords,
+  words,
+} from '../share/share.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
@@ -18,8 +30,14 @@ async function save() {
   const { short = '', long = '' } = links.value ?? {};
   saved.value = 'Drawing every figure …';
   try {
-    const back = [{ title: 'These numbers', url: short }, { title: 'These settings, computed anew', url: long }];
-    const bytes = await saveView(toWords(), back.filter(({ url }) => url));
+    const back = [
+      { title: 'These numbers', url: short },
+      { title: 'These settings, computed anew', url: long },
+    ];
+    const bytes = await saveView(
+      toWords(),
+      back.filter(({ url }) => url),
+    );
     saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.`;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -34,7 +52,10 @@ export function ShareButton() {
 export function ShareDialog() {
   return html`
     <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${() => (links.value = null)}>
-      ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : html`
+      ${
+        failure.value
+          ? html`<p class="error" role="alert">${failure.value}</p>`
+          : html`
         <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>
         <h3>These numbers, kept for good</h3>
         <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
@@ -46,7 +67,8 @@ export function ShareDialog() {
         <h3>These settings, computed anew</h3>
         <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
         <h3>One figure in another page</h3>
-        <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`}
+        <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`
+      }
       <h3>All of it, without a server</h3>
       <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
     <//>
@@ -60,7 +82,10 @@ function Frame({ id, hasMap }) {
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
   const url = new URL(`/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
-  const height = framed.value === 'map' ? MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2) : (FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT);
+  const height =
+    framed.value === 'map'
+      ? MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2)
+      : (FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT);
   const text = `<iframe src="${url}" width="720" height="${height}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
   return html`
     <p class="choice">

@@ -1,17 +1,17 @@
 /** The bar on top: presets, what is going on, Run, Share, API, theme. */
 
+import { shareDone } from '../cards/story.js';
+import { formatCount, formatSeconds } from '../data/numbers.js';
+import { MapButton } from '../map/map.js';
+import { choice, setTheme } from '../state/look.js';
+import { cancelRuns, requestRuns } from '../state/runner.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { Fold, Menu } from '../ui/menu.js';
 import { ApiButton } from './apicard.js';
 import { PresetsButton } from './gallery.js';
 import { HelpButton } from './help.js';
-import { html } from '../ui/html.js';
-import { choice, setTheme } from '../state/look.js';
-import { MapButton } from '../map/map.js';
-import { Fold, Menu } from '../ui/menu.js';
-import { formatCount, formatSeconds } from '../data/numbers.js';
-import { cancelRuns, requestRuns } from '../state/runner.js';
 import { ShareButton } from './sharedialog.js';
-import * as state from '../state/signals.js';
-import { shareDone } from '../cards/story.js';
 import { TourButton } from './tour.js';
 
 const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark' });
@@ -39,7 +39,8 @@ export function TopBar() {
 }
 
 function RunButton() {
-  if (state.phase.value === 'running') return html`<button type="button" class="primary" onClick=${cancelRuns}>Cancel</button>`;
+  if (state.phase.value === 'running')
+    return html`<button type="button" class="primary" onClick=${cancelRuns}>Cancel</button>`;
   return html`<button type="button" class="primary" disabled=${state.phase.value === 'loading'} onClick=${() => requestRuns(true)}>Run</button>`;
 }
 
@@ -66,11 +67,13 @@ function Status() {
 function sentenceOf(phase) {
   if (!state.isConnected.value) return 'connection lost, trying again';
   if (phase === 'asking') return `about ${formatSeconds(total('seconds'))}: press Run`;
-  if (phase === 'busy') return `${state.problem.value?.status === 0 ? 'the server is away' : 'the server is busy'}, trying again`;
+  if (phase === 'busy')
+    return `${state.problem.value?.status === 0 ? 'the server is away' : 'the server is busy'}, trying again`;
   if (phase === 'refused') return 'not computed: see the note';
   if (phase === 'loading') return 'loading';
   const places = state.slots.value.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
-  if (phase === 'running' || phase === 'checking') return places.length > 0 ? `waiting, place ${Math.min(...places)}` : 'computing';
+  if (phase === 'running' || phase === 'checking')
+    return places.length > 0 ? `waiting, place ${Math.min(...places)}` : 'computing';
   return doneSentence();
 }
 

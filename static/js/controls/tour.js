@@ -2,10 +2,10 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { html } from '../ui/html.js';
-import { recall, remember } from '../state/memory.js';
 import { bringIntoSight } from '../cards/story.js';
+import { recall, remember } from '../state/memory.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
 
 const KEY = 'tour';
 const GAP_PX = 10;
@@ -21,7 +21,8 @@ const STEPS = [
   {
     title: 'Depth',
     anchor: '.controls [data-path=depth], .settings-button',
-    text: () => `This stack has ${depth()} layers. Drag its slider, under Settings: every run is computed anew, forward and backward, and all figures follow.`,
+    text: () =>
+      `This stack has ${depth()} layers. Drag its slider, under Settings: every run is computed anew, forward and backward, and all figures follow.`,
   },
   {
     title: 'What a residual connection does',
@@ -33,18 +34,21 @@ const STEPS = [
     title: 'What HC gains and risks',
     anchor: '#panel-gain',
     panel: 'gain',
-    text: () => `Hyper-Connections keep several streams and let every layer mix them freely: a richer path, and one matrix more in the product with each layer. ${told('hc', 'connection')}`,
+    text: () =>
+      `Hyper-Connections keep several streams and let every layer mix them freely: a richer path, and one matrix more in the product with each layer. ${told('hc', 'connection')}`,
   },
   {
     title: 'What mHC mends',
     anchor: '#panel-mixing',
     panel: 'mixing',
-    text: () => `mHC makes each mixing matrix doubly stochastic: rows and columns sum to one, so that a product of any number of them keeps the mean of the streams as it is. ${told('mhc', 'connection')}`,
+    text: () =>
+      `mHC makes each mixing matrix doubly stochastic: rows and columns sum to one, so that a product of any number of them keeps the mean of the streams as it is. ${told('mhc', 'connection')}`,
   },
   {
     title: 'Where to look',
     anchor: '.scrubber',
-    text: () => `This slider puts one cursor through all figures; it is at layer ${state.cursor.value + 1} of ${state.layers.value}. Under “?” a figure says how to read it, in its menu are its numbers, and Share keeps them behind a short link.`,
+    text: () =>
+      `This slider puts one cursor through all figures; it is at layer ${state.cursor.value + 1} of ${state.layers.value}. Under “?” a figure says how to read it, in its menu are its numbers, and Share keeps them behind a short link.`,
   },
 ];
 

@@ -70,7 +70,10 @@ const TAKERS = {
   /** @param {Columns} columns @param {Frame} frame */
   similarity(columns, frame) {
     const layers = columns.start?.layers;
-    const matrix = columns.matrices.get('cka') ?? { shape: [layers, layers], data: new Float32Array(layers ** 2).fill(NaN) };
+    const matrix = columns.matrices.get('cka') ?? {
+      shape: [layers, layers],
+      data: new Float32Array(layers ** 2).fill(NaN),
+    };
     columns.matrices.set('cka', matrix);
     frame.cka.forEach((/** @type {number | null} */ value, /** @type {number} */ other) => {
       matrix.data[frame.layer * layers + other] = matrix.data[other * layers + frame.layer] = value ?? NaN;
@@ -85,7 +88,8 @@ const TAKERS = {
   /** @param {Columns} columns @param {Frame} frame */
   mixing(columns, frame) {
     for (const [key, column] of Object.entries(frame.values)) {
-      if (column.shape) columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
+      if (column.shape)
+        columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
       else columns.layers.set(key, toNumbers(column));
       touch(columns, key);
     }
@@ -101,7 +105,10 @@ const TAKERS = {
   /** @param {Columns} columns @param {Frame} frame */
   bands(columns, frame) {
     for (const [key, band] of Object.entries(frame.bands)) {
-      columns.bands.set(key, Object.fromEntries(Object.entries(band).map(([name, column]) => [name, toNumbers(column)])));
+      columns.bands.set(
+        key,
+        Object.fromEntries(Object.entries(band).map(([name, column]) => [name, toNumbers(column)])),
+      );
       touch(columns, key);
     }
   },
@@ -120,7 +127,10 @@ const KEPT = /^step_(h_(pre|read|post|res)|cka|unfolded|stream_cos|(act|grad)_rm
 
 /** @param {Columns} columns @param {string} key @param {any} value null where a matrix is not finite */
 function keepMatrix(columns, key, value) {
-  const stack = value === null ? null : { shape: Array.isArray(value) ? [value.length] : value.shape.split(',').map(Number), data: toNumbers(value) };
+  const stack =
+    value === null
+      ? null
+      : { shape: Array.isArray(value) ? [value.length] : value.shape.split(',').map(Number), data: toNumbers(value) };
   columns.kept.set(key, [...(columns.kept.get(key) ?? []), stack]);
 }
 

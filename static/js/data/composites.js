@@ -74,7 +74,9 @@ function scaleBy(value, power) {
 
 /** @param {Product} product @returns {Float64Array} scaled, with 0 for what rounding left */
 export function rowSums({ n, scaled }) {
-  return Float64Array.from({ length: n }, (_, i) => resolve(scaled.subarray(i * n, (i + 1) * n).reduce((sum, value) => sum + value, 0)));
+  return Float64Array.from({ length: n }, (_, i) =>
+    resolve(scaled.subarray(i * n, (i + 1) * n).reduce((sum, value) => sum + value, 0)),
+  );
 }
 
 /** @param {Product} product @returns {Float64Array} scaled, with 0 for what rounding left */
@@ -147,7 +149,10 @@ export function toLabel(product, label) {
 /** The Amax gains, forward and backward: the largest |row sum| and |column sum|. @param {Product} product @returns {[string, string]} */
 export function toGains(product) {
   const most = (/** @type {Float64Array} */ sums) => sums.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
-  return [formatScaled(most(rowSums(product)), product.exponent), formatScaled(most(colSums(product)), product.exponent)];
+  return [
+    formatScaled(most(rowSums(product)), product.exponent),
+    formatScaled(most(colSums(product)), product.exponent),
+  ];
 }
 
 /** What stands below a product. @param {Product} product */
@@ -160,7 +165,8 @@ export function toTitle(product) {
 export function withInterval(template, { first, last }) {
   const figure = structuredClone(template);
   for (const { meta } of figure.data) {
-    for (const [attribute, source] of Object.entries(meta.fill)) meta.fill[attribute] = source.replace('.first-last.', `.${first + 1}-${last + 1}.`);
+    for (const [attribute, source] of Object.entries(meta.fill))
+      meta.fill[attribute] = source.replace('.first-last.', `.${first + 1}-${last + 1}.`);
   }
   return figure;
 }

@@ -32,12 +32,20 @@ export function fillDifference(template, results, labels, cursor, narrow = false
     const keys = template.data.filter((trace) => trace.meta.run === run).map((trace) => trace.meta.key);
     return subtract(result, base, [...keys, ...(template.layout.meta.lost_rows ?? [])], ratio);
   });
-  return fill(toDifference(template), compared, labels.map((label) => `${label} ${ratio ? '/' : '−'} A`), cursor, narrow);
+  return fill(
+    toDifference(template),
+    compared,
+    labels.map((label) => `${label} ${ratio ? '/' : '−'} A`),
+    cursor,
+    narrow,
+  );
 }
 
 /** Whether runs are not drawn against the first: those beside a law of their own, and products of matrices. @param {Figure} template */
 export function standsAlone(template) {
-  return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => /^(law|product)\./.test(source)));
+  return template.data.some((trace) =>
+    Object.values(trace.meta.fill).some((source) => /^(law|product)\./.test(source)),
+  );
 }
 
 /** Whether the template draws logarithms, whose difference is the ratio in decades. @param {Figure} template */
@@ -82,16 +90,29 @@ export function toDifference(template) {
  * @returns {Columns}
  */
 export function subtract(columns, base, keys, ratio) {
-  const found = { ...createColumns(), start: columns.start, trained: columns.trained, end: columns.end, unknown: new Set([...columns.unknown, ...base.unknown]) };
+  const found = {
+    ...createColumns(),
+    start: columns.start,
+    trained: columns.trained,
+    end: columns.end,
+    unknown: new Set([...columns.unknown, ...base.unknown]),
+  };
   for (const key of new Set([...keys, 'step_loss'])) {
     const logs = ratio ? pairColumns(columns.log10.get(key), base.log10.get(key)) : null;
     const values = ratio ? null : pairColumns(columns.layers.get(key), base.layers.get(key));
     if (logs) found.log10.set(key, logs);
     if (values) found.layers.set(key, values);
-    if (logs) found.layers.set(key, mapNumbers(logs, (log10) => (Math.abs(log10) <= MOST_DECADES ? 10 ** log10 : NaN)));
+    if (logs)
+      found.layers.set(
+        key,
+        mapNumbers(logs, (log10) => (Math.abs(log10) <= MOST_DECADES ? 10 ** log10 : NaN)),
+      );
     const flags = [...(base.status.get(key) ?? []), ...(columns.status.get(key) ?? [])];
     found.status.set(key, new Map(flags.filter(([layer]) => layer < columns.start?.layers)));
-    found.stepsStatus.set(key, new Map([...(base.stepsStatus.get(key) ?? []), ...(columns.stepsStatus.get(key) ?? [])]));
+    found.stepsStatus.set(
+      key,
+      new Map([...(base.stepsStatus.get(key) ?? []), ...(columns.stepsStatus.get(key) ?? [])]),
+    );
     for (const name of /** @type {const} */ (['matrices', 'steps', 'stepsLog10'])) {
       const pair = pairMatrices(columns[name].get(key), base[name].get(key));
       if (pair) found[name].set(key, pair);
@@ -113,14 +134,20 @@ function mapNumbers(column, map) {
 /** A column over the layers less another, in the length of the first. @param {any} ours @param {any} theirs @returns {any} */
 function pairColumns(ours, theirs) {
   if (!ours || !theirs || isStreamed(ours) !== isStreamed(theirs)) return null;
-  if (!isStreamed(ours)) return ours.map((/** @type {number} */ value, /** @type {number} */ layer) => value - (theirs[layer] ?? NaN));
-  const [own, other] = [ours, theirs].map((rows) => rows.find((/** @type {Numbers | null} */ row) => row !== null)?.length ?? 1);
+  if (!isStreamed(ours))
+    return ours.map((/** @type {number} */ value, /** @type {number} */ layer) => value - (theirs[layer] ?? NaN));
+  const [own, other] = [ours, theirs].map(
+    (rows) => rows.find((/** @type {Numbers | null} */ row) => row !== null)?.length ?? 1,
+  );
   if (own !== other && own !== 1 && other !== 1) return null;
   const size = Math.max(own, other);
   return ours.map((row, layer) => {
     const facing = theirs[layer];
     if (!row) return null;
-    return Float64Array.from({ length: size }, (_, stream) => row[own === 1 ? 0 : stream] - (facing?.[other === 1 ? 0 : stream] ?? NaN));
+    return Float64Array.from(
+      { length: size },
+      (_, stream) => row[own === 1 ? 0 : stream] - (facing?.[other === 1 ? 0 : stream] ?? NaN),
+    );
   });
 }
 
@@ -132,7 +159,9 @@ function pairMatrices(ours, theirs) {
     [ours, theirs] = [toStreams(ours, size), toStreams(theirs, size)];
     if (ours.shape[2] !== theirs.shape[2]) return null;
   }
-  const [width, facing] = [ours.shape, theirs.shape].map((shape) => shape.slice(1).reduce((product, size) => product * size, 1));
+  const [width, facing] = [ours.shape, theirs.shape].map((shape) =>
+    shape.slice(1).reduce((product, size) => product * size, 1),
+  );
   const data = Float64Array.from(ours.data, (value, index) => {
     const [row, column] = [Math.floor(index / width), index % width];
     return value - (row < theirs.shape[0] && column < facing ? theirs.data[row * facing + column] : NaN);

@@ -49,7 +49,13 @@ export function choose(template, slots, drawn) {
     const versions = keys.map((key) => columns.versions.get(key) ?? 0);
     return { columns, label, signature: [id, label, columns.end !== null, ...versions].join(' ') };
   });
-  return { places, results: places.map((place) => place.columns), labels: places.map((place) => place.label), isStale, isNew };
+  return {
+    places,
+    results: places.map((place) => place.columns),
+    labels: places.map((place) => place.label),
+    isStale,
+    isNew,
+  };
 }
 
 /** Whether every run has gone up its stack, or ended: their curves are then whole. @param {Slot[]} slots */

@@ -69,11 +69,17 @@ function fillTrace(trace, result, labels, cursor) {
 
 /** Of runs of which the step that is shown tells nothing it says so; whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
 function tellUnknown({ data, layout }, results, labels) {
-  const runs = results.flatMap((result, run) => (data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : []));
+  const runs = results.flatMap((result, run) =>
+    data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : [],
+  );
   if (runs.length === 0) return false;
   const { unknown, muted } = layout.meta;
   const isEmpty = data.every((trace) => trace.visible === false);
-  layout.annotations.push(isEmpty ? note(unknown, muted) : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${unknown}`, muted, layout.paper_bgcolor));
+  layout.annotations.push(
+    isEmpty
+      ? note(unknown, muted)
+      : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${unknown}`, muted, layout.paper_bgcolor),
+  );
   return true;
 }
 
@@ -94,7 +100,9 @@ function fillAxes(figure, results, layers, narrow) {
   }
   const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
   if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
-  layout.margin.r = narrow ? 19 + Math.round(LETTER_PX * Math.max(1, longest)) : 18 + Math.round(LETTER_PX * Math.max(3, longest, ...visible(figure).map(nameLength)));
+  layout.margin.r = narrow
+    ? 19 + Math.round(LETTER_PX * Math.max(1, longest))
+    : 18 + Math.round(LETTER_PX * Math.max(3, longest, ...visible(figure).map(nameLength)));
 }
 
 /** @param {Trace} trace */
@@ -132,11 +140,19 @@ function labelLines(figure, results, span, layers, narrow) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
     const { color } = trace.line;
     const isStep = trace.meta.fill.x === 'step';
-    const status = /** @type {Map<number, string> | undefined} */ ((isStep ? result.stepsStatus : result.status).get(trace.meta.key));
+    const status = /** @type {Map<number, string> | undefined} */ (
+      (isStep ? result.stepsStatus : result.status).get(trace.meta.key)
+    );
     const lost = findLost(trace.y, status, isStep ? 'step' : 'layer');
     if (lost && lost.point !== null) {
       const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
-      losses.push({ point: lost.point, share, text: `${trace.name}: ${lost.text}`, count: isStep ? trace.y.length : layers, color });
+      losses.push({
+        point: lost.point,
+        share,
+        text: `${trace.name}: ${lost.text}`,
+        count: isStep ? trace.y.length : layers,
+        color,
+      });
     }
     const end = lineEnd(trace, result, lost, span);
     if (end) ends.push({ ...end, color });
@@ -164,7 +180,8 @@ function spanLayers(figure, layers, cursor, narrow) {
     const span = layerRange(figure, kind, layers, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
     // Else half layers would have ticks, with the numbers of whole ones.
-    if (Math.abs(span[1] - span[0]) <= FEW_LAYERS) Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
+    if (Math.abs(span[1] - span[0]) <= FEW_LAYERS)
+      Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
   }
 }
 
@@ -224,7 +241,9 @@ function centerColors(figure, results) {
   const { meta } = figure.layout;
   const axis = figure.layout[meta.symmetric];
   if (meta.signed_log) {
-    const { colorbar, ...ends } = signedLogScale(Math.max(0, ...visible(figure).flatMap((trace) => trace.z.map(largest))));
+    const { colorbar, ...ends } = signedLogScale(
+      Math.max(0, ...visible(figure).flatMap((trace) => trace.z.map(largest))),
+    );
     Object.assign(axis.colorbar, colorbar);
     Object.assign(axis, ends);
     return;
@@ -251,9 +270,15 @@ function largest(values) {
 function markLostRows({ data, layout }, results) {
   const { lost_rows: keys, muted } = layout.meta;
   for (const trace of data.filter((item) => item.visible !== false)) {
-    const flags = new Map(keys.flatMap((/** @type {string} */ key) => [...(results[trace.meta.run]?.status.get(key) ?? [])]));
+    const flags = new Map(
+      keys.flatMap((/** @type {string} */ key) => [...(results[trace.meta.run]?.status.get(key) ?? [])]),
+    );
     const own = results[trace.meta.run]?.status.get(trace.meta.key);
-    const known = new Set(trace.z.flatMap((/** @type {Float64Array} */ cells, /** @type {number} */ row) => (cells.some(Number.isFinite) ? [row] : [])));
+    const known = new Set(
+      trace.z.flatMap((/** @type {Float64Array} */ cells, /** @type {number} */ row) =>
+        cells.some(Number.isFinite) ? [row] : [],
+      ),
+    );
     // The status of another metric counts where the row itself has nothing to show.
     const lost = [...flags.keys()].filter((row) => own?.has(row) || !known.has(row)).sort((a, b) => a - b);
     if (lost.length === 0) continue;

@@ -30,7 +30,9 @@ function toRgb(color) {
 
 /** WCAG's relative luminance. @param {number[]} rgb */
 export function luminance(rgb) {
-  const [red, green, blue] = rgb.map((value) => (value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+  const [red, green, blue] = rgb.map((value) =>
+    value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
@@ -43,7 +45,12 @@ export function luminance(rgb) {
 export function writeNumbers({ data, layout }) {
   const found = { data: [...data], layout: { ...layout } };
   const numbered = data.filter((trace) => trace.visible !== false && trace.texttemplate);
-  const room = ROOM_PX / Math.max(1, numbered.reduce((sum, trace) => sum + trace.z[0].length, 0));
+  const room =
+    ROOM_PX /
+    Math.max(
+      1,
+      numbered.reduce((sum, trace) => sum + trace.z[0].length, 0),
+    );
   for (const trace of numbered) {
     const { colorscale, cmin, cmax } = layout.coloraxis;
     const [rows, columns] = [trace.z.length, trace.z[0].length];
@@ -59,7 +66,10 @@ export function writeNumbers({ data, layout }) {
       x: cells.map(([, column]) => column + 1),
       y: cells.map(([row]) => row + 1),
       text,
-      textfont: { color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))), size: fitLetters(text, room) },
+      textfont: {
+        color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))),
+        size: fitLetters(text, room),
+      },
       hoverinfo: 'skip',
       meta: { run: trace.meta.run, key: trace.meta.key, fill: {} },
       xaxis: trace.xaxis,

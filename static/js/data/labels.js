@@ -30,7 +30,10 @@ export function spread(places, gap = GAP, top = 1, taken = []) {
 /** The next free place up (1) or down (-1). @param {number} place @param {number} gap @param {[number, number][]} taken @param {1 | -1} way */
 function clear(place, gap, taken, way) {
   const met = [...taken].sort((a, b) => (way > 0 ? a[0] - b[0] : b[1] - a[1]));
-  return met.reduce((at, [from, to]) => (at + gap <= from + ROUNDING || at >= to ? at : way > 0 ? to : from - gap), place);
+  return met.reduce(
+    (at, [from, to]) => (at + gap <= from + ROUNDING || at >= to ? at : way > 0 ? to : from - gap),
+    place,
+  );
 }
 
 /**
@@ -111,7 +114,16 @@ export function lostLabels(losses, [low, high], narrow) {
 /** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */
 export function footNote(text, color, ground) {
   const foot = { x: 0.5, y: 0, xanchor: 'center', yanchor: 'bottom', yshift: 4 };
-  return { xref: 'paper', yref: 'paper', ...foot, showarrow: false, text, bgcolor: ground, borderpad: 3, font: { color, size: 12 } };
+  return {
+    xref: 'paper',
+    yref: 'paper',
+    ...foot,
+    showarrow: false,
+    text,
+    bgcolor: ground,
+    borderpad: 3,
+    font: { color, size: 12 },
+  };
 }
 
 /** Why there is no number, where the word alone says too little. @param {string} status */
@@ -126,7 +138,8 @@ export function sayStatus(status) {
  */
 export function sayRows(lost, lastKnown) {
   const [first, last] = [lost[0] + 1, lost[lost.length - 1] + 1];
-  if (lastKnown < last - 1) return lastKnown < first - 1 ? `from layer ${first} on` : `in ${lost.length} layers from ${first} on`;
+  if (lastKnown < last - 1)
+    return lastKnown < first - 1 ? `from layer ${first} on` : `in ${lost.length} layers from ${first} on`;
   if (last - first + 1 > lost.length) return `in ${lost.length} of the layers ${first}–${last}`;
   if (first === 1 && last > 1) return `up to layer ${last}`;
   return first === last ? `at layer ${first}` : `in layers ${first}–${last}`;

@@ -39,7 +39,8 @@ export function formatScaled(scaled, exponent, digits = 4) {
 /** scaled × 2^exponent for a machine: a number, or in the usual notation where a double would not hold it. @param {number} scaled @param {number} exponent @returns {number | string} */
 export function toPlain(scaled, exponent) {
   const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
-  if (scaled === 0 || !Number.isFinite(scaled) || Math.abs(log10) < 300) return scaled === 0 ? 0 : scaled * 2 ** exponent;
+  if (scaled === 0 || !Number.isFinite(scaled) || Math.abs(log10) < 300)
+    return scaled === 0 ? 0 : scaled * 2 ** exponent;
   const power = Math.floor(log10);
   return `${scaled < 0 ? '-' : ''}${(10 ** (log10 - power)).toFixed(6)}e${power}`;
 }

@@ -36,5 +36,8 @@ function ticks(bound) {
   const step = Math.max(1, Math.round(niceStep(bound / MOST_TICKS)));
   const first = bound < ROOM_FOR_ONE ? 0 : step;
   const powers = range(0, Math.floor((Math.floor(bound) - first) / step)).map((index) => first + index * step);
-  return { places: powers.map((power) => (power < 16 ? Math.log10(1 + 10 ** power) : power)), texts: powers.map(decade) };
+  return {
+    places: powers.map((power) => (power < 16 ? Math.log10(1 + 10 ** power) : power)),
+    texts: powers.map(decade),
+  };
 }

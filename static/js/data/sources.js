@@ -32,7 +32,8 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'steps_text') return toStepTexts(columns, key);
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
   if (name === 'law') return fromLaw(columns, key);
-  if (name === 'signed_log') return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
+  if (name === 'signed_log')
+    return lookUp(key, columns, label, cursor)?.map((/** @type {Float64Array} */ row) => row.map(toSignedLog)) ?? null;
   if (name.startsWith('product')) {
     const product = findProduct(source, columns, cursor);
     if (product && name === 'product_label') return toLabel(product, label);
@@ -79,10 +80,14 @@ function fromLaw(columns, source) {
   const curve = lawOf(columns, key);
   if (!curve) return null;
   if (part !== 'text') return curve[part] && [...curve[part]];
-  const [value, low, high] = ['values', 'low', 'high'].map((name) => curve[name].map(
-    (/** @type {number | null} */ item, /** @type {number} */ layer) => formatValue(item, curve[`${name}_log10`]?.[layer]),
-  ));
-  return value.map((/** @type {string} */ middle, /** @type {number} */ layer) => `${middle} (${low[layer]} … ${high[layer]})`);
+  const [value, low, high] = ['values', 'low', 'high'].map((name) =>
+    curve[name].map((/** @type {number | null} */ item, /** @type {number} */ layer) =>
+      formatValue(item, curve[`${name}_log10`]?.[layer]),
+    ),
+  );
+  return value.map(
+    (/** @type {string} */ middle, /** @type {number} */ layer) => `${middle} (${low[layer]} … ${high[layer]})`,
+  );
 }
 
 /** A column as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
@@ -120,10 +125,11 @@ function toStreams(columns, kind, key) {
   const streams = rows?.find((row) => row !== null)?.length;
   if (!rows || streams === undefined) return null;
   const logs = /** @type {(Numbers | null)[] | undefined} */ (columns.log10.get(key));
-  const pick = (/** @type {(Numbers | null)[] | undefined} */ table, /** @type {number} */ stream) => rows.map((_, layer) => {
-    const value = table?.[layer]?.[stream];
-    return Number.isFinite(value) ? /** @type {number} */ (value) : null;
-  });
+  const pick = (/** @type {(Numbers | null)[] | undefined} */ table, /** @type {number} */ stream) =>
+    rows.map((_, layer) => {
+      const value = table?.[layer]?.[stream];
+      return Number.isFinite(value) ? /** @type {number} */ (value) : null;
+    });
   const status = columns.status.get(key);
   /** @type {Record<string, (stream: number) => any[]>} */
   const parts = {
@@ -136,7 +142,9 @@ function toStreams(columns, kind, key) {
       return pick(rows, stream).map((value, layer) => formatValue(value, log10[layer], status?.get(layer)));
     },
   };
-  return range(0, streams - 1).flatMap((stream) => (stream === 0 ? parts[kind](stream) : [null, ...parts[kind](stream)]));
+  return range(0, streams - 1).flatMap((stream) =>
+    stream === 0 ? parts[kind](stream) : [null, ...parts[kind](stream)],
+  );
 }
 
 /** A column as a list, null where a value is not finite. @param {any} column @returns {(number | null)[] | null} */
@@ -153,7 +161,8 @@ function fromSteps(matrix) {
 /** @param {string} name @param {Matrix} matrix @param {number} cursor */
 function fromMatrix(name, matrix, cursor) {
   if (name === 'matrices') return toRows(matrix.data, matrix.shape[1]);
-  if (name === 'lower') return toRows(matrix.data, matrix.shape[1]).map((row, index) => row.slice(0, -1).fill(NaN, index + 1));
+  if (name === 'lower')
+    return toRows(matrix.data, matrix.shape[1]).map((row, index) => row.slice(0, -1).fill(NaN, index + 1));
   const size = matrix.data.length / matrix.shape[0];
   const item = matrix.data.subarray(cursor * size, (cursor + 1) * size);
   if (name === 'row') return toList(item);

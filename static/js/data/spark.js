@@ -25,7 +25,10 @@ export function toSpark(curves, width, height) {
   const half = (Math.max(high - low, least) / 2) * (1 + 2 * PAD);
   const toY = (/** @type {number} */ value) => height * (0.5 - (value - middle) / (2 * half));
   const base = toY(0);
-  return { lines: curves.map((curve) => toLine(curve ?? [], width, toY)), base: base >= 0 && base <= height ? round(base) : null };
+  return {
+    lines: curves.map((curve) => toLine(curve ?? [], width, toY)),
+    base: base >= 0 && base <= height ? round(base) : null,
+  };
 }
 
 /** @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */

@@ -4,16 +4,27 @@
 
 /** What figures show of the trained stack, and what a step's frame has in its place. @type {[string, string][]} */
 const COLUMNS = [
-  ['act_rms', 'step_act_rms'], ['grad_rms', 'step_grad_rms'],
-  ['cos_prev', 'step_cos_prev'], ['cos_prev_p05', 'step_cos_prev_p05'], ['cos_prev_p95', 'step_cos_prev_p95'], ['token_cos', 'step_token_cos'],
-  ['composite_gain_fwd', 'step_gain_fwd'], ['composite_gain_bwd', 'step_gain_bwd'],
+  ['act_rms', 'step_act_rms'],
+  ['grad_rms', 'step_grad_rms'],
+  ['cos_prev', 'step_cos_prev'],
+  ['cos_prev_p05', 'step_cos_prev_p05'],
+  ['cos_prev_p95', 'step_cos_prev_p95'],
+  ['token_cos', 'step_token_cos'],
+  ['composite_gain_fwd', 'step_gain_fwd'],
+  ['composite_gain_bwd', 'step_gain_bwd'],
 ];
 /** The same of what frames have at kept steps alone: columns over the layers, and matrices. @type {[string, string][]} */
 const KEPT_COLUMNS = [
-  ['act_rms_streams', 'step_act_rms_streams'], ['grad_rms_streams', 'step_grad_rms_streams'], ['stream_cos', 'step_stream_cos'],
+  ['act_rms_streams', 'step_act_rms_streams'],
+  ['grad_rms_streams', 'step_grad_rms_streams'],
+  ['stream_cos', 'step_stream_cos'],
 ];
 /** @type {[string, string][]} */
-const MATRICES = [['h_res', 'step_h_res'], ['cka', 'step_cka'], ['unfolded', 'step_unfolded']];
+const MATRICES = [
+  ['h_res', 'step_h_res'],
+  ['cka', 'step_cka'],
+  ['unfolded', 'step_unfolded'],
+];
 const KEPT = [...KEPT_COLUMNS, ...MATRICES];
 const REPLACED = new Set([...COLUMNS, ...KEPT].map(([key]) => key));
 /** Of the trained stack alone. */
@@ -112,12 +123,21 @@ function without(table) {
 /** A kept column (L) or (L, n): of more than one axis a row a layer, and logarithms where it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept */
 function putKept(columns, key, { shape, data }) {
   columns.layers.set(key, toColumn(shape, data));
-  if (LOGARITHMIC.test(key)) columns.log10.set(key, toColumn(shape, data.map((value) => (value > 0 ? Math.log10(value) : NaN))));
+  if (LOGARITHMIC.test(key))
+    columns.log10.set(
+      key,
+      toColumn(
+        shape,
+        data.map((value) => (value > 0 ? Math.log10(value) : NaN)),
+      ),
+    );
 }
 
 /** @param {number[]} shape @param {import('../../types').Numbers} data @returns {any} */
 function toColumn([layers, streams], data) {
-  return streams === undefined ? data : Array.from({ length: layers }, (_, layer) => data.slice(layer * streams, (layer + 1) * streams));
+  return streams === undefined
+    ? data
+    : Array.from({ length: layers }, (_, layer) => data.slice(layer * streams, (layer + 1) * streams));
 }
 
 /** @param {Columns} columns @param {string} key @param {string | Map<number, string> | undefined} flags of a step, by layer */

@@ -30,8 +30,16 @@ export function writeSums(layout, shown, results, cursor, narrow) {
     const { rows, below, span, cells } = product ? productTexts(product) : matrixTexts(trace.z);
     if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
     const hasNumbers = columns <= CELLS_WITH_NUMBERS / (narrow ? 2 : 1);
-    Object.assign(layout[yName], sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))));
-    Object.assign(layout[xName], columns > COLUMNS_WITH_SUMS ? sumSpan(span, below.length) : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)));
+    Object.assign(
+      layout[yName],
+      sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))),
+    );
+    Object.assign(
+      layout[xName],
+      columns > COLUMNS_WITH_SUMS
+        ? sumSpan(span, below.length)
+        : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)),
+    );
     layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
     trace.texttemplate = hasNumbers ? (product || cells ? '%{text}' : '%{z:.2f}') : '';
     if (cells) trace.text = cells;
@@ -70,7 +78,12 @@ function sumTicks(texts, isRoomy) {
 
 /** One label for all columns: the least and the largest sum. @param {string[]} span @param {number} columns */
 function sumSpan([least, most], columns) {
-  return { tickmode: 'array', tickvals: [(columns + 1) / 2], ticktext: [`Σ ${least} … ${most}`], tickfont: { size: 9 } };
+  return {
+    tickmode: 'array',
+    tickvals: [(columns + 1) / 2],
+    ticktext: [`Σ ${least} … ${most}`],
+    tickfont: { size: 9 },
+  };
 }
 
 /** @param {number} value */

@@ -77,7 +77,12 @@ function values(area, figure, place) {
   const points = figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .flatMap((trace) =>
-      outermost(trace, place).map(({ index, whose }) => ({ y: area.toY(trace.y[index]) - area.top, text: trace.text[index], whose, color: trace.line.color })),
+      outermost(trace, place).map(({ index, whose }) => ({
+        y: area.toY(trace.y[index]) - area.top,
+        text: trace.text[index],
+        whose,
+        color: trace.line.color,
+      })),
     )
     .filter((point) => point.y >= -1 && point.y <= area.height + 1);
   const longest = Math.max(0, ...points.map(({ text, whose }) => `${text} ${whose}`.length));
@@ -85,9 +90,18 @@ function values(area, figure, place) {
   const isLeft = share > 0.75 || (share > 0.5 && LETTER_PX * longest > (1 - share) * area.width);
   const edge = x + (isLeft ? -8 - LETTER_PX * longest : 8);
   const taken = wordsIn(area, figure, edge, edge + LETTER_PX * longest);
-  const tops = spread(points.map((point) => point.y - LABEL_PX / 2), LABEL_PX, area.height - LABEL_PX, taken);
+  const tops = spread(
+    points.map((point) => point.y - LABEL_PX / 2),
+    LABEL_PX,
+    area.height - LABEL_PX,
+    taken,
+  );
   return points.flatMap((point, index) => {
-    const label = box(`cursor-value${isLeft ? ' to-left' : ''}`, { left: x + (isLeft ? -8 : 8), top: area.top + tops[index] }, point.text);
+    const label = box(
+      `cursor-value${isLeft ? ' to-left' : ''}`,
+      { left: x + (isLeft ? -8 : 8), top: area.top + tops[index] },
+      point.text,
+    );
     const dot = box('cursor-dot', { left: x, top: area.top + point.y });
     if (point.whose) label.append(box('whose', {}, point.whose));
     label.style.color = dot.style.background = point.color;
@@ -97,7 +111,9 @@ function values(area, figure, place) {
 
 /** Where between two places words stand in the plot, down from its top: what is said where a curve is lost. @param {Area} area @param {Figure} figure @param {number} left @param {number} right @returns {[number, number][]} */
 function wordsIn(area, figure, left, right) {
-  const words = (figure.layout.annotations ?? []).filter((/** @type {any} */ { xref, yref }) => xref === area.x.replace('axis', '') && yref === area.y.replace('axis', ''));
+  const words = (figure.layout.annotations ?? []).filter(
+    (/** @type {any} */ { xref, yref }) => xref === area.x.replace('axis', '') && yref === area.y.replace('axis', ''),
+  );
   return words.flatMap((/** @type {any} */ { x, y, xanchor, text }) => {
     const at = area.toX(x);
     const [from, to] = xanchor === 'right' ? [at - LETTER_PX * text.length, at] : [at, at + LETTER_PX * text.length];

@@ -1,8 +1,8 @@
 /** What a card shows, in the words of its title: layers, and the step of training. */
 
 import { toSpan } from '../data/composites.js';
-import * as state from '../state/signals.js';
 import { canFollow, nearestKept, showsKept } from '../data/steps.js';
+import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -25,7 +25,13 @@ export function shownStep(panel, template) {
   const step = panel.follows_step ? state.step.value : null;
   if (step === null) return null;
   state.dataTick.value;
-  return canFollow(template, state.slots.value.map((slot) => slot.columns), step) ? step : null;
+  return canFollow(
+    template,
+    state.slots.value.map((slot) => slot.columns),
+    step,
+  )
+    ? step
+    : null;
 }
 
 /** `layer 9, step 3`; empty of a panel that shows all layers of stacks that do not train. @param {Panel} panel @param {PanelView} view */

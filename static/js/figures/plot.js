@@ -67,7 +67,9 @@ export function drawPlot(element, figure, size) {
 function inkNumbers(element) {
   for (const label of /** @type {NodeListOf<any>} */ (element.querySelectorAll('.heatmap-label'))) {
     const { trace } = label.parentNode.__data__[0];
-    const axis = trace.coloraxis ? /** @type {any} */ (element)._fullLayout[trace.coloraxis] : { cmin: trace.zmin, cmax: trace.zmax, colorscale: trace.colorscale };
+    const axis = trace.coloraxis
+      ? /** @type {any} */ (element)._fullLayout[trace.coloraxis]
+      : { cmin: trace.zmin, cmax: trace.zmax, colorscale: trace.colorscale };
     const ink = inkOn(axis.colorscale, (label.__data__.z - axis.cmin) / (axis.cmax - axis.cmin));
     for (const text of label.querySelectorAll('text')) text.style.setProperty('fill', ink);
   }
@@ -91,7 +93,9 @@ export function removePlot(element) {
  */
 export function listen(element, { onClick, onLayout }) {
   const plot = /** @type {any} */ (element);
-  plot.on('plotly_click', (/** @type {any} */ { points: [{ x, y, xaxis, yaxis }] }) => onClick({ [xaxis._name]: x, [yaxis._name]: y }));
+  plot.on('plotly_click', (/** @type {any} */ { points: [{ x, y, xaxis, yaxis }] }) =>
+    onClick({ [xaxis._name]: x, [yaxis._name]: y }),
+  );
   plot.on('plotly_relayouting', onLayout);
   plot.on('plotly_relayout', onLayout);
 }
@@ -133,9 +137,22 @@ export function toImage(figure, format, title, foot, size) {
   const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 26 };
   const note = { xref: 'paper', yref: 'paper', x: 0, y: 0, yshift: 6 - margin.b, xanchor: 'left', yanchor: 'bottom' };
   const annotations = [...(layout.annotations ?? []), { ...note, text: foot, showarrow: false, font: { size: 10 } }];
-  const heading = { text: title, x: 0, xref: 'paper', xanchor: 'left', y: 0.97, yanchor: 'top', font: { size: 15, color: layout.meta.ink } };
+  const heading = {
+    text: title,
+    x: 0,
+    xref: 'paper',
+    xanchor: 'left',
+    y: 0.97,
+    yanchor: 'top',
+    font: { size: 15, color: layout.meta.ink },
+  };
   const whole = { data, layout: { ...layout, margin, annotations, title: heading } };
-  return Plotly.toImage(whole, { format, width: size.width, height: size.height + 66, scale: format === 'png' ? 2 : 1 });
+  return Plotly.toImage(whole, {
+    format,
+    width: size.width,
+    height: size.height + 66,
+    scale: format === 'png' ? 2 : 1,
+  });
 }
 
 /** A figure as it is, as markup. @param {Figure} figure @param {{width: number, height: number}} size @returns {Promise<string>} */

@@ -2,15 +2,15 @@
 
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { moveCursor, moveStep } from '../state/actions.js';
-import { drawCursor } from './cursor.js';
-import { choose, slotAt } from '../data/drawing.js';
 import { fillDifference } from '../data/difference.js';
-import { LEAST_ROW_GAP, fill } from '../data/fill.js';
-import { html } from '../ui/html.js';
+import { choose, slotAt } from '../data/drawing.js';
+import { fill, LEAST_ROW_GAP } from '../data/fill.js';
 import { logTicks } from '../data/numbers.js';
-import { axisRange, drawPlot, listen, removePlot, scheduleDraw, setTicks, unschedule } from './plot.js';
+import { moveCursor, moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { drawCursor } from './cursor.js';
+import { axisRange, drawPlot, listen, removePlot, scheduleDraw, setTicks, unschedule } from './plot.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 
@@ -35,7 +35,8 @@ const MATRIX_SHARE = { share: 0.62, most: 520 };
 export function heightOf(figure, isNarrow, width = 0) {
   const { meta, margin } = figure.layout;
   const size = isNarrow ? 'narrow' : 'wide';
-  const grow = (/** @type {number} */ least, /** @type {{share: number, most: number}} */ by, room = width) => (isNarrow ? least : Math.max(least, Math.min(by.most, by.share * room)));
+  const grow = (/** @type {number} */ least, /** @type {{share: number, most: number}} */ by, room = width) =>
+    isNarrow ? least : Math.max(least, Math.min(by.most, by.share * room));
   if (!meta.grid) return Math.round(grow(LINES_PX[size], LINES_SHARE));
   const count = Math.max(1, figure.data.filter((trace) => trace.visible !== false).length);
   const cells = count + ((count - 1) * Math.max(meta.grid.gap, LEAST_ROW_GAP)) / meta.grid.cell;
@@ -90,10 +91,13 @@ class PlotBox {
     /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
     this.pointed = '';
     boxes.add(this);
-    this.sight = new IntersectionObserver(([entry]) => {
-      this.isSeen = entry.isIntersecting;
-      this.redraw();
-    }, { rootMargin: '200px' });
+    this.sight = new IntersectionObserver(
+      ([entry]) => {
+        this.isSeen = entry.isIntersecting;
+        this.redraw();
+      },
+      { rootMargin: '200px' },
+    );
     this.size = new ResizeObserver(() => this.redraw());
     this.sight.observe(box);
     this.size.observe(box);
@@ -110,7 +114,10 @@ class PlotBox {
   }
 
   redraw() {
-    const ids = state.slots.peek().map((slot) => slot.id).join();
+    const ids = state.slots
+      .peek()
+      .map((slot) => slot.id)
+      .join();
     if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
     this.ids = ids;
     this.box.dataset.waits = ''; // also where nobody sees it
@@ -137,11 +144,24 @@ class PlotBox {
     delete this.box.dataset.waits;
     const template = this.template();
     const step = untracked(() => this.toStep(template));
-    const { places, results, labels, isStale, isNew } = choose(template, this.slots(step), step === this.step ? this.places : []);
+    const { places, results, labels, isStale, isNew } = choose(
+      template,
+      this.slots(step),
+      step === this.step ? this.places : [],
+    );
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
     this.dim(isStale || isOutdated);
     const cursor = state.cursor.peek();
-    const wanted = [...places.map((place) => place.signature), width, followsCursor(template) ? cursor : '', step, template.layout.paper_bgcolor, template.data[0]?.meta.fill.z, template.data.length, state.isDifference.peek()].join('|');
+    const wanted = [
+      ...places.map((place) => place.signature),
+      width,
+      followsCursor(template) ? cursor : '',
+      step,
+      template.layout.paper_bgcolor,
+      template.data[0]?.meta.fill.z,
+      template.data.length,
+      state.isDifference.peek(),
+    ].join('|');
     if (wanted !== this.drawn) {
       this.drawn = wanted;
       this.places = places;

@@ -2,8 +2,8 @@
 
 import { signal } from '@preact/signals';
 import { paper } from '../state/look.js';
-import { drawAll } from './plotbox.js';
 import * as state from '../state/signals.js';
+import { drawAll } from './plotbox.js';
 
 const { classList } = document.documentElement;
 export const isPrinting = signal(false);

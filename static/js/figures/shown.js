@@ -1,11 +1,11 @@
 /** What a card shows, filled anew for whatever leaves the page: at full width, in sight or not. */
 
 import { withInterval } from '../data/composites.js';
-import { choose, slotAt } from '../data/drawing.js';
 import { fillDifference } from '../data/difference.js';
+import { choose, slotAt } from '../data/drawing.js';
 import { fill } from '../data/fill.js';
-import { shownStep } from './places.js';
 import * as state from '../state/signals.js';
+import { shownStep } from './places.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel */
 
@@ -14,5 +14,11 @@ export function fillShown(panel, template) {
   const step = shownStep(panel, template);
   const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
   const { results, labels } = choose(template, slots, []);
-  return (state.isDifference.value ? fillDifference : fill)(withInterval(template, state.interval.value), results, labels, state.cursor.value, false);
+  return (state.isDifference.value ? fillDifference : fill)(
+    withInterval(template, state.interval.value),
+    results,
+    labels,
+    state.cursor.value,
+    false,
+  );
 }

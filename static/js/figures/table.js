@@ -3,11 +3,11 @@
 import { colSums, rowSums, withInterval } from '../data/composites.js';
 import { standsAlone, subtract } from '../data/difference.js';
 import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/numbers.js';
-import { shownStep, toPlaces } from './places.js';
 import { findProduct, lawOf, lookUp } from '../data/sources.js';
-import { html } from '../ui/html.js';
-import * as state from '../state/signals.js';
 import { atStep } from '../data/steps.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { shownStep, toPlaces } from './places.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns}} Shown */
 
@@ -21,9 +21,14 @@ export function toTable(panel, isRaw) {
   if (panel.table.length === 0) return matrixTable(panel, isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
   if (panel.table[0].source === 'read') return readTable(panel, isRaw);
-  const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)));
+  const columns = shownSlots(panel).flatMap((slot) =>
+    panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)),
+  );
   const head = ['layer', ...columns.map((column) => column.title)];
-  const rows = range(0, state.layers.value - 1).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
+  const rows = range(0, state.layers.value - 1).map((layer) => [
+    layer + 1,
+    ...columns.map((column) => column.data[layer] ?? ''),
+  ]);
   return { head, rows };
 }
 
@@ -41,7 +46,9 @@ function shownSlots(panel) {
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
   return others.flatMap(({ label, columns }) => [
     { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false) },
-    ...(isTable ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }] : []),
+    ...(isTable
+      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }]
+      : []),
   ]);
 }
 
@@ -59,10 +66,22 @@ function withoutDifferences(columns) {
 /** @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function columnOf(slot, column, isRaw) {
   const title = `${slot.label}, ${column.title}`;
-  const read = (/** @type {string} */ source) => lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
+  const read = (/** @type {string} */ source) =>
+    lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
   if (column.source === 'row') {
     const row = read('row');
-    return row ? [{ title, data: isRaw ? row : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) => (value === null ? whyNone(slot.columns, column.key, layer) : formatFixed(value, 3))) }] : [];
+    return row
+      ? [
+          {
+            title,
+            data: isRaw
+              ? row
+              : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) =>
+                  value === null ? whyNone(slot.columns, column.key, layer) : formatFixed(value, 3),
+                ),
+          },
+        ]
+      : [];
   }
   const data = read(isRaw ? 'layers' : 'text');
   if (!data || (column.source === 'law' && !lawOf(slot.columns, column.key))) return [];
@@ -83,16 +102,21 @@ function lawColumns(title, read, isRaw) {
   return ['values', 'low', 'high'].flatMap((part) => {
     const name = part === 'values' ? `${title}, law` : `${title}, law, ${part}`;
     const logs = read(`law.${part}_log10`);
-    return [{ title: name, data: read(`law.${part}`) ?? [] }, ...(logs ? [{ title: `${name}, log10`, data: logs }] : [])];
+    return [
+      { title: name, data: read(`law.${part}`) ?? [] },
+      ...(logs ? [{ title: `${name}, log10`, data: logs }] : []),
+    ];
   });
 }
 
 /** One row a step of training. @param {Panel} panel */
 function stepTable(panel) {
-  const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => {
-    const data = lookUp(`steps.${column.key}`, slot.columns, slot.label, 0);
-    return data ? [{ title: `${slot.label}, ${column.title}`, data }] : [];
-  }));
+  const columns = shownSlots(panel).flatMap((slot) =>
+    panel.table.flatMap((column) => {
+      const data = lookUp(`steps.${column.key}`, slot.columns, slot.label, 0);
+      return data ? [{ title: `${slot.label}, ${column.title}`, data }] : [];
+    }),
+  );
   const last = Math.max(0, ...columns.map((column) => column.data.length));
   const rows = range(1, last).map((step) => [step, ...columns.map((column) => column.data[step - 1] ?? '')]);
   return { head: ['step', ...columns.map((column) => column.title)], rows };
@@ -102,18 +126,25 @@ function stepTable(panel) {
 function readTable(panel, isRaw) {
   const layer = state.cursor.value;
   const show = (/** @type {number | null} */ value) => (isRaw ? (value ?? '') : formatValue(value));
-  const columns = shownSlots(panel).flatMap((slot) => panel.table.flatMap((column) => {
-    const row = lookUp(`row.${column.key}`, slot.columns, slot.label, layer);
-    return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
-  }));
-  const rows = range(0, layer).map((source) => [source === 0 ? 'embedding' : `layer ${source}`, ...columns.map((column) => column.data[source] ?? '')]);
+  const columns = shownSlots(panel).flatMap((slot) =>
+    panel.table.flatMap((column) => {
+      const row = lookUp(`row.${column.key}`, slot.columns, slot.label, layer);
+      return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
+    }),
+  );
+  const rows = range(0, layer).map((source) => [
+    source === 0 ? 'embedding' : `layer ${source}`,
+    ...columns.map((column) => column.data[source] ?? ''),
+  ]);
   return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
 }
 
 /** A column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
   const layers = slot.columns.start?.layers ?? 0;
-  const data = lookUp(`${isRaw ? 'stream_layers' : 'stream_text'}.${column.key}`, slot.columns, slot.label, state.cursor.value) ?? [];
+  const data =
+    lookUp(`${isRaw ? 'stream_layers' : 'stream_text'}.${column.key}`, slot.columns, slot.label, state.cursor.value) ??
+    [];
   return range(0, (data.length + 1) / (layers + 1) - 1).map((stream) => {
     const part = data.slice(stream * (layers + 1), stream * (layers + 1) + layers);
     return { title: `${slot.label}, ${column.title} ${stream + 1}`, data: part };
@@ -125,16 +156,24 @@ function matrixTable(panel, isRaw) {
   const view = state.viewOf(panel);
   const source = withInterval(view.figure, state.interval.value).data[0].meta.fill.z;
   const parts = (standsAlone(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
-    const product = findProduct(source, slot.columns, state.cursor.value) ?? findProduct('product.cursor-cursor.h_res', slot.columns, state.cursor.value);
+    const product =
+      findProduct(source, slot.columns, state.cursor.value) ??
+      findProduct('product.cursor-cursor.h_res', slot.columns, state.cursor.value);
     return product ? [{ label: slot.label, product }] : [];
   });
   const width = Math.max(0, ...parts.map(({ product }) => product.n));
   const rows = parts.flatMap(({ label, product }) => {
-    const show = (/** @type {number} */ scaled) => (isRaw ? toPlain(scaled, product.exponent) : formatScaled(scaled, product.exponent));
+    const show = (/** @type {number} */ scaled) =>
+      isRaw ? toPlain(scaled, product.exponent) : formatScaled(scaled, product.exponent);
     const pad = new Array(width - product.n).fill('');
     const [right, below] = [rowSums(product), colSums(product)];
     return [
-      ...range(0, product.n - 1).map((row) => [`${label}, to ${row + 1}`, ...Array.from(product.scaled.subarray(row * product.n, (row + 1) * product.n), show), ...pad, show(right[row])]),
+      ...range(0, product.n - 1).map((row) => [
+        `${label}, to ${row + 1}`,
+        ...Array.from(product.scaled.subarray(row * product.n, (row + 1) * product.n), show),
+        ...pad,
+        show(right[row]),
+      ]),
       [`${label}, column sum`, ...Array.from(below, show), ...pad, ''],
     ];
   });
@@ -150,9 +189,11 @@ export function PanelTable({ panel }) {
     <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
       <table class="numbers">
         <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-        <tbody>${rows.map((row) => html`
+        <tbody>${rows.map(
+          (row) => html`
           <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
-        `)}</tbody>
+        `,
+        )}</tbody>
       </table>
     </div>
   `;

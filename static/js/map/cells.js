@@ -19,16 +19,25 @@ const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
 const CROSS = '×';
 const BLANK = ' '; // Plotly takes the empty label of a cell away, and does not draw the number that comes after it
 const OVER = /** @type {Record<string, string>} */ ({
-  max: 'largest over layers', min: 'least over layers', median: 'median over layers', first: 'first layer', last: 'last layer',
+  max: 'largest over layers',
+  min: 'least over layers',
+  median: 'median over layers',
+  first: 'first layer',
+  last: 'last layer',
 });
 /** Why a cell has no number, where the state alone does not say it. */
 const UNTOLD = /** @type {Record<string, string>} */ ({
-  missing: 'not computed', held: 'not begun', gone: 'dropped since', absent: 'no such number', nan: 'not a number',
+  missing: 'not computed',
+  held: 'not begun',
+  gone: 'dropped since',
+  absent: 'no such number',
+  nan: 'not a number',
 });
 
 /** How a map is read, for everyone; the formula is the metric's own. */
-export const READING = 'Each cell is a run of its own. Cells are equally large, whatever the distance of the values. Of a number that says by what a '
-  + 'signal is multiplied, 1 is the middle of the colours: warm cells grow, cold ones shrink. A grey cell with a word or a cross has no number: the table says why.';
+export const READING =
+  'Each cell is a run of its own. Cells are equally large, whatever the distance of the values. Of a number that says by what a ' +
+  'signal is multiplied, 1 is the middle of the colours: warm cells grow, cold ones shrink. A grey cell with a word or a cross has no number: the table says why.';
 
 /** The figure at a width: its title stands above it, and numbers are as large as their cells have room for, or not there. @param {Figure} figure @param {number} width in pixels */
 export function fitMap({ data, layout }, width) {
@@ -39,16 +48,26 @@ export function fitMap({ data, layout }, width) {
   const row = width < NARROW_PX ? ROW_PX.narrow : Math.min(ROW_PX.most, Math.max(ROW_PX.wide, ROW_SHARE * width));
   const standing = LETTER_PX * (layout.yaxis.title?.text ?? '').length; // the title of the axis, written upwards
   const height = Math.round(margin.t + margin.b + Math.max(2 * row, rows * row, standing));
-  const fitted = data.map((trace) => ({ ...(trace.type === 'scatter' ? fitText(trace, cells.z.flat(), room) : trace), hoverinfo: 'skip' }));
+  const fitted = data.map((trace) => ({
+    ...(trace.type === 'scatter' ? fitText(trace, cells.z.flat(), room) : trace),
+    hoverinfo: 'skip',
+  }));
   return { figure: { data: fitted, layout: { ...layout, margin, title: undefined } }, height };
 }
 
 /** All texts, or in small cells a cross where there is no number: its grey is near to that of a gain of 1. @param {import('../../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
 function fitText(trace, places, room) {
   const size = Math.min(LETTERS_PX.most, lettersIn(trace.text, room));
-  if (size >= LETTERS_PX.least) return { ...trace, text: trace.text.map((/** @type {string} */ own) => own || BLANK), textfont: { ...trace.textfont, size } };
+  if (size >= LETTERS_PX.least)
+    return {
+      ...trace,
+      text: trace.text.map((/** @type {string} */ own) => own || BLANK),
+      textfont: { ...trace.textfont, size },
+    };
   const fits = (/** @type {string} */ text) => lettersIn([text], room) >= LETTERS_PX.most;
-  const text = trace.text.map((/** @type {string} */ own, /** @type {number} */ cell) => (places[cell] !== null || !own ? BLANK : fits(own) ? own : CROSS));
+  const text = trace.text.map((/** @type {string} */ own, /** @type {number} */ cell) =>
+    places[cell] !== null || !own ? BLANK : fits(own) ? own : CROSS,
+  );
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 
@@ -67,12 +86,16 @@ export function mapSettings(fields, view, map) {
   const { kind, own } = view.runs[map.run];
   const set = { ...view.base, ...own };
   const always = ['depth', 'width', 'seed', 'dtype'];
-  const others = Object.keys(set).filter((path) => !always.includes(path) && path !== 'input.text').sort();
+  const others = Object.keys(set)
+    .filter((path) => !always.includes(path) && path !== 'input.text')
+    .sort();
   const swept = [map.x.path, map.y?.path];
-  const settings = [...always, ...others].filter((path) => !swept.includes(path) && (path in set || fields.has(path))).map((path) => {
-    const value = nameOf(set[path] ?? fields.get(path)?.initial ?? '');
-    return path === 'dtype' ? value : `${always.includes(path) ? path : titleOf(fields, path)} ${value}`;
-  });
+  const settings = [...always, ...others]
+    .filter((path) => !swept.includes(path) && (path in set || fields.has(path)))
+    .map((path) => {
+      const value = nameOf(set[path] ?? fields.get(path)?.initial ?? '');
+      return path === 'dtype' ? value : `${always.includes(path) ? path : titleOf(fields, path)} ${value}`;
+    });
   return [kindName(kind), ...settings].join(', ');
 }
 
@@ -89,12 +112,19 @@ export function missingText(counts) {
 export function numberText(values, row, column) {
   const status = values.status[row][column];
   const reason = status === 'failed' ? values.reasons[values.ids[row][column]] : undefined;
-  return formatValue(values.values[row][column], values.log10[row][column], reason ? `failed, ${reason}` : (UNTOLD[status] ?? status));
+  return formatValue(
+    values.values[row][column],
+    values.log10[row][column],
+    reason ? `failed, ${reason}` : (UNTOLD[status] ?? status),
+  );
 }
 
 /** What a cell says to those who do not see it. @param {Map<string, Field>} fields @param {MapChoice} map @param {SweepValues} values @param {number} row @param {number} column */
 export function cellText(fields, map, values, row, column) {
-  const places = [`${titleOf(fields, map.x.path)} ${map.x.values[column]}`, ...(map.y ? [`${titleOf(fields, map.y.path)} ${map.y.values[row]}`] : [])];
+  const places = [
+    `${titleOf(fields, map.x.path)} ${map.x.values[column]}`,
+    ...(map.y ? [`${titleOf(fields, map.y.path)} ${map.y.values[row]}`] : []),
+  ];
   return `${places.join(', ')}: ${numberText(values, row, column)}`;
 }
 
@@ -112,15 +142,24 @@ export function cornerText(fields, map) {
 export function toDelimitedMap(map, values, separator) {
   const hasLogs = values.metric.scale === 'log';
   const number = `${values.metric.key} ${values.reduce}`;
-  const head = [map.x.path, ...(map.y ? [map.y.path] : []), number, ...(hasLogs ? [`log10 ${number}`] : []), 'status', 'run'];
-  const rows = values.ids.flatMap((ids, row) => ids.map((id, column) => [
-    map.x.values[column],
-    ...(map.y ? [map.y.values[row]] : []),
-    values.values[row][column] ?? '',
-    ...(hasLogs ? [values.log10[row][column] ?? ''] : []),
-    values.status[row][column],
-    id,
-  ]));
+  const head = [
+    map.x.path,
+    ...(map.y ? [map.y.path] : []),
+    number,
+    ...(hasLogs ? [`log10 ${number}`] : []),
+    'status',
+    'run',
+  ];
+  const rows = values.ids.flatMap((ids, row) =>
+    ids.map((id, column) => [
+      map.x.values[column],
+      ...(map.y ? [map.y.values[row]] : []),
+      values.values[row][column] ?? '',
+      ...(hasLogs ? [values.log10[row][column] ?? ''] : []),
+      values.status[row][column],
+      id,
+    ]),
+  );
   return [head, ...rows].map((cells) => cells.join(separator)).join('\n') + '\n';
 }
 

@@ -1,21 +1,29 @@
 /** What the map shows: two settings and their values, the run they are set in, and the number that is drawn. */
 
 import { useState } from 'preact/hooks';
-import { REDUCTIONS, mapFields, parseValues, toAxis } from '../state/grid.js';
-import { html } from '../ui/html.js';
+import { mapFields, parseValues, REDUCTIONS, toAxis } from '../state/grid.js';
 import * as state from '../state/signals.js';
 import { isFilling, showMap, stopMap } from '../state/sweeper.js';
+import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */
 
 const TABLES = ['layers', 'matrices', 'steps', 'jacobian'];
 const GROUPS = /** @type {Record<string, string>} */ ({
-  forward: 'Forward pass', backward: 'Backward pass', mixing: 'Composites', similarity: 'Similarity', step: 'Training', jacobian: 'Jacobian',
+  forward: 'Forward pass',
+  backward: 'Backward pass',
+  mixing: 'Composites',
+  similarity: 'Similarity',
+  step: 'Training',
+  jacobian: 'Jacobian',
 });
 
 /** @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
 export function MapChoices({ map, metrics, change }) {
-  const { fields: { value: fields }, view: { value: view } } = state;
+  const {
+    fields: { value: fields },
+    view: { value: view },
+  } = state;
   const known = mapFields(fields, view, map.run);
   /** @param {Partial<MapChoice>} part */
   const set = (part) => {
@@ -45,10 +53,12 @@ export function MapChoices({ map, metrics, change }) {
         </select></label>
       <label class="map-choice">Number
         <select value=${map.metric} onChange=${(/** @type {any} */ event) => see({ metric: event.target.value })}>
-          ${frames.map((frame) => html`
+          ${frames.map(
+            (frame) => html`
             <optgroup label=${GROUPS[frame] ?? frame}>
               ${drawable.filter((item) => item.frame === frame).map((item) => html`<option value=${item.key} selected=${item.key === map.metric}>${item.title}</option>`)}
-            </optgroup>`)}
+            </optgroup>`,
+          )}
         </select></label>
       <label class="map-choice">Over layers
         <select value=${map.reduce} onChange=${(/** @type {any} */ event) => see({ reduce: event.target.value })}>

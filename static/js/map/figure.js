@@ -1,11 +1,11 @@
 /** The map as a figure whose cells can be reached, and as a table: each cell leads to its run. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { html } from '../ui/html.js';
-import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.js';
 import { range } from '../data/numbers.js';
 import { areasOf, drawPlot, removePlot } from '../figures/plot.js';
 import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
 /** Where a cell leads: opened here, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
@@ -28,9 +28,12 @@ export function MapFigure({ map, values, figure, lead }) {
     if (box.current) size.observe(box.current);
     return () => size.disconnect();
   }, [figure]);
-  useEffect(() => () => {
-    if (plot.current) removePlot(plot.current);
-  }, []);
+  useEffect(
+    () => () => {
+      if (plot.current) removePlot(plot.current);
+    },
+    [],
+  );
   return html`
     <div class="map-box" ref=${box}>
       <div class="plot" ref=${plot} aria-hidden="true"></div>
@@ -51,16 +54,25 @@ function Cells({ map, values, area, lead }) {
     if (!next) return;
     event.preventDefault();
     setAt(next);
-    /** @type {HTMLElement | null | undefined} */ (grid.current?.querySelector(`[data-cell="${next.row},${next.column}"]`))?.focus();
+    /** @type {HTMLElement | null | undefined} */ (
+      grid.current?.querySelector(`[data-cell="${next.row},${next.column}"]`)
+    )?.focus();
   };
   return html`
     <div class="map-cells" role="group" aria-label="Cells" ref=${grid} onKeyDown=${move}>
-      ${rowsFromTop(values).flatMap((row) => range(0, columns - 1).map((column) => {
-        const text = cellText(state.fields.value, map, values, row, column);
-        const style = { left: `${area.left + column * width}px`, top: `${area.top + (rows - 1 - row) * height}px`, width: `${width}px`, height: `${height}px` };
-        return html`<${Door} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
+      ${rowsFromTop(values).flatMap((row) =>
+        range(0, columns - 1).map((column) => {
+          const text = cellText(state.fields.value, map, values, row, column);
+          const style = {
+            left: `${area.left + column * width}px`,
+            top: `${area.top + (rows - 1 - row) * height}px`,
+            width: `${width}px`,
+            height: `${height}px`,
+          };
+          return html`<${Door} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
           tabindex=${row === at.row && column === at.column ? 0 : -1} onFocus=${() => setAt({ row, column })} />`;
-      }))}
+        }),
+      )}
     </div>
   `;
 }
@@ -70,13 +82,19 @@ function step({ key, ctrlKey }, at, last) {
   const clip = (/** @type {number} */ value, /** @type {number} */ most) => Math.min(Math.max(value, 0), most);
   if (key === 'Home') return { row: ctrlKey ? last.row : at.row, column: 0 };
   if (key === 'End') return { row: ctrlKey ? 0 : at.row, column: last.column };
-  const [up, right] = /** @type {Record<string, [number, number]>} */ ({ ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] })[key] ?? [0, 0];
+  const [up, right] = /** @type {Record<string, [number, number]>} */ ({
+    ArrowUp: [1, 0],
+    ArrowDown: [-1, 0],
+    ArrowLeft: [0, -1],
+    ArrowRight: [0, 1],
+  })[key] ?? [0, 0];
   return up || right ? { row: clip(at.row + up, last.row), column: clip(at.column + right, last.column) } : null;
 }
 
 /** A button that opens the run here, or a link that does elsewhere. @param {{lead: Lead, row: number, column: number, children?: any, [attribute: string]: any}} props */
 function Door({ lead, row, column, children, ...rest }) {
-  return lead.toHref ? html`<a href=${lead.toHref(row, column)} target="_blank" rel="noopener" ...${rest}>${children}</a>`
+  return lead.toHref
+    ? html`<a href=${lead.toHref(row, column)} target="_blank" rel="noopener" ...${rest}>${children}</a>`
     : html`<button type="button" onClick=${() => lead.open?.(row, column)} ...${rest}>${children}</button>`;
 }
 
@@ -87,10 +105,12 @@ export function MapTable({ map, values, lead }) {
     <div class="table-box" tabindex="0" role="region" aria-label="Map, table">
       <table class="numbers">
         <thead><tr><th scope="col">${cornerText(fields, map)}</th>${map.x.values.map((value) => html`<th scope="col">${value}</th>`)}</tr></thead>
-        <tbody>${rowsFromTop(values).map((row) => html`
+        <tbody>${rowsFromTop(values).map(
+          (row) => html`
           <tr key=${row}><th scope="row">${map.y ? map.y.values[row] : ''}</th>
             ${map.x.values.map((_, column) => html`<td><${Door} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
-        `)}</tbody>
+        `,
+        )}</tbody>
       </table>
     </div>
   `;

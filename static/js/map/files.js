@@ -1,10 +1,10 @@
 /** What a map's menu takes away: images, numbers, the figure itself. */
 
-import { copyImage, copyText, tell } from '../ui/clipboard.js';
-import { download, downloadText } from '../share/export.js';
-import { fitMap, mapAxes, mapSettings, mapTitle, missingText, toDelimitedMap } from './cells.js';
 import { toImage } from '../figures/plot.js';
+import { download, downloadText } from '../share/export.js';
 import * as state from '../state/signals.js';
+import { copyImage, copyText, tell } from '../ui/clipboard.js';
+import { fitMap, mapAxes, mapSettings, mapTitle, missingText, toDelimitedMap } from './cells.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues @typedef {import('../../types').Figure} Figure */
 
@@ -15,21 +15,40 @@ const NAME = 'mhc-scope-map';
 export function mapFoot(view, map, values) {
   const count = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const left = missingText(values.counts);
-  return ['mHC Scope', mapSettings(state.fields.value, view, map), `${count} runs, sweep ${values.id.slice(0, 8)}`, ...(left ? [left] : [])].join(' · ');
+  return [
+    'mHC Scope',
+    mapSettings(state.fields.value, view, map),
+    `${count} runs, sweep ${values.id.slice(0, 8)}`,
+    ...(left ? [left] : []),
+  ].join(' · ');
 }
 
 /** @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown */
 export function mapItems(view, map, { values, figure }) {
   const { figure: fitted, height } = fitMap(figure, WIDTH_PX);
   const title = `${mapTitle(values)} · ${mapAxes(state.fields.value, map)}`;
-  const draw = (/** @type {'png' | 'svg'} */ format) => toImage(fitted, format, title, mapFoot(view, map, values), { width: WIDTH_PX, height });
-  const image = (/** @type {'png' | 'svg'} */ format) => void draw(format).then((url) => download(url, `${NAME}.${format}`));
+  const draw = (/** @type {'png' | 'svg'} */ format) =>
+    toImage(fitted, format, title, mapFoot(view, map, values), { width: WIDTH_PX, height });
+  const image = (/** @type {'png' | 'svg'} */ format) =>
+    void draw(format).then((url) => download(url, `${NAME}.${format}`));
   return [
     { title: 'Copy as image', note: 'for a chat or a slide', run: () => void copyImage(draw('png')).then(tell) },
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
-    { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimitedMap(map, values, ','), 'text/csv', `${NAME}.csv`) },
-    { title: 'JSON', note: 'the Plotly figure', run: () => downloadText(JSON.stringify(figure), 'application/json', `${NAME}.json`) },
-    { title: 'Copy the numbers', note: 'for a spreadsheet', run: () => void copyText(toDelimitedMap(map, values, '\t')).then(tell) },
+    {
+      title: 'CSV',
+      note: 'the numbers',
+      run: () => downloadText(toDelimitedMap(map, values, ','), 'text/csv', `${NAME}.csv`),
+    },
+    {
+      title: 'JSON',
+      note: 'the Plotly figure',
+      run: () => downloadText(JSON.stringify(figure), 'application/json', `${NAME}.json`),
+    },
+    {
+      title: 'Copy the numbers',
+      note: 'for a spreadsheet',
+      run: () => void copyText(toDelimitedMap(map, values, '\t')).then(tell),
+    },
   ];
 }

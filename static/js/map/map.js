@@ -2,23 +2,33 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { commit, noteView } from '../state/actions.js';
+import { formatSeconds } from '../data/numbers.js';
 import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
-import { Toast } from '../ui/clipboard.js';
+import { share } from '../share/share.js';
+import { toSweepSnippet } from '../share/snippets.js';
+import { commit, noteView } from '../state/actions.js';
 import { defaultMap, toSweep, withCell } from '../state/grid.js';
-import { html } from '../ui/html.js';
 import { theme } from '../state/look.js';
-import { MapChoices } from './choices.js';
+import * as state from '../state/signals.js';
+import {
+  cells,
+  fillMap,
+  isFilling,
+  isShown,
+  refusal,
+  showMap,
+  sourceOf,
+  stopMap,
+  storedMap,
+} from '../state/sweeper.js';
+import { Toast } from '../ui/clipboard.js';
+import { html } from '../ui/html.js';
+import { CopyText, Dialog, Menu } from '../ui/menu.js';
 import { missingText } from './cells.js';
+import { MapChoices } from './choices.js';
 import { MapFigure, MapTable } from './figure.js';
 import { mapItems } from './files.js';
 import { MapHelp } from './reading.js';
-import { CopyText, Dialog, Menu } from '../ui/menu.js';
-import { formatSeconds } from '../data/numbers.js';
-import { share } from '../share/share.js';
-import { toSweepSnippet } from '../share/snippets.js';
-import * as state from '../state/signals.js';
-import { cells, fillMap, isFilling, isShown, refusal, showMap, sourceOf, stopMap, storedMap } from '../state/sweeper.js';
 
 /**
  * @typedef {import('../../types').MapChoice} MapChoice
@@ -67,7 +77,8 @@ function openCell(map, row, column) {
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(() => {
-    if (catalogue.value.length === 0) insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
+    if (catalogue.value.length === 0)
+      insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
     if (!isByHand || isShown(map)) void fillMap(map); // or what was there when it was closed
     isByHand = false;
   }, []);
@@ -81,20 +92,30 @@ function MapBody({ map }) {
     <div class="map">
       <${MapChoices} map=${map} metrics=${catalogue.value} change=${change} />
       <div class="map-acts">
-        ${isFilling.value ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
-          : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`}
+        ${
+          isFilling.value
+            ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
+            : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
+        }
         ${shown ? html`<${Progress} values=${shown.values} isStored=${sourceOf(map)?.isStored === true} />` : html`<${Cost} map=${map} />`}
-        ${shown ? html`<div class="map-tools">
+        ${
+          shown
+            ? html`<div class="map-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
           <${MapHelp} metric=${shown.values.metric} />
           <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
-        </div>` : null}
+        </div>`
+            : null
+        }
       </div>
       ${refusal.value ? html`<p class="error" role="alert">${refusal.value.title}: ${refusal.value.message}</p>` : null}
       ${metric ? html`<p class="meaning">${metric.meaning}</p>` : null}
-      ${shown ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
+      ${
+        shown
+          ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
           ${isTable ? html`<${MapTable} map=${map} values=${shown.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
-        : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`}
+          : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`
+      }
       ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
       <details class="map-http"><summary>The same over HTTP</summary>
         <${CopyText} label="curl" text=${toSweepSnippet(location.origin, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />

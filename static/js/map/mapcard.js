@@ -2,23 +2,25 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
+import { isPrinting } from '../figures/print.js';
 import { ApiError, getSweepFigure, getSweepValues, insist } from '../net/api.js';
 import { withCell } from '../state/grid.js';
 import { toHash } from '../state/hash.js';
-import { html } from '../ui/html.js';
 import { theme } from '../state/look.js';
+import * as state from '../state/signals.js';
+import { kindName } from '../state/spec.js';
+import { html } from '../ui/html.js';
+import { Menu } from '../ui/menu.js';
 import { mapAxes, mapTitle } from './cells.js';
 import { MapFigure, MapTable } from './figure.js';
 import { mapFoot, mapItems } from './files.js';
 import { MapHelp } from './reading.js';
-import { Menu } from '../ui/menu.js';
-import { isPrinting } from '../figures/print.js';
-import { kindName } from '../state/spec.js';
-import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 
-const shown = signal(/** @type {{values: import('../../types').SweepValues, screen: Figure, paper: Figure} | null} */ (null));
+const shown = signal(
+  /** @type {{values: import('../../types').SweepValues, screen: Figure, paper: Figure} | null} */ (null),
+);
 const failure = signal('');
 
 /** @param {import('../../types').SweepLinks} links @param {import('../../types').MapChoice} map */
@@ -30,7 +32,10 @@ async function load(links, map) {
     return { values, screen, paper };
   };
   try {
-    const { values, screen, paper } = await insist(ask, (error) => ((failure.value = `${error.title}: ${error.message}`), true));
+    const { values, screen, paper } = await insist(
+      ask,
+      (error) => ((failure.value = `${error.title}: ${error.message}`), true),
+    );
     failure.value = '';
     shown.value = { values, screen, paper: paper ?? screen };
   } catch (error) {
@@ -45,7 +50,10 @@ export function MapCard({ view, map, links }) {
   useEffect(() => void load(links, map), []);
   const { value: found } = shown;
   const fields = state.fields.value;
-  const lead = { toHref: (/** @type {number} */ row, /** @type {number} */ column) => `/#${toHash(withCell(fields, view, map, row, column))}` };
+  const lead = {
+    toHref: (/** @type {number} */ row, /** @type {number} */ column) =>
+      `/#${toHash(withCell(fields, view, map, row, column))}`,
+  };
   const figure = found && (isPrinting.value ? found.paper : found.screen);
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   return html`
@@ -58,10 +66,16 @@ export function MapCard({ view, map, links }) {
         ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Map: more" items=${[tableItem, ...mapItems(view, map, { values: found.values, figure: found.screen })]} /></div>` : null}
       </header>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
-      ${found && figure ? html`
+      ${
+        found && figure
+          ? html`
         <p class="meaning"><b>${mapTitle(found.values)}.</b> ${found.values.metric.meaning}</p>
         ${isTable ? html`<${MapTable} map=${map} values=${found.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${found.values} figure=${figure} lead=${lead} />`}
-        <p class="hint">${mapFoot(view, map, found.values)}</p>` : failure.value ? null : html`<p class="map-empty hint" role="status">Reading the numbers of every run.</p>`}
+        <p class="hint">${mapFoot(view, map, found.values)}</p>`
+          : failure.value
+            ? null
+            : html`<p class="map-empty hint" role="status">Reading the numbers of every run.</p>`
+      }
     </section>
   `;
 }

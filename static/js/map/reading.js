@@ -1,8 +1,8 @@
 /** The map's "?". */
 
 import { html } from '../ui/html.js';
-import { READING } from './cells.js';
 import { Popover } from '../ui/menu.js';
+import { READING } from './cells.js';
 
 /** @param {{metric: import('../../types').SweepValues['metric']}} props */
 export function MapHelp({ metric }) {

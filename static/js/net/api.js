@@ -45,7 +45,8 @@ export class ApiError extends Error {
  */
 async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS } = {}) {
   const limit = AbortSignal.timeout(limit_ms);
-  return (await send(path, { method, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
+  return (await send(path, { method, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit }))
+    .answer;
 }
 
 /** @param {unknown} body @returns {RequestInit} */
@@ -79,7 +80,12 @@ async function reach(ask) {
   }
 }
 
-const unreachable = () => new ApiError(0, { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' }, 2);
+const unreachable = () =>
+  new ApiError(
+    0,
+    { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' },
+    2,
+  );
 
 /** @param {string} path @param {RequestInit} [init] @returns {EventStream} */
 function openStream(path, init = {}) {
@@ -170,7 +176,8 @@ export const postCostsFigure = (spec, theme) => call(`/costs/figure?theme=${them
 /** @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
 export const getPaperCosts = (signal) => call('/costs/paper', { signal });
 /** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
-export const postVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
+export const postVerification = (id, signal) =>
+  call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
 /** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
 /** @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
@@ -188,9 +195,11 @@ export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST',
 /** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
 export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });
 /** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../../types').SweepValues>} */
-export const getSweepValues = (links, metric, reduce, signal) => call(`${links.values.slice(API.length)}?${new URLSearchParams({ metric, reduce })}`, { signal });
+export const getSweepValues = (links, metric, reduce, signal) =>
+  call(`${links.values.slice(API.length)}?${new URLSearchParams({ metric, reduce })}`, { signal });
 /** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../../types').Figure>} */
-export const getSweepFigure = (links, metric, reduce, theme, signal) => call(`${links.figure.slice(API.length)}?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
+export const getSweepFigure = (links, metric, reduce, theme, signal) =>
+  call(`${links.figure.slice(API.length)}?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
 /** @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 

@@ -41,7 +41,12 @@ export function followRuns(ids, handlers, signal, begun) {
   function connect() {
     stream?.close();
     if (isOver()) return;
-    void read(openEvents(ids, ids.map((id) => last.get(id) ?? -1)));
+    void read(
+      openEvents(
+        ids,
+        ids.map((id) => last.get(id) ?? -1),
+      ),
+    );
   }
 
   /** @param {EventStream} fresh */

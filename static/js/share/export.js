@@ -1,16 +1,16 @@
 /** What a card's menu takes away: images, numbers, the figure itself. */
 
-import { API } from '../net/api.js';
-import { copyImage, copyText, tell } from '../ui/clipboard.js';
 import { toUnit } from '../data/difference.js';
 import { isInterval, toPlaces } from '../figures/places.js';
 import { toImage } from '../figures/plot.js';
 import { fillShown } from '../figures/shown.js';
-import { toFigurePath, toFigureQuery } from './snippets.js';
-import { LETTERS, kindName } from '../state/spec.js';
 import { toDelimited } from '../figures/table.js';
+import { API } from '../net/api.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
+import { kindName, LETTERS } from '../state/spec.js';
+import { copyImage, copyText, tell } from '../ui/clipboard.js';
+import { toFigurePath, toFigureQuery } from './snippets.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -56,14 +56,27 @@ export function figureQuery(panel) {
 
 /** Where the server gives this figure to a notebook. @param {Panel} panel */
 function figureUrl(panel) {
-  return API + toFigurePath(state.slots.value.map((slot) => slot.id), panel.key, figureQuery(panel));
+  return (
+    API +
+    toFigurePath(
+      state.slots.value.map((slot) => slot.id),
+      panel.key,
+      figureQuery(panel),
+    )
+  );
 }
 
 /** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
 function drawImage(panel, view, format) {
   const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
   const places = toPlaces(panel, view);
-  return toImage(fillShown(panel, view.figure), format, `${panel.title}${places ? `: ${places}` : ''} · ${unit}`, footLine(), IMAGE);
+  return toImage(
+    fillShown(panel, view.figure),
+    format,
+    `${panel.title}${places ? `: ${places}` : ''} · ${unit}`,
+    footLine(),
+    IMAGE,
+  );
 }
 
 /** What is done in a moment is told when it is. @param {Promise<string>} doing */
@@ -72,13 +85,22 @@ const tellWhenDone = (doing) => void doing.then(tell);
 /** @param {Panel} panel @param {PanelView} view */
 export function exportItems(panel, view) {
   const name = `mhc-scope-${panel.key}`;
-  const image = (/** @type {'png' | 'svg'} */ format) => void drawImage(panel, view, format).then((url) => download(url, `${name}.${format}`));
+  const image = (/** @type {'png' | 'svg'} */ format) =>
+    void drawImage(panel, view, format).then((url) => download(url, `${name}.${format}`));
   return [
-    { title: 'Copy as image', note: 'for a chat or a slide', run: () => tellWhenDone(copyImage(drawImage(panel, view, 'png'))) },
+    {
+      title: 'Copy as image',
+      note: 'for a chat or a slide',
+      run: () => tellWhenDone(copyImage(drawImage(panel, view, 'png'))),
+    },
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimited(panel, ','), 'text/csv', `${name}.csv`) },
     { title: 'JSON', note: 'the Plotly figure', run: () => download(figureUrl(panel), `${name}.json`) },
-    { title: 'Copy the numbers', note: 'for a spreadsheet', run: () => tellWhenDone(copyText(toDelimited(panel, '\t'))) },
+    {
+      title: 'Copy the numbers',
+      note: 'for a spreadsheet',
+      run: () => tellWhenDone(copyText(toDelimited(panel, '\t'))),
+    },
   ];
 }

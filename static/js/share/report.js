@@ -1,6 +1,6 @@
 /** What a view says of itself outside of the page: its settings in words, and what to keep in mind. No browser here. */
 
-import { KIND, appliesTo, fromSpecs, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
+import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -21,7 +21,10 @@ export function toSettings(fields, specs) {
     const isShared = choice !== undefined && !differing.some((item) => item.field === field);
     return isShared ? [{ title: field.title, value: say(field, settingOf(view, choice, field)) }] : [];
   });
-  const own = differing.map(({ field, values }) => ({ title: field.title, values: values.map((value) => (value === null ? '–' : say(field, value))) }));
+  const own = differing.map(({ field, values }) => ({
+    title: field.title,
+    values: values.map((value) => (value === null ? '–' : say(field, value))),
+  }));
   return { shared, own };
 }
 
@@ -50,10 +53,20 @@ export function toNotes(runs, labels, isDifference) {
   const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
   return [
     ...(isDifference ? [difference] : []),
-    ...perRun(({ spec }) => (spec.seeds > 1 ? seedsNote(spec) : `One draw of the weights, from seed ${spec.seed}. Another seed gives other numbers.`)),
-    ...perRun(({ spec }) => (spec.train?.steps > 0 ? `Measured after ${spec.train.steps} steps of training.` : 'Measured at initialisation, without training.')),
+    ...perRun(({ spec }) =>
+      spec.seeds > 1
+        ? seedsNote(spec)
+        : `One draw of the weights, from seed ${spec.seed}. Another seed gives other numbers.`,
+    ),
+    ...perRun(({ spec }) =>
+      spec.train?.steps > 0
+        ? `Measured after ${spec.train.steps} steps of training.`
+        : 'Measured at initialisation, without training.',
+    ),
     ...perRun(({ cka }) => (cka ? `CKA: the ${cka.estimator} estimator over ${cka.samples} samples.` : '')),
-    ...perRun(({ spec, device, versions }) => `Computed in ${spec.dtype} on ${device.name}, by ${versionsNote(versions)}.`),
+    ...perRun(
+      ({ spec, device, versions }) => `Computed in ${spec.dtype} on ${device.name}, by ${versionsNote(versions)}.`,
+    ),
     'What leaves the range of its type is told by its logarithm; a value that is not a number says so.',
   ];
 }
@@ -65,7 +78,9 @@ function seedsNote(spec) {
 
 /** @param {Record<string, any>} versions */
 function versionsNote(versions) {
-  return Object.entries(versions).map(([name, version]) => `${name.replaceAll('_', '-')} ${version}`).join(', ');
+  return Object.entries(versions)
+    .map(([name, version]) => `${name.replaceAll('_', '-')} ${version}`)
+    .join(', ');
 }
 
 /** One sentence where it is the same of all runs, else one a run. @param {string[]} sentences @param {string[]} labels */

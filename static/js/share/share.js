@@ -2,11 +2,11 @@
 
 import { signal } from '@preact/signals';
 import { ApiError, postSnapshot } from '../net/api.js';
-import { copyText, tell } from '../ui/clipboard.js';
 import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
+import { copyText, tell } from '../ui/clipboard.js';
 
 /** @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
 
@@ -29,7 +29,10 @@ export async function share(panel) {
   if (!isReady()) return tell('When all runs are done');
   framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
   framedTheme.value = theme.value;
-  words.value = { title: state.snapshot.value?.title ?? state.labels.value.join(', '), note: state.snapshot.value?.note ?? '' };
+  words.value = {
+    title: state.snapshot.value?.title ?? state.labels.value.join(', '),
+    note: state.snapshot.value?.note ?? '',
+  };
   await store();
 }
 
@@ -38,7 +41,9 @@ export async function store() {
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value);
-    const stored = await withSource(state.view.value.map, (held) => postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }));
+    const stored = await withSource(state.view.value.map, (held) =>
+      postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }),
+    );
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
     const long = new URL(hash ? `/#${hash}` : '/', location.href).href;

@@ -36,8 +36,12 @@ export function toPage(whole) {
 <header>
 <p class="brand"><b>mHC</b> Scope</p>
 <h1>${title}</h1>
-${whole.note ? `<p class="note">${escape(whole.note)}</p>
-` : ''}<p class="muted">${escape(whole.made)} · version ${escape(whole.version)}</p>
+${
+  whole.note
+    ? `<p class="note">${escape(whole.note)}</p>
+`
+    : ''
+}<p class="muted">${escape(whole.made)} · version ${escape(whole.version)}</p>
 ${whole.links.map(({ title: name, url }) => `<p class="muted">${escape(name)}: <a href="${escape(url)}">${escape(url)}</a></p>`).join('\n')}
 </header>
 <main>
@@ -70,8 +74,16 @@ ${told.length > 0 ? `<details><summary>Numbers behind the sentences</summary><ta
 
 /** @param {Whole} whole */
 function toSettings({ settings, runs }) {
-  const shared = settings.shared.map(({ title, value }) => `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escape(title)}</dt><dd>${escape(value)}</dd></div>`).join('');
-  const own = settings.own.map(({ title, values }) => `<tr><th scope="row">${escape(title)}</th>${values.map((value) => `<td>${escape(value)}</td>`).join('')}</tr>`);
+  const shared = settings.shared
+    .map(
+      ({ title, value }) =>
+        `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escape(title)}</dt><dd>${escape(value)}</dd></div>`,
+    )
+    .join('');
+  const own = settings.own.map(
+    ({ title, values }) =>
+      `<tr><th scope="row">${escape(title)}</th>${values.map((value) => `<td>${escape(value)}</td>`).join('')}</tr>`,
+  );
   const heads = runs.map(({ label }) => `<th scope="col">${escape(label)}</th>`).join('');
   return `<section class="card">
 <h2>Settings</h2>
@@ -90,21 +102,28 @@ function toSpec({ label, id, spec }) {
 /** @param {Card} card */
 function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
-  const figure = (/** @type {string} */ markup, /** @type {string} */ where) => `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escape(`${title}, figure`)}"><div role="img" aria-label="${escape(label)}">${markup}</div></div>`;
+  const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
+    `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escape(`${title}, figure`)}"><div role="img" aria-label="${escape(label)}">${markup}</div></div>`;
   return `<section class="card panel" id="${escape(key)}" data-panel="${escape(key)}">
 <h2>${escape(title)} <span class="muted unit">${escape(unit)}</span></h2>
 <p class="muted">${escape(meaning)}</p>
 ${svg ? figure(svg, paper ? 'on-screen' : '') : ''}${paper ? figure(paper, 'on-paper') : ''}
 ${beside ? `<div class="beside">${beside}</div>` : ''}
-${help ? `<details class="help"><summary>How to read it</summary><p>${escape(help.reading)}</p>
-<dl><dt>Formula</dt><dd class="formula">${escape(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escape(help.symbol)}</dd><dt>Source</dt><dd>${escape(help.source)}</dd></dl></details>` : ''}
+${
+  help
+    ? `<details class="help"><summary>How to read it</summary><p>${escape(help.reading)}</p>
+<dl><dt>Formula</dt><dd class="formula">${escape(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escape(help.symbol)}</dd><dt>Source</dt><dd>${escape(help.source)}</dd></dl></details>`
+    : ''
+}
 ${numbers ? toTable(title, numbers) : ''}
 </section>`;
 }
 
 /** @param {string} title @param {Numbers} numbers */
 function toTable(title, { caption, head, rows }) {
-  const body = rows.map(([first, ...cells]) => `<tr><th scope="row">${escape(first.text)}</th>${cells.map(toCell).join('')}</tr>`);
+  const body = rows.map(
+    ([first, ...cells]) => `<tr><th scope="row">${escape(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
+  );
   return `<details class="numbers"><summary>The numbers</summary>
 <div class="table-box" tabindex="0" role="region" aria-label="${escape(`${title}, table`)}"><table><caption>${escape(caption)}</caption>
 <thead><tr>${head.map((text) => `<th scope="col">${escape(text)}</th>`).join('')}</tr></thead>
@@ -126,6 +145,11 @@ export function escape(text) {
 
 /** A title as a file's name. @param {string} title */
 export function toFileName(title) {
-  const words = title.normalize('NFKD').replaceAll(/\p{M}/gu, '').replaceAll(/[^A-Za-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 60);
+  const words = title
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/[^A-Za-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 60);
   return `mhc-scope-${words || 'view'}.html`.toLowerCase();
 }

@@ -22,7 +22,9 @@ tr { break-inside: avoid; }
 
 /** @param {Record<string, string>} palette */
 function declare(palette) {
-  return Object.entries(palette).map(([name, value]) => `${name}: ${value};`).join(' ');
+  return Object.entries(palette)
+    .map(([name, value]) => `${name}: ${value};`)
+    .join(' ');
 }
 
 const RULES = `* { box-sizing: border-box; }

@@ -3,8 +3,8 @@
 import { noteAddress, pushAddress, replaceAddress } from './address.js';
 import { fromHash } from './hash.js';
 import { hurryRuns, requestRuns, showStored } from './runner.js';
-import { fromSpecs } from './spec.js';
 import * as state from './signals.js';
+import { fromSpecs } from './spec.js';
 
 const ADDRESS_MS = 150; // browsers refuse an address that changes many times a second
 const CURSOR_MS = 200;
@@ -88,7 +88,13 @@ export function showDifference(isOn) {
 export function openPreset(preset) {
   commit(() => {
     const { cards } = state.view.value; // whoever looks at a view of a card goes on looking at it
-    state.view.value = { ...fromSpecs(state.fields.value, preset.specs.map((item) => item.spec)), ...(cards && { cards }) };
+    state.view.value = {
+      ...fromSpecs(
+        state.fields.value,
+        preset.specs.map((item) => item.spec),
+      ),
+      ...(cards && { cards }),
+    };
   });
   requestRuns(true); // chosen from the gallery, it is asked for, however long it takes
 }

@@ -1,6 +1,6 @@
 /** A map's choice: which fields over which values, of which run. No browser here. */
 
-import { KIND, LETTERS, appliesTo, toSpecs } from './spec.js';
+import { appliesTo, KIND, LETTERS, toSpecs } from './spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field
@@ -8,14 +8,22 @@ import { KIND, LETTERS, appliesTo, toSpecs } from './spec.js';
  * @typedef {import('../../types').MapChoice} MapChoice
  */
 
-export const REDUCTIONS = /** @type {Record<string, string>} */ ({ max: 'largest', min: 'least', median: 'median', first: 'first', last: 'last' });
+export const REDUCTIONS = /** @type {Record<string, string>} */ ({
+  max: 'largest',
+  min: 'least',
+  median: 'median',
+  first: 'first',
+  last: 'last',
+});
 const FULL = 1e6; // a field with more values than this, such as the seed, has no scale of its own
 
 /** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run. @param {Map<string, Field>} fields @param {View} view @returns {MapChoice} */
 export function defaultMap(fields, view) {
   const hc = view.runs.findIndex((choice) => choice.kind === 'hc');
   const run = hc < 0 ? view.runs.length - 1 : hc;
-  const paths = ['depth', 'connection.streams'].filter((path) => mapFields(fields, view, run).some((field) => field.path === path));
+  const paths = ['depth', 'connection.streams'].filter((path) =>
+    mapFields(fields, view, run).some((field) => field.path === path),
+  );
   const [x, y] = paths.map((path) => toAxis(fields, path));
   return { run, x, ...(y ? { y } : {}), metric: 'composite_gain_fwd', reduce: 'max' };
 }
@@ -60,7 +68,10 @@ export function playStops(field) {
   const max = min > 0 ? Math.min(field.max ?? 1, 4 * Number(field.initial)) : (field.max ?? 1);
   const mantissas = min > 0 ? [1, 1.5] : [1, 1.5, 2, 3, 5, 7];
   const base = min > 0 ? 2 : 10;
-  const places = upTo(max, (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length));
+  const places = upTo(
+    max,
+    (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length),
+  );
   const stops = places.map((place) => Number((Math.round(place / step) * step).toPrecision(6)));
   return unique([min, ...stops, max]);
 }
@@ -95,7 +106,10 @@ export function toSweep(fields, view, map) {
 export function withCell(fields, { map: _, ...view }, map, row, column) {
   const base = { ...view.base };
   const own = { ...view.runs[map.run].own };
-  for (const [axis, index] of /** @type {const} */ ([[map.x, column], [map.y, row]])) {
+  for (const [axis, index] of /** @type {const} */ ([
+    [map.x, column],
+    [map.y, row],
+  ])) {
     if (!axis) continue;
     const value = axis.values[index];
     if (axis.path in own) own[axis.path] = value;
@@ -134,8 +148,15 @@ export function fromPairs(pairs, fields, view, problems) {
   if (letter.length !== 1 || !view.runs[run]) problems.push(`map: got ${letter}, wanted the letter of a run`);
   else if (x && y !== null) {
     const reduce = pairs.get('map.reduce') ?? 'max';
-    if (!(reduce in REDUCTIONS)) problems.push(`map.reduce: got ${reduce}, wanted ${Object.keys(REDUCTIONS).join(', ')}`);
-    return { run, x, ...(y ? { y } : {}), metric: pairs.get('map.metric') ?? 'composite_gain_fwd', reduce: reduce in REDUCTIONS ? reduce : 'max' };
+    if (!(reduce in REDUCTIONS))
+      problems.push(`map.reduce: got ${reduce}, wanted ${Object.keys(REDUCTIONS).join(', ')}`);
+    return {
+      run,
+      x,
+      ...(y ? { y } : {}),
+      metric: pairs.get('map.metric') ?? 'composite_gain_fwd',
+      reduce: reduce in REDUCTIONS ? reduce : 'max',
+    };
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 /** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
 
 import { fromPairs, toPairs } from './grid.js';
-import { KIND, LETTERS, MAX_RUNS, NAME_LENGTH, defaultView } from './spec.js';
+import { defaultView, KIND, LETTERS, MAX_RUNS, NAME_LENGTH } from './spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field
@@ -22,7 +22,13 @@ const NUMBERED = /** @type {const} */ ({ layer: 'cursor', step: 'step' });
 export function toHash(view) {
   const pairs = [];
   const kinds = view.runs.map((choice) => choice.kind).join(',');
-  if (kinds !== defaultView().runs.map((choice) => choice.kind).join(',')) pairs.push(['runs', kinds]);
+  if (
+    kinds !==
+    defaultView()
+      .runs.map((choice) => choice.kind)
+      .join(',')
+  )
+    pairs.push(['runs', kinds]);
   for (const [path, value] of sorted(view.base)) pairs.push([path, String(value)]);
   view.runs.forEach((choice, index) => {
     if (choice.name) pairs.push([`${LETTERS[index]}.${NAME}`, choice.name]);
@@ -75,10 +81,12 @@ export function fromHash(hash, fields) {
 /** @param {string} hash @returns {Map<string, string>} */
 function split(hash) {
   const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
-  return new Map(parts.map((part) => {
-    const at = part.indexOf('=');
-    return at < 0 ? [part, ''] : [part.slice(0, at), decode(part.slice(at + 1))];
-  }));
+  return new Map(
+    parts.map((part) => {
+      const at = part.indexOf('=');
+      return at < 0 ? [part, ''] : [part.slice(0, at), decode(part.slice(at + 1))];
+    }),
+  );
 }
 
 /** @param {string} text @param {Map<string, Field>} fields @param {string[]} problems */
@@ -117,7 +125,8 @@ function setName(view, key, text, problems) {
   const choice = view.runs[LETTERS.indexOf(key[0])];
   const name = text.trim();
   if (choice && name && name.length <= NAME_LENGTH) choice.name = name;
-  else problems.push(choice ? `${key}: got ${text}, wanted 1 to ${NAME_LENGTH} letters` : `${key}: there is no such run`);
+  else
+    problems.push(choice ? `${key}: got ${text}, wanted 1 to ${NAME_LENGTH} letters` : `${key}: there is no such run`);
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {string[]} problems */
@@ -131,7 +140,8 @@ function setOne(view, key, text, fields, problems) {
     return;
   }
   const value = toValue(text, field);
-  if (value === null) problems.push(`${key}: got ${text}, wanted ${field.options?.join(', ') ?? `a value of type ${field.type}`}`);
+  if (value === null)
+    problems.push(`${key}: got ${text}, wanted ${field.options?.join(', ') ?? `a value of type ${field.type}`}`);
   else if (run >= 0 || value !== field.initial) target[path] = value;
 }
 

@@ -1,13 +1,13 @@
 /** Keeps the runs those of the view: asks, follows, cancels. The latest view wins; at most one request is under way. */
 
 import { effect } from '@preact/signals';
-import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { addFrame, createColumns } from '../data/columns.js';
 import { haveClimbed } from '../data/drawing.js';
 import { noteStep } from '../data/pace.js';
-import { toSpecs } from './spec.js';
-import * as state from './signals.js';
+import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
+import * as state from './signals.js';
+import { toSpecs } from './spec.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
@@ -179,7 +179,14 @@ function install(ids, labels, submitted, specs) {
     const columns = kept.get(id) ?? fresh.get(id) ?? createColumns();
     fresh.set(id, columns);
     const place = submitted?.[index].position ?? null;
-    return { id, spec: JSON.stringify(specs?.[index]), label: labels[index], columns, place, before: shownBefore(old[index]) };
+    return {
+      id,
+      spec: JSON.stringify(specs?.[index]),
+      label: labels[index],
+      columns,
+      place,
+      before: shownBefore(old[index]),
+    };
   });
 }
 
@@ -241,7 +248,10 @@ function follow(begun, stream) {
 
 /** A server that no longer has the run, as with an emptied data folder, is given its spec again: the same spec is the same run. @param {string} id @param {AbortSignal} signal */
 async function askAgain(id, signal) {
-  const isGone = await getRun(id).then(() => false, (error) => error instanceof ApiError && error.status === 404);
+  const isGone = await getRun(id).then(
+    () => false,
+    (error) => error instanceof ApiError && error.status === 404,
+  );
   if (isGone && !signal.aborted && state.snapshot.value === null) requestRuns(true);
 }
 
@@ -254,7 +264,9 @@ function conclude(byId) {
     state.phase.value = 'idle';
     tickNow();
     state.isConnected.value = true;
-    const sentences = state.slots.value.map((slot) => slot.columns.summary?.findings[0]?.text ?? slot.columns.end?.reason ?? '');
+    const sentences = state.slots.value.map(
+      (slot) => slot.columns.summary?.findings[0]?.text ?? slot.columns.end?.reason ?? '',
+    );
     state.spoken.value = state.slots.value.map((slot, index) => `${slot.label}: ${sentences[index]}`).join(' ');
   });
 }

@@ -56,7 +56,9 @@ export const specs = computed(() => toSpecs(fields.value, view.value));
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
 export const layers = computed(() => {
   dataTick.value;
-  const known = slots.value.map((slot) => [slot, ...slot.before].find((item) => item.columns.start)?.columns.start?.layers ?? 0);
+  const known = slots.value.map(
+    (slot) => [slot, ...slot.before].find((item) => item.columns.start)?.columns.start?.layers ?? 0,
+  );
   return Math.max(1, ...known);
 });
 
@@ -67,7 +69,9 @@ export const isTraining = computed(() => {
 });
 
 /** All panels, but that of training where no run trains. */
-export const shownPanels = computed(() => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? []);
+export const shownPanels = computed(
+  () => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? [],
+);
 
 /** What a panel's card shows: the first of its views where nobody has chosen. @param {import('../../types').Panel} panel */
 export function viewOf(panel) {
@@ -91,13 +95,15 @@ export function offeredViews(panel) {
 }
 
 /** What a link says of cards that this page does not have: only the templates know. */
-export const unknownCards = computed(() => Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
-  if (!templates.value) return [];
-  const panel = templates.value.panels.find((item) => item.key === panelKey);
-  if (!panel) return [`view.${panelKey}: there is no such panel`];
-  const keys = panel.views.map((item) => item.key);
-  return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
-}));
+export const unknownCards = computed(() =>
+  Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
+    if (!templates.value) return [];
+    const panel = templates.value.panels.find((item) => item.key === panelKey);
+    if (!panel) return [`view.${panelKey}: there is no such panel`];
+    const keys = panel.views.map((item) => item.key);
+    return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
+  }),
+);
 
 /** The notes are read: what they speak of goes with them. */
 export function forgetNotices() {
@@ -127,7 +133,8 @@ export function setInterval(change) {
   const clip = (/** @type {number} */ layer) => Math.min(Math.max(layer, 0), last);
   const next = { ...interval.value, ...change };
   const [first, end] = [clip(next.first), clip(next.last)];
-  const chosen = change.first === undefined ? { first: Math.min(first, end), last: end } : { first, last: Math.max(first, end) };
+  const chosen =
+    change.first === undefined ? { first: Math.min(first, end), last: end } : { first, last: Math.max(first, end) };
   const { interval: _, ...rest } = view.value;
   view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
 }

@@ -14,11 +14,37 @@ export const NAME_LENGTH = 24; // letters of a run's name that labels have room 
 
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {
-  none: 'None', hc: 'HC', mhc: 'mHC', mlp: 'MLP', relu: 'ReLU', gelu: 'GELU', silu: 'SiLU', tanh: 'tanh',
-  rmsnorm: 'RMSNorm', layernorm: 'LayerNorm', mhc_lite: 'mHC-lite', kromhc: 'KromHC', identity_hc: 'Identity HC', lucidrains: 'lucidrains', cpu: 'CPU', cuda: 'CUDA',
-  megatron: 'Megatron', deepseek_v4: 'DeepSeek-V4', float32: 'float32', float64: 'float64', bfloat16: 'bfloat16',
-  adamw: 'AdamW', sgd: 'SGD', he: 'He', xavier: 'Xavier', frac: 'Frac', rezero: 'ReZero', skipinit: 'SkipInit', deepnorm: 'DeepNorm',
-  inv_sqrt_depth: '1/√depth', layernorm_scaling: 'LayerNorm scaling',
+  none: 'None',
+  hc: 'HC',
+  mhc: 'mHC',
+  mlp: 'MLP',
+  relu: 'ReLU',
+  gelu: 'GELU',
+  silu: 'SiLU',
+  tanh: 'tanh',
+  rmsnorm: 'RMSNorm',
+  layernorm: 'LayerNorm',
+  mhc_lite: 'mHC-lite',
+  kromhc: 'KromHC',
+  identity_hc: 'Identity HC',
+  lucidrains: 'lucidrains',
+  cpu: 'CPU',
+  cuda: 'CUDA',
+  megatron: 'Megatron',
+  deepseek_v4: 'DeepSeek-V4',
+  float32: 'float32',
+  float64: 'float64',
+  bfloat16: 'bfloat16',
+  adamw: 'AdamW',
+  sgd: 'SGD',
+  he: 'He',
+  xavier: 'Xavier',
+  frac: 'Frac',
+  rezero: 'ReZero',
+  skipinit: 'SkipInit',
+  deepnorm: 'DeepNorm',
+  inv_sqrt_depth: '1/√depth',
+  layernorm_scaling: 'LayerNorm scaling',
 };
 
 /** The first view: what a visitor sees without touching anything. @returns {View} */
@@ -126,7 +152,9 @@ export function fromSpecs(fields, specs) {
   view.runs = flat.map((settings) => ({ kind: String(settings[KIND]), own: {} }));
   for (const field of fields.values()) {
     if (field.path === KIND) continue;
-    const where = view.runs.flatMap((choice, index) => (appliesTo(fields, { ...view, base: flat[index] }, choice, field) ? [index] : []));
+    const where = view.runs.flatMap((choice, index) =>
+      appliesTo(fields, { ...view, base: flat[index] }, choice, field) ? [index] : [],
+    );
     const values = where.map((index) => flat[index][field.path]);
     if (values.every((value) => value === values[0])) {
       if (values.length > 0 && values[0] !== field.initial) view.base[field.path] = values[0];
@@ -158,7 +186,12 @@ function flatten(fields, spec) {
  */
 export function toDifferences(fields, view) {
   return [...fields.values()]
-    .map((field) => ({ field, values: view.runs.map((choice) => (appliesTo(fields, view, choice, field) ? settingOf(view, choice, field) : null)) }))
+    .map((field) => ({
+      field,
+      values: view.runs.map((choice) =>
+        appliesTo(fields, view, choice, field) ? settingOf(view, choice, field) : null,
+      ),
+    }))
     .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
 }
 

@@ -1,9 +1,9 @@
 /** Keeps the map's cells coming: asks for the sweep, looks how far it is, cancels. One sweep at a time. */
 
 import { signal } from '@preact/signals';
-import { fromHash } from './hash.js';
 import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from '../net/api.js';
 import { toSweep } from './grid.js';
+import { fromHash } from './hash.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
 
@@ -12,7 +12,9 @@ import * as state from './signals.js';
 const LOOK_MS = 250;
 
 /** Numbers and figure of the cells as far as they are; null before the first. */
-export const cells = signal(/** @type {{values: SweepValues, figure: import('../../types').Figure, theme: string} | null} */ (null));
+export const cells = signal(
+  /** @type {{values: SweepValues, figure: import('../../types').Figure, theme: string} | null} */ (null),
+);
 export const isFilling = signal(false);
 export const refusal = signal(/** @type {ApiError | null} */ (null));
 
@@ -152,9 +154,13 @@ async function look(links, map, aborted) {
 function rest(ms, aborted) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
-    aborted.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(new DOMException('the map is another now', 'AbortError'));
-    }, { once: true });
+    aborted.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        reject(new DOMException('the map is another now', 'AbortError'));
+      },
+      { once: true },
+    );
   });
 }

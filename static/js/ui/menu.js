@@ -60,11 +60,13 @@ export function Menu({ label, sign = '⋯', className = 'icon', items }) {
   return html`
     <${Popover} label=${label} sign=${sign} className=${className}>
       <ul class="menu">
-        ${items.map((item) => html`
+        ${items.map(
+          (item) => html`
           <li key=${item.title}><button type="button" onClick=${(/** @type {any} */ event) => choose(event, item.run)}>
             ${item.title}${item.note ? html`<small>${item.note}</small>` : null}
           </button></li>
-        `)}
+        `,
+        )}
       </ul>
     <//>
   `;
