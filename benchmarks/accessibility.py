@@ -25,7 +25,7 @@ HEIGHT_PX = 1000
 PLACED_MS = 200  # what opens beside a button is put there a moment after it is there
 PREVIEWS_MS = 400_000  # every preset is computed once, on a machine that may do other things
 OPENED = "dialog[open], .popover:not(.fold):popover-open, .tour"
-MOST_STOPS = 200
+MAX_STOPS = 200
 RING_PX = 6  # around a focused element, where its ring lies
 
 
@@ -109,7 +109,7 @@ FOCUSED = """() => {
 def walk(page: Page) -> list[Stop]:
     """Press Tab until it leaves the page."""
     stops: list[Stop] = []
-    while len(stops) < MOST_STOPS:
+    while len(stops) < MAX_STOPS:
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
         if focused is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.browser.audit import TARGET_PX, Finding, worst
 
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "accessibility.md"
-LEAST_RING_PX = 24  # pixels that must change with the focus, by 3:1
+MIN_RING_PX = 24  # pixels that must change with the focus, by 3:1
 
 
 @dataclass
@@ -84,7 +84,7 @@ def write_report(looks: list[Looked], stops: dict[str, list[Stop]], moving: int,
     """docs/accessibility.md; the lines that say what falls short."""
     lines = short(looks)
     for theme, walked in stops.items():
-        lines += [f"- focus, {theme}: {stop.name}: no ring" for stop in walked if stop.ring < LEAST_RING_PX]
+        lines += [f"- focus, {theme}: {stop.name}: no ring" for stop in walked if stop.ring < MIN_RING_PX]
     if moving or drift:
         lines.append(f"- motion: {moving} elements may move, and a jump still scrolls {drift:g} px")
     listed = next(iter(stops.values()))

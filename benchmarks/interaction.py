@@ -20,7 +20,7 @@ from tests.browser.conftest import wait_until_done
 DRAGS, VALUES, MOVE_MS = 15, 30, 50
 FIRST_SEED = 20_000
 FIRST_DEPTH = 18
-MOST_MS = 60_000
+MAX_MS = 60_000
 TRIP = "two requests, a worker's first frame and a drawing, on two cores that browser, server and workers share"
 CORES = "three runs and five figures on two cores; repeated runs differ by a tenth"
 PAUSE = "the largest of all drags: a drawing held up, by a collection or another process"
@@ -102,7 +102,7 @@ SCRUB = """
 def drag_once(page: Page, url: str, seed: int) -> dict[str, float]:
     """Milliseconds to the first new curve and from the release to the last, and the longest task."""
     page.goto(f"{url}/#v=1&depth={FIRST_DEPTH}&seed={seed}")
-    expect(page.locator(".status")).to_contain_text(f"seed {seed}", timeout=MOST_MS)
+    expect(page.locator(".status")).to_contain_text(f"seed {seed}", timeout=MAX_MS)
     wait_until_done(page)
     page.evaluate("window.arm()")
     move = grab_depth(page)

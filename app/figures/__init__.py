@@ -62,7 +62,7 @@ def figure(
     write_numbers(filled)
     said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
     unit = to_unit(template, said) if difference else said
-    places = [_say_layers(template, results, cursor)] if key == "detail" else []
+    places = [_format_layers(template, results, cursor)] if key == "detail" else []
     if step is not None and panel.follows_step:
         places.append(f"step {_to_shown_step(template, results, step) + 1}" if is_of_step else "trained")
     place = " · ".join(["", *places])
@@ -88,7 +88,7 @@ def _to_shown_step(template: dict[str, Any], results: Sequence[Trained], step: i
     return step if trained is None or place is None else trained.kept_steps[place]
 
 
-def _say_layers(template: dict[str, Any], results: Sequence[Trained], cursor: int) -> str:
+def _format_layers(template: dict[str, Any], results: Sequence[Trained], cursor: int) -> str:
     """The layers whose mixing the detail panel draws, as people count them."""
     name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
     if name != "product":

@@ -109,7 +109,7 @@ class Panel:
         return chosen.build(runs, theme)
 
 
-OF_OLD = "Nothing is known of this step:<br>the run was stored by an earlier version."
+STALE_NUMERICS = "No data for this step:<br>the run was stored by an earlier version."
 
 
 def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:

@@ -55,20 +55,20 @@ class AskedMap:
     reduction: Reduction
 
 
-async def tell_default(request: Request, service: Runs) -> Card:
+async def build_default_preview(request: Request, service: Runs) -> Card:
     """The card of the first page; with a picture once its runs are there."""
     runs = await _find_done_ones(service, [spec.id for spec in DEFAULT.specs])
     picture = "/picture.png" if len(runs) == len(DEFAULT.specs) else None
-    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, _tell_curves(DEFAULT.labels))
+    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, _describe_curves(DEFAULT.labels))
 
 
-async def tell_snapshot(request: Request, service: Runs, snapshot: Snapshot) -> Card:
+async def build_snapshot_preview(request: Request, service: Runs, snapshot: Snapshot) -> Card:
     """The card of a stored view: its title, and its note or a finding of each run."""
     runs = await _find_done_ones(service, snapshot.runs)
     labels = to_labels([run.spec for run in runs], to_names(snapshot.state))
     title, url = snapshot.title or ", ".join(labels), f"/s/{snapshot.id}"
     told = snapshot.note or _describe(labels, runs)
-    alt = _tell_curves(labels)
+    alt = _describe_curves(labels)
     if (asked := _find_map(snapshot)) is not None:
         kind, x, y = _name_axes(asked.sweep)
         alt = f"Map: {to_title(METRICS[asked.metric], asked.reduction)}, of {kind} over {x}" + (y and f" and {y}")
@@ -135,7 +135,7 @@ def _name_axes(sweep: Sweep) -> tuple[str, str, str]:
     return KIND_NAMES[connection["kind"]], *titles_of(sweep)
 
 
-def _tell_curves(labels: Sequence[str]) -> str:
+def _describe_curves(labels: Sequence[str]) -> str:
     return f"Composite gain and activation by layer of {', '.join(labels)}"
 
 

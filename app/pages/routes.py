@@ -15,7 +15,7 @@ from app.figures import PANELS
 from app.figures.style import ThemeName
 from app.pages.assets import ROOT, Assets
 from app.pages.docs import describe
-from app.pages.link_cards import tell_default, tell_snapshot
+from app.pages.link_cards import build_default_preview, build_snapshot_preview
 from app.pages.security import page_policy
 from app.presets import DEFAULT
 from mhc_core import __version__
@@ -70,7 +70,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
 @router.get("/")
 async def get_index(request: Request, service: Service) -> Response:
     """The instrument."""
-    card = await tell_default(request, service)
+    card = await build_default_preview(request, service)
     return get_pages(request).render("index.html", boot=to_boot("index"), card=card)
 
 
@@ -79,7 +79,7 @@ async def get_snapshot_page(request: Request, service: Service, snapshot_id: str
     """A stored view."""
     stored = await find_snapshot(request, snapshot_id)
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
-    card = await tell_snapshot(request, service, stored)
+    card = await build_snapshot_preview(request, service, stored)
     boot = to_boot("snapshot", snapshot=snapshot)
     return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card)
 

@@ -28,7 +28,7 @@ SERVER = ""
 UNSTARTED = "unstarted"
 
 
-OF_OLD = "the server was updated meanwhile and computes other numbers now: post the spec again"
+STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Runs(Sink):
         """Bring up the engine, take over what an earlier process left, and see to the default comparison."""
         await self.engine.start(self)
         for run in await self.store.unfinished():
-            if _is_of_old(run):
-                await self.log.finish(run.id, run.frames, "failed", OF_OLD)
+            if has_outdated_numerics(run):
+                await self.log.finish(run.id, run.frames, "failed", STALE_NUMERICS)
                 continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
             self._client_of[run.id] = SERVER
@@ -132,7 +132,7 @@ class Runs(Sink):
 
     async def cancel(self, run: Run, viewer: str) -> Cancelled:
         """Stop a run that nobody else watches; one that is over stays as it is."""
-        watchers = self.hub.watchers(run.id, besides=viewer) if run.is_live else 0
+        watchers = self.hub.count_watchers(run.id, exclude=viewer) if run.is_live else 0
         if run.is_live and not watchers:
             await self.engine.cancel(run.id)
             run = await self.store.get(run.id) or run
@@ -210,6 +210,6 @@ class Runs(Sink):
                 log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)
 
 
-def _is_of_old(run: Run) -> bool:
+def has_outdated_numerics(run: Run) -> bool:
     """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
     return not run.id.endswith(VERIFICATION) and parse_spec(run.spec).id != run.id

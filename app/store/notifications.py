@@ -57,9 +57,9 @@ class Hub:
         for subscription in self._by_run.get(run_id, ()):
             subscription.wake()
 
-    def watchers(self, run_id: str, besides: str) -> int:
+    def count_watchers(self, run_id: str, exclude: str) -> int:
         """Streams open on a run, those of one viewer left out."""
-        return sum(subscription.viewer != besides for subscription in self._by_run.get(run_id, ()))
+        return sum(subscription.viewer != exclude for subscription in self._by_run.get(run_id, ()))
 
     def close(self) -> None:
         """Let every stream end: the server is stopping."""

@@ -15,8 +15,8 @@ from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
-MOST_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
-MOST_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
+MAX_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
+MAX_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
 STREAM_PASSES = {"hc": 48, "frac": 48}  # over all streams, of dynamic mixing up and down
 DYNAMIC_CALLS = {"hc": 70, "frac": 70}  # beside Sinkhorn's
@@ -161,12 +161,12 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
 
 def recomputes(spec: RunSpec) -> bool:
     """Whether a pass keeps states alone on its way up, and computes every layer once more on its way down."""
-    return count_tape_bytes(spec) > MOST_TAPE_BYTES
+    return count_tape_bytes(spec) > MAX_TAPE_BYTES
 
 
 def keeps_maps(spec: RunSpec) -> bool:
     """Whether steps that keep matrices also keep maps of layer by layer: CKA and unfolded connections."""
-    return spec.depth <= MOST_STEP_MAP_LAYERS
+    return spec.depth <= MAX_STEP_MAP_LAYERS
 
 
 def count_kept_steps(spec: RunSpec) -> int:

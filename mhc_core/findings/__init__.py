@@ -2,10 +2,22 @@
 
 from typing import Any
 
-from mhc_core.findings.learning import tell_loss, tell_stop, tell_training
-from mhc_core.findings.mixing import tell_captured, tell_connection, tell_frozen, tell_symmetry, tell_truncation
-from mhc_core.findings.signals import tell_activation, tell_gradient, tell_jacobian, tell_limits, tell_zero
-from mhc_core.findings.words import MOST_DECADES, find_largest, say, to_finite
+from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
+from mhc_core.findings.mixing import (
+    describe_captured,
+    describe_connection,
+    describe_frozen,
+    describe_symmetry,
+    describe_truncation,
+)
+from mhc_core.findings.signals import (
+    describe_activation,
+    describe_gradient,
+    describe_jacobian,
+    describe_limits,
+    describe_zero,
+)
+from mhc_core.findings.words import MAX_DECADES, find_largest, format_magnitude, to_finite
 from mhc_core.record.frames import Frame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
@@ -16,18 +28,18 @@ __all__ = ["summarise", "summarise_captured"]
 def summarise(spec: RunSpec, result: Result) -> Frame:
     """The summary frame: a headline, then findings, the run's own story first."""
     told = [
-        tell_connection(spec, result),
-        tell_stop(spec, result),
-        tell_training(spec, result),
-        tell_activation(result),
-        tell_gradient(result),
-        tell_truncation(spec, result),
-        tell_symmetry(spec, result),
-        tell_frozen(spec, result),
-        tell_limits(spec.dtype, result),
-        tell_zero(result),
-        tell_jacobian(spec, result),
-        tell_loss(spec, result),
+        describe_connection(spec, result),
+        describe_stop(spec, result),
+        describe_training(spec, result),
+        describe_activation(result),
+        describe_gradient(result),
+        describe_truncation(spec, result),
+        describe_symmetry(spec, result),
+        describe_frozen(spec, result),
+        describe_limits(spec.dtype, result),
+        describe_zero(result),
+        describe_jacobian(spec, result),
+        describe_loss(spec, result),
     ]
     no_path = spec.connection.kind == "none"
     return Frame("summary", {"headline": _headline(result, no_path), "findings": [found for found in told if found]})
@@ -36,21 +48,21 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
 def summarise_captured(dtype: str, result: Result) -> Frame:
     """The summary frame of a pass captured from a model that no spec describes."""
     told = [
-        tell_captured(result),
-        tell_activation(result),
-        tell_gradient(result),
-        tell_limits(dtype, result),
-        tell_zero(result),
+        describe_captured(result),
+        describe_activation(result),
+        describe_gradient(result),
+        describe_limits(dtype, result),
+        describe_zero(result),
     ]
     return Frame("summary", {"headline": _headline(result), "findings": [found for found in told if found]})
 
 
 def _headline(result: Result, no_path: bool = False) -> dict[str, Any]:
     log10 = find_largest(result, "composite_gain_fwd")
-    text = "no path" if no_path else f"gain {say(log10)}"
+    text = "no path" if no_path else f"gain {format_magnitude(log10)}"
     return {
         "label": "gain",
-        "value": to_finite(10**log10) if log10 < MOST_DECADES else None,
+        "value": to_finite(10**log10) if log10 < MAX_DECADES else None,
         "log10": to_finite(log10),
         "text": text,
     }

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, find_largest, say, to_finite
+from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, to_finite
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 
@@ -13,7 +13,7 @@ GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0
 SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 
-def tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """The loss beside that of guessing evenly; before and after training where there was any."""
     if spec.input.kind not in GUESSES:
         return None
@@ -31,7 +31,7 @@ def tell_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("loss", f"{text}; guessing evenly costs {evenly:.3f}.", "activation", numbers)
 
 
-def tell_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """Where training ended early, and on what."""
     done = _count_updates(result)
     if done == spec.train.steps:
@@ -42,7 +42,7 @@ def tell_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("stop", text, "gradient", {"updates": done})
 
 
-def tell_training(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_training(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """What training did to the largest composite gain: as initialised, on the way, and of the trained stack."""
     done = _count_updates(result)
     if not done or spec.streams == 1:
@@ -52,12 +52,13 @@ def tell_training(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     first, last, peak = float(largest[0]), find_largest(result, "composite_gain_fwd"), int(np.argmax(largest))
     change = last - first
     steps = count(done, "step")
-    text = f"Through {steps} of training the largest composite gain stays at {say(last)}"
+    text = f"Through {steps} of training the largest composite gain stays at {format_magnitude(last)}"
     if not abs(change) < SAME:
         way = "grows" if change > 0 else "falls"
-        text = f"Through {steps} of training the largest composite gain {way} from {say(first)} to {say(last)}"
+        course = f"{way} from {format_magnitude(first)} to {format_magnitude(last)}"
+        text = f"Through {steps} of training the largest composite gain {course}"
     if largest[peak] > max(first, last) + SAME:
-        text += f", with {say(largest[peak])} at step {peak + 1}"
+        text += f", with {format_magnitude(largest[peak])} at step {peak + 1}"
     numbers = {
         "gain_fwd_log10_untrained": to_finite(first),
         "gain_fwd_log10": to_finite(last),

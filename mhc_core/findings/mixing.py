@@ -4,17 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, find_largest, say, say_value, to_finite
+from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, format_number, to_finite
 from mhc_core.record.result import Result
 from mhc_core.spec import MANIFOLD, RunSpec
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
 
-def tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
+def describe_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
     """What the product of all mixing matrices does to a signal that all streams share."""
     forward, backward = find_largest(result, "composite_gain_fwd"), find_largest(result, "composite_gain_bwd")
-    gains = f"gain {say(forward)} forward, {say(backward)} backward"
+    gains = f"gain {format_magnitude(forward)} forward, {format_magnitude(backward)} backward"
     numbers = {"gain_fwd_log10": to_finite(forward), "gain_bwd_log10": to_finite(backward)}
     rounds = spec.connection.sinkhorn_iters
     if spec.connection.kind == "none":
@@ -33,13 +33,13 @@ def tell_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         numbers["min_col_sum"] = to_finite(np.min(result.layers["composite_min_col_sum"]))
         text = f"{count(spec.depth, 'matrix')} after {count(rounds, 'Sinkhorn round')}: {gains}."
         if numbers["min_col_sum"] is not None:
-            text = f"{text[:-1]}, least column sum {say_value(numbers['min_col_sum'])}."
+            text = f"{text[:-1]}, least column sum {format_number(numbers['min_col_sum'])}."
     if result.seeds and spec.streams > 1:
-        text += _tell_seeds(result, numbers)
+        text += _describe_seeds(result, numbers)
     return build_finding("connection", text, "gain", numbers)
 
 
-def tell_captured(result: Result) -> dict[str, Any]:
+def describe_captured(result: Result) -> dict[str, Any]:
     """What is known of a foreign model's connection is its matrices alone."""
     if result.start["streams"] == 1:
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
@@ -47,8 +47,9 @@ def tell_captured(result: Result) -> dict[str, Any]:
     forward, backward = find_largest(result, "composite_gain_fwd"), find_largest(result, "composite_gain_bwd")
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
     text = (
-        f"{count(result.start['layers'], 'mixing matrix')}: gain {say(forward)} forward, "
-        f"{say(backward)} backward; row sums within {say_value(rows)} of 1, column sums within {say_value(columns)}."
+        f"{count(result.start['layers'], 'mixing matrix')}: gain {format_magnitude(forward)} forward, "
+        f"{format_magnitude(backward)} backward; row sums within {format_number(rows)} of 1, "
+        f"column sums within {format_number(columns)}."
     )
     numbers = {"gain_fwd_log10": to_finite(forward), "gain_bwd_log10": to_finite(backward)}
     return build_finding(
@@ -56,20 +57,21 @@ def tell_captured(result: Result) -> dict[str, Any]:
     )
 
 
-def _tell_seeds(result: Result, numbers: dict[str, Any]) -> str:
+def _describe_seeds(result: Result, numbers: dict[str, Any]) -> str:
     """One more sentence, on the largest forward gain of every seed; its numbers and the backward gain's are added."""
     levels = {"p05": 5, "p50": 50, "p95": 95}
     for key, name in (("composite_gain_fwd", "gain_fwd_log10"), ("composite_gain_bwd", "gain_bwd_log10")):
         found = np.percentile(result.seeds["largest"][key], list(levels.values()))
         numbers |= {f"{name}_{level}": to_finite(value) for level, value in zip(levels, found, strict=True)}
     low, median, high = (
-        say(float("nan") if (value := numbers[f"gain_fwd_log10_{level}"]) is None else value) for level in levels
+        format_magnitude(float("nan") if (value := numbers[f"gain_fwd_log10_{level}"]) is None else value)
+        for level in levels
     )
     seeds = result.seeds["seeds"]
     return f" Over {seeds} seeds the largest forward gain has median {median}, 5 to 95 %: {low} to {high}."
 
 
-def tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """By how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
     if spec.connection.kind != "mhc" or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
@@ -81,14 +83,14 @@ def tell_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     worst = int(np.nanargmax(errors))
     error = float(errors[worst])
     whose = "the worst token's column sum" if errors is not columns else "a column sum"
-    text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} {whose} is off by {say_value(error)}"
+    text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} {whose} is off by {format_number(error)}"
     text += f" at layer {worst + 1}"
     if rows[worst] < 1e-2 * error:
         text += ": rows are exact, so the error sits in the backward gain"
     return build_finding("truncation", f"{text}.", "mixing", {"ds_error": error, "layer": worst})
 
 
-def tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """Streams start identical; uniform H_post and rows of H_res that sum to 1 keep them so (equations section 3)."""
     cosine = result.layers.get("stream_cos")
     if spec.connection.kind not in MANIFOLD or cosine is None or not np.all(cosine > 1 - 1e-5):
@@ -104,7 +106,7 @@ def tell_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
-def tell_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """Saturated logits, where there is a gradient for them to follow; layers without one are left out."""
     share = result.layers.get("mixing_grad_share")
     if share is None or np.isnan(share).all():
@@ -113,9 +115,9 @@ def tell_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     if median > FROZEN * free:
         return None
     text = (
-        f"The logits of H_res are saturated: {say_value(median)} of the gradient that it could follow reaches them in "
-        f"the median over layers, against {say_value(free)} at the uniform matrix. Gradient descent would hardly "
-        "move them."
+        f"The logits of H_res are saturated: {format_number(median)} of the gradient that it could follow reaches "
+        f"them in the median over layers, against {format_number(free)} at the uniform matrix. "
+        "Gradient descent would hardly move them."
     )
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
     return build_finding("frozen", text, "mixing", numbers)

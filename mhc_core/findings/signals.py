@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, say, to_finite
+from mhc_core.findings.words import build_finding, count, format_magnitude, to_finite
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 
 
-def tell_activation(result: Result) -> dict[str, Any] | None:
+def describe_activation(result: Result) -> dict[str, Any] | None:
     """How far activations grow or shrink, and by which power of depth where one describes them."""
     log = result.layers_log10["act_rms"]
     start, known = to_finite(result.input.get("act_rms")), np.isfinite(log)
@@ -17,14 +17,15 @@ def tell_activation(result: Result) -> dict[str, Any] | None:
         return None
     last = int(np.flatnonzero(known)[-1])
     slope = _power_of_depth(log[: last + 1])
-    text = f"Activations go from {say(np.log10(start))} to {say(log[last])} over {count(last + 1, 'layer')}"
+    first, final = format_magnitude(np.log10(start)), format_magnitude(log[last])
+    text = f"Activations go from {first} to {final} over {count(last + 1, 'layer')}"
     if slope is not None:
         text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth to the power {slope:.2g}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
     return build_finding("activation", f"{text}.", "activation", numbers)
 
 
-def tell_gradient(result: Result) -> dict[str, Any] | None:
+def describe_gradient(result: Result) -> dict[str, Any] | None:
     """How far the gradient grows or shrinks on its way down."""
     log = result.layers_log10.get("grad_rms")
     if log is None or len(log) == 1 or not np.isfinite(log[[0, -1]]).all():
@@ -34,11 +35,11 @@ def tell_gradient(result: Result) -> dict[str, Any] | None:
         text = "The gradient reaches the first layer as large as it left the last."
     else:
         change = "grows" if decades > 0 else "shrinks"
-        text = f"From the last layer down to the first, the gradient {change} {say(abs(decades))} times."
+        text = f"From the last layer down to the first, the gradient {change} {format_magnitude(abs(decades))} times."
     return build_finding("gradient", text, "gradient", {"first_to_last_log10": decades})
 
 
-def tell_limits(dtype: str, result: Result) -> dict[str, Any] | None:
+def describe_limits(dtype: str, result: Result) -> dict[str, Any] | None:
     """Where values first left the range of their type, in the direction in which they travel."""
     activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
     composite = result.status.get("composite_gain_fwd")
@@ -56,7 +57,7 @@ def tell_limits(dtype: str, result: Result) -> dict[str, Any] | None:
     return build_finding("limits", text, panel, {"layer": layer})
 
 
-def tell_zero(result: Result) -> dict[str, Any] | None:
+def describe_zero(result: Result) -> dict[str, Any] | None:
     """Where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
     zero = np.flatnonzero(result.layers["act_rms"] == 0)
     if not len(zero) or result.input["act_rms"] == 0:
@@ -65,7 +66,7 @@ def tell_zero(result: Result) -> dict[str, Any] | None:
     return build_finding("zero", text, "activation", {"layer": int(zero[0])})
 
 
-def tell_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """Singular values only where they have converged; the least Ritz value alone is no more than an upper bound."""
     if not result.jacobian:
         return None
@@ -79,14 +80,14 @@ def tell_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     elif not known["sigma_max"]:
         text = (
             f"After {after} the Jacobian's singular values have not converged: "
-            f"it stretches at least {say(most)} times somewhere."
+            f"it stretches at least {format_magnitude(most)} times somewhere."
         )
     elif known["sigma_min"]:
-        text = f"The Jacobian stretches at most {say(most)} and at least {say(least)} times."
+        text = f"The Jacobian stretches at most {format_magnitude(most)} and at least {format_magnitude(least)} times."
     else:
         text = (
-            f"The Jacobian stretches at most {say(most)} times; the least, below {say(least)}, "
-            f"has not converged after {after}."
+            f"The Jacobian stretches at most {format_magnitude(most)} times; "
+            f"the least, below {format_magnitude(least)}, has not converged after {after}."
         )
     return build_finding(
         "jacobian", text, "gradient", {"sigma_max_log10": to_finite(most), "sigma_min_log10": to_finite(least)}

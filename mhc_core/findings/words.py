@@ -7,7 +7,7 @@ import numpy as np
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.result import Result
 
-MOST_DECADES = 308  # of float64
+MAX_DECADES = 308  # of float64
 NO_NUMBER = "not a number"
 
 
@@ -36,18 +36,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ces multiplied" if noun.endswith("matrix") else f"{number} {noun}s"
 
 
-def say(log10: float) -> str:
+def format_magnitude(log10: float) -> str:
     """A magnitude as people write it, from its logarithm."""
     if np.isnan(log10):
         return NO_NUMBER
     if log10 == -np.inf:
         return "0"
-    value = 10.0**log10 if abs(log10) < MOST_DECADES else None
+    value = 10.0**log10 if abs(log10) < MAX_DECADES else None
     if value is not None and abs(value - 1) < 0.0995:
         return f"{value:.3f}" if abs(value - 1) > 5e-4 else "1.00"
     return format_value(value, log10, digits=3)
 
 
-def say_value(value: float) -> str:
+def format_number(value: float) -> str:
     """A number as people write it."""
     return format_value(value, status=NO_NUMBER, digits=3)

@@ -25,7 +25,7 @@ from mhc_core.record.frames import Frame
 from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
-MOST_LAYERS = {"cpu": 16, "cuda": 32}
+MAX_LAYERS = {"cpu": 16, "cuda": 32}
 INPUT_LAYER = -1  # the embedding's output
 
 
@@ -252,7 +252,7 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
 
 def most_together(layout: Layout) -> int:
     """Layers that are measured together at most."""
-    return max(1, min(MOST_LAYERS[layout.device.type], BLOCK_BYTES // (4 * layout.state_entries)))
+    return max(1, min(MAX_LAYERS[layout.device.type], BLOCK_BYTES // (4 * layout.state_entries)))
 
 
 def _block_sizes(layout: Layout) -> Iterator[int]:

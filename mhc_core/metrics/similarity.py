@@ -28,7 +28,7 @@ CONSTANT, OVERFLOW, UNKNOWN = 1, 2, 3
 SAME_ULPS = 256
 # U-centring takes away all there is of samples at equal distances, or of one that differs from all others; what is left
 # of a Gram matrix of features up to 1 is then its rounding.
-LEAST_NORM_EPS = 32
+MIN_NORM_EPS = 32
 
 
 class CkaRows:
@@ -77,7 +77,7 @@ class CkaRows:
         rows = new_KPP.flatten(1) @ self.grams_LPP[: self.filled].flatten(1).T
         # Norms come with the products: one pass over P x P entries a layer less.
         norms_K = rows[:, start:].diagonal().sqrt()
-        is_rounding_K = ~(norms_K > LEAST_NORM_EPS * torch.finfo(norms_K.dtype).eps)
+        is_rounding_K = ~(norms_K > MIN_NORM_EPS * torch.finfo(norms_K.dtype).eps)
         faults_K = torch.where((faults_K == 0) & is_rounding_K, UNKNOWN, faults_K)
         self.norms_L[start : self.filled] = torch.where(faults_K > 0, torch.nan, norms_K)
         self.faults_L[start : self.filled] = faults_K

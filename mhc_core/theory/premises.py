@@ -13,7 +13,7 @@ from mhc_core.theory.mean_field import ACTIVATIONS
 from mhc_core.theory.propagation import Network
 
 RECTIFIERS = ("relu", "gelu", "silu")
-LEAST_WIDTH = 32  # below, first order in 1 / C is no longer close
+MIN_WIDTH = 32  # below, first order in 1 / C is no longer close
 SIGMOID_OF_ONE = 1 / (1 + math.exp(-1))
 # H_post of the presets that give every stream the same, where the mixing is static.
 UNIFORM_POST = {"residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE}
@@ -123,8 +123,8 @@ def _network_obstacle(spec: RunSpec) -> Obstacle | None:
     found = _stream_obstacle(spec) or _training(spec)
     if found is not None:
         return found
-    if spec.width < LEAST_WIDTH:
-        return Obstacle("width", spec.width, f"{LEAST_WIDTH} or more: the law is of wide layers")
+    if spec.width < MIN_WIDTH:
+        return Obstacle("width", spec.width, f"{MIN_WIDTH} or more: the law is of wide layers")
     if spec.input.kind == "digits":
         return Obstacle("input.kind", "digits", "text, gaussian or correlated")
     return _branch_obstacle(spec)

@@ -14,7 +14,7 @@ import pytest
 from app import figures
 from app.figures.fill.difference import fill_difference
 from app.figures.fill.fill import fill
-from app.figures.fill.labels import say_rows
+from app.figures.fill.labels import format_rows
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.spec import parse_spec
@@ -77,7 +77,7 @@ def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
     ],
 )
 def test_rows_without_numbers_are_named_in_both_languages(lost: list[int], last_known: int, said: str) -> None:
-    assert say_rows(lost, last_known) == said
+    assert format_rows(lost, last_known) == said
     script = "import { sayRows } from './static/js/labels.js';" + f"console.log(sayRows({lost}, {last_known}))"
     command = [find_node(), "--input-type=module", "-e", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)

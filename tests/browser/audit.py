@@ -18,9 +18,9 @@ NO_TEXT = """* { transition: none !important; }
 *, *::before, *::after, *::placeholder { color: #0000 !important; -webkit-text-fill-color: #0000 !important; }
 svg text, svg text * { fill: #0000 !important; stroke: #0000 !important; }"""
 TEXT, LARGE_TEXT, GRAPHIC, TARGET_PX, LETTERS_PX = 4.5, 3.0, 3.0, 24.0, 12.0
-LEAST_SHARE = 0.1
+MIN_SHARE = 0.1
 SHADE = 4
-MOST_SIDE_PX = 64
+MAX_SIDE_PX = 64
 
 Color = tuple[float, ...]
 
@@ -64,13 +64,13 @@ def colors_below(picture: np.ndarray, box: list[float]) -> list[Color]:
     """The colours that fill at least a tenth of a box, the commonest first; that one alone where none does."""
     left, top, width, height = (round(side) for side in box)
     area = picture[max(0, top) : top + max(1, height), max(0, left) : left + max(1, width)]
-    stride = 1 + max(area.shape) // MOST_SIDE_PX
+    stride = 1 + max(area.shape) // MAX_SIDE_PX
     pixels = area[::stride, ::stride].reshape(-1, 3)
     if len(pixels) == 0:
         return []
     # Neighbouring shades count as one; what stands for them is the commonest of them.
     shades, counts = np.unique(pixels // SHADE, axis=0, return_counts=True)
-    order = [index for index in np.argsort(-counts) if counts[index] >= LEAST_SHARE * len(pixels)] or [counts.argmax()]
+    order = [index for index in np.argsort(-counts) if counts[index] >= MIN_SHARE * len(pixels)] or [counts.argmax()]
     return [_commonest(pixels[np.all(pixels // SHADE == shades[index], axis=1)]) for index in order]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.findings.words import say
+from mhc_core.findings.words import format_magnitude
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
@@ -246,4 +246,4 @@ def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
     ],
 )
 def test_magnitudes_in_sentences_are_written_as_in_figures(log10: float, text: str) -> None:
-    assert say(float(log10)) == text
+    assert format_magnitude(float(log10)) == text

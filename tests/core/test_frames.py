@@ -205,7 +205,7 @@ def test_layers_computed_twice_give_the_same_frames(name: str, monkeypatch: pyte
     """Where memory binds, graphs are not kept but made again: no bit may tell."""
     spec = build_spec(depth=6, dtype="float32", connection=CONNECTIONS[name])
     kept = list(run(spec))
-    monkeypatch.setattr("mhc_core.cost.counts.MOST_TAPE_BYTES", 0)
+    monkeypatch.setattr("mhc_core.cost.counts.MAX_TAPE_BYTES", 0)
     again = list(run(spec))
     for one, other in zip(kept, again, strict=True):
         assert encode_frame(one, "id", 0) == encode_frame(other, "id", 0) or one.type == "start"

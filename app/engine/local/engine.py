@@ -76,7 +76,7 @@ class LocalEngine(Engine):
         if job in self._queue:
             self._queue.remove(job)
             job.verdict = ("cancelled", None)
-            self._tell_moved()
+            self._notify_moved()
             await self._end(job, "cancelled", None)
         elif job.verdict is None:
             self._stop_job(job, "cancelled", None)
@@ -170,10 +170,10 @@ class LocalEngine(Engine):
             self._arrived.clear()
             await self._arrived.wait()
         job = self._queue.popleft()
-        self._tell_moved()
+        self._notify_moved()
         return job
 
-    def _tell_moved(self) -> None:
+    def _notify_moved(self) -> None:
         self._sink.on_moved([job.run_id for job in self._queue])
 
     # One run.

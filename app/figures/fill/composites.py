@@ -15,8 +15,8 @@ from mhc_core.metrics.mixing import composite
 
 LARGE_LOG10 = 15.0  # from here on 1 + |w| is |w| in float64
 UNRESOLVED = 1e-12  # below this share of the largest entry a sum is what rounding left of it
-LEAST_SHOWN = 0.005  # 0.01 in two digits
-MOST_SHOWN_LOG10 = 4.0
+MIN_SHOWN = 0.005  # 0.01 in two digits
+MAX_SHOWN_LOG10 = 4.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def to_power(product: Product) -> int:
     if not math.isfinite(largest) or largest == 0:
         return 0
     log10 = math.log10(largest) + product.exponent * math.log10(2)
-    return 0 if math.log10(LEAST_SHOWN) <= log10 < MOST_SHOWN_LOG10 else math.floor(log10)
+    return 0 if math.log10(MIN_SHOWN) <= log10 < MAX_SHOWN_LOG10 else math.floor(log10)
 
 
 def to_cell_texts(product: Product) -> list[list[str]]:

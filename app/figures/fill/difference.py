@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from app.figures.fill.fill import Figure, fill
-from app.figures.fill.sources import MOST_DECADES, Columns, Derived, to_unknown
+from app.figures.fill.sources import MAX_DECADES, Columns, Derived, to_unknown
 from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "stream_log10.", "steps_log10.")
@@ -89,7 +89,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
             if values is not None:
                 found.layers[key] = values
             if log10 is not None:
-                inside = np.abs(log10) <= MOST_DECADES
+                inside = np.abs(log10) <= MAX_DECADES
                 found.layers[key] = np.where(inside, 10.0 ** np.where(inside, log10, 0.0), np.nan)
                 found.layers_log10[key] = log10
             flags = {**base.status.get(key, {}), **result.status.get(key, {})}

@@ -15,21 +15,21 @@ from app.figures.fill.labels import (
     end_labels,
     find_lost,
     foot_note,
+    format_rows,
+    format_status,
     lost_labels,
     note,
-    say_rows,
-    say_status,
 )
 from app.figures.fill.numbers import log_ticks
 from app.figures.fill.scales import linear_bound, signed_log_scale
 from app.figures.fill.sources import Columns, look_up, to_unknown
 from app.figures.fill.sums import write_sums
 
-LEAST_SPAN = {"log": 0.6, "linear": 1e-9}
+MIN_SPAN = {"log": 0.6, "linear": 1e-9}
 WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
 LETTER_PX = 7.2
 FEW_LAYERS = 6
-LEAST_ROW_GAP = 15  # room for the label of the matrix below
+MIN_ROW_GAP = 15  # room for the label of the matrix below
 
 Figure = dict[str, Any]
 
@@ -60,8 +60,8 @@ def fill(
         _mark_lost_rows(figure, results)
     if meta.get("sums"):
         write_sums(layout, _visible(figure), results, cursor, narrow)
-    is_told = "unknown" in meta and _tell_unknown(figure, results, labels)
-    if "empty" in meta and not is_told and not _visible(figure):
+    is_noted = "unknown" in meta and _note_unknown(figure, results, labels)
+    if "empty" in meta and not is_noted and not _visible(figure):
         layout["annotations"].append(note(meta["empty"], meta["muted"]))
     return figure
 
@@ -83,7 +83,7 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
         trace[attribute] = data
 
 
-def _tell_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> bool:
+def _note_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> bool:
     """Of runs of which the step that is shown tells nothing it says so; whether there are any."""
     layout = figure["layout"]
     runs = [
@@ -132,7 +132,7 @@ def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
     if not values:
         return (0.0, 1.0)
     low, high = min(values), max(values)
-    least = max(LEAST_SPAN[rule["scale"]], 1e-3 * abs(high))
+    least = max(MIN_SPAN[rule["scale"]], 1e-3 * abs(high))
     if high - low < least:
         middle = (low + high) / 2
         low, high = middle - least / 2, middle + least / 2
@@ -221,7 +221,7 @@ def _place_cells(figure: Figure, narrow: bool) -> None:
     layout, grid = figure["layout"], figure["layout"]["meta"]["grid"]
     rows = narrow or grid["direction"] == "rows"
     present = [trace["meta"]["run"] for trace in _visible(figure)]
-    gap = max(grid["gap"], LEAST_ROW_GAP) if rows else grid["gap"]
+    gap = max(grid["gap"], MIN_ROW_GAP) if rows else grid["gap"]
     whole = len(present) * grid["cell"] + max(0, len(present) - 1) * gap
     for run, (x_name, y_name) in enumerate(grid["cells"]):
         x_axis, y_axis = layout[x_name], layout[y_name]
@@ -290,6 +290,6 @@ def _mark_lost_rows(figure: Figure, results: list[Columns | None]) -> None:
         lost = sorted(row for row in flags if row in own or row not in known)
         if lost:
             last_known = max((row for row in known if row not in lost), default=-1)
-            text = f"{say_status(flags[lost[0]])}<br>{say_rows(lost, last_known)}"
+            text = f"{format_status(flags[lost[0]])}<br>{format_rows(lost, last_known)}"
             look = (layout["meta"]["muted"], layout["paper_bgcolor"])
             layout["annotations"].append(cell_note(text, trace["xaxis"], trace["yaxis"], *look))

@@ -132,12 +132,12 @@ def cell_note(text: str, x_id: str, y_id: str, color: str, ground: str) -> Annot
     }
 
 
-def say_status(status: str) -> str:
+def format_status(status: str) -> str:
     """Why there is no number, where the word alone says too little."""
     return {"constant": "constant over samples"}.get(status, status)
 
 
-def say_rows(lost: list[int], last_known: int) -> str:
+def format_rows(lost: list[int], last_known: int) -> str:
     """Which layers of a matrix have no numbers, in their order; `last_known` is the last one that has, -1 for none."""
     first, last = lost[0] + 1, lost[-1] + 1
     if last_known < lost[-1]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from app.figures.fill.numbers import decade, format_value, nice_step
 
-MOST_TICKS = 3  # on one side of zero
-LEAST_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
+MAX_TICKS = 3  # on one side of zero
+MIN_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
 ROOM_FOR_ONE = 2.2  # decades: on longer scales a tick at 1 would touch the one at 0
 
 
@@ -39,9 +39,9 @@ def _ticks(bound: float) -> tuple[list[float], list[str]]:
     """Places and texts above zero."""
     weight = 10**bound - 1 if bound < 2 else math.inf
     if weight < 10:
-        step = nice_step(weight / LEAST_STEPS)
+        step = nice_step(weight / MIN_STEPS)
         marks = [index * step for index in range(1, math.floor(weight / step * (1 + 1e-6)) + 1)]
         return [math.log10(1 + mark) for mark in marks], [format_value(mark) for mark in marks]
-    step = max(1, round(nice_step(bound / MOST_TICKS)))
+    step = max(1, round(nice_step(bound / MAX_TICKS)))
     powers = range(0 if bound < ROOM_FOR_ONE else step, math.floor(bound) + 1, step)
     return [math.log10(1 + 10**power) if power < 16 else float(power) for power in powers], [decade(p) for p in powers]

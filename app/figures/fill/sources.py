@@ -39,7 +39,7 @@ from app.figures.fill.numbers import format_value
 from app.figures.fill.scales import to_signed_log
 
 PERCENTILES = ("p05", "p50", "p95")
-MOST_DECADES = 307  # of float64
+MAX_DECADES = 307  # of float64
 
 
 class Columns(Protocol):
@@ -146,7 +146,7 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
         return kept
     if form == "text":
         return [format_value(None, log10) for log10 in kept]
-    return [None if log10 is None or abs(log10) > MOST_DECADES else 10**log10 for log10 in kept]
+    return [None if log10 is None or abs(log10) > MAX_DECADES else 10**log10 for log10 in kept]
 
 
 def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:

@@ -63,8 +63,8 @@ def can_follow(template: dict[str, Any], results: Sequence[Trained], step: int) 
     """
     keys = {trace["meta"]["key"] for trace in template["data"]}
     shown = [at_step(result, step) for result in results if count_trained(result) > 0]
-    is_told = any(_has(columns, key) for columns in shown for key in keys)
-    return is_told or not any(keys & to_unknown(columns) for columns in shown)
+    is_noted = any(_has(columns, key) for columns in shown for key in keys)
+    return is_noted or not any(keys & to_unknown(columns) for columns in shown)
 
 
 def at_step(result: Trained, step: int | None) -> Columns:

@@ -5,11 +5,11 @@ import plotly.graph_objects as go
 from app.figures.cells import axis_names, build_cells
 from app.figures.panel import Column, Help, Panel, View
 from app.figures.style import Theme
-from mhc_core.cost.counts import MOST_STEP_MAP_LAYERS
+from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 UNKNOWN = (
-    f"No CKA of this step: stacks of more than {MOST_STEP_MAP_LAYERS} layers keep none,<br>"
+    f"No CKA of this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers keep none,<br>"
     "nor did runs that an earlier version stored."
 )
 
@@ -50,7 +50,7 @@ PANEL = Panel(
         "row and column are one layer against all others. A layer that is the same for all samples is like "
         "nothing and unlike nothing, 0 / 0: its row and column are blank, and the map says so. At a step of training "
         "it is the nearest step whose matrices are kept, on its own batch; stacks of more than "
-        f"{MOST_STEP_MAP_LAYERS} layers keep no such map at a step, and stay as trained.",
+        f"{MAX_STEP_MAP_LAYERS} layers keep no such map at a step, and stay as trained.",
         symbol="CKA(m_k, m_l)",
         source="Kornblith et al., arXiv 1905.00414; unbiased after Nguyen et al., arXiv 2010.15327",
     ),

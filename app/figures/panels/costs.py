@@ -27,7 +27,7 @@ def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
     return [getattr(cost, measure) / getattr(reference, measure) - 1 for cost in costs]
 
 
-def say_added(added: float) -> str:
+def format_added(added: float) -> str:
     """A share as people read it; `sayAdded` in `static/js/cards/costs.js` says the same."""
     percent = 100 * abs(added)
     if percent < 5e-4:
@@ -77,7 +77,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
                 y=names,
                 orientation="h",
                 xaxis=f"x{suffix}",
-                text=[say_added(share) for share in added[measure]],
+                text=[format_added(share) for share in added[measure]],
                 textposition="outside",
                 cliponaxis=False,
                 textfont={"size": 11, "color": theme.muted},

@@ -4,14 +4,14 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from app.figures.panel import OF_OLD, Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
+from app.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
 from app.figures.style import Theme
 
 
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     """One curve a run: rms of the gradient along a shift common to all streams."""
     figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
-    figure.layout.meta["unknown"] = OF_OLD
+    figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
         figure.add_traces(seed_band(run, style, "grad_rms", scale))
     for run, style in bottom_up(theme, runs):

@@ -24,7 +24,7 @@ READABLE_COLUMNS = 14  # of which each leaves room for its number
 ROOM_PX = 560  # for all columns, in a figure of 700 px
 CELL_DIGITS = 3  # more stand at the cursor
 CROSS = "×"
-LEAST_SPAN = 0.05
+MIN_SPAN = 0.05
 SHORT_SPAN = 0.7  # decades, in which 1, 2 and 5 may all lie on one side
 WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
@@ -158,8 +158,8 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
     """Diverging round 1 for factors and round 0 for signed values; Cividis for the rest, over 0 to 1 where they fit."""
     diverging: list[Any] = [list(stop) for stop in theme.diverging]
     low, high = min(known, default=0.0), max(known, default=1.0)
-    bound = max(abs(low), abs(high), LEAST_SPAN)
-    pad = max(0.0, LEAST_SPAN - (high - low)) / 2  # what hardly differs stands in the middle
+    bound = max(abs(low), abs(high), MIN_SPAN)
+    pad = max(0.0, MIN_SPAN - (high - low)) / 2  # what hardly differs stands in the middle
     scale: dict[str, Any] = {"colorscale": "Cividis", "cmin": low - pad, "cmax": high + pad}
     if is_log and FACTORS.search(metric.key):
         # Growth is the warm side, as HC's colour is.

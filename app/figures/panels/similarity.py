@@ -2,14 +2,14 @@
 
 import plotly.graph_objects as go
 
-from app.figures.panel import OF_OLD, Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
+from app.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
 from app.figures.style import Theme
 
 
 def build_previous(runs: int, theme: Theme) -> go.Figure:
     """Cosine between neighbouring branch inputs: the median as a line, the 5th to 95th percentile as a band."""
     figure = build_lines(theme, "linear", include=(1.0,), limits=[-1.0, 1.0])
-    figure.layout.meta["unknown"] = OF_OLD
+    figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
         figure.add_traces(band(run, style, "cos_prev", "layers.cos_prev_p05", "layers.cos_prev_p95"))
     for run, style in bottom_up(theme, runs):
@@ -20,7 +20,7 @@ def build_previous(runs: int, theme: Theme) -> go.Figure:
 def build_tokens(runs: int, theme: Theme) -> go.Figure:
     """Mean pairwise cosine of the tokens: 1 is rank collapse."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
-    figure.layout.meta["unknown"] = OF_OLD
+    figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
         figure.add_traces(seed_band(run, style, "token_cos", "linear"))
     for run, style in bottom_up(theme, runs):

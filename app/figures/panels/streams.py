@@ -4,14 +4,14 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from app.figures.panel import OF_OLD, Column, Help, Panel, View, bottom_up, build_lines, line
+from app.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line
 from app.figures.style import RunStyle, Theme
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
     """A thin line for each stream, those of one run as one trace: how many there are is known with the data."""
     figure = build_lines(theme, "log")
-    figure.layout.meta["unknown"] = OF_OLD
+    figure.layout.meta["unknown"] = STALE_NUMERICS
     figure.update_layout(hovermode="closest")
     for run, style in bottom_up(theme, runs):
         figure.add_trace(_streams(run, style, key))
@@ -22,7 +22,7 @@ def build_similarity(runs: int, theme: Theme) -> go.Figure:
     """Mean pairwise cosine of the streams; a run of one stream has none."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     figure.layout.meta["empty"] = "No run here has more than one stream."
-    figure.layout.meta["unknown"] = OF_OLD
+    figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "stream_cos", "linear"))
     return figure

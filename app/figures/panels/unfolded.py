@@ -7,13 +7,13 @@ import plotly.graph_objects as go
 from app.figures.cells import axis_names, build_cells
 from app.figures.panel import Column, Help, Panel, View
 from app.figures.style import Theme
-from mhc_core.cost.counts import MOST_STEP_MAP_LAYERS
+from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 EMPTY = "No run here has such weights: where layers read parts of the width, no single number tells them."
 
 UNKNOWN = (
-    f"Not known of this step: stacks of more than {MOST_STEP_MAP_LAYERS} layers keep none,<br>"
+    f"Not known of this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers keep none,<br>"
     "nor did runs that an earlier version stored."
 )
 
@@ -57,7 +57,7 @@ PANEL = Panel(
         "written. A plain stack has the diagonal alone: each layer reads the one before and nothing else. Rows that "
         "deepen downwards: what was written is multiplied on its way. Warm cells are subtracted. The scale is "
         "±log(1 + |w|) under “log”, so that 1 can be seen beside 1000. At a step of training it is the nearest step "
-        f"whose matrices are kept; stacks of more than {MOST_STEP_MAP_LAYERS} layers keep no such map at a step, and "
+        f"whose matrices are kept; stacks of more than {MAX_STEP_MAP_LAYERS} layers keep no such map at a step, and "
         "stay as trained.",
         symbol="w[k,j]",
         source="Hyper-Connections, arXiv 2409.19606, section 4. Of matrices averaged over samples where mixing is "

@@ -4,7 +4,7 @@ import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
 import { download, downloadText } from '../share/export.js';
 import { theme } from '../state/look.js';
-import { copyText, tell } from '../ui/clipboard.js';
+import { copyText, notify } from '../ui/clipboard.js';
 
 const NAME = 'mhc-scope-cost';
 const IMAGE = { width: 1200, height: 420 };
@@ -43,7 +43,7 @@ export function costItems(toSpec, fail) {
     {
       title: 'Copy the numbers',
       note: 'for a spreadsheet',
-      run: async () => tell(await copyText((await postCostsCsv(toSpec())).replaceAll(',', '\t'))),
+      run: async () => notify(await copyText((await postCostsCsv(toSpec())).replaceAll(',', '\t'))),
     },
   ];
   return items.map((item) => ({ ...item, run: () => void item.run().catch(fail) }));

@@ -154,11 +154,11 @@ function StackTable() {
 /** @param {{text: string, added: number, most: number}} props */
 function Cell({ text, added, most }) {
   const share = most > 0 ? Math.max(0, (100 * added) / most) : 0;
-  return html`<td role="cell">${text}<small>${sayAdded(added)}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
+  return html`<td role="cell">${text}<small>${formatAdded(added)}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
 
 /** @param {number} added */
-function sayAdded(added) {
+function formatAdded(added) {
   const percent = 100 * Math.abs(added);
   if (percent < 5e-4) return '±0 %';
   return `${added < 0 ? '−' : '+'}${percent < 100 ? Number(percent.toPrecision(2)) : Math.round(percent)} %`;
@@ -168,7 +168,7 @@ function PaperTable() {
   const printed = paper.value;
   if (!printed) return null;
   const { models } = printed;
-  const [least, most] = [models[models.length - 1], models[0]].map((model) => sayAdded(model.mhc.flops_ratio).slice(1));
+  const [least, most] = [models[models.length - 1], models[0]].map((model) => formatAdded(model.mhc.flops_ratio).slice(1));
   return html`
     <div>
       <div class="table-box" tabindex="0" role="region" aria-label="The paper's models, table">
@@ -181,26 +181,26 @@ function PaperTable() {
           <tbody>${models.map(
             (model) => html`
             <tr><th scope="row">${model.shape.name}</th>
-              <td>${sayAdded(model.hc.flops_ratio)}</td><td>${sayAdded(model.mhc.flops_ratio)}</td>
-              <td>${sayTimes(model.hc.traffic_ratio)}</td><td>${sayTimes(model.mhc.traffic_ratio)}</td></tr>`,
+              <td>${formatAdded(model.hc.flops_ratio)}</td><td>${formatAdded(model.mhc.flops_ratio)}</td>
+              <td>${formatTimes(model.hc.traffic_ratio)}</td><td>${formatTimes(model.mhc.traffic_ratio)}</td></tr>`,
           )}
           </tbody>
         </table>
       </div>
       <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC at n = 4, measured in its
         own training system, with fused kernels, recomputation and overlapped communication (${printed.published_source}). By count mHC adds
-        ${' '}${least} to ${most} of arithmetic, and moves ${sayTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection with
+        ${' '}${least} to ${most} of arithmetic, and moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection with
         its fused kernel, branches left out. ${hereSentence()}</p>
     </div>
   `;
 }
 
 /** @param {number} ratio */
-const sayTimes = (ratio) => `${ratio.toFixed(1)} ×`;
+const formatTimes = (ratio) => `${ratio.toFixed(1)} ×`;
 
 /** What mHC adds on this server, beside the paper's figure. */
 function hereSentence() {
   const [reference, mhc] = [REFERENCE, WIDEST].map((kind) => costs.value.find((item) => item.connection === kind));
   if (!reference || !mhc) return '';
-  return `Here, unfused on one core and at this size: ${sayAdded(mhc.seconds / reference.seconds - 1)} of time.`;
+  return `Here, unfused on one core and at this size: ${formatAdded(mhc.seconds / reference.seconds - 1)} of time.`;
 }

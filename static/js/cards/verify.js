@@ -30,24 +30,24 @@ export function isVerifiable(slot) {
 export async function verify({ id, label }) {
   asking = new AbortController();
   const { signal: aborted } = asking;
-  const tell = (/** @type {Partial<Asked>} */ news) => {
+  const note = (/** @type {Partial<Asked>} */ news) => {
     if (!aborted.aborted) asked.value = { label, status: 'asking', body: null, failure: '', ...news };
   };
-  tell({});
+  note({});
   try {
     const [first] = await Promise.all([postVerification(id, aborted), learnMetrics(aborted)]);
     let body = first;
     while (body.status !== 'done') {
-      tell({ status: body.status });
+      note({ status: body.status });
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       if (aborted.aborted) return;
       body = await getVerification(id, aborted);
     }
-    tell({ status: 'done', body });
+    note({ status: 'done', body });
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    tell({ failure: `${error.title}: ${error.message}` });
+    note({ failure: `${error.title}: ${error.message}` });
   }
 }
 
@@ -116,10 +116,10 @@ function Checks({ checks }) {
             <th scope="row">${nameOf(check.law)}<small>${check.statement} <i>${check.source}</i></small></th>
             <td>${METRICS[check.metric] ?? check.metric}</td>
             <td>${check.layer === null ? '' : check.layer + 1}</td>
-            <td>${sayValue(check, check.expected)}</td>
-            <td>${sayValue(check, check.measured)}</td>
-            <td>${sayDistance(check, distanceOf(check))}</td>
-            <td>${sayDistance(check, check.tolerance)}</td>
+            <td>${formatCheckValue(check, check.expected)}</td>
+            <td>${formatCheckValue(check, check.measured)}</td>
+            <td>${formatDistance(check, distanceOf(check))}</td>
+            <td>${formatDistance(check, check.tolerance)}</td>
           </tr>`,
         )}
         </tbody>
@@ -135,13 +135,13 @@ function distanceOf({ expected, measured }) {
 }
 
 /** A number in plain units; decades are told as the number that they are of. @param {Check} check @param {number | null} value */
-function sayValue({ scale, verdict }, value) {
+function formatCheckValue({ scale, verdict }, value) {
   if (value === null) return verdict === 'fails' ? 'nan' : '–';
   return scale === 'log10' ? formatValue(Math.abs(value) < 300 ? 10 ** value : null, value) : formatValue(value);
 }
 
 /** How far apart: of decades, as a share or a factor. @param {Check} check @param {number | null} distance */
-function sayDistance({ scale }, distance) {
+function formatDistance({ scale }, distance) {
   if (distance === null) return '–';
   if (scale !== 'log10') return formatValue(distance);
   const share = Math.expm1(distance * Math.LN10);

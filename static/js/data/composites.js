@@ -13,8 +13,8 @@ import { formatFixed, formatPower, formatScaled } from './numbers.js';
 
 const LARGE_LOG10 = 15; // from here on 1 + |w| is |w| in a double
 const UNRESOLVED = 1e-12; // below this share of the largest entry a sum is what rounding left of it
-const LEAST_SHOWN = 0.005; // 0.01 in two digits
-const MOST_SHOWN_LOG10 = 4;
+const MIN_SHOWN = 0.005; // 0.01 in two digits
+const MAX_SHOWN_LOG10 = 4;
 
 /** The last product of each stack: a figure asks for it several times. @type {WeakMap<Matrix, Product>} */
 const latest = new WeakMap();
@@ -117,7 +117,7 @@ function toPower({ scaled, exponent }) {
   const largest = scaled.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   if (!Number.isFinite(largest) || largest === 0) return 0;
   const log10 = toLog10(largest, exponent);
-  return Math.log10(LEAST_SHOWN) <= log10 && log10 < MOST_SHOWN_LOG10 ? 0 : Math.floor(log10);
+  return Math.log10(MIN_SHOWN) <= log10 && log10 < MAX_SHOWN_LOG10 ? 0 : Math.floor(log10);
 }
 
 /** Entries as people read them, in the product's power of ten. @param {Product} product */

@@ -12,7 +12,7 @@ import { fill } from './fill.js';
 
 const LOGARITHMIC = /^(log10|stream_log10|steps_log10)\./;
 const EMPTY = 'Nothing here can be compared with run A.';
-const MOST_DECADES = 307; // of a double
+const MAX_DECADES = 307; // of a double
 
 /**
  * As `fill`, each run against the first, which itself is not drawn.
@@ -105,7 +105,7 @@ export function subtract(columns, base, keys, ratio) {
     if (logs)
       found.layers.set(
         key,
-        mapNumbers(logs, (log10) => (Math.abs(log10) <= MOST_DECADES ? 10 ** log10 : NaN)),
+        mapNumbers(logs, (log10) => (Math.abs(log10) <= MAX_DECADES ? 10 ** log10 : NaN)),
       );
     const flags = [...(base.status.get(key) ?? []), ...(columns.status.get(key) ?? [])];
     found.status.set(key, new Map(flags.filter(([layer]) => layer < columns.start?.layers)));

@@ -1,6 +1,6 @@
 /** Fill a panel's template with the columns of runs. `app/figures/fill/fill.py` does the same; a test holds them equal. */
 
-import { cellLabel, cellNote, endLabels, findLost, footNote, lostLabels, note, sayRows, sayStatus } from './labels.js';
+import { cellLabel, cellNote, endLabels, findLost, footNote, lostLabels, note, formatRows, formatStatus } from './labels.js';
 import { logTicks } from './numbers.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -13,11 +13,11 @@ import { writeSums } from './sums.js';
  */
 
 /** @type {Record<string, number>} */
-const LEAST_SPAN = { log: 0.6, linear: 1e-9 };
+const MIN_SPAN = { log: 0.6, linear: 1e-9 };
 const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
 const LETTER_PX = 7.2;
 const FEW_LAYERS = 6;
-export const LEAST_ROW_GAP = 15; // room for the label of the matrix below
+export const MIN_ROW_GAP = 15; // room for the label of the matrix below
 
 /**
  * A figure with the data of `results`, in the template's order; the template is left as it is.
@@ -41,7 +41,7 @@ export function fill(template, results, labels, cursor, narrow = false) {
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
   if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
-  const isTold = meta.unknown && tellUnknown(figure, results, labels);
+  const isTold = meta.unknown && noteUnknown(figure, results, labels);
   if (meta.empty && !isTold && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
   return figure;
 }
@@ -68,7 +68,7 @@ function fillTrace(trace, result, labels, cursor) {
 }
 
 /** Of runs of which the step that is shown tells nothing it says so; whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
-function tellUnknown({ data, layout }, results, labels) {
+function noteUnknown({ data, layout }, results, labels) {
   const runs = results.flatMap((result, run) =>
     data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : [],
   );
@@ -116,7 +116,7 @@ function dataRange(figure, rule) {
   if (values.length === 0) return [0, 1];
   let low = Math.min(...values);
   let high = Math.max(...values);
-  const least = Math.max(LEAST_SPAN[rule.scale], 1e-3 * Math.abs(high));
+  const least = Math.max(MIN_SPAN[rule.scale], 1e-3 * Math.abs(high));
   if (high - low < least) {
     const middle = (low + high) / 2;
     [low, high] = [middle - least / 2, middle + least / 2];
@@ -212,7 +212,7 @@ function placeCells(figure, narrow) {
   const { layout } = figure;
   const { direction, cell, cells } = layout.meta.grid;
   const rows = narrow || direction === 'rows';
-  const gap = rows ? Math.max(layout.meta.grid.gap, LEAST_ROW_GAP) : layout.meta.grid.gap;
+  const gap = rows ? Math.max(layout.meta.grid.gap, MIN_ROW_GAP) : layout.meta.grid.gap;
   const present = visible(figure).map((trace) => trace.meta.run);
   const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {
@@ -282,7 +282,7 @@ function markLostRows({ data, layout }, results) {
     // The status of another metric counts where the row itself has nothing to show.
     const lost = [...flags.keys()].filter((row) => own?.has(row) || !known.has(row)).sort((a, b) => a - b);
     if (lost.length === 0) continue;
-    const text = `${sayStatus(String(flags.get(lost[0])))}<br>${sayRows(lost, Math.max(-1, ...[...known].filter((row) => !lost.includes(row))))}`;
+    const text = `${formatStatus(String(flags.get(lost[0])))}<br>${formatRows(lost, Math.max(-1, ...[...known].filter((row) => !lost.includes(row))))}`;
     layout.annotations.push(cellNote(text, trace.xaxis, trace.yaxis, muted, layout.paper_bgcolor));
   }
 }

@@ -127,7 +127,7 @@ export function footNote(text, color, ground) {
 }
 
 /** Why there is no number, where the word alone says too little. @param {string} status */
-export function sayStatus(status) {
+export function formatStatus(status) {
   return status === 'constant' ? 'constant over samples' : status;
 }
 
@@ -136,7 +136,7 @@ export function sayStatus(status) {
  * @param {number[]} lost rows from 0, in their order
  * @param {number} lastKnown the last row that has numbers, -1 for none
  */
-export function sayRows(lost, lastKnown) {
+export function formatRows(lost, lastKnown) {
   const [first, last] = [lost[0] + 1, lost[lost.length - 1] + 1];
   if (lastKnown < last - 1)
     return lastKnown < first - 1 ? `from layer ${first} on` : `in ${lost.length} layers from ${first} on`;

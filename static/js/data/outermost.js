@@ -2,7 +2,7 @@
 
 /** @typedef {import('../../types').Trace} Trace */
 
-const MOST_NAMED = 3;
+const MAX_NAMED = 3;
 
 /**
  * The points of a trace at the cursor: one, or of several streams the largest and the least, if they can be told apart.
@@ -24,6 +24,6 @@ function nameParts({ meta, customdata, text }, parts, index) {
   if (!meta.parts || parts.length < 2) return '';
   const alike = parts.filter((other) => text[other] === text[index]).map((other) => customdata[other]);
   if (alike.length === parts.length) return `all ${parts.length} ${meta.parts}s`;
-  if (alike.length > MOST_NAMED) return `${alike.length} ${meta.parts}s`;
+  if (alike.length > MAX_NAMED) return `${alike.length} ${meta.parts}s`;
   return `${meta.parts}${alike.length > 1 ? 's' : ''} ${alike.join(', ')}`;
 }

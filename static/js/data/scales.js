@@ -2,8 +2,8 @@
 
 import { decade, formatValue, niceStep, range } from './numbers.js';
 
-const MOST_TICKS = 3; // on one side of zero
-const LEAST_STEPS = 2.5; // of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
+const MAX_TICKS = 3; // on one side of zero
+const MIN_STEPS = 2.5; // of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
 const ROOM_FOR_ONE = 2.2; // decades: on longer scales a tick at 1 would touch the one at 0
 
 /** A weight on the logarithmic scale: nearly linear up to 1, decades beyond. @param {number} weight */
@@ -29,11 +29,11 @@ export function signedLogScale(largest) {
 function ticks(bound) {
   const weight = bound < 2 ? 10 ** bound - 1 : Infinity;
   if (weight < 10) {
-    const step = niceStep(weight / LEAST_STEPS);
+    const step = niceStep(weight / MIN_STEPS);
     const marks = range(1, Math.floor((weight / step) * (1 + 1e-6))).map((index) => index * step);
     return { places: marks.map((mark) => Math.log10(1 + mark)), texts: marks.map((mark) => formatValue(mark)) };
   }
-  const step = Math.max(1, Math.round(niceStep(bound / MOST_TICKS)));
+  const step = Math.max(1, Math.round(niceStep(bound / MAX_TICKS)));
   const first = bound < ROOM_FOR_ONE ? 0 : step;
   const powers = range(0, Math.floor((Math.floor(bound) - first) / step)).map((index) => first + index * step);
   return {

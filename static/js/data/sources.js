@@ -7,7 +7,7 @@ import { toSignedLog } from './scales.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Numbers} Numbers */
 
 const PERCENTILES = ['p05', 'p50', 'p95'];
-const MOST_DECADES = 307; // of a double
+const MAX_DECADES = 307; // of a double
 
 /**
  * The data that `source` names, or null where the run has none of it.
@@ -66,7 +66,7 @@ function fromBand(columns, percentile, source) {
   if (!columns.log10.has(key)) return form === 'text' ? kept.map((value) => formatValue(value)) : kept;
   if (form === 'log10') return kept;
   if (form === 'text') return kept.map((log10) => formatValue(null, log10));
-  return kept.map((log10) => (log10 === null || Math.abs(log10) > MOST_DECADES ? null : 10 ** log10));
+  return kept.map((log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10));
 }
 
 /** The law that speaks of a metric, or null. @param {Columns} columns @param {string} key @returns {Record<string, any> | null} */

@@ -4,7 +4,7 @@ import { effect, untracked } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { fillDifference } from '../data/difference.js';
 import { choose, slotAt } from '../data/drawing.js';
-import { fill, LEAST_ROW_GAP } from '../data/fill.js';
+import { fill, MIN_ROW_GAP } from '../data/fill.js';
 import { logTicks } from '../data/numbers.js';
 import { moveCursor, moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
@@ -19,7 +19,7 @@ const NARROW_PX = 400;
 const UNSEEN_MS = 400;
 /** How long a plot rests between two drawings of a run in progress: a multiple of what drawing took, and at least this. */
 const REST = 8;
-const LEAST_REST_MS = 120;
+const MIN_REST_MS = 120;
 const DIM_MS = 150;
 const CREEP = 1.2; // figures grow with their stacks
 const LINES_PX = { wide: 264, narrow: 236 };
@@ -39,7 +39,7 @@ export function heightOf(figure, isNarrow, width = 0) {
     isNarrow ? least : Math.max(least, Math.min(by.most, by.share * room));
   if (!meta.grid) return Math.round(grow(LINES_PX[size], LINES_SHARE));
   const count = Math.max(1, figure.data.filter((trace) => trace.visible !== false).length);
-  const cells = count + ((count - 1) * Math.max(meta.grid.gap, LEAST_ROW_GAP)) / meta.grid.cell;
+  const cells = count + ((count - 1) * Math.max(meta.grid.gap, MIN_ROW_GAP)) / meta.grid.cell;
   const strip = isNarrow ? STRIP_PX.narrow : Math.min(STRIP_PX.most, Math.max(STRIP_PX.least, STRIPS_PX / cells));
   const isStrips = meta.grid.direction === 'rows';
   const inner = isStrips ? cells * strip : grow(MATRIX_PX[size], MATRIX_SHARE, width / cells) * (isNarrow ? cells : 1);
@@ -204,7 +204,7 @@ class PlotBox {
     this.box.style.setProperty('height', `${height * this.magnified()}px`);
     drawPlot(this.plot, figure, { width, height });
     const end = performance.now();
-    this.restUntil = end + Math.max(LEAST_REST_MS, REST * (end - begun));
+    this.restUntil = end + Math.max(MIN_REST_MS, REST * (end - begun));
     this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);
     if (isFirst) listen(this.plot, { onClick: (places) => this.pin(places), onLayout: () => this.afterLayout() });
   }

@@ -3,7 +3,7 @@
 import { toImage } from '../figures/plot.js';
 import { download, downloadText } from '../share/export.js';
 import * as state from '../state/signals.js';
-import { copyImage, copyText, tell } from '../ui/clipboard.js';
+import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { fitMap, mapAxes, mapSettings, mapTitle, missingText, toDelimitedMap } from './cells.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues @typedef {import('../../types').Figure} Figure */
@@ -32,7 +32,7 @@ export function mapItems(view, map, { values, figure }) {
   const image = (/** @type {'png' | 'svg'} */ format) =>
     void draw(format).then((url) => download(url, `${NAME}.${format}`));
   return [
-    { title: 'Copy as image', note: 'for a chat or a slide', run: () => void copyImage(draw('png')).then(tell) },
+    { title: 'Copy as image', note: 'for a chat or a slide', run: () => void copyImage(draw('png')).then(notify) },
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
     {
@@ -48,7 +48,7 @@ export function mapItems(view, map, { values, figure }) {
     {
       title: 'Copy the numbers',
       note: 'for a spreadsheet',
-      run: () => void copyText(toDelimitedMap(map, values, '\t')).then(tell),
+      run: () => void copyText(toDelimitedMap(map, values, '\t')).then(notify),
     },
   ];
 }

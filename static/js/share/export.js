@@ -9,7 +9,7 @@ import { API } from '../net/api.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import { kindName, LETTERS } from '../state/spec.js';
-import { copyImage, copyText, tell } from '../ui/clipboard.js';
+import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { toFigurePath, toFigureQuery } from './snippets.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
@@ -80,7 +80,7 @@ function drawImage(panel, view, format) {
 }
 
 /** What is done in a moment is told when it is. @param {Promise<string>} doing */
-const tellWhenDone = (doing) => void doing.then(tell);
+const notifyWhenDone = (doing) => void doing.then(notify);
 
 /** @param {Panel} panel @param {PanelView} view */
 export function exportItems(panel, view) {
@@ -91,7 +91,7 @@ export function exportItems(panel, view) {
     {
       title: 'Copy as image',
       note: 'for a chat or a slide',
-      run: () => tellWhenDone(copyImage(drawImage(panel, view, 'png'))),
+      run: () => notifyWhenDone(copyImage(drawImage(panel, view, 'png'))),
     },
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
@@ -100,7 +100,7 @@ export function exportItems(panel, view) {
     {
       title: 'Copy the numbers',
       note: 'for a spreadsheet',
-      run: () => tellWhenDone(copyText(toDelimited(panel, '\t'))),
+      run: () => notifyWhenDone(copyText(toDelimited(panel, '\t'))),
     },
   ];
 }

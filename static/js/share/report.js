@@ -19,17 +19,17 @@ export function toSettings(fields, specs) {
   const shared = [...fields.values()].flatMap((field) => {
     const choice = view.runs.find((item) => appliesTo(fields, view, item, field));
     const isShared = choice !== undefined && !differing.some((item) => item.field === field);
-    return isShared ? [{ title: field.title, value: say(field, settingOf(view, choice, field)) }] : [];
+    return isShared ? [{ title: field.title, value: formatSetting(field, settingOf(view, choice, field)) }] : [];
   });
   const own = differing.map(({ field, values }) => ({
     title: field.title,
-    values: values.map((value) => (value === null ? '–' : say(field, value))),
+    values: values.map((value) => (value === null ? '–' : formatSetting(field, value))),
   }));
   return { shared, own };
 }
 
 /** @param {Field} field @param {Value} value */
-function say(field, value) {
+function formatSetting(field, value) {
   if (field.path === KIND) return kindName(String(value));
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (field.options) return nameOf(value);
@@ -49,7 +49,7 @@ function say(field, value) {
 export function toNotes(runs, labels, isDifference) {
   const starts = runs.flatMap((columns) => (columns.start ? [columns.start] : []));
   if (starts.length === 0) return [];
-  const perRun = (/** @type {(start: Record<string, any>) => string} */ tell) => merge(starts.map(tell), labels);
+  const perRun = (/** @type {(start: Record<string, any>) => string} */ describe) => merge(starts.map(describe), labels);
   const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
   return [
     ...(isDifference ? [difference] : []),

@@ -6,7 +6,7 @@ import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
-import { copyText, tell } from '../ui/clipboard.js';
+import { copyText, notify } from '../ui/clipboard.js';
 
 /** @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
 
@@ -26,7 +26,7 @@ export function isReady() {
 
 /** Store what is shown, and open the dialog. @param {string} [panel] that is to be framed */
 export async function share(panel) {
-  if (!isReady()) return tell('When all runs are done');
+  if (!isReady()) return notify('When all runs are done');
   framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
   framedTheme.value = theme.value;
   words.value = {

@@ -19,7 +19,7 @@ const SHORT_S = 1;
 const SHARED = 1.5;
 const KEPT_RUNS = 24;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
-const LEAST_LIFE_MS = 300;
+const MIN_LIFE_MS = 300;
 
 /** Frames come far faster than anybody reads; to tell of each would take the time from those who compute. */
 const TICK_MS = 100;
@@ -70,7 +70,7 @@ async function untilMoved() {
   await new Promise((resolve) => {
     const done = () => resolve(undefined);
     hurry = done;
-    const timer = setTimeout(done, LEAST_LIFE_MS);
+    const timer = setTimeout(done, MIN_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
       if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // behind the drawings

@@ -76,7 +76,7 @@ export async function fillMap(map, isPressed = false) {
   const { signal: aborted } = following;
   const body = toSweep(state.fields.value, state.view.value, map);
   isFilling.value = true;
-  await telling(aborted, () => follow(body, map, aborted, isPressed));
+  await reportProblems(aborted, () => follow(body, map, aborted, isPressed));
   if (!aborted.aborted) isFilling.value = false;
 }
 
@@ -84,11 +84,11 @@ export async function fillMap(map, isPressed = false) {
 export async function showMap(map) {
   if (isFilling.value) return fillMap(map);
   const { signal: aborted } = following;
-  await telling(aborted, () => withSource(map, async (held) => void (held && (await look(held.links, map, aborted)))));
+  await reportProblems(aborted, () => withSource(map, async (held) => void (held && (await look(held.links, map, aborted)))));
 }
 
 /** Do something, and say what the server refuses of it. @param {AbortSignal} aborted @param {() => Promise<void>} act */
-async function telling(aborted, act) {
+async function reportProblems(aborted, act) {
   refusal.value = null;
   try {
     await act();

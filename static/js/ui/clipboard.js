@@ -10,7 +10,7 @@ const told = signal('');
 let timer = 0;
 
 /** @param {string} text */
-export function tell(text) {
+export function notify(text) {
   told.value = text;
   clearTimeout(timer);
   timer = setTimeout(() => (told.value = ''), SEEN_MS);
