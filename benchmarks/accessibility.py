@@ -18,7 +18,7 @@ from benchmarks.chromium import open_chromium
 from benchmarks.rows import Row, print_rows
 from tests.browser.audit import GRAPHIC, LETTERS_PX, TARGET_PX, TEXT, audit, contrast, grow, worst
 from tests.browser.conftest import wait_until_done
-from tests.browser.test_access import press, share, verify
+from tests.browser.look.test_access import press, share, verify
 
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
 HEIGHT_PX = 1000

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.chromium import open_chromium
 from benchmarks.rows import Row, print_rows
 from tests.browser.conftest import wait_until_done
-from tests.browser.test_access import press, share
+from tests.browser.look.test_access import press, share
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "screenshots"

@@ -1,0 +1,104 @@
+"""A comparison that is started and followed by one request: the stream that the answer to its POST goes on as."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.api.test_bodies import check_problem
+from tests.app.api.test_stream import NDJSON, frames_of
+from tests.app.engine.test_cancel import LONG
+from tests.conftest import StartServer, compute, read_sse
+
+SSE = {"Accept": "text/event-stream"}
+FreshSpec = Callable[..., dict[str, Any]]
+
+
+def compare(base: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
+    """Specs that differ in their connection."""
+    return [base | {"connection": {"kind": kind}} for kind in kinds]
+
+
+def split(text: str) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    """What the POST did, which comes first, and the frames by run."""
+    first, *_ = read_sse(text)
+    assert first["event"] == "submitted"
+    frames: dict[str, list[str]] = {}
+    for event in frames_of(text):
+        frames.setdefault(json.loads(event["data"])["run"], []).append(event["data"])
+    return json.loads(first["data"]), frames
+
+
+def test_the_answer_goes_on_with_every_frame(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    specs = compare(fresh_spec(depth=24), "residual", "hc", "mhc")
+    answer = client.post("/runs/compare", json=specs, headers=SSE)
+    assert (answer.status_code, answer.headers["content-type"]) == (202, "text/event-stream; charset=utf-8")
+    submitted, frames = split(answer.text)
+    assert [run["id"] for run in submitted] == [run["id"] for run in client.post("/runs/compare", json=specs).json()]
+    for run in submitted:
+        assert frames[run["id"]] == client.get(f"/runs/{run['id']}/events", headers=NDJSON).text.splitlines()
+    again = client.post("/runs/compare", json=specs, headers=SSE)
+    assert again.status_code == 200
+    assert split(again.text)[1] == frames
+
+
+def test_an_id_of_an_event_resumes_the_other_stream(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    specs = compare(fresh_spec(depth=24), "residual", "mhc")
+    text = client.post("/runs/compare", json=specs, headers=SSE).text
+    events = frames_of(text)
+    half = len(events) // 2
+    params = {"ids": ",".join(run["id"] for run in split(text)[0]), "after": events[half]["id"]}
+    rest = frames_of(client.get("/runs/events", params=params).text)
+    assert sorted(event["data"] for event in rest) == sorted(event["data"] for event in events[half + 1 :])
+
+
+def test_frames_that_the_caller_has_are_left_out(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    base = fresh_spec()
+    known = compute(client, compare(base, "hc")[0])
+    submitted, frames = split(
+        client.post("/runs/compare", json=compare(base, "hc", "mhc"), headers=SSE, params={"have": known}).text
+    )
+    assert submitted[0]["id"] == known
+    assert list(frames) == [submitted[1]["id"]]
+
+
+def test_what_takes_too_long_is_told_and_nothing_follows(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    answer = client.post("/runs/compare", json=[fresh_spec()], headers=SSE, params={"limit_s": 1e-9})
+    submitted, frames = split(answer.text)
+    assert (answer.status_code, submitted[0]["status"], frames) == (200, "unstarted", {})
+
+
+@pytest.mark.parametrize("headers", [{}, SSE])
+def test_a_comparison_says_what_its_runs_cost(
+    client: httpx.Client, fresh_spec: FreshSpec, headers: dict[str, str]
+) -> None:
+    specs = compare(fresh_spec(), "residual", "mhc")
+    estimates = [client.post("/estimate", json=spec).json() for spec in specs]
+    for _ in ("new", "known"):
+        answer = client.post("/runs/compare", json=specs, headers=headers)
+        submitted = split(answer.text)[0] if headers else answer.json()
+        for run, estimate in zip(submitted, estimates, strict=True):
+            assert run["cost"] == pytest.approx({key: estimate[key] for key in run["cost"]})
+            assert len(run["cost"]) == 5
+            assert all(type(value) is type(estimate[key]) for key, value in run["cost"].items())
+            assert {key for key, value in estimate.items() if type(value) is float} == {"seconds"}
+
+
+def test_what_is_refused_is_no_stream(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    specs = [fresh_spec(), fresh_spec(depth=0)]
+    check_problem(client.post("/runs/compare", json=specs, headers=SSE), 422, "1.depth", "")
+
+
+def test_too_many_streams_start_nothing(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1", "--max-streams", "1")
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        spec, long = fresh_spec(), fresh_spec(**LONG)
+        with http.stream("POST", "/runs/compare", json=[long], headers=SSE) as only:
+            chunks = only.iter_raw()  # named, for a stream closes with its iterator
+            assert next(chunks)
+            refused = http.post("/runs/compare", json=[spec], headers=SSE)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+        assert http.post("/runs", json=spec).status_code == 202, "it was not known"

@@ -1,0 +1,133 @@
+"""Verification of a finished run over the API: all holds, a changed number is caught, nothing is computed twice."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from mhc_core.record import codec
+from tests.app.api.test_bodies import check_problem
+from tests.app.engine.test_cancel import LONG
+from tests.conftest import ROOT, Server, StartServer, compute
+
+FreshSpec = Callable[..., dict[str, Any]]
+MLP = {"kind": "mlp", "activation": "relu", "mlp_ratio": 2}
+GAUSSIAN = {"kind": "gaussian", "batch": 1, "tokens": 16}
+
+
+def verify(http: httpx.Client, run_id: str) -> dict[str, Any]:
+    """POST, then GET until the verdict is there."""
+    answer = http.post(f"/runs/{run_id}/verify", timeout=60)
+    while answer.status_code == 202:
+        answer = http.get(f"/runs/{run_id}/verify")
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def count_jobs(server: Server) -> float:
+    text = httpx.get(f"{server.url}/metrics").text
+    (line,) = (line for line in text.splitlines() if line.startswith("mhc_frames_stored "))
+    return float(line.split()[1])
+
+
+@pytest.mark.parametrize("connection", ["none", "residual", "hc", "mhc", "kromhc"])
+def test_a_true_run_holds(client: httpx.Client, fresh_spec: FreshSpec, connection: str) -> None:
+    spec = fresh_spec(width=32, connection={"kind": connection}, block=MLP, input=GAUSSIAN)
+    run_id = compute(client, spec)
+    body = verify(client, run_id)
+    assert body["run"] == run_id
+    assert body["status"] == "done"
+    assert [check for check in body["checks"] if check["verdict"] == "fails"] == []
+    assert body["verdict"] == "holds"
+    laws = {check["law"] for check in body["checks"]}
+    assert "recomputation" in laws
+    assert {"none": "mean_field", "residual": "residual_pre", "hc": "drift_gain", "mhc": "rows_exact"}.get(
+        connection, "doubly_stochastic"
+    ) in laws
+    for check in body["checks"]:
+        assert check["statement"]
+        assert check["source"]
+        assert abs(check["measured"] - check["expected"]) <= check["tolerance"]
+
+
+def test_the_second_call_computes_nothing(
+    lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
+) -> None:
+    run_id = compute(lone_client, fresh_spec())
+    assert lone_client.get(f"/runs/{run_id}/verify").status_code == 404
+    first = verify(lone_client, run_id)
+    stored = count_jobs(lone_server)
+    assert verify(lone_client, run_id) == first
+    assert lone_client.get(f"/runs/{run_id}/verify").json() == first
+    assert count_jobs(lone_server) == stored
+
+
+def test_a_falsified_run_is_caught_and_the_number_named(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, fresh_spec(connection={"kind": "mhc_lite"}))
+        assert verify(http, run_id)["verdict"] == "holds"
+    server.kill()
+    change_frame(server, run_id, layer=2, key="act_rms", factor=1.01)
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        body = verify(http, run_id)
+    assert body["verdict"] == "fails"
+    (caught,) = (check for check in body["checks"] if check["verdict"] == "fails")
+    assert (caught["law"], caught["metric"], caught["layer"]) == ("recomputation", "act_rms", 2)
+
+
+def change_frame(server: Server, run_id: str, layer: int, key: str, factor: float) -> None:
+    """Alter one stored number, as somebody with the database at hand could."""
+    with sqlite3.connect(server.data / "mhc-scope.db") as database:
+        rows = database.execute("select idx, line from frames where run_id = ?", (run_id,)).fetchall()
+        for index, line in rows:
+            frame = json.loads(line)
+            if frame["type"] == "forward" and frame["layer"] == layer:
+                frame["values"][key] *= factor
+                frame["log10"][key] += (factor - 1) / 2.302585
+                changed = (codec.to_json(frame) + b"\n", run_id, index)
+                database.execute("update frames set line = ? where run_id = ? and idx = ?", changed)
+    database.close()
+
+
+def test_what_cannot_be_verified_is_refused(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    assert lone_client.post("/runs/unknown/verify").status_code == 404
+    assert lone_client.get("/runs/unknown/verify").status_code == 404
+    run_id = lone_client.post("/runs", json=fresh_spec(**LONG)).json()["id"]
+    assert lone_client.post(f"/runs/{run_id}/verify").status_code == 409
+    lone_client.delete(f"/runs/{run_id}")
+
+
+def test_a_recomputation_is_no_run_of_its_own(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    run_id = compute(lone_client, fresh_spec())
+    verify(lone_client, run_id)
+    for path in ("", "/events", "/result", "/verify"):
+        assert lone_client.get(f"/runs/{run_id}-verify{path}").status_code == 404
+
+
+def test_a_recomputation_is_bounded_like_a_run(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    spec = fresh_spec()
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, spec)
+    server.kill()
+    server = launch("--workers", "1", "--max-run-seconds", "0.0001")
+    check_problem(httpx.post(f"{server.api}/runs/{run_id}/verify"), 422, "depth", "at most 0.0001 s")
+
+
+def test_the_command_line_prints_a_row_a_check() -> None:
+    command = [sys.executable, "-m", "app", "verify", "-"]
+    spec = '{"depth": 4, "width": 16, "connection": {"kind": "mhc_lite"}, "input": {"tokens": 16}}'
+    done = subprocess.run(command, cwd=ROOT, input=spec, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    head, *rows, last = done.stdout.splitlines()
+    assert head.split()[:3] == ["verdict", "law", "metric"]
+    assert {row.split()[0] for row in rows} == {"holds"}
+    assert last == f"holds: {len(rows)} checks"

@@ -1,0 +1,242 @@
+"""What previews of links see: tags with absolute addresses, and a picture drawn from the stored runs."""
+
+import io
+import re
+from collections.abc import Iterator
+from html import unescape
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from plotly.colors import sample_colorscale, unlabel_rgb
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from app.figures.style import THEMES
+from app.pages.addresses import to_base
+from app.pages.link_pictures import MAP, _fit
+from app.pages.raster import Canvas, measure, shorten, wrap
+from app.settings import Settings
+from tests.app.api.test_sweeps import SWEEP, finish
+from tests.conftest import Server, StartServer, compute
+
+TAG = re.compile(r"""<(?:meta|link) (?:property|name|rel)="([\w:]+)" (?:content|href)="([^"]*)">""")
+TITLE = '"quoted" & <script>alert(1)</script>'
+
+
+@pytest.fixture(scope="module")
+def web(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=120) as http:
+        yield http
+
+
+def store(http: httpx.Client, specs: list[dict[str, Any]], title: str = "", state: str = "", note: str = "") -> str:
+    """A snapshot of these runs; its id."""
+    with httpx.Client(base_url=http.base_url.join("/api/v1"), timeout=120) as api:
+        runs = [compute(api, spec) for spec in specs]
+        name: str = api.post("/snapshots", json={"runs": runs, "title": title, "state": state, "note": note}).json()[
+            "id"
+        ]
+    return name
+
+
+def small(kind: str, **connection: Any) -> dict[str, Any]:
+    return {"depth": 6, "width": 16, "input": {"tokens": 16}, "connection": {"kind": kind, **connection}}
+
+
+def read_tags(http: httpx.Client, path: str, **headers: str) -> dict[str, str]:
+    page = http.get(path, headers=headers).text
+    return {name: unescape(value) for name, value in TAG.findall(page)}
+
+
+def read_picture(answer: httpx.Response) -> np.ndarray:
+    """Pixels (H, W, 3)."""
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    image = Image.open(io.BytesIO(answer.content))
+    image.load()
+    assert (image.format, image.size, image.mode) == ("PNG", (1200, 630), "RGB")
+    return np.asarray(image)
+
+
+def count(pixels: np.ndarray, color: str) -> int:
+    """Pixels of exactly that colour."""
+    wanted = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
+    return int(np.all(pixels == wanted, axis=2).sum())
+
+
+def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, server: Server) -> None:
+    name = store(web, [small("residual"), small("hc")], TITLE, "v=1&B.name=ours+%26+<b>")
+    tags = read_tags(web, f"/s/{name}")
+    assert tags["og:title"] == TITLE
+    assert re.match(r"A Residual: .* gain 1 at every depth\. B ours & <b>: 6 free mixing", tags["og:description"])
+    assert tags["description"] == tags["og:description"]
+    assert len(tags["og:description"]) <= 300
+    assert tags["og:url"] == tags["canonical"] == f"{server.url}/s/{name}"
+    assert tags["og:image"] == f"{server.url}/s/{name}/picture.png"
+    assert (tags["og:image:width"], tags["og:image:height"]) == ("1200", "630")
+    assert tags["og:image:alt"] == "Composite gain and activation by layer of A Residual, B ours & <b>"
+    assert tags["twitter:card"] == "summary_large_image"
+    page = web.get(f"/s/{name}").text
+    assert "<script>alert" not in page
+    assert "ours & <b>" not in page
+
+
+def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Client) -> None:
+    first, second = (store(web, [small("residual"), small("hc", noise=noise)], "the same") for noise in (0.3, 1.0))
+    pictures = [read_picture(web.get(f"/s/{name}/picture.png")) for name in (first, second)]
+    theme = THEMES["dark"]
+    for pixels in pictures:
+        curves = pixels[180:580, 600:1045]
+        assert count(curves, theme.runs[0].color) > 100
+        assert count(curves, theme.runs[1].color) > 100
+        assert count(curves, theme.runs[2].color) == 0, "there is no third run"
+        assert count(pixels, theme.card) > pixels.shape[0] * pixels.shape[1] / 2
+    assert np.any(pictures[0][180:580, 600:1045] != pictures[1][180:580, 600:1045])
+    assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
+
+
+def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> None:
+    spec = small("hc", noise=0.5)
+    grid = {
+        "spec": spec,
+        "x": {"field": "depth", "values": [2, 8, 64]},
+        "y": {"field": "connection.streams", "values": [2, 4]},
+    }
+    with httpx.Client(base_url=server.api, timeout=120) as api:
+        run, sweep = compute(api, spec), api.post(SWEEP, json=grid).json()["id"]
+        finish(api, sweep)
+        values = api.get(f"{SWEEP}/{sweep}/values").json()["log10"]
+        body = {"runs": [run], "title": "a map", "sweep": sweep}
+        states = (
+            "v=1&map=A&map.x=depth,2,8,64",
+            "v=1&map=A&map.metric=act_rms&map.reduce=last",
+            "v=1",
+            "map=A&map.metric=x",
+        )
+        names = [api.post("/snapshots", json=body | {"state": state}).json()["id"] for state in states]
+    gain, activation, none, unknown = (read_picture(web.get(f"/s/{name}/picture.png")) for name in names)
+    alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
+    assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Expansion rate n"
+    assert alts[1] == "Map: Activation, last layer, of HC over Depth and Expansion rate n"
+    assert alts[2] == alts[3] == "Composite gain and activation by layer of A HC"
+    assert np.array_equal(none[200:580, 560:], unknown[200:580, 560:])
+    assert np.any(gain[200:580, 560:] != activation[200:580, 560:])
+    # The row of the first y below, the columns from left to right, in the colours of the figure.
+    theme, (left, top, width, height) = THEMES["dark"], MAP
+    bound = max(abs(value) for row in values for value in row)
+    scale = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
+    for row, column in ((0, 0), (0, 2), (1, 1), (1, 2)):
+        share = (values[row][column] + bound) / (2 * bound)
+        wanted = unlabel_rgb(sample_colorscale(scale, share)[0])
+        x, y = left + (column + 0.1) * width / 3, top + (1.5 - row - 0.3) * height / 2
+        assert gain[round(y), round(x)] == pytest.approx(wanted, abs=1.5)
+
+
+def test_a_note_is_what_is_told_of_a_view(web: httpx.Client) -> None:
+    name = store(web, [small("hc")], "ours", note='Look at "layer 5" & <b>')
+    tags = read_tags(web, f"/s/{name}")
+    assert (tags["og:title"], tags["og:description"]) == ("ours", 'Look at "layer 5" & <b>')
+    long = store(web, [small("hc")], "ours", note="word " * 200)
+    assert read_tags(web, f"/s/{long}")["og:description"].endswith("word …")
+
+
+def test_the_picture_is_kept_by_those_who_have_it(web: httpx.Client) -> None:
+    name = store(web, [small("mhc")])
+    answer = web.get(f"/s/{name}/picture.png")
+    assert "immutable" in answer.headers["cache-control"]
+    again = web.get(f"/s/{name}/picture.png", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert web.get(f"/s/{name}/picture.png").content == answer.content
+
+
+def test_what_overflows_is_drawn(web: httpx.Client) -> None:
+    specs = [{**small(kind, noise=3), "depth": 512} for kind in ("hc", "mhc", "kromhc")]
+    name = store(web, [*specs, {**small("none"), "depth": 512}], "漢字 × 10⁻³ → √")
+    pixels = read_picture(web.get(f"/s/{name}/picture.png"))
+    for style in THEMES["dark"].runs:
+        assert count(pixels, style.color) > 50
+
+
+def test_there_is_no_picture_of_what_is_not_there(web: httpx.Client) -> None:
+    assert web.get("/s/nothing/picture.png").status_code == 404
+    assert web.get("/s/nothing").status_code == 404
+
+
+def test_the_first_page_has_a_picture_once_the_default_is_computed(launch: StartServer) -> None:
+    server = launch("--workers", "1", "--public-url", "https://scope.example/tools/")
+    with httpx.Client(base_url=server.url, timeout=120) as http:
+        tags = read_tags(http, "/")
+        assert (tags["og:title"], tags["og:url"]) == ("mHC Scope", "https://scope.example/tools/")
+        assert (tags["twitter:card"], "og:image" in tags) == ("summary", False)
+        assert http.get("/picture.png").status_code == 404
+        with httpx.Client(base_url=server.api, timeout=120) as api:
+            for kind in ("residual", "hc", "mhc"):
+                compute(api, {"connection": {"kind": kind}})
+        tags = read_tags(http, "/", Host="evil.example")
+        assert tags["og:image"] == "https://scope.example/tools/picture.png", "the operator's word counts"
+        read_picture(http.get("/picture.png"))
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("scope.example:8000", "http://scope.example:8000"),
+        ("[::1]:80", "http://[::1]:80"),
+        ('evil"><script>', None),
+        ("a.example/path", None),
+        ("user@a.example", None),
+        ("", None),
+        ("x" * 300, None),
+    ],
+)
+def test_a_host_that_is_none_makes_no_address(host: str, base: str | None) -> None:
+    scope = {"type": "http", "scheme": "http", "path": "/", "server": ("h", 1), "headers": [(b"host", host.encode())]}
+    assert to_base(Request(scope), "") == base
+    assert to_base(Request(scope), "https://public.example") == "https://public.example"
+
+
+def test_a_strange_host_leaves_a_page_without_addresses(web: httpx.Client) -> None:
+    tags = read_tags(web, "/", Host="a.example/<b>")
+    assert "og:url" not in tags
+    assert "og:image" not in tags
+    assert tags["og:title"] == "mHC Scope"
+
+
+@pytest.mark.parametrize("url", ["scope.example", "ftp://scope.example", "https://", "https://a.example/?x=1"])
+def test_a_public_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="not an address"):
+        Settings(public_url=url)
+
+
+def test_texts_fit_and_say_that_there_is_more() -> None:
+    text = "one two three four five six seven eight nine ten"
+    assert wrap(text, 18, 10_000, 2) == [text]
+    lines = wrap(text, 18, 150, 2)
+    assert len(lines) == 2
+    assert lines[1].endswith("…")
+    assert all(measure(line, 18) <= 150 for line in lines)
+    assert wrap("", 18, 100, 2) == []
+    assert shorten("unbreakable" * 9, 18, 100).endswith("…")
+
+
+def test_a_picture_takes_the_sentences_that_fit_whole() -> None:
+    sentences = ["one two three.", "four five six.", "seven eight nine ten eleven twelve."]
+    assert " ".join(_fit(sentences, 160, 2)) == "one two three. four five six."
+    assert " ".join(_fit(sentences, 160, 9)) == " ".join(sentences)
+    assert _fit(sentences, 100, 1)[0].endswith("…")
+    assert _fit([], 100, 2) == []
+
+
+def test_dashes_leave_gaps_and_solid_lines_none() -> None:
+    covered = {}
+    for dash in ("solid", "2px,3px", "9px,3px,2px,3px"):
+        canvas = Canvas(200, 20, THEMES["dark"])
+        canvas.line([(10, 10), (100, 10), (190, 10)], "#ffffff", 4, dash)
+        row = np.asarray(canvas.finish())[10, 10:190, 0] > 128
+        covered[dash] = row.mean()
+        assert row[:2].all(), "a line begins with a dash"
+    assert covered["solid"] == 1
+    assert covered["2px,3px"] == pytest.approx(2 / 5, abs=0.14)
+    assert covered["9px,3px,2px,3px"] == pytest.approx(11 / 17, abs=0.14)

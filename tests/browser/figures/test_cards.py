@@ -1,0 +1,306 @@
+"""Single cards of the page: what each shows beyond its curves."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.app.api.test_verify import change_frame
+from tests.browser.conftest import OpenPage, Watch, wait_until_done, wait_until_drawn
+from tests.conftest import Server, StartServer, compute
+
+
+def card_of(page: Page, panel: str) -> Locator:
+    """A panel's card, in sight and drawn."""
+    card = page.locator(f"[data-panel={panel}]")
+    card.scroll_into_view_if_needed()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    return card
+
+
+def show_table(page: Page, card: Locator) -> list[list[str]]:
+    """The rows of a card's table, once it has been turned over."""
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    return [row.locator("th, td").all_text_contents() for row in card.locator("tbody tr").all()]
+
+
+def test_unfolded_connections_of_a_residual_and_a_plain_stack(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&layer=4&runs=residual,none&block.kind=mlp")
+    rows = show_table(page, card_of(page, "unfolded"))
+    assert rows == [
+        ["embedding", "1", "0"],
+        ["layer 1", "1", "0"],
+        ["layer 2", "1", "0"],
+        ["layer 3", "1", "1"],
+    ]
+
+
+def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=residual")
+    box = card_of(page, "unfolded").locator(".plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.8 * box["height"])
+    label = page.locator("[data-panel=unfolded] .hoverlayer .hovertext")
+    expect(label).to_contain_text("layer 7 reads output 2")
+    expect(label).to_contain_text("weight 1")
+
+
+def test_theory_stands_beside_measurement_or_says_why_not(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = card_of(page, "theory")
+    notes = card.locator(".theory-notes dd")
+    expect(notes).to_have_count(3)
+    expect(notes.nth(0)).to_contain_text("Doubly stochastic. At every step")
+    expect(notes.nth(0)).to_contain_text("8 of 8 layers lie in the band")
+    expect(notes.nth(1)).to_contain_text("Drift gain.")
+    card.get_by_role("button", name="activation").click()
+    expect(notes.nth(0)).to_have_text("No law here. Block is Transformer; the law wants mlp.")
+    expect(notes.nth(1)).to_contain_text("Drift of the mixing σ is 0.3; the law wants 0")
+    expect(card.locator(".plot")).to_contain_text("No law applies to these runs here.")
+
+
+def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = card_of(page, "theory")
+    card.get_by_role("button", name="Show a view").click()
+    wait_until_done(page)
+    for view in ("activation", "gradient"):
+        card.get_by_role("button", name=view).click()
+        for run in (0, 1, 3):
+            expect(card.locator(".theory-notes dd").nth(run)).to_contain_text(re.compile(r"6\d of 64 layers lie in"))
+    rows = show_table(page, card)
+    assert len(rows) == 64
+    assert all("…" in row[2] for row in rows), "the law of the first run stands beside its column"
+    assert "block.kind=mlp" in page.evaluate("location.hash")
+
+
+def cost_rows(page: Page) -> dict[str, list[str]]:
+    """The cost card's own table, by connection: the numbers and what they are above the residual connection's."""
+    rows = page.locator(".cost-card table").first.locator("tbody tr").all()
+    return {
+        re.sub(r" [A-D].*", "", row.locator("th").inner_text().strip()): row.locator("td").all_inner_texts()
+        for row in rows
+    }
+
+
+def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&connection.streams=2")
+    rows = cost_rows(page)
+    found = httpx.post(f"{server.api}/costs", json={"depth": 8, "connection": {"streams": 2}}).json()
+    assert len(rows) == len(found) == 9
+    by_kind = {item["connection"]: item for item in found}
+    added = by_kind["mhc"]["bytes_moved"] / by_kind["residual"]["bytes_moved"] - 1
+    assert re.search(rf"\+{100 * added:.0f} %", rows["mHC"][2])
+    assert "±0 %" in rows["Residual"][2]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or "") if "/costs" in request.url else None)
+    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams.fill("3")
+    streams.press("Enter")
+    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not with these settings.")
+    assert cost_rows(page)["mHC"] != rows["mHC"]
+    assert len(asked) == 1
+    assert '"streams":3' in asked[0]
+
+
+def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("ERR_INTERNET_DISCONNECTED")
+    page = open_page("/#v=1&depth=8")
+    card, before = page.locator(".cost-card"), cost_rows(page)
+    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams.fill("2")
+    streams.press("Enter")
+    page.context.set_offline(True)
+    expect(card.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    page.context.set_offline(False)
+    expect(card.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".cost-parts.stale")).to_have_count(0)
+    assert cost_rows(page)["mHC"] != before["mHC"]
+
+
+def test_the_papers_figure_stands_beside_ours(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = page.locator(".cost-card")
+    expect(card).to_contain_text("The paper reports +6.7 % time")
+    expect(card).to_contain_text(re.compile(r"Here, unfused on one core and at this size: \+[\d.]+ % of time"))
+    models = card.locator("table").nth(1).locator("tbody th")
+    assert models.all_inner_texts() == ["3B", "9B", "27B"]
+
+
+def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("422")
+    page = open_page("/#v=1&depth=8&block.scaling=deepnorm", wait=False)
+    expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
+
+
+def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=residual,hc")
+    button = page.get_by_role("button", name="Verify run B HC")
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Verify B HC")
+    expect(dialog.get_by_role("status")).to_have_text(re.compile(r"^✓ All \d+ checks hold\.$"), timeout=60_000)
+    heads = dialog.locator("thead th").all_text_contents()
+    assert heads == ["verdict", "law", "metric", "layer", "expected", "measured", "apart by", "tolerance"]
+    rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tbody tr").all()]
+    assert {row[0] for row in rows} == {"✓ holds"}
+    assert any("Drift gain" in row[1] and "Composite gain" in row[2] for row in rows)
+    assert any(row[2] == "Loss" and row[3] == "" for row in rows)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+    page.get_by_role("button", name="Run A: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name="Verify").click()
+    expect(page.get_by_role("dialog", name="Verify A Residual").get_by_role("status")).to_contain_text("checks hold")
+
+
+def test_a_falsified_run_is_seen_to_fail(browser: Browser, launch: StartServer) -> None:
+    spec = {"depth": 8, "connection": {"kind": "mhc_lite"}}
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, spec)
+    server.kill()
+    change_frame(server, run_id, layer=2, key="act_rms", factor=1.01)
+    server = launch("--workers", "1")
+    page = browser.new_page()
+    page.goto(f"{server.url}/#v=1&depth=8&runs=mhc_lite")
+    page.get_by_role("button", name="Verify run").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("status")).to_have_text(re.compile(r"✗ 1 of \d+ checks fail\."), timeout=60_000)
+    failed = dialog.locator("tbody tr", has_text="✗ fails")
+    expect(failed).to_have_count(1)
+    expect(failed).to_contain_text("Activation")
+    assert failed.locator("td").nth(2).inner_text() == "3"
+    page.close()
+
+
+def test_a_verification_that_is_refused_says_so(browser: Browser, launch: StartServer) -> None:
+    server = launch("--workers", "1")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        compute(http, {"depth": 8, "connection": {"kind": "hc"}})
+    server.kill()
+    server = launch("--workers", "1", "--max-run-seconds", "0.0001")
+    page = browser.new_page()
+    page.goto(f"{server.url}/#v=1&depth=8&runs=hc")
+    page.get_by_role("button", name="Verify run").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("at most 0.0001 s")
+    page.close()
+
+
+def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3")
+    card = page.locator("[data-panel=detail]")
+    title = card.get_by_role("heading")
+    expect(title).to_have_text("In numbers: layer 3")
+    card.get_by_role("button", name="1…l").click()
+    expect(title).to_have_text("In numbers: layers 1–3")
+    page.wait_for_url("**/#*layer=3&view.detail=up_to")
+    wait_until_done(page)
+
+    def gain() -> str:
+        wait_until_drawn(page, "detail")
+        texts = card.locator(".plot").evaluate("plot => [plot.layout.xaxis.title.text, plot.layout.xaxis2.title.text]")
+        return str(texts[0])
+
+    up_to = page.locator(".readout [data-key=composite_gain_fwd]").first.text_content()
+    assert gain().startswith(f"gain → {up_to}<br>")
+    card.get_by_role("button", name="l…L").click()
+    expect(title).to_have_text("In numbers: layers 3–8")
+    wait_until_done(page)
+    from_there = page.locator(".readout [data-key=composite_gain_bwd]").first.text_content()
+    assert gain().endswith(f"gain ← {from_there}")
+
+    card.get_by_role("button", name="i…j").click()
+    expect(title).to_have_text("In numbers: layers 1–8")
+    page.get_by_label("to layer").fill("3")
+    page.get_by_label("to layer").press("Enter")
+    expect(title).to_have_text("In numbers: layers 1–3")
+    page.wait_for_url("**/#*interval=1-3&view.detail=interval")
+    wait_until_done(page)
+    assert gain().startswith(f"gain → {up_to}<br>")
+    page.get_by_label("from layer").fill("5")
+    page.get_by_label("from layer").press("Enter")
+    expect(title).to_have_text("In numbers: layers 5–5")
+    page.get_by_label("to layer").fill("99")
+    page.get_by_label("to layer").press("Enter")
+    expect(page.get_by_label("to layer")).to_have_value("5")
+    page.reload()
+    wait_until_done(page)
+    expect(title).to_have_text("In numbers: layers 5–5")
+    expect(card.get_by_role("button", name="i…j")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
+    card = page.locator("[data-panel=detail]")
+    wait_until_drawn(page, "detail")
+    shown = card.locator(".plot").evaluate(
+        "plot => [plot.data[0].text.flat(), plot.layout.xaxis.title.text, [...plot.data[0].z[0]], plot.data[0].name]"
+    )
+    assert all(re.fullmatch(r"-?\d\.\d\d", text) for text in shown[0])
+    assert re.fullmatch(r"A HC ×10\S{3,}", shown[3]), "the power of ten that all numbers have"
+    assert re.match(r"gain → [\d.]+×10\S{3,}<br>gain ← [\d.]+×10\S{3,}$", shown[1])
+    assert all(abs(value) > 308 for value in shown[2])
+    card.get_by_role("button", name="In numbers: more").click()
+    card.get_by_role("button", name="Show as table").click()
+    expect(card.locator("tbody tr")).to_have_count(5)
+    expect(card.locator("tbody td").first).to_contain_text("×10")
+
+
+def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
+    menu = page.get_by_role("button", name="Cost: more")
+
+    def take(title: str) -> str:
+        menu.click()
+        with page.expect_download() as download:
+            page.locator(".cost-card").get_by_role("button", name=title).click()
+        return Path(download.value.path()).read_text()
+
+    spec = {"depth": 8, "width": 32}
+    assert take("CSV") == httpx.post(f"{server.api}/costs.csv", json=spec).text
+    figure = json.loads(take("JSON"))
+    assert figure == httpx.post(f"{server.api}/costs/figure", json=spec, params={"theme": "dark"}).json()
+    picture = take("SVG")
+    assert picture.startswith("<svg")
+    assert "memory traffic" in picture
+    assert "depth 8, width 32" in picture
+
+
+def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=4&view.gain=cubic&view.ghost=log")
+    banner = page.get_by_role("alert")
+    expect(banner).to_contain_text("view.gain: got cubic, wanted log, linear, tokens, tokens_bwd")
+    expect(banner).to_contain_text("view.ghost: there is no such panel")
+    expect(page.locator("[data-panel=gain] [aria-pressed=true]")).to_have_text("log")
+    banner.get_by_role("button", name="Close").click()
+    expect(banner).to_have_count(0)
+
+
+def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_same(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual,mhc&depth=4&width=16&view.gain=tokens")
+
+    def offered(panel: str) -> list[str]:
+        return page.locator(f"[data-panel={panel}] .segments button").all_text_contents()
+
+    gain = page.locator("[data-panel=gain]")
+    expect(gain.locator("[aria-pressed=true]")).to_have_text("tokens →")
+    expect(gain.locator(".plot")).to_contain_text("No tokens to tell apart here")
+    assert offered("gain") == ["log", "linear", "tokens →"]
+    gain.get_by_role("button", name="log").click()
+    expect(gain.get_by_role("button", name="tokens →")).to_have_count(0)
+    expect(gain.get_by_role("button", name="log")).to_be_focused()
+    assert offered("gain") == ["log", "linear"]
+    assert offered("streams") == ["activation", "gradient", "similarity"]
+    page.goto(page.url.partition("#")[0] + "#v=1&runs=residual,mhc&depth=4&width=16&connection.dynamic=true")
+    expect(gain.get_by_role("button", name="tokens →")).to_be_visible()
+    wait_until_done(page)
+    assert offered("gain") == ["log", "linear", "tokens →", "tokens ←"]
+    page.goto(page.url.partition("#")[0] + "#v=1&runs=residual,none&depth=4&width=16&connection.dynamic=true")
+    expect(gain.get_by_role("button", name="tokens →")).to_have_count(0)
+    wait_until_done(page)
+    assert offered("streams") == ["activation", "gradient"]
+    assert offered("detail") == []

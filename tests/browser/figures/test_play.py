@@ -1,0 +1,95 @@
+"""Sliders played as an animation."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.page.test_page import curves
+
+ROUNDS = "/#v=1&runs=mhc&depth=6&width=32&connection.noise=1&connection.sinkhorn_iters={}"
+# Every value that the figures have shown to the end, in order.
+RECORD = """() => {
+    window.shown = [];
+    const status = document.querySelector('.status');
+    new MutationObserver(() => {
+        const value = Number(document.getElementById('field-connection-sinkhorn_iters-exact').value);
+        if (/runs? (stored|in )/.test(status.textContent) && shown.at(-1) !== value) shown.push(value);
+    }).observe(status, {childList: true, characterData: true, subtree: true});
+}"""
+
+
+def exact(page: Page) -> Locator:
+    return page.get_by_role("spinbutton", name="Sinkhorn rounds, exact")
+
+
+def rounds(page: Page) -> int:
+    return int(exact(page).input_value())
+
+
+def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPage) -> None:
+    page = open_page(ROUNDS.format(50))
+    page.evaluate(RECORD)
+    length = page.evaluate("history.length")
+    page.get_by_role("button", name="Play Sinkhorn rounds").click()
+    expect(page.get_by_role("button", name="Pause Sinkhorn rounds")).to_be_visible()
+    expect(page.get_by_role("button", name="Play Sinkhorn rounds")).to_be_visible(timeout=60_000)
+    wait_until_done(page)
+    assert rounds(page) == 200
+    assert page.evaluate("shown") == [70, 100, 150, 200]
+    assert page.evaluate("history.length") == length + 1, "Back leads to where it began"
+    page.go_back()
+    wait_until_done(page)
+    assert rounds(page) == 50
+
+
+def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
+    page = open_page(ROUNDS.format(0))
+    page.get_by_role("button", name="Play Sinkhorn rounds").click()
+    expect(exact(page)).to_have_value(re.compile("^([2-9]|..+)$"))
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Play Sinkhorn rounds")).to_be_visible()
+    wait_until_done(page)
+    stopped = rounds(page)
+    assert 2 <= stopped < 200
+    page.wait_for_timeout(1500)
+    assert rounds(page) == stopped
+    assert re.search(rf"sinkhorn_iters={stopped}\b", page.url)
+
+
+def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=4&width=32")
+    page.get_by_role("button", name="Play Depth").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Pause Depth").click()
+    expect(page.get_by_role("button", name="Play Depth")).to_be_visible()
+    page.get_by_role("button", name="Play Depth").click()
+    page.get_by_role("slider", name="Width").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("button", name="Play Depth")).to_be_visible()
+    wait_until_done(page)
+    depth = len(curves(page, "activation")[0]["y"])
+    page.wait_for_timeout(1500)
+    assert len(curves(page, "activation")[0]["y"]) == depth
+
+
+def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
+    page = open_page(ROUNDS.format(100))
+    page.emulate_media(reduced_motion="reduce")
+    begun = page.evaluate("performance.now()")
+    page.get_by_role("button", name="Play Sinkhorn rounds").click()
+    expect(page.get_by_role("button", name="Pause Sinkhorn rounds")).to_be_visible()
+    expect(page.get_by_role("button", name="Play Sinkhorn rounds")).to_be_visible(timeout=60_000)
+    assert rounds(page) == 200
+    assert page.evaluate("performance.now()") - begun >= 2000, "150 and 200, each a second in sight"
+
+
+def test_the_dial_of_the_gallery_plays(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
+    page.get_by_role("button", name="Presets").click()
+    page.get_by_role("button", name="Sinkhorn rounds, from 0 to 200").click()
+    expect(page.get_by_role("button", name="Pause Sinkhorn rounds")).to_be_visible()
+    expect(exact(page)).to_have_value(re.compile("^([3-9]|..+)$"), timeout=60_000)
+    page.keyboard.press("Escape")
+    wait_until_done(page)
+    assert rounds(page) >= 3

@@ -1,0 +1,185 @@
+"""The cursor of the step: one for all figures of runs that train, moved by slider, key and click, kept in the link."""
+
+import re
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from mhc_core.record.codec import from_typed_array
+from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.page.test_page import curves
+from tests.conftest import Server, compute
+
+TRAINED = "v=1&runs=residual,hc&depth=6&width=16&train.steps=9&train.kept=3&train.lr=0.1"
+
+
+def steps_of(page: Page) -> str:
+    """What the slider says."""
+    return page.locator("label[for=step]").inner_text().replace("\n", " ")
+
+
+def gains(page: Page) -> list[list[float]]:
+    """log10 of the forward gains as drawn, run A first."""
+    return [line["y"] for line in curves(page, "gain")]
+
+
+def matrix_at_cursor(page: Page) -> np.ndarray:
+    """What the detail card draws of run B."""
+    wait_until_drawn(page, "detail")
+    plot = page.locator("[data-panel=detail] .plot")
+    return np.array(plot.evaluate("plot => plot.data.find(trace => trace.z).z.map(row => [...row])"))
+
+
+def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=4&width=16&step=3")
+    expect(page.locator("#step")).to_have_count(0)
+    page.keyboard.press(".")
+    assert page.url.endswith("step=3"), "what the link says is kept, though nothing here trains"
+
+
+def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}")
+    assert steps_of(page).startswith("Trained in 9")
+    trained, matrix = gains(page), matrix_at_cursor(page)
+    expect(page.locator("#panel-gain-title")).to_have_text("Composite gain")
+    page.locator("#step").focus()
+    page.keyboard.press("Home")
+    page.wait_for_url("**/#*&step=1")
+    assert steps_of(page).startswith("Step 1 / 9")
+    expect(page.locator("#panel-gain-title")).to_have_text("Composite gain: step 1")
+    expect(page.locator("#panel-activation-title")).to_have_text("Activation: step 1")
+    expect(page.locator("#panel-similarity-title")).to_have_text("Similarity: step 1")
+    wait_until_done(page)
+    first = gains(page)
+    assert first[0] == pytest.approx(trained[0], abs=1e-6), "residual mixing does not learn"
+    assert max(abs(np.subtract(first[1], trained[1]))) > 1e-3
+    assert abs(matrix_at_cursor(page) - matrix).max() > 1e-3
+    page.reload()
+    wait_until_done(page)
+    assert steps_of(page).startswith("Step 1 / 9")
+    assert gains(page) == first
+    page.locator("#step").press("End")
+    page.wait_for_url(re.compile(r"#(?!.*step=\d+$)"))
+    wait_until_done(page)
+    assert gains(page) == trained
+
+
+def test_activation_gradient_and_cka_follow_the_step_in_figure_table_and_readout(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&layer=4&step=8")
+    wait_until_done(page)
+    for panel, title, key in (("activation", "Activation", "act_rms"), ("gradient", "Gradient", "grad_rms")):
+        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 8")
+        late = [line["y"] for line in curves(page, panel)]
+        page.keyboard.press(".")
+        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 9")
+        wait_until_drawn(page, panel)
+        assert max(abs(np.subtract([line["y"] for line in curves(page, panel)], late)).flat) > 1e-6
+        page.keyboard.press(",")
+        wait_until_drawn(page, panel)
+        assert [line["y"] for line in curves(page, panel)] == late
+        drawn = page.locator(f"[data-panel={panel}] .plot").evaluate(
+            "plot => plot.data.filter(trace => trace.meta.end).map(trace => trace.text[3]).reverse()"
+        )
+        assert page.locator(f".readout [data-key={key}]").all_text_contents() == drawn
+    expect(page.locator("#panel-cka-title")).to_have_text("Layer against layer: step 9")
+    card = page.locator("[data-panel=cka]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "cka")
+    row = card.locator(".plot").evaluate("plot => [...plot.data[1].z[3]]")
+    card.get_by_role("button", name="Layer against layer: more").click()
+    card.get_by_role("button", name="Show as table").click()
+    cells = card.locator("table.numbers tbody tr td:last-child").all_text_contents()
+    assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
+
+
+def test_keys_move_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=8")
+    for key, said in ((".", "Step 9"), (".", "Trained"), (".", "Trained"), (",", "Step 9"), (",", "Step 8")):
+        page.keyboard.press(key)
+        expect(page.locator("label[for=step]")).to_contain_text(said)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Help")).to_contain_text("one step of training back or on")
+
+
+def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=5&layer=4")
+    readout = page.get_by_role("table", name="Values at layer 4, step 5")
+    expect(readout.locator("thead")).to_contain_text("step 5")
+    wait_until_drawn(page, "training")
+    drawn = page.evaluate(
+        """() => document.querySelector('[data-panel=training] .plot').data.map(trace => trace.text[4]).reverse()"""
+    )
+    assert readout.locator("[data-key=step_loss]").all_text_contents() == drawn
+    shown = readout.locator("[data-key=composite_gain_fwd]").all_text_contents()
+    assert [10 ** line[3] for line in gains(page)] == pytest.approx([float(text) for text in shown], rel=1e-3)
+
+
+def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&layer=2")
+    card = page.locator("[data-panel=training]")
+    card.scroll_into_view_if_needed()
+    wait_until_done(page)
+    place = """plot => { const {xaxis, yaxis} = plot._fullLayout; const box = plot.getBoundingClientRect();
+        return [box.left + xaxis._offset + xaxis.l2p(4), box.top + yaxis._offset + yaxis._length / 2]; }"""
+    page.mouse.click(*card.locator(".plot").evaluate(place))
+    expect(page.locator("label[for=step]")).to_contain_text("Step 4")
+    expect(page.locator("label[for=cursor]")).to_contain_text("Layer 2")
+    expect(card.locator(".cursor-x")).to_have_count(1)
+    expect(card.locator(".cursor-value")).to_have_count(2)
+
+    card.get_by_role("button", name="gain", exact=True).click()
+    expect(card.locator(".cursor-y")).to_have_count(2)
+    expect(card.locator(".cursor-x")).to_have_count(2)
+    cell = """plot => { const {xaxis2: x, yaxis2: y} = plot._fullLayout; const box = plot.getBoundingClientRect();
+        return [box.left + x._offset + x.l2p(5), box.top + y._offset + y.l2p(7)]; }"""
+    page.mouse.click(*card.locator(".plot").evaluate(cell))
+    expect(page.locator("label[for=step]")).to_contain_text("Step 7")
+    expect(page.locator("label[for=cursor]")).to_contain_text("Layer 5")
+    page.wait_for_url("**/#*layer=5&step=7&view.training=gain")
+
+
+def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=1")
+    card = page.locator("[data-panel=gain]")
+    card.get_by_role("button", name="Composite gain: more").click()
+    with page.expect_download() as download:
+        card.get_by_role("button", name="JSON").click()
+    assert "step=0" in download.value.url
+    figure = page.request.get(download.value.url).json()
+    theirs = [trace["y"] for trace in figure["data"] if trace["meta"]["end"] and trace.get("visible", True)]
+    assert np.allclose(list(reversed(theirs)), gains(page), atol=1e-6)
+    assert "step 1" in figure["layout"]["title"]["text"]
+
+
+def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, server: Server) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        train = {"steps": 9, "kept": 3, "lr": 0.1}
+        run_id = compute(http, {"depth": 6, "width": 16, "connection": {"kind": "hc"}, "train": train})
+        name = http.post("/snapshots", json={"runs": [run_id], "state": "v=1&layer=3&step=6"}).json()["id"]
+        result = http.get(f"/runs/{run_id}/result").json()
+    wanted = from_typed_array(result["steps_log10"]["step_act_rms"])[5].tolist()
+    matrix = from_typed_array(result["kept"]["step_cka"])[1]
+    page = open_page(f"/embed/{name}?panel=activation", wait=False)
+    expect(page.locator("h1")).to_have_text("Activation: step 6")
+    wait_until_drawn(page, "activation")
+    assert [line["y"] for line in curves(page, "activation")] == [pytest.approx(wanted, rel=1e-5)]
+    page.goto(f"{server.url}/embed/{name}?panel=cka")
+    expect(page.locator("h1")).to_have_text("Layer against layer: step 5")
+    wait_until_drawn(page, "cka")
+    assert np.allclose(page.locator(".plot").evaluate("plot => plot.data[0].z.map(row => [...row])"), matrix)
+    page.goto(f"{server.url}/s/{name}")
+    expect(page.locator("#panel-gradient-title")).to_have_text("Gradient: step 6")
+    expect(page.locator("#panel-streams-title")).to_have_text("Streams: step 5")
+
+
+def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=1")
+    expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
+    first = [line["y"] for line in curves(page, "streams")]
+    page.locator("#step").press("End")
+    expect(page.locator("#panel-streams-title")).to_have_text("Streams")
+    trained = [line["y"] for line in curves(page, "streams")]
+    expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
+    assert trained != first

@@ -1,0 +1,134 @@
+"""The main job without a mouse, and the single keys."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.page.test_page import curves
+
+FOCUS = """() => { const at = document.activeElement, style = getComputedStyle(at);
+    return {name: at.getAttribute('aria-label') ?? at.id ?? '', text: at.textContent.trim().slice(0, 40),
+        isSeen: at.matches(':focus-visible')
+            && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2}; }"""
+
+
+def focus(page: Page) -> str:
+    """What has the focus, which must be seen."""
+    found = page.evaluate(FOCUS)
+    assert found["isSeen"], found
+    return str(found["name"] or found["text"])
+
+
+def tab_to(page: Page, name: str, key: str = "Tab") -> None:
+    """Press Tab until the named thing has the focus; everything on the way must show its own."""
+    for _ in range(120):
+        page.keyboard.press(key)
+        if focus(page) == name:
+            return
+    raise AssertionError(f"{name} is not reached")
+
+
+def depth(page: Page) -> int:
+    """The depth that the page is set to."""
+    return int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
+
+
+def test_the_main_job_by_keyboard_alone(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
+    tab_to(page, "field-depth")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_url(re.compile(r"#.*\bdepth=11\b"))
+    wait_until_done(page)
+    assert [len(line["y"]) for line in curves(page, "gain")] == [11] * 3
+    assert focus(page) == "field-depth", "runs come and go under the hand that is on the slider"
+
+    tab_to(page, "Composite gain: more")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert focus(page) == "Show as table"
+    page.keyboard.press("Enter")
+    table = page.locator("[data-panel=gain] tbody tr")
+    expect(table).to_have_count(11)
+    assert focus(page) == "Composite gain: more"
+    tab_to(page, "Composite gain, table")
+    page.keyboard.press("Escape")
+    expect(table).to_have_count(0)
+    assert focus(page) == "Composite gain: more"
+
+    tab_to(page, "Share", "Shift+Tab")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Share")
+    expect(dialog).to_contain_text("The link is copied.")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('dialog') !== null"), "the focus stays in the dialog"
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()
+    assert focus(page) == "Share"
+
+    tab_to(page, "cursor")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".scrubber label")).to_contain_text("Layer 2 / 11")
+    page.wait_for_url("**/#*layer=2")
+
+
+def test_single_keys(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=32&layer=4")
+    for key, layer in (("ArrowRight", 5), ("ArrowRight", 6), ("ArrowLeft", 5)):
+        page.keyboard.press(key)
+        expect(page.locator(".scrubber label")).to_contain_text(f"Layer {layer} / 8")
+    length = page.evaluate("history.length")
+    page.keyboard.press("]")
+    page.keyboard.press("]")
+    page.keyboard.press("[")
+    page.wait_for_url(re.compile(r"#.*\bdepth=9\b"))
+    wait_until_done(page)
+    # Each press is one step back, as each drag is. The depth is 9 after the first already: wait for the others.
+    page.wait_for_function("length => history.length === length", arg=length + 3)
+    page.keyboard.press("t")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.keyboard.press("s")
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    page.keyboard.press("]")
+    page.keyboard.press("Escape")
+    assert depth(page) == 9, "keys rest while a dialog is open"
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Help")).to_contain_text("less or more depth")
+
+
+def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=150&width=512", wait=False)
+    expect(page.locator(".status")).to_contain_text("press Run")
+    page.keyboard.press("r")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator(".status")).to_contain_text("cancelled")
+
+
+@pytest.mark.parametrize("role", ["spinbutton", "textbox", "combobox"])
+def test_keys_rest_while_someone_types(open_page: OpenPage, role: str) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.locator("summary", has_text="Input").click()
+    name = {"spinbutton": "Depth, exact", "textbox": "Text", "combobox": "Connection of run A"}[role]
+    page.get_by_role(role, name=name, exact=True).focus()  # type: ignore[arg-type]
+    for key in ("]", "t", "s", "?"):
+        page.keyboard.press(key)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    assert depth(page) == 8
+    assert page.evaluate("document.documentElement.dataset.theme") is None
+
+
+def test_keys_can_be_turned_off(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.get_by_role("button", name="Help").click()
+    page.get_by_role("checkbox", name="Single keys act").uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    wait_until_done(page)
+    page.keyboard.press("]")
+    page.keyboard.press("?")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    assert depth(page) == 8
+    assert re.search(r"depth=8$", page.url)

@@ -1,0 +1,83 @@
+"""On a very large screen letters and figures grow; what is under the pointer stays what is meant."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_drawn
+from tests.browser.look.test_look import check_paper
+
+# Heights of lines of text, as they are seen.
+LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .story-card p, .readout td')].flatMap((part) => {
+  const range = document.createRange();
+  range.selectNodeContents(part);
+  return [...range.getClientRects()].map((line) => line.height).filter(Boolean);
+})"""
+
+
+def test_letters_grow_and_nothing_is_wider_than_the_screen(open_page: OpenPage) -> None:
+    large, usual = (open_page("/#v=1&depth=8", width=width, height=2160) for width in (3840, 1440))
+    seen = [min(page.evaluate(LETTERS)) for page in (large, usual)]
+    assert seen[0] >= 1.2 * seen[1]
+    ticks = [page.locator("[data-panel=gain] .xtick text").first.bounding_box() for page in (large, usual)]
+    assert ticks[0]["height"] >= 1.2 * ticks[1]["height"]  # type: ignore[index]
+    assert large.evaluate("document.documentElement.scrollWidth") == 3840
+    wide = "boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length"
+    assert large.locator(".cost-card .table-box, .card-head, .plot-box, .scrubber").evaluate_all(wide) == 0
+
+
+def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
+    """Where a layer is on a card's figure, in pixels of the screen."""
+    x: float
+    y: float
+    x, y = page.evaluate(
+        """([panel, layer]) => {
+          const plot = document.querySelector(`[data-panel=${panel}] .plot`);
+          const { xaxis, yaxis } = plot._fullLayout._plots.xy;
+          const box = plot.getBoundingClientRect();
+          const grown = box.width / plot.offsetWidth;
+          const [x, y] = [xaxis._offset + xaxis.l2p(layer), yaxis._offset + yaxis._length / 2];
+          return [box.left + grown * x, box.top + grown * y];
+        }""",
+        [panel, layer],
+    )
+    return x, y
+
+
+@pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
+def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
+    page = open_page("/#v=1&depth=24&width=16&layer=3", width=3840, height=2160)
+    page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
+    wait_until_drawn(page, panel)
+    x, y = point(page, panel, 20)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(150)  # a hand is slower than the figure is to see what is under it
+    page.mouse.click(x, y)
+    expect(page.locator(".scrubber label").first).to_contain_text("Layer 20 / 24")
+    wait_until_drawn(page, panel)
+    # In one look: a cursor that is drawn anew is another element.
+    left, right = page.evaluate(
+        """panel => (({ left, right }) => [left, right])(
+          document.querySelector(`[data-panel=${panel}] .cursor-x`).getBoundingClientRect())""",
+        panel,
+    )
+    assert (left + right) / 2 == pytest.approx(x, abs=1.5)
+
+
+def test_paper_is_not_magnified(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=3840, height=2160)
+    check_paper(page)
+
+
+@pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1440, 900), (390, 844)])
+def test_at_the_end_of_the_page_the_last_row_stands_clear_of_the_bar(
+    open_page: OpenPage, width: int, height: int
+) -> None:
+    page = open_page("/#v=1&depth=8", width=width, height=height)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    wait_until_drawn(page, "unfolded")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    card, bar = (page.locator(name).bounding_box() for name in (".cost-card", ".scrubber"))
+    assert card is not None
+    assert bar is not None
+    assert bar["y"] + bar["height"] == pytest.approx(height, abs=2)
+    assert card["y"] + card["height"] + 8 <= bar["y"]

@@ -1,0 +1,328 @@
+"""How the page looks and can be used: widths, themes, keyboard, tables, exports."""
+
+import base64
+import re
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until, wait_until_done, wait_until_drawn
+from tests.browser.page.test_page import curves, readout
+from tests.conftest import Server
+
+SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
+
+
+def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
+    page = open_page(width=390, height=844)
+    for panel in ("gain", "cka", "mixing", "detail"):
+        page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
+        expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    scrolled = page.locator(".cost-card .table-box, .card-head, .card-tools")
+    assert scrolled.evaluate_all("boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
+
+
+def test_settings_of_a_phone_leave_a_figure_in_sight(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
+    settings = page.get_by_role("button", name="Settings", exact=True)
+    depth = page.get_by_role("slider", name="Depth", exact=True)
+    expect(depth).not_to_be_visible()
+    settings.focus()
+    page.keyboard.press("Enter")
+    page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")
+    expect(depth).to_be_in_viewport(ratio=1)
+    sheet = page.locator("#settings").bounding_box()
+    card = page.locator("[data-panel=gain] .plot-box").bounding_box()
+    assert sheet is not None
+    assert card is not None
+    assert sheet["y"] - card["y"] > 120, "the figure is seen above the sheet"
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Close settings")).to_be_focused()
+    depth.press("ArrowRight")
+    wait_until_done(page)
+    expect(page.locator(".scrubber label")).not_to_contain_text("/ 8")
+    page.keyboard.press("Escape")
+    expect(depth).not_to_be_visible()
+    expect(settings).to_be_focused()
+    settings.click()
+    page.set_viewport_size({"width": 1200, "height": 844})
+    expect(page.locator("#settings:popover-open")).to_have_count(0)
+    expect(depth).to_be_visible()
+
+
+def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
+    heights = [page.locator(bar).bounding_box() for bar in (".topbar", ".scrubber")]
+    assert sum(box["height"] for box in heights if box) < 100
+    page.mouse.wheel(0, 1500)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+    expect(page.locator(".readout")).not_to_be_visible()
+    page.get_by_role("button", name="Values at this layer").click()
+    expect(page.locator(".readout tbody tr")).to_have_count(3)
+    expect(page.locator(".readout")).to_be_visible()
+    more = page.get_by_role("button", name="Presets, share and more")
+    more.click()
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    page.keyboard.press("Escape")
+    expect(more).to_be_focused()
+
+
+@pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
+def test_figures_follow_the_theme_of_the_system(open_page: OpenPage, theme: str, card: str) -> None:
+    page = open_page(theme=theme)
+    paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
+    back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(back) == card
+    red, green, blue = (int(part) for part in re.findall(r"\d+", card))
+    assert page.evaluate(paper) == f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
+    page = open_page(theme="dark")
+    page.get_by_role("button", name="Theme: Auto").click()
+    page.get_by_role("button", name="Light", exact=True).click()
+    paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
+    page.locator("[data-panel=gain]").scroll_into_view_if_needed()
+    wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    wait_until_done(page)
+
+
+def cursor_left(page: Page, panel: str) -> float:
+    """Where a panel's cursor line stands once it is drawn, in pixels."""
+    wait_until_drawn(page, panel)
+    # In one look: a cursor that is drawn anew is another element.
+    left: float = page.evaluate(
+        "panel => document.querySelector(`[data-panel=${panel}] .cursor-x`).getBoundingClientRect().x", panel
+    )
+    return left
+
+
+def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -> None:
+    page = open_page()
+    slider = page.get_by_role("slider", name=re.compile("^Layer"))
+    slider.focus()
+    slider.press("Home")
+    expect(page.locator(".scrubber label")).to_contain_text("Layer 1 / 64")
+    first = {panel: cursor_left(page, panel) for panel in ("gain", "activation")}
+    numbers = readout(page)
+    for _ in range(9):
+        slider.press("ArrowRight")
+    expect(page.locator(".scrubber label")).to_contain_text("Layer 10 / 64")
+    page.wait_for_url("**/#v=1&layer=10")
+    assert readout(page) != numbers
+    for panel, left in first.items():
+        assert cursor_left(page, panel) > left + 10
+    line = curves(page, "gain")[1]
+    shown = page.locator("[data-panel=gain] .cursor-value").all_text_contents()
+    assert any(float(text) == pytest.approx(10 ** line["y"][9], rel=2e-3) for text in shown if "×" not in text)
+    expect(page.locator("[data-panel=detail] h2")).to_contain_text("layer 10")
+
+
+NAME_OF_FOCUS = """(() => {
+  const { id, textContent } = document.activeElement;
+  return document.activeElement.getAttribute('aria-label') ?? (id || textContent.trim());
+})()"""
+
+
+def test_everything_can_be_reached_by_the_keyboard(open_page: OpenPage) -> None:
+    page = open_page()
+    names = []
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate(NAME_OF_FOCUS))
+    for wanted in (
+        "Presets",
+        "Connection of run A",
+        "field-depth",
+        "Composite gain: what it shows",
+        "Composite gain: more",
+    ):
+        assert wanted in names
+
+
+def test_help_opens_and_closes(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Composite gain: what it shows").click()
+    popover = page.locator(".popover:popover-open")
+    expect(popover).to_contain_text("arXiv 2512.24880")
+    page.keyboard.press("Escape")
+    expect(popover).to_have_count(0)
+
+
+def test_linear_and_log(open_page: OpenPage) -> None:
+    page = open_page()
+    card = page.locator("[data-panel=gain]")
+    card.get_by_role("button", name="linear").click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    assert max(curves(page, "gain")[1]["y"]) > 100
+    card.get_by_role("button", name="log", exact=True).click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    assert 2 < max(curves(page, "gain")[1]["y"]) < 10
+
+
+@pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
+def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
+    page = open_page("/#v=1&depth=8")
+    card = page.locator(f"[data-panel={panel}]")
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    rows = card.locator("tbody tr")
+    expect(rows).to_have_count(10 if panel == "detail" else 8)  # two matrices of four rows with their column sums
+    assert all(text.strip() for text in rows.first.locator("td").all_text_contents())
+
+
+@pytest.mark.parametrize(
+    ("item", "ending", "start"),
+    [("PNG", "png", b"\x89PNG"), ("SVG", "svg", b"<svg"), ("CSV", "csv", b"layer,"), ("JSON", "json", b"{")],
+)
+def test_a_figure_can_be_taken_away(open_page: OpenPage, tmp_path: Path, item: str, ending: str, start: bytes) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.get_by_role("button", name="Composite gain: more").click()
+    with page.expect_download() as waiting:
+        page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
+    path = tmp_path / "figure"
+    waiting.value.save_as(path)
+    assert waiting.value.suggested_filename == f"mhc-scope-gain.{ending}"
+    body = path.read_bytes()
+    assert body.startswith(start)
+    assert len(body) > 200
+
+
+def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("/#v=1&depth=6&runs=hc,mhc", theme="light")
+    card = page.locator("[data-panel=detail]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "detail")
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    with page.expect_download() as taken:
+        page.locator(".popover:popover-open").get_by_role("button", name="SVG").click()
+    taken.value.save_as(tmp_path / "figure.svg")
+    picture = (tmp_path / "figure.svg").read_text()
+    numbers = re.findall(r'<g class="textpoint"[^>]*>\s*<text[^>]*style="([^"]*)"[^>]*>([-\d.]+)</text>', picture)
+    assert len(numbers) == 2 * 4 * 4
+    inks = {re.search(r"(?<!-)fill: ([^;]+);", style)[1] for style, _ in numbers}  # type: ignore[index]
+    assert inks == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+    assert "heatmap-label" not in picture
+
+
+def test_an_embedded_panel(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    embedded = open_page(f"/embed/{name}?panel=activation&theme=dark", wait=False)
+    expect(embedded.locator("[data-panel]")).to_have_count(1)
+    expect(embedded.locator(".plot .main-svg").first).to_be_visible()
+    assert curves(embedded, "activation") == curves(page, "activation")
+
+
+def drawn(page: Page) -> int:
+    """How many figures hold a drawing."""
+    count: int = page.locator(".plot-box .plot .main-svg:first-child").count()
+    return count
+
+
+def check_paper(page: Page) -> None:
+    """Print: every figure is there, as wide as its place on the paper."""
+    page.evaluate("""() => addEventListener('beforeprint', () => {
+        const boxes = [...document.querySelectorAll('.plot-box')];
+        window.printed = boxes.map((box) => [box.querySelector('.plot').layout?.width ?? 0, box.clientWidth]);
+    })""")
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    assert len(printed) == page.locator(".panel").count()
+    assert all(width == room and 600 < room <= 700 for width, room in printed), printed
+
+
+def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    check_paper(page)
+    assert page.evaluate("document.documentElement.className") == ""
+    page.locator("[data-panel=gain]").scroll_into_view_if_needed()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    # Or the figures keep the width of the paper.
+    wait_until(page, lambda: page.evaluate("document.querySelector('[data-panel=gain] .plot').layout.width") < 600)
+
+
+def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=500)
+    expect(page.locator("[data-panel=detail] .plot .main-svg").first).to_be_attached()
+    assert drawn(page) == page.locator(".panel").count()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", height=700)
+    card = page.locator(".story-card").nth(1)
+    pointed = page.locator(".panel.pointed")
+    for word, panel in (("gain", "gain"), ("Activations", "activation"), ("gradient", "gradient")):
+        card.locator(".sentence", has_text=word).first.hover()
+        expect(pointed).to_have_count(1)
+        expect(pointed).to_have_attribute("data-panel", panel)
+    sentence = card.locator(".sentence", has_text="gradient")
+    page.mouse.move(0, 0)
+    expect(pointed).to_have_count(0)
+    sentence.focus()
+    expect(pointed).to_have_attribute("data-panel", "gradient")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-panel=gradient] .plot")).to_be_in_viewport(ratio=0.9)
+
+
+@pytest.mark.parametrize(("view", "metric"), [("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")])
+def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server, view: str, metric: str) -> None:
+    page = open_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
+    card = page.locator("[data-panel=streams]")
+    card.get_by_role("button", name=view).click()
+    expect(card.locator(".plot .main-svg").first).to_be_visible()
+    run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"][metric]
+    measured = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)
+    wait_until_drawn(page, "streams")
+    lines = curves(page, "streams")[1]["y"]
+    streams = [[10**value for value in lines[7 * k : 7 * k + 6]] for k in range(3)]
+    assert np.transpose(streams) == pytest.approx(measured, rel=1e-5)
+    assert lines[6] is None, "one stream's line does not run into the next"
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+    heads = card.locator("thead th").all_text_contents()
+    assert [head for head in heads if head.startswith(f"B HC, {view}")] == [f"B HC, {view} {k}" for k in (1, 2, 3)]
+    column = heads.index(f"B HC, {view} 2")
+    cell = card.locator("tbody tr").nth(3).locator("th, td").nth(column).text_content() or ""
+    if "×" not in cell:
+        assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)
+
+
+def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4")
+    card = page.locator("[data-panel=streams]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "streams")
+    run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"]["act_rms_streams"]
+    sizes = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)[3]
+    said = card.locator(".cursor-value").all_text_contents()
+    hc = [text for text in said if re.search(r"stream \d$", text)]
+    assert [int(text[-1]) for text in hc] == [int(np.argmax(sizes)) + 1, int(np.argmin(sizes)) + 1]
+    assert [float(text.partition("stream")[0]) for text in hc] == pytest.approx([max(sizes), min(sizes)], rel=1e-3)
+    assert [text for text in said if text.endswith("all 3 streams")], "those of mHC start alike and stay so"
+    assert len([text for text in said if "stream" not in text]) == 1, "a residual stack has no streams to name"
+
+
+@pytest.mark.parametrize("layer", [2, 33, 40, 64])
+def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage, layer: int) -> None:
+    page = open_page(f"/#v=1&layer={layer}", width=390)
+    card = page.locator("[data-panel=streams]")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "streams")
+    read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"
+    labels = card.locator(".cursor-value").evaluate_all(read)
+    [(left, right)] = card.locator(".plot-box").evaluate_all(read)
+    assert len(labels) > 2
+    assert [label for label in labels if label[0] < left or label[1] > right] == []

@@ -1,0 +1,70 @@
+"""A map that is open outlives its server: what has been computed is shared and saved, and nothing more is computed."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import READY_MS, wait_until_done
+from tests.browser.map.test_map import SMALL, dialog_of, numbers, share_map, wait_for_cells
+from tests.conftest import Server, StartServer
+
+CUT = SMALL.replace("depth,2,4,6", "depth,2,301,311,321").replace("width=32", "width=64&input.batch=8")
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of its own: the browser's console tells of the answers 404 that the test provokes."""
+    made = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(launch: StartServer) -> Callable[[], Server]:
+    """Start the server, or end it and start it anew at the same address with the same data."""
+    running: list[Server] = []
+
+    def build() -> Server:
+        port = None
+        if running:
+            port = int(running[-1].url.rpartition(":")[2])
+            running[-1].terminate()
+        running.append(launch("--workers", "2", port=port))
+        return running[-1]
+
+    return build
+
+
+def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server], tmp_path: Path) -> None:
+    page.goto(start().url + SMALL)
+    wait_for_cells(page, 6)
+    wait_until_done(page)
+    told = numbers(page)
+    start()
+    share = share_map(page)
+    expect(share.get_by_label("Markup of a frame")).to_contain_text("panel=map")
+    link = share.get_by_label("Link to the snapshot").text_content() or ""
+    start()
+    with page.expect_download() as loading:
+        share.get_by_role("button", name="Save as one HTML file").click()
+    loading.value.save_as(tmp_path / "view.html")
+    assert told[0][1] in (tmp_path / "view.html").read_text("utf-8")
+    page.goto(link)
+    expect(dialog_of(page).get_by_role("status")).to_have_text("6 of 6 runs, stored with this view")
+    assert numbers(page) == told
+
+
+def test_what_was_cancelled_stays_so(page: Page, start: Callable[[], Server]) -> None:
+    page.goto(start().url + CUT)
+    status = dialog_of(page).get_by_role("status")
+    expect(status).to_contain_text(re.compile("^[1-9] of 8 runs"), timeout=READY_MS)
+    dialog_of(page).get_by_role("button", name="Cancel").click()
+    expect(status).to_contain_text("cancelled")
+    wait_until_done(page)
+    done = status.inner_text().split()[0]
+    start()
+    page.goto(share_map(page).get_by_label("Link to the snapshot").text_content() or "")
+    expect(status).to_contain_text(f"{done} of 8 runs are here")

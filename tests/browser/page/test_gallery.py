@@ -1,0 +1,73 @@
+"""The gallery of presets: live pictures, our numbers beside the papers', a click opens the runs."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.look.test_access import audit, looks, press
+from tests.browser.look.test_keyboard import focus, tab_to
+
+
+def open_gallery(page: Page) -> None:
+    press(page, re.compile("^Presets$"))
+    expect(page.get_by_role("dialog", name="Presets")).to_be_visible()
+
+
+def card(page: Page, title: str) -> Locator:
+    return page.locator(".gallery-card", has=page.get_by_role("button", name=title, exact=True))
+
+
+def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None:
+    page = open_page()
+    told = page.locator(".story-card .headline").all_text_contents()
+    open_gallery(page)
+    default = card(page, "Residual, HC, mHC")
+    expect(default.locator(".spark:not(.waiting) path")).to_have_count(3, timeout=60_000)
+    for path in default.locator("path").all():
+        assert (path.get_attribute("d") or "").startswith("M")
+    numbers = default.locator("dd").all_text_contents()
+    assert [f"gain {float(number):.3g}" for number in numbers] == [
+        f"gain {float(text.split()[1]):.3g}" for text in told
+    ]
+
+
+def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
+    open_gallery(page)
+    figure = card(page, "Fig. 3: HC's gain compounds")
+    expect(figure).to_contain_text("up to about 3000")
+    expect(figure).to_contain_text("27B")
+    expect(figure).to_contain_text("here width 64")
+
+
+def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
+    page.get_by_role("button", name="Presets").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Presets")).to_be_visible()
+    tab_to(page, "Fig. 3: HC's gain compounds")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Presets")).not_to_be_visible()
+    wait_until_done(page)
+    assert page.locator(".story-card h2").all_text_contents() == ["A Residual", "B HC"]
+    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("60")
+    assert focus(page) == "Presets"
+
+
+@looks
+def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width: int) -> None:
+    page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)
+    open_gallery(page)
+    expect(page.locator(".gallery-card .spark path").first).to_be_attached(timeout=60_000)
+    audit(page, "gallery")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_each_card_fits_its_dialog(open_page: OpenPage, width: int) -> None:
+    page = open_page("/#v=1&depth=8&width=32", width=width)
+    open_gallery(page)
+    dialog = page.get_by_role("dialog", name="Presets")
+    assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth")

@@ -1,0 +1,200 @@
+"""A page open in mid-stream outlives its server, its network and its own sleep: no reload, every frame once."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.browser.conftest import wait_until, wait_until_done
+from tests.browser.page.test_page import curves
+from tests.browser.relay import Relay
+from tests.conftest import Server, StartServer, compute, free_port, start_server, wait_for_end
+
+NDJSON = {"Accept": "application/x-ndjson"}
+# Some seconds long: with one worker the second run still waits while the first is computed.
+LONG = "runs=hc,mhc&depth=160&width=32&input.batch=8&input.tokens=128"
+NAMES = {"hc": "A HC", "mhc": "B mHC"}
+# Whatever a stream of events is sent, read from a copy of it, before the page has a say in it.
+RECORD = """window.received = {}; window.connections = [];
+const ask = window.fetch;
+window.fetch = async (url, init) => {
+    const response = await ask(url, init);
+    if (!/event-stream/.test(response.headers.get('content-type'))) return response;
+    window.connections.push(String(url));
+    const [copy, body] = response.body.tee();
+    void (async () => {
+        let text = '';
+        try {
+            for await (const piece of copy.pipeThrough(new TextDecoderStream())) {
+                const lines = (text + piece).split('\\n');
+                text = lines.pop();
+                for (const line of lines.filter((item) => item.startsWith('data: '))) {
+                    const frame = JSON.parse(line.slice(6));
+                    if (Array.isArray(frame)) window.submitted = frame.map((run) => run.id);
+                    else if ('index' in frame) (window.received[frame.run] ??= []).push(frame.index);
+                }
+            }
+        } catch {} // that it broke off is the page's affair
+    })();
+    return new Response(body, response);
+};"""
+COUNT = "() => Object.values(window.received).reduce((sum, indices) => sum + indices.length, 0)"
+
+OpenLong = Callable[[str], Page]
+StartRelay = Callable[[Server], Relay]
+
+
+@pytest.fixture
+def open_long(browser: Browser) -> Iterator[OpenLong]:
+    """Open a long comparison that nobody has asked for before, and return in mid-stream."""
+    contexts = []
+
+    def build(url: str) -> Page:
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(RECORD)
+        page.goto(f"{url}/#v=1&{LONG}&seed={int.from_bytes(os.urandom(4), 'little')}")
+        page.evaluate("window.isSamePage = true")
+        expect(page.locator(".status")).to_contain_text(re.compile("press Run|computing|waiting"))
+        if "press Run" in page.locator(".status").inner_text():
+            page.get_by_role("button", name="Run", exact=True).click()
+        wait_until(page, lambda: page.evaluate(COUNT) > 20)
+        return page
+
+    yield build
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def relay() -> Iterator[StartRelay]:
+    """Put relays in front of servers."""
+    started: list[Relay] = []
+
+    def build(server: Server) -> Relay:
+        started.append(Relay(int(server.url.rpartition(":")[2])))
+        return started[-1]
+
+    yield build
+    for running in started:
+        running.close()
+
+
+def is_done(page: Page) -> bool:
+    """Whether the page has every frame."""
+    return "runs in" in page.locator(".status").inner_text()
+
+
+def check_whole(page: Page, server: Server, undisturbed: httpx.Client | None = None) -> None:
+    """Every frame once and in order in the page that was open; its curves, and the log of an undisturbed run."""
+    wait_until_done(page)
+    assert page.evaluate("window.isSamePage"), "the page was loaded again"
+    received = page.evaluate("window.received")
+    assert len(received) == 2
+    drawn = {curve["name"]: curve["y"] for curve in curves(page, "activation")}
+    for run_id, indices in received.items():
+        log = httpx.get(f"{server.api}/runs/{run_id}/events", headers=NDJSON).text.splitlines()
+        assert indices == list(range(len(log)))
+        spec = httpx.get(f"{server.api}/runs/{run_id}").json()["spec"]
+        columns = httpx.get(f"{server.api}/runs/{run_id}/result.json").json()["layers"]
+        assert [10**y for y in drawn[NAMES[spec["connection"]["kind"]]]] == pytest.approx(columns["act_rms"], rel=1e-5)
+        if undisturbed is not None:
+            assert compute(undisturbed, spec) == run_id
+            assert undisturbed.get(f"/runs/{run_id}/events", headers=NDJSON).text.splitlines() == log
+
+
+@pytest.mark.parametrize("stop", [Server.terminate, Server.kill], ids=["SIGTERM", "SIGKILL"])
+def test_a_server_started_again_goes_on_where_it_was(
+    launch: StartServer, open_long: OpenLong, lone_client: httpx.Client, stop: Callable[[Server], object]
+) -> None:
+    port = free_port()
+    first = launch("--workers", "1", port=port)
+    page = open_long(first.url)
+    stop(first)
+    expect(page.locator(".status")).to_contain_text("connection lost")
+    assert not is_done(page)
+    check_whole(page, launch("--workers", "1", port=port), lone_client)
+
+
+def test_a_server_with_an_empty_folder_is_given_the_specs_again(
+    launch: StartServer, open_long: OpenLong, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    port = free_port()
+    first = launch("--workers", "1", port=port)
+    page = open_long(first.url)
+    first.kill()
+    other = start_server(tmp_path_factory.mktemp("other"), "--no-precompute", "--workers", "1", port=port)
+    try:
+        wait_until(page, lambda: len(page.evaluate("window.connections")) > 1)
+        wait_until_done(page)
+        assert page.evaluate("window.isSamePage")
+        drawn = {curve["name"]: curve["y"] for curve in curves(page, "activation")}
+        assert [len(drawn[name]) for name in NAMES.values()] == [160, 160]
+    finally:
+        other.kill()
+
+
+def test_a_dropped_network_loses_nothing(launch: StartServer, open_long: OpenLong, relay: StartRelay) -> None:
+    own = launch("--workers", "1")
+    wire = relay(own)
+    page = open_long(f"http://127.0.0.1:{wire.port}")
+    page.context.set_offline(True)
+    wire.cut()  # the browser's switch leaves a stream that is open as it is
+    expect(page.locator(".status")).to_contain_text("connection lost")
+    before = page.evaluate(COUNT)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(COUNT) == before, "nothing comes without a network"
+    page.context.set_offline(False)
+    check_whole(page, own)
+
+
+def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole(
+    launch: StartServer, open_long: OpenLong, relay: StartRelay
+) -> None:
+    own = launch("--workers", "1")
+    wire = relay(own)
+    page = open_long(f"http://127.0.0.1:{wire.port}")
+    run_ids = page.evaluate("window.submitted")
+    browser = page.context.browser
+    assert browser is not None
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    renderers = [process["id"] for process in processes if process["type"] == "renderer"]
+    for pid in renderers:
+        os.kill(pid, signal.SIGSTOP)
+    wire.stall()
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        for run_id in run_ids:
+            assert wait_for_end(http, run_id)["status"] == "done"
+    time.sleep(6)  # or it would be a nap, which no connection dies of
+    for pid in renderers:
+        os.kill(pid, signal.SIGCONT)
+    check_whole(page, own)
+    assert len(page.evaluate("window.connections")) > 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
+def test_what_is_never_answered_is_asked_for_again(
+    server: Server, browser: Browser, relay: StartRelay, path: str
+) -> None:
+    wire = relay(server)
+    context = browser.new_context()
+    page = context.new_page()
+
+    def stall(request: Request) -> None:
+        if urlsplit(request.url).path == path and not stalled:
+            stalled.append(path)
+            wire.stall()
+
+    stalled: list[str] = []
+    page.on("request", stall)
+    page.goto(f"http://127.0.0.1:{wire.port}/#v=1&runs=hc&depth=8")
+    wait_until_done(page)
+    assert stalled
+    context.close()

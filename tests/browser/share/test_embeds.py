@@ -1,0 +1,181 @@
+"""Every card can be framed in another page: chosen figure, theme and view, from the dialog and from a card's menu."""
+
+import re
+import time
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.figures.fill.numbers import format_value
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.look.test_access import audit
+from tests.conftest import Server, compute
+
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 35)"}
+KINDS = ("residual", "hc", "mhc")
+
+
+@pytest.fixture(scope="module")
+def stored(server: Server) -> str:
+    """The name of a stored view of three runs, the second with a name."""
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        runs = [compute(http, {"depth": 8, "width": 16, "connection": {"kind": kind}}) for kind in KINDS]
+        view = {"runs": runs, "state": "v=1&depth=8&width=16&B.name=ours&layer=3"}
+        name: str = http.post("/snapshots", json=view).json()["id"]
+        return name
+
+
+def panels_of(server: Server) -> dict[str, str]:
+    """Keys and titles of all cards that can be framed."""
+    panels = httpx.get(f"{server.api}/panels").json()["panels"]
+    return {panel["key"]: panel["title"] for panel in panels} | {"cost": "Cost"}
+
+
+def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
+    """One card, drawn, in its theme, with the runs' names."""
+    card = page.locator(f"#panel-{key}")
+    expect(card.locator("h1")).to_contain_text(title)
+    expect(page.locator("[aria-busy=true], .loading:visible, .stale")).to_have_count(0)
+    assert page.locator(".card").count() == 1
+    assert page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == GROUNDS[theme]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if key == "cost":
+        expect(card.locator("tbody tr").first).to_be_visible()
+    elif key == "training":
+        expect(card.locator(".plot")).to_contain_text("No run here trains")
+    else:
+        expect(card.locator(".plot")).to_contain_text("B ours")
+        assert page.evaluate("document.querySelector('.plot').layout.paper_bgcolor") == (
+            "#ffffff" if theme == "light" else "#1b1e23"
+        )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_card_can_be_framed_in_both_themes(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
+    # The system's theme is the other one: the frame's own counts.
+    page = open_page("/docs", theme="light" if theme == "dark" else "dark", width=720, height=400, wait=False)
+    for key, title in panels_of(server).items():
+        page.goto(f"{server.url}/embed/{stored}?panel={key}&theme={theme}")
+        assert page.title() == f"{title} · mHC Scope"
+        assert_framed(page, key, title, theme)
+
+
+def test_a_frame_shows_the_chosen_view(open_page: OpenPage, stored: str) -> None:
+    page = open_page(f"/embed/{stored}?panel=theory&view=act_rms&theme=dark", wait=False)
+    pressed = page.locator(".segments [aria-pressed=true]")
+    first = pressed.text_content()
+    views = page.locator(".segments button").all_text_contents()
+    other = open_page(f"/embed/{stored}?panel=gain&view=linear&theme=dark", wait=False)
+    expect(other.locator(".segments [aria-pressed=true]")).to_have_text("linear")
+    assert first == views[0], "a view that is none leaves the first"
+
+
+def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None:
+    page = open_page(f"/embed/{stored}?panel=nothing", wait=False)
+    expect(page.get_by_role("alert")).to_contain_text("There is no panel nothing; there are gain, activation")
+
+
+def frame_of(page: Page) -> dict[str, str]:
+    """The attributes of the frame that the dialog gives to copy, as a browser reads them."""
+    markup = page.get_by_role("dialog", name="Share").get_by_label("Markup of a frame").text_content()
+    read = """markup => { const box = document.createElement('template'); box.innerHTML = markup;
+        return Object.fromEntries([...box.content.firstChild.attributes].map(({ name, value }) => [name, value])); }"""
+    attributes: dict[str, str] = page.evaluate(read, markup)
+    return attributes
+
+
+def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&width=16")
+    page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    assert "theme=dark" in frame_of(page)["src"], "the theme that is on"
+    dialog.get_by_label("Figure").select_option("Unfolded connections")
+    dialog.get_by_label("Theme").select_option("Light")
+    frame = frame_of(page)
+    assert re.fullmatch(re.escape(server.url) + r"/embed/\w+\?panel=unfolded&theme=light", frame["src"])
+    assert frame["title"] == "Unfolded connections, mHC Scope"
+    opened = open_page(frame["src"].removeprefix(server.url), width=720, height=int(frame["height"]), wait=False)
+    expect(opened.locator(".plot .main-svg").first).to_be_visible()
+    expect(opened.locator("[aria-busy=true]")).to_have_count(0)
+    assert opened.evaluate("document.documentElement.scrollHeight") <= int(frame["height"]), "nothing is cut off"
+
+
+def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&width=16")
+    card = page.locator("[data-panel=activation]")
+    card.get_by_role("button", name="linear").click()
+    card.get_by_role("button", name="Activation: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    assert frame_of(page)["src"].endswith("?panel=activation&theme=dark")
+    framed = open_page(frame_of(page)["src"].removeprefix(server.url), wait=False)
+    expect(framed.locator(".segments [aria-pressed=true]")).to_have_text("linear")
+    framed.get_by_role("button", name="Activation: more").click()
+    expect(framed.locator(".popover:popover-open")).to_contain_text("Copy as image")
+    expect(framed.locator(".popover:popover-open")).not_to_contain_text("Embed")
+
+
+@pytest.fixture(scope="module")
+def stored_map(server: Server) -> tuple[str, dict[str, str]]:
+    """The name of a stored view with a map of HC, 3 x 2, and what its cells say over REST, in four digits."""
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        spec = {"depth": 8, "width": 16, "connection": {"kind": "hc"}}
+        depths, streams = [2, 4, 6], [2, 3]
+        x, y = {"field": "depth", "values": depths}, {"field": "connection.streams", "values": streams}
+        sweep = http.post("/runs/sweep", json={"spec": spec, "x": x, "y": y}).json()["id"]
+        while http.get(f"/runs/sweep/{sweep}").json()["is_open"]:
+            time.sleep(0.05)
+        values = http.get(f"/runs/sweep/{sweep}/values").json()["values"]
+        state = "v=1&runs=hc&depth=8&width=16&map=A&map.x=depth,2,4,6&map.y=connection.streams,2,3"
+        view = {"runs": [compute(http, spec)], "state": state, "sweep": sweep}
+        name: str = http.post("/snapshots", json=view).json()["id"]
+        told = {
+            f"Depth {depth}, Expansion rate n {count}": format_value(values[row][column])
+            for row, count in enumerate(streams)
+            for column, depth in enumerate(depths)
+        }
+        return name, told
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 720])
+def test_a_stored_map_is_framed(
+    open_page: OpenPage, server: Server, stored_map: tuple[str, dict[str, str]], theme: str, width: int
+) -> None:
+    name, told = stored_map
+    other = "light" if theme == "dark" else "dark"
+    page = open_page(f"/embed/{name}?panel=map&theme={theme}", theme=other, width=width, height=340, wait=False)
+    card = page.locator("#panel-map")
+    expect(card.locator("h1")).to_have_text("Map")
+    expect(card).to_contain_text("Composite gain, forward, largest over layers.")
+    expect(card).to_contain_text("HC · Depth × Expansion rate n")
+    expect(card).to_contain_text("HC, width 16, seed 0, float32 · 6 runs")
+    cells = card.get_by_role("link")
+    expect(cells).to_have_count(6)
+    labels = [cell.get_attribute("aria-label") or "" for cell in cells.all()]
+    assert dict(label.split(": ") for label in labels) == told
+    assert page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == GROUNDS[theme]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    audit(page, "framed map")
+    page.emulate_media(media="print")
+    figure = card.locator(".plot .main-svg").first
+    expect(figure).to_have_css("background-color", GROUNDS["light"])
+    page.emulate_media(media="screen")
+    expect(figure).to_have_css("background-color", GROUNDS[theme])
+    card.get_by_role("button", name="Map: more").click()
+    menu = page.locator(".popover:popover-open")
+    expect(menu).not_to_contain_text("Embed")
+    menu.get_by_role("button", name="Show as table").click()
+    numbers = list(told.values())
+    assert card.locator("tbody td").all_text_contents() == [*numbers[3:], *numbers[:3]], "as in the figure, y upwards"
+    with page.context.expect_page() as opening:
+        card.get_by_role("link", name=re.compile("^Depth 4, Expansion rate n 3")).click()
+    opened = opening.value
+    wait_until_done(opened)
+    assert opened.url == f"{server.url}/#v=1&runs=hc&depth=4&width=16&connection.streams=3"
+
+
+def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> None:
+    page = open_page(f"/embed/{stored}?panel=map", wait=False)
+    expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are gain, activation")

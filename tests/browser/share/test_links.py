@@ -1,0 +1,27 @@
+"""A link that someone has shared opens what it did. Each release adds to links.json and changes nothing in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.page.test_page import curves
+
+LINKS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("links.json").read_text())
+
+
+@pytest.mark.parametrize("link", LINKS, ids=[link["hash"] or "default" for link in LINKS])
+def test_a_link_of_a_release_opens_what_it_did(open_page: OpenPage, link: dict[str, Any]) -> None:
+    page = open_page(f"/#{link['hash']}")
+    assert page.locator(".story-card h2").all_text_contents() == link["labels"]
+    assert page.get_by_role("spinbutton", name="Depth, exact").input_value() == str(link["depth"])
+    expect(page.locator("label[for=cursor]")).to_contain_text(f"Layer {link['layer']} / {link['depth']}")
+    drawn = link["labels"][1:] if "difference=true" in link["hash"] else link["labels"]
+    assert [len(line["y"]) for line in curves(page, "activation")] == [link["depth"]] * len(drawn)
+    for place, text in link.get("shows", {}).items():
+        expect(page.locator(place).first).to_contain_text(text)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.evaluate("location.hash.slice(1)") == link["hash"]

@@ -1,0 +1,281 @@
+"""A view saved as one HTML file: opened from disk, offline, it shows every card and the numbers of the interface."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.figures.fill.numbers import format_value
+from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.look.test_access import audit
+from tests.conftest import Server
+
+KINDS = ["residual", "hc", "mhc"]
+LABELS = ["A Residual", "B HC", "C mHC"]
+LAYERS, CURSOR = 8, 4
+VIEW = f"/#v=1&depth={LAYERS}&layer={CURSOR + 1}"
+
+
+def save_view(page: Page, path: Path) -> Path:
+    """Share, and save all of it as one file."""
+    page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    with page.expect_download() as loading:
+        dialog.get_by_role("button", name="Save as one HTML file").click()
+    assert loading.value.suggested_filename.endswith(".html")
+    loading.value.save_as(path)
+    expect(dialog.get_by_text("Saved, ")).to_be_visible()
+    return path
+
+
+class Saved:
+    """A saved file in a browser of its own that has no network."""
+
+    def __init__(self, browser: Browser, path: Path, scheme: str = "light", width: int = 1200) -> None:
+        self.context = browser.new_context(
+            offline=True,
+            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport={"width": width, "height": 900},
+        )
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def check(self, path: Path) -> None:
+        """It has asked for itself and for nothing else, and had nothing to say."""
+        assert [url for url in self.asked if not url.startswith("data:")] == [path.as_uri()]
+        assert self.faults == []
+        self.context.close()
+
+
+@pytest.fixture(scope="module")
+def results(server: Server) -> dict[str, dict[str, np.ndarray]]:
+    """Columns of the three runs, by their label."""
+    found = {}
+    for label, kind in zip(LABELS, KINDS, strict=True):
+        run = httpx.post(f"{server.api}/runs", json={"depth": LAYERS, "connection": {"kind": kind}}).json()["id"]
+        httpx.get(f"{server.api}/runs/{run}/events", headers={"Accept": "application/x-ndjson"}, timeout=60)
+        found[label] = dict(np.load(io.BytesIO(httpx.get(f"{server.api}/runs/{run}/result.npz").content)))
+    return found
+
+
+def read_table(page: Page, panel: str) -> dict[str, list[float | None]]:
+    """The columns of a card's table: values, None where the table has no number."""
+    table = page.locator(f"[data-panel={panel}] details.numbers table")
+    heads = table.locator("thead th").all_text_contents()[1:]
+    rows: list[list[float | None]] = table.locator("tbody tr").evaluate_all(
+        """rows => rows.map((row) => [...row.querySelectorAll('td')].map((cell) => {
+            const value = cell.querySelector('data')?.value;
+            return value === undefined ? null : Number(value);
+        }))"""
+    )
+    return {head: [row[index] for row in rows] for index, head in enumerate(heads)}
+
+
+def expected_tables(panels: list[dict[str, Any]], results: dict[str, dict[str, np.ndarray]]) -> Iterator[Any]:
+    """Panel, column and numbers, from the columns that the interface gives."""
+    for panel in panels:
+        for label, result in results.items():
+            for column in panel["table"]:
+                title = f"{label}, {column['title']}"
+                layers = result.get(f"layers.{column['key']}")
+                matrix = result.get(f"matrices.{column['key']}")
+                if column["source"] in ("layers", "law") and layers is not None:
+                    yield panel["key"], title, layers
+                elif column["source"] == "streams" and layers is not None:
+                    for stream in range(layers.shape[1]):
+                        yield panel["key"], f"{title} {stream + 1}", layers[:, stream]
+                elif column["source"] in ("row", "read") and matrix is not None:
+                    row = matrix[CURSOR]
+                    yield panel["key"], title, row[: CURSOR + 1] if column["source"] == "read" else row
+
+
+def test_a_saved_view_opens_offline_with_every_figure_and_number(
+    open_page: OpenPage, browser: Browser, server: Server, results: dict[str, dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    page = open_page(VIEW)
+    shown = page.locator("[data-panel]").evaluate_all("cards => cards.map((card) => card.dataset.panel)")
+    path = save_view(page, tmp_path / "view.html")
+    assert path.stat().st_size < 3_000_000
+    saved = Saved(browser, path)
+    assert saved.page.locator("h1").text_content() == ", ".join(LABELS)
+    assert saved.page.locator("[data-panel]:has(.on-screen svg)").evaluate_all(
+        "cards => cards.map((card) => card.dataset.panel)"
+    ) == [*shown]
+    for panel in shown:
+        figure = saved.page.locator(f"[data-panel={panel}] .on-screen svg").first
+        expect(figure).to_be_visible()
+        marks = "svg => svg.querySelectorAll('.cartesianlayer path[d], .heatmaplayer image, .annotation text').length"
+        assert figure.evaluate(marks) > 3, panel
+        assert "B HC" in (figure.text_content() or ""), panel
+    panels = httpx.get(f"{server.api}/panels").json()["panels"]
+    tables = {panel["key"]: read_table(saved.page, panel["key"]) for panel in panels if panel["key"] in shown}
+    compared = 0
+    for panel, title, values in expected_tables([item for item in panels if item["key"] in shown], results):
+        if title not in tables[panel] and panel in ("theory", "streams", "unfolded", "similarity"):
+            continue  # a run to which no law applies, or of one stream
+        found = [np.nan if value is None else value for value in tables[panel][title]]
+        np.testing.assert_allclose(found, values, rtol=1e-6, err_msg=f"{panel}: {title}")
+        compared += 1
+    assert compared > 25
+    matrices = [results[label]["matrices.h_res"][CURSOR] for label in ("B HC", "C mHC")]
+    found = np.transpose([tables["detail"][f"from {index}"] for index in range(1, 5)])
+    expected = np.concatenate([[*matrix, matrix.sum(0)] for matrix in matrices])  # column sums below each
+    np.testing.assert_allclose(found.astype(float), expected, rtol=1e-6)
+    saved.check(path)
+
+
+def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
+    page = open_page(VIEW + "&C.name=ours+<b>")
+    sentences = page.locator(".story-card .sentence").all_text_contents()
+    path = save_view(page, tmp_path / "view.html")
+    links = page.get_by_role("dialog", name="Share").locator("pre").all_text_contents()[:2]
+    saved = Saved(browser, path).page
+    assert saved.locator("h1").text_content() == "A Residual, B HC, C ours <b>"
+    assert saved.locator("header a").evaluate_all("links => links.map((link) => link.getAttribute('href'))") == links
+    assert saved.locator(".story li").all_text_contents() == sentences
+    specs = saved.locator("pre").all_text_contents()
+    assert [f'"kind": "{kind}"' in text for kind, text in zip(KINDS, specs, strict=True)] == [True] * 3
+    expect(saved.locator(".settings")).to_contain_text("Depth8 layers")
+    expect(saved.get_by_text("One draw of the weights, from seed 0.")).to_be_visible()
+    expect(saved.locator("[data-panel=cost]")).to_contain_text("The paper reports +6.7 % time")
+    assert saved.locator("button, script, link").count() == 0
+
+
+def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
+    page = open_page(VIEW)
+    page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    link = dialog.get_by_label("Link to the snapshot")
+    expect(link).to_contain_text("/s/")
+    before = link.text_content() or ""
+    dialog.get_by_label("Title").fill("Why HC grows")
+    dialog.get_by_label("Note").fill("See layer 5 & <b>beyond</b>")
+    dialog.get_by_role("button", name="Link with this title and note").click()
+    expect(link).not_to_have_text(before)
+    with page.expect_download() as loading:
+        dialog.get_by_role("button", name="Save as one HTML file").click()
+    assert loading.value.suggested_filename == "mhc-scope-why-hc-grows.html"
+    loading.value.save_as(tmp_path / "view.html")
+    saved = Saved(browser, tmp_path / "view.html").page
+    assert saved.locator("h1").text_content() == "Why HC grows"
+    expect(saved.locator("header")).to_contain_text("See layer 5 & <b>beyond</b>")
+    expect(saved.locator("header a").first).to_have_text(link.text_content() or "")
+    stored = open_page("/s/" + (link.text_content() or "").rsplit("/", 1)[1])
+    assert stored.title() == "Why HC grows · mHC Scope"
+    expect(stored.locator(".banner")).to_contain_text("A stored view, Why HC grows, of")
+    expect(stored.locator(".stored-note")).to_have_text("See layer 5 & <b>beyond</b>")
+    stored.get_by_role("button", name="Share", exact=True).click()
+    again = stored.get_by_role("dialog", name="Share")
+    expect(again.get_by_label("Title")).to_have_value("Why HC grows")
+    expect(again.get_by_label("Link to the snapshot")).to_have_text(link.text_content() or "")
+
+
+def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
+    open_page: OpenPage, browser: Browser, tmp_path: Path
+) -> None:
+    back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    dark = Saved(browser, save_view(open_page(VIEW, theme="dark"), tmp_path / "dark.html")).page
+    assert dark.evaluate(back) == "rgb(27, 30, 35)"
+    dark.emulate_media(media="print")
+    assert dark.evaluate(back) == "rgb(255, 255, 255)"
+    figures = dark.locator("[data-panel=gain] .figure svg")
+    assert [figure.is_visible() for figure in figures.all()] == [False, True]
+    expect(figures.nth(1).locator("rect").first).to_have_css("fill", "rgb(255, 255, 255)")
+    light = Saved(browser, save_view(open_page(VIEW, theme="light"), tmp_path / "light.html"), "dark").page
+    assert light.evaluate(back) == "rgb(255, 255, 255)"
+    assert light.locator("[data-panel=gain] .figure svg").count() == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_saved_view_is_for_everyone(open_page: OpenPage, browser: Browser, tmp_path: Path, theme: str) -> None:
+    path = save_view(open_page(VIEW, theme=theme), tmp_path / "view.html")
+    saved = Saved(browser, path, width=390)
+    assert saved.page.evaluate("document.documentElement.scrollWidth") <= 390
+    saved.page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    audit(saved.page, "saved view")
+
+
+def test_the_chosen_view_of_a_card_and_the_difference_are_what_is_saved(
+    open_page: OpenPage, browser: Browser, tmp_path: Path
+) -> None:
+    page = open_page(VIEW + "&difference=true")
+    page.locator("[data-panel=activation]").get_by_role("button", name="linear").click()
+    saved = Saved(browser, save_view(page, tmp_path / "view.html")).page
+    expect(saved.locator("[data-panel=activation] .unit")).to_have_text(
+        "difference to A · rms of the stream mean · linear"
+    )
+    expect(saved.locator("[data-panel=gain] .unit")).to_contain_text("ratio to A")
+    expect(saved.locator("[data-panel=activation] svg").first).to_contain_text("B HC − A")
+    assert next(iter(read_table(saved, "activation"))) == "B HC − A, rms"
+    expect(saved.locator("main > section").last).to_contain_text("Every run is shown against A")
+
+
+MAP = "&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3"
+
+
+def save_with_map(page: Page, path: Path) -> Path:
+    """Share from the map, which stays open, and save."""
+    page.get_by_role("dialog", name="Map").get_by_role("button", name="Map: more").click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    with page.expect_download() as loading:
+        dialog.get_by_role("button", name="Save as one HTML file").click()
+    loading.value.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_saved_view_holds_the_open_map(
+    open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path, theme: str
+) -> None:
+    page = open_page(VIEW + MAP, theme=theme)
+    expect(page.get_by_role("dialog", name="Map").get_by_role("status")).to_have_text("6 of 6 runs", timeout=60_000)
+    expect(page.locator("[data-cell]").first).to_be_visible()
+    path = save_with_map(page, tmp_path / "view.html")
+    saved = Saved(browser, path)
+    card = saved.page.locator("[data-panel=map]")
+    expect(card).to_contain_text("Composite gain, forward, largest over layers.")
+    expect(card.locator(".unit")).to_have_text("Depth × Expansion rate n · HC, width 64, seed 0, float32")
+    assert card.locator(".figure").count() == (2 if theme == "dark" else 1)
+    figure = card.locator(".figure svg").first
+    expect(figure).to_be_visible()
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        spec = {"depth": LAYERS, "connection": {"kind": "hc"}}
+        axes = {"x": {"field": "depth", "values": [2, 4, 6]}, "y": {"field": "connection.streams", "values": [2, 3]}}
+        values = http.get(http.post("/runs/sweep", json={"spec": spec, **axes}).json()["links"]["values"][7:]).json()
+    table = read_table(saved.page, "map")
+    rows = np.transpose([table[head] for head in ("2", "4", "6")]).astype(float)
+    np.testing.assert_allclose(rows[::-1], values["values"], err_msg="as in the figure, y upwards")
+    for row in values["values"]:
+        for value in row:
+            assert format_value(value, digits=3) in (figure.text_content() or "")
+    expect(card).not_to_contain_text("had not been computed")
+    saved.page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    audit(saved.page, "saved map")
+    saved.check(path)
+
+
+def test_a_saved_map_says_what_is_missing(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
+    page = open_page(VIEW + "&width=64&input.batch=8" + MAP.replace("2,4,6", "2,302,312,322"), wait=False)
+    status = page.get_by_role("dialog", name="Map").get_by_role("status")
+    expect(status).to_contain_text(re.compile("^[1-9] of 8 runs"), timeout=60_000)
+    page.get_by_role("dialog", name="Map").get_by_role("button", name="Cancel").click()
+    expect(status).to_contain_text("cancelled")
+    wait_until_done(page)
+    saved = Saved(browser, save_with_map(page, tmp_path / "view.html")).page
+    card = saved.locator("[data-panel=map]")
+    expect(card).to_contain_text(re.compile(r"[1-7] of 8 runs are here; \d had not been computed\."))
+    done = sum(value is not None for column in read_table(saved, "map").values() for value in column)
+    assert f"{done} of 8 runs are here" in (card.text_content() or "")
+    assert "cancelled" in (card.locator("table").text_content() or "")

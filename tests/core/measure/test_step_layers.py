@@ -1,0 +1,190 @@
+"""What a step of training says of neighbours, tokens, streams and unfolded connections, against plain formulas."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core.measure.training import train
+from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.columns import to_stack
+from mhc_core.record.reduction import reduce_metric
+from mhc_core.record.result import Result
+from mhc_core.stack import build_stack
+from tests.core import measures, reference
+from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, collect, run_frames, shake
+from tests.core.metrics.test_paths import unfold_by_hand
+from tests.core.plain import train_plainly
+from tests.core.trained import ONE_WINDOW, TEXT, step_frames, take_one_step
+
+STEPPED = ("cos_prev", "cos_prev_p05", "cos_prev_p95", "token_cos")
+LEVELS = {"step_cos_prev_p05": 0.05, "step_cos_prev": 0.5, "step_cos_prev_p95": 0.95}
+
+
+def assert_layer(values: dict[str, Any], layer: int, x: Any, m: Any, u: Any, before: Any) -> None:
+    """Of one layer: streams (n, N, C), the merged state, what it reads and what the one before it read, (N, C)."""
+    for stream, item in enumerate(x):
+        assert values["step_act_rms_streams"][layer, stream] == pytest.approx(measures.rms(item), rel=1e-9)
+    if len(x) > 1:
+        assert values["step_stream_cos"][layer] == pytest.approx(measures.stream_cosine(x), abs=1e-9)
+    assert values["step_token_cos"][layer] == pytest.approx(measures.token_cosine(m), abs=1e-9)
+    for key, level in LEVELS.items():
+        if before is None:
+            assert math.isnan(values[key][layer]), "there is no layer before the first"
+        else:
+            wanted = measures.quantile(measures.cosines(u, before), level)
+            assert values[key][layer] == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["residual", "hc"])
+def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
+    found = []
+    for step in train_plainly(kind, 3):
+        values = step.frame.data["values"]
+        reads = [u.numpy() for u in step.reads]
+        for layer, x in enumerate(step.streams):
+            assert_layer(values, layer, x.numpy(), x.mean(0).numpy(), reads[layer], reads[layer - 1] if layer else None)
+            for stream, grad in enumerate(step.grads[layer]):
+                wanted = measures.rms(grad.numpy())
+                assert values["step_grad_rms_streams"][layer, stream] == pytest.approx(wanted, rel=1e-7)
+        if kind == "hc":
+            w = {name: value.detach().numpy() for name, value in step.w.items()}
+            weights = unfold_by_hand(w["a_m"], w["b"], w["a_r"].transpose(0, 2, 1))
+            # It travels as float32, as that of the measurement does.
+            np.testing.assert_allclose(values["step_unfolded"], weights, rtol=1e-6, atol=1e-7)
+        else:
+            np.testing.assert_array_equal(values["step_unfolded"], np.tri(4, 5))
+        assert step.frame.data["status"] == {}
+        found.append(values)
+    first, _, last = found
+    moved = ["step_cos_prev", "step_token_cos", "step_act_rms_streams", "step_grad_rms_streams"]
+    for key in moved if kind == "residual" else [*moved, "step_stream_cos", "step_unfolded"]:
+        assert np.nanmax(np.abs(last[key] - first[key])) > 1e-4, (key, "or a later step says nothing new")
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
+    before, step = take_one_step(connection=CONNECTIONS[name])
+    values = step["values"]
+    for key in (*STEPPED, "act_rms_streams", "grad_rms_streams"):
+        np.testing.assert_allclose(values[f"step_{key}"], before.layers[key], rtol=1e-9, atol=1e-9, err_msg=key)
+    assert ("step_stream_cos" in values) == ("stream_cos" in before.layers) == (name in MULTI_STREAM)
+    if name in MULTI_STREAM:
+        np.testing.assert_allclose(values["step_stream_cos"], before.layers["stream_cos"], atol=1e-9)
+    assert ("step_unfolded" in values) == ("unfolded" in before.matrices) == (not name.startswith("frac"))
+    if not name.startswith("frac"):
+        np.testing.assert_allclose(values["step_unfolded"], before.matrices["unfolded"], rtol=1e-6, atol=1e-9)
+    assert step["status"] == {}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac"])
+def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
+    before, frame = take_one_step(depth=40, width=16, dtype=dtype, connection=CONNECTIONS[name])
+    step = frame["values"]
+    for key in STEPPED:
+        np.testing.assert_allclose(step[f"step_{key}"], before.layers[key], atol=1e-5, err_msg=key)
+    rough = 2e-2 if dtype == "bfloat16" else 1e-4  # the way down sums in another order
+    np.testing.assert_allclose(step["step_act_rms_streams"], before.layers["act_rms_streams"], rtol=1e-6)
+    np.testing.assert_allclose(step["step_grad_rms_streams"], before.layers["grad_rms_streams"], rtol=rough)
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) -> None:
+    """The stack is stopped before its third step and read by the reference in plain numpy."""
+    spec = build_spec(connection=CONNECTIONS[name], input={"text": TEXT}, train={"steps": 4, "lr": 0.05, "kept": 4})
+    stack = shake(build_stack(spec))
+    frames = train(stack)
+    next(frames), next(frames)
+    stack.input.set_batch(2)
+    found = reference.trace(stack)
+    # Now: they share their memory with the weights, which the step is about to change.
+    means = [np.array(part).mean((1, 2)) for part in (found.h_pre, found.h_post, found.h_res)]
+    values = next(frames).data["values"]
+    flat = [u.reshape(-1, u.shape[-1]) for u in found.u]
+    for layer, x in enumerate(found.states[1:]):
+        streams, merged = x.reshape(len(x), -1, x.shape[-1]), found.merged[layer + 1]
+        before = flat[layer - 1] if layer else None
+        assert_layer(values, layer, streams, merged.reshape(-1, merged.shape[-1]), flat[layer], before)
+    if not name.startswith("frac"):
+        np.testing.assert_allclose(values["step_unfolded"], unfold_by_hand(*means), rtol=1e-6, atol=1e-7)
+
+
+# ---- frames and results
+
+
+def test_every_step_has_neighbours_and_tokens_and_the_kept_ones_have_streams_and_unfolded_connections() -> None:
+    spec = build_spec(input={"text": TEXT}, train={"steps": 9, "kept": 3})
+    frames = step_frames(spec)
+    kept = {"step_act_rms_streams", "step_grad_rms_streams", "step_stream_cos", "step_unfolded"}
+    assert all({f"step_{key}" for key in STEPPED} <= frame.data["values"].keys() for frame in frames)
+    assert [frame.data["step"] for frame in frames if kept <= frame.data["values"].keys()] == [0, 4, 8]
+    assert sum(bool(kept & frame.data["values"].keys()) for frame in frames) == 3
+    result, there = collect(list(run_frames(spec))), Result()
+    for index, frame in enumerate(run_frames(spec)):
+        there.add(decode_line(encode_frame(frame, "id", index)))
+    shapes = {"act_rms_streams": (3, 4, 4), "grad_rms_streams": (3, 4, 4), "stream_cos": (3, 4), "unfolded": (3, 4, 5)}
+    for key, shape in shapes.items():
+        assert result.kept[f"step_{key}"].shape == shape
+        np.testing.assert_array_equal(there.kept[f"step_{key}"], result.kept[f"step_{key}"])
+    for key in STEPPED:
+        assert result.steps[f"step_{key}"].shape == (9, 4)
+        assert f"step_{key}" not in result.steps_log10, "it does not span decades"
+        np.testing.assert_array_equal(there.steps[f"step_{key}"], result.steps[f"step_{key}"])
+
+
+def test_a_kept_column_that_spans_decades_is_reduced_as_logarithms() -> None:
+    result = collect(list(run_frames(build_spec(input={"text": TEXT}, train={"steps": 3}))))
+    wanted = np.median(np.log10(result.kept["step_grad_rms_streams"]))
+    assert reduce_metric(result, "step_grad_rms_streams", "median").log10 == pytest.approx(wanted, rel=1e-9)
+
+
+def test_of_stacks_over_256_layers_no_step_keeps_unfolded_connections() -> None:
+    for depth, kept in ((256, 2), (257, 0)):
+        fields: dict[str, Any] = {"depth": depth, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}}
+        spec = build_spec(**fields, connection={"kind": "hc"}, input=ONE_WINDOW, train={"steps": 2, "kept": 2})
+        frames = list(train(build_stack(spec)))
+        assert sum("step_unfolded" in frame.data["values"] for frame in frames) == kept
+        assert all(frame.data["values"]["step_act_rms_streams"].shape == (depth, 4) for frame in frames)
+
+
+def test_overflow_of_a_step_is_told_by_layer() -> None:
+    spec = build_spec(
+        depth=90, dtype="float32", connection={"kind": "hc", "noise": 10.0}, input={"text": TEXT}, train={"steps": 3}
+    )
+    (frame,) = step_frames(spec)  # the first ends it
+    values, status = frame.data["values"], frame.data["status"]
+    first = min(map(int, status["step_act_rms_streams"]))
+    assert status["step_act_rms_streams"][str(first)] == "overflow"
+    assert np.isfinite(values["step_act_rms_streams"][:first]).all()
+    assert np.isnan(values["step_act_rms_streams"][first]).any()
+    assert set(map(int, status["step_token_cos"])) == set(range(first, 90))
+    assert set(map(int, status["step_stream_cos"])) == set(range(first, 90))
+    assert min(map(int, status["step_cos_prev"])) == first + 1, "it reads the layer before"
+    weights = frame.data["status"].get("step_unfolded", {})
+    lost = {layer for layer, row in enumerate(values["step_unfolded"]) if np.isnan(row).any()}
+    assert lost == {int(layer) for layer, flag in weights.items() if flag != "underflow"}
+    result = collect(list(run_frames(spec)))
+    assert result.steps_status["step_act_rms_streams"][0][first] == "overflow"
+
+
+def test_a_first_layer_without_numbers_has_no_neighbour_to_lose() -> None:
+    stack = build_stack(build_spec(input={"text": TEXT}, train={"steps": 2}))
+    with torch.no_grad():
+        stack.branches[1].w_in[0, 0] = math.nan  # type: ignore[index]
+    (frame,) = train(stack)
+    status = frame.data["status"]
+    assert status["step_token_cos"].keys() == {"1", "2", "3"}
+    assert status["step_cos_prev"].keys() == {"2", "3"}, "layer 2 reads what layer 1 made of it"
+    assert status["step_act_rms_streams"] == dict.fromkeys(("1", "2", "3"), "nan")
+    assert status["step_grad_rms_streams"].keys() == {"0", "1", "2", "3"}
+
+
+def test_a_layer_is_lost_to_the_worst_of_its_streams() -> None:
+    column = np.array([[1.0, 2.0], [np.inf, 3.0], [np.inf, np.nan]])
+    found, flags = to_stack(column, np.float32)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[1.0, 2.0], [np.nan, 3.0], [np.nan, np.nan]])
+    assert flags == {"1": "overflow", "2": "nan"}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { findLost, spread } from '../../../static/js/data/labels.js';
+import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
+
+test('labels keep their order and their distance within the plot', () => {
+  for (const places of [
+    [0.5, 0.5, 0.5],
+    [0, 0, 0, 0],
+    [1, 1, 0.99],
+    [0.2, 0.9, 0.21],
+  ]) {
+    const moved = spread(places, 0.1);
+    const sorted = [...moved].sort((a, b) => a - b);
+    sorted.slice(1).forEach((place, index) => assert.ok(place - sorted[index] >= 0.1 - 1e-9));
+    assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 1);
+    for (const a of places.keys())
+      for (const b of places.keys()) if (places[a] < places[b]) assert.ok(moved[a] < moved[b]);
+  }
+});
+
+test('a lost curve says where and why', () => {
+  const status = (entries) => new Map(entries);
+  assert.equal(findLost([1, 2], status([])), null);
+  assert.equal(findLost([1, 2], status([[1, 'overflow']])), null, 'its log10 is known, so it is drawn');
+  assert.deepEqual(
+    findLost(
+      [1, 2, null, null],
+      status([
+        [2, 'overflow'],
+        [3, 'nan'],
+      ]),
+    ),
+    { point: 1, ends: true, text: 'overflow at layer 3' },
+  );
+  assert.deepEqual(
+    findLost(
+      [null, null, 3],
+      status([
+        [0, 'nan'],
+        [1, 'nan'],
+      ]),
+    ),
+    { point: 2, ends: false, text: 'nan up to layer 2' },
+  );
+  assert.deepEqual(
+    findLost(
+      [null, null],
+      status([
+        [0, 'nan'],
+        [1, 'nan'],
+      ]),
+    ),
+    { point: null, ends: true, text: 'nan' },
+  );
+});
+
+test('numbers as people read them', () => {
+  for (const [value, log10, status, digits, text] of JSON.parse(
+    readFileSync(new URL('../../number_texts.json', import.meta.url), 'utf8'),
+  )) {
+    assert.equal(formatValue(value, log10, status ?? undefined, digits), text);
+  }
+  assert.equal(formatValue(NaN), '–');
+});
+
+test('ticks lie in the range and there are a few of them', () => {
+  for (const [low, high] of [
+    [-0.3, 0.3],
+    [-7, -2],
+    [0, 401],
+    [2.1, 2.3],
+    [-0.01, 1.2],
+    [350, 350.7],
+  ]) {
+    const [places, texts] = logTicks(low, high);
+    assert.ok(places.length >= 2 && places.length <= 9, `${low}..${high}: ${texts}`);
+    assert.ok(places.every((place) => place >= low - 1e-9 && place <= high + 1e-9));
+    assert.equal(new Set(texts).size, texts.length);
+  }
+});
+
+test('times and counts', () => {
+  assert.deepEqual([0.004, 0.61, 12.3, 600].map(formatSeconds), ['4 ms', '0.61 s', '12 s', '10 min']);
+  assert.deepEqual(
+    [formatCount(358994688, 'B'), formatCount(2.02e9, 'FLOP'), formatCount(12, '')],
+    ['359 MB', '2.0 GFLOP', '12'],
+  );
+});
+
+test('labels keep off what stands there already, above or below it', () => {
+  const clashes = (places, taken) =>
+    places.filter((place) => taken.some(([from, to]) => place + 0.1 > from + 1e-9 && place < to - 1e-9));
+  for (const taken of [
+    [[0.4, 0.6]],
+    [[0, 0.2]],
+    [[0.85, 1.1]],
+    [
+      [0.1, 0.3],
+      [0.35, 0.5],
+    ],
+  ]) {
+    for (const places of [[0.5], [0.45, 0.5, 0.55], [0, 0.05], [0.9, 0.9], [0.3]]) {
+      const moved = spread(places, 0.1, 0.9, taken);
+      assert.deepEqual(clashes(moved, taken), [], JSON.stringify([taken, places]));
+      const sorted = [...moved].sort((a, b) => a - b);
+      sorted.slice(1).forEach((place, index) => assert.ok(place - sorted[index] >= 0.1 - 1e-9));
+      assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 0.9 + 1e-9);
+    }
+  }
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  cellText,
+  fitMap,
+  mapSettings,
+  missingText,
+  numberText,
+  toDelimitedMap,
+} from '../../../static/js/map/cells.js';
+import { withCell } from '../../../static/js/state/grid.js';
+import { defaultView } from '../../../static/js/state/spec.js';
+import { fields } from '../schema.js';
+
+const map = {
+  run: 1,
+  x: { path: 'depth', values: [4, 64] },
+  y: { path: 'connection.streams', values: [2, 3] },
+  metric: 'composite_gain_fwd',
+  reduce: 'max',
+};
+const values = {
+  id: 'sweep',
+  metric: {
+    key: 'composite_gain_fwd',
+    title: 'Composite gain, forward',
+    unit: '',
+    scale: 'log',
+    meaning: '',
+    formula: '',
+    source: '',
+  },
+  reduce: 'max',
+  ids: [
+    ['a', 'b'],
+    ['c', 'd'],
+  ],
+  values: [
+    [1.5, null],
+    [null, null],
+  ],
+  log10: [
+    [Math.log10(1.5), 400],
+    [null, null],
+  ],
+  status: [
+    ['done', 'overflow'],
+    ['failed', 'missing'],
+  ],
+  reasons: { c: 'out of memory' },
+  counts: { done: 2, failed: 1, missing: 1 },
+  is_open: false,
+};
+
+test('a cell says its place, and its number or why it has none', () => {
+  assert.equal(
+    cellText(fields, map, values, 0, 0),
+    `${fields.get('depth').title} 4, ${fields.get('connection.streams').title} 2: 1.5`,
+  );
+  assert.equal(numberText(values, 0, 1), '1×10⁴⁰⁰');
+  assert.equal(numberText(values, 1, 0), 'failed, out of memory');
+  assert.equal(numberText(values, 1, 1), 'not computed');
+});
+
+test('what is missing is counted, and nothing is said of a whole map', () => {
+  assert.equal(missingText(values.counts), '2 of 4 runs are here; 1 had not been computed, 1 failed.');
+  assert.equal(missingText({ done: 4 }), '');
+});
+
+test('one line a cell for a spreadsheet, with the logarithm of what a double cannot hold', () => {
+  const lines = toDelimitedMap(map, values, ',').trimEnd().split('\n');
+  assert.equal(lines[0], 'depth,connection.streams,composite_gain_fwd max,log10 composite_gain_fwd max,status,run');
+  assert.equal(lines[2], '64,2,,400,overflow,b');
+  assert.equal(lines[3], '4,3,,,failed,c');
+  assert.equal(lines.length, 5);
+});
+
+const layout = { margin: { l: 60, r: 76, t: 30, b: 48 }, yaxis: { title: { text: 'Expansion rate n' } } };
+const figure = {
+  data: [
+    {
+      type: 'heatmap',
+      z: [
+        [null, null],
+        [0, 0],
+      ],
+    },
+    {
+      type: 'heatmap',
+      z: [
+        [0.18, 400],
+        [null, null],
+      ],
+    },
+    {
+      type: 'scatter',
+      text: ['1.5', '1×10⁴⁰⁰', 'failed', ''],
+      textfont: { color: ['#000', '#000', '#888', '#888'], size: 12 },
+    },
+  ],
+  layout,
+};
+
+test('in small cells numbers go, and a cross is left where there is none', () => {
+  const [, , wide] = fitMap(figure, 700).figure.data;
+  assert.deepEqual(wide.text, ['1.5', '1×10⁴⁰⁰', 'failed', ' ']);
+  assert.equal(wide.textfont.size, 12);
+  const [, , narrow] = fitMap(figure, 176).figure.data;
+  assert.deepEqual(narrow.text, [' ', ' ', '×', ' ']);
+  // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that have come meanwhile.
+  for (const { text } of [wide, narrow]) assert.ok(text.every((label) => label !== ''));
+});
+
+test('a figure is high enough for the title of its axis, and its rows grow with the width', () => {
+  const inner = (width) => fitMap(figure, width).height - 8 - 48;
+  assert.equal(inner(700), Math.max(2 * 46, 7 * 'Expansion rate n'.length));
+  assert.ok(inner(2000) > inner(700));
+  assert.equal(figure.layout.margin.t, 30, 'the figure itself stays as it is');
+});
+
+test('the view of a cell has its settings where the varied run takes them from, and no map', () => {
+  const view = {
+    ...defaultView(),
+    base: { depth: 8, width: 32 },
+    runs: [
+      { kind: 'mhc', own: {} },
+      { kind: 'hc', own: { 'connection.streams': 8 }, name: 'ours' },
+    ],
+    map,
+  };
+  const { map: none, ...found } = withCell(fields, view, map, 1, 1);
+  assert.equal(none, undefined);
+  const base = fields.get('depth').initial === 64 ? { width: 32 } : { depth: 64, width: 32 };
+  assert.deepEqual(found, {
+    ...defaultView(),
+    base,
+    runs: [
+      { kind: 'mhc', own: {} },
+      { kind: 'hc', own: { 'connection.streams': 3 }, name: 'ours' },
+    ],
+  });
+  assert.deepEqual(view.base, { depth: 8, width: 32 });
+});
+
+test('what the runs of a map share is said whole, without what is swept', () => {
+  const view = { ...defaultView(), base: { width: 32, 'connection.noise': 3, 'input.text': 'long' } };
+  const title = fields.get('connection.noise').title;
+  assert.equal(mapSettings(fields, view, map), `HC, width 32, seed 0, ${title} 3`);
+  assert.equal(
+    mapSettings(fields, view, { ...map, y: { path: 'connection.noise', values: [1] } }),
+    'HC, width 32, seed 0',
+  );
+});

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createColumns } from '../../../static/js/data/columns.js';
+import { toNotes, toSettings } from '../../../static/js/share/report.js';
+import { toFileName, toPage } from '../../../static/js/share/standalone.js';
+import { fields } from '../schema.js';
+
+const EVIL = '</script><script>alert("1")</script>&\'';
+
+/** @param {string} text */
+function build(text, isDark = true) {
+  const numbers = {
+    caption: text,
+    head: ['layer', text],
+    rows: [
+      [
+        { text: '1', value: 1 },
+        { text: '0.1235', value: 0.123456 },
+      ],
+      [
+        { text: '2', value: 2 },
+        { text: 'overflow', value: null },
+      ],
+    ],
+  };
+  const card = {
+    key: 'gain',
+    title: text,
+    unit: text,
+    meaning: text,
+    svg: '<svg id="s"></svg>',
+    paper: isDark ? '<svg id="p"></svg>' : '',
+    beside: '',
+    numbers,
+    help: { formula: text, reading: text, symbol: text, source: text },
+  };
+  return toPage({
+    title: text,
+    note: text,
+    made: '1 May 2026',
+    version: '1.2',
+    links: [{ title: text, url: `http://host/s/x?${text}` }],
+    palettes: { screen: { '--card': '#000' }, paper: { '--card': '#fff' }, isDark },
+    settings: { shared: [{ title: 'Depth', value: text }], own: [{ title: 'Kind', values: [text, 'HC'] }] },
+    runs: [
+      {
+        label: text,
+        color: '#123',
+        paperColor: '#456',
+        id: 'abc',
+        headline: text,
+        spec: { text },
+        findings: [{ text, numbers: [[text, '1']] }],
+      },
+    ],
+    notes: [text],
+    cards: [card],
+  });
+}
+
+test('nothing that people wrote becomes markup', () => {
+  const page = build(EVIL);
+  assert.doesNotMatch(page, /<script/i);
+  assert.equal(page.split('&lt;/script&gt;&lt;script&gt;').length - 1 >= 15, true, 'and all of it is there');
+  assert.doesNotMatch(page, /="[^"]*alert\("/);
+});
+
+test('the file asks for nothing and runs nothing', () => {
+  const page = build('plain');
+  assert.match(
+    page,
+    /<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;/,
+  );
+  assert.ok(
+    page.indexOf('Content-Security-Policy') < page.indexOf('<style>'),
+    'the policy comes before what it governs',
+  );
+  assert.doesNotMatch(page, /<(script|link|iframe|img|base|form)\b|\bsrc=|url\(|@import/i);
+});
+
+test('a number keeps its value behind what people read', () => {
+  const page = build('plain');
+  assert.match(page, /<tr><th scope="row">1<\/th><td><data value="0.123456">0.1235<\/data><\/td><\/tr>/);
+  assert.match(page, /<td>overflow<\/td>/);
+});
+
+test('paper takes the light figure where the screen is dark, and the same one where it is light', () => {
+  assert.match(
+    build('plain'),
+    /class="figure on-screen"[^>]*><div[^>]*><svg id="s">.*class="figure on-paper"[^>]*><div[^>]*><svg id="p">/s,
+  );
+  assert.match(build('plain', false), /class="figure "[^>]*><div[^>]*><svg id="s">/);
+  assert.doesNotMatch(build('plain', false), /class="figure on-paper"/);
+});
+
+test('settings in words: what all share, what differs, and nothing that means nothing here', () => {
+  const residual = { depth: 8, connection: { kind: 'residual' } };
+  const mhc = { depth: 8, connection: { kind: 'mhc', streams: 2 }, input: { text: `long  ${'x'.repeat(100)}` } };
+  const { shared, own } = toSettings(fields, [residual, { ...residual, ...mhc }]);
+  assert.deepEqual(
+    shared.find((item) => item.title === 'Depth'),
+    { title: 'Depth', value: '8' },
+  );
+  assert.deepEqual(own.find((item) => item.title === 'connection.kind').values, ['Residual', 'mHC']);
+  assert.ok(own.find((item) => item.title === 'input.text').values[1].startsWith('long xxx'));
+  assert.equal(own.find((item) => item.title === 'input.text').values[1].length, 81);
+  assert.equal(shared.find((item) => item.title === 'connection.streams').value, '2', 'one run alone has streams');
+  assert.equal(
+    shared.some((item) => item.title === 'train.lr'),
+    false,
+    'no run trains',
+  );
+});
+
+/** @param {any} spec */
+function started(spec) {
+  const start = {
+    spec,
+    cka: { estimator: 'unbiased', samples: 128 },
+    device: { name: 'cpu' },
+    versions: { mhc_scope: '0.1' },
+  };
+  return { ...createColumns(), start };
+}
+
+test('notes speak once of what is the same and of each run where it is not', () => {
+  const one = started({ seed: 3, seeds: 1, dtype: 'float32', train: { steps: 0 } });
+  const many = started({ seed: 3, seeds: 8, dtype: 'float32', train: { steps: 5 } });
+  const alike = toNotes([one, one], ['A', 'B'], false);
+  assert.ok(alike.includes('One draw of the weights, from seed 3. Another seed gives other numbers.'));
+  assert.ok(alike.includes('Measured at initialisation, without training.'));
+  assert.ok(alike.includes('CKA: the unbiased estimator over 128 samples.'));
+  const mixed = toNotes([one, many], ['A', 'B'], true);
+  assert.match(mixed[0], /against A/);
+  assert.ok(mixed.some((text) => /^B: .*8 seeds/.test(text)));
+  assert.ok(mixed.includes('B: Measured after 5 steps of training.'));
+  assert.equal(mixed.filter((text) => text.startsWith('CKA')).length, 1);
+  assert.deepEqual(toNotes([createColumns()], ['A'], false), []);
+});
+
+test('a title makes a plain file name', () => {
+  assert.equal(toFileName('A Résidual, B mHC 20/../x'), 'mhc-scope-a-residual-b-mhc-20-x.html');
+  assert.equal(toFileName('…'), 'mhc-scope-view.html');
+});

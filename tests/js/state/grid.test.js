@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  defaultMap,
+  fromPairs,
+  ladder,
+  mapFields,
+  parseValues,
+  toPairs,
+  toSweep,
+} from '../../../static/js/state/grid.js';
+import { fromHash, toHash } from '../../../static/js/state/hash.js';
+import { defaultView } from '../../../static/js/state/spec.js';
+import { fields } from '../schema.js';
+
+const field = (rest) => ({ type: 'integer', initial: 0, min: 0, max: 1, step: 1, ...rest });
+
+test('a ladder spans what a field may be, denser where it is small', () => {
+  assert.deepEqual(ladder(field({ initial: 64, min: 1, max: 1024 })), [8, 16, 32, 64, 128, 256]);
+  assert.deepEqual(ladder(field({ initial: 4, min: 1, max: 16 })), [1, 2, 4, 8, 16]);
+  assert.deepEqual(ladder(field({ initial: 20, max: 200 })), [0, 1, 2, 5, 10, 20, 50, 100, 200]);
+  assert.deepEqual(ladder(field({ initial: 0.3, max: 10, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]);
+  assert.deepEqual(ladder(field({ initial: 0.5, max: 1, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1]);
+  assert.deepEqual(ladder(field({ max: 2 ** 32 - 1 })), [0, 1, 2, 3, 4, 5, 6, 7]);
+});
+
+test('values are numbers, each once', () => {
+  assert.deepEqual(parseValues('8, 16 32;16'), [8, 16, 32]);
+  assert.equal(parseValues('8, x'), null);
+  assert.equal(parseValues('  '), null);
+});
+
+test('the first map is of HC, depth by expansion rate', () => {
+  const map = defaultMap(fields, defaultView());
+  assert.deepEqual([map.run, map.x.path, map.y.path], [1, 'depth', 'connection.streams']);
+  const residual = { ...defaultView(), runs: [{ kind: 'residual', own: {} }] };
+  assert.equal(defaultMap(fields, residual).y, undefined, 'one stream has no expansion rate');
+  assert.ok(!mapFields(fields, residual, 0).some((item) => item.path === 'connection.noise'));
+});
+
+test('a sweep is the spec of its run with the axes beside it', () => {
+  const view = { ...defaultView(), base: { width: 32, depth: 9 } };
+  const body = toSweep(fields, view, { run: 1, x: { path: 'depth', values: [2, 4] }, metric: 'cka', reduce: 'max' });
+  assert.deepEqual(body, { spec: { depth: 9, connection: { kind: 'hc' } }, x: { field: 'depth', values: [2, 4] } });
+});
+
+test('a map is kept in the address, readably', () => {
+  const map = {
+    run: 1,
+    x: { path: 'depth', values: [8, 16] },
+    y: { path: 'connection.noise', values: [0, 0.5] },
+    metric: 'cka',
+    reduce: 'median',
+  };
+  const hash = toHash({ ...defaultView(), map });
+  assert.equal(hash, 'v=1&map=B&map.x=depth,8,16&map.y=connection.noise,0,0.5&map.metric=cka&map.reduce=median');
+  assert.deepEqual(fromHash(hash, fields), { view: { ...defaultView(), map }, problems: [] });
+  assert.equal(fromHash('v=1&depth=9', fields).view.map, undefined);
+  const { y: _, ...one } = map;
+  assert.deepEqual(fromPairs(new Map(toPairs(one)), fields, defaultView(), []), one);
+});
+
+test('what of a map cannot be read is told', () => {
+  for (const [hash, told] of [
+    ['map=E&map.x=depth,8', /map: got E/],
+    ['map=B&map.x=dept,8', /map.x: got dept,8/],
+    ['map=B&map.x=depth,8&map.y=seed,x', /map.y: got seed,x/],
+    ['map=B&map.x=depth,8&map.reduce=mean', /map.reduce: got mean/],
+  ]) {
+    assert.match(fromHash(hash, fields).problems.join(), told);
+  }
+});

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  appliesTo,
+  defaultView,
+  fromSpecs,
+  isFixed,
+  nearestStop,
+  toDifferences,
+  toLabels,
+  toSpecs,
+  toStops,
+} from '../../../static/js/state/spec.js';
+import { fields } from '../schema.js';
+
+const choice = (kind, own = {}) => ({ kind, own });
+const field = (path) => fields.get(path);
+
+test('the default view asks for nothing but the three connections', () => {
+  assert.deepEqual(
+    toSpecs(fields, defaultView()),
+    ['residual', 'hc', 'mhc'].map((kind) => ({ connection: { kind } })),
+  );
+});
+
+test('a setting reaches only the runs to which it applies', () => {
+  const view = {
+    base: { 'connection.noise': 1, depth: 8 },
+    runs: [choice('residual'), choice('hc'), choice('mhc', { 'connection.sinkhorn_iters': 3 })],
+    cursor: null,
+  };
+  assert.deepEqual(toSpecs(fields, view), [
+    { depth: 8, connection: { kind: 'residual' } },
+    { depth: 8, connection: { kind: 'hc', noise: 1 } },
+    { depth: 8, connection: { kind: 'mhc', noise: 1, sinkhorn_iters: 3 } },
+  ]);
+});
+
+test('a rule of more than zero is a number, not a list of values', () => {
+  const view = defaultView();
+  assert.equal(appliesTo(fields, view, choice('mhc'), field('train.lr')), false);
+  assert.equal(appliesTo(fields, { ...view, base: { 'train.steps': 2 } }, choice('mhc'), field('train.lr')), true);
+});
+
+test('a field with one possible value needs no control', () => {
+  assert.equal(isFixed(field('train.steps')), true);
+  assert.equal(isFixed(field('depth')), false);
+});
+
+test('specs become a view: what all share is common, the rest their own', () => {
+  const view = {
+    base: { depth: 8, 'connection.noise': 1 },
+    runs: [choice('residual'), choice('hc', { 'connection.streams': 2 }), choice('mhc', { 'connection.streams': 8 })],
+    cursor: null,
+  };
+  assert.deepEqual(fromSpecs(fields, toSpecs(fields, view)), view);
+});
+
+test('one default among own settings stays unsaid, so the specs stay the same', () => {
+  const specs = [0, 3, 20].map((iters) => ({ connection: { kind: 'mhc', sinkhorn_iters: iters } }));
+  const view = fromSpecs(fields, specs);
+  assert.deepEqual(
+    toSpecs(fields, view).map((spec) => spec.connection.sinkhorn_iters),
+    [0, 3, undefined],
+  );
+});
+
+test('labels tell runs of one kind apart', () => {
+  assert.deepEqual(toLabels(defaultView(), fields), ['A Residual', 'B HC', 'C mHC']);
+  const twins = { base: {}, runs: [choice('mhc', { 'connection.noise': 1 }), choice('mhc')], cursor: null };
+  assert.deepEqual(toLabels(twins, fields), ['A mHC 1', 'B mHC 0.3']);
+});
+
+test('stops of a slider hold both ends, the small values and no rounding dust', () => {
+  const depth = toStops(1, 1024, 1);
+  assert.deepEqual([depth[0], depth.at(-1)], [1, 1024]);
+  for (const usual of [12, 24, 32, 64, 128, 256, 512]) assert.ok(depth.includes(usual), String(usual));
+  assert.ok(depth.length < 160);
+  assert.deepEqual(
+    depth,
+    [...depth].sort((a, b) => a - b),
+  );
+  const noise = toStops(0, 10, 0.05);
+  assert.ok(noise.includes(0.3) && noise.includes(0.15));
+  assert.ok(toStops(4, 4096, 4).every((width) => width % 4 === 0));
+  assert.deepEqual(toStops(1, 4, 1), [1, 2, 3, 4]);
+});
+
+test('a value between two stops takes the nearer', () => {
+  assert.equal(nearestStop([1, 2, 4, 8], 5), 2);
+  assert.equal(nearestStop([1, 2, 4, 8], 100), 3);
+});
+
+test('only settings in which runs differ are listed, and only where they mean something', () => {
+  const runs = [choice('residual'), choice('hc', { 'connection.noise': 1 }), choice('mhc', { depth: 8 })];
+  const found = toDifferences(fields, { base: { 'connection.streams': 8 }, runs, cursor: null });
+  assert.deepEqual(
+    found.map(({ field: { path }, values }) => [path, values]),
+    [
+      ['depth', [64, 64, 8]],
+      ['connection.kind', ['residual', 'hc', 'mhc']],
+      ['connection.noise', [null, 1, 0.3]],
+    ],
+  );
+});
+
+test('a name stands where the words for the run would', () => {
+  const view = {
+    base: {},
+    runs: [{ ...choice('mhc'), name: 'ours' }, choice('mhc', { 'connection.noise': 1 })],
+    cursor: null,
+  };
+  assert.deepEqual(toLabels(view, fields), ['A ours', 'B mHC 1']);
+  assert.deepEqual(
+    toSpecs(fields, view),
+    toSpecs(fields, { ...view, runs: view.runs.map(({ kind, own }) => ({ kind, own })) }),
+    'a name is no setting',
+  );
+});
