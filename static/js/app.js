@@ -98,8 +98,13 @@ async function main() {
   followKeys();
   followPlay();
   followPrint();
-  const wait = (/** @type {ApiError} */ error) => ((state.problem.value = error), true);
-  insist(getPresets, wait).then((found) => (presets.value = found), fail);
+  const wait = (/** @type {ApiError} */ error) => {
+    state.problem.value = error;
+    return true;
+  };
+  insist(getPresets, wait).then((found) => {
+    presets.value = found;
+  }, fail);
   try {
     state.fields.value = toFields(await insist(getSchema, wait));
     state.problem.value = null;

@@ -168,7 +168,9 @@ function PaperTable() {
   const printed = paper.value;
   if (!printed) return null;
   const { models } = printed;
-  const [least, most] = [models[models.length - 1], models[0]].map((model) => formatAdded(model.mhc.flops_ratio).slice(1));
+  const [least, most] = [models[models.length - 1], models[0]].map((model) =>
+    formatAdded(model.mhc.flops_ratio).slice(1),
+  );
   return html`
     <div>
       <div class="table-box" tabindex="0" role="region" aria-label="The paper's models, table">

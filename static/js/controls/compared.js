@@ -77,6 +77,9 @@ function Run({ choice, run, isOnly }) {
 /** @param {number} run @param {boolean} isOnly */
 function itemsOf(run, isOnly) {
   const slot = state.slots.value[run];
+  const rename = () => {
+    renamed.value = run;
+  };
   const remove = () => {
     commit(() => state.removeRun(run));
     // The button that had the focus may be gone with its run.
@@ -87,7 +90,7 @@ function itemsOf(run, isOnly) {
     );
   };
   return [
-    { title: 'Rename', run: () => void (renamed.value = run) },
+    { title: 'Rename', run: rename },
     ...(state.view.value.runs.length < MAX_RUNS
       ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
       : []),

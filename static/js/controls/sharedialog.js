@@ -45,6 +45,12 @@ async function save() {
   }
 }
 
+/** @param {Event} event */
+function submit(event) {
+  event.preventDefault();
+  void store();
+}
+
 export function ShareButton() {
   return html`<button type="button" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
 }
@@ -59,7 +65,7 @@ export function ShareDialog() {
         <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>
         <h3>These numbers, kept for good</h3>
         <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
-        <form class="words" onInput=${note} onSubmit=${(/** @type {Event} */ event) => (event.preventDefault(), void store())}>
+        <form class="words" onInput=${note} onSubmit=${submit}>
           <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
           <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
           <button type="submit">Link with this title and note</button>

@@ -128,7 +128,7 @@ function isStreamed(column) {
 
 /** @param {any} column @param {(value: number) => number} map @returns {any} */
 function mapNumbers(column, map) {
-  return isStreamed(column) ? column.map((row) => row && row.map(map)) : column.map(map);
+  return isStreamed(column) ? column.map((row) => (row ? row.map(map) : row)) : column.map(map);
 }
 
 /** A column over the layers less another, in the length of the first. @param {any} ours @param {any} theirs @returns {any} */

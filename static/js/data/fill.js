@@ -1,6 +1,16 @@
 /** Fill a panel's template with the columns of runs. `app/figures/fill/fill.py` does the same; a test holds them equal. */
 
-import { cellLabel, cellNote, endLabels, findLost, footNote, lostLabels, note, formatRows, formatStatus } from './labels.js';
+import {
+  cellLabel,
+  cellNote,
+  endLabels,
+  findLost,
+  footNote,
+  formatRows,
+  formatStatus,
+  lostLabels,
+  note,
+} from './labels.js';
 import { logTicks } from './numbers.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';

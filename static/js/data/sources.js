@@ -110,7 +110,7 @@ export function toStepTexts(columns, key) {
   const values = toList(columns.steps.get(key)?.data);
   const logs = toList(columns.stepsLog10.get(key)?.data);
   const status = /** @type {Map<number, string> | undefined} */ (columns.stepsStatus.get(key));
-  return values && values.map((value, step) => formatValue(value, logs ? logs[step] : null, status?.get(step)));
+  return values?.map((value, step) => formatValue(value, logs ? logs[step] : null, status?.get(step))) ?? null;
 }
 
 /**

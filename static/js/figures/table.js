@@ -206,5 +206,5 @@ export function toDelimited(panel, separator) {
     const text = String(cell ?? '');
     return /[",\n\t]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return [head, ...rows].map((row) => row.map(quote).join(separator)).join('\n') + '\n';
+  return [head, ...rows].map((row) => `${row.map(quote).join(separator)}\n`).join('');
 }

@@ -160,7 +160,7 @@ export function toDelimitedMap(map, values, separator) {
       id,
     ]),
   );
-  return [head, ...rows].map((cells) => cells.join(separator)).join('\n') + '\n';
+  return [head, ...rows].map((cells) => `${cells.join(separator)}\n`).join('');
 }
 
 /** Rows of the table in the figure's order, as people read them and as they are. @param {MapChoice} map @param {SweepValues} values */

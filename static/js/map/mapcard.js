@@ -32,10 +32,10 @@ async function load(links, map) {
     return { values, screen, paper };
   };
   try {
-    const { values, screen, paper } = await insist(
-      ask,
-      (error) => ((failure.value = `${error.title}: ${error.message}`), true),
-    );
+    const { values, screen, paper } = await insist(ask, (error) => {
+      failure.value = `${error.title}: ${error.message}`;
+      return true;
+    });
     failure.value = '';
     shown.value = { values, screen, paper: paper ?? screen };
   } catch (error) {

@@ -108,7 +108,11 @@ function openStream(path, init = {}) {
       clearTimeout(limit);
     }
   }
-  return { batches: read(), close: () => (clearTimeout(limit), ending.abort()) };
+  const close = () => {
+    clearTimeout(limit);
+    ending.abort();
+  };
+  return { batches: read(), close };
 }
 
 /**

@@ -89,7 +89,12 @@ export function followRuns(ids, handlers, signal, begun) {
   addEventListener('online', wake, { signal });
   document.addEventListener('visibilitychange', wake, { signal });
   document.addEventListener('resume', wake, { signal });
-  signal.addEventListener('abort', () => (stream.close(), clearTimeout(timer), clearInterval(clock)), { once: true });
+  const stop = () => {
+    stream.close();
+    clearTimeout(timer);
+    clearInterval(clock);
+  };
+  signal.addEventListener('abort', stop, { once: true });
   if (begun) void read(begun);
   else connect();
 }

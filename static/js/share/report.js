@@ -49,7 +49,8 @@ function formatSetting(field, value) {
 export function toNotes(runs, labels, isDifference) {
   const starts = runs.flatMap((columns) => (columns.start ? [columns.start] : []));
   if (starts.length === 0) return [];
-  const perRun = (/** @type {(start: Record<string, any>) => string} */ describe) => merge(starts.map(describe), labels);
+  const perRun = (/** @type {(start: Record<string, any>) => string} */ describe) =>
+    merge(starts.map(describe), labels);
   const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
   return [
     ...(isDifference ? [difference] : []),

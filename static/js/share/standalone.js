@@ -20,14 +20,14 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; ba
 
 /** @param {Whole} whole */
 export function toPage(whole) {
-  const title = escape(whole.title);
+  const title = escapeHtml(whole.title);
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="mHC Scope ${escape(whole.version)}">
+<meta name="generator" content="mHC Scope ${escapeHtml(whole.version)}">
 <meta name="referrer" content="no-referrer">
 <title>${title} · mHC Scope</title>
 <style>${toStyle(whole.palettes)}</style>
@@ -38,11 +38,11 @@ export function toPage(whole) {
 <h1>${title}</h1>
 ${
   whole.note
-    ? `<p class="note">${escape(whole.note)}</p>
+    ? `<p class="note">${escapeHtml(whole.note)}</p>
 `
     : ''
-}<p class="muted">${escape(whole.made)} · version ${escape(whole.version)}</p>
-${whole.links.map(({ title: name, url }) => `<p class="muted">${escape(name)}: <a href="${escape(url)}">${escape(url)}</a></p>`).join('\n')}
+}<p class="muted">${escapeHtml(whole.made)} · version ${escapeHtml(whole.version)}</p>
+${whole.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)}: <a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`).join('\n')}
 </header>
 <main>
 <section class="story" aria-label="What the runs show">
@@ -52,7 +52,7 @@ ${toSettings(whole)}
 ${whole.cards.map(toCard).join('\n')}
 <section class="card">
 <h2>What to keep in mind</h2>
-<ul>${whole.notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>
+<ul>${whole.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
 </section>
 </main>
 </body>
@@ -63,11 +63,13 @@ ${whole.cards.map(toCard).join('\n')}
 /** @param {Told} run */
 function toStory({ label, color, paperColor, headline, findings }) {
   const told = findings.flatMap(({ numbers }) => numbers);
-  const behind = told.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`);
-  return `<article class="card run" style="--run: ${escape(color)}; --paper-run: ${escape(paperColor)}">
-<h2>${escape(label)}</h2>
-<p class="headline">${escape(headline)}</p>
-<ul>${findings.map(({ text }) => `<li>${escape(text)}</li>`).join('')}</ul>
+  const behind = told.map(
+    ([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
+  );
+  return `<article class="card run" style="--run: ${escapeHtml(color)}; --paper-run: ${escapeHtml(paperColor)}">
+<h2>${escapeHtml(label)}</h2>
+<p class="headline">${escapeHtml(headline)}</p>
+<ul>${findings.map(({ text }) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>
 ${told.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
 </article>`;
 }
@@ -77,14 +79,14 @@ function toSettings({ settings, runs }) {
   const shared = settings.shared
     .map(
       ({ title, value }) =>
-        `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escape(title)}</dt><dd>${escape(value)}</dd></div>`,
+        `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escapeHtml(title)}</dt><dd>${escapeHtml(value)}</dd></div>`,
     )
     .join('');
   const own = settings.own.map(
     ({ title, values }) =>
-      `<tr><th scope="row">${escape(title)}</th>${values.map((value) => `<td>${escape(value)}</td>`).join('')}</tr>`,
+      `<tr><th scope="row">${escapeHtml(title)}</th>${values.map((value) => `<td>${escapeHtml(value)}</td>`).join('')}</tr>`,
   );
-  const heads = runs.map(({ label }) => `<th scope="col">${escape(label)}</th>`).join('');
+  const heads = runs.map(({ label }) => `<th scope="col">${escapeHtml(label)}</th>`).join('');
   return `<section class="card">
 <h2>Settings</h2>
 ${own.length > 0 ? `<div class="table-box"><table><caption>What differs</caption><thead><tr><th scope="col">setting</th>${heads}</tr></thead><tbody>${own.join('')}</tbody></table></div>` : ''}
@@ -95,24 +97,24 @@ ${runs.map(toSpec).join('\n')}
 
 /** @param {Told} run */
 function toSpec({ label, id, spec }) {
-  return `<details><summary>${escape(label)} as JSON <span class="muted">run ${escape(id)}</span></summary>
-<pre tabindex="0">${escape(JSON.stringify(spec, null, 1))}</pre></details>`;
+  return `<details><summary>${escapeHtml(label)} as JSON <span class="muted">run ${escapeHtml(id)}</span></summary>
+<pre tabindex="0">${escapeHtml(JSON.stringify(spec, null, 1))}</pre></details>`;
 }
 
 /** @param {Card} card */
 function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
   const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
-    `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escape(`${title}, figure`)}"><div role="img" aria-label="${escape(label)}">${markup}</div></div>`;
-  return `<section class="card panel" id="${escape(key)}" data-panel="${escape(key)}">
-<h2>${escape(title)} <span class="muted unit">${escape(unit)}</span></h2>
-<p class="muted">${escape(meaning)}</p>
+    `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, figure`)}"><div role="img" aria-label="${escapeHtml(label)}">${markup}</div></div>`;
+  return `<section class="card panel" id="${escapeHtml(key)}" data-panel="${escapeHtml(key)}">
+<h2>${escapeHtml(title)} <span class="muted unit">${escapeHtml(unit)}</span></h2>
+<p class="muted">${escapeHtml(meaning)}</p>
 ${svg ? figure(svg, paper ? 'on-screen' : '') : ''}${paper ? figure(paper, 'on-paper') : ''}
 ${beside ? `<div class="beside">${beside}</div>` : ''}
 ${
   help
-    ? `<details class="help"><summary>How to read it</summary><p>${escape(help.reading)}</p>
-<dl><dt>Formula</dt><dd class="formula">${escape(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escape(help.symbol)}</dd><dt>Source</dt><dd>${escape(help.source)}</dd></dl></details>`
+    ? `<details class="help"><summary>How to read it</summary><p>${escapeHtml(help.reading)}</p>
+<dl><dt>Formula</dt><dd class="formula">${escapeHtml(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escapeHtml(help.symbol)}</dd><dt>Source</dt><dd>${escapeHtml(help.source)}</dd></dl></details>`
     : ''
 }
 ${numbers ? toTable(title, numbers) : ''}
@@ -122,24 +124,24 @@ ${numbers ? toTable(title, numbers) : ''}
 /** @param {string} title @param {Numbers} numbers */
 function toTable(title, { caption, head, rows }) {
   const body = rows.map(
-    ([first, ...cells]) => `<tr><th scope="row">${escape(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
+    ([first, ...cells]) => `<tr><th scope="row">${escapeHtml(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
   );
   return `<details class="numbers"><summary>The numbers</summary>
-<div class="table-box" tabindex="0" role="region" aria-label="${escape(`${title}, table`)}"><table><caption>${escape(caption)}</caption>
-<thead><tr>${head.map((text) => `<th scope="col">${escape(text)}</th>`).join('')}</tr></thead>
+<div class="table-box" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, table`)}"><table><caption>${escapeHtml(caption)}</caption>
+<thead><tr>${head.map((text) => `<th scope="col">${escapeHtml(text)}</th>`).join('')}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div></details>`;
 }
 
 /** @param {Cell} cell */
 function toCell({ text, value }) {
-  return `<td>${value === null ? escape(text) : `<data value="${value}">${escape(text)}</data>`}</td>`;
+  return `<td>${value === null ? escapeHtml(text) : `<data value="${value}">${escapeHtml(text)}</data>`}</td>`;
 }
 
 /** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** @param {unknown} text */
-export function escape(text) {
+function escapeHtml(text) {
   return String(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
 }
 

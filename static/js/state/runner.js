@@ -75,7 +75,10 @@ async function untilMoved() {
       state.dataTick.value;
       if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // behind the drawings
     });
-    stop = () => (clearTimeout(timer), stopLooking());
+    stop = () => {
+      clearTimeout(timer);
+      stopLooking();
+    };
   });
   stop();
 }

@@ -140,8 +140,12 @@ export function toSpecs(fields, view) {
 /** @param {Record<string, any>} spec @param {string} path @param {Value} value */
 function put(spec, path, value) {
   const [part, leaf] = path.split('.');
-  if (leaf === undefined) spec[part] = value;
-  else (spec[part] ??= {})[leaf] = value;
+  if (leaf === undefined) {
+    spec[part] = value;
+    return;
+  }
+  spec[part] ??= {};
+  spec[part][leaf] = value;
 }
 
 /** The view whose specs these are: what all share is common, the rest is each one's own. @param {Map<string, Field>} fields @param {any[]} specs @returns {View} */

@@ -84,7 +84,9 @@ export async function fillMap(map, isPressed = false) {
 export async function showMap(map) {
   if (isFilling.value) return fillMap(map);
   const { signal: aborted } = following;
-  await reportProblems(aborted, () => withSource(map, async (held) => void (held && (await look(held.links, map, aborted)))));
+  await reportProblems(aborted, () =>
+    withSource(map, async (held) => void (held && (await look(held.links, map, aborted)))),
+  );
 }
 
 /** Do something, and say what the server refuses of it. @param {AbortSignal} aborted @param {() => Promise<void>} act */

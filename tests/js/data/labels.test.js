@@ -13,7 +13,7 @@ test('labels keep their order and their distance within the plot', () => {
   ]) {
     const moved = spread(places, 0.1);
     const sorted = [...moved].sort((a, b) => a - b);
-    sorted.slice(1).forEach((place, index) => assert.ok(place - sorted[index] >= 0.1 - 1e-9));
+    for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= 0.1 - 1e-9);
     assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 1);
     for (const a of places.keys())
       for (const b of places.keys()) if (places[a] < places[b]) assert.ok(moved[a] < moved[b]);
@@ -105,7 +105,7 @@ test('labels keep off what stands there already, above or below it', () => {
       const moved = spread(places, 0.1, 0.9, taken);
       assert.deepEqual(clashes(moved, taken), [], JSON.stringify([taken, places]));
       const sorted = [...moved].sort((a, b) => a - b);
-      sorted.slice(1).forEach((place, index) => assert.ok(place - sorted[index] >= 0.1 - 1e-9));
+      for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= 0.1 - 1e-9);
       assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 0.9 + 1e-9);
     }
   }

@@ -42,7 +42,7 @@ function trained(steps = 3) {
       status: { step_loss: 'nan', step_gain_fwd: { 1: 'overflow' } },
     },
   ];
-  frames.slice(0, steps).forEach((data, step) => add('step', { step, ...data }));
+  for (const [step, data] of frames.slice(0, steps).entries()) add('step', { step, ...data });
   add('forward', {
     step: 3,
     layer: 0,

@@ -28,7 +28,10 @@ class Request {
     return this.init.signal.aborted;
   }
   async accept() {
-    const body = new ReadableStream({ start: (controller) => void (this.controller = controller) });
+    const start = (controller) => {
+      this.controller = controller;
+    };
+    const body = new ReadableStream({ start });
     this.init.signal.addEventListener('abort', () => this.controller.error(this.init.signal.reason));
     this.resolve(new Response(body, { headers: { 'content-type': 'text/event-stream' } }));
     await settle();
