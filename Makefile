@@ -15,7 +15,9 @@ LANES ?= 3
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
-.PHONY: run test lint bench licences setup setup-dev chromium clean
+LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
+
+.PHONY: run test lint $(LINTS) bench licences setup setup-dev chromium clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -24,10 +26,27 @@ test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
 	$(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
 
+# All tools side by side, each with its output in one piece; one that fails does not stop the others.
 lint: setup-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	(cd static && $(WITH_NODE) npm run check --silent) & page=$$!; $(BIN)/mypy; types=$$?; wait $$page && exit $$types
+	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync=target $(LINTS)
+
+lint-ruff:
+	$(BIN)/ruff check --quiet .
+
+lint-format:
+	$(BIN)/ruff format --check --quiet .
+
+lint-mypy:
+	$(BIN)/mypy
+
+lint-imports:
+	$(BIN)/lint-imports --no-logo
+
+lint-biome:
+	cd static && $(WITH_NODE) npm run lint --silent
+
+lint-tsc:
+	cd static && $(WITH_NODE) npm run check --silent
 
 bench: setup-dev chromium
 	$(BIN)/python -m benchmarks
