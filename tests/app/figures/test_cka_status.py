@@ -78,7 +78,9 @@ def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
 )
 def test_rows_without_numbers_are_named_in_both_languages(lost: list[int], last_known: int, said: str) -> None:
     assert format_rows(lost, last_known) == said
-    script = "import { sayRows } from './static/js/labels.js';" + f"console.log(sayRows({lost}, {last_known}))"
+    script = (
+        "import { formatRows } from './static/js/data/labels.js';" + f"console.log(formatRows({lost}, {last_known}))"
+    )
     command = [find_node(), "--input-type=module", "-e", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == said

@@ -30,7 +30,8 @@ class Interrupted(SweepValues):
 
 def test_a_run_that_ends_while_others_are_read_has_its_number() -> None:
     sweep = build_sweep(a="running", b="done", c="held")
-    grid = asyncio.run(Interrupted(sweep, {"a": "done", "c": "failed"}).measure(sweep, "composite_gain_fwd", "max"))
+    values = Interrupted(sweep, {"a": "done", "c": "failed"})
+    grid = asyncio.run(values.measure(sweep, "composite_gain_fwd", "max")).grid
     assert not sweep.is_open
     assert grid.status == [["done", "done", "failed"]]
     assert grid.values == [[1.0, 1.0, None]]

@@ -148,7 +148,10 @@ def test_copies_and_their_mean_do_not_change_the_size(streams: int) -> None:
 
 @pytest.mark.parametrize("connection", ["none", "residual"])
 def test_a_linear_stack_is_the_product_of_its_weights(connection: str) -> None:
-    """J = I (x) W_L ... W_1: every singular value of the product once a token."""
+    """J = I (x) W_L ... W_1: every singular value of the product, at most once a token.
+
+    In exact arithmetic a Krylov space holds each value once; how many copies rounding adds depends on the processor.
+    """
     spec = build_spec(depth=5, width=16, connection={"kind": connection}, block=LINEAR, input=ONE_SEQUENCE, jacobian=64)
     stack = build_stack(spec)
     product = torch.eye(16, dtype=torch.float64)
@@ -156,7 +159,11 @@ def test_a_linear_stack_is_the_product_of_its_weights(connection: str) -> None:
         product = (branch.w_in + (torch.eye(16) if connection == "residual" else 0)) @ product
     wanted = torch.linalg.svdvals(product.detach()).numpy()
     found = jacobian(stack)
-    np.testing.assert_allclose(found["values"]["jacobian_ritz"], np.repeat(wanted, 4), atol=1e-9 * wanted[0])
+    distance = np.abs(found["values"]["jacobian_ritz"][:, None] - wanted)
+    copies = np.bincount(distance.argmin(1), minlength=len(wanted))
+    assert distance.min(1).max() <= 1e-9 * wanted[0]
+    assert copies.min() >= 1
+    assert copies.max() <= ONE_SEQUENCE["tokens"]
     assert found["converged"]["sigma_max"]
 
 
