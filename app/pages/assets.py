@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,10 @@ from app.api.http.problems import not_found
 ROOT = Path(__file__).resolve().parents[2]
 STATIC, NODE_MODULES = ROOT / "static", ROOT / "static" / "node_modules"
 
-OURS = ("css", "js", "img", "fonts")
+OURS = ("js", "img", "fonts")
+# Lists the style sheets; is served with all of them in it, which is one request in place of 18.
+STYLE_SHEET = "css/page.css"
+IMPORT = re.compile(r'@import "([^"]+)";\n')
 TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".woff2": "font/woff2", ".svg": "image/svg+xml"}
 COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
 
@@ -93,6 +97,7 @@ class Assets:
     def _load_static(self, static: Path) -> None:
         paths = [path for folder in OURS for path in sorted((static / folder).rglob("*")) if path.is_file()]
         bodies = {path.relative_to(static).as_posix(): path.read_bytes() for path in paths}
+        bodies[STYLE_SHEET] = inline_imports(static / STYLE_SHEET).encode()
         tree = hashlib.sha256()
         for name, body in bodies.items():
             tree.update(f"{name} {len(body)} ".encode() + body)
@@ -118,6 +123,11 @@ class Assets:
         media_type = TYPES.get(suffix) or mimetypes.guess_type(address)[0] or "application/octet-stream"
         self._files[address] = _File(body, media_type)
         return address
+
+
+def inline_imports(sheet: Path) -> str:
+    """A style sheet with what it imports in the place of each import."""
+    return IMPORT.sub(lambda found: (sheet.parent / found[1]).read_text("utf-8"), sheet.read_text("utf-8"))
 
 
 def by_package() -> dict[str, list[str]]:

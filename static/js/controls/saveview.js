@@ -185,7 +185,7 @@ function toMarkup(part) {
   return markup;
 }
 
-/** A theme's colours, as one who sees it has them: `style.css` holds both themes in one. @param {boolean} isDark @returns {Record<string, string>} */
+/** A theme's colours, as one who sees it has them: `tokens.css` holds both themes in one. @param {boolean} isDark @returns {Record<string, string>} */
 function palette(isDark) {
   const sample = document.createElement('i');
   sample.style.colorScheme = isDark ? 'dark' : 'light';

@@ -207,7 +207,7 @@ def test_runs_differ_by_more_than_colour() -> None:
 
 
 def test_figures_have_the_colours_of_the_page() -> None:
-    css = (ROOT / "static" / "css" / "style.css").read_text()
+    css = (ROOT / "static" / "css" / "tokens.css").read_text()
     assert re.findall(r"--card: (.*);", css) == [f"light-dark({THEMES['light'].card}, {THEMES['dark'].card})"]
 
 
