@@ -1,4 +1,4 @@
-"""The core needs the standard library, torch, numpy, pydantic, orjson and scikit-learn, and nothing else."""
+"""The core needs the standard library, torch, numpy, pydantic and orjson, and nothing else."""
 
 import ast
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mhc_core
 
-ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson", "sklearn"} | sys.stdlib_module_names
+ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson"} | sys.stdlib_module_names
 ROOT = Path(mhc_core.__file__).parent
 
 

@@ -1,5 +1,6 @@
 """What enters a stack, and how its output becomes a loss."""
 
+import hashlib
 import math
 from itertools import pairwise
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from mhc_core.inputs import DigitsInput, TextInput, build_input, describe_input
+from mhc_core.inputs.digits import load_digits
 from mhc_core.spec.default_text import DEFAULT_TEXT
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure
@@ -120,16 +121,28 @@ def digits_of(**fields: Any) -> DigitsInput:
     return made
 
 
-def test_digits_are_the_images_that_scikit_learn_carries() -> None:
+def test_digits_are_those_of_scikit_learn() -> None:
+    """SHA-256 of what `load_digits(return_X_y=True)` of scikit-learn 1.9.1 gives, as float64 and int64."""
+    images, digits = load_digits()
+    assert (images.shape, digits.shape) == ((1797, 64), (1797,))
+    assert sha256(images) == "20def7f70a702f0af9732fbba4375e147a7d54fe70d8c45569b8e7c1c7010c10"
+    assert sha256(digits) == "a3c91c262eddcf7ba8f0e37507c30284493c9b20412ffe4af30d536401f7ba21"
+
+
+def sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+def test_a_run_reads_the_digits_that_it_describes() -> None:
     """Row by row, at the places that `describe_input` names, and labelled as there."""
-    data = load_digits()
+    images, digits = load_digits()
     spec = build_spec(input={"kind": "digits", "tokens": 64, "batch": 7})
     said, made = describe_input(spec), build_input(spec)
     assert isinstance(made, DigitsInput)
-    assert said["images"] == len(data.images) == 1797
+    assert said["images"] == len(images)
     for b, index in enumerate(said["drawn"]):
-        assert (made.pixels_BT[b].view(8, 8).numpy() * 16 == data.images[index]).all()
-        assert said["digits"][b] == made.targets_B[b] == data.target[index]
+        assert (made.pixels_BT[b].numpy() * 16 == images[index]).all()
+        assert said["digits"][b] == made.targets_B[b] == digits[index]
     assert "CC BY 4.0" in said["licence"]
     assert made.pixels_BT.max() == 1
 

@@ -1,0 +1,32 @@
+"""What enters a stack, bytes of a text, Gaussian vectors or images of digits, and the read-out that turns its output
+into a loss."""
+
+from typing import Any
+
+from mhc_core.inputs.digits import DigitsInput, describe_digits
+from mhc_core.inputs.text import TextInput, describe_text
+from mhc_core.inputs.vectors import CorrelatedInput, GaussianInput
+from mhc_core.spec import RunSpec
+
+__all__ = ["CorrelatedInput", "DigitsInput", "GaussianInput", "TextInput", "build_input", "describe_input"]
+
+INPUTS: dict[str, type[TextInput] | type[GaussianInput] | type[DigitsInput]] = {
+    "text": TextInput,
+    "gaussian": GaussianInput,
+    "correlated": CorrelatedInput,
+    "digits": DigitsInput,
+}
+
+
+def build_input(spec: RunSpec) -> TextInput | GaussianInput | DigitsInput:
+    """The input module that the spec names."""
+    return INPUTS[spec.input.kind](spec)
+
+
+def describe_input(spec: RunSpec) -> dict[str, Any]:
+    """The kind; of a text also how much of it is read, of digits which images and under which licence."""
+    if spec.input.kind == "digits":
+        return describe_digits(spec)
+    if spec.input.kind == "text":
+        return describe_text(spec)
+    return {"kind": spec.input.kind}

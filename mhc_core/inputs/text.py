@@ -1,0 +1,71 @@
+"""Bytes of a text, and the read-out that predicts the next one.
+
+Shapes: B sequences, T tokens, C width, V = 256 byte values.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mhc_core.rng import integers, normal
+from mhc_core.spec import RunSpec
+
+VOCABULARY = 256
+
+
+class TextInput(nn.Module):
+    """UTF-8 bytes through an embedding; the loss is next-byte cross-entropy in nats.
+
+    Windows of T + 1 bytes start at evenly spaced places, so that a long text is seen from start to end. A text shorter
+    than one window is repeated; `describe_input` says how often. Token positions are not encoded: the causal mask alone
+    tells attention where it stands.
+    """
+
+    ids_BT: torch.Tensor
+    targets_BT: torch.Tensor
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        self.seed, self.batch, self.window = spec.seed, spec.input.batch, spec.input.tokens + 1
+        self.bytes = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
+        width = spec.width
+        self.embedding_VC = nn.Parameter(normal(spec.seed, "embedding", -1, VOCABULARY, width))
+        self.readout_VC = nn.Parameter(normal(spec.seed, "readout", -1, VOCABULARY, width) / width**0.5)
+        self.register_buffer("ids_BT", None)
+        self.register_buffer("targets_BT", None)
+        self.set_batch(None)
+
+    def set_batch(self, step: int | None) -> None:
+        """Read the windows of a training step, drawn from all places of the text, or of None, which is measured."""
+        last_start = max(len(self.bytes) - self.window, 0)
+        if step is None:
+            starts = np.linspace(0, last_start, self.batch).astype(np.int64)
+        else:
+            starts = integers(self.seed, "training_windows", step, last_start + 1, self.batch)
+        places = (starts[:, None] + np.arange(self.window)) % len(self.bytes)
+        windows = torch.from_numpy(self.bytes[places].astype(np.int64)).to(self.embedding_VC.device)
+        self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
+
+    def forward(self) -> torch.Tensor:
+        """Embedded tokens, (B, T, C)."""
+        return F.embedding(self.ids_BT, self.embedding_VC)
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of the next byte, in nats, at least in float32."""
+        logits = out_BTC @ self.readout_VC.T
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        return F.cross_entropy(logits.flatten(0, 1), self.targets_BT.flatten())
+
+
+def describe_text(spec: RunSpec) -> dict[str, Any]:
+    """The bytes of the text, the bytes read, and how often a text shorter than a window was repeated."""
+    total, window = len(spec.input.text.encode()), spec.input.tokens + 1
+    return {
+        "kind": "text",
+        "bytes": total,
+        "bytes_used": min(total, spec.input.batch * window),
+        "repeated": max(1.0, window / total),
+    }

@@ -1,0 +1,46 @@
+"""Gaussian vectors, independent or correlated, and a random linear read-out.
+
+Shapes: B sequences, T tokens, C width.
+"""
+
+import torch
+from torch import nn
+
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+
+class GaussianInput(nn.Module):
+    """N(0, 1) vectors, independent over tokens; the loss is a fixed random linear read-out of the output."""
+
+    x_BTC: torch.Tensor
+    readout_BTC: torch.Tensor
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        shape = (spec.input.batch, spec.input.tokens, spec.width)
+        self.register_buffer("x_BTC", normal(spec.seed, "gaussian_input", -1, *shape))
+        self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
+
+    def set_batch(self, step: int | None) -> None:
+        """Vectors come in one batch, which is measured: their loss is unbounded below, so the spec trains on none."""
+        assert step is None, "a spec that trains on vectors is refused"
+
+    def forward(self) -> torch.Tensor:
+        """The vectors, (B, T, C)."""
+        return self.x_BTC
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """sum(R * out) / (B T): linear, so the gradient that enters the stack has rms 1 / (B T)."""
+        tokens = out_BTC.shape[0] * out_BTC.shape[1]
+        return (out_BTC * self.readout_BTC).sum() / tokens
+
+
+class CorrelatedInput(GaussianInput):
+    """N(0, 1) vectors of which every two have correlation c: sqrt(c) z + sqrt(1 - c) z_t, z common to all tokens."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec)
+        common = normal(spec.seed, "correlated_input", -1, spec.width)
+        share = spec.input.correlation
+        self.x_BTC = share**0.5 * common + (1 - share) ** 0.5 * self.x_BTC
