@@ -57,11 +57,11 @@ def serve(arguments: Sequence[str]) -> int:
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.main import create_app
     from app.pages.assets import MissingAsset
-    from app.store.database import DataInUse
+    from app.store.schema import UnusableDatabase
 
     try:
         app = create_app(settings)
-    except (MissingAsset, DataInUse, OSError) as error:  # OSError: the data folder cannot be made or written.
+    except (MissingAsset, UnusableDatabase, OSError) as error:  # OSError: the data folder cannot be made or written.
         print(error, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

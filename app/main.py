@@ -36,8 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises
     ------
-    DataInUse
-        Where another server uses the data folder.
+    UnusableDatabase
+        Where another server uses the data folder, or its database is not one of this version.
     """
     app = FastAPI(
         lifespan=_live,

@@ -72,7 +72,7 @@ class RunBody(BaseModel):
     status: str
     reason: str | None
     position: int | None
-    spec: dict[str, Any]
+    spec: dict[str, Any] | None = Field(description="Null where the record is a trace.")
     cost: Cost
     timings: Timings
     device: dict[str, Any] | None
@@ -85,8 +85,9 @@ class RunBody(BaseModel):
     @classmethod
     def build(cls, run: Run, position: int | None) -> "RunBody":
         """From the stored row and the place in the queue."""
-        kept = {name: getattr(run, name) for name in cls.model_fields if hasattr(run, name)}
-        return cls(**kept, position=position or None, timings=_to_timings(run), links=to_links(run.id))
+        kept = {name: getattr(run, name) for name in cls.model_fields.keys() & vars(run).keys()}
+        spec = run.spec if run.source["kind"] == "spec" else None
+        return cls(**kept, spec=spec, position=position or None, timings=_to_timings(run), links=to_links(run.id))
 
 
 class CancelBody(BaseModel):

@@ -12,7 +12,7 @@ from app.api.http import stream
 from app.api.http.bodies import MAX_SPECS, parse_comparison
 from app.api.http.problems import Problem, not_found
 from app.api.models import API, CancelBody, RunBody, SubmittedBody
-from app.engine.base import VERIFICATION
+from app.engine.contract import RUN
 from app.services.results import FORMATS, read_result
 from app.services.runs import Runs
 from app.store.runs import Run
@@ -73,9 +73,9 @@ Viewer = Annotated[str, Depends(get_viewer)]
 
 
 async def find_run(service: Runs, run_id: str) -> Run:
-    """The run, noted as used."""
-    run = None if run_id.endswith(VERIFICATION) else await service.store.get(run_id)
-    if run is None:
+    """The run, noted as used. Other jobs, such as verifications, are not shown."""
+    run = await service.store.get(run_id)
+    if run is None or run.kind != RUN:
         raise not_found("run", run_id)
     await service.store.touch(run)
     return run

@@ -9,13 +9,12 @@ from starlette.responses import JSONResponse, Response
 from app.api.http.problems import Problem, not_found
 from app.api.models import API, VerificationBody, to_links
 from app.api.runs import Service, find_done, get_client, load_result
-from app.engine.base import VERIFICATION
-from app.services.runs import Runs
+from app.engine.contract import VERIFICATION
+from app.services.runs import Runs, read_spec
 from app.store.runs import Run
 from mhc_core.measure.verification import verify
 from mhc_core.record import codec
 from mhc_core.record.result import Result
-from mhc_core.spec import parse_spec
 
 router = APIRouter(prefix=API, tags=["runs"])
 
@@ -34,7 +33,7 @@ async def post_verification(request: Request, run_id: str, service: Service) -> 
     The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds.
     """
     run = await find_done(service, run_id)
-    spec = parse_spec(run.spec)
+    spec = read_spec(run)
     if spec.train.steps:
         return await _answer(service, run, None)
     submitted = await service.submit_verification(run, get_client(request))
@@ -51,7 +50,7 @@ async def get_verification(run_id: str, service: Service) -> Response:
 
 
 async def _respond(service: Runs, run: Run) -> Response:
-    job = await service.store.get(run.id + VERIFICATION)
+    job = await service.store.find_job(VERIFICATION, run.id)
     if job is None:
         raise not_found("verification of run", run.id)
     if job.is_live:
@@ -71,7 +70,7 @@ async def _answer(service: Runs, run: Run, line: bytes | None) -> Response:
 
 
 def _verify(run: Run, result: Result, line: bytes | None) -> VerificationBody:
-    checks = verify(parse_spec(run.spec), result, None if line is None else codec.decode_line(line))
+    checks = verify(read_spec(run), result, None if line is None else codec.decode_line(line))
     return VerificationBody.build(run.id, checks)
 
 

@@ -21,6 +21,10 @@ class TooExpensiveError(RefusedError):
     """It is predicted to cost more than this server admits."""
 
 
+class NoSpecError(RefusedError):
+    """The record was not computed from a spec, so it cannot be computed again."""
+
+
 class NoRoomError(RefusedError):
     """There is no room now; the same request may succeed later.
 

@@ -1,6 +1,7 @@
 """The life of a run: admitted, queued, computed, stored, watched, dropped. Joins the engine to the store."""
 
 import asyncio
+import hashlib
 import logging
 import math
 import time
@@ -8,13 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.engine.base import VERIFICATION, EndStatus, Engine, Sink, SinkError
+from app.engine.contract import RUN, VERIFICATION, EndStatus, Engine, Job, Sink, SinkError
 from app.presets import DEFAULT
 from app.services.admission import require_admissible, require_room
+from app.services.errors import NoSpecError
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
-from app.store.runs import Cost, Run, RunStore
+from app.store.runs import Cost, NewJob, Run, RunStore
+from app.store.sources import from_spec
 from mhc_core.cost.estimates import Estimate, estimate
 from mhc_core.cost.rates import Rates
 from mhc_core.measure.recomputation import estimate_recomputation
@@ -22,6 +25,7 @@ from mhc_core.spec import RunSpec, parse_spec
 
 log = logging.getLogger("mhc.runs")
 
+ID_LENGTH = 20
 # Runs that the server starts on its own count against no client.
 SERVER = ""
 # Of a run that does not exist, for it would take longer than whoever asked for it wants to wait.
@@ -29,6 +33,19 @@ UNSTARTED = "unstarted"
 
 
 STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
+
+
+# What a job of a kind is predicted to cost.
+PREDICT_COST: dict[str, Callable[[RunSpec, Rates], Estimate]] = {RUN: estimate, VERIFICATION: estimate_recomputation}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job that someone asks for; `of_run` is the run that it is about, where its kind is about another run."""
+
+    kind: str
+    spec: RunSpec
+    of_run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ class Runs(Sink):
                 continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
             self._client_of[run.id] = SERVER
-            self.engine.submit(run.id, run.spec)
+            self.engine.submit(Job(run.id, run.kind, run.spec))
         if self._settings.precompute:
             await self.submit(DEFAULT.specs, SERVER)
         self._sweeper = asyncio.create_task(self._sweep_for_ever())
@@ -93,32 +110,36 @@ class Runs(Sink):
         RefusedError
             Where a spec would cost too much, or there is no room.
         """
-        found = await self._submit({spec.id: spec for spec in specs}, client, estimate, limit_s)
+        found = await self._submit({spec.id: Asked(RUN, spec) for spec in specs}, client, limit_s)
         return [found[spec.id] for spec in specs]
 
     async def submit_verification(self, run: Run, client: str) -> Submitted:
-        """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known."""
-        name = run.id + VERIFICATION
-        return (await self._submit({name: parse_spec(run.spec)}, client, estimate_recomputation))[name]
+        """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
 
-    async def _submit(
-        self,
-        by_id: dict[str, RunSpec],
-        client: str,
-        predict_cost: Callable[[RunSpec, Rates], Estimate],
-        limit_s: float = math.inf,
-    ) -> dict[str, Submitted]:
+        Raises
+        ------
+        RefusedError
+            Where the run has no spec, it would cost too much, or there is no room.
+        """
+        asked = Asked(VERIFICATION, read_spec(run), run.id)
+        known = await self.store.find_job(VERIFICATION, run.id)
+        job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
+        return (await self._submit({job_id: asked}, client))[job_id]
+
+    async def _submit(self, by_id: dict[str, Asked], client: str, limit_s: float = math.inf) -> dict[str, Submitted]:
         """What became of each."""
         for run_id in by_id:
             await self.engine.settle(run_id)
         async with self._submitting:
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
-            fresh = {run_id: spec for run_id, spec in by_id.items() if known[run_id] is None}
-            predicted = {run_id: predict_cost(spec, self.engine.rates) for run_id, spec in fresh.items()}
+            fresh = {run_id: asked for run_id, asked in by_id.items() if known[run_id] is None}
+            predicted = {
+                run_id: PREDICT_COST[asked.kind](asked.spec, self.engine.rates) for run_id, asked in fresh.items()
+            }
             if client != SERVER:
-                for run_id, spec in fresh.items():
-                    require_admissible(spec, predicted[run_id], self._settings)
+                for run_id, asked in fresh.items():
+                    require_admissible(asked.spec, predicted[run_id], self._settings)
                 of_client = sum(owner == client for owner in self._client_of.values())
                 require_room(len(fresh), of_client, self.engine.waiting, self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
@@ -181,14 +202,19 @@ class Runs(Sink):
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, specs: dict[str, RunSpec], costs: dict[str, Cost], client: str) -> None:
-        for run_id in specs:
+    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: str) -> None:
+        for run_id in fresh:
             self.log.begin(run_id)
-        rows = {run_id: (spec.canonical(), costs[run_id]) for run_id, spec in specs.items()}
-        await self.store.put_queued(rows)
-        for run_id, (canonical, _) in rows.items():
+        jobs = {run_id: Job(run_id, asked.kind, asked.spec.canonical()) for run_id, asked in fresh.items()}
+        await self.store.put_queued(
+            {
+                run_id: NewJob(job.kind, from_spec(job.spec), costs[run_id], fresh[run_id].of_run)
+                for run_id, job in jobs.items()
+            }
+        )
+        for run_id, job in jobs.items():
             self._client_of[run_id] = client
-            self.engine.submit(run_id, canonical)
+            self.engine.submit(job)
 
     def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_started: bool) -> Submitted:
         if known is None and not is_started:
@@ -212,4 +238,22 @@ class Runs(Sink):
 
 def has_outdated_numerics(run: Run) -> bool:
     """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
-    return not run.id.endswith(VERIFICATION) and parse_spec(run.spec).id != run.id
+    return run.kind == RUN and parse_spec(run.spec).id != run.id
+
+
+def read_spec(run: Run) -> RunSpec:
+    """What the run was computed from.
+
+    Raises
+    ------
+    NoSpecError
+        Where its source is a trace.
+    """
+    if run.source["kind"] != "spec":
+        raise NoSpecError(f"record {run.id} is a trace: it has no spec, so it cannot be computed again")
+    return parse_spec(run.spec)
+
+
+def to_job_id(kind: str, of_run: str) -> str:
+    """The id of a job about another run; no one but the server sees it."""
+    return hashlib.sha256(f"{kind} of {of_run}".encode()).hexdigest()[:ID_LENGTH]

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.schema import CreateColumn
 
-from app.store.tables import metadata
+from app.store.schema import UnusableDatabase, upgrade
 
 T = TypeVar("T")
 
@@ -21,7 +20,7 @@ T = TypeVar("T")
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
 
 
-class DataInUse(RuntimeError):
+class DataInUse(UnusableDatabase):
     """Another server uses the same data folder."""
 
 
@@ -29,6 +28,11 @@ class Database:
     """An SQLAlchemy engine with the threads that use it.
 
     SQLite gets one thread: its calls would wait for each other's locks anyhow.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is in use, of a newer version or of another program; `upgrade` says more.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,12 +40,15 @@ class Database:
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if is_sqlite:
             self._lock = _lock_folder(Path(make_url(url).database or "").parent)
+        try:
+            upgrade(url)
+        except Exception:
+            self._unlock()
+            raise
         self._engine = create_engine(url)
         if is_sqlite:
             event.listen(self._engine, "connect", _set_pragmas)
         self._threads = ThreadPoolExecutor(1 if is_sqlite else 8, thread_name_prefix="store")
-        metadata.create_all(self._engine)
-        _add_columns(self._engine)
 
     async def call(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, which is durable when this returns."""
@@ -57,6 +64,9 @@ class Database:
         """Finish what is under way and let go of the files."""
         await asyncio.to_thread(self._threads.shutdown)
         self._engine.dispose()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
 
@@ -67,17 +77,6 @@ def _set_pragmas(connection: Any, record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
-
-
-def _add_columns(engine: Engine) -> None:
-    """Give tables of an earlier version the columns that have come since; each has a default."""
-    known = inspect(engine)
-    for table in metadata.sorted_tables:
-        present = {column["name"] for column in known.get_columns(table.name)}
-        for column in [column for column in table.columns if column.name not in present]:
-            with engine.begin() as connection:
-                definition = CreateColumn(column).compile(engine)
-                connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
 
 
 def _lock_folder(folder: Path) -> int:

@@ -1,13 +1,14 @@
-"""Runs as rows: what was asked, what became of it, and its frames."""
+"""Records as rows: what was asked or brought, what became of it, and its frames."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.store.database import Database
+from app.store.sources import Source
 from app.store.tables import frames, runs
 from mhc_core.record import codec
 
@@ -20,11 +21,23 @@ TOUCH_EVERY_S = 600.0
 
 
 @dataclass(frozen=True)
+class NewJob:
+    """A job to be queued; `of_run` is the run that it is about, where its kind is about another run."""
+
+    kind: str
+    source: Source
+    cost: Cost
+    of_run: str | None = None
+
+
+@dataclass(frozen=True)
 class Run:
-    """One row."""
+    """One row: a record, and the job that makes it."""
 
     id: str
-    spec: dict[str, Any]
+    kind: str
+    of_run: str | None
+    source: Source
     status: RunStatus
     reason: str | None
     cost: Cost
@@ -43,6 +56,12 @@ class Run:
         """Waiting or being computed."""
         return self.status in LIVE
 
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What was computed. For code that computes; a record whose source is a trace has none."""
+        assert self.source["kind"] == "spec", f"record {self.id} has no spec"
+        return self.source["spec"]
+
 
 class RunStore:
     """Reads and writes of runs and frames."""
@@ -59,8 +78,18 @@ class RunStore:
 
         return await self._database.call(work)
 
-    async def put_queued(self, fresh: Mapping[str, tuple[dict[str, Any], Cost]]) -> None:
-        """Runs by id, each with its spec and cost, new or starting again: without frames, waiting."""
+    async def find_job(self, kind: str, of_run: str) -> Run | None:
+        """The job of this kind about a run, if there is one."""
+        query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
+
+        def work(connection: Connection) -> Run | None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else Run(**row._mapping)
+
+        return await self._database.call(work)
+
+    async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
+        """Jobs by id, new or starting again: without frames, waiting."""
         now = time.time()
         common = {"status": "queued", "frames": 0, "created_at": now, "used_at": now}
 
@@ -69,12 +98,37 @@ class RunStore:
             connection.execute(delete(frames).where(frames.c.run_id.in_(fresh)))
             connection.execute(delete(runs).where(runs.c.id.in_(fresh)))
             rows = [
-                {"id": run_id, "spec": spec, "cost": cost, "pinned": run_id in pinned, **common}
-                for run_id, (spec, cost) in fresh.items()
+                {"id": run_id, "pinned": run_id in pinned, **asdict(job), **common} for run_id, job in fresh.items()
             ]
             connection.execute(insert(runs), rows)
 
         await self._database.call(work)
+
+    async def add_record(self, record_id: str, source: Source, lines: Sequence[bytes]) -> bool:
+        """Store a record that is complete, such as a trace, and close its log; False where the id is known.
+
+        `lines` are its frames from index 0, encoded under this id, without `end`.
+        """
+        end = codec.encode_end(record_id, len(lines), "done", None)
+        now = time.time()
+        times = {"created_at": now, "finished_at": now, "used_at": now}
+        values: dict[str, Any] = {
+            "id": record_id,
+            "kind": "run",
+            "source": source,
+            "status": "done",
+            "cost": {},
+            **times,
+        }
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(select(runs.c.id).where(runs.c.id == record_id)).one_or_none() is not None:
+                return False
+            connection.execute(insert(runs).values(values))
+            _append(connection, record_id, 0, [*lines, end])
+            return True
+
+        return await self._database.call(work)
 
     async def set_running(self, run_id: str) -> None:
         """A worker has taken the run."""

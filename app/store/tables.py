@@ -1,4 +1,8 @@
-"""The tables. Times are seconds since 1970; specs and summaries are JSON."""
+"""The tables as they are now; `migrations` says how a database gets there. Times are seconds since 1970.
+
+A row of `runs` is a record and the job that makes it. Its `kind` says what is computed, its `source` what from, and
+`of_run` of which run, where the job is about another run.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -21,7 +25,9 @@ runs = Table(
     "runs",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("spec", JSON, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("of_run", String(32)),
+    Column("source", JSON, nullable=False),
     Column("status", String(16), nullable=False),
     Column("reason", Text),
     Column("cost", JSON, nullable=False),
@@ -35,6 +41,7 @@ runs = Table(
     Column("used_at", Float, nullable=False),
     Column("pinned", Boolean, nullable=False, default=False),
     Index("runs_by_status", "status", "created_at"),
+    Index("runs_of_run", "of_run", "kind", unique=True),
 )
 
 frames = Table(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.services.errors import (
     InvalidRequestError,
     NoRoomError,
+    NoSpecError,
     QueueFullError,
     RefusedError,
     TooExpensiveError,
@@ -37,6 +38,7 @@ TITLES = {
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
     "not-ready": "The run has no whole result",
+    "no-spec": "The record has no spec",
     "foreign-origin": "Requests from another site's page are refused",
     "internal": "The server made a mistake",
     "http": "The request was refused",
@@ -47,6 +49,7 @@ TITLES = {
 REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     InvalidRequestError: ("invalid-body", 422),
     TooExpensiveError: ("too-expensive", 422),
+    NoSpecError: ("no-spec", 409),
     TooManyRunsError: ("too-many-runs", 429),
     QueueFullError: ("queue-full", 503),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.engine.base import EndStatus, Engine, Sink, SinkError
+from app.engine.contract import EndStatus, Engine, Job, Sink, SinkError
 from app.engine.local.process import WorkerProcess, explain_exit
 from app.settings import Settings
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
@@ -25,9 +25,10 @@ RETRY_S, RETRY_MAX_S = 0.5, 30.0
 
 
 @dataclass(eq=False)
-class _Job:
-    run_id: str
-    spec: dict[str, Any]
+class _Entry:
+    """A job that has been submitted and has not ended."""
+
+    job: Job
     frames: int = 0  # Passed on so far.
     worker: WorkerProcess | None = None
     verdict: tuple[EndStatus, str | None] | None = None  # How it ends if it is stopped from outside.
@@ -41,8 +42,8 @@ class LocalEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._queue: deque[_Job] = deque()
-        self._jobs: dict[str, _Job] = {}
+        self._queue: deque[_Entry] = deque()
+        self._entries: dict[str, _Entry] = {}
         self._arrived = asyncio.Event()
         self._workers: dict[WorkerProcess, Rates] = {}
         self._rates = DEFAULT_RATES
@@ -59,51 +60,54 @@ class LocalEngine(Engine):
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
+        for entry in self._entries.values():
+            entry.settled.set()
+        self._entries.clear()
+        self._queue.clear()
 
-    def submit(self, run_id: str, spec: dict[str, Any]) -> None:
-        """Put a run at the end of the queue."""
-        assert run_id not in self._jobs, f"run {run_id} is already here"
-        job = _Job(run_id, spec)
-        self._jobs[run_id] = job
-        self._queue.append(job)
+    def submit(self, job: Job) -> None:
+        """Put a job at the end of the queue."""
+        assert job.id not in self._entries, f"job {job.id} is already here"
+        entry = self._entries[job.id] = _Entry(job)
+        self._queue.append(entry)
         self._arrived.set()
 
-    async def cancel(self, run_id: str) -> None:
-        """Take the run out of the queue, or stop its worker."""
-        job = self._jobs.get(run_id)
-        if job is None:
+    async def cancel(self, job_id: str) -> None:
+        """Take the job out of the queue, or stop its worker."""
+        entry = self._entries.get(job_id)
+        if entry is None:
             return
-        if job in self._queue:
-            self._queue.remove(job)
-            job.verdict = ("cancelled", None)
+        if entry in self._queue:
+            self._queue.remove(entry)
+            entry.verdict = ("cancelled", None)
             self._notify_moved()
-            await self._end(job, "cancelled", None)
-        elif job.verdict is None:
-            self._stop_job(job, "cancelled", None)
-        await job.settled.wait()
+            await self._end(entry, "cancelled", None)
+        elif entry.verdict is None:
+            self._stop_job(entry, "cancelled", None)
+        await entry.settled.wait()
 
-    async def settle(self, run_id: str) -> None:
+    async def settle(self, job_id: str) -> None:
         """Wait out a stop that is under way."""
-        job = self._jobs.get(run_id)
-        if job is not None and job.verdict is not None:
-            await job.settled.wait()
+        entry = self._entries.get(job_id)
+        if entry is not None and entry.verdict is not None:
+            await entry.settled.wait()
 
-    def position(self, run_id: str) -> int | None:
+    def position(self, job_id: str) -> int | None:
         """Place in the queue; 0 when it has left the queue."""
-        job = self._jobs.get(run_id)
-        if job is None:
+        entry = self._entries.get(job_id)
+        if entry is None:
             return None
-        return self._queue.index(job) + 1 if job in self._queue else 0
+        return self._queue.index(entry) + 1 if entry in self._queue else 0
 
     @property
     def waiting(self) -> int:
-        """Runs in the queue."""
+        """Jobs in the queue."""
         return len(self._queue)
 
     @property
     def running(self) -> int:
-        """Runs being computed."""
-        return len(self._jobs) - len(self._queue)
+        """Jobs under way."""
+        return len(self._entries) - len(self._queue)
 
     @property
     def rates(self) -> Rates:
@@ -131,7 +135,7 @@ class LocalEngine(Engine):
                 await asyncio.sleep(retry_s)
 
     async def _serve_worker(self) -> bool:
-        """Give runs to one worker until it dies; says whether it ever became ready."""
+        """Give jobs to one worker until it dies; says whether it ever became ready."""
         settings = self._settings
         worker = await WorkerProcess.spawn(settings.threads_per_worker, settings.worker_memory_bytes)
         try:
@@ -140,8 +144,8 @@ class LocalEngine(Engine):
                 return False
             self._workers[worker] = Rates.model_validate_json(first[0].removeprefix(READY))
             self._rates = combine(list(self._workers.values()))
-            while (job := await self._take_job(worker)) is not None:
-                if not await self._execute(worker, job):
+            while (entry := await self._take_job(worker)) is not None:
+                if not await self._execute(worker, entry):
                     break
             return True
         finally:
@@ -151,8 +155,8 @@ class LocalEngine(Engine):
             if not worker.was_killed:
                 log.warning("worker %d is gone: %s", worker.pid, explain_exit(code))
 
-    async def _take_job(self, worker: WorkerProcess) -> _Job | None:
-        """The next run, or None when the worker dies while it waits."""
+    async def _take_job(self, worker: WorkerProcess) -> _Entry | None:
+        """The next job, or None when the worker dies while it waits."""
         arrival, death = asyncio.create_task(self._next_job()), asyncio.create_task(worker.wait())
         try:
             await asyncio.wait({arrival, death}, return_when=asyncio.FIRST_COMPLETED)
@@ -165,56 +169,56 @@ class LocalEngine(Engine):
             arrival.cancel()
             death.cancel()
 
-    async def _next_job(self) -> _Job:
+    async def _next_job(self) -> _Entry:
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        job = self._queue.popleft()
+        entry = self._queue.popleft()
         self._notify_moved()
-        return job
+        return entry
 
     def _notify_moved(self) -> None:
-        self._sink.on_moved([job.run_id for job in self._queue])
+        self._sink.on_moved([entry.job.id for entry in self._queue])
 
-    # One run.
+    # One job.
 
-    async def _execute(self, worker: WorkerProcess, job: _Job) -> bool:
+    async def _execute(self, worker: WorkerProcess, entry: _Entry) -> bool:
         """Run a job to its end and report it; says whether the worker can take another."""
-        job.worker = worker
+        entry.worker = worker
         deadline_s = self._settings.run_deadline_s
         reason = f"it took longer than {deadline_s:g} s, the deadline of this server"
-        deadline = asyncio.get_running_loop().call_later(deadline_s, self._stop_job, job, "failed", reason)
+        deadline = asyncio.get_running_loop().call_later(deadline_s, self._stop_job, entry, "failed", reason)
         try:
-            if job.verdict is not None:  # Stopped on its way from the queue to the worker.
-                await self._end(job, *job.verdict)
+            if entry.verdict is not None:  # Stopped on its way from the queue to the worker.
+                await self._end(entry, *entry.verdict)
                 return True
-            worker.send({"run": job.run_id, "spec": job.spec})
-            await self._sink.on_start(job.run_id)  # While the worker begins.
-            report = await self._pass_on(worker, job)
+            worker.send({"run": entry.job.id, "kind": entry.job.kind, "spec": entry.job.spec})
+            await self._sink.on_start(entry.job.id)  # While the worker begins.
+            report = await self._pass_on(worker, entry)
             if report is not None:
-                await self._end(job, *self._judge(job, report))
+                await self._end(entry, *self._judge(entry, report))
                 return True
-            if job.given_up.done() and job.verdict is not None:
-                await self._end(job, *job.verdict)
+            if entry.given_up.done() and entry.verdict is not None:
+                await self._end(entry, *entry.verdict)
                 return await self._wait_for_answer(worker)
-            await self._end(job, *(job.verdict or ("failed", explain_exit(await worker.wait()))))
+            await self._end(entry, *(entry.verdict or ("failed", explain_exit(await worker.wait()))))
         except SinkError as error:
-            await self._end(job, "failed", str(error))
+            await self._end(entry, "failed", str(error))
         except Exception as error:
-            log.exception("run %s could not be stored", job.run_id)
-            await self._end(job, "failed", f"the server could not store it: {type(error).__name__}")
+            log.exception("run %s could not be stored", entry.job.id)
+            await self._end(entry, "failed", f"the server could not store it: {type(error).__name__}")
         finally:
             deadline.cancel()
-            job.worker = None
+            entry.worker = None
         return False
 
-    async def _pass_on(self, worker: WorkerProcess, job: _Job) -> dict[str, Any] | None:
+    async def _pass_on(self, worker: WorkerProcess, entry: _Entry) -> dict[str, Any] | None:
         """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
-        while batch := await worker.next_lines(job.given_up):
+        while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:
-                await self._sink.on_lines(job.run_id, job.frames, batch)
-                job.frames += len(batch)
+                await self._sink.on_lines(entry.job.id, entry.frames, batch)
+                entry.frames += len(batch)
             if report is not None:
                 ended: dict[str, Any] = orjson.loads(report.removeprefix(END))
                 return ended
@@ -231,30 +235,30 @@ class LocalEngine(Engine):
             worker.kill()
         return False
 
-    def _stop_job(self, job: _Job, status: EndStatus, reason: str | None) -> None:
+    def _stop_job(self, entry: _Entry, status: EndStatus, reason: str | None) -> None:
         """Ask the worker to stop, and do not wait for it long."""
-        job.verdict = job.verdict or (status, reason)
-        if job.worker is not None:
-            job.worker.send({"cancel": job.run_id})
-            asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, job)
+        entry.verdict = entry.verdict or (status, reason)
+        if entry.worker is not None:
+            entry.worker.send({"cancel": entry.job.id})
+            asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, entry)
 
     @staticmethod
-    def _give_up(job: _Job) -> None:
-        if job.worker is not None and not job.given_up.done():
-            job.given_up.set_result(None)
+    def _give_up(entry: _Entry) -> None:
+        if entry.worker is not None and not entry.given_up.done():
+            entry.given_up.set_result(None)
 
     @staticmethod
-    def _judge(job: _Job, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+    def _judge(entry: _Entry, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
         """A stop from outside explains a run that its worker broke off, but undoes none that was done."""
-        if report["status"] == "cancelled" and job.verdict is not None:
-            return job.verdict
+        if report["status"] == "cancelled" and entry.verdict is not None:
+            return entry.verdict
         return report["status"], report["reason"]
 
-    async def _end(self, job: _Job, status: EndStatus, reason: str | None) -> None:
+    async def _end(self, entry: _Entry, status: EndStatus, reason: str | None) -> None:
         try:
-            await self._sink.on_end(job.run_id, job.frames, status, reason)
+            await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:
             # The row stays live without a job here; the next POST of the spec, or a restart, starts it anew.
-            log.exception("the end of run %s could not be stored", job.run_id)
-        del self._jobs[job.run_id]
-        job.settled.set()
+            log.exception("the end of run %s could not be stored", entry.job.id)
+        self._entries.pop(entry.job.id, None)
+        entry.settled.set()

@@ -1,7 +1,7 @@
-"""A worker process: takes a spec from its standard input, writes encoded frames to its standard output.
+"""A worker process: takes jobs from its standard input, writes encoded frames to its standard output.
 
-Commands, one JSON object a line: `{"run": id, "spec": {...}}` and `{"cancel": id}`. Answers, one a line: a
-frame, or a word: `#ready {rates}`, and after the frames of a run `#end {"status", "reason"}`.
+Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}` and `{"cancel": id}`. Answers, one a line:
+a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`.
 Started by `app.engine.local.process` as `python -m app.engine.local.worker THREADS MEMORY_BYTES PARENT_PID`.
 """
 
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from app.engine.base import VERIFICATION
 from app.engine.local.pipe import Answers
 from mhc_core.record import codec
 
@@ -49,24 +48,24 @@ def main() -> None:
     rates = _warm_up(threads)
     answers.send(b"#ready " + rates + b"\n")
     while True:
-        run_id, spec = commands.next_run()
-        status, reason = execute(run_id, spec, commands.cancelled, answers, memory_bytes)
+        job = commands.next_job()
+        status, reason = execute(job, commands.cancelled, answers, memory_bytes)
         answers.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
 
 def execute(
-    run_id: str, spec: dict[str, Any], cancelled: threading.Event, answers: Answers, memory_bytes: int
+    job: dict[str, Any], cancelled: threading.Event, answers: Answers, memory_bytes: int
 ) -> tuple[str, str | None]:
-    """Run a spec and send its frames; says how it ended and why."""
+    """Do a job and send its frames; says how it ended and why."""
     from mhc_core.spec import SpecError
 
     try:
-        frames = _compute(run_id, spec)
+        frames = _compute(job["kind"], job["spec"])
         for index, frame in enumerate(frames):
             if cancelled.is_set():
                 frames.close()
                 return "cancelled", None
-            answers.send(codec.encode_frame(frame, run_id, index))
+            answers.send(codec.encode_frame(frame, job["run"], index))
     except SpecError as error:  # A device that this machine lacks.
         return "failed", str(error)
     except Exception as error:
@@ -78,15 +77,17 @@ def execute(
     return "done", None
 
 
-def _compute(run_id: str, spec: dict[str, Any]) -> "Generator[Frame]":
+def _compute(kind: str, spec: dict[str, Any]) -> "Generator[Frame]":
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec
 
-    if run_id.endswith(VERIFICATION):
+    if kind == "run":
+        yield from run(parse_spec(spec))
+    elif kind == "verification":
         yield recompute(parse_spec(spec))
     else:
-        yield from run(parse_spec(spec))
+        raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 
 
 class _Commands:
@@ -95,11 +96,11 @@ class _Commands:
     def __init__(self, source: BinaryIO) -> None:
         self.cancelled = threading.Event()
         self._source, self._current = source, ""
-        self._runs: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def next_run(self) -> tuple[str, dict[str, Any]]:
-        return self._runs.get()
+    def next_job(self) -> dict[str, Any]:
+        return self._jobs.get()
 
     def _listen(self) -> None:
         for line in self._source:
@@ -107,7 +108,7 @@ class _Commands:
             if "run" in command:
                 self._current = command["run"]
                 self.cancelled.clear()
-                self._runs.put((command["run"], command["spec"]))
+                self._jobs.put(command)
             elif command["cancel"] == self._current:
                 self.cancelled.set()
         os._exit(0)  # The parent is gone; nobody reads what is being computed.

@@ -1,5 +1,6 @@
 """Verification of a finished run over the API: all holds, a changed number is caught, nothing is computed twice."""
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -105,11 +106,17 @@ def test_what_cannot_be_verified_is_refused(lone_client: httpx.Client, fresh_spe
     lone_client.delete(f"/runs/{run_id}")
 
 
-def test_a_recomputation_is_no_run_of_its_own(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+def test_a_recomputation_is_no_run_of_its_own(
+    lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
+) -> None:
     run_id = compute(lone_client, fresh_spec())
     verify(lone_client, run_id)
+    with contextlib.closing(sqlite3.connect(lone_server.data / "mhc-scope.db")) as database:
+        ((job_id, kind),) = database.execute("select id, kind from runs where of_run = ?", (run_id,)).fetchall()
+    assert kind == "verification"
     for path in ("", "/events", "/result", "/verify"):
-        assert lone_client.get(f"/runs/{run_id}-verify{path}").status_code == 404
+        for name in (job_id, f"{run_id}-verify"):
+            assert lone_client.get(f"/runs/{name}{path}").status_code == 404
 
 
 def test_a_recomputation_is_bounded_like_a_run(launch: StartServer, fresh_spec: FreshSpec) -> None:

@@ -1,9 +1,7 @@
 """The store alone, on a real SQLite file: what memory has dropped comes back from the database, the same bytes."""
 
 import asyncio
-import contextlib
 import hashlib
-import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +12,16 @@ from sqlalchemy.exc import IntegrityError
 from app.store.database import Database, DataInUse
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
-from app.store.runs import RunStore
-from app.store.snapshots import Snapshot, SnapshotStore
+from app.store.runs import NewJob, RunStore
+from app.store.snapshots import SnapshotStore
+from app.store.sources import TraceSource, from_spec
+from mhc_core.record import codec
+from mhc_core.record.frames import Frame
 
 T = TypeVar("T")
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(600)]
+
+JOB = NewJob("run", from_spec({}), {})
 
 
 def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore], Awaitable[T]]) -> T:
@@ -28,7 +31,7 @@ def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore]
         database = Database(f"sqlite:///{folder / 'test.db'}")
         try:
             store = RunStore(database)
-            await store.put_queued({"r": ({}, {})})
+            await store.put_queued({"r": JOB})
             return await work(FrameLog(store, Hub(), cache_bytes), store)
         finally:
             await database.close()
@@ -63,7 +66,7 @@ def test_a_run_that_starts_again_has_no_frames(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:2])
         log.begin("r")
-        await store.put_queued({"r": ({}, {})})
+        await store.put_queued({"r": JOB})
         assert await log.read("r", -1) == []
 
     with_log(tmp_path, 1_000_000, work)
@@ -75,29 +78,6 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
             Database(f"sqlite:///{tmp_path / 'test.db'}")
 
     with_log(tmp_path, 0, work)
-
-
-def test_a_database_of_an_earlier_version_gets_the_new_columns(tmp_path: Path) -> None:
-    path = tmp_path / "test.db"
-    with contextlib.closing(sqlite3.connect(path)) as old:
-        old.execute(
-            "CREATE TABLE snapshots (id VARCHAR(32) PRIMARY KEY, runs JSON, state TEXT, title TEXT, created_at FLOAT)"
-        )
-        old.execute("INSERT INTO snapshots VALUES ('old', '[]', 'v=1', 'ours', 1.5)")
-        old.commit()
-
-    async def inside() -> None:
-        for _ in range(2):  # the second time there is nothing left to add
-            database = Database(f"sqlite:///{path}")
-            try:
-                store = SnapshotStore(database)
-                assert await store.get("old") == Snapshot("old", [], "v=1", "ours", 1.5, "")
-                fresh, _ = await store.put([], "v=1", "ours", "with a note")
-                assert (await store.get(fresh.id)) == fresh
-            finally:
-                await database.close()
-
-    asyncio.run(inside())
 
 
 def test_the_same_view_is_the_same_snapshot_and_another_note_another(tmp_path: Path) -> None:
@@ -112,3 +92,39 @@ def test_the_same_view_is_the_same_snapshot_and_another_note_another(tmp_path: P
         assert noted.id != plain.id
 
     with_log(tmp_path, 1000, work)
+
+
+def test_a_job_about_a_run_is_found_by_its_kind(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        assert await store.find_job("verification", "r") is None
+        await store.put_queued({"v": NewJob("verification", from_spec({}), {}, of_run="r")})
+        found = await store.find_job("verification", "r")
+        assert found is not None
+        assert (found.id, found.kind, found.of_run) == ("v", "verification", "r")
+        assert await store.find_job("run", "r") is None
+        assert await store.find_job("verification", "v") is None
+        with pytest.raises(IntegrityError):
+            await store.put_queued({"w": NewJob("verification", from_spec({}), {}, of_run="r")})
+
+    with_log(tmp_path, 0, work)
+
+
+def test_a_record_without_a_spec_is_stored_whole(tmp_path: Path) -> None:
+    source: TraceSource = {"kind": "trace", "model": "ours", "versions": {"torch": "2.9"}}
+    frames = [Frame("start", {"device": {"name": "cpu"}, "versions": {"torch": "2.9"}}), Frame("forward", {"layer": 0})]
+    lines = [codec.encode_frame(frame, "t", index) for index, frame in enumerate(frames)]
+
+    async def work(log: FrameLog, store: RunStore) -> None:
+        assert await store.add_record("t", source, lines)
+        record = await store.get("t")
+        assert record is not None
+        assert (record.kind, record.source, record.status, record.frames) == ("run", source, "done", 3)
+        assert record.device == {"name": "cpu"}
+        assert not record.is_live
+        *stored, end = await log.read("t", -1)
+        assert stored == lines
+        assert codec.decode_line(end) == {"run": "t", "index": 2, "type": "end", "status": "done", "reason": None}
+        assert not await store.add_record("t", source, []), "an id is stored once"
+        assert (await store.get("t")) == record
+
+    with_log(tmp_path, 0, work)
