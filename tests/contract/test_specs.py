@@ -1,0 +1,58 @@
+"""The thirty specs meet all that a spec can ask for, and their ids are those that were given out."""
+
+import json
+from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+from app.figures.style import MAX_RUNS
+from mhc_core.spec import CONNECTION_KINDS, RunSpec, parse_spec
+from tests.contract.specs import COMPARISONS, SPECS
+
+IDS = json.loads((Path(__file__).parent / "data" / "ids.json").read_text())
+# Devices that a test machine may lack, and what `auto` stands for anyhow.
+NOT_MET = {"device": {"cpu", "cuda"}, "connection.output": {"mean"}}
+PARSED = {name: parse_spec(spec) for name, spec in SPECS.items()}
+
+
+def test_ids_are_those_that_were_given_out() -> None:
+    assert {name: spec.id for name, spec in PARSED.items()} == IDS
+    assert len(set(IDS.values())) == 30
+
+
+def test_every_connection_is_met_with_static_and_with_dynamic_mixing() -> None:
+    met = {(spec.connection.kind, spec.connection.dynamic) for spec in PARSED.values()}
+    single = ("none", "residual")
+    wanted = {(kind, dynamic) for kind in CONNECTION_KINDS for dynamic in (False, True) if kind not in single}
+    assert met == wanted | {(kind, False) for kind in single}
+
+
+def test_every_choice_of_every_field_is_met() -> None:
+    for path, choices in list_choices():
+        met = {look_up(spec.model_dump(), path) for spec in PARSED.values()}
+        missing = set(choices) - met - NOT_MET.get(path, set())
+        assert not missing, path
+
+
+def list_choices() -> Iterator[tuple[str, list[str]]]:
+    """Fields that take one of a few values, by their dotted paths."""
+    schema = RunSpec.model_json_schema()
+    for name, field in schema["properties"].items():
+        part = schema["$defs"].get(field.get("$ref", "").rsplit("/")[-1], {"properties": {}})
+        inner = {f"{name}.{leaf}": item for leaf, item in part["properties"].items()}
+        yield from ((path, item["enum"]) for path, item in {name: field, **inner}.items() if "enum" in item)
+
+
+def look_up(plain: Any, path: str) -> Any:
+    """The value of a field by its dotted path."""
+    return reduce(getitem, path.split("."), plain)
+
+
+def test_corners_are_met() -> None:
+    assert {1, 512} <= {spec.depth for spec in PARSED.values()}
+    assert any(spec.connection.kind == "mhc" and spec.streams == 1 for spec in PARSED.values())
+    assert any(spec.seeds > 1 for spec in PARSED.values())
+    assert any(spec.jacobian for spec in PARSED.values())
+    assert all(1 < len(names) <= MAX_RUNS and set(names) <= SPECS.keys() for names in COMPARISONS.values())
