@@ -4,17 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-KIND_NAMES = {
-    "none": "Plain",
-    "residual": "Residual",
-    "hc": "HC",
-    "mhc": "mHC",
-    "mhc_lite": "mHC-lite",
-    "kromhc": "KromHC",
-    "orthostochastic": "Orthostochastic",
-    "identity_hc": "Identity HC",
-    "frac": "Frac",
-}
+from mhc_core.spec import FAMILIES
+
+KIND_NAMES = {kind: family.name for kind, family in FAMILIES.items()}
 LETTERS = "ABCDEFGH"
 MAP = ("composite_gain_fwd", "max")  # what a map shows unless it says otherwise
 NAME_LENGTH = 24  # letters of a run's name that figures have room for

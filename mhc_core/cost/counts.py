@@ -8,18 +8,17 @@ and calls are those of our operators, counted by tests on real stacks.
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
 
-import math
-
 from mhc_core.blocks import branch_type
-from mhc_core.spec import COPYING, MULTI_STREAM, RunSpec
+from mhc_core.spec import COPYING, FAMILIES, FREE, MULTI_STREAM, PARTS, SINKHORN, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
 MAX_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
 MAX_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
-STREAM_PASSES = {"hc": 48, "frac": 48}  # over all streams, of dynamic mixing up and down
-DYNAMIC_CALLS = {"hc": 70, "frac": 70}  # beside Sinkhorn's
+# Free mixing projects each stream by itself, the others all streams together.
+STREAM_PASSES = {True: 48, False: 40}  # over all streams, of dynamic mixing up and down, by whether it is free
+DYNAMIC_CALLS = {True: 70, False: 45}  # beside Sinkhorn's, by the same
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
 
@@ -41,26 +40,29 @@ def _mixing_parameters(spec: RunSpec) -> int:
     n, width, logits = spec.streams, spec.width, _vectors(spec) + _raw_logits(spec)
     if not spec.connection.dynamic:
         return logits
-    projections = {"hc": width * (n + 2) + 2, "frac": width // n * (2 * n + 1) + 2}
-    return logits + projections.get(spec.connection.kind, n * width * logits + 3)
+    if _is_free(spec):
+        return logits + width * _copies(spec) // n * logits // n + 2
+    return logits + n * width * logits + 3
 
 
 def _vectors(spec: RunSpec) -> int:
-    """Coefficients of one layer beside its residual mixing: H_pre and H_post, or frac's read matrix and H_post."""
+    """Coefficients of one layer beside its residual mixing: H_pre and H_post, or of parts a read matrix and H_post."""
     n = spec.streams
-    return n * n + n if spec.connection.kind == "frac" else 2 * n
+    return n * n + n if spec.connection.kind in PARTS else 2 * n
 
 
 def _copies(spec: RunSpec) -> int:
-    """Streams of full width: the parts of frac are one together."""
-    return 1 if spec.connection.kind == "frac" else spec.streams
+    """Streams of full width: parts of the width are one together."""
+    return 1 if spec.connection.kind in PARTS else spec.streams
+
+
+def _is_free(spec: RunSpec) -> bool:
+    return spec.connection.kind in FREE
 
 
 def _raw_logits(spec: RunSpec) -> int:
     """Parameters of one layer's residual mixing matrix."""
-    n = spec.streams
-    special = {"mhc_lite": math.factorial(min(n, 5)), "kromhc": n.bit_length() - 1, "identity_hc": 0}
-    return special.get(spec.connection.kind, n * n)
+    return FAMILIES[spec.connection.kind].logits(spec.streams)
 
 
 def _head_parameters(spec: RunSpec) -> int:
@@ -86,7 +88,7 @@ def _mixing_flops(spec: RunSpec) -> float:
     part = width * _copies(spec) // n  # features of a stream
     flops = 2.0 * part * (n * n + _vectors(spec))
     if spec.connection.dynamic:
-        inputs = part if spec.connection.kind in ("hc", "frac") else n * part
+        inputs = part if _is_free(spec) else n * part
         flops += 2 * inputs * (_vectors(spec) + _raw_logits(spec)) + 4 * n * n * _rounds(spec)
     return flops
 
@@ -131,7 +133,7 @@ def _mixing_bytes(spec: RunSpec) -> float:
         return 0.0
     if not spec.connection.dynamic:
         return (20 * n - 1) * width * item
-    streams = STREAM_PASSES.get(spec.connection.kind, 40)
+    streams = STREAM_PASSES[_is_free(spec)]
     return (streams * n * width + 10 * spec.streams**2 * _rounds(spec)) * item
 
 
@@ -139,7 +141,7 @@ def count_pass_calls(spec: RunSpec) -> float:
     """Operator calls of all layers, forward; about 1.5 times as many come down."""
     layer = 2 if spec.connection.kind in MULTI_STREAM else 0
     if is_dynamic(spec):
-        layer = DYNAMIC_CALLS.get(spec.connection.kind, 45) + ROUND_CALLS * _rounds(spec)
+        layer = DYNAMIC_CALLS[_is_free(spec)] + ROUND_CALLS * _rounds(spec)
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
 
 
@@ -195,10 +197,10 @@ def _mixing_kept(spec: RunSpec) -> float:
     if spec.connection.kind not in MULTI_STREAM:
         return 0.0
     kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
-    if spec.connection.kind == "frac" and not spec.connection.dynamic:
+    if spec.connection.kind in PARTS and not spec.connection.dynamic:
         kept += 2 * width * item  # the parts laid out for their products
     if spec.connection.dynamic:
-        kept += (_copies(spec) * width if spec.connection.kind in ("hc", "frac") else 0) * item
+        kept += (_copies(spec) * width if _is_free(spec) else 0) * item
         kept += (4 * (_vectors(spec) + _raw_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
     return kept
 
@@ -267,7 +269,7 @@ def is_dynamic(spec: RunSpec) -> bool:
 
 def _rounds(spec: RunSpec) -> int:
     """Sinkhorn's rounds for every sample and layer."""
-    return spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+    return spec.connection.sinkhorn_iters if spec.connection.kind in SINKHORN else 0
 
 
 def _kept_samples(spec: RunSpec) -> int:

@@ -33,7 +33,7 @@ from mhc_core.cost.counts import (
     recomputes,
 )
 from mhc_core.cost.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
-from mhc_core.spec import CONNECTION_KINDS, RunSpec
+from mhc_core.spec import CONNECTION_KINDS, SINKHORN, RunSpec
 
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
 # A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
@@ -107,7 +107,7 @@ def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[Con
         plain["connection"]["kind"] = kind
         try:
             other = RunSpec.model_validate(plain)
-        except ValueError:  # such as kromhc where n is no power of two
+        except ValueError:  # as where n is not a power of two
             continue
         found.append(ConnectionCost(connection=kind, **estimate(other, rates).model_dump()))
     return found
@@ -240,6 +240,6 @@ def count_jacobian_bytes(spec: RunSpec) -> float:
     kept = (2 * spec.block.mlp_ratio + 4) * spec.width + 3 * _attention_values(spec)
     if is_dynamic(spec):
         kept += 6 * n * spec.width
-        kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind == "mhc" else 0
+        kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind in SINKHORN else 0
     tape = count_samples(spec) * spec.depth * kept * ITEM_BYTES[spec.dtype]
     return tape + 2 * spec.jacobian * _vector_bytes(spec)

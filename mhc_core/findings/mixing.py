@@ -6,7 +6,7 @@ import numpy as np
 
 from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, format_number, to_finite
 from mhc_core.record.result import Result
-from mhc_core.spec import MANIFOLD, RunSpec
+from mhc_core.spec import DOUBLY_STOCHASTIC, FREE, MANIFOLD, SINKHORN, RunSpec
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
@@ -23,9 +23,9 @@ def describe_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
         if spec.block.norm_position == "post":
             text = "One stream: nothing to mix, gain 1 at every depth; the norm after each addition rescales it."
-    elif spec.connection.kind in ("hc", "frac"):
+    elif spec.connection.kind in FREE:
         text = f"{count(spec.depth, 'free mixing matrix')}: {gains}."
-    elif spec.connection.kind != "mhc":
+    elif spec.connection.kind in DOUBLY_STOCHASTIC:
         text = f"{count(spec.depth, 'matrix')}, doubly stochastic by construction: {gains}."
     elif rounds == 0:
         text = f"exp() without Sinkhorn, {count(spec.depth, 'matrix')}: {gains}."
@@ -73,7 +73,7 @@ def _describe_seeds(result: Result, numbers: dict[str, Any]) -> str:
 
 def describe_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     """By how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
-    if spec.connection.kind != "mhc" or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
+    if spec.connection.kind not in SINKHORN or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
     rows, columns = (np.abs(result.layers[key] - 1).max(1) for key in ("h_res_row_sum", "h_res_col_sum"))
     # The mean over tokens hides the worst of them.

@@ -16,7 +16,7 @@ from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.run import choose_device
 from mhc_core.record.frames import Frame
 from mhc_core.rng import normal
-from mhc_core.spec import MANIFOLD, RunSpec
+from mhc_core.spec import DOUBLY_STOCHASTIC, PARTS, RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
@@ -102,7 +102,7 @@ def _measure_layer(stack: Stack, output: LayerOutput) -> dict[str, Any]:
     grad = output.state.grad
     assert grad is not None
     state_nNC, grad_nNC = (_to_numpy(stack.connection.streams(part)) for part in (output.state, grad))
-    parts = stack.spec.connection.kind == "frac"  # Streams are parts of the width there.
+    parts = stack.spec.connection.kind in PARTS
     with np.errstate(over="ignore", invalid="ignore"):
         m_NC = np.concatenate(state_nNC, axis=1) if parts else state_nNC.mean(0)
         g_NC = np.concatenate(grad_nNC, axis=1) if parts else grad_nNC.sum(0)
@@ -149,7 +149,7 @@ def _multiply(h_res_Lnn: Array) -> dict[str, Array]:
 
 def _keeps_mean(spec: RunSpec) -> bool:
     """Whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the state."""
-    return spec.connection.kind in MANIFOLD and spec.connection.kind != "mhc" and spec.block.norm_position != "post"
+    return spec.connection.kind in DOUBLY_STOCHASTIC and spec.block.norm_position != "post"
 
 
 def _check_mean_law(stack: Stack, outputs: list[LayerOutput]) -> float:

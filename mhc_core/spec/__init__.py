@@ -1,8 +1,20 @@
 """What to run: the one definition behind validation, OpenAPI, the page's controls and the command line."""
 
 from mhc_core.spec.block import BlockSpec
-from mhc_core.spec.connection import CONNECTION_KINDS, COPYING, MANIFOLD, MULTI_STREAM, ConnectionSpec
+from mhc_core.spec.connection import ConnectionSpec
 from mhc_core.spec.errors import SpecError, SpecErrors
+from mhc_core.spec.families import (
+    CONNECTION_KINDS,
+    COPYING,
+    DOUBLY_STOCHASTIC,
+    FAMILIES,
+    FREE,
+    MANIFOLD,
+    MULTI_STREAM,
+    PARTS,
+    SINKHORN,
+    Family,
+)
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, parse_spec
 from mhc_core.spec.train import TrainSpec
@@ -11,11 +23,17 @@ __all__ = [
     "CONNECTION_KINDS",
     "COPYING",
     "DEFAULT_SEED",
+    "DOUBLY_STOCHASTIC",
+    "FAMILIES",
+    "FREE",
     "MANIFOLD",
     "MULTI_STREAM",
     "NUMERICS_VERSION",
+    "PARTS",
+    "SINKHORN",
     "BlockSpec",
     "ConnectionSpec",
+    "Family",
     "InputSpec",
     "RunSpec",
     "SpecError",

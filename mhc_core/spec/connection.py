@@ -1,21 +1,17 @@
 """How layers are joined: the connection of a spec."""
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from mhc_core.spec.families import CONNECTION_KINDS, COPYING, DRIFTING, MANIFOLD, MULTI_STREAM, SINKHORN
 from mhc_core.spec.part import Part, control
 
-ConnectionKind = Literal[
-    "none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc", "frac"
-]
+if TYPE_CHECKING:
+    ConnectionKind = str  # a type checker reads no keys of a table
+else:
+    ConnectionKind = Literal[CONNECTION_KINDS]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
-
-CONNECTION_KINDS: tuple[str, ...] = get_args(ConnectionKind)
-MANIFOLD = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
-COPYING = ("hc", *MANIFOLD)  # every stream starts as a copy of the embedding
-MULTI_STREAM = (*COPYING, "frac")
-DRIFTING = tuple(kind for kind in MULTI_STREAM if kind != "identity_hc")
 
 
 class ConnectionSpec(Part):
@@ -73,7 +69,7 @@ class ConnectionSpec(Part):
         le=200,
         title="Sinkhorn rounds",
         description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the paper uses 20.",
-        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": ("mhc",)}),
+        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": SINKHORN}),
     )
     sinkhorn_eps: float = Field(
         0.0,
@@ -81,5 +77,5 @@ class ConnectionSpec(Part):
         le=1e-3,
         title="Sinkhorn eps",
         description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The paper has none.",
-        json_schema_extra=control("number", applies={"connection.kind": ("mhc",)}),
+        json_schema_extra=control("number", applies={"connection.kind": SINKHORN}),
     )

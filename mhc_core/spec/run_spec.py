@@ -14,8 +14,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mhc_core.spec.block import GRID_BLOCKS, BlockSpec
-from mhc_core.spec.connection import MANIFOLD, MULTI_STREAM, ConnectionSpec
+from mhc_core.spec.connection import ConnectionSpec
 from mhc_core.spec.errors import SpecError, to_spec_errors
+from mhc_core.spec.families import FAMILIES, MANIFOLD, MULTI_STREAM
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.part import POSITIVE, Part, control
 from mhc_core.spec.train import TrainSpec
@@ -116,13 +117,9 @@ class RunSpec(Part):
         return self
 
     def _check_streams(self) -> None:
-        kind, n = self.connection.kind, self.connection.streams
-        if kind == "kromhc" and n & (n - 1):
-            raise SpecError("connection.streams", n, "a power of two, of which kromhc takes Kronecker products")
-        if kind == "mhc_lite" and n > 5:
-            raise SpecError("connection.streams", n, "at most 5: mhc_lite combines all n! permutations")
-        if kind == "frac" and self.width % n:
-            raise SpecError("connection.streams", n, f"a divisor of width {self.width}, which frac splits")
+        n = self.connection.streams
+        if (wanted := FAMILIES[self.connection.kind].rule(n, self.width)) is not None:
+            raise SpecError("connection.streams", n, wanted)
 
     def _check_scaling(self) -> None:
         needed = {"deepnorm": "post", "layernorm_scaling": "pre"}.get(self.block.scaling)

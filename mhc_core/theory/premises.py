@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.spec import COPYING, MANIFOLD, RunSpec
+from mhc_core.spec import COPYING, MANIFOLD, MULTI_STREAM, SINKHORN, RunSpec
 from mhc_core.theory.mean_field import ACTIVATIONS
 from mhc_core.theory.propagation import Network
 
@@ -37,7 +37,7 @@ def find_obstacles(spec: RunSpec) -> dict[str, Obstacle]:
 
 def is_single(spec: RunSpec) -> bool:
     """One stream."""
-    return spec.connection.kind in ("none", "residual")
+    return spec.connection.kind not in MULTI_STREAM
 
 
 # Mixing.
@@ -59,7 +59,7 @@ def is_free(spec: RunSpec) -> bool:
 
 
 def _row_obstacle(spec: RunSpec) -> Obstacle | None:
-    if spec.connection.kind != "mhc":
+    if spec.connection.kind not in SINKHORN:
         return _column_obstacle(spec)
     if spec.connection.sinkhorn_iters == 0:
         return Obstacle("connection.sinkhorn_iters", 0, "1 or more, for rows that sum to 1")
@@ -73,8 +73,10 @@ def _column_obstacle(spec: RunSpec) -> Obstacle | None:
     connection = spec.connection
     if connection.kind == "residual" and spec.block.scaling == "deepnorm":
         return Obstacle("block.scaling", "deepnorm", "a skip path that is not enlarged")
-    if connection.kind == "mhc":
-        return Obstacle("connection.kind", "mhc", "columns that sum to 1 by construction; Sinkhorn ends on the rows")
+    if connection.kind in SINKHORN:
+        return Obstacle(
+            "connection.kind", connection.kind, "columns that sum to 1 by construction; Sinkhorn ends on the rows"
+        )
     if connection.kind == "hc":
         if connection.noise > 0:
             return Obstacle("connection.noise", connection.noise, "0, for mixing that is the identity")
