@@ -35,8 +35,8 @@ def ensure_environment() -> Path:
     venv.create(ENVIRONMENT, clear=True, with_pip=True)
     (site,) = ENVIRONMENT.glob("lib/python3*/site-packages")
     (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
-    subprocess.run(install, check=True, stdout=sys.stderr)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True, stdout=sys.stderr)
     stamp.write_text(REQUIREMENTS.read_text())
     return python
 
@@ -45,7 +45,7 @@ class PeerProcess:
     """Asks for work by name."""
 
     def __init__(self) -> None:
-        command = [ensure_environment(), peer.__file__]
+        command = [str(ensure_environment()), peer.__file__]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )

@@ -32,7 +32,7 @@ class Shot:
     text: str
     theme: str = "light"
     size: tuple[int, int] = (1440, 1000)
-    act: Callable[[Page], None] = lambda page: None
+    act: Callable[[Page], object] = lambda page: None
 
 
 def open_presets(page: Page) -> None:
