@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.settings import Settings
-from mhc_core.findings.numerals import format_value
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
 # After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
@@ -105,6 +104,7 @@ def run_once(source: str, out: Path | None) -> int:
 
 def verify_once(source: str) -> int:
     """Compute a spec in this process and print what verification says of it, one line a check."""
+    from mhc_core.findings.numerals import format_value
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.verification import to_verdict, verify
 
@@ -155,6 +155,7 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
 def _compute(spec: RunSpec) -> Any:
     from mhc_core.cost.estimates import estimate
     from mhc_core.cost.rates import calibrate
+    from mhc_core.findings.numerals import format_value
     from mhc_core.measure.run import run
     from mhc_core.record.result import Result
 
