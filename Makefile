@@ -9,23 +9,33 @@ BIN := .venv/bin
 # Bytecode comes with the first import: to make it of every file takes half of an install.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 TORCH_SIZE := and torch with 0.7 GB (CPU build) or 5.5 GB (PyPI's build, with CUDA). README.md says how to choose.
-# Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores with
-# others, and the small ones of the core come last, so that all lanes end together.
+# Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores
+# with others, and the small ones of the core come last, so that all lanes end together.
 LANES ?= 3
+PYTEST := $(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
 
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run test lint $(LINTS) bench licences setup setup-dev update chromium clean
+.PHONY: run test test-rest test-full lint $(LINTS) bench licences setup setup-dev update chromium clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
 
+# Every feature once: what a developer runs.
 test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
-	$(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not full"
+
+# What `test` leaves out: every case of the samples, looks, and long flows.
+test-rest: setup-dev chromium
+	$(PYTEST) -m full
+
+test-full: setup-dev chromium
+	cd static && $(WITH_NODE) npm test --silent
+	$(PYTEST)
 
 # All tools side by side, each with its output in one piece; one that fails does not stop the others.
 lint: setup-dev

@@ -25,7 +25,7 @@ const isDone = () => / in [\\d.]+ m?s /.test(document.querySelector('.status').t
 def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
     """A browser and a server with an empty data folder, until the block ends."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = start_server(Path(folder) / "data", *flags)
+        server = start_server(Path(folder) / "data", *flags, forked=False)
         try:
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
             yield browser, server

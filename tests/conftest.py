@@ -16,6 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import sampling
+from tests.forked import ForkedServer, fork_server
+
 # Small tensors gain nothing from threads, and lose much where others share the cores. Said before torch or numpy is
 # imported; processes that tests start take it over, and servers give their workers threads themselves.
 for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -23,6 +26,12 @@ for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
+
+
+@pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test-full` what the samples of `tests/sampling.py` leave out."""
+    sampling.mark_full(items)
 
 
 def free_port() -> int:
@@ -36,7 +45,7 @@ def free_port() -> int:
 class Server:
     """A running `python -m app serve`."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedServer
     url: str
     data: Path
     log: Path
@@ -66,15 +75,15 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-def start_server(data: Path, *flags: str, port: int | None = None) -> Server:
-    """Start a server, on a port of its own unless one is given, and wait until it can take runs."""
+def start_server(data: Path, *flags: str, port: int | None = None, forked: bool = True) -> Server:
+    """Start a server, on a port of its own unless one is given, and wait until it can take runs.
+
+    It is forked from a process that has imported the app, unless it shall start as `python -m app serve` does.
+    """
     data.mkdir(parents=True, exist_ok=True)
     log, port = data / "server.log", port or free_port()
-    command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--data", str(data), *flags]
-    # An operator's settings must not reach a test.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
-    with log.open("ab") as sink:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
+    arguments = ["serve", "--port", str(port), "--data", str(data), *flags]
+    process = fork_server(arguments, log) if forked else _execute(arguments, log)
     server = Server(process, f"http://127.0.0.1:{port}", data, log)
     deadline = time.monotonic() + START_S
     with httpx.Client(base_url=server.url) as http:  # a new one for each question would take the cores from the server
@@ -82,10 +91,19 @@ def start_server(data: Path, *flags: str, port: int | None = None) -> Server:
             with contextlib.suppress(httpx.TransportError):
                 if http.get("/readyz").status_code == 200:
                     return server
-            time.sleep(0.1)
+            time.sleep(0.05)
     process.kill()
     process.wait()
     raise RuntimeError(f"the server did not become ready:\n{log.read_text()}")
+
+
+def _execute(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    # An operator's settings must not reach a test.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment, stdout=sink, stderr=sink
+        )
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, start_server
 
 
 def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -63,3 +64,10 @@ def test_help_lists_every_setting() -> None:
     shown = call("serve", "--help").stdout
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')}" in shown
+
+
+def test_serve_takes_runs_until_a_signal(tmp_path: Path) -> None:
+    server = start_server(tmp_path, "--no-precompute", "--workers", "1", forked=False)
+    assert httpx.post(f"{server.api}/runs", json={"depth": 2, "width": 16}).status_code == 202
+    assert server.terminate() < 6
+    assert server.process.poll() == -15

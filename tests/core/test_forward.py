@@ -30,6 +30,7 @@ def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
     assert stack().item() == pytest.approx(wanted.loss, rel=rtol)
 
 
+@pytest.mark.sample("pairs")
 @pytest.mark.parametrize("moved", [False, True], ids=["initial", "moved"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -60,6 +61,7 @@ def test_every_number_of_parts(dynamic: bool, streams: int) -> None:
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("output", ["mean", "sum", "head"])
 @pytest.mark.parametrize("position", ["pre", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -78,6 +80,7 @@ SCALINGS = {
 }
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
@@ -95,6 +98,7 @@ def test_every_scaling_of_blocks_on_a_grid(scaling: str, block: str) -> None:
     assert_equal_to_reference(shake(stack))
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("block", ["conv", "pair"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_connection_of_blocks_on_a_grid(connection: dict[str, Any], block: str) -> None:
@@ -142,6 +146,7 @@ def test_few_rounds(unprojected: dict[str, Any]) -> None:
     assert_equal_to_reference(build_stack(build_spec(connection={**unprojected, "noise": 0.5, "init": "megatron"})))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_float32_and_bfloat16_hold_what_they_promise(connection: dict[str, Any]) -> None:
     # 24 and 8 bits; a few roundings a layer.

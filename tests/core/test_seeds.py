@@ -101,6 +101,7 @@ def test_draws_never_change() -> None:
 FORWARD = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms", "cos_prev", "token_cos", "effective_rank")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_curves_extend_when_the_depth_grows(connection: dict[str, Any]) -> None:
     short = measure(build_spec(depth=3, connection=connection))

@@ -102,6 +102,7 @@ def test_where_there_is_no_number_the_status_says_why(client: httpx.Client, fres
     assert drawn.layout.coloraxis.cmin == -drawn.layout.coloraxis.cmax, "a gain is coloured by its side of 1"
 
 
+@pytest.mark.full
 def test_a_killed_worker_fails_one_cell_and_no_other(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -161,6 +162,7 @@ def test_cancel_and_go_on(lone_client: httpx.Client, fresh_spec: FreshSpec) -> N
     assert finish(lone_client, body["id"])["counts"] == {"done": 2}
 
 
+@pytest.mark.full
 def test_after_a_restart_the_same_post_goes_on(launch: StartServer, fresh_spec: FreshSpec) -> None:
     grid = build_grid(fresh_spec())
     own = launch("--workers", "1")

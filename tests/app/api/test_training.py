@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from app.settings import Settings
 from mhc_core.cost.estimates import estimate
@@ -56,6 +57,7 @@ def test_training_is_cancelled_between_two_steps(client: httpx.Client, fresh_spe
     assert time_cancel(client, run_id) < 1.0
 
 
+@pytest.mark.full
 def test_a_restart_trains_again_and_comes_to_the_same(launch: StartServer, fresh_spec: FreshSpec) -> None:
     """The frames stored before must come out byte for byte, which they would not if they held a clock."""
     own = launch("--workers", "1")

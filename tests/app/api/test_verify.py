@@ -119,6 +119,7 @@ def test_a_recomputation_is_no_run_of_its_own(
             assert lone_client.get(f"/runs/{name}{path}").status_code == 404
 
 
+@pytest.mark.full
 def test_a_recomputation_is_bounded_like_a_run(launch: StartServer, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec()
     server = launch("--workers", "1")

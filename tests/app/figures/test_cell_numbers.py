@@ -24,6 +24,7 @@ from tests.app.figures.filled import (
 NUMBERED = [(key, view) for key, view in list_views() if key == "detail"]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("comparison", ["three", "overflow", "many streams", "one stream"])
 @pytest.mark.parametrize(("key", "view"), NUMBERED, ids=[view.key for _, view in NUMBERED])
 def test_pictures_of_the_page_write_numbers_as_python_does(key: str, view: View, comparison: str) -> None:

@@ -39,6 +39,7 @@ def lost_lines() -> list[bytes]:
     return [*lines, encode_end("run", len(lines), "done", None)]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("layer", [WHOLE, PART])
 @pytest.mark.parametrize(("key", "view"), VIEWS, ids=[f"{key} {view.key}" for key, view in VIEWS])
 def test_pictures_and_figures_show_what_is_known(key: str, view: View, layer: int) -> None:

@@ -36,6 +36,7 @@ def to_weights(signed_logs: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.sign(z), np.where(np.abs(z) < 15, small, np.abs(z))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("span", "first", "last"), SPANS)
 @pytest.mark.parametrize(("name", "comparison", "run"), RUNS)
 def test_page_and_rest_multiply_alike(

@@ -77,6 +77,7 @@ def test_a_limit_of_time_is_a_positive_number(client: httpx.Client, fresh_spec: 
     check_problem(answer, 422, "limit_s", "")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("flags", "status", "kind"),
     [

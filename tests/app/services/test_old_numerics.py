@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from mhc_core.record import codec
 from tests.app.api.test_sweeps import SWEEP, build_grid, finish
@@ -49,6 +50,7 @@ def to_old(server: Server, run_ids: list[str]) -> dict[str, str]:
     return old
 
 
+@pytest.mark.full
 def test_a_stored_map_of_old_runs_opens_as_before(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     asked = [{}, {"metric": "cka", "reduce": "median"}, {"metric": "effective_rank", "reduce": "last"}]

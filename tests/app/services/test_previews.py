@@ -62,6 +62,7 @@ def test_previews_are_computed_while_someone_looks_and_not_before(launch: StartS
         assert running["waiting"] <= 1
 
 
+@pytest.mark.full
 def test_a_long_curve_is_a_few_points_with_both_ends(launch: StartServer) -> None:
     own = launch("--workers", "2")
     deep = next(preset for preset in PRESETS if preset.name == "deep")

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.app.api.test_bodies import check_problem
 from tests.app.api.test_sweeps import SLOW, SWEEP, FreshSpec, build_grid, finish, wait_until
@@ -55,6 +56,7 @@ def test_a_stored_map_outlives_its_sweep_and_the_day(launch: StartServer, fresh_
         assert store(http, run, snapshot["id"], "v=1&map=A&layer=2").json()["sweep"]["counts"] == {"done": 6}
 
 
+@pytest.mark.full
 def test_what_has_not_ended_is_missing_and_stays_so(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run = compute(lone_client, fresh_spec())
     grid = {"spec": fresh_spec(**SLOW), "x": {"field": "depth", "values": [2, 400, 401]}}

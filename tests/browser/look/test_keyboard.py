@@ -107,6 +107,7 @@ def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
     expect(page.locator(".status")).to_contain_text("cancelled")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("role", ["spinbutton", "textbox", "combobox"])
 def test_keys_rest_while_someone_types(open_page: OpenPage, role: str) -> None:
     page = open_page("/#v=1&depth=8")

@@ -43,6 +43,7 @@ def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
     return x, y
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
 def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
     page = open_page("/#v=1&depth=24&width=16&layer=3", width=3840, height=2160)
@@ -68,6 +69,7 @@ def test_paper_is_not_magnified(open_page: OpenPage) -> None:
     check_paper(page)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1440, 900), (390, 844)])
 def test_at_the_end_of_the_page_the_last_row_stands_clear_of_the_bar(
     open_page: OpenPage, width: int, height: int

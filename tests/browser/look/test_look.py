@@ -167,6 +167,7 @@ def test_linear_and_log(open_page: OpenPage) -> None:
     assert 2 < max(curves(page, "gain")[1]["y"]) < 10
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
 def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
     page = open_page("/#v=1&depth=8")
@@ -178,6 +179,7 @@ def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
     assert all(text.strip() for text in rows.first.locator("td").all_text_contents())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("item", "ending", "start"),
     [("PNG", "png", b"\x89PNG"), ("SVG", "svg", b"<svg"), ("CSV", "csv", b"layer,"), ("JSON", "json", b"{")],
@@ -315,6 +317,7 @@ def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, s
     assert len([text for text in said if "stream" not in text]) == 1, "a residual stack has no streams to name"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("layer", [2, 33, 40, 64])
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage, layer: int) -> None:
     page = open_page(f"/#v=1&layer={layer}", width=390)

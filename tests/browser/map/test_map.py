@@ -260,6 +260,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_p
     assert taken["png"].startswith(b"\x89PNG")
 
 
+@pytest.mark.sample("values")
 @looks
 def test_axe_finds_nothing_in_the_map(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(SMALL, theme=theme, width=width, wait=False)

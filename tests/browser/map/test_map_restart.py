@@ -57,6 +57,7 @@ def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server]
     assert numbers(page) == told
 
 
+@pytest.mark.full
 def test_what_was_cancelled_stays_so(page: Page, start: Callable[[], Server]) -> None:
     page.goto(start().url + CUT)
     status = dialog_of(page).get_by_role("status")

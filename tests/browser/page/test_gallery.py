@@ -56,6 +56,7 @@ def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
     assert focus(page) == "Presets"
 
 
+@pytest.mark.sample("values")
 @looks
 def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)
@@ -65,6 +66,7 @@ def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("width", [390, 1440])
 def test_each_card_fits_its_dialog(open_page: OpenPage, width: int) -> None:
     page = open_page("/#v=1&depth=8&width=32", width=width)

@@ -110,6 +110,7 @@ def check_whole(page: Page, server: Server, undisturbed: httpx.Client | None = N
             assert undisturbed.get(f"/runs/{run_id}/events", headers=NDJSON).text.splitlines() == log
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("stop", [Server.terminate, Server.kill], ids=["SIGTERM", "SIGKILL"])
 def test_a_server_started_again_goes_on_where_it_was(
     launch: StartServer, open_long: OpenLong, lone_client: httpx.Client, stop: Callable[[Server], object]
@@ -123,6 +124,7 @@ def test_a_server_started_again_goes_on_where_it_was(
     check_whole(page, launch("--workers", "1", port=port), lone_client)
 
 
+@pytest.mark.full
 def test_a_server_with_an_empty_folder_is_given_the_specs_again(
     launch: StartServer, open_long: OpenLong, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_dropped_network_loses_nothing(launch: StartServer, open_long: OpenLon
     check_whole(page, own)
 
 
+@pytest.mark.full
 def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole(
     launch: StartServer, open_long: OpenLong, relay: StartRelay
 ) -> None:
@@ -179,6 +182,7 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
     assert len(page.evaluate("window.connections")) > 1
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
 def test_what_is_never_answered_is_asked_for_again(
     server: Server, browser: Browser, relay: StartRelay, path: str

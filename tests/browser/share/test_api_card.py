@@ -73,6 +73,7 @@ def test_the_calls_draw_what_the_page_draws(open_page: OpenPage, run: Callable[[
     assert 'B it\'s "ours" / A' in [trace.get("name") for trace in json.loads(drawn)["data"]]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("run", [run_python, run_curl])
 def test_the_calls_of_a_stored_view_use_what_is_stored(
     open_page: OpenPage, server: Server, run: Callable[[Page, str], str]

@@ -51,6 +51,7 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
         )
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_card_can_be_framed_in_both_themes(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
     # The system's theme is the other one: the frame's own counts.
@@ -138,6 +139,7 @@ def stored_map(server: Server) -> tuple[str, dict[str, str]]:
         return name, told
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 720])
 def test_a_stored_map_is_framed(

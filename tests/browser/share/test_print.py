@@ -66,6 +66,7 @@ def wait_for_figures(page: Page, papers: list[str]) -> None:
     assert page.evaluate(COLORS)["papers"] == papers
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("by_hand", [False, True], ids=["system", "chosen"])
 def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> None:
     page = open_dark(open_page, by_hand)

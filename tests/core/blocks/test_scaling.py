@@ -66,6 +66,7 @@ def test_at_rezeros_start_the_gains_alone_get_a_gradient() -> None:
     np.testing.assert_allclose(result.layers["param_grad_norm"], norms, rtol=1e-12)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("scaling", ["inv_sqrt_depth", "skipinit"])
 def test_branches_scaled_by_the_root_of_depth_add_one_unit_of_variance_in_all(scaling: str) -> None:
     """1 + sum of a_k^2 with a_k = 1 / sqrt(L): 2 at any depth, where constant branches give 1 + L."""
@@ -162,6 +163,7 @@ def test_a_scaling_made_for_another_norm_position_is_refused(scaling: str, posit
     assert error.field == "block.scaling"
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_a_scaled_stack_is_the_same_in_every_precision(connection: dict[str, Any]) -> None:
     for scaling, position in (("deepnorm", "post"), ("skipinit", "pre")):

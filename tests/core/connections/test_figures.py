@@ -38,6 +38,7 @@ def test_hc_without_noise_is_the_residual_network(dynamic: bool, position: str) 
     assert (measure(hc).layers["composite_gain_fwd"] == 1).all()
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("noise", [0.0, 1.0])

@@ -25,6 +25,7 @@ MORE: dict[str, dict[str, Any]] = {
 ALL = CONNECTIONS | MORE
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("streams", [1, 2, 4, 7])
 @pytest.mark.parametrize("connection", ALL.values(), ids=ALL)
 def test_the_count_of_parameters_is_exact(connection: dict[str, Any], streams: int) -> None:
@@ -97,6 +98,7 @@ def test_the_bytes_kept_are_those_that_autograd_keeps(fields: dict[str, Any]) ->
     assert count_tape_bytes(spec) == pytest.approx(count_kept_bytes(build_stack(spec)), rel=0.12)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("fields", CASES.values(), ids=CASES)
 def test_the_bytes_moved_are_those_that_operators_move(fields: dict[str, Any]) -> None:
     spec = build_spec(WIDE, **fields)

@@ -62,6 +62,7 @@ def told(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, dic
 Told = tuple[RunSpec, Result, dict[str, dict[str, Any]]]
 
 
+@pytest.mark.sample(3)
 def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> None:
     _, result, findings = told
     assert result.summary["findings"][0]["key"] == "connection"

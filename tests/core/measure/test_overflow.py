@@ -121,6 +121,7 @@ def test_a_large_vector_is_normalised_and_differentiated_truly(kind: str, scale:
     assert torch.allclose(large.grad.double() * scale, exact.grad * scale, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
 @pytest.mark.parametrize(
     "connection",

@@ -51,6 +51,7 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
     np.testing.assert_allclose(step["values"]["step_cka"], before.matrices["cka"], rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac"])
 def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
@@ -62,6 +63,7 @@ def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
     np.testing.assert_allclose(step["step_cka"], before.matrices["cka"], atol=2e-5)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) -> None:
     """The stack is stopped before its third step and read by the reference in plain numpy."""

@@ -62,6 +62,7 @@ def test_matrices_are_kept_at_evenly_spaced_steps(steps: int, kept: int, wanted:
     assert steps == 1 or gains[0] != gains[-1]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic"])
 def test_the_same_spec_gives_the_same_bytes_and_another_seed_does_not(name: str) -> None:
     fields: dict[str, Any] = {"dtype": "float32", "width": 16, "connection": CONNECTIONS[name]}

@@ -33,6 +33,7 @@ def failures(checks: list[Check]) -> list[tuple[str, str]]:
     return [(check.law, check.metric) for check in checks if check.verdict == "fails"]
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_true_runs_hold(name: str, dtype: str) -> None:

@@ -25,6 +25,7 @@ def rows_of(spec: RunSpec) -> list[dict[str, Any]]:
     return [frame.data for frame in run_frames(spec) if frame.type == "similarity"]
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_text_of_one_letter_is_constant_and_not_noise(name: str, dtype: str) -> None:

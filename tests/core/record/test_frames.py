@@ -46,6 +46,7 @@ def case(request: pytest.FixtureRequest) -> tuple[RunSpec, tuple[Frame, ...]]:
 Case = tuple[RunSpec, tuple[Frame, ...]]
 
 
+@pytest.mark.sample(3)
 def test_the_order_is_that_of_the_contract(case: Case) -> None:
     spec, frames = case
     up = [("forward", -1)]
@@ -56,6 +57,7 @@ def test_the_order_is_that_of_the_contract(case: Case) -> None:
     assert [(frame.type, frame.data.get("layer")) for frame in frames] == wanted
 
 
+@pytest.mark.sample(3)
 def test_the_start_says_what_is_computed(case: Case) -> None:
     spec, frames = case
     start = frames[0].data
@@ -69,6 +71,7 @@ def test_the_start_says_what_is_computed(case: Case) -> None:
     assert start["input"]["kind"] == "text"
 
 
+@pytest.mark.sample(3)
 def test_every_frame_carries_the_metrics_of_its_kind(case: Case) -> None:
     _, frames = case
     for frame in frames:
@@ -89,6 +92,7 @@ def flags_of(frame: Frame, key: str) -> set[int]:
     return {0} if status else set()
 
 
+@pytest.mark.sample(3)
 def test_nothing_is_silently_null(case: Case) -> None:
     """A value that is not finite has a status, and a finite one has none but for underflow."""
     _, frames = case
@@ -107,6 +111,7 @@ def test_nothing_is_silently_null(case: Case) -> None:
             assert key in frame.data["values"]
 
 
+@pytest.mark.sample(3)
 def test_a_finite_value_other_than_zero_has_its_logarithm(case: Case) -> None:
     _, frames = case
     for frame in frames:
@@ -122,6 +127,7 @@ def refuse_constant(name: str) -> float:
     raise AssertionError(f"JSON holds {name}")
 
 
+@pytest.mark.sample(3)
 def test_every_line_is_json_without_nan(case: Case) -> None:
     _, frames = case
     for index, frame in enumerate(frames):
@@ -139,6 +145,7 @@ def assert_same_columns(one: dict[str, np.ndarray], other: dict[str, np.ndarray]
         np.testing.assert_array_equal(np.asarray(other[key]).astype(column.dtype), column, err_msg=key)
 
 
+@pytest.mark.sample(3)
 def test_lines_add_up_to_the_same_result(case: Case) -> None:
     _, frames = case
     here, there = collect(list(frames)), Result()
@@ -155,6 +162,7 @@ def test_lines_add_up_to_the_same_result(case: Case) -> None:
         np.testing.assert_allclose(np.asarray(there.input[key], dtype=float), np.asarray(value, dtype=float), rtol=1e-6)
 
 
+@pytest.mark.sample(3)
 def test_a_result_has_one_entry_a_layer_and_a_symmetric_cka(case: Case) -> None:
     spec, frames = case
     result = collect(list(frames))
@@ -193,6 +201,7 @@ def test_frames_leave_between_the_layers_of_the_way_down() -> None:
     assert seen == 1
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["hc-dynamic", "mhc", "mhc-dynamic", "residual"])
 def test_the_same_spec_gives_the_same_bytes(name: str) -> None:
     spec = build_spec(depth=20, width=32, dtype="float32", connection=CONNECTIONS[name], input={"tokens": 40})
@@ -200,6 +209,7 @@ def test_the_same_spec_gives_the_same_bytes(name: str) -> None:
     assert one == other
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_layers_computed_twice_give_the_same_frames(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory binds, graphs are not kept but made again: no bit may tell."""

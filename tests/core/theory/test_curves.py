@@ -113,23 +113,24 @@ def normal_miss(curve: Curve, seed: int, fields: dict[str, Any]) -> np.ndarray:
     return np.where(column > value, (column - value) / (high - value), (value - column) / (value - low))
 
 
+@pytest.mark.sample("values")
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CASES)
-def test_measured_columns_lie_in_the_bands(name: str) -> None:
+def test_measured_columns_lie_in_the_bands(name: str, seed: int) -> None:
     fields, laws = CASES[name]
-    for seed in SEEDS:
-        curves = predict(build_spec(BASE, seed=seed, **fields))
-        told: dict[str, set[str]] = {}
-        for curve in curves:
-            told.setdefault(curve.law, set()).add(curve.metric)
-            miss = normal_miss(curve, seed, fields)
-            assert np.isfinite(miss).all()
-            assert miss.max() < 1, (curve.law, curve.metric, seed, int(miss.argmax()))
-        assert told == laws
+    told: dict[str, set[str]] = {}
+    for curve in predict(build_spec(BASE, seed=seed, **fields)):
+        told.setdefault(curve.law, set()).add(curve.metric)
+        miss = normal_miss(curve, seed, fields)
+        assert np.isfinite(miss).all()
+        assert miss.max() < 1, (curve.law, curve.metric, int(miss.argmax()))
+    assert told == laws
 
 
 SPREAD = ("relu", "relu-two", "tanh", "residual-pre", "residual-none", "mhc-lucidrains", "hc")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", SPREAD)
 def test_bands_are_not_so_wide_that_nothing_could_leave_them(name: str) -> None:
     """Over twelve seeds the columns take a fair part of the band: it is four standard deviations, not forty."""

@@ -48,6 +48,7 @@ def test_rates_of_gaussian_products() -> None:
         assert meanfield.gaussian_product_rate(n) == pytest.approx(rate, abs=6e-6)
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("n", [2, 4, 8])
 def test_gaussian_products_grow_at_that_rate(seed: int, n: int) -> None:
@@ -61,6 +62,7 @@ def test_gaussian_products_grow_at_that_rate(seed: int, n: int) -> None:
     assert total / layers == pytest.approx(meanfield.gaussian_product_rate(n), abs=4 * 0.65 / math.sqrt(layers))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_drift_grows_in_the_mean_square_and_the_median_stays_far_below(seed: int) -> None:
     n, s, layers, draws = 4, 0.3, 8, 20_000
@@ -73,6 +75,7 @@ def test_drift_grows_in_the_mean_square_and_the_median_stays_far_below(seed: int
     assert np.median(square) < 0.8 * square.mean()
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_sampled_drift_gain_is_that_of_whole_matrices(seed: int) -> None:
     n, s, layers, draws = 4, 0.3, 64, 400
@@ -90,6 +93,7 @@ def test_the_sampled_drift_gain_is_that_of_whole_matrices(seed: int) -> None:
     assert 0.35 < ((np.quantile(gains, 0.99, 1) - median) / (high - median)).mean() < 0.6
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_deep_gaussian_linear_net_stretches_as_said(seed: int) -> None:
     width, rng = 600, np.random.default_rng(seed)
@@ -103,6 +107,7 @@ def test_a_deep_gaussian_linear_net_stretches_as_said(seed: int) -> None:
     assert meanfield.deep_linear_largest(2) == pytest.approx(27 / 4)
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("name", "q", "c"), [("relu", 2.0, 0.5), ("tanh", 1.0, 0.3), ("linear", 1.0, 0.7)])
 def test_noise_of_a_layer_is_what_draws_show(seed: int, name: str, q: float, c: float) -> None:

@@ -79,6 +79,7 @@ def test_a_stack_of_mlps_grows_as_the_square_root_of_its_depth() -> None:
     assert growth == pytest.approx(math.sqrt(65 / 17), rel=0.08)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_a_branch_scale_adds_its_square(scale: float) -> None:
     found = runs(connection=RESIDUAL, block=one_matrix("linear", "pre", weights="orthogonal", branch_scale=scale))
@@ -107,15 +108,16 @@ def test_an_orthogonal_linear_stack_keeps_sizes_and_angles() -> None:
     np.testing.assert_allclose(result.layers["grad_rms"], result.input["grad_rms"], rtol=1e-6)
 
 
-def test_free_mixing_far_from_the_identity_grows_as_gaussian_products_do() -> None:
+@pytest.mark.sample(2)
+@pytest.mark.parametrize(("streams", "rate"), [(2, 0.05797), (4, 0.55797), (8, 0.97463)])
+def test_free_mixing_far_from_the_identity_grows_as_gaussian_products_do(streams: int, rate: float) -> None:
     """(ln 2 + psi(n / 2)) / 2 a layer, plus ln sigma: 0.05797, 0.55797 and 0.97463 for n = 2, 4, 8."""
     sigma, depth = 10.0, 500
-    for streams, rate in ((2, 0.05797), (4, 0.55797), (8, 0.97463)):
-        connection = {"kind": "hc", "streams": streams, "noise": sigma}
-        result = measure(build_spec(depth=depth, width=8, connection=connection, block={"kind": "mlp"}))
-        slope = result.layers_log10["composite_gain_fwd"][-1] * math.log(10) / depth
-        spread = math.sqrt(float(torch.polygamma(1, torch.tensor(streams / 2.0))) / 4 / depth)
-        assert slope == pytest.approx(rate + math.log(sigma), abs=4 * spread + 0.01)
+    connection = {"kind": "hc", "streams": streams, "noise": sigma}
+    result = measure(build_spec(depth=depth, width=8, connection=connection, block={"kind": "mlp"}))
+    slope = result.layers_log10["composite_gain_fwd"][-1] * math.log(10) / depth
+    spread = math.sqrt(float(torch.polygamma(1, torch.tensor(streams / 2.0))) / 4 / depth)
+    assert slope == pytest.approx(rate + math.log(sigma), abs=4 * spread + 0.01)
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

@@ -1,0 +1,64 @@
+"""Servers forked from a process that has imported the app: their start pays for no import of torch.
+
+What runs is the command line itself, in a process of its own. `tests/app/test_cli.py` starts one as people do.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["app.main", "tests.forked"])
+
+
+class ForkedServer:
+    """A process that is watched and ended as one of `subprocess.Popen`."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("serve", timeout or 0.0)
+        return self._process.exitcode
+
+    def send_signal(self, signal: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def fork_server(arguments: list[str], log: Path) -> ForkedServer:
+    """Start `python -m app` with these arguments; it prints to the end of the log."""
+    process = _context.Process(target=_run, args=(arguments, log))
+    process.start()
+    return ForkedServer(process)
+
+
+def _run(arguments: list[str], log: Path) -> None:
+    sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.chdir(ROOT)
+    # An operator's settings must not reach a test.
+    for name in [name for name in os.environ if name.startswith("MHC_")]:
+        del os.environ[name]
+    from app.cli import main
+
+    sys.exit(main(arguments))

@@ -1,0 +1,58 @@
+"""Which cases of a parametrized test the fast suite runs: the others are marked `full`.
+
+`@pytest.mark.sample("values")` takes so many cases that every value of every parameter occurs,
+`@pytest.mark.sample("pairs")` so many that every pair of values of two parameters does, and
+`@pytest.mark.sample(3)` each third. `make test-full` runs all of them.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import combinations
+
+import pytest
+
+Value = tuple[str, str]  # A parameter and what it is.
+
+
+def mark_full(items: Iterable[pytest.Item]) -> None:
+    """Mark cases that the samples of their tests leave out."""
+    cases: defaultdict[str, list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for test in cases.values():
+        taken = choose(test)
+        for item in test:
+            if item not in taken:
+                item.add_marker(pytest.mark.full)
+
+
+def choose(test: list[pytest.Function]) -> list[pytest.Function]:
+    """The cases of one test that the fast suite runs."""
+    marker = test[0].get_closest_marker("sample")
+    assert marker is not None
+    (wanted,) = marker.args
+    if isinstance(wanted, int):
+        return test[::wanted]
+    size = {"values": 1, "pairs": 2}[wanted]
+    return [test[index] for index in cover([list_values(item) for item in test], size)]
+
+
+def list_values(item: pytest.Function) -> list[Value]:
+    """Parameters of a case with their values."""
+    return [(name, repr(value)) for name, value in item.callspec.params.items()]
+
+
+def cover(cases: list[list[Value]], size: int) -> list[int]:
+    """Indices of cases that hold every combination of `size` values; each case adds as many as it can.
+
+    Of equals the one whose values occurred least, so that values which are covered still take turns.
+    """
+    sets = [set(combinations(values, min(size, len(values)))) for values in cases]
+    missing, used, taken = set().union(*sets), Counter[Value](), []
+    while missing:
+        best = max(range(len(cases)), key=lambda k: (len(sets[k] & missing), -sum(used[v] for v in cases[k])))
+        missing -= sets[best]
+        used.update(cases[best])
+        taken.append(best)
+    return sorted(taken)
