@@ -142,14 +142,14 @@ def _explain(error: SpecError | SpecErrors | OSError) -> int:
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
     """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
-    from app.services.results import FORMATS
+    from app.services.results import WRITERS
 
     ending = out.suffix.removeprefix(".")
-    if ending not in FORMATS:
-        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(FORMATS)}")
+    if ending not in WRITERS:
+        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(WRITERS)}")
     if not out.parent.is_dir():
         raise SpecError("--out", str(out.parent), "a folder that exists")
-    return FORMATS[ending][1]
+    return WRITERS[ending]
 
 
 def _compute(spec: RunSpec) -> Any:

@@ -11,6 +11,7 @@ from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.stream import NDJSON
 from app.api.operations import Instruments, RequestMetrics
+from app.api.routers import ROUTERS
 from app.engine.local.engine import LocalEngine
 from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
@@ -50,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.pages, app.state.pictures = Pages(assets), Pictures()
     app.state.database = Database(settings.sqlalchemy_url)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (*openapi.ROUTERS, operations.router, link_cards.router, routes.router):
+    for router in (*ROUTERS, operations.router, link_cards.router, routes.router):
         app.include_router(router)
     app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):

@@ -1,6 +1,5 @@
 """Routes of costs compared: every connection at one stack, and the paper's models on paper."""
 
-import asyncio
 import csv
 import io
 from collections.abc import Sequence
@@ -8,8 +7,10 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.models import API
-from app.api.runs import SPEC_BODY, Service
+from app.api.dependencies import Service
+from app.api.http.bodies import SPEC_BODY
+from app.api.http.figures import respond_figure
+from app.api.models.links import API
 from app.figures.panels.costs import MEASURES, build_costs, to_added
 from app.figures.style import THEMES, ThemeName
 from mhc_core.cost.estimates import ConnectionCost, compare_connections
@@ -22,23 +23,22 @@ WITH_SPEC = {"requestBody": SPEC_BODY}
 
 
 @router.post("/costs", openapi_extra=WITH_SPEC)
-async def post_costs(request: Request, service: Service) -> list[ConnectionCost]:
+async def compare_costs(request: Request, service: Service) -> list[ConnectionCost]:
     """Predicted cost of every connection at the stack of a spec; those whose rules it breaks are left out."""
     return compare_connections(parse_spec(await request.body()), service.engine.rates)
 
 
 @router.post("/costs.csv", response_class=Response, openapi_extra=WITH_SPEC)
-async def post_costs_csv(request: Request, service: Service) -> Response:
+async def get_costs_csv(request: Request, service: Service) -> Response:
     """The same, one row a connection, with what each adds as a share of the residual connection's cost."""
-    return Response(to_csv(await post_costs(request, service)), media_type="text/csv")
+    return Response(to_csv(await compare_costs(request, service)), media_type="text/csv")
 
 
 @router.post("/costs/figure", response_class=Response, openapi_extra=WITH_SPEC)
-async def post_costs_figure(request: Request, service: Service, theme: ThemeName = "light") -> Response:
+async def get_costs_figure(request: Request, service: Service, theme: ThemeName = "light") -> Response:
     """The same as a Plotly figure, bars of what each connection adds: `plotly.io.from_json` reads it."""
-    costs = await post_costs(request, service)
-    drawn = await asyncio.to_thread(lambda: str(build_costs(costs, THEMES[theme]).to_json()))
-    return Response(drawn.encode(), media_type="application/json")
+    costs = await compare_costs(request, service)
+    return await respond_figure(lambda: build_costs(costs, THEMES[theme]))
 
 
 @router.get("/costs/paper")

@@ -10,14 +10,14 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from app import figures
-from app.api.composites import LayerIndex, check_interval
-from app.api.http.problems import Problem, not_found
-from app.api.models import API
-from app.api.runs import Service, find_done, load_result
+from app.api.dependencies import Service, find_done, load_result
+from app.api.http.figures import respond_figure
+from app.api.http.problems import invalid_query, not_found
+from app.api.http.queries import LayerIndex, check_interval
+from app.api.models.links import API
 from app.figures.run_names import to_labels
 from app.figures.style import ThemeName
 from mhc_core.record import codec
-from mhc_core.spec import SpecError
 
 router = APIRouter(prefix=API, tags=["figures"])
 
@@ -36,7 +36,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 
 
 @router.get("/runs/{run_id}/figures")
-async def get_figures(run_id: str, service: Service) -> list[dict[str, str]]:
+async def list_figures(run_id: str, service: Service) -> list[dict[str, str]]:
     """The figures there are of a run."""
     await find_done(service, run_id)
     base = f"{API}/runs/{run_id}/figures"
@@ -65,36 +65,28 @@ async def get_figure(
     _require_view(panel, view)
     ids = [run_id, *filter(None, others.split(","))]
     if len(ids) > figures.MAX_RUNS:
-        error = SpecError("with", len(ids) - 1, f"at most {figures.MAX_RUNS - 1} more runs")
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("with", len(ids) - 1, f"at most {figures.MAX_RUNS - 1} more runs")
     if difference and len(ids) < 2:
-        error = SpecError("difference", True, "at least one more run, `with`")
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("difference", True, "at least one more run, `with`")
     runs = [await find_done(service, name) for name in ids]
     results = [await load_result(service, run) for run in runs]
     top = max(result.start["layers"] for result in results) - 1
     if layer is not None and layer > top:
-        error = SpecError("layer", layer, f"0 to {top}")
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("layer", layer, f"0 to {top}")
     cursor = top if layer is None else layer
     labels = label or to_labels([run.spec for run in runs])
     if len(labels) != len(runs):
-        error = SpecError("label", len(labels), f"one for each of {len(runs)} runs, or none")
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)
     _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
-
-    def draw() -> bytes:
-        drawn = figures.figure(panel, results, labels, cursor, theme, view, difference, step, interval)
-        return str(drawn.to_json()).encode()
-
-    return Response(await asyncio.to_thread(draw), media_type="application/json")
+    return await respond_figure(
+        lambda: figures.figure(panel, results, labels, cursor, theme, view, difference, step, interval)
+    )
 
 
 def _check_step(step: int | None, steps: int) -> None:
     if step is not None and step >= steps:
-        error = SpecError("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
 
 
 def _require_view(panel: str, view: str | None) -> None:
@@ -102,8 +94,7 @@ def _require_view(panel: str, view: str | None) -> None:
         raise not_found("panel", panel)
     views = [item.key for item in figures.PANELS[panel].views]
     if view is not None and view not in views:
-        error = SpecError("view", view, f"one of {', '.join(views)}")
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("view", view, f"one of {', '.join(views)}")
 
 
 @cache

@@ -1,34 +1,10 @@
-"""Everything under /api/v1, and its OpenAPI description."""
+"""The OpenAPI description of the API."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.api import (
-    composites as api_composite,
-)
-from app.api import (
-    costs as api_costs,
-)
-from app.api import (
-    figures as api_figures,
-)
-from app.api import (
-    meta as api_meta,
-)
-from app.api import (
-    runs as api_runs,
-)
-from app.api import (
-    snapshots as api_snapshots,
-)
-from app.api import (
-    sweeps as api_sweeps,
-)
-from app.api import (
-    verifications as api_verify,
-)
 from app.api.http import problems
 from mhc_core import __version__
 from mhc_core.spec import RunSpec
@@ -54,18 +30,6 @@ PROBLEM = {
         },
     },
 }
-
-
-ROUTERS = (
-    api_sweeps.router,  # before runs, of which none is called sweep
-    api_runs.router,
-    api_composite.router,
-    api_verify.router,
-    api_figures.router,
-    api_snapshots.router,
-    api_meta.router,
-    api_costs.router,
-)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

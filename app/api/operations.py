@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.runs import Service, get_service
+from app.api.dependencies import Service
 from app.services.runs import Runs
 
 router = APIRouter(tags=["operations"])
@@ -66,13 +66,13 @@ class RequestMetrics:
 
 
 @router.get("/livez")
-async def get_live() -> dict[str, str]:
+async def get_liveness() -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
 
 
 @router.get("/readyz", response_class=JSONResponse)
-async def get_ready(service: Service) -> JSONResponse:
+async def get_readiness(service: Service) -> JSONResponse:
     """The database answers and a worker is warm: 200, else 503."""
     await service.store.count_by_status()
     workers = service.engine.ready_workers
@@ -86,10 +86,10 @@ async def get_ready(service: Service) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-async def get_metrics(request: Request) -> Response:
+async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""
     instruments: Instruments = request.app.state.instruments
-    await instruments.observe(get_service(request))
+    await instruments.observe(service)
     return Response(
         prometheus.generate_latest(instruments.registry),
         headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST},

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from app.api.dependencies import Client, Service, find_done, load_result
 from app.api.http.problems import Problem, not_found
-from app.api.models import API, VerificationBody, to_links
-from app.api.runs import Service, find_done, get_client, load_result
+from app.api.models.links import API, to_links
+from app.api.models.verifications import VerificationBody
 from app.engine.contract import VERIFICATION
 from app.services.runs import Runs, read_spec
 from app.store.runs import Run
@@ -27,7 +28,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
-async def post_verification(request: Request, run_id: str, service: Service) -> Response:
+async def verify_run(run_id: str, service: Service, client: Client) -> Response:
     """Hold a finished run against every law that applies, and recompute it in float64.
 
     The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds.
@@ -36,7 +37,7 @@ async def post_verification(request: Request, run_id: str, service: Service) -> 
     spec = read_spec(run)
     if spec.train.steps:
         return await _answer(service, run, None)
-    submitted = await service.submit_verification(run, get_client(request))
+    submitted = await service.submit_verification(run, client)
     if submitted.status != "done":
         await _wait_for_end(service, submitted.run_id)
     return await _respond(service, run)

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.runs import Service, find_done, load_result
-from app.api.snapshots import find_snapshot
-from app.api.sweeps import titles_of
-from app.figures.panels.map import build_map, to_title
+from app.api.dependencies import FoundSnapshot, Service, find_done, load_result
+from app.figures.panels.map import build_map, to_axis_titles, to_title
 from app.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
 from app.figures.style import THEMES
 from app.pages.addresses import to_base
@@ -83,9 +81,8 @@ async def get_default_picture(request: Request, service: Service) -> Response:
 
 
 @router.get("/s/{snapshot_id}/picture.png")
-async def get_snapshot_picture(request: Request, service: Service, snapshot_id: str) -> Response:
+async def get_snapshot_picture(request: Request, service: Service, stored: FoundSnapshot) -> Response:
     """A stored view as a picture."""
-    stored = await find_snapshot(request, snapshot_id)
     return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored))
 
 
@@ -124,7 +121,7 @@ def _find_map(snapshot: Snapshot) -> AskedMap | None:
 
 async def _load_map(values: SweepValues, asked: AskedMap) -> Map:
     measured = await values.measure(asked.sweep, asked.metric, asked.reduction)
-    figure = await asyncio.to_thread(build_map, measured.grid, titles_of(asked.sweep), THEMES[THEME])
+    figure = await asyncio.to_thread(build_map, measured.grid, THEMES[THEME])
     kind, x, y = _name_axes(asked.sweep)
     return Map(figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑"))
 
@@ -132,7 +129,7 @@ async def _load_map(values: SweepValues, asked: AskedMap) -> Map:
 def _name_axes(sweep: Sweep) -> tuple[str, str, str]:
     """What joins the layers of the runs, and the settings to the right and upwards."""
     connection = {"kind": RunSpec().connection.kind} | dict(sweep.base.get("connection") or {})
-    return KIND_NAMES[connection["kind"]], *titles_of(sweep)
+    return KIND_NAMES[connection["kind"]], *to_axis_titles(sweep.x, sweep.y)
 
 
 def _describe_curves(labels: Sequence[str]) -> str:

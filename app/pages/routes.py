@@ -7,10 +7,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from app.api.dependencies import FoundSnapshot, Service, Snapshots, find_run
 from app.api.http.problems import TITLES, Problem
-from app.api.models import API, SnapshotBody
-from app.api.runs import Service, find_run
-from app.api.snapshots import find_snapshot
+from app.api.models.links import API
+from app.api.models.snapshots import SnapshotBody
 from app.figures import PANELS
 from app.figures.style import ThemeName
 from app.pages.assets import ROOT, Assets
@@ -75,9 +75,8 @@ async def get_index(request: Request, service: Service) -> Response:
 
 
 @router.get("/s/{snapshot_id}")
-async def get_snapshot_page(request: Request, service: Service, snapshot_id: str) -> Response:
+async def get_snapshot_page(request: Request, service: Service, stored: FoundSnapshot) -> Response:
     """A stored view."""
-    stored = await find_snapshot(request, snapshot_id)
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)
     boot = to_boot("snapshot", snapshot=snapshot)
@@ -89,13 +88,13 @@ async def get_embed_page(
     request: Request,
     name: str,
     service: Service,
+    snapshots: Snapshots,
     panel: Annotated[str, Query(max_length=40)] = "gain",
     theme: ThemeName = "light",
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """One panel of a snapshot or of a run, to be framed by any site."""
-    store = request.app.state.snapshots
-    snapshot = await store.get(name)
+    snapshot = await snapshots.get(name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
     kept = {name: shown[name] for name in ("state", "sweep")}

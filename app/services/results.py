@@ -11,7 +11,6 @@ from mhc_core.record import codec
 from mhc_core.record.result import Result
 
 TRAINING = ("steps", "steps_log10", "kept")  # tables of a run that trained
-JSON, CSV, NPZ = "application/json", "text/csv", "application/octet-stream"
 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
@@ -69,12 +68,8 @@ def to_npz(run_id: str, result: Result) -> bytes:
     return file.getvalue()
 
 
-# Ending of the route -> media type and writer.
-FORMATS: dict[str, tuple[str, Callable[[str, Result], bytes]]] = {
-    "json": (JSON, to_json),
-    "csv": (CSV, to_csv),
-    "npz": (NPZ, to_npz),
-}
+# Ending of a file's name -> its writer.
+WRITERS: dict[str, Callable[[str, Result], bytes]] = {"json": to_json, "csv": to_csv, "npz": to_npz}
 
 
 def _to_parts(result: Result) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from mhc_core.spec.families import (
 )
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, parse_spec
+from mhc_core.spec.titles import find_title
 from mhc_core.spec.train import TrainSpec
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "SpecError",
     "SpecErrors",
     "TrainSpec",
+    "find_title",
     "parse_spec",
 ]

@@ -12,6 +12,19 @@ MAX_SPECS = 8
 # Runs that are compared must agree in these, or the comparison says nothing.
 SHARED = ("seed", "input")
 
+SPEC_BODY = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSpec"}}}}
+SPECS_BODY = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "array",
+                "maxItems": MAX_SPECS,
+                "items": {"$ref": "#/components/schemas/RunSpec"},
+            }
+        }
+    }
+}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -108,6 +108,12 @@ def from_refusal(error: RefusedError) -> Problem:
     return Problem(kind, status, str(error), errors=error.errors, headers=headers)
 
 
+def invalid_query(field: str, got: Any, wanted: str) -> Problem:
+    """One parameter of a query is not valid."""
+    error = SpecError(field, got, wanted)
+    return Problem("invalid-query", 422, str(error), errors=[error])
+
+
 def not_found(what: str, name: str) -> Problem:
     """Nothing stored under that name."""
     return Problem("not-found", 404, f"there is no {what} {_shorten(name, MAX_TEXT)!r} here")

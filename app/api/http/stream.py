@@ -12,13 +12,12 @@ import orjson
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.api.http.problems import Problem
-from app.api.models import SubmittedBody
+from app.api.http.problems import Problem, invalid_query
+from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
 from app.settings import Settings
 from app.store.runs import Run
 from mhc_core.record import codec
-from mhc_core.spec import SpecError
 
 Form = Literal["sse", "ndjson"]
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
@@ -95,9 +94,7 @@ def parse_cursors(text: str | None, runs: int) -> list[int]:
     except ValueError:
         cursors = []
     if len(cursors) != runs or any(not -1 <= cursor < 2**31 for cursor in cursors):
-        wanted = f"{runs} frame indices from -1, separated by commas"
-        error = SpecError("after", text, wanted)
-        raise Problem("invalid-query", 422, str(error), errors=[error])
+        raise invalid_query("after", text, f"{runs} frame indices from -1, separated by commas")
     return cursors
 
 

@@ -15,8 +15,9 @@ from app.figures.fill.numbers import format_value, log_ticks, nice_step
 from app.figures.panel import build_figure, quiet_axis
 from app.figures.style import Theme
 from mhc_core.metrics.registry import Metric
-from mhc_core.record.grid import Grid
+from mhc_core.record.grid import Axis, Grid
 from mhc_core.record.reduction import Reduction
+from mhc_core.spec import find_title
 
 # Metrics that say by what a signal is multiplied: 1 changes nothing, and is the middle of their colours.
 FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
@@ -29,10 +30,11 @@ SHORT_SPAN = 0.7  # decades, in which 1, 2 and 5 may all lie on one side
 WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
 
-def build_map(grid: Grid, titles: tuple[str, str], theme: Theme) -> go.Figure:
+def build_map(grid: Grid, theme: Theme) -> go.Figure:
     """A heatmap over equal cells, whatever the distance of the values; a cell without a number says why."""
     is_log = grid.metric.scale == "log"
     x, y = grid.x, grid.y
+    titles = to_axis_titles(x, y)
     columns = _to_ticks(x.values)
     rows = [""] if y is None else _to_ticks(y.values)
     numbers = [
@@ -103,6 +105,11 @@ def _write_cells(
         },
         hoverinfo="skip",
     )
+
+
+def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
+    """The titles of the swept fields, as the schema has them; "" where there is no second one."""
+    return find_title(x.field), "" if y is None else find_title(y.field)
 
 
 def to_title(metric: Metric, reduction: Reduction) -> str:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from app import figures
-from app.api.composites import build_composite
+from app.api.models.composites import CompositeBody
 from app.figures.fill.composites import multiply, set_interval, to_cell_texts, to_label, to_signed_logs
 from app.figures.fill.numbers import format_value
 from app.figures.fill.sources import look_up
 from app.figures.style import THEMES
+from mhc_core.metrics.intervals import multiply_interval
 from mhc_core.record import codec
 from tests.app.api.test_bodies import check_problem
 from tests.app.figures.filled import decode_result, encode_lines, fill_in_page
@@ -52,7 +53,7 @@ def test_page_and_rest_multiply_alike(
     signs, log10 = to_weights(theirs["data"][0]["z"])
 
     end = result.start["layers"] - 1 if last is None else last
-    body = build_composite("run", result, first, end)
+    body = CompositeBody.build("run", first, end, multiply_interval(result.matrices["h_res"], first, end))
     wanted = np.array(body.matrix, dtype=np.float64)
     largest = np.abs(wanted).max()
     relative = signs * 10 ** (log10 - body.scale_log10 - np.log10(largest))

@@ -4,9 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from app.api.dependencies import Service
+from app.api.http.bodies import SPEC_BODY
 from app.api.http.problems import to_item
-from app.api.models import API, EstimateBody
-from app.api.runs import SPEC_BODY, Service
+from app.api.models.estimates import EstimateBody
+from app.api.models.links import API
 from app.figures.style import MAX_RUNS, THEMES, to_styles
 from app.presets import PRESETS
 from app.services.admission import check_cost
@@ -19,7 +21,7 @@ router = APIRouter(prefix=API, tags=["description"])
 
 
 @router.post("/estimate", openapi_extra={"requestBody": SPEC_BODY})
-async def post_estimate(request: Request, service: Service) -> EstimateBody:
+async def estimate_run(request: Request, service: Service) -> EstimateBody:
     """Predicted parameters, FLOPs, bytes, memory and seconds, and whether this server would take the spec."""
     spec = parse_spec(await request.body())
     cost = estimate(spec, service.engine.rates)
@@ -34,20 +36,20 @@ async def get_schema() -> dict[str, Any]:
 
 
 @router.get("/metrics-catalogue")
-async def get_metrics_catalogue() -> dict[str, Any]:
+async def list_metrics() -> dict[str, Any]:
     """Every metric: key, title, unit, scale, shape, meaning, formula, source."""
     return {"metrics": to_catalogue()}
 
 
 @router.get("/presets")
-async def get_presets() -> dict[str, Any]:
+async def list_presets() -> dict[str, Any]:
     """Named comparisons, the first is `default`; and the styles of their runs in both themes."""
     styles = {theme: to_styles(MAX_RUNS, theme) for theme in THEMES}
     return {"presets": [preset.to_plain() for preset in PRESETS], "styles": styles}
 
 
 @router.get("/presets/previews")
-async def get_previews(request: Request) -> dict[str, Any]:
+async def list_previews(request: Request) -> dict[str, Any]:
     """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
 
     What is missing is computed while someone asks, one run at a time: ask again.

@@ -1,0 +1,106 @@
+"""What routes are given: the app's services, who asks, and what the ids in an address name."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from app.api.http.problems import Problem, not_found
+from app.engine.contract import RUN
+from app.services.results import read_result
+from app.services.runs import Runs
+from app.services.sweep_values import SweepValues
+from app.services.sweeps import Sweep, Sweeps
+from app.store.runs import Run
+from app.store.snapshots import Snapshot, SnapshotStore
+from mhc_core.record.result import Result
+
+
+def get_service(request: Request) -> Runs:
+    """The runs of this app."""
+    service: Runs = request.app.state.runs
+    return service
+
+
+def get_sweeps(request: Request) -> Sweeps:
+    """The sweeps of this app."""
+    sweeps: Sweeps = request.app.state.sweeps
+    return sweeps
+
+
+def get_values(request: Request) -> SweepValues:
+    """The numbers of this app's sweeps."""
+    values: SweepValues = request.app.state.sweep_values
+    return values
+
+
+def get_snapshots(request: Request) -> SnapshotStore:
+    """The snapshots of this app."""
+    snapshots: SnapshotStore = request.app.state.snapshots
+    return snapshots
+
+
+def get_client(request: Request) -> str:
+    """Who asks, for the bound on runs a client."""
+    return request.client.host if request.client else "unknown"
+
+
+def get_viewer(
+    request: Request,
+    viewer: Annotated[
+        str | None,
+        Query(max_length=64, description="A token of the caller's own; else its address."),
+    ] = None,
+) -> str:
+    """Whose event stream this is: a DELETE is not held up by streams of the viewer that sends it."""
+    return viewer or get_client(request)
+
+
+Service = Annotated[Runs, Depends(get_service)]
+SweepService = Annotated[Sweeps, Depends(get_sweeps)]
+Values = Annotated[SweepValues, Depends(get_values)]
+Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
+Client = Annotated[str, Depends(get_client)]
+Viewer = Annotated[str, Depends(get_viewer)]
+
+
+async def find_run(service: Runs, run_id: str) -> Run:
+    """The run, noted as used. Other jobs, such as verifications, are not shown."""
+    run = await service.store.get(run_id)
+    if run is None or run.kind != RUN:
+        raise not_found("run", run_id)
+    await service.store.touch(run)
+    return run
+
+
+async def find_done(service: Runs, run_id: str) -> Run:
+    """The run, if it has a whole result."""
+    run = await find_run(service, run_id)
+    if run.status != "done":
+        why = f"run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else "")
+        raise Problem("not-ready", 409, why, headers={"Retry-After": "1"} if run.is_live else {})
+    return run
+
+
+async def load_result(service: Runs, run: Run) -> Result:
+    """The run's columns."""
+    return await read_result(service.log.read_all(run.id))
+
+
+async def find_snapshot(snapshots: Snapshots, snapshot_id: str) -> Snapshot:
+    """The snapshot of that id."""
+    snapshot = await snapshots.get(snapshot_id)
+    if snapshot is None:
+        raise not_found("snapshot", snapshot_id)
+    return snapshot
+
+
+def find_sweep(sweeps: SweepService, sweep_id: str) -> Sweep:
+    """The sweep of that id."""
+    sweep = sweeps.get(sweep_id)
+    if sweep is None:
+        raise not_found("sweep", sweep_id)
+    return sweep
+
+
+FoundSnapshot = Annotated[Snapshot, Depends(find_snapshot)]
+FoundSweep = Annotated[Sweep, Depends(find_sweep)]

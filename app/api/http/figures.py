@@ -1,0 +1,16 @@
+"""Answers that are Plotly figures."""
+
+import asyncio
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+from starlette.responses import Response
+
+
+async def respond_figure(build: Callable[[], go.Figure]) -> Response:
+    """The figure as JSON, built and written in a thread."""
+    return Response(await asyncio.to_thread(_to_json, build), media_type="application/json")
+
+
+def _to_json(build: Callable[[], go.Figure]) -> bytes:
+    return str(build().to_json()).encode()

@@ -1,0 +1,1 @@
+"""Bodies of requests and answers, one resource a file: the OpenAPI description is made from them."""

@@ -1,0 +1,38 @@
+"""Bodies of a verification."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from mhc_core.measure.verification import Check, Verdict, to_verdict
+
+
+class CheckBody(BaseModel):
+    """One comparison, shown at the layer where it comes closest to failing. `scale` log10: the numbers are decades."""
+
+    law: str = Field(description="A law of theory, or recomputation, sums or mean_law.")
+    metric: str = Field(description="Key of the metric, or loss.")
+    layer: int | None = Field(description="Counted from 0; null for what has no layer.")
+    scale: Literal["linear", "log10"]
+    expected: float | None
+    measured: float | None
+    tolerance: float | None = Field(description="Largest difference that holds.")
+    verdict: Verdict
+    statement: str
+    source: str
+
+
+class VerificationBody(BaseModel):
+    """A run against its laws. `verdict` fails if one check does; null until the recomputation is done."""
+
+    run: str
+    status: str = Field(description="Of the recomputation: queued, running or done.")
+    verdict: Verdict | None
+    checks: list[CheckBody]
+
+    @classmethod
+    def build(cls, run_id: str, checks: Sequence[Check]) -> "VerificationBody":
+        """From finished checks."""
+        bodies = [CheckBody(**check.to_data()) for check in checks]
+        return cls(run=run_id, status="done", verdict=to_verdict(checks), checks=bodies)

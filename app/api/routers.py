@@ -1,0 +1,15 @@
+"""Everything under /api/v1, in the order in which addresses are matched and documented."""
+
+from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, verifications
+
+ROUTERS = (
+    sweeps.router,  # before runs, none of which is called sweep
+    runs.router,
+    results.router,
+    composites.router,
+    verifications.router,
+    figures.router,
+    snapshots.router,
+    descriptions.router,
+    costs.router,
+)
