@@ -5,7 +5,7 @@ with attach(model) as probe:
 result = probe.result()
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from torch import nn
 
@@ -21,7 +21,7 @@ __all__ = ["ADAPTERS", "Adapter", "Attachment", "attach"]
 ADAPTERS: dict[str, Callable[[nn.Module], Adapter]] = {"DeepseekV4HyperConnection": DeepseekV4}
 
 
-def attach(model: nn.Module, layers: Sequence[nn.Module] | None = None) -> Attachment:
+def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attachment:
     """A probe for a model; it listens while it is entered as a context.
 
     Parameters

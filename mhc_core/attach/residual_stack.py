@@ -1,6 +1,6 @@
 """Residual models without Hyper-Connections, by a list of their layers: one stream, the branch is what a layer adds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ class Residual(Adapter):
     A listed module is one layer, whatever it holds: of a transformer's block, attention and MLP count together.
     """
 
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
         self.layers = list(layers)
         self.sites = [Site(type(layer).__name__, list(layer.parameters()), []) for layer in self.layers]
 

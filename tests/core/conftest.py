@@ -76,5 +76,5 @@ def shake(stack: Stack) -> Stack:
     with torch.no_grad():
         gains = [parameter for name, parameter in stack.branches.named_parameters() if name.endswith("gain")]
         for parameter in [*stack.connection.parameters(), *gains]:
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
     return stack

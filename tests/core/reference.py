@@ -4,6 +4,7 @@ It takes parameters from a stack and shares no arithmetic with it. Shapes: x (n,
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
@@ -16,7 +17,7 @@ Array = np.ndarray
 
 _erf = np.vectorize(math.erf)
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "gelu": lambda x: x * 0.5 * (1 + _erf(x / math.sqrt(2))),
     "tanh": np.tanh,

@@ -10,7 +10,7 @@ from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4
 from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
 
 from mhc_core.connections.connection import Mixing
-from mhc_core.connections.manifold import DynamicManifoldLayer
+from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer
 from mhc_core.connections.mhc import build_mhc
 from mhc_core.connections.output import DynamicHead
 from mhc_core.spec import parse_spec
@@ -49,6 +49,7 @@ def ours(n: int, width: int, dtype: torch.dtype) -> tuple[DynamicManifoldLayer, 
         }
     )
     connection = build_mhc(spec).to(dtype)
+    assert isinstance(connection, DynamicManifold)
     layer, head = connection.mixers[0], connection.output
     assert isinstance(layer, DynamicManifoldLayer)
     assert isinstance(head, DynamicHead)

@@ -11,7 +11,7 @@ import torch
 from hyper_connections import HyperConnections
 
 from mhc_core.connections import Mixing, build_connection
-from mhc_core.connections.frac import DynamicFrac, StaticFrac
+from mhc_core.connections.frac import DynamicFrac, DynamicFracLayer, StaticFrac
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
@@ -45,6 +45,7 @@ def ours(m: int, width: int, layers: list[HyperConnections], *, dynamic: bool) -
                 built.y[index], built.a[index], built.b[index] = y, a, layer.static_beta
                 continue
             mixer = built.mixers[index]
+            assert isinstance(mixer, DynamicFracLayer)
             for own, value in (
                 (mixer.y, y),
                 (mixer.a, a),
@@ -104,6 +105,7 @@ def test_output_and_gradients_are_the_same(m: int, width: int, seed: int, dynami
             assert_same(connection.b.grad[index], beta)
             continue
         mixer = connection.mixers[index]
+        assert isinstance(mixer, DynamicFracLayer)
         assert_same(mixer.y.grad, alpha[:, 0::2])
         assert_same(mixer.w_a.grad, layer.dynamic_alpha_fn.grad[:, 1::2])
         assert_same(mixer.w_y.grad, layer.dynamic_alpha_fn.grad[:, 0::2])

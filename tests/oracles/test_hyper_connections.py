@@ -3,9 +3,10 @@
 import pytest
 import torch
 from hyper_connections import HyperConnections
+from torch import nn
 
 from mhc_core.connections import build_connection
-from mhc_core.connections.hc import DynamicHC, StaticHC
+from mhc_core.connections.hc import DynamicHC, DynamicHCLayer, StaticHC
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
@@ -43,6 +44,7 @@ def copy_weights(connection: StaticHC | DynamicHC, layers: list[HyperConnections
                 connection.b[index] = layer.static_beta
                 continue
             mixer = connection.mixers[index]
+            assert isinstance(mixer, DynamicHCLayer)
             mixer.a_m.copy_(alpha[:, 0])
             mixer.a_r.copy_(alpha[:, 1:])
             mixer.b.copy_(layer.static_beta)
@@ -51,6 +53,12 @@ def copy_weights(connection: StaticHC | DynamicHC, layers: list[HyperConnections
             mixer.w_b.copy_(layer.dynamic_beta_fn[:, None])
             mixer.s_a.copy_(layer.dynamic_alpha_scale)
             mixer.s_b.copy_(layer.dynamic_beta_scale)
+
+
+def grad_of(module: nn.Module, name: str) -> torch.Tensor:
+    grad = module.get_parameter(name).grad
+    assert grad is not None
+    return grad
 
 
 def their_output(layers: list[HyperConnections], x: torch.Tensor, n: int) -> torch.Tensor:
@@ -98,9 +106,10 @@ def test_output_and_gradients_are_the_same(n: int, width: int, seed: int, dynami
             got = torch.cat([grads[0][index][:, None], grads[1][index]], 1)
         else:
             mixer = connection.mixers[index]
-            got = torch.cat([mixer.a_m.grad[:, None], mixer.a_r.grad], 1)
+            a_m, a_r, w_m, w_r, w_b = (grad_of(mixer, name) for name in ("a_m", "a_r", "w_m", "w_r", "w_b"))
+            got = torch.cat([a_m[:, None], a_r], 1)
             their_fn = torch.cat([layer.dynamic_alpha_fn.grad, layer.dynamic_beta_fn.grad[:, None]], 1)
-            our_fn = torch.cat([mixer.w_m.grad, mixer.w_r.grad, mixer.w_b.grad], 1)
+            our_fn = torch.cat([w_m, w_r, w_b], 1)
             assert (our_fn - their_fn).abs().max() < 1e-6 * their_fn.abs().max()
         assert (got - wanted).abs().max() < 1e-6 * wanted.abs().max()
 

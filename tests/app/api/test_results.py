@@ -106,7 +106,7 @@ def test_figures_are_read_by_plotly(client: httpx.Client, run_id: str) -> None:
 def test_a_figure_of_several_runs_names_each(client: httpx.Client, run_id: str) -> None:
     spec = {"depth": DEPTH, "width": 16, "seed": 4242, "connection": {"kind": "mhc"}, "input": {"tokens": 16}}
     other = compute(client, spec)
-    parameters = {"with": other, "layer": 2, "theme": "dark"}
+    parameters: dict[str, str | int] = {"with": other, "layer": 2, "theme": "dark"}
     figure = plotly.io.from_json(client.get(f"/runs/{run_id}/figures/activation", params=parameters).text)
     names = {trace.name for trace in figure.data}
     assert any("A HC" in str(name) for name in names)

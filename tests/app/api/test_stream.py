@@ -157,9 +157,9 @@ def test_several_runs_on_one_connection(client: httpx.Client, fresh_spec: FreshS
         assert int(events[-1]["id"].split(",")[index]) == last[run_id]
 
     cut = events[len(events) // 2]["id"]
-    for keyword in ({"headers": {"Last-Event-ID": cut}}, {"params": {"after": cut}}):
-        params = {"ids": ",".join(ids)} | keyword.pop("params", {})
-        rest = frames_of(client.get("/runs/events", params=params, **keyword).text)
+    for headers, after in (({"Last-Event-ID": cut}, {}), ({}, {"after": cut})):
+        params = {"ids": ",".join(ids)} | after
+        rest = frames_of(client.get("/runs/events", params=params, headers=headers).text)
         seen = {run_id: int(k) for run_id, k in zip(ids, cut.split(","), strict=True)}
         frames = [json.loads(event["data"]) for event in rest]
         for run_id in ids:

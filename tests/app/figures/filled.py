@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def _end_page(page: subprocess.Popen[str]) -> None:
 
 def fill_in_page(
     template: dict[str, Any],
-    lines: list[list[bytes] | None],
+    lines: Sequence[list[bytes] | None],
     cursors: list[int],
     difference: bool = False,
     step: int | None = None,
@@ -132,7 +133,7 @@ def fill_in_page(
 
 def assert_alike(ours: Any, theirs: Any, path: str, abs_tol: float = 1e-9) -> None:
     if isinstance(ours, np.ndarray):
-        ours = np.where(np.isfinite(ours), ours.astype(object), None).tolist()
+        ours = np.where(np.isfinite(ours), ours.astype(object), np.array(None)).tolist()
     if isinstance(ours, dict):
         assert isinstance(theirs, dict), path
         assert ours.keys() == theirs.keys(), f"{path}: {set(ours) ^ set(theirs)}"

@@ -25,8 +25,10 @@ TRAINED: dict[str, Any] = {
     "train": {"steps": 9, "kept": 3, "lr": 0.1},
 }  # fmt: skip
 LABELS = ["A HC", "B old"]
-FIRST = ("step_loss", "step_lr", "step_grad_norm", "step_param_grad_norm", "step_mixing_grad_norm", "step_gain_fwd")
-FIRST += ("step_gain_bwd", "step_h_pre", "step_h_read", "step_h_post", "step_h_res")  # what runs of numerics 1 tell
+FIRST = {
+    "step_loss", "step_lr", "step_grad_norm", "step_param_grad_norm", "step_mixing_grad_norm", "step_gain_fwd",
+    "step_gain_bwd", "step_h_pre", "step_h_read", "step_h_post", "step_h_res",
+}  # what runs of numerics 1 tell  # fmt: skip
 NEW = tuple(key for key, metric in METRICS.items() if metric.frame == "step" and key not in FIRST)
 FOLLOWERS = ["activation", "gradient", "similarity", "cka", "streams", "unfolded"]  # what such runs cannot follow
 EVERY = [("activation", "act_rms"), ("gradient", "grad_rms")]

@@ -52,7 +52,7 @@ def test_numbers_are_legible_on_their_cells(client: httpx.Client, fresh_spec: Fr
         ]
         assert min((max(pair) + 0.05) / (min(pair) + 0.05) for pair in lights) >= 4.5
         told = zip(*(chain(*found[name]) for name in ("values", "log10", "status")), strict=True)
-        assert list(text.text) == [format_value(*cell, digits=3) for cell in told]
+        assert list(text.text) == [format_value(value, log10, status, digits=3) for value, log10, status in told]
 
 
 def ground_of(z: float | None, axis: Any, paper: Any) -> list[float]:

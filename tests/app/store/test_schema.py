@@ -116,12 +116,17 @@ def test_a_change_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
     upgrade_file(path)
 
 
-REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+def upgrade_and_execute(path: Path, statements: str) -> None:
+    upgrade_file(path)
+    execute(path, statements)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "newer": (
-        lambda path: (upgrade_file(path), execute(path, "UPDATE alembic_version SET version_num = '9999'"))[0],
+        lambda path: upgrade_and_execute(path, "UPDATE alembic_version SET version_num = '9999'"),
         "has the schema 9999, and this version knows schemas up to",
     ),
-    "no revision": (lambda path: (upgrade_file(path), execute(path, "DELETE FROM alembic_version"))[0], "no revision"),
+    "no revision": (lambda path: upgrade_and_execute(path, "DELETE FROM alembic_version"), "no revision"),
     "other tables": (lambda path: execute(path, "CREATE TABLE songs (id INTEGER)"), "does not know: songs"),
     "another column": (
         lambda path: execute(path, f"{RELEASED}; ALTER TABLE runs ADD COLUMN colour TEXT"),
@@ -131,7 +136,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda path: execute(path, f"{RELEASED}; ALTER TABLE runs DROP COLUMN summary"),
         "does not know: frames, runs, snapshots",
     ),
-    "no database": (lambda path: path.write_bytes(b"no database " * 1000) and None, "file is not a database"),
+    "no database": (lambda path: path.write_bytes(b"no database " * 1000), "file is not a database"),
 }
 
 

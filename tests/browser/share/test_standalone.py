@@ -129,9 +129,9 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
         compared += 1
     assert compared > 25
     matrices = [results[label]["matrices.h_res"][CURSOR] for label in ("B HC", "C mHC")]
-    found = np.transpose([tables["detail"][f"from {index}"] for index in range(1, 5)])
+    detail = np.transpose([tables["detail"][f"from {index}"] for index in range(1, 5)])
     expected = np.concatenate([[*matrix, matrix.sum(0)] for matrix in matrices])  # column sums below each
-    np.testing.assert_allclose(found.astype(float), expected, rtol=1e-6)
+    np.testing.assert_allclose(detail.astype(float), expected, rtol=1e-6)
     saved.check(path)
 
 

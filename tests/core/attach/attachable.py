@@ -46,7 +46,7 @@ def build_deepseek() -> DeepseekV4ForCausalLM:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "hc" in name:
-                parameter += 0.3 * torch.randn_like(parameter)
+                parameter.add_(0.3 * torch.randn_like(parameter))
     return model
 
 

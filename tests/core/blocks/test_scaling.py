@@ -62,7 +62,8 @@ def test_at_rezeros_start_the_gains_alone_get_a_gradient() -> None:
         assert parameter.grad.any() == name.endswith("gain"), name
     result = measure(stack.spec)
     assert (result.layers["branch_out_rms"] == 0).all()
-    norms = [abs(gain.grad.item()) for name, gain in stack.branches.named_parameters() if name.endswith("gain")]
+    gains = [gain.grad for name, gain in stack.branches.named_parameters() if name.endswith("gain")]
+    norms = [abs(grad.item()) for grad in gains if grad is not None]
     np.testing.assert_allclose(result.layers["param_grad_norm"], norms, rtol=1e-12)
 
 
@@ -72,7 +73,9 @@ def test_branches_scaled_by_the_root_of_depth_add_one_unit_of_variance_in_all(sc
     """1 + sum of a_k^2 with a_k = 1 / sqrt(L): 2 at any depth, where constant branches give 1 + L."""
     block = {"kind": "mlp", "mlp_ratio": 0, "activation": "linear", "weights": "orthogonal"}
     for depth in (4, 36):
-        fields = {"width": 256, "depth": depth, "connection": {"kind": "residual"}, "block": block, "dtype": "float32"}
+        fields: dict[str, Any] = {
+            "width": 256, "depth": depth, "connection": {"kind": "residual"}, "block": block, "dtype": "float32"
+        }  # fmt: skip
         runs = [
             measure(
                 stack_of(scaling, seed=seed, input={"kind": "gaussian", "batch": 2, "tokens": 16}, **fields).spec
@@ -92,7 +95,7 @@ def test_deepnorms_constants_count_two_layers_a_block(block: str, depth: int) ->
     alpha, beta = (2 * blocks) ** 0.25, (8 * blocks) ** -0.25
     for layer, (one, other) in enumerate(zip(plain.branches, scaled.branches, strict=True)):
         assert other.skip == pytest.approx(alpha, rel=1e-12)
-        name = str(one.name)  # type: ignore[arg-type]
+        name = str(one.name)
         for (key, weight), (_, small) in zip(one.named_parameters(), other.named_parameters(), strict=True):
             factor = torch.full((len(weight), *[1] * (weight.ndim - 1)), beta, dtype=weight.dtype)
             if key == "w_qkv":

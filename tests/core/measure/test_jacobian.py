@@ -159,8 +159,9 @@ def test_a_linear_stack_is_the_product_of_its_weights(connection: str) -> None:
     spec = build_spec(depth=5, width=16, connection={"kind": connection}, block=LINEAR, input=ONE_SEQUENCE, jacobian=64)
     stack = build_stack(spec)
     product = torch.eye(16, dtype=torch.float64)
-    for branch in stack.branches:
-        product = (branch.w_in + (torch.eye(16) if connection == "residual" else 0)) @ product
+    skip = torch.eye(16) if connection == "residual" else torch.zeros(16, 16)
+    for layer in range(5):
+        product = (stack.get_parameter(f"branches.{layer}.w_in") + skip) @ product
     wanted = torch.linalg.svdvals(product.detach()).numpy()
     found = jacobian(stack)
     distance = np.abs(found["values"]["jacobian_ritz"][:, None] - wanted)

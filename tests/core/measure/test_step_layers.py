@@ -176,7 +176,7 @@ def test_overflow_of_a_step_is_told_by_layer() -> None:
 def test_a_first_layer_without_numbers_has_no_neighbour_to_lose() -> None:
     stack = build_stack(build_spec(input={"text": TEXT}, train={"steps": 2}))
     with torch.no_grad():
-        stack.branches[1].w_in[0, 0] = math.nan  # type: ignore[index]
+        stack.get_parameter("branches.1.w_in")[0, 0] = math.nan
     (frame,) = train(stack)
     status = frame.data["status"]
     assert status["step_token_cos"].keys() == {"1", "2", "3"}

@@ -144,7 +144,7 @@ def test_overflow_of_a_step_is_told_by_layer() -> None:
 def test_a_gradient_that_is_lost_says_so() -> None:
     stack = build_stack(build_spec(input={"text": TEXT}, train={"steps": 2}))
     with torch.no_grad():
-        stack.branches[1].w_in[0, 0] = math.nan  # type: ignore[index]
+        stack.get_parameter("branches.1.w_in")[0, 0] = math.nan
     (frame,) = train(stack)
     status = frame.data["status"]
     assert status["step_act_rms"].keys() == {"1", "2", "3"}

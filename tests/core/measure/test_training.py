@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.inputs import TextInput
 from mhc_core.measure.training import build_optimizer
+from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, shake
 from tests.core.trained import TEXT, column, take_one_step, train_all, train_spec
@@ -65,14 +67,20 @@ def test_weight_decay_spares_mixing_gates_and_scalars(name: str) -> None:
 # ---- batches and schedule
 
 
+def text_of(spec: RunSpec) -> TextInput:
+    made = build_stack(spec).input
+    assert isinstance(made, TextInput)
+    return made
+
+
 def test_every_step_reads_fresh_windows_of_the_text() -> None:
-    made = build_stack(train_spec()).input
+    made = text_of(train_spec())
     seen = []
     for step in (None, 0, 1, 2, None):
         made.set_batch(step)
-        whole = torch.cat([made.ids_BT, made.targets_BT[:, -1:]], 1)  # type: ignore[union-attr]
+        whole = torch.cat([made.ids_BT, made.targets_BT[:, -1:]], 1)
         seen.append([bytes(row) for row in whole.tolist()])
-        assert torch.equal(made.ids_BT[:, 1:], made.targets_BT[:, :-1])  # type: ignore[union-attr]
+        assert torch.equal(made.ids_BT[:, 1:], made.targets_BT[:, :-1])
     assert all(window in TEXT.encode() for batch in seen for window in batch)
     assert seen[0] == seen[-1]
     assert len({tuple(batch) for batch in seen}) == 4
@@ -80,11 +88,11 @@ def test_every_step_reads_fresh_windows_of_the_text() -> None:
 
 def test_windows_start_anywhere_in_the_text() -> None:
     text = "".join(chr(ord("a") + k) for k in range(20))
-    made = build_stack(train_spec(input={"text": text, "batch": 2, "tokens": 6})).input
+    made = text_of(train_spec(input={"text": text, "batch": 2, "tokens": 6}))
     starts = set()
     for step in range(200):
         made.set_batch(step)
-        starts |= set(made.ids_BT[:, 0].tolist())  # type: ignore[union-attr]
+        starts |= set(made.ids_BT[:, 0].tolist())
     assert starts == set(range(ord("a"), ord("a") + 14))
 
 

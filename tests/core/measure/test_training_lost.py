@@ -24,12 +24,14 @@ EXPLODING: dict[str, Any] = {
 
 def test_a_loss_that_explodes_ends_training_at_its_step() -> None:
     spec = train_spec(40, **EXPLODING)
-    stack, last, stopped = build_stack(spec), None, None
+    stack, stopped = build_stack(spec), None
+    last: torch.Tensor | None = None
     for frame in train(stack):
         now = torch.cat([value.detach().flatten() for value in stack.parameters()])
         if frame.data["status"].keys() & {"step_loss", "step_grad_norm"}:
             stopped = frame
-            assert torch.equal(now.nan_to_num(), last.nan_to_num())  # type: ignore[union-attr]
+            assert last is not None
+            assert torch.equal(now.nan_to_num(), last.nan_to_num())
         else:
             assert stopped is None
         last = now.clone()
@@ -49,7 +51,7 @@ def test_a_loss_that_explodes_ends_training_at_its_step() -> None:
 def test_a_weight_that_is_not_a_number_ends_training_at_once() -> None:
     stack = build_stack(train_spec())
     with torch.no_grad():
-        stack.branches[1].w_in[0, 0] = math.nan  # type: ignore[index]
+        stack.get_parameter("branches.1.w_in")[0, 0] = math.nan
     (frame,), updates = train_all(stack)
     assert updates == 0
     assert frame.data["values"]["step_loss"] is None

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mhc_core.inputs import TextInput
 from mhc_core.stack import Stack, build_stack
 from tests.core.trained import column, train_all, train_spec
 
@@ -46,11 +47,11 @@ def plain_loss(kind: str, w: Weights, ids: torch.Tensor, targets: torch.Tensor) 
 
 def copy_weights(stack: Stack) -> Weights:
     """The stack's parameters under the names used here."""
-    found = {"embedding": stack.input.embedding_VC, "readout": stack.input.readout_VC}
-    for layer, branch in enumerate(stack.branches):
-        found |= {f"in.{layer}": branch.w_in, f"out.{layer}": branch.w_out}
+    found = {end: stack.get_parameter(f"input.{end}_VC") for end in ("embedding", "readout")}
+    for layer in range(stack.spec.depth):
+        found |= {f"{part}.{layer}": stack.get_parameter(f"branches.{layer}.w_{part}") for part in ("in", "out")}
     found |= dict(stack.connection.named_parameters())
-    return {name: value.detach().clone().requires_grad_() for name, value in found.items()}  # type: ignore[union-attr]
+    return {name: value.detach().clone().requires_grad_() for name, value in found.items()}
 
 
 def largest_row_sum(kind: str, w: Weights, upto: int) -> float:
@@ -71,6 +72,7 @@ def test_steps_are_those_of_plain_torch(kind: str, optimizer: str) -> None:
         connection={"kind": kind, "streams": 2, "noise": 0.5, "init": "mhc_lite"},
     )  # fmt: skip
     stack, windows = build_stack(spec), build_stack(spec).input
+    assert isinstance(windows, TextInput)
     w = copy_weights(stack)
     frames, updates = train_all(stack)
 
@@ -85,7 +87,7 @@ def test_steps_are_those_of_plain_torch(kind: str, optimizer: str) -> None:
     for step, frame in enumerate(frames):
         windows.set_batch(step)
         made.zero_grad()
-        loss = plain_loss(kind, w, windows.ids_BT, windows.targets_BT)  # type: ignore[union-attr]
+        loss = plain_loss(kind, w, windows.ids_BT, windows.targets_BT)
         loss.backward()
         values = frame.data["values"]
         assert values["step_loss"] == pytest.approx(loss.item(), rel=1e-9)
@@ -111,10 +113,11 @@ def test_one_step_of_sgd_on_the_read_out_has_a_closed_form() -> None:
     spec = train_spec(1, lr=0.5, optimizer="sgd", weight_decay=0.2, block={"branch_scale": 0.0},
                       connection={"kind": "residual"})  # fmt: skip
     stack = build_stack(spec)
+    assert isinstance(stack.input, TextInput)
     stack.input.set_batch(0)
-    ids, targets = (part.numpy().ravel() for part in (stack.input.ids_BT, stack.input.targets_BT))  # type: ignore
-    before = stack.input.readout_VC.detach().numpy().copy()  # type: ignore[union-attr]
-    u = stack.input.embedding_VC.detach().numpy()[ids]  # type: ignore[union-attr]
+    ids, targets = (part.numpy().ravel() for part in (stack.input.ids_BT, stack.input.targets_BT))
+    before = stack.input.readout_VC.detach().numpy().copy()
+    u = stack.input.embedding_VC.detach().numpy()[ids]
     u = u / np.sqrt((u * u).mean(-1, keepdims=True))
     odds = np.exp(u @ before.T)
     share = odds / odds.sum(-1, keepdims=True)
@@ -124,4 +127,4 @@ def test_one_step_of_sgd_on_the_read_out_has_a_closed_form() -> None:
 
     (frame,), _ = train_all(stack)
     assert frame.data["values"]["step_loss"] == pytest.approx(loss, rel=1e-12)
-    np.testing.assert_allclose(stack.input.readout_VC.detach().numpy(), wanted, rtol=1e-12)  # type: ignore[union-attr]
+    np.testing.assert_allclose(stack.input.readout_VC.detach().numpy(), wanted, rtol=1e-12)

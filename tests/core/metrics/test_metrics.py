@@ -247,7 +247,7 @@ def test_unbiased_cka_of_unrelated_features_is_near_zero_where_the_biased_one_is
 
 
 def test_biased_cka_on_request_and_over_how_many_samples() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "depth": 2,
         "width": 4,
         "input": {"kind": "gaussian", "batch": 5, "tokens": 100},

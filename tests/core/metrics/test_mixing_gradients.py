@@ -153,7 +153,7 @@ def test_a_step_against_the_gradient_moves_frozen_mixing_by_next_to_nothing() ->
         with torch.no_grad():
             logits = stack.connection.get_parameter("b_res")
             assert logits.grad is not None
-            logits -= 0.1 * logits.grad
+            logits.sub_(0.1 * logits.grad)
         after = stack.connection.static_mixing()
         assert before is not None
         assert after is not None

@@ -165,7 +165,7 @@ def test_products_of_tokens_beyond_float64(loud: float, quiet: float, downwards:
     counted = 5 if quiet == loud else 1
     for layer in range(0, 40, 3):
         interval = (layer, 39) if downwards else (0, layer)
-        total = sum(measures.product(samples[:, sample], *interval) for sample in range(counted)) / 5
+        total = np.sum([measures.product(samples[:, sample], *interval) for sample in range(counted)], axis=0) / 5
         gain = measures.amax_backward(total) if downwards else measures.amax_forward(total)
         depth = interval[1] - interval[0] + 1
         if quiet and quiet < loud and depth == 1:

@@ -1,6 +1,7 @@
 """Closed forms of the theory: printed reference values, and each of them once more by Monte Carlo in plain numpy."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -134,5 +135,12 @@ def test_noise_of_a_layer_is_what_draws_show(seed: int, name: str, q: float, c: 
     assert cosine.mean() == pytest.approx(meanfield.correlation(name, q, c), abs=0.003)
 
 
-PHI = {"relu": lambda z: z * (z > 0), "tanh": np.tanh, "linear": lambda z: z}
-SLOPE = {"relu": lambda z: 1.0 * (z > 0), "tanh": lambda z: np.cosh(z) ** -2.0, "linear": lambda z: 1.0 + 0 * z}
+Function = Callable[[np.ndarray], np.ndarray]
+PHI: dict[str, Function] = {
+    "relu": lambda z: z * (z > 0),
+    "tanh": np.tanh,
+    "linear": lambda z: z,
+}
+SLOPE: dict[str, Function] = {
+    "relu": lambda z: 1.0 * (z > 0), "tanh": lambda z: np.cosh(z) ** -2.0, "linear": lambda z: 1.0 + 0 * z
+}  # fmt: skip
