@@ -54,13 +54,14 @@ def serve(arguments: Sequence[str]) -> int:
         return 2
 
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
+    from app.engine.registry import UnknownEngine
     from app.main import create_app
     from app.pages.assets import MissingAsset
     from app.store.schema import UnusableDatabase
 
     try:
         app = create_app(settings)
-    except (MissingAsset, UnusableDatabase, OSError) as error:  # OSError: the data folder cannot be made or written.
+    except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
         print(error, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

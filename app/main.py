@@ -12,7 +12,7 @@ from app.api.http.body_limit import BodyLimit
 from app.api.http.stream import NDJSON
 from app.api.operations import Instruments, RequestMetrics
 from app.api.routers import ROUTERS
-from app.engine.local.engine import LocalEngine
+from app.engine.registry import build_engine
 from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
@@ -39,6 +39,8 @@ def create_app(settings: Settings) -> FastAPI:
     ------
     UnusableDatabase
         Where another server uses the data folder, or its database is not one of this version.
+    UnknownEngine
+        Where the settings name an engine that there is not.
     """
     app = FastAPI(
         lifespan=_live,
@@ -49,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     assets = Assets()
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
     app.state.pages, app.state.pictures = Pages(assets), Pictures()
+    app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     for router in (*ROUTERS, operations.router, link_cards.router, routes.router):
@@ -72,7 +75,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     store = RunStore(database)
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
-    app.state.runs = Runs(settings, store, log, LocalEngine(settings), hub)
+    app.state.runs = Runs(settings, store, log, app.state.engine, hub)
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     app.state.previews = Previews(app.state.runs)
     try:

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
 
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
+    engine: str = Field("local", description="What computes runs: local, worker processes on this machine.")
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")

@@ -42,6 +42,7 @@ def test_run_writes_columns_and_says_what_it_found(tmp_path: Path) -> None:
         (("serve", "--port", "70000"), "", "65535"),
         (("serve", "--colour", "red"), "", "colour"),
         (("serve", "--database-url", "nonsense"), "", "SQLAlchemy URL"),
+        (("serve", "--engine", "steam"), "", "engine: got 'steam', wanted local\n"),
         (("serve", "--data", "/proc/nowhere"), "", "/proc/nowhere"),
         (("dance",), "", "dance"),
     ],

@@ -1,0 +1,25 @@
+"""The deadline and the memory of a worker end a job, with a reason, and not the engine."""
+
+from tests.contract.engine.bench import LONG, SMALL, Bench
+
+BIG = SMALL | {"depth": 64, "width": 1024}  # parameters alone are 2 GB
+
+
+async def test_a_job_past_the_deadline_fails(hasty_bench: Bench) -> None:
+    job_id = hasty_bench.submit(LONG)
+    end = await hasty_bench.recorder.wait_for_end(job_id)
+    assert (end.status, end.reason) == ("failed", "it took longer than 1 s, the deadline of this server")
+    assert end.index == len(hasty_bench.recorder.of[job_id].lines) > 0
+    await hasty_bench.compute()
+
+
+async def test_time_in_the_queue_counts_for_nothing(hasty_bench: Bench) -> None:
+    ids = [hasty_bench.submit(LONG), hasty_bench.submit(LONG), hasty_bench.submit()]
+    ends = [await hasty_bench.recorder.wait_for_end(job_id) for job_id in ids]
+    assert [end.status for end in ends] == ["failed", "failed", "done"]
+
+
+async def test_a_job_without_memory_fails_and_says_so(small_bench: Bench) -> None:
+    end = await small_bench.recorder.wait_for_end(small_bench.submit(BIG))
+    assert (end.status, end.reason) == ("failed", "out of memory: a worker may allocate 1.2 GiB")
+    await small_bench.compute()
