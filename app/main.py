@@ -47,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     assets = Assets()
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()

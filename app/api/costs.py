@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from app.api.dependencies import Service
 from app.api.http.bodies import SPEC_BODY
+from app.api.http.contents import describe_texts
 from app.api.http.figures import respond_figure
+from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.figures.panels.costs import MEASURES, build_costs, to_added
 from app.figures.style import THEMES, ThemeName
@@ -19,6 +21,7 @@ from mhc_core.spec import parse_spec
 
 router = APIRouter(prefix=API, tags=["description"])
 
+CSV = describe_texts({"text/csv": "One row a connection; the first line names the columns."})
 WITH_SPEC = {"requestBody": SPEC_BODY}
 
 
@@ -28,13 +31,13 @@ async def compare_costs(request: Request, service: Service) -> list[ConnectionCo
     return compare_connections(parse_spec(await request.body()), service.engine.rates)
 
 
-@router.post("/costs.csv", response_class=Response, openapi_extra=WITH_SPEC)
+@router.post("/costs.csv", response_class=Response, responses={200: {"content": CSV}}, openapi_extra=WITH_SPEC)
 async def get_costs_csv(request: Request, service: Service) -> Response:
     """The same, one row a connection, with what each adds as a share of the residual connection's cost."""
     return Response(to_csv(await compare_costs(request, service)), media_type="text/csv")
 
 
-@router.post("/costs/figure", response_class=Response, openapi_extra=WITH_SPEC)
+@router.post("/costs/figure", response_model=FigureBody, openapi_extra=WITH_SPEC)
 async def get_costs_figure(request: Request, service: Service, theme: ThemeName = "light") -> Response:
     """The same as a Plotly figure, bars of what each connection adds: `plotly.io.from_json` reads it."""
     costs = await compare_costs(request, service)

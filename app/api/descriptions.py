@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from app.api.dependencies import Service
 from app.api.http.bodies import SPEC_BODY
 from app.api.http.problems import to_item
+from app.api.models.descriptions import MetricsBody, PresetsBody, PreviewsBody
 from app.api.models.estimates import EstimateBody
 from app.api.models.links import API
 from app.figures.style import MAX_RUNS, THEMES, to_styles
@@ -35,20 +36,20 @@ async def get_schema() -> dict[str, Any]:
     return RunSpec.model_json_schema()
 
 
-@router.get("/metrics-catalogue")
+@router.get("/metrics-catalogue", response_model=MetricsBody)
 async def list_metrics() -> dict[str, Any]:
     """Every metric: key, title, unit, scale, shape, meaning, formula, source."""
     return {"metrics": to_catalogue()}
 
 
-@router.get("/presets")
+@router.get("/presets", response_model=PresetsBody)
 async def list_presets() -> dict[str, Any]:
     """Named comparisons, the first is `default`; and the styles of their runs in both themes."""
     styles = {theme: to_styles(MAX_RUNS, theme) for theme in THEMES}
     return {"presets": [preset.to_plain() for preset in PRESETS], "styles": styles}
 
 
-@router.get("/presets/previews")
+@router.get("/presets/previews", response_model=PreviewsBody)
 async def list_previews(request: Request) -> dict[str, Any]:
     """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
 

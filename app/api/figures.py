@@ -11,9 +11,11 @@ from starlette.responses import Response
 
 from app import figures
 from app.api.dependencies import Service, find_done, load_result
+from app.api.http.contents import Responses
 from app.api.http.figures import respond_figure
 from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval
+from app.api.models.figures import FigureBody, FigureItem, PanelsBody
 from app.api.models.links import API
 from app.figures.run_names import to_labels
 from app.figures.style import ThemeName
@@ -21,11 +23,13 @@ from mhc_core.record import codec
 
 router = APIRouter(prefix=API, tags=["figures"])
 
+UNCHANGED: Responses = {304: {"description": "The caller's copy, which `If-None-Match` names, still holds"}}
+
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
 
 
-@router.get("/panels", response_class=Response)
+@router.get("/panels", response_model=PanelsBody, responses=UNCHANGED)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
     """Run styles and every panel: its meaning and its Plotly figure without data."""
     body, etag = await asyncio.to_thread(_panels_body, runs, theme)
@@ -36,17 +40,17 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 
 
 @router.get("/runs/{run_id}/figures")
-async def list_figures(run_id: str, service: Service) -> list[dict[str, str]]:
+async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
     """The figures there are of a run."""
     await find_done(service, run_id)
     base = f"{API}/runs/{run_id}/figures"
     return [
-        {"key": panel.key, "title": panel.title, "meaning": panel.meaning, "href": f"{base}/{panel.key}"}
+        FigureItem(key=panel.key, title=panel.title, meaning=panel.meaning, href=f"{base}/{panel.key}")
         for panel in figures.PANELS.values()
     ]
 
 
-@router.get("/runs/{run_id}/figures/{panel}", response_class=Response)
+@router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody)
 async def get_figure(
     run_id: str,
     panel: str,

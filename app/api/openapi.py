@@ -4,32 +4,26 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from app.api.http import problems
+from app.api.models.problems import ProblemBody
+from app.api.models.snapshots import SnapshotRequest
+from app.api.models.sweeps import SweepRequest
 from mhc_core import __version__
 from mhc_core.spec import RunSpec
 
 REF = "#/components/schemas/{model}"
-
-PROBLEM = {
-    "title": "Problem",
-    "description": "An error as RFC 9457 has it.",
-    "type": "object",
-    "properties": {
-        "type": {"type": "string", "description": "Where the kind of problem is described."},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "got": {}, "wanted": {"type": "string"}},
-            },
-        },
-    },
+# What routes parse themselves, or send where the framework does not look.
+MODELS: dict[str, type[BaseModel]] = {
+    "RunSpec": RunSpec,
+    "SnapshotRequest": SnapshotRequest,
+    "SweepRequest": SweepRequest,
+    "Problem": ProblemBody,
 }
+# Bodies whose field `spec` is a spec; only the core validates it.
+WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest")
+UNUSED = ("HTTPValidationError", "ValidationError")
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -46,14 +40,36 @@ def describe(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
-    spec = RunSpec.model_json_schema(ref_template=REF)
-    schemas |= spec.pop("$defs") | {"RunSpec": spec, "Problem": PROBLEM}
-    for unused in ("HTTPValidationError", "ValidationError"):
+    _add_models(schemas)
+    for unused in UNUSED:
         schemas.pop(unused, None)
-    answer = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for methods in openapi["paths"].values():
         for operation in methods.values():
-            operation["responses"].pop("422", None)
-            operation["responses"]["default"] = {"description": "a problem, as below", **answer}
+            _make_errors_problems(operation["responses"])
     app.openapi_schema = openapi
     return openapi
+
+
+def _add_models(schemas: dict[str, Any]) -> None:
+    for name, model in MODELS.items():
+        schema = model.model_json_schema(ref_template=REF)
+        schemas |= schema.pop("$defs", {}) | {name: schema}
+    for name in WITH_SPEC:
+        fields = schemas[name]["properties"]
+        fields["spec"] = _refer_to_spec(fields["spec"])
+
+
+def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the spec's own in place of any object."""
+    if "anyOf" in schema:
+        return schema | {"anyOf": [_refer_to_spec(item) for item in schema["anyOf"]]}
+    if schema["type"] != "object":
+        return schema
+    kept = {key: schema[key] for key in schema.keys() & {"description"}}
+    return {"$ref": REF.format(model="RunSpec"), **kept}
+
+
+def _make_errors_problems(responses: dict[str, Any]) -> None:
+    responses.pop("422", None)
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}
+    responses["default"] = {"description": "a problem, as below", "content": content}

@@ -1,6 +1,7 @@
 """Routes for whoever runs the server: is it alive, can it take runs, what does it do."""
 
 import time
+from typing import Literal
 
 import prometheus_client as prometheus
 from fastapi import APIRouter, Request
@@ -8,9 +9,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.dependencies import Service
+from app.api.http.contents import Responses, describe_texts
+from app.api.models.operations import LivenessBody, ReadinessBody
 from app.services.runs import Runs
 
 router = APIRouter(tags=["operations"])
+
+NOT_READY: Responses = {503: {"description": "Not yet, or no longer", "model": ReadinessBody}}
+METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text format."})
 
 
 class Instruments:
@@ -66,26 +72,23 @@ class RequestMetrics:
 
 
 @router.get("/livez")
-async def get_liveness() -> dict[str, str]:
+async def get_liveness() -> LivenessBody:
     """The process answers."""
-    return {"status": "alive"}
+    return LivenessBody(status="alive")
 
 
-@router.get("/readyz", response_class=JSONResponse)
+@router.get("/readyz", response_model=ReadinessBody, responses=NOT_READY)
 async def get_readiness(service: Service) -> JSONResponse:
     """The database answers and a worker is warm: 200, else 503."""
     await service.store.count_by_status()
     workers = service.engine.ready_workers
     ready = workers > 0 and not service.hub.closing
-    body = {
-        "status": "ready" if ready else "not ready",
-        "workers": workers,
-        "waiting": service.engine.waiting,
-    }
-    return JSONResponse(body, 200 if ready else 503)
+    status: Literal["ready", "not ready"] = "ready" if ready else "not ready"
+    body = ReadinessBody(status=status, workers=workers, waiting=service.engine.waiting)
+    return JSONResponse(body.model_dump(), 200 if ready else 503)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses={200: {"content": METRICS}})
 async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""
     instruments: Instruments = request.app.state.instruments

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.api.dependencies import Client, Service, Viewer, find_run
 from app.api.http import stream
 from app.api.http.bodies import MAX_SPECS, SPEC_BODY, SPECS_BODY, parse_comparison
+from app.api.http.contents import Responses, describe_texts
 from app.api.http.problems import invalid_query
 from app.api.models.links import API
 from app.api.models.runs import CancelBody, RunBody, SubmittedBody
@@ -21,12 +22,18 @@ router = APIRouter(prefix=API, tags=["runs"])
 LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
 HAVE = "Ids of runs that the caller has whole, separated by commas: a stream leaves their frames out."
 MAX_HAVE = 2000
-POST_RESPONSES: dict[int | str, dict[str, Any]] = {
+POST_RESPONSES: Responses = {
     202: {"description": "Accepted: it waits or is computed"},
-    200: {"description": "Known: nothing new is computed"},
+    200: {"description": "Known: nothing new is computed", "model": SubmittedBody},
 }
-STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {stream.SSE: {}, stream.NDJSON: {}}, "description": "Frames"},
+# JSON comes first: clients that are generated from the description take the first form that they know.
+COMPARE_CONTENT = {"application/json": {}, **describe_texts({stream.SSE: stream.FOLLOWED})}
+COMPARE_RESPONSES: Responses = {
+    code: {"description": answer["description"], "model": list[SubmittedBody], "content": COMPARE_CONTENT}
+    for code, answer in POST_RESPONSES.items()
+}
+STREAM_RESPONSES: Responses = {
+    200: {"description": "Frames", "content": describe_texts(stream.CONTENTS)},
     204: {"description": "The run has ended and nothing is left to send"},
 }
 
@@ -51,7 +58,7 @@ async def submit_run(request: Request, service: Service, client: Client) -> Resp
     "/runs/compare",
     status_code=202,
     response_model=list[SubmittedBody],
-    responses=POST_RESPONSES,
+    responses=COMPARE_RESPONSES,
     openapi_extra={"requestBody": SPECS_BODY},
 )
 async def compare_runs(

@@ -7,10 +7,12 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.api.dependencies import FoundSnapshot, Service, Snapshots, SweepService, Values, find_done
-from app.api.http.bodies import parse_model
+from app.api.http.bodies import parse_model, refer_to
+from app.api.http.contents import Responses
 from app.api.http.figures import respond_figure
 from app.api.http.problems import not_found
 from app.api.http.queries import AskedNumber
+from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.api.models.snapshots import SnapshotBody, SnapshotRequest
 from app.api.models.sweeps import ValuesBody
@@ -24,10 +26,21 @@ from app.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
 
-BODY = {"content": {"application/json": {"schema": SnapshotRequest.model_json_schema()}}}
+BODY = refer_to(SnapshotRequest)
+
+POST_RESPONSES: Responses = {
+    201: {"description": "The view is kept"},
+    200: {"description": "Known: the same view was kept before", "model": SnapshotBody},
+}
 
 
-@router.post("/snapshots", status_code=201, response_model=SnapshotBody, openapi_extra={"requestBody": BODY})
+@router.post(
+    "/snapshots",
+    status_code=201,
+    response_model=SnapshotBody,
+    responses=POST_RESPONSES,
+    openapi_extra={"requestBody": BODY},
+)
 async def create_snapshot(request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots) -> Response:
     """Keep a view for good: 201 new, 200 where the same view is known. Its runs must be done."""
     view = parse_model(SnapshotRequest, await request.body())
@@ -73,7 +86,7 @@ async def get_stored_values(measured: StoredGrid) -> ValuesBody:
     return ValuesBody.build(measured)
 
 
-@router.get("/snapshots/{snapshot_id}/sweep/figure", response_class=Response)
+@router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody)
 async def get_stored_figure(measured: StoredGrid, theme: ThemeName = "light") -> Response:
     """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -7,9 +7,11 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.api.dependencies import Client, FoundSweep, SweepService, Values
-from app.api.http.bodies import parse_model
+from app.api.http.bodies import parse_model, refer_to
+from app.api.http.contents import Responses
 from app.api.http.figures import respond_figure
 from app.api.http.queries import AskedNumber
+from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
 from app.figures.panels.map import build_map
@@ -19,21 +21,11 @@ from mhc_core.record.grid import Axis
 
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
 
-
-def _to_request_schema() -> dict[str, Any]:
-    """The request's schema with the spec's own in place of any object."""
-    schema = SweepRequest.model_json_schema()
-    axis = schema.pop("$defs")["AxisBody"]
-    reference = {"$ref": "#/components/schemas/RunSpec"}
-    schema["properties"] |= {"spec": reference, "x": axis, "y": {"anyOf": [axis, {"type": "null"}], "default": None}}
-    return schema
-
-
-POST_RESPONSES: dict[int | str, dict[str, Any]] = {
+POST_RESPONSES: Responses = {
     202: {"description": "Accepted: cells are held, wait or are computed"},
-    200: {"description": "Known: nothing new is computed"},
+    200: {"description": "Known: nothing new is computed", "model": SweepBody},
 }
-BODY = {"content": {"application/json": {"schema": _to_request_schema()}}}
+BODY = refer_to(SweepRequest)
 
 
 def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
@@ -89,7 +81,7 @@ async def get_sweep_values(measured: FoundGrid) -> ValuesBody:
     return ValuesBody.build(measured)
 
 
-@router.get("/{sweep_id}/figure", response_class=Response)
+@router.get("/{sweep_id}/figure", response_model=FigureBody)
 async def get_sweep_figure(measured: FoundGrid, theme: ThemeName = "light") -> Response:
     """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -1,12 +1,12 @@
 """Routes of verification: a finished run against the laws that apply to it and against its recomputation."""
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from app.api.dependencies import Client, Service, find_done, load_result
+from app.api.http.contents import Responses
 from app.api.http.problems import Problem, not_found
 from app.api.models.links import API, to_links
 from app.api.models.verifications import VerificationBody
@@ -21,9 +21,9 @@ router = APIRouter(prefix=API, tags=["runs"])
 
 # A POST is held open this long for the verdict; small runs need less.
 WAIT_S = 20.0
-RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: Responses = {
     200: {"description": "The checks"},
-    202: {"description": "The recomputation waits or is computed: ask again with GET"},
+    202: {"description": "The recomputation waits or is computed: ask again with GET", "model": VerificationBody},
 }
 
 

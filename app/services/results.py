@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
+import orjson
 
 from mhc_core.record import codec
 from mhc_core.record.result import Result
@@ -22,7 +23,12 @@ async def read_result(lines: AsyncIterator[bytes]) -> Result:
 
 
 def to_json(run_id: str, result: Result) -> bytes:
-    """Every column under its key; matrices as typed arrays, as in the frames."""
+    """Every column under its key, as nested lists in which what is not finite is null."""
+    return codec.to_json(_to_nested({"run": run_id, **_to_parts(result)}))
+
+
+def to_packed_json(run_id: str, result: Result) -> bytes:
+    """The same with arrays of two or more dimensions packed, `{dtype, bdata, shape}`, as in the frames."""
     return codec.to_json({"run": run_id, **_to_parts(result)})
 
 
@@ -30,8 +36,10 @@ def to_csv(run_id: str, result: Result) -> bytes:
     """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
 
     What is not finite is empty; its log10 and status stand in columns beside it. Of a run of several seeds, the band
-    stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of logarithms. Matrices and the steps
-    of training are not here.
+    stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of logarithms.
+
+    Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them, by
+    spaces; its other cells are empty. A comment line would be a row to most readers, and turn numbers into text.
     """
     columns: dict[str, Any] = {"layer": np.arange(result.start["layers"])}
     for key, column in result.layers.items():
@@ -43,6 +51,7 @@ def to_csv(run_id: str, result: Result) -> bytes:
         columns |= {f"{unit}.{name}": column for name, column in band.items()}
     for key, flags in result.status.items():
         columns[f"{key}.status"] = [flags.get(layer, "finite") for layer in range(result.start["layers"])]
+    columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.start["layers"] - 1)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -98,10 +107,23 @@ def _to_parts(result: Result) -> dict[str, Any]:
     }
 
 
+def _to_nested(value: Any) -> Any:
+    """The value with arrays of two or more dimensions written as JSON, which the codec would pack."""
+    if isinstance(value, dict):
+        return {key: _to_nested(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.ndim >= 2:
+        return orjson.Fragment(orjson.dumps(np.ascontiguousarray(value), option=orjson.OPT_SERIALIZE_NUMPY))
+    return value
+
+
 def _flatten(key: str, column: np.ndarray) -> dict[str, np.ndarray]:
     if column.ndim == 1:
         return {key: column}
     return {f"{key}.{stream}": column[:, stream] for stream in range(column.shape[1])}
+
+
+def _list_left_out(result: Result) -> list[str]:
+    return [*result.matrices, *result.steps, *result.kept]
 
 
 def _to_cells(column: Any) -> list[Any]:

@@ -32,6 +32,14 @@ def test_run_writes_columns_and_says_what_it_found(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [finding["text"] for finding in findings]
 
 
+def test_run_writes_json_with_nested_lists(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    spec = {"depth": 3, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc", "streams": 2}}
+    assert call("run", "-", "--out", str(out), stdin=json.dumps(spec)).returncode == 0
+    h_res = json.loads(out.read_text())["matrices"]["h_res"]
+    assert np.array(h_res, dtype=float).shape == (3, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [

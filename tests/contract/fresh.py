@@ -59,7 +59,7 @@ def compare_results(pair: Pair, report: Report, ids: Ids) -> None:
     ask_all(pair, report.add("run: status, summary", True, TIMES), map(Question, paths.values()))
     ask_all(pair, report.add("result.json", True, TIMES), [Question(f"{path}/result.json") for path in paths.values()])
     compare_files(pair, report.add("result.npz, arrays", True, TIMES), paths, "npz")
-    compare_files(pair, report.add("result.csv, columns"), paths, "csv")
+    compare_files(pair, report.add("result.csv, columns", True), paths, "csv")
 
 
 def compare_panels(pair: Pair, report: Report) -> Views:

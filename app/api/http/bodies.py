@@ -12,20 +12,21 @@ MAX_SPECS = 8
 # Runs that are compared must agree in these, or the comparison says nothing.
 SHARED = ("seed", "input")
 
-SPEC_BODY = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSpec"}}}}
-SPECS_BODY = {
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "array",
-                "maxItems": MAX_SPECS,
-                "items": {"$ref": "#/components/schemas/RunSpec"},
-            }
-        }
-    }
-}
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def refer_to(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a body that a route reads itself: its schema lies among the components."""
+    return _to_body({"$ref": f"#/components/schemas/{model.__name__}"})
+
+
+def _to_body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+SPEC_BODY = refer_to(RunSpec)
+SPECS_BODY = _to_body({"type": "array", "maxItems": MAX_SPECS, "items": {"$ref": "#/components/schemas/RunSpec"}})
 
 
 def parse_comparison(body: bytes) -> list[RunSpec]:

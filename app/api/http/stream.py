@@ -21,6 +21,13 @@ from mhc_core.record import codec
 
 Form = Literal["sse", "ndjson"]
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
+# What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
+CONTENTS = {
+    SSE: "Server-Sent Events. `event` is the type of a frame, `data` the frame as JSON, of schema `Frame`, and `id` is "
+    "its index. Before the first frame `status` tells the place in the queue; `closing` says that the server stops.",
+    NDJSON: "One frame a line as JSON, of schema `Frame`.",
+}
+FOLLOWED = "An event `submitted`, whose data is the answer as JSON, then the events of `/runs/events`."
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
 # Four milliseconds for a comparison; a higher level takes thrice as long for a tenth less.
 PACK_LEVEL = 1

@@ -1,9 +1,8 @@
 """Body of a predicted cost."""
 
-from typing import Any
-
 from pydantic import Field
 
+from app.api.models.problems import FieldError
 from mhc_core.cost.estimates import Estimate
 
 
@@ -12,4 +11,4 @@ class EstimateBody(Estimate):
 
     id: str
     admitted: bool
-    errors: list[dict[str, Any]] = Field(description="Why not: field, got, wanted.")
+    errors: list[FieldError] = Field(description="Why not.")

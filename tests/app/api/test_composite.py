@@ -25,7 +25,7 @@ def run_id(server: Any) -> str:
 
 def multiply(client: httpx.Client, run_id: str, first: int, last: int) -> np.ndarray:
     """H_last ... H_first of the run's own matrices."""
-    stored = client.get(f"/runs/{run_id}/result").json()["matrices"]["h_res"]
+    stored = client.get(f"/runs/{run_id}/result?arrays=packed").json()["matrices"]["h_res"]
     total: np.ndarray = np.eye(4)
     for matrix in codec.from_typed_array(stored).astype(float)[first : last + 1]:
         total = matrix @ total

@@ -36,21 +36,78 @@ def test_json_csv_and_npz_agree(client: httpx.Client, run_id: str) -> None:
     layers = whole["layers"]
     assert len(layers["act_rms"]) == DEPTH
 
-    table = list(csv.DictReader(io.StringIO(client.get(f"/runs/{run_id}/result.csv").text)))
+    table = read_table(client, run_id)
     assert [row["layer"] for row in table] == [str(layer) for layer in range(DEPTH)]
     assert [float(row["act_rms"]) for row in table] == pytest.approx(layers["act_rms"], rel=1e-12)
 
     with np.load(io.BytesIO(client.get(f"/runs/{run_id}/result.npz").content)) as arrays:
         assert arrays["layers.act_rms"] == pytest.approx(layers["act_rms"], rel=1e-12)
-        h_res = codec.from_typed_array(whole["matrices"]["h_res"])
+        h_res = np.array(whole["matrices"]["h_res"], dtype=np.float32)
         assert h_res.shape == (DEPTH, 4, 4)
         assert np.array_equal(arrays["matrices.h_res"], h_res)
         meta = json.loads(arrays["meta"].tobytes())
     assert meta["run"] == run_id
     assert meta["summary"] == whole["summary"]
 
-    streams = codec.from_typed_array(layers["act_rms_streams"])
+    streams = np.array(layers["act_rms_streams"])
     assert [float(row["act_rms_streams.3"]) for row in table] == pytest.approx(streams[:, 3].tolist())
+
+
+def read_table(client: httpx.Client, run_id: str) -> list[dict[str, str]]:
+    """The CSV as rows by column."""
+    return list(csv.DictReader(io.StringIO(client.get(f"/runs/{run_id}/result.csv").text)))
+
+
+@pytest.mark.parametrize("path", ["result", "result.json"])
+def test_arrays_are_nested_unless_packed_is_asked_for(client: httpx.Client, fresh_spec: FreshSpec, path: str) -> None:
+    run_id = compute(client, fresh_spec(connection={"kind": "hc"}, train={"steps": 3}))
+    nested = client.get(f"/runs/{run_id}/{path}")
+    packed = client.get(f"/runs/{run_id}/{path}", params={"arrays": "packed"})
+    assert "bdata" not in nested.text
+    assert nested.headers["etag"] != packed.headers["etag"]
+    _compare_arrays(nested.json(), packed.json())
+    check_problem(client.get(f"/runs/{run_id}/{path}", params={"arrays": "flat"}), 422, "arrays", "packed")
+
+
+def _compare_arrays(nested: Any, packed: Any) -> None:
+    """The same values at the same places; null where a packed one is not a number."""
+    if isinstance(packed, dict) and "bdata" in packed:
+        array = codec.from_typed_array(packed)
+        np.testing.assert_array_equal(np.array(nested, dtype=array.dtype), array)
+    elif isinstance(packed, dict):
+        assert list(nested) == list(packed)
+        for key, item in packed.items():
+            _compare_arrays(nested[key], item)
+    else:
+        assert nested == packed
+
+
+def test_nested_lists_say_null_where_there_is_no_number(client: httpx.Client) -> None:
+    spec = {"depth": 512, "width": 16, "seed": 7, "connection": {"kind": "hc", "noise": 10.0}}
+    run_id = compute(client, spec | {"input": {"tokens": 16}})
+    cka = client.get(f"/runs/{run_id}/result").json()["matrices"]["cka"]
+    assert (len(cka), len(cka[0])) == (512, 512)
+    packed = client.get(f"/runs/{run_id}/result", params={"arrays": "packed"}).json()["matrices"]["cka"]
+    lost = np.isnan(codec.from_typed_array(packed))
+    assert lost.any()
+    assert [[value is None for value in row] for row in cka] == lost.tolist()
+
+
+def test_csv_names_what_it_leaves_out(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    run_id = compute(client, fresh_spec(connection={"kind": "hc"}, train={"steps": 3}))
+    whole = client.get(f"/runs/{run_id}/result").json()
+    first, *others = read_table(client, run_id)
+    left_out = [key for table in ("matrices", "steps", "kept") for key in whole[table] if key != "step"]
+    assert {"h_res", "cka", "step_loss", "step_h_res"} <= set(left_out)
+    assert first["left_out"].split() == left_out
+    assert {row["left_out"] for row in others} == {""}
+
+
+def test_csv_is_the_same_table_to_a_reader_that_drops_comments(client: httpx.Client, run_id: str) -> None:
+    text = client.get(f"/runs/{run_id}/result.csv").text
+    numbers = np.genfromtxt(io.StringIO(text), delimiter=",", names=True, comments="#")
+    assert len(numbers) == DEPTH
+    assert numbers["act_rms"].tolist() == [float(row["act_rms"]) for row in read_table(client, run_id)]
 
 
 def test_the_result_is_what_the_frames_say(client: httpx.Client, run_id: str) -> None:

@@ -76,7 +76,7 @@ def test_a_restart_trains_again_and_comes_to_the_same(launch: StartServer, fresh
 
 def test_a_result_carries_the_steps(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run_id = compute(client, fresh_spec(connection={"kind": "hc"}, train={"steps": 7, "kept": 3}))
-    whole = client.get(f"/runs/{run_id}/result").json()
+    whole = client.get(f"/runs/{run_id}/result", params={"arrays": "packed"}).json()
     with np.load(io.BytesIO(client.get(f"/runs/{run_id}/result.npz").content)) as arrays:
         assert arrays["steps.step_loss"].tolist() == whole["steps"]["step_loss"]
         assert arrays["steps.step_gain_fwd"].shape == arrays["steps_log10.step_gain_fwd"].shape == (7, 4)

@@ -232,7 +232,7 @@ def test_what_a_connection_never_has_is_not_missing_at_a_step(kind: str) -> None
 def test_figures_over_rest_are_of_the_step(server: Any, client: httpx.Client) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         run_id = compute(http, TRAINED | {"seed": 612})
-    whole = client.get(f"/runs/{run_id}/result.json").json()
+    whole = client.get(f"/runs/{run_id}/result.json?arrays=packed").json()
     log10 = whole["steps_log10"]["step_grad_rms"]
     figure = plotly.io.from_json(client.get(f"/runs/{run_id}/figures/gradient", params={"step": 3}).text)
     assert "step 4" in figure.layout.title.text

@@ -43,7 +43,7 @@ def drawn(page: Page, panel: str, attribute: str) -> np.ndarray:
 
 def test_cards_follow_the_step_in_figure_table_and_readout(open_page: OpenPage, server: Server, run_id: str) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
-        result = http.get(f"/runs/{run_id}/result").json()
+        result = http.get(f"/runs/{run_id}/result?arrays=packed").json()
     cosines = from_typed_array(result["steps"]["step_cos_prev"])
     streams = from_typed_array(result["kept"]["step_act_rms_streams"])
     unfolded = from_typed_array(result["kept"]["step_unfolded"])

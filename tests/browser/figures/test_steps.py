@@ -158,7 +158,7 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
         train = {"steps": 9, "kept": 3, "lr": 0.1}
         run_id = compute(http, {"depth": 6, "width": 16, "connection": {"kind": "hc"}, "train": train})
         name = http.post("/snapshots", json={"runs": [run_id], "state": "v=1&layer=3&step=6"}).json()["id"]
-        result = http.get(f"/runs/{run_id}/result").json()
+        result = http.get(f"/runs/{run_id}/result?arrays=packed").json()
     wanted = from_typed_array(result["steps_log10"]["step_act_rms"])[5].tolist()
     matrix = from_typed_array(result["kept"]["step_cka"])[1]
     page = open_page(f"/embed/{name}?panel=activation", wait=False)

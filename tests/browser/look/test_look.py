@@ -284,7 +284,7 @@ def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server,
     card.get_by_role("button", name=view).click()
     expect(card.locator(".plot .main-svg").first).to_be_visible()
     run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
-    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"][metric]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json?arrays=packed").json()["layers"][metric]
     measured = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)
     wait_until_drawn(page, "streams")
     lines = curves(page, "streams")[1]["y"]
@@ -307,7 +307,7 @@ def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, s
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "streams")
     run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
-    packed = httpx.get(f"{server.api}/runs/{run}/result.json").json()["layers"]["act_rms_streams"]
+    packed = httpx.get(f"{server.api}/runs/{run}/result.json?arrays=packed").json()["layers"]["act_rms_streams"]
     sizes = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)[3]
     said = card.locator(".cursor-value").all_text_contents()
     hc = [text for text in said if re.search(r"stream \d$", text)]

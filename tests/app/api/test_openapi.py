@@ -1,0 +1,118 @@
+"""The OpenAPI description: every answer has a schema, every operation a short name, every error is a problem."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from app.api.models.descriptions import PreviewsBody
+from app.api.models.figures import FigureBody, PanelsBody
+from app.api.models.results import ResultBody
+from app.api.models.verifications import VerificationBody
+from app.figures import PANELS
+from app.presets import PRESETS
+from mhc_core.metrics.registry import to_catalogue
+from tests.app.api.test_bodies import check_problem
+from tests.conftest import Server, compute
+
+MAX_ID = 25
+SPEC = {"depth": 4, "width": 16, "seed": 515, "input": {"tokens": 16}, "connection": {"kind": "hc"}}
+TRAINED = {**SPEC, "train": {"steps": 3}}
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+@pytest.fixture(scope="module")
+def openapi(server: Server) -> dict[str, Any]:
+    """The description as clients read it."""
+    described: dict[str, Any] = httpx.get(f"{server.url}/openapi.json").json()
+    return described
+
+
+@pytest.fixture(scope="module")
+def run_id(server: Server) -> str:
+    """A run that trains: its result has every table."""
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        return compute(http, TRAINED)
+
+
+def list_operations(openapi: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every operation of the description."""
+    for methods in openapi["paths"].values():
+        yield from methods.values()
+
+
+def test_every_answer_has_a_schema(openapi: dict[str, Any]) -> None:
+    without = []
+    for operation in list_operations(openapi):
+        answers = {code: answer for code, answer in operation["responses"].items() if code.startswith("2")}
+        assert answers, operation["operationId"]
+        for code, answer in answers.items():
+            contents = answer.get("content", {}).values()
+            is_described = bool(contents) and all(content.get("schema") for content in contents)
+            # 204 says that there is no body.
+            if is_described == (code == "204"):
+                without.append((operation["operationId"], code))
+    assert without == []
+
+
+def test_operations_have_short_names_of_their_own(openapi: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in list_operations(openapi)]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name) or len(name) > MAX_ID] == []
+    assert {"submit_run", "compare_runs", "get_run", "stream_run", "get_result", "get_figure"} <= set(names)
+
+
+def test_every_error_is_a_problem(openapi: dict[str, Any], client: httpx.Client) -> None:
+    for operation in list_operations(openapi):
+        assert operation["responses"]["default"]["content"] == PROBLEM, operation["operationId"]
+        assert not {"400", "404", "409", "422"} & operation["responses"].keys()
+    problem = openapi["components"]["schemas"]["Problem"]
+    refused = client.post("/runs", json={"depth": 0})
+    check_problem(refused, 422, "depth", "1")
+    assert refused.json().keys() == problem["properties"].keys() == set(problem["required"])
+    item = openapi["components"]["schemas"]["FieldError"]
+    assert refused.json()["errors"][0].keys() == item["properties"].keys()
+
+
+def test_the_forms_of_an_answer_are_described(openapi: dict[str, Any]) -> None:
+    paths = openapi["paths"]
+
+    def forms(path: str, method: str = "get", code: str = "200") -> list[str]:
+        return list(paths[f"/api/v1{path}"][method]["responses"][code]["content"])
+
+    assert forms("/runs/{run_id}/result") == ["application/json", "text/csv", "application/octet-stream"]
+    assert forms("/runs/{run_id}/result.npz") == ["application/octet-stream"]
+    assert forms("/runs/{run_id}/events") == ["text/event-stream", "application/x-ndjson"]
+    # What generated clients take comes first.
+    assert forms("/runs/compare", "post", "200") == ["application/json", "text/event-stream"]
+    assert forms("/runs/compare", "post", "202") == ["application/json", "text/event-stream"]
+
+
+def check_described(model: type[BaseModel], body: Any) -> None:
+    """The model takes the body and knows every field of it."""
+    assert model.model_validate(body).model_dump(mode="json", by_alias=True, exclude_unset=True) == body
+
+
+def test_bodies_that_are_sent_as_they_are_have_the_described_shape(client: httpx.Client, run_id: str) -> None:
+    check_described(PanelsBody, client.get("/panels").json())
+    for arrays in ("nested", "packed"):
+        check_described(ResultBody, client.get(f"/runs/{run_id}/result", params={"arrays": arrays}).json())
+    for panel in PANELS:
+        check_described(FigureBody, client.get(f"/runs/{run_id}/figures/{panel}").json())
+    check_described(FigureBody, client.post("/costs/figure", json=SPEC).json())
+    check_described(VerificationBody, client.post(f"/runs/{run_id}/verify").json())
+
+
+def test_no_field_is_lost_of_what_is_described(client: httpx.Client) -> None:
+    catalogue = orjson.loads(orjson.dumps(to_catalogue()))
+    assert client.get("/metrics-catalogue").json() == {"metrics": catalogue}
+    presets = json.loads(json.dumps([preset.to_plain() for preset in PRESETS]))
+    assert client.get("/presets").json()["presets"] == presets
+    previews = client.get("/presets/previews").json()
+    assert {run["status"] for preview in previews["previews"] for run in preview["runs"]} <= {"missing", "done"}
+    check_described(PreviewsBody, previews)
