@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api.dependencies import Service
 from app.api.http.bodies import SPEC_BODY
 from app.api.http.contents import describe_texts
-from app.api.http.figures import respond_figure
+from app.api.http.drawing import respond_figure
 from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.figures.panels.costs import MEASURES, build_costs, to_added

@@ -1,8 +1,10 @@
 """Routes that describe: what can be set, what is measured, what it would cost, where to start."""
 
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from app.api.dependencies import Service
 from app.api.http.bodies import SPEC_BODY
@@ -16,6 +18,7 @@ from app.services.admission import check_cost
 from app.services.previews import Previews
 from mhc_core.cost.estimates import estimate
 from mhc_core.metrics.registry import to_catalogue
+from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec
 
 router = APIRouter(prefix=API, tags=["description"])
@@ -43,10 +46,9 @@ async def list_metrics() -> dict[str, Any]:
 
 
 @router.get("/presets", response_model=PresetsBody)
-async def list_presets() -> dict[str, Any]:
+async def list_presets() -> Response:
     """Named comparisons, the first is `default`; and the styles of their runs in both themes."""
-    styles = {theme: to_styles(MAX_RUNS, theme) for theme in THEMES}
-    return {"presets": [preset.to_plain() for preset in PRESETS], "styles": styles}
+    return Response(_write_presets(), media_type="application/json")
 
 
 @router.get("/presets/previews", response_model=PreviewsBody)
@@ -57,3 +59,9 @@ async def list_previews(request: Request) -> dict[str, Any]:
     """
     previews: Previews = request.app.state.previews
     return {"previews": await previews.look()}
+
+
+@cache
+def _write_presets() -> bytes:
+    styles = {theme: to_styles(MAX_RUNS, theme) for theme in THEMES}
+    return codec.to_json({"presets": [preset.to_plain() for preset in PRESETS], "styles": styles})

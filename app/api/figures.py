@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app import figures
 from app.api.dependencies import Service, find_done, load_result
 from app.api.http.contents import Responses
-from app.api.http.figures import respond_figure
+from app.api.http.drawing import respond_figure
 from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval
 from app.api.models.figures import FigureBody, FigureItem, PanelsBody

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.api.dependencies import FoundSnapshot, Service, Snapshots, SweepService, Values, find_done
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
-from app.api.http.figures import respond_figure
+from app.api.http.drawing import respond_figure
 from app.api.http.problems import not_found
 from app.api.http.queries import AskedNumber
 from app.api.models.figures import FigureBody

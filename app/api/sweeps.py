@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.api.dependencies import Client, FoundSweep, SweepService, Values
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
-from app.api.http.figures import respond_figure
+from app.api.http.drawing import respond_figure
 from app.api.http.queries import AskedNumber
 from app.api.models.figures import FigureBody
 from app.api.models.links import API

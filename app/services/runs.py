@@ -50,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Submitted:
-    """What a POST did; `cost` is what the run is predicted to take, as when it was accepted first."""
+    """Result of submitting a run; `cost` is what it is predicted to take, as when it was accepted first."""
 
     run_id: str
     status: str
@@ -61,7 +61,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """What a DELETE did; `watchers` is how many others watch a run that was therefore left alone."""
+    """Result of cancelling a run; `watchers` is how many others watch a run that was therefore left alone."""
 
     run: Run
     watchers: int

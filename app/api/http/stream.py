@@ -58,7 +58,7 @@ def respond_submitted(
     have: Collection[str],
     viewer: str,
 ) -> Response:
-    """The answer to a POST as a stream: first what the POST did, then the frames that the caller does not have."""
+    """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks."""
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, settings.heartbeat_s, cursors, "sse")
 

@@ -22,7 +22,7 @@ class SubmittedBody(BaseModel):
 
     @classmethod
     def build(cls, submitted: Submitted) -> "SubmittedBody":
-        """From what the service did."""
+        """From the result of submitting."""
         return cls(
             id=submitted.run_id,
             status=submitted.status,

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from app.api.models.descriptions import PreviewsBody
+from app.api.models.descriptions import PresetsBody, PreviewsBody
 from app.api.models.figures import FigureBody, PanelsBody
 from app.api.models.results import ResultBody
 from app.api.models.verifications import VerificationBody
@@ -111,8 +111,9 @@ def test_bodies_that_are_sent_as_they_are_have_the_described_shape(client: httpx
 def test_no_field_is_lost_of_what_is_described(client: httpx.Client) -> None:
     catalogue = orjson.loads(orjson.dumps(to_catalogue()))
     assert client.get("/metrics-catalogue").json() == {"metrics": catalogue}
-    presets = json.loads(json.dumps([preset.to_plain() for preset in PRESETS]))
-    assert client.get("/presets").json()["presets"] == presets
+    presets = client.get("/presets").json()
+    assert presets["presets"] == json.loads(json.dumps([preset.to_plain() for preset in PRESETS]))
+    check_described(PresetsBody, presets)
     previews = client.get("/presets/previews").json()
     assert {run["status"] for preview in previews["previews"] for run in preview["runs"]} <= {"missing", "done"}
     check_described(PreviewsBody, previews)
