@@ -75,10 +75,13 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-def start_server(data: Path, *flags: str, port: int | None = None, forked: bool = True) -> Server:
+def start_server(
+    data: Path, *flags: str, port: int | None = None, forked: bool = True, ready: str = "/readyz"
+) -> Server:
     """Start a server, on a port of its own unless one is given, and wait until it can take runs.
 
-    It is forked from a process that has imported the app, unless it shall start as `python -m app serve` does.
+    With `ready="/livez"` it is not waited for its workers, whose start is most of the cost. It is forked from a process
+    that has imported the app, unless it shall start as `python -m app serve` does.
     """
     data.mkdir(parents=True, exist_ok=True)
     log, port = data / "server.log", port or free_port()
@@ -89,7 +92,7 @@ def start_server(data: Path, *flags: str, port: int | None = None, forked: bool 
     with httpx.Client(base_url=server.url) as http:  # a new one for each question would take the cores from the server
         while time.monotonic() < deadline and process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
-                if http.get("/readyz").status_code == 200:
+                if http.get(ready).status_code == 200:
                     return server
             time.sleep(0.05)
     process.kill()
@@ -128,8 +131,8 @@ def launch(tmp_path: Path) -> Iterator[StartServer]:
     """Start servers of a test's own: `launch("--workers", "1")`, on the same data folder each time."""
     started: list[Server] = []
 
-    def build(*flags: str, port: int | None = None) -> Server:
-        started.append(start_server(tmp_path / "data", "--no-precompute", *flags, port=port))
+    def build(*flags: str, port: int | None = None, ready: str = "/readyz") -> Server:
+        started.append(start_server(tmp_path / "data", "--no-precompute", *flags, port=port, ready=ready))
         return started[-1]
 
     yield build

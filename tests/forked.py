@@ -3,14 +3,18 @@
 What runs is the command line itself, in a process of its own. `tests/app/test_cli.py` starts one as people do.
 """
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_PR_SET_PDEATHSIG = 1
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["app.main", "tests.forked"])
@@ -36,9 +40,9 @@ class ForkedServer:
             raise subprocess.TimeoutExpired("serve", timeout or 0.0)
         return self._process.exitcode
 
-    def send_signal(self, signal: int) -> None:
+    def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, signal)
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         self._process.kill()
@@ -52,6 +56,8 @@ def fork_server(arguments: list[str], log: Path) -> ForkedServer:
 
 
 def _run(arguments: list[str], log: Path) -> None:
+    if sys.platform == "linux":  # Where the tests are killed, their servers end too.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(sink, 1)
     os.dup2(sink, 2)

@@ -92,7 +92,7 @@ def test_what_is_refused_is_no_stream(client: httpx.Client, fresh_spec: FreshSpe
 
 
 def test_too_many_streams_start_nothing(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--max-streams", "1")
+    own = launch("--workers", "1", "--max-streams", "1", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         spec, long = fresh_spec(), fresh_spec(**LONG)
         with http.stream("POST", "/runs/compare", json=[long], headers=SSE) as only:

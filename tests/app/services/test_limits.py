@@ -42,7 +42,7 @@ def test_a_spec_that_costs_too_much_is_refused_with_the_figure(lone_client: http
 
 
 def test_the_limit_is_a_setting(launch: StartServer) -> None:
-    own = launch("--workers", "1", "--max-run-seconds", "0.001")
+    own = launch("--workers", "1", "--max-run-seconds", "0.001", ready="/livez")
     answer = httpx.post(f"{own.api}/runs", json={})
     check_problem(answer, 422, "depth", "at most 0.001 s")
     assert httpx.post(f"{own.api}/estimate", json={}).json()["admitted"] is False
@@ -88,7 +88,7 @@ def test_a_limit_of_time_is_a_positive_number(client: httpx.Client, fresh_spec: 
 def test_the_queue_is_bounded(
     launch: StartServer, fresh_spec: FreshSpec, flags: tuple[str, str], status: int, kind: str
 ) -> None:
-    own = launch("--workers", "1", *flags)
+    own = launch("--workers", "1", *flags, ready="/livez")
     with httpx.Client(base_url=own.api, timeout=30) as http:
         accepted, refused = [], None
         for _ in range(4):

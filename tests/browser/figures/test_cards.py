@@ -182,7 +182,7 @@ def test_a_verification_that_is_refused_says_so(browser: Browser, launch: StartS
     with httpx.Client(base_url=server.api, timeout=60) as http:
         compute(http, {"depth": 8, "connection": {"kind": "hc"}})
     server.kill()
-    server = launch("--workers", "1", "--max-run-seconds", "0.0001")
+    server = launch("--workers", "1", "--max-run-seconds", "0.0001", ready="/livez")
     page = browser.new_page()
     page.goto(f"{server.url}/#v=1&depth=8&runs=hc")
     page.get_by_role("button", name="Verify run").click()
