@@ -96,9 +96,43 @@ export interface Panel {
   views: PanelView[];
   table: { title: string; key: string; source: string }[];
 }
+/** What a step of training shows: metric to the column of its frame, at every step or at kept ones. */
+export interface StepRules {
+  columns: Record<string, string>;
+  kept_columns: Record<string, string>;
+  matrices: Record<string, string>;
+  /** Kept columns that span decades. */
+  logarithmic: string[];
+  /** Beginnings of metrics that no step has. */
+  unknown: string[];
+}
+/** Sizes and limits of figures, as `app/figures/fill` defines and explains them. */
+export interface FigureRules {
+  min_span: Record<string, number>;
+  window_columns: number;
+  letter_px: number;
+  few_layers: number;
+  min_row_gap: number;
+  label_gap: number;
+  high_share: number;
+  max_ticks: number;
+  min_steps: number;
+  room_for_one: number;
+  cells_with_numbers: number;
+  columns_abreast: number;
+  columns_with_sums: number;
+  short_sum: number;
+  cell_digits: number;
+  product_title: Record<string, any>;
+  numbers_px: number;
+  number_sizes: [number, number];
+  no_difference: string;
+  steps: StepRules;
+}
 export interface Templates {
   runs: RunStyle[];
   panels: Panel[];
+  rules: FigureRules;
 }
 
 export type Value = number | string | boolean;
@@ -283,9 +317,23 @@ export interface SweepValues {
   counts: Record<string, number>;
   is_open: boolean;
 }
+/** What server and page both know of views. */
+export interface ViewRules {
+  /** One a run, as many as a view holds. */
+  letters: string;
+  /** Letters of a run's name that labels have room for. */
+  name_length: number;
+  /** Connections of the first view. */
+  kinds: string[];
+  /** What a map shows where nobody has chosen. */
+  map: { metric: string; reduce: string };
+  /** Of a hash, as far as the server reads it. */
+  keys: { name: string; map: string; metric: string; reduce: string };
+}
 export interface Boot {
   page: string;
   version: string;
+  rules: ViewRules;
   default: { label: string; id: string }[];
   snapshot?: Snapshot;
   runs?: string[];

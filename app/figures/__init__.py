@@ -10,6 +10,7 @@ from app.figures.fill.composites import set_interval, to_span
 from app.figures.fill.difference import fill_difference, to_unit
 from app.figures.fill.fill import fill
 from app.figures.fill.ink import write_numbers
+from app.figures.fill.rules import to_rules
 from app.figures.fill.sources import Columns
 from app.figures.fill.steps import Trained, at_step, can_follow, count_trained, nearest_kept, shows_kept
 from app.figures.panel import Panel
@@ -98,10 +99,11 @@ def _format_layers(template: dict[str, Any], results: Sequence[Trained], cursor:
 
 
 def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
-    """Everything the page needs to draw `runs` runs: their styles and every panel's templates."""
+    """Everything the page needs to draw `runs` runs: their styles, every panel's templates, and how to fill them."""
     return {
         "runs": to_styles(runs, theme),
         "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
+        "rules": to_rules(),
     }
 
 

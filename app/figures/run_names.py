@@ -9,6 +9,7 @@ from mhc_core.spec import FAMILIES
 KIND_NAMES = {kind: family.name for kind, family in FAMILIES.items()}
 LETTERS = "ABCDEFGH"
 MAP = ("composite_gain_fwd", "max")  # what a map shows unless it says otherwise
+KEYS = {"name": "name", "map": "map", "metric": "map.metric", "reduce": "map.reduce"}  # of a page's state
 NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
@@ -19,12 +20,13 @@ def to_labels(specs: Sequence[Mapping[str, Any]], names: Mapping[str, str] | Non
 
 
 def to_map(state: str) -> tuple[str, str] | None:
-    """Metric and reduction of the map in a page's state, as `static/js/state/grid.js` has them; None without a map."""
+    """Metric and reduction of the map in a page's state; None without a map."""
     pairs = dict(parse_qsl(state))
-    return (pairs.get("map.metric", MAP[0]), pairs.get("map.reduce", MAP[1])) if "map" in pairs else None
+    return (pairs.get(KEYS["metric"], MAP[0]), pairs.get(KEYS["reduce"], MAP[1])) if KEYS["map"] in pairs else None
 
 
 def to_names(state: str) -> dict[str, str]:
     """The names in a page's state, by letter: `C.name=ours` and the like."""
     pairs = parse_qsl(state)
-    return {key[0]: value[:NAME_LENGTH] for key, value in pairs if key[1:] == ".name" and key[0] in LETTERS and value}
+    named = [(key[0], value) for key, value in pairs if key[1:] == f".{KEYS['name']}" and value]
+    return {letter: value[:NAME_LENGTH] for letter, value in named if letter in LETTERS}

@@ -17,6 +17,7 @@ from app.pages.assets import ROOT, Assets
 from app.pages.docs import describe
 from app.pages.link_cards import build_default_preview, build_snapshot_preview
 from app.pages.security import page_policy
+from app.pages.view_rules import to_view_rules
 from app.presets import DEFAULT
 from mhc_core import __version__
 from mhc_core.record import codec
@@ -48,7 +49,8 @@ class Pages:
 def to_boot(page: str, **values: Any) -> Markup:
     """Data for a `<script type="application/json">`: JSON in which nothing can end the element."""
     default = [{"label": label, "id": spec.id} for label, spec in zip(DEFAULT.labels, DEFAULT.specs, strict=True)]
-    text = codec.to_json({"page": page, "version": __version__, "default": default, **values}).decode()
+    known = {"page": page, "version": __version__, "default": default, "rules": to_view_rules()}
+    text = codec.to_json({**known, **values}).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 

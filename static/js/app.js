@@ -20,6 +20,7 @@ import { MapDialog } from './map/map.js';
 import { ApiError, getPresets, getSchema, insist } from './net/api.js';
 import { footLine } from './share/export.js';
 import { openAddress } from './state/actions.js';
+import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
 import * as state from './state/signals.js';
 import { toFields } from './state/spec.js';
@@ -88,9 +89,6 @@ function fail(error) {
 }
 
 async function main() {
-  const boot = /** @type {import('../types').Boot} */ (
-    JSON.parse(document.getElementById('boot')?.textContent ?? '{}')
-  );
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   root.replaceChildren(); // Preact would leave the word that it is loading
   render(html`<${App} />`, root);

@@ -6,6 +6,7 @@ import { CostCard } from './cards/costs.js';
 import { followPrint } from './figures/print.js';
 import { MapCard } from './map/mapcard.js';
 import { ApiError, getSchema } from './net/api.js';
+import { boot } from './state/boot.js';
 import { fromHash } from './state/hash.js';
 import { choice, followLook, loadTemplates } from './state/look.js';
 import { readSpec, showStored } from './state/runner.js';
@@ -29,7 +30,7 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   ]);
   state.fields.value = toFields(schema);
   state.templates.value = templates;
-  const shared = fromHash(hash, state.fields.value).view;
+  const shared = fromHash(hash, state.fields.value, boot.rules).view;
   if (sweep && shared.map) stored = { view: shared, map: shared.map };
   const found = fromSpecs(state.fields.value, specs);
   const named = found.runs.map((choice, run) =>
@@ -52,7 +53,6 @@ function Content({ panelKey: key, sweep }) {
 }
 
 async function main() {
-  const boot = /** @type {Boot} */ (JSON.parse(document.getElementById('boot')?.textContent ?? '{}'));
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   const show = (/** @type {any} */ content) => {
     root.replaceChildren();

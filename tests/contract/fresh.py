@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from tests.contract.checkouts import Answer, Checkout, Pair, Question, do_both
-from tests.contract.files import read_npz
+from tests.contract.files import read_boot, read_npz
 from tests.contract.items import ask_all, compare_files, take_log, take_mappings
 from tests.contract.links import HASHES, open_links, read_released
 from tests.contract.questions import (
@@ -63,8 +63,8 @@ def compare_results(pair: Pair, report: Report, ids: Ids) -> None:
 
 
 def compare_panels(pair: Pair, report: Report) -> Views:
-    """Templates; the first one's panels with their views."""
-    ask_all(pair, report.add("panels: templates"), ask_panels())
+    """Templates, beside which the rules for filling them may be new; the first one's panels with their views."""
+    ask_all(pair, report.add("panels: templates", ignored=r"^body\.rules$"), ask_panels())
     panels = orjson.loads(pair.before.ask(Question(f"{API}/panels")).body)["panels"]
     return [(panel["key"], view["key"]) for panel in panels for view in panel["views"]]
 
@@ -125,11 +125,13 @@ def compare_links(pair: Pair, report: Report, before: Checkout, after: Checkout)
     take_mappings(report.add("links.json: entries", True), "", released, {key: kept.get(key) for key in released})
     groups = [[SPECS[name] for name in names] for names in [*COMPARISONS.values(), *((name,) for name in SPECS)]]
     schemas = [orjson.loads(answer.body) for answer in pair.ask(Question(f"{API}/schema"))]
+    rules = [read_boot(answer.body).get("rules") for answer in pair.ask(Question("/"))]
 
-    def read(side: tuple[Checkout, Any]) -> Any:
-        return open_links(side[0].folder, side[1], [*released, *HASHES], groups)
+    def read(side: tuple[Checkout, Any, Any]) -> Any:
+        checkout, schema, sent = side
+        return open_links(checkout.folder, schema, sent, [*released, *HASHES], groups)
 
-    opened = do_both(read, (before, schemas[0]), (after, schemas[1]))
+    opened = do_both(read, (before, schemas[0], rules[0]), (after, schemas[1], rules[1]))
     row, specs = report.add("hash links: views, specs, labels"), []
     for one, other in zip(*opened, strict=True):
         row.take(f"#{one['hash']}", one, other)

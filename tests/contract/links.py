@@ -22,9 +22,15 @@ HASHES = [
 ]
 
 
-def open_links(folder: Path, schema: dict[str, Any], hashes: Sequence[str], comparisons: Sequence[Any]) -> Any:
-    """View, problems, specs and labels of each hash, and the same of hashes written for `comparisons`."""
-    asked = {"modules": find_modules(folder), "schema": schema, "hashes": hashes, "comparisons": comparisons}
+def open_links(
+    folder: Path, schema: dict[str, Any], rules: Any, hashes: Sequence[str], comparisons: Sequence[Any]
+) -> Any:
+    """View, problems, specs and labels of each hash, and the same of hashes written for `comparisons`.
+
+    `rules` is what the checkout's server sends with its page, None of one whose modules hold it themselves.
+    """
+    asked = {"modules": find_modules(folder), "schema": schema, "rules": rules}
+    asked |= {"hashes": hashes, "comparisons": comparisons}
     command = [find_node(), str(DRIVER)]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
     if done.returncode:

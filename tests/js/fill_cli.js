@@ -5,6 +5,7 @@ import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { fillDifference } from '../../static/js/data/difference.js';
 import { fill } from '../../static/js/data/fill.js';
 import { writeNumbers } from '../../static/js/data/ink.js';
+import { withRules } from '../../static/js/data/rules.js';
 import { atStep, canFollow } from '../../static/js/data/steps.js';
 
 const toPlain = (_, value) =>
@@ -18,13 +19,24 @@ function toColumns(frames) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { template, runs, labels, cursors, difference = false, step: asked = null, ink = false } = JSON.parse(line);
+  const {
+    template: bare,
+    rules,
+    runs,
+    labels,
+    cursors,
+    difference = false,
+    step: asked = null,
+    ink = false,
+  } = JSON.parse(line);
+  const template = withRules(bare, rules);
   const whole = runs.map(toColumns);
   const step = asked !== null && canFollow(template, whole.filter(Boolean), asked) ? asked : null;
-  const results = whole.map((columns) => columns && atStep(columns, step));
+  const results = whole.map((columns) => columns && atStep(columns, step, rules.steps));
   const draw = difference ? fillDifference : fill;
   const figures = cursors
     .flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow)))
     .map((figure) => (ink ? writeNumbers(figure) : figure));
+  for (const { layout } of figures) delete layout.meta.rules; // Python's figures have none
   process.stdout.write(`${JSON.stringify(figures, toPlain)}\n`);
 }

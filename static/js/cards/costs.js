@@ -4,8 +4,9 @@ import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { formatCount, formatSeconds } from '../data/numbers.js';
 import { ApiError, getPaperCosts, insist, postCosts } from '../net/api.js';
+import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { KIND, kindName, LETTERS, toSpecs } from '../state/spec.js';
+import { KIND, kindName, toSpecs } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { costItems } from './costfiles.js';
@@ -121,7 +122,9 @@ function CostHelp() {
 
 /** Letters of the compared runs that have a kind. @param {string} kind */
 function lettersOf(kind) {
-  return state.view.value.runs.flatMap((choice, run) => (choice.kind === kind ? [LETTERS[run]] : [])).join(' ');
+  return state.view.value.runs
+    .flatMap((choice, run) => (choice.kind === kind ? [boot.rules.letters[run]] : []))
+    .join(' ');
 }
 
 /** Its roles are said, for on a phone its rows are no table rows any more. */

@@ -19,13 +19,14 @@ export function TheoryNotes({ panel, view }) {
   state.dataTick.value;
   const step = shownStep(panel, view.figure);
   const metric = view.figure.data[0].meta.key;
+  const rules = view.figure.layout.meta.rules.steps;
   const isSilent = state.slots.value.every((slot) => lawOf(begun(slot), metric) === null);
   return html`
     <div class="theory-notes">
       <dl>${state.slots.value.map(
         (slot, run) => html`
         <dt style=${{ '--run': state.templates.value?.runs[run]?.color }}>${slot.label}</dt>
-        <dd><${Note} columns=${atStep(begun(slot), step)} metric=${metric} /></dd>`,
+        <dd><${Note} columns=${atStep(begun(slot), step, rules)} metric=${metric} /></dd>`,
       )}
       </dl>
       <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show a view in which most laws apply</button>

@@ -4,8 +4,9 @@ import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { isVerifiable, verify } from '../cards/verify.js';
 import { commit, showDifference } from '../state/actions.js';
+import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, isFixed, KIND, LETTERS, MAX_RUNS, NAME_LENGTH, nameOf, toDifferences } from '../state/spec.js';
+import { appliesTo, isFixed, KIND, nameOf, toDifferences } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { Control } from './fields.js';
@@ -32,7 +33,7 @@ export function Compared() {
     <section class="compared" aria-label="Compared runs">
       <h2 class="group-title">Compared</h2>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
-      ${runs.length < MAX_RUNS ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+      ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
       <${DifferenceSwitch} />
       <${Differences} />
     </section>
@@ -41,7 +42,7 @@ export function Compared() {
 
 /** Draws what each run has beyond the first. */
 function DifferenceSwitch() {
-  const others = LETTERS.slice(1, state.view.value.runs.length);
+  const others = boot.rules.letters.slice(1, state.view.value.runs.length);
   if (!others) return null;
   const said = [...others].map((letter) => `${letter} − A`).join(', ');
   return html`
@@ -54,7 +55,7 @@ function DifferenceSwitch() {
 
 /** @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
 function Run({ choice, run, isOnly }) {
-  const letter = LETTERS[run];
+  const letter = boot.rules.letters[run];
   const kinds = state.fields.value.get(KIND)?.options ?? [choice.kind];
   return html`
     <div class="run">
@@ -91,7 +92,7 @@ function itemsOf(run, isOnly) {
   };
   return [
     { title: 'Rename', run: rename },
-    ...(state.view.value.runs.length < MAX_RUNS
+    ...(state.view.value.runs.length < boot.rules.letters.length
       ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
@@ -117,7 +118,9 @@ function Name({ choice, run }) {
   if (!isOpen) return choice.name ? html`<p class="run-name">“${choice.name}”</p>` : null;
   const close = () => {
     renamed.value = null;
-    /** @type {HTMLElement | null} */ (document.querySelector(`[aria-label="Run ${LETTERS[run]}: more"]`))?.focus();
+    /** @type {HTMLElement | null} */ (
+      document.querySelector(`[aria-label="Run ${boot.rules.letters[run]}: more"]`)
+    )?.focus();
   };
   const onKeyDown = (/** @type {any} */ event) => {
     if (event.key === 'Escape') close();
@@ -125,8 +128,8 @@ function Name({ choice, run }) {
     commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };
-  return html`<input type="text" class="run-name" ref=${input} maxlength=${NAME_LENGTH} value=${choice.name ?? ''} placeholder="a name, then Enter"
-    aria-label=${`Name of run ${LETTERS[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
+  return html`<input type="text" class="run-name" ref=${input} maxlength=${boot.rules.name_length} value=${choice.name ?? ''} placeholder="a name, then Enter"
+    aria-label=${`Name of run ${boot.rules.letters[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
 }
 
 /** The settings in which the runs differ, and nothing else. */
@@ -135,12 +138,12 @@ function Differences() {
   const rows = toDifferences(state.fields.value, view);
   if (view.runs.length < 2) return null;
   const show = (/** @type {import('../../types').Value | null} */ value) =>
-    value === null ? '–' : String(nameOf(value)).slice(0, NAME_LENGTH);
+    value === null ? '–' : String(nameOf(value)).slice(0, boot.rules.name_length);
   return html`
     <details class="differences"><summary>${rows.length === 1 ? '1 setting differs' : `${rows.length} settings differ`}</summary>
       <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
         <table class="numbers">
-          <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${LETTERS[run]}</th>`)}</tr></thead>
+          <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${boot.rules.letters[run]}</th>`)}</tr></thead>
           <tbody>${rows.map(({ field, values }) => html`<tr><th scope="row">${field.title}</th>${values.map((value) => html`<td>${show(value)}</td>`)}</tr>`)}</tbody>
         </table>
       </div>

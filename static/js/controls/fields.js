@@ -2,8 +2,9 @@
 
 import { useState } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
+import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, isFixed, KIND, LETTERS, nameOf, nearestStop, settingOf, stopsOf } from '../state/spec.js';
+import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { PlayButton } from './play.js';
 
@@ -73,7 +74,7 @@ function isShown(field) {
 /** @param {{field: Field, target: Target}} props */
 export function Control({ field, target }) {
   const { run } = target;
-  const path = run === null ? field.path : `${LETTERS[run]}.${field.path}`;
+  const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
   const id = `field-${path.replaceAll('.', '-')}`;
   const choice = run === null ? { kind: '', own: {} } : state.view.value.runs[run];
   const value = settingOf(state.view.value, choice, field);

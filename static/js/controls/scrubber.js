@@ -1,7 +1,7 @@
 /** The sliders of the cursors, layer and step of training, and what every run reads there. */
 
 import { shownOf } from '../data/drawing.js';
-import { formatValue } from '../data/numbers.js';
+import { formatValue, UNKNOWN } from '../data/numbers.js';
 import { toStepTexts, toTexts } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import { moveCursor, moveStep } from '../state/actions.js';
@@ -83,7 +83,9 @@ function Readout() {
 
 /** @param {import('../state/signals.js').Slot} slot @param {string} key @param {number} layer @param {number | null} step */
 function readLayer(slot, key, layer, step) {
-  const columns = atStep(shownOf(slot, (item) => atStep(item, step).layers.has(key)).columns, step);
+  const rules = state.templates.value?.rules.steps;
+  if (!rules) return UNKNOWN; // the templates, which no figure is without, are on their way
+  const columns = atStep(shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns, step, rules);
   return toTexts(columns, key)?.[layer] ?? '–';
 }
 

@@ -11,7 +11,6 @@ import { fill } from './fill.js';
  */
 
 const LOGARITHMIC = /^(log10|stream_log10|steps_log10)\./;
-const EMPTY = 'Nothing here can be compared with run A.';
 const MAX_DECADES = 307; // of a double
 
 /**
@@ -77,7 +76,7 @@ export function toDifference(template) {
     layout.coloraxis = { ...rest, colorscale: meta.diverging, cmid: 0 };
     meta.symmetric = 'coloraxis';
   }
-  meta.empty = EMPTY;
+  meta.empty = meta.rules.no_difference;
   return figure;
 }
 

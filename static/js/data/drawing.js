@@ -63,8 +63,9 @@ export function haveClimbed(slots) {
   return slots.every(({ columns }) => columns.loss !== null || columns.end !== null);
 }
 
-/** @param {Slot} slot @param {number} step */
-export function slotAt(slot, step) {
-  const before = slot.before.map((item) => ({ ...item, columns: atStep(item.columns, step) }));
-  return { ...slot, columns: atStep(slot.columns, step), before };
+/** What a figure draws of a place at a step of training. @param {Slot} slot @param {number} step @param {Figure} template */
+export function slotAt(slot, step, template) {
+  const rules = template.layout.meta.rules.steps;
+  const before = slot.before.map((item) => ({ ...item, columns: atStep(item.columns, step, rules) }));
+  return { ...slot, columns: atStep(slot.columns, step, rules), before };
 }

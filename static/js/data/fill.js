@@ -22,13 +22,6 @@ import { writeSums } from './sums.js';
  * @typedef {import('../../types').Trace} Trace
  */
 
-/** @type {Record<string, number>} */
-const MIN_SPAN = { log: 0.6, linear: 1e-9 };
-const WINDOW_COLUMNS = 120; // matrix columns in sight on a wide card: a cell is then about six pixels
-const LETTER_PX = 7.2;
-const FEW_LAYERS = 6;
-export const MIN_ROW_GAP = 15; // room for the label of the matrix below
-
 /**
  * A figure with the data of `results`, in the template's order; the template is left as it is.
  * @param {Figure} template
@@ -98,6 +91,7 @@ function noteUnknown({ data, layout }, results, labels) {
 /** @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
 function fillAxes(figure, results, layers, narrow) {
   const { layout } = figure;
+  const { letter_px } = layout.meta.rules;
   let longest = 0; // letters of a label right of the curves
   for (const [name, rule] of Object.entries(layout.meta.axes)) {
     const span = dataRange(figure, rule);
@@ -111,8 +105,8 @@ function fillAxes(figure, results, layers, narrow) {
   const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
   if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
   layout.margin.r = narrow
-    ? 19 + Math.round(LETTER_PX * Math.max(1, longest))
-    : 18 + Math.round(LETTER_PX * Math.max(3, longest, ...visible(figure).map(nameLength)));
+    ? 19 + Math.round(letter_px * Math.max(1, longest))
+    : 18 + Math.round(letter_px * Math.max(3, longest, ...visible(figure).map(nameLength)));
 }
 
 /** @param {Trace} trace */
@@ -126,7 +120,7 @@ function dataRange(figure, rule) {
   if (values.length === 0) return [0, 1];
   let low = Math.min(...values);
   let high = Math.max(...values);
-  const least = Math.max(MIN_SPAN[rule.scale], 1e-3 * Math.abs(high));
+  const least = Math.max(figure.layout.meta.rules.min_span[rule.scale], 1e-3 * Math.abs(high));
   if (high - low < least) {
     const middle = (low + high) / 2;
     [low, high] = [middle - least / 2, middle + least / 2];
@@ -167,8 +161,9 @@ function labelLines(figure, results, span, layers, narrow) {
     const end = lineEnd(trace, result, lost, span);
     if (end) ends.push({ ...end, color });
   }
-  const labels = endLabels(ends, narrow);
-  figure.layout.annotations.push(...lostLabels(losses, span, narrow), ...labels);
+  const { rules } = figure.layout.meta;
+  const labels = endLabels(ends, narrow, rules);
+  figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...labels);
   return Math.max(0, ...labels.map(({ text }) => [...text].length));
 }
 
@@ -190,7 +185,7 @@ function spanLayers(figure, layers, cursor, narrow) {
     const span = layerRange(figure, kind, layers, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
     // Else half layers would have ticks, with the numbers of whole ones.
-    if (Math.abs(span[1] - span[0]) <= FEW_LAYERS)
+    if (Math.abs(span[1] - span[0]) <= figure.layout.meta.rules.few_layers)
       Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
   }
 }
@@ -204,7 +199,8 @@ function layerRange(figure, kind, layers, cursor, narrow) {
   if (kind === 'cells') return [0.5, layers + 0.5];
   if (kind === 'cells-down') return [layers + 0.5, 0.5];
   if (kind === 'sources') return [-0.5, layers - 0.5];
-  const columns = narrow ? WINDOW_COLUMNS / 3 : WINDOW_COLUMNS;
+  const { window_columns } = figure.layout.meta.rules;
+  const columns = narrow ? window_columns / 3 : window_columns;
   const step = Math.min(1, ...visible(figure).map((trace) => trace.dx));
   const width = Math.min(layers, Math.max(4, Math.floor(columns * step)));
   const first = Math.min(Math.max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1);
@@ -220,9 +216,10 @@ function layerRange(figure, kind, layers, cursor, narrow) {
  */
 function placeCells(figure, narrow) {
   const { layout } = figure;
-  const { direction, cell, cells } = layout.meta.grid;
+  const { grid, rules } = layout.meta;
+  const { direction, cell, cells } = grid;
   const rows = narrow || direction === 'rows';
-  const gap = rows ? Math.max(layout.meta.grid.gap, MIN_ROW_GAP) : layout.meta.grid.gap;
+  const gap = rows ? Math.max(grid.gap, rules.min_row_gap) : grid.gap;
   const present = visible(figure).map((trace) => trace.meta.run);
   const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {
@@ -253,6 +250,7 @@ function centerColors(figure, results) {
   if (meta.signed_log) {
     const { colorbar, ...ends } = signedLogScale(
       Math.max(0, ...visible(figure).flatMap((trace) => trace.z.map(largest))),
+      meta.rules,
     );
     Object.assign(axis.colorbar, colorbar);
     Object.assign(axis, ends);

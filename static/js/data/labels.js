@@ -1,17 +1,17 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
-export const GAP = 0.085; // least distance of two labels, in heights of the plot
-const HIGH = 0.8; // above this there is no room for a label
+/** @typedef {import('../../types').FigureRules} FigureRules */
+
 const ROUNDING = 1e-9;
 
 /**
  * Move places between 0 and `top` apart until neighbours keep the gap, in their order, and none lies on what is taken.
  * @param {number[]} places
- * @param {number} [gap]
+ * @param {number} gap
  * @param {number} [top]
  * @param {[number, number][]} [taken] from where to where something else stands
  */
-export function spread(places, gap = GAP, top = 1, taken = []) {
+export function spread(places, gap, top = 1, taken = []) {
   const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b] || b - a);
   const moved = [...places];
   let floor = 0;
@@ -40,9 +40,13 @@ function clear(place, gap, taken, way) {
  * A label right of every line's end, none over another.
  * @param {{place: number, text: string, color: string}[]} ends
  * @param {boolean} narrow
+ * @param {FigureRules} rules
  */
-export function endLabels(ends, narrow) {
-  const places = spread(ends.map((end) => end.place));
+export function endLabels(ends, narrow, { label_gap }) {
+  const places = spread(
+    ends.map((end) => end.place),
+    label_gap,
+  );
   return ends.map((end, index) => ({
     xref: 'x domain',
     x: 1,
@@ -90,11 +94,15 @@ export function findLost(drawn, status, unit = 'layer') {
  *   in the plot, `count` that of all points
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
+ * @param {FigureRules} rules
  */
-export function lostLabels(losses, [low, high], narrow) {
+export function lostLabels(losses, [low, high], narrow, { label_gap, high_share }) {
   const isRight = losses.map(({ point, count }) => point > count / 2);
   // Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
-  const places = spread(losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -GAP : GAP) / 2));
+  const centres = losses.map(
+    ({ share }, index) => share + (share > high_share && !isRight[index] ? -label_gap : label_gap) / 2,
+  );
+  const places = spread(centres, label_gap);
   return losses.map(({ point, text, color }, index) => {
     const said = narrow ? shorten(text) : text;
     return {

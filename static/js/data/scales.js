@@ -2,9 +2,7 @@
 
 import { decade, formatValue, niceStep, range } from './numbers.js';
 
-const MAX_TICKS = 3; // on one side of zero
-const MIN_STEPS = 2.5; // of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
-const ROOM_FOR_ONE = 2.2; // decades: on longer scales a tick at 1 would touch the one at 0
+/** @typedef {import('../../types').FigureRules} FigureRules */
 
 /** A weight on the logarithmic scale: nearly linear up to 1, decades beyond. @param {number} weight */
 export function toSignedLog(weight) {
@@ -16,25 +14,25 @@ export function linearBound(largest) {
   return largest > 0 ? Math.ceil(largest * 10) / 10 : 1;
 }
 
-/** A colour axis on the logarithmic scale: its ends, and ticks at weights that people know. @param {number} largest */
-export function signedLogScale(largest) {
+/** A colour axis on the logarithmic scale: its ends, and ticks at weights that people know. @param {number} largest @param {FigureRules} rules */
+export function signedLogScale(largest, rules) {
   const bound = largest > 0 ? largest : Math.log10(2);
-  const { places, texts } = ticks(bound);
+  const { places, texts } = ticks(bound, rules);
   const tickvals = [...places.map((place) => -place).reverse(), 0, ...places];
   const ticktext = [...texts.map((text) => `−${text}`).reverse(), '0', ...texts];
   return { cmin: -bound, cmax: bound, colorbar: { tickmode: 'array', tickvals, ticktext } };
 }
 
-/** Places and texts above zero. @param {number} bound */
-function ticks(bound) {
+/** Places and texts above zero. @param {number} bound @param {FigureRules} rules */
+function ticks(bound, rules) {
   const weight = bound < 2 ? 10 ** bound - 1 : Infinity;
   if (weight < 10) {
-    const step = niceStep(weight / MIN_STEPS);
+    const step = niceStep(weight / rules.min_steps);
     const marks = range(1, Math.floor((weight / step) * (1 + 1e-6))).map((index) => index * step);
     return { places: marks.map((mark) => Math.log10(1 + mark)), texts: marks.map((mark) => formatValue(mark)) };
   }
-  const step = Math.max(1, Math.round(niceStep(bound / MAX_TICKS)));
-  const first = bound < ROOM_FOR_ONE ? 0 : step;
+  const step = Math.max(1, Math.round(niceStep(bound / rules.max_ticks)));
+  const first = bound < rules.room_for_one ? 0 : step;
   const powers = range(0, Math.floor((Math.floor(bound) - first) / step)).map((index) => first + index * step);
   return {
     places: powers.map((power) => (power < 16 ? Math.log10(1 + 10 ** power) : power)),

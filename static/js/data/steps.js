@@ -2,39 +2,22 @@
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
-/** What figures show of the trained stack, and what a step's frame has in its place. @type {[string, string][]} */
-const COLUMNS = [
-  ['act_rms', 'step_act_rms'],
-  ['grad_rms', 'step_grad_rms'],
-  ['cos_prev', 'step_cos_prev'],
-  ['cos_prev_p05', 'step_cos_prev_p05'],
-  ['cos_prev_p95', 'step_cos_prev_p95'],
-  ['token_cos', 'step_token_cos'],
-  ['composite_gain_fwd', 'step_gain_fwd'],
-  ['composite_gain_bwd', 'step_gain_bwd'],
-];
-/** The same of what frames have at kept steps alone: columns over the layers, and matrices. @type {[string, string][]} */
-const KEPT_COLUMNS = [
-  ['act_rms_streams', 'step_act_rms_streams'],
-  ['grad_rms_streams', 'step_grad_rms_streams'],
-  ['stream_cos', 'step_stream_cos'],
-];
-/** @type {[string, string][]} */
-const MATRICES = [
-  ['h_res', 'step_h_res'],
-  ['cka', 'step_cka'],
-  ['unfolded', 'step_unfolded'],
-];
-const KEPT = [...KEPT_COLUMNS, ...MATRICES];
-const REPLACED = new Set([...COLUMNS, ...KEPT].map(([key]) => key));
-/** Of the trained stack alone. */
-const UNKNOWN = /^(composite_gain_(fwd|bwd)_token|ds_error)/;
-/** Kept columns that span decades. */
-const LOGARITHMIC = /_rms_streams$/;
+/** @typedef {import('../../types').StepRules} StepRules */
+
+/** What is known at kept steps alone, and what a step's frame has in its place. @param {StepRules} rules @returns {Record<string, string>} */
+function keptOf({ kept_columns, matrices }) {
+  return { ...kept_columns, ...matrices };
+}
+
+/** All that a step gives, likewise. @param {StepRules} rules @returns {Record<string, string>} */
+function replacedBy(rules) {
+  return { ...rules.columns, ...keptOf(rules) };
+}
 
 /** Whether a figure shows what is known at kept steps alone. @param {import('../../types').Figure} template */
 export function showsKept(template) {
-  return template.data.some((trace) => KEPT.some(([key]) => key === trace.meta.key));
+  const kept = keptOf(template.layout.meta.rules.steps);
+  return template.data.some((trace) => trace.meta.key in kept);
 }
 
 /**
@@ -45,17 +28,18 @@ export function showsKept(template) {
  * @param {number} step from 0
  */
 export function canFollow(template, runs, step) {
-  const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => REPLACED.has(key));
+  const rules = template.layout.meta.rules.steps;
+  const replaced = replacedBy(rules);
+  const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => key in replaced);
   const trained = runs.filter((columns) => columns.trained > 0);
-  const isTold = trained.some((columns) => keys.some((key) => isKnown(columns, key, step)));
+  const isTold = trained.some((columns) => keys.some((key) => isKnown(columns, key, step, rules)));
   return isTold || !trained.some((columns) => keys.some((key) => has(columns, key)));
 }
 
-/** Whether a run's frames tell of a metric at a step. @param {Columns} columns @param {string} key @param {number} step */
-function isKnown(columns, key, step) {
-  const stepped = COLUMNS.find(([name]) => name === key);
-  if (stepped) return columns.steps.has(stepped[1]);
-  const [, source] = /** @type {[string, string]} */ (KEPT.find(([name]) => name === key));
+/** Whether a run's frames tell of a metric at a step. @param {Columns} columns @param {string} key @param {number} step @param {StepRules} rules */
+function isKnown(columns, key, step, rules) {
+  if (key in rules.columns) return columns.steps.has(rules.columns[key]);
+  const source = keptOf(rules)[key];
   const place = nearestKept(columns, Math.min(step, columns.trained - 1));
   return place !== null && Boolean(columns.kept.get(source)?.[place]);
 }
@@ -80,30 +64,31 @@ export function nearestKept({ keptSteps }, step) {
  * train stays as it is, and so does any at no step; one that has not come so far gives its last step.
  * @param {Columns} columns
  * @param {number | null} step from 0
+ * @param {StepRules} rules
  * @returns {Columns}
  */
-export function atStep(columns, step) {
+export function atStep(columns, step, rules) {
   if (step === null || columns.trained === 0) return columns;
   const row = Math.min(step, columns.trained - 1);
   const found = { ...columns, unknown: new Set(columns.unknown), versions: new Map(columns.versions) };
   for (const name of /** @type {const} */ (['layers', 'log10', 'status', 'matrices', 'bands'])) {
-    Object.assign(found, { [name]: without(columns[name]) });
+    Object.assign(found, { [name]: without(columns[name], rules) });
   }
-  for (const [key, source] of COLUMNS) {
+  for (const [key, source] of Object.entries(rules.columns)) {
     putRow(found.layers, key, columns.steps.get(source), row);
     putRow(found.log10, key, columns.stepsLog10.get(source), row);
     putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
   }
   const place = nearestKept(columns, row);
-  for (const [key, source] of place === null ? [] : KEPT) {
+  for (const [key, source] of place === null ? [] : Object.entries(keptOf(rules))) {
     const kept = columns.kept.get(source)?.[/** @type {number} */ (place)];
     putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (place)]));
     if (!kept) continue;
-    if (MATRICES.some(([name]) => name === key)) found.matrices.set(key, kept);
-    else putKept(found, key, kept);
+    if (key in rules.matrices) found.matrices.set(key, kept);
+    else putKept(found, key, kept, rules.logarithmic.includes(key));
     if (key === 'h_res') found.layers.set('ds_error', toDeviations(kept));
   }
-  for (const [key, source] of [...COLUMNS, ...KEPT]) {
+  for (const [key, source] of Object.entries(replacedBy(rules))) {
     if (has(columns, key) && !has(found, key)) found.unknown.add(key);
     found.versions.set(key, columns.versions.get(source) ?? 0);
   }
@@ -115,15 +100,17 @@ function has(columns, key) {
   return columns.layers.has(key) || columns.matrices.has(key);
 }
 
-/** A table of the trained stack, without what is put in its place and what no step tells. @param {Map<string, any>} table */
-function without(table) {
-  return new Map([...table].filter(([key]) => !REPLACED.has(key) && !UNKNOWN.test(key)));
+/** A table of the trained stack, without what is put in its place and what no step tells. @param {Map<string, any>} table @param {StepRules} rules */
+function without(table, rules) {
+  const replaced = replacedBy(rules);
+  const isUnknown = (/** @type {string} */ key) => rules.unknown.some((start) => key.startsWith(start));
+  return new Map([...table].filter(([key]) => !(key in replaced) && !isUnknown(key)));
 }
 
-/** A kept column (L) or (L, n): of more than one axis a row a layer, and logarithms where it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept */
-function putKept(columns, key, { shape, data }) {
+/** A kept column (L) or (L, n): of more than one axis a row a layer, and logarithms where it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept @param {boolean} isLogarithmic */
+function putKept(columns, key, { shape, data }, isLogarithmic) {
   columns.layers.set(key, toColumn(shape, data));
-  if (LOGARITHMIC.test(key))
+  if (isLogarithmic)
     columns.log10.set(
       key,
       toColumn(

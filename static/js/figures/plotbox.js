@@ -4,7 +4,7 @@ import { effect, untracked } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { fillDifference } from '../data/difference.js';
 import { choose, slotAt } from '../data/drawing.js';
-import { fill, MIN_ROW_GAP } from '../data/fill.js';
+import { fill } from '../data/fill.js';
 import { logTicks } from '../data/numbers.js';
 import { moveCursor, moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
@@ -39,7 +39,7 @@ export function heightOf(figure, isNarrow, width = 0) {
     isNarrow ? least : Math.max(least, Math.min(by.most, by.share * room));
   if (!meta.grid) return Math.round(grow(LINES_PX[size], LINES_SHARE));
   const count = Math.max(1, figure.data.filter((trace) => trace.visible !== false).length);
-  const cells = count + ((count - 1) * Math.max(meta.grid.gap, MIN_ROW_GAP)) / meta.grid.cell;
+  const cells = count + ((count - 1) * Math.max(meta.grid.gap, meta.rules.min_row_gap)) / meta.grid.cell;
   const strip = isNarrow ? STRIP_PX.narrow : Math.min(STRIP_PX.most, Math.max(STRIP_PX.least, STRIPS_PX / cells));
   const isStrips = meta.grid.direction === 'rows';
   const inner = isStrips ? cells * strip : grow(MATRIX_PX[size], MATRIX_SHARE, width / cells) * (isNarrow ? cells : 1);
@@ -146,7 +146,7 @@ class PlotBox {
     const step = untracked(() => this.toStep(template));
     const { places, results, labels, isStale, isNew } = choose(
       template,
-      this.slots(step),
+      this.slots(step, template),
       step === this.step ? this.places : [],
     );
     const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
@@ -189,10 +189,10 @@ class PlotBox {
     else this.box.classList.remove('stale');
   }
 
-  /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step */
-  slots(step) {
+  /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step @param {Figure} template */
+  slots(step, template) {
     const slots = state.slots.peek();
-    return step === null ? slots : slots.map((slot) => slotAt(slot, step));
+    return step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
   }
 
   /** @param {Figure} figure @param {number} width */

@@ -12,7 +12,7 @@ import { shownStep } from './places.js';
 /** @param {Panel} panel @param {Figure} template of one of its views @returns {Figure} */
 export function fillShown(panel, template) {
   const step = shownStep(panel, template);
-  const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step));
+  const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step, template));
   const { results, labels } = choose(template, slots, []);
   return (state.isDifference.value ? fillDifference : fill)(
     withInterval(template, state.interval.value),

@@ -54,8 +54,12 @@ function shownSlots(panel) {
 
 /** The runs; those that train as they were at the cursor's step, where a panel shows that. @param {Panel} panel @returns {Shown[]} */
 function atCursorStep(panel) {
-  const step = shownStep(panel, state.viewOf(panel).figure);
-  return state.slots.value.map(({ label, columns }) => ({ label, columns: atStep(columns, step) }));
+  const { figure } = state.viewOf(panel);
+  const step = shownStep(panel, figure);
+  return state.slots.value.map(({ label, columns }) => ({
+    label,
+    columns: atStep(columns, step, figure.layout.meta.rules.steps),
+  }));
 }
 
 /** Of a ratio, what is no ratio. @param {import('../../types').Columns} columns */

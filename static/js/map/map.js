@@ -7,6 +7,7 @@ import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
 import { share } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
 import { commit, noteView } from '../state/actions.js';
+import { boot } from '../state/boot.js';
 import { defaultMap, toSweep, withCell } from '../state/grid.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
@@ -47,7 +48,7 @@ let isByHand = false;
 
 function open() {
   isByHand = true;
-  change(storedMap() ?? defaultMap(state.fields.value, state.view.value));
+  change(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
 }
 
 /** @param {MapChoice | undefined} map */

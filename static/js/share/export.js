@@ -6,9 +6,10 @@ import { toImage } from '../figures/plot.js';
 import { fillShown } from '../figures/shown.js';
 import { toDelimited } from '../figures/table.js';
 import { API } from '../net/api.js';
+import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { kindName, LETTERS } from '../state/spec.js';
+import { kindName } from '../state/spec.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { toFigurePath, toFigureQuery } from './snippets.js';
 
@@ -41,7 +42,7 @@ export function footLine() {
 
 /** How this panel is asked for as its card shows it. @param {Panel} panel */
 export function figureQuery(panel) {
-  const usual = state.view.value.runs.map((choice, run) => `${LETTERS[run]} ${kindName(choice.kind)}`);
+  const usual = state.view.value.runs.map((choice, run) => `${boot.rules.letters[run]} ${kindName(choice.kind)}`);
   const labels = state.labels.value;
   return toFigureQuery({
     view: state.viewOf(panel).key,

@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { ApiError, postSnapshot } from '../net/api.js';
+import { boot } from '../state/boot.js';
 import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
@@ -40,7 +41,7 @@ export async function store() {
   failure.value = saved.value = '';
   try {
     const runs = state.slots.value.map((slot) => slot.id);
-    const hash = toHash(state.view.value);
+    const hash = toHash(state.view.value, boot.rules);
     const stored = await withSource(state.view.value.map, (held) =>
       postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }),
     );

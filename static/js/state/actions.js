@@ -1,6 +1,7 @@
 /** What people do to the view, and what follows: the address, and the runs. */
 
 import { noteAddress, pushAddress, replaceAddress } from './address.js';
+import { boot } from './boot.js';
 import { fromHash } from './hash.js';
 import { hurryRuns, requestRuns, showStored } from './runner.js';
 import * as state from './signals.js';
@@ -102,7 +103,7 @@ export function openPreset(preset) {
 /** Read the address, as at the start and after Back: a stored view shows its frames, a hash is computed. @param {import('../../types').Snapshot} [stored] */
 export function openAddress(stored) {
   const isStored = stored !== undefined && location.pathname === stored.url;
-  const { view, problems } = fromHash(isStored ? stored.state : location.hash, state.fields.value);
+  const { view, problems } = fromHash(isStored ? stored.state : location.hash, state.fields.value, boot.rules);
   state.batch(() => {
     state.view.value = view;
     state.notices.value = problems;

@@ -1,5 +1,6 @@
 /** The address follows the view: replaced while something is dragged, pushed on release, so that Back is undo. */
 
+import { boot } from './boot.js';
 import { toHash } from './hash.js';
 
 /** @typedef {import('../../types').View} View */
@@ -9,7 +10,7 @@ let before = null;
 
 /** @param {View} view */
 function urlOf(view) {
-  const hash = toHash(view);
+  const hash = toHash(view, boot.rules);
   return hash ? `/#${hash}` : '/';
 }
 

@@ -1,11 +1,12 @@
 /** A map's choice: which fields over which values, of which run. No browser here. */
 
-import { appliesTo, KIND, LETTERS, toSpecs } from './spec.js';
+import { appliesTo, KIND, toSpecs } from './spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field
  * @typedef {import('../../types').View} View
  * @typedef {import('../../types').MapChoice} MapChoice
+ * @typedef {import('../../types').ViewRules} ViewRules
  */
 
 export const REDUCTIONS = /** @type {Record<string, string>} */ ({
@@ -17,15 +18,15 @@ export const REDUCTIONS = /** @type {Record<string, string>} */ ({
 });
 const FULL = 1e6; // a field with more values than this, such as the seed, has no scale of its own
 
-/** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run. @param {Map<string, Field>} fields @param {View} view @returns {MapChoice} */
-export function defaultMap(fields, view) {
+/** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
+export function defaultMap(fields, view, rules) {
   const hc = view.runs.findIndex((choice) => choice.kind === 'hc');
   const run = hc < 0 ? view.runs.length - 1 : hc;
   const paths = ['depth', 'connection.streams'].filter((path) =>
     mapFields(fields, view, run).some((field) => field.path === path),
   );
   const [x, y] = paths.map((path) => toAxis(fields, path));
-  return { run, x, ...(y ? { y } : {}), metric: 'composite_gain_fwd', reduce: 'max' };
+  return { run, x, ...(y ? { y } : {}), ...rules.map };
 }
 
 /** @param {Map<string, Field>} fields @param {string} path */
@@ -119,15 +120,15 @@ export function withCell(fields, { map: _, ...view }, map, row, column) {
   return { ...view, base, runs: view.runs.with(map.run, { ...view.runs[map.run], own }) };
 }
 
-/** The pairs of a hash that keep a map. @param {MapChoice} map @returns {[string, string][]} */
-export function toPairs(map) {
+/** The pairs of a hash that keep a map. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
+export function toPairs(map, { letters, keys }) {
   const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
   return [
-    ['map', LETTERS[map.run]],
-    ['map.x', axis(map.x)],
-    ...(map.y ? [/** @type {[string, string]} */ (['map.y', axis(map.y)])] : []),
-    ['map.metric', map.metric],
-    ['map.reduce', map.reduce],
+    [keys.map, letters[map.run]],
+    [`${keys.map}.x`, axis(map.x)],
+    ...(map.y ? [/** @type {[string, string]} */ ([`${keys.map}.y`, axis(map.y)])] : []),
+    [keys.metric, map.metric],
+    [keys.reduce, map.reduce],
   ];
 }
 
@@ -136,26 +137,27 @@ export function toPairs(map) {
  * @param {Map<string, string>} pairs
  * @param {Map<string, Field>} fields
  * @param {View} view
+ * @param {ViewRules} rules
  * @param {string[]} problems
  * @returns {MapChoice | undefined}
  */
-export function fromPairs(pairs, fields, view, problems) {
-  const letter = pairs.get('map');
+export function fromPairs(pairs, fields, view, { letters, keys, map }, problems) {
+  const letter = pairs.get(keys.map);
   if (letter === undefined) return undefined;
-  const run = LETTERS.indexOf(letter);
-  const x = toRead('map.x', pairs, fields, problems);
-  const y = pairs.has('map.y') ? toRead('map.y', pairs, fields, problems) : undefined;
-  if (letter.length !== 1 || !view.runs[run]) problems.push(`map: got ${letter}, wanted the letter of a run`);
+  const run = letters.indexOf(letter);
+  const x = toRead(`${keys.map}.x`, pairs, fields, problems);
+  const y = pairs.has(`${keys.map}.y`) ? toRead(`${keys.map}.y`, pairs, fields, problems) : undefined;
+  if (letter.length !== 1 || !view.runs[run]) problems.push(`${keys.map}: got ${letter}, wanted the letter of a run`);
   else if (x && y !== null) {
-    const reduce = pairs.get('map.reduce') ?? 'max';
+    const reduce = pairs.get(keys.reduce) ?? map.reduce;
     if (!(reduce in REDUCTIONS))
-      problems.push(`map.reduce: got ${reduce}, wanted ${Object.keys(REDUCTIONS).join(', ')}`);
+      problems.push(`${keys.reduce}: got ${reduce}, wanted ${Object.keys(REDUCTIONS).join(', ')}`);
     return {
       run,
       x,
       ...(y ? { y } : {}),
-      metric: pairs.get('map.metric') ?? 'composite_gain_fwd',
-      reduce: reduce in REDUCTIONS ? reduce : 'max',
+      metric: pairs.get(keys.metric) ?? map.metric,
+      reduce: reduce in REDUCTIONS ? reduce : map.reduce,
     };
   }
   return undefined;

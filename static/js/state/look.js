@@ -1,6 +1,7 @@
 /** The theme that is on, and the templates that go with it. */
 
 import { computed, effect, signal } from '@preact/signals';
+import { carryRules } from '../data/rules.js';
 import { getPanels, insist } from '../net/api.js';
 import { recall, remember } from './memory.js';
 import * as state from './signals.js';
@@ -37,7 +38,7 @@ const asked = new Map();
 /** Templates for so many runs, asked for once. @param {number} runs @param {string} name */
 export function loadTemplates(runs, name) {
   const key = `${runs} ${name}`;
-  const known = asked.get(key) ?? getPanels(runs, name);
+  const known = asked.get(key) ?? getPanels(runs, name).then(carryRules);
   asked.set(key, known);
   known.catch(() => asked.delete(key));
   return known;

@@ -1,6 +1,7 @@
 /** What the page knows: signals, and what follows from them. Nothing here draws or asks the server. */
 
 import { batch, computed, signal } from '@preact/signals';
+import { boot } from './boot.js';
 import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
 
 /**
@@ -23,7 +24,7 @@ import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
  */
 
 export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));
-export const view = signal(defaultView());
+export const view = signal(defaultView(boot.rules));
 export const slots = signal(/** @type {Slot[]} */ ([]));
 /** Goes up, a few times a second, when columns have grown. */
 export const dataTick = signal(0);
@@ -50,7 +51,7 @@ export const pointed = signal(/** @type {string | null} */ (null));
 /** Words for screen readers about what has just happened. */
 export const spoken = signal('');
 
-export const labels = computed(() => toLabels(view.value, fields.value));
+export const labels = computed(() => toLabels(view.value, fields.value, boot.rules));
 export const specs = computed(() => toSpecs(fields.value, view.value));
 
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */

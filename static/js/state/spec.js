@@ -5,12 +5,10 @@
  * @typedef {import('../../types').Value} Value
  * @typedef {import('../../types').View} View
  * @typedef {import('../../types').Choice} Choice
+ * @typedef {import('../../types').ViewRules} ViewRules
  */
 
-export const LETTERS = 'ABCD';
-export const MAX_RUNS = LETTERS.length;
 export const KIND = 'connection.kind';
-export const NAME_LENGTH = 24; // letters of a run's name that labels have room for
 
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {
@@ -47,9 +45,9 @@ const NAMES = {
   layernorm_scaling: 'LayerNorm scaling',
 };
 
-/** The first view: what a visitor sees without touching anything. @returns {View} */
-export function defaultView() {
-  return { base: {}, runs: ['residual', 'hc', 'mhc'].map((kind) => ({ kind, own: {} })), cursor: null };
+/** The first view: what a visitor sees without touching anything. @param {ViewRules} rules @returns {View} */
+export function defaultView({ kinds }) {
+  return { base: {}, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null };
 }
 
 /** @param {Value} value */
@@ -199,13 +197,13 @@ export function toDifferences(fields, view) {
     .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
 }
 
-/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one. @param {View} view @param {Map<string, Field>} fields */
-export function toLabels(view, fields) {
+/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules */
+export function toLabels(view, fields, { letters }) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind).length > 1;
     const field = fields.get(view.runs.flatMap((other) => Object.keys(other.own))[0]);
     const own = alike && field ? [nameOf(settingOf(view, choice, field))] : [];
-    return [LETTERS[index], ...(choice.name ? [choice.name] : [kindName(choice.kind), ...own])].join(' ');
+    return [letters[index], ...(choice.name ? [choice.name] : [kindName(choice.kind), ...own])].join(' ');
   });
 }
 

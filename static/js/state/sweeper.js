@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from '../net/api.js';
+import { boot } from './boot.js';
 import { toSweep } from './grid.js';
 import { fromHash } from './hash.js';
 import { theme } from './look.js';
@@ -35,7 +36,7 @@ function findStored(grid) {
 /** The map of the stored view that is shown. @returns {MapChoice | undefined} */
 export function storedMap() {
   const stored = state.snapshot.value;
-  return stored?.sweep ? fromHash(stored.state, state.fields.value).view.map : undefined;
+  return stored?.sweep ? fromHash(stored.state, state.fields.value, boot.rules).view.map : undefined;
 }
 
 /** What holds the cells that are shown, to be stored with a view: a sweep's id or a snapshot's. @param {MapChoice | undefined} map */

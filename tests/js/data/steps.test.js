@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
 import { toStepTexts, toTexts } from '../../../static/js/data/sources.js';
-import { atStep, canFollow, nearestKept, showsKept } from '../../../static/js/data/steps.js';
+import * as steps from '../../../static/js/data/steps.js';
+import { rules } from '../sent.js';
+
+const { canFollow, nearestKept, showsKept } = steps;
+const atStep = (columns, step) => steps.atStep(columns, step, rules.steps);
 
 const typed = (values) => {
   const data = Float32Array.from(values);
@@ -196,7 +200,10 @@ test('what a run never had is not unknown at a step', () => {
 });
 
 test('a figure of which no run tells a step is of the trained stack; one run that tells is enough', () => {
-  const template = (...keys) => ({ data: keys.map((key) => ({ meta: { run: 0, key, fill: {} } })), layout: {} });
+  const template = (...keys) => ({
+    data: keys.map((key) => ({ meta: { run: 0, key, fill: {} } })),
+    layout: { meta: { rules } },
+  });
   assert.equal(canFollow(template('cos_prev'), [trained()], 1), false);
   assert.equal(canFollow(template('composite_gain_fwd'), [trained()], 1), true);
   assert.equal(canFollow(template('cos_prev'), [trained(), whole()], 1), true);

@@ -11,6 +11,7 @@ import {
 import { withCell } from '../../../static/js/state/grid.js';
 import { defaultView } from '../../../static/js/state/spec.js';
 import { fields } from '../schema.js';
+import { viewRules } from '../sent.js';
 
 const map = {
   run: 1,
@@ -120,7 +121,7 @@ test('a figure is high enough for the title of its axis, and its rows grow with 
 
 test('the view of a cell has its settings where the varied run takes them from, and no map', () => {
   const view = {
-    ...defaultView(),
+    ...defaultView(viewRules),
     base: { depth: 8, width: 32 },
     runs: [
       { kind: 'mhc', own: {} },
@@ -132,7 +133,7 @@ test('the view of a cell has its settings where the varied run takes them from, 
   assert.equal(none, undefined);
   const base = fields.get('depth').initial === 64 ? { width: 32 } : { depth: 64, width: 32 };
   assert.deepEqual(found, {
-    ...defaultView(),
+    ...defaultView(viewRules),
     base,
     runs: [
       { kind: 'mhc', own: {} },
@@ -143,7 +144,7 @@ test('the view of a cell has its settings where the varied run takes them from, 
 });
 
 test('what the runs of a map share is said whole, without what is swept', () => {
-  const view = { ...defaultView(), base: { width: 32, 'connection.noise': 3, 'input.text': 'long' } };
+  const view = { ...defaultView(viewRules), base: { width: 32, 'connection.noise': 3, 'input.text': 'long' } };
   const title = fields.get('connection.noise').title;
   assert.equal(mapSettings(fields, view, map), `HC, width 32, seed 0, ${title} 3`);
   assert.equal(

@@ -12,6 +12,7 @@ import {
 import { fromHash, toHash } from '../../../static/js/state/hash.js';
 import { defaultView } from '../../../static/js/state/spec.js';
 import { fields } from '../schema.js';
+import { viewRules } from '../sent.js';
 
 const field = (rest) => ({ type: 'integer', initial: 0, min: 0, max: 1, step: 1, ...rest });
 
@@ -31,15 +32,15 @@ test('values are numbers, each once', () => {
 });
 
 test('the first map is of HC, depth by expansion rate', () => {
-  const map = defaultMap(fields, defaultView());
+  const map = defaultMap(fields, defaultView(viewRules), viewRules);
   assert.deepEqual([map.run, map.x.path, map.y.path], [1, 'depth', 'connection.streams']);
-  const residual = { ...defaultView(), runs: [{ kind: 'residual', own: {} }] };
-  assert.equal(defaultMap(fields, residual).y, undefined, 'one stream has no expansion rate');
+  const residual = { ...defaultView(viewRules), runs: [{ kind: 'residual', own: {} }] };
+  assert.equal(defaultMap(fields, residual, viewRules).y, undefined, 'one stream has no expansion rate');
   assert.ok(!mapFields(fields, residual, 0).some((item) => item.path === 'connection.noise'));
 });
 
 test('a sweep is the spec of its run with the axes beside it', () => {
-  const view = { ...defaultView(), base: { width: 32, depth: 9 } };
+  const view = { ...defaultView(viewRules), base: { width: 32, depth: 9 } };
   const body = toSweep(fields, view, { run: 1, x: { path: 'depth', values: [2, 4] }, metric: 'cka', reduce: 'max' });
   assert.deepEqual(body, { spec: { depth: 9, connection: { kind: 'hc' } }, x: { field: 'depth', values: [2, 4] } });
 });
@@ -52,12 +53,12 @@ test('a map is kept in the address, readably', () => {
     metric: 'cka',
     reduce: 'median',
   };
-  const hash = toHash({ ...defaultView(), map });
+  const hash = toHash({ ...defaultView(viewRules), map }, viewRules);
   assert.equal(hash, 'v=1&map=B&map.x=depth,8,16&map.y=connection.noise,0,0.5&map.metric=cka&map.reduce=median');
-  assert.deepEqual(fromHash(hash, fields), { view: { ...defaultView(), map }, problems: [] });
-  assert.equal(fromHash('v=1&depth=9', fields).view.map, undefined);
+  assert.deepEqual(fromHash(hash, fields, viewRules), { view: { ...defaultView(viewRules), map }, problems: [] });
+  assert.equal(fromHash('v=1&depth=9', fields, viewRules).view.map, undefined);
   const { y: _, ...one } = map;
-  assert.deepEqual(fromPairs(new Map(toPairs(one)), fields, defaultView(), []), one);
+  assert.deepEqual(fromPairs(new Map(toPairs(one, viewRules)), fields, defaultView(viewRules), viewRules, []), one);
 });
 
 test('what of a map cannot be read is told', () => {
@@ -67,6 +68,6 @@ test('what of a map cannot be read is told', () => {
     ['map=B&map.x=depth,8&map.y=seed,x', /map.y: got seed,x/],
     ['map=B&map.x=depth,8&map.reduce=mean', /map.reduce: got mean/],
   ]) {
-    assert.match(fromHash(hash, fields).problems.join(), told);
+    assert.match(fromHash(hash, fields, viewRules).problems.join(), told);
   }
 });

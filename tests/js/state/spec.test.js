@@ -12,13 +12,14 @@ import {
   toStops,
 } from '../../../static/js/state/spec.js';
 import { fields } from '../schema.js';
+import { viewRules } from '../sent.js';
 
 const choice = (kind, own = {}) => ({ kind, own });
 const field = (path) => fields.get(path);
 
 test('the default view asks for nothing but the three connections', () => {
   assert.deepEqual(
-    toSpecs(fields, defaultView()),
+    toSpecs(fields, defaultView(viewRules)),
     ['residual', 'hc', 'mhc'].map((kind) => ({ connection: { kind } })),
   );
 });
@@ -37,7 +38,7 @@ test('a setting reaches only the runs to which it applies', () => {
 });
 
 test('a rule of more than zero is a number, not a list of values', () => {
-  const view = defaultView();
+  const view = defaultView(viewRules);
   assert.equal(appliesTo(fields, view, choice('mhc'), field('train.lr')), false);
   assert.equal(appliesTo(fields, { ...view, base: { 'train.steps': 2 } }, choice('mhc'), field('train.lr')), true);
 });
@@ -66,9 +67,9 @@ test('one default among own settings stays unsaid, so the specs stay the same', 
 });
 
 test('labels tell runs of one kind apart', () => {
-  assert.deepEqual(toLabels(defaultView(), fields), ['A Residual', 'B HC', 'C mHC']);
+  assert.deepEqual(toLabels(defaultView(viewRules), fields, viewRules), ['A Residual', 'B HC', 'C mHC']);
   const twins = { base: {}, runs: [choice('mhc', { 'connection.noise': 1 }), choice('mhc')], cursor: null };
-  assert.deepEqual(toLabels(twins, fields), ['A mHC 1', 'B mHC 0.3']);
+  assert.deepEqual(toLabels(twins, fields, viewRules), ['A mHC 1', 'B mHC 0.3']);
 });
 
 test('stops of a slider hold both ends, the small values and no rounding dust', () => {
@@ -110,7 +111,7 @@ test('a name stands where the words for the run would', () => {
     runs: [{ ...choice('mhc'), name: 'ours' }, choice('mhc', { 'connection.noise': 1 })],
     cursor: null,
   };
-  assert.deepEqual(toLabels(view, fields), ['A ours', 'B mHC 1']);
+  assert.deepEqual(toLabels(view, fields, viewRules), ['A ours', 'B mHC 1']);
   assert.deepEqual(
     toSpecs(fields, view),
     toSpecs(fields, { ...view, runs: view.runs.map(({ kind, own }) => ({ kind, own })) }),

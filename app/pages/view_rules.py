@@ -1,0 +1,18 @@
+"""What server and page both know of views: letters of runs, their names, the first view, maps, and keys of a hash."""
+
+from typing import Any
+
+from app.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
+from app.figures.style import MAX_RUNS
+from app.presets import DEFAULT
+
+
+def to_view_rules() -> dict[str, Any]:
+    """The rules as plain data, for the page."""
+    return {
+        "letters": LETTERS[:MAX_RUNS],
+        "name_length": NAME_LENGTH,
+        "kinds": [spec.connection.kind for spec in DEFAULT.specs],
+        "map": {"metric": MAP[0], "reduce": MAP[1]},
+        "keys": KEYS,
+    }
