@@ -213,10 +213,13 @@ export interface ConnectionCost {
   bytes_moved: number;
   peak_bytes: number;
   seconds: number;
+  /** By measure: what it adds to the residual connection's cost, in words. */
+  added: Record<string, string>;
 }
 /** What a connection adds to a model; ratios are to the residual model's own figure. */
 export interface AddedCost {
   flops_ratio: number;
+  flops_added: string;
   traffic_ratio: number;
 }
 export interface PaperCosts {

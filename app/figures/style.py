@@ -21,7 +21,7 @@ class RunStyle:
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one theme. `card` equals the page's card, so that an exported figure looks like its card."""
+    """The colours of one theme. The page has `card`, `ink` and `accent` from here: a figure looks like its card."""
 
     name: ThemeName
     card: str
@@ -81,6 +81,12 @@ THEMES: dict[ThemeName, Theme] = {
         runs=_runs("#5b6472", "#b84718", "#0f66b0", "#1f7a45"),
     ),
 }
+
+
+def to_shared_colors() -> dict[str, tuple[str, str]]:
+    """Colours that the page has in common with its figures, light and dark."""
+    light, dark = THEMES["light"], THEMES["dark"]
+    return {"card": (light.card, dark.card), "ink": (light.ink, dark.ink), "accent": (light.accent, dark.accent)}
 
 
 def to_styles(runs: int, theme: ThemeName) -> list[dict[str, object]]:

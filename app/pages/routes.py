@@ -12,7 +12,7 @@ from app.api.http.problems import TITLES, Problem
 from app.api.models.links import API
 from app.api.models.snapshots import SnapshotBody
 from app.figures import PANELS
-from app.figures.style import ThemeName
+from app.figures.style import ThemeName, to_shared_colors
 from app.pages.assets import ROOT, Assets
 from app.pages.docs import describe
 from app.pages.link_cards import build_default_preview, build_snapshot_preview
@@ -40,6 +40,7 @@ class Pages:
             asset=self._assets.address,
             import_map=Markup(self._assets.import_map),
             version=__version__,
+            colors=to_shared_colors(),
             **values,
         )
         policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)

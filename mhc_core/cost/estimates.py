@@ -33,6 +33,7 @@ from mhc_core.cost.counts import (
     recomputes,
 )
 from mhc_core.cost.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
+from mhc_core.cost.shares import MEASURES, REFERENCE, format_added
 from mhc_core.spec import CONNECTION_KINDS, SINKHORN, RunSpec
 
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
@@ -97,11 +98,12 @@ class ConnectionCost(Estimate):
     """Cost of one connection in the stack of a spec."""
 
     connection: str = Field(description="The kind of connection.")
+    added: dict[str, str] = Field(description="By measure: what it adds to the residual connection's cost, in words.")
 
 
 def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
     """Cost of every connection at the same stack, those left out whose rules the spec's streams break."""
-    found = []
+    found: dict[str, Estimate] = {}
     for kind in CONNECTION_KINDS:
         plain = spec.model_dump()
         plain["connection"]["kind"] = kind
@@ -109,8 +111,14 @@ def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[Con
             other = RunSpec.model_validate(plain)
         except ValueError:  # as where n is not a power of two
             continue
-        found.append(ConnectionCost(connection=kind, **estimate(other, rates).model_dump()))
-    return found
+        found[kind] = estimate(other, rates)
+    reference = found[REFERENCE]
+    return [_compare(kind, cost, reference) for kind, cost in found.items()]
+
+
+def _compare(kind: str, cost: Estimate, reference: Estimate) -> ConnectionCost:
+    added = {key: format_added(getattr(cost, key) / getattr(reference, key) - 1) for key in MEASURES}
+    return ConnectionCost(connection=kind, added=added, **cost.model_dump())
 
 
 # Time.

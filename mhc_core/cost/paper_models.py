@@ -6,6 +6,8 @@ Sizes and printed parameters: mHC (arXiv 2512.24880). Traffic is in values per t
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mhc_core.cost.shares import format_added
+
 STREAMS = 4
 ACTIVE, SHARED = 6, 2  # routed experts that a token visits, and those that every token visits
 BYTES = 2  # bfloat16
@@ -59,6 +61,7 @@ class Added(BaseModel):
     parameters_ratio: float = Field(description="Over all parameters counted.")
     flops: float = Field(description="Forward, per token: projections, mixing, Sinkhorn.")
     flops_ratio: float = Field(description="Over twice the active parameters counted; attention scores left out.")
+    flops_added: str = Field(description="`flops_ratio` as people read it.")
     traffic_bytes: float = Field(description="Read and written per token in bfloat16, all layers, branches excluded.")
     traffic_ratio: float = Field(description="The connection's traffic over the residual connection's.")
 
@@ -133,6 +136,7 @@ def _add(shape: Shape, kind: str, total: int, active: int) -> Added:
         parameters_ratio=parameters / total,
         flops=flops,
         flops_ratio=flops / (2 * active),
+        flops_added=format_added(flops / (2 * active)),
         traffic_bytes=traffic,
         traffic_ratio=traffic / _traffic_bytes(shape, "residual"),
     )

@@ -1,4 +1,4 @@
-"""What the page needs to fill templates as Python does: sizes and limits of figures, and what shows a step of training."""
+"""What the page needs to fill templates as Python does: sizes and limits of figures, and what shows a step."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def to_rules() -> dict[str, Any]:
 
 
 def to_step_rules() -> dict[str, Any]:
-    """Metric to the column of a step's frame that shows it; which of the kept ones span decades, and what no step has."""
+    """Metric to the column of a step's frame; which kept ones span decades; beginnings of metrics that no step has."""
     return {
         "columns": steps.COLUMNS,
         "kept_columns": steps.KEPT_COLUMNS,

@@ -8,8 +8,8 @@ from app.figures.panel import build_figure, quiet_axis
 from app.figures.run_names import KIND_NAMES
 from app.figures.style import Theme
 from mhc_core.cost.estimates import ConnectionCost
+from mhc_core.cost.shares import REFERENCE
 
-REFERENCE = "residual"
 MEASURES = {
     "parameters": "parameters",
     "flops": "arithmetic",
@@ -25,15 +25,6 @@ def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
     """What each connection adds, as a share of the residual connection's cost at the same stack."""
     reference = next(cost for cost in costs if cost.connection == REFERENCE)
     return [getattr(cost, measure) / getattr(reference, measure) - 1 for cost in costs]
-
-
-def format_added(added: float) -> str:
-    """A share as people read it; `sayAdded` in `static/js/cards/costs.js` says the same."""
-    percent = 100 * abs(added)
-    if percent < 5e-4:
-        return "±0 %"
-    digits = f"{percent:.2g}" if percent < 100 else f"{percent:.0f}"
-    return f"{'−' if added < 0 else '+'}{digits} %"
 
 
 def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
@@ -77,7 +68,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
                 y=names,
                 orientation="h",
                 xaxis=f"x{suffix}",
-                text=[format_added(share) for share in added[measure]],
+                text=[cost.added[measure] for cost in costs],
                 textposition="outside",
                 cliponaxis=False,
                 textfont={"size": 11, "color": theme.muted},

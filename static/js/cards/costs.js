@@ -144,7 +144,7 @@ function StackTable() {
           (item) => html`
           <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
             <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
-            ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item[key] / reference[key] - 1} most=${most} />`)}
+            ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
           </tr>`,
         )}
         </tbody>
@@ -154,26 +154,16 @@ function StackTable() {
   `;
 }
 
-/** @param {{text: string, added: number, most: number}} props */
-function Cell({ text, added, most }) {
-  const share = most > 0 ? Math.max(0, (100 * added) / most) : 0;
-  return html`<td role="cell">${text}<small>${formatAdded(added)}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
-}
-
-/** @param {number} added */
-function formatAdded(added) {
-  const percent = 100 * Math.abs(added);
-  if (percent < 5e-4) return '±0 %';
-  return `${added < 0 ? '−' : '+'}${percent < 100 ? Number(percent.toPrecision(2)) : Math.round(percent)} %`;
+/** @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
+function Cell({ text, added, share }) {
+  return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
 
 function PaperTable() {
   const printed = paper.value;
   if (!printed) return null;
   const { models } = printed;
-  const [least, most] = [models[models.length - 1], models[0]].map((model) =>
-    formatAdded(model.mhc.flops_ratio).slice(1),
-  );
+  const [least, most] = [models[models.length - 1], models[0]].map((model) => model.mhc.flops_added.slice(1));
   return html`
     <div>
       <div class="table-box" tabindex="0" role="region" aria-label="The paper's models, table">
@@ -186,7 +176,7 @@ function PaperTable() {
           <tbody>${models.map(
             (model) => html`
             <tr><th scope="row">${model.shape.name}</th>
-              <td>${formatAdded(model.hc.flops_ratio)}</td><td>${formatAdded(model.mhc.flops_ratio)}</td>
+              <td>${model.hc.flops_added}</td><td>${model.mhc.flops_added}</td>
               <td>${formatTimes(model.hc.traffic_ratio)}</td><td>${formatTimes(model.mhc.traffic_ratio)}</td></tr>`,
           )}
           </tbody>
@@ -205,7 +195,7 @@ const formatTimes = (ratio) => `${ratio.toFixed(1)} ×`;
 
 /** What mHC adds on this server, beside the paper's figure. */
 function hereSentence() {
-  const [reference, mhc] = [REFERENCE, WIDEST].map((kind) => costs.value.find((item) => item.connection === kind));
-  if (!reference || !mhc) return '';
-  return `Here, unfused on one core and at this size: ${formatAdded(mhc.seconds / reference.seconds - 1)} of time.`;
+  const mhc = costs.value.find((item) => item.connection === WIDEST);
+  if (!mhc) return '';
+  return `Here, unfused on one core and at this size: ${mhc.added.seconds} of time.`;
 }

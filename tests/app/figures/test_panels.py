@@ -1,7 +1,6 @@
 """The panels: templates that Plotly takes, and a fill that is the same in Python and in the page."""
 
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -208,11 +207,6 @@ def test_runs_differ_by_more_than_colour() -> None:
     for theme in THEMES.values():
         for look in ("dash", "marker", "color", "letter"):
             assert len({getattr(style, look) for style in theme.runs}) == figures.MAX_RUNS
-
-
-def test_figures_have_the_colours_of_the_page() -> None:
-    css = (ROOT / "static" / "css" / "tokens.css").read_text()
-    assert re.findall(r"--card: (.*);", css) == [f"light-dark({THEMES['light'].card}, {THEMES['dark'].card})"]
 
 
 def test_python_and_the_page_draw_with_the_same_plotly() -> None:

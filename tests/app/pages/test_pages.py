@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.figures.style import to_shared_colors
 from tests.conftest import ROOT, Server, compute
 
 FOREIGN = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
@@ -61,6 +62,15 @@ def test_the_instrument_takes_all_our_styles(web: httpx.Client) -> None:
     assert len(files) > 10
     assert all(sheet.count(path.read_text()) == 1 for path in files)
     assert "@import" not in sheet
+
+
+def test_a_page_has_the_colours_of_its_figures(web: httpx.Client) -> None:
+    """Those of both are defined once: in the head, not in the style sheets."""
+    page = web.get("/").text
+    sheets = "".join(path.read_text() for path in (ROOT / "static" / "css").rglob("*.css"))
+    for name, (light, dark) in to_shared_colors().items():
+        assert f"--{name}: light-dark({light}, {dark});" in page
+        assert f"--{name}:" not in sheets
 
 
 def test_what_a_page_loads_is_there(page: httpx.Response, web: httpx.Client) -> None:

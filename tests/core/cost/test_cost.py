@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mhc_core.cost.counts import count_pass_bytes, count_tape_bytes
 from mhc_core.cost.estimates import compare_connections, count_jacobian_bytes, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, calibrate, combine
+from mhc_core.cost.shares import format_added
 from mhc_core.measure.jacobian import linearise
 from mhc_core.measure.training import train
 from mhc_core.stack import build_stack
@@ -131,11 +132,29 @@ def test_rates_are_measured_and_combined_by_their_median() -> None:
     assert combine([slow, slow, measured]) == slow
 
 
+@pytest.mark.parametrize(
+    ("added", "text"),
+    [
+        (0, "±0 %"),
+        (-4e-6, "±0 %"),
+        (1e-5, "+0.001 %"),
+        (0.0674, "+6.7 %"),
+        (-0.25, "−25 %"),
+        (0.998, "+100 %"),
+        (6.39, "+639 %"),
+    ],
+)
+def test_what_a_connection_adds_is_a_share_with_a_sign(added: float, text: str) -> None:
+    assert format_added(added) == text
+
+
 def test_all_connections_are_compared_at_the_same_stack() -> None:
     spec = build_spec(connection={"kind": "mhc", "streams": 4, "dynamic": True})
     found = {cost.connection: cost for cost in compare_connections(spec)}
     assert set(found) >= {"none", "residual", "hc", "mhc", "kromhc"}
-    assert found["mhc"].model_dump(exclude={"connection"}) == estimate(spec).model_dump()
+    assert found["mhc"].model_dump(exclude={"connection", "added"}) == estimate(spec).model_dump()
+    assert set(found["residual"].added.values()) == {"±0 %"}
+    assert all(text.startswith("+") for text in found["mhc"].added.values())
     residual = build_spec(connection={"kind": "residual"})
     assert found["residual"].parameters == sum(p.numel() for p in build_stack(residual).parameters())
     assert found["residual"].seconds < found["hc"].seconds < found["mhc"].seconds
