@@ -99,7 +99,7 @@ def run_once(source: str, out: Path | None) -> int:
             out.write_bytes(write(spec.id, result))
     except (SpecError, SpecErrors, OSError) as error:
         return _explain(error)
-    print(*(finding["text"] for finding in result.summary["findings"]), sep="\n")
+    print(*(finding.text for finding in result.summary.findings), sep="\n")
     return 0
 
 
@@ -112,7 +112,7 @@ def verify_once(source: str) -> int:
     try:
         spec = _read_spec(source)
         result = _compute(spec)
-        checks = verify(spec, result, None if spec.train.steps else recompute(spec).data)
+        checks = verify(spec, result, None if spec.train.steps else recompute(spec))
     except (SpecError, SpecErrors, OSError) as error:
         return _explain(error)
     row = "{:9}{:19}{:26}{:>6}{:>14}{:>14}{:>12}  {}"
@@ -171,5 +171,5 @@ def _compute(spec: RunSpec) -> Any:
             if steps:
                 bar.update(frame.type == "step")
             elif frame.type in ("forward", "backward"):
-                bar.update(frame.data["layer"] >= 0)
+                bar.update(frame.layer >= 0)
     return result

@@ -26,8 +26,8 @@ with attach(model) as probe:
     model(input_ids=ids, labels=ids).loss.backward()
 result = probe.result()
 
-for finding in result.summary["findings"]:
-    print(finding["text"])
+for finding in result.summary.findings:
+    print(finding.text)
 print("layer  activation  gradient  column sums from 1")
 columns = (result.layers[key] for key in ("act_rms", "grad_rms", "h_res_col_sum"))
 for layer, (activation, gradient, sums) in enumerate(zip(*columns, strict=True)):

@@ -20,6 +20,6 @@ async def get_composite(
     """H_last ... H_first with its sums and gains, of matrices averaged over samples; all layers without an interval."""
     run = await find_done(service, run_id)
     result = await load_result(service, run)
-    first, last = check_interval(first, last, result.start["layers"])
+    first, last = check_interval(first, last, result.depth)
     composite = await asyncio.to_thread(multiply_interval, result.matrices["h_res"], first, last)
     return CompositeBody.build(run_id, first, last, composite)

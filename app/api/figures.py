@@ -74,7 +74,7 @@ async def get_figure(
         raise invalid_query("difference", True, "at least one more run, `with`")
     runs = [await find_done(service, name) for name in ids]
     results = [await load_result(service, run) for run in runs]
-    top = max(result.start["layers"] for result in results) - 1
+    top = max(result.depth for result in results) - 1
     if layer is not None and layer > top:
         raise invalid_query("layer", layer, f"0 to {top}")
     cursor = top if layer is None else layer
@@ -82,7 +82,7 @@ async def get_figure(
     if len(labels) != len(runs):
         raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)
-    _check_step(step, max(result.start["spec"]["train"]["steps"] for result in results))
+    _check_step(step, max(result.train_steps for result in results))
     return await respond_figure(
         lambda: figures.figure(panel, results, labels, cursor, theme, view, difference, step, interval)
     )

@@ -15,6 +15,7 @@ from app.services.runs import Runs, read_spec
 from app.store.runs import Run
 from mhc_core.measure.verification import verify
 from mhc_core.record import codec
+from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 
 router = APIRouter(prefix=API, tags=["runs"])
@@ -71,7 +72,9 @@ async def _answer(service: Runs, run: Run, line: bytes | None) -> Response:
 
 
 def _verify(run: Run, result: Result, line: bytes | None) -> VerificationBody:
-    checks = verify(read_spec(run), result, None if line is None else codec.decode_line(line))
+    recomputed = None if line is None else codec.decode_line(line)
+    assert recomputed is None or isinstance(recomputed, RecomputationFrame), "a verification has one frame"
+    checks = verify(read_spec(run), result, recomputed)
     return VerificationBody.build(run.id, checks)
 
 

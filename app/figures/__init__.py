@@ -94,7 +94,7 @@ def _format_layers(template: dict[str, Any], results: Sequence[Trained], cursor:
     name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
     if name != "product":
         return f"layer {cursor + 1}"
-    first, last = to_span(span, cursor, max(result.start["layers"] for result in results))
+    first, last = to_span(span, cursor, max(result.depth for result in results))
     return f"layers {first + 1}–{last + 1}"
 
 

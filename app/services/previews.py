@@ -112,7 +112,7 @@ def _to_sketch(preset: Preset, result: Result) -> Sketch:
     places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
     curve = [float(value) if np.isfinite(value) else None for value in column[places]]
     number = reduce_metric(result, preset.metric, preset.reduction)
-    return Sketch(curve, number, result.summary["headline"]["text"])
+    return Sketch(curve, number, result.summary.headline.text)
 
 
 def _find_curve(key: str, result: Result) -> np.ndarray:

@@ -41,7 +41,7 @@ def to_csv(run_id: str, result: Result) -> bytes:
     Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them, by
     spaces; its other cells are empty. A comment line would be a row to most readers, and turn numbers into text.
     """
-    columns: dict[str, Any] = {"layer": np.arange(result.start["layers"])}
+    columns: dict[str, Any] = {"layer": np.arange(result.depth)}
     for key, column in result.layers.items():
         columns |= _flatten(key, column)
     for key, column in result.layers_log10.items():
@@ -50,8 +50,8 @@ def to_csv(run_id: str, result: Result) -> bytes:
         unit = f"{key}.log10" if key in result.layers_log10 else key
         columns |= {f"{unit}.{name}": column for name, column in band.items()}
     for key, flags in result.status.items():
-        columns[f"{key}.status"] = [flags.get(layer, "finite") for layer in range(result.start["layers"])]
-    columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.start["layers"] - 1)]
+        columns[f"{key}.status"] = [flags.get(layer, "finite") for layer in range(result.depth)]
+    columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.depth - 1)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -82,8 +82,10 @@ WRITERS: dict[str, Callable[[str, Result], bytes]] = {"json": to_json, "csv": to
 
 
 def _to_parts(result: Result) -> dict[str, Any]:
-    start = {key: value for key, value in result.start.items() if key not in ("run", "index", "type")}
-    summary = {key: result.summary[key] for key in ("headline", "findings")}
+    start, summary = codec.to_fields(result.start), codec.to_fields(result.summary)
+    jacobian = {} if result.jacobian is None else codec.to_fields(result.jacobian)
+    for fields in (start, summary, jacobian):
+        fields.pop("type", None)
     training = {
         "loss_untrained": result.loss_untrained,
         "steps": result.steps,
@@ -95,7 +97,7 @@ def _to_parts(result: Result) -> dict[str, Any]:
         **start,
         "loss": result.loss,
         "input_state": result.input,
-        "jacobian": result.jacobian,
+        "jacobian": jacobian,
         "summary": summary,
         "status": result.status,
         "layers": result.layers,
@@ -103,7 +105,7 @@ def _to_parts(result: Result) -> dict[str, Any]:
         "matrices": result.matrices,
         **(training if result.steps else {}),
         "bands": result.bands,
-        "seeds": result.seeds,
+        "seeds": result.seeds or {},
     }
 
 

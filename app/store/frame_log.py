@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
 from app.store.notifications import Hub
-from app.store.runs import RunStatus, RunStore
+from app.store.runs import RunStore
+from mhc_core.record.summary import EndStatus
 
 PAGE = 256
 
@@ -33,7 +34,7 @@ class FrameLog:
         self._remember(run_id, first, lines)
         self._hub.publish(run_id)
 
-    async def finish(self, run_id: str, index: int, status: RunStatus, reason: str | None) -> None:
+    async def finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         """Add the last frame."""
         line = await self._store.finish(run_id, index, status, reason)
         self._remember(run_id, index, [line])

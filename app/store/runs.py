@@ -11,6 +11,8 @@ from app.store.database import Database
 from app.store.sources import Source
 from app.store.tables import frames, runs
 from mhc_core.record import codec
+from mhc_core.record.frames import StartFrame, SummaryFrame
+from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
@@ -139,7 +141,7 @@ class RunStore:
         """Add frames; the index of the first says where, and an index can be stored once."""
         await self._database.call(lambda connection: _append(connection, run_id, first, lines))
 
-    async def finish(self, run_id: str, index: int, status: RunStatus, reason: str | None) -> bytes:
+    async def finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> bytes:
         """Close the log with an `end` frame, which is returned."""
         line = codec.encode_end(run_id, index, status, reason)
         values = {"status": status, "reason": reason, "finished_at": time.time()}
@@ -204,10 +206,10 @@ def _append(connection: Connection, run_id: str, first: int, lines: Sequence[byt
 
 def _to_columns(line: bytes) -> dict[str, Any]:
     """What a frame adds to its run's row."""
-    kind = codec.frame_type(line)
-    if kind not in ("start", "summary"):
+    if codec.frame_type(line) not in ("start", "summary"):
         return {}
-    data = codec.decode_line(line)
-    if kind == "start":
-        return {"device": data["device"], "versions": data["versions"]}
-    return {"summary": {key: data[key] for key in ("headline", "findings")}}
+    frame = codec.decode_line(line)
+    if isinstance(frame, StartFrame):
+        return {"device": codec.to_plain(frame.device), "versions": codec.to_plain(frame.versions)}
+    assert isinstance(frame, SummaryFrame)
+    return {"summary": {"headline": codec.to_plain(frame.headline), "findings": codec.to_plain(frame.findings)}}

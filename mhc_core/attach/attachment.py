@@ -4,6 +4,7 @@ Forward hooks bring states, branches and mixing; hooks on tensors and parameters
 and none returns anything: the model computes what it would compute alone, bit for bit.
 """
 
+import sys
 from collections import defaultdict
 from functools import partial
 from types import TracebackType
@@ -25,10 +26,12 @@ from mhc_core.measure.probe import (
     build_loss_frame,
     build_mixing_frame,
 )
-from mhc_core.measure.run import describe_device, versions
+from mhc_core.measure.run import describe_device, describe_versions
 from mhc_core.metrics.gradients import total_norm
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import AnyFrame, BackwardFrame, StartFrame
 from mhc_core.record.result import Result
+from mhc_core.record.source import Model, TraceSource
+from mhc_core.record.start import CapturedInput
 from mhc_core.stack import LayerOutput
 
 
@@ -43,8 +46,8 @@ class Attachment:
         self.model, self.adapter = model, adapter
         self._handles: list[RemovableHandle] = []
         self._layout: Layout | None = None
-        self._up: list[Frame] = []
-        self._down: list[Frame] = []
+        self._up: list[AnyFrame] = []
+        self._down: list[BackwardFrame] = []
         self._loss: torch.Tensor | None = None
         self._entered, self._ended = 0, False
         self._waiting: dict[str, Any] = {}  # of the layer whose next state has not come: u, y, mixing
@@ -84,14 +87,14 @@ class Attachment:
             result.add(frame)
         return result
 
-    def frames(self) -> list[Frame]:
+    def frames(self) -> list[AnyFrame]:
         """The frames of the pass, in the order of a run's; see `result`."""
         if not self._ended:
             raise RuntimeError(f"heard {self._entered} of {len(self.adapter.sites)} layers: no whole forward pass")
         self._give_gradients()
         self._down += self._backward.finish()
         loss = [] if self._loss is None else [build_loss_frame(float(self._loss))]
-        frames = [*self._up, *loss, *self._down]
+        frames: list[AnyFrame] = [*self._up, *loss, *self._down]
         gains = self._forward.products.gains() | self._backward.products.gains()
         frames.append(build_mixing_frame(self._forward.mean_mixing(), gains, self._collect_mixing_norms()))
         result = Result()
@@ -154,16 +157,20 @@ class Attachment:
         )
         self._layout = layout
         self._forward, self._backward = ForwardProbe(layout), BackwardProbe(layout)
-        start = {
-            "model": {"name": type(self.model).__name__, "parameters": _count(self.model)},
-            "device": describe_device(state.device),
-            "versions": versions(),
-            "layers": len(sites),
-            "streams": streams,
-            "blocks": [site.name for site in sites],
-            "input": {"kind": "captured", "samples": samples},
-        }
-        self._up.append(Frame("start", start))
+        self._up.append(self._build_start_frame(state.device, samples, streams))
+
+    def _build_start_frame(self, device: torch.device, samples: int, streams: int) -> StartFrame:
+        sites = self.adapter.sites
+        model = Model(name=type(self.model).__name__, parameters=_count(self.model))
+        return StartFrame(
+            source=TraceSource(model=model, versions=_find_versions(self.model)),
+            device=describe_device(device),
+            versions=describe_versions(),
+            layers=len(sites),
+            streams=streams,
+            blocks=[site.name for site in sites],
+            input=CapturedInput(samples=samples),
+        )
 
     def _hear_loss(self, model: nn.Module, inputs: Any, output: Any) -> None:
         """The loss, where the model returns one: alone, or as `loss` of what it returns."""
@@ -226,6 +233,13 @@ def _trainable(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
 def _to_rows(x: torch.Tensor) -> torch.Tensor:
     """(..., C) as (N, C), without its graph."""
     return x.detach().flatten(0, -2)
+
+
+def _find_versions(model: nn.Module) -> dict[str, str]:
+    """Versions of torch, and of the package that the model's class is from where that has one."""
+    package = type(model).__module__.partition(".")[0]
+    found = getattr(sys.modules.get(package), "__version__", None)
+    return {"torch": torch.__version__} | ({} if found is None else {package: str(found)})
 
 
 def _count(model: nn.Module) -> int:

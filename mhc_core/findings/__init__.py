@@ -1,7 +1,5 @@
 """What a run says, in words made from its numbers; each sentence names the panel it speaks of."""
 
-from typing import Any
-
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
     describe_captured,
@@ -18,14 +16,15 @@ from mhc_core.findings.signals import (
     describe_zero,
 )
 from mhc_core.findings.words import MAX_DECADES, find_largest, format_magnitude, to_finite
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
+from mhc_core.record.summary import Headline
 from mhc_core.spec import RunSpec
 
 __all__ = ["summarise", "summarise_captured"]
 
 
-def summarise(spec: RunSpec, result: Result) -> Frame:
+def summarise(spec: RunSpec, result: Result) -> SummaryFrame:
     """The summary frame: a headline, then findings, the run's own story first."""
     told = [
         describe_connection(spec, result),
@@ -42,10 +41,10 @@ def summarise(spec: RunSpec, result: Result) -> Frame:
         describe_loss(spec, result),
     ]
     no_path = spec.connection.kind == "none"
-    return Frame("summary", {"headline": _headline(result, no_path), "findings": [found for found in told if found]})
+    return SummaryFrame(headline=_headline(result, no_path), findings=[found for found in told if found])
 
 
-def summarise_captured(dtype: str, result: Result) -> Frame:
+def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
     """The summary frame of a pass captured from a model that no spec describes."""
     told = [
         describe_captured(result),
@@ -54,15 +53,15 @@ def summarise_captured(dtype: str, result: Result) -> Frame:
         describe_limits(dtype, result),
         describe_zero(result),
     ]
-    return Frame("summary", {"headline": _headline(result), "findings": [found for found in told if found]})
+    return SummaryFrame(headline=_headline(result), findings=[found for found in told if found])
 
 
-def _headline(result: Result, no_path: bool = False) -> dict[str, Any]:
+def _headline(result: Result, no_path: bool = False) -> Headline:
     log10 = find_largest(result, "composite_gain_fwd")
     text = "no path" if no_path else f"gain {format_magnitude(log10)}"
-    return {
-        "label": "gain",
-        "value": to_finite(10**log10) if log10 < MAX_DECADES else None,
-        "log10": to_finite(log10),
-        "text": text,
-    }
+    return Headline(
+        label="gain",
+        value=to_finite(10**log10) if log10 < MAX_DECADES else None,
+        log10=to_finite(log10),
+        text=text,
+    )

@@ -1,11 +1,10 @@
 """Findings on the loss, and on what training did."""
 
-from typing import Any
-
 import numpy as np
 
 from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, to_finite
 from mhc_core.record.result import Result
+from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
 # What is guessed, and the loss in nats of a reader that knows nothing about it.
@@ -13,7 +12,7 @@ GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0
 SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 
-def describe_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
     """The loss beside that of guessing evenly; before and after training where there was any."""
     if spec.input.kind not in GUESSES:
         return None
@@ -31,7 +30,7 @@ def describe_loss(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("loss", f"{text}; guessing evenly costs {evenly:.3f}.", "activation", numbers)
 
 
-def describe_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
     """Where training ended early, and on what."""
     done = _count_updates(result)
     if done == spec.train.steps:
@@ -42,7 +41,7 @@ def describe_stop(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("stop", text, "gradient", {"updates": done})
 
 
-def describe_training(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_training(spec: RunSpec, result: Result) -> Finding | None:
     """What training did to the largest composite gain: as initialised, on the way, and of the trained stack."""
     done = _count_updates(result)
     if not done or spec.streams == 1:

@@ -1,21 +1,23 @@
 """Findings on the mixing: gains of its products, what Sinkhorn leaves, what its gradient can do."""
 
-from typing import Any
-
 import numpy as np
 
 from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, format_number, to_finite
-from mhc_core.record.result import Result
+from mhc_core.record.result import Result, Seeds
+from mhc_core.record.summary import Finding
 from mhc_core.spec import DOUBLY_STOCHASTIC, FREE, MANIFOLD, SINKHORN, RunSpec
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
 
-def describe_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
+def describe_connection(spec: RunSpec, result: Result) -> Finding:
     """What the product of all mixing matrices does to a signal that all streams share."""
     forward, backward = find_largest(result, "composite_gain_fwd"), find_largest(result, "composite_gain_bwd")
     gains = f"gain {format_magnitude(forward)} forward, {format_magnitude(backward)} backward"
-    numbers = {"gain_fwd_log10": to_finite(forward), "gain_bwd_log10": to_finite(backward)}
+    numbers: dict[str, float | int | None] = {
+        "gain_fwd_log10": to_finite(forward),
+        "gain_bwd_log10": to_finite(backward),
+    }
     rounds = spec.connection.sinkhorn_iters
     if spec.connection.kind == "none":
         text = "Nothing passes the layers by: each rewrites the signal."
@@ -34,20 +36,20 @@ def describe_connection(spec: RunSpec, result: Result) -> dict[str, Any]:
         text = f"{count(spec.depth, 'matrix')} after {count(rounds, 'Sinkhorn round')}: {gains}."
         if numbers["min_col_sum"] is not None:
             text = f"{text[:-1]}, least column sum {format_number(numbers['min_col_sum'])}."
-    if result.seeds and spec.streams > 1:
-        text += _describe_seeds(result, numbers)
+    if result.seeds is not None and spec.streams > 1:
+        text += _describe_seeds(result.seeds, numbers)
     return build_finding("connection", text, "gain", numbers)
 
 
-def describe_captured(result: Result) -> dict[str, Any]:
+def describe_captured(result: Result) -> Finding:
     """What is known of a foreign model's connection is its matrices alone."""
-    if result.start["streams"] == 1:
+    if result.streams == 1:
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
         return build_finding("connection", text, "gain", {})
     forward, backward = find_largest(result, "composite_gain_fwd"), find_largest(result, "composite_gain_bwd")
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
     text = (
-        f"{count(result.start['layers'], 'mixing matrix')}: gain {format_magnitude(forward)} forward, "
+        f"{count(result.depth, 'mixing matrix')}: gain {format_magnitude(forward)} forward, "
         f"{format_magnitude(backward)} backward; row sums within {format_number(rows)} of 1, "
         f"column sums within {format_number(columns)}."
     )
@@ -57,21 +59,20 @@ def describe_captured(result: Result) -> dict[str, Any]:
     )
 
 
-def _describe_seeds(result: Result, numbers: dict[str, Any]) -> str:
+def _describe_seeds(seeds: Seeds, numbers: dict[str, float | int | None]) -> str:
     """One more sentence, on the largest forward gain of every seed; its numbers and the backward gain's are added."""
     levels = {"p05": 5, "p50": 50, "p95": 95}
     for key, name in (("composite_gain_fwd", "gain_fwd_log10"), ("composite_gain_bwd", "gain_bwd_log10")):
-        found = np.percentile(result.seeds["largest"][key], list(levels.values()))
+        found = np.percentile(np.asarray(seeds.largest[key]), list(levels.values()))
         numbers |= {f"{name}_{level}": to_finite(value) for level, value in zip(levels, found, strict=True)}
     low, median, high = (
         format_magnitude(float("nan") if (value := numbers[f"gain_fwd_log10_{level}"]) is None else value)
         for level in levels
     )
-    seeds = result.seeds["seeds"]
-    return f" Over {seeds} seeds the largest forward gain has median {median}, 5 to 95 %: {low} to {high}."
+    return f" Over {seeds.seeds} seeds the largest forward gain has median {median}, 5 to 95 %: {low} to {high}."
 
 
-def describe_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
     """By how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
     if spec.connection.kind not in SINKHORN or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
@@ -90,7 +91,7 @@ def describe_truncation(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("truncation", f"{text}.", "mixing", {"ds_error": error, "layer": worst})
 
 
-def describe_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     """Streams start identical; uniform H_post and rows of H_res that sum to 1 keep them so (equations section 3)."""
     cosine = result.layers.get("stream_cos")
     if spec.connection.kind not in MANIFOLD or cosine is None or not np.all(cosine > 1 - 1e-5):
@@ -106,7 +107,7 @@ def describe_symmetry(spec: RunSpec, result: Result) -> dict[str, Any] | None:
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
-def describe_frozen(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     """Saturated logits, where there is a gradient for them to follow; layers without one are left out."""
     share = result.layers.get("mixing_grad_share")
     if share is None or np.isnan(share).all():

@@ -1,15 +1,14 @@
 """Findings on signals: how they grow with depth, where they leave the range of their type, what the stack stretches."""
 
-from typing import Any
-
 import numpy as np
 
 from mhc_core.findings.words import build_finding, count, format_magnitude, to_finite
 from mhc_core.record.result import Result
+from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
 
-def describe_activation(result: Result) -> dict[str, Any] | None:
+def describe_activation(result: Result) -> Finding | None:
     """How far activations grow or shrink, and by which power of depth where one describes them."""
     log = result.layers_log10["act_rms"]
     start, known = to_finite(result.input.get("act_rms")), np.isfinite(log)
@@ -25,7 +24,7 @@ def describe_activation(result: Result) -> dict[str, Any] | None:
     return build_finding("activation", f"{text}.", "activation", numbers)
 
 
-def describe_gradient(result: Result) -> dict[str, Any] | None:
+def describe_gradient(result: Result) -> Finding | None:
     """How far the gradient grows or shrinks on its way down."""
     log = result.layers_log10.get("grad_rms")
     if log is None or len(log) == 1 or not np.isfinite(log[[0, -1]]).all():
@@ -39,7 +38,7 @@ def describe_gradient(result: Result) -> dict[str, Any] | None:
     return build_finding("gradient", text, "gradient", {"first_to_last_log10": decades})
 
 
-def describe_limits(dtype: str, result: Result) -> dict[str, Any] | None:
+def describe_limits(dtype: str, result: Result) -> Finding | None:
     """Where values first left the range of their type, in the direction in which they travel."""
     activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
     composite = result.status.get("composite_gain_fwd")
@@ -57,7 +56,7 @@ def describe_limits(dtype: str, result: Result) -> dict[str, Any] | None:
     return build_finding("limits", text, panel, {"layer": layer})
 
 
-def describe_zero(result: Result) -> dict[str, Any] | None:
+def describe_zero(result: Result) -> Finding | None:
     """Where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
     zero = np.flatnonzero(result.layers["act_rms"] == 0)
     if not len(zero) or result.input["act_rms"] == 0:
@@ -66,23 +65,23 @@ def describe_zero(result: Result) -> dict[str, Any] | None:
     return build_finding("zero", text, "activation", {"layer": int(zero[0])})
 
 
-def describe_jacobian(spec: RunSpec, result: Result) -> dict[str, Any] | None:
+def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
     """Singular values only where they have converged; the least Ritz value alone is no more than an upper bound."""
-    if not result.jacobian:
+    found = result.jacobian
+    if found is None:
         return None
-    log10, known = result.jacobian["log10"], result.jacobian["converged"]
-    most, least = (float(log10[f"jacobian_{end}"]) for end in ("sigma_max", "sigma_min"))
-    after = f"{count(result.jacobian['products'], 'pair')} of products"
-    if result.jacobian["status"]:
+    most, least = (float(np.asarray(found.log10[f"jacobian_{end}"], np.float64)) for end in ("sigma_max", "sigma_min"))
+    after = f"{count(found.products, 'pair')} of products"
+    if found.status:
         text = f"The Jacobian leaves the range of {spec.dtype}: it has no singular values."
-    elif result.jacobian["values"]["jacobian_sigma_max"] == 0:
+    elif found.values["jacobian_sigma_max"] == 0:
         text = "The Jacobian is zero: no change of the input reaches the output."
-    elif not known["sigma_max"]:
+    elif not found.converged.sigma_max:
         text = (
             f"After {after} the Jacobian's singular values have not converged: "
             f"it stretches at least {format_magnitude(most)} times somewhere."
         )
-    elif known["sigma_min"]:
+    elif found.converged.sigma_min:
         text = f"The Jacobian stretches at most {format_magnitude(most)} and at least {format_magnitude(least)} times."
     else:
         text = (

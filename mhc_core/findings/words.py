@@ -1,19 +1,21 @@
 """Numbers as findings say them, and what a finding is made of."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.result import Result
+from mhc_core.record.summary import Finding
 
 MAX_DECADES = 308  # of float64
 NO_NUMBER = "not a number"
 
 
-def build_finding(key: str, text: str, panel: str, numbers: dict[str, Any]) -> dict[str, Any]:
+def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float | int | None]) -> Finding:
     """One finding; `key` names its kind, `panel` the panel that shows it, `numbers` what its sentence says."""
-    return {"key": key, "text": text, "panel": panel, "numbers": numbers}
+    return Finding(key=key, text=text, panel=panel, numbers=dict(numbers))
 
 
 def find_largest(result: Result, key: str) -> float:

@@ -20,7 +20,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.jacobian import measure_bidiagonal
 from mhc_core.record.columns import to_status
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import JacobianFrame
+from mhc_core.record.stages import Converged
 from mhc_core.rng import normal
 from mhc_core.stack import Stack
 
@@ -40,7 +41,7 @@ class Bidiagonal(NamedTuple):
     mismatch: np.ndarray
 
 
-def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[Frame]:
+def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[JacobianFrame]:
     """The `jacobian` frame of a stack that lies on the device, after at most `spec.jacobian` pairs of products.
 
     Products are in the stack's dtype, the vectors at least in float32, the small bidiagonal matrix in float64.
@@ -123,21 +124,18 @@ def _constant_weights(stack: Stack) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _to_frame(found: Bidiagonal, dimension: int) -> Frame:
+def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
     values = _measure(found)
     with np.errstate(divide="ignore", invalid="ignore"):
         log10 = {key: np.log10(value) for key, value in values.items()}
     flags = {key: to_status(float(np.max(value))) for key, value in values.items()}
-    return Frame(
-        "jacobian",
-        {
-            "values": _without_infinite(values),
-            "log10": _without_infinite(log10),
-            "status": {key: flag for key, flag in flags.items() if flag},
-            "products": len(found.alpha),
-            "dimension": dimension,
-            "converged": {end: _is_converged(values, end) for end in ("sigma_max", "sigma_min")},
-        },
+    return JacobianFrame(
+        values=_without_infinite(values),
+        log10=_without_infinite(log10),
+        status={key: flag for key, flag in flags.items() if flag},
+        products=len(found.alpha),
+        dimension=dimension,
+        converged=Converged(**{end: _is_converged(values, end) for end in ("sigma_max", "sigma_min")}),
     )
 
 

@@ -24,7 +24,7 @@ from mhc_core.measure.probe import (
 )
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import PassFrame
 from mhc_core.stack import LayerOutput, Stack
 
 
@@ -42,7 +42,7 @@ class _Tape:
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
 
-def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[Frame]:
+def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[PassFrame]:
     """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
 
     `with_cka=False` leaves out the similarity of layers, and its frames.

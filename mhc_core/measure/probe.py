@@ -21,7 +21,8 @@ from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
 from mhc_core.record.columns import fetch, to_columns, to_float32, to_groups, to_status, with_log10
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import BackwardFrame, ForwardFrame, LossFrame, MixingFrame, SimilarityFrame
+from mhc_core.record.values import Status
 from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
@@ -79,14 +80,14 @@ class ForwardProbe:
         self.products = TokenProducts(downwards=False)
         self.last_layer = layout.depth - 1
 
-    def observe_input(self, state: torch.Tensor) -> Frame:
+    def observe_input(self, state: torch.Tensor) -> ForwardFrame:
         """The embedding's output, as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
         measured = measure_states(x_KnNC, self.layout.merge(x_KnNC))
         (group,) = to_groups(fetch(measured), self._cast)
-        return Frame("forward", {"layer": INPUT_LAYER, **group})
+        return ForwardFrame(layer=INPUT_LAYER, **group)
 
-    def observe(self, layer: int, output: LayerOutput) -> list[Frame]:
+    def observe(self, layer: int, output: LayerOutput) -> list[ForwardFrame | SimilarityFrame]:
         """Take one layer; return the frames of a block when it is full or the last layer has come."""
         self.waiting.append((layer, LayerOutput(*(_detach(part) for part in output))))
         if len(self.waiting) < self.due and layer < self.last_layer:
@@ -106,7 +107,7 @@ class ForwardProbe:
     def _cast(self) -> type[np.floating]:
         return np.float64 if self.dtype == torch.float64 else np.float32
 
-    def _measure(self, waiting: list[tuple[int, LayerOutput]]) -> list[Frame]:
+    def _measure(self, waiting: list[tuple[int, LayerOutput]]) -> list[ForwardFrame | SimilarityFrame]:
         x_KnNC = torch.stack([self.layout.to_streams(output.state) for _, output in waiting]).to(self.dtype)
         u_KNC = torch.stack([output.u for _, output in waiting]).to(self.dtype)
         y_KNC = torch.stack([output.y for _, output in waiting]).to(self.dtype)
@@ -126,17 +127,17 @@ class ForwardProbe:
         values |= measure_matrices(values["h_res"])
         self.means.append({key: values[key] for key in MATRICES if key in values})
         flags = {} if faults is None else to_cka_status(faults)
-        frames = []
+        frames: list[ForwardFrame | SimilarityFrame] = []
         for place, ((layer, _), group) in enumerate(zip(waiting, to_groups(values, self._cast), strict=True)):
             if layer == 0:  # there is no layer before it
                 for key in ("cos_prev", "cos_prev_p05", "cos_prev_p95"):
                     del group["values"][key]
                     group["status"].pop(key, None)
-            frames.append(Frame("forward", {"layer": layer, **group}))
+            frames.append(ForwardFrame(layer=layer, **group))
             if rows is not None:
                 row = rows[place, : layer + 1].astype(self._cast)
-                status = {"cka": _blame(flags[place], group["status"])} if place in flags else {}
-                frames.append(Frame("similarity", {"layer": layer, "cka": row, "status": status}))
+                status: dict[str, Status] = {"cka": _blame(flags[place], group["status"])} if place in flags else {}
+                frames.append(SimilarityFrame(layer=layer, cka=row, status=status))
         return frames
 
 
@@ -160,7 +161,7 @@ class BackwardProbe:
         weights: list[torch.Tensor] | None = None,
         grad_weights: list[torch.Tensor] | None = None,
         h_res: torch.Tensor | None = None,
-    ) -> list[Frame]:
+    ) -> list[BackwardFrame]:
         """Take the gradients of one layer, the last layer first and `INPUT_LAYER`, which ends the pass, last."""
         single: dict[str, torch.Tensor] = {}
         if grad_u is not None and weights and grad_weights:
@@ -178,13 +179,13 @@ class BackwardProbe:
             return []
         return self.finish()
 
-    def finish(self) -> list[Frame]:
+    def finish(self) -> list[BackwardFrame]:
         """Frames of what waits still: for a pass that ends before it has reached the input."""
         self.due = next(self.sizes)
         waiting, self.waiting = self.waiting, []
         return self._measure(waiting) if waiting else []
 
-    def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[Frame]:
+    def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[BackwardFrame]:
         self.products.add(self.h_res)
         self.h_res = []
         g_KnNC = torch.stack([grad for _, grad, _ in waiting]).to(self.dtype)
@@ -194,23 +195,18 @@ class BackwardProbe:
             measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
         # The input, which ends the last block, has no branch: its columns are shorter by one.
         groups = to_groups(fetch(measured), self.cast)
-        return [
-            Frame("backward", {"layer": layer, **group}) for (layer, _, _), group in zip(waiting, groups, strict=True)
-        ]
+        return [BackwardFrame(layer=layer, **group) for (layer, _, _), group in zip(waiting, groups, strict=True)]
 
 
-def build_loss_frame(value: float) -> Frame:
+def build_loss_frame(value: float) -> LossFrame:
     """The loss, or its status where it is not finite."""
     flag = to_status(value)
-    return Frame(
-        "loss",
-        {"values": {"loss": None if flag else value}, "status": {"loss": flag} if flag else {}},
-    )
+    return LossFrame(values={"loss": None if flag else value}, status={"loss": flag} if flag else {})
 
 
 def build_mixing_frame(
     means: dict[str, np.ndarray], gains: dict[str, tuple[np.ndarray, np.ndarray]], gradients: dict[str, np.ndarray]
-) -> Frame:
+) -> MixingFrame:
     """Composites, unfolded connections and mixing gradients as columns over all layers, in float64.
 
     Parameters
@@ -227,10 +223,10 @@ def build_mixing_frame(
         group["values"]["unfolded"] = unfolded
         if flags:
             group["status"]["unfolded"] = flags
-    return Frame("mixing", group)
+    return MixingFrame(**group)
 
 
-def _blame(flag: str, status: dict[str, str]) -> str:
+def _blame(flag: Status, status: dict[str, Status]) -> Status:
     """Streams that overflowed to either side have a mean that is not a number: they overflowed."""
     return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
 

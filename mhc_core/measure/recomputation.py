@@ -14,7 +14,7 @@ from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.run import choose_device
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import RecomputationFrame
 from mhc_core.rng import normal
 from mhc_core.spec import DOUBLY_STOCHASTIC, PARTS, RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
@@ -41,10 +41,10 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
     return Estimate(**cost.model_dump() | more)
 
 
-def recompute(spec: RunSpec) -> Frame:
-    """The frame `recomputation`: `columns` (key -> values by layer), `loss`, and `mean_law_error` where it is due.
+def recompute(spec: RunSpec) -> RecomputationFrame:
+    """The spec computed once more: columns, loss, and the error of the stream mean law where it is due.
 
-    `unsure` (key -> (L)) and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades
+    `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades
     where values span decades: a chaotic stack makes much of it. They come of a second pass, in which every state is
     changed at random by as much. Values beyond float64 are inf. Memory is that of the whole graph.
 
@@ -56,9 +56,14 @@ def recompute(spec: RunSpec) -> Frame:
     twin = to_double(spec)
     columns, loss, error = _compute(twin, 0.0)
     shaken, shaken_loss, _ = _compute(twin, ROUNDING[spec.dtype])
-    data: dict[str, Any] = {"columns": columns, "loss": loss, "loss_unsure": abs(shaken_loss - loss)}
-    data["unsure"] = {key: _compare(key, columns[key], shaken[key]) for key in columns}
-    return Frame("recomputation", data if error is None else data | {"mean_law_error": error})
+    unsure = {key: _compare(key, columns[key], shaken[key]) for key in columns}
+    return RecomputationFrame(
+        columns=dict(columns),
+        loss=loss,
+        loss_unsure=abs(shaken_loss - loss),
+        unsure=dict(unsure),
+        mean_law_error=error,
+    )
 
 
 def _compute(twin: RunSpec, rounding: float) -> tuple[dict[str, Array], float, float | None]:

@@ -16,8 +16,20 @@ from mhc_core.measure.passes import measure
 from mhc_core.measure.seeds import measure_seeds
 from mhc_core.measure.training import train
 from mhc_core.metrics.similarity import count_cka_samples
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import Frame, StartFrame
 from mhc_core.record.result import Result
+from mhc_core.record.start import (
+    CkaEstimator,
+    Cost,
+    Device,
+    DigitsInput,
+    DrawnInput,
+    Input,
+    Law,
+    Obstacle,
+    TextInput,
+    Versions,
+)
 from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
 from mhc_core.stack import build_stack
 from mhc_core.theory.laws import predict
@@ -53,44 +65,46 @@ def choose_device(spec: RunSpec) -> torch.device:
 
 
 def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
-    yield _start_frame(spec, device)
+    yield _build_start_frame(spec, device)
     stack = build_stack(spec).to(device)
     yield from measure(stack, device)
     if spec.train.steps:
         done = yield from train(stack)
         for frame in measure(stack, device):
-            yield replace(frame, data={"step": done, **frame.data})
+            yield replace(frame, step=done)
     if spec.jacobian:
         yield from measure_jacobian(stack, device)
 
 
-def _start_frame(spec: RunSpec, device: torch.device) -> Frame:
+def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
     samples = spec.input.batch * spec.input.tokens
-    return Frame(
-        "start",
-        {
-            "spec": spec.canonical(),
-            # Without the time, which differs from machine to machine: a run computed again gives the same frames.
-            "cost": estimate(spec).model_dump(exclude={"seconds"}),
-            "device": describe_device(device),
-            "versions": {**versions(), "numerics": NUMERICS_VERSION},
-            "layers": spec.depth,
-            "streams": spec.streams,
-            "blocks": name_layers(spec),
-            "input": describe_input(spec),
-            "cka": {"estimator": spec.cka, "samples": count_cka_samples(samples, spec.depth)},
-            "theory": [curve.to_data() for curve in predict(spec)],
-            "no_law": {key: asdict(obstacle) for key, obstacle in find_obstacles(spec).items()},
-        },
+    return StartFrame(
+        spec=spec.canonical(),
+        # Without the time, which differs from machine to machine: a run computed again gives the same frames.
+        cost=Cost(**estimate(spec).model_dump(exclude={"seconds"})),
+        device=describe_device(device),
+        versions=replace(describe_versions(), numerics=NUMERICS_VERSION),
+        layers=spec.depth,
+        streams=spec.streams,
+        blocks=name_layers(spec),
+        input=_build_input(spec),
+        cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),
+        theory=[Law(**curve.to_data()) for curve in predict(spec)],
+        no_law={key: Obstacle(**asdict(obstacle)) for key, obstacle in find_obstacles(spec).items()},
     )
 
 
-def describe_device(device: torch.device) -> dict[str, str]:
+def _build_input(spec: RunSpec) -> Input:
+    kinds: dict[str, type[Input]] = {"text": TextInput, "digits": DigitsInput}
+    return kinds.get(spec.input.kind, DrawnInput)(**describe_input(spec))
+
+
+def describe_device(device: torch.device) -> Device:
     """Its type, and the name that its maker gave it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {"type": device.type, "name": name}
+    return Device(type=device.type, name=name)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what computes: this product, torch and numpy."""
-    return {"mhc_scope": __version__, "torch": torch.__version__, "numpy": np.__version__}
+def describe_versions() -> Versions:
+    """Versions of what measures: this product, torch and numpy."""
+    return Versions(mhc_scope=__version__, torch=torch.__version__, numpy=np.__version__)

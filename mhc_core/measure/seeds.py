@@ -16,8 +16,9 @@ import torch
 
 from mhc_core.measure.passes import measure
 from mhc_core.metrics import METRICS
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import BandsFrame, ProgressFrame
 from mhc_core.record.result import Result
+from mhc_core.record.values import Values
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 
@@ -26,50 +27,48 @@ LARGEST = ("composite_gain_fwd", "composite_gain_bwd")
 PROGRESS_FRAMES = 100
 
 
-def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[Frame]:
+def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[ProgressFrame | BandsFrame]:
     """`progress` frames, then one `bands` frame over all seeds; `first` is the result of the spec's own seed."""
     steps, done, told = 3 * spec.depth * (spec.seeds - 1), 0, 0
     results = [first]
     for seed in range(spec.seed + 1, spec.seed + spec.seeds):
-        results.append(Result())
+        results.append(Result(spec.depth))
         for passed in _measure_one(spec.model_copy(update={"seed": seed}), device, results[-1]):
             done += passed
             if PROGRESS_FRAMES * done // steps > told:
                 told = PROGRESS_FRAMES * done // steps
-                yield Frame("progress", {"stage": "seeds", "done": done / steps})
+                yield ProgressFrame(done=done / steps)
     yield build_bands_frame(spec.seed, results)
 
 
 def _measure_one(spec: RunSpec, device: torch.device, result: Result) -> Iterator[int]:
     """Measure one seed into its result; yields how many layers have been drawn or passed, three times L in all."""
-    result.add(Frame("start", {"layers": spec.depth}))
     stack = build_stack(spec).to(device)
     yield spec.depth  # drawing the weights counts as a pass
     for frame in measure(stack, device, with_cka=False):
         result.add(frame)
-        if frame.type in ("forward", "backward") and frame.data["layer"] >= 0:
+        if frame.type in ("forward", "backward") and frame.layer >= 0:
             yield 1
 
 
-def build_bands_frame(first_seed: int, results: Sequence[Result]) -> Frame:
+def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
     """The frame over the results of all seeds.
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
     lost: key -> layer -> how many seeds have no number there; only where there are any.
     largest: of the composite gains, each seed's largest log10 over depth, (k).
     """
-    bands: dict[str, dict[str, np.ndarray]] = {}
-    lost: dict[str, dict[str, int]] = {}
+    bands: dict[str, Values] = {}
+    lost: dict[str, dict[int, int]] = {}
     for key in results[0].layers:
         if METRICS[key].shape != "L":
             continue
         bands[key] = _to_band(np.stack([_to_ranks(result, key) for result in results]))
         counts = np.sum([_find_lost(result, key) for result in results], axis=0)
         if counts.any():
-            lost[key] = {str(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
-    largest = {key: np.array([_to_ranks(result, key).max() for result in results]) for key in LARGEST}
-    data = {"first": first_seed, "seeds": len(results), "bands": bands, "lost": lost, "largest": largest}
-    return Frame("bands", data)
+            lost[key] = {int(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
+    largest: Values = {key: np.array([_to_ranks(result, key).max() for result in results]) for key in LARGEST}
+    return BandsFrame(first=first_seed, seeds=len(results), bands=bands, lost=lost, largest=largest)
 
 
 def _to_ranks(result: Result, key: str) -> np.ndarray:
@@ -91,11 +90,11 @@ def _find_lost(result: Result, key: str) -> np.ndarray:
     return flagged & np.isnan(result.layers_log10.get(key, result.layers[key]))
 
 
-def _to_band(ranks_kL: np.ndarray) -> dict[str, np.ndarray]:
+def _to_band(ranks_kL: np.ndarray) -> Values:
     """Percentiles over seeds, nan entries left out; nan where there is none, or where it is not finite."""
     ordered = np.sort(ranks_kL, axis=0)  # nan last
     last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
-    band = {}
+    band: Values = {}
     for name, level in LEVELS.items():
         place = level * last
         below, above = np.floor(place).astype(int), np.ceil(place).astype(int)

@@ -1,7 +1,5 @@
 """The frame of a training step: what its pass measured, as it travels."""
 
-from typing import Any
-
 import numpy as np
 
 from mhc_core.connections import MATRICES
@@ -11,14 +9,17 @@ from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.metrics.paths import unfold
 from mhc_core.record.columns import to_columns, to_float32, to_stack, to_status, with_log10
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import StepFrame
+from mhc_core.record.values import ColumnGroup, LayerStatus, Status, Value, Values
 from mhc_core.spec import RunSpec
 
 STREAMED = ("step_act_rms_streams", "step_grad_rms_streams", "step_stream_cos")
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")  # of a layer and the one before it
 
 
-def build_step_frame(spec: RunSpec, step: int, rate: float, values: dict[str, np.ndarray], *, is_kept: bool) -> Frame:
+def build_step_frame(
+    spec: RunSpec, step: int, rate: float, values: dict[str, np.ndarray], *, is_kept: bool
+) -> StepFrame:
     """The frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
     cast = np.float64 if spec.dtype == "float64" else np.float32
     kept = _keep(spec, values, cast) if is_kept else {}
@@ -26,28 +27,27 @@ def build_step_frame(spec: RunSpec, step: int, rate: float, values: dict[str, np
     columns = {key: _with_log10(key, value) for key, value in values.items() if METRICS[key].shape == "SL"}
     columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
     group = to_columns(columns, cast)
-    for key in NEIGHBOURS:  # there is no layer before the first
-        group["values"][key][0] = np.nan
-        _drop_first(group["status"], key)
+    _drop_first(group)
+    measured, log10, status = group["values"], group["log10"], dict[str, Status | LayerStatus](group["status"])
     _, log = with_log10(values["step_grad_norm"])
-    group["log10"]["step_grad_norm"] = float(log) if np.isfinite(log) else None
+    log10["step_grad_norm"] = float(log) if np.isfinite(log) else None
     for key, value in (
         ("step_loss", values["step_loss"]),
         ("step_lr", rate),
         ("step_grad_norm", values["step_grad_norm"]),
     ):
-        _put(group, key, float(value), to_status(float(value)))
+        _put(measured, status, key, float(value), to_status(float(value)))
     for key in (f"step_{field}" for field in MATRICES if is_kept and f"step_{field}" in values):
-        _put(group, key, values[key].astype(cast), to_status(float(values[key].sum())))
+        _put(measured, status, key, values[key].astype(cast), to_status(float(values[key].sum())))
     for key, (value, flags) in kept.items():
-        group["values"][key] = value
-        group["status"] |= {key: flags} if flags else {}
-    return Frame("step", {"step": step, **group})
+        measured[key] = value
+        status |= {key: flags} if flags else {}
+    return StepFrame(step=step, values=measured, log10=log10, status=status)
 
 
 def _keep(
     spec: RunSpec, values: dict[str, np.ndarray], cast: type[np.floating]
-) -> dict[str, tuple[np.ndarray, dict[str, str]]]:
+) -> dict[str, tuple[np.ndarray, LayerStatus]]:
     """What is kept beside the mixing matrices, with the status of layers that have left the range of their type."""
     kept = {key: to_stack(values.pop(key), cast) for key in STREAMED if key in values}
     if keeps_maps(spec):
@@ -63,14 +63,19 @@ def _with_log10(key: str, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return with_log10(column) if METRICS[key].scale == "log" else (column, np.full_like(column, np.nan))
 
 
-def _drop_first(status: dict[str, Any], key: str) -> None:
-    if key in status:
-        status[key].pop("0", None)
-        if not status[key]:
-            del status[key]
+def _drop_first(group: ColumnGroup) -> None:
+    """The first layer has no layer before it to compare with."""
+    for key in NEIGHBOURS:
+        column = group["values"][key]
+        assert isinstance(column, np.ndarray)
+        column[0] = np.nan
+        flags = group["status"].get(key, {})
+        flags.pop(0, None)
+        if not flags:
+            group["status"].pop(key, None)
 
 
-def _put(group: dict[str, Any], key: str, value: Any, flag: str | None) -> None:
-    group["values"][key] = None if flag else value
+def _put(values: Values, status: dict[str, Status | LayerStatus], key: str, value: Value, flag: Status | None) -> None:
+    values[key] = None if flag else value
     if flag:
-        group["status"][key] = flag
+        status[key] = flag

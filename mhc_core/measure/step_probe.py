@@ -16,6 +16,7 @@ from mhc_core.measure.probe import Layout, most_together
 from mhc_core.metrics.gradients import measure_gradients
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_neighbours, measure_streams, rms, token_cosine
+from mhc_core.record.values import LayerStatus
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput
 
@@ -137,12 +138,12 @@ class _Blocks:
         return _Block(place, [torch.stack(part) for part in zip(*(parts for _, parts in waiting), strict=True)])
 
 
-def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, str]]:
+def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, LayerStatus]:
     """CKA (L, L) of a step, out of its measurements, and the status of the layers that have none."""
     cka_LL, faults_L, sizes_L = (values.pop(key) for key in ("cka", "cka_faults", "cka_sizes"))
     # Streams that overflowed to either side have a mean that is not a number: they overflowed.
-    flags = {
-        str(layer): "overflow" if flag == "nan" and np.isinf(sizes_L[layer]) else flag
+    flags: LayerStatus = {
+        layer: "overflow" if flag == "nan" and np.isinf(sizes_L[layer]) else flag
         for layer, flag in to_cka_status(faults_L).items()
     }
     return cka_LL, flags

@@ -28,7 +28,7 @@ from mhc_core.measure.step_frame import build_step_frame
 from mhc_core.measure.step_probe import StepProbe
 from mhc_core.metrics.gradients import total_norm
 from mhc_core.record.columns import fetch
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import StepFrame
 from mhc_core.spec import TrainSpec
 from mhc_core.stack import Stack
 
@@ -37,7 +37,7 @@ MOMENTUM = 0.9
 PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a")  # matrices of a connection that multiply features
 
 
-def train(stack: Stack) -> Generator[Frame, None, int]:
+def train(stack: Stack) -> Generator[StepFrame, None, int]:
     """Train a stack by its spec, in place; a `step` frame for every step. Returns the number of updates made."""
     plan = stack.spec.train
     optimizer = build_optimizer(stack)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mhc_core.metrics import METRICS
+from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.theory.laws import OWN, Curve, predict
@@ -71,14 +72,14 @@ class Check:
         return asdict(self)
 
 
-def verify(spec: RunSpec, result: Result, recomputed: dict[str, Any] | None) -> list[Check]:
-    """Every check that applies. `recomputed` is the data of `recompute`'s frame; None for a stack that was trained."""
+def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[Check]:
+    """Every check that applies. `recomputed` comes from `recompute`; None for a stack that was trained."""
     checks = [_check_curve(curve, result) for curve in predict(spec)] + _check_sums(spec, result)
     if recomputed is None or spec.train.steps:
         return checks
     checks += _check_columns(spec, result, recomputed)
-    if "mean_law_error" in recomputed:
-        checks.append(_check_mean_law(recomputed["mean_law_error"]))
+    if recomputed.mean_law_error is not None:
+        checks.append(_check_mean_law(recomputed.mean_law_error))
     return checks
 
 
@@ -125,11 +126,11 @@ def _check_mean_law(error: float) -> Check:
 # Recomputation.
 
 
-def _check_columns(spec: RunSpec, result: Result, recomputed: dict[str, Any]) -> list[Check]:
+def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
     # None, which stands for what is beyond float64, becomes nan.
     columns, unsure = (
-        {key: np.array(column, dtype=np.float64) for key, column in recomputed[name].items()}
-        for name in ("columns", "unsure")
+        {key: np.array(column, dtype=np.float64) for key, column in table.items()}
+        for table in (recomputed.columns, recomputed.unsure)
     )
     kept = _find_in_range(spec, columns)
     checks = [_check_column(spec, result, key, columns[key], unsure[key], kept[key]) for key in columns]
@@ -184,8 +185,8 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]
     return inside | {"grad_rms": backward}
 
 
-def _check_loss(spec: RunSpec, result: Result, recomputed: dict[str, Any], is_held: bool) -> Check:
-    again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed["loss"], recomputed["loss_unsure"]))
+def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> Check:
+    again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed.loss, recomputed.loss_unsure))
     size = np.maximum(np.abs(again), 1.0)
     wide = LEAST[spec.dtype]["loss"] * size + SAFETY[spec.dtype] * unsure
     kept = is_held & (wide <= MOST * size)  # False where either is nan

@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+# Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples.
+Status = Literal["overflow", "underflow", "constant", "nan"]
+
 
 @dataclass(frozen=True)
 class Metric:

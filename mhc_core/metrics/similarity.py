@@ -8,7 +8,7 @@ A layer whose samples all agree has no CKA: it is 0 / 0.
 import numpy as np
 import torch
 
-from mhc_core.metrics.registry import Metric, declare
+from mhc_core.metrics.registry import Metric, Status, declare
 from mhc_core.metrics.states import pick_samples
 
 declare(
@@ -21,7 +21,7 @@ declare(
 )  # fmt: skip
 
 # Why a layer has no CKA, by the number under which the device keeps it.
-FAULTS = (None, "constant", "overflow", "nan")
+FAULTS: tuple[Status | None, ...] = (None, "constant", "overflow", "nan")
 CONSTANT, OVERFLOW, UNKNOWN = 1, 2, 3
 # Samples that are the same still differ by what rounding made of them on their way, up to 240 units in the last place
 # of the largest entry in 256 layers; a text's tokens differ by 500 000.
@@ -94,7 +94,7 @@ def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
     return torch.where(size_K.isnan(), UNKNOWN, faults_K)
 
 
-def to_cka_status(faults_L: np.ndarray) -> dict[int, str]:
+def to_cka_status(faults_L: np.ndarray) -> dict[int, Status]:
     """Layer -> status of the layers that have none."""
     return {layer: flag for layer, fault in enumerate(faults_L) if (flag := FAULTS[int(fault)]) is not None}
 

@@ -1,38 +1,61 @@
 """A frame as one line of JSON: encoded once, in the worker, then stored and sent byte for byte."""
 
-import base64
+from dataclasses import fields
+from types import NoneType
 from typing import Any
 
 import numpy as np
 import orjson
 
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import FRAME, AnyFrame, EndFrame
+from mhc_core.record.packed import from_typed_array, to_typed_array
+from mhc_core.record.summary import EndStatus
+from mhc_core.record.values import Part
+
+__all__ = [
+    "decode_line",
+    "encode_end",
+    "encode_frame",
+    "frame_type",
+    "from_typed_array",
+    "to_fields",
+    "to_json",
+    "to_plain",
+    "to_typed_array",
+]
 
 _TYPE_KEY = b'"type":"'
+# Classes that orjson writes as they are; others are looked at one by one.
+_ENCODABLE = {str, int, float, bool, NoneType, np.float32, np.float64}
+_FIELDS: dict[type, list[tuple[str, bool]]] = {}  # of every class of parts, once it has been met
 
-# Plotly's names of the types it decodes; others are cast to f8 rather than refused by the page.
-_PLOTLY_TYPES = {"f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4"}
 
-
-def encode_frame(frame: Frame, run_id: str, index: int) -> bytes:
+def encode_frame(frame: AnyFrame, run_id: str, index: int) -> bytes:
     """The line of one frame, with its newline.
 
     Arrays of one dimension become lists in which a value that is not finite is null; arrays of two or more
     become Plotly's typed arrays `{dtype, bdata, shape}`.
     """
     head = {"run": run_id, "index": index, "type": frame.type}
-    return to_json({**head, **frame.data}) + b"\n"
+    return to_json({**head, **to_fields(frame)}) + b"\n"
 
 
-def encode_end(run_id: str, index: int, status: str, reason: str | None) -> bytes:
+def encode_end(run_id: str, index: int, status: EndStatus, reason: str | None) -> bytes:
     """The line that ends a run's log."""
-    return encode_frame(Frame("end", {"status": status, "reason": reason}), run_id, index)
+    return encode_frame(EndFrame(status=status, reason=reason), run_id, index)
 
 
-def decode_line(line: bytes) -> dict[str, Any]:
-    """A line as plain data; typed arrays become numpy arrays again."""
-    decoded: dict[str, Any] = _restore(orjson.loads(line))
-    return decoded
+def decode_line(line: bytes) -> AnyFrame:
+    """The frame of a line; lists of numbers and typed arrays become numpy arrays.
+
+    Keys that no frame has are passed over: a later version may have written them.
+
+    Raises
+    ------
+    ValueError
+        Where the line is no frame: not JSON, of no known kind, or with a value that its kind does not allow.
+    """
+    return FRAME.validate_python(orjson.loads(line))
 
 
 def frame_type(line: bytes) -> str:
@@ -42,41 +65,36 @@ def frame_type(line: bytes) -> str:
 
 
 def to_json(value: Any) -> bytes:
-    """JSON of plain data and numpy arrays; what is not finite becomes null."""
-    return orjson.dumps(_pack(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    """JSON of plain data, parts of frames and numpy arrays; what is not finite becomes null."""
+    return orjson.dumps(to_plain(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
-def to_typed_array(array: np.ndarray) -> dict[str, str]:
-    """Plotly's form of an array: type, base64 of its little-endian bytes, shape."""
-    kind = array.dtype.str[1:]
-    if kind not in _PLOTLY_TYPES:
-        kind = "f8"
-    packed = np.ascontiguousarray(array, dtype=f"<{kind}")
-    shape = ", ".join(str(size) for size in array.shape)
-    return {"dtype": kind, "bdata": base64.b64encode(packed.tobytes()).decode(), "shape": shape}
+def to_fields(part: Part) -> dict[str, Any]:
+    """The fields of a frame, or of a part of one, that travel: those that are set or have no default."""
+    return {
+        name: value
+        for name, is_optional in _FIELDS.get(part.__class__) or _list_fields(part)
+        if (value := getattr(part, name)) is not None or not is_optional
+    }
 
 
-def from_typed_array(value: dict[str, str]) -> np.ndarray:
-    """The array that `to_typed_array` packed."""
-    shape = tuple(int(size) for size in value["shape"].split(","))
-    return np.frombuffer(base64.b64decode(value["bdata"]), dtype=f"<{value['dtype']}").reshape(shape)
+def _list_fields(part: Any) -> list[tuple[str, bool]]:
+    """Names of the fields of a part, each with whether it is left out where it is None."""
+    found = [(field.name, field.default is None) for field in fields(part)]
+    _FIELDS[type(part)] = found
+    return found
 
 
-def _pack(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Plain data with arrays of one dimension; those of two or more are typed arrays."""
+    if type(value) in _ENCODABLE:
+        return value
     if isinstance(value, dict):
-        return {key: _pack(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_pack(item) for item in value]
+        return {key: item if type(item) in _ENCODABLE else to_plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         if value.ndim >= 2:
             return to_typed_array(value)
         return np.ascontiguousarray(value) if value.ndim else value[()]
-    return value
-
-
-def _restore(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.keys() == {"dtype", "bdata", "shape"}:
-            return from_typed_array(value)
-        return {key: _restore(item) for key, item in value.items()}
-    return [_restore(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, Part):
+        return to_plain(to_fields(value))
+    return [to_plain(item) for item in value] if isinstance(value, list | tuple) else value

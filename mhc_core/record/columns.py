@@ -1,12 +1,12 @@
 """Measurements as columns: values as they travel, log10 for what spans decades, a status for what left its type."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 
 from mhc_core.metrics import METRICS
+from mhc_core.record.values import ColumnGroup, LayerGroup, LayerStatus, Status
 
 
 def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
@@ -22,35 +22,34 @@ def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return magnitude, np.log10(magnitude)
 
 
-def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> dict[str, Any]:
+def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> ColumnGroup:
     """Columns over all layers, key -> (value, log10), as values, log10 and status by layer.
 
     What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
     """
-    group: dict[str, Any] = {"values": {}, "log10": {}, "status": {}}
+    group: ColumnGroup = {"values": {}, "log10": {}, "status": {}}
     for key, (measured, log) in columns.items():
         with np.errstate(over="ignore", under="ignore"):
             value = measured.astype(cast)
         if METRICS[key].scale == "log":
             group["log10"][key] = np.where(np.isfinite(log), log, np.nan).astype(cast)
         suspects = np.flatnonzero(~np.isfinite(value) | (value == 0))
-        flags = {str(layer): flag for layer in suspects if (flag := to_status(value[layer], log[layer]))}
+        flags = {int(layer): flag for layer in suspects if (flag := to_status(value[layer], log[layer]))}
         if flags:
             group["status"][key] = flags
         lost = np.zeros(len(value), dtype=bool)
-        lost[[int(layer) for layer in flags]] = True
+        lost[list(flags)] = True
         group["values"][key] = np.where(lost, np.nan, value)
     return group
 
 
-def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[dict[str, Any]]:
+def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[LayerGroup]:
     """A block's measurements (K, ...) as K groups of values, log10 and status; what is not finite becomes nan.
 
     A column may be shorter than the others: the layers after its end lack it.
     """
-    groups: list[dict[str, Any]] = [
-        {"values": {}, "log10": {}, "status": {}} for _ in range(max(map(len, columns.values())))
-    ]
+    size = max(map(len, columns.values()))
+    groups: list[LayerGroup] = [{"values": {}, "log10": {}, "status": {}} for _ in range(size)]
     for key, column in columns.items():
         finite = np.isfinite(column)
         values = np.where(finite, column, np.nan).astype(cast)
@@ -70,15 +69,15 @@ def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> lis
     return groups
 
 
-def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, dict[str, str]]:
+def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
     """A column (L, ...) as it travels, nan where it is not finite, and the status of such layers."""
     finite = np.isfinite(column)
     lost = np.flatnonzero(~finite.reshape(len(column), -1).all(1))
-    flags = {str(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
+    flags: LayerStatus = {int(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
     return np.where(finite, column, np.nan).astype(cast), flags
 
 
-def to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+def to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, LayerStatus]:
     """A signed matrix as it travels, nan where it has left the range of float32, and the status of such rows.
 
     An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
@@ -87,12 +86,12 @@ def to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
         cast = matrix_LS.astype(np.float32)
     cast[np.isinf(cast)] = np.nan
     unknown, lost = np.isnan(matrix_LS).any(1), np.isnan(cast).any(1)
-    flags = {str(layer): "nan" if unknown[layer] else "overflow" for layer in np.flatnonzero(lost)}
+    flags: LayerStatus = {int(layer): "nan" if unknown[layer] else "overflow" for layer in np.flatnonzero(lost)}
     vanished = matrix_LS.any(1) & ~cast.any(1)
-    return cast, flags | {str(layer): "underflow" for layer in np.flatnonzero(vanished)}
+    return cast, flags | {int(layer): "underflow" for layer in np.flatnonzero(vanished)}
 
 
-def to_status(value: float, log10: float | None = None) -> str | None:
+def to_status(value: float, log10: float | None = None) -> Status | None:
     """`overflow`, `underflow` or `nan`, or None for an ordinary value; a true zero is ordinary."""
     if np.isnan(value):
         return "nan"

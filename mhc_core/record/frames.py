@@ -1,4 +1,4 @@
-"""What a run emits: a sequence of frames, each a small record of plain values and numpy arrays.
+"""What a record consists of: a sequence of frames, one typed message each, told apart by `type`.
 
 Order: `start`, then while signals travel up `forward` and `similarity` for every layer, `loss`, `backward` for every
 layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
@@ -13,40 +13,71 @@ stands beside it for metrics that span decades; `status[key]` is present only wh
 left the range of its type: `overflow`, `underflow` or `nan`. Such a value is null, and its log10, where known, is not.
 A row of CKA travels as `cka` beside such a `status`, which says why the layer has none; it is `constant` where the
 layer is the same for all samples. An entry is null where its own layer or the other has a status.
+
+Frames are plain frozen dataclasses: making one checks nothing and costs little. `FRAME` checks what comes from outside.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, get_args
 
-FrameType = Literal[
-    "start",
-    "forward",
-    "similarity",
-    "loss",
-    "backward",
-    "mixing",
-    "step",
-    "jacobian",
-    "progress",
-    "bands",
-    "summary",
-    "recomputation",
-    "end",
+from pydantic import Discriminator, TypeAdapter
+
+from mhc_core.record.layers import (
+    BackwardFrame,
+    ForwardFrame,
+    LossFrame,
+    MixingFrame,
+    PassFrame,
+    SimilarityFrame,
+)
+from mhc_core.record.stages import (
+    BandsFrame,
+    JacobianFrame,
+    ProgressFrame,
+    RecomputationFrame,
+    StepFrame,
+)
+from mhc_core.record.start import StartFrame
+from mhc_core.record.summary import EndFrame, SummaryFrame
+
+__all__ = [
+    "FRAME",
+    "FRAME_KINDS",
+    "BackwardFrame",
+    "BandsFrame",
+    "EndFrame",
+    "ForwardFrame",
+    "Frame",
+    "JacobianFrame",
+    "LossFrame",
+    "MixingFrame",
+    "PassFrame",
+    "ProgressFrame",
+    "RecomputationFrame",
+    "SimilarityFrame",
+    "StartFrame",
+    "StepFrame",
+    "SummaryFrame",
 ]
-Status = Literal["finite", "overflow", "underflow", "constant", "nan"]
 
+AnyFrame = (
+    StartFrame
+    | ForwardFrame
+    | SimilarityFrame
+    | LossFrame
+    | BackwardFrame
+    | MixingFrame
+    | StepFrame
+    | JacobianFrame
+    | ProgressFrame
+    | BandsFrame
+    | SummaryFrame
+    | RecomputationFrame
+    | EndFrame
+)
+Frame = Annotated[AnyFrame, Discriminator("type")]
 
-@dataclass(frozen=True)
-class Frame:
-    """One message of a run.
-
-    Attributes
-    ----------
-    type:
-        What it reports.
-    data:
-        JSON-ready values; numpy arrays of one dimension are sent as lists, of two or more as typed arrays.
-    """
-
-    type: FrameType
-    data: dict[str, Any] = field(default_factory=dict)
+FRAME: TypeAdapter[AnyFrame] = TypeAdapter(Frame)
+# Value of `type` -> class, in the order in which frames come.
+FRAME_KINDS: dict[str, type[AnyFrame]] = {
+    get_args(kind.__annotations__["type"])[0]: kind for kind in get_args(AnyFrame)
+}

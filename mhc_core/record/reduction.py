@@ -1,5 +1,6 @@
 """One number of a whole column: the largest gain of a run, its last loss, its median similarity."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -81,15 +82,18 @@ def _to_reduced(number: float, value: float, is_log: bool) -> Reduced:
 def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:
     """Values, logarithms and statuses by entry along the first axis; None where the run lacks the metric."""
     metric = METRICS[key]
-    log10: dict[str, Any] = {}
+    values: Mapping[str, Any] = result.layers
+    log10: Mapping[str, Any] = {}
     status: dict[str, Any] = result.status
     if metric.table == "steps":
         values, log10, status = result.steps, result.steps_log10, result.steps_status
     elif metric.table == "jacobian":
-        values, log10 = result.jacobian.get("values", {}), result.jacobian.get("log10", {})
-        status = {name: {0: flag} for name, flag in result.jacobian.get("status", {}).items()}
+        if result.jacobian is None:
+            return None
+        values, log10 = result.jacobian.values, result.jacobian.log10
+        status = {name: {0: flag} for name, flag in result.jacobian.status.items()}
     elif metric.table == "layers":
-        values, log10 = result.layers, result.layers_log10
+        log10 = result.layers_log10
     elif metric.table == "kept":
         places, values = {step: place for place, step in enumerate(result.kept_steps)}, result.kept
         status = {key: {places[step]: flags for step, flags in result.steps_status.get(key, {}).items()}}

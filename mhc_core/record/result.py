@@ -1,11 +1,37 @@
-"""A run as columns: what its frames add up to."""
+"""A record as columns: what its frames add up to."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mhc_core.metrics import METRICS
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import (
+    AnyFrame,
+    BackwardFrame,
+    BandsFrame,
+    ForwardFrame,
+    JacobianFrame,
+    LossFrame,
+    MixingFrame,
+    SimilarityFrame,
+    StartFrame,
+    StepFrame,
+    SummaryFrame,
+)
+from mhc_core.record.source import Source
+from mhc_core.record.start import CkaEstimator, Law
+from mhc_core.record.values import Part, Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds(Part):
+    """What a bands frame says beside the bands."""
+
+    first: int
+    seeds: int
+    largest: Values
+    lost: dict[str, dict[int, int]]
 
 
 class Result:
@@ -30,18 +56,19 @@ class Result:
         step_act_rms_streams, step_grad_rms_streams (K, L, n) and, of more than one stream, step_stream_cos (K, L); in
         stacks of up to 256 layers also step_cka (K, L, L), nan where a layer has none, and step_unfolded (K, L, L + 1).
     kept_steps: these steps.
-    jacobian: the Jacobian frame: values, log10, status, products, dimension, converged; {} where not asked for.
+    jacobian: the Jacobian frame; None where not asked for.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
-    seeds: what else a bands frame says; {} for a run of one seed.
-    start, summary: data of these frames; {} until they come.
+    seeds: what else a bands frame says; None for a run of one seed.
+    depth: L, which the start frame says; given beforehand where no start frame will come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
         self.layers: dict[str, np.ndarray] = {}
         self.layers_log10: dict[str, np.ndarray] = {}
         self.matrices: dict[str, np.ndarray] = {}
         self.status: dict[str, dict[int, str]] = {}
-        self.input: dict[str, Any] = {}
+        self.input: Values = {}
         self.loss = float("nan")
         self.loss_untrained = float("nan")
         self.steps: dict[str, np.ndarray] = {}
@@ -49,37 +76,87 @@ class Result:
         self.steps_status: dict[str, dict[int, Any]] = {}
         self.kept: dict[str, np.ndarray] = {}
         self.kept_steps: list[int] = []
-        self.jacobian: dict[str, Any] = {}
+        self.jacobian: JacobianFrame | None = None
         self.bands: dict[str, dict[str, np.ndarray]] = {}
-        self.seeds: dict[str, Any] = {}
-        self.start: dict[str, Any] = {}
-        self.summary: dict[str, Any] = {}
-        self._depth = 0
+        self.seeds: Seeds | None = None
+        self._start: StartFrame | None = None
+        self._summary: SummaryFrame | None = None
 
-    def add(self, frame: Frame | dict[str, Any]) -> None:
-        """Take one frame."""
-        kind, data = (frame.type, frame.data) if isinstance(frame, Frame) else (frame["type"], frame)
-        if kind == "start":
-            self.start = data
-            self._depth = data["layers"]
-        elif kind in ("forward", "backward"):
-            if kind == "forward" and data["layer"] < 0 and "step" in data:
-                self._begin_anew()
-            self._add_layer(data)
-        elif kind == "step":
-            self._add_step(data)
-        elif kind == "similarity":
-            self._add_similarity(data)
-        elif kind == "mixing":
-            self._add_columns(data)
-        elif kind == "loss":
-            self.loss = _to_number(data["values"]["loss"])
-        elif kind == "jacobian":
-            self._add_jacobian(data)
-        elif kind == "bands":
-            self._add_bands(data)
-        elif kind == "summary":
-            self.summary = data
+    @property
+    def start(self) -> StartFrame:
+        """The start frame, which must have come."""
+        assert self._start is not None, "no start frame has come yet"
+        return self._start
+
+    @property
+    def summary(self) -> SummaryFrame:
+        """The summary frame, which must have come."""
+        assert self._summary is not None, "no summary frame has come yet"
+        return self._summary
+
+    @property
+    def source(self) -> Source:
+        """Spec or trace."""
+        return self.start.get_source()
+
+    @property
+    def label(self) -> str:
+        """What people call the source."""
+        return self.source.label
+
+    @property
+    def streams(self) -> int:
+        """Parallel residual streams, n."""
+        return self.start.streams
+
+    @property
+    def blocks(self) -> list[str]:
+        """What each layer's branch is, (L)."""
+        return self.start.blocks
+
+    @property
+    def cka_estimator(self) -> CkaEstimator | None:
+        """How CKA was estimated; None where the record does not say."""
+        return self.start.cka
+
+    @property
+    def laws(self) -> list[Law]:
+        """Curves of theory that stand beside what was measured."""
+        return self.start.theory or []
+
+    @property
+    def train_steps(self) -> int:
+        """Steps of training that were asked for, S."""
+        return self.source.train_steps
+
+    def add(self, frame: AnyFrame) -> None:
+        """Take one frame; those that say nothing of the result are passed over."""
+        match frame:
+            case StartFrame():
+                self._start, self.depth = frame, frame.layers
+            case ForwardFrame():
+                self._add_forward(frame)
+            case BackwardFrame():
+                self._add_layer(frame)
+            case StepFrame():
+                self._add_step(frame)
+            case SimilarityFrame():
+                self._add_similarity(frame)
+            case MixingFrame():
+                self._add_columns(frame)
+            case LossFrame():
+                self.loss = _to_number(frame.values["loss"])
+            case JacobianFrame():
+                self.jacobian = frame
+            case BandsFrame():
+                self._add_bands(frame)
+            case SummaryFrame():
+                self._summary = frame
+
+    def _add_forward(self, frame: ForwardFrame) -> None:
+        if frame.layer < 0 and frame.step is not None:
+            self._begin_anew()
+        self._add_layer(frame)
 
     def _begin_anew(self) -> None:
         """The trained stack is measured: nothing of the measurement before may stay beside it."""
@@ -87,66 +164,61 @@ class Result:
             table.clear()
         self.loss, self.loss_untrained = float("nan"), self.loss
 
-    def _add_step(self, data: dict[str, Any]) -> None:
-        step, steps = data["step"], self.start["spec"]["train"]["steps"]
-        kept = [key for key in data["values"] if METRICS[key].table == "kept"]
+    def _add_step(self, frame: StepFrame) -> None:
+        step, steps = frame.step, self.train_steps
+        kept = [key for key in frame.values if METRICS[key].table == "kept"]
         if kept:
             self.kept_steps.append(step)
-        for key, value in data["values"].items():
+        for key, value in frame.values.items():
             if key in kept:
                 item = self._unknown(key) if value is None else _to_array(value)[None]
                 self.kept[key] = np.concatenate([self.kept[key], item]) if key in self.kept else item
             else:
                 _put(self.steps, key, steps, step, value)
-        for key, value in data["log10"].items():
+        for key, value in frame.log10.items():
             _put(self.steps_log10, key, steps, step, value)
-        for key, flag in data["status"].items():
-            flags = {int(layer): name for layer, name in flag.items()} if isinstance(flag, dict) else flag
-            self.steps_status.setdefault(key, {})[step] = flags
+        for key, flag in frame.status.items():
+            self.steps_status.setdefault(key, {})[step] = flag
 
     def _unknown(self, key: str) -> np.ndarray:
         """The matrices of one step where they are not finite, (1, L, n, n) or (1, L, n)."""
-        sizes = {"K": 1, "L": self._depth, "n": self.start["streams"]}
+        sizes = {"K": 1, "L": self.depth, "n": self.streams}
         return np.full([sizes[axis] for axis in METRICS[key].shape], np.nan)
 
-    def _add_layer(self, data: dict[str, Any]) -> None:
-        layer = data["layer"]
+    def _add_layer(self, frame: ForwardFrame | BackwardFrame) -> None:
+        layer = frame.layer
         if layer < 0:
-            self.input |= data["values"]
+            self.input |= frame.values
             return
-        for key, value in data["values"].items():
+        for key, value in frame.values.items():
             table = self.matrices if METRICS[key].table == "matrices" else self.layers
-            _put(table, key, self._depth, layer, value)
-        for key, value in data["log10"].items():
-            _put(self.layers_log10, key, self._depth, layer, value)
-        for key, flag in data["status"].items():
+            _put(table, key, self.depth, layer, value)
+        for key, value in frame.log10.items():
+            _put(self.layers_log10, key, self.depth, layer, value)
+        for key, flag in frame.status.items():
             self.status.setdefault(key, {})[layer] = flag
 
-    def _add_similarity(self, data: dict[str, Any]) -> None:
-        layer, row = data["layer"], _to_array(data["cka"])
+    def _add_similarity(self, frame: SimilarityFrame) -> None:
+        layer, row = frame.layer, _to_array(frame.cka)
         if "cka" not in self.matrices:
-            self.matrices["cka"] = np.full((self._depth, self._depth), np.nan, dtype=row.dtype)
+            self.matrices["cka"] = np.full((self.depth, self.depth), np.nan, dtype=row.dtype)
         self.matrices["cka"][layer, : layer + 1] = row
         self.matrices["cka"][: layer + 1, layer] = row
-        for key, flag in data.get("status", {}).items():
+        for key, flag in (frame.status or {}).items():
             self.status.setdefault(key, {})[layer] = flag
 
-    def _add_columns(self, data: dict[str, Any]) -> None:
-        for key, value in data["values"].items():
+    def _add_columns(self, frame: MixingFrame) -> None:
+        for key, value in frame.values.items():
             table = self.matrices if METRICS[key].table == "matrices" else self.layers
             table[key] = _to_array(value)
-        self.layers_log10 |= {key: _to_array(value) for key, value in data["log10"].items()}
-        for key, flags in data["status"].items():
-            self.status[key] = {int(layer): flag for layer, flag in flags.items()}
+        self.layers_log10 |= {key: _to_array(value) for key, value in frame.log10.items()}
+        for key, flags in frame.status.items():
+            self.status[key] = dict(flags)
 
-    def _add_bands(self, data: dict[str, Any]) -> None:
-        self.seeds = {key: data[key] for key in ("first", "seeds", "largest", "lost")}
-        for key, band in data["bands"].items():
+    def _add_bands(self, frame: BandsFrame) -> None:
+        self.seeds = Seeds(first=frame.first, seeds=frame.seeds, largest=frame.largest, lost=frame.lost)
+        for key, band in frame.bands.items():
             self.bands[key] = {name: _to_array(column) for name, column in band.items()}
-
-    def _add_jacobian(self, data: dict[str, Any]) -> None:
-        groups = {name: {key: _to_array(value) for key, value in data[name].items()} for name in ("values", "log10")}
-        self.jacobian = {**groups, **{name: data[name] for name in ("status", "products", "dimension", "converged")}}
 
 
 def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:

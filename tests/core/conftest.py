@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from mhc_core.measure.run import run
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import Stack
@@ -50,7 +50,7 @@ def build_spec(base: dict[str, Any] = SMALL, **fields: Any) -> RunSpec:
     return parse_spec(merged)
 
 
-def collect(frames: list[Frame]) -> Result:
+def collect(frames: list[AnyFrame]) -> Result:
     """The result that frames add up to."""
     result = Result()
     for frame in frames:
@@ -59,7 +59,7 @@ def collect(frames: list[Frame]) -> Result:
 
 
 @lru_cache(maxsize=64)
-def run_frames(spec: RunSpec) -> tuple[Frame, ...]:
+def run_frames(spec: RunSpec) -> tuple[AnyFrame, ...]:
     """All frames of a spec; computed once a session, so tests must not change them."""
     return tuple(run(spec))
 

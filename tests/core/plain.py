@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from mhc_core.measure.training import train
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import StepFrame
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec
 from tests.core.trained import TEXT
@@ -21,7 +21,7 @@ class Step:
     Streams are (n, N, C) and what is read (N, C), n = 1 for the residual network.
     """
 
-    frame: Frame
+    frame: StepFrame
     streams: list[torch.Tensor]
     grads: list[torch.Tensor]
     reads: list[torch.Tensor]

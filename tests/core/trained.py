@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mhc_core.measure.training import train
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import StepFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
@@ -24,7 +24,7 @@ def train_spec(steps: int = 4, **fields: Any) -> RunSpec:
     return build_spec(train=plan, **{"input": {"text": TEXT}, **fields})
 
 
-def train_all(stack: Stack) -> tuple[list[Frame], int]:
+def train_all(stack: Stack) -> tuple[list[StepFrame], int]:
     """Every step's frame, and the number of updates."""
     frames, steps = [], train(stack)
     while True:
@@ -34,17 +34,17 @@ def train_all(stack: Stack) -> tuple[list[Frame], int]:
             return frames, end.value
 
 
-def step_frames(spec: RunSpec) -> list[Frame]:
-    return [frame for frame in run_frames(spec) if frame.type == "step"]
+def step_frames(spec: RunSpec) -> list[StepFrame]:
+    return [frame for frame in run_frames(spec) if isinstance(frame, StepFrame)]
 
 
-def take_one_step(**fields: Any) -> tuple[Result, dict[str, Any]]:
-    """The measurement before a run's only step, and what that step's frame holds, of the same weights and batch."""
+def take_one_step(**fields: Any) -> tuple[Result, StepFrame]:
+    """The measurement before a run's only step, and that step's frame, of the same weights and batch."""
     frames = run_frames(build_spec(input=ONE_WINDOW, train={"steps": 1}, **fields))
     before = collect(list(itertools.takewhile(lambda frame: frame.type != "step", frames)))
-    (step,) = [frame.data for frame in frames if frame.type == "step"]
+    (step,) = [frame for frame in frames if isinstance(frame, StepFrame)]
     return before, step
 
 
-def column(frames: list[Frame], key: str) -> np.ndarray:
-    return np.array([frame.data["values"][key] for frame in frames], dtype=float)
+def column(frames: list[StepFrame], key: str) -> np.ndarray:
+    return np.array([frame.values[key] for frame in frames], dtype=float)

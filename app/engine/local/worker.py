@@ -24,7 +24,7 @@ from app.engine.local.pipe import Answers
 from mhc_core.record import codec
 
 if TYPE_CHECKING:
-    from mhc_core.record.frames import Frame
+    from mhc_core.record.frames import AnyFrame
 
 NICENESS = 10
 AUTOGROUP_S = 0.1
@@ -77,7 +77,7 @@ def execute(
     return "done", None
 
 
-def _compute(kind: str, spec: dict[str, Any]) -> "Generator[Frame]":
+def _compute(kind: str, spec: dict[str, Any]) -> "Generator[AnyFrame]":
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec

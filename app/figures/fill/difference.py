@@ -81,7 +81,8 @@ def to_difference(template: Figure) -> Figure:
 
 def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> Derived:
     """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
-    found = Derived(start=result.start, unknown=to_unknown(result) | to_unknown(base))
+    unknown = to_unknown(result) | to_unknown(base)
+    found = Derived(result.depth, result.cka_estimator, result.laws, unknown=unknown)
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
             log10 = _pair(result.layers_log10, base.layers_log10, key) if ratio else None
@@ -93,7 +94,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
                 found.layers[key] = np.where(inside, 10.0 ** np.where(inside, log10, 0.0), np.nan)
                 found.layers_log10[key] = log10
             flags = {**base.status.get(key, {}), **result.status.get(key, {})}
-            found.status[key] = {layer: flag for layer, flag in flags.items() if layer < result.start["layers"]}
+            found.status[key] = {layer: flag for layer, flag in flags.items() if layer < result.depth}
             found.steps_status[key] = {**base.steps_status.get(key, {}), **result.steps_status.get(key, {})}
             for name in ("matrices", "steps", "steps_log10"):
                 pair = _pair(getattr(result, name), getattr(base, name), key)

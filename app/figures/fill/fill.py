@@ -47,7 +47,7 @@ def fill(
     for trace in figure["data"]:
         run = trace["meta"]["run"]
         _fill_trace(trace, results[run] if run < len(results) else None, labels, cursor)
-    layers = max((result.start["layers"] for result in results if result is not None), default=1)
+    layers = max((result.depth for result in results if result is not None), default=1)
     meta = layout["meta"]
     if "axes" in meta:
         _fill_axes(figure, results, layers, narrow)

@@ -29,6 +29,7 @@ cka_label        the same with the estimator of CKA; of the biased one with the 
                  nothing
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ import numpy as np
 from app.figures.fill import composites
 from app.figures.fill.numbers import format_value
 from app.figures.fill.scales import to_signed_log
+from mhc_core.record.start import CkaEstimator, Law
 
 PERCENTILES = ("p05", "p50", "p95")
 MAX_DECADES = 307  # of float64
@@ -45,7 +47,13 @@ MAX_DECADES = 307  # of float64
 class Columns(Protocol):
     """The parts of a result that figures are filled from."""
 
-    start: dict[str, Any]
+    @property
+    def cka_estimator(self) -> CkaEstimator | None: ...
+
+    @property
+    def laws(self) -> Sequence[Law]: ...
+
+    depth: int
     layers: dict[str, np.ndarray]
     layers_log10: dict[str, np.ndarray]
     status: dict[str, dict[int, str]]
@@ -60,7 +68,9 @@ class Columns(Protocol):
 class Derived:
     """Columns that are made from a run's own."""
 
-    start: dict[str, Any]
+    depth: int
+    cka_estimator: CkaEstimator | None = None
+    laws: Sequence[Law] = ()
     layers: dict[str, np.ndarray] = field(default_factory=dict)
     layers_log10: dict[str, np.ndarray] = field(default_factory=dict)
     status: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -83,11 +93,9 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name == "label":
         return label
     if name == "cka_label":
-        cka = result.start.get("cka", {})
-        said = f"biased, N = {cka['samples']}" if cka.get("estimator") == "biased" else cka.get("estimator")
-        return f"{label} · {said}" if said else label
+        return _to_cka_label(result.cka_estimator, label)
     if name == "layer":
-        return list(range(1, result.start["layers"] + 1))
+        return list(range(1, result.depth + 1))
     if name == "layers":
         return to_list(result.layers[key]) if key in result.layers else None
     if name == "log10":
@@ -125,6 +133,13 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     return _from_matrix(name, matrix, min(cursor, len(matrix) - 1))
 
 
+def _to_cka_label(cka: CkaEstimator | None, label: str) -> str:
+    """A run's label with the estimator of CKA, which early records do not name."""
+    if cka is None:
+        return label
+    return f"{label} · {f'biased, N = {cka.samples}' if cka.estimator == 'biased' else cka.estimator}"
+
+
 def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
     """The product that a source speaks of; None of another source, and where nothing is mixed."""
     name, *rest = source.split(".", 2)
@@ -150,18 +165,19 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
 
 
 def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
-    curve = next((curve for curve in result.start.get("theory", []) if curve["metric"] == key), None)
-    if curve is None:
+    law = next((law for law in result.laws if law.metric == key), None)
+    if law is None:
         return None
     if part != "text":
-        return curve[part] and list(curve[part])
-    value, low, high = (_law_texts(curve, name) for name in ("values", "low", "high"))
+        column: list[float | None] | None = getattr(law, part)
+        return column and list(column)
+    value, low, high = (_law_texts(law, name) for name in ("values", "low", "high"))
     return [f"{middle} ({least} … {most})" for middle, least, most in zip(value, low, high, strict=True)]
 
 
-def _law_texts(curve: dict[str, Any], part: str) -> list[str]:
-    values = curve[part]
-    logs = curve[f"{part}_log10"] or [None] * len(values)
+def _law_texts(law: Law, part: str) -> list[str]:
+    values: list[float | None] = getattr(law, part)
+    logs: list[float | None] = getattr(law, f"{part}_log10") or [None] * len(values)
     return [format_value(value, log10) for value, log10 in zip(values, logs, strict=True)]
 
 

@@ -79,7 +79,9 @@ def at_step(result: Trained, step: int | None) -> Columns:
         return result
     row = min(step, trained - 1)
     found = Derived(
-        start=result.start,
+        depth=result.depth,
+        cka_estimator=result.cka_estimator,
+        laws=result.laws,
         steps=result.steps,
         steps_log10=result.steps_log10,
         steps_status=result.steps_status,

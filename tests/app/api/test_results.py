@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 
 from app.figures.run_names import KIND_NAMES
 from mhc_core.record import codec
+from mhc_core.record.packed import PackedArray
 from mhc_core.spec import CONNECTION_KINDS
 from tests.app.api.test_bodies import check_problem
 from tests.app.engine.test_cancel import LONG
@@ -72,7 +73,7 @@ def test_arrays_are_nested_unless_packed_is_asked_for(client: httpx.Client, fres
 def _compare_arrays(nested: Any, packed: Any) -> None:
     """The same values at the same places; null where a packed one is not a number."""
     if isinstance(packed, dict) and "bdata" in packed:
-        array = codec.from_typed_array(packed)
+        array = codec.from_typed_array(cast(PackedArray, packed))
         np.testing.assert_array_equal(np.array(nested, dtype=array.dtype), array)
     elif isinstance(packed, dict):
         assert list(nested) == list(packed)
@@ -88,7 +89,7 @@ def test_nested_lists_say_null_where_there_is_no_number(client: httpx.Client) ->
     cka = client.get(f"/runs/{run_id}/result").json()["matrices"]["cka"]
     assert (len(cka), len(cka[0])) == (512, 512)
     packed = client.get(f"/runs/{run_id}/result", params={"arrays": "packed"}).json()["matrices"]["cka"]
-    lost = np.isnan(codec.from_typed_array(packed))
+    lost = np.isnan(codec.from_typed_array(cast(PackedArray, packed)))
     assert lost.any()
     assert [[value is None for value in row] for row in cka] == lost.tolist()
 

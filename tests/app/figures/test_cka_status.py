@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from app.figures.fill.fill import fill
 from app.figures.fill.labels import format_rows
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
+from mhc_core.record.frames import SimilarityFrame
 from mhc_core.spec import parse_spec
 from tests.app.figures.filled import ROOT, decode_result, fill_in_page, find_node
 from tests.conftest import compute
@@ -30,9 +32,7 @@ def lines_of(spec: dict[str, Any], strip: bool = False) -> list[bytes]:
     """A run's lines; `strip` leaves out what runs of numerics 1 lacked."""
     frames = list(run(parse_spec(spec)))
     if strip:
-        for frame in frames:
-            if frame.type == "similarity":
-                del frame.data["status"]
+        frames = [replace(frame, status=None) if isinstance(frame, SimilarityFrame) else frame for frame in frames]
     lines = [encode_frame(frame, "run", index) for index, frame in enumerate(frames)]
     return [*lines, encode_end("run", len(lines), "done", None)]
 

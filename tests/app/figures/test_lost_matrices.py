@@ -31,10 +31,10 @@ VIEWS = [(key, view) for key, view in list_views() if key in ("mixing", "detail"
 def lost_lines() -> list[bytes]:
     """A trained run, one of whose steps has matrices that are not finite."""
     frames = list(run(parse_spec(SPEC)))
-    (step,) = [frame for frame in frames if frame.type == "step" and frame.data["step"] == STEP]
-    matrices = np.array(step.data["values"]["step_h_res"])
+    (step,) = [frame for frame in frames if frame.type == "step" and frame.step == STEP]
+    matrices = np.array(step.values["step_h_res"])
     matrices[WHOLE], matrices[PART, 0, 1] = np.nan, np.nan
-    step.data["values"]["step_h_res"] = matrices
+    step.values["step_h_res"] = matrices
     lines = [encode_frame(frame, "run", index) for index, frame in enumerate(frames)]
     return [*lines, encode_end("run", len(lines), "done", None)]
 

@@ -52,7 +52,7 @@ def test_page_and_rest_multiply_alike(
     (theirs, _) = fill_in_page(figure, [lines[run]], [CURSOR])
     signs, log10 = to_weights(theirs["data"][0]["z"])
 
-    end = result.start["layers"] - 1 if last is None else last
+    end = result.depth - 1 if last is None else last
     body = CompositeBody.build("run", first, end, multiply_interval(result.matrices["h_res"], first, end))
     wanted = np.array(body.matrix, dtype=np.float64)
     largest = np.abs(wanted).max()

@@ -1,6 +1,7 @@
 """Figures of a trained run at a step of it, in the page, in Python and over REST."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.figures.fill.steps import COLUMNS, KEPT, at_step, can_follow
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
 from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
+from mhc_core.record.frames import AnyFrame, SimilarityFrame, StepFrame
 from mhc_core.spec import parse_spec
 from tests.app.figures.filled import decode_result, fill_in_page
 from tests.conftest import compute
@@ -38,15 +40,21 @@ EVERY = [("activation", "act_rms"), ("gradient", "grad_rms")]
 def lines_of(is_old: bool = False) -> list[bytes]:
     """A trained run's lines; an old one's as numerics 1 stored them."""
     frames = list(run(parse_spec(TRAINED)))
-    for frame in frames:
-        if is_old and frame.type == "similarity":
-            del frame.data["status"]
-        if is_old and frame.type == "step":
-            for name in ("values", "log10", "status"):
-                for key in NEW:
-                    frame.data[name].pop(key, None)
+    if is_old:
+        frames = [to_old(frame) for frame in frames]
     lines = [encode_frame(frame, "run", index) for index, frame in enumerate(frames)]
     return [*lines, encode_end("run", len(lines), "done", None)]
+
+
+def to_old(frame: AnyFrame) -> AnyFrame:
+    """A frame as numerics 1 stored it."""
+    if isinstance(frame, SimilarityFrame):
+        return replace(frame, status=None)
+    if isinstance(frame, StepFrame):
+        for table in (frame.values, frame.log10, frame.status):
+            for key in NEW:
+                table.pop(key, None)
+    return frame
 
 
 def template_of(key: str, runs: int) -> dict[str, Any]:

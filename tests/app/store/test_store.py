@@ -16,7 +16,8 @@ from app.store.runs import NewJob, RunStore
 from app.store.snapshots import SnapshotStore
 from app.store.sources import TraceSource, from_spec
 from mhc_core.record import codec
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import EndFrame, ForwardFrame, Frame
+from tests.records import START
 
 T = TypeVar("T")
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(600)]
@@ -111,7 +112,7 @@ def test_a_job_about_a_run_is_found_by_its_kind(tmp_path: Path) -> None:
 
 def test_a_record_without_a_spec_is_stored_whole(tmp_path: Path) -> None:
     source: TraceSource = {"kind": "trace", "model": "ours", "versions": {"torch": "2.9"}}
-    frames = [Frame("start", {"device": {"name": "cpu"}, "versions": {"torch": "2.9"}}), Frame("forward", {"layer": 0})]
+    frames: list[Frame] = [START, ForwardFrame(layer=0, values={}, log10={}, status={})]
     lines = [codec.encode_frame(frame, "t", index) for index, frame in enumerate(frames)]
 
     async def work(log: FrameLog, store: RunStore) -> None:
@@ -119,11 +120,11 @@ def test_a_record_without_a_spec_is_stored_whole(tmp_path: Path) -> None:
         record = await store.get("t")
         assert record is not None
         assert (record.kind, record.source, record.status, record.frames) == ("run", source, "done", 3)
-        assert record.device == {"name": "cpu"}
+        assert record.device == {"type": "cpu", "name": "cpu"}
         assert not record.is_live
         *stored, end = await log.read("t", -1)
         assert stored == lines
-        assert codec.decode_line(end) == {"run": "t", "index": 2, "type": "end", "status": "done", "reason": None}
+        assert codec.decode_line(end) == EndFrame(status="done", reason=None)
         assert not await store.add_record("t", source, []), "an id is stored once"
         assert (await store.get("t")) == record
 

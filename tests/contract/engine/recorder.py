@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from app.engine.contract import EndStatus
-from mhc_core.record import codec
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Reports:
 
     @property
     def frames(self) -> list[dict[str, Any]]:
-        """The lines as data."""
-        return [codec.decode_line(line) for line in self.lines]
+        """The lines as plain data."""
+        return [orjson.loads(line) for line in self.lines]
 
 
 class Recorder:

@@ -15,6 +15,7 @@ from app.figures import PANELS, figure
 from mhc_core.attach import attach
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
+from mhc_core.record.source import TraceSource
 from tests.core.attach.attachable import (
     LAYERS,
     STREAMS,
@@ -175,9 +176,12 @@ def test_frames_come_in_the_order_of_a_run_and_survive_their_lines() -> None:
         assert one.keys() == other.keys()
         for key, column in one.items():
             np.testing.assert_array_equal(np.asarray(other[key]).astype(column.dtype), column)
-    assert here.start["blocks"][:2] == ["attention", "mlp"]
-    assert here.start["streams"] == STREAMS
-    assert here.start["model"]["name"] == "DeepseekV4ForCausalLM"
+    assert here.blocks[:2] == ["attention", "mlp"]
+    assert here.streams == STREAMS
+    assert here.label == "DeepseekV4ForCausalLM"
+    assert isinstance(here.source, TraceSource)
+    assert here.source.versions.keys() == {"torch", "transformers"}
+    assert there.source == here.source
 
 
 @pytest.mark.parametrize("key", [key for key in PANELS if key not in ("training", "theory")])
@@ -187,7 +191,7 @@ def test_every_panel_can_be_drawn(key: str, result: Result) -> None:
 
 
 def test_the_findings_speak_of_what_was_heard(result: Result) -> None:
-    texts = {finding["key"]: finding["text"] for finding in result.summary["findings"]}
+    texts = {finding.key: finding.text for finding in result.summary.findings}
     assert texts["connection"].startswith(f"{LAYERS} mixing matrices multiplied: gain 1.00 forward, 1.00")
     assert {"connection", "activation", "gradient"} <= texts.keys()
 

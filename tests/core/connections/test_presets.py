@@ -122,7 +122,7 @@ def test_identical_streams_leave_h_res_without_a_gradient(init: str) -> None:
     assert isinstance(grad, torch.Tensor)
     assert grad.abs().max() < 1e-15
     assert measure(spec).layers["stream_cos"] == pytest.approx(1, abs=1e-12)
-    assert "symmetry" in {finding["key"] for finding in measure(spec).summary["findings"]}
+    assert "symmetry" in {finding.key for finding in measure(spec).summary.findings}
 
 
 def test_a_stream_dependent_start_breaks_the_symmetry() -> None:
@@ -132,4 +132,4 @@ def test_a_stream_dependent_start_breaks_the_symmetry() -> None:
     grad = stack.connection.b_res.grad
     assert isinstance(grad, torch.Tensor)
     assert (grad[1:].flatten(1).abs().amax(1) > 1e-6).all()
-    assert "symmetry" not in {finding["key"] for finding in measure(spec).summary["findings"]}
+    assert "symmetry" not in {finding.key for finding in measure(spec).summary.findings}

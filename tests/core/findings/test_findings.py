@@ -1,7 +1,6 @@
 """Sentences are claims: each is held against the numbers of runs that could make it false."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import torch
 
 from mhc_core.findings.words import format_magnitude
 from mhc_core.record.result import Result
+from mhc_core.record.summary import Finding, Headline
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure
@@ -53,41 +53,41 @@ PANELS = {"activation", "gradient", "gain", "mixing", "similarity", "cka", "deta
 
 
 @pytest.fixture(params=SPECS)
-def told(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, dict[str, Any]]]:
+def told(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, Finding]]:
     spec = SPECS[request.param]
     result = measure(spec)
-    return spec, result, {finding["key"]: finding for finding in result.summary["findings"]}
+    return spec, result, {finding.key: finding for finding in result.summary.findings}
 
 
-Told = tuple[RunSpec, Result, dict[str, dict[str, Any]]]
+Told = tuple[RunSpec, Result, dict[str, Finding]]
 
 
 @pytest.mark.sample(3)
 def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> None:
     _, result, findings = told
-    assert result.summary["findings"][0]["key"] == "connection"
-    assert len(findings) == len(result.summary["findings"])
+    assert result.summary.findings[0].key == "connection"
+    assert len(findings) == len(result.summary.findings)
     for finding in findings.values():
-        assert finding["text"].endswith(".")
-        assert finding["text"][0].isupper() or finding["text"][0].isdigit() or finding["text"].startswith("exp()")
-        assert "nan" not in finding["text"].split()
-        assert not re.search(r"\d[eE][+-]?\d", finding["text"]), "powers of ten are written as in figures"
-        assert not re.search(r"\b1 (layers|rounds|matrices|\w+ rounds|\w+ \w+ matrices)", finding["text"])
-        assert finding["panel"] in PANELS
-        for value in finding["numbers"].values():
+        assert finding.text.endswith(".")
+        assert finding.text[0].isupper() or finding.text[0].isdigit() or finding.text.startswith("exp()")
+        assert "nan" not in finding.text.split()
+        assert not re.search(r"\d[eE][+-]?\d", finding.text), "powers of ten are written as in figures"
+        assert not re.search(r"\b1 (layers|rounds|matrices|\w+ rounds|\w+ \w+ matrices)", finding.text)
+        assert finding.panel in PANELS
+        for value in finding.numbers.values():
             assert value is None or isinstance(value, int | float | str)
             assert not isinstance(value, float) or np.isfinite(value)
 
 
 def test_the_headline_is_the_largest_forward_gain(told: Told) -> None:
     spec, result, _ = told
-    headline = result.summary["headline"]
+    headline = result.summary.headline
     if spec.connection.kind == "none":
-        assert headline == {"label": "gain", "value": 0.0, "log10": None, "text": "no path"}
+        assert headline == Headline(label="gain", value=0.0, log10=None, text="no path")
         return
-    assert headline["log10"] == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]), abs=1e-12)
-    if headline["value"] is not None:
-        assert headline["value"] == pytest.approx(10 ** headline["log10"])
+    assert headline.log10 == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]), abs=1e-12)
+    if headline.value is not None:
+        assert headline.value == pytest.approx(10**headline.log10)
 
 
 def test_no_signal_by_symmetry_is_said_only_where_h_res_has_no_gradient(told: Told) -> None:
@@ -127,31 +127,31 @@ def test_rows_are_exact_where_the_truncation_is_told(told: Told) -> None:
     if "truncation" not in findings:
         return
     finding = findings["truncation"]
-    layer = finding["numbers"]["layer"]
+    layer = finding.numbers["layer"]
     rows, columns = result.layers["h_res_row_sum"][layer], result.layers["h_res_col_sum"][layer]
     error = np.abs(columns - 1).max()
     if spec.connection.dynamic:
         # The mean over tokens is no worse than the worst of them; test_metrics computes that one from its definition.
-        assert finding["numbers"]["ds_error"] == result.layers["ds_error_tokens"].max() >= error
-        assert "worst token" in finding["text"]
+        assert finding.numbers["ds_error"] == result.layers["ds_error_tokens"].max() >= error
+        assert "worst token" in finding.text
     else:
-        assert error == pytest.approx(finding["numbers"]["ds_error"], rel=1e-3)
-    assert f"layer {layer + 1}" in finding["text"]
-    if "rows are exact" in finding["text"]:
+        assert error == pytest.approx(finding.numbers["ds_error"], rel=1e-3)
+    assert f"layer {layer + 1}" in finding.text
+    if "rows are exact" in finding.text:
         assert np.abs(rows - 1).max() < 1e-2 * error
 
 
 def test_a_stream_is_called_unchanged_only_where_nothing_changes_it(told: Told) -> None:
     spec, _, findings = told
     if spec.block.norm_position == "post":
-        assert "unchanged" not in findings["connection"]["text"]
+        assert "unchanged" not in findings["connection"].text
 
 
 def test_activations_go_where_they_are_said_to_go(told: Told) -> None:
     _, result, findings = told
     if "activation" not in findings:
         return
-    numbers = findings["activation"]["numbers"]
+    numbers = findings["activation"].numbers
     finite = np.flatnonzero(np.isfinite(result.layers_log10["act_rms"]))
     assert numbers["input_rms"] == pytest.approx(result.input["act_rms"])
     assert numbers["last_rms_log10"] == pytest.approx(result.layers_log10["act_rms"][finite[-1]])
@@ -162,9 +162,9 @@ def test_the_gradient_changes_as_it_is_said_to(told: Told) -> None:
     if "gradient" not in findings:
         return
     first, last = result.layers_log10["grad_rms"][[0, -1]]
-    change = findings["gradient"]["numbers"]["first_to_last_log10"]
+    change = findings["gradient"].numbers["first_to_last_log10"]
     assert change == pytest.approx(first - last)
-    text = findings["gradient"]["text"]
+    text = findings["gradient"].text
     assert ("grows" in text) == (change >= np.log10(1.05))
     assert ("shrinks" in text) == (change <= -np.log10(1.05))
 
@@ -174,14 +174,14 @@ def test_a_limit_is_told_exactly_where_something_left_its_range(told: Told) -> N
     lost = {key for key in ("act_rms", "grad_rms", "composite_gain_fwd") if key in result.status}
     assert ("limits" in findings) == bool(lost)
     if "act_rms" in lost:
-        layer = findings["limits"]["numbers"]["layer"]
+        layer = findings["limits"].numbers["layer"]
         assert set(range(layer, spec.depth)) == set(result.status["act_rms"])
 
 
 def test_signals_that_vanish_below_the_least_float_are_told() -> None:
     result = measure(SPECS["vanishing"])
     assert result.layers["act_rms"][-1] == 0  # in float32; in truth about 1e-60
-    texts = {finding["key"]: finding["text"] for finding in result.summary["findings"]}
+    texts = {finding.key: finding.text for finding in result.summary.findings}
     assert "zero from layer" in texts["zero"]
 
 
@@ -190,8 +190,8 @@ def test_the_loss_is_told_beside_that_of_guessing(told: Told) -> None:
     evenly = {"text": "5.545", "digits": "2.303"}
     assert ("loss" in findings) == (spec.input.kind in evenly)
     if "loss" in findings and np.isfinite(result.loss) and not spec.train.steps:
-        assert findings["loss"]["text"].startswith(f"Loss {result.loss:.3f} ")
-        assert evenly[spec.input.kind] in findings["loss"]["text"]
+        assert findings["loss"].text.startswith(f"Loss {result.loss:.3f} ")
+        assert evenly[spec.input.kind] in findings["loss"].text
 
 
 def test_training_is_told_by_the_losses_before_and_after(told: Told) -> None:
@@ -199,7 +199,7 @@ def test_training_is_told_by_the_losses_before_and_after(told: Told) -> None:
     if not spec.train.steps:
         assert {"training", "stop"}.isdisjoint(findings)
         return
-    text, numbers = findings["loss"]["text"], findings["loss"]["numbers"]
+    text, numbers = findings["loss"].text, findings["loss"].numbers
     untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
     assert numbers["loss_untrained"] == untrained.loss
     assert text.startswith(f"Loss {untrained.loss:.3f} nats a byte before training, ")
@@ -219,7 +219,7 @@ def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
     assert ("training" in findings) == (spec.streams > 1 and spec.train.steps > 0)
     if "training" not in findings:
         return
-    text, numbers = findings["training"]["text"], findings["training"]["numbers"]
+    text, numbers = findings["training"].text, findings["training"].numbers
     untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
     before, after = (np.max(run.layers_log10["composite_gain_fwd"]) for run in (untrained, result))
     assert numbers["gain_fwd_log10_untrained"] == pytest.approx(before, abs=1e-12)

@@ -11,7 +11,8 @@ from mhc_core.cost.estimates import estimate
 from mhc_core.measure import seeds
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.record.frames import Frame
+from mhc_core.record.codec import decode_line, encode_frame, to_fields
+from mhc_core.record.frames import BandsFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
@@ -61,9 +62,9 @@ def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any
     fields: dict[str, Any] = {"connection": connection, "block": {"kind": block}}
     result = banded(**fields)
     assert worst_difference(result, **fields) < 1e-10
-    assert result.seeds["first"] == 3
-    assert result.seeds["seeds"] == SEEDS
-    assert set(result.seeds["lost"]) <= {"mixing_grad_share"}  # it has no value where there is no signal to share
+    assert result.seeds.first == 3
+    assert result.seeds.seeds == SEEDS
+    assert set(result.seeds.lost) <= {"mixing_grad_share"}  # it has no value where there is no signal to share
 
 
 @pytest.mark.sample("values")
@@ -93,7 +94,7 @@ def test_the_first_seed_is_the_run_itself(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_progress_rises_to_one() -> None:
     frames = list(run(seeded(0, seeds=SEEDS, depth=9)))
-    done = [frame.data["done"] for frame in frames if frame.type == "progress"]
+    done = [frame.done for frame in frames if frame.type == "progress"]
     assert done == sorted(done)
     assert done[-1] == 1
     assert 20 < len(done) <= 100
@@ -111,7 +112,7 @@ def hc_blow_up() -> tuple[RunSpec, Result]:
 def test_overflow_of_some_seeds_is_still_ordered() -> None:
     """Activations leave float32 in some seeds: they rank above all others, and the composite gain goes on."""
     spec, result = hc_blow_up()
-    lost = {int(layer): count for layer, count in result.seeds["lost"]["act_rms"].items()}
+    lost = result.seeds.lost["act_rms"]
     some = [layer for layer, count in lost.items() if 0 < count < 4]
     assert some, "the case must have layers at which a minority of seeds is lost"
     band = result.bands["act_rms"]
@@ -132,7 +133,7 @@ def test_largest_gains_are_those_of_each_seed() -> None:
     singles = [measure(spec.model_copy(update={"seed": spec.seed + k, "seeds": 1})) for k in range(7)]
     for key in ("composite_gain_fwd", "composite_gain_bwd"):
         wanted = [np.nanmax(single.layers_log10[key]) for single in singles]
-        np.testing.assert_allclose(result.seeds["largest"][key], wanted, rtol=1e-6)
+        np.testing.assert_allclose(result.seeds.largest[key], wanted, rtol=1e-6)
 
 
 def test_zeros_rank_below_every_number() -> None:
@@ -153,24 +154,24 @@ def test_zeros_rank_below_every_number() -> None:
         column([10.0, 10.0, 10.0], {}),
         column([100.0, np.nan, 0.0], {1: "nan"}),
     ]
-    data = seeds.build_bands_frame(0, results).data
-    band = data["bands"]["act_rms"]
+    frame = seeds.build_bands_frame(0, results)
+    band = frame.bands["act_rms"]
     np.testing.assert_array_equal(band["p50"], [1, 1, 1])
     np.testing.assert_array_equal(band["min"], [np.nan, 0, np.nan])
     np.testing.assert_array_equal(band["max"], [2, np.nan, np.nan])
-    assert data["lost"] == {"act_rms": {"1": 1, "2": 1}, "token_cos": {"1": 1, "2": 1}}
+    assert frame.lost == {"act_rms": {1: 1, 2: 1}, "token_cos": {1: 1, 2: 1}}
     # A cosine that is lost has no rank: the percentiles are those of the others.
-    np.testing.assert_array_equal(data["bands"]["token_cos"]["p50"], [10, 5.5, 5])
+    np.testing.assert_array_equal(frame.bands["token_cos"]["p50"], [10, 5.5, 5])
 
 
 def test_a_median_over_seeds_is_told() -> None:
     spec = build_spec(depth=24, seeds=8, connection={"kind": "hc"})
     result = collect(list(run(spec)))
-    found = next(item for item in result.summary["findings"] if item["key"] == "connection")
-    logs = result.seeds["largest"]["composite_gain_fwd"]
-    assert found["numbers"]["gain_fwd_log10_p50"] == pytest.approx(np.percentile(logs, 50))
-    assert found["numbers"]["gain_fwd_log10_p95"] == pytest.approx(np.percentile(logs, 95))
-    assert f"Over 8 seeds the largest forward gain has median {10 ** np.percentile(logs, 50):.3g}" in found["text"]
+    found = next(item for item in result.summary.findings if item.key == "connection")
+    logs = result.seeds.largest["composite_gain_fwd"]
+    assert found.numbers["gain_fwd_log10_p50"] == pytest.approx(np.percentile(logs, 50))
+    assert found.numbers["gain_fwd_log10_p95"] == pytest.approx(np.percentile(logs, 95))
+    assert f"Over 8 seeds the largest forward gain has median {10 ** np.percentile(logs, 50):.3g}" in found.text
 
 
 @pytest.mark.parametrize("connection", [{"kind": "hc"}, {"kind": "mhc"}, {"kind": "mhc", "dynamic": True}])
@@ -192,13 +193,11 @@ def test_a_run_of_one_seed_has_no_bands() -> None:
 
 
 def test_bands_survive_their_line() -> None:
-    from mhc_core.record.codec import decode_line, encode_frame
-
     _, result = hc_blow_up()
-    data = {**result.seeds, "bands": result.bands}
+    frame = BandsFrame(bands=result.bands, **to_fields(result.seeds))
     again = Result()
-    again.add(decode_line(encode_frame(Frame("bands", data), "id", 0)))
-    assert again.seeds["lost"] == result.seeds["lost"]
+    again.add(decode_line(encode_frame(frame, "id", 0)))
+    assert again.seeds.lost == result.seeds.lost
     for key, band in result.bands.items():
         for name, column in band.items():
             np.testing.assert_array_equal(again.bands[key][name], column)

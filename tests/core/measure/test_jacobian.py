@@ -10,9 +10,10 @@ from mhc_core.connections import Mixing
 from mhc_core.measure.jacobian import bidiagonalise, linearise, measure_jacobian
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.record.codec import decode_line, encode_frame
-from mhc_core.record.frames import Frame
+from mhc_core.record.codec import decode_line, encode_frame, to_fields
+from mhc_core.record.frames import AnyFrame, JacobianFrame
 from mhc_core.record.result import Result
+from mhc_core.record.stages import Converged
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
@@ -36,10 +37,10 @@ def small(fields: dict[str, Any], steps: int) -> RunSpec:
     return build_spec(**{**fields, "jacobian": steps, "input": ONE_SEQUENCE})
 
 
-def jacobian(stack: Stack) -> dict[str, Any]:
+def jacobian(stack: Stack) -> JacobianFrame:
     (frame,) = measure_jacobian(stack, CPU)
     assert frame.type == "jacobian"
-    return frame.data
+    return frame
 
 
 def dense_singular_values(stack: Stack) -> np.ndarray:
@@ -71,8 +72,8 @@ Shape = tuple[dict[str, Any], np.ndarray]
 def test_as_many_steps_as_dimensions_find_every_singular_value(shape: Shape) -> None:
     fields, wanted = shape
     found = jacobian(shake(build_stack(small(fields, FULL))))
-    values, products = found["values"], found["products"]
-    assert found["dimension"] == FULL
+    values, products = found.values, found.products
+    assert found.dimension == FULL
     np.testing.assert_allclose(values["jacobian_ritz"], wanted[:products], atol=1e-8 * wanted[0])
     assert products == FULL or wanted[products - 1] < 1e-14 * wanted[0]  # what is left out is zero
     assert values["jacobian_sigma_max"] == pytest.approx(wanted[0], rel=1e-8)
@@ -85,7 +86,7 @@ def test_few_steps_bound_the_extremes_and_bounds_hold(shape: Shape) -> None:
     fields, wanted = shape
     above = np.inf
     for steps in (1, 3, 8, 20):
-        values = jacobian(shake(build_stack(small(fields, steps))))["values"]
+        values = jacobian(shake(build_stack(small(fields, steps)))).values
         rounding = 1e-12 * wanted[0]
         assert values["jacobian_sigma_max"] <= wanted[0] + rounding
         assert wanted[-1] - rounding <= values["jacobian_sigma_min"] <= above + rounding
@@ -101,9 +102,9 @@ def test_what_is_called_converged_is_within_a_hundredth(shape: Shape) -> None:
     for steps in (2, 6, 12, 24, 32):
         found = jacobian(shake(build_stack(small(fields, steps))))
         for end, value in (("sigma_max", wanted[0]), ("sigma_min", wanted[-1])):
-            if found["converged"][end]:
-                assert found["values"][f"jacobian_{end}"] == pytest.approx(value, rel=0.01), (steps, end)
-    assert found["converged"]["sigma_max"]
+            if getattr(found.converged, end):
+                assert found.values[f"jacobian_{end}"] == pytest.approx(value, rel=0.01), (steps, end)
+    assert found.converged.sigma_max
 
 
 @pytest.mark.sample(3)
@@ -128,25 +129,25 @@ def test_an_orthogonal_linear_stack_keeps_every_length(dtype: str) -> None:
     block = {**LINEAR, "weights": "orthogonal"}
     spec = build_spec(depth=30, width=32, dtype=dtype, connection=PLAIN, block=block, jacobian=10)
     found = jacobian(build_stack(spec))
-    np.testing.assert_allclose(found["values"]["jacobian_ritz"], 1, rtol=1e-5)
-    assert found["converged"] == {"sigma_max": True, "sigma_min": True}
+    np.testing.assert_allclose(found.values["jacobian_ritz"], 1, rtol=1e-5)
+    assert found.converged == Converged(sigma_max=True, sigma_min=True)
 
 
 def test_branches_of_nothing_leave_the_identity() -> None:
     spec = build_spec(connection={"kind": "residual"}, block={"branch_scale": 0.0}, jacobian=10)
     found = jacobian(build_stack(spec))
-    assert found["products"] == 1  # one vector shows all that there is
-    assert found["values"]["jacobian_sigma_max"] == pytest.approx(1, abs=1e-14)
-    assert found["values"]["jacobian_sigma_min"] == pytest.approx(1, abs=1e-14)
-    assert found["converged"] == {"sigma_max": True, "sigma_min": True}
+    assert found.products == 1  # one vector shows all that there is
+    assert found.values["jacobian_sigma_max"] == pytest.approx(1, abs=1e-14)
+    assert found.values["jacobian_sigma_min"] == pytest.approx(1, abs=1e-14)
+    assert found.converged == Converged(sigma_max=True, sigma_min=True)
 
 
 @pytest.mark.parametrize("streams", [2, 4])
 def test_copies_and_their_mean_do_not_change_the_size(streams: int) -> None:
     """HC at its start is the residual network, whatever n: x_0 stands before the copy and out after the mean."""
-    one = jacobian(build_stack(build_spec(connection={"kind": "residual"}, jacobian=12)))["values"]
+    one = jacobian(build_stack(build_spec(connection={"kind": "residual"}, jacobian=12))).values
     hc = {"kind": "hc", "noise": 0.0, "streams": streams}
-    many = jacobian(build_stack(build_spec(connection=hc, jacobian=12)))["values"]
+    many = jacobian(build_stack(build_spec(connection=hc, jacobian=12))).values
     np.testing.assert_allclose(many["jacobian_ritz"], one["jacobian_ritz"], rtol=1e-10)
 
 
@@ -164,12 +165,12 @@ def test_a_linear_stack_is_the_product_of_its_weights(connection: str) -> None:
         product = (stack.get_parameter(f"branches.{layer}.w_in") + skip) @ product
     wanted = torch.linalg.svdvals(product.detach()).numpy()
     found = jacobian(stack)
-    distance = np.abs(found["values"]["jacobian_ritz"][:, None] - wanted)
+    distance = np.abs(found.values["jacobian_ritz"][:, None] - wanted)
     copies = np.bincount(distance.argmin(1), minlength=len(wanted))
     assert distance.min(1).max() <= 1e-9 * wanted[0]
     assert copies.min() >= 1
     assert copies.max() <= ONE_SEQUENCE["tokens"]
-    assert found["converged"]["sigma_max"]
+    assert found.converged.sigma_max
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
@@ -190,16 +191,16 @@ def test_a_gaussian_deep_linear_net_ends_where_theory_says(depth: int) -> None:
         fields: dict[str, Any] = {"connection": PLAIN, "block": LINEAR, "input": ONE_SEQUENCE}
         spec = build_spec(depth=depth, width=width, dtype="float32", seed=seed, jacobian=40, **fields)
         found = jacobian(build_stack(spec))
-        assert found["converged"]["sigma_max"]
-        assert found["values"]["jacobian_sigma_max"] ** 2 / limit == pytest.approx(mean, abs=4 * spread)
+        assert found.converged.sigma_max
+        assert found.values["jacobian_sigma_max"] ** 2 / limit == pytest.approx(mean, abs=4 * spread)
 
 
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic"])
 def test_float32_finds_what_float64_finds(name: str) -> None:
     fields: dict[str, Any] = {"depth": 24, "width": 32, "connection": CONNECTIONS[name], "jacobian": 20}
-    double = jacobian(build_stack(build_spec(**fields)))["values"]
-    single = jacobian(build_stack(build_spec(dtype="float32", **fields)))["values"]
+    double = jacobian(build_stack(build_spec(**fields))).values
+    single = jacobian(build_stack(build_spec(dtype="float32", **fields))).values
     assert single["jacobian_sigma_max"] == pytest.approx(double["jacobian_sigma_max"], rel=1e-5)
     assert single["jacobian_sigma_min"] == pytest.approx(double["jacobian_sigma_min"], rel=1e-3)
     assert single["jacobian_mismatch"] > 1e3 * double["jacobian_mismatch"]
@@ -228,12 +229,12 @@ def test_a_jacobian_beyond_its_type_has_a_status_and_no_value() -> None:
     spec = build_spec(depth=512, dtype="float32", connection={"kind": "hc", "noise": 3.0}, jacobian=3)
     found = jacobian(build_stack(spec))
     keys = {key for key, metric in METRICS.items() if metric.table == "jacobian"}
-    assert set(found["values"]) == set(found["status"]) == keys
-    assert np.isnan([np.max(value) for value in found["values"].values()]).all()
-    assert not any(found["converged"].values())
+    assert set(found.values) == set(found.status) == keys
+    assert np.isnan([np.max(value) for value in found.values.values()]).all()
+    assert found.converged == Converged(sigma_max=False, sigma_min=False)
 
 
-def frames_of(spec: RunSpec) -> dict[str, Frame]:
+def frames_of(spec: RunSpec) -> dict[str, AnyFrame]:
     return {frame.type: frame for frame in run_frames(spec)}
 
 
@@ -244,12 +245,12 @@ def test_the_frame_comes_where_the_spec_asks_for_it() -> None:
 
 
 def test_every_value_is_in_the_catalogue_with_its_logarithm() -> None:
-    data = frames_of(build_spec(jacobian=6))["jacobian"].data
-    assert set(data["values"]) == {key for key, metric in METRICS.items() if metric.frame == "jacobian"}
-    for key, value in data["values"].items():
+    frame = frames_of(build_spec(jacobian=6))["jacobian"]
+    assert set(frame.values) == {key for key, metric in METRICS.items() if metric.frame == "jacobian"}
+    for key, value in frame.values.items():
         assert np.shape(value) == {"K": (6,), "": ()}[METRICS[key].shape]
-        np.testing.assert_allclose(data["log10"][key], np.log10(value), rtol=1e-12)
-    assert data["status"] == {}
+        np.testing.assert_allclose(frame.log10[key], np.log10(value), rtol=1e-12)
+    assert frame.status == {}
 
 
 def test_lines_add_up_to_the_same_jacobian() -> None:
@@ -257,8 +258,8 @@ def test_lines_add_up_to_the_same_jacobian() -> None:
     here, there = collect(list(frames)), Result()
     for index, frame in enumerate(frames):
         there.add(decode_line(encode_frame(frame, "id", index)))
-    assert here.jacobian["products"] == 6
-    np.testing.assert_equal(there.jacobian, here.jacobian)
+    assert here.jacobian.products == 6
+    np.testing.assert_equal(to_fields(there.jacobian), to_fields(here.jacobian))
 
 
 @pytest.mark.parametrize(
@@ -275,19 +276,19 @@ def test_lines_add_up_to_the_same_jacobian() -> None:
     ],
 )
 def test_the_finding_says_what_is_known(fields: dict[str, Any], words: str) -> None:
-    summary = frames_of(build_spec(jacobian=8, **fields))["summary"].data
-    (finding,) = [finding for finding in summary["findings"] if finding["key"] == "jacobian"]
-    assert finding["text"] == words
+    summary = frames_of(build_spec(jacobian=8, **fields))["summary"]
+    (finding,) = [finding for finding in summary.findings if finding.key == "jacobian"]
+    assert finding.text == words
 
 
 def test_the_finding_does_not_claim_what_has_not_converged() -> None:
     few, more = (frames_of(build_spec(depth=24, width=32, jacobian=steps)) for steps in (2, 30))
     text = {}
     for name, frames in (("few", few), ("more", more)):
-        (finding,) = [f for f in frames["summary"].data["findings"] if f["key"] == "jacobian"]
-        text[name] = finding["text"]
-    assert few["jacobian"].data["converged"] == {"sigma_max": False, "sigma_min": False}
+        (finding,) = [f for f in frames["summary"].findings if f.key == "jacobian"]
+        text[name] = finding.text
+    assert few["jacobian"].converged == Converged(sigma_max=False, sigma_min=False)
     assert text["few"].startswith("After 2 pairs of products the Jacobian's singular values have not converged")
-    assert more["jacobian"].data["converged"] == {"sigma_max": True, "sigma_min": False}
+    assert more["jacobian"].converged == Converged(sigma_max=True, sigma_min=False)
     assert "stretches at most" in text["more"]
     assert "has not converged" in text["more"]

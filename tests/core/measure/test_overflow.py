@@ -70,17 +70,17 @@ def test_states_that_overflow_say_so(result: Result) -> None:
     assert set(status) == set(range(first, 512))  # once lost, never found again
     assert result.layers_log10["act_rms"][first - 1] > 35
     assert np.isfinite(result.layers["act_rms"][:first]).all()
-    assert "loss" in {finding["key"] for finding in result.summary["findings"]}
+    assert "loss" in {finding.key for finding in result.summary.findings}
 
 
 def test_the_story_tells_the_gain_and_the_limit(result: Result) -> None:
-    findings = {finding["key"]: finding for finding in result.summary["findings"]}
-    headline = result.summary["headline"]
-    assert headline["value"] is None
-    assert headline["log10"] == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]))
-    power = str(int(headline["log10"])).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    assert headline["text"] == f"gain {10 ** (headline['log10'] % 1):.1f}×10{power}"
-    assert findings["limits"]["numbers"]["layer"] == min(result.status["act_rms"])
+    findings = {finding.key: finding for finding in result.summary.findings}
+    headline = result.summary.headline
+    assert headline.value is None
+    assert headline.log10 == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]))
+    power = str(int(headline.log10)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    assert headline.text == f"gain {10 ** (headline.log10 % 1):.1f}×10{power}"
+    assert findings["limits"].numbers["layer"] == min(result.status["act_rms"])
 
 
 def test_in_float64_the_states_of_the_same_stack_stay_finite_longer() -> None:

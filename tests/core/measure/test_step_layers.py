@@ -42,7 +42,7 @@ def assert_layer(values: dict[str, Any], layer: int, x: Any, m: Any, u: Any, bef
 def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
     found = []
     for step in train_plainly(kind, 3):
-        values = step.frame.data["values"]
+        values = step.frame.values
         reads = [u.numpy() for u in step.reads]
         for layer, x in enumerate(step.streams):
             assert_layer(values, layer, x.numpy(), x.mean(0).numpy(), reads[layer], reads[layer - 1] if layer else None)
@@ -56,7 +56,7 @@ def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
             np.testing.assert_allclose(values["step_unfolded"], weights, rtol=1e-6, atol=1e-7)
         else:
             np.testing.assert_array_equal(values["step_unfolded"], np.tri(4, 5))
-        assert step.frame.data["status"] == {}
+        assert step.frame.status == {}
         found.append(values)
     first, _, last = found
     moved = ["step_cos_prev", "step_token_cos", "step_act_rms_streams", "step_grad_rms_streams"]
@@ -68,7 +68,7 @@ def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, step = take_one_step(connection=CONNECTIONS[name])
-    values = step["values"]
+    values = step.values
     for key in (*STEPPED, "act_rms_streams", "grad_rms_streams"):
         np.testing.assert_allclose(values[f"step_{key}"], before.layers[key], rtol=1e-9, atol=1e-9, err_msg=key)
     assert ("step_stream_cos" in values) == ("stream_cos" in before.layers) == (name in MULTI_STREAM)
@@ -77,7 +77,7 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
     assert ("step_unfolded" in values) == ("unfolded" in before.matrices) == (not name.startswith("frac"))
     if not name.startswith("frac"):
         np.testing.assert_allclose(values["step_unfolded"], before.matrices["unfolded"], rtol=1e-6, atol=1e-9)
-    assert step["status"] == {}
+    assert step.status == {}
 
 
 @pytest.mark.sample(3)
@@ -85,7 +85,7 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac"])
 def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
     before, frame = take_one_step(depth=40, width=16, dtype=dtype, connection=CONNECTIONS[name])
-    step = frame["values"]
+    step = frame.values
     for key in STEPPED:
         np.testing.assert_allclose(step[f"step_{key}"], before.layers[key], atol=1e-5, err_msg=key)
     rough = 2e-2 if dtype == "bfloat16" else 1e-4  # the way down sums in another order
@@ -105,7 +105,7 @@ def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) ->
     found = reference.trace(stack)
     # Now: they share their memory with the weights, which the step is about to change.
     means = [np.array(part).mean((1, 2)) for part in (found.h_pre, found.h_post, found.h_res)]
-    values = next(frames).data["values"]
+    values = next(frames).values
     flat = [u.reshape(-1, u.shape[-1]) for u in found.u]
     for layer, x in enumerate(found.states[1:]):
         streams, merged = x.reshape(len(x), -1, x.shape[-1]), found.merged[layer + 1]
@@ -122,9 +122,9 @@ def test_every_step_has_neighbours_and_tokens_and_the_kept_ones_have_streams_and
     spec = build_spec(input={"text": TEXT}, train={"steps": 9, "kept": 3})
     frames = step_frames(spec)
     kept = {"step_act_rms_streams", "step_grad_rms_streams", "step_stream_cos", "step_unfolded"}
-    assert all({f"step_{key}" for key in STEPPED} <= frame.data["values"].keys() for frame in frames)
-    assert [frame.data["step"] for frame in frames if kept <= frame.data["values"].keys()] == [0, 4, 8]
-    assert sum(bool(kept & frame.data["values"].keys()) for frame in frames) == 3
+    assert all({f"step_{key}" for key in STEPPED} <= frame.values.keys() for frame in frames)
+    assert [frame.step for frame in frames if kept <= frame.values.keys()] == [0, 4, 8]
+    assert sum(bool(kept & frame.values.keys()) for frame in frames) == 3
     result, there = collect(list(run_frames(spec))), Result()
     for index, frame in enumerate(run_frames(spec)):
         there.add(decode_line(encode_frame(frame, "id", index)))
@@ -149,8 +149,8 @@ def test_of_stacks_over_256_layers_no_step_keeps_unfolded_connections() -> None:
         fields: dict[str, Any] = {"depth": depth, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}}
         spec = build_spec(**fields, connection={"kind": "hc"}, input=ONE_WINDOW, train={"steps": 2, "kept": 2})
         frames = list(train(build_stack(spec)))
-        assert sum("step_unfolded" in frame.data["values"] for frame in frames) == kept
-        assert all(frame.data["values"]["step_act_rms_streams"].shape == (depth, 4) for frame in frames)
+        assert sum("step_unfolded" in frame.values for frame in frames) == kept
+        assert all(frame.values["step_act_rms_streams"].shape == (depth, 4) for frame in frames)
 
 
 def test_overflow_of_a_step_is_told_by_layer() -> None:
@@ -158,15 +158,15 @@ def test_overflow_of_a_step_is_told_by_layer() -> None:
         depth=90, dtype="float32", connection={"kind": "hc", "noise": 10.0}, input={"text": TEXT}, train={"steps": 3}
     )
     (frame,) = step_frames(spec)  # the first ends it
-    values, status = frame.data["values"], frame.data["status"]
-    first = min(map(int, status["step_act_rms_streams"]))
-    assert status["step_act_rms_streams"][str(first)] == "overflow"
+    values, status = frame.values, frame.status
+    first = min(status["step_act_rms_streams"])
+    assert status["step_act_rms_streams"][first] == "overflow"
     assert np.isfinite(values["step_act_rms_streams"][:first]).all()
     assert np.isnan(values["step_act_rms_streams"][first]).any()
-    assert set(map(int, status["step_token_cos"])) == set(range(first, 90))
-    assert set(map(int, status["step_stream_cos"])) == set(range(first, 90))
-    assert min(map(int, status["step_cos_prev"])) == first + 1, "it reads the layer before"
-    weights = frame.data["status"].get("step_unfolded", {})
+    assert set(status["step_token_cos"]) == set(range(first, 90))
+    assert set(status["step_stream_cos"]) == set(range(first, 90))
+    assert min(status["step_cos_prev"]) == first + 1, "it reads the layer before"
+    weights = frame.status.get("step_unfolded", {})
     lost = {layer for layer, row in enumerate(values["step_unfolded"]) if np.isnan(row).any()}
     assert lost == {int(layer) for layer, flag in weights.items() if flag != "underflow"}
     result = collect(list(run_frames(spec)))
@@ -178,11 +178,11 @@ def test_a_first_layer_without_numbers_has_no_neighbour_to_lose() -> None:
     with torch.no_grad():
         stack.get_parameter("branches.1.w_in")[0, 0] = math.nan
     (frame,) = train(stack)
-    status = frame.data["status"]
-    assert status["step_token_cos"].keys() == {"1", "2", "3"}
-    assert status["step_cos_prev"].keys() == {"2", "3"}, "layer 2 reads what layer 1 made of it"
-    assert status["step_act_rms_streams"] == dict.fromkeys(("1", "2", "3"), "nan")
-    assert status["step_grad_rms_streams"].keys() == {"0", "1", "2", "3"}
+    status = frame.status
+    assert status["step_token_cos"].keys() == {1, 2, 3}
+    assert status["step_cos_prev"].keys() == {2, 3}, "layer 2 reads what layer 1 made of it"
+    assert status["step_act_rms_streams"] == dict.fromkeys((1, 2, 3), "nan")
+    assert status["step_grad_rms_streams"].keys() == {0, 1, 2, 3}
 
 
 def test_a_layer_is_lost_to_the_worst_of_its_streams() -> None:
@@ -190,4 +190,4 @@ def test_a_layer_is_lost_to_the_worst_of_its_streams() -> None:
     found, flags = to_stack(column, np.float32)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, [[1.0, 2.0], [np.nan, 3.0], [np.nan, np.nan]])
-    assert flags == {"1": "overflow", "2": "nan"}
+    assert flags == {1: "overflow", 2: "nan"}

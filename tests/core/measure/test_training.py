@@ -17,7 +17,7 @@ from tests.core.trained import TEXT, column, take_one_step, train_all, train_spe
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, frame = take_one_step(connection=CONNECTIONS[name])
-    step = frame["values"]
+    step = frame.values
     assert step["step_loss"] == pytest.approx(before.loss, rel=1e-12)
     pairs = {"step_param_grad_norm": "param_grad_norm", "step_mixing_grad_norm": "mixing_grad_norm",
              "step_gain_fwd": "composite_gain_fwd", "step_gain_bwd": "composite_gain_bwd"}  # fmt: skip
@@ -107,6 +107,6 @@ def test_a_clipped_step_of_sgd_has_the_length_of_the_clip() -> None:
         before = torch.cat([value.detach().flatten().clone() for value in stack.parameters()])
         (frame,), _ = train_all(stack)
         after = torch.cat([value.detach().flatten() for value in stack.parameters()])
-        norm = frame.data["values"]["step_grad_norm"]
+        norm = frame.values["step_grad_norm"]
         assert norm > 0.25  # the norm is told before clipping
         assert (after - before).norm().item() == pytest.approx(0.1 * (wanted or norm), rel=1e-4)

@@ -9,8 +9,8 @@ import torch
 
 from mhc_core.measure.passes import measure
 from mhc_core.measure.run import run
-from mhc_core.record.codec import decode_line, encode_frame
-from mhc_core.record.frames import Frame
+from mhc_core.record.codec import decode_line, encode_frame, to_fields
+from mhc_core.record.frames import StepFrame
 from mhc_core.record.result import Result
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames
@@ -23,12 +23,12 @@ def test_the_order_is_measure_steps_measure_summary() -> None:
     kinds = [frame.type for frame in frames]
     first = kinds.index("step")
     assert kinds[first : first + 5] == ["step"] * 5
-    assert [frame.data["step"] for frame in frames[first : first + 5]] == [0, 1, 2, 3, 4]
+    assert [frame.step for frame in frames[first : first + 5]] == [0, 1, 2, 3, 4]
     assert kinds[1:first] == kinds[first + 5 : -1]
     assert kinds[0] == "start"
     assert kinds[-1] == "summary"
-    assert not any("step" in frame.data for frame in frames[:first])
-    assert all(frame.data["step"] == 5 for frame in frames[first + 5 : -1])
+    assert not any("step" in to_fields(frame) for frame in frames[:first])
+    assert all(frame.step == 5 for frame in frames[first + 5 : -1])
 
 
 def test_the_second_measurement_is_that_of_the_trained_stack() -> None:
@@ -36,8 +36,7 @@ def test_the_second_measurement_is_that_of_the_trained_stack() -> None:
     stack = build_stack(spec)
     train_all(stack)
     trained = collect([frame for frame in run_frames(spec) if frame.type != "step"])
-    apart = Result()
-    apart.add(Frame("start", {"layers": spec.depth}))
+    apart = Result(spec.depth)
     for frame in measure(stack, torch.device("cpu")):
         apart.add(frame)
     assert apart.loss == trained.loss == pytest.approx(stack().item(), rel=1e-12)
@@ -72,7 +71,7 @@ def test_the_same_spec_gives_the_same_bytes_and_another_seed_does_not(name: str)
     )
     assert one == other
     plain = [[decode_line(line) for line in lines] for lines in (one, third)]
-    losses = [[line["values"]["step_loss"] for line in lines if line["type"] == "step"] for lines in plain]
+    losses = [[frame.values["step_loss"] for frame in frames if isinstance(frame, StepFrame)] for frames in plain]
     assert len(losses[0]) == 6
     assert not set(losses[0]) & set(losses[1])
 

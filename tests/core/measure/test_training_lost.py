@@ -9,7 +9,7 @@ import torch
 
 from mhc_core.measure.run import run
 from mhc_core.measure.training import train
-from mhc_core.record.frames import Frame
+from mhc_core.record.frames import ForwardFrame, LossFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecErrors
 from mhc_core.stack import Stack, build_stack
@@ -28,7 +28,7 @@ def test_a_loss_that_explodes_ends_training_at_its_step() -> None:
     last: torch.Tensor | None = None
     for frame in train(stack):
         now = torch.cat([value.detach().flatten() for value in stack.parameters()])
-        if frame.data["status"].keys() & {"step_loss", "step_grad_norm"}:
+        if frame.status.keys() & {"step_loss", "step_grad_norm"}:
             stopped = frame
             assert last is not None
             assert torch.equal(now.nan_to_num(), last.nan_to_num())
@@ -36,15 +36,15 @@ def test_a_loss_that_explodes_ends_training_at_its_step() -> None:
             assert stopped is None
         last = now.clone()
     assert stopped is not None
-    step = stopped.data["step"]
+    step = stopped.step
     assert 0 < step < 39
 
     frames = run_frames(spec)
     assert sum(frame.type == "step" for frame in frames) == step + 1
     assert frames[-2].type == "mixing"
-    assert frames[-2].data["step"] == step
+    assert frames[-2].step == step
     result = collect(list(frames))
-    texts = {finding["key"]: finding["text"] for finding in result.summary["findings"]}
+    texts = {finding.key: finding.text for finding in result.summary.findings}
     assert texts["stop"].startswith(f"Training stopped at step {step + 1}: the ")
 
 
@@ -54,10 +54,10 @@ def test_a_weight_that_is_not_a_number_ends_training_at_once() -> None:
         stack.get_parameter("branches.1.w_in")[0, 0] = math.nan
     (frame,), updates = train_all(stack)
     assert updates == 0
-    assert frame.data["values"]["step_loss"] is None
-    assert frame.data["status"]["step_loss"] == "nan"
-    assert frame.data["status"]["step_param_grad_norm"].keys() == {"0", "1", "2", "3"}
-    assert np.isfinite(frame.data["values"]["step_gain_fwd"]).all()
+    assert frame.values["step_loss"] is None
+    assert frame.status["step_loss"] == "nan"
+    assert frame.status["step_param_grad_norm"].keys() == {0, 1, 2, 3}
+    assert np.isfinite(frame.values["step_gain_fwd"]).all()
 
 
 def test_a_gradient_that_is_not_finite_ends_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,21 +73,20 @@ def test_a_gradient_that_is_not_finite_ends_training_too(monkeypatch: pytest.Mon
     monkeypatch.setattr(Stack, "embed", poison)
     frames = [frame for frame in run(spec) if frame.type in ("step", "summary")]
     assert [frame.type for frame in frames] == ["step", "summary"]
-    assert math.isfinite(frames[0].data["values"]["step_loss"])
-    assert frames[0].data["status"].keys() == {"step_grad_norm"}
-    told = [finding for finding in frames[1].data["findings"] if finding["key"] == "stop"]
-    assert "step 1: the gradient is" in told[0]["text"]
-    assert told[0]["numbers"] == {"updates": 0}
+    assert math.isfinite(frames[0].values["step_loss"])
+    assert frames[0].status.keys() == {"step_grad_norm"}
+    told = [finding for finding in frames[1].findings if finding.key == "stop"]
+    assert "step 1: the gradient is" in told[0].text
+    assert told[0].numbers == {"updates": 0}
 
 
 def test_a_status_of_the_first_measurement_is_forgotten_at_the_second() -> None:
-    result = Result()
-    result.add(Frame("start", {"layers": 1, "spec": {"train": {"steps": 1}}}))
-    lost = {"values": {"act_rms": np.nan}, "log10": {"act_rms": 40.0}, "status": {"act_rms": "overflow"}}
-    result.add(Frame("forward", {"layer": 0, **lost}))
-    result.add(Frame("loss", {"values": {"loss": 3.0}}))
+    result = Result(1)
+    lost = ForwardFrame(layer=0, values={"act_rms": np.nan}, log10={"act_rms": 40.0}, status={"act_rms": "overflow"})
+    result.add(lost)
+    result.add(LossFrame(values={"loss": 3.0}, status={}))
     assert result.status == {"act_rms": {0: "overflow"}}
-    result.add(Frame("forward", {"step": 1, "layer": -1, "values": {"act_rms": 1.0}, "log10": {}, "status": {}}))
+    result.add(ForwardFrame(step=1, layer=-1, values={"act_rms": 1.0}, log10={}, status={}))
     assert result.status == result.layers == {}
     assert (result.loss_untrained, result.input) == (3.0, {"act_rms": 1.0})
 

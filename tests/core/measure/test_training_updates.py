@@ -89,13 +89,13 @@ def test_steps_are_those_of_plain_torch(kind: str, optimizer: str) -> None:
         made.zero_grad()
         loss = plain_loss(kind, w, windows.ids_BT, windows.targets_BT)
         loss.backward()
-        values = frame.data["values"]
+        values = frame.values
         assert values["step_loss"] == pytest.approx(loss.item(), rel=1e-9)
         for layer in range(3):
-            norm = torch.cat([w[f"{part}.{layer}"].grad.flatten() for part in ("in", "out")]).norm()  # type: ignore
+            norm = torch.cat([w[f"{part}.{layer}"].grad.flatten() for part in ("in", "out")]).norm()
             assert values["step_param_grad_norm"][layer] == pytest.approx(norm.item(), rel=1e-7)
             if mixing:
-                inner = torch.cat([item.grad[layer].flatten() for item in mixing]).norm()  # type: ignore[index]
+                inner = torch.cat([item.grad[layer].flatten() for item in mixing]).norm()
                 assert values["step_mixing_grad_norm"][layer] == pytest.approx(inner.item(), rel=1e-7)
                 assert values["step_gain_fwd"][layer] == pytest.approx(largest_row_sum(kind, w, layer), rel=1e-9)
         whole = torch.nn.utils.clip_grad_norm_([*matrices, *mixing], clip)
@@ -126,5 +126,5 @@ def test_one_step_of_sgd_on_the_read_out_has_a_closed_form() -> None:
     wanted = before - 0.5 * (share.T @ u / len(ids) + 0.2 * before)
 
     (frame,), _ = train_all(stack)
-    assert frame.data["values"]["step_loss"] == pytest.approx(loss, rel=1e-12)
+    assert frame.values["step_loss"] == pytest.approx(loss, rel=1e-12)
     np.testing.assert_allclose(stack.input.readout_VC.detach().numpy(), wanted, rtol=1e-12)

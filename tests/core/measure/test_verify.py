@@ -11,6 +11,7 @@ from mhc_core.measure import probe
 from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import Check, to_verdict, verify
+from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
@@ -26,7 +27,7 @@ TYPES = ("float32", "float64", "bfloat16")
 
 
 def verify_run(spec: RunSpec) -> list[Check]:
-    return verify(spec, measure(spec), recompute(spec).data)
+    return verify(spec, measure(spec), recompute(spec))
 
 
 def failures(checks: list[Check]) -> list[tuple[str, str]]:
@@ -102,10 +103,10 @@ def change(result: Result, key: str, factor: float, at: Any) -> Result:
 
 
 @pytest.fixture(scope="module")
-def lite() -> tuple[RunSpec, Result, dict[str, Any]]:
+def lite() -> tuple[RunSpec, Result, RecomputationFrame]:
     """A run with several streams, and its recomputation."""
     spec = build_spec(BASE, connection={"kind": "mhc_lite", "init": "mhc_lite", "noise": 1.0}, dtype="float32")
-    return spec, measure(spec), recompute(spec).data
+    return spec, measure(spec), recompute(spec)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def lite() -> tuple[RunSpec, Result, dict[str, Any]]:
     ],
 )  # fmt: skip
 def test_a_changed_number_is_caught_and_named(
-    lite: tuple[RunSpec, Result, dict[str, Any]], key: str, at: Any, caught: set[tuple[str, str]]
+    lite: tuple[RunSpec, Result, RecomputationFrame], key: str, at: Any, caught: set[tuple[str, str]]
 ) -> None:
     spec, result, recomputed = lite
     checks = verify(spec, change(result, key, 1.001, at), recomputed)
@@ -134,7 +135,7 @@ def test_a_changed_number_is_caught_and_named(
     assert {check.layer for check in checks if check.verdict == "fails"} == {layer}
 
 
-def test_a_changed_loss_and_a_lost_value_are_caught(lite: tuple[RunSpec, Result, dict[str, Any]]) -> None:
+def test_a_changed_loss_and_a_lost_value_are_caught(lite: tuple[RunSpec, Result, RecomputationFrame]) -> None:
     spec, result, recomputed = lite
     wrong = copy.deepcopy(result)
     wrong.loss += 0.001
@@ -147,7 +148,7 @@ def test_a_changed_loss_and_a_lost_value_are_caught(lite: tuple[RunSpec, Result,
 def test_another_seed_s_run_fails() -> None:
     spec = build_spec(BASE, connection={"kind": "hc"}, dtype="float32")
     other = measure(build_spec(BASE, connection={"kind": "hc"}, dtype="float32", seed=1))
-    assert ("recomputation", "act_rms") in failures(verify(spec, other, recompute(spec).data))
+    assert ("recomputation", "act_rms") in failures(verify(spec, other, recompute(spec)))
 
 
 def test_a_fault_in_the_metrics_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ def test_a_fault_in_the_metrics_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(probe, "measure_gradients", slip)
     spec = build_spec(BASE, connection={"kind": "mhc"}, dtype="float32", seed=77)
-    checks = verify(spec, collect(list(run(spec))), recompute(spec).data)
+    checks = verify(spec, collect(list(run(spec))), recompute(spec))
     assert ("recomputation", "grad_rms") in failures(checks)
 
 

@@ -1,5 +1,6 @@
 """Where CKA has no value the row says why: lost in overflow, the same for all samples, or not a number."""
 
+import json
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from mhc_core.measure.run import run
 from mhc_core.metrics.similarity import FAULTS, SAME_ULPS, CkaRows
 from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.record.frames import SimilarityFrame
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
@@ -21,8 +23,8 @@ OVERFLOW = build_spec(depth=90, dtype="float32", connection={"kind": "hc", "nois
 ZERO = build_spec(connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.0})
 
 
-def rows_of(spec: RunSpec) -> list[dict[str, Any]]:
-    return [frame.data for frame in run_frames(spec) if frame.type == "similarity"]
+def rows_of(spec: RunSpec) -> list[SimilarityFrame]:
+    return [frame for frame in run_frames(spec) if isinstance(frame, SimilarityFrame)]
 
 
 @pytest.mark.sample("values")
@@ -31,8 +33,8 @@ def rows_of(spec: RunSpec) -> list[dict[str, Any]]:
 def test_a_text_of_one_letter_is_constant_and_not_noise(name: str, dtype: str) -> None:
     """All tokens are the same; what rounding makes of them on their way is no similarity."""
     for row in rows_of(build_spec(depth=12, dtype=dtype, connection=CONNECTIONS[name], input=LONG_A)):
-        assert row["status"] == {"cka": "constant"}
-        assert np.isnan(row["cka"]).all()
+        assert row.status == {"cka": "constant"}
+        assert np.isnan(row.cka).all()
 
 
 def test_zeros_are_constant() -> None:
@@ -57,11 +59,11 @@ def test_overflow_is_told_from_the_layer_on_at_which_the_state_is_lost() -> None
 
 @pytest.mark.parametrize("spec", [ZERO, OVERFLOW, build_spec(), build_spec(input=LONG_A)], ids=lambda spec: spec.id)
 def test_an_entry_is_null_exactly_where_its_own_layer_or_the_other_has_a_status(spec: RunSpec) -> None:
-    flagged = [bool(row["status"]) for row in rows_of(spec)]
+    flagged = [bool(row.status) for row in rows_of(spec)]
     for layer, row in enumerate(rows_of(spec)):
-        assert row["layer"] == layer
+        assert row.layer == layer
         wanted = [flagged[layer] or flagged[other] for other in range(layer + 1)]
-        assert np.isnan(row["cka"]).tolist() == wanted
+        assert np.isnan(row.cka).tolist() == wanted
 
 
 def by_rows(x: torch.Tensor, block: int = 2) -> tuple[np.ndarray, list[str | None]]:
@@ -136,13 +138,12 @@ def test_the_status_comes_back_from_lines(spec: RunSpec) -> None:
 
 
 def test_rows_of_numerics_1_have_no_status_and_open_still() -> None:
-    old = [{"type": frame.type, **frame.data} for frame in run(ZERO)]
-    for frame in old:
-        if frame["type"] == "similarity":
-            del frame["status"]
     result = Result()
-    for frame in old:
-        result.add(frame)
+    for index, frame in enumerate(run(ZERO)):
+        old = json.loads(encode_frame(frame, "id", index))
+        if old["type"] == "similarity":
+            del old["status"]
+        result.add(decode_line(json.dumps(old).encode()))
     assert "cka" not in result.status
     assert np.isnan(result.matrices["cka"]).all()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mhc_core.metrics import METRICS
+from mhc_core.record.start import CkaEstimator
 from mhc_core.stack import build_stack
 from tests.core import measures
 from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, measure
@@ -220,7 +221,7 @@ def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> N
             assert all(METRICS[key].table == table for key in columns)
             seen |= set(columns)
             for key, column in columns.items():
-                sizes = {"L": 4, "n": result.start["streams"], "J": 5, "S": 3, "K": 2}
+                sizes = {"L": 4, "n": result.streams, "J": 5, "S": 3, "K": 2}
                 assert column.shape == tuple(sizes[axis] for axis in METRICS[key].shape), key
     elsewhere = {key for key, metric in METRICS.items() if metric.table == "jacobian"}  # see test_jacobian.py
     assert seen == set(METRICS) - elsewhere
@@ -260,5 +261,5 @@ def test_biased_cka_on_request_and_over_how_many_samples() -> None:
     k, q = k - k.mean(0), q - q.mean(0)
     biased = np.linalg.norm(k.T @ q) ** 2 / (np.linalg.norm(k.T @ k) * np.linalg.norm(q.T @ q))
     assert result.matrices["cka"][0, 1] == pytest.approx(biased, rel=1e-9)
-    assert result.start["cka"] == {"estimator": "biased", "samples": 256}
+    assert result.cka_estimator == CkaEstimator(estimator="biased", samples=256)
     assert build_spec(**fields).id == build_spec(**fields, cka="unbiased").id != spec.id

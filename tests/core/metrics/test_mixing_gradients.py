@@ -79,7 +79,7 @@ def apart(spec: RunSpec) -> Stack:
 
 
 def keys(result: Result) -> set[str]:
-    return {finding["key"] for finding in result.summary["findings"]}
+    return {finding.key for finding in result.summary.findings}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -115,9 +115,9 @@ def test_near_the_identity_streams_apart_leave_mixing_frozen(dtype: str, kind: s
     assert (result.layers["mixing_signal"][1:-1] > 1e-3).all()
     assert ((0.1 * np.exp(-8) < share) & (share < most * np.exp(-8))).all()
     assert "symmetry" not in keys(result)
-    (finding,) = (found for found in result.summary["findings"] if found["key"] == "frozen")
-    assert finding["numbers"]["share_median"] == pytest.approx(np.nanmedian(share), rel=0.2)
-    assert read_number(finding["text"]) == pytest.approx(finding["numbers"]["share_median"], rel=0.01)
+    (finding,) = (found for found in result.summary.findings if found.key == "frozen")
+    assert finding.numbers["share_median"] == pytest.approx(np.nanmedian(share), rel=0.2)
+    assert read_number(finding.text) == pytest.approx(finding.numbers["share_median"], rel=0.01)
 
 
 def test_at_the_uniform_matrix_a_share_of_1_over_n_gets_through() -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.record.codec import decode_line, encode_frame
-from mhc_core.record.frames import Frame
+from mhc_core.record.codec import decode_line, encode_frame, to_fields
+from mhc_core.record.frames import AnyFrame, StartFrame
 from mhc_core.record.result import Result
+from mhc_core.record.start import Device
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames
@@ -38,12 +39,12 @@ ALL = {**DEEP, **EXTREME}
 
 
 @pytest.fixture(params=ALL, scope="module")
-def case(request: pytest.FixtureRequest) -> tuple[RunSpec, tuple[Frame, ...]]:
+def case(request: pytest.FixtureRequest) -> tuple[RunSpec, tuple[AnyFrame, ...]]:
     spec = ALL[request.param]
     return spec, run_frames(spec)
 
 
-Case = tuple[RunSpec, tuple[Frame, ...]]
+Case = tuple[RunSpec, tuple[AnyFrame, ...]]
 
 
 @pytest.mark.sample(3)
@@ -54,21 +55,22 @@ def test_the_order_is_that_of_the_contract(case: Case) -> None:
         up += [("forward", layer), ("similarity", layer)]
     down = [("backward", layer) for layer in range(spec.depth - 1, -2, -1)]
     wanted = [("start", None), *up, ("loss", None), *down, ("mixing", None), ("summary", None)]
-    assert [(frame.type, frame.data.get("layer")) for frame in frames] == wanted
+    assert [(frame.type, getattr(frame, "layer", None)) for frame in frames] == wanted
 
 
 @pytest.mark.sample(3)
 def test_the_start_says_what_is_computed(case: Case) -> None:
     spec, frames = case
-    start = frames[0].data
-    assert start["spec"] == spec.canonical()
-    assert start["layers"] == spec.depth == len(start["blocks"])
-    assert start["blocks"][:2] == ["attention", "mlp"]
-    assert start["streams"] == spec.streams
-    assert start["device"] == {"type": "cpu", "name": "cpu"}
-    assert set(start["versions"]) == {"mhc_scope", "torch", "numpy", "numerics"}
-    assert set(start["cost"]) == {"parameters", "flops", "bytes_moved", "peak_bytes"}
-    assert start["input"]["kind"] == "text"
+    start = frames[0]
+    assert isinstance(start, StartFrame)
+    assert start.spec == spec.canonical()
+    assert start.layers == spec.depth == len(start.blocks)
+    assert start.blocks[:2] == ["attention", "mlp"]
+    assert start.streams == spec.streams
+    assert start.device == Device(type="cpu", name="cpu")
+    assert set(to_fields(start.versions)) == {"mhc_scope", "torch", "numpy", "numerics"}
+    assert set(to_fields(start.cost)) == {"parameters", "flops", "bytes_moved", "peak_bytes"}
+    assert start.input.kind == "text"
 
 
 @pytest.mark.sample(3)
@@ -76,19 +78,19 @@ def test_every_frame_carries_the_metrics_of_its_kind(case: Case) -> None:
     _, frames = case
     for frame in frames:
         if frame.type in ("forward", "backward", "mixing"):
-            for key in frame.data["values"]:
+            for key in frame.values:
                 assert METRICS[key].frame == frame.type, key
-            logs = {key for key in frame.data["values"] if METRICS[key].scale == "log"}
-            assert set(frame.data["log10"]) == logs
+            logs = {key for key in frame.values if METRICS[key].scale == "log"}
+            assert set(frame.log10) == logs
         if frame.type == "similarity":
-            assert frame.data["cka"].shape == (frame.data["layer"] + 1,)
+            assert frame.cka.shape == (frame.layer + 1,)
 
 
-def flags_of(frame: Frame, key: str) -> set[int]:
+def flags_of(frame: AnyFrame, key: str) -> set[int]:
     """Places of a column (one place for a single layer's value) that have a status."""
-    status = frame.data["status"].get(key)
+    status = frame.status.get(key)
     if frame.type == "mixing":
-        return {int(layer) for layer in status or {}}
+        return set(status or {})
     return {0} if status else set()
 
 
@@ -99,24 +101,24 @@ def test_nothing_is_silently_null(case: Case) -> None:
     for frame in frames:
         if frame.type not in ("forward", "loss", "backward", "mixing"):
             continue
-        for key, value in frame.data["values"].items():
+        for key, value in frame.values.items():
             array = np.asarray(np.nan if value is None else value, dtype=np.float64)
             rows = array if frame.type == "mixing" else array[None]
             null = {k for k, row in enumerate(rows) if np.isnan(row).any()}
             flagged = flags_of(frame, key)
-            assert null <= flagged, (frame.type, frame.data.get("layer"), key)
+            assert null <= flagged, (frame.type, getattr(frame, "layer", None), key)
             assert not np.isinf(array).any()
             assert all((rows[k] == 0).all() for k in flagged - null)
-        for key in frame.data["status"]:
-            assert key in frame.data["values"]
+        for key in frame.status:
+            assert key in frame.values
 
 
 @pytest.mark.sample(3)
 def test_a_finite_value_other_than_zero_has_its_logarithm(case: Case) -> None:
     _, frames = case
     for frame in frames:
-        for key, log10 in frame.data.get("log10", {}).items():
-            value = np.asarray(np.nan if frame.data["values"][key] is None else frame.data["values"][key], dtype=float)
+        for key, log10 in getattr(frame, "log10", {}).items():
+            value = np.asarray(np.nan if frame.values[key] is None else frame.values[key], dtype=float)
             log = np.asarray(np.nan if log10 is None else log10, dtype=float)
             ordinary = value > (np.finfo(np.float64).tiny if frame.type == "mixing" else np.finfo(np.float32).tiny)
             np.testing.assert_allclose(log[ordinary], np.log10(value[ordinary]), rtol=2e-6, atol=1e-6)
@@ -155,8 +157,8 @@ def test_lines_add_up_to_the_same_result(case: Case) -> None:
     assert_same_columns(here.layers_log10, there.layers_log10)
     assert_same_columns(here.matrices, there.matrices)
     assert here.status == there.status
-    assert here.start.items() <= there.start.items()
-    assert here.summary.items() <= there.summary.items()
+    assert here.start == there.start
+    assert here.summary == there.summary
     np.testing.assert_equal(here.loss, there.loss)
     for key, value in here.input.items():
         np.testing.assert_allclose(np.asarray(there.input[key], dtype=float), np.asarray(value, dtype=float), rtol=1e-6)
@@ -182,7 +184,7 @@ def test_closing_early_stops_the_computation(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Stack, "layer", count)
     frames = run(build_spec(depth=40))
     for frame in frames:
-        if frame.type == "forward" and frame.data["layer"] == 0:
+        if frame.type == "forward" and frame.layer == 0:
             break
     frames.close()  # type: ignore[attr-defined]
     # The first layer is measured alone, so that there is something to show at once.

@@ -37,7 +37,7 @@ def test_a_column_over_layers(hc: Result) -> None:
     gain = hc.layers["composite_gain_fwd"]
     wanted = {"max": gain.max(), "min": gain.min(), "first": gain[0], "last": gain[-1]}
     for reduction, value in wanted.items():
-        assert reduce_metric(hc, "composite_gain_fwd", reduction).value == value  # type: ignore[arg-type]
+        assert reduce_metric(hc, "composite_gain_fwd", reduction).value == value
     middle = reduce_metric(hc, "composite_gain_fwd", "median")
     assert middle.log10 == pytest.approx(np.median(np.log10(gain)), rel=1e-6)
     assert reduce_metric(hc, "effective_rank", "median").value == pytest.approx(np.median(hc.layers["effective_rank"]))
@@ -57,7 +57,7 @@ def test_what_is_like_itself_is_left_out(hc: Result) -> None:
 
 
 def test_other_tables(hc: Result) -> None:
-    largest = float(hc.jacobian["values"]["jacobian_sigma_max"])
+    largest = float(hc.jacobian.values["jacobian_sigma_max"])
     assert reduce_metric(hc, "jacobian_sigma_max", "max").value == pytest.approx(largest)
     trained = build_result(train={"steps": 3})
     assert reduce_metric(trained, "step_loss", "last").value == trained.steps["step_loss"][-1]
@@ -95,7 +95,7 @@ def test_what_left_its_range(
 ) -> None:
     result = build_column(values, log10, status)
     for reduction, expected in wanted.items():
-        found = reduce_metric(result, "act_rms", reduction)  # type: ignore[arg-type]
+        found = reduce_metric(result, "act_rms", reduction)
         if isinstance(expected, Reduced):
             assert found == expected
         elif isinstance(expected, str):

@@ -258,18 +258,16 @@ def test_the_start_frame_carries_the_curves() -> None:
     spec = build_spec(BASE, connection=RESIDUAL, block=PRE)
     start = next(iter(run(spec)))
     curves = predict(spec)
-    assert [told["law"] for told in start.data["theory"]] == [curve.law for curve in curves]
-    for told, curve in zip(start.data["theory"], curves, strict=True):
-        assert METRICS[told["metric"]].shape == "L"
-        assert len(told["values"]) == spec.depth
-        assert told["holds"].endswith(".")
-        assert told["formula"]
-        assert told["source"]
-        assert (told["values_log10"] is None) == (METRICS[told["metric"]].scale == "linear")
-        np.testing.assert_allclose(told["values"], curve.values, rtol=1e-6)
-        assert all(
-            low <= value <= high for low, value, high in zip(told["low"], told["values"], told["high"], strict=True)
-        )
+    assert [told.law for told in start.theory] == [curve.law for curve in curves]
+    for told, curve in zip(start.theory, curves, strict=True):
+        assert METRICS[told.metric].shape == "L"
+        assert len(told.values) == spec.depth
+        assert told.holds.endswith(".")
+        assert told.formula
+        assert told.source
+        assert (told.values_log10 is None) == (METRICS[told.metric].scale == "linear")
+        np.testing.assert_allclose(told.values, curve.values, rtol=1e-6)
+        assert all(low <= value <= high for low, value, high in zip(told.low, told.values, told.high, strict=True))
 
 
 def test_growth_beyond_floats_keeps_its_logarithm() -> None:

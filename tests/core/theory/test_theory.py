@@ -70,7 +70,7 @@ def test_pre_norm_residual_layers_add_one_unit_of_variance_each() -> None:
     found = runs(connection=RESIDUAL, block=one_matrix("linear", "pre", weights="orthogonal"))
     variance = np.array([result.layers["act_rms"] ** 2 for result in found])
     assert_mean_near(variance / np.arange(2, 22), 1.0, least=0.01)
-    assert found[0].summary["findings"][1]["numbers"]["power_of_depth"] == pytest.approx(0.5, abs=0.05)
+    assert found[0].summary.findings[1].numbers["power_of_depth"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_stack_of_mlps_grows_as_the_square_root_of_its_depth() -> None:

@@ -1,0 +1,61 @@
+"""Where a record comes from: a spec that was computed, or a trace that someone took of a model of their own."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mhc_core.record.values import Part
+from mhc_core.spec import FAMILIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecSource(Part):
+    """A spec that was computed."""
+
+    kind: Literal["spec"] = "spec"
+    spec: dict[str, Any]
+    """The spec in its canonical form: fields that do not apply are left out."""
+
+    @property
+    def label(self) -> str:
+        """What joins the layers."""
+        return FAMILIES[self.spec["connection"]["kind"]].name
+
+    @property
+    def train_steps(self) -> int:
+        """Steps of training that were asked for; specs of early versions know of none."""
+        steps: int = self.spec.get("train", {}).get("steps", 0)
+        return steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model(Part):
+    """The model that a trace was taken of."""
+
+    name: str
+    """Name of its class."""
+    parameters: int
+    """Trainable and frozen values together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSource(Part):
+    """A trace of a model from elsewhere."""
+
+    kind: Literal["trace"] = "trace"
+    model: Model
+    """What was traced."""
+    versions: dict[str, str]
+    """Versions of the libraries that the model is made of, by name."""
+
+    @property
+    def label(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    @property
+    def train_steps(self) -> int:
+        """A trace is of one pass."""
+        return 0
+
+
+Source = SpecSource | TraceSource

@@ -1,0 +1,88 @@
+"""Frames of what comes beside a pass: steps of training, the Jacobian, other seeds, a recomputation."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mhc_core.record.values import LayerStatus, Part, Status, Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFrame(Part):
+    """One step of training: what its pass measured, before the update."""
+
+    type: Literal["step"] = "step"
+    step: int
+    """From 0."""
+    values: Values
+    """By metric: a number, a column (L), or at steps that are kept matrices (L, n), (L, n, n), (L, L), (L, L + 1)."""
+    log10: Values
+    """Logarithms of metrics that span decades."""
+    status: dict[str, Status | LayerStatus]
+    """By metric: one status, or of columns over the layers one by layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converged(Part):
+    """Whether bound and rounding of a singular value are small beside it."""
+
+    sigma_max: bool
+    sigma_min: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JacobianFrame(Part):
+    """Extreme singular values of the stack's Jacobian."""
+
+    type: Literal["jacobian"] = "jacobian"
+    values: Values
+    """By metric: a number, or all Ritz values."""
+    log10: Values
+    status: dict[str, Status]
+    products: int
+    """Pairs of products with vectors that were made."""
+    dimension: int
+    """Entries of a vector."""
+    converged: Converged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressFrame(Part):
+    """How much of a long stage is done."""
+
+    type: Literal["progress"] = "progress"
+    stage: Literal["seeds"] = "seeds"
+    done: float
+    """Share, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandsFrame(Part):
+    """Percentiles over several seeds of every metric with one value a layer."""
+
+    type: Literal["bands"] = "bands"
+    first: int
+    """The first seed; the others follow it."""
+    seeds: int
+    """How many."""
+    bands: dict[str, Values]
+    """By metric `min`, `p05`, `p50`, `p95` and `max`, (L); log10 of metrics that span decades."""
+    lost: dict[str, dict[int, int]]
+    """By metric and layer: seeds that have no number there; only where there are any."""
+    largest: Values
+    """Of the composite gains each seed's largest log10 over depth, one entry a seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecomputationFrame(Part):
+    """A spec computed once more, in float64 and by plain autograd: the one frame of a verification."""
+
+    type: Literal["recomputation"] = "recomputation"
+    columns: Values
+    """By metric, (L) or (L, n); null where beyond float64."""
+    loss: float | None
+    loss_unsure: float | None
+    """What one rounding a layer in the run's type does to the loss."""
+    unsure: Values
+    """The same of the columns, (L): in decades where values span decades."""
+    mean_law_error: float | None = None
+    """Largest relative error of the stream mean law, where it is due."""

@@ -1,0 +1,177 @@
+"""The first frame of a record: what was measured, on what, and what is known of it beforehand."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator
+
+from mhc_core.record.source import Source, SpecSource, TraceSource
+from mhc_core.record.values import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost(Part):
+    """Predicted cost of a run."""
+
+    parameters: int
+    """Trainable values of the stack."""
+    flops: int
+    """Additions and multiplications of forward, backward and measurement."""
+    bytes_moved: int
+    """Bytes that forward and backward read and write."""
+    peak_bytes: int
+    """Largest memory of the process, libraries included."""
+    seconds: float | None = None
+    """Time on one core; only in records of early versions, as it differs from machine to machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device(Part):
+    """The device that computed."""
+
+    type: str
+    """`cpu` or `cuda`."""
+    name: str
+    """The name that its maker gave it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions(Part):
+    """Versions of what measured."""
+
+    mhc_scope: str
+    torch: str
+    numpy: str
+    numerics: int | None = None
+    """Version of the numerics of a run, which is part of its id; a trace has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextInput(Part):
+    """UTF-8 bytes of a text."""
+
+    kind: Literal["text"]
+    bytes: int
+    """Bytes of the text."""
+    bytes_used: int
+    """Bytes that the batch reads."""
+    repeated: float
+    """How often a text shorter than a window was repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnInput(Part):
+    """Vectors drawn at random."""
+
+    kind: Literal["gaussian", "correlated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsInput(Part):
+    """Images of handwritten digits."""
+
+    kind: Literal["digits"]
+    dataset: str
+    """Where the images come from."""
+    licence: str
+    images: int
+    """Images of the data set."""
+    drawn: list[int]
+    """Which of them are in the batch."""
+    digits: list[int]
+    """What these show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedInput(Part):
+    """What someone fed a model of their own."""
+
+    kind: Literal["captured"] = "captured"
+    samples: int
+    """Tokens of all sequences; padding counts."""
+
+
+Input = Annotated[TextInput | DrawnInput | DigitsInput | CapturedInput, Discriminator("kind")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CkaEstimator(Part):
+    """How CKA was estimated."""
+
+    estimator: str
+    """`unbiased` or `biased`."""
+    samples: int
+    """Samples of each layer that were compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law(Part):
+    """A curve of theory beside one metric, to eight digits; null where beyond float64."""
+
+    law: str
+    """Key of the law."""
+    metric: str
+    """Key of the metric that it stands beside."""
+    values: list[float | None]
+    """Median over draws, (L)."""
+    low: list[float | None]
+    """Lower end of the band, (L)."""
+    high: list[float | None]
+    """Upper end of the band, (L)."""
+    values_log10: list[float | None] | None
+    """The logarithms where the metric spans decades, else null; so are the following two."""
+    low_log10: list[float | None] | None
+    high_log10: list[float | None] | None
+    formula: str
+    source: str
+    """Where the law comes from."""
+    holds: str
+    """When it holds, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle(Part):
+    """A premise that the spec does not meet, for which no law stands beside a metric."""
+
+    field: str
+    """Path of the field of the spec."""
+    got: str | float | int | bool | None
+    """What it holds."""
+    wanted: str
+    """What the law wants of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFrame(Part):
+    """What was measured. A run has a `spec`; a trace has a `source` instead, and knows of nothing below `input`."""
+
+    type: Literal["start"] = "start"
+    spec: dict[str, Any] | None = None
+    """The spec of a run in its canonical form."""
+    source: TraceSource | None = None
+    """Where a trace comes from."""
+    cost: Cost | None = None
+    """Predicted cost of a run."""
+    device: Device
+    versions: Versions
+    layers: int
+    """L, one for each residual branch."""
+    streams: int
+    """n, parallel residual streams."""
+    blocks: list[str]
+    """What each layer's branch is, (L)."""
+    input: Input
+    """What was fed in."""
+    cka: CkaEstimator | None = None
+    """How CKA was estimated; early records and traces do not say."""
+    theory: list[Law] | None = None
+    """Laws whose premises the spec meets."""
+    no_law: dict[str, Obstacle] | None = None
+    """By metric that some law speaks of and none that applies: the premise that is not met."""
+
+    def get_source(self) -> Source:
+        """Spec or trace, in one form."""
+        if self.source is not None:
+            return self.source
+        assert self.spec is not None, "a start frame has a spec or a source"
+        return SpecSource(spec=self.spec)

@@ -1,0 +1,54 @@
+"""The last two frames of a record: what it says in words, and how it ended."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mhc_core.record.values import Part
+
+EndStatus = Literal["done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline(Part):
+    """The one number that stands for a record."""
+
+    label: str
+    """What it is."""
+    value: float | None
+    """Null where beyond float64."""
+    log10: float | None
+    text: str
+    """As people read it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Part):
+    """One sentence, made from its numbers."""
+
+    key: str
+    """Kind of finding."""
+    text: str
+    panel: str
+    """Key of the panel that shows it."""
+    numbers: dict[str, float | int | None]
+    """What the sentence says, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryFrame(Part):
+    """The record in words."""
+
+    type: Literal["summary"] = "summary"
+    headline: Headline
+    findings: list[Finding]
+    """The record's own story first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndFrame(Part):
+    """How it ended. Whoever executes a run appends it; nothing follows."""
+
+    type: Literal["end"] = "end"
+    status: EndStatus
+    reason: str | None
+    """Why, where it failed."""

@@ -1,0 +1,83 @@
+"""What frames are made of: values, their logarithms and statuses, and how optional keys travel.
+
+Shapes, here and in all frames: L layers, n streams, S steps of training, K steps whose matrices are kept.
+"""
+
+from types import NoneType
+from typing import Annotated, Any, TypedDict
+
+import numpy as np
+from pydantic import ConfigDict, PlainValidator
+from typing_extensions import TypeAliasType
+
+from mhc_core.metrics.registry import Status
+from mhc_core.record.packed import PackedArray, from_typed_array
+
+LayerStatus = dict[int, Status]  # by layer from 0; only layers that have one
+
+_PACKED_KEYS = {"dtype", "bdata", "shape"}
+_NUMBERS = {float, int, NoneType}
+
+
+class Part:
+    """A part of the protocol: a frozen dataclass whose docstrings become the descriptions in the JSON schema.
+
+    A field whose default is None travels only where it is set. A field without a default always travels.
+    """
+
+    __slots__ = ()
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
+
+def parse_value(value: Any) -> Any:
+    """A value as it travels: a number or None as it is, lists and packed arrays as arrays, null in a list as nan.
+
+    Raises
+    ------
+    ValueError
+        Where it is neither of them.
+    """
+    if type(value) in _NUMBERS or isinstance(value, np.ndarray | np.floating):
+        return value
+    if isinstance(value, list):
+        return _parse_list(value)
+    if isinstance(value, dict) and value.keys() == _PACKED_KEYS and all(isinstance(v, str) for v in value.values()):
+        return from_typed_array(value)  # type: ignore[arg-type]
+    raise ValueError("a value is a number, null, a list of them, lists of such lists, or a packed array")
+
+
+def _parse_list(items: list[Any]) -> np.ndarray:
+    kinds = set(map(type, items))
+    if kinds <= _NUMBERS:
+        return np.array(items, dtype=np.float64)
+    if kinds != {list}:
+        raise ValueError("a list of values holds numbers and nulls, or lists of the same length")
+    return np.stack([_parse_list(item) for item in items])
+
+
+Numbers = TypeAliasType("Numbers", "list[float | None] | list[Numbers]")
+# Any to the type checker: whether it is a number, None or an array depends on the key (`METRICS[key].shape`).
+Value = TypeAliasType(
+    "Value",
+    Annotated[
+        Any,
+        PlainValidator(parse_value, json_schema_input_type=float | Numbers | PackedArray | None),
+    ],
+)
+Values = dict[str, Value]  # by key of the metric
+
+
+class LayerGroup(TypedDict):
+    """What one layer's measurements are in a frame: three parallel dicts by key of the metric."""
+
+    values: Values
+    log10: Values
+    status: dict[str, Status]
+
+
+class ColumnGroup(TypedDict):
+    """The same of all layers at once: every value has an entry a layer, and a status is by layer."""
+
+    values: Values
+    log10: Values
+    status: dict[str, LayerStatus]
