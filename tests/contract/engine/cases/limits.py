@@ -2,7 +2,8 @@
 
 from tests.contract.engine.bench import LONG, SMALL, Bench
 
-BIG = SMALL | {"depth": 64, "width": 1024}  # parameters alone are 2 GB
+# Its input alone takes 1 GiB, at once.
+BIG = SMALL | {"width": 4096, "input": {"kind": "gaussian", "batch": 64, "tokens": 1024}}
 
 
 async def test_a_job_past_the_deadline_fails(hasty_bench: Bench) -> None:
