@@ -328,6 +328,8 @@ export interface ViewRules {
   name_length: number;
   /** Connections of the first view. */
   kinds: string[];
+  /** Every kind of connection: its name in figures, and the year of its paper. */
+  connections: Record<string, { name: string; year: number | null }>;
   /** What a map shows where nobody has chosen. */
   map: { metric: string; reduce: string };
   /** Of a hash, as far as the server reads it. */

@@ -1,4 +1,4 @@
-"""What runs are called beside each other: a letter and a few words. `static/js/state/spec.js` has the same."""
+"""What runs are called beside each other: a letter and a few words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

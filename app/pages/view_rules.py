@@ -5,6 +5,7 @@ from typing import Any
 from app.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
 from app.figures.style import MAX_RUNS
 from app.presets import DEFAULT
+from mhc_core.spec import FAMILIES
 
 
 def to_view_rules() -> dict[str, Any]:
@@ -13,6 +14,7 @@ def to_view_rules() -> dict[str, Any]:
         "letters": LETTERS[:MAX_RUNS],
         "name_length": NAME_LENGTH,
         "kinds": [spec.connection.kind for spec in DEFAULT.specs],
+        "connections": {kind: {"name": family.name, "year": family.year} for kind, family in FAMILIES.items()},
         "map": {"metric": MAP[0], "reduce": MAP[1]},
         "keys": KEYS,
     }

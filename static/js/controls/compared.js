@@ -6,15 +6,12 @@ import { isVerifiable, verify } from '../cards/verify.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, isFixed, KIND, nameOf, toDifferences } from '../state/spec.js';
+import { appliesTo, connections, isFixed, KIND, nameOf, toDifferences } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { Control } from './fields.js';
 
 /** @typedef {import('../../types').RunStyle} RunStyle */
-
-/** Of the papers that brought them. @type {Record<string, string>} */
-const YEARS = { residual: '2015', hc: '2024', mhc: '2025', mhc_lite: '2026', kromhc: '2026', frac: '2025' };
 
 /** A sample of a run's line. @param {{style: RunStyle | undefined}} props */
 export function Swatch({ style }) {
@@ -66,7 +63,7 @@ function Run({ choice, run, isOnly }) {
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
           ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
         </select>
-        <span class="year">${YEARS[choice.kind] ?? ''}</span>
+        <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${Menu} label=${`Run ${letter}: more`} items=${itemsOf(run, isOnly)} />
       </div>
       <${Name} choice=${choice} run=${run} />

@@ -10,11 +10,12 @@
 
 export const KIND = 'connection.kind';
 
+/** Names and years of connections by their kind, which the server sends with the page. @type {import('../../types').ViewRules['connections']} */
+export const connections = {};
+
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {
   none: 'None',
-  hc: 'HC',
-  mhc: 'mHC',
   mlp: 'MLP',
   relu: 'ReLU',
   gelu: 'GELU',
@@ -22,9 +23,6 @@ const NAMES = {
   tanh: 'tanh',
   rmsnorm: 'RMSNorm',
   layernorm: 'LayerNorm',
-  mhc_lite: 'mHC-lite',
-  kromhc: 'KromHC',
-  identity_hc: 'Identity HC',
   lucidrains: 'lucidrains',
   cpu: 'CPU',
   cuda: 'CUDA',
@@ -37,7 +35,6 @@ const NAMES = {
   sgd: 'SGD',
   he: 'He',
   xavier: 'Xavier',
-  frac: 'Frac',
   rezero: 'ReZero',
   skipinit: 'SkipInit',
   deepnorm: 'DeepNorm',
@@ -53,12 +50,12 @@ export function defaultView({ kinds }) {
 /** @param {Value} value */
 export function nameOf(value) {
   const text = String(value);
-  return NAMES[text] ?? text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ');
+  return NAMES[text] ?? connections[text]?.name ?? text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ');
 }
 
 /** What a connection is called at the end of a line. @param {string} kind */
 export function kindName(kind) {
-  return kind === 'none' ? 'Plain' : nameOf(kind);
+  return connections[kind]?.name ?? nameOf(kind);
 }
 
 /** Every leaf of the schema, in its order. @param {any} schema @returns {Map<string, Field>} */

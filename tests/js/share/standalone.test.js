@@ -4,6 +4,7 @@ import { createColumns } from '../../../static/js/data/columns.js';
 import { toNotes, toSettings } from '../../../static/js/share/report.js';
 import { toFileName, toPage } from '../../../static/js/share/standalone.js';
 import { fields } from '../schema.js';
+import '../sent.js';
 
 const EVIL = '</script><script>alert("1")</script>&\'';
 
