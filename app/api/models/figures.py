@@ -56,3 +56,4 @@ class PanelsBody(BaseModel):
 
     runs: list[RunStyle]
     panels: list[PanelBody]
+    rules: dict[str, Any] = Field(description="How the page fills the figures: limits, sizes and step tables.")
