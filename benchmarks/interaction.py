@@ -1,7 +1,7 @@
 """A hand on the page: a long drag of the depth slider, and the layer cursor. `python -m benchmarks.interaction`.
 
-Every drag goes over thirty values of the depth, the last of which is that of the default spec, a value each `MOVE_MS`,
-under a seed that nobody has computed; all on one page, as a person would. The clocks run in the page: from the first
+Every drag goes over thirty values of the depth, the last being that of the default spec, a value each `MOVE_MS`,
+under a new seed; all on one page, as a person would. The clocks run in the page: from the first
 `input` event until the first new curve has been painted, and from `change`, the release, to the frame in which every
 run has ended and no figure waits or is dimmed. Tasks of the main thread that the browser calls long (over 50 ms) are
 collected as well.

@@ -53,7 +53,7 @@ def _wait_until_ready(http: httpx.Client, process: subprocess.Popen[bytes]) -> N
 
 
 def time_first_frame(http: httpx.Client, seed: int) -> float:
-    """Seconds from POST of a spec nobody has run to its first frame."""
+    """Seconds from POST of a new spec to its first frame."""
     start = time.perf_counter()
     run_id = http.post("/api/v1/runs", json={"seed": seed}).json()["id"]
     with http.stream("GET", f"/api/v1/runs/{run_id}/events", headers=NDJSON) as stream:

@@ -1,6 +1,6 @@
 """Slider release to redrawn curves, default spec, in Chromium: the median of 15 releases. `python -m benchmarks.page`.
 
-Every release asks for three runs that nobody has computed: the depth slider goes from 60 to 64 under a new seed. The
+Every release asks for three runs not computed before: the depth slider goes from 60 to 64 under a new seed. The
 clock runs in the page, from the slider's `change` event to the frame in which every run has ended, nothing waits to
 be drawn and nothing is dimmed any more.
 """

@@ -1,4 +1,4 @@
-"""Routes for whoever runs the server: is it alive, can it take runs, what does it do."""
+"""Routes for operators: is the server alive, can it take runs, what does it do."""
 
 import time
 from typing import Literal

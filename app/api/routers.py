@@ -3,7 +3,7 @@
 from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, verifications
 
 ROUTERS = (
-    sweeps.router,  # before runs, none of which is called sweep
+    sweeps.router,  # before runs, because no run has the id sweep
     runs.router,
     results.router,
     composites.router,

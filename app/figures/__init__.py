@@ -50,7 +50,7 @@ def figure(
 
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
     `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
-    they show of a step of which nothing is known, and then say so.
+    they show of a step without data, and they say that.
     `interval` is the first and the last layer of the product that a view of the detail panel draws; None is all.
     """
     panel = PANELS[key]

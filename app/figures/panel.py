@@ -18,7 +18,7 @@ it.
   logarithmic scale of `scales.py`
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `empty`: what to say when no run has anything to draw
-- `unknown`: what to say of runs of which the step that is shown tells nothing
+- `unknown`: what to say of runs without data at the step that is shown
 
 A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page
 names them at the cursor.
@@ -88,7 +88,7 @@ class Panel:
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
     table: what the table view lists.
-    follows_step: whether it shows a trained run as it was at the cursor's step, of which `steps.py` knows; all that it
+    follows_step: whether it shows a trained run as it was at the cursor's step (`steps.py`); all that it
         shows then is of the step, or of the trained stack where nothing is known of it.
     """
 

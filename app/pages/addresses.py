@@ -11,7 +11,7 @@ HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-F
 def to_base(request: Request, public_url: str) -> str | None:
     """Where this server is found: as the operator says, else as the request says; None where its Host is no host.
 
-    Whoever sends a request chooses its Host, but only that sender sees the answer: pages are not kept by caches.
+    A sender chooses the Host of its request, but only that sender sees the answer: caches do not keep pages.
     """
     if public_url:
         return public_url

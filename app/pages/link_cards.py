@@ -35,7 +35,7 @@ CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never c
 
 @dataclass(frozen=True)
 class Card:
-    """Title, description and picture of a link. Addresses are absolute, None where nobody knows this server's."""
+    """Title, description and picture of a link. Addresses are absolute, None where the server's is unknown."""
 
     title: str
     description: str

@@ -44,7 +44,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Map:
-    """The map of a picture: its figure (`figures.map`), what its number is, and of which settings."""
+    """The map of a picture: its figure (`figures.map`), what its number is, and its settings."""
 
     figure: go.Figure
     title: str
@@ -154,7 +154,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._turn = asyncio.Lock()  # a thread and some 20 MB for whoever asks, however many ask
+        self._turn = asyncio.Lock()  # one thread and about 20 MB, however many requests come
 
     async def get(self, key: str, load: Callable[[], Awaitable[View]]) -> bytes:
         """The picture known as `key`, or drawn from what `load` gives."""

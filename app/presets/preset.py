@@ -26,7 +26,7 @@ class Reference:
 
     Attributes
     ----------
-    source: where it says so.
+    source: where this is stated.
     says: its number or its claim, in one sentence.
     scale: in what its setting differs from this one.
     """
@@ -47,7 +47,7 @@ class Preset:
     labels, specs: the runs.
     metric, reduction: the column that its preview draws, and how that becomes the number that is told.
     panel: the panel that shows it.
-    reference: what others say of it; None where nobody does.
+    reference: what others say of it, or None.
     plays: the field that is played when it is opened; None for a preset that stands still.
     """
 

@@ -22,7 +22,7 @@ from mhc_core.spec import RunSpec
 log = logging.getLogger("mhc.previews")
 
 POINTS = 64
-LOOKED_S = 5.0  # what nobody has asked for in this time is not computed
+LOOKED_S = 5.0  # a preview that no one has asked for in this time is not computed
 PATIENCE_S = 0.5
 
 

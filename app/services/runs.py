@@ -28,7 +28,7 @@ log = logging.getLogger("mhc.runs")
 ID_LENGTH = 20
 # Runs that the server starts on its own count against no client.
 SERVER = ""
-# Of a run that does not exist, for it would take longer than whoever asked for it wants to wait.
+# Status of a run that was not started, because it would take longer than the caller wants to wait.
 UNSTARTED = "unstarted"
 
 
@@ -152,7 +152,7 @@ class Runs(Sink):
         }
 
     async def cancel(self, run: Run, viewer: str) -> Cancelled:
-        """Stop a run that nobody else watches; one that is over stays as it is."""
+        """Stop a run that no one else watches; a finished run stays as it is."""
         watchers = self.hub.count_watchers(run.id, exclude=viewer) if run.is_live else 0
         if run.is_live and not watchers:
             await self.engine.cancel(run.id)

@@ -136,7 +136,7 @@ class Sweeps:
         return len(sweep.states), await self._admit(sweep)
 
     async def cancel(self, sweep: Sweep) -> None:
-        """Hold nothing any more, and stop the runs under way that nobody else watches."""
+        """Hold nothing any more, and stop the runs under way that no one else watches."""
         if sweep.task is not None:
             sweep.task.cancel()
             await asyncio.gather(sweep.task, return_exceptions=True)

@@ -24,7 +24,7 @@ class FrameLog:
         self._size_bytes = 0
 
     def begin(self, run_id: str) -> None:
-        """A log without frames, new or again: whoever waits for the first reads it here, not in the database."""
+        """A log without frames, new or again: viewers read its first frames here, not in the database."""
         self._forget(run_id)
         self._cached[run_id] = []
 

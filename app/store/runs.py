@@ -176,7 +176,7 @@ class RunStore:
             await self._database.call(lambda connection: connection.execute(query))
 
     async def sweep(self, unused_since: float, spare: Collection[str]) -> int:
-        """Drop finished runs that nothing holds and nobody has used; says how many."""
+        """Drop finished runs that nothing holds and no one has used; returns how many."""
         old = runs.c.used_at < unused_since
         free = ~runs.c.pinned & runs.c.status.not_in(LIVE) & runs.c.id.not_in(spare)
 

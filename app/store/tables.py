@@ -1,7 +1,7 @@
 """The tables as they are now; `migrations` says how a database gets there. Times are seconds since 1970.
 
 A row of `runs` is a record and the job that makes it. Its `kind` says what is computed, its `source` what from, and
-`of_run` of which run, where the job is about another run.
+`of_run` names the run that the job is about, where it is about another run.
 """
 
 from sqlalchemy import (

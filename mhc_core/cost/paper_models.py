@@ -25,7 +25,7 @@ class Shape(BaseModel):
     blocks: int = Field(description="Transformer blocks; each is two layers, attention and experts.")
     width: int = Field(description="Features a token, C.")
     expert_width: int = Field(description="Hidden width of one expert.")
-    routed_experts: int = Field(description=f"Experts of which a token visits {ACTIVE}, beside {SHARED} shared ones.")
+    routed_experts: int = Field(description=f"Routed experts; a token visits {ACTIVE}, and {SHARED} shared ones.")
     printed_total: float = Field(description="Parameters, as printed.")
     printed_active: float = Field(description="Parameters that a token meets, as printed.")
 

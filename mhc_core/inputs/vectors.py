@@ -37,7 +37,7 @@ class GaussianInput(nn.Module):
 
 
 class CorrelatedInput(GaussianInput):
-    """N(0, 1) vectors of which every two have correlation c: sqrt(c) z + sqrt(1 - c) z_t, z common to all tokens."""
+    """N(0, 1) vectors, every two with correlation c: sqrt(c) z + sqrt(1 - c) z_t, z common to all tokens."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)

@@ -58,7 +58,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         output = _climb(stack, layer, state, static, tape)
         yield from probe.observe(layer, output)
         state = output.state
-        del output  # or its graph would outlive the tape's wish
+        del output  # or its graph would be kept where the tape forgets it
 
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)

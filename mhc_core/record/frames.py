@@ -4,7 +4,7 @@ Order: `start`, then while signals travel up `forward` and `similarity` for ever
 layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
 by the same frames once more; these carry `step`, the number of updates made. `jacobian` and `bands` follow where the
 spec asks for them, the latter behind `progress` frames that say which share of the other seeds is done, then `summary`.
-Whoever executes the run appends `end` with how it ended. Nothing in a frame is of the clock: a run that is computed
+The engine appends `end` with how the run ended. Nothing in a frame is of the clock: a run that is computed
 again gives the same frames. `recomputation` is the one frame of a verification.
 Layers count from 0 here and everywhere in data; people read them from 1.
 

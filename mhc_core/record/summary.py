@@ -46,7 +46,7 @@ class SummaryFrame(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndFrame(Part):
-    """How it ended. Whoever executes a run appends it; nothing follows."""
+    """How it ended. The engine appends it; nothing follows."""
 
     type: Literal["end"] = "end"
     status: EndStatus

@@ -20,7 +20,7 @@ import { html } from './ui/html.js';
 /** The stored view with its own map, whose cells are those of the compared runs; null where it holds none. @type {{view: import('../types').View, map: import('../types').MapChoice} | null} */
 let stored = null;
 
-/** What the card shows: the stored runs, named and looked at as whoever shared them did. @param {Boot} boot */
+/** What the card shows: the stored runs, named and viewed as they were shared. @param {Boot} boot */
 async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view, sweep }) {
   choice.value = theme;
   const [schema, templates, specs] = await Promise.all([

@@ -82,7 +82,7 @@ def profile(browser: Browser, server: Server) -> BrowserContext:
 
 @pytest.fixture
 def visitor(profile: BrowserContext) -> Iterator[BrowserContext]:
-    """The profile as nobody has used it; afterwards nothing of the test is left in it."""
+    """An unused profile; afterwards nothing of the test is left in it."""
     yield profile
     first, *others = profile.pages
     for page in others:
@@ -148,5 +148,5 @@ def wait_until(page: Page, holds: Callable[[], bool]) -> None:
 
 
 def save(page: Page, path: Path) -> None:
-    """A picture for whoever looks into a failure."""
+    """A picture for the person who looks into a failure."""
     page.screenshot(path=path)

@@ -45,7 +45,7 @@ test('no import goes in a circle', () => {
   for (const name of modules.keys()) visit(name, []);
 });
 
-test('data, and what says so of itself, touches neither browser nor framework', () => {
+test('data, and modules marked as pure, touch neither browser nor framework', () => {
   for (const [path, { text, imports }] of modules) {
     if (folderOf(path) !== 'data' && !text.includes('No browser here.')) continue;
     assert.deepEqual(

@@ -56,7 +56,7 @@ class LocalEngine(Engine):
         self._slots = [asyncio.create_task(self._keep_slot()) for _ in range(self._settings.worker_count)]
 
     async def stop(self) -> None:
-        """Cancel the slots, each of which kills its worker."""
+        """Cancel the slots; each kills its worker."""
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)

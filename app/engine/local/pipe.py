@@ -4,8 +4,8 @@ import threading
 import time
 from typing import BinaryIO
 
-# What is sent together is stored in one transaction, which costs about as much as what it stores; and nobody sees a
-# fortieth of a second. But a hand on a slider waits for the first frames.
+# Lines sent together are stored in one transaction, which costs about as much as what it stores. A person does not
+# notice 25 ms, but does wait for the first frames while a slider is dragged.
 BATCH_S = 0.025
 FIRST_BATCH_S = 0.004
 

@@ -61,7 +61,7 @@ class WorkerProcess:
         return []
 
     async def _read(self, given_up: asyncio.Future[None] | None) -> bytes:
-        # A killed process closes its pipe only once its memory is taken apart, which nobody need wait for.
+        # A killed process closes its pipe late; do not wait for it.
         reading = asyncio.ensure_future(self._stdout.read(CHUNK_BYTES))
         either: set[asyncio.Future[Any]] = {reading, self._killed, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

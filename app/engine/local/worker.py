@@ -111,7 +111,7 @@ class _Commands:
                 self._jobs.put(command)
             elif command["cancel"] == self._current:
                 self.cancelled.set()
-        os._exit(0)  # The parent is gone; nobody reads what is being computed.
+        os._exit(0)  # The parent is gone; no one reads what is being computed.
 
 
 def _submit_to_parent(parent_pid: int) -> None:
@@ -135,7 +135,7 @@ def _be_nice_to_other_sessions() -> None:
         try:
             path.write_text(str(NICENESS))
             return
-        except BlockingIOError:  # the kernel takes one such wish in a tenth of a second from whoever is not root
+        except BlockingIOError:  # without root the kernel takes one such request every 0.1 s
             time.sleep(AUTOGROUP_S)
         except OSError as error:  # as where /proc is read-only: no reason to compute nothing
             print(f"a worker's session keeps its weight: {error}", file=sys.stderr)

@@ -110,7 +110,7 @@ def to_title(product: Product) -> str:
 
 
 def set_interval(template: dict[str, Any], first: int, last: int) -> None:
-    """Let a template of an interval be of these layers, from 0: it is of all where nobody has chosen."""
+    """Set the layers, from 0, of an interval's template; without a choice it spans all layers."""
     for trace in template["data"]:
         fill = trace["meta"]["fill"]
         for attribute, source in fill.items():

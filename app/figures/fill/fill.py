@@ -84,7 +84,7 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
 
 
 def _note_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> bool:
-    """Of runs of which the step that is shown tells nothing it says so; whether there are any."""
+    """Mark runs without data at the step that is shown; returns whether there are any."""
     layout = figure["layout"]
     runs = [
         run

@@ -14,8 +14,8 @@ row.<key>        the matrix's row at the cursor
 lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
 signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
 at.<key>         the cursor's layer of a stack of matrices
-product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   the product of a span of a stack, of which
-                 `composites.py` knows, on the logarithmic scale of `scales.py`, its entries as people read them, and
+product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   the product of a span of a stack
+                 (`composites.py`), on the logarithmic scale of `scales.py`, its entries as people read them, and
                  the run's label with their power of ten
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
@@ -79,11 +79,11 @@ class Derived:
     steps_log10: dict[str, np.ndarray] = field(default_factory=dict)
     steps_status: dict[str, dict[int, Any]] = field(default_factory=dict)
     bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)  # metrics of which the step that is shown tells nothing
+    unknown: set[str] = field(default_factory=set)  # metrics without data at the step that is shown
 
 
 def to_unknown(result: Columns) -> set[str]:
-    """Metrics of which the step that is shown tells nothing; of a run at no step all is known that it has."""
+    """Metrics without data at the step that is shown; none where no step is chosen."""
     return result.unknown if isinstance(result, Derived) else set()
 
 

@@ -48,7 +48,7 @@ PANEL = Panel(
         reading="A bright square is a group of layers that do the same thing. Bright everywhere after a few "
         "layers: the signal was overwhelmed, and later layers add nothing that is seen. The cursor's "
         "row and column are one layer against all others. A layer that is the same for all samples is like "
-        "nothing and unlike nothing, 0 / 0: its row and column are blank, and the map says so. At a step of training "
+        "nothing and unlike nothing, 0 / 0: its row and column are blank, which the map states. At a step of training "
         "it is the nearest step whose matrices are kept, on its own batch; stacks of more than "
         f"{MAX_STEP_MAP_LAYERS} layers keep no such map at a step, and stay as trained.",
         symbol="CKA(m_k, m_l)",

@@ -21,7 +21,7 @@ from mhc_core.spec import find_title
 
 # Metrics that say by what a signal is multiplied: 1 changes nothing, and is the middle of their colours.
 FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
-READABLE_COLUMNS = 14  # of which each leaves room for its number
+READABLE_COLUMNS = 14  # up to this many, each cell has room for its number
 ROOM_PX = 560  # for all columns, in a figure of 700 px
 CELL_DIGITS = 3  # more stand at the cursor
 CROSS = "×"

@@ -87,7 +87,7 @@ function stepsOf(columns) {
 }
 
 /**
- * How much of a run is in: of its steps where it trains, beside which measuring is short; else of its frames, of which
+ * How much of a run is in: of its steps where it trains, beside which measuring is short; else of its frames, where
  * forward, similarity and backward have one each layer.
  * @param {import('../../types').Columns} columns
  */

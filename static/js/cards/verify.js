@@ -22,7 +22,7 @@ let asking = new AbortController();
 
 /** Whether a place shows a run that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
-  // The phase first: whoever asks follows it, and columns tell nobody that they have ended.
+  // The phase first: readers follow it, and columns do not signal that they have ended.
   return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
 }
 

@@ -3,7 +3,6 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
-import { toSpark } from '../data/spark.js';
 import { ApiError, getPreviews } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { REDUCTIONS } from '../state/grid.js';
@@ -11,6 +10,7 @@ import { theme } from '../state/look.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { playSetting } from './play.js';
+import { toSpark } from './spark.js';
 
 /** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
 

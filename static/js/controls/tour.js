@@ -1,4 +1,4 @@
-/** Five steps through the story, each beside what it speaks of and with this view's numbers. Nobody is taken unasked. */
+/** Five steps through the story, each beside what it speaks of and with this view's numbers. It starts only when asked. */
 
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
@@ -61,7 +61,7 @@ function depth() {
 function told(kind, key) {
   state.dataTick.value;
   const slot = state.slots.value.find((item) => item.columns.start?.spec.connection.kind === kind);
-  if (!slot) return 'No run of this view is joined so; under Compared one can be added.';
+  if (!slot) return 'No run of this view uses this connection. Add one under Compared.';
   const finding = slot.columns.summary?.findings.find((item) => item.key === key);
   return finding ? `Here, ${slot.label}: ${finding.text}` : `${slot.label} is being computed.`;
 }

@@ -161,7 +161,7 @@ export function toTitle(product) {
   return `gain → ${forward}<br>gain ← ${backward}`;
 }
 
-/** A template of an interval for these layers, from 0: it is of all where nobody has chosen. @param {Figure} template @param {{first: number, last: number}} interval @returns {Figure} */
+/** A template of an interval for these layers, from 0: without a choice it spans all layers. @param {Figure} template @param {{first: number, last: number}} interval @returns {Figure} */
 export function withInterval(template, { first, last }) {
   const figure = structuredClone(template);
   for (const { meta } of figure.data) {

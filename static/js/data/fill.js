@@ -70,7 +70,7 @@ function fillTrace(trace, result, labels, cursor) {
   }
 }
 
-/** Of runs of which the step that is shown tells nothing it says so; whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+/** Mark runs without data at the step that is shown; returns whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
 function noteUnknown({ data, layout }, results, labels) {
   const runs = results.flatMap((result, run) =>
     data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : [],

@@ -120,7 +120,7 @@ class PlotBox {
       .join();
     if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
     this.ids = ids;
-    this.box.dataset.waits = ''; // also where nobody sees it
+    this.box.dataset.waits = ''; // also out of sight
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
     const draw = () => scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), this.cost_ms);

@@ -84,7 +84,7 @@ function MapBody({ map }) {
     isByHand = false;
   }, []);
   useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
-  const { value: latest } = cells; // read before it is asked whose it is, or nobody would tell of the first
+  const { value: latest } = cells; // read before its owner is compared, or the first change would not be seen
   const shown = isShown(map) ? latest : null;
   const metric = catalogue.value.find((item) => item.key === map.metric);
   const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the other number is here

@@ -5,7 +5,7 @@ import { ApiError, openEvents } from './api.js';
 /** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./events.js').ServerEvent} ServerEvent */
 
 const REOPEN_MS = 1000;
-/** Of a connection that has said nothing for so long when its page wakes, nobody knows whether it is still one. */
+/** A connection that was silent for this long when its page wakes may be dead. */
 const SILENT_MS = 2000;
 /** And of one that is not up by then: the browser may have put it on a connection that died in its pool. */
 const OPEN_MS = 4000;

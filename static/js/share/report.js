@@ -68,7 +68,7 @@ export function toNotes(runs, labels, isDifference) {
     ...perRun(
       ({ spec, device, versions }) => `Computed in ${spec.dtype} on ${device.name}, by ${versionsNote(versions)}.`,
     ),
-    'What leaves the range of its type is told by its logarithm; a value that is not a number says so.',
+    'A value that leaves the range of its type is given by its logarithm; one that is not a number is marked nan.',
   ];
 }
 

@@ -5,7 +5,7 @@
  * @typedef {{ids: string[] | null, snapshot: string | null, panel: string, query: [string, string][]}} Shown
  */
 
-/** Nothing is known but the specs. @type {Shown} */
+/** The specs alone. @type {Shown} */
 const UNKNOWN = { ids: null, snapshot: null, panel: 'gain', query: [] };
 
 /**

@@ -88,7 +88,7 @@ export function showDifference(isOn) {
 /** @param {import('../../types').Preset} preset */
 export function openPreset(preset) {
   commit(() => {
-    const { cards } = state.view.value; // whoever looks at a view of a card goes on looking at it
+    const { cards } = state.view.value; // the views chosen on cards stay
     state.view.value = {
       ...fromSpecs(
         state.fields.value,

@@ -1,4 +1,4 @@
-/** A map's choice: which fields over which values, of which run. No browser here. */
+/** A map's choice: which fields, which values, which run. No browser here. */
 
 import { appliesTo, KIND, toSpecs } from './spec.js';
 

@@ -74,7 +74,7 @@ export const shownPanels = computed(
   () => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? [],
 );
 
-/** What a panel's card shows: the first of its views where nobody has chosen. @param {import('../../types').Panel} panel */
+/** What a panel's card shows: the first of its views until one is chosen. @param {import('../../types').Panel} panel */
 export function viewOf(panel) {
   const chosen = view.value.cards?.[panel.key];
   return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
@@ -140,7 +140,7 @@ export function setInterval(change) {
   view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
 }
 
-/** The cursor's layer from 0; a quarter of the way up where nobody has moved it. */
+/** The cursor's layer from 0; a quarter of the way up until it is moved. */
 export const cursor = computed(() => {
   const chosen = view.value.cursor ?? Math.floor(layers.value / 4);
   return Math.min(chosen, layers.value - 1);
@@ -161,7 +161,7 @@ export const steps = computed(() => {
   return Math.max(0, ...slots.value.map((slot) => slot.columns.start?.spec.train?.steps ?? 0));
 });
 
-/** The cursor's step of training from 0; null for the trained stack, as where nobody has moved it. */
+/** The cursor's step of training from 0; null for the trained stack, which is shown until it is moved. */
 export const step = computed(() => {
   const { step: chosen } = view.value;
   return chosen === undefined || steps.value === 0 ? null : Math.min(chosen, steps.value - 1);

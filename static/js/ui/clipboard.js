@@ -32,13 +32,13 @@ export async function copyText(text) {
 }
 
 /**
- * The clipboard is asked at once, and given a promise: Safari refuses whoever asks after waiting for the image.
+ * The clipboard is asked at once, and given a promise: Safari refuses a request that comes after waiting for the image.
  * @param {Promise<string>} image a data URL of a PNG
  * @returns {Promise<string>} what to tell
  */
 export async function copyImage(image) {
   if (typeof ClipboardItem === 'undefined' || !navigator.clipboard?.write) {
-    image.catch(() => {}); // nobody waits for it
+    image.catch(() => {}); // no one waits for it
     return 'This browser does not let a page copy images: take the PNG instead';
   }
   try {

@@ -21,7 +21,7 @@ export function Popover({ label, sign, className = 'icon', panelClass = '', chil
   const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => {
     const opened = /** @type {HTMLDivElement} */ (panel.current);
-    // Its size is known only once it is open, and that is told a moment later: until it has its place nobody sees it.
+    // Its size is known only once it is open, and the event comes a moment later: it stays invisible until it has its place.
     const onBefore = (/** @type {any} */ event) => opened.classList.toggle('unplaced', event.newState === 'open');
     const onToggle = (/** @type {any} */ event) => {
       if (event.newState === 'open' && button.current) place(button.current, opened);

@@ -74,7 +74,7 @@ def test_a_compressed_stream_is_the_same_and_waits_for_nothing(
         assert stream.headers["content-encoding"] == "gzip"
         chunks = stream.iter_raw()
         text = ""
-        while '"type":"start"' not in text:  # readable while the run goes on, of which much is still to come
+        while '"type":"start"' not in text:  # readable while the run goes on and much is still to come
             text += unpacker.decompress(next(chunks)).decode()
     assert client.get(f"/runs/{run_id}").json()["status"] == "running"
     client.delete(f"/runs/{run_id}")

@@ -1,4 +1,4 @@
-"""Workers give way to whoever else is on the machine, a browser above all."""
+"""Workers give way to other programs on the machine, above all to a browser."""
 
 import os
 from pathlib import Path

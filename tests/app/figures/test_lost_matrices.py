@@ -23,7 +23,7 @@ SPEC: dict[str, Any] = {
     "train": {"steps": 3, "kept": 3},
 }  # fmt: skip
 LABELS = ["A HC"]
-STEP, WHOLE, PART = 1, 1, 3  # the step, a layer whose matrix is lost, and one of which an entry is
+STEP, WHOLE, PART = 1, 1, 3  # the step, a layer whose matrix is lost, and one with a lost entry
 VIEWS = [(key, view) for key, view in list_views() if key in ("mixing", "detail", "unfolded")]
 
 

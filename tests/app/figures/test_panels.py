@@ -66,7 +66,7 @@ def test_the_page_draws_differences_as_python_does(key: str, view: View, compari
     theirs = iter(fill_in_page(template, list(lines), [2], difference=True))
     for narrow in (False, True):
         ours = fill_difference(template, results, LABELS, 2, narrow)
-        # The page holds similarities as float32, of which a difference keeps seven places of the whole.
+        # The page holds similarities as float32, so a difference keeps seven places of the whole.
         assert_alike(ours, next(theirs), f"{key} {comparison} {narrow}", abs_tol=2e-7)
 
 
@@ -94,7 +94,7 @@ def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
         row = min(step, 8)
         np.testing.assert_array_equal(shown.layers["composite_gain_fwd"], result.steps["step_gain_fwd"][row])
         np.testing.assert_array_equal(shown.layers["cos_prev"], result.steps["step_cos_prev"][row])
-        assert shown.layers["effective_rank"] is result.layers["effective_rank"], "of which no step tells"
+        assert shown.layers["effective_rank"] is result.layers["effective_rank"], "no step has data of it"
     assert not np.array_equal(result.steps["step_gain_fwd"][8], result.layers["composite_gain_fwd"])
     assert at_step(result, None) is result
     untrained = decode_result(encode_lines("three")[0])

@@ -47,7 +47,7 @@ def test_a_stored_map_outlives_its_sweep_and_the_day(launch: StartServer, fresh_
         assert http.get(f"/snapshots/{snapshot['id']}").json() == snapshot
         assert read(http, snapshot, "values") == live
         assert read(http, snapshot, "figure", theme="dark") == drawn
-        # Another number of the same runs, which nobody had asked for.
+        # Another number of the same runs, not asked for before.
         ranks = read(http, snapshot, "values", metric="effective_rank", reduce="last")
         layers = http.get(f"/runs/{body['ids'][1][2]}/result").json()["layers"]
         assert ranks["values"][1][2] == layers["effective_rank"][-1]

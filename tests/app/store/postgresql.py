@@ -16,7 +16,7 @@ import psycopg
 from tests.conftest import free_port
 
 START_S = 60.0
-# Nobody's data is at stake.
+# No real data is at stake.
 OPTIONS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "log_min_messages": "fatal"}
 
 _names = itertools.count()

@@ -14,7 +14,7 @@ SLACK_PX = 2.5  # the boxes of letters hold the room above and below them
 
 
 def overlaps(page: Page, panel: str) -> list[tuple[str, str]]:
-    """Pairs of words on a card's figure of which one lies on the other."""
+    """Pairs of words on a card's figure that overlap."""
     words = page.locator(f"[data-panel={panel}]").evaluate(BOXES)
     return [
         (one["text"], other["text"])

@@ -1,4 +1,4 @@
-"""Menus and help open in their place: nobody sees them elsewhere first."""
+"""Menus and help open in their place: they are not seen elsewhere first."""
 
 import pytest
 from playwright.sync_api import expect

@@ -52,7 +52,7 @@ StartRelay = Callable[[Server], Relay]
 
 @pytest.fixture
 def open_long(browser: Browser) -> Iterator[OpenLong]:
-    """Open a long comparison that nobody has asked for before, and return in mid-stream."""
+    """Open a long comparison that was never asked for before, and return in mid-stream."""
     contexts = []
 
     def build(url: str) -> Page:

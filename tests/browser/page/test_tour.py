@@ -1,4 +1,4 @@
-"""The guided tour: its steps, its numbers, its focus, and that nobody is taken unasked."""
+"""The guided tour: its steps, its numbers, its focus, and that it starts only when asked."""
 
 import re
 
@@ -58,7 +58,7 @@ def test_the_tour_follows_the_view(open_page: OpenPage) -> None:
     expect(dialog).to_contain_text("9 layers")
     wait_until_done(page)
     dialog.get_by_role("button", name="Next").click()
-    assert "No run of this view is joined so" in step(page, STEPS[1])
+    assert "No run of this view uses this connection" in step(page, STEPS[1])
     page.get_by_role("dialog").get_by_role("button", name="Next").click()
     assert re.search(r"Here, A HC: 9 free mixing matrices multiplied: gain \d", step(page, STEPS[2]))
     page.get_by_role("button", name="Skip the tour").click()

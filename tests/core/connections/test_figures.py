@@ -82,7 +82,7 @@ def test_free_mixing_multiplies_to_a_gain_near_a_thousand(gains: dict[str, dict[
     low, median, high = np.percentile(forward, [5, 50, 95])
     print(f"\nHC, 200 seeds: largest forward gain {median:.0f} in the median, 5th to 95th {low:.0f} to {high:.0f}")
     assert 500 < median < 1500
-    assert high / low > 50  # one seed says little, and the page says so
+    assert high / low > 50  # one seed says little, as the page states
 
 
 def test_the_law_of_the_growth_of_free_mixing() -> None:

@@ -182,7 +182,7 @@ def assert_slopes(spec: RunSpec) -> None:
             assert parameter.grad.any(), name
             along = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             along /= along.norm()
-            # A direction of which a good part is the gradient: a slope near zero would be rounding alone.
+            # A direction close to the gradient: a slope near zero would be rounding alone.
             along += parameter.grad / parameter.grad.norm()
             slope = central_difference(lambda: plain().item(), named[name], along)
             wanted = (along * parameter.grad).sum().item()

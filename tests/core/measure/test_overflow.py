@@ -101,7 +101,7 @@ def test_sigma2_far_below_the_least_float_keeps_its_logarithm() -> None:
     slope, offset = np.polyfit(np.arange(1024), log10, 1)
     assert np.abs(log10 - (slope * np.arange(1024) + offset)).max() < 0.05 * abs(log10[-1])
     assert result.status["composite_sigma2"][1023] == "underflow"
-    # Streams stay identical under this preset: there is no gradient of which a share could reach the logits.
+    # Streams stay identical under this preset: there is no gradient that could reach the logits.
     assert set(result.status) == {"composite_sigma2", "mixing_grad_share"}
 
 

@@ -206,7 +206,7 @@ def test_log10_stands_beside_every_metric_that_spans_decades(case: Case) -> None
             positive = value > 0
             np.testing.assert_allclose(log10[positive], np.log10(value[positive]), rtol=1e-12, atol=1e-12)
             assert np.isnan(log10[~positive]).all()
-    # Without a signal there is nothing of which a share could reach the logits: at the first layer streams are still
+    # Without a signal there is nothing that could reach the logits: at the first layer streams are still
     # identical, and the last one's differences do not reach the loss.
     assert result.status.keys() <= {"mixing_grad_share"}
     assert result.status.get("mixing_grad_share", {}).keys() <= {0, 3}

@@ -199,7 +199,7 @@ test('what a run never had is not unknown at a step', () => {
   assert.equal(shown.unknown.has('stream_cos'), false);
 });
 
-test('a figure of which no run tells a step is of the trained stack; one run that tells is enough', () => {
+test('a figure shows the trained stack unless at least one run has data of the step', () => {
   const template = (...keys) => ({
     data: keys.map((key) => ({ meta: { run: 0, key, fill: {} } })),
     layout: { meta: { rules } },

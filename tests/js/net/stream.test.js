@@ -130,7 +130,7 @@ test('the answer that started the runs is their stream; when it breaks off, anot
   followRuns(['a'], handlers, left.signal, stream);
   await post.frame('a', 0, 'start');
   await post.frame('other', 0, 'start');
-  assert.deepEqual(seen, ['a0'], 'what nobody follows is nobody’s');
+  assert.deepEqual(seen, ['a0'], 'a run without a follower is dropped');
   await post.break();
   assert.deepEqual(connections.at(-1), false);
   context.mock.timers.tick(1000);

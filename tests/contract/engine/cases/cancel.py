@@ -61,8 +61,8 @@ async def test_twice_in_the_queue(bench: Bench) -> None:
 
 
 async def test_an_unknown_job_is_left_alone(bench: Bench) -> None:
-    assert await bench.cancel("nobody") == []
-    assert "nobody" not in bench.recorder.order
+    assert await bench.cancel("unknown") == []
+    assert "unknown" not in bench.recorder.order
 
 
 async def test_a_job_that_is_over_stays_done(bench: Bench) -> None:
@@ -123,7 +123,7 @@ async def test_settle_waits_for_a_job_that_is_being_stopped(bench: Bench) -> Non
 async def test_settle_waits_for_nothing_else(bench: Bench) -> None:
     busy = await bench.occupy()
     waiting = bench.submit()
-    for job_id in (*busy, waiting, "nobody"):
+    for job_id in (*busy, waiting, "unknown"):
         async with asyncio.timeout(0.5):
             await bench.engine.settle(job_id)
     await bench.cancel(*busy, waiting)

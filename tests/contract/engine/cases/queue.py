@@ -25,7 +25,7 @@ async def test_positions_are_places_in_the_queue(bench: Bench) -> None:
 
 
 async def test_an_unknown_id_has_no_position(bench: Bench) -> None:
-    assert bench.engine.position("nobody") is None
+    assert bench.engine.position("unknown") is None
     assert bench.engine.position(await bench.compute()) is None
 
 
