@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,7 +11,7 @@ from app.figures.fill.composites import set_interval, to_span
 from app.figures.fill.difference import fill_difference, to_unit
 from app.figures.fill.fill import fill
 from app.figures.fill.ink import write_numbers
-from app.figures.fill.rules import to_rules
+from app.figures.fill.rules import RULES
 from app.figures.fill.sources import Columns
 from app.figures.fill.steps import Trained, at_step, can_follow, count_trained, nearest_kept, shows_kept
 from app.figures.panel import Panel
@@ -103,7 +104,7 @@ def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
     return {
         "runs": to_styles(runs, theme),
         "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
-        "rules": to_rules(),
+        "rules": asdict(RULES),
     }
 
 

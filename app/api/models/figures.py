@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.figures.fill.rules import FigureRules
 from app.figures.panel import Column, Help
 from app.figures.style import RunStyle
 
@@ -52,8 +53,8 @@ class PanelBody(BaseModel):
 
 
 class PanelsBody(BaseModel):
-    """The styles of runs, in their order, and every panel."""
+    """The styles of runs, in their order, every panel, and the rules by which figures are filled."""
 
     runs: list[RunStyle]
     panels: list[PanelBody]
-    rules: dict[str, Any] = Field(description="How the page fills the figures: limits, sizes and step tables.")
+    rules: FigureRules

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from app import figures
-from app.figures.fill.rules import to_rules
+from app.figures.fill.rules import RULES
 from app.figures.panel import View
 from mhc_core.measure.run import run
 from mhc_core.record.codec import decode_line, encode_end, encode_frame
@@ -120,7 +121,7 @@ def fill_in_page(
     """The figure as the page fills it, for each cursor wide and narrow."""
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": labels, "cursors": cursors, "difference": difference}
-    case |= {"step": step, "ink": ink, "rules": to_rules()}
+    case |= {"step": step, "ink": ink, "rules": asdict(RULES)}
     page = _start_page()
     assert page.stdin is not None
     assert page.stdout is not None
