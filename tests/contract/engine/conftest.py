@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -21,20 +23,38 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = inspect.signature(pyfuncitem.obj).parameters
     case = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
     loop = pyfuncitem.funcargs["runner"]
-    assert isinstance(loop, asyncio.Runner)
+    assert isinstance(loop, Loop)
     loop.run(asyncio.wait_for(case, CASE_S))
     return True
 
 
+class Loop:
+    """An event loop in a thread of its own: browser tests in the same process leave one running in theirs."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._runner = asyncio.Runner()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine to its end."""
+        self._thread.submit(self._runner.run, coroutine).result()
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def runner() -> Iterator[asyncio.Runner]:
+def runner() -> Iterator[Loop]:
     """The event loop."""
-    with asyncio.Runner() as loop:
-        yield loop
+    loop = Loop()
+    yield loop
+    loop.close()
 
 
 @pytest.fixture(scope="session", params=HARNESSES)
-def benches(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Iterator[dict[str, Bench]]:
+def benches(request: pytest.FixtureRequest, runner: Loop) -> Iterator[dict[str, Bench]]:
     """The engines that cases share, all started at once: their workers warm up while others compute."""
     harness = HARNESSES[request.param]
     started = {
