@@ -3,18 +3,15 @@
 What runs is the command line itself, in a process of its own. `tests/app/test_cli.py` starts one as people do.
 """
 
-import ctypes
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
+import threading
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-
-_PR_SET_PDEATHSIG = 1
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["app.main", "tests.forked"])
@@ -56,8 +53,7 @@ def fork_server(arguments: list[str], log: Path) -> ForkedServer:
 
 
 def _run(arguments: list[str], log: Path) -> None:
-    if sys.platform == "linux":  # Where the tests are killed, their servers end too.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_tests, daemon=True).start()
     sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -68,3 +64,11 @@ def _run(arguments: list[str], log: Path) -> None:
     from app.cli import main
 
     sys.exit(main(arguments))
+
+
+def _end_with_tests() -> None:
+    """Where the tests are killed, their servers end too."""
+    tests = multiprocessing.parent_process()
+    assert tests is not None
+    tests.join()
+    os._exit(1)
