@@ -108,6 +108,12 @@ def test_bodies_that_are_sent_as_they_are_have_the_described_shape(client: httpx
     check_described(VerificationBody, client.post(f"/runs/{run_id}/verify").json())
 
 
+def test_what_a_result_has_beside_its_tables_is_of_the_start_frame(client: httpx.Client, run_id: str) -> None:
+    lines = client.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    result = client.get(f"/runs/{run_id}/result").json()
+    assert result.keys() - ResultBody.model_fields.keys() <= json.loads(lines[0]).keys()
+
+
 def test_no_field_is_lost_of_what_is_described(client: httpx.Client) -> None:
     catalogue = orjson.loads(orjson.dumps(to_catalogue()))
     assert client.get("/metrics-catalogue").json() == {"metrics": catalogue}
