@@ -309,6 +309,8 @@ export interface Metric {
 /** One number of each run of a sweep, row by row. */
 export interface SweepValues {
   id: string;
+  /** What the number of each cell is. */
+  title: string;
   metric: { key: string; title: string; unit: string; scale: string; meaning: string; formula: string; source: string };
   reduce: string;
   ids: string[][];

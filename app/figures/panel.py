@@ -18,6 +18,7 @@ it.
   logarithmic scale of `scales.py`
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `empty`: what to say when no run has anything to draw
+- `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
 - `unknown`: what to say of runs without data at the step that is shown
 
 A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page

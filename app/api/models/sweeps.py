@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.models.links import API
+from app.figures.panels.map import to_title
 from app.services.sweep_values import MeasuredSweep
 from app.services.sweeps import Sweep
 from mhc_core.record.grid import Axis
@@ -92,6 +93,7 @@ class ValuesBody(BaseModel):
     """One number of each cell, row by row, a row for each value of y."""
 
     id: str
+    title: str = Field(description="What the number of each cell is.")
     metric: MetricBody
     reduce: Reduction
     x: AxisBody
@@ -116,7 +118,8 @@ class ValuesBody(BaseModel):
         own = {name: getattr(grid, name) for name in ("values", "log10", "status")}
         whole = SweepBody.build(sweep)
         shared = {name: getattr(whole, name) for name in ("id", "x", "y", "ids", "reasons", "counts", "is_open")}
-        return cls(metric=metric, reduce=grid.reduction, **own, **shared)
+        title = to_title(grid.metric, grid.reduction)
+        return cls(title=title, metric=metric, reduce=grid.reduction, **own, **shared)
 
 
 def _to_body(axis: Axis) -> AxisBody:

@@ -10,16 +10,7 @@ import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
 import { toTable } from '../figures/table.js';
-import {
-  cornerText,
-  fitMap,
-  mapAxes,
-  mapSettings,
-  mapTitle,
-  missingText,
-  READING,
-  toMapNumbers,
-} from '../map/cells.js';
+import { cornerText, fitMap, mapAxes, mapSettings, missingText, READING, toMapNumbers } from '../map/cells.js';
 import { downloadText } from '../share/export.js';
 import { toNotes, toSettings } from '../share/report.js';
 import { toFileName, toPage } from '../share/standalone.js';
@@ -130,7 +121,7 @@ async function toMapCard(isDark) {
     return toSvg(fitted, { width: WIDTH_PX, height });
   };
   const kind = kindName(state.view.value.runs[map.run].kind);
-  const title = mapTitle(values);
+  const { title } = values;
   const { head, rows } = toMapNumbers(map, values);
   const { meaning, formula, source } = values.metric;
   return [

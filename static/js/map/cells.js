@@ -18,13 +18,6 @@ const LETTER_PX = 7;
 const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
 const CROSS = '×';
 const BLANK = ' '; // Plotly takes the empty label of a cell away, and does not draw the number that comes after it
-const OVER = /** @type {Record<string, string>} */ ({
-  max: 'largest over layers',
-  min: 'least over layers',
-  median: 'median over layers',
-  first: 'first layer',
-  last: 'last layer',
-});
 /** Why a cell has no number, where the state alone does not say it. */
 const UNTOLD = /** @type {Record<string, string>} */ ({
   missing: 'not computed',
@@ -69,11 +62,6 @@ function fitText(trace, places, room) {
     places[cell] !== null || !own ? BLANK : fits(own) ? own : CROSS,
   );
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
-}
-
-/** `Composite gain, forward, largest over layers`. @param {SweepValues} values */
-export function mapTitle({ metric, reduce }) {
-  return `${metric.title}, ${OVER[reduce]}`;
 }
 
 /** `Depth × Expansion rate n`. @param {Map<string, Field>} fields @param {MapChoice} map */

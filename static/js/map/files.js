@@ -4,7 +4,7 @@ import { toImage } from '../figures/plot.js';
 import { download, downloadText } from '../share/export.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
-import { fitMap, mapAxes, mapSettings, mapTitle, missingText, toDelimitedMap } from './cells.js';
+import { fitMap, mapAxes, mapSettings, missingText, toDelimitedMap } from './cells.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues @typedef {import('../../types').Figure} Figure */
 
@@ -26,7 +26,7 @@ export function mapFoot(view, map, values) {
 /** @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown */
 export function mapItems(view, map, { values, figure }) {
   const { figure: fitted, height } = fitMap(figure, WIDTH_PX);
-  const title = `${mapTitle(values)} · ${mapAxes(state.fields.value, map)}`;
+  const title = `${values.title} · ${mapAxes(state.fields.value, map)}`;
   const draw = (/** @type {'png' | 'svg'} */ format) =>
     toImage(fitted, format, title, mapFoot(view, map, values), { width: WIDTH_PX, height });
   const image = (/** @type {'png' | 'svg'} */ format) =>

@@ -12,7 +12,7 @@ import * as state from '../state/signals.js';
 import { kindName } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { mapAxes, mapTitle } from './cells.js';
+import { mapAxes } from './cells.js';
 import { MapFigure, MapTable } from './figure.js';
 import { mapFoot, mapItems } from './files.js';
 import { MapHelp } from './reading.js';
@@ -70,7 +70,7 @@ export function MapCard({ view, map, links }) {
       ${
         found && figure
           ? html`
-        <p class="meaning"><b>${mapTitle(found.values)}.</b> ${found.values.metric.meaning}</p>
+        <p class="meaning"><b>${found.values.title}.</b> ${found.values.metric.meaning}</p>
         ${isTable ? html`<${MapTable} map=${map} values=${found.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${found.values} figure=${figure} lead=${lead} />`}
         <p class="hint">${mapFoot(view, map, found.values)}</p>`
           : failure.value
