@@ -19,7 +19,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run test test-rest test-full lint $(LINTS) bench licences setup setup-dev update chromium clean
+.PHONY: run test test-rest test-full lint $(LINTS) bench types licences setup setup-dev update chromium clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -61,6 +61,10 @@ lint-tsc:
 
 bench: setup-dev chromium
 	$(BIN)/python -m benchmarks
+
+# The page's types of frames, from the protocol.
+types: setup
+	$(BIN)/python docs/protocol_types.py
 
 licences: setup
 	$(BIN)/python docs/licences.py

@@ -1,20 +1,10 @@
 /** Shapes that the page's modules share. Types alone: nothing here reaches the browser. */
 
+import type { Finding, Headline, StartFrame } from './types/protocol';
+
+export type * from './types/protocol';
+
 export type Numbers = Float64Array | Float32Array;
-
-export interface TypedArray {
-  dtype: string;
-  bdata: string;
-  shape: string;
-}
-
-/** A frame as it travels: one JSON line. */
-export interface Frame {
-  run: string;
-  index: number;
-  type: string;
-  [key: string]: any;
-}
 
 /** A stack of matrices or one matrix, row-major. */
 export interface Matrix {
@@ -24,7 +14,7 @@ export interface Matrix {
 
 /** One run's columns, as `columns.js` adds them up. */
 export interface Columns {
-  start: Record<string, any> | null;
+  start: StartFrame | null;
   layers: Map<string, Numbers[] | Numbers>;
   log10: Map<string, Numbers[] | Numbers>;
   status: Map<string, Map<number, string>>;
@@ -46,17 +36,10 @@ export interface Columns {
   progress: number | null;
   input: Record<string, any>;
   loss: number | null;
-  summary: { headline: { text: string; label: string }; findings: Finding[] } | null;
+  summary: { headline: Headline; findings: Finding[] } | null;
   end: { status: string; reason: string | null } | null;
   last: number;
   versions: Map<string, number>;
-}
-
-export interface Finding {
-  key: string;
-  text: string;
-  panel: string;
-  numbers: Record<string, number | null>;
 }
 
 export interface Trace {

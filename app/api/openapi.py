@@ -7,13 +7,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from app.api.http import problems
+from app.api.http.contents import REF
 from app.api.models.problems import ProblemBody
 from app.api.models.snapshots import SnapshotRequest
 from app.api.models.sweeps import SweepRequest
 from mhc_core import __version__
+from mhc_core.record.schema import build_schemas
 from mhc_core.spec import RunSpec
 
-REF = "#/components/schemas/{model}"
 # What routes parse themselves, or send where the framework does not look.
 MODELS: dict[str, type[BaseModel]] = {
     "RunSpec": RunSpec,
@@ -29,7 +30,7 @@ UNUSED = ("HTTPValidationError", "ValidationError")
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description.
 
-    Specs are parsed by the core, so the core's schema is put in here; every error is a problem.
+    Specs are parsed and frames are written by the core, so its schemas are put in here; every error is a problem.
     """
     if app.openapi_schema:
         return app.openapi_schema
@@ -57,6 +58,7 @@ def _add_models(schemas: dict[str, Any]) -> None:
     for name in WITH_SPEC:
         fields = schemas[name]["properties"]
         fields["spec"] = _refer_to_spec(fields["spec"])
+    schemas |= build_schemas(REF)
 
 
 def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:

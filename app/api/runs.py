@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api.dependencies import Client, Service, Viewer, find_run
 from app.api.http import stream
 from app.api.http.bodies import MAX_SPECS, SPEC_BODY, SPECS_BODY, parse_comparison
-from app.api.http.contents import Responses, describe_texts
+from app.api.http.contents import Responses, describe_items, describe_texts
 from app.api.http.problems import invalid_query
 from app.api.models.links import API
 from app.api.models.runs import CancelBody, RunBody, SubmittedBody
@@ -33,7 +33,7 @@ COMPARE_RESPONSES: Responses = {
     for code, answer in POST_RESPONSES.items()
 }
 STREAM_RESPONSES: Responses = {
-    200: {"description": "Frames", "content": describe_texts(stream.CONTENTS)},
+    200: {"description": "Frames", "content": describe_items(stream.CONTENTS, "Frame")},
     204: {"description": "The run has ended and nothing is left to send"},
 }
 

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from typing_extensions import TypeAliasType
+
 # Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples.
-Status = Literal["overflow", "underflow", "constant", "nan"]
+Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan"])
 
 
 @dataclass(frozen=True)

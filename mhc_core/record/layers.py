@@ -6,7 +6,7 @@ They carry `step` where the stack was trained before: the number of updates made
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_core.record.values import LayerStatus, Part, Status, Value, Values
+from mhc_core.record.values import LayerStatus, Part, Row, Status, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class SimilarityFrame(Part):
     """Updates made before, where the stack was trained."""
     layer: int
     """From 0."""
-    cka: Value
+    cka: Row
     """One row, (layer + 1), from 0 to 1; null where this layer or the other has a status."""
     status: dict[str, Status] | None = None
     """Why the layer has no CKA; `constant` where it is the same for all samples. Records of numerics 1 do not say."""

@@ -5,18 +5,22 @@ import binascii
 import math
 
 import numpy as np
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 # Plotly's names of the types it decodes; others are cast to f8 rather than refused by the page.
 PLOTLY_TYPES = {"f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4"}
 
 
+@with_config(use_attribute_docstrings=True)
 class PackedArray(TypedDict):
-    """An array as base64 of its little-endian bytes, row by row."""
+    """An array as Plotly packs it: little-endian values in base64, row by row."""
 
     dtype: str
+    """f4, f8, i1, u1, i2, u2, i4 or u4."""
     bdata: str
     shape: str
+    """Sizes of the axes, separated by commas."""
 
 
 def to_typed_array(array: np.ndarray) -> PackedArray:

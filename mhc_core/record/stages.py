@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_core.record.values import LayerStatus, Part, Status, Values
+from mhc_core.record.values import LayerStatus, Part, Row, Status, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,11 @@ class BandsFrame(Part):
     """The first seed; the others follow it."""
     seeds: int
     """How many."""
-    bands: dict[str, Values]
+    bands: dict[str, dict[str, Row]]
     """By metric `min`, `p05`, `p50`, `p95` and `max`, (L); log10 of metrics that span decades."""
     lost: dict[str, dict[int, int]]
     """By metric and layer: seeds that have no number there; only where there are any."""
-    largest: Values
+    largest: dict[str, Row]
     """Of the composite gains each seed's largest log10 over depth, one entry a seed."""
 
 

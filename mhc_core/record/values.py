@@ -46,6 +46,20 @@ def parse_value(value: Any) -> Any:
     raise ValueError("a value is a number, null, a list of them, lists of such lists, or a packed array")
 
 
+def parse_row(value: Any) -> np.ndarray:
+    """A value that is an array of one dimension.
+
+    Raises
+    ------
+    ValueError
+        Where it is another one.
+    """
+    row = parse_value(value)
+    if not isinstance(row, np.ndarray) or row.ndim != 1:
+        raise ValueError("a row is a list of numbers and nulls")
+    return row
+
+
 def _parse_list(items: list[Any]) -> np.ndarray:
     kinds = set(map(type, items))
     if kinds <= _NUMBERS:
@@ -55,7 +69,8 @@ def _parse_list(items: list[Any]) -> np.ndarray:
     return np.stack([_parse_list(item) for item in items])
 
 
-Numbers = TypeAliasType("Numbers", "list[float | None] | list[Numbers]")
+Row = TypeAliasType("Row", Annotated[Any, PlainValidator(parse_row, json_schema_input_type=list[float | None])])
+Numbers = TypeAliasType("Numbers", Row | list[Row] | list[list[Row]])
 # Any to the type checker: whether it is a number, None or an array depends on the key (`METRICS[key].shape`).
 Value = TypeAliasType(
     "Value",

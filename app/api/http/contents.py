@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+# OpenAPI 3.2 says `itemSchema`; 3.1, which the framework writes, leaves it to extensions.
+ITEM_SCHEMA = "x-item-schema"
+REF = "#/components/schemas/{model}"
+
 Responses = dict[int | str, dict[str, Any]]
 Content = dict[str, dict[str, Any]]
 
@@ -10,6 +14,12 @@ Content = dict[str, dict[str, Any]]
 def describe_texts(descriptions: Mapping[str, str]) -> Content:
     """The content of an answer that is text: media type -> what it holds."""
     return {media: {"schema": {"type": "string", "description": text}} for media, text in descriptions.items()}
+
+
+def describe_items(descriptions: Mapping[str, str], item: str) -> Content:
+    """As `describe_texts`, of texts that hold one JSON object after the other: `item` names their schema."""
+    contents = describe_texts(descriptions)
+    return {media: {**content, ITEM_SCHEMA: {"$ref": REF.format(model=item)}} for media, content in contents.items()}
 
 
 def describe_bytes(media_type: str, description: str) -> Content:

@@ -4,14 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class PackedArray(BaseModel):
-    """An array as Plotly packs it: little-endian values in base64, row by row."""
-
-    dtype: str = Field(description="f4, f8, i1, u1, i2, u2, i4 or u4.")
-    bdata: str
-    shape: str = Field(description="Sizes of the axes, separated by commas.")
-
+from mhc_core.record.packed import PackedArray
 
 Numbers = list[float | None]
 Rows = list[Numbers]

@@ -3,6 +3,7 @@
 import { shownOf } from '../data/drawing.js';
 import { formatSeconds, formatValue } from '../data/numbers.js';
 import { secondsLeft } from '../data/pace.js';
+import { depthOf, seedsOf, trainSteps } from '../data/record.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { VerifyButton } from './verify.js';
@@ -70,20 +71,15 @@ function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
   if (!columns.start) return '…';
-  return stepsOf(columns) > 0 ? trainingOf(columns) : `${Math.round(100 * shareDone(columns))} %`;
+  return trainSteps(columns) > 0 ? trainingOf(columns) : `${Math.round(100 * shareDone(columns))} %`;
 }
 
 /** @param {import('../../types').Columns} columns */
 function trainingOf(columns) {
-  const left = stepsOf(columns) - columns.trained;
+  const left = trainSteps(columns) - columns.trained;
   const left_s = left > 0 ? secondsLeft(columns, left) : null; // after the last the trained stack is measured
   const time = left_s === null ? '' : `, ${formatSeconds(left_s)} left`;
-  return `step ${columns.trained} of ${stepsOf(columns)}${time}`;
-}
-
-/** Steps of training that a run is to make. @param {import('../../types').Columns} columns @returns {number} */
-function stepsOf(columns) {
-  return columns.start?.spec.train?.steps ?? 0;
+  return `step ${columns.trained} of ${trainSteps(columns)}${time}`;
 }
 
 /**
@@ -94,8 +90,8 @@ function stepsOf(columns) {
 export function shareDone(columns) {
   if (columns.end) return 1;
   if (!columns.start) return 0;
-  if (stepsOf(columns) > 0) return columns.trained / stepsOf(columns);
-  const first = Math.min(1, columns.last / (3 * columns.start.layers + 5));
-  const seeds = columns.start.spec.seeds ?? 1; // runs stored before there were seeds do not say
+  if (trainSteps(columns) > 0) return columns.trained / trainSteps(columns);
+  const first = Math.min(1, columns.last / (3 * depthOf(columns) + 5));
+  const seeds = seedsOf(columns);
   return (first + (columns.progress ?? 0) * (seeds - 1)) / seeds;
 }

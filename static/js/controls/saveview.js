@@ -5,6 +5,7 @@ import { CostTables } from '../cards/costs.js';
 import { TheoryNotes } from '../cards/theory.js';
 import { toUnit } from '../data/difference.js';
 import { formatValue } from '../data/numbers.js';
+import { sourceOf, specOf } from '../data/record.js';
 import { toPlaces } from '../figures/places.js';
 import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
@@ -17,7 +18,7 @@ import { toFileName, toPage } from '../share/standalone.js';
 import { loadTemplates, theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import { kindName } from '../state/spec.js';
-import { cells, drawIn, sourceOf } from '../state/sweeper.js';
+import { cells, drawIn, sourceOf as sourceOfMap } from '../state/sweeper.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
@@ -64,10 +65,7 @@ async function toWhole(words, links) {
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
     palettes: { screen: palette(isDark), paper: palette(false), isDark },
-    settings: toSettings(
-      state.fields.value,
-      columns.map((item) => item.start?.spec),
-    ),
+    settings: toSettings(state.fields.value, columns.map(specOf)),
     notes: toNotes(
       columns,
       slots.map((slot) => slot.label),
@@ -78,7 +76,7 @@ async function toWhole(words, links) {
       id: slot.id,
       color: now.runs[run].color,
       paperColor: onPaper.runs[run].color,
-      spec: slot.columns.start?.spec,
+      source: slot.columns.start && toShown(sourceOf(slot.columns.start)),
       headline: slot.columns.summary?.headline.text ?? slot.columns.end?.status ?? '',
       findings: (slot.columns.summary?.findings ?? []).map(({ text, numbers }) => ({
         text,
@@ -89,6 +87,9 @@ async function toWhole(words, links) {
     })),
   };
 }
+
+/** A run's spec alone, which can be posted; of a trace what is known of its origin. @param {import('../data/record.js').Source} source */
+const toShown = (source) => (source.kind === 'spec' ? source.spec : source);
 
 /** @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('../share/standalone.js').Card>} */
 async function toCard(panel, onPaper) {
@@ -113,7 +114,7 @@ async function toCard(panel, onPaper) {
 /** The map that is open, as far as it is: none where no cell is there. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
 async function toMapCard(isDark) {
   const { map } = state.view.value;
-  if (!map || !cells.value || !sourceOf(map)) return [];
+  if (!map || !cells.value || !sourceOfMap(map)) return [];
   const { values, figure } = cells.value;
   const fields = state.fields.value;
   const draw = (/** @type {Figure} */ drawn) => {

@@ -2,6 +2,7 @@
 
 import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds } from '../data/numbers.js';
+import { specOf } from '../data/record.js';
 import { MapButton } from '../map/map.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
@@ -85,7 +86,9 @@ function doneSentence() {
   const time = state.elapsed_s.value === null ? 'stored' : `in ${formatSeconds(state.elapsed_s.value)}`;
   const runs = slots.length === 1 ? '1 run' : `${slots.length} runs`;
   if (!start) return '';
-  return html`${runs} ${time}<span class="only-wide"> · ${start.device.type} · ${start.spec.dtype}</span> · seed ${start.spec.seed}`;
+  const spec = specOf(slots[0].columns);
+  const [type, seed] = spec ? [` · ${spec.dtype}`, ` · seed ${spec.seed}`] : ['', ' · a trace'];
+  return html`${runs} ${time}<span class="only-wide"> · ${start.device.type}${type}</span>${seed}`;
 }
 
 /** @param {'seconds' | 'flops' | 'parameters' | 'bytes_moved'} key */

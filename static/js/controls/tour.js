@@ -3,6 +3,7 @@
 import { signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { bringIntoSight } from '../cards/story.js';
+import { specOf } from '../data/record.js';
 import { recall, remember } from '../state/memory.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -60,7 +61,7 @@ function depth() {
 /** What the first run of a kind has found, in its own words. @param {string} kind @param {string} key */
 function told(kind, key) {
   state.dataTick.value;
-  const slot = state.slots.value.find((item) => item.columns.start?.spec.connection.kind === kind);
+  const slot = state.slots.value.find((item) => specOf(item.columns)?.connection.kind === kind);
   if (!slot) return 'No run of this view uses this connection. Add one under Compared.';
   const finding = slot.columns.summary?.findings.find((item) => item.key === key);
   return finding ? `Here, ${slot.label}: ${finding.text}` : `${slot.label} is being computed.`;

@@ -1,5 +1,7 @@
 /** A run as columns: what its frames add up to, as they come. `mhc_core/record/result.py` does the same for Python. */
 
+import { depthOf, trainSteps } from './record.js';
+
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Frame} Frame */
 
 /** @returns {Columns} */
@@ -36,22 +38,22 @@ export function createColumns() {
 export function addFrame(columns, frame) {
   if (frame.index <= columns.last) return;
   columns.last = frame.index;
-  const take = /** @type {Record<string, (columns: Columns, frame: Frame) => void>} */ (TAKERS)[frame.type];
+  const take = /** @type {Record<string, (columns: Columns, frame: any) => void>} */ (TAKERS)[frame.type];
   if (take) take(columns, frame);
 }
 
 const TAKERS = {
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').StartFrame} frame */
   start(columns, frame) {
     columns.start = frame;
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').ForwardFrame} frame */
   forward(columns, frame) {
     if (frame.layer < 0 && 'step' in frame) beginAnew(columns);
     addLayer(columns, frame);
   },
   backward: addLayer,
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').StepFrame} frame */
   step(columns, { step, values, log10, status }) {
     columns.trained = step + 1;
     const isKept = Object.keys(values).some((key) => KEPT.test(key));
@@ -67,9 +69,9 @@ const TAKERS = {
       columns.stepsStatus.get(key)?.set(step, typeof flags === 'string' ? flags : toFlags(flags));
     }
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').SimilarityFrame} frame */
   similarity(columns, frame) {
-    const layers = columns.start?.layers;
+    const layers = depthOf(columns);
     const matrix = columns.matrices.get('cka') ?? {
       shape: [layers, layers],
       data: new Float32Array(layers ** 2).fill(NaN),
@@ -81,14 +83,14 @@ const TAKERS = {
     for (const [key, flag] of Object.entries(frame.status ?? {})) putStatus(columns, key, frame.layer, flag); // of old there was none
     touch(columns, 'cka');
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').LossFrame} frame */
   loss(columns, frame) {
     columns.loss = frame.values.loss;
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').MixingFrame} frame */
   mixing(columns, frame) {
     for (const [key, column] of Object.entries(frame.values)) {
-      if (column.shape)
+      if (isPacked(column))
         columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
       else columns.layers.set(key, toNumbers(column));
       touch(columns, key);
@@ -98,11 +100,11 @@ const TAKERS = {
       columns.status.set(key, toFlags(flags));
     }
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').ProgressFrame} frame */
   progress(columns, frame) {
     columns.progress = frame.done;
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').BandsFrame} frame */
   bands(columns, frame) {
     for (const [key, band] of Object.entries(frame.bands)) {
       columns.bands.set(
@@ -112,11 +114,11 @@ const TAKERS = {
       touch(columns, key);
     }
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').SummaryFrame} frame */
   summary(columns, frame) {
     columns.summary = { headline: frame.headline, findings: frame.findings };
   },
-  /** @param {Columns} columns @param {Frame} frame */
+  /** @param {Columns} columns @param {import('../../types').EndFrame} frame */
   end(columns, frame) {
     columns.end = { status: frame.status, reason: frame.reason };
   },
@@ -154,13 +156,13 @@ function beginAnew(columns) {
  */
 function putStep(columns, table, key, step, value) {
   const row = Array.isArray(value) ? toNumbers(value) : [value ?? NaN];
-  const shape = [columns.start?.spec.train.steps, ...(Array.isArray(value) ? [row.length] : [])];
+  const shape = [trainSteps(columns), ...(Array.isArray(value) ? [row.length] : [])];
   const matrix = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
   table.set(key, matrix);
   matrix.data.set(row, step * row.length);
 }
 
-/** @param {Columns} columns @param {Frame} frame */
+/** @param {Columns} columns @param {import('../../types').ForwardFrame | import('../../types').BackwardFrame} frame */
 function addLayer(columns, { layer, values, log10, status }) {
   if (layer < 0) {
     Object.assign(columns.input, values);
@@ -181,6 +183,11 @@ function putStatus(columns, key, layer, flag) {
   columns.status.get(key)?.set(layer, flag);
 }
 
+/** @param {import('../../types/protocol').Value} value @returns {value is import('../../types').PackedArray} */
+function isPacked(value) {
+  return value !== null && typeof value === 'object' && 'shape' in value;
+}
+
 /** @param {string} key @param {any} value */
 function isMatrix(key, value) {
   return value !== null && (value.shape !== undefined || /^h_(pre|post|res)(_std)?$/.test(key));
@@ -192,7 +199,7 @@ function putMatrix(columns, key, layer, value) {
   const item = toNumbers(value);
   let matrix = columns.matrices.get(key);
   if (!matrix) {
-    const layers = columns.start?.layers;
+    const layers = depthOf(columns);
     matrix = { shape: [layers, ...shape], data: new Float64Array(layers * item.length).fill(NaN) };
     columns.matrices.set(key, matrix);
   }
@@ -207,7 +214,7 @@ function putMatrix(columns, key, layer, value) {
  * @param {any} value a number, or one number a stream
  */
 function putCell(columns, table, key, layer, value) {
-  const layers = columns.start?.layers;
+  const layers = depthOf(columns);
   if (!table.has(key)) {
     table.set(key, Array.isArray(value) ? new Array(layers).fill(null) : new Float64Array(layers).fill(NaN));
   }

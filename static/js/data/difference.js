@@ -2,6 +2,7 @@
 
 import { createColumns } from './columns.js';
 import { fill } from './fill.js';
+import { depthOf } from './record.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -107,7 +108,7 @@ export function subtract(columns, base, keys, ratio) {
         mapNumbers(logs, (log10) => (Math.abs(log10) <= MAX_DECADES ? 10 ** log10 : NaN)),
       );
     const flags = [...(base.status.get(key) ?? []), ...(columns.status.get(key) ?? [])];
-    found.status.set(key, new Map(flags.filter(([layer]) => layer < columns.start?.layers)));
+    found.status.set(key, new Map(flags.filter(([layer]) => layer < depthOf(columns))));
     found.stepsStatus.set(
       key,
       new Map([...(base.stepsStatus.get(key) ?? []), ...(columns.stepsStatus.get(key) ?? [])]),

@@ -12,6 +12,7 @@ import {
   note,
 } from './labels.js';
 import { logTicks } from './numbers.js';
+import { depthOf } from './record.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
 import { writeSums } from './sums.js';
@@ -36,7 +37,7 @@ export function fill(template, results, labels, cursor, narrow = false) {
   const { layout } = figure;
   layout.annotations = [];
   for (const trace of figure.data) fillTrace(trace, results[trace.meta.run] ?? null, labels, cursor);
-  const layers = Math.max(1, ...results.map((result) => result?.start?.layers ?? 1));
+  const layers = Math.max(1, ...results.map((result) => (result ? depthOf(result) : 1)));
   const { meta } = layout;
   if (meta.axes) fillAxes(figure, results, layers, narrow);
   if (meta.grid) placeCells(figure, narrow);

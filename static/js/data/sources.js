@@ -2,6 +2,7 @@
 
 import { multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { formatValue, range } from './numbers.js';
+import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Numbers} Numbers */
@@ -21,12 +22,12 @@ export function lookUp(source, columns, label, cursor) {
   const [name, key] = source.split(/\.(.*)/s);
   if (name === 'label') return label;
   if (name === 'cka_label') return toCkaLabel(columns.start?.cka, label);
-  if (name === 'layer') return range(1, columns.start?.layers ?? 0);
+  if (name === 'layer') return range(1, depthOf(columns));
   if (name === 'layers') return toList(columns.layers.get(key));
   if (name === 'log10') return toList(columns.log10.get(key));
   if (name === 'text') return toTexts(columns, key);
   if (name === 'span') return toSpanTexts(columns, key);
-  if (name === 'step') return columns.trained > 0 ? range(1, columns.start?.spec.train.steps) : null;
+  if (name === 'step') return columns.trained > 0 ? range(1, trainSteps(columns)) : null;
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   if (name === 'steps_text') return toStepTexts(columns, key);

@@ -3,6 +3,7 @@
 import { colSums, rowSums, withInterval } from '../data/composites.js';
 import { standsAlone, subtract } from '../data/difference.js';
 import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/numbers.js';
+import { depthOf } from '../data/record.js';
 import { findProduct, lawOf, lookUp } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import * as state from '../state/signals.js';
@@ -145,7 +146,7 @@ function readTable(panel, isRaw) {
 
 /** A column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
-  const layers = slot.columns.start?.layers ?? 0;
+  const layers = depthOf(slot.columns);
   const data =
     lookUp(`${isRaw ? 'stream_layers' : 'stream_text'}.${column.key}`, slot.columns, slot.label, state.cursor.value) ??
     [];

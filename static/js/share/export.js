@@ -1,6 +1,7 @@
 /** What a card's menu takes away: images, numbers, the figure itself. */
 
 import { toUnit } from '../data/difference.js';
+import { describeRecord } from '../data/record.js';
 import { isInterval, toPlaces } from '../figures/places.js';
 import { toImage } from '../figures/plot.js';
 import { fillShown } from '../figures/shown.js';
@@ -34,10 +35,9 @@ export function downloadText(text, type, name) {
 
 /** What is shown, in one line under what leaves the page. */
 export function footLine() {
-  const start = state.slots.value[0]?.columns.start;
   const ids = state.slots.value.map((slot) => slot.id.slice(0, 8)).join(', ');
-  const { depth, width, seed, dtype } = start?.spec ?? {};
-  return `mHC Scope · depth ${depth}, width ${width}, seed ${seed}, ${dtype} · runs ${ids}`;
+  const [first] = state.slots.value;
+  return `mHC Scope · ${first ? describeRecord(first.columns) : ''} · runs ${ids}`;
 }
 
 /** How this panel is asked for as its card shows it. @param {Panel} panel */

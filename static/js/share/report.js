@@ -1,9 +1,12 @@
 /** What a view says of itself outside of the page: its settings in words, and what to keep in mind. No browser here. */
 
+import { sourceOf } from '../data/record.js';
 import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').StartFrame} StartFrame
+ * @typedef {import('../data/record.js').Source} Source
  * @typedef {import('../../types').Field} Field
  * @typedef {import('../../types').Value} Value
  * @typedef {{title: string, value: string}} Setting
@@ -49,35 +52,44 @@ function formatSetting(field, value) {
 export function toNotes(runs, labels, isDifference) {
   const starts = runs.flatMap((columns) => (columns.start ? [columns.start] : []));
   if (starts.length === 0) return [];
-  const perRun = (/** @type {(start: Record<string, any>) => string} */ describe) =>
-    merge(starts.map(describe), labels);
+  const perRun = (/** @type {(start: StartFrame, source: Source) => string} */ describe) =>
+    merge(
+      starts.map((start) => describe(start, sourceOf(start))),
+      labels,
+    );
   const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
   return [
     ...(isDifference ? [difference] : []),
-    ...perRun(({ spec }) =>
-      spec.seeds > 1
-        ? seedsNote(spec)
-        : `One draw of the weights, from seed ${spec.seed}. Another seed gives other numbers.`,
-    ),
-    ...perRun(({ spec }) =>
-      spec.train?.steps > 0
-        ? `Measured after ${spec.train.steps} steps of training.`
-        : 'Measured at initialisation, without training.',
-    ),
+    ...perRun((_, source) => (source.kind === 'spec' ? seedsNote(source.spec) : traceNote(source))),
+    ...perRun((_, source) => (source.kind === 'spec' ? trainingNote(source.spec) : '')),
     ...perRun(({ cka }) => (cka ? `CKA: the ${cka.estimator} estimator over ${cka.samples} samples.` : '')),
-    ...perRun(
-      ({ spec, device, versions }) => `Computed in ${spec.dtype} on ${device.name}, by ${versionsNote(versions)}.`,
-    ),
+    ...perRun(({ device, versions }, source) => {
+      const made = source.kind === 'spec' ? `Computed in ${source.spec.dtype}` : 'Measured';
+      return `${made} on ${device.name}, by ${versionsNote(versions)}.`;
+    }),
     'A value that leaves the range of its type is given by its logarithm; one that is not a number is marked nan.',
   ];
 }
 
-/** @param {any} spec */
+/** @param {Record<string, any>} spec */
+function trainingNote({ train }) {
+  return train?.steps > 0
+    ? `Measured after ${train.steps} steps of training.`
+    : 'Measured at initialisation, without training.';
+}
+
+/** @param {import('../../types').TraceSource} source */
+function traceNote({ model, versions }) {
+  return `A trace of ${model.name}, ${model.parameters} parameters, run by ${versionsNote(versions)}. A trace has no spec: seed, training and type are not known.`;
+}
+
+/** @param {Record<string, any>} spec */
 function seedsNote(spec) {
+  if (!(spec.seeds > 1)) return `One draw of the weights, from seed ${spec.seed}. Another seed gives other numbers.`;
   return `Curves are of seed ${spec.seed}; bands span the 5th to 95th percentile of ${spec.seeds} seeds, dotted lines are their medians.`;
 }
 
-/** @param {Record<string, any>} versions */
+/** @param {object} versions */
 function versionsNote(versions) {
   return Object.entries(versions)
     .map(([name, version]) => `${name.replaceAll('_', '-')} ${version}`)

@@ -8,7 +8,7 @@ import { toStyle } from './standalonelook.js';
  * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, beside: string,
  *   numbers: Numbers | null, help: import('../../types').Panel['help'] | null}} Card `svg` in the theme of the screen, `paper` in the
  *   light one where that is another; `svg`, `paper` and `beside` are markup
- * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, spec: any,
+ * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, source: unknown,
  *   findings: {text: string, numbers: [string, string][]}[]}} Told one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
  *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[]}} Whole
@@ -91,14 +91,14 @@ function toSettings({ settings, runs }) {
 <h2>Settings</h2>
 ${own.length > 0 ? `<div class="table-box"><table><caption>What differs</caption><thead><tr><th scope="col">setting</th>${heads}</tr></thead><tbody>${own.join('')}</tbody></table></div>` : ''}
 <dl class="settings">${shared}</dl>
-${runs.map(toSpec).join('\n')}
+${runs.map(toSource).join('\n')}
 </section>`;
 }
 
 /** @param {Told} run */
-function toSpec({ label, id, spec }) {
+function toSource({ label, id, source }) {
   return `<details><summary>${escapeHtml(label)} as JSON <span class="muted">run ${escapeHtml(id)}</span></summary>
-<pre tabindex="0">${escapeHtml(JSON.stringify(spec, null, 1))}</pre></details>`;
+<pre tabindex="0">${escapeHtml(JSON.stringify(source, null, 1))}</pre></details>`;
 }
 
 /** @param {Card} card */

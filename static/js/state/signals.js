@@ -1,6 +1,7 @@
 /** What the page knows: signals, and what follows from them. Nothing here draws or asks the server. */
 
 import { batch, computed, signal } from '@preact/signals';
+import { depthOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
 
@@ -57,8 +58,8 @@ export const specs = computed(() => toSpecs(fields.value, view.value));
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
 export const layers = computed(() => {
   dataTick.value;
-  const known = slots.value.map(
-    (slot) => [slot, ...slot.before].find((item) => item.columns.start)?.columns.start?.layers ?? 0,
+  const known = slots.value.map((slot) =>
+    depthOf(([slot, ...slot.before].find((item) => item.columns.start) ?? slot).columns),
   );
   return Math.max(1, ...known);
 });
@@ -66,7 +67,7 @@ export const layers = computed(() => {
 /** Whether a run here trains. */
 export const isTraining = computed(() => {
   dataTick.value;
-  return slots.value.some((slot) => (slot.columns.start?.spec.train?.steps ?? 0) > 0);
+  return slots.value.some((slot) => trainSteps(slot.columns) > 0);
 });
 
 /** All panels, but that of training where no run trains. */
@@ -158,7 +159,7 @@ export function setDifference(isOn) {
 /** Steps of training that the figures span; 0 where no run trains. */
 export const steps = computed(() => {
   dataTick.value;
-  return Math.max(0, ...slots.value.map((slot) => slot.columns.start?.spec.train?.steps ?? 0));
+  return Math.max(0, ...slots.value.map((slot) => trainSteps(slot.columns)));
 });
 
 /** The cursor's step of training from 0; null for the trained stack, which is shown until it is moved. */

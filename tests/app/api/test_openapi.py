@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from app.api.models.descriptions import PresetsBody, PreviewsBody
@@ -123,3 +124,13 @@ def test_no_field_is_lost_of_what_is_described(client: httpx.Client) -> None:
     previews = client.get("/presets/previews").json()
     assert {run["status"] for preview in previews["previews"] for run in preview["runs"]} <= {"missing", "done"}
     check_described(PreviewsBody, previews)
+
+
+def test_streams_name_the_schema_of_their_frames(openapi: dict[str, Any], client: httpx.Client, run_id: str) -> None:
+    for path in ("/api/v1/runs/{run_id}/events", "/api/v1/runs/events"):
+        for content in openapi["paths"][path]["get"]["responses"]["200"]["content"].values():
+            assert content["x-item-schema"] == {"$ref": "#/components/schemas/Frame"}
+    validator = Draft202012Validator({"$ref": "#/components/schemas/Frame", "components": openapi["components"]})
+    lines = client.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    assert all(validator.is_valid(json.loads(line)) for line in lines)
+    assert not validator.is_valid(json.loads(lines[0]) | {"layers": "all"})

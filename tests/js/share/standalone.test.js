@@ -50,7 +50,7 @@ function build(text, isDark = true) {
         paperColor: '#456',
         id: 'abc',
         headline: text,
-        spec: { text },
+        source: { text },
         findings: [{ text, numbers: [[text, '1']] }],
       },
     ],

@@ -1,0 +1,61 @@
+"""The JSON schema of the protocol: every line of a record, told apart by `type`."""
+
+from typing import Any
+
+from mhc_core.record.frames import FRAME, FRAME_KINDS
+
+REF = "#/$defs/{model}"
+# What every line says before what its kind says; the encoder puts it there.
+HEAD = {
+    "run": {"type": "string", "description": "Id of the record."},
+    "index": {"type": "integer", "description": "Place of the frame in the record, from 0."},
+}
+
+
+def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
+    """Schemas by name: `Frame`, which is any of the others that end in `Frame`, and their parts.
+
+    The spec of a run is referred to as `RunSpec`, which is not among them.
+    """
+    frame = FRAME.json_schema(ref_template=ref_template)
+    schemas: dict[str, dict[str, Any]] = frame.pop("$defs")
+    for schema in schemas.values():
+        _drop_absent(schema)
+        _drop_titles(schema)
+    for kind in FRAME_KINDS.values():
+        _add_head(schemas[kind.__name__])
+    for schema in schemas.values():
+        if "required" in schema:
+            schema["required"] = [name for name in schema["properties"] if name in schema["required"]]
+    start = schemas["StartFrame"]["properties"]
+    start["spec"] = {"$ref": ref_template.format(model="RunSpec"), "description": start["spec"]["description"]}
+    return {"Frame": {"description": "One line of a record.", **frame}, **schemas}
+
+
+def _drop_absent(schema: dict[str, Any]) -> None:
+    """A field whose default is None is absent where it is not set, and never null; another default always travels."""
+    for name, field in schema.get("properties", {}).items():
+        if field.get("default", ...) is None:
+            schema["properties"][name] = _without_null(field)
+        elif "default" in field:
+            del field["default"]
+            schema["required"].append(name)
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    kept = [option for option in field["anyOf"] if option != {"type": "null"}]
+    rest = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+    return {**kept[0], **rest} if len(kept) == 1 else {"anyOf": kept, **rest}
+
+
+def _drop_titles(schema: dict[str, Any]) -> None:
+    """Names of fields in other letters say nothing more."""
+    schema.pop("title", None)
+    for field in schema.get("properties", {}).values():
+        field.pop("title", None)
+
+
+def _add_head(schema: dict[str, Any]) -> None:
+    kind = schema["properties"].pop("type")
+    schema["properties"] = HEAD | {"type": kind} | schema["properties"]
+    schema["required"] += HEAD

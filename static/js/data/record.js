@@ -1,0 +1,46 @@
+/** What a record says of where it comes from, for all who show it: a run has a spec, a trace has none. No browser here. */
+
+/**
+ * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').StartFrame} StartFrame
+ * @typedef {{kind: 'spec', spec: Record<string, any>}} SpecSource
+ * @typedef {SpecSource | import('../../types').TraceSource} Source
+ */
+
+/** Spec or trace, in one form. @param {StartFrame} start @returns {Source} */
+export function sourceOf({ spec, source }) {
+  return source ?? { kind: 'spec', spec: spec ?? {} };
+}
+
+/** The spec of a run; null of a trace, and before the first frame. @param {Columns} columns @returns {Record<string, any> | null} */
+export function specOf({ start }) {
+  const source = start && sourceOf(start);
+  return source?.kind === 'spec' ? source.spec : null;
+}
+
+/** The name of the model that was traced; null of a run, and before the first frame. @param {Columns} columns @returns {string | null} */
+export function modelOf({ start }) {
+  return start?.source?.model.name ?? null;
+}
+
+/** Layers; 0 before the first frame. @param {Columns} columns */
+export function depthOf({ start }) {
+  return start?.layers ?? 0;
+}
+
+/** Steps of training that were asked for; a trace is of one pass, and early specs know of none. @param {Columns} columns @returns {number} */
+export function trainSteps(columns) {
+  return specOf(columns)?.train?.steps ?? 0;
+}
+
+/** Seeds that are measured; early specs do not say, and are of one. @param {Columns} columns @returns {number} */
+export function seedsOf(columns) {
+  return specOf(columns)?.seeds ?? 1;
+}
+
+/** Size and origin of a record, in a few words. @param {Columns} columns */
+export function describeRecord(columns) {
+  const spec = specOf(columns);
+  if (spec) return `depth ${spec.depth}, width ${spec.width}, seed ${spec.seed}, ${spec.dtype}`;
+  return `a trace of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
+}

@@ -1,0 +1,415 @@
+/** The frames of a record. Written by `make types` from `mhc_core/record`; changes belong there. */
+
+export type RunSpec = Record<string, unknown>;
+
+/** One line of a record. */
+export type Frame =
+  | StartFrame
+  | ForwardFrame
+  | SimilarityFrame
+  | LossFrame
+  | BackwardFrame
+  | MixingFrame
+  | StepFrame
+  | JacobianFrame
+  | ProgressFrame
+  | BandsFrame
+  | SummaryFrame
+  | RecomputationFrame
+  | EndFrame;
+
+/** One layer on the way down: gradients. */
+export interface BackwardFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'backward';
+  /** Updates made before, where the stack was trained. */
+  step?: number;
+  /** Counts down; -1 is the embedding's output. */
+  layer: number;
+  /** By metric: a number or (n), in the metric's unit; null where the status says why. */
+  values: Record<string, Value>;
+  /** Logarithms of metrics that span decades, known also where the value has left its range. */
+  log10: Record<string, Value>;
+  /** By metric, only where a value is not finite or has left the range of its type. */
+  status: Record<string, Status>;
+}
+
+/** Percentiles over several seeds of every metric with one value a layer. */
+export interface BandsFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'bands';
+  /** The first seed; the others follow it. */
+  first: number;
+  /** How many. */
+  seeds: number;
+  /** By metric `min`, `p05`, `p50`, `p95` and `max`, (L); log10 of metrics that span decades. */
+  bands: Record<string, Record<string, Row>>;
+  /** By metric and layer: seeds that have no number there; only where there are any. */
+  lost: Record<string, Record<string, number>>;
+  /** Of the composite gains each seed's largest log10 over depth, one entry a seed. */
+  largest: Record<string, Row>;
+}
+
+/** What someone fed a model of their own. */
+export interface CapturedInput {
+  kind: 'captured';
+  /** Tokens of all sequences; padding counts. */
+  samples: number;
+}
+
+/** How CKA was estimated. */
+export interface CkaEstimator {
+  /** `unbiased` or `biased`. */
+  estimator: string;
+  /** Samples of each layer that were compared. */
+  samples: number;
+}
+
+/** Whether bound and rounding of a singular value are small beside it. */
+export interface Converged {
+  sigma_max: boolean;
+  sigma_min: boolean;
+}
+
+/** Predicted cost of a run. */
+export interface Cost {
+  /** Trainable values of the stack. */
+  parameters: number;
+  /** Additions and multiplications of forward, backward and measurement. */
+  flops: number;
+  /** Bytes that forward and backward read and write. */
+  bytes_moved: number;
+  /** Largest memory of the process, libraries included. */
+  peak_bytes: number;
+  /** Time on one core; only in records of early versions, as it differs from machine to machine. */
+  seconds?: number;
+}
+
+/** The device that computed. */
+export interface Device {
+  /** `cpu` or `cuda`. */
+  type: string;
+  /** The name that its maker gave it. */
+  name: string;
+}
+
+/** Images of handwritten digits. */
+export interface DigitsInput {
+  kind: 'digits';
+  /** Where the images come from. */
+  dataset: string;
+  licence: string;
+  /** Images of the data set. */
+  images: number;
+  /** Which of them are in the batch. */
+  drawn: number[];
+  /** What these show. */
+  digits: number[];
+}
+
+/** Vectors drawn at random. */
+export interface DrawnInput {
+  kind: 'gaussian' | 'correlated';
+}
+
+/** How it ended. The engine appends it; nothing follows. */
+export interface EndFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'end';
+  status: 'done' | 'failed' | 'cancelled';
+  /** Why, where it failed. */
+  reason: string | null;
+}
+
+/** One sentence, made from its numbers. */
+export interface Finding {
+  /** Kind of finding. */
+  key: string;
+  text: string;
+  /** Key of the panel that shows it. */
+  panel: string;
+  /** What the sentence says, by name. */
+  numbers: Record<string, number | null>;
+}
+
+/** One layer on the way up: states, branch, mixing matrices. */
+export interface ForwardFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'forward';
+  /** Updates made before, where the stack was trained. */
+  step?: number;
+  /** From 0; -1 is the embedding's output. */
+  layer: number;
+  /** By metric: a number, (n) or (n, n), in the metric's unit; null where the status says why. */
+  values: Record<string, Value>;
+  /** Logarithms of metrics that span decades, known also where the value has left its range. */
+  log10: Record<string, Value>;
+  /** By metric, only where a value is not finite or has left the range of its type. */
+  status: Record<string, Status>;
+}
+
+/** The one number that stands for a record. */
+export interface Headline {
+  /** What it is. */
+  label: string;
+  /** Null where beyond float64. */
+  value: number | null;
+  log10: number | null;
+  /** As people read it. */
+  text: string;
+}
+
+/** Extreme singular values of the stack's Jacobian. */
+export interface JacobianFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'jacobian';
+  /** By metric: a number, or all Ritz values. */
+  values: Record<string, Value>;
+  log10: Record<string, Value>;
+  status: Record<string, Status>;
+  /** Pairs of products with vectors that were made. */
+  products: number;
+  /** Entries of a vector. */
+  dimension: number;
+  converged: Converged;
+}
+
+/** A curve of theory beside one metric, to eight digits; null where beyond float64. */
+export interface Law {
+  /** Key of the law. */
+  law: string;
+  /** Key of the metric that it stands beside. */
+  metric: string;
+  /** Median over draws, (L). */
+  values: (number | null)[];
+  /** Lower end of the band, (L). */
+  low: (number | null)[];
+  /** Upper end of the band, (L). */
+  high: (number | null)[];
+  /** The logarithms where the metric spans decades, else null; so are the following two. */
+  values_log10: (number | null)[] | null;
+  low_log10: (number | null)[] | null;
+  high_log10: (number | null)[] | null;
+  formula: string;
+  /** Where the law comes from. */
+  source: string;
+  /** When it holds, in one sentence. */
+  holds: string;
+}
+
+/** The loss, between the way up and the way down. */
+export interface LossFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'loss';
+  /** Updates made before, where the stack was trained. */
+  step?: number;
+  /** `loss`: nats of a text or of digits; null where it is not finite. */
+  values: Record<string, number | null>;
+  status: Record<string, Status>;
+}
+
+/** What is known only after the pass: products of mixing matrices, and gradients of the mixing, in float64. */
+export interface MixingFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'mixing';
+  /** Updates made before, where the stack was trained. */
+  step?: number;
+  /** By metric: a column over the layers, (L); `unfolded` is (L, L + 1). */
+  values: Record<string, Value>;
+  /** Logarithms of metrics that span decades, (L). */
+  log10: Record<string, Value>;
+  /** By metric and layer, only where a value is not finite or has left the range of its type. */
+  status: Record<string, Record<string, Status>>;
+}
+
+/** The model that a trace was taken of. */
+export interface Model {
+  /** Name of its class. */
+  name: string;
+  /** Trainable and frozen values together. */
+  parameters: number;
+}
+
+export type Numbers = Row | Row[] | Row[][];
+
+/** A premise that the spec does not meet, for which no law stands beside a metric. */
+export interface Obstacle {
+  /** Path of the field of the spec. */
+  field: string;
+  /** What it holds. */
+  got: string | number | boolean | null;
+  /** What the law wants of it. */
+  wanted: string;
+}
+
+/** An array as Plotly packs it: little-endian values in base64, row by row. */
+export interface PackedArray {
+  /** f4, f8, i1, u1, i2, u2, i4 or u4. */
+  dtype: string;
+  bdata: string;
+  /** Sizes of the axes, separated by commas. */
+  shape: string;
+}
+
+/** How much of a long stage is done. */
+export interface ProgressFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'progress';
+  stage: 'seeds';
+  /** Share, from 0 to 1. */
+  done: number;
+}
+
+/** A spec computed once more, in float64 and by plain autograd: the one frame of a verification. */
+export interface RecomputationFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'recomputation';
+  /** By metric, (L) or (L, n); null where beyond float64. */
+  columns: Record<string, Value>;
+  loss: number | null;
+  /** What one rounding a layer in the run's type does to the loss. */
+  loss_unsure: number | null;
+  /** The same of the columns, (L): in decades where values span decades. */
+  unsure: Record<string, Value>;
+  /** Largest relative error of the stream mean law, where it is due. */
+  mean_law_error?: number;
+}
+
+export type Row = (number | null)[];
+
+/** CKA of one layer with itself and every layer before it. */
+export interface SimilarityFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'similarity';
+  /** Updates made before, where the stack was trained. */
+  step?: number;
+  /** From 0. */
+  layer: number;
+  /** One row, (layer + 1), from 0 to 1; null where this layer or the other has a status. */
+  cka: Row;
+  /** Why the layer has no CKA; `constant` where it is the same for all samples. Records of numerics 1 do not say. */
+  status?: Record<string, Status>;
+}
+
+/** What was measured. A run has a `spec`; a trace has a `source` instead, and knows of nothing below `input`. */
+export interface StartFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'start';
+  /** The spec of a run in its canonical form. */
+  spec?: RunSpec;
+  /** Where a trace comes from. */
+  source?: TraceSource;
+  /** Predicted cost of a run. */
+  cost?: Cost;
+  device: Device;
+  versions: Versions;
+  /** L, one for each residual branch. */
+  layers: number;
+  /** n, parallel residual streams. */
+  streams: number;
+  /** What each layer's branch is, (L). */
+  blocks: string[];
+  /** What was fed in. */
+  input: TextInput | DrawnInput | DigitsInput | CapturedInput;
+  /** How CKA was estimated; early records and traces do not say. */
+  cka?: CkaEstimator;
+  /** Laws whose premises the spec meets. */
+  theory?: Law[];
+  /** By metric that some law speaks of and none that applies: the premise that is not met. */
+  no_law?: Record<string, Obstacle>;
+}
+
+export type Status = 'overflow' | 'underflow' | 'constant' | 'nan';
+
+/** One step of training: what its pass measured, before the update. */
+export interface StepFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'step';
+  /** From 0. */
+  step: number;
+  /** By metric: a number, a column (L), or at steps that are kept matrices (L, n), (L, n, n), (L, L), (L, L + 1). */
+  values: Record<string, Value>;
+  /** Logarithms of metrics that span decades. */
+  log10: Record<string, Value>;
+  /** By metric: one status, or of columns over the layers one by layer. */
+  status: Record<string, Status | Record<string, Status>>;
+}
+
+/** The record in words. */
+export interface SummaryFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'summary';
+  headline: Headline;
+  /** The record's own story first. */
+  findings: Finding[];
+}
+
+/** UTF-8 bytes of a text. */
+export interface TextInput {
+  kind: 'text';
+  /** Bytes of the text. */
+  bytes: number;
+  /** Bytes that the batch reads. */
+  bytes_used: number;
+  /** How often a text shorter than a window was repeated. */
+  repeated: number;
+}
+
+/** A trace of a model from elsewhere. */
+export interface TraceSource {
+  kind: 'trace';
+  /** What was traced. */
+  model: Model;
+  /** Versions of the libraries that the model is made of, by name. */
+  versions: Record<string, string>;
+}
+
+export type Value = number | Numbers | PackedArray | null;
+
+/** Versions of what measured. */
+export interface Versions {
+  mhc_scope: string;
+  torch: string;
+  numpy: string;
+  /** Version of the numerics of a run, which is part of its id; a trace has none. */
+  numerics?: number;
+}
