@@ -195,12 +195,15 @@ export function toDifferences(fields, view) {
 }
 
 /** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules */
-export function toLabels(view, fields, { letters }) {
+export function toLabels(view, fields, rules) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind).length > 1;
     const field = fields.get(view.runs.flatMap((other) => Object.keys(other.own))[0]);
     const own = alike && field ? [nameOf(settingOf(view, choice, field))] : [];
-    return [letters[index], ...(choice.name ? [choice.name] : [kindName(choice.kind), ...own])].join(' ');
+    return [
+      rules.letters[index],
+      ...(choice.name ? [choice.name] : [rules.connections[choice.kind].name, ...own]),
+    ].join(' ');
   });
 }
 
