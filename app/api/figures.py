@@ -78,7 +78,7 @@ async def get_figure(
     if layer is not None and layer > top:
         raise invalid_query("layer", layer, f"0 to {top}")
     cursor = top if layer is None else layer
-    labels = label or to_labels([run.spec for run in runs])
+    labels = label or to_labels([result.label for result in results])
     if len(labels) != len(runs):
         raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)

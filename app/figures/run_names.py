@@ -1,7 +1,6 @@
 """What runs are called beside each other: a letter and a few words."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import parse_qsl
 
 from mhc_core.spec import FAMILIES
@@ -13,10 +12,12 @@ KEYS = {"name": "name", "map": "map", "metric": "map.metric", "reduce": "map.red
 NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
-def to_labels(specs: Sequence[Mapping[str, Any]], names: Mapping[str, str] | None = None) -> list[str]:
-    """`A Residual`, `B HC`: the letter, and what joins the layers, or the name that someone gave the run."""
-    kinds = [KIND_NAMES[spec["connection"]["kind"]] for spec in specs]
-    return [f"{letter} {(names or {}).get(letter, kind)}" for letter, kind in zip(LETTERS, kinds, strict=False)]
+def to_labels(own: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
+    """`A Residual`, `B HC`: the letter, and the record's own label, or the name that someone gave the run."""
+    return [
+        f"{letter} {(names or {}).get(letter, label[:NAME_LENGTH])}"
+        for letter, label in zip(LETTERS, own, strict=False)
+    ]
 
 
 def to_map(state: str) -> tuple[str, str] | None:

@@ -63,7 +63,7 @@ async def build_default_preview(request: Request, service: Runs) -> Card:
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: Snapshot) -> Card:
     """The card of a stored view: its title, and its note or a finding of each run."""
     runs = await _find_done_ones(service, snapshot.runs)
-    labels = to_labels([run.spec for run in runs], to_names(snapshot.state))
+    labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
     title, url = snapshot.title or ", ".join(labels), f"/s/{snapshot.id}"
     told = snapshot.note or _describe(labels, runs)
     alt = _describe_curves(labels)
@@ -102,7 +102,7 @@ async def _respond(
         return Response(status_code=304, headers=headers)
 
     async def load() -> View:
-        labels = to_labels([run.spec for run in runs], to_names(state))
+        labels = to_labels([run.source.label for run in runs], to_names(state))
         shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
         return to_view(title, runs, labels, [await load_result(service, run) for run in runs], shown)
 

@@ -19,6 +19,7 @@ from app.figures.style import MAX_RUNS, THEMES, RunStyle, Theme
 from app.pages.raster import Canvas, draw_curves, measure, shorten, wrap
 from app.pages.raster_map import draw_map
 from app.store.runs import Run
+from mhc_core.record.source import Source, SpecSource
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
@@ -71,9 +72,16 @@ def to_view(
         summary = run.summary or {"headline": {"text": ""}, "findings": []}
         sentences = [finding["text"] for finding in summary["findings"]]
         told.append(Told(label, result, summary["headline"]["text"], sentences))
-    spec = runs[0].spec
-    foot = f"depth {spec['depth']} · width {spec['width']} · seed {spec['seed']}"
-    return View(title or ", ".join(labels), foot, told, max(0, len(runs) - MAX_RUNS), shown)
+    return View(
+        title or ", ".join(labels), _to_foot(runs[0].source, results[0]), told, max(0, len(runs) - MAX_RUNS), shown
+    )
+
+
+def _to_foot(source: Source, result: Columns) -> str:
+    """What was measured, in few words."""
+    if isinstance(source, SpecSource):
+        return f"depth {source.spec['depth']} · width {source.spec['width']} · seed {source.spec['seed']}"
+    return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
 
 
 def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:

@@ -17,10 +17,10 @@ from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
 from app.store.runs import Cost, NewJob, Run, RunStore
-from app.store.sources import from_spec
 from mhc_core.cost.estimates import Estimate, estimate
 from mhc_core.cost.rates import Rates
 from mhc_core.measure.recomputation import estimate_recomputation
+from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
 
 log = logging.getLogger("mhc.runs")
@@ -208,7 +208,7 @@ class Runs(Sink):
         jobs = {run_id: Job(run_id, asked.kind, asked.spec.canonical()) for run_id, asked in fresh.items()}
         await self.store.put_queued(
             {
-                run_id: NewJob(job.kind, from_spec(job.spec), costs[run_id], fresh[run_id].of_run)
+                run_id: NewJob(job.kind, SpecSource(spec=job.spec), costs[run_id], fresh[run_id].of_run)
                 for run_id, job in jobs.items()
             }
         )
@@ -249,7 +249,7 @@ def read_spec(run: Run) -> RunSpec:
     NoSpecError
         Where its source is a trace.
     """
-    if run.source["kind"] != "spec":
+    if not isinstance(run.source, SpecSource):
         raise NoSpecError(f"record {run.id} is a trace: it has no spec, so it cannot be computed again")
     return parse_spec(run.spec)
 

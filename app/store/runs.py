@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.store.database import Database
-from app.store.sources import Source
 from app.store.tables import frames, runs
 from mhc_core.record import codec
 from mhc_core.record.frames import StartFrame, SummaryFrame
+from mhc_core.record.source import Source, SpecSource, parse_source
 from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -61,8 +61,8 @@ class Run:
     @property
     def spec(self) -> dict[str, Any]:
         """What was computed. For code that computes; a record whose source is a trace has none."""
-        assert self.source["kind"] == "spec", f"record {self.id} has no spec"
-        return self.source["spec"]
+        assert isinstance(self.source, SpecSource), f"record {self.id} has no spec"
+        return self.source.spec
 
 
 class RunStore:
@@ -76,7 +76,7 @@ class RunStore:
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
-            return None if row is None else Run(**row._mapping)
+            return None if row is None else _to_run(row)
 
         return await self._database.call(work)
 
@@ -86,7 +86,7 @@ class RunStore:
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(query).one_or_none()
-            return None if row is None else Run(**row._mapping)
+            return None if row is None else _to_run(row)
 
         return await self._database.call(work)
 
@@ -117,7 +117,7 @@ class RunStore:
         values: dict[str, Any] = {
             "id": record_id,
             "kind": "run",
-            "source": source,
+            "source": codec.to_plain(source),
             "status": "done",
             "cost": {},
             **times,
@@ -164,7 +164,7 @@ class RunStore:
         query = select(runs).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
 
         def work(connection: Connection) -> list[Run]:
-            return [Run(**row._mapping) for row in connection.execute(query)]
+            return [_to_run(row) for row in connection.execute(query)]
 
         return await self._database.call(work)
 
@@ -193,6 +193,10 @@ class RunStore:
         query = select(runs.c.status, func.count()).group_by(runs.c.status)
         rows = await self._database.call(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
+
+
+def _to_run(row: Row[Any]) -> Run:
+    return Run(**{**row._mapping, "source": parse_source(row.source)})
 
 
 def _append(connection: Connection, run_id: str, first: int, lines: Sequence[bytes]) -> None:

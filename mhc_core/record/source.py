@@ -1,7 +1,9 @@
 """Where a record comes from: a spec that was computed, or a trace that someone took of a model of their own."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, TypeAdapter
 
 from mhc_core.record.values import Part
 from mhc_core.spec import FAMILIES
@@ -59,3 +61,15 @@ class TraceSource(Part):
 
 
 Source = SpecSource | TraceSource
+_SOURCE: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Discriminator("kind")])
+
+
+def parse_source(data: dict[str, Any]) -> Source:
+    """The source that `codec.to_plain` made plain data of.
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
+    return _SOURCE.validate_python(data)

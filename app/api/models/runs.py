@@ -9,6 +9,7 @@ from app.api.models.links import Links, to_links
 from app.api.models.times import to_time
 from app.services.runs import Submitted
 from app.store.runs import Cost, Run
+from mhc_core.record.source import SpecSource
 
 
 class SubmittedBody(BaseModel):
@@ -63,7 +64,7 @@ class RunBody(BaseModel):
     def build(cls, run: Run, position: int | None) -> "RunBody":
         """From the stored row and the place in the queue."""
         kept = {name: getattr(run, name) for name in cls.model_fields.keys() & vars(run).keys()}
-        spec = run.spec if run.source["kind"] == "spec" else None
+        spec = run.source.spec if isinstance(run.source, SpecSource) else None
         return cls(**kept, spec=spec, position=position or None, timings=_to_timings(run), links=to_links(run.id))
 
 

@@ -1,6 +1,7 @@
 /** Beside theory's figure: of every run the law that speaks of it, or the premise that it does not meet. */
 
 import { shownOf } from '../data/drawing.js';
+import { modelOf } from '../data/record.js';
 import { lawOf, lookUp } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import { shownStep } from '../figures/places.js';
@@ -46,7 +47,7 @@ async function openLaws() {
 function Note({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;
-  if (!law) return html`<p><b>No law here.</b> ${obstacleOf(columns.start.no_law?.[metric])}</p>`;
+  if (!law) return html`<p><b>No law here.</b> ${obstacleOf(columns, metric)}</p>`;
   return html`
     <p><b>${nameOf(law.law)}.</b> ${law.holds} <${Inside} columns=${columns} metric=${metric} /></p>
     <p class="formula">${law.formula}</p>
@@ -54,11 +55,13 @@ function Note({ columns, metric }) {
   `;
 }
 
-/** @param {{field: string, got: any, wanted: string} | undefined} obstacle */
-function obstacleOf(obstacle) {
+/** Why no law stands beside a metric. @param {Columns} columns @param {string} metric */
+function obstacleOf(columns, metric) {
+  if (modelOf(columns)) return 'A trace has no spec, from which a law could be derived.';
+  const obstacle = columns.start?.no_law?.[metric];
   if (!obstacle) return 'This run was stored before its premises were noted.';
   const title = state.fields.value.get(obstacle.field)?.title ?? obstacle.field;
-  return html`${title} is <b>${obstacle.field === KIND ? kindName(obstacle.got) : nameOf(obstacle.got)}</b>; the law wants ${obstacle.wanted}.`;
+  return html`${title} is <b>${obstacle.field === KIND ? kindName(String(obstacle.got)) : nameOf(obstacle.got ?? '')}</b>; the law wants ${obstacle.wanted}.`;
 }
 
 /** How many layers lie in the band. @param {{columns: Columns, metric: string}} props */

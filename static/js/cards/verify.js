@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
+import { specOf } from '../data/record.js';
 import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
 import * as state from '../state/signals.js';
 import { nameOf } from '../state/spec.js';
@@ -20,10 +21,11 @@ const METRICS = { loss: 'Loss' };
 const asked = signal(/** @type {Asked | null} */ (null));
 let asking = new AbortController();
 
-/** Whether a place shows a run that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
+/** Whether a place shows a run that is done, and is the view's own; a trace has no spec to be computed again from. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
   // The phase first: readers follow it, and columns do not signal that they have ended.
-  return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
+  const isDone = state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
+  return isDone && specOf(slot.columns) !== null;
 }
 
 /** Ask the server, and show what comes. @param {Slot} slot */

@@ -6,12 +6,15 @@ import { isVerifiable, verify } from '../cards/verify.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, connections, isFixed, KIND, nameOf, toDifferences } from '../state/spec.js';
+import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { Control } from './fields.js';
 
 /** @typedef {import('../../types').RunStyle} RunStyle */
+
+const TRACED =
+  'A trace has no spec, so there are no settings to change. Choose a connection to compute a run in its place.';
 
 /** A sample of a run's line. @param {{style: RunStyle | undefined}} props */
 export function Swatch({ style }) {
@@ -53,7 +56,8 @@ function DifferenceSwitch() {
 /** @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
 function Run({ choice, run, isOnly }) {
   const letter = boot.rules.letters[run];
-  const kinds = state.fields.value.get(KIND)?.options ?? [choice.kind];
+  const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
+  const kinds = choice.kind === TRACE ? [TRACE, ...known] : known;
   return html`
     <div class="run">
       <div class="row">
@@ -64,12 +68,19 @@ function Run({ choice, run, isOnly }) {
           ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
         </select>
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
-        <${Menu} label=${`Run ${letter}: more`} items=${itemsOf(run, isOnly)} />
+        <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
+      ${choice.kind === TRACE ? html`<p class="hint">${TRACED}</p>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
+}
+
+/** Nothing can be done with the one trace of a view. @param {{run: number, isOnly: boolean}} props */
+function RunMenu({ run, isOnly }) {
+  const items = itemsOf(run, isOnly);
+  return items.length > 0 ? html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />` : null;
 }
 
 /** @param {number} run @param {boolean} isOnly */
@@ -87,9 +98,10 @@ function itemsOf(run, isOnly) {
         /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus(),
     );
   };
+  const isTrace = state.view.value.runs[run].kind === TRACE;
   return [
-    { title: 'Rename', run: rename },
-    ...(state.view.value.runs.length < boot.rules.letters.length
+    ...(isTrace ? [] : [{ title: 'Rename', run: rename }]),
+    ...(!isTrace && state.view.value.runs.length < boot.rules.letters.length
       ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),

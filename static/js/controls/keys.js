@@ -66,7 +66,7 @@ function stepDepth(by) {
 }
 
 function runAll() {
-  if (!['loading', 'running'].includes(state.phase.value)) requestRuns(true);
+  if (!['loading', 'running'].includes(state.phase.value) && !state.hasTrace.value) requestRuns(true);
 }
 
 /** @param {KeyboardEvent} event */

@@ -71,7 +71,7 @@ export function ShareDialog() {
           <button type="submit">Link with this title and note</button>
         </form>
         <h3>These settings, computed anew</h3>
-        <${CopyText} text=${links.value?.long ?? ''} label="Link to the settings" />
+        ${links.value?.long ? html`<${CopyText} text=${links.value.long} label="Link to the settings" />` : html`<p class="hint">A trace has no spec, so it cannot be computed anew.</p>`}
         <h3>One figure in another page</h3>
         <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`
       }

@@ -42,7 +42,9 @@ export function footLine() {
 
 /** How this panel is asked for as its card shows it. @param {Panel} panel */
 export function figureQuery(panel) {
-  const usual = state.view.value.runs.map((choice, run) => `${boot.rules.letters[run]} ${kindName(choice.kind)}`);
+  const usual = state.view.value.runs.map(
+    (choice, run) => `${boot.rules.letters[run]} ${state.models.value[run] ?? kindName(choice.kind)}`,
+  );
   const labels = state.labels.value;
   return toFigureQuery({
     view: state.viewOf(panel).key,

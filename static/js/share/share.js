@@ -9,7 +9,7 @@ import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
 import { copyText, notify } from '../ui/clipboard.js';
 
-/** @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
+/** `long` is empty where a trace is shown: it cannot be computed anew. @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
 
 export const links = signal(/** @type {Links | null} */ (null));
 export const failure = signal('');
@@ -47,7 +47,7 @@ export async function store() {
     );
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
-    const long = new URL(hash ? `/#${hash}` : '/', location.href).href;
+    const long = state.hasTrace.value ? '' : new URL(hash ? `/#${hash}` : '/', location.href).href;
     links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

@@ -5,7 +5,7 @@ import { boot } from './boot.js';
 import { fromHash } from './hash.js';
 import { hurryRuns, requestRuns, showStored } from './runner.js';
 import * as state from './signals.js';
-import { fromSpecs } from './spec.js';
+import { fromSpecs, TRACE, withoutTraces } from './spec.js';
 
 const ADDRESS_MS = 150; // browsers refuse an address that changes many times a second
 const CURSOR_MS = 200;
@@ -17,7 +17,7 @@ export function dragTo(change) {
   if (!state.isDragging.value) noteAtOnce();
   state.isDragging.value = true;
   change();
-  state.snapshot.value = null;
+  leaveStored();
   requestRuns();
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
@@ -28,10 +28,16 @@ export function commit(change) {
   clearTimeout(addressTimer);
   state.isDragging.value = false;
   change?.();
-  state.snapshot.value = null;
+  leaveStored();
   pushAddress(state.view.value);
   if (change) requestRuns();
   else hurryRuns();
+}
+
+/** What is changed is computed anew; a trace cannot be, and is left out. */
+function leaveStored() {
+  if (state.hasTrace.value) state.view.value = withoutTraces(state.view.value, boot.rules);
+  state.snapshot.value = null;
 }
 
 /** @param {number} layer from 0 */
@@ -103,7 +109,10 @@ export function openPreset(preset) {
 /** Read the address, as at the start and after Back: a stored view shows its frames, a hash is computed. @param {import('../../types').Snapshot} [stored] */
 export function openAddress(stored) {
   const isStored = stored !== undefined && location.pathname === stored.url;
-  const { view, problems } = fromHash(isStored ? stored.state : location.hash, state.fields.value, boot.rules);
+  const { view: read, problems } = fromHash(isStored ? stored.state : location.hash, state.fields.value, boot.rules);
+  const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE);
+  const view = isLost ? withoutTraces(read, boot.rules) : read;
+  if (isLost) problems.push('runs: a trace has no spec, so it cannot be computed; the short link of its view opens it');
   state.batch(() => {
     state.view.value = view;
     state.notices.value = problems;

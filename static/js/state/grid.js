@@ -1,6 +1,6 @@
 /** A map's choice: which fields, which values, which run. No browser here. */
 
-import { appliesTo, KIND, toSpecs } from './spec.js';
+import { appliesTo, KIND, toSpec } from './spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field
@@ -98,7 +98,7 @@ export function parseValues(text) {
 
 /** The body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
 export function toSweep(fields, view, map) {
-  const spec = toSpecs(fields, view)[map.run];
+  const spec = toSpec(fields, view, view.runs[map.run]);
   const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => ({ field: path, values });
   return { spec, x: axis(map.x), ...(map.y ? { y: axis(map.y) } : {}) };
 }

@@ -1,7 +1,7 @@
 /** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
 
 import { fromPairs, toPairs } from './grid.js';
-import { defaultView, KIND } from './spec.js';
+import { defaultView, KIND, TRACE } from './spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field
@@ -101,7 +101,7 @@ function toOwn(key, { letters }) {
 function toRuns(text, fields, { letters }, problems) {
   const kinds = text.split(',');
   const known = fields.get(KIND)?.options ?? [];
-  if (kinds.length <= letters.length && kinds.every((kind) => known.includes(kind))) {
+  if (kinds.length <= letters.length && kinds.every((kind) => kind === TRACE || known.includes(kind))) {
     return kinds.map((kind) => ({ kind, own: {} }));
   }
   problems.push(`runs: got ${text}, wanted 1 to ${letters.length} of ${known.join(', ')}`);

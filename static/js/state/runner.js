@@ -4,10 +4,11 @@ import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
 import { haveClimbed } from '../data/drawing.js';
 import { noteStep } from '../data/pace.js';
+import { modelOf } from '../data/record.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
 import * as state from './signals.js';
-import { toSpecs } from './spec.js';
+import { TRACE, toSpecs } from './spec.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
@@ -191,6 +192,26 @@ function install(ids, labels, submitted, specs) {
       before: shownBefore(old[index]),
     };
   });
+  noteTraces();
+}
+
+/** Let the view and its labels say which runs are traces, as their start frames do. */
+function noteTraces() {
+  const models = state.slots.value.map((slot) => modelOf(slot.columns));
+  if (models.join() === state.models.value.join()) return;
+  const { runs } = state.view.value;
+  state.batch(() => {
+    state.models.value = models;
+    if (models.some(Boolean))
+      state.view.value = { ...state.view.value, runs: models.map((model, run) => toChoice(model, runs[run])) };
+    state.slots.value = state.slots.value.map((slot, run) => ({ ...slot, label: state.labels.value[run] }));
+  });
+}
+
+/** @param {string | null} model @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
+function toChoice(model, known) {
+  if (model === null) return known ?? { kind: TRACE, own: {} };
+  return { kind: TRACE, own: {}, ...(known?.name ? { name: known.name } : {}) };
 }
 
 /** Of a run that was broken off, as in a drag, what it has stays in sight; what it has not, as it was before that. @param {Slot | undefined} slot @returns {Slot['before']} */
@@ -234,6 +255,7 @@ function follow(begun, stream) {
         const columns = byId.get(frame.run);
         if (!columns) return;
         addFrame(columns, frame);
+        if (frame.type === 'start') noteTraces();
         if (frame.type === 'step') noteStep(columns, performance.now());
         tick();
         if ([...byId.values()].every((item) => item.end !== null)) finish();
@@ -303,5 +325,5 @@ function tickNow() {
   state.dataTick.value++;
 }
 
-/** What a stored run was made from. @param {string} id @returns {Promise<any>} */
+/** What a stored run was made from; null of a trace. @param {string} id @returns {Promise<any>} */
 export const readSpec = async (id) => (await getRun(id)).spec;

@@ -3,7 +3,7 @@
 import { batch, computed, signal } from '@preact/signals';
 import { depthOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
-import { defaultView, settingOf, toLabels, toSpecs } from './spec.js';
+import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './spec.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -52,7 +52,9 @@ export const pointed = signal(/** @type {string | null} */ (null));
 /** Words for screen readers about what has just happened. */
 export const spoken = signal('');
 
-export const labels = computed(() => toLabels(view.value, fields.value, boot.rules));
+/** Names of the models of traces by place, null of a run: what their start frames say. */
+export const models = signal(/** @type {(string | null)[]} */ ([]));
+export const labels = computed(() => toLabels(view.value, fields.value, boot.rules, models.value));
 export const specs = computed(() => toSpecs(fields.value, view.value));
 
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
@@ -63,6 +65,9 @@ export const layers = computed(() => {
   );
   return Math.max(1, ...known);
 });
+
+/** Whether a trace is shown: such a view is stored, and cannot be computed. */
+export const hasTrace = computed(() => view.value.runs.some((choice) => choice.kind === TRACE));
 
 /** Whether a run here trains. */
 export const isTraining = computed(() => {

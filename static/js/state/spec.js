@@ -10,6 +10,9 @@
 
 export const KIND = 'connection.kind';
 
+/** The kind of a run that is a trace: it has no spec, and so no settings. It stands in views that are stored, and can not be computed. */
+export const TRACE = 'trace';
+
 /** Names and years of connections by their kind, which the server sends with the page. @type {import('../../types').ViewRules['connections']} */
 export const connections = {};
 
@@ -110,6 +113,7 @@ export function settingOf(view, choice, field) {
 
 /** Whether a field means anything for a run. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice @param {Field} field */
 export function appliesTo(fields, view, choice, field) {
+  if (choice.kind === TRACE) return false;
   return Object.entries(field.applies).every(([path, rule]) => {
     const condition = fields.get(path);
     if (!condition) return false;
@@ -118,18 +122,27 @@ export function appliesTo(fields, view, choice, field) {
   });
 }
 
-/** The specs of a view: non-default settings alone, those that do not apply left out. @param {Map<string, Field>} fields @param {View} view */
+/** The specs of a view, of all runs that have one. @param {Map<string, Field>} fields @param {View} view */
 export function toSpecs(fields, view) {
-  return view.runs.map((choice) => {
-    /** @type {Record<string, any>} */
-    const spec = {};
-    for (const field of fields.values()) {
-      const value = settingOf(view, choice, field);
-      if (field.path !== KIND && value === field.initial) continue;
-      if (appliesTo(fields, view, choice, field)) put(spec, field.path, value);
-    }
-    return spec;
-  });
+  return view.runs.filter((choice) => choice.kind !== TRACE).map((choice) => toSpec(fields, view, choice));
+}
+
+/** The spec of one run: non-default settings alone, those that do not apply left out. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
+export function toSpec(fields, view, choice) {
+  /** @type {Record<string, any>} */
+  const spec = {};
+  for (const field of fields.values()) {
+    const value = settingOf(view, choice, field);
+    if (field.path !== KIND && value === field.initial) continue;
+    if (appliesTo(fields, view, choice, field)) put(spec, field.path, value);
+  }
+  return spec;
+}
+
+/** The view without its traces, which cannot be computed; the first view's runs where nothing else is left. @param {View} view @param {ViewRules} rules @returns {View} */
+export function withoutTraces(view, rules) {
+  const runs = view.runs.filter((choice) => choice.kind !== TRACE);
+  return { ...view, runs: runs.length > 0 ? runs : defaultView(rules).runs };
 }
 
 /** @param {Record<string, any>} spec @param {string} path @param {Value} value */
@@ -143,7 +156,7 @@ function put(spec, path, value) {
   spec[part][leaf] = value;
 }
 
-/** The view whose specs these are: what all share is common, the rest is each one's own. @param {Map<string, Field>} fields @param {any[]} specs @returns {View} */
+/** The view whose specs these are, null of a trace: what all share is common, the rest is each one's own. @param {Map<string, Field>} fields @param {any[]} specs @returns {View} */
 export function fromSpecs(fields, specs) {
   /** @type {View} */
   const view = { base: {}, runs: [], cursor: null };
@@ -168,6 +181,7 @@ export function fromSpecs(fields, specs) {
 
 /** @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
 function flatten(fields, spec) {
+  if (spec === null) return { [KIND]: TRACE };
   return Object.fromEntries(
     [...fields.values()].map((field) => {
       const [part, leaf] = field.path.split('.');
@@ -194,16 +208,15 @@ export function toDifferences(fields, view) {
     .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
 }
 
-/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules */
-export function toLabels(view, fields, rules) {
+/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one, and of a trace that of its model. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
+export function toLabels(view, fields, rules, models = []) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind).length > 1;
     const field = fields.get(view.runs.flatMap((other) => Object.keys(other.own))[0]);
     const own = alike && field ? [nameOf(settingOf(view, choice, field))] : [];
-    return [
-      rules.letters[index],
-      ...(choice.name ? [choice.name] : [rules.connections[choice.kind].name, ...own]),
-    ].join(' ');
+    const name = choice.name ?? models[index]?.slice(0, rules.name_length);
+    const kind = choice.kind === TRACE ? nameOf(TRACE) : rules.connections[choice.kind].name;
+    return [rules.letters[index], ...(name ? [name] : [kind, ...own])].join(' ');
   });
 }
 

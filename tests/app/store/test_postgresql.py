@@ -15,9 +15,10 @@ from app.store.database import Database
 from app.store.runs import NewJob, RunStore
 from app.store.schema import UnusableDatabase, upgrade
 from app.store.snapshots import SnapshotStore
-from app.store.sources import from_spec
 from app.store.tables import metadata
+from mhc_core.record.source import SpecSource
 from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.records import TRACE
 
 pytestmark = pytest.mark.full
 
@@ -85,9 +86,9 @@ def test_a_released_database_is_brought_up_to_date(url: str) -> None:
     assert find_differences(url) == []
     spec = {"depth": 4, "input": {"text": "nul\0"}}
     assert query(url, "SELECT id, kind, of_run, source FROM runs ORDER BY id") == [
-        ("aaaa", "run", None, from_spec(spec)),
-        ("aaaa-verify", "verification", "aaaa", from_spec(spec)),
-        ("bbbb", "run", None, from_spec(spec)),
+        ("aaaa", "run", None, {"kind": "spec", "spec": spec}),
+        ("aaaa-verify", "verification", "aaaa", {"kind": "spec", "spec": spec}),
+        ("bbbb", "run", None, {"kind": "spec", "spec": spec}),
     ]
     assert query(url, "SELECT run_id, idx FROM frames") == [("aaaa", 0)]
 
@@ -136,8 +137,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
     async def inside() -> None:
         database = Database(url)
         store = RunStore(database)
-        await store.put_queued({"r": NewJob("run", from_spec({}), {"seconds": 1.5})})
-        await store.put_queued({"v": NewJob("verification", from_spec({}), {}, of_run="r")})
+        await store.put_queued({"r": NewJob("run", SpecSource(spec={}), {"seconds": 1.5})})
+        await store.put_queued({"v": NewJob("verification", SpecSource(spec={}), {}, of_run="r")})
         line = b'{"run":"r","index":0,"type":"forward"}\n'
         await store.set_running("r")
         await store.append("r", 0, [line])
@@ -146,9 +147,9 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         run, job = await store.get("r"), await store.find_job("verification", "r")
         assert run is not None
         assert job is not None
-        assert (run.status, run.frames, run.source, run.cost) == ("done", 2, from_spec({}), {"seconds": 1.5})
+        assert (run.status, run.frames, run.source, run.cost) == ("done", 2, SpecSource(spec={}), {"seconds": 1.5})
         assert [left.id for left in await store.unfinished()] == ["v"]
-        assert await store.add_record("t", {"kind": "trace", "model": "ours", "versions": {}}, [])
+        assert await store.add_record("t", TRACE, [])
         snapshots = SnapshotStore(database)
         stored, is_new = await snapshots.put(["r"], "v=1", "title")
         assert is_new

@@ -14,15 +14,15 @@ from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
 from app.store.runs import NewJob, RunStore
 from app.store.snapshots import SnapshotStore
-from app.store.sources import TraceSource, from_spec
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame, ForwardFrame, Frame
-from tests.records import START
+from mhc_core.record.source import SpecSource
+from tests.records import START, TRACE
 
 T = TypeVar("T")
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(600)]
 
-JOB = NewJob("run", from_spec({}), {})
+JOB = NewJob("run", SpecSource(spec={}), {})
 
 
 def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore], Awaitable[T]]) -> T:
@@ -98,34 +98,33 @@ def test_the_same_view_is_the_same_snapshot_and_another_note_another(tmp_path: P
 def test_a_job_about_a_run_is_found_by_its_kind(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         assert await store.find_job("verification", "r") is None
-        await store.put_queued({"v": NewJob("verification", from_spec({}), {}, of_run="r")})
+        await store.put_queued({"v": NewJob("verification", SpecSource(spec={}), {}, of_run="r")})
         found = await store.find_job("verification", "r")
         assert found is not None
         assert (found.id, found.kind, found.of_run) == ("v", "verification", "r")
         assert await store.find_job("run", "r") is None
         assert await store.find_job("verification", "v") is None
         with pytest.raises(IntegrityError):
-            await store.put_queued({"w": NewJob("verification", from_spec({}), {}, of_run="r")})
+            await store.put_queued({"w": NewJob("verification", SpecSource(spec={}), {}, of_run="r")})
 
     with_log(tmp_path, 0, work)
 
 
 def test_a_record_without_a_spec_is_stored_whole(tmp_path: Path) -> None:
-    source: TraceSource = {"kind": "trace", "model": "ours", "versions": {"torch": "2.9"}}
     frames: list[Frame] = [START, ForwardFrame(layer=0, values={}, log10={}, status={})]
     lines = [codec.encode_frame(frame, "t", index) for index, frame in enumerate(frames)]
 
     async def work(log: FrameLog, store: RunStore) -> None:
-        assert await store.add_record("t", source, lines)
+        assert await store.add_record("t", TRACE, lines)
         record = await store.get("t")
         assert record is not None
-        assert (record.kind, record.source, record.status, record.frames) == ("run", source, "done", 3)
+        assert (record.kind, record.source, record.status, record.frames) == ("run", TRACE, "done", 3)
         assert record.device == {"type": "cpu", "name": "cpu"}
         assert not record.is_live
         *stored, end = await log.read("t", -1)
         assert stored == lines
         assert codec.decode_line(end) == EndFrame(status="done", reason=None)
-        assert not await store.add_record("t", source, []), "an id is stored once"
+        assert not await store.add_record("t", TRACE, []), "an id is stored once"
         assert (await store.get("t")) == record
 
     with_log(tmp_path, 0, work)

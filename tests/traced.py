@@ -1,0 +1,59 @@
+"""A trace of a tiny DeepSeek-V4, stored as the store's own API stores records that are not computed here."""
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from app.store.database import Database
+from app.store.runs import RunStore
+from mhc_core.attach import attach
+from mhc_core.record.codec import encode_frame
+from mhc_core.record.result import Result
+from mhc_core.record.source import TraceSource
+from tests.conftest import Server, start_server
+from tests.core.attach.attachable import backward, build_deepseek
+
+NAME = "DeepseekV4ForCausalLM"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was heard, and its lines under its id, which is a hash of them."""
+
+    id: str
+    result: Result
+    lines: list[bytes]
+
+    @property
+    def source(self) -> TraceSource:
+        assert isinstance(self.result.source, TraceSource)
+        return self.result.source
+
+
+@cache
+def capture_trace() -> Trace:
+    """One forward and one backward pass of the model."""
+    model = build_deepseek()
+    with attach(model) as probe:
+        backward(model)
+    frames = probe.frames()
+    content = b"".join(encode_frame(frame, "", index) for index, frame in enumerate(frames))
+    name = hashlib.sha256(content).hexdigest()[:20]
+    return Trace(name, probe.result(), [encode_frame(frame, name, index) for index, frame in enumerate(frames)])
+
+
+def start_with_trace(data: Path) -> Server:
+    """A server whose data folder holds the trace."""
+    data.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(1) as thread:  # Playwright's loop runs in this one
+        thread.submit(lambda: asyncio.run(_store(data, capture_trace()))).result()
+    return start_server(data, "--no-precompute", "--workers", "1")
+
+
+async def _store(data: Path, trace: Trace) -> None:
+    database = Database(f"sqlite:///{data / 'mhc-scope.db'}")
+    assert await RunStore(database).add_record(trace.id, trace.source, trace.lines)
+    await database.close()
