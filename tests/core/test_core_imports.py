@@ -1,4 +1,7 @@
-"""The core needs the standard library, torch, numpy, pydantic and orjson, and nothing else."""
+"""The core needs the standard library, torch, numpy, pydantic, orjson and typing_extensions, and nothing else.
+
+The last one is what pydantic itself reads types from on Python 3.11.
+"""
 
 import ast
 import sys
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import mhc_core
 
-ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson"} | sys.stdlib_module_names
+ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson", "typing_extensions"} | sys.stdlib_module_names
 ROOT = Path(mhc_core.__file__).parent
 
 
