@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests import sampling
-from tests.forked import ForkedServer, fork_server
+from tests.forked import ForkedServer, find_workers, fork_server
 
 # Small tensors gain nothing from threads, and lose much where others share the cores. Said before torch or numpy is
 # imported; processes that tests start take it over, and servers give their workers threads themselves.
@@ -55,9 +55,8 @@ class Server:
         return f"{self.url}/api/v1"
 
     def worker_pids(self) -> list[int]:
-        """Its worker processes, by their parent in /proc."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return sorted(int(pid) for path in tasks for pid in path.read_text().split())
+        """Its worker processes."""
+        return find_workers(self.process.pid)
 
     def kill(self) -> None:
         """End it as a power cut would."""

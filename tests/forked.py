@@ -1,20 +1,42 @@
-"""Servers forked from a process that has imported the app: their start pays for no import of torch.
+"""Servers, and their workers, forked from a process that has imported the app: their start pays for no import of torch.
 
 What runs is the command line itself, in a process of its own. `tests/app/test_cli.py` starts one as people do.
 """
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["app.main", "tests.forked"])
+
+
+def start_fork_server() -> None:
+    """Start what servers and workers are forked from, unless it runs."""
+    _context.set_forkserver_preload(["app.engine.local.template", "app.main", "tests.forked"])
+    forkserver.ensure_running()
+
+
+def find_workers(pid: int) -> list[int]:
+    """Process ids of the workers of a process that has engines, by their names."""
+    name = f"mhc of {pid}"
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It has ended since.
+            if path.read_text().strip() == name and _state(path.parent) != "Z":
+                found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 class ForkedServer:
@@ -47,6 +69,7 @@ class ForkedServer:
 
 def fork_server(arguments: list[str], log: Path) -> ForkedServer:
     """Start `python -m app` with these arguments; it prints to the end of the log."""
+    start_fork_server()
     process = _context.Process(target=_run, args=(arguments, log))
     process.start()
     return ForkedServer(process)
@@ -54,6 +77,8 @@ def fork_server(arguments: list[str], log: Path) -> ForkedServer:
 
 def _run(arguments: list[str], log: Path) -> None:
     threading.Thread(target=_end_with_tests, daemon=True).start()
+    # A child of a fork server may use it too; CPython would start another one all the same.
+    forkserver.connect_to_new_process.__self__.ensure_running = lambda: None  # type: ignore[attr-defined]
     sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(sink, 1)
     os.dup2(sink, 2)

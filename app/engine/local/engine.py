@@ -18,8 +18,8 @@ log = logging.getLogger("mhc.engine")
 READY, END = b"#ready ", b"#end "
 # A worker looks for a cancel between two frames. If it has not answered by then, the run ends without its answer ...
 CANCEL_GRACE_S = 0.15
-# ... and the worker has this much longer, about what a new one takes to warm up, before it is killed.
-KILL_GRACE_S = 3.0
+# ... and the worker has this much longer, about twice what a new one takes to start, before it is killed.
+KILL_GRACE_S = 1.0
 # A worker that dies before it is ready is tried again after this, doubled each time.
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
 

@@ -1,56 +1,69 @@
 """The parent's end of one worker process."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import IO, Any
 
 import orjson
 
+from app.engine.local.worker import serve
+
 # The pipe is read in chunks of at most this; a longer frame still arrives.
 CHUNK_BYTES = 2**20
+# A fork takes over what was imported, which is most of a worker's start. Elsewhere than on Linux it is not safe.
+CONTEXT = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+# To start a process and to ask for its exit code are calls that wait, and not made to be called side by side.
+_CALLS = ThreadPoolExecutor(1, "workers")
 
 
 class WorkerProcess:
     """Starts a worker, sends it commands, reads its lines, and ends it."""
 
-    def __init__(self, process: Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+    def __init__(self, process: BaseProcess, reader: asyncio.StreamReader, writer: asyncio.WriteTransport) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
         self._rest = b""
-        self._killed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._killed: asyncio.Future[None] = loop.create_future()
+        self._gone: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(process.sentinel, self._note_end)
 
     @classmethod
     async def spawn(cls, threads: int, memory_bytes: int) -> "WorkerProcess":
         """Start a process; it is of use once `next_lines` has brought `#ready` and its rates."""
-        arguments = [str(number) for number in (threads, memory_bytes, os.getpid())]
-        # Thread pools of the libraries are sized before torch is told; the environment reaches them all. PASSIVE:
-        # threads that spin while they wait for one without a core slow a run tenfold on a machine that is shared.
-        pools = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "app.engine.local.worker", *arguments),
-            stdin=PIPE,
-            stdout=PIPE,
-            env=os.environ | pools,
-            # A session of its own: Ctrl-C does not reach it, for stopping is the parent's decision, and Linux weighs
-            # its niceness against all others.
-            start_new_session=True,
-            limit=CHUNK_BYTES,
+        loop = asyncio.get_running_loop()
+        commands, ours = CONTEXT.Pipe(duplex=False)
+        theirs, answers = CONTEXT.Pipe(duplex=False)
+        # Where this process complains, its workers do.
+        errors = Connection(os.dup(2), readable=False)
+        process = CONTEXT.Process(
+            target=serve, args=(commands, answers, errors, threads, memory_bytes, os.getpid()), daemon=True
         )
-        return cls(process)
+        CONTEXT.set_forkserver_preload(["app.engine.local.template"])
+        try:
+            await loop.run_in_executor(_CALLS, process.start)
+            reader = asyncio.StreamReader(CHUNK_BYTES)
+            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), _to_file(theirs, "rb"))
+            writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, _to_file(ours, "wb"))
+        finally:
+            for end in (commands, ours, theirs, answers, errors):
+                end.close()
+        return cls(process, reader, writer)
 
     @property
     def pid(self) -> int:
         """Process id."""
+        assert self._process.pid is not None
         return self._process.pid
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; to a worker that has died it is lost, which its reader notices."""
-        self._stdin.write(orjson.dumps(command) + b"\n")
+        self._writer.write(orjson.dumps(command) + b"\n")
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
         """Whole lines as they arrive, several where they come fast; none when the process has ended or is given up."""
@@ -62,7 +75,7 @@ class WorkerProcess:
 
     async def _read(self, given_up: asyncio.Future[None] | None) -> bytes:
         # A killed process closes its pipe late; do not wait for it.
-        reading = asyncio.ensure_future(self._stdout.read(CHUNK_BYTES))
+        reading = asyncio.ensure_future(self._reader.read(CHUNK_BYTES))
         either: set[asyncio.Future[Any]] = {reading, self._killed, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if reading.done():
@@ -77,13 +90,26 @@ class WorkerProcess:
 
     async def wait(self) -> int:
         """The exit code; negative for a signal."""
-        return await self._process.wait()
+        await asyncio.shield(self._gone)
+        code = await asyncio.get_running_loop().run_in_executor(_CALLS, lambda: self._process.exitcode)
+        assert code is not None
+        return code
 
     def kill(self) -> None:
         """End it at once; a process that has already ended is left alone."""
-        if self._process.returncode is None and not self.was_killed:
+        if not self._gone.done() and not self.was_killed:
             self._killed.set_result(None)
             self._process.kill()
+
+    def _note_end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._writer.close()
+        self._gone.set_result(None)
+
+
+def _to_file(end: Connection, mode: str) -> IO[bytes]:
+    """A pipe's end that the event loop can take over."""
+    return os.fdopen(os.dup(end.fileno()), mode, buffering=0)
 
 
 def explain_exit(code: int) -> str:

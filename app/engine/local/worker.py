@@ -1,20 +1,19 @@
-"""A worker process: takes jobs from its standard input, writes encoded frames to its standard output.
+"""A worker process: takes jobs from one pipe, writes encoded frames to another.
 
 Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}` and `{"cancel": id}`. Answers, one a line:
 a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`.
-Started by `app.engine.local.process` as `python -m app.engine.local.worker THREADS MEMORY_BYTES PARENT_PID`.
+Started by `app.engine.local.process`.
 """
 
-import ctypes
 import os
 import queue
 import resource
-import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Generator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 NICENESS = 10
 AUTOGROUP_S = 0.1
-_PR_SET_PDEATHSIG = 1
 
 WARM_UP_SPEC = {
     "depth": 2,
@@ -38,19 +36,21 @@ WARM_UP_SPEC = {
 }
 
 
-def main() -> None:
-    """Serve commands until the parent closes the pipe."""
-    threads, memory_bytes, parent_pid = map(int, sys.argv[1:4])
-    _submit_to_parent(parent_pid)
-    answers = Answers(_take_over_stdout())
-    commands = _Commands(sys.stdin.buffer)
+def serve(
+    commands: Connection, answers: Connection, errors: Connection, threads: int, memory_bytes: int, server_pid: int
+) -> None:
+    """Serve commands until the server closes their pipe; what libraries print goes to `errors`."""
+    os.dup2(errors.fileno(), 1)
+    os.dup2(errors.fileno(), 2)
+    _give_way(server_pid)
+    sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
     _limit_memory(memory_bytes)
     rates = _warm_up(threads)
-    answers.send(b"#ready " + rates + b"\n")
+    sender.send(b"#ready " + rates + b"\n")
     while True:
-        job = commands.next_job()
-        status, reason = execute(job, commands.cancelled, answers, memory_bytes)
-        answers.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
+        job = receiver.next_job()
+        status, reason = execute(job, receiver.cancelled, sender, memory_bytes)
+        sender.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
 
 def execute(
@@ -114,14 +114,15 @@ class _Commands:
         os._exit(0)  # The parent is gone; no one reads what is being computed.
 
 
-def _submit_to_parent(parent_pid: int) -> None:
-    """Be polite while the parent lives, and die with it."""
+def _give_way(server_pid: int) -> None:
+    """Be polite, and bear the server's number as a name: `ps -o comm` tells whose worker it is."""
+    # A session of its own: Ctrl-C does not reach it, for stopping is the server's decision, and Linux weighs its
+    # niceness against all others.
+    os.setsid()
     os.nice(NICENESS)
     if sys.platform == "linux":
         _be_nice_to_other_sessions()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent_pid:
-            os._exit(0)  # It died before the line above.
+        Path("/proc/self/comm").write_text(f"mhc of {server_pid}")
 
 
 def _be_nice_to_other_sessions() -> None:
@@ -147,17 +148,11 @@ def _limit_memory(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def _take_over_stdout() -> BinaryIO:
-    """The pipe to the parent; from here on whatever prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
-
 def _warm_up(threads: int) -> bytes:
     """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
     import torch
 
+    import app.engine.local.template  # noqa: F401  (where a worker is not forked, this is the first time)
     from mhc_core.cost.rates import calibrate
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec
@@ -173,7 +168,3 @@ def _is_out_of_memory(error: Exception) -> bool:
         return True
     # On a CPU torch raises a plain RuntimeError.
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-if __name__ == "__main__":
-    main()

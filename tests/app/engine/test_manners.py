@@ -9,6 +9,7 @@ from tests.conftest import Server
 
 
 def test_a_worker_is_nice_within_its_session_and_as_a_session(server: Server) -> None:
+    assert server.worker_pids()
     for pid in server.worker_pids():
         assert os.getpriority(os.PRIO_PROCESS, pid) == 10
         assert os.getsid(pid) == pid, "its niceness would count against the server alone"

@@ -2,14 +2,15 @@
 
 import itertools
 import os
+import resource
 import signal
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any
 
 from app.engine.contract import Engine
 from app.engine.registry import build_engine
 from app.settings import GIB, Settings
+from tests.forked import find_workers, start_fork_server
 
 
 class Harness(ABC):
@@ -27,36 +28,33 @@ class Harness(ABC):
 
 
 class LocalHarness(Harness):
-    """Worker processes are children of this one; those of one harness have a memory limit of their own."""
+    """Worker processes bear the number of this one; those of one harness have a memory limit of their own."""
 
     name = "local"
     _marks = itertools.count(1)
 
     def __init__(self) -> None:
         self._mark = next(self._marks)
-        self._memory_bytes = ""
+        self._memory_bytes = 0
 
     def build(self, **settings: Any) -> Engine:
         """With a limit that no other has."""
-        memory_bytes = int(settings.pop("worker_memory_bytes", 8 * GIB)) + self._mark
-        self._memory_bytes = str(memory_bytes)
-        return super().build(worker_memory_bytes=memory_bytes, **settings)
+        start_fork_server()
+        self._memory_bytes = int(settings.pop("worker_memory_bytes", 8 * GIB)) + self._mark
+        return super().build(worker_memory_bytes=self._memory_bytes, **settings)
 
     def list_workers(self) -> list[int]:
         """By /proc."""
-        tasks = Path("/proc/self/task").glob("*/children")
-        children = sorted(int(pid) for path in tasks for pid in path.read_text().split())
-        return [pid for pid in children if self._memory_bytes in _read_command(pid)]
+        return [
+            pid
+            for pid in find_workers(os.getpid())
+            if self._memory_bytes in resource.prlimit(pid, resource.RLIMIT_DATA)
+        ]
 
 
 def kill(pid: int) -> None:
     """End a process as the system does where it wants memory."""
     os.kill(pid, signal.SIGKILL)
-
-
-def _read_command(pid: int) -> list[str]:
-    # Of a process that has ended and has not been waited for it is empty.
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
 # One line an engine.
