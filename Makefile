@@ -12,7 +12,8 @@ TORCH_SIZE := and torch with 0.7 GB (CPU build) or 5.5 GB (PyPI's build, with CU
 # Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores
 # with others, and the small ones of the core come last, so that all lanes end together.
 LANES ?= 3
-PYTEST := $(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
+# Bytecode is kept whatever the machine says, for without it pytest rewrites every assertion anew in every lane.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
 
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"

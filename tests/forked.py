@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -69,19 +70,32 @@ class ForkedServer:
 
 def fork_server(arguments: list[str], log: Path) -> ForkedServer:
     """Start `python -m app` with these arguments; it prints to the end of the log."""
+    return _fork(arguments, Path(os.devnull), log, log)
+
+
+def run_command(arguments: Sequence[str], stdin: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m app` with these arguments to its end; what it reads and prints are files in the folder."""
+    given, out, err = (folder / name for name in ("stdin", "stdout", "stderr"))
+    given.write_text(stdin)
+    code = _fork(list(arguments), given, out, err).wait(timeout=60)
+    return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+
+
+def _fork(arguments: list[str], given: Path, out: Path, err: Path) -> ForkedServer:
     start_fork_server()
-    process = _context.Process(target=_run, args=(arguments, log))
+    process = _context.Process(target=_run, args=(arguments, given, out, err))
     process.start()
     return ForkedServer(process)
 
 
-def _run(arguments: list[str], log: Path) -> None:
+def _run(arguments: list[str], given: Path, out: Path, err: Path) -> None:
     threading.Thread(target=_end_with_tests, daemon=True).start()
     # A child of a fork server may use it too; CPython would start another one all the same.
     forkserver.connect_to_new_process.__self__.ensure_running = lambda: None  # type: ignore[attr-defined]
-    sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
+    os.dup2(os.open(given, os.O_RDONLY), 0)
+    os.dup2(os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
+    os.dup2(os.open(err, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
+    sys.stdin = os.fdopen(0)  # multiprocessing has closed it
     os.chdir(ROOT)
     # An operator's settings must not reach a test.
     for name in [name for name in os.environ if name.startswith("MHC_")]:

@@ -10,16 +10,18 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.app.conftest import Call
 from tests.conftest import ROOT, start_server
 
 
-def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """`python -m app` with these arguments."""
-    command = [sys.executable, "-m", "app", *arguments]
-    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+def test_it_starts_as_people_start_it() -> None:
+    command = [sys.executable, "-m", "app", "run", "nowhere.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("nowhere.json: No such file")
 
 
-def test_run_writes_columns_and_says_what_it_found(tmp_path: Path) -> None:
+def test_run_writes_columns_and_says_what_it_found(call: Call, tmp_path: Path) -> None:
     spec, out = tmp_path / "spec.json", tmp_path / "result.npz"
     spec.write_text('{"depth": 6, "width": 16, "connection": {"kind": "hc"}}')
     done = call("run", str(spec), "--out", str(out))
@@ -32,7 +34,7 @@ def test_run_writes_columns_and_says_what_it_found(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [finding["text"] for finding in findings]
 
 
-def test_run_writes_json_with_nested_lists(tmp_path: Path) -> None:
+def test_run_writes_json_with_nested_lists(call: Call, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     spec = {"depth": 3, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc", "streams": 2}}
     assert call("run", "-", "--out", str(out), stdin=json.dumps(spec)).returncode == 0
@@ -55,19 +57,19 @@ def test_run_writes_json_with_nested_lists(tmp_path: Path) -> None:
         (("dance",), "", "dance"),
     ],
 )
-def test_mistakes_are_named(arguments: tuple[str, ...], stdin: str, said: str) -> None:
+def test_mistakes_are_named(call: Call, arguments: tuple[str, ...], stdin: str, said: str) -> None:
     done = call(*arguments, stdin=stdin)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_schema_is_that_of_the_core() -> None:
+def test_schema_is_that_of_the_core(call: Call) -> None:
     schema = json.loads(call("schema").stdout)
     assert schema["properties"]["depth"]["maximum"] == 1024
 
 
-def test_help_lists_every_setting() -> None:
+def test_help_lists_every_setting(call: Call) -> None:
     from app.settings import Settings
 
     shown = call("serve", "--help").stdout

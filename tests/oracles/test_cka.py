@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from cka.hsic import hsic
-from ckatorch.core import cka_base
 
 from mhc_core.metrics.similarity import CkaRows
 from tests.oracles.conftest import draw
@@ -22,6 +20,9 @@ def features(samples: int, width: int, dtype: torch.dtype = torch.float64) -> to
 
 
 def by_ckatorch(x: torch.Tensor, *, unbiased: bool) -> np.ndarray:
+    # Here, not above: every lane of the tests imports this module, and ckatorch brings seaborn along.
+    from ckatorch.core import cka_base
+
     pairs = [[cka_base(a, b, unbiased=unbiased, method="fro_norm").item() for b in x] for a in x]
     return np.array(pairs)
 
@@ -47,6 +48,8 @@ def test_unbiased_as_in_ckatorch(samples: int, width: int) -> None:
 
 @pytest.mark.parametrize(("samples", "width"), SIZES)
 def test_unbiased_as_in_pytorch_cka(samples: int, width: int) -> None:
+    from cka.hsic import hsic
+
     # Theirs takes Gram matrices as they are; large offsets would cost it its digits.
     x = features(samples, width)
     x = x - x.mean(1, keepdim=True)

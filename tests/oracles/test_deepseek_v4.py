@@ -4,10 +4,12 @@ DeepSeek-V4's form: eps 1e-6 in the norm, in every sum and on H_pre, and comb ap
 itself, so that its logits are the transposed ones of theirs.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
-from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
-from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
 
 from mhc_core.connections.connection import Mixing
 from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer
@@ -15,6 +17,9 @@ from mhc_core.connections.mhc import build_mhc
 from mhc_core.connections.output import DynamicHead
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
+
+if TYPE_CHECKING:
+    from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
 
 EPS = 1e-6
 SIZES = [(2, 8, 0), (3, 5, 1), (4, 16, 2), (4, 64, 3), (8, 12, 4)]
@@ -27,6 +32,10 @@ def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def theirs(n: int, width: int, seed: int, dtype: torch.dtype) -> tuple[DeepseekV4HyperConnection, DeepseekV4HyperHead]:
+    # Here, not above: every lane of the tests imports this module, and transformers takes four seconds.
+    from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
+    from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
+
     config = DeepseekV4Config(
         hidden_size=width, hc_mult=n, hc_sinkhorn_iters=20, hc_eps=EPS, rms_norm_eps=EPS, num_hidden_layers=1
     )

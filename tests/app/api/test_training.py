@@ -15,8 +15,8 @@ from mhc_core.cost.estimates import estimate
 from mhc_core.record import codec
 from mhc_core.spec import parse_spec
 from tests.app.api.test_bodies import check_problem
+from tests.app.conftest import Call
 from tests.app.engine.test_cancel import time_cancel
-from tests.app.test_cli import call
 from tests.conftest import StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -127,7 +127,7 @@ def test_three_hundred_steps_of_every_connection_are_admitted() -> None:
             assert 3 < estimate(spec).seconds < Settings().max_run_seconds
 
 
-def test_the_command_line_counts_steps() -> None:
+def test_the_command_line_counts_steps(call: Call) -> None:
     done = call("run", "-", stdin='{"depth": 4, "width": 16, "input": {"tokens": 16}, "train": {"steps": 12}}')
     assert done.returncode == 0, done.stderr
     assert "12/12" in done.stderr

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +11,9 @@ import pytest
 
 from mhc_core.record import codec
 from tests.app.api.test_bodies import check_problem
+from tests.app.conftest import Call
 from tests.app.engine.test_cancel import LONG
-from tests.conftest import ROOT, Server, StartServer, compute
+from tests.conftest import Server, StartServer, compute
 
 FreshSpec = Callable[..., dict[str, Any]]
 MLP = {"kind": "mlp", "activation": "relu", "mlp_ratio": 2}
@@ -130,10 +129,9 @@ def test_a_recomputation_is_bounded_like_a_run(launch: StartServer, fresh_spec: 
     check_problem(httpx.post(f"{server.api}/runs/{run_id}/verify"), 422, "depth", "at most 0.0001 s")
 
 
-def test_the_command_line_prints_a_row_a_check() -> None:
-    command = [sys.executable, "-m", "app", "verify", "-"]
+def test_the_command_line_prints_a_row_a_check(call: Call) -> None:
     spec = '{"depth": 4, "width": 16, "connection": {"kind": "mhc_lite"}, "input": {"tokens": 16}}'
-    done = subprocess.run(command, cwd=ROOT, input=spec, capture_output=True, text=True, timeout=60, check=False)
+    done = call("verify", "-", stdin=spec)
     assert done.returncode == 0, done.stderr
     head, *rows, last = done.stdout.splitlines()
     assert head.split()[:3] == ["verdict", "law", "metric"]

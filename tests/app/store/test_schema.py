@@ -19,7 +19,7 @@ from app.store import migrations
 from app.store.database import Database
 from app.store.schema import UnusableDatabase, upgrade
 from app.store.tables import metadata
-from tests.app.test_cli import call
+from tests.app.conftest import Call
 from tests.conftest import ROOT
 
 RELEASED = (Path(__file__).parent / "released.sql").read_text()
@@ -152,7 +152,7 @@ def test_another_schema_is_refused_and_left_alone(path: Path, case: str) -> None
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
 
-def test_the_server_refuses_in_one_sentence(path: Path) -> None:
+def test_the_server_refuses_in_one_sentence(call: Call, path: Path) -> None:
     execute(path, "CREATE TABLE songs (id INTEGER)")
     done = call("serve", "--data", str(path.parent))
     assert done.returncode == 2

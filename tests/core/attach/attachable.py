@@ -1,15 +1,18 @@
 """Models to attach the probe to: a tiny DeepSeek-V4, GPT-2, and a residual model written here."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel
-from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
-from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4ForCausalLM
 
 from mhc_core.attach import attach
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+    from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4ForCausalLM
 
 BLOCKS, STREAMS, WIDTH = 3, 4, 32
 
@@ -22,6 +25,10 @@ IDS = torch.randint(64, (2, 12), generator=torch.Generator().manual_seed(5))
 
 def build_deepseek() -> DeepseekV4ForCausalLM:
     """Random weights, mixing far from its start, one block of every kind of attention and of experts."""
+    # Here, not above: every lane of the tests imports this module, and transformers takes four seconds.
+    from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
+    from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4ForCausalLM
+
     torch.manual_seed(0)
     config = DeepseekV4Config(
         vocab_size=64,
@@ -51,6 +58,8 @@ def build_deepseek() -> DeepseekV4ForCausalLM:
 
 
 def build_gpt2() -> GPT2LMHeadModel:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=64, n_positions=16, n_embd=WIDTH, n_layer=3, n_head=2)
     return GPT2LMHeadModel(config)  # training mode: dropout draws random numbers
