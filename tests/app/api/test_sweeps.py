@@ -18,7 +18,7 @@ from tests.conftest import Server, StartServer, compute
 FreshSpec = Callable[..., dict[str, Any]]
 SWEEP = "/runs/sweep"
 DEPTHS, STREAMS = [2, 4, 6], [1, 3]
-SLOW = {"depth": 400, "width": 32, "input": {"batch": 8, "tokens": 128}}
+SLOW = {"depth": 128, "width": 32, "input": {"batch": 8, "tokens": 128}}
 
 
 def build_grid(spec: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_one_field_is_enough_and_any_field_will_do(client: httpx.Client, fresh_s
 
 
 def test_where_there_is_no_number_the_status_says_why(client: httpx.Client, fresh_spec: FreshSpec) -> None:
-    spec = fresh_spec(depth=400, connection={"kind": "hc", "streams": 16})
+    spec = fresh_spec(depth=250, connection={"kind": "hc", "streams": 8})
     body = client.post(SWEEP, json={"spec": spec, "x": {"field": "connection.noise", "values": [0.0, 10.0]}}).json()
     finish(client, body["id"])
     found = client.get(f"{SWEEP}/{body['id']}/values").json()
