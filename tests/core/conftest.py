@@ -1,15 +1,20 @@
 """Specs and runs small enough to check by hand: four layers of eight features, two sequences of six tokens, float64."""
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from mhc_core.measure.run import run
-from mhc_core.record.frames import AnyFrame
+from mhc_core.record.frames import AnyFrame, StepFrame
 from mhc_core.record.result import Result
+from mhc_core.record.values import LayerStatus
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import Stack
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 SMALL: dict[str, Any] = {
     "depth": 4,
@@ -48,6 +53,25 @@ def build_spec(base: dict[str, Any] = SMALL, **fields: Any) -> RunSpec:
     for name, value in fields.items():
         merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
     return parse_spec(merged)
+
+
+def require(value: T | None) -> T:
+    """A value that must be there."""
+    assert value is not None
+    return value
+
+
+def find_one(frames: Iterable[AnyFrame], kind: type[K]) -> K:
+    """The one frame of this kind."""
+    (frame,) = [frame for frame in frames if isinstance(frame, kind)]
+    return frame
+
+
+def by_layer(frame: StepFrame, key: str) -> LayerStatus:
+    """Which layers of a step's column have a status, and which."""
+    status = frame.status[key]
+    assert isinstance(status, dict)
+    return status
 
 
 def collect(frames: list[AnyFrame]) -> Result:

@@ -15,7 +15,7 @@ from mhc_core.record.codec import decode_line, encode_frame, to_fields
 from mhc_core.record.frames import BandsFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
-from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
+from tests.core.conftest import CONNECTIONS, build_spec, collect, measure, require
 
 LEVELS = {"min": 0, "p05": 5, "p50": 50, "p95": 95, "max": 100}
 SEEDS = 6
@@ -62,9 +62,10 @@ def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any
     fields: dict[str, Any] = {"connection": connection, "block": {"kind": block}}
     result = banded(**fields)
     assert worst_difference(result, **fields) < 1e-10
-    assert result.seeds.first == 3
-    assert result.seeds.seeds == SEEDS
-    assert set(result.seeds.lost) <= {"mixing_grad_share"}  # it has no value where there is no signal to share
+    seeds = require(result.seeds)
+    assert seeds.first == 3
+    assert seeds.seeds == SEEDS
+    assert set(seeds.lost) <= {"mixing_grad_share"}  # it has no value where there is no signal to share
 
 
 @pytest.mark.sample("values")
@@ -112,7 +113,7 @@ def hc_blow_up() -> tuple[RunSpec, Result]:
 def test_overflow_of_some_seeds_is_still_ordered() -> None:
     """Activations leave float32 in some seeds: they rank above all others, and the composite gain goes on."""
     spec, result = hc_blow_up()
-    lost = result.seeds.lost["act_rms"]
+    lost = require(result.seeds).lost["act_rms"]
     some = [layer for layer, count in lost.items() if 0 < count < 4]
     assert some, "the case must have layers at which a minority of seeds is lost"
     band = result.bands["act_rms"]
@@ -133,7 +134,7 @@ def test_largest_gains_are_those_of_each_seed() -> None:
     singles = [measure(spec.model_copy(update={"seed": spec.seed + k, "seeds": 1})) for k in range(7)]
     for key in ("composite_gain_fwd", "composite_gain_bwd"):
         wanted = [np.nanmax(single.layers_log10[key]) for single in singles]
-        np.testing.assert_allclose(result.seeds.largest[key], wanted, rtol=1e-6)
+        np.testing.assert_allclose(require(result.seeds).largest[key], wanted, rtol=1e-6)
 
 
 def test_zeros_rank_below_every_number() -> None:
@@ -168,7 +169,7 @@ def test_a_median_over_seeds_is_told() -> None:
     spec = build_spec(depth=24, seeds=8, connection={"kind": "hc"})
     result = collect(list(run(spec)))
     found = next(item for item in result.summary.findings if item.key == "connection")
-    logs = result.seeds.largest["composite_gain_fwd"]
+    logs = require(result.seeds).largest["composite_gain_fwd"]
     assert found.numbers["gain_fwd_log10_p50"] == pytest.approx(np.percentile(logs, 50))
     assert found.numbers["gain_fwd_log10_p95"] == pytest.approx(np.percentile(logs, 95))
     assert f"Over 8 seeds the largest forward gain has median {10 ** np.percentile(logs, 50):.3g}" in found.text
@@ -194,10 +195,10 @@ def test_a_run_of_one_seed_has_no_bands() -> None:
 
 def test_bands_survive_their_line() -> None:
     _, result = hc_blow_up()
-    frame = BandsFrame(bands=result.bands, **to_fields(result.seeds))
+    frame = BandsFrame(bands=result.bands, **to_fields(require(result.seeds)))
     again = Result()
     again.add(decode_line(encode_frame(frame, "id", 0)))
-    assert again.seeds.lost == result.seeds.lost
+    assert require(again.seeds).lost == require(result.seeds).lost
     for key, band in result.bands.items():
         for name, column in band.items():
             np.testing.assert_array_equal(again.bands[key][name], column)

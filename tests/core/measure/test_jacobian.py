@@ -11,12 +11,12 @@ from mhc_core.measure.jacobian import bidiagonalise, linearise, measure_jacobian
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
 from mhc_core.record.codec import decode_line, encode_frame, to_fields
-from mhc_core.record.frames import AnyFrame, JacobianFrame
+from mhc_core.record.frames import JacobianFrame, SummaryFrame
 from mhc_core.record.result import Result
 from mhc_core.record.stages import Converged
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
-from tests.core.conftest import CONNECTIONS, build_spec, collect, run_frames, shake
+from tests.core.conftest import CONNECTIONS, build_spec, collect, find_one, require, run_frames, shake
 
 CPU = torch.device("cpu")
 ONE_SEQUENCE = {"kind": "gaussian", "batch": 1, "tokens": 4}
@@ -234,10 +234,6 @@ def test_a_jacobian_beyond_its_type_has_a_status_and_no_value() -> None:
     assert found.converged == Converged(sigma_max=False, sigma_min=False)
 
 
-def frames_of(spec: RunSpec) -> dict[str, AnyFrame]:
-    return {frame.type: frame for frame in run_frames(spec)}
-
-
 def test_the_frame_comes_where_the_spec_asks_for_it() -> None:
     kinds = [frame.type for frame in run(build_spec(jacobian=3))]
     assert kinds[-3:] == ["mixing", "jacobian", "summary"]
@@ -245,11 +241,11 @@ def test_the_frame_comes_where_the_spec_asks_for_it() -> None:
 
 
 def test_every_value_is_in_the_catalogue_with_its_logarithm() -> None:
-    frame = frames_of(build_spec(jacobian=6))["jacobian"]
+    frame = find_one(run_frames(build_spec(jacobian=6)), JacobianFrame)
     assert set(frame.values) == {key for key, metric in METRICS.items() if metric.frame == "jacobian"}
     for key, value in frame.values.items():
         assert np.shape(value) == {"K": (6,), "": ()}[METRICS[key].shape]
-        np.testing.assert_allclose(frame.log10[key], np.log10(value), rtol=1e-12)
+        np.testing.assert_allclose(frame.log10[key], np.log10(require(value)), rtol=1e-12)
     assert frame.status == {}
 
 
@@ -258,8 +254,8 @@ def test_lines_add_up_to_the_same_jacobian() -> None:
     here, there = collect(list(frames)), Result()
     for index, frame in enumerate(frames):
         there.add(decode_line(encode_frame(frame, "id", index)))
-    assert here.jacobian.products == 6
-    np.testing.assert_equal(to_fields(there.jacobian), to_fields(here.jacobian))
+    assert require(here.jacobian).products == 6
+    np.testing.assert_equal(to_fields(require(there.jacobian)), to_fields(require(here.jacobian)))
 
 
 @pytest.mark.parametrize(
@@ -276,19 +272,19 @@ def test_lines_add_up_to_the_same_jacobian() -> None:
     ],
 )
 def test_the_finding_says_what_is_known(fields: dict[str, Any], words: str) -> None:
-    summary = frames_of(build_spec(jacobian=8, **fields))["summary"]
+    summary = find_one(run_frames(build_spec(jacobian=8, **fields)), SummaryFrame)
     (finding,) = [finding for finding in summary.findings if finding.key == "jacobian"]
     assert finding.text == words
 
 
 def test_the_finding_does_not_claim_what_has_not_converged() -> None:
-    few, more = (frames_of(build_spec(depth=24, width=32, jacobian=steps)) for steps in (2, 30))
+    few, more = (run_frames(build_spec(depth=24, width=32, jacobian=steps)) for steps in (2, 30))
     text = {}
     for name, frames in (("few", few), ("more", more)):
-        (finding,) = [f for f in frames["summary"].findings if f.key == "jacobian"]
+        (finding,) = [f for f in find_one(frames, SummaryFrame).findings if f.key == "jacobian"]
         text[name] = finding.text
-    assert few["jacobian"].converged == Converged(sigma_max=False, sigma_min=False)
+    assert find_one(few, JacobianFrame).converged == Converged(sigma_max=False, sigma_min=False)
     assert text["few"].startswith("After 2 pairs of products the Jacobian's singular values have not converged")
-    assert more["jacobian"].converged == Converged(sigma_max=True, sigma_min=False)
+    assert find_one(more, JacobianFrame).converged == Converged(sigma_max=True, sigma_min=False)
     assert "stretches at most" in text["more"]
     assert "has not converged" in text["more"]

@@ -9,7 +9,7 @@ import torch
 
 from mhc_core.blocks.norms import normalise
 from mhc_core.record.result import Result
-from tests.core.conftest import build_spec, measure
+from tests.core.conftest import build_spec, measure, require
 
 BIG = build_spec(depth=512, width=16, dtype="float32", connection={"kind": "hc", "noise": 3.0}, input={"tokens": 8})
 
@@ -78,8 +78,9 @@ def test_the_story_tells_the_gain_and_the_limit(result: Result) -> None:
     headline = result.summary.headline
     assert headline.value is None
     assert headline.log10 == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]))
-    power = str(int(headline.log10)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    assert headline.text == f"gain {10 ** (headline.log10 % 1):.1f}×10{power}"
+    log10 = require(headline.log10)
+    power = str(int(log10)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    assert headline.text == f"gain {10 ** (log10 % 1):.1f}×10{power}"
     assert findings["limits"].numbers["layer"] == min(result.status["act_rms"])
 
 

@@ -14,7 +14,7 @@ from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
 from tests.core import measures, reference
-from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, collect, run_frames, shake
+from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, by_layer, collect, run_frames, shake
 from tests.core.metrics.test_paths import unfold_by_hand
 from tests.core.plain import train_plainly
 from tests.core.trained import ONE_WINDOW, TEXT, step_frames, take_one_step
@@ -158,17 +158,17 @@ def test_overflow_of_a_step_is_told_by_layer() -> None:
         depth=90, dtype="float32", connection={"kind": "hc", "noise": 10.0}, input={"text": TEXT}, train={"steps": 3}
     )
     (frame,) = step_frames(spec)  # the first ends it
-    values, status = frame.values, frame.status
-    first = min(status["step_act_rms_streams"])
-    assert status["step_act_rms_streams"][first] == "overflow"
+    values, streams = frame.values, by_layer(frame, "step_act_rms_streams")
+    first = min(streams)
+    assert streams[first] == "overflow"
     assert np.isfinite(values["step_act_rms_streams"][:first]).all()
     assert np.isnan(values["step_act_rms_streams"][first]).any()
-    assert set(status["step_token_cos"]) == set(range(first, 90))
-    assert set(status["step_stream_cos"]) == set(range(first, 90))
-    assert min(status["step_cos_prev"]) == first + 1, "it reads the layer before"
-    weights = frame.status.get("step_unfolded", {})
+    assert set(by_layer(frame, "step_token_cos")) == set(range(first, 90))
+    assert set(by_layer(frame, "step_stream_cos")) == set(range(first, 90))
+    assert min(by_layer(frame, "step_cos_prev")) == first + 1, "it reads the layer before"
+    weights = by_layer(frame, "step_unfolded") if "step_unfolded" in frame.status else {}
     lost = {layer for layer, row in enumerate(values["step_unfolded"]) if np.isnan(row).any()}
-    assert lost == {int(layer) for layer, flag in weights.items() if flag != "underflow"}
+    assert lost == {layer for layer, flag in weights.items() if flag != "underflow"}
     result = collect(list(run_frames(spec)))
     assert result.steps_status["step_act_rms_streams"][0][first] == "overflow"
 
@@ -178,11 +178,10 @@ def test_a_first_layer_without_numbers_has_no_neighbour_to_lose() -> None:
     with torch.no_grad():
         stack.get_parameter("branches.1.w_in")[0, 0] = math.nan
     (frame,) = train(stack)
-    status = frame.status
-    assert status["step_token_cos"].keys() == {1, 2, 3}
-    assert status["step_cos_prev"].keys() == {2, 3}, "layer 2 reads what layer 1 made of it"
-    assert status["step_act_rms_streams"] == dict.fromkeys((1, 2, 3), "nan")
-    assert status["step_grad_rms_streams"].keys() == {0, 1, 2, 3}
+    assert by_layer(frame, "step_token_cos").keys() == {1, 2, 3}
+    assert by_layer(frame, "step_cos_prev").keys() == {2, 3}, "layer 2 reads what layer 1 made of it"
+    assert frame.status["step_act_rms_streams"] == dict.fromkeys((1, 2, 3), "nan")
+    assert by_layer(frame, "step_grad_rms_streams").keys() == {0, 1, 2, 3}
 
 
 def test_a_layer_is_lost_to_the_worst_of_its_streams() -> None:

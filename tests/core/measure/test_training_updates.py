@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from mhc_core.inputs import TextInput
 from mhc_core.stack import Stack, build_stack
+from tests.core.conftest import require
 from tests.core.trained import column, train_all, train_spec
 
 Weights = dict[str, torch.Tensor]
@@ -92,10 +93,10 @@ def test_steps_are_those_of_plain_torch(kind: str, optimizer: str) -> None:
         values = frame.values
         assert values["step_loss"] == pytest.approx(loss.item(), rel=1e-9)
         for layer in range(3):
-            norm = torch.cat([w[f"{part}.{layer}"].grad.flatten() for part in ("in", "out")]).norm()
+            norm = torch.cat([require(w[f"{part}.{layer}"].grad).flatten() for part in ("in", "out")]).norm()
             assert values["step_param_grad_norm"][layer] == pytest.approx(norm.item(), rel=1e-7)
             if mixing:
-                inner = torch.cat([item.grad[layer].flatten() for item in mixing]).norm()
+                inner = torch.cat([require(item.grad)[layer].flatten() for item in mixing]).norm()
                 assert values["step_mixing_grad_norm"][layer] == pytest.approx(inner.item(), rel=1e-7)
                 assert values["step_gain_fwd"][layer] == pytest.approx(largest_row_sum(kind, w, layer), rel=1e-9)
         whole = torch.nn.utils.clip_grad_norm_([*matrices, *mixing], clip)

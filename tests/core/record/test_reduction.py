@@ -5,9 +5,10 @@ import pytest
 
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import ABSENT, REDUCTIONS, Reduced, reduce_metric
+from mhc_core.record.reduction import ABSENT, REDUCTIONS, Reduced, Reduction, reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
+from tests.core.conftest import require
 
 SMALL = {"depth": 6, "width": 8, "block": {"heads": 2}, "input": {"tokens": 8}}
 
@@ -35,7 +36,7 @@ def test_every_metric_can_be_asked_for_in_every_way(hc: Result) -> None:
 
 def test_a_column_over_layers(hc: Result) -> None:
     gain = hc.layers["composite_gain_fwd"]
-    wanted = {"max": gain.max(), "min": gain.min(), "first": gain[0], "last": gain[-1]}
+    wanted: dict[Reduction, float] = {"max": gain.max(), "min": gain.min(), "first": gain[0], "last": gain[-1]}
     for reduction, value in wanted.items():
         assert reduce_metric(hc, "composite_gain_fwd", reduction).value == value
     middle = reduce_metric(hc, "composite_gain_fwd", "median")
@@ -57,7 +58,7 @@ def test_what_is_like_itself_is_left_out(hc: Result) -> None:
 
 
 def test_other_tables(hc: Result) -> None:
-    largest = float(hc.jacobian.values["jacobian_sigma_max"])
+    largest = float(require(hc.jacobian).values["jacobian_sigma_max"])
     assert reduce_metric(hc, "jacobian_sigma_max", "max").value == pytest.approx(largest)
     trained = build_result(train={"steps": 3})
     assert reduce_metric(trained, "step_loss", "last").value == trained.steps["step_loss"][-1]
@@ -91,7 +92,7 @@ NAN = float("nan")
     ],
 )
 def test_what_left_its_range(
-    values: list[float], log10: list[float], status: dict[int, str], wanted: dict[str, Reduced | float | str]
+    values: list[float], log10: list[float], status: dict[int, str], wanted: dict[Reduction, Reduced | float | str]
 ) -> None:
     result = build_column(values, log10, status)
     for reduction, expected in wanted.items():
