@@ -72,6 +72,7 @@ def test_a_difference_is_found(before: Any, after: Any) -> None:
 REWORDED = {
     "thrice the size at layer 4": "3 times larger at layer 4",
     "for layers 5-40": "in layers 5-40",
+    "+1e+02 % for 5 layers": "+100 % in 5 layers",
     "goes from 1.5 to −2 × 10⁻³": "changes from 1.5 to -2 × 10⁻³",
 }
 

@@ -21,6 +21,7 @@ WORDING = re.compile(
 DATA = re.compile(r"(?:^|\.)(?:fill\.\w+|table\.\d+\.source|marker\.symbol|input(?:\.default)?\.text)$")
 # What a text must keep: placeholders, colours and numbers, small ones above the line as well.
 FACT = re.compile(r"%\{[^}]*\}|#[0-9a-fA-F]{3,8}\b|(?:(?<!\w)[-−])?\d+(?:\.\d+)?(?:e[-+]?\d+)?|⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+EXPONENT = re.compile(r"^-?\d+(?:\.\d+)?e[-+]?\d+$")
 NUMBER_WORDS = {"twice": "2", "thrice": "3", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
 
 
@@ -73,8 +74,8 @@ def count_values(value: Any) -> int:
 
 
 def list_facts(text: str) -> list[str]:
-    """Numbers, placeholders and colours of a text, in their order."""
-    return FACT.findall(text.replace("−", "-"))
+    """Numbers, placeholders and colours of a text, in their order; `1e+02` is written `100`."""
+    return [EXPONENT.sub(_write_out, fact) for fact in FACT.findall(text.replace("−", "-"))]
 
 
 def mask_facts(text: str) -> str:
@@ -140,6 +141,10 @@ def _is_reworded(before: Any, after: Any, path: str) -> bool:
     if not (isinstance(before, str) and isinstance(after, str) and WORDING.search(path)) or DATA.search(path):
         return False
     return list_facts(before) == list_facts(after) or list_facts(_spell(before)) == list_facts(_spell(after))
+
+
+def _write_out(number: re.Match[str]) -> str:
+    return f"{float(number[0]):g}"
 
 
 def _spell(text: str) -> str:
