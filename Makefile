@@ -20,7 +20,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run test test-rest test-full lint $(LINTS) bench types licences setup setup-dev update chromium clean
+.PHONY: run test test-rest test-full lint $(LINTS) bench types licences setup setup-dev update chromium postgresql clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -31,10 +31,10 @@ test: setup-dev chromium
 	$(PYTEST) -m "not full"
 
 # What `test` leaves out: every case of the samples, looks, and long flows.
-test-rest: setup-dev chromium
+test-rest: setup-dev chromium postgresql
 	$(PYTEST) -m full
 
-test-full: setup-dev chromium
+test-full: setup-dev chromium postgresql
 	cd static && $(WITH_NODE) npm test --silent
 	$(PYTEST)
 
@@ -122,6 +122,14 @@ chromium:
 		echo "Chromium comes from the system's packages, for tests and benchmarks: 400 MB." && \
 		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		{ echo "Chromium is missing: apt-get install chromium"; exit 1; }
+
+# The store's tests of PostgreSQL start a server of their own.
+postgresql:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "PostgreSQL comes from the system's packages, for tests of the store: 60 MB." && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || \
+		{ echo "PostgreSQL is missing: apt-get install postgresql"; exit 1; }
 
 clean:
 	rm -rf .venv .venv-bench static/node_modules build *.egg-info
