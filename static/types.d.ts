@@ -319,6 +319,8 @@ export interface ViewRules {
   map: { metric: string; reduce: string };
   /** Of a hash, as far as the server reads it. */
   keys: { name: string; map: string; metric: string; reduce: string };
+  /** What each cost is called. */
+  costs: Record<'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', string>;
 }
 export interface Boot {
   page: string;

@@ -1,7 +1,8 @@
-"""What server and page both know of views: letters of runs, their names, the first view, maps, and keys of a hash."""
+"""What server and page both know of views: letters of runs, their names, the first view, maps, hash keys, costs."""
 
 from typing import Any
 
+from app.figures.panels.costs import MEASURES
 from app.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
 from app.figures.style import MAX_RUNS
 from app.presets import DEFAULT
@@ -17,4 +18,5 @@ def to_view_rules() -> dict[str, Any]:
         "connections": {kind: {"name": family.name, "year": family.year} for kind, family in FAMILIES.items()},
         "map": {"metric": MAP[0], "reduce": MAP[1]},
         "keys": KEYS,
+        "costs": MEASURES,
     }

@@ -19,13 +19,13 @@ const REFERENCE = 'residual';
 /** Its settings hold those of all others: streams, drift, rounds. */
 const WIDEST = 'mhc';
 
-/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', title: string, say: (value: number) => string}[]} */
+/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', say: (value: number) => string}[]} */
 const COLUMNS = [
-  { key: 'parameters', title: 'parameters', say: (value) => formatCount(value, '') },
-  { key: 'flops', title: 'arithmetic', say: (value) => formatCount(value, 'FLOP') },
-  { key: 'bytes_moved', title: 'memory traffic', say: (value) => formatCount(value, 'B') },
-  { key: 'peak_bytes', title: 'peak memory', say: (value) => formatCount(value, 'B') },
-  { key: 'seconds', title: 'time', say: formatSeconds },
+  { key: 'parameters', say: (value) => formatCount(value, '') },
+  { key: 'flops', say: (value) => formatCount(value, 'FLOP') },
+  { key: 'bytes_moved', say: (value) => formatCount(value, 'B') },
+  { key: 'peak_bytes', say: (value) => formatCount(value, 'B') },
+  { key: 'seconds', say: formatSeconds },
 ];
 
 const costs = signal(/** @type {ConnectionCost[]} */ ([]));
@@ -139,7 +139,7 @@ function StackTable() {
     <div class="table-box" tabindex="0" role="region" aria-label="Cost of each connection, table">
       <table class="numbers kinds" role="table">
         <caption>This stack, joined in each way</caption>
-        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">connection</th>${COLUMNS.map(({ title }) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
+        <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">connection</th>${COLUMNS.map(({ key }) => html`<th scope="col" role="columnheader">${boot.rules.costs[key]}</th>`)}</tr></thead>
         <tbody role="rowgroup">${found.map(
           (item) => html`
           <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
