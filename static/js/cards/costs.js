@@ -94,7 +94,7 @@ export function CostCard({ level = 'h2' }) {
         <div class="card-title"><${level} id="panel-cost-title">Cost<//><span class="unit">predicted, of one run</span></div>
         <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${costItems(commonSpec, fail)} /></div>
       </header>
-      <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.</p>
+      <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.${state.hasTrace.value ? ' A trace has no spec, so this is the stack of the settings, not of the trace.' : ''}</p>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
       <${CostTables} />
     </section>

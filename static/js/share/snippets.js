@@ -18,7 +18,8 @@ export function toSnippets(origin, specs, shown = UNKNOWN) {
   return [
     { key: 'curl', title: 'curl', text: toCurl(`${origin}/api/v1`, specs, shown) },
     { key: 'python', title: 'Python', text: toPython(`${origin}/api/v1`, specs, shown) },
-    { key: 'json', title: 'JSON', text: JSON.stringify(specs, null, 2) },
+    // A view of traces alone has no spec.
+    ...(specs.length > 0 ? [{ key: 'json', title: 'JSON', text: JSON.stringify(specs, null, 2) }] : []),
   ];
 }
 

@@ -50,3 +50,10 @@ test('a stored view is read, not computed', () => {
     assert.doesNotMatch(text, /runs\/compare|quoted/, key);
   }
 });
+
+test('a view of traces alone has no specs to show', () => {
+  const keys = toSnippets('http://host:1', [], { ids: ['x'], snapshot: 's1', panel: 'gain', query: [] }).map(
+    ({ key }) => key,
+  );
+  assert.deepEqual(keys, ['curl', 'python']);
+});
