@@ -9,12 +9,16 @@ const RANKS = [['data', 'net'], ['state'], ['ui'], ['figures'], ['share'], ['car
 const folderOf = (path) => path.split('/').slice(0, -1).join('/');
 const rank = (path) => RANKS.findIndex((folders) => folders.includes(folderOf(path)));
 
+/** `import … from 'x'`, `export … from 'x'`, and `import 'x'` or `import('x')`, which take nothing by name. */
+const COMMENT = /\/\*.*?\*\//gs;
+const IMPORT = /^(?:import|export)[^'"]*?from '([^']+)'|\bimport ?\(?'([^']+)'/gm;
+
 const modules = new Map(
   readdirSync(FOLDER, { recursive: true })
     .filter((path) => path.endsWith('.js'))
     .map((path) => {
       const text = readFileSync(new URL(path, FOLDER), 'utf8');
-      const imports = [...text.matchAll(/^(?:import|export)[^'"]*?from '([^']+)'/gm)].map((match) => match[1]);
+      const imports = [...text.replace(COMMENT, '').matchAll(IMPORT)].map((match) => match[1] ?? match[2]);
       return [path, { text, imports }];
     }),
 );

@@ -2,8 +2,8 @@
 
 import { shownOf } from '../data/drawing.js';
 import { formatSeconds, formatValue } from '../data/numbers.js';
-import { secondsLeft } from '../data/pace.js';
 import { depthOf, seedsOf, trainSteps } from '../data/record.js';
+import { secondsLeft } from '../state/pace.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { VerifyButton } from './verify.js';

@@ -3,10 +3,10 @@
 import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
 import { haveClimbed } from '../data/drawing.js';
-import { noteStep } from '../data/pace.js';
 import { modelOf } from '../data/record.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
+import { noteStep } from './pace.js';
 import * as state from './signals.js';
 import { TRACE, toSpecs } from './spec.js';
 

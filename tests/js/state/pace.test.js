@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { noteStep, secondsLeft } from '../../../static/js/data/pace.js';
+import { noteStep, secondsLeft } from '../../../static/js/state/pace.js';
 
 test('time left follows the pace of the latest steps, not of those that came at once', () => {
   const columns = createColumns();
