@@ -1,22 +1,26 @@
 """The benchmarks of the page still find what they measure: one round each, no duration asserted."""
 
+import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import interaction, page, visit
 from tests.conftest import Server
 
 
+@pytest.mark.full
 def test_a_visit(browser: Browser, server: Server) -> None:
     found = visit.measure(browser, server, 1)
     assert 0 < found["story"] <= found["all"]
     assert 0.1 < found["megabytes"] < 2
 
 
+@pytest.mark.full
 def test_a_release(browser: Browser, server: Server) -> None:
     found = page.measure(browser, server.url, 1)
     assert 0 < found["first"] <= found["last"] == found["slowest"]
 
 
+@pytest.mark.full
 def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
     found = interaction.measure_drags(browser, server.url, 1)
     assert min(found.values()) > 0

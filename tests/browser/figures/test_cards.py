@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.app.api.test_verify import change_frame
@@ -27,6 +28,7 @@ def show_table(page: Page, card: Locator) -> list[list[str]]:
     return [row.locator("th, td").all_text_contents() for row in card.locator("tbody tr").all()]
 
 
+@pytest.mark.full
 def test_unfolded_connections_of_a_residual_and_a_plain_stack(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&layer=4&runs=residual,none&block.kind=mlp")
     rows = show_table(page, card_of(page, "unfolded"))
@@ -62,6 +64,7 @@ def test_theory_stands_beside_measurement_or_says_why_not(open_page: OpenPage) -
     expect(card.locator(".plot")).to_contain_text("No law applies to these runs here.")
 
 
+@pytest.mark.full
 def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     card = card_of(page, "theory")
@@ -106,6 +109,7 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
     assert '"streams":3' in asked[0]
 
 
+@pytest.mark.full
 def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("ERR_INTERNET_DISCONNECTED")
     page = open_page("/#v=1&depth=8")
@@ -130,6 +134,7 @@ def test_the_papers_figure_stands_beside_ours(open_page: OpenPage) -> None:
     assert models.all_inner_texts() == ["3B", "9B", "27B"]
 
 
+@pytest.mark.full
 def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("422")
     page = open_page("/#v=1&depth=8&block.scaling=deepnorm", wait=False)
@@ -157,6 +162,7 @@ def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenP
     expect(page.get_by_role("dialog", name="Verify A Residual").get_by_role("status")).to_contain_text("checks hold")
 
 
+@pytest.mark.full
 def test_a_falsified_run_is_seen_to_fail(browser: Browser, launch: StartServer) -> None:
     spec = {"depth": 8, "connection": {"kind": "mhc_lite"}}
     server = launch("--workers", "1")
@@ -177,6 +183,7 @@ def test_a_falsified_run_is_seen_to_fail(browser: Browser, launch: StartServer) 
     page.close()
 
 
+@pytest.mark.full
 def test_a_verification_that_is_refused_says_so(browser: Browser, launch: StartServer) -> None:
     server = launch("--workers", "1")
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -233,6 +240,7 @@ def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> N
     expect(card.get_by_role("button", name="i…j")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.full
 def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
     card = page.locator("[data-panel=detail]")
@@ -250,6 +258,7 @@ def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     expect(card.locator("tbody td").first).to_contain_text("×10")
 
 
+@pytest.mark.full
 def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     menu = page.get_by_role("button", name="Cost: more")
@@ -270,6 +279,7 @@ def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, ser
     assert "depth 8, width 32" in picture
 
 
+@pytest.mark.full
 def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=4&view.gain=cubic&view.ghost=log")
     banner = page.get_by_role("alert")
@@ -280,6 +290,7 @@ def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     expect(banner).to_have_count(0)
 
 
+@pytest.mark.full
 def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_same(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual,mhc&depth=4&width=16&view.gain=tokens")
 

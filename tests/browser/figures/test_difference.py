@@ -2,6 +2,7 @@
 
 import httpx
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -31,6 +32,7 @@ def test_the_switch_draws_differences_keeps_them_in_the_link_and_back_undoes_it(
     assert {curve["name"]: curve["y"] for curve in curves(page, "activation")} == before
 
 
+@pytest.mark.full
 def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&runs=residual,hc&difference=true")
     page.get_by_role("button", name="Activation: more").click()
@@ -53,6 +55,7 @@ def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: 
     np.testing.assert_allclose([float(text) for text in shown], [other - base, other / base], rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.full
 def test_the_key_d_turns_it_on_and_one_run_alone_has_none(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=hc")
     assert page.get_by_role("checkbox", name="Difference to A").count() == 0

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -27,6 +28,7 @@ def rounds(page: Page) -> int:
     return int(exact(page).input_value())
 
 
+@pytest.mark.full
 def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(50))
     page.evaluate(RECORD)
@@ -57,6 +59,7 @@ def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
     assert re.search(rf"sinkhorn_iters={stopped}\b", page.url)
 
 
+@pytest.mark.full
 def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=4&width=32")
     page.get_by_role("button", name="Play Depth").focus()
@@ -73,6 +76,7 @@ def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
     assert len(curves(page, "activation")[0]["y"]) == depth
 
 
+@pytest.mark.full
 def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(100))
     page.emulate_media(reduced_motion="reduce")
@@ -84,6 +88,7 @@ def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
     assert page.evaluate("performance.now()") - begun >= 2000, "150 and 200, each a second in sight"
 
 
+@pytest.mark.full
 def test_the_dial_of_the_gallery_plays(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     page.get_by_role("button", name="Presets").click()

@@ -32,6 +32,7 @@ def matrix_at_cursor(page: Page) -> np.ndarray:
     return np.array(plot.evaluate("plot => plot.data.find(trace => trace.z).z.map(row => [...row])"))
 
 
+@pytest.mark.full
 def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=4&width=16&step=3")
     expect(page.locator("#step")).to_have_count(0)
@@ -66,6 +67,7 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
     assert gains(page) == trained
 
 
+@pytest.mark.full
 def test_activation_gradient_and_cka_follow_the_step_in_figure_table_and_readout(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=4&step=8")
     wait_until_done(page)
@@ -94,6 +96,7 @@ def test_activation_gradient_and_cka_follow_the_step_in_figure_table_and_readout
     assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
 
 
+@pytest.mark.full
 def test_keys_move_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=8")
     for key, said in ((".", "Step 9"), (".", "Trained"), (".", "Trained"), (",", "Step 9"), (",", "Step 8")):
@@ -140,6 +143,7 @@ def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None
     page.wait_for_url("**/#*layer=5&step=7&view.training=gain")
 
 
+@pytest.mark.full
 def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=1")
     card = page.locator("[data-panel=gain]")
@@ -153,6 +157,7 @@ def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage)
     assert "step 1" in figure["layout"]["title"]["text"]
 
 
+@pytest.mark.full
 def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         train = {"steps": 9, "kept": 3, "lr": 0.1}
@@ -174,6 +179,7 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     expect(page.locator("#panel-streams-title")).to_have_text("Streams: step 5")
 
 
+@pytest.mark.full
 def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=1")
     expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()

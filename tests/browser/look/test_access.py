@@ -46,7 +46,7 @@ def verify(page: Page) -> None:
     expect(page.locator(".verify tbody tr").first).to_be_visible(timeout=60_000)
 
 
-@pytest.mark.sample("values")
+@pytest.mark.full
 @looks
 def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(
@@ -101,7 +101,7 @@ def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, wi
     audit(page, "table")
 
 
-@pytest.mark.sample("values")
+@pytest.mark.full
 @looks
 def test_axe_finds_nothing_on_the_other_pages(open_page: OpenPage, watch: Watch, theme: str, width: int) -> None:
     watch.allow("status of 404")

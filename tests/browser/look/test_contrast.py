@@ -8,7 +8,7 @@ from tests.browser.conftest import OpenPage
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
 
-@pytest.mark.sample("values")
+@pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
 def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(theme=theme, width=width)
@@ -31,7 +31,7 @@ WORSE = {
 }
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("what", WORSE)
 def test_what_is_made_worse_is_found(open_page: OpenPage, what: str) -> None:
     page = open_page("/#v=1&depth=8", theme="light")

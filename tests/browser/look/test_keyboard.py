@@ -35,6 +35,7 @@ def depth(page: Page) -> int:
     return int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
 
 
+@pytest.mark.full
 def test_the_main_job_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     tab_to(page, "field-depth")
@@ -107,7 +108,7 @@ def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
     expect(page.locator(".status")).to_contain_text("cancelled")
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("role", ["spinbutton", "textbox", "combobox"])
 def test_keys_rest_while_someone_types(open_page: OpenPage, role: str) -> None:
     page = open_page("/#v=1&depth=8")
@@ -121,6 +122,7 @@ def test_keys_rest_while_someone_types(open_page: OpenPage, role: str) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") is None
 
 
+@pytest.mark.full
 def test_keys_can_be_turned_off(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Help").click()

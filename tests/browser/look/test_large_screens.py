@@ -14,6 +14,7 @@ LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .story-card p
 })"""
 
 
+@pytest.mark.full
 def test_letters_grow_and_nothing_is_wider_than_the_screen(open_page: OpenPage) -> None:
     large, usual = (open_page("/#v=1&depth=8", width=width, height=2160) for width in (3840, 1440))
     seen = [min(page.evaluate(LETTERS)) for page in (large, usual)]
@@ -43,7 +44,7 @@ def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
     return x, y
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
 def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
     page = open_page("/#v=1&depth=24&width=16&layer=3", width=3840, height=2160)
@@ -64,12 +65,13 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
     assert (left + right) / 2 == pytest.approx(x, abs=1.5)
 
 
+@pytest.mark.full
 def test_paper_is_not_magnified(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=3840, height=2160)
     check_paper(page)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1440, 900), (390, 844)])
 def test_at_the_end_of_the_page_the_last_row_stands_clear_of_the_bar(
     open_page: OpenPage, width: int, height: int

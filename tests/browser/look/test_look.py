@@ -16,6 +16,7 @@ from tests.conftest import Server
 SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
 
+@pytest.mark.full
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844)
     for panel in ("gain", "cka", "mixing", "detail"):
@@ -54,6 +55,7 @@ def test_settings_of_a_phone_leave_a_figure_in_sight(open_page: OpenPage) -> Non
     expect(depth).to_be_visible()
 
 
+@pytest.mark.full
 def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
     heights = [page.locator(bar).bounding_box() for bar in (".topbar", ".scrubber")]
@@ -131,6 +133,7 @@ NAME_OF_FOCUS = """(() => {
 })()"""
 
 
+@pytest.mark.full
 def test_everything_can_be_reached_by_the_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     names = []
@@ -197,6 +200,7 @@ def test_a_figure_can_be_taken_away(open_page: OpenPage, tmp_path: Path, item: s
     assert len(body) > 200
 
 
+@pytest.mark.full
 def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page("/#v=1&depth=6&runs=hc,mhc", theme="light")
     card = page.locator("[data-panel=detail]")
@@ -214,6 +218,7 @@ def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: 
     assert "heatmap-label" not in picture
 
 
+@pytest.mark.full
 def test_an_embedded_panel(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Share").click()
@@ -243,6 +248,7 @@ def check_paper(page: Page) -> None:
     assert all(width == room and 600 < room <= 700 for width, room in printed), printed
 
 
+@pytest.mark.full
 def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", height=500)
     check_paper(page)
@@ -253,6 +259,7 @@ def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) ->
     wait_until(page, lambda: page.evaluate("document.querySelector('[data-panel=gain] .plot').layout.width") < 600)
 
 
+@pytest.mark.full
 def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", height=500)
     expect(page.locator("[data-panel=detail] .plot .main-svg").first).to_be_attached()
@@ -277,6 +284,7 @@ def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
     expect(page.locator("[data-panel=gradient] .plot")).to_be_in_viewport(ratio=0.9)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("view", "metric"), [("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")])
 def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server, view: str, metric: str) -> None:
     page = open_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
@@ -301,6 +309,7 @@ def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server,
         assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)
 
 
+@pytest.mark.full
 def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4")
     card = page.locator("[data-panel=streams]")
@@ -317,7 +326,7 @@ def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, s
     assert len([text for text in said if "stream" not in text]) == 1, "a residual stack has no streams to name"
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("layer", [2, 33, 40, 64])
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage, layer: int) -> None:
     page = open_page(f"/#v=1&layer={layer}", width=390)

@@ -25,7 +25,7 @@ def overlaps(page: Page, panel: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.sample(4)
+@pytest.mark.full
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("panel", ["activation", "similarity", "gradient", "streams"])
 def test_where_curves_are_lost_no_label_lies_on_another(open_page: OpenPage, panel: str, width: int) -> None:
@@ -45,7 +45,7 @@ def test_where_curves_are_lost_no_label_lies_on_another(open_page: OpenPage, pan
     assert max(word["right"] for word in card.evaluate(BOXES)) <= edge + 0.5, "none is cut off"
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("width", [390, 320])
 def test_the_status_is_whole_on_a_phone(open_page: OpenPage, width: int) -> None:
     page = open_page("/#v=1&depth=8&seed=123456", width=width, height=844)

@@ -78,6 +78,7 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
     expect(dialog).to_be_visible()
 
 
+@pytest.mark.full
 def test_a_link_opens_the_map(open_page: OpenPage) -> None:
     page = open_page(SMALL, wait=False)
     wait_for_cells(page, 6)
@@ -87,6 +88,7 @@ def test_a_link_opens_the_map(open_page: OpenPage) -> None:
     wait_until_done(page)
 
 
+@pytest.mark.full
 def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page(BASE)
     tab_to(page, "Map")
@@ -127,6 +129,7 @@ def test_the_table_says_what_the_cells_say(open_page: OpenPage) -> None:
     assert dialog_of(page).locator("tbody th").all_text_contents() == ["3", "2"], "in the figure's order"
 
 
+@pytest.mark.full
 def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
     slow = SMALL.replace("depth,2,4,6", "depth,2,300,310,320,330,340").replace("width=32", "width=64&input.batch=8")
     page = open_page(slow, wait=False)
@@ -148,6 +151,7 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
     assert not [line for line in asked if line.startswith("POST")]
 
 
+@pytest.mark.full
 def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 422")
     page = open_page(BASE)
@@ -158,6 +162,7 @@ def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPag
     expect(dialog_of(page).locator(".map-acts")).to_contain_text("depth: got 2000, wanted an integer from 1 to 1024")
 
 
+@pytest.mark.full
 def test_a_grid_that_is_refused_says_which_field(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 422")
     page = open_page(SMALL.replace("streams,2,3", "streams,2,99"), wait=False)
@@ -185,6 +190,7 @@ def open_stored(open_page: OpenPage, server: Server, share: Locator) -> tuple[Pa
     return page, asked
 
 
+@pytest.mark.full
 def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     wait_for_cells(page, 6)
@@ -216,6 +222,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     expect(stored.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
 
 
+@pytest.mark.full
 def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage, server: Server) -> None:
     slow = SMALL.replace("depth,2,4,6", "depth,2,301,311,321").replace("width=32", "width=64&input.batch=8")
     page = open_page(slow, wait=False)
@@ -231,6 +238,7 @@ def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage
     expect(dialog.get_by_role("button", name="Compute 8 runs")).to_be_enabled()
 
 
+@pytest.mark.full
 def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(SMALL)
     wait_for_cells(page, 6)
@@ -260,7 +268,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_p
     assert taken["png"].startswith(b"\x89PNG")
 
 
-@pytest.mark.sample("values")
+@pytest.mark.full
 @looks
 def test_axe_finds_nothing_in_the_map(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(SMALL, theme=theme, width=width, wait=False)

@@ -38,6 +38,7 @@ def start(launch: StartServer) -> Callable[[], Server]:
     return build
 
 
+@pytest.mark.full
 def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server], tmp_path: Path) -> None:
     page.goto(start().url + SMALL)
     wait_for_cells(page, 6)

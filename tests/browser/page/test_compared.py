@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -44,6 +45,7 @@ def test_a_run_can_have_settings_of_its_own(open_page: OpenPage) -> None:
     page.wait_for_url("**/#v=1&depth=8")
 
 
+@pytest.mark.full
 def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=residual,mhc")
     choose_for_run(page, "B", "Duplicate")
@@ -81,6 +83,7 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> N
     page.wait_for_url("**/#v=1&runs=residual,mhc&depth=8")
 
 
+@pytest.mark.full
 def test_a_name_that_is_given_up_changes_nothing(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     choose_for_run(page, "B", "Rename")

@@ -33,6 +33,7 @@ def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None
     ]
 
 
+@pytest.mark.full
 def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     open_gallery(page)
@@ -42,6 +43,7 @@ def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(open_page
     expect(figure).to_contain_text("here width 64")
 
 
+@pytest.mark.full
 def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     page.get_by_role("button", name="Presets").focus()
@@ -56,7 +58,7 @@ def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
     assert focus(page) == "Presets"
 
 
-@pytest.mark.sample("values")
+@pytest.mark.full
 @looks
 def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)
@@ -66,7 +68,7 @@ def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("width", [390, 1440])
 def test_each_card_fits_its_dialog(open_page: OpenPage, width: int) -> None:
     page = open_page("/#v=1&depth=8&width=32", width=width)

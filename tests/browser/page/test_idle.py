@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -18,6 +19,7 @@ COUNT = """() => {
 }"""
 
 
+@pytest.mark.full
 def test_what_is_shown_already_is_not_drawn_again(open_page: OpenPage) -> None:
     page = open_page()
     waiting = page.locator("[data-waits]")  # also figures out of sight

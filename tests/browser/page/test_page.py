@@ -95,6 +95,7 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
     expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value(str(depth))
 
 
+@pytest.mark.full
 def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
     page = open_page()
     length = page.evaluate("history.length")
@@ -105,6 +106,7 @@ def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
     assert page.evaluate("history.length") == length + 1
 
 
+@pytest.mark.full
 def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
     page = open_page()
     seen: list[tuple[int, bool]] = []
@@ -122,6 +124,7 @@ def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
     assert page.evaluate(look)[1] is False
 
 
+@pytest.mark.full
 def test_runs_in_flight_are_cancelled_while_dragging(open_page: OpenPage, server: Server) -> None:
     page = open_page()
     deleted: list[str] = []
@@ -153,6 +156,7 @@ def test_a_shared_link_opens_the_same_numbers(open_page: OpenPage, server: Serve
     expect(opened.locator(".scrubber")).to_contain_text("Layer 5 / 12")
 
 
+@pytest.mark.full
 def test_a_change_in_a_stored_view_leaves_it(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=6")
     page.get_by_role("button", name="Share").click()
@@ -201,6 +205,7 @@ def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watc
     expect(page.locator(".error")).to_have_count(0)
 
 
+@pytest.mark.full
 def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) -> None:
     watch.allow(r"status of 422")
     page = open_page()
@@ -212,6 +217,7 @@ def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) 
     expect(page.locator(".banner")).to_contain_text("predicted to cost more")
 
 
+@pytest.mark.full
 def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=8")
     for name, value in (("Depth, exact", "150"), ("Width, exact", "512")):
@@ -245,6 +251,7 @@ def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
     expect(dialog).not_to_be_visible()
 
 
+@pytest.mark.full
 def test_what_is_being_typed_survives_what_arrives(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=8")
     depth, width = (page.get_by_role("spinbutton", name=f"{name}, exact") for name in ("Depth", "Width"))

@@ -20,7 +20,7 @@ OPEN = """async (button) => {
 }"""
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("name", ["Cost: what it shows", "Cost: more"])
 def test_what_opens_is_seen_only_in_its_place(open_page: OpenPage, name: str, width: int) -> None:

@@ -110,7 +110,7 @@ def check_whole(page: Page, server: Server, undisturbed: httpx.Client | None = N
             assert undisturbed.get(f"/runs/{run_id}/events", headers=NDJSON).text.splitlines() == log
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("stop", [Server.terminate, Server.kill], ids=["SIGTERM", "SIGKILL"])
 def test_a_server_started_again_goes_on_where_it_was(
     launch: StartServer, open_long: OpenLong, lone_client: httpx.Client, stop: Callable[[Server], object]
@@ -182,7 +182,7 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
     assert len(page.evaluate("window.connections")) > 1
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
 def test_what_is_never_answered_is_asked_for_again(
     server: Server, browser: Browser, relay: StartRelay, path: str

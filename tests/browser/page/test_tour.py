@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -48,6 +49,7 @@ def test_the_tour_by_keyboard(open_page: OpenPage) -> None:
     step(page, STEPS[0])
 
 
+@pytest.mark.full
 def test_the_tour_follows_the_view(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=hc")
     page.get_by_role("button", name="Take the tour").click()
@@ -65,6 +67,7 @@ def test_the_tour_follows_the_view(open_page: OpenPage) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.full
 def test_the_tour_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
     more = page.get_by_role("button", name="Presets, share and more")

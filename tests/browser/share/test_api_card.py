@@ -73,7 +73,7 @@ def test_the_calls_draw_what_the_page_draws(open_page: OpenPage, run: Callable[[
     assert 'B it\'s "ours" / A' in [trace.get("name") for trace in json.loads(drawn)["data"]]
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("run", [run_python, run_curl])
 def test_the_calls_of_a_stored_view_use_what_is_stored(
     open_page: OpenPage, server: Server, run: Callable[[Page, str], str]
@@ -96,6 +96,7 @@ def test_the_calls_of_a_stored_view_use_what_is_stored(
     assert pick == [line for line in after.splitlines() if line.startswith(counted)], "nothing is computed again"
 
 
+@pytest.mark.full
 def test_the_json_of_a_view_is_its_specs(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     specs = json.loads(read_snippet(page, "JSON", "gain"))
@@ -103,6 +104,7 @@ def test_the_json_of_a_view_is_its_specs(open_page: OpenPage) -> None:
     assert specs == [{**shared, "connection": {"kind": kind}} for kind in ("residual", "hc", "mhc")]
 
 
+@pytest.mark.full
 def test_a_downloaded_figure_has_the_runs_names(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     page.get_by_role("button", name="Activation: more").click()

@@ -5,6 +5,7 @@ import io
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -31,6 +32,7 @@ def read_image(page: Page) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
+@pytest.mark.full
 def test_a_figure_is_copied_as_an_image(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     choose(page, "Composite gain", "Copy as image")
@@ -57,6 +59,7 @@ def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page
     assert np.mean(read_image(page) == 255) > 0.8
 
 
+@pytest.mark.full
 def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.evaluate("delete window.ClipboardItem")
@@ -64,6 +67,7 @@ def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
     expect(page.locator(".toast")).to_contain_text("does not let a page copy images: take the PNG instead")
 
 
+@pytest.mark.full
 def test_a_refusal_of_the_clipboard_is_told(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.context.clear_permissions()

@@ -51,7 +51,7 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
         )
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_card_can_be_framed_in_both_themes(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
     # The system's theme is the other one: the frame's own counts.
@@ -102,6 +102,7 @@ def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: Open
     assert opened.evaluate("document.documentElement.scrollHeight") <= int(frame["height"]), "nothing is cut off"
 
 
+@pytest.mark.full
 def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=16")
     card = page.locator("[data-panel=activation]")
@@ -139,7 +140,7 @@ def stored_map(server: Server) -> tuple[str, dict[str, str]]:
         return name, told
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 720])
 def test_a_stored_map_is_framed(

@@ -66,7 +66,7 @@ def wait_for_figures(page: Page, papers: list[str]) -> None:
     assert page.evaluate(COLORS)["papers"] == papers
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("by_hand", [False, True], ids=["system", "chosen"])
 def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> None:
     page = open_dark(open_page, by_hand)
@@ -80,6 +80,7 @@ def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> 
     assert page.evaluate(COLORS) == dark
 
 
+@pytest.mark.full
 def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None:
     page = open_dark(open_page, by_hand=False)
     page.emulate_media(media="print")
@@ -104,6 +105,7 @@ def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None
     wait_for_figures(page, ["#1b1e23"])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("panel", ["gain", "detail", "cost"])
 def test_a_dark_frame_is_printed_in_light(open_page: OpenPage, server: Server, panel: str) -> None:
     kinds = ("residual", "hc", "mhc")

@@ -135,6 +135,7 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
     saved.check(path)
 
 
+@pytest.mark.full
 def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW + "&C.name=ours+<b>")
     sentences = page.locator(".story-card .sentence").all_text_contents()
@@ -152,6 +153,7 @@ def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, brow
     assert saved.locator("button, script, link").count() == 0
 
 
+@pytest.mark.full
 def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW)
     page.get_by_role("button", name="Share", exact=True).click()
@@ -181,6 +183,7 @@ def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: 
     expect(again.get_by_label("Link to the snapshot")).to_have_text(link.text_content() or "")
 
 
+@pytest.mark.full
 def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
     open_page: OpenPage, browser: Browser, tmp_path: Path
 ) -> None:
@@ -197,6 +200,7 @@ def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
     assert light.locator("[data-panel=gain] .figure svg").count() == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_saved_view_is_for_everyone(open_page: OpenPage, browser: Browser, tmp_path: Path, theme: str) -> None:
     path = save_view(open_page(VIEW, theme=theme), tmp_path / "view.html")
@@ -206,6 +210,7 @@ def test_a_saved_view_is_for_everyone(open_page: OpenPage, browser: Browser, tmp
     audit(saved.page, "saved view")
 
 
+@pytest.mark.full
 def test_the_chosen_view_of_a_card_and_the_difference_are_what_is_saved(
     open_page: OpenPage, browser: Browser, tmp_path: Path
 ) -> None:
@@ -235,6 +240,7 @@ def save_with_map(page: Page, path: Path) -> Path:
     return path
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_saved_view_holds_the_open_map(
     open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path, theme: str
@@ -266,6 +272,7 @@ def test_a_saved_view_holds_the_open_map(
     saved.check(path)
 
 
+@pytest.mark.full
 def test_a_saved_map_says_what_is_missing(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW + "&width=64&input.batch=8" + MAP.replace("2,4,6", "2,302,312,322"), wait=False)
     status = page.get_by_role("dialog", name="Map").get_by_role("status")

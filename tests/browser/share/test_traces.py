@@ -83,6 +83,7 @@ def test_what_a_trace_does_not_know_is_said(visit: Page, traced: Server) -> None
         expect(button).to_have_attribute("title", re.compile(told))
 
 
+@pytest.mark.full
 def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced: Server) -> None:
     open_view(visit, traced, store_view(traced, with_run=True))
     expect(visit.locator(".story-card h2")).to_have_text(["A HC", f"B {NAME}"])
@@ -96,6 +97,7 @@ def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced
     expect(visit.locator("#panel-gain table tbody tr")).to_have_count(LAYERS)
 
 
+@pytest.mark.full
 def test_a_change_computes_the_runs_and_leaves_the_trace_out(visit: Page, traced: Server) -> None:
     path = store_view(traced, with_run=True)
     open_view(visit, traced, path)
@@ -112,12 +114,14 @@ def test_a_change_computes_the_runs_and_leaves_the_trace_out(visit: Page, traced
     expect(visit.locator(".story-card h2")).to_have_text(["A HC", "B mHC"])
 
 
+@pytest.mark.full
 def test_a_link_to_settings_says_that_a_trace_has_none(visit: Page, traced: Server) -> None:
     open_view(visit, traced, "/#v=1&runs=trace,hc&depth=4&width=16&input.tokens=16")
     expect(visit.locator(".banner")).to_contain_text("a trace has no spec, so it cannot be computed")
     expect(visit.locator(".story-card h2")).to_have_text(["A HC"])
 
 
+@pytest.mark.full
 def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browser: Browser, tmp_path: Path) -> None:
     open_view(visit, traced, store_view(traced))
     file = save_view(visit, tmp_path / "trace.html")
@@ -138,6 +142,7 @@ def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browse
     expect(visit.locator("#panel-gain .plot")).to_contain_text(f"A {NAME}")
 
 
+@pytest.mark.full
 def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
     panels = httpx.get(f"{traced.api}/panels").json()["panels"]
     for panel in panels:
@@ -148,6 +153,7 @@ def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
         expect(card.locator(".plot .main-svg").first).to_be_attached()
 
 
+@pytest.mark.full
 def test_the_page_s_columns_are_python_s(visit: Page, traced: Server) -> None:
     open_view(visit, traced, store_view(traced))
     drawn = visit.evaluate("[...document.querySelector('[data-panel=activation] .plot').data.at(-1).y]")
