@@ -5,7 +5,9 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
@@ -63,6 +65,7 @@ class Watch:
     def check(self) -> None:
         """Fail on what was not expected."""
         left = [fault for fault in self.faults if not any(re.search(pattern, fault) for pattern in self.allowed)]
+        self.faults.clear()
         assert left == []
 
 
@@ -80,13 +83,20 @@ def profile(browser: Browser, server: Server) -> BrowserContext:
     return context
 
 
+@pytest.fixture(scope="session")
+def kept() -> set[Page]:
+    """Pages that outlive a test, for others of its file."""
+    return set()
+
+
 @pytest.fixture
-def visitor(profile: BrowserContext) -> Iterator[BrowserContext]:
+def visitor(profile: BrowserContext, kept: set[Page]) -> Iterator[BrowserContext]:
     """An unused profile; afterwards nothing of the test is left in it."""
     yield profile
     first, *others = profile.pages
     for page in others:
-        page.close()
+        if page not in kept:
+            page.close()
     first.evaluate("localStorage.clear()")
     profile.set_offline(False)
     profile.clear_permissions()
@@ -94,25 +104,77 @@ def visitor(profile: BrowserContext) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_page(visitor: BrowserContext, server: Server, watch: Watch) -> Iterator[OpenPage]:
+def open_page(visitor: BrowserContext, watch: Watch) -> Iterator[OpenPage]:
     """Open an address of the server, by default at 1440 px in the dark theme, and wait until all runs are shown."""
+    yield partial(load_page, visitor, watch)
+    watch.check()
 
-    def build(
-        path: str = "/", *, width: int = 1440, height: int = 1000, theme: str = "dark", wait: bool = True
-    ) -> Page:
-        page = visitor.new_page()
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        page.on("console", watch.on_console)
-        page.on("pageerror", lambda error: watch.faults.append(f"exception: {error}"))
-        page.on("request", watch.on_request)
-        page.goto(server.url + path)
-        if wait:
-            wait_until_done(page)
+
+def load_page(
+    context: BrowserContext,
+    watch: Watch,
+    path: str = "/",
+    *,
+    width: int = 1440,
+    height: int = 1000,
+    theme: str = "dark",
+    wait: bool = True,
+) -> Page:
+    """A new page at an address of the watched server."""
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.on("console", watch.on_console)
+    page.on("pageerror", lambda error: watch.faults.append(f"exception: {error}"))
+    page.on("request", watch.on_request)
+    page.goto(watch.origin + path)
+    if wait:
+        wait_until_done(page)
+    return page
+
+
+class Shown:
+    """Pages that the tests of one file look at, by address and look, and what they did."""
+
+    def __init__(self, context: BrowserContext, watch: Watch, kept: set[Page]) -> None:
+        self.watch = watch
+        self._context, self._kept = context, kept
+        self._pages: dict[object, Page] = {}
+
+    def see(self, path: str = "/", **look: Any) -> Page:
+        """The page that shows this, at its top; loaded if no test has looked at it yet."""
+        key = (path, *sorted(look.items()))
+        if key not in self._pages:
+            self._pages[key] = load_page(self._context, self.watch, path, **look)
+            self._kept.add(self._pages[key])
+        page = self._pages[key]
+        page.evaluate("scrollTo(0, 0)")
         return page
 
-    yield build
-    watch.check()
+    def close(self) -> None:
+        """Close all of them."""
+        for page in self._pages.values():
+            self._kept.discard(page)
+            page.close()
+        self._pages.clear()
+
+
+@pytest.fixture(scope="module")
+def shown(profile: BrowserContext, server: Server, kept: set[Page]) -> Iterator[Shown]:
+    """The pages of this file."""
+    pages = Shown(profile, Watch(server.url), kept)
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def see_page(visitor: BrowserContext, shown: Shown, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+    """As `open_page`, for tests that only look or undo what they did: those of one file get the same page."""
+    failed = request.session.testsfailed
+    yield shown.see
+    if request.session.testsfailed > failed:
+        shown.close()  # Who knows what was left undone.
+    shown.watch.check()
 
 
 # Two frames: by then the page has rendered what was done to it, and what is to be drawn anew says that it waits.

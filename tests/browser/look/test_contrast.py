@@ -33,11 +33,12 @@ WORSE = {
 
 @pytest.mark.full
 @pytest.mark.parametrize("what", WORSE)
-def test_what_is_made_worse_is_found(open_page: OpenPage, what: str) -> None:
-    page = open_page("/#v=1&depth=8", theme="light")
+def test_what_is_made_worse_is_found(see_page: OpenPage, what: str) -> None:
+    page = see_page("/#v=1&depth=8", theme="light")
     grow(page)
-    page.add_style_tag(content=WORSE[what])
+    style = page.add_style_tag(content=WORSE[what])
     assert {item.kind for item in audit(page) if item.is_short} == {what.split()[0]}
+    style.evaluate("style => style.remove()")
 
 
 def test_contrast_is_that_of_wcag() -> None:

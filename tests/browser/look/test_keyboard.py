@@ -110,9 +110,9 @@ def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("role", ["spinbutton", "textbox", "combobox"])
-def test_keys_rest_while_someone_types(open_page: OpenPage, role: str) -> None:
-    page = open_page("/#v=1&depth=8")
-    page.locator("summary", has_text="Input").click()
+def test_keys_rest_while_someone_types(see_page: OpenPage, role: str) -> None:
+    page = see_page("/#v=1&depth=8")
+    page.locator("details", has=page.locator("summary", has_text="Input")).evaluate("box => { box.open = true; }")
     name = {"spinbutton": "Depth, exact", "textbox": "Text", "combobox": "Connection of run A"}[role]
     page.get_by_role(role, name=name, exact=True).focus()  # type: ignore[arg-type]
     for key in ("]", "t", "s", "?"):

@@ -15,8 +15,8 @@ LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .story-card p
 
 
 @pytest.mark.full
-def test_letters_grow_and_nothing_is_wider_than_the_screen(open_page: OpenPage) -> None:
-    large, usual = (open_page("/#v=1&depth=8", width=width, height=2160) for width in (3840, 1440))
+def test_letters_grow_and_nothing_is_wider_than_the_screen(see_page: OpenPage) -> None:
+    large, usual = (see_page("/#v=1&depth=8", width=width, height=2160) for width in (3840, 1440))
     seen = [min(page.evaluate(LETTERS)) for page in (large, usual)]
     assert seen[0] >= 1.2 * seen[1]
     ticks = [page.locator("[data-panel=gain] .xtick text").first.bounding_box() for page in (large, usual)]
@@ -74,9 +74,9 @@ def test_paper_is_not_magnified(open_page: OpenPage) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1440, 900), (390, 844)])
 def test_at_the_end_of_the_page_the_last_row_stands_clear_of_the_bar(
-    open_page: OpenPage, width: int, height: int
+    see_page: OpenPage, width: int, height: int
 ) -> None:
-    page = open_page("/#v=1&depth=8", width=width, height=height)
+    page = see_page("/#v=1&depth=8", width=width, height=height)
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     wait_until_drawn(page, "unfolded")
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")

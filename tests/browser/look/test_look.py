@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until, wait_until_done, wait_until_drawn
 from tests.browser.page.test_page import curves, readout
@@ -75,8 +75,8 @@ def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
-def test_figures_follow_the_theme_of_the_system(open_page: OpenPage, theme: str, card: str) -> None:
-    page = open_page(theme=theme)
+def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, card: str) -> None:
+    page = see_page(theme=theme)
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     assert page.evaluate(back) == card
@@ -134,8 +134,9 @@ NAME_OF_FOCUS = """(() => {
 
 
 @pytest.mark.full
-def test_everything_can_be_reached_by_the_keyboard(open_page: OpenPage) -> None:
-    page = open_page()
+def test_everything_can_be_reached_by_the_keyboard(see_page: OpenPage) -> None:
+    page = see_page(theme="dark")
+    page.evaluate("document.activeElement.blur()")
     names = []
     for _ in range(90):
         page.keyboard.press("Tab")
@@ -150,8 +151,8 @@ def test_everything_can_be_reached_by_the_keyboard(open_page: OpenPage) -> None:
         assert wanted in names
 
 
-def test_help_opens_and_closes(open_page: OpenPage) -> None:
-    page = open_page()
+def test_help_opens_and_closes(see_page: OpenPage) -> None:
+    page = see_page(theme="dark")
     page.get_by_role("button", name="Composite gain: what it shows").click()
     popover = page.locator(".popover:popover-open")
     expect(popover).to_contain_text("arXiv 2512.24880")
@@ -159,8 +160,8 @@ def test_help_opens_and_closes(open_page: OpenPage) -> None:
     expect(popover).to_have_count(0)
 
 
-def test_linear_and_log(open_page: OpenPage) -> None:
-    page = open_page()
+def test_linear_and_log(see_page: OpenPage) -> None:
+    page = see_page(theme="dark")
     card = page.locator("[data-panel=gain]")
     card.get_by_role("button", name="linear").click()
     expect(card.locator(".plot .main-svg").first).to_be_visible()
@@ -170,16 +171,24 @@ def test_linear_and_log(open_page: OpenPage) -> None:
     assert 2 < max(curves(page, "gain")[1]["y"]) < 10
 
 
+def show_figure(page: Page, card: Locator) -> None:
+    """Turn a card's table back."""
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    page.get_by_role("button", name="Show the figure").locator("visible=true").click()
+    expect(card.locator(".plot .main-svg").first).to_be_attached()
+
+
 @pytest.mark.sample(3)
 @pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
-def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
-    page = open_page("/#v=1&depth=8")
+def test_every_figure_has_its_table(see_page: OpenPage, panel: str) -> None:
+    page = see_page("/#v=1&depth=8")
     card = page.locator(f"[data-panel={panel}]")
     card.get_by_role("button", name=re.compile(": more$")).click()
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
     rows = card.locator("tbody tr")
     expect(rows).to_have_count(10 if panel == "detail" else 8)  # two matrices of four rows with their column sums
     assert all(text.strip() for text in rows.first.locator("td").all_text_contents())
+    show_figure(page, card)
 
 
 @pytest.mark.sample(3)
@@ -187,8 +196,8 @@ def test_every_figure_has_its_table(open_page: OpenPage, panel: str) -> None:
     ("item", "ending", "start"),
     [("PNG", "png", b"\x89PNG"), ("SVG", "svg", b"<svg"), ("CSV", "csv", b"layer,"), ("JSON", "json", b"{")],
 )
-def test_a_figure_can_be_taken_away(open_page: OpenPage, tmp_path: Path, item: str, ending: str, start: bytes) -> None:
-    page = open_page("/#v=1&depth=8")
+def test_a_figure_can_be_taken_away(see_page: OpenPage, tmp_path: Path, item: str, ending: str, start: bytes) -> None:
+    page = see_page("/#v=1&depth=8")
     page.get_by_role("button", name="Composite gain: more").click()
     with page.expect_download() as waiting:
         page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
@@ -286,8 +295,8 @@ def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize(("view", "metric"), [("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")])
-def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server, view: str, metric: str) -> None:
-    page = open_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
+def test_streams_are_those_of_the_interface(see_page: OpenPage, server: Server, view: str, metric: str) -> None:
+    page = see_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
     card = page.locator("[data-panel=streams]")
     card.get_by_role("button", name=view).click()
     expect(card.locator(".plot .main-svg").first).to_be_visible()
@@ -307,6 +316,7 @@ def test_streams_are_those_of_the_interface(open_page: OpenPage, server: Server,
     cell = card.locator("tbody tr").nth(3).locator("th, td").nth(column).text_content() or ""
     if "×" not in cell:
         assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)
+    show_figure(page, card)
 
 
 @pytest.mark.full
@@ -327,14 +337,16 @@ def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, s
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("layer", [2, 33, 40, 64])
-def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage, layer: int) -> None:
-    page = open_page(f"/#v=1&layer={layer}", width=390)
+def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&layer=2", width=390)
     card = page.locator("[data-panel=streams]")
     card.scroll_into_view_if_needed()
-    wait_until_drawn(page, "streams")
     read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"
-    labels = card.locator(".cursor-value").evaluate_all(read)
-    [(left, right)] = card.locator(".plot-box").evaluate_all(read)
-    assert len(labels) > 2
-    assert [label for label in labels if label[0] < left or label[1] > right] == []
+    for layer in (2, 33, 40, 64):
+        page.get_by_role("slider", name="Layer").fill(str(layer))
+        expect(page.locator(".scrubber label").first).to_contain_text(f"Layer {layer} / 64")
+        wait_until_drawn(page, "streams")
+        labels = card.locator(".cursor-value").evaluate_all(read)
+        [(left, right)] = card.locator(".plot-box").evaluate_all(read)
+        assert len(labels) > 2
+        assert [label for label in labels if label[0] < left or label[1] > right] == [], layer

@@ -120,13 +120,14 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     expect(page.get_by_role("spinbutton", name="Expansion rate n, exact")).to_have_value("3")
 
 
-def test_the_table_says_what_the_cells_say(open_page: OpenPage) -> None:
-    page = open_page(SMALL, wait=False)
+def test_the_table_says_what_the_cells_say(see_page: OpenPage) -> None:
+    page = see_page(SMALL)
     wait_for_cells(page, 6)
     told = [number for _, number in numbers(page)]
     dialog_of(page).get_by_role("button", name="Table").click()
     assert dialog_of(page).locator("tbody td").all_text_contents() == told
     assert dialog_of(page).locator("tbody th").all_text_contents() == ["3", "2"], "in the figure's order"
+    dialog_of(page).get_by_role("button", name="Table").click()
 
 
 @pytest.mark.full
@@ -239,8 +240,8 @@ def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage
 
 
 @pytest.mark.full
-def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_path: Path) -> None:
-    page = open_page(SMALL)
+def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_path: Path) -> None:
+    page = see_page(SMALL)
     wait_for_cells(page, 6)
     taken = {}
     for title, name in {"CSV": "csv", "JSON": "json", "SVG": "svg", "PNG": "png"}.items():
@@ -273,7 +274,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(open_page: OpenPage, tmp_p
 def test_axe_finds_nothing_in_the_map(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(SMALL, theme=theme, width=width, wait=False)
     wait_for_cells(page, 6)
-    audit(page, "figure")
+    audit(page, "figure", dialog_of(page))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     dialog_of(page).get_by_role("button", name="Table").click()
-    audit(page, "table")
+    audit(page, "table", dialog_of(page))

@@ -34,13 +34,14 @@ def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None
 
 
 @pytest.mark.full
-def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8&width=32")
+def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(see_page: OpenPage) -> None:
+    page = see_page("/#v=1&depth=8&width=32", width=1440)
     open_gallery(page)
     figure = card(page, "Fig. 3: HC's gain compounds")
     expect(figure).to_contain_text("up to about 3000")
     expect(figure).to_contain_text("27B")
     expect(figure).to_contain_text("here width 64")
+    page.keyboard.press("Escape")
 
 
 @pytest.mark.full
@@ -64,14 +65,15 @@ def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width
     page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)
     open_gallery(page)
     expect(page.locator(".gallery-card .spark path").first).to_be_attached(timeout=60_000)
-    audit(page, "gallery")
+    audit(page, "gallery", page.get_by_role("dialog", name="Presets"))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("width", [390, 1440])
-def test_each_card_fits_its_dialog(open_page: OpenPage, width: int) -> None:
-    page = open_page("/#v=1&depth=8&width=32", width=width)
+def test_each_card_fits_its_dialog(see_page: OpenPage, width: int) -> None:
+    page = see_page("/#v=1&depth=8&width=32", width=width)
     open_gallery(page)
     dialog = page.get_by_role("dialog", name="Presets")
     assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth")
+    page.keyboard.press("Escape")

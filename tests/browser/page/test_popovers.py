@@ -23,8 +23,8 @@ OPEN = """async (button) => {
 @pytest.mark.full
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("name", ["Cost: what it shows", "Cost: more"])
-def test_what_opens_is_seen_only_in_its_place(open_page: OpenPage, name: str, width: int) -> None:
-    page = open_page("/#v=1&depth=8", width=width, height=844)
+def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, width: int) -> None:
+    page = see_page("/#v=1&depth=8", width=width, height=844)
     button = page.get_by_role("button", name=name)
     button.scroll_into_view_if_needed()
     for _ in range(2):
