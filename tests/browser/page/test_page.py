@@ -97,7 +97,7 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
 
 @pytest.mark.full
 def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
-    page = open_page()
+    page = open_page("/#v=1&depth=8")
     length = page.evaluate("history.length")
     drag(page, "Expansion rate n", 0.1, release=False)
     page.wait_for_timeout(400)
@@ -108,7 +108,7 @@ def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
 
 @pytest.mark.full
 def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
-    page = open_page()
+    page = open_page("/#v=1&depth=8")
     seen: list[tuple[int, bool]] = []
     look = """() => { const box = document.querySelector('[data-panel=activation] .plot-box');
         const plot = box.querySelector('.plot');
@@ -126,7 +126,7 @@ def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
 
 @pytest.mark.full
 def test_runs_in_flight_are_cancelled_while_dragging(open_page: OpenPage, server: Server) -> None:
-    page = open_page()
+    page = open_page("/#v=1&depth=8")
     deleted: list[str] = []
     page.on("request", lambda request: deleted.append(request.url) if request.method == "DELETE" else None)
     heavy = page.get_by_role("spinbutton", name="Depth, exact")
@@ -190,7 +190,7 @@ def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
 
 def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watch: Watch) -> None:
     watch.allow(r"status of 422")
-    page = open_page()
+    page = open_page("/#v=1&depth=8")
     page.locator("summary", has_text="Block").click()
     heads = page.get_by_role("spinbutton", name="Heads")
     heads.fill("7")
@@ -208,7 +208,7 @@ def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watc
 @pytest.mark.full
 def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) -> None:
     watch.allow(r"status of 422")
-    page = open_page()
+    page = open_page("/#v=1&depth=8")
     for name, value in (("Depth, exact", "1024"), ("Width, exact", "4096")):
         page.get_by_role("spinbutton", name=name).fill(value)
         page.keyboard.press("Enter")
@@ -231,7 +231,7 @@ def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
 
 
 def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=256&width=16&runs=hc&connection.noise=3")
+    page = open_page("/#v=1&depth=64&width=16&runs=hc&connection.noise=10")
     (line,) = curves(page, "gain")
     assert all(value is not None for value in line["y"])
     assert max(line["y"]) > 38

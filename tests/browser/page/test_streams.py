@@ -116,12 +116,12 @@ def test_a_server_started_again_goes_on_where_it_was(
     launch: StartServer, open_long: OpenLong, lone_client: httpx.Client, stop: Callable[[Server], object]
 ) -> None:
     port = free_port()
-    first = launch("--workers", "1", port=port)
+    first = launch("--workers", "1", port=port, ready="/livez")
     page = open_long(first.url)
     stop(first)
     expect(page.locator(".status")).to_contain_text("connection lost")
     assert not is_done(page)
-    check_whole(page, launch("--workers", "1", port=port), lone_client)
+    check_whole(page, launch("--workers", "1", port=port, ready="/livez"), lone_client)
 
 
 @pytest.mark.full
@@ -129,7 +129,7 @@ def test_a_server_with_an_empty_folder_is_given_the_specs_again(
     launch: StartServer, open_long: OpenLong, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     port = free_port()
-    first = launch("--workers", "1", port=port)
+    first = launch("--workers", "1", port=port, ready="/livez")
     page = open_long(first.url)
     first.kill()
     other = start_server(tmp_path_factory.mktemp("other"), "--no-precompute", "--workers", "1", port=port)
@@ -143,9 +143,8 @@ def test_a_server_with_an_empty_folder_is_given_the_specs_again(
         other.kill()
 
 
-def test_a_dropped_network_loses_nothing(launch: StartServer, open_long: OpenLong, relay: StartRelay) -> None:
-    own = launch("--workers", "1")
-    wire = relay(own)
+def test_a_dropped_network_loses_nothing(server: Server, open_long: OpenLong, relay: StartRelay) -> None:
+    wire = relay(server)
     page = open_long(f"http://127.0.0.1:{wire.port}")
     page.context.set_offline(True)
     wire.cut()  # the browser's switch leaves a stream that is open as it is
@@ -154,14 +153,14 @@ def test_a_dropped_network_loses_nothing(launch: StartServer, open_long: OpenLon
     page.wait_for_timeout(1500)
     assert page.evaluate(COUNT) == before, "nothing comes without a network"
     page.context.set_offline(False)
-    check_whole(page, own)
+    check_whole(page, server)
 
 
 @pytest.mark.full
 def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole(
     launch: StartServer, open_long: OpenLong, relay: StartRelay
 ) -> None:
-    own = launch("--workers", "1")
+    own = launch("--workers", "1", ready="/livez")
     wire = relay(own)
     page = open_long(f"http://127.0.0.1:{wire.port}")
     run_ids = page.evaluate("window.submitted")
