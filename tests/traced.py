@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,10 +49,24 @@ def capture_trace() -> Trace:
 
 def start_with_trace(data: Path) -> Server:
     """A server whose data folder holds the trace."""
+    store_trace(data)
+    return start_server(data, "--no-precompute", "--workers", "1")
+
+
+def store_trace(data: Path) -> None:
+    """Store the trace in a data folder that no server uses."""
     data.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as thread:  # Playwright's loop runs in this one
         thread.submit(lambda: asyncio.run(_store(data, capture_trace()))).result()
-    return start_server(data, "--no-precompute", "--workers", "1")
+
+
+def add_trace(server: Server, scratch: Path) -> None:
+    """Store the trace with a running server, which has its folder locked: by way of another folder."""
+    store_trace(scratch)
+    with closing(sqlite3.connect(server.data / "mhc-scope.db", timeout=30)) as database, database:
+        database.execute("attach ? as scratch", (str(scratch / "mhc-scope.db"),))
+        database.execute("insert into runs select * from scratch.runs")
+        database.execute("insert into frames (run_id, idx, line) select run_id, idx, line from scratch.frames")
 
 
 async def _store(data: Path, trace: Trace) -> None:

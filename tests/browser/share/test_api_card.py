@@ -65,9 +65,10 @@ def assert_same(page: Page, panel: str, drawn: str) -> None:
         np.testing.assert_allclose(np.array(trace.y, float), np.array(y, float), atol=1e-5, err_msg=name)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("run", [run_python, run_curl])
-def test_the_calls_draw_what_the_page_draws(open_page: OpenPage, run: Callable[[Page, str], str]) -> None:
-    page = open_page(VIEW, theme="light")
+def test_the_calls_draw_what_the_page_draws(see_page: OpenPage, run: Callable[[Page, str], str]) -> None:
+    page = see_page(VIEW, theme="light")
     drawn = run(page, "activation")
     assert_same(page, "activation", drawn)
     assert 'B it\'s "ours" / A' in [trace.get("name") for trace in json.loads(drawn)["data"]]
@@ -97,16 +98,16 @@ def test_the_calls_of_a_stored_view_use_what_is_stored(
 
 
 @pytest.mark.full
-def test_the_json_of_a_view_is_its_specs(open_page: OpenPage) -> None:
-    page = open_page(VIEW)
+def test_the_json_of_a_view_is_its_specs(see_page: OpenPage) -> None:
+    page = see_page(VIEW, theme="light")
     specs = json.loads(read_snippet(page, "JSON", "gain"))
     shared = {"depth": 8, "width": 16, "seeds": 3}
     assert specs == [{**shared, "connection": {"kind": kind}} for kind in ("residual", "hc", "mhc")]
 
 
 @pytest.mark.full
-def test_a_downloaded_figure_has_the_runs_names(open_page: OpenPage) -> None:
-    page = open_page(VIEW)
+def test_a_downloaded_figure_has_the_runs_names(see_page: OpenPage) -> None:
+    page = see_page(VIEW, theme="light")
     page.get_by_role("button", name="Activation: more").click()
     with page.expect_download() as loading:
         page.locator(".popover:popover-open").get_by_role("button", name="JSON the Plotly figure").click()

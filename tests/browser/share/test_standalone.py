@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,26 @@ def results(server: Server) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Saved files of the usual view, by theme."""
+    return {}
+
+
+@pytest.fixture
+def save_usual(see_page: OpenPage, files: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
+    """The usual view as a file that was saved in a theme; tests of this file get the same one."""
+
+    def build(theme: str) -> Path:
+        if theme not in files:
+            page = see_page(VIEW, theme=theme)
+            files[theme] = save_view(page, tmp_path / f"{theme}.html")
+            page.keyboard.press("Escape")
+        return files[theme]
+
+    return build
+
+
 def read_table(page: Page, panel: str) -> dict[str, list[float | None]]:
     """The columns of a card's table: values, None where the table has no number."""
     table = page.locator(f"[data-panel={panel}] details.numbers table")
@@ -101,11 +121,15 @@ def expected_tables(panels: list[dict[str, Any]], results: dict[str, dict[str, n
 
 
 def test_a_saved_view_opens_offline_with_every_figure_and_number(
-    open_page: OpenPage, browser: Browser, server: Server, results: dict[str, dict[str, np.ndarray]], tmp_path: Path
+    see_page: OpenPage,
+    save_usual: Callable[[str], Path],
+    browser: Browser,
+    server: Server,
+    results: dict[str, dict[str, np.ndarray]],
 ) -> None:
-    page = open_page(VIEW)
-    shown = page.locator("[data-panel]").evaluate_all("cards => cards.map((card) => card.dataset.panel)")
-    path = save_view(page, tmp_path / "view.html")
+    path = save_usual("dark")
+    cards = see_page(VIEW, theme="dark").locator("[data-panel]")
+    shown = cards.evaluate_all("cards => cards.map((card) => card.dataset.panel)")
     assert path.stat().st_size < 3_000_000
     saved = Saved(browser, path)
     assert saved.page.locator("h1").text_content() == ", ".join(LABELS)
@@ -185,26 +209,25 @@ def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: 
 
 @pytest.mark.full
 def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
-    open_page: OpenPage, browser: Browser, tmp_path: Path
+    save_usual: Callable[[str], Path], browser: Browser
 ) -> None:
     back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
-    dark = Saved(browser, save_view(open_page(VIEW, theme="dark"), tmp_path / "dark.html")).page
+    dark = Saved(browser, save_usual("dark")).page
     assert dark.evaluate(back) == "rgb(27, 30, 35)"
     dark.emulate_media(media="print")
     assert dark.evaluate(back) == "rgb(255, 255, 255)"
     figures = dark.locator("[data-panel=gain] .figure svg")
     assert [figure.is_visible() for figure in figures.all()] == [False, True]
     expect(figures.nth(1).locator("rect").first).to_have_css("fill", "rgb(255, 255, 255)")
-    light = Saved(browser, save_view(open_page(VIEW, theme="light"), tmp_path / "light.html"), "dark").page
+    light = Saved(browser, save_usual("light"), "dark").page
     assert light.evaluate(back) == "rgb(255, 255, 255)"
     assert light.locator("[data-panel=gain] .figure svg").count() == 1
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_saved_view_is_for_everyone(open_page: OpenPage, browser: Browser, tmp_path: Path, theme: str) -> None:
-    path = save_view(open_page(VIEW, theme=theme), tmp_path / "view.html")
-    saved = Saved(browser, path, width=390)
+def test_a_saved_view_is_for_everyone(save_usual: Callable[[str], Path], browser: Browser, theme: str) -> None:
+    saved = Saved(browser, save_usual(theme), width=390)
     assert saved.page.evaluate("document.documentElement.scrollWidth") <= 390
     saved.page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
     audit(saved.page, "saved view")

@@ -1,7 +1,6 @@
 """A trace, which has no spec, in the page: a stored view, alone and beside a run, as an embed and as a file."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -9,36 +8,27 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.record import codec
-from tests.browser.conftest import PERMISSIONS, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server, compute
 from tests.core.attach.attachable import LAYERS, STREAMS
-from tests.traced import NAME, capture_trace, start_with_trace
+from tests.traced import NAME, add_trace, capture_trace
 
 NO_SPEC = "A trace has no spec"
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}}
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the trace."""
-    running = start_with_trace(tmp_path_factory.mktemp("traced"))
-    yield running
-    running.kill()
+def traced(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The shared server, which has the trace from now on."""
+    add_trace(server, tmp_path_factory.mktemp("traced"))
+    return server
 
 
 @pytest.fixture
-def visit(browser: Browser, traced: Server) -> Iterator[Page]:
-    """A page of that server; a console error or a request elsewhere fails the test."""
-    watch = Watch(traced.url)
-    context = browser.new_context(permissions=PERMISSIONS, viewport={"width": 1440, "height": 1000})
-    page = context.new_page()
-    page.on("console", watch.on_console)
-    page.on("pageerror", lambda error: watch.faults.append(f"exception: {error}"))
-    page.on("request", watch.on_request)
-    yield page
-    context.close()
-    watch.check()
+def visit(open_page: OpenPage, traced: Server) -> Page:
+    """A page of that server, yet to be opened."""
+    return open_page("/livez", theme="light", wait=False)
 
 
 def store_view(server: Server, with_run: bool = False, state: str | None = None) -> str:
@@ -55,9 +45,10 @@ def open_view(page: Page, server: Server, path: str) -> None:
     wait_until_done(page)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("state", [None, ""], ids=["its own state", "no state"])
-def test_a_stored_view_shows_the_trace_under_its_name(visit: Page, traced: Server, state: str | None) -> None:
-    open_view(visit, traced, store_view(traced, state=state))
+def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced: Server, state: str | None) -> None:
+    visit = see_page(store_view(traced, state=state))
     story = visit.locator(".story-card")
     expect(story).to_have_count(1)
     expect(story.locator("h2")).to_have_text(f"A {NAME}")
@@ -70,8 +61,8 @@ def test_a_stored_view_shows_the_trace_under_its_name(visit: Page, traced: Serve
     assert len(drawn) == STREAMS
 
 
-def test_what_a_trace_does_not_know_is_said(visit: Page, traced: Server) -> None:
-    open_view(visit, traced, store_view(traced))
+def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) -> None:
+    visit = see_page(store_view(traced))
     expect(visit.locator(".banners")).to_contain_text(f"{NO_SPEC}: it is left out when you change anything")
     expect(visit.locator(".status")).to_contain_text("1 run stored · cpu · a trace")
     expect(visit.locator(".compared")).to_contain_text(NO_SPEC)
@@ -154,8 +145,8 @@ def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
 
 
 @pytest.mark.full
-def test_the_page_s_columns_are_python_s(visit: Page, traced: Server) -> None:
-    open_view(visit, traced, store_view(traced))
+def test_the_page_s_columns_are_python_s(see_page: OpenPage, traced: Server) -> None:
+    visit = see_page(store_view(traced))
     drawn = visit.evaluate("[...document.querySelector('[data-panel=activation] .plot').data.at(-1).y]")
     wanted = codec.to_plain(capture_trace().result.layers_log10["act_rms"])
     assert drawn == pytest.approx(list(wanted), rel=1e-6)
