@@ -85,7 +85,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 
 
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
-    page = open_page(theme="dark")
+    page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
     page.get_by_role("button", name="Theme: Auto").click()
     page.get_by_role("button", name="Light", exact=True).click()
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
@@ -229,7 +229,7 @@ def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: 
 
 @pytest.mark.full
 def test_an_embedded_panel(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8")
+    page = open_page("/#v=1&depth=8&runs=hc,mhc")
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
     name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]

@@ -24,15 +24,16 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def start(launch: StartServer) -> Callable[[], Server]:
-    """Start the server, or end it and start it anew at the same address with the same data."""
+    """Start the server, or end it and start it anew at the same address with the same data; then it computes nothing."""
     running: list[Server] = []
 
     def build() -> Server:
-        port = None
         if running:
-            port = int(running[-1].url.rpartition(":")[2])
             running[-1].terminate()
-        running.append(launch("--workers", "2", port=port))
+            port = int(running[-1].url.rpartition(":")[2])
+            running.append(launch("--workers", "1", port=port, ready="/livez"))
+        else:
+            running.append(launch("--workers", "2"))
         return running[-1]
 
     return build

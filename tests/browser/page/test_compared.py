@@ -85,11 +85,11 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> N
 
 @pytest.mark.full
 def test_a_name_that_is_given_up_changes_nothing(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8")
+    page = open_page("/#v=1&runs=hc,mhc&depth=4&width=16")
     choose_for_run(page, "B", "Rename")
     expect(page.get_by_role("textbox", name="Name of run B")).to_be_focused()
     page.keyboard.type("x")
     page.keyboard.press("Escape")
     expect(page.get_by_role("textbox", name="Name of run B")).to_have_count(0)
     expect(page.get_by_role("button", name="Run B: more")).to_be_focused()
-    assert page.evaluate("location.hash") == "#v=1&depth=8"
+    assert page.evaluate("location.hash") == "#v=1&runs=hc,mhc&depth=4&width=16"

@@ -182,7 +182,7 @@ def test_a_hash_link_is_computed_anew(open_page: OpenPage) -> None:
 
 
 def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8&deptth=9&connection.dynamic=perhaps")
+    page = open_page("/#v=1&runs=mhc&depth=4&width=16&deptth=9&connection.dynamic=perhaps")
     banner = page.get_by_role("alert")
     expect(banner).to_contain_text("deptth: this page has no such setting")
     expect(banner).to_contain_text("connection.dynamic: got perhaps")

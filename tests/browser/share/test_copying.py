@@ -46,7 +46,7 @@ def test_a_figure_is_copied_as_an_image(open_page: OpenPage) -> None:
 
 
 def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8", theme="light")
+    page = open_page("/#v=1&runs=mhc&depth=8", theme="light")
     choose(page, "Activation", "Show as table")
     more = page.get_by_role("button", name="Activation: more")
     more.focus()
@@ -61,7 +61,7 @@ def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page
 
 @pytest.mark.full
 def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8")
+    page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.evaluate("delete window.ClipboardItem")
     choose(page, "Composite gain", "Copy as image")
     expect(page.locator(".toast")).to_contain_text("does not let a page copy images: take the PNG instead")
@@ -69,7 +69,7 @@ def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
 
 @pytest.mark.full
 def test_a_refusal_of_the_clipboard_is_told(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8")
+    page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.context.clear_permissions()
     page.context.grant_permissions(["geolocation"])  # and with it nothing else
     choose(page, "Composite gain", "Copy as image")
