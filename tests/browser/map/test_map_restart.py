@@ -24,7 +24,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def start(launch: StartServer) -> Callable[[], Server]:
-    """Start the server, or end it and start it anew at the same address with the same data; then it computes nothing."""
+    """Start the server, or end it and start it anew at the same address with the same data, to compute nothing."""
     running: list[Server] = []
 
     def build() -> Server:

@@ -87,7 +87,7 @@ def frame_of(page: Page) -> dict[str, str]:
 
 
 def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: OpenPage, server: Server) -> None:
-    page = open_page("/#v=1&depth=8&width=16&runs=hc")
+    page = open_page("/#v=1&depth=8&width=16")
     page.get_by_role("button", name="Share", exact=True).click()
     dialog = page.get_by_role("dialog", name="Share")
     assert "theme=dark" in frame_of(page)["src"], "the theme that is on"
