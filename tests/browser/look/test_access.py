@@ -69,13 +69,19 @@ def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, wid
 
 @pytest.mark.sample(4)
 @looks
-def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, width: int) -> None:
-    page = open_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
+def test_axe_finds_nothing_on_the_instrument(see_page: OpenPage, theme: str, width: int) -> None:
+    page = see_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
     page.locator("details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
     if width < 761:
         page.get_by_role("button", name="Settings", exact=True).click()
     audit(page, "all settings open")
     page.keyboard.press("Escape")
+
+
+@pytest.mark.full
+@looks
+def test_axe_finds_nothing_in_what_opens(see_page: OpenPage, theme: str, width: int) -> None:
+    page = see_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
     opened: dict[str, Callable[[], None]] = {
         "help sheet": lambda: press(page, "Help"),
         "share": lambda: press(page, "Share"),
@@ -102,6 +108,8 @@ def test_axe_finds_nothing_on_the_instrument(open_page: OpenPage, theme: str, wi
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
     expect(page.locator("[data-panel=gain] tbody tr")).to_have_count(8)
     audit(page, "table", page.locator("[data-panel=gain]"))
+    page.get_by_role("button", name="Composite gain: more").click()
+    page.get_by_role("button", name="Show the figure").locator("visible=true").click()
 
 
 @pytest.mark.full

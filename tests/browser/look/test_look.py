@@ -74,6 +74,7 @@ def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
     expect(more).to_be_focused()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
 def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, card: str) -> None:
     page = see_page(theme=theme)

@@ -175,6 +175,7 @@ def test_a_change_in_a_stored_view_leaves_it(open_page: OpenPage, server: Server
     assert [len(line["y"]) for line in curves(opened, "activation")] == [6, 6, 6]
 
 
+@pytest.mark.full
 def test_a_hash_link_is_computed_anew(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc,mhc&depth=8&A.connection.sinkhorn_iters=0")
     assert page.locator(".story-card h2").all_text_contents() == ["A mHC 0", "B mHC 20"]

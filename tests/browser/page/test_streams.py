@@ -18,7 +18,7 @@ from tests.conftest import Server, StartServer, compute, free_port, start_server
 
 NDJSON = {"Accept": "application/x-ndjson"}
 # Some seconds long: with one worker the second run still waits while the first is computed.
-LONG = "runs=hc,mhc&depth=160&width=32&input.batch=8&input.tokens=128"
+LONG = "runs=hc,mhc&depth=160&width=32&input.batch=8&input.tokens=96"
 NAMES = {"hc": "A HC", "mhc": "B mHC"}
 # Whatever a stream of events is sent, read from a copy of it, before the page has a say in it.
 RECORD = """window.received = {}; window.connections = [];
