@@ -70,21 +70,22 @@ def results(server: Server) -> dict[str, dict[str, np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Saved files of the usual view, by theme."""
-    return {}
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the saved files of the usual view are."""
+    return tmp_path_factory.mktemp("saved")
 
 
 @pytest.fixture
-def save_usual(see_page: OpenPage, files: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
-    """The usual view as a file that was saved in a theme; tests of this file get the same one."""
+def save_usual(see_page: OpenPage, folder: Path) -> Callable[[str], Path]:
+    """The usual view as a file that was saved in a theme; all tests get the same one."""
 
     def build(theme: str) -> Path:
-        if theme not in files:
+        path = folder / f"{theme}.html"
+        if not path.exists():
             page = see_page(VIEW, theme=theme)
-            files[theme] = save_view(page, tmp_path / f"{theme}.html")
+            save_view(page, path)
             page.keyboard.press("Escape")
-        return files[theme]
+        return path
 
     return build
 
