@@ -15,8 +15,8 @@ FreshSpec = Callable[..., dict[str, Any]]
 HUGE = {"depth": 1024, "width": 4096, "input": {"batch": 64, "tokens": 1024}}
 
 
-def test_the_estimate_says_what_it_costs_and_that_it_is_admitted(client: httpx.Client) -> None:
-    estimate = client.post("/estimate", json={}).json()
+def test_the_estimate_says_what_it_costs_and_that_it_is_admitted(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    estimate = client.post("/estimate", json=fresh_spec()).json()
     assert estimate["admitted"] is True
     assert estimate["errors"] == []
     for figure in ("parameters", "flops", "bytes_moved", "peak_bytes", "seconds"):
