@@ -18,7 +18,7 @@ def _any(n: int, width: int) -> str | None:
 
 
 def _power_of_two(n: int, width: int) -> str | None:
-    return "a power of two, because kromhc takes Kronecker products of 2 x 2 matrices" if n & (n - 1) else None
+    return "a power of two, because kromhc takes Kronecker products of small matrices" if n & (n - 1) else None
 
 
 def _few(n: int, width: int) -> str | None:
