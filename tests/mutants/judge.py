@@ -12,7 +12,7 @@ from tests.mutants.plans import Only, plan
 from tests.mutants.processes import run_pytest
 from tests.mutants.sample import Mutant
 
-START_S, SLACK = 90.0, 6.0  # A run that takes longer than this much, and so many times what its tests took, hangs.
+START_S, SLACK = 60.0, 4.0  # A run that takes longer than this much, and so many times what its tests took, hangs.
 
 Tier = Literal["fast", "full", "none"]
 

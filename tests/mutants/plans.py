@@ -1,12 +1,16 @@
 """Which tests can see a mutant, the likeliest first."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
 
-from tests.mutants.known import Known
+from tests.mutants.copies import ROOT
+from tests.mutants.known import Known, Lines
 from tests.mutants.sample import Mutant
+
+PACKAGES = ("mhc_core", "app")
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,37 @@ class Batch:
 
 
 def plan(mutant: Mutant, known: Iterable[Known], full: bool) -> list[Batch]:
-    """Tests that run the mutated statement: those of its room, then the others; a file's tests stay together.
-
-    What runs as a file is imported is seen by tests of whatever uses it, so all that run some line of it are taken.
-    """
-    found = [item for item in known if item.full == full and not item.failed and _sees(mutant, item)]
+    """Tests that run the mutated statement: those of its room, then the others; a file's tests stay together."""
+    lines = _find_lines(mutant)
+    found = [item for item in known if item.full == full and not item.failed and _runs_any(item, lines)]
     rooms = mutant.stratum.tests
     near = [item for item in found if item.test.startswith(rooms)]
     far = [item for item in found if not item.test.startswith(rooms)]
     return [_order(batch) for batch in (near, far) if batch]
 
 
-def _sees(mutant: Mutant, item: Known) -> bool:
-    lines = item.lines.get(mutant.place.file, set())
-    first, last = mutant.place.lines
-    return bool(lines) if mutant.place.on_import else not lines.isdisjoint(range(first, last + 1))
+def _find_lines(mutant: Mutant) -> Lines:
+    """Lines that run or use what is mutated.
+
+    A statement that runs on import is used wherever what it defines is named; if it defines nothing, by its whole file.
+    """
+    place = mutant.place
+    if not place.on_import:
+        return {place.file: set(range(place.lines[0], place.lines[1] + 1))}
+    if not place.names:
+        return {place.file: set(range(1, len(mutant.code.splitlines()) + 1))}
+    named = re.compile(rf"\b({'|'.join(place.names)})\b")
+    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return {
+        str(path.relative_to(ROOT)): {
+            number for number, line in enumerate(path.read_text().splitlines(), 1) if named.search(line)
+        }
+        for path in files
+    }
+
+
+def _runs_any(item: Known, lines: Lines) -> bool:
+    return any(not item.lines.get(file, set()).isdisjoint(numbers) for file, numbers in lines.items())
 
 
 def _order(items: list[Known]) -> Batch:

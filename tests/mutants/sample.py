@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import functools
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -44,7 +45,14 @@ STRATA = (
 
 @dataclass(frozen=True)
 class Place:
-    """A change that can be made: the `occurrence`-th of an operator in a file, in a statement."""
+    """A change that can be made: the `occurrence`-th of an operator in a file.
+
+    Attributes
+    ----------
+    lines: first and last line of the statement.
+    on_import: whether it runs as the file is imported.
+    names: what such a statement defines.
+    """
 
     file: str
     start: tuple[int, int]
@@ -52,6 +60,7 @@ class Place:
     occurrence: int
     lines: tuple[int, int]
     on_import: bool
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,22 +118,30 @@ def build_mutant(stratum: Stratum, root: Path, place: Place) -> Mutant | None:
 def list_places(source: str, file: str) -> Iterator[Place]:
     """All changes that can be made to a file, except those of mere wording."""
     nodes = list(ast_nodes(parso.parse(source)))
+    is_mere_wording = functools.cache(is_wording)
     for name, operator in OPERATORS.items():
         occurrence = 0
         for node in nodes:
             for start, _ in operator.mutation_positions(node):
-                if not is_wording(node):
+                if not is_mere_wording(node):
                     yield Place(file, start, name, occurrence, *_locate(node, start))
                 occurrence += 1
 
 
-def _locate(node: NodeOrLeaf, start: tuple[int, int]) -> tuple[tuple[int, int], bool]:
-    """First and last line of the statement, and whether it runs as the file is imported."""
+def _locate(node: NodeOrLeaf, start: tuple[int, int]) -> tuple[tuple[int, int], bool, tuple[str, ...]]:
+    """Lines of the statement, whether it runs as the file is imported, and what it then defines."""
     statement = node if node.type in COMPOUND else _find_statement(node)
     on_import = statement.search_ancestor("funcdef") is None
     if statement.type == "simple_stmt":
-        return (statement.start_pos[0], statement.end_pos[0] - 1), on_import
-    return (start[0], start[0]), on_import or node.type == "decorator"
+        lines = statement.start_pos[0], statement.end_pos[0] - 1
+        return lines, on_import, _list_defined(statement) if on_import else ()
+    return (start[0], start[0]), on_import or node.type == "decorator", ()
+
+
+def _list_defined(statement: NodeOrLeaf) -> tuple[str, ...]:
+    """`A, B` of `A, B = 1, 2`."""
+    leaves = (leaf for leaf in ast_nodes(statement) if leaf.type == "name")
+    return tuple(leaf.value for leaf in leaves if leaf.is_definition())
 
 
 def _find_statement(node: NodeOrLeaf) -> NodeOrLeaf:
