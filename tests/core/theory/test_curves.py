@@ -80,6 +80,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {
         {"connection": {"kind": "mhc"}, "block": PRE},
         {"residual_pre": SIGNALS, "rows_exact": {"composite_gain_fwd"}},
     ),
+    "mhc-megatron": (
+        {"connection": {"kind": "mhc", "init": "megatron"}, "block": PRE},
+        {"residual_pre": SIGNALS, "rows_exact": {"composite_gain_fwd"}},
+    ),
+    "mhc-deepseek": (
+        {"connection": {"kind": "mhc", "init": "deepseek_v4"}, "block": PRE},
+        {"residual_pre": SIGNALS, "rows_exact": {"composite_gain_fwd"}},
+    ),
     "mhc-lucidrains": (
         {"connection": {"kind": "mhc", "init": "lucidrains", "noise": 4.0, "dynamic": True}, "block": PRE},
         {"residual_pre": SIGNALS, "rows_exact": {"composite_gain_fwd"}},

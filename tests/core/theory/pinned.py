@@ -1,0 +1,38 @@
+"""Curves and bands of theory as they are on purpose: `python -m tests.core.theory.pinned` writes the file anew.
+
+Measured columns lie in the bands, but would also lie in wider ones, and many terms of a width are too small for any
+column to show. Those who change one on purpose write the file anew and see in the difference what they have moved.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mhc_core.theory.laws import Curve, predict
+from tests.core.conftest import build_spec
+from tests.core.theory.test_curves import BASE, CASES
+
+FILE = Path(__file__).with_name("pinned.json")
+LAYERS = [0, 7, 31]
+DIGITS = 8
+
+
+def compute() -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Case -> metric -> the curve and the ends of its band at some layers."""
+    return {
+        name: {curve.metric: _pick(curve) for curve in predict(build_spec(BASE, **fields))}
+        for name, (fields, _) in CASES.items()
+    }
+
+
+def _pick(curve: Curve) -> dict[str, list[float]]:
+    parts = {"values": curve.values, "low": curve.low, "high": curve.high}
+    if curve.values_log10 is not None and curve.low_log10 is not None and curve.high_log10 is not None:
+        parts = {"values": curve.values_log10, "low": curve.low_log10, "high": curve.high_log10}
+    return {name: np.round(part[LAYERS], DIGITS).tolist() for name, part in parts.items()}
+
+
+if __name__ == "__main__":
+    text = json.dumps(compute(), indent=1)
+    FILE.write_text(text.replace("\n    ", " ").replace("\n   ]", "]") + "\n")

@@ -1,0 +1,19 @@
+"""Theory says what it said: no curve and no width of a band has moved unseen."""
+
+import json
+
+import numpy as np
+
+from tests.core.theory.pinned import FILE, compute
+
+
+def test_curves_and_bands_are_those_of_the_file() -> None:
+    told, found = json.loads(FILE.read_text()), compute()
+    assert told.keys() == found.keys()
+    for name, curves in found.items():
+        assert told[name].keys() == curves.keys(), name
+        for metric, parts in curves.items():
+            for part, values in parts.items():
+                # Eight digits are kept; widths are a hundredth and more.
+                wanted, where = told[name][metric][part], f"{name} {metric} {part}"
+                np.testing.assert_allclose(values, wanted, rtol=1e-6, atol=1e-7, err_msg=where)
