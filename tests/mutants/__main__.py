@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.mutants.copies import ROOT, make_copy
 from tests.mutants.coverage_map import load_core_map
 from tests.mutants.judge import Verdict, judge
+from tests.mutants.plans import BUDGET_S
 from tests.mutants.processes import compile_copy, import_libraries
 from tests.mutants.report import format_report
 from tests.mutants.sample import STRATA, choose_mutants
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("results", type=Path, help="a file of JSON lines, which is continued")
     parser.add_argument("--parts", nargs="+", default=[stratum.name for stratum in STRATA], help="parts of the program")
     parser.add_argument("--maps", type=Path, help="a folder that keeps what each test runs")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds of tests that a mutant is worth")
     parser.add_argument("--report", action="store_true", help="judge nothing; print what the results add up to")
     arguments = parser.parse_args()
     if not arguments.report:
@@ -45,7 +47,7 @@ def _judge_all(arguments: argparse.Namespace, folder: Path) -> None:
     left = [mutant for mutant in choose_mutants(ROOT) if mutant.id not in done]
     for mutant in left:
         if mutant.stratum.name in arguments.parts:
-            verdict = judge(mutant, copy, known)
+            verdict = judge(mutant, copy, known, arguments.budget)
             with arguments.results.open("a") as results:
                 results.write(json.dumps(verdict) + "\n")
             print(verdict["killed_by"], verdict["seconds"], verdict["id"], verdict["test"], file=sys.stderr, flush=True)

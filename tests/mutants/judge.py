@@ -29,14 +29,14 @@ class Verdict(TypedDict):
     seconds: float
 
 
-def judge(mutant: Mutant, copy: Path, known: Iterable[Known]) -> Verdict:
+def judge(mutant: Mutant, copy: Path, known: Iterable[Known], budget_s: float) -> Verdict:
     """Run the fast tests on the mutant, then those that the fast suite leaves out."""
     started, count = time.monotonic(), 0
     killer: tuple[Tier, str] = ("none", "")
     tiers: tuple[Tier, ...] = ("fast", "full")
     with changed(copy / mutant.place.file, mutant.code):
         for tier in tiers:
-            for batch in plan(mutant, known, tier == "full"):
+            for batch in plan(mutant, known, tier == "full", budget_s):
                 count += len(batch.tests)
                 log, limit_s = copy.parent / "mutant.log", START_S + SLACK * batch.seconds
                 outcome = run_pytest(copy, batch.files, [Only(batch)], log, limit_s)
