@@ -72,6 +72,13 @@ def test_in_float64_two_ways_agree_to_twelve_digits() -> None:
             assert check.tolerance < 1e-10, check.metric
 
 
+@pytest.mark.parametrize(("dtype", "rounding"), [("float32", 2**-23), ("float64", 2**-52), ("bfloat16", 2**-8)])
+def test_the_recomputation_is_unsure_by_some_roundings_of_the_run_s_type(dtype: str, rounding: float) -> None:
+    recomputed = recompute(build_spec(BASE, connection=CONNECTIONS["mhc"], dtype=dtype))
+    for key in ("act_rms", "branch_out_rms", "grad_rms", "token_cos"):
+        assert 0.01 < np.max(recomputed.unsure[key]) / rounding < 20, key
+
+
 def test_overflow_is_left_out_and_said() -> None:
     spec = build_spec(BASE, depth=256, dtype="float32", connection={"kind": "hc", "noise": 3.0})
     assert "act_rms" in measure(spec).status
