@@ -30,7 +30,8 @@ class Batch:
 def plan(mutant: Mutant, known: Iterable[Known], full: bool, budget_s: float = BUDGET_S) -> list[Batch]:
     """Tests that run the mutated statement: those of its room, then the others; a file's tests stay together."""
     lines = _find_lines(mutant)
-    found = [item for item in known if item.full == full and not item.failed and _runs_any(item, lines)]
+    suite = [item for item in known if item.full == full and not item.failed]
+    found = [item for item in suite if _runs_any(item, lines)] or (suite if mutant.place.on_import else [])
     rooms = mutant.stratum.tests
     near = [item for item in found if item.test.startswith(rooms)]
     far = [item for item in found if not item.test.startswith(rooms)]

@@ -79,6 +79,13 @@ def test_the_recomputation_is_unsure_by_some_roundings_of_the_run_s_type(dtype: 
         assert 0.01 < np.max(recomputed.unsure[key]) / rounding < 20, key
 
 
+def test_branches_that_add_nothing_agree_and_are_not_left_out() -> None:
+    checks = verify_run(build_spec(BASE, connection={"kind": "residual"}, block={"branch_scale": 0.0}))
+    (check,) = (check for check in checks if (check.law, check.metric) == ("recomputation", "branch_out_rms"))
+    assert (check.verdict, check.expected, check.measured) == ("holds", 0.0, 0.0)
+    assert "left out" not in check.statement
+
+
 def test_overflow_is_left_out_and_said() -> None:
     spec = build_spec(BASE, depth=256, dtype="float32", connection={"kind": "hc", "noise": 3.0})
     assert "act_rms" in measure(spec).status
