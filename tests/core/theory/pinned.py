@@ -6,6 +6,7 @@ column to show. Those who change one on purpose write the file anew and see in t
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,12 @@ LAYERS = [0, 7, 31]
 DIGITS = 8
 
 
-def compute() -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Case -> metric -> the curve and the ends of its band at some layers."""
+def compute() -> dict[str, dict[str, dict[str, Any]]]:
+    """Case -> metric -> the law's formula, and the curve and the ends of its band at some layers."""
     return {
-        name: {curve.metric: _pick(curve) for curve in predict(build_spec(BASE, **fields))}
+        name: {
+            curve.metric: {"formula": curve.formula, **_pick(curve)} for curve in predict(build_spec(BASE, **fields))
+        }
         for name, (fields, _) in CASES.items()
     }
 

@@ -13,7 +13,9 @@ def test_curves_and_bands_are_those_of_the_file() -> None:
     for name, curves in found.items():
         assert told[name].keys() == curves.keys(), name
         for metric, parts in curves.items():
+            wanted = told[name][metric]
+            assert parts.pop("formula") == wanted.pop("formula"), f"{name} {metric}"
             for part, values in parts.items():
                 # Eight digits are kept; widths are a hundredth and more.
-                wanted, where = told[name][metric][part], f"{name} {metric} {part}"
-                np.testing.assert_allclose(values, wanted, rtol=1e-6, atol=1e-7, err_msg=where)
+                where = f"{name} {metric} {part}"
+                np.testing.assert_allclose(values, wanted[part], rtol=1e-6, atol=1e-7, err_msg=where)
