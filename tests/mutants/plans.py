@@ -12,7 +12,7 @@ from tests.mutants.known import Known, Lines
 from tests.mutants.sample import Mutant
 
 PACKAGES = ("mhc_core", "app")
-BUDGET_S = 60.0  # for tests of the room, and as much for others, of each suite
+BUDGET_S, FAR_SHARE = 60.0, 0.2  # for tests of the room, and for the others, of each suite
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def plan(mutant: Mutant, known: Iterable[Known], full: bool, budget_s: float = B
     rooms = mutant.stratum.tests
     near = [item for item in found if item.test.startswith(rooms)]
     far = [item for item in found if not item.test.startswith(rooms)]
-    return [_order(_cut(batch, budget_s)) for batch in (near, far) if batch]
+    return [_order(_cut(*batch)) for batch in ((near, budget_s), (far, FAR_SHARE * budget_s)) if batch[0]]
 
 
 def _cut(items: list[Known], budget_s: float) -> list[Known]:

@@ -29,11 +29,11 @@ def compute() -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def _pick(curve: Curve) -> dict[str, list[float]]:
+def _pick(curve: Curve) -> dict[str, Any]:
     parts = {"values": curve.values, "low": curve.low, "high": curve.high}
     if curve.values_log10 is not None and curve.low_log10 is not None and curve.high_log10 is not None:
         parts = {"values": curve.values_log10, "low": curve.low_log10, "high": curve.high_log10}
-    return {name: np.round(part[LAYERS], DIGITS).tolist() for name, part in parts.items()}
+    return {"formula": curve.formula} | {name: np.round(part[LAYERS], DIGITS).tolist() for name, part in parts.items()}
 
 
 if __name__ == "__main__":
