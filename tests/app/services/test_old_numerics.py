@@ -86,6 +86,7 @@ def test_old_runs_survive_an_update_and_those_under_way_say_why_they_end(
         done = compute(http, spec)
         before = http.get(f"/runs/{done}/result").json()
         cut = start_long(http, fresh_spec(**LONG))
+        behind = http.post("/runs", json=fresh_spec()).json()["id"]
     own.kill()
     rename(own, done, OLD)
     rename(own, cut, CUT)
@@ -94,6 +95,7 @@ def test_old_runs_survive_an_update_and_those_under_way_say_why_they_end(
         end = wait_for_end(http, CUT)
         assert end["status"] == "failed"
         assert "post the spec again" in end["reason"]
+        assert wait_for_end(http, behind)["status"] == "done", "a run behind it goes on"
         lines = http.get(f"/runs/{CUT}/events", headers=NDJSON).text.splitlines()
         assert [json.loads(line)["index"] for line in lines] == list(range(len(lines)))
         assert json.loads(lines[-1])["type"] == "end"

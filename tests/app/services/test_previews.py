@@ -1,7 +1,9 @@
 """Previews of presets: from real results, computed while someone looks."""
 
+import asyncio
 import time
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from app.figures import PANELS
 from app.presets import PRESETS
 from app.presets.preset import GROUPS
+from app.services.previews import Previews
+from app.store.notifications import Hub
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
 from tests.conftest import StartServer
@@ -60,6 +64,33 @@ def test_previews_are_computed_while_someone_looks_and_not_before(launch: StartS
         assert http.get("/runs/unknown").status_code == 404
         running = httpx.get(f"{own.url}/readyz").json()
         assert running["waiting"] <= 1
+
+
+class FailingRuns:
+    """Runs that all have failed for the same reason."""
+
+    def __init__(self) -> None:
+        self.hub, self.engine, self.store, self.log = Hub(), self, self, self
+
+    async def submit(self, specs: list[RunSpec], client: str) -> None:
+        pass
+
+    def position(self, run_id: str) -> None:
+        return None
+
+    async def get(self, run_id: str) -> SimpleNamespace:
+        return SimpleNamespace(status="failed", reason="the worker died")
+
+
+def test_a_preview_that_failed_says_why() -> None:
+    async def work() -> list[dict[str, Any]]:
+        previews = Previews(cast(Any, FailingRuns()))
+        await previews.look()
+        await asyncio.sleep(0.05)  # What computes them waits for nothing here.
+        return await previews.look()
+
+    runs = [run for preview in asyncio.run(work()) for run in preview["runs"]]
+    assert {(run["status"], run["reason"]) for run in runs} == {("failed", "the worker died")}
 
 
 @pytest.mark.full

@@ -53,6 +53,19 @@ def test_pages_are_the_same_from_memory_and_from_the_database(tmp_path: Path, ca
     assert with_log(tmp_path, cache_bytes, work) == LINES
 
 
+def test_the_end_is_in_the_database_and_not_in_memory_alone(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        await log.append("r", 0, LINES[:3])
+        await log.finish("r", 3, "done", None)
+        (end,) = await store.read("r", 2, 10)
+        assert codec.frame_type(end) == "end"
+        run = await store.get("r")
+        assert run is not None
+        assert (run.status, run.frames) == ("done", 4)
+
+    with_log(tmp_path, 10_000_000, work)
+
+
 def test_an_index_is_stored_once(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:2])
