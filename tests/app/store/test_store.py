@@ -66,6 +66,20 @@ def test_the_end_is_in_the_database_and_not_in_memory_alone(tmp_path: Path) -> N
     with_log(tmp_path, 10_000_000, work)
 
 
+def test_viewers_are_woken_by_frames_and_by_the_end(tmp_path: Path) -> None:
+    async def work(_: FrameLog, store: RunStore) -> None:
+        hub = Hub()
+        log = FrameLog(store, hub, 10_000_000)
+        with hub.subscribe(["r"], "viewer") as subscription:
+            await log.append("r", 0, LINES[:3])
+            assert await subscription.wait(0.01)
+            assert not await subscription.wait(0.01)
+            await log.finish("r", 3, "done", None)
+            assert await subscription.wait(0.01)
+
+    with_log(tmp_path, 0, work)
+
+
 def test_an_index_is_stored_once(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:2])

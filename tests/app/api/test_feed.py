@@ -1,0 +1,36 @@
+"""What a viewer of a run that waits is sent, without a server: the feed over stand-ins for engine and log."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from app.api.http.stream import Feed, Form
+from app.store.notifications import Hub
+
+
+def follow_until_closed(form: Form, cursor: int) -> bytes:
+    """All that the feed sends of a run at the first place of the queue, on a server that stops."""
+
+    async def read(run_id: str, after: int) -> list[bytes]:
+        return []
+
+    async def work() -> bytes:
+        hub = Hub()
+        hub.close()
+        service = SimpleNamespace(
+            hub=hub, engine=SimpleNamespace(position=lambda run_id: 1), log=SimpleNamespace(read=read)
+        )
+        feed = Feed(cast(Any, service), 1.0, {"r": cursor}, form)
+        return b"".join([chunk async for chunk in feed.follow("viewer")])
+
+    return asyncio.run(work())
+
+
+def test_a_server_that_stops_tells_event_sources_alone() -> None:
+    assert b"event: closing\n" in follow_until_closed("sse", -1)
+    assert follow_until_closed("ndjson", -1) == b""
+
+
+def test_a_place_in_the_queue_is_told_before_the_first_frame_and_not_after() -> None:
+    assert b"event: status\n" in follow_until_closed("sse", -1)
+    assert b"event: status\n" not in follow_until_closed("sse", 0)
