@@ -1,5 +1,7 @@
 """Curves and bands of theory as they are on purpose: `python -m tests.core.theory.pinned` writes the file anew.
 
+`npm run format` in `static/` then gives it the layout that `make lint` wants.
+
 Measured columns lie in the bands, but would also lie in wider ones, and many terms of a width are too small for any
 column to show. Those who change one on purpose write the file anew and see in the difference what they have moved.
 """
@@ -37,5 +39,4 @@ def _pick(curve: Curve) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    text = json.dumps(compute(), indent=1)
-    FILE.write_text(text.replace("\n    ", " ").replace("\n   ]", "]") + "\n")
+    FILE.write_text(json.dumps(compute(), indent=2) + "\n")
