@@ -55,9 +55,11 @@ def test_a_worker_killed_while_idle_is_replaced(
 ) -> None:
     worker = wait_for_worker(lone_server)
     os.kill(worker, signal.SIGKILL)
-    while worker in lone_server.worker_pids():  # Posted in the very moment of its death, the run would fail with it.
+    deadline = time.monotonic() + 30
+    # A run that is posted before the server has noticed would fail with it.
+    while f"worker {worker} is gone" not in lone_server.log.read_text():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(0.1)
     compute(lone_client, fresh_spec())
     assert lone_server.worker_pids() != [worker]
 
@@ -71,6 +73,9 @@ def test_a_run_past_the_deadline_fails(launch: StartServer, fresh_spec: FreshSpe
         assert "2 s" in end["reason"]
         run_id = http.post("/runs", json=fresh_spec()).json()["id"]
         assert wait_for_end(http, run_id)["status"] == "done"
+    counts = httpx.get(f"{own.url}/metrics").text
+    for status in ("failed", "done"):
+        assert f'mhc_runs_ended{{status="{status}"}} 1.0\n' in counts
 
 
 def test_a_run_out_of_memory_fails_and_says_so(launch: StartServer, fresh_spec: FreshSpec) -> None:

@@ -1,11 +1,11 @@
-"""How many sweeps a client may have under way: its own count, and not those of others."""
+"""How many sweeps a client may have under way: its own count, and not those of others; and which are forgotten."""
 
 from typing import Any, cast
 
 import pytest
 
 from app.services.errors import TooManyRunsError
-from app.services.sweeps import HELD, OPEN_PER_CLIENT, Sweep, Sweeps
+from app.services.sweeps import HELD, MAX_KNOWN, OPEN_PER_CLIENT, Sweep, Sweeps
 from app.settings import Settings
 from mhc_core.record.grid import Axis
 
@@ -28,3 +28,11 @@ def test_a_client_has_a_limit_of_its_own() -> None:
     open_sweeps("b", OPEN_PER_CLIENT - 1)._require_room("b")
     with pytest.raises(TooManyRunsError):
         open_sweeps("b", OPEN_PER_CLIENT)._require_room("b")
+
+
+def test_what_is_forgotten_is_over_and_the_oldest() -> None:
+    sweeps = open_sweeps("b", MAX_KNOWN + 2)
+    for name in ("3", "5", "7"):
+        sweeps._known[name].states["run"] = "done"
+    sweeps._forget_oldest()
+    assert set(map(str, range(MAX_KNOWN + 2))) - sweeps._known.keys() == {"3", "5"}

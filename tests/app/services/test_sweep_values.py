@@ -35,3 +35,18 @@ def test_a_run_that_ends_while_others_are_read_has_its_number() -> None:
     assert not sweep.is_open
     assert grid.status == [["done", "done", "failed"]]
     assert grid.values == [[1.0, 1.0, None]]
+
+
+class Emptied:
+    """Of runs whose store has dropped them."""
+
+    class store:
+        @staticmethod
+        async def get(run_id: str) -> None:
+            return None
+
+
+def test_a_run_that_is_dropped_is_gone_and_has_no_number() -> None:
+    sweep = build_sweep(a="done")
+    grid = asyncio.run(SweepValues(Emptied()).measure(sweep, "composite_gain_fwd", "max")).grid  # type: ignore[arg-type]
+    assert (grid.status, grid.values, sweep.states) == ([["gone"]], [[None]], {"a": "gone"})

@@ -53,6 +53,15 @@ def test_pages_are_the_same_from_memory_and_from_the_database(tmp_path: Path, ca
     assert with_log(tmp_path, cache_bytes, work) == LINES
 
 
+def test_the_end_of_a_run_is_no_end_of_others(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> list[str]:
+        await store.put_queued({"q": JOB, "s": JOB})
+        await log.finish("r", 0, "done", None)
+        return [run.status for name in "qrs" if (run := await store.get(name)) is not None]
+
+    assert with_log(tmp_path, 0, work) == ["queued", "done", "queued"]
+
+
 def test_the_end_is_in_the_database_and_not_in_memory_alone(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:3])

@@ -192,4 +192,7 @@ def test_the_twin_is_the_same_stack_in_float64_and_costs_more() -> None:
     twin = to_double(spec)
     assert (twin.dtype, twin.seeds, twin.train.steps) == ("float64", 1, 0)
     assert twin.block == spec.block
-    assert estimate_recomputation(spec).seconds > estimate(spec.model_copy(update={"seeds": 1})).seconds
+    once, twice = estimate(twin), estimate_recomputation(spec)
+    assert twice.seconds > estimate(spec.model_copy(update={"seeds": 1})).seconds
+    assert twice.seconds / once.seconds == pytest.approx(twice.flops / once.flops)
+    assert twice.flops > once.flops

@@ -290,3 +290,15 @@ def test_growth_beyond_floats_keeps_its_logarithm() -> None:
     assert log10 is not None
     assert log10[-1] == pytest.approx(512 * math.log10(101), rel=0.02)
     assert np.isinf(curves["act_rms"].values[-1])
+
+
+def test_a_band_is_wider_by_the_rounding_of_the_type_and_no_more() -> None:
+    wide = []
+    for dtype in ("float32", "bfloat16"):
+        curves = predict(build_spec(BASE, dtype=dtype, connection=RESIDUAL, block=PRE))
+        (size,) = [curve for curve in curves if curve.metric == "act_rms"]
+        wide.append((require(size.high_log10) - require(size.values_log10)) * np.log(10))
+    # A rounding is half a unit in the last place; eight of them a layer is what the band allows.
+    rounding = (wide[1] - wide[0]) / np.arange(1, BASE["depth"] + 1)
+    assert (rounding > 2**-8).all()
+    assert (rounding < 8 * 2**-8).all()
