@@ -53,13 +53,21 @@ def test_pages_are_the_same_from_memory_and_from_the_database(tmp_path: Path, ca
     assert with_log(tmp_path, cache_bytes, work) == LINES
 
 
-def test_the_end_of_a_run_is_no_end_of_others(tmp_path: Path) -> None:
-    async def work(log: FrameLog, store: RunStore) -> list[str]:
-        await store.put_queued({"q": JOB, "s": JOB})
-        await log.finish("r", 0, "done", None)
-        return [run.status for name in "qrs" if (run := await store.get(name)) is not None]
+def test_what_happens_to_a_run_happens_to_no_other(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        async def look() -> list[tuple[str, int]]:
+            return [(run.status, run.frames) for name in "qrs" if (run := await store.get(name)) is not None]
 
-    assert with_log(tmp_path, 0, work) == ["queued", "done", "queued"]
+        await store.put_queued({"q": JOB, "s": JOB})
+        waiting = ("queued", 0)
+        await store.set_running("r")
+        assert await look() == [waiting, ("running", 0), waiting]
+        await log.append("r", 0, LINES[:3])
+        assert await look() == [waiting, ("running", 3), waiting]
+        await log.finish("r", 3, "done", None)
+        assert await look() == [waiting, ("done", 4), waiting]
+
+    with_log(tmp_path, 0, work)
 
 
 def test_the_end_is_in_the_database_and_not_in_memory_alone(tmp_path: Path) -> None:
