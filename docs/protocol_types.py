@@ -48,7 +48,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _list_types(schema: dict[str, Any]) -> list[str]:
-    """The types of which a value has one."""
+    """The types that a value may have."""
     if "$ref" in schema:
         return [schema["$ref"]]
     if "const" in schema or "enum" in schema:

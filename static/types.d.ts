@@ -30,7 +30,7 @@ export interface Columns {
   trained: number;
   /** Metric to its percentiles over seeds, each one number a layer. */
   bands: Map<string, Record<string, Numbers>>;
-  /** Metrics of which the step that is shown tells nothing. */
+  /** Metrics without data at the step that is shown. */
   unknown: Set<string>;
   /** Share of the other seeds that is done; null before they begin. */
   progress: number | null;
@@ -315,7 +315,7 @@ export interface ViewRules {
   kinds: string[];
   /** Every kind of connection: its name in figures, and the year of its paper. */
   connections: Record<string, { name: string; year: number | null }>;
-  /** What a map shows where nobody has chosen. */
+  /** What a map shows by default. */
   map: { metric: string; reduce: string };
   /** Of a hash, as far as the server reads it. */
   keys: { name: string; map: string; metric: string; reduce: string };

@@ -73,16 +73,16 @@ def linearise(stack: Stack) -> tuple[Product, Product]:
     return multiply, multiply_transposed
 
 
-def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.Tensor, most_steps: int) -> Bidiagonal:
-    """Up to `most_steps` steps from a start vector of any shape; the host waits for the device once a step.
+def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.Tensor, max_steps: int) -> Bidiagonal:
+    """Up to `max_steps` steps from a start vector of any shape; the host waits for the device once a step.
 
     It ends early where the vectors tried span all that the start can reach: what remains would be rounding. It also
     ends at the first product that is not finite.
     """
-    most_steps = min(most_steps, start.numel())
-    v_KD, u_KD = start.new_empty(2, most_steps, start.numel())
+    max_steps = min(max_steps, start.numel())
+    v_KD, u_KD = start.new_empty(2, max_steps, start.numel())
     v, scale, steps = start / torch.linalg.vector_norm(start), 0.0, []
-    for step in range(most_steps):
+    for step in range(max_steps):
         v_KD[step] = v.flatten()
         u, alpha = _split(multiply(v).to(start.dtype), u_KD[:step], scale)
         if not math.isfinite(alpha):

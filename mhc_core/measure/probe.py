@@ -246,13 +246,13 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
     )
 
 
-def most_together(layout: Layout) -> int:
+def max_together(layout: Layout) -> int:
     """Layers that are measured together at most."""
     return max(1, min(MAX_LAYERS[layout.device.type], BLOCK_BYTES // (4 * layout.state_entries)))
 
 
 def _block_sizes(layout: Layout) -> Iterator[int]:
-    most = most_together(layout)
+    most = max_together(layout)
     # On a GPU a small first block would only add a wait.
     size = 1 if layout.device.type == "cpu" else most
     while True:

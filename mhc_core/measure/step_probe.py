@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mhc_core.cost.counts import keeps_maps
-from mhc_core.measure.probe import Layout, most_together
+from mhc_core.measure.probe import Layout, max_together
 from mhc_core.metrics.gradients import measure_gradients
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_neighbours, measure_streams, rms, token_cosine
@@ -117,7 +117,7 @@ class _Blocks:
     """Layers that come one by one, up or down, handed on a block at a time."""
 
     def __init__(self, layout: Layout) -> None:
-        self.due, self.left, self.device = most_together(layout), layout.depth, layout.device
+        self.due, self.left, self.device = max_together(layout), layout.depth, layout.device
         self.waiting: list[tuple[int, tuple[torch.Tensor, ...]]] = []
 
     def add(self, layer: int, *parts: torch.Tensor) -> _Block | None:

@@ -123,7 +123,7 @@ def spread_of_streams(spec: RunSpec) -> float:
 
 
 def read_layer(finding: Finding) -> int:
-    """The layer of which a finding speaks."""
+    """The layer that a finding names."""
     layer = finding.numbers["layer"]
     assert isinstance(layer, int)
     return layer
