@@ -45,7 +45,10 @@ def test_unfolded_connections_of_a_residual_and_a_plain_stack(open_page: OpenPag
 
 def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=residual")
-    box = card_of(page, "unfolded").locator(".plot .nsewdrag").first.bounding_box()
+    card = card_of(page, "unfolded")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "unfolded")  # a figure above that comes later would move it away from the pointer
+    box = card.locator(".plot .nsewdrag").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.8 * box["height"])
     label = page.locator("[data-panel=unfolded] .hoverlayer .hovertext")
