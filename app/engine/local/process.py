@@ -97,9 +97,11 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it at once; a process that has already ended is left alone."""
-        if not self._gone.done() and not self.was_killed:
+        if self._gone.done() or self.was_killed:
+            return
+        if not self._reader.at_eof():  # else it is ending by itself, and its exit code will say why
             self._killed.set_result(None)
-            self._process.kill()
+        self._process.kill()
 
     def _note_end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._process.sentinel)

@@ -64,6 +64,15 @@ def test_a_worker_killed_while_idle_is_replaced(
     assert lone_server.worker_pids() != [worker]
 
 
+def test_a_worker_killed_while_it_warms_up_is_told_and_replaced(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1", ready="/livez")
+    worker = wait_for_worker(own)
+    os.kill(worker, signal.SIGKILL)
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        compute(http, fresh_spec())
+    assert f"worker {worker} is gone: the worker process was killed (SIGKILL)" in own.log.read_text()
+
+
 def test_a_run_past_the_deadline_fails(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "--run-deadline-s", "2")
     with httpx.Client(base_url=own.api, timeout=60) as http:

@@ -1,5 +1,6 @@
 """What the cases need of an engine beyond the contract, one class an engine."""
 
+import contextlib
 import itertools
 import os
 import resource
@@ -45,11 +46,12 @@ class LocalHarness(Harness):
 
     def list_workers(self) -> list[int]:
         """By /proc."""
-        return [
-            pid
-            for pid in find_workers(os.getpid())
-            if self._memory_bytes in resource.prlimit(pid, resource.RLIMIT_DATA)
-        ]
+        found = []
+        for pid in find_workers(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):  # It has ended since.
+                if self._memory_bytes in resource.prlimit(pid, resource.RLIMIT_DATA):
+                    found.append(pid)
+        return found
 
 
 def kill(pid: int) -> None:
