@@ -24,7 +24,7 @@ class Backward:
 
     def __init__(self, forward: Forward) -> None:
         self.forward, self.network = forward, forward.network
-        self._normals = Normals()
+        self._normals = Normals(1)
         self.y = np.zeros((self.network.depth + 1, DRAWS))
         self._fourth = Fourth(1 + 2 / self.network.width, 1.0, 1 / self.network.width)
         self._next_share = 0.0  # of the branch above, whose norm divides by this state
@@ -50,21 +50,36 @@ class Backward:
         self.y[layer] = self.y[layer + 1] + math.log(past + back)
         self.y[layer] += np.log((1 - share + share * self._respond(layer)) * to_gamma(variance, normals))
         if net.norm == "post":
-            self.y[layer] += up.divisor_one[layer] - up.divisor[layer] - (own - common)
-        elif net.norm == "pre":
-            self.y[layer] -= (own - common) * self._next_share
-        self.y[layer] += self._favour(layer, share)
+            self.y[layer] -= up.divisor[layer]
+        self._tell_apart(layer, share, own - common)
         self._next_share = share
 
-    def _favour(self, layer: int, share: float) -> float:
-        """By how much samples of large gradient pass more of it than others: where they are small, they are all along."""
+    def _tell_apart(self, layer: int, share: float, covariance: float) -> None:
+        """What norms and slopes make of samples that differ: of their mean gradient, and of how it differs.
+
+        A sample that is small here was small in layers above, and its gradient large; one whose outputs are large by
+        chance has other slopes by the same chance, `covariance`.
+        """
+        net, up = self.network, self.forward
+        favoured, own = self._favour(layer, share)
+        if net.norm == "post":
+            self.y[layer] += up.divisor_one[layer] - covariance
+            spread = up.divisor_one[layer] - 2 * covariance
+        else:
+            crossed = covariance * self._next_share if net.norm == "pre" else 0.0
+            self.y[layer] += favoured - crossed
+            spread = own + 2 * favoured - 2 * crossed
+        self._fourth = self._fourth._replace(one=self._fourth.one * math.exp(spread))
+
+    def _favour(self, layer: int, share: float) -> tuple[float, float]:
+        """Covariance of ln g^2 of one sample above with what this layer adds to it, and the variance of the latter."""
         net, up = self.network, self.forward
         power = -1.0 if net.norm == "pre" else 0.0
         if net.is_bent:
             power = squared_slope_of(net.activation).power(up.ln_q[layer])
         above = float(up.kept[layer] + up.grown[layer] * up.find_power(layer)) * self._tilt
         self._tilt = above + share * power
-        return share * power * above * up.individual(layer)
+        return share * power * above * up.individual(layer), (share * power) ** 2 * up.individual(layer)
 
     def _find_factors(self, layer: int) -> tuple[float, float]:
         """Of a squared gradient: on its way past the branch and through it, with the norms, at expected sizes."""

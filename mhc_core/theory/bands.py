@@ -25,6 +25,13 @@ class Band(NamedTuple):
     high: Array
 
 
+class Walk(NamedTuple):
+    """whole: band of a column (L). steps: of its change from each layer to the next (L - 1); None where unknown."""
+
+    whole: Band
+    steps: Band | None
+
+
 def find_band(draws_LD: Array, slack: float = 1.0, false_alarm: float = FALSE_ALARM) -> Band:
     """The band of columns of which `draws_LD` are a sample: each of the D draws is a column of L values.
 

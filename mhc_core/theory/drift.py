@@ -5,15 +5,16 @@ from functools import lru_cache
 import numpy as np
 
 from mhc_core.rng import normal
-from mhc_core.theory.bands import Band, find_band
+from mhc_core.theory.bands import Walk, find_band
 from mhc_core.theory.draws import DRAWS
 from mhc_core.theory.gaussian import Array
 
 
 @lru_cache(maxsize=64)
-def find_drift_band(n: int, s: float, layers: int) -> Band:
+def find_drift_walk(n: int, s: float, layers: int) -> Walk:
     """Of ln max_i |(M_l 1)_i|, M_l a product of l matrices I + s G, n >= 2."""
-    return find_band(sample_drift_gain(n, s, layers))
+    draws = sample_drift_gain(n, s, layers)
+    return Walk(find_band(draws), find_band(np.diff(draws, axis=0)) if layers > 1 else None)
 
 
 def sample_drift_gain(n: int, s: float, layers: int) -> Array:

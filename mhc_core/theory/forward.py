@@ -36,7 +36,7 @@ class Forward:
 
     def __init__(self, network: Network) -> None:
         self.network, layers = network, network.depth
-        self._normals = Normals()
+        self._normals = Normals(0)
         self.log_v, self.one, self.mean = (np.zeros(layers + 1) for _ in range(3))
         self.ln_q, self.kept, self.grown, self.variance, self.slope2, self.divisor_one = np.zeros((6, layers))
         self.x, self.cosine = np.zeros((2, layers + 1, DRAWS))

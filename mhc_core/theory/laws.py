@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mhc_core.spec import RunSpec
-from mhc_core.theory.bands import MAX_COSINE, MAX_DECADES, Band
-from mhc_core.theory.drift import find_drift_band
+from mhc_core.theory.bands import MAX_COSINE, MAX_DECADES, Band, Walk
+from mhc_core.theory.drift import find_drift_walk
 from mhc_core.theory.gaussian import Array
 from mhc_core.theory.network import Network
 from mhc_core.theory.premises import (
@@ -45,6 +45,7 @@ class Curve:
     values_log10, low_log10, high_log10: the same as logarithms where the metric's scale is log, else None.
     formula, source: as of a metric.
     holds: when it holds, in one sentence, and where it is too weak, in another.
+    steps_log10: band (L - 1) of the change of the logarithm from each layer to the next, where theory knows it.
     """
 
     law: str
@@ -58,6 +59,7 @@ class Curve:
     formula: str
     source: str
     holds: str
+    steps_log10: Band | None = None
 
     @property
     def speaks_L(self) -> Array:
@@ -66,7 +68,7 @@ class Curve:
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for a frame, to eight digits; None where beyond float64 or too weak."""
-        named = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "steps_log10"}
         return {key: _to_list(part) if isinstance(part, np.ndarray) else part for key, part in named.items()}
 
 
@@ -119,16 +121,17 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
 
 def _predict_drift(spec: RunSpec) -> list[Curve]:
     """Products of I + s G: ln |M 1| is a random walk; the curve and its band are those of a fixed sample of it."""
-    band = find_drift_band(spec.streams, spec.connection.noise, spec.depth)
+    walk = find_drift_walk(spec.streams, spec.connection.noise, spec.depth)
     formula = "median of max_i |(M 1)_i|, M a product of I + s G; E |M x|^2 = (1 + n s^2)^l |x|^2 is far above it"
     text = (
         "As initialised, where the mixing is I plus independent Gaussian noise of standard deviation s in every layer."
     )
     # Backward at l is the product of L - l + 1 transposes, which has the same law.
-    backward = Band(*(part[::-1] for part in band))
+    steps = walk.steps and Band(-walk.steps.median[::-1], -walk.steps.high[::-1], -walk.steps.low[::-1])
+    backward = Walk(Band(*(part[::-1] for part in walk.whole)), steps)
     return [
-        _from_logs("drift_gain", "composite_gain_fwd", band, formula, OWN, text),
-        _from_logs("drift_gain", "composite_gain_bwd", backward, formula, OWN, text),
+        _of_walk("drift_gain", key, found, formula, OWN, text)
+        for key, found in (("composite_gain_fwd", walk), ("composite_gain_bwd", backward))
     ]
 
 
@@ -147,19 +150,24 @@ def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
     name, premise = _name_law(spec, network)
     curves = []
     if network.norm != "post":
-        size = _widen(bands.size, rounding)
-        curves.append(_from_logs(name, "act_rms", size, _size_formula(network), MEAN_FIELD, premise))
+        size = _widen_walk(bands.size, rounding)
+        curves.append(_of_walk(name, "act_rms", size, _size_formula(network), MEAN_FIELD, premise))
     if bands.cosine is not None and spec.input.kind != "text":
         curves.append(_of_cosine(_widen(bands.cosine, rounding), network, premise))
     if spec.input.kind in ("gaussian", "correlated"):
         # d loss / d output is N(0, 1) over the number of samples.
-        gradient = Band(*(part - math.log(network.samples) for part in _widen(bands.gradient, rounding[::-1])))
-        curves.append(_from_logs(name, "grad_rms", gradient, _gradient_formula(network), MEAN_FIELD, premise))
+        found = _widen_walk(bands.gradient, rounding[::-1])
+        gradient = found._replace(whole=Band(*(part - math.log(network.samples) for part in found.whole)))
+        curves.append(_of_walk(name, "grad_rms", gradient, _gradient_formula(network), MEAN_FIELD, premise))
     return curves
 
 
 def _widen(band: Band, wide: Array) -> Band:
     return Band(band.median, band.low - wide, band.high + wide)
+
+
+def _widen_walk(walk: Walk, rounding: Array) -> Walk:
+    return Walk(_widen(walk.whole, rounding), walk.steps and _widen(walk.steps, rounding[1:] + rounding[:-1]))
 
 
 def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
@@ -213,6 +221,11 @@ def _of_cosine(band: Band, network: Network, premise: str) -> Curve:
 
 def _logarithmic(law: str, key: str, ln: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
     return _from_logs(law, key, Band(ln, ln - wide, ln + wide), formula, source, holds)
+
+
+def _of_walk(law: str, key: str, walk: Walk, formula: str, source: str, holds: str) -> Curve:
+    steps = walk.steps and Band(*(part / np.log(10) for part in walk.steps))
+    return replace(_from_logs(law, key, walk.whole, formula, source, holds), steps_log10=steps)
 
 
 def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: str) -> Curve:

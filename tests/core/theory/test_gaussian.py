@@ -97,7 +97,7 @@ def average_pairs(name: str, q: float, c: float) -> dict[str, float]:
 def test_pairs_are_those_of_a_sum_over_a_grid(name: str, q: float, c: float) -> None:
     pair = build_table(name, q).at(np.array(c))
     for key, due in average_pairs(name, q, c).items():
-        # relu's slope is a step, which the grid sees to a few per mille; between its own 33 values the table is straight.
+        # The grid sees relu's step to a few per mille; between its own 33 values the table is straight.
         assert getattr(pair, key) == pytest.approx(due, rel=0.02, abs=0.005), key
 
 
