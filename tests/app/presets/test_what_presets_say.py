@@ -8,7 +8,6 @@ import pytest
 from app.presets import PRESETS, Preset
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
-from mhc_core.theory.premises import find_obstacles
 from tests.core.conftest import measure
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
@@ -67,14 +66,14 @@ def test_hc_starts_as_the_residual_network_and_mhc_does_up_to_rounding() -> None
 @full
 def test_hcs_gain_is_790_after_64_layers_and_in_the_billions_after_256() -> None:
     assert largest(run("default")["HC"], "composite_gain_fwd") == pytest.approx(790, abs=0.5)
-    assert 1e9 < largest(run("deep")["HC"], "composite_gain_fwd") < 1e11
+    assert largest(run("deep")["HC"], "composite_gain_fwd") == pytest.approx(9.1e9, rel=0.02)
     assert {spec.depth for spec in specs_of("deep").values()} == {4 * 64}
 
 
 def test_strong_drift_multiplies_hcs_signal_and_leaves_an_error_in_mhcs_columns() -> None:
     results = run("strong_drift")
     hc = results["HC"]
-    assert math.log10(hc.layers["act_rms"][-1] / hc.input["act_rms"]) > 19
+    assert hc.layers["act_rms"][-1] / hc.input["act_rms"] == pytest.approx(9.3e19, rel=0.02)
     assert off_one(results["mHC"], "row") < 1e-6
     assert 0.014 < off_one(results["mHC"], "col") < 0.015
 
@@ -149,8 +148,9 @@ def test_rounds_of_sinkhorn_play_from_0_to_200() -> None:
 
 def test_three_rounds_bring_an_exploding_gain_to_within_three_percent_of_one() -> None:
     gains = {label: largest(result, "composite_gain_bwd") for label, result in run("sinkhorn_rounds").items()}
-    assert gains["0 rounds"] > 1e4
-    assert 1.0 < gains["20 rounds"] < gains["3 rounds"] < 1.03
+    assert gains["0 rounds"] == pytest.approx(7.8e4, rel=0.02)
+    assert gains["3 rounds"] == pytest.approx(1.026, abs=1e-3)
+    assert 1.0 < gains["20 rounds"] < gains["3 rounds"]
 
 
 def test_late_layers_of_pre_norm_read_alike_and_those_of_hc_less_so() -> None:
@@ -164,7 +164,7 @@ def test_late_layers_of_pre_norm_read_alike_and_those_of_hc_less_so() -> None:
 def test_without_drift_hc_reads_the_sum_of_all_before() -> None:
     weights = {label: result.matrices["unfolded"] for label, result in run("hc_unfolded").items()}
     np.testing.assert_array_equal(weights["HC, no drift"], np.tri(64, 65))
-    assert np.abs(weights["HC"] - np.tri(64, 65)).max() > 100
+    assert np.abs(weights["HC"]).max() == pytest.approx(912, rel=0.01)
     np.testing.assert_allclose(weights["mHC"], np.tri(64, 65), atol=1e-6)
 
 
@@ -183,7 +183,6 @@ def test_digits_are_convolutions_over_images() -> None:
 def test_every_run_of_where_theory_speaks_has_laws() -> None:
     for spec in specs_of("laws").values():
         assert (spec.block.kind, spec.width, spec.input.kind) == ("mlp", 128, "gaussian")
-        assert len(find_obstacles(spec)) < 4, "of the curves that a law could be for"
         assert measure(spec).start.theory
 
 
