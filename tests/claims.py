@@ -7,6 +7,7 @@ import ast
 import html
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,12 +19,11 @@ from app.presets import PRESETS
 from mhc_core.spec.families import FAMILIES
 from tests.conftest import ROOT
 
-# Papers, what is cited from them, and models and packages of others. Their own names for methods (HC, mHC) are left
-# out, for nearly every sentence is about these.
+# Papers, what is cited from them, and methods, models and packages of others. mHC Scope is this program.
 NAMED = re.compile(
-    r"\b(papers?|arXiv|et al|Hyper-Connections|[Hh]yper-connections|Frac-Connections|mHC-lite|mhc-lite|KromHC|"
-    r"ReZero|SkipInit|DeepNorm|LayerNorm Scaling|lucidrains|Megatron|transformers'|TileKernels|timm|UCI|OLMoE?|"
-    r"DeepSeek\w*|GLM|Hunyuan|Qwen|GPT\b|ResNet|AlphaFold|Llama|Kimi)|"
+    r"\b(papers?|arXiv|et al|m?HC\b(?! Scope)|Hyper-Connections|[Hh]yper-connections|Frac-Connections|"
+    r"mHC-lite|mhc-lite|KromHC|ReZero|SkipInit|DeepNorm|LayerNorm Scaling|lucidrains|Megatron|transformers'|"
+    r"TileKernels|timm|UCI|OLMoE?|DeepSeek\w*|GLM|Hunyuan|Qwen|GPT\b|ResNet|AlphaFold|Llama|Kimi)|"
     r"\b(Figs?\.|Eqs?\.|Tables?|sections?) ?\d|\b20[0-2]\d\b"
 )
 # Files whose strings are no text for readers, and presets, which are read as they are shown.
@@ -83,15 +83,22 @@ def _read_others() -> Iterator[tuple[str, str]]:
         yield from ((f"panel {panel.key}", text) for text in (panel.meaning, *vars(panel.help).values(), *views))
     for room in ("app", "mhc_core"):
         for path in sorted((ROOT / room).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            if not name.startswith(UNSEEN):
-                yield from ((name, text) for text in read_python(path.read_text()))
+            if not _is_unseen(path):
+                yield from ((_room(path), text) for text in read_python(path.read_text()))
     for path in sorted((ROOT / "static" / "js").rglob("*.js")):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(UNSEEN):
-            yield from ((name, text) for text in read_javascript(path.read_text()))
+        if not _is_unseen(path):
+            yield from ((_room(path), text) for text in read_javascript(path.read_text()))
     for path in sorted((ROOT / "templates").glob("*.html")):
-        yield path.relative_to(ROOT).as_posix(), _strip_tags(path.read_text())
+        yield _room(path), _strip_tags(path.read_text())
+
+
+def _is_unseen(path: Path) -> bool:
+    return path.relative_to(ROOT).as_posix().startswith(UNSEEN)
+
+
+def _room(path: Path) -> str:
+    """The folder, so that a row stays right when a file is split."""
+    return path.parent.relative_to(ROOT).as_posix()
 
 
 def _describe_interface() -> dict[str, Any]:
