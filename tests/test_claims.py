@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
+from app.presets import PRESETS
 from mhc_core.cost.paper_models import paper_shapes
 from tests.claims import NAMED, collect_claims, place_of, read_javascript, read_markdown, read_python, split_sentences
 from tests.conftest import ROOT
@@ -67,6 +68,11 @@ def test_rows_name_tests_and_files_that_exist(rows: list[Row]) -> None:
             assert (ROOT / Path(name)).exists(), f"{row.sentence}: no {name}"
 
 
+def test_every_preset_has_a_test_of_what_it_says(rows: list[Row]) -> None:
+    tested = {row.place.removeprefix("preset ") for row in rows if "`test_" in row.ours}
+    assert tested >= {preset.name for preset in PRESETS}
+
+
 def test_the_row_of_the_papers_models_has_the_counted_numbers(rows: list[Row]) -> None:
     (row,) = [row for row in rows if row.sentence.startswith("What HC and mHC add to the mHC paper's")]
     models = paper_shapes().models
@@ -91,6 +97,12 @@ def test_a_named_sentence_is_found_in_every_kind_of_file() -> None:
     source = f"// {said}\nconst a = 'b c', t = html`<p>${{say('{said}')}} <b>x</b> y</p>`; /* `{said} */"
     assert [text.strip() for text in read_javascript(source)] == ["b c", "¶ {} x y ¶  ¶", said]
     assert list(read_markdown(f"```\n{said}\n```\n\n- **{said}** [a](b)\n- `c`")) == ["", f" {said} a", " c"]
+
+
+def test_no_script_loses_the_reader_on_its_way() -> None:
+    """A quote that is taken for the start of a text would hide all that follows."""
+    for path in (ROOT / "static" / "js").rglob("*.js"):
+        assert "As in Fig. 99" in list(read_javascript(f"{path.read_text()}\nconst last = 'As in Fig. 99';")), path
 
 
 @pytest.mark.parametrize(
