@@ -73,7 +73,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         grad = below
     yield from down.observe(INPUT_LAYER, grad)
     gains = probe.products.gains() | down.products.gains()
-    yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape))
+    yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape), down.cast)
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:
