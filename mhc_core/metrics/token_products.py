@@ -17,7 +17,11 @@ WAYS = {
     "fwd": ("forward", "max_i |sum_j M[i,j]|", "H_res_l[t] ... H_res_1[t]"),
     "bwd": ("backward", "max_j |sum_i M[i,j]|", "H_res_L[t] ... H_res_l[t]"),
 }
-SPREAD = {"min": "least", "median": "median", "max": "largest"}
+SPREAD = {"min": "least", "median": "median", "mean": "mean", "max": "largest"}
+NOTES = {
+    "mean": " Where tokens differ it can exceed the gain of averaged matrices by decades: what tokens have apart "
+    "cancels in that average, and a few tokens with large gains make this one."
+}
 
 for _way, (_title, _gain, _product) in WAYS.items():
     declare(
@@ -28,13 +32,14 @@ for _way, (_title, _gain, _product) in WAYS.items():
         *(
             Metric(f"composite_gain_{_way}_token_{_key}", f"Composite gain, {_title}, {_name} token", "", "log", "L",
                    "mixing", f"The {_name} over tokens of the composite gain of a token's own matrices, before "
-                   "anything is averaged; dynamic mixing only.",
+                   f"anything is averaged; dynamic mixing only.{NOTES.get(_key, '')}",
                    f"{_key}_t {_gain}, M = {_product}", AMAX, precision=(1e-5, 0.0))
             for _key, _name in SPREAD.items()
         ),
     )  # fmt: skip
 
 TINY = torch.finfo(torch.float64).tiny
+LARGE = torch.finfo(torch.float64).max
 
 
 def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
@@ -47,7 +52,7 @@ def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
 class TokenProducts:
     """The product over depth of every sample's matrices, grown on the way, and its gains at each layer.
 
-    Gains are of the mean over samples, and the least, median and largest of the samples' own.
+    Gains are of the mean over samples, and the least, median, mean and largest of the samples' own.
 
     Upwards M_l = H_l ... H_1, and the gain is the largest |row sum|; downwards M_l = H_L ... H_l, the largest
     |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host before `gains`.
@@ -93,7 +98,7 @@ class TokenProducts:
         return self.scaled_Nnn, self.exponents_N
 
     def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K, 3)."""
+        """Gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K, 4)."""
         most = exponents_KN.amax(1)
         weights = torch.exp2((exponents_KN - most[:, None]).double()) / exponents_KN.shape[1]
         sums_KNn = scaled_KNnn.sum(2 if self.downwards else 3)
@@ -103,8 +108,14 @@ class TokenProducts:
 
 
 def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
-    """Least, median and largest over samples (K, 3); of an even number the median is the geometric mean of two."""
+    """log2 of least, median, mean and largest over samples (K, 4), in the order of `SPREAD`.
+
+    Of an even number of samples the median is the geometric mean of two; the mean is that of the gains themselves.
+    """
     ordered_KN = log2_KN.sort(1).values
     last = ordered_KN.shape[1] - 1
     middle_K = (ordered_KN[:, last // 2] + ordered_KN[:, last - last // 2]) / 2
-    return torch.stack([ordered_KN[:, 0], middle_K, ordered_KN[:, last]], 1)
+    # Relative to the largest, which may be beyond float64; of products that are all zero it is -inf.
+    scale_K = ordered_KN[:, last].clamp_min(-LARGE)
+    mean_K = torch.exp2(log2_KN - scale_K[:, None]).mean(1).log2() + scale_K
+    return torch.stack([ordered_KN[:, 0], middle_K, mean_K, ordered_KN[:, last]], 1)

@@ -108,6 +108,7 @@ PANEL = Panel(
             (", tokens apart", "_tokens"),
             (", least token", "_token_min"),
             (", median token", "_token_median"),
+            (", mean of tokens", "_token_mean"),
             (", largest token", "_token_max"),
         )
     ),
