@@ -17,6 +17,7 @@ from mhc_core.connections import MATRICES, Mixing, name_parts
 from mhc_core.metrics.gradients import measure_gradients, total_norm
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import unfold
+from mhc_core.metrics.shares import measure_branch_share, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
@@ -43,6 +44,7 @@ class Layout:
     to_streams: any state, or its gradient, as (n, N, C).
     merge: what the streams (..., n, N, C) say together, (..., N, C).
     merge_grad: the gradient along a move of the merged state, (..., N, C).
+    skip: factor on the state that passes a layer by, which DeepNorm enlarges.
     """
 
     depth: int
@@ -53,6 +55,7 @@ class Layout:
     to_streams: Callable[[torch.Tensor], torch.Tensor]
     merge: Callable[[torch.Tensor], torch.Tensor]
     merge_grad: Callable[[torch.Tensor], torch.Tensor]
+    skip: float = 1.0
 
     @property
     def measured_dtype(self) -> torch.dtype:
@@ -73,6 +76,7 @@ class ForwardProbe:
         self.sizes = _block_sizes(layout)
         self.due = next(self.sizes)
         self.waiting: list[tuple[int, LayerOutput]] = []
+        self.x_before: torch.Tensor | None = None
         self.u_before: torch.Tensor | None = None
         cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
         self.cka = cka() if with_cka else None
@@ -83,6 +87,7 @@ class ForwardProbe:
     def observe_input(self, state: torch.Tensor) -> ForwardFrame:
         """The embedding's output, as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
+        self.x_before = x_KnNC.detach()
         measured = measure_states(x_KnNC, self.layout.merge(x_KnNC))
         (group,) = to_groups(fetch(measured), self._cast)
         return ForwardFrame(layer=INPUT_LAYER, **group)
@@ -103,6 +108,16 @@ class ForwardProbe:
         """
         return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
 
+    def _compare_branches(
+        self, x_KnNC: torch.Tensor, y_KNC: torch.Tensor, mixings: list[Mixing]
+    ) -> dict[str, torch.Tensor]:
+        """The branch's share of each stream; keeps the last state for the block that follows."""
+        assert self.x_before is not None, "the input comes first"
+        entering = torch.cat([self.x_before, x_KnNC[:-1]])
+        self.x_before = x_KnNC[-1:].clone()  # or it would keep the whole block
+        h_post, h_res = (torch.stack([getattr(mixing, key) for mixing in mixings]) for key in ("h_post", "h_res"))
+        return measure_branch_share(entering, y_KNC, h_post, h_res, self.layout.skip)
+
     @property
     def _cast(self) -> type[np.floating]:
         return np.float64 if self.dtype == torch.float64 else np.float32
@@ -117,6 +132,7 @@ class ForwardProbe:
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         mixings = [output.mixing for _, output in waiting]
+        measured |= self._compare_branches(x_KnNC, y_KNC, mixings)
         measured |= _average_mixing(mixings)
         self.products.add([mixing.h_res for mixing in mixings])
         if self.cka is not None:
@@ -124,7 +140,7 @@ class ForwardProbe:
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
         values = fetch(measured)
         rows, faults = values.pop("cka", None), values.pop("cka_faults", None)
-        values |= measure_matrices(values["h_res"])
+        values |= measure_matrices(values["h_res"]) | measure_shares(values)
         self.means.append({key: values[key] for key in MATRICES if key in values})
         flags = {} if faults is None else to_cka_status(faults)
         frames: list[ForwardFrame | SimilarityFrame] = []
@@ -247,6 +263,7 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
         to_streams=connection.streams,
         merge=connection.merge,
         merge_grad=connection.merge_grad,
+        skip=float(stack.branches[0].skip),  # type: ignore[arg-type]
     )
 
 

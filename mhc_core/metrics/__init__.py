@@ -6,6 +6,7 @@ from mhc_core.metrics import (  # noqa: F401  (declares the metrics)
     mixing,
     mixing_gradients,
     paths,
+    shares,
     similarity,
     states,
     token_products,

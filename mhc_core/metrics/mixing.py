@@ -53,6 +53,10 @@ declare(
     Metric("h_res_to_uniform", "Distance to the uniform matrix", "", "linear", "L", "forward",
            "How far one layer is from averaging all streams; equal to the second singular value where rows and columns "
            "sum to 1.", "||H_res - J/n||_2", OURS, precision=(1e-6, 1e-6)),
+    Metric("h_res_attenuation", "Differences kept by one layer", "", "linear", "L", "forward",
+           "How much of the differences between streams one layer's mixing keeps, whatever its rows and columns sum "
+           "to; equal to the second singular value where they sum to 1.", "||C H_res C||_2, C = I - J/n", OURS,
+           precision=(1e-6, 1e-6)),
     Metric("gain_fwd", "Forward gain of one layer", "", "log", "L", "forward",
            "Largest |row sum|: what one layer's mixing makes of a signal that all streams share.",
            "max_i |sum_j H_res[i,j]|", AMAX, precision=(1e-5, 0.0)),
@@ -97,6 +101,7 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     n = h_res_Knn.shape[1]
     if n > 1:
         measured["h_res_sigma2"] = _singular_values(h_res_Knn)[:, 1]
+        measured["h_res_attenuation"] = _singular_values(_centre(n) @ h_res_Knn @ _centre(n))[:, 0]
         measured["h_res_to_uniform"] = _singular_values(h_res_Knn - 1 / n)[:, 0]
     return measured
 
@@ -120,8 +125,7 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
         "composite_min_col_sum": (down.sum(1).min(1), down_exp),
     }
     if n > 1:
-        keep = np.eye(n) - np.full((n, n), 1 / n)
-        apart, apart_exp = _accumulate(keep @ h_res_Lnn @ keep)
+        apart, apart_exp = _accumulate(_centre(n) @ h_res_Lnn @ _centre(n))
         found["composite_sigma2"] = (_singular_values(apart)[:, 0], apart_exp)
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
 
@@ -134,6 +138,11 @@ def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray,
     assert 0 <= first <= last < len(h_res_Lnn), "not an interval of layers"
     scaled, exponents = _accumulate(h_res_Lnn[first : last + 1])
     return scaled[-1], int(exponents[-1])
+
+
+def _centre(n: int) -> np.ndarray:
+    """C = I - J/n, which takes the mean over streams away."""
+    return np.eye(n) - np.full((n, n), 1 / n)
 
 
 def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:

@@ -4,37 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from mhc_core.measure.passes import measure as measure_pass
 from mhc_core.metrics import METRICS
+from mhc_core.record.result import Result
 from mhc_core.record.start import CkaEstimator
 from mhc_core.stack import build_stack
 from tests.core import measures
-from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, measure
-from tests.core.reference import Trace, trace
-
-NOISY = {name: {**connection, "noise": 0.6} if "hc" in name else connection for name, connection in CONNECTIONS.items()}
-
-
-def traced(connection: dict[str, Any]) -> Trace:
-    """States of the network as reference.py computes them, samples of all sequences in one axis."""
-    found = trace(build_stack(build_spec(connection=connection)))
-    found.states = [x.reshape(len(x), -1, x.shape[-1]) for x in found.states]
-    found.merged = [m.reshape(-1, m.shape[-1]) for m in found.merged]
-    found.u = [u.reshape(-1, u.shape[-1]) for u in found.u]
-    found.y = [y.reshape(-1, y.shape[-1]) for y in found.y]
-    for column in (found.h_pre, found.h_post, found.h_res):
-        column[:] = [h.reshape(-1, *h.shape[2:]) for h in column]
-    return found
-
-
-@pytest.fixture(params=NOISY, scope="module")
-def case(request: pytest.FixtureRequest) -> tuple[str, Any, Trace]:
-    """A connection's name, its measured result, and the states it should describe."""
-    connection = NOISY[request.param]
-    return request.param, measure(build_spec(connection=connection)), traced(connection)
-
-
-Case = tuple[str, Any, Trace]
+from tests.core.conftest import MULTI_STREAM, build_spec, measure, shake
+from tests.core.metrics.cases import LITTLE, NOISY, Case
+from tests.core.reference import trace
 
 
 def test_sizes_of_states(case: Case) -> None:
@@ -108,6 +88,9 @@ def test_mixing_coefficients(case: Case) -> None:
         if name in MULTI_STREAM:
             squares = np.linalg.eigvalsh(h_res.T @ h_res)
             assert result.layers["h_res_sigma2"][layer] ** 2 == pytest.approx(squares[-2], rel=1e-9, abs=1e-13)
+            centre = np.eye(len(h_res)) - 1 / len(h_res)
+            kept = np.linalg.norm(centre @ h_res @ centre, 2)
+            assert result.layers["h_res_attenuation"][layer] == pytest.approx(kept, rel=1e-9, abs=1e-13)
             distance = np.linalg.norm(h_res - 1 / len(h_res), 2)
             assert result.layers["h_res_to_uniform"][layer] == pytest.approx(distance, rel=1e-9, abs=1e-9)
         if "dynamic" in name:
@@ -159,9 +142,28 @@ def test_composites_of_tokens_apart(case: Case) -> None:
             [measures.amax_backward(measures.product(matrices, layer, 3)) for matrices in samples],
         ]
         for key, gains in zip(("fwd", "bwd"), own, strict=True):
-            for name, value in (("min", min(gains)), ("max", max(gains)), ("median", 10 ** np.median(np.log10(gains)))):
+            spread = {
+                "min": min(gains),
+                "max": max(gains),
+                "median": 10 ** np.median(np.log10(gains)),
+                "mean": sum(gains) / len(gains),
+            }
+            for name, value in spread.items():
                 found = result.layers[f"composite_gain_{key}_token_{name}"][layer]
                 assert found == pytest.approx(value, rel=1e-10), (key, name)
+
+
+def test_the_mean_of_the_tokens_own_gains_exceeds_the_gain_of_averaged_matrices_by_decades() -> None:
+    spec = build_spec(
+        {"device": "cpu", "depth": 64, "width": 256}, connection={"kind": "hc", "dynamic": True}, **LITTLE
+    )
+    stack, result = shake(build_stack(spec)), Result(spec.depth)
+    for frame in measure_pass(stack, torch.device("cpu"), with_cka=False):
+        result.add(frame)
+    largest = {key: column[-1] for key, column in result.layers_log10.items() if key.startswith("composite_gain_fwd")}
+    assert largest["composite_gain_fwd_token_mean"] > largest["composite_gain_fwd"] + 2
+    assert largest["composite_gain_fwd_token_mean"] > largest["composite_gain_fwd_token_median"] + 1
+    assert largest["composite_gain_fwd_token_mean"] > largest["composite_gain_fwd_token_max"] - np.log10(32) - 1e-9
 
 
 def test_the_last_forward_product_is_the_first_backward_one(case: Case) -> None:

@@ -1,0 +1,13 @@
+"""Every way of joining layers, measured and traced."""
+
+import pytest
+
+from tests.core.conftest import build_spec, measure
+from tests.core.metrics.cases import NOISY, Case, traced
+
+
+@pytest.fixture(params=NOISY, scope="module")
+def case(request: pytest.FixtureRequest) -> Case:
+    """A connection's name, its measured result, and the states it should describe."""
+    connection = NOISY[request.param]
+    return request.param, measure(build_spec(connection=connection)), traced(connection)
