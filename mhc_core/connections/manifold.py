@@ -2,6 +2,10 @@
 
 h_pre = sigmoid(t_pre) and h_post = 2 sigmoid(t_post) throughout; a family says how the raw residual logits become
 h_res. Dynamic logits are t = a (v phi) / rms(v) + b with v = vec(x) over all n C entries; static ones are t = b.
+
+All of this is computed in the type that `connection.mapping_dtype` names, from parameters and to coefficients of the
+connection's own type. Two things stay as they are: rms(v), a sum over many entries, is taken in float64, and
+orthostochastic mixing is solved for in float64.
 """
 
 from abc import ABC, abstractmethod
@@ -37,18 +41,25 @@ def build_manifold(spec: RunSpec, residual_map: ResidualMap) -> Connection:
     return family(spec, residual_map)
 
 
+def find_mapping_dtype(spec: RunSpec) -> torch.dtype | None:
+    """Type in which mixing is made; None for that of the coefficients."""
+    return {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}[spec.connection.mapping_dtype]
+
+
 class StaticManifold(StreamMajor):
     """No projection: the biases are the logits. All layers are mapped as one batch."""
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
         super().__init__(spec, residual_map.eps)
         preset = build_preset(spec)
-        self.residual_map = residual_map
+        self.residual_map, self.mapping_dtype = residual_map, find_mapping_dtype(spec)
         self.b_pre, self.b_post = nn.Parameter(preset.b_pre), nn.Parameter(preset.b_post)
         self.b_res = nn.Parameter(residual_map.initial(spec))
 
     def static_mixing(self) -> Mixing:
-        return _to_mixing(self.b_pre, self.b_post, self.b_res, self.residual_map)
+        dtype = self.mapping_dtype or self.coefficient_dtype
+        t_pre, t_post, t_res = (bias.to(dtype) for bias in (self.b_pre, self.b_post, self.b_res))
+        return _to_mixing(t_pre, t_post, t_res, self.residual_map, self.coefficient_dtype)
 
     def stacked_parameters(self) -> list[nn.Parameter]:
         return [self.b_pre, self.b_post, *([self.b_res] if self.b_res.numel() else [])]
@@ -58,11 +69,23 @@ class StaticManifold(StreamMajor):
 
 
 class DynamicManifoldLayer(nn.Module):
-    """Logits of one layer from the state. `a` holds the gates of pre, post and res."""
+    """Logits of one layer from the state. `a` holds the gates of pre, post and res.
 
-    def __init__(self, preset: Preset, b_res: torch.Tensor, layer: int, residual_map: ResidualMap) -> None:
+    `listener`, where there is one, is handed the residual logits (N, m) of every call.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        b_res: torch.Tensor,
+        layer: int,
+        residual_map: ResidualMap,
+        mapping_dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
         self.residual_map, self.norm_per_stream, self.norm_eps = residual_map, preset.norm_per_stream, NORM_EPS
+        self.mapping_dtype = mapping_dtype
+        self.listener: Callable[[torch.Tensor], None] | None = None
         self.phi = nn.Parameter(preset.project(layer, len(b_res)))
         self.b_pre = nn.Parameter(preset.b_pre[layer].clone())
         self.b_post = nn.Parameter(preset.b_post[layer].clone())
@@ -70,12 +93,16 @@ class DynamicManifoldLayer(nn.Module):
         self.a = nn.Parameter(torch.full((3,), preset.gate))
 
     def forward(self, x_NnC: torch.Tensor) -> Mixing:
-        """Coefficients of every sample: (N, n), (N, n), (N, n, n)."""
+        """Coefficients of every sample: (N, n), (N, n), (N, n, n), in the type of the state that is given."""
+        given, dtype = x_NnC.dtype, self.mapping_dtype or x_NnC.dtype
+        x_NnC = x_NnC.to(dtype)
         if self.norm_per_stream:
             x_NnC = normalise(x_NnC, "rmsnorm")
-        biases = (self.b_pre, self.b_post, self.b_res)
-        t_pre, t_post, t_res = project(x_NnC.flatten(1), self.phi, self.a, biases, self.norm_eps)
-        return _to_mixing(t_pre.T, t_post.T, t_res.T, self.residual_map)
+        phi, a, *biases = (part.to(dtype) for part in (self.phi, self.a, self.b_pre, self.b_post, self.b_res))
+        t_pre, t_post, t_res = project(x_NnC.flatten(1), phi, a, biases, self.norm_eps)
+        if self.listener is not None:
+            self.listener(t_res.T)
+        return _to_mixing(t_pre.T, t_post.T, t_res.T, self.residual_map, given)
 
 
 class DynamicManifold(SampleMajor):
@@ -83,9 +110,10 @@ class DynamicManifold(SampleMajor):
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
         super().__init__(spec, residual_map.eps)
-        preset, b_res = build_preset(spec), residual_map.initial(spec)
+        preset, b_res, dtype = build_preset(spec), residual_map.initial(spec), find_mapping_dtype(spec)
+        self.residual_map = residual_map
         self.mixers = nn.ModuleList(
-            DynamicManifoldLayer(preset, b_res[layer], layer, residual_map) for layer in range(spec.depth)
+            DynamicManifoldLayer(preset, b_res[layer], layer, residual_map, dtype) for layer in range(spec.depth)
         )
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
@@ -101,11 +129,14 @@ class DynamicManifold(SampleMajor):
         return mixer.b_res if mixer.b_res.numel() else None
 
 
-def _to_mixing(t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap) -> Mixing:
+def _to_mixing(
+    t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap, dtype: torch.dtype
+) -> Mixing:
+    """Coefficients of the type asked for, made in the type of the logits."""
     h_pre = torch.sigmoid(t_pre)
     if residual_map.eps:
         h_pre = h_pre + residual_map.eps
-    return Mixing(h_pre, 2 * torch.sigmoid(t_post), residual_map(t_res))
+    return Mixing(h_pre.to(dtype), (2 * torch.sigmoid(t_post)).to(dtype), residual_map(t_res).to(dtype))
 
 
 BuildMap = Callable[[RunSpec], ResidualMap]

@@ -50,7 +50,7 @@ def measure_identities(
     spec = stack.spec
     found = {"layer_rule": _check_layers(stack, start, outputs), "adjoint": _check_adjoint(stack, start, outputs, loss)}
     found |= dict(zip(("weights", "weights_spread"), _check_weights(stack), strict=True))
-    if logits and spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters:
+    if logits and spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
         found["projection"] = _check_projection(spec, logits)
     if spec.block.norm_position == "pre":
         found["norm"] = _check_norm(stack, outputs)

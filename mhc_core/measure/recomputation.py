@@ -165,7 +165,8 @@ def _multiply(h_res_Lnn: Array) -> dict[str, Array]:
 
 def _keeps_mean(spec: RunSpec) -> bool:
     """Whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the state."""
-    return spec.connection.kind in DOUBLY_STOCHASTIC and spec.block.norm_position != "post"
+    is_exact = spec.connection.kind in DOUBLY_STOCHASTIC and not spec.maps_coarsely
+    return is_exact and spec.block.norm_position != "post"
 
 
 def _check_mean_law(stack: Stack, outputs: list[LayerOutput]) -> float:

@@ -198,7 +198,7 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
 
 
 def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array) -> Check:
-    measured, least = result.layers[key].astype(np.float64), LEAST[spec.dtype][key]
+    measured, least = result.layers[key].astype(np.float64), _find_least(spec, key)
     if METRICS[key].scale == "log":
         zero = (measured == 0) & (again == 0)  # Exactly nothing has no logarithm, and agrees.
         again, measured = (np.where(zero, 0.0, log) for log in (_to_log10(again), result.layers_log10[key]))
@@ -215,6 +215,12 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
     wide = wide_L if again.ndim == 1 else (wide_L[:, None] * np.maximum(1, np.abs(again)))
     kept_L = kept_L & (wide_L <= MOST)
     return _compare("recomputation", key, again, measured, wide, kept_L, text, "float64 recomputation")
+
+
+def _find_least(spec: RunSpec, key: str) -> float:
+    """What rounding costs at least; a coarse mapping of dynamic mixing rounds every signal, whatever its own type."""
+    least = LEAST[spec.dtype][key]
+    return max(least, LEAST[spec.connection.mapping_dtype]["act_rms"]) if spec.maps_coarsely else least
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
@@ -248,7 +254,7 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]
 def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> Check:
     again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed.loss, recomputed.loss_unsure))
     size = np.maximum(np.abs(again), 1.0)
-    wide = LEAST[spec.dtype]["loss"] * size + SAFETY[spec.dtype] * unsure
+    wide = _find_least(spec, "loss") * size + SAFETY[spec.dtype] * unsure
     kept = is_held & (wide <= MOST * size)  # False where either is nan
     return _compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, "float64 recomputation")
 

@@ -79,3 +79,11 @@ class ConnectionSpec(Part):
         description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The mHC paper has none.",
         json_schema_extra=control("number", applies={"connection.kind": SINKHORN}),
     )
+    mapping_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        title="Precision of the mapping",
+        description="Type in which logits, sigmoid and the map to H_res are computed; the coefficients that result are "
+        "used as always. auto: float32, or float64 where the run is float64. bfloat16 shows what rounding leaves of "
+        "sums of 1.",
+        json_schema_extra=control("select", applies={"connection.kind": MANIFOLD}, later=True),
+    )

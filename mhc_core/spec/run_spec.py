@@ -149,6 +149,12 @@ class RunSpec(Part):
         return "head" if self.connection.kind in MANIFOLD and self.connection.init == "deepseek_v4" else "mean"
 
     @property
+    def maps_coarsely(self) -> bool:
+        """Whether mixing is made in a type coarser than that of its coefficients, which then sum to 1 only roughly."""
+        chosen = self.connection.mapping_dtype if self.connection.kind in MANIFOLD else "auto"
+        return chosen == "bfloat16" or (chosen == "float32" and self.dtype == "float64")
+
+    @property
     def id(self) -> str:
         """20 hex digits of SHA-256 over the canonical form and the numerics version."""
         full = self.model_dump(mode="json")

@@ -62,6 +62,8 @@ def is_free(spec: RunSpec) -> bool:
 def _row_obstacle(spec: RunSpec) -> Obstacle | None:
     if spec.connection.kind not in SINKHORN:
         return _column_obstacle(spec)
+    if spec.maps_coarsely:
+        return _rounding(spec)
     if spec.connection.sinkhorn_iters == 0:
         return Obstacle("connection.sinkhorn_iters", 0, "1 or more, for rows that sum to 1")
     if spec.connection.sinkhorn_eps > 0:
@@ -84,7 +86,11 @@ def _column_obstacle(spec: RunSpec) -> Obstacle | None:
         return _training(spec)
     if connection.kind not in ("residual", *MANIFOLD):
         return Obstacle("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
-    return None
+    return _rounding(spec) if spec.maps_coarsely else None
+
+
+def _rounding(spec: RunSpec) -> Obstacle:
+    return Obstacle("connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding")
 
 
 def _free_obstacle(spec: RunSpec) -> Obstacle | None:
