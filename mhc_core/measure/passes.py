@@ -14,6 +14,7 @@ import torch
 
 from mhc_core.connections import Mixing
 from mhc_core.cost.counts import recomputes
+from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.measure.probe import (
     INPUT_LAYER,
     BackwardProbe,
@@ -50,6 +51,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = lay_out(stack, device)
+    logits = LogitProbe(stack)
     tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
     state = stack.embed().detach()
@@ -72,7 +74,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     yield from down.observe(INPUT_LAYER, grad)
-    gains = probe.products.gains() | down.products.gains()
+    gains = probe.products.gains() | down.products.gains() | logits.measure()
     yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape), down.cast)
 
 

@@ -3,6 +3,7 @@
 from mhc_core.metrics import (  # noqa: F401  (declares the metrics)
     gradients,
     jacobian,
+    logits,
     mixing,
     mixing_gradients,
     paths,

@@ -1,0 +1,64 @@
+"""The probe of the residual logits: what H_res is made of, which no layer's output shows."""
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer, StaticManifold
+from mhc_core.metrics.logits import MAX_SAMPLES, measure_ranges, measure_rounding
+from mhc_core.metrics.states import pick_samples
+from mhc_core.record.columns import fetch, with_log10
+from mhc_core.stack import Stack
+
+MAX_LAYERS = 16  # whose logits wait to be measured together
+
+
+class LogitProbe:
+    """Hears the logits of every layer once, on the next way up; static ones are known beforehand.
+
+    Of all samples it takes the range, and keeps a few samples' logits, which are mapped for all layers together.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        connection = stack.connection
+        self.waiting: list[torch.Tensor] = []
+        self.ranges: list[torch.Tensor] = []
+        self.kept: list[torch.Tensor] = []
+        logits = connection.residual_logits(0) if connection.n > 1 else None
+        if logits is None:
+            return
+        assert isinstance(connection, StaticManifold | DynamicManifold)
+        self.to_matrices = connection.residual_map
+        if isinstance(connection, StaticManifold):
+            self._take(logits.detach().unsqueeze(1))
+            return
+        for mixer in connection.mixers:
+            assert isinstance(mixer, DynamicManifoldLayer)
+            mixer.listener = partial(self._hear, mixer)
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """res_logit_range, ds_error_float32 and ds_error_bfloat16 as value and log10, (L) each; {} without logits."""
+        self._take_waiting()
+        if not self.kept:
+            return {}
+        logits_LSm = torch.cat(self.kept)
+        measured = {"res_logit_range": torch.cat(self.ranges)} if logits_LSm.shape[2] > 1 else {}
+        measured |= measure_rounding(logits_LSm, self.to_matrices)
+        return {key: with_log10(column) for key, column in fetch(measured).items()}
+
+    def _hear(self, mixer: DynamicManifoldLayer, logits_Nm: torch.Tensor) -> None:
+        mixer.listener = None  # a layer may be computed once more on the way down
+        self.waiting.append(logits_Nm.detach())
+        if len(self.waiting) == MAX_LAYERS:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        if self.waiting:
+            self._take(torch.stack(self.waiting))
+            self.waiting = []
+
+    def _take(self, logits_KNm: torch.Tensor) -> None:
+        self.ranges.append(measure_ranges(logits_KNm))
+        self.kept.append(logits_KNm[:, pick_samples(logits_KNm.shape[1], MAX_SAMPLES, logits_KNm.device)])

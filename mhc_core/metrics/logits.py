@@ -1,0 +1,50 @@
+"""What lies before H_res: the range of its raw logits, and what rounding leaves of sums of 1 once they are mapped.
+
+Shapes: L layers, S samples, m logits of one matrix, n streams.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from mhc_core.metrics.registry import Metric, declare
+from mhc_core.metrics.states import OURS
+from mhc_core.metrics.token_products import worst_deviation
+
+MAX_SAMPLES = 32  # whose logits are mapped again
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+declare(
+    Metric("res_logit_range", "Range of the residual logits", "", "linear", "L", "mixing",
+           "Largest less least of the raw logits of one H_res, before they are mapped; of the worst token where mixing "
+           "is dynamic. Only where H_res is made of two logits or more.",
+           "max_t (max_k t_res[k] - min_k t_res[k])", OURS, precision=(1e-5, 1e-5)),
+    *(
+        Metric(f"ds_error_{_name}", f"Deviation from doubly stochastic, mapped in {_name}", "", "log", "L", "mixing",
+               f"How far the layer's H_res would be from doubly stochastic, were its logits mapped in {_name}; of the "
+               f"worst of at most {MAX_SAMPLES} tokens, evenly spaced, where mixing is dynamic. Orthostochastic mixing "
+               "is solved for in float64 and rounded before and after. Only where H_res is made of logits.",
+               "max(|row - 1|, |column - 1|, -min H), H = map(t_res)", OURS, precision=_precision)
+        for _name, _precision in (("float32", (1e-5, 1e-6)), ("bfloat16", (0.0, 1e-2)))
+    ),
+)  # fmt: skip
+
+
+def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
+    """res_logit_range (L), in the logits' own type."""
+    low, high = torch.aminmax(logits_LSm, dim=2)
+    return (high - low).amax(1)
+
+
+def measure_rounding(
+    logits_LSm: torch.Tensor, to_matrices: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """ds_error_float32 and ds_error_bfloat16, (L) each, float64, of the worst sample.
+
+    Parameters
+    ----------
+    to_matrices: the family's map from (..., m) to (..., n, n), in the type of what it is given.
+    """
+    return {
+        f"ds_error_{name}": worst_deviation(to_matrices(logits_LSm.to(dtype)).double()) for name, dtype in TYPES.items()
+    }
