@@ -15,6 +15,13 @@ from mhc_core.findings.signals import (
     describe_limits,
     describe_zero,
 )
+from mhc_core.findings.streams import (
+    describe_dominant_stream,
+    describe_ignored_streams,
+    describe_mapping,
+    describe_uniform,
+    describe_unlearned,
+)
 from mhc_core.findings.words import MAX_DECADES, find_largest, format_magnitude, to_finite
 from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
@@ -39,6 +46,11 @@ def summarise(spec: RunSpec, result: Result) -> SummaryFrame:
         describe_zero(result),
         describe_jacobian(spec, result),
         describe_loss(spec, result),
+        describe_dominant_stream(result),
+        describe_ignored_streams(result),
+        describe_uniform(result),
+        describe_unlearned(spec, result),
+        describe_mapping(spec, result),
     ]
     no_path = spec.connection.kind == "none"
     return SummaryFrame(headline=_headline(result, no_path), findings=[found for found in told if found])
@@ -52,6 +64,9 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_gradient(result),
         describe_limits(dtype, result),
         describe_zero(result),
+        describe_dominant_stream(result),
+        describe_ignored_streams(result),
+        describe_uniform(result),
     ]
     return SummaryFrame(headline=_headline(result), findings=[found for found in told if found])
 

@@ -1,0 +1,133 @@
+"""Findings on streams: one that dominates, those that no layer reads, mixing that is uniform or has not learned."""
+
+import numpy as np
+
+from mhc_core.findings.words import build_finding, count, format_number
+from mhc_core.metrics.mixing import composite, unscale
+from mhc_core.metrics.shares import to_shares
+from mhc_core.record.result import Result
+from mhc_core.record.summary import Finding
+from mhc_core.spec import SINKHORN, RunSpec
+from mhc_core.spec.families import DRIFTING
+
+IGNORED = 0.1  # of an even share of the read weights
+UNIFORM = 0.05  # by which entries of the product may differ from 1/n, relative to it
+LEFT = 0.01  # of the differences between streams
+UNMOVED = 1e-3  # of an entry of H_res
+LEARNED = 0.99  # of the loss before training; above it the stack itself has hardly learned
+
+
+def describe_dominant_stream(result: Result) -> Finding | None:
+    """A stream that holds more, at the last layer whose size is known, than halfway from an even share to all."""
+    share = result.layers.get("act_share_max")
+    if share is None or not np.isfinite(share).any():
+        return None
+    last, even = int(np.flatnonzero(np.isfinite(share))[-1]), 1 / result.streams
+    if share[last] < (1 + even) / 2:
+        return None
+    stream = int(np.argmax(result.layers["act_rms_streams"][last]))
+    text = (
+        f"Stream {stream + 1} dominates: at layer {last + 1} it holds {_percent(share[last])} of the squared size of "
+        f"all streams, where an even share is {_percent(even)}."
+    )
+    return build_finding("dominant", text, "activation", {"share": float(share[last]), "stream": stream, "layer": last})
+
+
+def describe_ignored_streams(result: Result) -> Finding | None:
+    """Streams whose share of the read weights is small at every layer."""
+    sizes_Ln = _find_read_sizes(result)
+    if sizes_Ln is None or result.streams == 1:
+        return None
+    largest_n = to_shares(sizes_Ln).max(0)
+    ignored, even = np.flatnonzero(largest_n < IGNORED / result.streams), 1 / result.streams
+    if not len(ignored):
+        return None
+    most, named = float(largest_n[ignored].max()), _name_streams(ignored)
+    if most == 0:
+        text = f"No layer reads {named}."
+    else:
+        text = f"Layers hardly read {named}: at most {_percent(most)} of the read weights of any layer"
+        text += ", in root mean square over tokens," if _is_dynamic(result) else ","
+        text += f" where an even share is {_percent(even)}."
+    return build_finding("ignored", text, "mixing", {"share_largest": most, "ignored": len(ignored)})
+
+
+def describe_uniform(result: Result) -> Finding | None:
+    """Mixing whose product gives every stream the mean of all: J/n."""
+    kept = result.layers.get("composite_sigma2")
+    if kept is None or not kept[-1] < LEFT:
+        return None
+    n, h_res = result.streams, result.matrices["h_res"].astype(np.float64)
+    scaled, exponent = composite(h_res, 0, result.depth - 1)
+    deviation = float(n * np.abs(unscale(scaled, np.asarray(exponent))[0] - 1 / n).max())
+    if not deviation < UNIFORM:
+        return None
+    above = np.flatnonzero(~(kept < LEFT))
+    first = int(above[-1]) + 1 if len(above) else 0
+    text = (
+        f"Mixing has become uniform: every entry of the product of all H_res is within {_percent(deviation)} of 1/{n}, "
+        f"and from layer {first + 1} on mixing alone keeps less than {_percent(LEFT)} of any difference between "
+        "streams at the input."
+    )
+    return build_finding("uniform", text, "mixing", {"deviation": deviation, "layer": first, "kept": float(kept[-1])})
+
+
+def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
+    """H_res as at the start, though training has lowered the loss."""
+    start = result.kept.get("step_h_res")
+    if start is None or spec.streams == 1 or spec.connection.kind not in DRIFTING or result.kept_steps[0] != 0:
+        return None
+    if not result.loss <= LEARNED * result.loss_untrained:
+        return None
+    moved = float(np.abs(result.matrices["h_res"].astype(np.float64) - start[0]).max())
+    if not moved < UNMOVED:
+        return None
+    updates = int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())
+    means = " (of its mean over tokens)" if _is_dynamic(result) else ""
+    text = (
+        f"Mixing has not learned: in {count(updates, 'step')} the loss falls from {result.loss_untrained:.3f} to "
+        f"{result.loss:.3f}, and no entry of H_res{means} moves by more than {format_number(moved)}."
+    )
+    numbers = {"moved": moved, "loss_untrained": float(result.loss_untrained), "loss": float(result.loss)}
+    return build_finding("unlearned", text, "mixing", numbers)
+
+
+def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
+    """What a mapping in bfloat16 leaves of sums of 1, beside one in float32."""
+    connection, single = spec.connection, result.layers.get("ds_error_float32")
+    if single is None or connection.mapping_dtype != "bfloat16":
+        return None
+    errors = result.layers.get("ds_error_tokens", result.layers["ds_error"])
+    is_projected = connection.kind not in SINKHORN or connection.sinkhorn_iters
+    if not is_projected or not (np.isfinite(errors).all() and np.isfinite(single).all()):
+        return None
+    worst, least = float(errors.max()), float(single.max())
+    text = (
+        f"Made in bfloat16, H_res has a row or column sum that is off by {format_number(worst)}; float32 would leave "
+        f"{format_number(least)}."
+    )
+    return build_finding("mapping", text, "mixing", {"ds_error": worst, "ds_error_float32": least})
+
+
+def _find_read_sizes(result: Result) -> np.ndarray | None:
+    """Magnitude with which each layer reads each stream (L, n), over tokens where mixing is dynamic."""
+    for key in ("h_pre", "h_read"):
+        if key in result.matrices:
+            mean = result.matrices[key].astype(np.float64)
+            size = np.hypot(mean, result.matrices.get(f"{key}_std", 0.0))
+            return size if key == "h_pre" else size.sum(1)
+    return None
+
+
+def _is_dynamic(result: Result) -> bool:
+    return "h_res_std" in result.matrices
+
+
+def _name_streams(streams: np.ndarray) -> str:
+    """ "stream 2", "streams 1, 3 and 4"; counted from 1."""
+    names = [str(stream + 1) for stream in streams]
+    return f"stream {names[0]}" if len(names) == 1 else f"streams {', '.join(names[:-1])} and {names[-1]}"
+
+
+def _percent(share: float) -> str:
+    return f"{format_number(100 * share)} %"
