@@ -26,7 +26,7 @@ from mhc_core.record.values import Status
 from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
-MAX_LAYERS = {"cpu": 16, "cuda": 32}
+CPU_LAYERS, CARD_LAYERS = 16, 32  # measured together at most
 INPUT_LAYER = -1  # the embedding's output
 
 
@@ -248,7 +248,8 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
 
 def max_together(layout: Layout) -> int:
     """Layers that are measured together at most."""
-    return max(1, min(MAX_LAYERS[layout.device.type], BLOCK_BYTES // (4 * layout.state_entries)))
+    most = CPU_LAYERS if layout.device.type == "cpu" else CARD_LAYERS
+    return max(1, min(most, BLOCK_BYTES // (4 * layout.state_entries)))
 
 
 def _block_sizes(layout: Layout) -> Iterator[int]:

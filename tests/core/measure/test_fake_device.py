@@ -1,0 +1,98 @@
+"""What a run asks of a card, on a device that has no kernels: nothing of the CPU's, and no wait in every layer."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+
+from mhc_core.connections.mhc_lite import PermutationMap
+from mhc_core.spec import RunSpec
+from mhc_core.stack import LayerOutput, Stack
+from tests.core.conftest import CONNECTIONS, build_spec
+from tests.core.fake_device import Calls, FakeDevice, count_run
+
+SMALL: dict[str, Any] = {"width": 16, "input": {"batch": 1, "tokens": 4}, "block": {"heads": 2}}
+EVERYTHING: dict[str, Any] = {"train": {"steps": 1, "clip": 1.0}, "jacobian": 1}
+FEW = [
+    ("mhc", "transformer"),
+    ("mhc_lite-dynamic", "conv"),
+    ("orthostochastic-dynamic", "mlp"),
+    ("frac-dynamic", "pair"),
+]
+ALL = list(product(CONNECTIONS, ("mlp", "transformer", "conv", "pair")))
+CASES = [pytest.param(*case, id="-".join(case), marks=[] if case in FEW else pytest.mark.full) for case in ALL]
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[FakeDevice]:
+    """One process for all tests: torch takes seconds to load."""
+    with FakeDevice() as made:
+        yield made
+
+
+def build_pair(name: str, block: str = "mlp", **fields: Any) -> list[RunSpec]:
+    """A spec at two depths, all layers of which are measured together."""
+    return [
+        build_spec(SMALL, **fields, depth=depth, connection=CONNECTIONS[name], block={"kind": block})
+        for depth in (2, 4)
+    ]
+
+
+@pytest.mark.parametrize(("name", "block"), CASES)
+def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, block: str) -> None:
+    """Measuring, training and the Jacobian: what deeper stacks do more of, they do on the device alone."""
+    shallow, deep = device.count(build_pair(name, block, **EVERYTHING))
+    assert deep.launches > shallow.launches
+    assert deep.uploads == shallow.uploads
+    assert deep.syncs == shallow.syncs
+
+
+def count_with_cpu_tensor(spec: RunSpec) -> Calls:
+    """A fault: permutations are left on the CPU."""
+
+    def mix(self: PermutationMap, raw: torch.Tensor) -> torch.Tensor:
+        return torch.tensordot(torch.softmax(raw, dim=-1), self.permutations_Knn, dims=1)
+
+    with patch.object(PermutationMap, "__call__", mix):
+        return count_run(spec)
+
+
+def count_with_copies(spec: RunSpec) -> Calls:
+    """A fault: permutations are copied to the device in every layer."""
+
+    def mix(self: PermutationMap, raw: torch.Tensor) -> torch.Tensor:
+        return torch.tensordot(torch.softmax(raw, dim=-1), self.permutations_Knn.to(raw), dims=1)
+
+    with patch.object(PermutationMap, "__call__", mix):
+        return count_run(spec)
+
+
+def count_with_reads(spec: RunSpec) -> Calls:
+    """A fault: the size of every state is read by the host."""
+    layer = Stack.layer
+
+    def read(self: Stack, *args: Any) -> LayerOutput:
+        output = layer(self, *args)
+        assert output.state.detach().abs().max().item() >= 0
+        return output
+
+    with patch.object(Stack, "layer", read):
+        return count_run(spec)
+
+
+def test_a_tensor_of_the_cpu_is_found(device: FakeDevice) -> None:
+    with pytest.raises(RuntimeError, match=r"was given a tensor of shape \(24, 16\) on the CPU"):
+        device.count(build_pair("mhc_lite-dynamic"), count_with_cpu_tensor)
+
+
+def test_a_copy_in_every_layer_is_found(device: FakeDevice) -> None:
+    shallow, deep = device.count(build_pair("mhc_lite-dynamic"), count_with_copies)
+    assert deep.uploads - shallow.uploads == 2
+
+
+def test_a_wait_in_every_layer_is_found(device: FakeDevice) -> None:
+    shallow, deep = device.count(build_pair("mhc"), count_with_reads)
+    assert (deep.syncs - shallow.syncs).total() == 2
