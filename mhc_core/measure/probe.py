@@ -322,7 +322,9 @@ def max_together(layout: Layout) -> int:
 
 
 def _detach(part: Any) -> Any:
-    return Mixing(*(item.detach() for item in part)) if isinstance(part, Mixing) else part.detach()
+    if isinstance(part, Mixing):
+        return Mixing(*map(_detach, part))
+    return part.detach() if part.requires_grad else part
 
 
 def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:

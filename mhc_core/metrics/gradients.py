@@ -28,6 +28,7 @@ def measure_gradients(g_KnNC: torch.Tensor, merged_KNC: torch.Tensor) -> dict[st
     return {"grad_rms": rms(merged_KNC), "grad_rms_streams": rms(g_KnNC)}
 
 
+@torch.no_grad()
 def measure_norms(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Norm of each tensor over all its entries, 0-d float64, without leaving the device."""
     # In float64: one float32 sum over millions of squares is off in the third digit.

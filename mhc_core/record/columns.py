@@ -15,12 +15,13 @@ def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     return values
 
 
+@torch.no_grad()
 def fetch_all(blocks: Sequence[Mapping[str, torch.Tensor]]) -> list[dict[str, np.ndarray]]:
     """The measurements of several blocks, copied to the host as float64 in one transfer."""
     tensors = [value for block in blocks for value in block.values()]
     if not tensors:
         return [{} for _ in blocks]
-    flat = torch.cat([value.detach().double().flatten() for value in tensors]).cpu().numpy()
+    flat = torch.cat([value.double().flatten() for value in tensors]).cpu().numpy()
     parts = iter(np.split(flat, np.cumsum([value.numel() for value in tensors])[:-1]))
     return [{key: next(parts).reshape(value.shape) for key, value in block.items()} for block in blocks]
 

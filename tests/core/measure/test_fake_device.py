@@ -1,5 +1,6 @@
 """What a run asks of a card, on a device that has no kernels: nothing of the CPU's, and no wait in every layer."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -23,7 +24,14 @@ FEW = [
     ("frac-dynamic", "pair"),
 ]
 ALL = list(product(CONNECTIONS, ("mlp", "transformer", "conv", "pair")))
-CASES = [pytest.param(*case, id="-".join(case), marks=[] if case in FEW else pytest.mark.full) for case in ALL]
+
+
+def is_fast(case: tuple[str, str]) -> bool:
+    return case in FEW or case == ("default", "mhc-dynamic")
+
+
+def to_params(cases: list[tuple[str, str]]) -> list[Any]:
+    return [pytest.param(*case, id="-".join(case), marks=[] if is_fast(case) else pytest.mark.full) for case in cases]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,7 @@ def build_pair(name: str, block: str = "mlp", **fields: Any) -> list[RunSpec]:
     ]
 
 
-@pytest.mark.parametrize(("name", "block"), CASES)
+@pytest.mark.parametrize(("name", "block"), to_params(ALL))
 def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, block: str) -> None:
     """Measuring, training and the Jacobian: what deeper stacks do more of, they do on the device alone."""
     shallow, deep = device.count(build_pair(name, block, **EVERYTHING))
@@ -96,3 +104,26 @@ def test_a_copy_in_every_layer_is_found(device: FakeDevice) -> None:
 def test_a_wait_in_every_layer_is_found(device: FakeDevice) -> None:
     shallow, deep = device.count(build_pair("mhc"), count_with_reads)
     assert (deep.syncs - shallow.syncs).total() == 2
+
+
+# A run at the size that the page opens with, and one whose states are large: its layers are measured few at a time,
+# and each is computed twice, once up and once more on the way down.
+SIZES: dict[str, tuple[dict[str, Any], float]] = {
+    "default": ({"depth": 64, "width": 64, "input": {"batch": 2, "tokens": 64}}, 0.15),
+    "large": ({"depth": 256, "width": 512, "input": {"batch": 8, "tokens": 256}}, 0.2),
+}
+RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dynamic")]
+
+
+@pytest.mark.parametrize(("size", "name"), to_params(RUNS))
+def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:
+    """Every operator call counts, those that only make views too; waits of the eigensolver are among the waits."""
+    fields, max_syncs = SIZES[size]
+    spec = build_spec({"block": {"kind": "transformer"}}, connection=CONNECTIONS[name], **fields)
+    (calls,) = device.count([spec])
+    assert calls.syncs.total() / spec.depth <= max_syncs
+    assert calls.operators.total() / spec.depth <= (450 if spec.connection.dynamic else 250)
+    if size == "default":
+        # One transfer for 32 layers, up and down, and one of what is known at the end; one eigenvalue problem for 32
+        # layers, and the input's own; the loss.
+        assert calls.syncs <= Counter({"_to_copy": 5, "_linalg_eigh": 3, "_local_scalar_dense": 1})
