@@ -18,17 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_any, tree_leaves
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from benchmarks.launches import sum_launches
 from mhc_core.measure.run import run
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 
 NAME = "fakecard"
-# Operators that return another view of the same memory, or memory without values: no card launches anything for them.
-NO_LAUNCH = {
-    "_reshape_alias", "_unsafe_view", "alias", "as_strided", "detach", "diagonal", "empty", "empty_like",
-    "empty_strided", "expand", "new_empty", "new_empty_strided", "permute", "select", "slice", "split",
-    "split_with_sizes", "squeeze", "squeeze_", "t", "transpose", "unbind", "unfold", "unsqueeze", "view",
-}  # fmt: skip
 # Operators for which the host waits: values as Python numbers, and checks of what a solver on the device reports.
 READS = {"_local_scalar_dense", "equal", "_linalg_check_errors", "_linalg_eigh", "_linalg_svd"}
 
@@ -50,7 +45,7 @@ class Calls(NamedTuple):
     @property
     def launches(self) -> int:
         """Operators that start work on the device."""
-        return sum(count for name, count in self.operators.items() if name not in NO_LAUNCH)
+        return sum_launches(self.operators)
 
 
 class DeviceCounter(TorchDispatchMode):
