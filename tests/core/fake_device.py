@@ -9,13 +9,14 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, Self
 from unittest.mock import patch
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_any, tree_leaves
+from torch.utils._pytree import tree_any, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from benchmarks.launches import sum_launches
@@ -51,13 +52,15 @@ class Calls(NamedTuple):
 class DeviceCounter(TorchDispatchMode):
     """Runs operators of a device on fake tensors and those of the host as they are, and counts the device's.
 
-    An operator that is given a tensor of the device and one of the host raises, as on a card. So does one whose
-    result has a size that depends on values (`nonzero`, a boolean index): it would wait for the device.
+    An operator that is given a tensor of the device and one of the host is a fault. It does not raise before
+    `calls`: an error amid autograd's way down would end the process. A result whose size depends on values (`nonzero`,
+    a boolean index) raises at once: it would wait for the device, and has no size here.
     """
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self.device, self.fake = device, FakeTensorMode()
+        self.faults: list[str] = []
         self.reset()
 
     def reset(self) -> None:
@@ -71,40 +74,53 @@ class DeviceCounter(TorchDispatchMode):
         target = torch.device(kwargs.get("device") or (self.device if on_device else "cpu"))
         if func.namespace == "prim" or not (on_device or target.type == self.device.type):
             return func(*args, **kwargs)
+        self.operators[name] += 1
         if name == "_to_copy" and on_device and target.type == "cpu":
             return self._download(name, args[0], kwargs.get("dtype"))
-        if name == "copy_" and not isinstance(args[0], FakeTensor):
-            return args[0].copy_(self._download(name, args[1], None))
-        self.operators[name] += 1
         if name == "_to_copy" and not on_device:
             return self._upload(args[0], kwargs.get("dtype"))
+        if name == "copy_" and not isinstance(args[0], FakeTensor):
+            return args[0].copy_(self._download(name, args[1], None))
         if name in READS:
             self.syncs[name] += 1
-            if name == "_local_scalar_dense":
-                return torch.ones((), dtype=args[0].dtype).item()
-        _check_devices(name, args, kwargs)
-        with self.fake:
-            return func(*args, **kwargs)
+        if name == "_local_scalar_dense":
+            return torch.ones((), dtype=args[0].dtype).item()
+        return self._run(func, *tree_map(partial(self._check, name), (args, kwargs)))
 
     def _download(self, name: str, tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
         self.syncs[name] += 1
         return torch.ones(tensor.shape, dtype=dtype or tensor.dtype)
 
-    def _upload(self, tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    def _upload(self, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
         self.uploads += 1
         with self.fake:
             return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype or tensor.dtype, device=self.device)
 
+    def _check(self, name: str, leaf: Any) -> Any:
+        """The argument of an operator; a tensor of the host is a fault, and is replaced so that the run goes on."""
+        if not isinstance(leaf, torch.Tensor) or isinstance(leaf, FakeTensor):
+            return leaf
+        self.faults.append(f"{name} was given a tensor of shape {tuple(leaf.shape)} on the CPU")
+        return self._upload(leaf)
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            with self.fake:
+                return func(*args, **kwargs)
+        except DynamicOutputShapeException:
+            raise RuntimeError(f"the size of what {func} gives depends on values: the host would wait") from None
+
     def calls(self) -> Calls:
-        """What was counted so far."""
+        """What was counted so far.
+
+        Raises
+        ------
+        RuntimeError
+            Where operators were given tensors of the host.
+        """
+        if self.faults:
+            raise RuntimeError("; ".join(dict.fromkeys(self.faults)))
         return Calls(self.operators, self.syncs, self.uploads)
-
-
-def _check_devices(name: str, args: Any, kwargs: Any) -> None:
-    """A number that the host holds as a tensor may meet tensors of the device; nothing else of the host may."""
-    for leaf in tree_leaves((args, kwargs)):
-        if isinstance(leaf, torch.Tensor) and not isinstance(leaf, FakeTensor):
-            raise RuntimeError(f"{name} was given a tensor of shape {tuple(leaf.shape)} on the CPU")
 
 
 def count_run(spec: RunSpec) -> Calls:

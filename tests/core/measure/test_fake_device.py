@@ -1,7 +1,7 @@
 """What a run asks of a card, on a device that has no kernels: nothing of the CPU's, and no wait in every layer."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 from unittest.mock import patch
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mhc_core.connections.mhc_lite import PermutationMap
+from mhc_core.measure.step_probe import StepProbe
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 from tests.core.conftest import CONNECTIONS, build_spec
@@ -91,9 +92,40 @@ def count_with_reads(spec: RunSpec) -> Calls:
         return count_run(spec)
 
 
-def test_a_tensor_of_the_cpu_is_found(device: FakeDevice) -> None:
-    with pytest.raises(RuntimeError, match=r"was given a tensor of shape \(24, 16\) on the CPU"):
-        device.count(build_pair("mhc_lite-dynamic"), count_with_cpu_tensor)
+def count_with_cpu_tensor_in_training(spec: RunSpec) -> Calls:
+    """A fault on autograd's way down: what hears a gradient adds a tensor of the CPU."""
+    hear = StepProbe._hear
+
+    def add(self: StepProbe, layer: int, grad: torch.Tensor) -> None:
+        hear(self, layer, grad + torch.ones(grad.shape))
+
+    with patch.object(StepProbe, "_hear", add):
+        return count_run(spec)
+
+
+def count_with_boolean_index(spec: RunSpec) -> Calls:
+    """A fault: as many values are taken as there are positive ones."""
+
+    def pick(m_KNC: torch.Tensor) -> torch.Tensor:
+        return m_KNC[m_KNC > 0].sum().expand(len(m_KNC))
+
+    with patch("mhc_core.metrics.states.effective_rank", pick):
+        return count_run(spec)
+
+
+FAULTS = {
+    "mixing": (count_with_cpu_tensor, {}, r"mm was given a tensor of shape \(24, 16\) on the CPU"),
+    "training": (count_with_cpu_tensor_in_training, EVERYTHING, r"add was given a tensor of shape .* on the CPU"),
+    "index": (count_with_boolean_index, {}, "index.* depends on values"),
+}
+
+
+@pytest.mark.parametrize(("work", "fields", "message"), FAULTS.values(), ids=FAULTS)
+def test_what_does_not_lie_on_the_device_is_found(
+    device: FakeDevice, work: Callable[[RunSpec], Calls], fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        device.count(build_pair("mhc_lite-dynamic", **fields)[:1], work)
 
 
 def test_a_copy_in_every_layer_is_found(device: FakeDevice) -> None:
