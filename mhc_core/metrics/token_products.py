@@ -121,12 +121,12 @@ def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, n
 
 
 def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1)."""
+    """Matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1); in place."""
     # Never zero, so that the scale is finite; a product that is zero sinks below all others.
     largest_KN = matrices_KNnn.abs().amax((2, 3)).clamp_min(TINY)
     mantissa_KN, exponent_KN = torch.frexp(largest_KN)
     # A power of two: it rescales without rounding.
-    return matrices_KNnn * (mantissa_KN / largest_KN)[:, :, None, None], exponent_KN.long()
+    return matrices_KNnn.mul_((mantissa_KN / largest_KN)[:, :, None, None]), exponent_KN.long()
 
 
 def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
