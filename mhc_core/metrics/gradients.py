@@ -1,6 +1,7 @@
 """Metrics of the gradients on their way down. g = d loss / d x_l, where the state leaves the layer."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 
@@ -48,3 +49,9 @@ def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
     longest, nothing = max(map(len, groups)), groups[0][0].new_zeros(())
     padded = [norm for group in groups for norm in (*group, *[nothing] * (longest - len(group)))]
     return torch.linalg.vector_norm(torch.stack(padded).view(len(groups), longest), dim=1)
+
+
+def measure_groups(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """Norm of all entries of each group of tensors together, (K) float64, without leaving the device."""
+    norms = iter(measure_norms([tensor for group in groups for tensor in group]))
+    return join_norms([list(islice(norms, len(group))) for group in groups])

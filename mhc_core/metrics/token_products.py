@@ -122,8 +122,10 @@ def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, n
 
 def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1); in place."""
+    # The magnitudes themselves would be as much memory again.
+    largest_KN = torch.maximum(matrices_KNnn.amax((2, 3)), -matrices_KNnn.amin((2, 3)))
     # Never zero, so that the scale is finite; a product that is zero sinks below all others.
-    largest_KN = matrices_KNnn.abs().amax((2, 3)).clamp_min(TINY)
+    largest_KN = largest_KN.clamp_min(TINY)
     mantissa_KN, exponent_KN = torch.frexp(largest_KN)
     # A power of two: it rescales without rounding.
     return matrices_KNnn.mul_((mantissa_KN / largest_KN)[:, :, None, None]), exponent_KN.long()
