@@ -7,7 +7,7 @@ SIGNALS: tuple[Preset, ...] = (
         "signals",
         "laws",
         "Where theory speaks",
-        "Wide MLP layers on Gaussian input meet the premises of most laws: each measured curve beside its band.",
+        "Wide MLP layers on Gaussian input, which meet the premises of laws: each measured curve beside its band.",
         {
             kind: {
                 "connection": {"kind": kind},
@@ -37,8 +37,8 @@ SIGNALS: tuple[Preset, ...] = (
     compare(
         "signals",
         "relu_correlation",
-        "ReLU layers forget their input",
-        "Tokens that start unrelated grow alike in a plain ReLU network, layer by layer, whatever they were.",
+        "ReLU layers align their tokens",
+        "Tokens that start unrelated point nearly the same way after 20 layers of a plain ReLU network.",
         {
             f"width {width}": {
                 "depth": 20,
@@ -53,7 +53,7 @@ SIGNALS: tuple[Preset, ...] = (
         reduction="last",
         panel="similarity",
         reference=Reference(
-            "Correlation map of ReLU networks",
+            "Correlation map of ReLU networks, Cho & Saul 2009",
             "0.9484 after 20 layers, from tokens that are unrelated.",
             "The limit of infinite width; here two narrow networks and one seed.",
         ),
@@ -118,8 +118,8 @@ STARTS: tuple[Preset, ...] = (
         "starts",
         "init_identity",
         "Near the identity, or not",
-        "How much of the differences between streams survives: mhc-lite starts near the identity, lucidrains halfway, "
-        "Megatron at the average of all streams.",
+        "How much of the differences between streams survives 64 layers: 92 % with mhc-lite's start, next to nothing "
+        "with lucidrains', which leaves 30 % after one layer, and nothing with Megatron's average of all streams.",
         {
             name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
             for name in ("mhc_lite", "lucidrains", "megatron")

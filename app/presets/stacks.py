@@ -14,7 +14,7 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "at_init",
         "At initialisation",
-        "No drift: HC starts as the residual network exactly, and so does mHC.",
+        "No drift: HC starts as the residual network exactly, mHC up to rounding.",
         {
             "Residual": RESIDUAL,
             "HC": {"connection": {"kind": "hc", "noise": 0.0}},
@@ -25,14 +25,15 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "deep",
         "Deep: 256 layers",
-        "Four times the depth: what multiplies a little in each layer multiplies four times as often.",
+        "Four times the depth: HC's gain, 790 after 64 layers, is in the billions after 256.",
         over_three(depth=256),
     ),
     compare(
         "start",
         "strong_drift",
         "Strong drift",
-        "Drift 1.0: HC's signal grows by orders of magnitude, mHC's mixing stays doubly stochastic.",
+        "Drift 1: HC's signal grows by more than 19 orders of magnitude. mHC's rows sum to 1, while 20 rounds of "
+        "Sinkhorn leave columns up to 1.5 % off with this seed.",
         {
             "Residual": RESIDUAL,
             "HC": {"connection": {"kind": "hc", "noise": 1.0}},
@@ -43,7 +44,8 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "relatives",
         "Relatives of mHC",
-        "Sinkhorn's truncation against mixing that is doubly stochastic by construction, at drift 1.",
+        "At drift 1 and with this seed, Sinkhorn's 20 rounds leave a backward gain of 1.02; mixing that is doubly "
+        "stochastic by construction has 1.",
         {
             label: {"connection": {"kind": kind, "noise": 1.0}}
             for label, kind in {
@@ -88,8 +90,8 @@ STACKS: tuple[Preset, ...] = (
     compare(
         "stacks",
         "pair_stack",
-        "AlphaFold's pair stack",
-        "Triangle multiplication over Gaussian pairs: every layer reads across the grid.",
+        "AlphaFold's triangle multiplication",
+        "Triangle multiplication, outgoing and incoming, then a transition, on Gaussian pairs; no triangle attention.",
         over_three(block={"kind": "pair"}, input={"kind": "gaussian"}),
         metric="act_rms",
         reduction="last",

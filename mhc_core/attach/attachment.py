@@ -98,7 +98,8 @@ class Attachment:
         loss = [] if self._loss is None else [build_loss_frame(float(self._loss))]
         frames: list[AnyFrame] = [*self._up, *loss, *self._down]
         gains = to_gains(fetch(self._forward.products.columns() | self._backward.products.columns()))
-        frames.append(build_mixing_frame(self._forward.mean_mixing(), gains, self._collect_mixing_norms()))
+        means, norms = self._forward.mean_mixing(), self._collect_mixing_norms()
+        frames.append(build_mixing_frame(means, gains, norms, self._backward.cast))
         result = Result()
         for frame in frames:
             result.add(frame)

@@ -110,7 +110,8 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
 def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     """Saturated logits, where there is a gradient for them to follow; layers without one are left out."""
     share = result.layers.get("mixing_grad_share")
-    if share is None or np.isnan(share).all():
+    # Of identical streams the whole gradient at H_res can be rounding, and then so is its share.
+    if share is None or np.isnan(share).all() or describe_symmetry(spec, result):
         return None
     median, free = float(np.nanmedian(share)), 1 / spec.streams
     if median > FROZEN * free:

@@ -42,11 +42,10 @@ class TextInput(nn.Module):
         """Read the windows of a training step, drawn from all places of the text, or of None, which is measured."""
         last_start = max(len(self.bytes) - self.window, 0)
         if step is None:
-            starts = np.linspace(0, last_start, self.batch).astype(np.int64)
+            starts = _spread_starts(last_start, self.batch)
         else:
             starts = integers(self.seed, "training_windows", step, last_start + 1, self.batch)
-        places = (starts[:, None] + np.arange(self.window)) % len(self.bytes)
-        windows = torch.from_numpy(self.bytes[places].astype(np.int64)).to(self.embedding_VC.device)
+        windows = torch.from_numpy(_cut_windows(self.bytes, starts, self.window)).to(self.embedding_VC.device)
         self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
 
     def forward(self) -> torch.Tensor:
@@ -58,6 +57,25 @@ class TextInput(nn.Module):
         logits = out_BTC @ self.readout_VC.T
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits.flatten(0, 1), self.targets_BT.flatten())
+
+
+def count_same_pairs(spec: RunSpec) -> float:
+    """Share of the pairs of measured samples that are the same byte, and so the same vector."""
+    data, window = np.frombuffer(spec.input.text.encode(), dtype=np.uint8), spec.input.tokens + 1
+    starts = _spread_starts(max(len(data) - window, 0), spec.input.batch)
+    counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)
+    total = counts.sum()
+    return float((counts * (counts - 1)).sum() / (total * (total - 1)))
+
+
+def _spread_starts(last_start: int, count: int) -> np.ndarray:
+    return np.linspace(0, last_start, count).astype(np.int64)
+
+
+def _cut_windows(data: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
+    """Bytes (B, window) from each start on, round the text's end."""
+    places = (starts[:, None] + np.arange(window)) % len(data)
+    return data[places].astype(np.int64)
 
 
 def describe_text(spec: RunSpec) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     gradients = _mixing_gradients(stack, static, tape)
     columns = fetch(products | gradients)
     eps = torch.finfo(stack.connection.coefficient_dtype).eps
-    yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), _to_columns(columns, eps))
+    yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), _to_columns(columns, eps), down.cast)
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:

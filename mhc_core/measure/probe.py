@@ -22,7 +22,7 @@ from mhc_core.metrics.paths import unfold
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
-from mhc_core.record.columns import fetch_all, to_columns, to_float32, to_groups, to_status, with_log10
+from mhc_core.record.columns import fetch_all, to_columns, to_groups, to_signed, to_status, with_log10
 from mhc_core.record.frames import BackwardFrame, ForwardFrame, LossFrame, MixingFrame, SimilarityFrame
 from mhc_core.record.values import Status
 from mhc_core.stack import DTYPES, LayerOutput, Stack
@@ -273,7 +273,10 @@ def build_loss_frame(value: float) -> LossFrame:
 
 
 def build_mixing_frame(
-    means: dict[str, np.ndarray], gains: dict[str, tuple[np.ndarray, np.ndarray]], gradients: dict[str, np.ndarray]
+    means: dict[str, np.ndarray],
+    gains: dict[str, tuple[np.ndarray, np.ndarray]],
+    gradients: dict[str, np.ndarray],
+    cast: type[np.floating],
 ) -> MixingFrame:
     """Composites, unfolded connections and mixing gradients as columns over all layers, in float64.
 
@@ -282,12 +285,13 @@ def build_mixing_frame(
     means: coefficients of every layer, of the mean over samples.
     gains: further columns as (value, log10).
     gradients: further columns as values.
+    cast: type in which unfolded connections travel, for they are as many as CKA's values.
     """
     columns = measure_composites(means["h_res"]) | gains
     columns |= {key: with_log10(value) for key, value in gradients.items()}
     group = to_columns(columns, np.float64)
     if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
-        unfolded, flags = to_float32(unfold(means["h_pre"], means["h_post"], means["h_res"]))
+        unfolded, flags = to_signed(unfold(means["h_pre"], means["h_post"], means["h_res"]), cast)
         group["values"]["unfolded"] = unfolded
         if flags:
             group["status"]["unfolded"] = flags

@@ -1,9 +1,10 @@
 """A spec computed once more, in float64 and by plain autograd, and its main columns by plain formulas.
 
 It shares the network with `run`, but neither the layer loop nor the metrics: states and coefficients are overheard
-while `Stack.forward` runs. Shapes: L layers, n streams, N samples, C width.
+while the stack runs. `identities` asks what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mhc_core.connections import Mixing
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.measure.identities import measure_identities, overhear_logits
 from mhc_core.measure.run import choose_device
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.rng import normal
@@ -54,8 +56,8 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
         Where the spec asks for a device that this machine lacks.
     """
     twin = to_double(spec)
-    columns, loss, error = _compute(twin, 0.0)
-    shaken, shaken_loss, _ = _compute(twin, ROUNDING[spec.dtype])
+    columns, loss, error, identities = _compute(twin, 0.0)
+    shaken, shaken_loss, _, _ = _compute(twin, ROUNDING[spec.dtype])
     unsure = {key: _compare(key, columns[key], shaken[key]) for key in columns}
     return RecomputationFrame(
         columns=dict(columns),
@@ -63,20 +65,26 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
         loss_unsure=abs(shaken_loss - loss),
         unsure=dict(unsure),
         mean_law_error=error,
+        identities=dict(identities),
     )
 
 
-def _compute(twin: RunSpec, rounding: float) -> tuple[dict[str, Array], float, float | None]:
-    """Columns, loss, and the error of the stream mean law where it is due."""
+def _compute(twin: RunSpec, rounding: float) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
+    """Columns, loss, and where nothing is rounded the error of the stream mean law, if due, and the identities."""
     stack = build_stack(twin).to(choose_device(twin))
-    outputs = _overhear(stack, rounding)
-    loss = stack()
+    logits = [] if rounding else overhear_logits(stack)
+    outputs, undo = _overhear(stack, rounding)
+    start = stack.embed().detach().requires_grad_()
+    loss = stack.loss(stack.climb(start)[0])
     loss.backward()
+    undo()
     found = [_measure_layer(stack, output) for output in outputs]
     columns: dict[str, Any] = {key: np.array([layer[key] for layer in found]) for key in found[0] if key != "h_res"}
     columns |= _multiply(np.array([layer["h_res"] for layer in found]))
     due = _keeps_mean(twin) and not rounding
-    return columns, float(loss.detach()), _check_mean_law(stack, outputs) if due else None
+    value = float(loss.detach())
+    identities = {} if rounding else measure_identities(stack, start, outputs, value, logits)
+    return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 
 def _compare(key: str, column: Array, shaken: Array) -> Array:
@@ -85,8 +93,8 @@ def _compare(key: str, column: Array, shaken: Array) -> Array:
     return miss.reshape(len(miss), -1).max(1)
 
 
-def _overhear(stack: Stack, rounding: float) -> list[LayerOutput]:
-    """Fills with every layer's output as `Stack.forward` goes; gradients at the states are kept."""
+def _overhear(stack: Stack, rounding: float) -> tuple[list[LayerOutput], Callable[[], None]]:
+    """Fills with every layer's output as the stack runs, until undone; gradients at the states are kept."""
     heard: list[LayerOutput] = []
     plain = stack.layer
 
@@ -99,8 +107,11 @@ def _overhear(stack: Stack, rounding: float) -> list[LayerOutput]:
         heard.append(output)
         return output
 
+    def undo() -> None:
+        stack.layer = plain  # type: ignore[method-assign]
+
     stack.layer = layer  # type: ignore[method-assign, assignment]
-    return heard
+    return heard, undo
 
 
 def _measure_layer(stack: Stack, output: LayerOutput) -> dict[str, Any]:

@@ -32,8 +32,7 @@ from mhc_core.record.start import (
 )
 from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
 from mhc_core.stack import build_stack
-from mhc_core.theory.laws import predict
-from mhc_core.theory.premises import find_obstacles
+from mhc_core.theory.laws import find_silence, predict
 
 
 def run(spec: RunSpec) -> Iterator[Frame]:
@@ -90,7 +89,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
         input=_build_input(spec),
         cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),
         theory=[Law(**curve.to_data()) for curve in predict(spec)],
-        no_law={key: Obstacle(**asdict(obstacle)) for key, obstacle in find_obstacles(spec).items()},
+        no_law={key: Obstacle(**asdict(obstacle)) for key, obstacle in find_silence(spec).items()},
     )
 
 

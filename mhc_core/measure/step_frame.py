@@ -8,7 +8,7 @@ from mhc_core.measure.step_probe import to_cka
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.metrics.paths import unfold
-from mhc_core.record.columns import to_columns, to_float32, to_stack, to_status, with_log10
+from mhc_core.record.columns import to_columns, to_signed, to_stack, to_status, with_log10
 from mhc_core.record.frames import StepFrame
 from mhc_core.record.values import ColumnGroup, LayerStatus, Status, Value, Values
 from mhc_core.spec import RunSpec
@@ -54,7 +54,8 @@ def _keep(
         cka_LL, flags = to_cka(values)
         kept["step_cka"] = cka_LL.astype(cast), flags
         if "step_h_pre" in values:  # a layer that reads a matrix of parts has no single weight
-            kept["step_unfolded"] = to_float32(unfold(*(values[f"step_{key}"] for key in ("h_pre", "h_post", "h_res"))))
+            weights = unfold(*(values[f"step_{key}"] for key in ("h_pre", "h_post", "h_res")))
+            kept["step_unfolded"] = to_signed(weights, cast)
     return kept
 
 

@@ -1,22 +1,26 @@
-"""A finished run held against every law that applies to it, and against its recomputation.
+"""A finished run held against every law that applies to it, against its recomputation, and against exact relations.
 
 Verdicts: `holds`, `fails`, and `skipped` where no number could be compared, for the reason that the statement gives.
-A law that does not apply is not listed.
+A law that does not apply is not listed. What each check can find and what it cannot is said by `DETECTS`; docs/laws.md
+has how often each found planted faults.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
 
+from mhc_core.measure.detection import DETECTS, IDENTITIES
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
+from mhc_core.theory.bands import FALSE_ALARM, Band
 from mhc_core.theory.laws import OWN, Curve, predict
-from mhc_core.theory.premises import is_doubly_stochastic, is_row_stochastic
+from mhc_core.theory.premises import is_doubly_stochastic, is_free, is_row_stochastic
 
 Array = np.ndarray
 Verdict = Literal["holds", "fails", "skipped"]
@@ -33,6 +37,7 @@ LEAST: dict[str, dict[str, float]] = {
 }
 SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}  # times what one rounding a layer does
 MOST = 0.3  # A wider tolerance would say nothing.
+MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
 RANGE = {
     "float32": 36.0,
     "bfloat16": 36.0,
@@ -40,7 +45,7 @@ RANGE = {
 }  # decades either side of 1 in which rms values keep digits
 SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
 AGAIN = "Recomputed in float64 by plain autograd."
-MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
+Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Check:
 
     Attributes
     ----------
-    law: a law of `theory`, or `recomputation`, `sums`, `mean_law`.
-    metric: key of the metric, or `loss`.
+    law: a law of `theory`, or a key of `DETECTS`.
+    metric: key of the metric, or `loss`, or `weights`.
     layer: where, from 0; None for what has no layer.
     scale: `log10` where the three numbers are decades, else `linear`.
     expected, measured, tolerance: None where nothing could be compared. It holds where they differ by at most that.
@@ -66,6 +71,7 @@ class Check:
     verdict: Verdict
     statement: str
     source: str
+    detects: str
 
     def to_data(self) -> dict[str, Any]:
         """Plain data."""
@@ -74,13 +80,17 @@ class Check:
 
 def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[Check]:
     """Every check that applies. `recomputed` comes from `recompute`; None for a stack that was trained."""
-    checks = [_check_curve(curve, result) for curve in predict(spec)] + _check_sums(spec, result)
+    curves = predict(spec)
+    checks = [_check_curve(curve, result) for curve in curves] + _check_sums(spec, result)
+    checks += [_check_steps(curve, curve.steps_log10, result) for curve in curves if curve.steps_log10 is not None]
+    if is_free(spec):
+        checks.append(_check_drift(spec, result))
     if recomputed is None or spec.train.steps:
         return checks
     checks += _check_columns(spec, result, recomputed)
     if recomputed.mean_law_error is not None:
         checks.append(_check_mean_law(recomputed.mean_law_error))
-    return checks
+    return checks + _check_identities(recomputed)
 
 
 def to_verdict(checks: Sequence[Check]) -> Verdict:
@@ -102,8 +112,18 @@ def _check_curve(curve: Curve, result: Result) -> Check:
     assert low is not None
     assert high is not None
     wide = np.where(measured > value, high - value, value - low)
-    known = np.isfinite(measured)
+    known = np.isfinite(measured) & curve.speaks_L
     return _compare(curve.law, curve.metric, value, measured, wide, known, curve.holds, curve.source)
+
+
+def _check_steps(curve: Curve, band: Band, result: Result) -> Check:
+    """The change from each layer to the next: narrow where the column itself has wandered far. Shown at the latter."""
+    with np.errstate(invalid="ignore"):
+        step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
+    value, low, high = (np.concatenate([[0.0], part]) for part in band)
+    wide = np.where(step > value, high - value, value - low)
+    text = f"{curve.holds} The change from each layer to the next."
+    return _compare(curve.law, curve.metric, value, step, wide, np.isfinite(step), text, curve.source)
 
 
 def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
@@ -117,10 +137,50 @@ def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
     ]
 
 
+def _check_drift(spec: RunSpec, result: Result) -> Check:
+    """The root mean square of all entries of H_res - I: chi-square with as many degrees of freedom as entries."""
+    drift = result.matrices["h_res"].astype(np.float64) - np.eye(spec.streams)
+    size = np.array([math.sqrt(float((drift**2).mean()))])
+    wide = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)
+    text = "As initialised, entries of H_res - I have the standard deviation of the drift, over all layers together."
+    due, every = np.full(1, spec.connection.noise), np.ones(1, dtype=bool)
+    return _compare("drift_size", "h_res", due, size, wide, every, text, OWN)
+
+
 def _check_mean_law(error: float) -> Check:
     text = "In float64, mean_i x'[i] = mean_i x[i] + mean(H_post) F, as columns of H_res sum to 1; relative error."
     every = np.ones(1, dtype=bool)
     return _compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
+
+
+# Exact relations.
+
+
+def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
+    errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
+    checks = [
+        _compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]), text, source,
+                 scale="linear")
+        for key, (metric, wide, text, source) in IDENTITIES.items()
+        if key in errors
+    ]  # fmt: skip
+    if "weights" in errors:
+        checks += _check_weights(errors["weights"], errors["weights_spread"])
+    return checks
+
+
+def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
+    """Of each layer, and of all together, which knows it better."""
+    known = np.isfinite(excess_L)
+    text = "Squared weights over what the initialisation makes them in the mean, less 1"
+    source = "chi-square; He et al. 2015; Glorot & Bengio 2010"
+    wide_L = 1e-5 + NormalDist().inv_cdf(1 - FALSE_ALARM / 2 / len(excess_L)) * spread_L
+    checks = [_compare("weights", "weights", 0 * excess_L, excess_L, wide_L, known, f"{text}.", source, "linear")]
+    if known.all():
+        mean, wide = excess_L.mean(keepdims=True), 1e-5 + Z * math.sqrt(float((spread_L**2).sum())) / len(spread_L)
+        all_text = f"{text}, over all layers together."
+        checks.append(_compare("weights", "weights", 0 * mean, mean, wide, known[:1], all_text, source, "linear"))
+    return checks
 
 
 # Recomputation.
@@ -210,7 +270,8 @@ def _compare(
     """Arrays are (L) or (L, n); layers outside `kept_L` are left out, and a measured nan inside it fails."""
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
     if not kept_L.any():
-        return Check(law, key, None, scale, None, None, None, "skipped", f"{statement} Nothing to compare.", source)
+        statement = f"{statement} Nothing to compare."
+        return Check(law, key, None, scale, None, None, None, "skipped", statement, source, DETECTS[law])
     wide = np.broadcast_to(tolerance, expected.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         miss = np.nan_to_num(np.abs(measured - expected) / wide, nan=np.inf, posinf=np.inf)
@@ -219,7 +280,7 @@ def _compare(
     verdict: Verdict = "holds" if miss[at] <= 1 else "fails"
     due, got, most = (_finite(part[at]) for part in (expected, measured, wide))
     layer = int(at[0]) if len(kept_L) > 1 else None
-    return Check(law, key, layer, scale, due, got, most, verdict, statement, source)
+    return Check(law, key, layer, scale, due, got, most, verdict, statement, source, DETECTS[law])
 
 
 def _to_log10(values: Array) -> Array:

@@ -36,7 +36,7 @@ declare(
            precision=(0.0, 2e-5)),
     Metric("token_cos", "Token similarity", "cosine", "linear", "L", "forward",
            "Mean cosine between different tokens; 1 is rank collapse.",
-           "mean_{s != t} cos(m_l[s], m_l[t])", "arXiv 2103.03404", precision=(0.0, 2e-6)),
+           "mean_{s != t} cos(m_l[s], m_l[t])", "after arXiv 2103.03404, rank collapse", precision=(0.0, 2e-6)),
     Metric("stream_cos", "Stream similarity", "cosine", "linear", "L", "forward",
            "Mean cosine between different streams of one token; 1 means that they carry the same.",
            "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS, precision=(0.0, 2e-5)),

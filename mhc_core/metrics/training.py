@@ -39,7 +39,7 @@ declare(
            "95th percentile of cos(u_l, u_{l-1})", "HC Fig. 3", "steps"),
     Metric("step_token_cos", "Token similarity in training", "cosine", "linear", "SL", "step",
            "Mean cosine between different tokens, at this step; 1 is rank collapse.",
-           "mean_{s != t} cos(m_l[s], m_l[t])", "arXiv 2103.03404", "steps"),
+           "mean_{s != t} cos(m_l[s], m_l[t])", "after arXiv 2103.03404, rank collapse", "steps"),
     Metric("step_gain_fwd", "Composite gain in training, forward", "", "log", "SL", "step",
            "What the mixing of layers 1 to l together makes of a signal that all streams share, at this step; of "
            "matrices averaged over samples where mixing is dynamic.",
@@ -72,6 +72,6 @@ declare(
     Metric("step_unfolded", "Unfolded connections in training", "", "linear", "KLJ", "step",
            "Weight of every earlier output in what a layer reads, through mixing alone: column 0 is the embedding, "
            "column j the output of layer j, counted from 1; in stacks of up to 256 layers.",
-           "w[k,j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, H_post_0 = 1", "HC, arXiv 2409.19606, section 4",
+           "w[k,j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, H_post_0 = 1", "HC, arXiv 2409.19606, Eq. 20",
            "kept"),
 )  # fmt: skip

@@ -87,18 +87,18 @@ def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, L
     return np.where(finite, column, np.nan).astype(cast), flags
 
 
-def to_float32(matrix_LS: np.ndarray) -> tuple[np.ndarray, LayerStatus]:
-    """A signed matrix as it travels, nan where it has left the range of float32, and the status of such rows.
+def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
+    """A signed matrix as it travels, nan where it has left the range of `cast`, and the status of such rows.
 
     An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
     """
     with np.errstate(over="ignore", under="ignore"):
-        cast = matrix_LS.astype(np.float32)
-    cast[np.isinf(cast)] = np.nan
-    unknown, lost = np.isnan(matrix_LS).any(1), np.isnan(cast).any(1)
+        sent = matrix_LS.astype(cast)
+    sent[np.isinf(sent)] = np.nan
+    unknown, lost = np.isnan(matrix_LS).any(1), np.isnan(sent).any(1)
     flags: LayerStatus = {int(layer): "nan" if unknown[layer] else "overflow" for layer in np.flatnonzero(lost)}
-    vanished = matrix_LS.any(1) & ~cast.any(1)
-    return cast, flags | {int(layer): "underflow" for layer in np.flatnonzero(vanished)}
+    vanished = matrix_LS.any(1) & ~sent.any(1)
+    return sent, flags | {int(layer): "underflow" for layer in np.flatnonzero(vanished)}
 
 
 def to_status(value: float, log10: float | None = None) -> Status | None:

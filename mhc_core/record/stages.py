@@ -86,3 +86,5 @@ class RecomputationFrame(Part):
     """The same of the columns, (L): in decades where values span decades."""
     mean_law_error: float | None = None
     """Largest relative error of the stream mean law, where it is due."""
+    identities: Values | None = None
+    """Errors of exact relations by name, (L); null where a relation could not be asked. Early records have none."""

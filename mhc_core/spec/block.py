@@ -19,8 +19,9 @@ class BlockSpec(Part):
         "transformer",
         title="Block",
         description="mlp: every layer is an MLP. transformer: causal attention and MLP alternate; each is one layer. "
-        "conv: two 3 x 3 convolutions on a square grid of tokens (ResNet). pair: triangle multiplication outgoing and "
-        "incoming, then a transition, on a square grid of pairs (AlphaFold). The last two see tokens to come.",
+        "conv: two 3 x 3 convolutions on a square grid of tokens, as in ResNet. pair: AlphaFold's triangle "
+        "multiplication, outgoing and incoming, then its transition, on a square grid of pairs. The last two see "
+        "tokens to come.",
         json_schema_extra=control("select"),
     )
     norm: Literal["rmsnorm", "layernorm"] = Field(

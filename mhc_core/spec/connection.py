@@ -31,13 +31,13 @@ class ConnectionSpec(Part):
         ge=1,
         le=16,
         title="Expansion rate n",
-        description="Parallel residual streams; of frac, the parts of the width. The papers use 4.",
+        description="Parallel residual streams; of frac, the parts of the width. The papers' large models have 4.",
         json_schema_extra=control("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
     )
     dynamic: bool = Field(
         False,
         title="Dynamic mixing",
-        description="Mixing coefficients depend on each token through learned projections, as in the papers' models.",
+        description="Mixing coefficients depend on each token through learned projections, as in mHC and dynamic HC.",
         json_schema_extra=control("checkbox", applies={"connection.kind": MULTI_STREAM}),
     )
     output: Literal["auto", "mean", "sum", "head"] = Field(
@@ -68,7 +68,7 @@ class ConnectionSpec(Part):
         ge=0,
         le=200,
         title="Sinkhorn rounds",
-        description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the paper uses 20.",
+        description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the mHC paper uses 20.",
         json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": SINKHORN}),
     )
     sinkhorn_eps: float = Field(
@@ -76,6 +76,6 @@ class ConnectionSpec(Part):
         ge=0.0,
         le=1e-3,
         title="Sinkhorn eps",
-        description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The paper has none.",
+        description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The mHC paper has none.",
         json_schema_extra=control("number", applies={"connection.kind": SINKHORN}),
     )

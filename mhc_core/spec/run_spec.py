@@ -22,7 +22,7 @@ from mhc_core.spec.part import POSITIVE, Part, control
 from mhc_core.spec.train import TrainSpec
 
 # Part of every id. Raise it when a change moves a published number, so that old links are computed anew.
-NUMERICS_VERSION = 2
+NUMERICS_VERSION = 3
 
 # Close to the median HC gain of 200 seeds at the default noise; a test measures it.
 DEFAULT_SEED = 0
@@ -88,8 +88,9 @@ class RunSpec(Part):
     cka: Literal["unbiased", "biased"] = Field(
         "unbiased",
         title="CKA estimator",
-        description="unbiased: near 0 for unrelated layers at any number of samples. biased: the usual one of papers; "
-        "where samples are fewer than features it calls unrelated layers alike, so the number is shown beside it.",
+        description="unbiased: near 0 for unrelated layers at any number of samples. biased: as first published "
+        "(Kornblith et al. 2019); where samples are fewer than features it calls unrelated layers alike, so the number "
+        "is shown beside it.",
         json_schema_extra=control("select", later=True),
     )
     connection: ConnectionSpec = Field(ConnectionSpec(), title="Connection")

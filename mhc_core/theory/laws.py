@@ -1,28 +1,33 @@
 """What theory says of a spec before anything is computed: curves to stand beside measured columns.
 
-A law is listed where its premises hold and nowhere else. All speak of stacks as initialised. Bands hold four standard
-deviations over draws of the weights and the input at this width, and what rounding adds: a column leaves one by chance
-about once in ten thousand. L layers, n streams, C width.
+A law is listed where its premises hold and nowhere else. All speak of stacks as initialised. A band holds a whole
+column, over draws of the weights and the input at this width, and what rounding adds; `bands` says how often a column
+that obeys its law leaves it. Where a band is too wide to say anything the curve has a gap. L layers, n streams.
 """
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mhc_core.metrics import METRICS
-from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
-from mhc_core.theory.premises import describe_network, is_doubly_stochastic, is_free, is_row_stochastic, is_single
-from mhc_core.theory.propagation import Network, Prediction, Propagation
+from mhc_core.theory.bands import MAX_COSINE, MAX_DECADES, Band, Walk
+from mhc_core.theory.drift import find_drift_walk
+from mhc_core.theory.gaussian import Array
+from mhc_core.theory.network import Network
+from mhc_core.theory.premises import (
+    Obstacle,
+    describe_network,
+    find_obstacles,
+    is_doubly_stochastic,
+    is_free,
+    is_row_stochastic,
+    is_single,
+)
+from mhc_core.theory.signals import find_signal_bands
 
-Array = np.ndarray
-SIGMAS = 4.0
 OWN, MEAN_FIELD = "derived for this program", "Poole et al. 2016; Schoenholz et al. 2017"
-TAIL = 3.2e-5  # what lies beyond them on one side
-DRAWS = 1024
 EPS = {"float32": 2.0**-23, "float64": 2.0**-23, "bfloat16": 2.0**-8}  # in any run, weights are drawn in float32
 MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
 
@@ -35,10 +40,12 @@ class Curve:
     ----------
     law: key.
     metric: key of the metric that it stands beside.
-    values, low, high: (L); the median over draws, and the band. inf where beyond float64.
+    values, low, high: (L); the median over draws, and the band. inf where beyond float64; nan where the band would be
+    wider than a factor of 100, or than 1 for a cosine: theory is too weak there.
     values_log10, low_log10, high_log10: the same as logarithms where the metric's scale is log, else None.
     formula, source: as of a metric.
-    holds: when it holds, in one sentence.
+    holds: when it holds, in one sentence, and where it is too weak, in another.
+    steps_log10: band (L - 1) of the change of the logarithm from each layer to the next, where theory knows it.
     """
 
     law: str
@@ -52,15 +59,38 @@ class Curve:
     formula: str
     source: str
     holds: str
+    steps_log10: Band | None = None
+
+    @property
+    def speaks_L(self) -> Array:
+        """Layers (L) in which the band is narrow enough to say something."""
+        return ~np.isnan(self.values)
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data for a frame, to eight digits; None where beyond float64."""
-        named = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Plain data for a frame, to eight digits; None where beyond float64 or too weak."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "steps_log10"}
         return {key: _to_list(part) if isinstance(part, np.ndarray) else part for key, part in named.items()}
 
 
 def predict(spec: RunSpec) -> list[Curve]:
-    """Every curve that applies to the spec; [] where theory is silent."""
+    """Every curve that applies to the spec and says something in some layer; [] where theory is silent."""
+    return [curve for curve in _predict(spec) if curve.speaks_L.any()]
+
+
+def find_silence(spec: RunSpec) -> dict[str, Obstacle]:
+    """Of every metric that some law speaks of and none does here: the premise that is not met."""
+    weak = {curve.metric: _too_weak(spec, curve) for curve in _predict(spec) if not curve.speaks_L.any()}
+    return find_obstacles(spec) | weak
+
+
+def _too_weak(spec: RunSpec, curve: Curve) -> Obstacle:
+    wanted = "{}, so that the band spans less than a factor of 100 in some layer"
+    if curve.law == "drift_gain":
+        return Obstacle("connection.noise", spec.connection.noise, wanted.format("less"))
+    return Obstacle("width", spec.width, wanted.format("more"))
+
+
+def _predict(spec: RunSpec) -> list[Curve]:
     curves = _predict_gains(spec)
     if spec.block.norm_position == "post" and is_single(spec):
         curves.append(_post_norm(spec))
@@ -91,38 +121,18 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
 
 def _predict_drift(spec: RunSpec) -> list[Curve]:
     """Products of I + s G: ln |M 1| is a random walk; the curve and its band are those of a fixed sample of it."""
-    logs = [part / np.log(10) for part in sample_drift_gain(spec.streams, spec.connection.noise, spec.depth)]
+    walk = find_drift_walk(spec.streams, spec.connection.noise, spec.depth)
     formula = "median of max_i |(M 1)_i|, M a product of I + s G; E |M x|^2 = (1 + n s^2)^l |x|^2 is far above it"
     text = (
         "As initialised, where the mixing is I plus independent Gaussian noise of standard deviation s in every layer."
     )
     # Backward at l is the product of L - l + 1 transposes, which has the same law.
+    steps = walk.steps and Band(-walk.steps.median[::-1], -walk.steps.high[::-1], -walk.steps.low[::-1])
+    backward = Walk(Band(*(part[::-1] for part in walk.whole)), steps)
     return [
-        _from_logs("drift_gain", "composite_gain_fwd", logs, formula, OWN, text),
-        _from_logs("drift_gain", "composite_gain_bwd", [log[::-1] for log in logs], formula, OWN, text),
+        _of_walk("drift_gain", key, found, formula, OWN, text)
+        for key, found in (("composite_gain_fwd", walk), ("composite_gain_bwd", backward))
     ]
-
-
-@lru_cache(maxsize=64)
-def sample_drift_gain(n: int, s: float, layers: int) -> tuple[Array, Array, Array]:
-    """Median, low and high of ln max_i |(M_l 1)_i|, (L) each, M_l a product of l matrices I + s G, n >= 2.
-
-    Given v, (I + s G) v is v + s |v| g with g standard normal in n dimensions, so vectors are drawn and not matrices.
-    The law is skewed in the first layers. Its tails are continued from the first and the tenth percentile as
-    exponentials, to the probability of four standard deviations.
-    """
-    draws = normal(0, f"theory.drift.{n}", -1, layers, DRAWS, n).numpy()
-    v, log_size = np.full((DRAWS, n), n**-0.5), np.full(DRAWS, np.log(n) / 2)
-    gains = np.empty((layers, DRAWS))
-    for layer in range(layers):
-        v = v + s * draws[layer]
-        size = np.sqrt((v * v).sum(1))
-        v /= size[:, None]
-        log_size = log_size + np.log(size)
-        gains[layer] = log_size + np.log(np.abs(v).max(1))
-    p1, p10, median, p90, p99 = np.quantile(gains, [0.01, 0.1, 0.5, 0.9, 0.99], axis=1)
-    beyond = math.log(0.01 / TAIL) / math.log(10)
-    return median, p1 - beyond * (p10 - p1), p99 + beyond * (p99 - p90)
 
 
 # Signals.
@@ -135,25 +145,33 @@ def _post_norm(spec: RunSpec) -> Curve:
 
 
 def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
-    theory = Propagation(network)
+    bands = find_signal_bands(network)
     rounding = 4 * EPS[spec.dtype] * np.arange(1, spec.depth + 1)
     name, premise = _name_law(spec, network)
     curves = []
     if network.norm != "post":
-        formula = _size_formula(network)
-        curves.append(_of_square(name, "act_rms", theory.size(), rounding, formula, premise))
-    if network.skip == 0 and spec.input.kind != "text":
-        curves.append(_of_cosine(theory.cosine(), rounding, network, premise))
+        size = _widen_walk(bands.size, rounding)
+        curves.append(_of_walk(name, "act_rms", size, _size_formula(network), MEAN_FIELD, premise))
+    if bands.cosine is not None and spec.input.kind != "text":
+        curves.append(_of_cosine(_widen(bands.cosine, rounding), network, premise))
     if spec.input.kind in ("gaussian", "correlated"):
-        found = theory.gradient()
-        start = -2 * np.log(network.samples)  # d loss / d output is N(0, 1) over the number of samples.
-        found = Prediction(found.mean + start, found.variance, found.doubt)
-        curves.append(_of_square(name, "grad_rms", found, rounding[::-1], _gradient_formula(network), premise))
+        # d loss / d output is N(0, 1) over the number of samples.
+        found = _widen_walk(bands.gradient, rounding[::-1])
+        gradient = found._replace(whole=Band(*(part - math.log(network.samples) for part in found.whole)))
+        curves.append(_of_walk(name, "grad_rms", gradient, _gradient_formula(network), MEAN_FIELD, premise))
     return curves
 
 
+def _widen(band: Band, wide: Array) -> Band:
+    return Band(band.median, band.low - wide, band.high + wide)
+
+
+def _widen_walk(walk: Walk, rounding: Array) -> Walk:
+    return Walk(_widen(walk.whole, rounding), walk.steps and _widen(walk.steps, rounding[1:] + rounding[:-1]))
+
+
 def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
-    if not network.scale_L.any():
+    if not any(network.scale_L):
         return "rezero", "As initialised, where every branch starts at zero and the stack is the identity."
     width = "As initialised, for wide layers without bias,"
     inside = f"{network.activation} and {spec.block.weights} weights"
@@ -167,7 +185,7 @@ def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
 
 
 def _size_formula(network: Network) -> str:
-    if not network.scale_L.any():
+    if not any(network.scale_L):
         return "E m_l^2 = E m_0^2"
     if network.skip == 0:
         return "q' = g_2 E[phi(sqrt(g_1 q) z)^2]"
@@ -177,7 +195,7 @@ def _size_formula(network: Network) -> str:
 
 
 def _gradient_formula(network: Network) -> str:
-    if not network.scale_L.any():
+    if not any(network.scale_L):
         return "rms(g_l) = rms(g_L)"
     chi = "chi = a^2 g_1 g_2 E[phi'^2]"
     if network.skip == 0 and network.norm == "none":
@@ -189,40 +207,56 @@ def _gradient_formula(network: Network) -> str:
     return f"E g_{{l-1}}^2 = ({network.skip:g} + chi) / ({network.skip:g} + a^2 E F^2) E g_l^2, {chi}"
 
 
-def _of_square(law: str, key: str, found: Prediction, rounding: Array, formula: str, premise: str) -> Curve:
-    """From the logarithm of a mean square to a root mean square."""
-    wide = (SIGMAS * np.sqrt(found.variance) + found.doubt) / 2 + rounding
-    return _logarithmic(law, key, found.mean / 2, wide, formula, MEAN_FIELD, premise)
-
-
-def _of_cosine(found: Prediction, rounding: Array, network: Network, premise: str) -> Curve:
-    wide = SIGMAS * np.sqrt(found.variance) + found.doubt + rounding
+def _of_cosine(band: Band, network: Network, premise: str) -> Curve:
     formula = "c' = E[phi(z_1) phi(z_2)] / E[phi(z)^2], z_1 and z_2 of correlation c"
     source = MEAN_FIELD
     if network.activation == "relu":
         formula, source = "c' = (sqrt(1 - c^2) + c (pi - arccos c)) / pi", "Cho & Saul 2009"
-    return _linear("correlation_map", "token_cos", found.mean, wide, formula, source, premise)
+    band = Band(band.median, np.maximum(band.low, -1.0), np.minimum(band.high, 1.0))
+    return _without_weak(Curve("correlation_map", "token_cos", *band, None, None, None, formula, source, premise))
 
 
 # Curves.
 
 
 def _logarithmic(law: str, key: str, ln: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
-    logs = [part / np.log(10) for part in (ln, ln - wide, ln + wide)]
-    return _from_logs(law, key, logs, formula, source, holds)
+    return _from_logs(law, key, Band(ln, ln - wide, ln + wide), formula, source, holds)
 
 
-def _from_logs(law: str, key: str, logs: list[Array], formula: str, source: str, holds: str) -> Curve:
-    """From log10 of the value and of the ends of its band."""
+def _of_walk(law: str, key: str, walk: Walk, formula: str, source: str, holds: str) -> Curve:
+    steps = walk.steps and Band(*(part / np.log(10) for part in walk.steps))
+    return replace(_from_logs(law, key, walk.whole, formula, source, holds), steps_log10=steps)
+
+
+def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: str) -> Curve:
+    """From the natural logarithm of the value and of the ends of its band."""
+    logs = Band(*(part / np.log(10) for part in ln))
     with np.errstate(over="ignore", under="ignore"):
-        values = [10**part for part in logs]
-    return Curve(law, key, values[0], values[1], values[2], logs[0], logs[1], logs[2], formula, source, holds)
+        values = Band(*(10**part for part in logs))
+    return _without_weak(Curve(law, key, *values, *logs, formula, source, holds))
+
+
+def _without_weak(curve: Curve) -> Curve:
+    """The curve with gaps where its band says nothing, and a sentence that says where."""
+    if curve.high_log10 is None or curve.low_log10 is None:
+        is_narrow, limit = curve.high - curve.low <= MAX_COSINE, f"{MAX_COSINE:g}"
+    else:
+        is_narrow, limit = curve.high_log10 - curve.low_log10 <= MAX_DECADES, f"a factor of {10**MAX_DECADES:g}"
+    if is_narrow.all():
+        return curve
+    kept: dict[str, Any] = {}
+    for name in ("values", "low", "high", "values_log10", "low_log10", "high_log10"):
+        part = getattr(curve, name)
+        kept[name] = None if part is None else np.where(is_narrow, part, np.nan)
+    layers = np.flatnonzero(is_narrow)
+    if len(layers):
+        where = f"layers {layers[0] + 1} to {layers[-1] + 1}" if len(layers) > 1 else f"layer {layers[0] + 1}"
+        kept["holds"] = f"{curve.holds} Beyond {where} its band is wider than {limit}: theory is too weak there."
+    return replace(curve, **kept)
 
 
 def _linear(law: str, key: str, values: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
-    if METRICS[key].scale == "log":
-        return _logarithmic(law, key, np.log(values), wide, formula, source, holds)
-    return Curve(law, key, values, values - wide, values + wide, None, None, None, formula, source, holds)
+    return _logarithmic(law, key, np.log(values), wide, formula, source, holds)
 
 
 def _to_list(values: Array) -> list[float | None]:

@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from mhc_core.inputs.text import count_same_pairs
 from mhc_core.spec import COPYING, MANIFOLD, MULTI_STREAM, SINKHORN, RunSpec
-from mhc_core.theory.mean_field import ACTIVATIONS
-from mhc_core.theory.propagation import Network
+from mhc_core.theory.activations import ACTIVATIONS
+from mhc_core.theory.network import Network
 
 RECTIFIERS = ("relu", "gelu", "silu")
-MIN_WIDTH = 32  # below, first order in 1 / C is no longer close
+MIN_WIDTH = 16  # below, first order in 1 / C is no longer close
 SIGMOID_OF_ONE = 1 / (1 + math.exp(-1))
 # H_post of the presets that give every stream the same, where the mixing is static.
 UNIFORM_POST = {"residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE}
@@ -169,10 +170,12 @@ def _branch_obstacle(spec: RunSpec) -> Obstacle | None:
         return Obstacle("block.kind", block.kind, "mlp")
     if block.scaling == "deepnorm":
         return Obstacle("block.scaling", "deepnorm", "another scaling")
-    if block.activation not in ACTIVATIONS:
-        return Obstacle("block.activation", block.activation, ", ".join(ACTIVATIONS))
+    activation = ACTIVATIONS[block.activation]
+    if not (skips or activation.odd or activation.degree_one or block.norm_position != "none"):
+        # Samples that are small by chance shrink faster than others, and soon no mean tells of them.
+        return Obstacle("block.norm_position", "none", f"pre or post for {block.activation} that nothing passes by")
     # Outputs of a single relu matrix share a mean, which adds up coherently past a skip, and which layernorm removes.
-    centred = block.mlp_ratio > 0 or ACTIVATIONS[block.activation].odd
+    centred = block.mlp_ratio > 0 or activation.odd
     layernorm = block.norm_position != "none" and block.norm == "layernorm"
     if not centred and (skips or layernorm):
         where = "past a skip" if skips else "under layernorm"
@@ -219,24 +222,30 @@ def _network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
         skip=skip,
         norm=block.norm_position,
         activation=block.activation,
-        scale_L=scale_L,
-        norm_gain_L=_norm_gains(spec),
+        scale_L=tuple(scale_L.tolist()),
+        norm_gain_L=tuple(_norm_gains(spec).tolist()),
         gain_in=_weight_gain(spec, hidden, width, block.activation),
         gain_out=_weight_gain(spec, width, hidden, "linear") if block.mlp_ratio else 1.0,
         hidden=hidden,
         two=block.mlp_ratio > 0,
         isometric=(block.weights, block.activation, block.mlp_ratio) == ("orthogonal", "linear", 0),
-        correlation=_correlation(spec),
+        correlation=spec.input.correlation if spec.input.kind == "correlated" else 0.0,
+        same=count_same_pairs(spec) if spec.input.kind == "text" else 0.0,
     )
 
 
 def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
     """Branches of size zero, whatever they are."""
-    samples, ones = spec.input.batch * spec.input.tokens, np.ones(spec.depth)
-    return Network(
-        spec.width, samples, 1.0, spec.block.norm_position, "linear", scale_L, ones, 1.0, 1.0, spec.width,
-        two=False, isometric=True, correlation=_correlation(spec),
-    )  # fmt: skip
+    return replace(
+        _network(spec, scale_L, 1.0),
+        norm_gain_L=(1.0,) * spec.depth,
+        activation="linear",
+        gain_in=1.0,
+        gain_out=1.0,
+        hidden=spec.width,
+        two=False,
+        isometric=True,
+    )
 
 
 def _post(spec: RunSpec) -> float:
@@ -265,8 +274,3 @@ def _weight_gain(spec: RunSpec, fan_out: int, fan_in: int, activation: str) -> f
     if spec.block.weights == "orthogonal":  # Columns of a tall matrix have unit norm, rows of a wide one.
         return gain * min(1.0, fan_in / fan_out)
     return gain
-
-
-def _correlation(spec: RunSpec) -> float:
-    """Of every two samples of the input; 1 where bytes repeat, for which the band is widest."""
-    return {"gaussian": 0.0, "correlated": spec.input.correlation}.get(spec.input.kind, 1.0)

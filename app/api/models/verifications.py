@@ -11,8 +11,8 @@ from mhc_core.measure.verification import Check, Verdict, to_verdict
 class CheckBody(BaseModel):
     """One comparison, shown at the layer where it comes closest to failing. `scale` log10: the numbers are decades."""
 
-    law: str = Field(description="A law of theory, or recomputation, sums or mean_law.")
-    metric: str = Field(description="Key of the metric, or loss.")
+    law: str = Field(description="A law of theory, recomputation, or an exact relation such as sums or causality.")
+    metric: str = Field(description="Key of the metric, or loss, or weights.")
     layer: int | None = Field(description="Counted from 0; null for what has no layer.")
     scale: Literal["linear", "log10"]
     expected: float | None
@@ -21,6 +21,7 @@ class CheckBody(BaseModel):
     verdict: Verdict
     statement: str
     source: str
+    detects: str = Field(description="What makes the check fail, and what it cannot see.")
 
 
 class VerificationBody(BaseModel):

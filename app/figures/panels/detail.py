@@ -64,7 +64,8 @@ PANEL = Panel(
         " rows, so its error shows in the columns. Cells of a product that have become alike: the streams carry one "
         "signal. Products are coloured by ±log(1 + |w|).",
         symbol="H_l^res 1, 1ᵀ H_l^res; Amax gain",
-        source="mHC, arXiv 2512.24880, section 4; of matrices averaged over samples where mixing is dynamic",
+        source="mHC, arXiv 2512.24880, section 3.1 and Fig. 8; of matrices averaged over samples where mixing is "
+        "dynamic",
     ),
     group="mixing",
     live=True,

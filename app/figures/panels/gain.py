@@ -82,7 +82,8 @@ PANEL = Panel(
         "edges are extremes, which widen with the number of tokens. Where mixing does not look at its input yet, as "
         "many start, all tokens are alike and the band is a line.",
         symbol="Amax gain",
-        source="mHC, arXiv 2512.24880. At 27B the paper reports up to about 3000 for HC and about 1.6 for mHC.",
+        source="mHC, arXiv 2512.24880, section 3.1. At 27B the paper reports up to about 3000 for HC (Fig. 3) and "
+        "about 1.6 for mHC (Fig. 7).",
     ),
     group="gain",
     live=False,

@@ -68,7 +68,7 @@ PANEL = Panel(
     key="training",
     title="Training",
     unit="each step, before its update",
-    meaning="How the loss falls from step to step, and what the mixing and the gradients do at every layer meanwhile.",
+    meaning="How the loss goes from step to step, and what the mixing and the gradients do at every layer meanwhile.",
     help=Help(
         formula="loss: mean cross-entropy of the step's own batch; gain: max_i |Σ_j M_ij|, M = H_res_l … H_res_1; "
         "gradient: ‖d loss / d W_l‖",

@@ -60,7 +60,7 @@ PANEL = Panel(
         f"whose matrices are kept; stacks of more than {MAX_STEP_MAP_LAYERS} layers keep no such map at a step, and "
         "stay as trained.",
         symbol="w[k,j]",
-        source="Hyper-Connections, arXiv 2409.19606, section 4. Of matrices averaged over samples where mixing is "
+        source="Hyper-Connections, arXiv 2409.19606, Eq. 20. Of matrices averaged over samples where mixing is "
         "dynamic; branches and norms after the addition are left out.",
     ),
     group="mixing",

@@ -36,14 +36,14 @@ const STEPS = [
     anchor: '#panel-gain',
     panel: 'gain',
     text: () =>
-      `Hyper-Connections keep several streams and let every layer mix them freely: a richer path, and one matrix more in the product with each layer. ${told('hc', 'connection')}`,
+      `Hyper-Connections keep several streams and let every layer mix them freely: the product of their mixing matrices grows by one factor with each layer. ${told('hc', 'connection')}`,
   },
   {
     title: 'What mHC mends',
     anchor: '#panel-mixing',
     panel: 'mixing',
     text: () =>
-      `mHC makes each mixing matrix doubly stochastic: rows and columns sum to one, so that a product of any number of them keeps the mean of the streams as it is. ${told('mhc', 'connection')}`,
+      `mHC brings each mixing matrix close to a doubly stochastic one, whose rows and columns sum to one: a product of any number of those keeps the mean of the streams as it is. ${told('mhc', 'connection')}`,
   },
   {
     title: 'Where to look',

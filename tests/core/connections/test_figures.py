@@ -81,8 +81,9 @@ def test_free_mixing_multiplies_to_a_gain_near_a_thousand(gains: dict[str, dict[
     forward = gains["hc"]["composite_gain_fwd"]
     low, median, high = np.percentile(forward, [5, 50, 95])
     print(f"\nHC, 200 seeds: largest forward gain {median:.0f} in the median, 5th to 95th {low:.0f} to {high:.0f}")
-    assert 500 < median < 1500
-    assert high / low > 50  # one seed says little, as the page states
+    # One seed says little: the README has these numbers.
+    assert (round(low), round(median)) == (29, 636)
+    assert high == pytest.approx(13_000, rel=0.02)
 
 
 def test_the_law_of_the_growth_of_free_mixing() -> None:
@@ -121,3 +122,4 @@ def test_the_default_seed_is_an_ordinary_one(gains: dict[str, dict[str, np.ndarr
     default = mixing_alone("hc", DEFAULT_SEED)["composite_gain_fwd"].max()
     print(f"\ndefault seed: {default:.0f}; 25th, 50th, 75th percentile: {low:.0f}, {median:.0f}, {high:.0f}")
     assert low < default < high
+    assert default == pytest.approx(790, abs=0.5)

@@ -34,6 +34,7 @@ SPECS: dict[str, RunSpec] = {
     "vanishing": build_spec(
         depth=64, dtype="float32", connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.05}
     ),
+    "no branches": build_spec(depth=8, dtype="float32", connection={"noise": 0.3}, block={"branch_scale": 0.0}),
     "zero": build_spec(connection={"kind": "none"}, block={"norm_position": "none", "branch_scale": 0.0}),
     "trained": build_spec(connection={"kind": "hc"}, train={"steps": 6, "lr": 0.05}),
     "trained on the manifold": build_spec(connection={"init": "mhc_lite"}, train={"steps": 6, "lr": 0.05}),
@@ -102,7 +103,8 @@ def test_no_signal_by_symmetry_is_said_only_where_h_res_has_no_gradient(told: To
     largest = max(grad.abs().max().item() for grad in grads)
     states = spread_of_streams(spec)
     if "symmetry" in findings:
-        assert largest < 1e-9
+        assert "frozen" not in findings, "logits cannot let through what does not arrive"
+        assert largest < (1e-9 if spec.dtype == "float64" else 1e-6)
         assert states < 1e-6
     else:
         assert largest > 1e-12

@@ -53,7 +53,7 @@ def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
             w = {name: value.detach().numpy() for name, value in step.w.items()}
             weights = unfold_by_hand(w["a_m"], w["b"], w["a_r"].transpose(0, 2, 1))
             # It travels as float32, as that of the measurement does.
-            np.testing.assert_allclose(values["step_unfolded"], weights, rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(values["step_unfolded"], weights, rtol=1e-11, atol=1e-13)
         else:
             np.testing.assert_array_equal(values["step_unfolded"], np.tri(4, 5))
         assert step.frame.status == {}
@@ -76,7 +76,7 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
         np.testing.assert_allclose(values["step_stream_cos"], before.layers["stream_cos"], atol=1e-9)
     assert ("step_unfolded" in values) == ("unfolded" in before.matrices) == (not name.startswith("frac"))
     if not name.startswith("frac"):
-        np.testing.assert_allclose(values["step_unfolded"], before.matrices["unfolded"], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(values["step_unfolded"], before.matrices["unfolded"], rtol=1e-12, atol=1e-14)
     assert step.status == {}
 
 
@@ -112,7 +112,7 @@ def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) ->
         before = flat[layer - 1] if layer else None
         assert_layer(values, layer, streams, merged.reshape(-1, merged.shape[-1]), flat[layer], before)
     if not name.startswith("frac"):
-        np.testing.assert_allclose(values["step_unfolded"], unfold_by_hand(*means), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(values["step_unfolded"], unfold_by_hand(*means), rtol=1e-11, atol=1e-13)
 
 
 # ---- frames and results

@@ -61,8 +61,8 @@ WEIGHTED = [name for name in CONNECTIONS if not name.startswith("frac")]
 def test_a_runs_weights_are_those_of_its_mean_coefficients(name: str) -> None:
     result = measure(build_spec(depth=9, connection=CONNECTIONS[name]))
     wanted = unfold_by_hand(*(result.matrices[key] for key in ("h_pre", "h_post", "h_res")))
-    np.testing.assert_allclose(result.matrices["unfolded"], wanted, rtol=1e-6, atol=1e-7)  # it travels in float32
-    assert result.matrices["unfolded"].dtype == np.float32
+    np.testing.assert_allclose(result.matrices["unfolded"], wanted, rtol=1e-11, atol=1e-13)
+    assert result.matrices["unfolded"].dtype == np.float64, "as the run"
 
 
 @pytest.mark.parametrize("name", [name for name in WEIGHTED if "dynamic" not in name])
@@ -107,6 +107,16 @@ def test_weights_beyond_float32_have_a_status_and_no_value() -> None:
     known = ~np.isnan(weights)
     np.testing.assert_allclose(weights[known], exact[known], rtol=1e-6, atol=1e-37)
     assert (np.abs(exact[~known]) > np.finfo(np.float32).max).all()
+
+
+def test_a_float64_run_keeps_what_float64_holds() -> None:
+    """The same stack as above: what float32 lost is there, and nothing is said to have overflowed."""
+    connection = {"kind": "hc", "noise": 1.0}
+    result = measure(build_spec(depth=400, width=8, connection=connection))
+    exact = unfold(*(result.matrices[key] for key in ("h_pre", "h_post", "h_res")))
+    assert np.finfo(np.float32).max < np.abs(exact).max() < np.inf
+    np.testing.assert_array_equal(result.matrices["unfolded"], exact)
+    assert "unfolded" not in result.status
 
 
 def test_weights_beyond_float64_and_back_are_known() -> None:

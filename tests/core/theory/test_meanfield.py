@@ -1,13 +1,13 @@
 """Closed forms of the theory: printed reference values, and each of them once more by Monte Carlo in plain numpy."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from mhc_core.theory import mean_field as meanfield
-from mhc_core.theory.laws import sample_drift_gain
+from mhc_core.theory.bands import find_band
+from mhc_core.theory.drift import sample_drift_gain
 
 SEEDS = (0, 1, 2)
 
@@ -85,13 +85,14 @@ def test_the_sampled_drift_gain_is_that_of_whole_matrices(seed: int) -> None:
     for layer in range(layers):
         product = (np.eye(n) + s * rng.standard_normal((draws, n, n))) @ product
         gains[layer] = np.log(np.abs(product.sum(2)).max(1))
-    median, low, high = sample_drift_gain(n, s, layers)
+    ours = sample_drift_gain(n, s, layers)
+    median, low, high = find_band(ours)
     # A median of 400 draws and one of 1024, each known to 1.25 standard deviations over the root of its draws.
     error = 4 * 1.25 * np.std(gains, 1) * math.sqrt(1 / draws + 1 / 1024)
     assert (np.abs(np.median(gains, 1) - median) < error).all()
-    # Out of 25600 values a few may pass ends that are known from a sample themselves.
-    assert ((gains < low[:, None]) | (gains > high[:, None])).mean() < 4e-4
-    assert 0.35 < ((np.quantile(gains, 0.99, 1) - median) / (high - median)).mean() < 0.6
+    # One column of 500 leaves the band, and the band itself is known from a sample.
+    assert ((gains < low[:, None]) | (gains > high[:, None])).any(0).mean() <= 4 / draws
+    assert 0.35 < ((np.quantile(gains, 0.99, 1) - median) / (high - median)).mean() < 0.7
 
 
 @pytest.mark.sample(3)
@@ -106,41 +107,3 @@ def test_a_deep_gaussian_linear_net_stretches_as_said(seed: int) -> None:
         assert largest == pytest.approx(meanfield.deep_linear_largest(layers), rel=0.08)
     assert meanfield.deep_linear_largest(1) == pytest.approx(4)
     assert meanfield.deep_linear_largest(2) == pytest.approx(27 / 4)
-
-
-@pytest.mark.sample("values")
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("name", "q", "c"), [("relu", 2.0, 0.5), ("tanh", 1.0, 0.3), ("linear", 1.0, 0.7)])
-def test_noise_of_a_layer_is_what_draws_show(seed: int, name: str, q: float, c: float) -> None:
-    width, samples, draws = 256, 16, 1500
-    rng, phi, slope = np.random.default_rng(seed), PHI[name], SLOPE[name]
-    size, cosine, gradient = np.empty(draws), np.empty(draws), np.empty(draws)
-    for k in range(draws):
-        common, own = rng.standard_normal(width), rng.standard_normal((samples, width))
-        z = math.sqrt(q) * (math.sqrt(c) * common + math.sqrt(1 - c) * own)
-        out, g = phi(z), rng.standard_normal((samples, width))
-        unit = out / np.linalg.norm(out, axis=1, keepdims=True)
-        size[k] = (out**2).mean()
-        cosine[k] = ((unit.sum(0) ** 2).sum() - samples) / (samples * (samples - 1))
-        gradient[k] = ((slope(z) * g) ** 2).sum() / (g**2).sum()
-    noise = meanfield.measure_noise(name, np.array([q]), np.array([c]), samples)
-    # 1500 draws know a variance to 15 percent; the delta method and the step of relu' cost as much again.
-    assert size.var() / size.mean() ** 2 * width == pytest.approx(noise.size[0], rel=0.25)
-    assert cosine.var() * width == pytest.approx(noise.cosine[0], rel=0.25)
-    assert gradient.var() / gradient.mean() ** 2 * width == pytest.approx(noise.gradient[0], rel=0.6, abs=1e-9)
-    assert size.mean() == pytest.approx(meanfield.second_moment(name, q), abs=4 * size.std() / math.sqrt(draws))
-    assert gradient.mean() == pytest.approx(
-        meanfield.mean_square_slope(name, q), abs=4 * gradient.std() / math.sqrt(draws) + 1e-12
-    )
-    assert cosine.mean() == pytest.approx(meanfield.correlation(name, q, c), abs=0.003)
-
-
-Function = Callable[[np.ndarray], np.ndarray]
-PHI: dict[str, Function] = {
-    "relu": lambda z: z * (z > 0),
-    "tanh": np.tanh,
-    "linear": lambda z: z,
-}
-SLOPE: dict[str, Function] = {
-    "relu": lambda z: 1.0 * (z > 0), "tanh": lambda z: np.cosh(z) ** -2.0, "linear": lambda z: 1.0 + 0 * z
-}  # fmt: skip

@@ -1,0 +1,55 @@
+"""What each check of a verification is about, what it can find and what it cannot: in words, for those who read it."""
+
+from mhc_core.theory.laws import OWN
+
+# By relation: the metric that it is about, the largest error that holds, what it says, and where it comes from.
+IDENTITIES = {
+    "layer_rule": (
+        "act_rms", 1e-11, "In float64, every state is H_res x + H_post F, normed where the norm stands behind.",
+        "mHC Eq. 3",
+    ),
+    "projection": ("h_res", 1e-10, "H_res is what Sinkhorn's rounds make of the raw logits.", "mHC Eq. 8-9"),
+    "norm": ("branch_out_rms", 1e-9, "A branch behind a norm gives the same for a state twice as large.", OWN),
+    "causality": ("act_rms", 1e-11, "Other tokens in the second half of a sequence leave the first as it was.", OWN),
+    "adjoint": (
+        "grad_rms", 0.01, "Every layer's gradient foretells what a small move of the input does to the loss.", OWN,
+    ),
+}  # fmt: skip
+
+# By law: what makes it fail, and what it cannot see.
+_SIGNALS = (
+    "Finds weights of another size, a missing skip path or norm, and what changes sizes by more than the band. "
+    "It cannot find faults inside the band, or in mixing that keeps streams alike."
+)
+DETECTS = {
+    "recomputation": "Finds what the run, its metrics or its precision get wrong beside plain autograd in float64. It "
+    "cannot find a fault of the network itself, which both share.",
+    "sums": "Finds mixing that is not what its family promises. It cannot find a transposed matrix whose sums are 1 "
+    "both ways, or anything outside the mixing.",
+    "mean_law": "Finds branches that are written with other weights than H_post, and columns that do not sum to 1. It "
+    "cannot find faults inside a branch.",
+    "drift_size": "Finds a drift that is a few percent too large or small. It cannot find a transposed matrix, or "
+    "anything outside the mixing.",
+    "layer_rule": "Finds a transposed H_res, a missing skip path, and a norm behind the addition that is missing. It "
+    "cannot find faults inside a branch, or coefficients that are wrong themselves.",
+    "projection": "Finds too few rounds of Sinkhorn, and rows and columns in the wrong order. It cannot find wrong "
+    "logits.",
+    "norm": "Finds a missing norm in front of a branch. It cannot find a norm of another kind.",
+    "causality": "Finds a missing attention mask. It cannot find a mask that hides too much.",
+    "adjoint": "Finds a gradient that is wrong by 1 % along the way that it was asked about. It cannot find errors "
+    "across that way, or in the gradients of weights; where the stack bends too much, nothing can be asked.",
+    "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",
+    "doubly_stochastic": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
+    "anything outside the mixing.",
+    "rows_exact": "Finds rows that do not sum to 1, such as those of a transposed matrix. It cannot find too few "
+    "rounds, which leave rows exact, or anything outside the mixing.",
+    "drift_gain": "Finds a drift that is several times too large. It cannot find a transposed matrix, whose products "
+    "have the same law, or anything outside the mixing.",
+    "post_norm": "Finds a missing norm behind the addition. It cannot find anything that the norm takes away again.",
+    "rezero": "Finds a branch that does not start at zero, and a missing skip path. It cannot find anything inside a "
+    "branch.",
+    "correlation_map": "Finds another activation, or weights of another size before one that saturates. It cannot find "
+    "what changes sizes alone, as cosines have none.",
+    **dict.fromkeys(("mean_field", "residual_pre", "residual_post", "residual_none"), _SIGNALS),
+}
+MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}

@@ -1,0 +1,264 @@
+"""What holds of every stack whatever it computes: exact relations, checked on the float64 recomputation.
+
+The recomputation runs the same network as the run. A fault that both share, such as a missing mask, changes both alike
+and is found here alone. Every relation is written in plain numpy, or asks the network the same question twice.
+Shapes: L layers, n streams, N = B T samples, C width.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mhc_core.connections.manifold import DynamicManifold, ResidualMap, StaticManifold
+from mhc_core.rng import normal
+from mhc_core.spec import PARTS, SINKHORN, RunSpec
+from mhc_core.stack import LayerOutput, Stack
+
+Array = np.ndarray
+Logits = list[tuple[Array, Array]]  # what entered a residual map, and what left it, in the order of its calls
+CAUSAL_BLOCKS = ("mlp", "transformer")  # elsewhere every token sees every other one
+STEP = 1e-6  # of a state's size, by which it is moved to see what the loss does
+CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
+RECTIFIERS = ("relu", "gelu", "silu")
+
+
+def measure_identities(
+    stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], loss: float, logits: Logits
+) -> dict[str, Array]:
+    """Errors of every relation that is due, (L) each; nan where a relation could not be asked.
+
+    Parameters
+    ----------
+    stack: after its backward pass, so that `start` and the outputs' states have gradients.
+    start: the state before the first layer.
+    outputs: of every layer.
+    logits: raw logits and matrices of residual maps, as `overhear_logits` heard them.
+
+    Returns
+    -------
+    layer_rule: of x'[i] = sum_j H_res[i,j] x[j] + H_post[i] F, relative to the largest entry.
+    projection: of H_res against Sinkhorn's rounds in plain numpy.
+    norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry.
+    causality: what later tokens do to earlier ones, relative to the largest entry.
+    adjoint: of <g_l, d x_l> = d loss, relative to d loss.
+    weights: squared weights over what the initialisation makes them in the mean, less 1.
+    weights_spread: standard deviation of the last, (L).
+    """
+    spec = stack.spec
+    found = {"layer_rule": _check_layers(stack, start, outputs), "adjoint": _check_adjoint(stack, start, outputs, loss)}
+    found |= dict(zip(("weights", "weights_spread"), _check_weights(stack), strict=True))
+    if logits and spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters:
+        found["projection"] = _check_projection(spec, logits)
+    if spec.block.norm_position == "pre":
+        found["norm"] = _check_norm(stack, outputs)
+    if spec.block.kind in CAUSAL_BLOCKS:
+        found["causality"] = _check_causality(stack, outputs)
+    return found
+
+
+# The layer rule.
+
+
+def _check_layers(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
+    before, errors = _to_streams(stack, start), []
+    for output in outputs:
+        after = _to_streams(stack, output.state)
+        errors.append(_relative(_apply_rule(stack.spec, before, output) - after, after))
+        before = after
+    return np.array(errors)
+
+
+def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
+    """The state after a layer, streams (n, N, C), from the one before it, the coefficients and the branch's output."""
+    h_post, h_res, y_NC = (_to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
+    count = len(x_nNC)
+    if spec.connection.kind == "none":
+        h_res = np.zeros((1, 1))
+    parts = y_NC.reshape(len(y_NC), count, -1) if spec.connection.kind in PARTS else y_NC[:, None].repeat(count, 1)
+    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0  # (2 N)^(1/4), two layers a block
+    mixed = np.einsum("...ij,jNc->iNc" if h_res.ndim == 2 else "Nij,jNc->iNc", h_res, skip * x_nNC)
+    added = np.einsum("i,Nic->iNc" if h_post.ndim == 1 else "Ni,Nic->iNc", h_post, parts)
+    state: Array = mixed + added
+    if spec.block.norm_position != "post":
+        return state
+    axes = (0, 2) if spec.connection.kind in PARTS else 2  # parts are normed together
+    centred = state - state.mean(axes, keepdims=True) if spec.block.norm == "layernorm" else state
+    found: Array = centred / np.sqrt((centred**2).mean(axes, keepdims=True))
+    return found
+
+
+# The projection.
+
+
+class HeardMap:
+    """A residual map that notes what enters and leaves it."""
+
+    def __init__(self, residual_map: ResidualMap, heard: Logits) -> None:
+        self._map, self._heard, self.eps = residual_map, heard, residual_map.eps
+
+    def __call__(self, raw: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self._map(raw)
+        self._heard.append((_to_numpy(raw), _to_numpy(out)))
+        return out
+
+
+def overhear_logits(stack: Stack) -> Logits:
+    """Filled as the stack runs: raw logits (..., n n) and h_res (..., n, n), all layers at once or one by one."""
+    heard: Logits = []
+    connection: Any = stack.connection
+    if isinstance(connection, StaticManifold):
+        connection.residual_map = HeardMap(connection.residual_map, heard)  # type: ignore[assignment]
+    elif isinstance(connection, DynamicManifold):
+        for mixer in connection.mixers:
+            mixer.residual_map = HeardMap(mixer.residual_map, heard)  # type: ignore[assignment, arg-type]
+    return heard
+
+
+def _check_projection(spec: RunSpec, logits: Logits) -> Array:
+    pairs = list(zip(*logits[0], strict=True)) if len(logits) == 1 < spec.depth else logits[: spec.depth]
+    return np.array([np.abs(_sinkhorn(raw, spec) - out).max() for raw, out in pairs])
+
+
+def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
+    """mHC Eq. 8-9: columns, then rows, as often as the spec says; with eps as DeepSeek-V4 adds it."""
+    n, eps = spec.streams, spec.connection.sinkhorn_eps
+    t = raw.reshape(*raw.shape[:-1], n, n)
+    matrix = np.exp(t - t.max(-2, keepdims=True))
+    matrix = matrix / matrix.sum(-2, keepdims=True) + eps
+    for turn in range(spec.connection.sinkhorn_iters):
+        if turn:
+            matrix = matrix / (matrix.sum(-2, keepdims=True) + eps)
+        matrix = matrix / (matrix.sum(-1, keepdims=True) + eps)
+    found: Array = matrix
+    return found
+
+
+# Questions asked twice.
+
+
+def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
+    shape, errors = _batch_shape(stack.spec), []
+    with torch.no_grad():
+        for branch, output in zip(stack.branches, outputs, strict=True):
+            again = branch(2 * output.u.view(shape)).reshape(output.y.shape)
+            errors.append(_relative(_to_numpy(again - output.y), _to_numpy(output.y)))
+    return np.array(errors)
+
+
+def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
+    """The second half of every sequence is replaced; the first half must not notice."""
+    batch, tokens, width = _batch_shape(stack.spec)
+    half, errors = tokens // 2, []
+
+    def compare(layer: int, output: LayerOutput) -> None:
+        was, now = (
+            _to_streams(stack, state).reshape(-1, batch, tokens, _last(stack))[:, :, :half]
+            for state in (outputs[layer].state, output.state)
+        )
+        errors.append(_relative(now - was, was))
+
+    with torch.no_grad():
+        x_BTC = stack.input().clone()
+        x_BTC[:, half:] = normal(0, "later_tokens", -1, batch, tokens - half, width).to(x_BTC)
+        stack.climb(stack.connection.expand(x_BTC.flatten(0, 1)), compare)
+    return np.array(errors)
+
+
+def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], loss: float) -> Array:
+    """The first state is moved along its own gradient: every later gradient has to foretell what the loss does."""
+    assert start.grad is not None
+    size = start.grad.norm()
+    if not (torch.isfinite(size) and size > 0):
+        return np.full(len(outputs), np.nan)
+    move = STEP * start.detach().norm() * start.grad / size
+    (up, loss_up), (down, loss_down) = (_climb(stack, start.detach() + sign * move) for sign in (1, -1))
+    first, second = loss_up - loss_down, loss_up + loss_down - 2 * loss
+    if not math.isfinite(first) or abs(second) > CURVED * abs(first):
+        return np.full(len(outputs), np.nan)
+    foretold = [
+        float((output.state.grad * (above - below)).sum())  # type: ignore[operator]
+        for output, above, below in zip(outputs, up, down, strict=True)
+    ]
+    return np.array(foretold) / first - 1
+
+
+def _climb(stack: Stack, start: torch.Tensor) -> tuple[list[torch.Tensor], float]:
+    states: list[torch.Tensor] = []
+    with torch.no_grad():
+        last, _ = stack.climb(start, lambda _, output: states.append(output.state))
+        return states, float(stack.loss(last))
+
+
+# Weights.
+
+
+def _check_weights(stack: Stack) -> tuple[Array, Array]:
+    """Relative excess of all squared weights of a layer's matrices, and its standard deviation."""
+    found = [_pool(_weigh_matrices(stack.spec, branch)) for branch in stack.branches]
+    excess, spread = np.array(found).T
+    return excess, spread
+
+
+def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
+    """Of each matrix: mean squared entry over the due one, less 1, and the number of free entries, inf where fixed."""
+    shrunk = (8 * spec.depth / 2) ** -0.25 if spec.block.scaling == "deepnorm" else 1.0  # (8 N)^(-1/4)
+    found = []
+    for name, weight in branch.named_parameters():
+        if weight.ndim < 2:
+            continue
+        rows = _to_numpy(weight).reshape(len(weight), -1)
+        is_hidden = name == "w_in" and getattr(branch, "activation", None) is not None
+        gain = 2.0 if is_hidden and spec.block.activation in RECTIFIERS else 1.0
+        rows = _unscale(name, branch.name, rows, shrunk)
+        free = math.inf if spec.block.weights == "orthogonal" else rows.size
+        found.append((float((rows**2).mean()) / _expect_square(spec, rows.shape, gain) - 1, free))
+    return found
+
+
+def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
+    """Without the factor of the scaling: queries and keys have none, nor has what a triangle's norm rescales."""
+    if name == "w_qkv":
+        cut = 2 * len(rows) // 3
+        return np.concatenate([rows[:cut], rows[cut:] / shrunk])
+    return rows if name == "w_in" and branch.startswith("triangle") else rows / shrunk
+
+
+def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
+    """Mean squared entry of a matrix (fan_out, fan_in): He, Xavier, or rows or columns of unit norm."""
+    fan_out, fan_in = shape
+    if spec.block.weights == "he":
+        return gain / fan_in
+    return 2 / (fan_in + fan_out) if spec.block.weights == "xavier" else gain / max(shape)
+
+
+def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
+    if not matrices or not all(math.isfinite(free) for _, free in matrices):
+        return max((excess for excess, _ in matrices), key=abs, default=math.nan), 0.0
+    total = sum(free for _, free in matrices)
+    return sum(excess * free for excess, free in matrices) / total, math.sqrt(2 / total)
+
+
+# Arrays.
+
+
+def _relative(error: Array, against: Array) -> float:
+    return float(np.abs(error).max() / max(np.abs(against).max(), np.finfo(float).tiny))
+
+
+def _batch_shape(spec: RunSpec) -> tuple[int, int, int]:
+    return spec.input.batch, spec.input.tokens, spec.width
+
+
+def _last(stack: Stack) -> int:
+    return stack.spec.width // (stack.spec.streams if stack.spec.connection.kind in PARTS else 1)
+
+
+def _to_streams(stack: Stack, state: torch.Tensor) -> Array:
+    return _to_numpy(stack.connection.streams(state))
+
+
+def _to_numpy(tensor: torch.Tensor) -> Array:
+    return tensor.detach().cpu().double().numpy()

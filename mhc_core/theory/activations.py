@@ -1,0 +1,56 @@
+"""The activations that theory speaks of, and their slopes, elementwise in float64."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mhc_core.theory.gaussian import Array, Function
+
+
+@dataclass(frozen=True)
+class Activation:
+    """phi and its derivative; `degree_one`: phi(a z) = a phi(z) for a > 0; `odd`: outputs have mean zero."""
+
+    phi: Function
+    slope: Function
+    degree_one: bool = False
+    odd: bool = False
+
+
+def _sigmoid(h: Array) -> Array:
+    found: Array = torch.sigmoid(torch.from_numpy(np.ascontiguousarray(h))).numpy()
+    return found
+
+
+def _normal_distribution(h: Array) -> Array:
+    # ndtr itself loses its digits far below zero.
+    found: Array = torch.special.erfc(torch.from_numpy(np.ascontiguousarray(h)) / -math.sqrt(2)).numpy() / 2
+    return found
+
+
+def _normal_density(h: Array) -> Array:
+    return np.exp(-np.minimum(h * h, 1400.0) / 2) / math.sqrt(2 * math.pi)
+
+
+def _sech(h: Array) -> Array:
+    # cosh overflows from 711 on.
+    half = np.exp(-np.abs(h))
+    return 2 * half / (1 + half * half)
+
+
+def _silu_slope(h: Array) -> Array:
+    share = _sigmoid(h)
+    return share * (1 + h * _sigmoid(-h))
+
+
+ACTIVATIONS = {
+    "relu": Activation(lambda h: np.maximum(h, 0), lambda h: (h > 0).astype(float), degree_one=True),
+    "gelu": Activation(
+        lambda h: h * _normal_distribution(h), lambda h: _normal_distribution(h) + h * _normal_density(h)
+    ),
+    "tanh": Activation(np.tanh, lambda h: _sech(h) ** 2, odd=True),
+    "silu": Activation(lambda h: h * _sigmoid(h), _silu_slope),
+    "linear": Activation(lambda h: h, np.ones_like, degree_one=True, odd=True),
+}

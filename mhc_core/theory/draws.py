@@ -1,0 +1,61 @@
+"""Positive random factors of mean 1, and moments of what they make of several samples."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from mhc_core.theory.gaussian import Array
+
+DRAWS, PAIRS = 1024, 256
+
+
+class Normals:
+    """Standard normal values, the same for every spec, as a law has no seed; `stream` tells those of two uses apart."""
+
+    def __init__(self, stream: int) -> None:
+        self._generator = np.random.Generator(np.random.Philox(stream))
+
+    def draw(self, count: int) -> Array:
+        """(count)."""
+        return self._generator.standard_normal(count)
+
+
+def to_gamma(variance: Array | float, normal: Array) -> Array:
+    """Gamma variables of mean 1 from normal ones (Wilson & Hilferty 1931): what sums of squares are."""
+    ninth = np.asarray(variance) / 9
+    return np.maximum(1 - ninth + np.sqrt(ninth) * normal, 1e-4) ** 3
+
+
+class Fourth(NamedTuple):
+    """Fourth moments of vectors x_s, one a sample, in units of E|x|^2 squared.
+
+    one: E|x_s|^4. two: E|x_s|^2 |x_t|^2. dot: E(x_s . x_t)^2.
+    """
+
+    one: float
+    two: float
+    dot: float
+
+    def average(self, samples: int) -> float:
+        """E v^2 / (E v)^2 of v, the mean of |x_s|^2 over so many samples."""
+        return self.one / samples + (1 - 1 / samples) * self.two
+
+    def spread(self, samples: int) -> float:
+        """Variance of ln v, as of a log-normal variable."""
+        return math.log(self.average(samples))
+
+    def through_matrix(self, rows: int) -> "Fourth":
+        """Of W x, W with so many rows of independent Gaussian entries."""
+        return Fourth(
+            self.one * (1 + 2 / rows), self.two + 2 * self.dot / rows, self.dot * (1 + 1 / rows) + self.two / rows
+        )
+
+    def through_slopes(self, rows: int, square: float, pair_square: float, pair_slope2: float) -> "Fourth":
+        """Of phi'(h) x, entry by entry, h of independent rows: E phi'^4, E phi'_1^2 phi'_2^2, E[phi'_1 phi'_2]^2."""
+        alone = (self.two + 2 * self.dot) / (rows + 2)
+        return Fourth(
+            self.one * (rows - 1 + 3 * square) / (rows + 2),
+            self.two + alone * (pair_square - 1),
+            (self.dot - alone) * pair_slope2 + alone * pair_square,
+        )

@@ -1,0 +1,42 @@
+"""Expectations over one Gaussian, right to 1e-8 whatever its variance: E[f(sqrt(q) z)], q from 1e-6 to 1e6.
+
+A smooth activation changes over h of about 1 and is a power of h beyond; a Gaussian changes over z of about 1. With
+h = sqrt(q) z the two scales lie up to three decades apart, so that no fixed set of nodes sees both: 128 Gauss-Hermite
+nodes give 0.79 of E[sech^4] at q = 30, and 1e-5 of it at q = 900. Here the line is cut at zero, where relu bends, and
+then in halves down to where h is below 1, with Gauss-Legendre nodes in each piece.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+Array = np.ndarray
+Function = Callable[[Array], Array]
+
+END = 12.0  # in standard deviations; what lies beyond weighs 4e-33
+NODES = 20  # a piece
+MIN_PIECES = 5  # for the Gaussian itself, however small q is
+
+
+def expect(function: Function, q: float) -> float:
+    """E[f(sqrt(q) z)], z standard normal; f analytic but at 0, changing over lengths of 1, and at most a power.
+
+    Relative error below 1e-8 for activations, their squares, slopes and squared slopes; `tests/core/theory` compares
+    them with mpmath.
+    """
+    scale = math.sqrt(q)
+    z, weight = _half_line(max(MIN_PIECES, math.ceil(math.log2(max(END * scale, 1.0))) + 1))
+    return float(weight @ (function(scale * z) + function(-scale * z)))
+
+
+@lru_cache(maxsize=32)
+def _half_line(pieces: int) -> tuple[Array, Array]:
+    """Nodes from 0 to END in pieces that double in length, and their weights under the normal density."""
+    x, weight = np.polynomial.legendre.leggauss(NODES)
+    ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
+    starts = np.concatenate([[0.0], ends[:-1]])
+    half = (ends - starts)[:, None] / 2
+    z = ((starts + ends)[:, None] / 2 + half * x).ravel()
+    return z, (half * weight).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)

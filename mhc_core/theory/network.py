@@ -1,0 +1,46 @@
+"""The single-stream network that a stack amounts to, as theory needs it."""
+
+from dataclasses import dataclass
+
+from mhc_core.theory.activations import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Network:
+    """One stream through branches a F(u), F(u) = W_2 phi(W_1 u) or phi(W_1 u).
+
+    skip: 1 with a residual connection, else 0. norm: where it stands. scale_L: a of each layer. norm_gain_L: squared
+    factor on the pre-norm's output. gain_in, gain_out: variance of the entries of W_1 and W_2 times their fan-in.
+    hidden: rows of W_1. two: whether there is W_2. isometric: W_1 is orthogonal and all there is. correlation: of every
+    two samples of the input that are not the same; same: the share of pairs that are.
+    """
+
+    width: int
+    samples: int
+    skip: float
+    norm: str
+    activation: str
+    scale_L: tuple[float, ...]
+    norm_gain_L: tuple[float, ...]
+    gain_in: float
+    gain_out: float
+    hidden: int
+    two: bool
+    isometric: bool
+    correlation: float
+    same: float = 0.0
+
+    @property
+    def depth(self) -> int:
+        """L."""
+        return len(self.scale_L)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing sets a scale, so that only ratios count and sizes may leave the range of floats."""
+        return self.norm == "none" and ACTIVATIONS[self.activation].degree_one
+
+    @property
+    def is_bent(self) -> bool:
+        """Whether the size of a state changes what phi does to it."""
+        return self.norm == "none" and not ACTIVATIONS[self.activation].degree_one

@@ -1,0 +1,45 @@
+"""Bands of sizes, gradients and cosines of one network."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from mhc_core.theory.backward import Backward
+from mhc_core.theory.bands import Band, Walk, find_band
+from mhc_core.theory.forward import Forward
+from mhc_core.theory.gaussian import Array
+from mhc_core.theory.network import Network
+
+
+def find_slack(width: int) -> float:
+    """How much wider bands are than their draws: for what is of second order in 1 / width, and is left out."""
+    return 1.05 + 4 / width
+
+
+MIN_STEP_WIDTH = 32  # below, steps stray by more than first order in 1 / width says
+
+
+class SignalBands(NamedTuple):
+    """size: of ln rms. gradient: of ln rms, relative to the loss's own. cosine: mean over pairs; None past a skip."""
+
+    size: Walk
+    gradient: Walk
+    cosine: Band | None
+
+
+@lru_cache(maxsize=64)
+def find_signal_bands(network: Network) -> SignalBands:
+    """Where the state, or its gradient, leaves each layer."""
+    forward = Forward(network)
+    backward = Backward(forward)
+    return SignalBands(
+        _find_walk((forward.log_v[1:, None] + forward.x[1:]) / 2, network.width),
+        _find_walk(backward.y[1:] / 2, network.width),
+        find_band(forward.cosine[1:], find_slack(network.width)) if network.skip == 0 else None,
+    )
+
+
+def _find_walk(draws_LD: Array, width: int) -> Walk:
+    slack, has_steps = find_slack(width), width >= MIN_STEP_WIDTH and len(draws_LD) > 1
+    return Walk(find_band(draws_LD, slack), find_band(np.diff(draws_LD, axis=0), slack) if has_steps else None)

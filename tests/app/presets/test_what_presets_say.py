@@ -1,0 +1,234 @@
+"""What presets say, recomputed from their runs. `docs/claims.md` names these tests."""
+
+import math
+
+import numpy as np
+import pytest
+
+from app.presets import PRESETS, Preset
+from mhc_core.record.result import Result
+from mhc_core.spec import RunSpec
+from tests.core.conftest import measure
+
+BY_NAME = {preset.name: preset for preset in PRESETS}
+full = pytest.mark.full
+
+
+def get(name: str) -> Preset:
+    return BY_NAME[name]
+
+
+def run(name: str) -> dict[str, Result]:
+    """Results of a preset's runs by label; each spec is computed once a session."""
+    preset = get(name)
+    return {label: measure(spec) for label, spec in zip(preset.labels, preset.specs, strict=True)}
+
+
+def specs_of(name: str) -> dict[str, RunSpec]:
+    return dict(zip(get(name).labels, get(name).specs, strict=True))
+
+
+def largest(result: Result, key: str) -> float:
+    return float(np.abs(result.layers[key]).max())
+
+
+def off_one(result: Result, side: str) -> float:
+    return float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max())
+
+
+def same_but(first: RunSpec, second: RunSpec, *fields: str) -> bool:
+    """Whether two specs differ in nothing else than these fields, as `connection.kind`."""
+    plain = [spec.model_dump() for spec in (first, second)]
+    for field in fields:
+        *parts, leaf = field.split(".")
+        for spec in plain:
+            for part in parts:
+                spec = spec[part]
+            del spec[leaf]
+    return plain[0] == plain[1]
+
+
+def test_default_is_one_stack_joined_in_three_ways() -> None:
+    specs = specs_of("default")
+    assert {spec.depth for spec in specs.values()} == {64}
+    assert specs["HC"].connection.noise == specs["mHC"].connection.noise == 0.3
+    assert same_but(specs["HC"], specs["mHC"], "connection.kind")
+    assert same_but(specs["HC"], specs["Residual"], "connection")
+
+
+def test_hc_starts_as_the_residual_network_and_mhc_does_up_to_rounding() -> None:
+    results = run("at_init")
+    wanted = results["Residual"].layers["act_rms"]
+    np.testing.assert_array_equal(results["HC"].layers["act_rms"], wanted)
+    np.testing.assert_allclose(results["mHC"].layers["act_rms"], wanted, rtol=2e-6)
+
+
+@full
+def test_hcs_gain_is_790_after_64_layers_and_in_the_billions_after_256() -> None:
+    assert largest(run("default")["HC"], "composite_gain_fwd") == pytest.approx(790, abs=0.5)
+    assert largest(run("deep")["HC"], "composite_gain_fwd") == pytest.approx(9.1e9, rel=0.02)
+    assert {spec.depth for spec in specs_of("deep").values()} == {4 * 64}
+
+
+def test_strong_drift_multiplies_hcs_signal_and_leaves_an_error_in_mhcs_columns() -> None:
+    results = run("strong_drift")
+    hc = results["HC"]
+    assert hc.layers["act_rms"][-1] / hc.input["act_rms"] == pytest.approx(9.3e19, rel=0.02)
+    assert off_one(results["mHC"], "row") < 1e-6
+    assert 0.014 < off_one(results["mHC"], "col") < 0.015
+
+
+def test_relatives_have_a_backward_gain_of_one_and_sinkhorn_has_one_of_1_02() -> None:
+    gains = {label: largest(result, "composite_gain_bwd") for label, result in run("relatives").items()}
+    assert gains.pop("mHC") == pytest.approx(1.02, abs=5e-4)
+    assert list(gains.values()) == pytest.approx([1.0] * 3, abs=1e-6)
+
+
+def test_frac_and_hc_have_the_same_drift_on_as_many_parts_as_copies() -> None:
+    specs = specs_of("frac")
+    assert same_but(specs["Frac"], specs["HC"], "connection.kind")
+    assert specs["Frac"].streams == 4
+    results = run("frac")
+    np.testing.assert_array_equal(results["Frac"].matrices["h_res"], results["HC"].matrices["h_res"])
+
+
+@full
+@pytest.mark.parametrize("seed", range(4))
+def test_hcs_training_becomes_unstable_where_that_of_the_others_does_not(seed: int) -> None:
+    """The loss rises to more than twice that before training, and the gradient norm to 4 times its first, or more."""
+    for label, spec in specs_of("mhc_fig_2").items():
+        result = measure(spec.model_copy(update={"seed": seed}))
+        loss, norm = result.steps["step_loss"], result.steps["step_grad_norm"]
+        assert len(loss) == 40
+        rise, spike = loss.max() / loss[0], norm.max() / norm[0]
+        if label == "HC":
+            assert rise > 2, label
+            assert spike > 4, label
+        else:
+            assert rise < 1.1, label
+            assert spike == 1, label
+
+
+def test_the_learning_rate_of_that_is_500_times_theirs() -> None:
+    """The base learning rate of the 27B model is 4.0e-4 (mHC, Table 5)."""
+    for spec in specs_of("mhc_fig_2").values():
+        assert spec.train.lr == pytest.approx(500 * 4.0e-4)
+
+
+def test_hcs_gain_compounds_over_60_layers() -> None:
+    hc = run("mhc_fig_3")["HC"]
+    assert len(hc.layers["gain_fwd"]) == 60
+    assert largest(hc, "gain_fwd") < 3
+    assert largest(hc, "composite_gain_fwd") == pytest.approx(790, abs=0.5)
+
+
+def test_mhcs_gain_stays_bounded_with_the_same_drift() -> None:
+    results = run("mhc_fig_7")
+    gains = {label: largest(result, "composite_gain_bwd") for label, result in results.items()}
+    assert gains["HC"] == pytest.approx(858, abs=0.5)
+    assert gains["mHC"] == pytest.approx(1.003, abs=5e-4)
+    assert gains["mHC, drift 1"] == pytest.approx(1.025, abs=5e-4)
+    assert max(largest(result, "composite_gain_fwd") for label, result in results.items() if label != "HC") < 1.00001
+
+
+def test_the_gain_of_a_layer_is_its_largest_row_sum_and_backward_its_largest_column_sum() -> None:
+    for result in run("mhc_fig_8").values():
+        for gain, axis in (("gain_fwd", 2), ("gain_bwd", 1)):
+            sums = np.abs(result.matrices["h_res"].astype(np.float64).sum(axis)).max(1)
+            np.testing.assert_allclose(result.layers[gain], sums, rtol=1e-5)
+
+
+def test_rounds_of_sinkhorn_play_from_0_to_200() -> None:
+    preset = get("sinkhorn_dial")
+    assert preset.plays == "connection.sinkhorn_iters"
+    field = RunSpec.model_json_schema()["$defs"]["ConnectionSpec"]["properties"]["sinkhorn_iters"]
+    assert (field["minimum"], field["maximum"]) == (0, 200)
+    assert not any(spec.connection.dynamic for spec in preset.specs)
+
+
+def test_three_rounds_bring_an_exploding_gain_to_within_three_percent_of_one() -> None:
+    gains = {label: largest(result, "composite_gain_bwd") for label, result in run("sinkhorn_rounds").items()}
+    assert gains["0 rounds"] == pytest.approx(7.8e4, rel=0.02)
+    assert gains["3 rounds"] == pytest.approx(1.026, abs=1e-3)
+    assert 1.0 < gains["20 rounds"] < gains["3 rounds"]
+
+
+def test_late_layers_of_pre_norm_read_alike_and_those_of_hc_less_so() -> None:
+    late = {label: float(np.median(result.layers["cos_prev"][-16:])) for label, result in run("hc_collapse").items()}
+    assert late["pre-norm"] == pytest.approx(0.990, abs=5e-4)
+    assert late["HC, no drift"] == pytest.approx(late["pre-norm"], abs=1e-6)
+    assert late["HC"] == pytest.approx(0.58, abs=5e-3)
+    assert late["post-norm"] == pytest.approx(0.70, abs=5e-3)
+
+
+def test_without_drift_hc_reads_the_sum_of_all_before() -> None:
+    weights = {label: result.matrices["unfolded"] for label, result in run("hc_unfolded").items()}
+    np.testing.assert_array_equal(weights["HC, no drift"], np.tri(64, 65))
+    assert np.abs(weights["HC"]).max() == pytest.approx(912, rel=0.01)
+    np.testing.assert_allclose(weights["mHC"], np.tri(64, 65), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("gpt", "transformer"), ("resnet", "conv"), ("pair_stack", "pair")])
+def test_stacks_have_the_blocks_that_are_said(name: str, kind: str) -> None:
+    assert {spec.block.kind for spec in specs_of(name).values()} == {kind}
+    assert {spec.depth for spec in specs_of("gpt").values()} == {2 * 12}
+    assert {spec.input.kind for spec in specs_of("pair_stack").values()} == {"gaussian"}
+
+
+def test_digits_are_convolutions_over_images() -> None:
+    for spec in specs_of("digits").values():
+        assert (spec.block.kind, spec.input.kind, spec.input.tokens) == ("conv", "digits", 64)
+
+
+def test_every_run_of_where_theory_speaks_has_laws() -> None:
+    for spec in specs_of("laws").values():
+        assert (spec.block.kind, spec.width, spec.input.kind) == ("mlp", 128, "gaussian")
+        assert measure(spec).start.theory
+
+
+def test_plain_and_residual_stacks_differ_in_the_skip_alone() -> None:
+    specs = specs_of("no_skip")
+    assert same_but(specs["Plain"], specs["Residual"], "connection")
+
+
+def test_relu_layers_align_unrelated_tokens() -> None:
+    for label, wanted in (("width 64", 0.985), ("width 256", 0.959)):
+        cosines = run("relu_correlation")[label].layers["token_cos"]
+        assert cosines[-1] == pytest.approx(wanted, abs=5e-4)
+        assert cosines[0] == pytest.approx(0.318, abs=5e-3), "from 0, which the map takes to 1/pi"
+    correlation = 0.0
+    for _ in range(20):
+        root = math.sqrt(max(0.0, 1 - correlation**2))
+        correlation = (root + correlation * (math.pi - math.acos(correlation))) / math.pi
+    assert correlation == pytest.approx(0.9484, abs=5e-5)
+
+
+def test_norms_and_scalings_are_those_that_are_said() -> None:
+    positions = [spec.block.norm_position for spec in specs_of("norm_position").values()]
+    assert positions == ["pre", "post", "none"]
+    scalings = [spec.block.scaling for spec in specs_of("branch_scaling").values()]
+    assert scalings == ["constant", "inv_sqrt_depth", "rezero", "layernorm_scaling"]
+    deepnorm = specs_of("deepnorm")["DeepNorm"].block
+    assert (deepnorm.norm_position, deepnorm.scaling) == ("post", "deepnorm")
+
+
+def test_starts_leave_the_share_of_differences_that_is_said() -> None:
+    shares = {label: result.layers["composite_sigma2"] for label, result in run("init_identity").items()}
+    assert shares["mhc lite"][-1] == pytest.approx(0.92, abs=5e-3)
+    assert shares["lucidrains"][0] == pytest.approx(0.30, abs=5e-3)
+    assert 0 < shares["lucidrains"][-1] < 1e-30
+    assert shares["megatron"][0] == 0
+
+
+def test_megatron_and_deepseek_v4_draw_projections_and_the_others_none() -> None:
+    for label, result in run("init_dynamic").items():
+        moves = float(result.matrices["h_res_std"].max()) > 0
+        assert moves == (label in ("megatron", "deepseek v4")), label
+
+
+def test_starts_are_compared_without_drift() -> None:
+    for name in ("init_presets", "init_identity", "init_dynamic"):
+        assert {spec.connection.noise for spec in specs_of(name).values()} == {0.0}
+    assert {spec.connection.init for spec in specs_of("init_presets").values()} == {
+        "residual", "mhc_lite", "megatron", "deepseek_v4",
+    }  # fmt: skip
