@@ -124,7 +124,8 @@ def verify_once(source: str) -> int:
         metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
         print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
     verdict = to_verdict(checks)
-    print(f"{verdict}: {len(checks)} checks")
+    print(f"{verdict}: {len(checks)} checks", "", "What each check can find, and what it cannot:", sep="\n")
+    print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
     return 1 if verdict == "fails" else 0
 
 

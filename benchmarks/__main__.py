@@ -8,7 +8,7 @@ import sys
 from benchmarks.rows import Row, describe_machine, format_table
 
 BENCHMARKS = (
-    *("core", "encoding", "peers", "memory", "growth", "cost"),
+    *("core", "gpu", "encoding", "peers", "memory", "growth", "cost"),
     *("latency", "visit", "page", "interaction", "page_memory"),
 )
 

@@ -1,5 +1,7 @@
 """What peers do, in a process of their own: reads a name a line, does that work once, answers seconds and a checksum.
 
+The one argument is the type of the device that hyper-connections runs on.
+
 Runs in the peers' environment and imports nothing of ours. The shapes are those of `benchmarks.peers`.
 """
 
@@ -14,6 +16,9 @@ LAYERS, STREAMS, WIDTH, TOKENS = 8, 4, 64, 128
 CKA_LAYERS, CKA_SAMPLES, CKA_PAIRS = 64, 512, 65
 
 
+DEVICE = torch.device(sys.argv[1] if __name__ == "__main__" else "cpu")
+
+
 def draw(*shape: int) -> torch.Tensor:
     """The same values in both processes."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
@@ -23,9 +28,9 @@ def build_hyper_connections() -> Callable[[], float]:
     """Eight mHC layers around nothing, forward and backward."""
     from hyper_connections.manifold_constrained_hyper_connections import ManifoldConstrainedHyperConnections as Layer
 
-    layers = [Layer(STREAMS, dim=WIDTH, layer_index=index) for index in range(LAYERS)]
+    layers = [Layer(STREAMS, dim=WIDTH, layer_index=index).to(DEVICE) for index in range(LAYERS)]
     weights = [weight for layer in layers for weight in layer.parameters()]
-    x = draw(1, TOKENS, WIDTH).repeat(STREAMS, 1, 1).requires_grad_()
+    x = draw(1, TOKENS, WIDTH).to(DEVICE).repeat(STREAMS, 1, 1).requires_grad_()
 
     def work() -> float:
         state = x
@@ -67,7 +72,7 @@ def main() -> None:
         if name not in works:
             works[name] = BUILDERS[name]()
         start = time.perf_counter()
-        checksum = works[name]()
+        checksum = works[name]()  # a number on the host: a card has done its work by then
         print(json.dumps({"seconds": time.perf_counter() - start, "checksum": checksum}), flush=True)
 
 

@@ -23,6 +23,7 @@ from mhc_core.connections import build_connection
 from mhc_core.metrics.similarity import CkaRows
 from mhc_core.spec import parse_spec
 
+CPU = torch.device("cpu")
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT, REQUIREMENTS = ROOT / ".venv-bench", Path(__file__).with_name("peers.txt")
 
@@ -44,8 +45,8 @@ def ensure_environment() -> Path:
 class PeerProcess:
     """Asks for work by name."""
 
-    def __init__(self) -> None:
-        command = [str(ensure_environment()), peer.__file__]
+    def __init__(self, device: torch.device = CPU) -> None:
+        command = [str(ensure_environment()), peer.__file__, device.type]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )
@@ -66,13 +67,13 @@ class PeerProcess:
         self._process.communicate()
 
 
-def build_layers() -> Callable[[], float]:
+def build_layers(device: torch.device = CPU) -> Callable[[], float]:
     """Eight dynamic mHC layers around nothing, up and down, as the peer has them: 20 rounds, norm per stream."""
     connection = {"kind": "mhc", "dynamic": True, "streams": STREAMS, "init": "lucidrains", "noise": 0.0}
     spec = parse_spec({"depth": LAYERS, "width": WIDTH, "block": {"kind": "mlp"}, "connection": connection})
-    built = build_connection(spec).float()
+    built = build_connection(spec).float().to(device)
     weights = list(built.parameters())
-    x = built.expand(draw(1, TOKENS, WIDTH)[0]).requires_grad_()
+    x = built.expand(draw(1, TOKENS, WIDTH)[0].to(device)).requires_grad_()
 
     def work() -> float:
         state = x
@@ -135,14 +136,19 @@ def main() -> None:
 def check(theirs: dict[str, float], layers: float, cka: torch.Tensor) -> None:
     """The same work gives the same numbers, or the times mean nothing."""
     pairs = torch.triu_indices(CKA_LAYERS, CKA_LAYERS).T[:CKA_PAIRS]
-    ours = {
-        "hyper_connections": layers,
-        "pytorch_cka": float(cka.clamp(0, 1).mean()),
-        "ckatorch": float(cka[pairs[:, 0], pairs[:, 1]].mean()),
-    }
-    for name, value in ours.items():
-        if abs(value - theirs[name]) > 1e-2 * abs(value):
-            raise RuntimeError(f"{name} gives {theirs[name]}, ours {value}: not the same work")
+    check_layers(theirs, layers)
+    _compare("pytorch_cka", theirs, float(cka.clamp(0, 1).mean()))
+    _compare("ckatorch", theirs, float(cka[pairs[:, 0], pairs[:, 1]].mean()))
+
+
+def check_layers(theirs: dict[str, float], layers: float) -> None:
+    """As `check`, of the layers alone."""
+    _compare("hyper_connections", theirs, layers)
+
+
+def _compare(name: str, theirs: dict[str, float], ours: float) -> None:
+    if abs(ours - theirs[name]) > 1e-2 * abs(ours):
+        raise RuntimeError(f"{name} gives {theirs[name]}, ours {ours}: not the same work")
 
 
 if __name__ == "__main__":

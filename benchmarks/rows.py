@@ -14,26 +14,33 @@ HEADINGS = ("measure", "against", "value", "target", "met", "why not")
 
 @dataclass(frozen=True)
 class Row:
-    """`limit` is the most that the value may be, or the least where `at_least`; `reason` is for a target missed."""
+    """`limit` is the most that the value may be, or the least where `at_least`; `reason` is for a target missed.
+
+    No value: this machine cannot measure it. No limit: there is no target.
+    """
 
     measure: str
     against: str
-    value: float
+    value: float | None
     unit: str
-    limit: float
+    limit: float | None = None
     at_least: bool = False
     reason: str = ""
 
     @property
-    def is_met(self) -> bool:
-        """Whether the value reaches the target."""
+    def is_met(self) -> bool | None:
+        """Whether the value reaches the target; None where there is no value or no target."""
+        if self.value is None or self.limit is None:
+            return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def to_cells(self) -> tuple[str, ...]:
         """The row as text."""
-        target = f"{'>=' if self.at_least else '<='} {self.limit:g} {self.unit}".strip()
-        value = f"{self.value:.3g} {self.unit}".strip()
-        met, reason = ("yes", "") if self.is_met else ("no", self.reason or "not explained")
+        sign = ">=" if self.at_least else "<="
+        target = "-" if self.limit is None else f"{sign} {self.limit:g} {self.unit}".strip()
+        value = "unmeasured" if self.value is None else f"{self.value:.3g} {self.unit}".strip()
+        met = {None: "-", True: "yes", False: "no"}[self.is_met]
+        reason = self.reason or "not explained" if self.is_met is False else ""
         return self.measure, self.against, value, target, met, reason
 
 

@@ -221,6 +221,7 @@ export interface Check {
   verdict: 'holds' | 'fails' | 'skipped';
   statement: string;
   source: string;
+  detects: string;
 }
 export interface Verification {
   run: string;

@@ -27,7 +27,9 @@ from mhc_core.measure.probe import (
     build_mixing_frame,
 )
 from mhc_core.measure.run import describe_device, describe_versions
-from mhc_core.metrics.gradients import total_norm
+from mhc_core.metrics.gradients import join_norms, total_norm
+from mhc_core.metrics.token_products import to_gains
+from mhc_core.record.columns import fetch
 from mhc_core.record.frames import AnyFrame, BackwardFrame, StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
@@ -95,7 +97,7 @@ class Attachment:
         self._down += self._backward.finish()
         loss = [] if self._loss is None else [build_loss_frame(float(self._loss))]
         frames: list[AnyFrame] = [*self._up, *loss, *self._down]
-        gains = self._forward.products.gains() | self._backward.products.gains()
+        gains = to_gains(fetch(self._forward.products.columns() | self._backward.products.columns()))
         means, norms = self._forward.mean_mixing(), self._collect_mixing_norms()
         frames.append(build_mixing_frame(means, gains, norms, self._backward.cast))
         result = Result()
@@ -138,7 +140,7 @@ class Attachment:
         with torch.no_grad(), torch.autocast(state.device.type, enabled=False):
             if place == INPUT_LAYER:
                 self._begin(copy)
-                self._up.append(self._forward.observe_input(copy))
+                self._up += self._forward.observe_input(copy)
             else:
                 self._up += self._forward.observe(place, LayerOutput(state=copy, **self._waiting))
         return copy
@@ -217,9 +219,10 @@ class Attachment:
         """Column (L), nan where a layer's mixing takes no gradient; {} where none does."""
         if not any(self._mixing_norms.values()):
             return {}
-        unknown = torch.tensor([float("nan")])
-        norms = [self._mixing_norms[layer] or [unknown] for layer in range(len(self.adapter.sites))]
-        return {"mixing_grad_norm": torch.stack([total_norm(parts).cpu() for parts in norms]).numpy()}
+        norms = [self._mixing_norms[layer] for layer in range(len(self.adapter.sites))]
+        known = next(norm for parts in norms for norm in parts)
+        unknown = [torch.full_like(known, float("nan"))]
+        return fetch({"mixing_grad_norm": join_norms([parts or unknown for parts in norms])})
 
 
 @torch.no_grad()

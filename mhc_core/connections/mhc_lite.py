@@ -25,8 +25,9 @@ class PermutationMap(ResidualMap):
         return draw_mixing_noise(spec, len(others)) - build_preset(spec).certainty * others
 
     def __call__(self, raw: torch.Tensor) -> torch.Tensor:
-        weights = torch.softmax(raw, dim=-1)
-        return torch.tensordot(weights, self.permutations_Knn.to(weights), dims=1)
+        # They stay where the logits lie: copied anew, they would cost a transfer in every layer.
+        self.permutations_Knn = self.permutations_Knn.to(raw)
+        return torch.tensordot(torch.softmax(raw, dim=-1), self.permutations_Knn, dims=1)
 
 
 def build_mhc_lite(spec: RunSpec) -> Connection:

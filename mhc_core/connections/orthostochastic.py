@@ -25,7 +25,10 @@ class OrthogonalMap(ResidualMap):
         t = raw.double().unflatten(-1, (self.n, self.n))
         skew = t - t.mT
         eye = torch.eye(self.n, dtype=t.dtype, device=t.device)
-        return torch.linalg.solve(eye + skew, eye - skew).square().to(raw.dtype)
+        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I. I + A is never singular; `inv` would ask the device whether it is, and
+        # the host would wait in every layer.
+        orthogonal = 2 * torch.linalg.inv_ex(eye + skew).inverse - eye
+        return orthogonal.square().to(raw.dtype)
 
 
 def build_orthostochastic(spec: RunSpec) -> Connection:

@@ -1,5 +1,8 @@
 """What a run says, in words made from its numbers; each sentence names the panel it speaks of."""
 
+from dataclasses import replace
+
+from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
     describe_captured,
@@ -22,11 +25,11 @@ from mhc_core.findings.streams import (
     describe_uniform,
     describe_unlearned,
 )
-from mhc_core.findings.words import MAX_DECADES, find_largest, format_magnitude, to_finite
 from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
-from mhc_core.record.summary import Headline
+from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
+from mhc_core.theory.premises import is_doubly_stochastic
 
 __all__ = ["summarise", "summarise_captured"]
 
@@ -39,6 +42,8 @@ def summarise(spec: RunSpec, result: Result) -> SummaryFrame:
         describe_training(spec, result),
         describe_activation(result),
         describe_gradient(result),
+    ]
+    of_one_pass = [
         describe_truncation(spec, result),
         describe_symmetry(spec, result),
         describe_frozen(spec, result),
@@ -52,8 +57,10 @@ def summarise(spec: RunSpec, result: Result) -> SummaryFrame:
         describe_unlearned(spec, result),
         describe_mapping(spec, result),
     ]
-    no_path = spec.connection.kind == "none"
-    return SummaryFrame(headline=_headline(result, no_path), findings=[found for found in told if found])
+    told += [_of_first_seed(spec, found) for found in of_one_pass]
+    has_path = spec.connection.kind != "none"
+    headline = build_headline(result, has_path=has_path, is_fixed=is_doubly_stochastic(spec))
+    return SummaryFrame(headline=headline, findings=[found for found in told if found])
 
 
 def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
@@ -68,15 +75,13 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_ignored_streams(result),
         describe_uniform(result),
     ]
-    return SummaryFrame(headline=_headline(result), findings=[found for found in told if found])
-
-
-def _headline(result: Result, no_path: bool = False) -> Headline:
-    log10 = find_largest(result, "composite_gain_fwd")
-    text = "no path" if no_path else f"gain {format_magnitude(log10)}"
-    return Headline(
-        label="gain",
-        value=to_finite(10**log10) if log10 < MAX_DECADES else None,
-        log10=to_finite(log10),
-        text=text,
+    return SummaryFrame(
+        headline=build_headline(result, is_fixed=result.streams == 1), findings=[found for found in told if found]
     )
+
+
+def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:
+    """What is said of one pass alone, where the record is of several seeds."""
+    if found is None or spec.seeds == 1:
+        return found
+    return replace(found, text=f"Seed {spec.seed}: {found.text}")

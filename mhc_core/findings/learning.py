@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mhc_core.findings.gains import DIRECTIONS, NUMBERS
 from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
@@ -42,28 +43,32 @@ def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_training(spec: RunSpec, result: Result) -> Finding | None:
-    """What training did to the largest composite gain: as initialised, on the way, and of the trained stack."""
+    """What training did to the largest composite gains: as initialised, on the way, and of the trained stack."""
     done = _count_updates(result)
     if not done or spec.streams == 1:
         return None
-    log = result.steps_log10["step_gain_fwd"][:done]
+    told: list[str] = []
+    numbers: dict[str, float | int | None] = {}
+    for direction, key in DIRECTIONS.items():
+        text, found = _describe_course(result, key, done)
+        told.append(f"{text} {direction}")
+        numbers |= {f"{NUMBERS[direction]}{part}": value for part, value in found.items()}
+    text = f"Through {count(done, 'step')} of training the largest composite gain {' and '.join(told)}."
+    return build_finding("training", text, "gain", numbers)
+
+
+def _describe_course(result: Result, key: str, done: int) -> tuple[str, dict[str, float | None]]:
+    """One direction: how it goes, and its numbers."""
+    log = result.steps_log10[key.replace("composite", "step")][:done]
     largest = np.where(np.isfinite(log), log, -np.inf).max(1)
-    first, last, peak = float(largest[0]), find_largest(result, "composite_gain_fwd"), int(np.argmax(largest))
-    change = last - first
-    steps = count(done, "step")
-    text = f"Through {steps} of training the largest composite gain stays at {format_magnitude(last)}"
-    if not abs(change) < SAME:
-        way = "grows" if change > 0 else "falls"
-        course = f"{way} from {format_magnitude(first)} to {format_magnitude(last)}"
-        text = f"Through {steps} of training the largest composite gain {course}"
+    first, last, peak = float(largest[0]), find_largest(result, key), int(np.argmax(largest))
+    text = f"stays at {format_magnitude(last)}"
+    if not abs(last - first) < SAME:
+        text = f"{'grows' if last > first else 'falls'} from {format_magnitude(first)} to {format_magnitude(last)}"
     if largest[peak] > max(first, last) + SAME:
-        text += f", with {format_magnitude(largest[peak])} at step {peak + 1}"
-    numbers = {
-        "gain_fwd_log10_untrained": to_finite(first),
-        "gain_fwd_log10": to_finite(last),
-        "gain_fwd_log10_largest": to_finite(max(largest[peak], last)),
-    }
-    return build_finding("training", f"{text}.", "gain", numbers)
+        text += f" (with {format_magnitude(largest[peak])} at step {peak + 1})"
+    numbers = {"_untrained": first, "": last, "_largest": max(largest[peak], last)}
+    return text, {part: to_finite(value) for part, value in numbers.items()}
 
 
 def _count_updates(result: Result) -> int:

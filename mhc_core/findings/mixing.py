@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, format_number, to_finite
-from mhc_core.record.result import Result, Seeds
+from mhc_core.findings.gains import format_gains, number_gains, read_gains
+from mhc_core.findings.words import build_finding, count, format_number, to_finite
+from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import DOUBLY_STOCHASTIC, FREE, MANIFOLD, SINKHORN, RunSpec
 
@@ -12,32 +13,31 @@ FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
 def describe_connection(spec: RunSpec, result: Result) -> Finding:
     """What the product of all mixing matrices does to a signal that all streams share."""
-    forward, backward = find_largest(result, "composite_gain_fwd"), find_largest(result, "composite_gain_bwd")
-    gains = f"gain {format_magnitude(forward)} forward, {format_magnitude(backward)} backward"
-    numbers: dict[str, float | int | None] = {
-        "gain_fwd_log10": to_finite(forward),
-        "gain_bwd_log10": to_finite(backward),
-    }
+    gains, seeds = read_gains(result), 1 if result.seeds is None else result.seeds.seeds
+    told, numbers = format_gains(gains, seeds), number_gains(gains)
     rounds = spec.connection.sinkhorn_iters
     if spec.connection.kind == "none":
         text = "Nothing passes the layers by: each rewrites the signal."
     elif spec.connection.kind == "residual":
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
-        if spec.block.norm_position == "post":
+        if spec.block.scaling == "deepnorm":
+            text = "One stream: nothing to mix; DeepNorm enlarges it on its way past each branch, and a norm follows."
+        elif spec.block.norm_position == "post":
             text = "One stream: nothing to mix, gain 1 at every depth; the norm after each addition rescales it."
     elif spec.connection.kind in FREE:
-        text = f"{count(spec.depth, 'free mixing matrix')}: {gains}."
+        text = f"{count(spec.depth, 'free mixing matrix')}: {told}."
     elif spec.connection.kind in DOUBLY_STOCHASTIC:
-        text = f"{count(spec.depth, 'matrix')}, doubly stochastic by construction: {gains}."
+        is_rounded = spec.maps_coarsely and spec.connection.kind != "identity_hc"
+        rounding = f" but for rounding to {spec.connection.mapping_dtype}" if is_rounded else ""
+        text = f"{count(spec.depth, 'matrix')}, doubly stochastic by construction{rounding}: {told}."
     elif rounds == 0:
-        text = f"exp() without Sinkhorn, {count(spec.depth, 'matrix')}: {gains}."
+        text = f"exp() without Sinkhorn, {count(spec.depth, 'matrix')}: {told}."
     else:
-        numbers["min_col_sum"] = to_finite(np.min(result.layers["composite_min_col_sum"]))
-        text = f"{count(spec.depth, 'matrix')} after {count(rounds, 'Sinkhorn round')}: {gains}."
-        if numbers["min_col_sum"] is not None:
-            text = f"{text[:-1]}, least column sum {format_number(numbers['min_col_sum'])}."
-    if result.seeds is not None and spec.streams > 1:
-        text += _describe_seeds(result.seeds, numbers)
+        text = f"{count(spec.depth, 'matrix')} after {count(rounds, 'Sinkhorn round')}: {told}."
+        least = to_finite(np.min(result.layers["composite_min_col_sum"])) if seeds == 1 else None
+        if least is not None:
+            numbers["min_col_sum"] = least
+            text = f"{text[:-1]}, least column sum {format_number(least)}."
     return build_finding("connection", text, "gain", numbers)
 
 
@@ -46,30 +46,16 @@ def describe_captured(result: Result) -> Finding:
     if result.streams == 1:
         text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
         return build_finding("connection", text, "gain", {})
-    forward, backward = find_largest(result, "composite_gain_fwd"), find_largest(result, "composite_gain_bwd")
+    gains = read_gains(result)
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
     text = (
-        f"{count(result.depth, 'mixing matrix')}: gain {format_magnitude(forward)} forward, "
-        f"{format_magnitude(backward)} backward; row sums within {format_number(rows)} of 1, "
-        f"column sums within {format_number(columns)}."
+        f"{count(result.depth, 'mixing matrix')}: {format_gains(gains, 1)}; "
+        f"row sums within {format_number(rows)} of 1, column sums within {format_number(columns)}."
     )
-    numbers = {"gain_fwd_log10": to_finite(forward), "gain_bwd_log10": to_finite(backward)}
+    numbers = number_gains(gains)
     return build_finding(
         "connection", text, "gain", {**numbers, "row_error": to_finite(rows), "col_error": to_finite(columns)}
     )
-
-
-def _describe_seeds(seeds: Seeds, numbers: dict[str, float | int | None]) -> str:
-    """One more sentence, on the largest forward gain of every seed; its numbers and the backward gain's are added."""
-    levels = {"p05": 5, "p50": 50, "p95": 95}
-    for key, name in (("composite_gain_fwd", "gain_fwd_log10"), ("composite_gain_bwd", "gain_bwd_log10")):
-        found = np.percentile(np.asarray(seeds.largest[key]), list(levels.values()))
-        numbers |= {f"{name}_{level}": to_finite(value) for level, value in zip(levels, found, strict=True)}
-    low, median, high = (
-        format_magnitude(float("nan") if (value := numbers[f"gain_fwd_log10_{level}"]) is None else value)
-        for level in levels
-    )
-    return f" Over {seeds.seeds} seeds the largest forward gain has median {median}, 5 to 95 %: {low} to {high}."
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
@@ -118,8 +104,7 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
         return None
     text = (
         f"The logits of H_res are saturated: {format_number(median)} of the gradient that it could follow reaches "
-        f"them in the median over layers, against {format_number(free)} at the uniform matrix. "
-        "Gradient descent would hardly move them."
+        f"them in the median over layers, against {format_number(free)} at the uniform matrix."
     )
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
     return build_finding("frozen", text, "mixing", numbers)

@@ -2,22 +2,24 @@
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, format_magnitude, to_finite
+from mhc_core.findings.words import build_finding, count, format_magnitude, name_median, read_logs, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
+ALIKE = float(np.log10(1.05))  # decades
+
 
 def describe_activation(result: Result) -> Finding | None:
     """How far activations grow or shrink, and by which power of depth where one describes them."""
-    log = result.layers_log10["act_rms"]
+    log = read_logs(result, "act_rms")
     start, known = to_finite(result.input.get("act_rms")), np.isfinite(log)
     if not start or not known.any():
         return None
     last = int(np.flatnonzero(known)[-1])
     slope = _power_of_depth(log[: last + 1])
-    first, final = format_magnitude(np.log10(start)), format_magnitude(log[last])
-    text = f"Activations go from {first} to {final} over {count(last + 1, 'layer')}"
+    origin = "go to" if result.seeds else f"go from {format_magnitude(np.log10(start))} to"
+    text = f"Activations {origin} {format_magnitude(log[last])} over {count(last + 1, 'layer')}{name_median(result)}"
     if slope is not None:
         text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth to the power {slope:.2g}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
@@ -26,15 +28,19 @@ def describe_activation(result: Result) -> Finding | None:
 
 def describe_gradient(result: Result) -> Finding | None:
     """How far the gradient grows or shrinks on its way down."""
-    log = result.layers_log10.get("grad_rms")
-    if log is None or len(log) == 1 or not np.isfinite(log[[0, -1]]).all():
+    if "grad_rms" not in result.layers_log10 or result.depth == 1:
+        return None
+    log = read_logs(result, "grad_rms")
+    if not np.isfinite(log[[0, -1]]).all():
         return None
     decades = float(log[0] - log[-1])
-    if abs(decades) < np.log10(1.05):
-        text = "The gradient reaches the first layer as large as it left the last."
+    median = name_median(result)
+    if abs(decades) < ALIKE:
+        text = f"The gradient at the first layer is within 5 % of that at the last{median}."
     else:
         change = "grows" if decades > 0 else "shrinks"
-        text = f"From the last layer down to the first, the gradient {change} {format_magnitude(abs(decades))} times."
+        times = format_magnitude(abs(decades))
+        text = f"From the last layer down to the first, the gradient {change} {times} times{median}."
     return build_finding("gradient", text, "gradient", {"first_to_last_log10": decades})
 
 

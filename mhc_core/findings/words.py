@@ -10,7 +10,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 
 MAX_DECADES = 308  # of float64
-NO_NUMBER = "not a number"
+NO_NUMBER, OVERFLOW = "not a number", "beyond all numbers"
 
 
 def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float | int | None]) -> Finding:
@@ -19,11 +19,28 @@ def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float |
 
 
 def find_largest(result: Result, key: str) -> float:
-    """Largest log10 over depth; -inf where the column is zero throughout, nan where no layer has a value."""
+    """Largest log10 over depth: inf where it overflowed and its logarithm with it, -inf where the column is all zero.
+
+    nan where no layer has a value for another reason.
+    """
     log = result.layers_log10[key]
+    flags = result.status.get(key, {})
+    if any(flag == "overflow" and not np.isfinite(log[layer]) for layer, flag in flags.items()):
+        return float("inf")
     if np.isfinite(log).any():
         return float(np.nanmax(log))
     return float("nan") if key in result.status else float("-inf")
+
+
+def read_logs(result: Result, key: str) -> np.ndarray:
+    """log10 of a column (L), of several seeds the median at every layer."""
+    found: np.ndarray = result.bands[key]["p50"] if key in result.bands else result.layers_log10[key]
+    return found
+
+
+def name_median(result: Result) -> str:
+    """What is added to a sentence where numbers are medians over seeds."""
+    return "" if result.seeds is None else f" in the median of {result.seeds.seeds} seeds"
 
 
 def to_finite(value: Any) -> float | None:
@@ -42,8 +59,8 @@ def format_magnitude(log10: float) -> str:
     """A magnitude as people write it, from its logarithm."""
     if np.isnan(log10):
         return NO_NUMBER
-    if log10 == -np.inf:
-        return "0"
+    if np.isinf(log10):
+        return OVERFLOW if log10 > 0 else "0"
     value = 10.0**log10 if abs(log10) < MAX_DECADES else None
     if value is not None and abs(value - 1) < 0.0995:
         return f"{value:.3f}" if abs(value - 1) > 5e-4 else "1.00"

@@ -212,19 +212,18 @@ def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
         rows = _to_numpy(weight).reshape(len(weight), -1)
         is_hidden = name == "w_in" and getattr(branch, "activation", None) is not None
         gain = 2.0 if is_hidden and spec.block.activation in RECTIFIERS else 1.0
-        for part, factor in _split_scaled(name, branch.name, rows, shrunk):
-            due = _expect_square(spec, rows.shape, gain) * factor**2
-            free = math.inf if spec.block.weights == "orthogonal" else part.size
-            found.append((float((part**2).mean()) / due - 1, free))
+        rows = _unscale(name, branch.name, rows, shrunk)
+        free = math.inf if spec.block.weights == "orthogonal" else rows.size
+        found.append((float((rows**2).mean()) / _expect_square(spec, rows.shape, gain) - 1, free))
     return found
 
 
-def _split_scaled(name: str, branch: str, rows: Array, shrunk: float) -> list[tuple[Array, float]]:
-    """Rows that share a factor: queries and keys keep their size, as does what a triangle's norm rescales."""
+def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
+    """Without the factor of the scaling: queries and keys have none, nor has what a triangle's norm rescales."""
     if name == "w_qkv":
         cut = 2 * len(rows) // 3
-        return [(rows[:cut], 1.0), (rows[cut:], shrunk)]
-    return [(rows, 1.0 if name == "w_in" and branch.startswith("triangle") else shrunk)]
+        return np.concatenate([rows[:cut], rows[cut:] / shrunk])
+    return rows if name == "w_in" and branch.startswith("triangle") else rows / shrunk
 
 
 def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:

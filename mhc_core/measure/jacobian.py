@@ -74,7 +74,7 @@ def linearise(stack: Stack) -> tuple[Product, Product]:
 
 
 def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.Tensor, max_steps: int) -> Bidiagonal:
-    """Up to `max_steps` steps from a start vector of any shape; the host waits for the device once a step.
+    """Up to `max_steps` steps from a start vector of any shape; the host waits for the device three times a step.
 
     It ends early where the vectors tried span all that the start can reach: what remains would be rounding. It also
     ends at the first product that is not finite.

@@ -2,13 +2,11 @@
 
 from functools import partial
 
-import numpy as np
 import torch
 
 from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer, StaticManifold
 from mhc_core.metrics.logits import MAX_SAMPLES, measure_ranges, measure_rounding
 from mhc_core.metrics.states import pick_samples
-from mhc_core.record.columns import fetch, with_log10
 from mhc_core.stack import Stack
 
 MAX_LAYERS = 16  # whose logits wait to be measured together
@@ -38,15 +36,14 @@ class LogitProbe:
             mixer.listener = partial(self._hear, mixer)
 
     @torch.no_grad()
-    def measure(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """res_logit_range, ds_error_float32 and ds_error_bfloat16 as value and log10, (L) each; {} without logits."""
+    def columns(self) -> dict[str, torch.Tensor]:
+        """res_logit_range, ds_error_float32 and ds_error_bfloat16, (L) each, on the device; {} without logits."""
         self._take_waiting()
         if not self.kept:
             return {}
         logits_LSm = torch.cat(self.kept)
         measured = {"res_logit_range": torch.cat(self.ranges)} if logits_LSm.shape[2] > 1 else {}
-        measured |= measure_rounding(logits_LSm, self.to_matrices)
-        return {key: with_log10(column) for key, column in fetch(measured).items()}
+        return measured | measure_rounding(logits_LSm, self.to_matrices)
 
     def _hear(self, mixer: DynamicManifoldLayer, logits_Nm: torch.Tensor) -> None:
         mixer.listener = None  # a layer may be computed once more on the way down

@@ -23,10 +23,14 @@ from mhc_core.measure.probe import (
     build_mixing_frame,
     lay_out,
 )
-from mhc_core.metrics.gradients import total_norm
+from mhc_core.metrics.gradients import join_norms, measure_norms
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
+from mhc_core.metrics.token_products import to_gains
+from mhc_core.record.columns import fetch
 from mhc_core.record.frames import PassFrame
 from mhc_core.stack import LayerOutput, Stack
+
+MIXING_GRADIENTS = ("mixing_grad_norm", "h_res_grad", "logit_grad_norm")
 
 
 @dataclass
@@ -38,7 +42,7 @@ class _Tape:
     outputs: list[LayerOutput | None] = field(default_factory=list)
     static: list[Mixing] = field(default_factory=list)
     static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
-    mixing_norms: list[torch.Tensor] = field(default_factory=list)
+    mixing_norms: list[list[torch.Tensor]] = field(default_factory=list)  # of each parameter of a layer
     h_res_grads: list[torch.Tensor] = field(default_factory=list)  # summed over samples
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
@@ -55,7 +59,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
     state = stack.embed().detach()
-    yield probe.observe_input(state)
+    yield from probe.observe_input(state)
     for layer in range(spec.depth):
         output = _climb(stack, layer, state, static, tape)
         yield from probe.observe(layer, output)
@@ -74,8 +78,13 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     yield from down.observe(INPUT_LAYER, grad)
-    gains = probe.products.gains() | down.products.gains() | logits.measure()
-    yield build_mixing_frame(probe.mean_mixing(), gains, _mixing_gradients(stack, static, tape), down.cast)
+    products = probe.products.columns() | down.products.columns()
+    gradients = _mixing_gradients(stack, static, tape)
+    heard = logits.columns()
+    columns = fetch(products | gradients | heard)
+    eps = torch.finfo(stack.connection.coefficient_dtype).eps
+    further = _to_columns(columns, eps) | {key: columns[key] for key in heard}
+    yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), further, down.cast)
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:
@@ -110,10 +119,10 @@ def _descend(
     if mixing:
         tape.static_grads.append(tuple(rest))
     elif own:
-        tape.mixing_norms.append(total_norm(rest[len(watched) :]))
+        tape.mixing_norms.append(measure_norms(rest[len(watched) :]))
     if logits is not None:
         tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
-        tape.logit_norms.append(total_norm([grad for w, grad in zip(own, rest[1:], strict=True) if w is logits]))
+        tape.logit_norms += [norm for w, norm in zip(own, tape.mixing_norms[-1], strict=True) if w is logits]
     return found[0], found[1], branch, output.mixing.h_res
 
 
@@ -122,20 +131,29 @@ def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
     return stack.connection.residual_logits(layer) if stack.connection.n > 1 else None
 
 
-def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, np.ndarray]:
-    """Columns (L) of the gradients of each layer's mixing parameters; {} where the connection has none."""
+def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, torch.Tensor]:
+    """Of each layer's mixing parameters, on the device: norm of all their gradients, `mixing_grad_norm` (L).
+
+    Where h_res has logits, also its gradient, `h_res_grad` (L, n, n), and their norm, `logit_grad_norm` (L). {} where
+    the connection has no parameters.
+    """
     if static is not None and stack.connection.stacked_parameters():
-        gradients = _static_gradients(stack, static, tape)
-    elif tape.mixing_norms:
-        kept = (tape.mixing_norms, tape.h_res_grads, tape.logit_norms)
-        gradients = [torch.stack(column[::-1]) for column in kept if column]
-    else:
+        return dict(zip(MIXING_GRADIENTS, _static_gradients(stack, static, tape), strict=False))
+    if not tape.mixing_norms:
         return {}
-    arrays = [gradient.double().cpu().numpy() for gradient in gradients]
-    columns = {"mixing_grad_norm": arrays[0]}
-    if len(arrays) > 1:
-        eps = torch.finfo(stack.connection.coefficient_dtype).eps
-        columns |= measure_mixing_gradients(arrays[1], arrays[2], eps)
+    kept = [join_norms(tape.mixing_norms[::-1])]
+    kept += [torch.stack(column[::-1]) for column in (tape.h_res_grads, tape.logit_norms) if column]
+    return dict(zip(MIXING_GRADIENTS, kept, strict=False))
+
+
+def _to_columns(fetched: dict[str, np.ndarray], eps: float) -> dict[str, np.ndarray]:
+    """Columns (L) of the gradients of each layer's mixing parameters."""
+    total, grads, logits = (fetched.get(key) for key in MIXING_GRADIENTS)
+    if total is None:
+        return {}
+    columns = {"mixing_grad_norm": total}
+    if grads is not None and logits is not None:
+        columns |= measure_mixing_gradients(grads, logits, eps)
     return columns
 
 

@@ -1,33 +1,35 @@
 """The probe: listens to the layers of a stack, or of another model, and turns what it hears into frames.
 
-Layers are measured in blocks, so that the arithmetic is batched and the device is waited for once a block. The first
-block holds one layer, to have something to show at once; the next ones grow. `ForwardProbe` and `BackwardProbe` take
-layers one at a time and return the frames that became complete, which may be none.
+Layers are measured in blocks, so that the arithmetic is batched. On a CPU a block is sent as soon as it is measured: it
+holds one layer at first, to have something to show at once, and grows. A card would be waited for at every block, so
+there several are sent together. `ForwardProbe` and `BackwardProbe` take layers one at a time and return the frames
+that became complete, which may be none.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
 from mhc_core.connections import MATRICES, Mixing, name_parts
-from mhc_core.metrics.gradients import measure_gradients, total_norm
+from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import unfold
-from mhc_core.metrics.shares import measure_branch_share, measure_shares
+from mhc_core.metrics.shares import BranchShares, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
-from mhc_core.record.columns import fetch, to_columns, to_groups, to_signed, to_status, with_log10
+from mhc_core.record.columns import fetch_all, to_columns, to_groups, to_signed, to_status, with_log10
 from mhc_core.record.frames import BackwardFrame, ForwardFrame, LossFrame, MixingFrame, SimilarityFrame
 from mhc_core.record.values import Status
 from mhc_core.stack import DTYPES, LayerOutput, Stack
 
-BLOCK_BYTES = 64 * 2**20  # of states kept together for one measurement
-MAX_LAYERS = {"cpu": 16, "cuda": 32}
+CPU_BYTES, CARD_BYTES = 64 * 2**20, 256 * 2**20  # of states kept together for one measurement
+CPU_LAYERS, CARD_LAYERS = 16, 32  # measured together at most
 INPUT_LAYER = -1  # the embedding's output
 
 
@@ -68,15 +70,31 @@ class Layout:
         return self.samples * self.state_width
 
 
+class _Pace:
+    """How many layers are measured together, and whether those that are measured are sent."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.is_card, self.most = layout.device.type != "cpu", max_together(layout)
+        self.due = self.most if self.is_card else 1
+
+    def grow(self) -> None:
+        """A block has been measured."""
+        self.due = min(2 * self.due, self.most)
+
+    def sends(self, measured: int) -> bool:
+        """Whether so many layers are sent before the last has come."""
+        return not self.is_card or measured >= CARD_LAYERS
+
+
 class ForwardProbe:
     """Measures states, branches, mixing matrices and, unless left out, CKA on the way up."""
 
     def __init__(self, layout: Layout, *, with_cka: bool = True, biased_cka: bool = False) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
-        self.sizes = _block_sizes(layout)
-        self.due = next(self.sizes)
+        self.pace = _Pace(layout)
         self.waiting: list[tuple[int, LayerOutput]] = []
-        self.x_before: torch.Tensor | None = None
+        self.branches = BranchShares(layout.skip)
+        self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.u_before: torch.Tensor | None = None
         cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
         self.cka = cka() if with_cka else None
@@ -84,22 +102,24 @@ class ForwardProbe:
         self.products = TokenProducts(downwards=False)
         self.last_layer = layout.depth - 1
 
-    def observe_input(self, state: torch.Tensor) -> ForwardFrame:
+    def observe_input(self, state: torch.Tensor) -> list[ForwardFrame | SimilarityFrame]:
         """The embedding's output, as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
-        self.x_before = x_KnNC.detach()
-        measured = measure_states(x_KnNC, self.layout.merge(x_KnNC))
-        (group,) = to_groups(fetch(measured), self._cast)
-        return ForwardFrame(layer=INPUT_LAYER, **group)
+        self.branches.begin(x_KnNC)
+        self.measured.append(([INPUT_LAYER], measure_states(x_KnNC, self.layout.merge(x_KnNC))))
+        return self._send() if self.pace.sends(1) else []
 
     def observe(self, layer: int, output: LayerOutput) -> list[ForwardFrame | SimilarityFrame]:
-        """Take one layer; return the frames of a block when it is full or the last layer has come."""
+        """Take one layer; return the frames of those that are due, or of all when the last layer has come."""
         self.waiting.append((layer, LayerOutput(*(_detach(part) for part in output))))
-        if len(self.waiting) < self.due and layer < self.last_layer:
+        is_last = layer == self.last_layer
+        if len(self.waiting) < self.pace.due and not is_last:
             return []
-        self.due = next(self.sizes)
+        self.pace.grow()
         waiting, self.waiting = self.waiting, []
-        return self._measure(waiting)
+        self.measured.append(([layer for layer, _ in waiting], self._measure([output for _, output in waiting])))
+        count = sum(len(layers) for layers, _ in self.measured if layers != [INPUT_LAYER])
+        return self._send() if is_last or self.pace.sends(count) else []
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
         """Coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in float64.
@@ -108,53 +128,70 @@ class ForwardProbe:
         """
         return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
 
-    def _compare_branches(
-        self, x_KnNC: torch.Tensor, y_KNC: torch.Tensor, mixings: list[Mixing]
-    ) -> dict[str, torch.Tensor]:
-        """The branch's share of each stream; keeps the last state for the block that follows."""
-        assert self.x_before is not None, "the input comes first"
-        entering = torch.cat([self.x_before, x_KnNC[:-1]])
-        self.x_before = x_KnNC[-1:].clone()  # or it would keep the whole block
-        h_post, h_res = (torch.stack([getattr(mixing, key) for mixing in mixings]) for key in ("h_post", "h_res"))
-        return measure_branch_share(entering, y_KNC, h_post, h_res, self.layout.skip)
-
     @property
     def _cast(self) -> type[np.floating]:
         return np.float64 if self.dtype == torch.float64 else np.float32
 
-    def _measure(self, waiting: list[tuple[int, LayerOutput]]) -> list[ForwardFrame | SimilarityFrame]:
-        x_KnNC = torch.stack([self.layout.to_streams(output.state) for _, output in waiting]).to(self.dtype)
-        u_KNC = torch.stack([output.u for _, output in waiting]).to(self.dtype)
-        y_KNC = torch.stack([output.y for _, output in waiting]).to(self.dtype)
+    def _measure(self, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
+        x_KnNC = torch.stack([self.layout.to_streams(output.state) for output in outputs]).to(self.dtype)
+        u_KNC = torch.stack([output.u for output in outputs]).to(self.dtype)
+        y_KNC = torch.stack([output.y for output in outputs]).to(self.dtype)
         u_before = u_KNC[0] if self.u_before is None else self.u_before
         self.u_before = u_KNC[-1]
         m_KNC = self.layout.merge(x_KnNC)
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
-        mixings = [output.mixing for _, output in waiting]
-        measured |= self._compare_branches(x_KnNC, y_KNC, mixings)
+        mixings = [output.mixing for output in outputs]
+        measured |= self.branches.measure(x_KnNC, y_KNC, [m.h_post for m in mixings], [m.h_res for m in mixings])
         measured |= _average_mixing(mixings)
         self.products.add([mixing.h_res for mixing in mixings])
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
-        values = fetch(measured)
+        return measured
+
+    def _send(self) -> list[ForwardFrame | SimilarityFrame]:
+        """Frames of all that is measured; the host waits for the device once."""
+        blocks, self.measured = self.measured, []
+        fetched = fetch_all([measured for _, measured in blocks])
+        return [
+            frame
+            for (layers, _), values in zip(blocks, fetched, strict=True)
+            for frame in self._build_frames(layers, values)
+        ]
+
+    def _build_frames(
+        self, layers: list[int], values: dict[str, np.ndarray]
+    ) -> Iterator[ForwardFrame | SimilarityFrame]:
         rows, faults = values.pop("cka", None), values.pop("cka_faults", None)
-        values |= measure_matrices(values["h_res"]) | measure_shares(values)
-        self.means.append({key: values[key] for key in MATRICES if key in values})
+        if "h_res" in values:  # the input is not mixed
+            values |= measure_matrices(values["h_res"]) | measure_shares(values)
+            self.means.append({key: values[key] for key in MATRICES if key in values})
         flags = {} if faults is None else to_cka_status(faults)
-        frames: list[ForwardFrame | SimilarityFrame] = []
-        for place, ((layer, _), group) in enumerate(zip(waiting, to_groups(values, self._cast), strict=True)):
+        for place, (layer, group) in enumerate(zip(layers, to_groups(values, self._cast), strict=True)):
             if layer == 0:  # there is no layer before it
                 for key in ("cos_prev", "cos_prev_p05", "cos_prev_p95"):
                     del group["values"][key]
                     group["status"].pop(key, None)
-            frames.append(ForwardFrame(layer=layer, **group))
+            yield ForwardFrame(layer=layer, **group)
             if rows is not None:
                 row = rows[place, : layer + 1].astype(self._cast)
                 status: dict[str, Status] = {"cka": _blame(flags[place], group["status"])} if place in flags else {}
-                frames.append(SimilarityFrame(layer=layer, cka=row, status=status))
-        return frames
+                yield SimilarityFrame(layer=layer, cka=row, status=status)
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """What a layer on the way down leaves to be measured: the gradient at its state, and norms, 0-d each.
+
+    Norms are of the gradient at the branch input, of the weights' gradients, and of the weights. The input has none.
+    """
+
+    layer: int
+    grad_nNC: torch.Tensor
+    read: list[torch.Tensor]
+    weights_grad: list[torch.Tensor]
+    weights: list[torch.Tensor]
 
 
 class BackwardProbe:
@@ -163,11 +200,12 @@ class BackwardProbe:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.cast = np.float64 if self.dtype == torch.float64 else np.float32
-        self.sizes = _block_sizes(layout)
-        self.due = next(self.sizes)
-        self.waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]] = []
+        self.pace = _Pace(layout)
+        self.waiting: list[_Gradients] = []
+        self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.products = TokenProducts(downwards=True)
         self.h_res: list[torch.Tensor] = []
+        self.read_entries = 1
 
     def observe(
         self,
@@ -179,39 +217,57 @@ class BackwardProbe:
         h_res: torch.Tensor | None = None,
     ) -> list[BackwardFrame]:
         """Take the gradients of one layer, the last layer first and `INPUT_LAYER`, which ends the pass, last."""
-        single: dict[str, torch.Tensor] = {}
+        grad_nNC = self.layout.to_streams(grad_state.detach())
+        norms: list[list[torch.Tensor]] = [[], [], []]
         if grad_u is not None and weights and grad_weights:
-            norm = total_norm(grad_weights)
-            size = (grad_u.shape[0] * grad_u.shape[1]) ** 0.5
-            single = {
-                "branch_grad_rms": total_norm([grad_u]) / size,
-                "param_grad_norm": norm,
-                "grad_to_weight": norm / total_norm(weights),
-            }
-        self.waiting.append((layer, self.layout.to_streams(grad_state.detach()), single))
+            self.read_entries = max(self.read_entries, grad_u.numel())
+            found = iter(measure_norms([grad_u, *grad_weights, *weights]))
+            norms = [list(islice(found, count)) for count in (1, len(grad_weights), len(weights))]
+        self.waiting.append(_Gradients(layer, grad_nNC, *norms))
         if h_res is not None:
             self.h_res.append(h_res.detach())
-        if len(self.waiting) < self.due and layer != INPUT_LAYER:
+        if len(self.waiting) < self.pace.due and layer != INPUT_LAYER:
             return []
-        return self.finish()
+        self._measure()
+        # After the first layer the input comes, and ends the pass.
+        sends = layer == INPUT_LAYER or (layer > 0 and self.pace.sends(sum(len(block[0]) for block in self.measured)))
+        return self._send() if sends or not self.pace.is_card else []
 
     def finish(self) -> list[BackwardFrame]:
         """Frames of what waits still: for a pass that ends before it has reached the input."""
-        self.due = next(self.sizes)
-        waiting, self.waiting = self.waiting, []
-        return self._measure(waiting) if waiting else []
+        self._measure()
+        return self._send()
 
-    def _measure(self, waiting: list[tuple[int, torch.Tensor, dict[str, torch.Tensor]]]) -> list[BackwardFrame]:
+    def _measure(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return
+        self.pace.grow()
         self.products.add(self.h_res)
         self.h_res = []
-        g_KnNC = torch.stack([grad for _, grad, _ in waiting]).to(self.dtype)
+        g_KnNC = torch.stack([layer.grad_nNC for layer in waiting]).to(self.dtype)
         measured = measure_gradients(g_KnNC, self.layout.merge_grad(g_KnNC))
-        inner = [single for _, _, single in waiting if single]
+        inner = [layer for layer in waiting if layer.read]
         if inner:
-            measured |= {key: torch.stack([single[key] for single in inner]) for key in inner[0]}
+            groups = [[layer.read, layer.weights_grad, layer.weights] for layer in inner]
+            read, grad, weight = join_norms([norms for group in groups for norms in group]).view(-1, 3).unbind(1)
+            measured |= {
+                "branch_grad_rms": read / self.read_entries**0.5,
+                "param_grad_norm": grad,
+                "grad_to_weight": grad / weight,
+            }
+        self.measured.append(([layer.layer for layer in waiting], measured))
+
+    def _send(self) -> list[BackwardFrame]:
+        """Frames of all that is measured; the host waits for the device once."""
+        blocks, self.measured = self.measured, []
+        fetched = fetch_all([measured for _, measured in blocks])
         # The input, which ends the last block, has no branch: its columns are shorter by one.
-        groups = to_groups(fetch(measured), self.cast)
-        return [BackwardFrame(layer=layer, **group) for (layer, _, _), group in zip(waiting, groups, strict=True)]
+        return [
+            BackwardFrame(layer=layer, **group)
+            for (layers, _), values in zip(blocks, fetched, strict=True)
+            for layer, group in zip(layers, to_groups(values, self.cast), strict=True)
+        ]
 
 
 def build_loss_frame(value: float) -> LossFrame:
@@ -269,27 +325,19 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
 
 def max_together(layout: Layout) -> int:
     """Layers that are measured together at most."""
-    return max(1, min(MAX_LAYERS[layout.device.type], BLOCK_BYTES // (4 * layout.state_entries)))
-
-
-def _block_sizes(layout: Layout) -> Iterator[int]:
-    most = max_together(layout)
-    # On a GPU a small first block would only add a wait.
-    size = 1 if layout.device.type == "cpu" else most
-    while True:
-        yield size
-        size = min(2 * size, most)
+    is_card = layout.device.type != "cpu"
+    layers, size = (CARD_LAYERS, CARD_BYTES) if is_card else (CPU_LAYERS, CPU_BYTES)
+    return max(1, min(layers, size // (4 * layout.state_entries)))
 
 
 def _detach(part: Any) -> Any:
-    return Mixing(*(item.detach() for item in part)) if isinstance(part, Mixing) else part.detach()
+    if isinstance(part, Mixing):
+        return Mixing(*map(_detach, part))
+    return part.detach() if part.requires_grad else part
 
 
 def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
-    """h_pre, h_post (K, n) and h_res (K, n, n): as they are, or mean and spread over samples where dynamic.
-
-    A matrix h_pre is called h_read, (K, n, n).
-    """
+    """h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2
     for key, parts in name_parts(mixings).items():

@@ -6,6 +6,7 @@ is kept also the streams themselves; and that until a block of layers is full.
 """
 
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -130,12 +131,15 @@ class _Blocks:
         """What waits still; nothing may have come of the last layers."""
         if not self.waiting:
             return None
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting = sorted(self.waiting, key=itemgetter(0)), []
         layers = [layer for layer, _ in waiting]
-        first, count = layers[0], len(layers)
-        is_rising = layers == list(range(first, first + count))
-        place = slice(first, first + count) if is_rising else torch.tensor(layers, device=self.device)
-        return _Block(place, [torch.stack(part) for part in zip(*(parts for _, parts in waiting), strict=True)])
+        parts = [torch.stack(part) for part in zip(*(parts for _, parts in waiting), strict=True)]
+        return _Block(self._find_place(layers), parts)
+
+    def _find_place(self, layers: list[int]) -> slice | torch.Tensor:
+        """A slice, unless layers are missing: an index would have to be copied to the device."""
+        first, end = layers[0], layers[-1] + 1
+        return slice(first, end) if end - first == len(layers) else torch.tensor(layers).to(self.device)
 
 
 def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, LayerStatus]:

@@ -26,7 +26,7 @@ from mhc_core.connections import Mixing, name_parts
 from mhc_core.measure.probe import lay_out
 from mhc_core.measure.step_frame import build_step_frame
 from mhc_core.measure.step_probe import StepProbe
-from mhc_core.metrics.gradients import total_norm
+from mhc_core.metrics.gradients import measure_groups, total_norm
 from mhc_core.record.columns import fetch
 from mhc_core.record.frames import StepFrame
 from mhc_core.spec import TrainSpec
@@ -127,12 +127,12 @@ def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[
 
 def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
     """Norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing (L)."""
-    found = {"step_param_grad_norm": torch.stack([total_norm(_grads(group)) for group in parameters.branches])}
+    found = {"step_param_grad_norm": measure_groups([_grads(group) for group in parameters.branches])}
     if parameters.stacked:
         rows = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in _grads(parameters.stacked)]
         found["step_mixing_grad_norm"] = torch.linalg.vector_norm(torch.stack(rows), dim=0)
     elif any(parameters.layered):
-        found["step_mixing_grad_norm"] = torch.stack([total_norm(_grads(group)) for group in parameters.layered])
+        found["step_mixing_grad_norm"] = measure_groups([_grads(group) for group in parameters.layered])
     ends = [total_norm(_grads(parameters.ends)).unsqueeze(0)] if parameters.ends else []
     return {"step_grad_norm": torch.linalg.vector_norm(torch.cat([*found.values(), *ends])), **found}
 

@@ -3,6 +3,8 @@
 Shapes: K layers measured together, n streams, N samples, C width (C / n where streams are parts of the width).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -86,6 +88,33 @@ def _measure_evenness(share_Kn: np.ndarray) -> np.ndarray:
     # Rounding would put the even case above 1 and leave a negative zero where one stream has all.
     evenness = np.abs(terms.sum(1)) / np.log(share_Kn.shape[1])
     return np.where(np.isfinite(evenness), np.minimum(evenness, 1.0), evenness)
+
+
+class BranchShares:
+    """branch_share of layers that come in blocks: it keeps the state that enters the next block.
+
+    `skip` is the factor on the state that passes a layer by.
+    """
+
+    def __init__(self, skip: float) -> None:
+        self.skip = skip
+        self.entering_KnNC = torch.empty(0)
+
+    def begin(self, x_KnNC: torch.Tensor) -> None:
+        """Take the input's state, K = 1, before the first block."""
+        self.entering_KnNC = x_KnNC.detach()
+
+    def measure(
+        self,
+        x_KnNC: torch.Tensor,
+        y_KNC: torch.Tensor,
+        h_post: Sequence[torch.Tensor],
+        h_res: Sequence[torch.Tensor],
+    ) -> dict[str, torch.Tensor]:
+        """branch_share (K, n) of the next K layers, from the states that leave them and the branches' outputs."""
+        entering = torch.cat([self.entering_KnNC, x_KnNC[:-1]])
+        self.entering_KnNC = x_KnNC[-1:].clone()  # a view would keep the whole block
+        return measure_branch_share(entering, y_KNC, torch.stack(list(h_post)), torch.stack(list(h_res)), self.skip)
 
 
 def measure_branch_share(

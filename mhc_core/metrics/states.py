@@ -126,8 +126,18 @@ def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
 
 def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
     samples, width = x_KnNC.shape[2:]
-    parts = (part.flatten(2) for part in _unit(x_KnNC).split(max(1, LONGEST_SUM // width), dim=2))
-    return torch.stack([(part @ part.mT).double() for part in parts]).sum(0) / samples
+    size = min(samples, max(1, LONGEST_SUM // width))
+    parts = _unit(x_KnNC).split([samples - samples % size, samples % size], dim=2)
+    sums = [_sum_products(part, min(size, part.shape[2])) for part in parts if part.shape[2]]
+    return torch.stack(sums).sum(0) / samples
+
+
+def _sum_products(x_KnNC: torch.Tensor, size: int) -> torch.Tensor:
+    """Products of every two streams, summed over features and samples, (K, n, n): `size` samples at once."""
+    x_KPnS = x_KnNC.unflatten(2, (-1, size)).transpose(1, 2).flatten(3)
+    # One layer at a time: its parts lie where `bmm` can read them, those of all layers would be copied first.
+    products = [torch.bmm(left, right) for left, right in zip(x_KPnS.unbind(), x_KPnS.mT.unbind(), strict=True)]
+    return torch.stack(products).double().sum(1)
 
 
 def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:

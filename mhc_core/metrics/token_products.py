@@ -5,7 +5,7 @@ Above all composites that are averaged last: each sample's own matrices multipli
 Shapes: K layers measured together, N samples, n streams. float64, on the device of the matrices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ WAYS = {
     "fwd": ("forward", "max_i |sum_j M[i,j]|", "H_res_l[t] ... H_res_1[t]"),
     "bwd": ("backward", "max_j |sum_i M[i,j]|", "H_res_L[t] ... H_res_l[t]"),
 }
+PARTS = ("gain", "exponent", "spread")  # of what is measured of a product
 SPREAD = {"min": "least", "median": "median", "mean": "mean", "max": "largest"}
 NOTES = {
     "mean": " Where tokens differ it can exceed the gain of averaged matrices by decades: what tokens have apart "
@@ -55,7 +56,7 @@ class TokenProducts:
     Gains are of the mean over samples, and the least, median, mean and largest of the samples' own.
 
     Upwards M_l = H_l ... H_1, and the gain is the largest |row sum|; downwards M_l = H_L ... H_l, the largest
-    |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host before `gains`.
+    |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host.
     """
 
     def __init__(self, *, downwards: bool) -> None:
@@ -65,37 +66,41 @@ class TokenProducts:
         self.found: list[tuple[torch.Tensor, ...]] = []
 
     def add(self, h_res_KNnn: Sequence[torch.Tensor]) -> None:
-        """Multiply the next K layers, in the order in which they are met. Static matrices (n, n) are left alone."""
+        """Multiply the next K layers, in the order in which they are met. Static matrices (n, n) are left alone.
+
+        K is some dozens at most: within them a product is not rescaled, and grows by less than n a layer.
+        """
         if not h_res_KNnn or h_res_KNnn[0].ndim == 2:
             return
-        products, exponents = zip(*(self._grow(h_res) for h_res in h_res_KNnn), strict=True)
-        self.found.append(self._measure(torch.stack(products), torch.stack(exponents)))
+        factors_KNnn, exponents_KN = _rescale(torch.stack(list(h_res_KNnn)).double())
+        products_KNnn, shifts_KN = _rescale(self._multiply(factors_KNnn))
+        sums_KN = exponents_KN.cumsum(0)
+        sums_KN = sums_KN if self.exponents_N is None else sums_KN + self.exponents_N
+        exponents_KN = sums_KN + shifts_KN
+        self.scaled_Nnn, self.exponents_N = products_KNnn[-1], exponents_KN[-1]
+        self.found.append(self._measure(products_KNnn, exponents_KN))
 
-    def gains(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """The metrics' keys -> value and log10, (L) each, first layer first; {} where mixing is static."""
+    def columns(self) -> dict[str, torch.Tensor]:
+        """What `to_gains` takes, on the device; {} where mixing is static."""
         if not self.found:
             return {}
-        parts = [torch.cat(columns).cpu().numpy() for columns in zip(*self.found, strict=True)]
-        gain, exponent, spread = (part[::-1] if self.downwards else part for part in parts)
-        key = f"composite_gain_{'bwd' if self.downwards else 'fwd'}_token"
-        with np.errstate(over="ignore", under="ignore"):
-            apart = {
-                f"{key}_{name}": (np.exp2(log2), log2 * np.log10(2))
-                for name, log2 in zip(SPREAD, spread.T, strict=True)
-            }
-        return {f"{key}s": unscale(gain, exponent), **apart}
+        parts = [torch.cat(columns) for columns in zip(*self.found, strict=True)]
+        ordered = [part.flip(0) if self.downwards else part for part in parts]
+        way = "bwd" if self.downwards else "fwd"
+        return {f"{way}_{part}": column for part, column in zip(PARTS, ordered, strict=True)}
 
-    def _grow(self, h_res_Nnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        product = h_res_Nnn.double()
-        if self.scaled_Nnn is not None:
-            product = self.scaled_Nnn @ product if self.downwards else product @ self.scaled_Nnn
-        # Never zero, so that the scale is finite; a product that is zero sinks below all others.
-        largest = product.abs().amax((1, 2)).clamp_min(TINY)
-        mantissa, exponent = torch.frexp(largest)
-        self.scaled_Nnn = product * (mantissa / largest)[:, None, None]
-        before = 0 if self.exponents_N is None else self.exponents_N
-        self.exponents_N = before + exponent.long()
-        return self.scaled_Nnn, self.exponents_N
+    def _multiply(self, factors_KNnn: torch.Tensor) -> torch.Tensor:
+        """The product up to each of K layers, (K, N, n, n)."""
+        products_KNnn = torch.empty_like(factors_KNnn)
+        before = self.scaled_Nnn
+        for factor_Nnn, product_Nnn in zip(factors_KNnn.unbind(), products_KNnn.unbind(), strict=True):
+            if before is None:
+                product_Nnn.copy_(factor_Nnn)
+            else:
+                left, right = (before, factor_Nnn) if self.downwards else (factor_Nnn, before)
+                torch.bmm(left, right, out=product_Nnn)
+            before = product_Nnn
+        return products_KNnn
 
     def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K, 4)."""
@@ -105,6 +110,30 @@ class TokenProducts:
         sums_Kn = (weights[:, :, None] * sums_KNn).sum(1)
         log2_KN = sums_KNn.abs().amax(2).log2() + exponents_KN
         return sums_Kn.abs().amax(1), most, _to_spread(log2_KN)
+
+
+def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The metrics' keys -> value and log10, (L) each, of the columns of `TokenProducts`, of one way or of both."""
+    gains = {}
+    for way in (way for way in WAYS if f"{way}_{PARTS[0]}" in columns):
+        gain, exponent, spread = (columns[f"{way}_{part}"] for part in PARTS)
+        key = f"composite_gain_{way}_token"
+        gains[f"{key}s"] = unscale(gain, exponent.astype(np.int64))
+        with np.errstate(over="ignore", under="ignore"):
+            for name, log2 in zip(SPREAD, spread.T, strict=True):
+                gains[f"{key}_{name}"] = np.exp2(log2), log2 * np.log10(2)
+    return gains
+
+
+def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1); in place."""
+    # The magnitudes themselves would be as much memory again.
+    largest_KN = torch.maximum(matrices_KNnn.amax((2, 3)), -matrices_KNnn.amin((2, 3)))
+    # Never zero, so that the scale is finite; a product that is zero sinks below all others.
+    largest_KN = largest_KN.clamp_min(TINY)
+    mantissa_KN, exponent_KN = torch.frexp(largest_KN)
+    # A power of two: it rescales without rounding.
+    return matrices_KNnn.mul_((mantissa_KN / largest_KN)[:, :, None, None]), exponent_KN.long()
 
 
 def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:

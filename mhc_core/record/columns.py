@@ -1,6 +1,6 @@
 """Measurements as columns: values as they travel, log10 for what spans decades, a status for what left its type."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,9 +11,19 @@ from mhc_core.record.values import ColumnGroup, LayerGroup, LayerStatus, Status
 
 def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """Copy all measurements to the host as float64, in one transfer."""
-    flat = torch.cat([value.detach().double().flatten() for value in measured.values()]).cpu().numpy()
-    parts = np.split(flat, np.cumsum([value.numel() for value in measured.values()])[:-1])
-    return {key: part.reshape(value.shape) for (key, value), part in zip(measured.items(), parts, strict=True)}
+    (values,) = fetch_all([measured])
+    return values
+
+
+@torch.no_grad()
+def fetch_all(blocks: Sequence[Mapping[str, torch.Tensor]]) -> list[dict[str, np.ndarray]]:
+    """The measurements of several blocks, copied to the host as float64 in one transfer."""
+    tensors = [value for block in blocks for value in block.values()]
+    if not tensors:
+        return [{} for _ in blocks]
+    flat = torch.cat([value.double().flatten() for value in tensors]).cpu().numpy()
+    parts = iter(np.split(flat, np.cumsum([value.numel() for value in tensors])[:-1]))
+    return [{key: next(parts).reshape(value.shape) for key, value in block.items()} for block in blocks]
 
 
 def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

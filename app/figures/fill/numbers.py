@@ -2,9 +2,10 @@
 
 import math
 
-from mhc_core.findings.numerals import format_fixed, format_power, format_scaled, format_value
+from mhc_core.findings.numerals import UNKNOWN, format_fixed, format_power, format_scaled, format_value
 
 __all__ = [
+    "UNKNOWN",
     "decade",
     "format_fixed",
     "format_power",

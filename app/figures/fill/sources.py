@@ -36,11 +36,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.figures.fill import composites
-from app.figures.fill.numbers import format_value
+from app.figures.fill.numbers import UNKNOWN, format_value
 from app.figures.fill.scales import to_signed_log
 from mhc_core.record.start import CkaEstimator, Law
 
 PERCENTILES = ("p05", "p50", "p95")
+TOO_WEAK = "too weak to say"  # theory, where its band would be too wide
 MAX_DECADES = 307  # of float64
 
 
@@ -172,7 +173,8 @@ def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
         column: list[float | None] | None = getattr(law, part)
         return column and list(column)
     value, low, high = (_law_texts(law, name) for name in ("values", "low", "high"))
-    return [f"{middle} ({least} … {most})" for middle, least, most in zip(value, low, high, strict=True)]
+    texts = zip(value, low, high, strict=True)
+    return [TOO_WEAK if middle == UNKNOWN else f"{middle} ({least} … {most})" for middle, least, most in texts]
 
 
 def _law_texts(law: Law, part: str) -> list[str]:

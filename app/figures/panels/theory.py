@@ -45,9 +45,10 @@ PANEL = Panel(
     unit="thin line and band: the law",
     meaning="What a law says of the run before anything is computed, and what was measured.",
     help=Help(
-        formula="measured at layer l against the law's median and its band of four standard deviations",
-        reading="The band holds what other weights and inputs would give at this width, and what rounding adds: a "
-        "right program leaves it by chance about once in ten thousand layers. A law is drawn only where its premises "
+        formula="measured at layer l against the law's median and its band",
+        reading="The band holds the whole curve that other weights and inputs would give at this width, and what "
+        "rounding adds: a run that obeys the law leaves it anywhere about once in 500 times. Where it would be wider "
+        "than a factor of 100 theory is too weak, and nothing is drawn. A law is drawn only where its premises "
         "hold; elsewhere the card names the first premise that a run does not meet. Of a run that trains only laws "
         "of constrained mixing hold, at every step; the others are of stacks as initialised.",
         symbol="as of each law",

@@ -78,7 +78,8 @@ function countInside(columns, metric) {
   const read = (/** @type {string} */ source) => lookUp(`${source}.${metric}`, columns, '', 0);
   const [measured, low, high] = [suffix ? 'log10' : 'layers', `law.low${suffix}`, `law.high${suffix}`].map(read);
   if (!measured) return null;
-  const known = [...measured.keys()].filter((layer) => measured[layer] !== null);
+  // Where theory is too weak the law has gaps.
+  const known = [...measured.keys()].filter((layer) => measured[layer] !== null && low[layer] !== null);
   const inside = known.filter((layer) => measured[layer] >= low[layer] && measured[layer] <= high[layer]);
   return { inside: inside.length, known: known.length };
 }

@@ -15,7 +15,7 @@ const ASK_AGAIN_MS = 1000;
 /** Signs beside the words, so that a glance is enough and colour is not needed. */
 const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
 /** @type {Record<string, string>} */
-const METRICS = { loss: 'Loss' };
+const METRICS = { loss: 'Loss', weights: 'Weights' };
 
 /** @typedef {{label: string, status: string, body: Verification | null, failure: string}} Asked */
 const asked = signal(/** @type {Asked | null} */ (null));
@@ -55,7 +55,7 @@ export async function verify({ id, label }) {
 
 /** @param {AbortSignal} aborted */
 async function learnMetrics(aborted) {
-  if (Object.keys(METRICS).length > 1) return;
+  if (METRICS.act_rms) return;
   for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
 }
 
@@ -115,7 +115,8 @@ function Checks({ checks }) {
           (check) => html`
           <tr class=${check.verdict}>
             <td class="verdict ${check.verdict}"><span aria-hidden="true">${SIGNS[check.verdict]}</span> ${check.verdict}</td>
-            <th scope="row">${nameOf(check.law)}<small>${check.statement} <i>${check.source}</i></small></th>
+            <th scope="row">${nameOf(check.law)}<small>${check.statement} <i>${check.source}</i></small>
+              <details><summary>What it can find</summary>${check.detects}</details></th>
             <td>${METRICS[check.metric] ?? check.metric}</td>
             <td>${check.layer === null ? '' : check.layer + 1}</td>
             <td>${formatCheckValue(check, check.expected)}</td>
@@ -127,7 +128,7 @@ function Checks({ checks }) {
         </tbody>
       </table>
     </div>
-    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance.</p>
+    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance. A law, a drift or weights can fail in a true run by chance; another seed holds then.</p>
   `;
 }
 

@@ -1,7 +1,7 @@
 /** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/figures/fill/sources.py`. */
 
 import { multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
-import { formatValue, range } from './numbers.js';
+import { formatValue, range, UNKNOWN } from './numbers.js';
 import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
 
@@ -9,6 +9,7 @@ import { toSignedLog } from './scales.js';
 
 const PERCENTILES = ['p05', 'p50', 'p95'];
 const MAX_DECADES = 307; // of a double
+const TOO_WEAK = 'too weak to say'; // theory, where its band would be too wide
 
 /**
  * The data that `source` names, or null where the run has none of it.
@@ -86,8 +87,8 @@ function fromLaw(columns, source) {
       formatValue(item, curve[`${name}_log10`]?.[layer]),
     ),
   );
-  return value.map(
-    (/** @type {string} */ middle, /** @type {number} */ layer) => `${middle} (${low[layer]} … ${high[layer]})`,
+  return value.map((/** @type {string} */ middle, /** @type {number} */ layer) =>
+    middle === UNKNOWN ? TOO_WEAK : `${middle} (${low[layer]} … ${high[layer]})`,
   );
 }
 

@@ -38,7 +38,8 @@ def count_jobs(server: Server) -> float:
 
 @pytest.mark.parametrize("connection", ["none", "residual", "hc", "mhc", "kromhc"])
 def test_a_true_run_holds(client: httpx.Client, fresh_spec: FreshSpec, connection: str) -> None:
-    spec = fresh_spec(width=32, connection={"kind": connection}, block=MLP, input=GAUSSIAN)
+    # A chosen seed: by chance a true run fails one check in some hundreds.
+    spec = fresh_spec(width=32, connection={"kind": connection}, block=MLP, input=GAUSSIAN, seed=11)
     run_id = compute(client, spec)
     body = verify(client, run_id)
     assert body["run"] == run_id
@@ -53,6 +54,7 @@ def test_a_true_run_holds(client: httpx.Client, fresh_spec: FreshSpec, connectio
     for check in body["checks"]:
         assert check["statement"]
         assert check["source"]
+        assert check["detects"].startswith("Finds ")
         assert abs(check["measured"] - check["expected"]) <= check["tolerance"]
 
 
@@ -71,7 +73,7 @@ def test_the_second_call_computes_nothing(
 def test_a_falsified_run_is_caught_and_the_number_named(launch: StartServer, fresh_spec: FreshSpec) -> None:
     server = launch("--workers", "1")
     with httpx.Client(base_url=server.api, timeout=60) as http:
-        run_id = compute(http, fresh_spec(connection={"kind": "mhc_lite"}))
+        run_id = compute(http, fresh_spec(connection={"kind": "mhc_lite"}, seed=11))
         assert verify(http, run_id)["verdict"] == "holds"
     server.kill()
     change_frame(server, run_id, layer=2, key="act_rms", factor=1.01)
@@ -133,7 +135,9 @@ def test_the_command_line_prints_a_row_a_check(call: Call) -> None:
     spec = '{"depth": 4, "width": 16, "connection": {"kind": "mhc_lite"}, "input": {"tokens": 16}}'
     done = call("verify", "-", stdin=spec)
     assert done.returncode == 0, done.stderr
-    head, *rows, last = done.stdout.splitlines()
+    table, told = done.stdout.split("\n\n")
+    head, *rows, last = table.splitlines()
     assert head.split()[:3] == ["verdict", "law", "metric"]
     assert {row.split()[0] for row in rows} == {"holds"}
     assert last == f"holds: {len(rows)} checks"
+    assert {line.split(":")[0] for line in told.splitlines()[1:]} == {row.split()[1] for row in rows}

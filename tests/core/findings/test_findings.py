@@ -80,13 +80,24 @@ def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> Non
             assert not isinstance(value, float) or np.isfinite(value)
 
 
-def test_the_headline_is_the_largest_forward_gain(told: Told) -> None:
+def test_the_headline_is_the_worse_of_both_gains_and_names_it(told: Told) -> None:
     spec, result, _ = told
     headline = result.summary.headline
     if spec.connection.kind == "none":
         assert headline == Headline(label="gain", value=0.0, log10=None, text="no path")
         return
-    assert headline.log10 == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]), abs=1e-12)
+    largest = {
+        direction: np.nanmax(result.layers_log10[f"composite_gain_{key}"])
+        for direction, key in (("forward", "fwd"), ("backward", "bwd"))
+    }
+    if headline.text == "gain 1 by construction":
+        assert headline == Headline(label="gain", value=1.0, log10=0.0, text=headline.text)
+        assert max(map(abs, largest.values())) < 1e-6
+        return
+    worse = "forward" if largest["forward"] >= largest["backward"] else "backward"
+    assert headline.label == f"{worse} gain"
+    assert headline.text == f"{worse} {format_magnitude(largest[worse])}"
+    assert headline.log10 == pytest.approx(largest[worse], abs=1e-12)
     if headline.value is not None:
         assert headline.value == pytest.approx(10 ** require(headline.log10))
 
@@ -230,13 +241,16 @@ def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
         return
     text, numbers = findings["training"].text, findings["training"].numbers
     untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
-    before, after = (np.max(run.layers_log10["composite_gain_fwd"]) for run in (untrained, result))
-    assert numbers["gain_fwd_log10_untrained"] == pytest.approx(before, abs=1e-12)
-    assert numbers["gain_fwd_log10"] == pytest.approx(after, abs=1e-12)
-    assert numbers["gain_fwd_log10_largest"] >= max(before, after) - 1e-12
-    assert ("grows" in text) == (after - before >= np.log10(1.01))
-    assert ("falls" in text) == (before - after >= np.log10(1.01))
-    assert ("stays" in text) == (abs(after - before) < np.log10(1.01))
+    parts = re.split(" forward", text)
+    for told_part, key in zip(parts, ("fwd", "bwd"), strict=True):
+        before, after = (np.max(run.layers_log10[f"composite_gain_{key}"]) for run in (untrained, result))
+        name = f"gain_{key}_log10"
+        assert numbers[f"{name}_untrained"] == pytest.approx(before, abs=1e-12)
+        assert numbers[name] == pytest.approx(after, abs=1e-12)
+        assert numbers[f"{name}_largest"] >= max(before, after) - 1e-12
+        assert ("grows" in told_part) == (after - before >= np.log10(1.01))
+        assert ("falls" in told_part) == (before - after >= np.log10(1.01))
+        assert ("stays" in told_part) == (abs(after - before) < np.log10(1.01))
 
 
 @pytest.mark.parametrize(
@@ -253,6 +267,7 @@ def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
         (np.log10(999.96), "1000"),
         (-np.inf, "0"),
         (np.nan, "not a number"),
+        (np.inf, "beyond all numbers"),
     ],
 )
 def test_magnitudes_in_sentences_are_written_as_in_figures(log10: float, text: str) -> None:

@@ -169,10 +169,13 @@ def test_a_median_over_seeds_is_told() -> None:
     spec = build_spec(depth=24, seeds=8, connection={"kind": "hc"})
     result = collect(list(run(spec)))
     found = next(item for item in result.summary.findings if item.key == "connection")
-    logs = require(result.seeds).largest["composite_gain_fwd"]
-    assert found.numbers["gain_fwd_log10_p50"] == pytest.approx(np.percentile(logs, 50))
-    assert found.numbers["gain_fwd_log10_p95"] == pytest.approx(np.percentile(logs, 95))
-    assert f"Over 8 seeds the largest forward gain has median {10 ** np.percentile(logs, 50):.3g}" in found.text
+    for side in ("fwd", "bwd"):
+        logs = require(result.seeds).largest[f"composite_gain_{side}"]
+        assert found.numbers[f"gain_{side}_log10"] == pytest.approx(np.percentile(logs, 50))
+        assert found.numbers[f"gain_{side}_log10_p95"] == pytest.approx(np.percentile(logs, 95))
+        assert f"{10 ** np.percentile(logs, 50):.3g}" in found.text
+    assert "in the median of 8 seeds" in found.text
+    assert result.summary.headline.text.endswith(", median of 8 seeds")
 
 
 @pytest.mark.parametrize("connection", [{"kind": "hc"}, {"kind": "mhc"}, {"kind": "mhc", "dynamic": True}])

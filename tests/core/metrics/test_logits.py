@@ -124,5 +124,5 @@ def test_a_layer_is_heard_once_and_its_listener_leaves() -> None:
     probe = LogitProbe(stack)
     stack()
     stack()
-    assert [column.shape for column, _ in probe.measure().values()] == [(4,)] * 3
+    assert [column.shape for column in probe.columns().values()] == [(4,)] * 3
     assert all(mixer.listener is None for mixer in stack.connection.mixers)  # type: ignore[union-attr]

@@ -9,7 +9,8 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.metrics.mixing import composite, measure_composites
 from mhc_core.metrics.paths import gain_map, unfold
-from mhc_core.metrics.token_products import TokenProducts
+from mhc_core.metrics.token_products import TokenProducts, to_gains
+from mhc_core.record.columns import fetch
 from mhc_core.stack import build_stack
 from tests.core import measures
 from tests.core.conftest import CONNECTIONS, build_spec, measure, shake
@@ -169,7 +170,7 @@ def test_products_of_tokens_beyond_float64(loud: float, quiet: float, downwards:
     for block in (slice(0, 1), slice(1, 25), slice(25, 40)):
         products.add([scale * torch.from_numpy(matrices.copy()) for matrices in order[block]])
     key = "composite_gain_bwd_token" if downwards else "composite_gain_fwd_token"
-    gains = products.gains()
+    gains = to_gains(fetch(products.columns()))
     assert gains.keys() == {f"{key}{ending}" for ending in ("s", "_min", "_median", "_mean", "_max")}
     _, log10 = gains[f"{key}s"]
     counted = 5 if quiet == loud else 1

@@ -35,7 +35,14 @@ def _pick(curve: Curve) -> dict[str, Any]:
     parts = {"values": curve.values, "low": curve.low, "high": curve.high}
     if curve.values_log10 is not None and curve.low_log10 is not None and curve.high_log10 is not None:
         parts = {"values": curve.values_log10, "low": curve.low_log10, "high": curve.high_log10}
-    return {"formula": curve.formula} | {name: np.round(part[LAYERS], DIGITS).tolist() for name, part in parts.items()}
+    if curve.steps_log10 is not None:
+        parts |= {f"step_{name}": np.append(0.0, part) for name, part in curve.steps_log10._asdict().items()}
+    return {"formula": curve.formula} | {name: _to_list(part[LAYERS]) for name, part in parts.items()}
+
+
+def _to_list(values: np.ndarray) -> list[float | None]:
+    """Rounded; None where theory is too weak."""
+    return [None if np.isnan(value) else value for value in np.round(values, DIGITS).tolist()]
 
 
 if __name__ == "__main__":

@@ -18,4 +18,5 @@ def test_curves_and_bands_are_those_of_the_file() -> None:
             for part, values in parts.items():
                 # Eight digits are kept; widths are a hundredth and more.
                 where = f"{name} {metric} {part}"
-                np.testing.assert_allclose(values, wanted[part], rtol=1e-6, atol=1e-7, err_msg=where)
+                due, got = (np.array(numbers, dtype=float) for numbers in (wanted[part], values))
+                np.testing.assert_allclose(got, due, rtol=1e-6, atol=1e-7, err_msg=where)

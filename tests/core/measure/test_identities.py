@@ -1,0 +1,84 @@
+"""Exact relations hold in true stacks, and planted faults that a run shares with its recomputation break them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.faults import FAULTS, planted
+from mhc_core.measure.detection import DETECTS, IDENTITIES
+from mhc_core.measure.recomputation import recompute
+from mhc_core.measure.run import run
+from mhc_core.measure.verification import verify
+from tests.core.conftest import CONNECTIONS, build_spec, collect
+from tests.core.measure.test_verify import failures
+
+BASE: dict[str, Any] = {
+    "depth": 8,
+    "width": 32,
+    "device": "cpu",
+    "block": {"kind": "transformer", "mlp_ratio": 2},
+    "input": {"kind": "text", "batch": 2, "tokens": 16},
+}
+
+
+@pytest.mark.sample(6)
+@pytest.mark.parametrize("weights", ["he", "orthogonal"])
+@pytest.mark.parametrize("position", ["pre", "post", "none"])
+@pytest.mark.parametrize("block", ["transformer", "mlp", "conv", "pair"])
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_true_stacks_obey_every_relation(name: str, block: str, position: str, weights: str) -> None:
+    fields = {"kind": block, "norm_position": position, "weights": weights, "norm": "layernorm"}
+    found = recompute(build_spec(BASE, connection=CONNECTIONS[name], block=fields, seed=3)).identities
+    assert found is not None
+    for key, (_, largest, _, _) in IDENTITIES.items():
+        if key in found:
+            errors = np.abs(np.array(found[key], dtype=float))
+            assert key == "adjoint" or not np.isnan(errors).any()
+            assert np.nan_to_num(errors).max() <= largest, key
+    assert (np.abs(found["weights"]) <= 1e-5 + 4.5 * np.array(found["weights_spread"])).all()
+    assert ("projection" in found) == (name in ("mhc", "mhc-dynamic"))
+    assert ("norm" in found) == (position == "pre")
+    assert ("causality" in found) == (block in ("transformer", "mlp"))
+
+
+@pytest.mark.parametrize("scaling", [("deepnorm", "post"), ("layernorm_scaling", "pre"), ("rezero", "none")])
+def test_scaled_stacks_obey_them_too(scaling: tuple[str, str]) -> None:
+    block = {"scaling": scaling[0], "norm_position": scaling[1]}
+    spec = build_spec(BASE, connection={"kind": "residual"}, block=block, seed=3)
+    assert failures(verify(spec, collect(list(run(spec))), recompute(spec))) == []
+
+
+FOUND_BY = {
+    "weights 5 % too large": "weights",
+    "one layer without its skip": "layer_rule",
+    "norm left out in one layer": "norm",
+    "H_res transposed": "layer_rule",
+    "one Sinkhorn round for twenty": "projection",
+    "attention mask missing": "causality",
+    "gradient times 1.05": "adjoint",
+}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_both_share_is_found(fault: str, dynamic: bool) -> None:
+    spec = build_spec(BASE, connection={"kind": "mhc", "init": "mhc_lite", "noise": 1.0, "dynamic": dynamic}, seed=3)
+    with planted(FAULTS[fault][0]):
+        result, recomputed = collect(list(run(spec))), recompute(spec)
+    failed = {law for law, _ in failures(verify(spec, result, recomputed))}
+    assert FOUND_BY[fault] in failed
+    assert "recomputation" not in failed  # which shares the network
+
+
+def test_every_check_says_what_it_can_find_and_what_not() -> None:
+    for text in DETECTS.values():
+        assert text.startswith("Finds ")
+        assert "It cannot find " in text
+
+
+def test_free_mixing_of_another_size_is_found() -> None:
+    told = build_spec(BASE, connection={"kind": "hc", "noise": 0.3})
+    other = build_spec(BASE, connection={"kind": "hc", "noise": 0.4})
+    failed = failures(verify(told, collect(list(run(other))), recompute(told)))
+    assert ("drift_size", "h_res") in failed
