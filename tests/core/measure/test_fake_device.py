@@ -59,6 +59,15 @@ def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, bloc
     assert deep.syncs == shallow.syncs
 
 
+@pytest.mark.parametrize("kind", ["mhc", "mhc_lite"])
+def test_a_mapping_in_bfloat16_stays_on_the_device(device: FakeDevice, kind: str) -> None:
+    connection = {"kind": kind, "init": "megatron", "dynamic": True, "mapping_dtype": "bfloat16"}
+    specs = [build_spec(SMALL, **EVERYTHING, depth=depth, connection=connection) for depth in (2, 4)]
+    shallow, deep = device.count(specs)
+    assert deep.uploads == shallow.uploads
+    assert deep.syncs == shallow.syncs
+
+
 def count_with_cpu_tensor(spec: RunSpec) -> Calls:
     """A fault: permutations are left on the CPU."""
 

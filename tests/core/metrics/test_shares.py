@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mhc_core.metrics.shares import to_shares
+from mhc_core.metrics.shares import measure_shares, to_shares
 from mhc_core.record.result import Result
 from tests.core import measures
 from tests.core.conftest import MULTI_STREAM, build_spec, measure
@@ -126,3 +126,10 @@ def test_what_has_no_share_says_why() -> None:
 def test_squares_beyond_float64_have_shares() -> None:
     np.testing.assert_allclose(to_shares(np.array([[3e200, 4e200]]), power=2), [[0.36, 0.64]], rtol=1e-15)
     np.testing.assert_array_equal(to_shares(np.array([[0.0, 0.0], [np.inf, 1.0]])), [[np.nan] * 2, [np.inf] * 2])
+
+
+def test_a_read_matrix_has_what_is_read_in_rows_and_parts_in_columns() -> None:
+    h_read = np.array([[[3.0, 0.0], [-4.0, 1.0]]])  # |3| + |-4| of part 0, 0 + 1 of part 1
+    found = measure_shares({"h_read": h_read, "h_post": np.ones((1, 2)), "act_rms_streams": np.ones((1, 2))})
+    assert found["read_share_max"][0] == pytest.approx(7 / 8)
+    assert found["read_share_entropy"][0] == pytest.approx(entropy_of([7 / 8, 1 / 8]) / math.log(2))
