@@ -31,6 +31,8 @@ SHARES = {
     ),
 }
 
+NOTES = {"write": " It says how concentrated H_post is."}
+
 for _key, (_title, _whole, _formula) in SHARES.items():
     declare(
         Metric(f"{_key}_share_max", f"{_title}, largest share of a stream", "share", "linear", "L", "forward",
@@ -38,7 +40,8 @@ for _key, (_title, _whole, _formula) in SHARES.items():
                OURS, precision=(0.0, 1e-5)),
         Metric(f"{_key}_share_entropy", f"{_title}, evenness over streams", "", "linear", "L", "forward",
                f"Entropy of the shares that streams have {_whole}, over its largest value: 0 where one stream has all, "
-               "1 where all have the same; n to this power is the effective number of streams.",
+               "1 where all have the same; n to this power is the effective number of streams."
+               f"{NOTES.get(_key, '')}",
                f"-sum_i p[i] ln p[i] / ln n, {_formula}", OURS, precision=(0.0, 1e-5)),
     )  # fmt: skip
 
