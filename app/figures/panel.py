@@ -185,24 +185,30 @@ def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go
 
 
 def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatter]:
-    """Of a run of several seeds: the 5th to 95th percentile as a band, the median as a thin dotted line."""
+    """Of a run of several seeds: the 5th to 95th percentile as a band, and the first seed as a thin dotted line.
+
+    The run's own line (`line`) is then the median.
+    """
     column = "log10" if scale == "log" else "layers"
-    fill = {"x": "layer", "y": f"p50.{column}.{key}", "text": f"p50.text.{key}"}
-    median = go.Scatter(
+    fill = {"x": "layer", "y": f"first_seed.{column}.{key}", "text": f"first_seed.text.{key}"}
+    first = go.Scatter(
         mode="lines",
         line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
         meta={"run": run, "key": key, "fill": fill, "end": False},
         connectgaps=False,
         name="",
-        hovertemplate="%{text} median of seeds",
+        hovertemplate="%{text} first seed",
     )
-    return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), median]
+    return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), first]
 
 
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
-    """One metric of one run over the layers, drawn from log10 on a log axis: 1e401 is a number like any other."""
+    """One metric of one run over the layers, drawn from log10 on a log axis: 1e401 is a number like any other.
+
+    Of several seeds it is the median.
+    """
     column = "log10" if scale == "log" else "layers"
-    fill = {"x": "layer", "y": f"{column}.{key}", "text": f"text.{key}", "name": "label"}
+    fill = {"x": "layer", "y": f"middle.{column}.{key}", "text": f"middle.text.{key}", "name": "label"}
     meta = {"run": run, "key": key, "fill": fill, "end": end}
     look = {"color": style.color, "width": style.width, "dash": style.dash}
     return go.Scatter(

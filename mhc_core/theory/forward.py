@@ -114,7 +114,7 @@ class Forward:
         """Fourth moments of the state after the layer, and what they would be if the layer added no noise."""
         net, kept, grown, table = self.network, self.kept[layer], self.grown[layer], self.tables[layer]
         pair = table.at(self._single)
-        self.pairs.append(Pair(*(np.mean(part) for part in pair)))
+        self.pairs.append(Pair(*np.stack(pair).mean(1)))
         self.slope2[layer] = np.mean(pair.slope**2)
         one, two, _ = (1.0, 1.0, 0.0) if net.norm == "post" else self._fourth
         power = self.find_power(layer)

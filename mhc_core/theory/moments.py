@@ -17,11 +17,13 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
+@lru_cache(maxsize=8192)
 def second_moment(name: str, q: float) -> float:
     """E[phi(sqrt(q) z)^2]: q for linear, q / 2 for relu."""
     return expect(lambda h: ACTIVATIONS[name].phi(h) ** 2, q)
 
 
+@lru_cache(maxsize=8192)
 def mean_square_slope(name: str, q: float) -> float:
     """E[phi'(sqrt(q) z)^2]: 1 for linear, 1/2 for relu, E[sech^4(sqrt(q) z)] for tanh."""
     return expect(lambda h: ACTIVATIONS[name].slope(h) ** 2, q)

@@ -300,6 +300,8 @@ export interface RecomputationFrame {
   unsure: Record<string, Value>;
   /** Largest relative error of the stream mean law, where it is due. */
   mean_law_error?: number;
+  /** Errors of exact relations by name, (L); null where a relation could not be asked. Early records have none. */
+  identities?: Record<string, Value>;
 }
 
 export type Row = (number | null)[];

@@ -15,7 +15,7 @@ from app.figures.fill.fill import Figure, fill
 from app.figures.fill.sources import MAX_DECADES, Columns, Derived, to_unknown
 from mhc_core.metrics import METRICS
 
-LOGARITHMIC = ("log10.", "stream_log10.", "steps_log10.")
+LOGARITHMIC = ("log10.", "middle.log10.", "stream_log10.", "steps_log10.")
 STREAMED = ("Ln", "Lnn")  # shapes of columns with an entry a stream
 EMPTY = "Nothing here can be compared with run A."
 

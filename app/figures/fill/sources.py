@@ -9,6 +9,8 @@ stream_layer.<key>, stream_layers.<key>, stream_log10.<key>, stream_text.<key>, 
 span.<key>       from the column <key>_min to <key>_max, as people read it
 p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seeds in the same three forms; p50 and p95
                  likewise
+middle.<form>.<key>    of several seeds the median, else the column itself, in the same three forms
+first_seed.<form>.<key>   of several seeds the column of the first, else None
 matrices.<key>   a matrix, or one a layer
 row.<key>        the matrix's row at the cursor
 lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
@@ -112,6 +114,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         return column if column is None or column.ndim == 2 else to_list(column)
     if name == "steps_text":
         return to_step_texts(result, key)
+    if name in ("middle", "first_seed"):
+        return _from_seeds(result, name, *key.split(".", 1))
     if name in PERCENTILES:
         return _from_band(result, name, *key.split(".", 1))
     if name == "law":
@@ -149,6 +153,16 @@ def find_product(source: str, result: Columns, cursor: int) -> composites.Produc
     span, key = rest
     stack = result.matrices.get(key)
     return None if stack is None or stack.shape[-1] == 1 else composites.multiply(stack, span, cursor)
+
+
+def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:
+    """The curve that stands for all seeds, or the one of the first alone."""
+    has_seeds = key in result.bands
+    if name == "middle" and has_seeds:
+        return _from_band(result, "p50", form, key)
+    if name == "first_seed" and not has_seeds:
+        return None
+    return look_up(f"{form}.{key}", result, "", 0)
 
 
 def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:

@@ -11,7 +11,7 @@ import { depthOf } from './record.js';
  * @typedef {import('../../types').Numbers} Numbers
  */
 
-const LOGARITHMIC = /^(log10|stream_log10|steps_log10)\./;
+const LOGARITHMIC = /^(log10|middle\.log10|stream_log10|steps_log10)\./;
 const MAX_DECADES = 307; // of a double
 
 /**

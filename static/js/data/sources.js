@@ -32,6 +32,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   if (name === 'steps_text') return toStepTexts(columns, key);
+  if (name === 'middle' || name === 'first_seed') return fromSeeds(columns, name, key);
   if (PERCENTILES.includes(name)) return fromBand(columns, name, key);
   if (name === 'law') return fromLaw(columns, key);
   if (name === 'signed_log')
@@ -57,6 +58,17 @@ export function findProduct(source, columns, cursor) {
 function toCkaLabel(cka, label) {
   if (!cka) return label;
   return `${label} · ${cka.estimator === 'biased' ? `biased, N = ${cka.samples}` : cka.estimator}`;
+}
+
+/** The curve that stands for all seeds, or the one of the first alone.
+ * @param {Columns} columns @param {string} name @param {string} source */
+function fromSeeds(columns, name, source) {
+  const [form, key] = source.split(/\.(.*)/s);
+  const hasSeeds = Boolean(columns.bands.get(key));
+  if (name === 'middle' && hasSeeds) return fromBand(columns, 'p50', source);
+  if (name === 'first_seed' && !hasSeeds) return null;
+  if (form === 'text') return toTexts(columns, key);
+  return toList((form === 'log10' ? columns.log10 : columns.layers).get(key));
 }
 
 /** A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range.

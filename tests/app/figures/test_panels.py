@@ -131,10 +131,12 @@ def test_what_overflows_is_drawn_by_its_logarithm() -> None:
 def test_a_run_of_several_seeds_has_a_band_and_a_median() -> None:
     result = decode_result(encode_lines("seeds")[0])
     drawn = figures.figure("activation", [result], LABELS, 0, "dark", "linear")
-    low, high, median, _ = drawn.data
+    low, high, first, median = drawn.data
     assert high.fill == "tonexty"
     assert all(a <= m <= b for a, m, b in zip(low.y, median.y, high.y, strict=True))
     np.testing.assert_allclose(np.log10(median.y), result.bands["act_rms"]["p50"])
+    np.testing.assert_allclose(first.y, result.layers["act_rms"], rtol=1e-6)
+    assert first.line.width < median.line.width
     single = figures.figure("activation", [decode_result(encode_lines("seeds")[1])], LABELS, 0, "dark", "linear")
     assert [trace.visible for trace in single.data] == [False, False, False, None]
 

@@ -147,8 +147,8 @@ def test_similarity_is_of_the_step_with_its_band(step: int) -> None:
         figure = figures.figure("similarity", [result], LABELS[:1], 2, "light", view, step=step)
         for metric in metrics:
             wanted = result.steps[f"step_{metric}"][step].astype(object)
-            source = f"layers.{metric}"
-            (line,) = [trace for trace in figure.data if trace.meta["fill"]["y"] == source]
+            source = f"middle.layers.{metric}"
+            (line,) = [trace for trace in figure.data if trace.meta["fill"]["y"] in (source, f"layers.{metric}")]
             assert list(line.y) == [None if np.isnan(value) else value for value in wanted]
             assert not np.allclose(wanted[1:].astype(float), result.layers[metric][1:], atol=1e-4), (
                 "of the trained stack"

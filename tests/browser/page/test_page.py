@@ -48,11 +48,12 @@ def test_the_first_visit_shows_the_finished_default_comparison(open_page: OpenPa
     page = open_page()
     assert page.locator(".story-card h2").all_text_contents() == ["A Residual", "B HC", "C mHC"]
     headlines = page.locator(".headline").all_text_contents()
-    assert all(re.match(r"gain [\d.]+$", text) for text in headlines)
-    gains = [float(text.split()[1]) for text in headlines]
-    assert gains[0] == 1
-    assert gains[1] > 100
-    assert gains[2] == pytest.approx(1, abs=0.01)
+    assert headlines[0] == "gain 1 by construction"
+    found = [re.fullmatch(r"(?:forward|backward) ([\d.]+)", text) for text in headlines[1:]]
+    forward, backward = (match[1] for match in found if match)
+    assert float(forward) > 100
+    assert float(backward) == pytest.approx(1.003, abs=0.001)
+    assert headlines[2].startswith("backward")
     assert page.evaluate("location.hash") == ""
     for panel in PANELS:
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
