@@ -39,9 +39,9 @@ for _key, (_title, _whole, _formula) in SHARES.items():
                f"Largest share that one stream has {_whole}; 1/n where all have the same.", f"max_i p[i], {_formula}",
                OURS, precision=(0.0, 1e-5)),
         Metric(f"{_key}_share_entropy", f"{_title}, evenness over streams", "", "linear", "L", "forward",
-               f"Entropy of the shares that streams have {_whole}, over its largest value: 0 where one stream has all, "
-               "1 where all have the same; n to this power is the effective number of streams."
-               f"{NOTES.get(_key, '')}",
+               "Entropy of the streams' shares over its largest value: 0 where one stream has all, 1 where all have "
+               "the same; n to this power is the effective number of streams. The shares are "
+               f"{_whole}.{NOTES.get(_key, '')}",
                f"-sum_i p[i] ln p[i] / ln n, {_formula}", OURS, precision=(0.0, 1e-5)),
     )  # fmt: skip
 
