@@ -12,7 +12,7 @@ IDENTITIES = {
     "norm": ("branch_out_rms", 1e-9, "A branch behind a norm gives the same for a state twice as large.", OWN),
     "causality": ("act_rms", 1e-11, "Other tokens in the second half of a sequence leave the first as it was.", OWN),
     "adjoint": (
-        "grad_rms", 0.01, "Every layer's gradient foretells what a small move of the input does to the loss.", OWN,
+        "grad_rms", 0.01, "A layer's gradient foretells what a small move does to the next layer, or to the loss.", OWN,
     ),
 }  # fmt: skip
 
@@ -36,8 +36,8 @@ DETECTS = {
     "logits.",
     "norm": "Finds a missing norm in front of a branch. It cannot find a norm of another kind.",
     "causality": "Finds a missing attention mask. It cannot find a mask that hides too much.",
-    "adjoint": "Finds a gradient that is wrong by 1 % along the way that it was asked about. It cannot find errors "
-    "across that way, or in the gradients of weights; where the stack bends too much, nothing can be asked.",
+    "adjoint": "Finds a gradient that a layer or the loss makes wrong by 1 %. It cannot find errors across the move "
+    "that was asked about, or in the gradients of weights; where a layer bends too much, nothing can be asked.",
     "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",
     "doubly_stochastic": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
     "anything outside the mixing.",

@@ -6,7 +6,7 @@ Shapes: L layers, n streams, N = B T samples, C width.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,14 @@ from mhc_core.stack import LayerOutput, Stack
 Array = np.ndarray
 Logits = list[tuple[Array, Array]]  # what entered a residual map, and what left it, in the order of its calls
 CAUSAL_BLOCKS = ("mlp", "transformer")  # elsewhere every token sees every other one
-STEP = 1e-6  # of a state's size, by which it is moved to see what the loss does
+STEP = 1e-7  # of a state's size, by which it is moved to see what a layer does
+ROUNDING = 2.0**-50
 CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
 RECTIFIERS = ("relu", "gelu", "silu")
 
 
 def measure_identities(
-    stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], loss: float, logits: Logits
+    stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], logits: Logits
 ) -> dict[str, Array]:
     """Errors of every relation that is due, (L) each; nan where a relation could not be asked.
 
@@ -43,12 +44,12 @@ def measure_identities(
     projection: of H_res against Sinkhorn's rounds in plain numpy.
     norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry.
     causality: what later tokens do to earlier ones, relative to the largest entry.
-    adjoint: of <g_l, d x_l> = d loss, relative to d loss.
+    adjoint: of <g_{l+1}, d x_{l+1}> = <g_l, d x_l>, and of d loss at the end, relative.
     weights: squared weights over what the initialisation makes them in the mean, less 1.
     weights_spread: standard deviation of the last, (L).
     """
     spec = stack.spec
-    found = {"layer_rule": _check_layers(stack, start, outputs), "adjoint": _check_adjoint(stack, start, outputs, loss)}
+    found = {"layer_rule": _check_layers(stack, start, outputs), "adjoint": _check_adjoint(stack, start, outputs)}
     found |= dict(zip(("weights", "weights_spread"), _check_weights(stack), strict=True))
     if logits and spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
         found["projection"] = _check_projection(spec, logits)
@@ -167,29 +168,51 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
     return np.array(errors)
 
 
-def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], loss: float) -> Array:
-    """The first state is moved along its own gradient: every later gradient has to foretell what the loss does."""
-    assert start.grad is not None
-    size = start.grad.norm()
-    if not (torch.isfinite(size) and size > 0):
-        return np.full(len(outputs), np.nan)
-    move = STEP * start.detach().norm() * start.grad / size
-    (up, loss_up), (down, loss_down) = (_climb(stack, start.detach() + sign * move) for sign in (1, -1))
-    first, second = loss_up - loss_down, loss_up + loss_down - 2 * loss
-    if not math.isfinite(first) or abs(second) > CURVED * abs(first):
-        return np.full(len(outputs), np.nan)
-    foretold = [
-        float((output.state.grad * (above - below)).sum())  # type: ignore[operator]
-        for output, above, below in zip(outputs, up, down, strict=True)
-    ]
-    return np.array(foretold) / first - 1
+def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
+    """Layer by layer: the state before it is moved along its own gradient, and the gradient after it weighs the move.
+
+    The last entry is also of the loss. nan where the layer bends too much for a step.
+    """
+    before, errors = start, []
+    is_static = stack.connection.static_mixing() is not None
+    for layer, output in enumerate(outputs):
+
+        def climb(state: torch.Tensor, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
+            after = stack.layer(layer, state, output.mixing if is_static else None)
+            assert output.state.grad is not None
+            return output.state.grad * after.state
+
+        errors.append(math.nan if _is_steep(stack.spec, layer, output) else _compare_move(climb, before))
+        before = output.state
+    last = _compare_move(stack.loss, before)
+    errors[-1] = max(errors[-1], last, key=abs) if math.isfinite(last) else errors[-1]
+    return np.array(errors)
 
 
-def _climb(stack: Stack, start: torch.Tensor) -> tuple[list[torch.Tensor], float]:
-    states: list[torch.Tensor] = []
+def _is_steep(spec: RunSpec, layer: int, output: LayerOutput) -> bool:
+    """Whether a step would jump over what softmax does: without a norm its logits grow as the square of the state."""
+    is_attention = spec.block.kind == "transformer" and layer % 2 == 0 and spec.block.norm_position == "none"
+    return is_attention and STEP * float(output.u.detach().square().mean()) > CURVED
+
+
+def _compare_move(function: Callable[[torch.Tensor], torch.Tensor], state: torch.Tensor) -> float:
+    """What a small move of the state along its gradient does to the sum of the function, over what the gradient says.
+
+    Less 1; nan where the step is too large for the function's bends, or too small for its rounding.
+    """
+    grad = state.grad
+    assert grad is not None
+    size = float(grad.norm())
+    if not (math.isfinite(size) and size > 0):
+        return math.nan
+    step = STEP * float(state.detach().norm())
     with torch.no_grad():
-        last, _ = stack.climb(start, lambda _, output: states.append(output.state))
-        return states, float(stack.loss(last))
+        up, down, middle = (function(state.detach() + sign * step / size * grad) for sign in (1, -1, 0))
+    first, second = float((up - down).sum()), float((up + down - 2 * middle).sum())
+    due, rounding = 2 * step * size, float(middle.abs().sum()) * ROUNDING
+    if not math.isfinite(first) or abs(second) > CURVED * abs(first) + rounding or due < rounding / CURVED:
+        return math.nan
+    return first / due - 1
 
 
 # Weights.

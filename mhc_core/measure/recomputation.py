@@ -83,7 +83,7 @@ def _compute(twin: RunSpec, rounding: float) -> tuple[dict[str, Array], float, f
     columns |= _multiply(np.array([layer["h_res"] for layer in found]))
     due = _keeps_mean(twin) and not rounding
     value = float(loss.detach())
-    identities = {} if rounding else measure_identities(stack, start, outputs, value, logits)
+    identities = {} if rounding else measure_identities(stack, start, outputs, logits)
     return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 

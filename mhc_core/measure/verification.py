@@ -236,8 +236,10 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]
     What has left the range on the way up is lost in all later layers, and with them every gradient.
     """
     inside = {key: np.isfinite(column).reshape(spec.depth, -1).all(1) for key, column in columns.items()}
+    # Without a norm in front, attention multiplies the state with itself.
+    is_squared = spec.block.kind == "transformer" and spec.block.norm_position != "pre"
     for key in SIGNALS:
-        held = np.abs(_to_log10(columns[key])) < RANGE[spec.dtype]
+        held = np.abs(_to_log10(columns[key])) < RANGE[spec.dtype] / (2 if is_squared else 1)
         inside[key] &= held | (columns[key] == 0)
     forward = np.logical_and.accumulate(inside["act_rms"])
     if spec.connection.dynamic:
