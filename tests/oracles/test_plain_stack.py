@@ -81,9 +81,9 @@ SPECS: dict[str, tuple[int, int, int, dict[str, Any], dict[str, Any], dict[str, 
         {"heads": 8, "mlp_ratio": 2, "activation": "silu"},
         {},
     ),
-    "hc-dynamic-deepnorm-rmsnorm": (
+    "hc-dynamic-deepnorm-rmsnorm-sum": (
         8, 16, 19,
-        {"kind": "hc", "streams": 2, "dynamic": True, "noise": 0.1},
+        {"kind": "hc", "streams": 2, "dynamic": True, "noise": 0.1, "output": "sum"},
         {"heads": 4, "mlp_ratio": 2, "activation": "tanh", "norm_position": "post", "scaling": "deepnorm"},
         {},
     ),
