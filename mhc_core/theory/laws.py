@@ -251,7 +251,7 @@ def _without_weak(curve: Curve) -> Curve:
     layers = np.flatnonzero(is_narrow)
     if len(layers):
         where = f"layers {layers[0] + 1} to {layers[-1] + 1}" if len(layers) > 1 else f"layer {layers[0] + 1}"
-        kept["holds"] = f"{curve.holds} Beyond {where} its band is wider than {limit}: theory is too weak there."
+        kept["holds"] = f"{curve.holds} Outside {where} its band is wider than {limit}: theory is too weak there."
     return replace(curve, **kept)
 
 
