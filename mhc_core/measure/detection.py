@@ -17,10 +17,6 @@ IDENTITIES = {
 }  # fmt: skip
 
 # By law: what makes it fail, and what it cannot see.
-_SIGNALS = (
-    "Finds weights of another size, a missing skip path or norm, and what changes sizes by more than the band. "
-    "It cannot find faults inside the band, or in mixing that keeps streams alike."
-)
 DETECTS = {
     "recomputation": "Finds what the run, its metrics or its precision get wrong beside plain autograd in float64. It "
     "cannot find a fault of the network itself, which both share.",
@@ -41,15 +37,20 @@ DETECTS = {
     "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",
     "doubly_stochastic": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
     "anything outside the mixing.",
-    "rows_exact": "Finds rows that do not sum to 1, such as those of a transposed matrix. It cannot find too few "
-    "rounds, which leave rows exact, or anything outside the mixing.",
+    "rows_exact": "Finds rows that do not sum to 1. It cannot find too few rounds, which leave rows exact, a matrix "
+    "that is applied otherwise than noted, such as transposed, or anything outside the mixing.",
     "drift_gain": "Finds a drift that is several times too large. It cannot find a transposed matrix, whose products "
     "have the same law, or anything outside the mixing.",
     "post_norm": "Finds a missing norm behind the addition. It cannot find anything that the norm takes away again.",
     "rezero": "Finds a branch that does not start at zero, and a missing skip path. It cannot find anything inside a "
     "branch.",
-    "correlation_map": "Finds another activation, or weights of another size before one that saturates. It cannot find "
-    "what changes sizes alone, as cosines have none.",
-    **dict.fromkeys(("mean_field", "residual_pre", "residual_post", "residual_none"), _SIGNALS),
+    "correlation_map": "Finds another activation. It cannot find what changes sizes alone, as cosines have none.",
+    "mean_field": "Finds weights 5 % too large, and a norm that is missing in one layer. It cannot find a gradient "
+    "that is 5 % too large, or faults that move a column less than the band is wide.",
+    "residual_pre": "Finds a layer without its skip path or norm. It cannot find a gradient that is 5 % too large, "
+    "or faults in mixing that keeps streams alike, and finds weights 5 % too large in half of all seeds.",
+    "residual_none": "Finds weights 5 % too large, a layer without its skip path, and a gradient that enters 5 % too "
+    "large. It cannot find faults that move a column less than the band is wide.",
+    "residual_post": "Finds a gradient that enters 5 % too large. It cannot find weights of another size, which the "
+    "norm takes away again, and finds a missing skip path or norm in less than half of all seeds.",
 }
-MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
