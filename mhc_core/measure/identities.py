@@ -74,7 +74,7 @@ def _check_layers(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutp
 
 def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
     """The state after a layer, streams (n, N, C), from the one before it, the coefficients and the branch's output."""
-    h_post, h_res, y_NC = (_to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
+    h_post, h_res, y_NC = (to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
     count = len(x_nNC)
     if spec.connection.kind == "none":
         h_res = np.zeros((1, 1))
@@ -102,7 +102,7 @@ class HeardMap:
 
     def __call__(self, raw: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._map(raw)
-        self._heard.append((_to_numpy(raw), _to_numpy(out)))
+        self._heard.append((to_numpy(raw), to_numpy(out)))
         return out
 
 
@@ -145,7 +145,7 @@ def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
     with torch.no_grad():
         for branch, output in zip(stack.branches, outputs, strict=True):
             again = branch(2 * output.u.view(shape)).reshape(output.y.shape)
-            errors.append(_relative(_to_numpy(again - output.y), _to_numpy(output.y)))
+            errors.append(_relative(to_numpy(again - output.y), to_numpy(output.y)))
     return np.array(errors)
 
 
@@ -232,7 +232,7 @@ def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
     for name, weight in branch.named_parameters():
         if weight.ndim < 2:
             continue
-        rows = _to_numpy(weight).reshape(len(weight), -1)
+        rows = to_numpy(weight).reshape(len(weight), -1)
         is_hidden = name == "w_in" and getattr(branch, "activation", None) is not None
         gain = 2.0 if is_hidden and spec.block.activation in RECTIFIERS else 1.0
         rows = _unscale(name, branch.name, rows, shrunk)
@@ -280,8 +280,9 @@ def _last(stack: Stack) -> int:
 
 
 def _to_streams(stack: Stack, state: torch.Tensor) -> Array:
-    return _to_numpy(stack.connection.streams(state))
+    return to_numpy(stack.connection.streams(state))
 
 
-def _to_numpy(tensor: torch.Tensor) -> Array:
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """A tensor's values in float64, on the host."""
     return tensor.detach().cpu().double().numpy()

@@ -14,7 +14,7 @@ from mhc_core.connections import Mixing
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
-from mhc_core.measure.identities import measure_identities, overhear_logits
+from mhc_core.measure.identities import measure_identities, overhear_logits, to_numpy
 from mhc_core.measure.run import choose_device
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.rng import normal
@@ -117,17 +117,17 @@ def _overhear(stack: Stack, rounding: float) -> tuple[list[LayerOutput], Callabl
 def _measure_layer(stack: Stack, output: LayerOutput) -> dict[str, Any]:
     grad = output.state.grad
     assert grad is not None
-    state_nNC, grad_nNC = (_to_numpy(stack.connection.streams(part)) for part in (output.state, grad))
+    state_nNC, grad_nNC = (to_numpy(stack.connection.streams(part)) for part in (output.state, grad))
     parts = stack.spec.connection.kind in PARTS
     with np.errstate(over="ignore", invalid="ignore"):
         m_NC = np.concatenate(state_nNC, axis=1) if parts else state_nNC.mean(0)
         g_NC = np.concatenate(grad_nNC, axis=1) if parts else grad_nNC.sum(0)
-        h_res = _to_numpy(output.mixing.h_res)
+        h_res = to_numpy(output.mixing.h_res)
         h_res = h_res.mean(0) if h_res.ndim == 3 else h_res
         return {
             "act_rms": _rms(m_NC),
             "token_cos": _mean_cosine(m_NC),
-            "branch_out_rms": _rms(_to_numpy(output.y)),
+            "branch_out_rms": _rms(to_numpy(output.y)),
             "grad_rms": _rms(g_NC),
             "h_res_row_sum": h_res.sum(1),
             "h_res_col_sum": h_res.sum(0),
@@ -171,15 +171,11 @@ def _keeps_mean(spec: RunSpec) -> bool:
 
 def _check_mean_law(stack: Stack, outputs: list[LayerOutput]) -> float:
     """Largest error of mean_i x'[i] = mean_i x[i] + mean(H_post) F, relative to the largest entry of the layer."""
-    before, worst = _to_numpy(stack.connection.streams(stack.embed())).mean(0), 0.0
+    before, worst = to_numpy(stack.connection.streams(stack.embed())).mean(0), 0.0
     for output in outputs:
-        after = _to_numpy(stack.connection.streams(output.state)).mean(0)
-        share = _to_numpy(output.mixing.h_post).mean(-1)
-        moved = before + (share[:, None] if share.ndim else share) * _to_numpy(output.y)
+        after = to_numpy(stack.connection.streams(output.state)).mean(0)
+        share = to_numpy(output.mixing.h_post).mean(-1)
+        moved = before + (share[:, None] if share.ndim else share) * to_numpy(output.y)
         worst = max(worst, float(np.abs(after - moved).max() / max(np.abs(after).max(), np.finfo(float).tiny)))
         before = after
     return worst
-
-
-def _to_numpy(tensor: torch.Tensor) -> Array:
-    return tensor.detach().cpu().double().numpy()

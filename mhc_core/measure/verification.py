@@ -19,7 +19,7 @@ from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.theory.bands import FALSE_ALARM, Band
-from mhc_core.theory.laws import OWN, Curve, predict
+from mhc_core.theory.laws import MIXING_EPS, OWN, Curve, predict
 from mhc_core.theory.premises import is_doubly_stochastic, is_free, is_row_stochastic
 
 Array = np.ndarray
@@ -37,7 +37,6 @@ LEAST: dict[str, dict[str, float]] = {
 }
 SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}  # times what one rounding a layer does
 MOST = 0.3  # A wider tolerance would say nothing.
-MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
 RANGE = {
     "float32": 36.0,
     "bfloat16": 36.0,

@@ -174,9 +174,10 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
         return [format_value(value) for value in kept] if form == "text" else kept
     if form == "log10":
         return kept
+    values = [None if log10 is None or abs(log10) > MAX_DECADES else 10**log10 for log10 in kept]
     if form == "text":
-        return [format_value(None, log10) for log10 in kept]
-    return [None if log10 is None or abs(log10) > MAX_DECADES else 10**log10 for log10 in kept]
+        return [format_value(value, log10) for value, log10 in zip(values, kept, strict=True)]
+    return values
 
 
 def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:

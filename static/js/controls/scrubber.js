@@ -2,7 +2,7 @@
 
 import { shownOf } from '../data/drawing.js';
 import { formatValue, UNKNOWN } from '../data/numbers.js';
-import { toStepTexts, toTexts } from '../data/sources.js';
+import { lookUp, toStepTexts } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import { moveCursor, moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
@@ -86,7 +86,7 @@ function readLayer(slot, key, layer, step) {
   const rules = state.templates.value?.rules.steps;
   if (!rules) return UNKNOWN; // the templates, which no figure is without, are on their way
   const columns = atStep(shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns, step, rules);
-  return toTexts(columns, key)?.[layer] ?? '–';
+  return lookUp(`middle.text.${key}`, columns, '', 0)?.[layer] ?? '–'; // as the bold curve: of several seeds the median
 }
 
 /** Of the trained stack its own loss; of a run that does not train nothing is known at a step. @param {Columns} columns @param {string} key @param {number | null} step */

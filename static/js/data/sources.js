@@ -79,8 +79,8 @@ function fromBand(columns, percentile, source) {
   if (!kept) return null;
   if (!columns.log10.has(key)) return form === 'text' ? kept.map((value) => formatValue(value)) : kept;
   if (form === 'log10') return kept;
-  if (form === 'text') return kept.map((log10) => formatValue(null, log10));
-  return kept.map((log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10));
+  const values = kept.map((log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10));
+  return form === 'text' ? values.map((value, layer) => formatValue(value, kept[layer])) : values;
 }
 
 /** The law that speaks of a metric, or null. @param {Columns} columns @param {string} key @returns {Record<string, any> | null} */

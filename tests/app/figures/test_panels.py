@@ -137,6 +137,7 @@ def test_a_run_of_several_seeds_has_a_band_and_a_median() -> None:
     np.testing.assert_allclose(np.log10(median.y), result.bands["act_rms"]["p50"])
     np.testing.assert_allclose(first.y, result.layers["act_rms"], rtol=1e-6)
     assert first.line.width < median.line.width
+    assert "×10" not in "".join(median.text), "a median near 1 is written as any other number"
     single = figures.figure("activation", [decode_result(encode_lines("seeds")[1])], LABELS, 0, "dark", "linear")
     assert [trace.visible for trace in single.data] == [False, False, False, None]
 
