@@ -23,7 +23,7 @@ GRACE_S = 5
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code: 0, 1 where a verification fails, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m app", description="mHC Scope")
+    parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
     run = commands.add_parser("run", help="compute one spec here, and write its columns")
@@ -48,15 +48,15 @@ def main(arguments: Sequence[str]) -> int:
 def serve(arguments: Sequence[str]) -> int:
     """Serve until a signal."""
     try:
-        settings = Settings(_cli_parse_args=list(arguments), _cli_prog_name="python -m app serve")
+        settings = Settings(_cli_parse_args=list(arguments), _cli_prog_name="mhc-scope serve")
     except ValidationError as error:
         print(error, file=sys.stderr)
         return 2
 
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.engine.registry import UnknownEngine
+    from app.files import MissingAsset
     from app.main import create_app
-    from app.pages.assets import MissingAsset
     from app.store.schema import UnusableDatabase
 
     try:
@@ -155,12 +155,16 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
 
 
 def _compute(spec: RunSpec) -> Any:
+    import torch
+
     from mhc_core.cost.estimates import estimate
     from mhc_core.cost.rates import calibrate
+    from mhc_core.cost.threads import choose_threads
     from mhc_core.findings.numerals import format_value
     from mhc_core.measure.run import run
     from mhc_core.record.result import Result
 
+    torch.set_num_threads(choose_threads(spec, torch.get_num_threads()))
     cost = estimate(spec, calibrate())
     seconds, peak = format_value(cost.seconds, digits=2), format_value(cost.peak_bytes / 1e9, digits=2)
     print(f"about {seconds} s and {peak} GB on a CPU", file=sys.stderr)

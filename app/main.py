@@ -17,7 +17,6 @@ from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
-from app.services.previews import Previews
 from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
@@ -78,13 +77,11 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, app.state.engine, hub)
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
-    app.state.previews = Previews(app.state.runs)
     try:
         await app.state.runs.start()
         yield
     finally:
         hub.close()
         await app.state.sweeps.stop()
-        await app.state.previews.stop()
         await app.state.runs.stop()
         await database.close()

@@ -24,27 +24,40 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 
 @contextmanager
-def serve(data: str) -> Iterator[httpx.Client]:
-    """A server of our own with warm workers."""
+def serve(data: str, workers: int = 0) -> Iterator[httpx.Client]:
+    """A server of our own with so many warm workers, or one a core."""
+    workers = workers or len(os.sched_getaffinity(0))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "serve", "--no-precompute", "--port", str(port), "--data", data]
+    command = [
+        sys.executable,
+        "-m",
+        "app",
+        "serve",
+        "--no-precompute",
+        "--port",
+        str(port),
+        "--data",
+        data,
+        "--workers",
+        str(workers),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-            _wait_until_ready(http, process)
+            _wait_until_ready(http, process, workers)
             yield http
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_ready(http: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(http: httpx.Client, process: subprocess.Popen[bytes], workers: int) -> None:
     deadline = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if http.get("/readyz").json()["workers"] == len(os.sched_getaffinity(0)):
+            if http.get("/readyz").json()["workers"] == workers:
                 return
         except httpx.TransportError:
             pass  # Not listening yet.

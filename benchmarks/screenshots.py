@@ -36,10 +36,9 @@ class Shot:
 
 
 def open_presets(page: Page) -> None:
-    """The gallery with all its previews drawn."""
+    """The gallery with its pictures."""
     press(page, re.compile("^Presets$"))
-    expect(page.locator(".gallery .spark").first).to_be_visible()
-    expect(page.locator(".spark.waiting")).to_have_count(0, timeout=MAP_MS)
+    expect(page.locator(".gallery .spark path").first).to_be_attached()
 
 
 def fill_map(page: Page) -> None:

@@ -3,9 +3,14 @@
 import json
 from pathlib import Path
 
-from app.pages.assets import NODE_MODULES, by_package
-from app.pages.raster import FONTS
+from app.files import CHECKOUT, NODE_MODULES
+from app.pages.vendored import FONTS, by_package, package_of
 
+# Packages whose code stands in the file of another, as its source map says.
+INSIDE = {
+    "jspdf": ("@babel/runtime", "fast-png", "fflate", "iobuffer", "pako"),
+    "svg2pdf.js": ("cssesc", "font-family-papandreou", "specificity", "svgpath"),
+}
 TARGET = Path(__file__).with_name("licences.md")
 HEAD = """# Licences of others
 
@@ -19,18 +24,23 @@ What a browser is sent of others, and the font of the server's own pictures: all
 
 def describe() -> str:
     """The whole document, from the installed packages. Raises where one has no licence."""
-    font = FONTS.relative_to(NODE_MODULES).parts
     used = {
         package: ", ".join(f"`{path.removeprefix(package + '/')}`" for path in paths)
         for package, paths in by_package().items()
-    } | {"/".join(font[:2]): "pictures drawn on the server"}
+    } | {package: f"within the file of {outer}" for outer, inner in INSIDE.items() for package in inner}
+    used[package_of(FONTS[False])] += ": in PDF files, and in pictures drawn on the server"
     table, texts = HEAD, ""
     for package, what in sorted(used.items()):
-        folder = NODE_MODULES / package
+        folder = CHECKOUT / NODE_MODULES / package
         about = json.loads((folder / "package.json").read_bytes())
         table += f"| {package} | {about['version']} | {about['license']} | {what} |\n"
-        texts += f"\n## {package}\n\n```text\n{(folder / 'LICENSE').read_text().strip()}\n```\n"
+        texts += f"\n## {package}\n\n```text\n{read_licence(folder).strip()}\n```\n"
     return table + texts
+
+
+def read_licence(folder: Path) -> str:
+    """The text that a package comes with."""
+    return next(path for path in sorted(folder.glob("LICENSE*"))).read_text()
 
 
 if __name__ == "__main__":

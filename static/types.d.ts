@@ -40,10 +40,22 @@ export interface Columns {
   end: { status: string; reason: string | null } | null;
   last: number;
   versions: Map<string, number>;
+  /** Of columns known at once: metrics that only a pass can tell. Empty of what a server has said. */
+  waits: Set<string>;
 }
 
 export interface Trace {
-  meta: { run: number; key: string; end?: boolean; parts?: string; fill: Record<string, string> };
+  meta: {
+    run: number;
+    key: string;
+    end?: boolean;
+    parts?: string;
+    /** What is said of the line at its beginning. */
+    start?: string;
+    fill: Record<string, string>;
+    /** What of the trace follows the method of its run besides the colour. */
+    look?: { dash?: boolean; marker?: boolean; weight?: number; fill?: boolean };
+  };
   [key: string]: any;
 }
 export interface Figure {
@@ -52,7 +64,6 @@ export interface Figure {
 }
 
 export interface RunStyle {
-  letter: string;
   color: string;
   dash: string;
   marker: string;
@@ -98,6 +109,8 @@ export interface FigureRules {
   min_row_gap: number;
   label_gap: number;
   high_share: number;
+  start_stretch: number;
+  start_away: number;
   max_ticks: number;
   min_steps: number;
   room_for_one: number;
@@ -113,7 +126,6 @@ export interface FigureRules {
   steps: StepRules;
 }
 export interface Templates {
-  runs: RunStyle[];
   panels: Panel[];
   rules: FigureRules;
 }
@@ -132,6 +144,8 @@ export interface Field {
   initial: Value;
   options: string[] | null;
   min: number | null;
+  /** Whether the least itself is not allowed. */
+  is_open: boolean;
   max: number | null;
   step: number | null;
   applies: Record<string, string | Value[]>;
@@ -143,11 +157,13 @@ export interface View {
   runs: Choice[];
   cursor: number | null;
   map?: MapChoice;
+  /** The preset that it came from. */
+  preset?: string;
   /** Each run is drawn against the first. */
   difference?: boolean;
   /** The cursor's step of training from 0; without it the last. */
   step?: number;
-  /** First and last layer, from 0, of the product that the detail card makes of any interval. */
+  /** First and last layer, from 0, that are shown and spoken of where that is not all of them. */
   interval?: { first: number; last: number };
   /** The view of a panel's card, by its key; without it the first. */
   cards?: Record<string, string>;
@@ -177,6 +193,9 @@ export interface Cost {
   bytes_moved: number;
   peak_bytes: number;
   seconds: number;
+  seconds_low: number;
+  seconds_likely: number;
+  seconds_high: number;
 }
 export interface Submitted {
   id: string;
@@ -196,6 +215,9 @@ export interface ConnectionCost {
   bytes_moved: number;
   peak_bytes: number;
   seconds: number;
+  seconds_low: number;
+  seconds_likely: number;
+  seconds_high: number;
   /** By measure: what it adds to the residual connection's cost, in words. */
   added: Record<string, string>;
 }
@@ -242,25 +264,27 @@ export interface Preset {
   specs: { label: string; id: string; spec: any }[];
   metric: { key: string; title: string; scale: string };
   reduce: string;
+  /** What the number of each run is. */
+  told: string;
   panel: string;
-  reference: { source: string; says: string; scale: string } | null;
+  /** Of the panel; null for the first. */
+  view: string | null;
+  /** `numbers`: what the source prints of runs, by their labels. */
+  reference: { source: string; says: string; scale: string; numbers: Record<string, string> } | null;
   plays: string | null;
 }
 export interface Presets {
   presets: Preset[];
-  styles: Record<'light' | 'dark', RunStyle[]>;
 }
-/** A preset's runs as far as they are computed: a curve on the scale of the metric, and one number. */
+/** A preset's runs as they were stored with the code: a curve on the scale of the metric, and one number. */
 export interface Preview {
   name: string;
   runs: {
-    label: string;
     id: string;
-    status: string;
-    curve: (number | null)[] | null;
+    curve: (number | null)[];
     value: number | null;
     log10: number | null;
-    number: string | null;
+    status: string;
   }[];
 }
 export interface Snapshot {
@@ -312,23 +336,48 @@ export interface ViewRules {
   letters: string;
   /** Letters of a run's name that labels have room for. */
   name_length: number;
-  /** Connections of the first view. */
+  /** Connections of a hash that names no runs. */
   kinds: string[];
+  /** Specs of what a visitor sees first. */
+  opening: any[];
   /** Every kind of connection: its name in figures, and the year of its paper. */
-  connections: Record<string, { name: string; year: number | null }>;
+  connections: Record<string, { name: string; year: number | null; has_streams: boolean }>;
   /** What a map shows by default. */
   map: { metric: string; reduce: string };
   /** Of a hash, as far as the server reads it. */
-  keys: { name: string; map: string; metric: string; reduce: string };
+  keys: { name: string; map: string; metric: string; reduce: string; preset: string };
+  /** How a method's first, second, … run looks. */
+  methods: Record<string, { marker: string; dashes: string[]; widths: number[]; light: string[]; dark: string[] }>;
+  at_once: AtOnceRules;
+  /** Initialisations under which dynamic mixing differs from static before training, and the connections that have them. */
+  dynamic: { inits: string[]; kinds: string[] };
   /** What each cost is called. */
   costs: Record<'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', string>;
+}
+/** What lets the page know columns without asking. */
+export interface AtOnceRules {
+  /** Version of the numerics that the server computes with. */
+  numerics: number;
+  /** Metrics of which a shallower stack's column is the beginning of a deeper one's. */
+  prefix: string[];
+  /** Metrics that come layer by layer on the way up. */
+  forward: string[];
+  /** Metrics whose promised precision has an absolute part. */
+  absolute: string[];
+  /** Values of `block.scaling` under which no layer is the same at another depth. */
+  depth_scaled: string[];
+  /** In deeper stacks CKA is of fewer samples. */
+  cka_layers: number;
 }
 export interface Boot {
   page: string;
   version: string;
+  /** Runs that the server computes at once; of pages that can start some. */
+  workers?: number;
   rules: ViewRules;
-  default: { label: string; id: string }[];
   snapshot?: Snapshot;
+  /** The preset whose page it is. */
+  preset?: Preset;
   runs?: string[];
   state?: string;
   sweep?: StoredSweep | null;

@@ -8,7 +8,7 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
@@ -26,12 +26,31 @@ NAMED = re.compile(
     r"TileKernels|timm|UCI|OLMoE?|DeepSeek\w*|GLM|Hunyuan|Qwen|GPT\b|ResNet|AlphaFold|Llama|Kimi)|"
     r"\b(Figs?\.|Eqs?\.|Tables?|sections?) ?\d|\b20[0-2]\d\b"
 )
+TABLE = ROOT / "docs" / "claims.md"
 # Files whose strings are no text for readers, and presets, which are read as they are shown.
 UNSEEN = ("app/store/migrations", "app/presets", "static/js/share/standalonelook.js")
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"({]|mHC|examples/)")
 PLACES = ("preset ", "panel ", "README", "connection kinds", "interface")
 BREAK = " ¶ "  # between blocks of markup
 NOT_ENDS = re.compile(r"(?:Fig|Eq|Figs|Eqs|al|No|vs)\.$")
+
+
+class Row(NamedTuple):
+    """What `docs/claims.md` says of one sentence."""
+
+    sentence: str
+    place: str
+    source: str
+    theirs: str
+    ours: str
+    agreement: str
+
+
+def read_rows() -> list[Row]:
+    """The table's rows."""
+    lines = [line for line in TABLE.read_text().splitlines() if line.startswith("| ")]
+    cells = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [Row(*line) for line in cells if line[0] != "sentence"]
 
 
 def collect_claims() -> dict[str, set[str]]:
@@ -70,7 +89,8 @@ def _read_presets() -> Iterator[tuple[str, str]]:
     for preset in PRESETS:
         plain = preset.to_plain()
         titles = [preset.title] if NAMED.search(preset.title) else []
-        texts = [*titles, preset.description, *(plain["reference"] or {}).values()]
+        told = (plain["reference"] or {}).items()  # its numbers stand in what it says
+        texts = [*titles, preset.description, *(text for part, text in told if part != "numbers")]
         yield from ((f"preset {preset.name}", text) for text in texts)
 
 

@@ -2,26 +2,25 @@
 
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from app.presets import PRESETS
 from mhc_core.cost.paper_models import paper_shapes
-from tests.claims import NAMED, collect_claims, place_of, read_javascript, read_markdown, read_python, split_sentences
+from tests.claims import (
+    NAMED,
+    Row,
+    collect_claims,
+    place_of,
+    read_javascript,
+    read_markdown,
+    read_python,
+    read_rows,
+    split_sentences,
+)
 from tests.conftest import ROOT
 
-TABLE = ROOT / "docs" / "claims.md"
 VERDICTS = ("agrees", "differs", "quoted", "names")
-
-
-class Row(NamedTuple):
-    sentence: str
-    place: str
-    source: str
-    theirs: str
-    ours: str
-    agreement: str
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +30,7 @@ def claims() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    lines = [line for line in TABLE.read_text().splitlines() if line.startswith("| ")]
-    cells = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    return [Row(*line) for line in cells if line[0] != "sentence"]
+    return read_rows()
 
 
 def test_every_claim_has_a_row(claims: dict[str, set[str]], rows: list[Row]) -> None:

@@ -1,9 +1,9 @@
 """Routes that describe: what can be set, what is measured, what it would cost, where to start."""
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.api.dependencies import Service
@@ -12,23 +12,25 @@ from app.api.http.problems import to_item
 from app.api.models.descriptions import MetricsBody, PresetsBody, PreviewsBody
 from app.api.models.estimates import EstimateBody
 from app.api.models.links import API
-from app.figures.style import MAX_RUNS, THEMES, to_styles
+from app.engine.contract import RUN
+from app.figures.style import MAX_RUNS
 from app.presets import PRESETS
+from app.presets.sketches import read_sketches
 from app.services.admission import check_cost
-from app.services.previews import Previews
-from mhc_core.cost.estimates import estimate
 from mhc_core.metrics.registry import to_catalogue
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec
 
 router = APIRouter(prefix=API, tags=["description"])
 
+Together = Annotated[int, Query(ge=1, le=MAX_RUNS, description="Runs to be submitted together, this one among them.")]
+
 
 @router.post("/estimate", openapi_extra={"requestBody": SPEC_BODY})
-async def estimate_run(request: Request, service: Service) -> EstimateBody:
+async def estimate_run(request: Request, service: Service, together: Together = 1) -> EstimateBody:
     """Predicted parameters, FLOPs, bytes, memory and seconds, and whether this server would take the spec."""
     spec = parse_spec(await request.body())
-    cost = estimate(spec, service.engine.rates)
+    cost = service.predictions.predict(RUN, spec, together)
     errors = [to_item(error) for error in check_cost(spec, cost, request.app.state.settings)]
     return EstimateBody(**cost.model_dump(), id=spec.id, admitted=not errors, errors=errors)
 
@@ -47,21 +49,25 @@ async def list_metrics() -> dict[str, Any]:
 
 @router.get("/presets", response_model=PresetsBody)
 async def list_presets() -> Response:
-    """Named comparisons, the first is `default`; and the styles of their runs in both themes."""
+    """Named comparisons, the first is `default`."""
     return Response(_write_presets(), media_type="application/json")
 
 
 @router.get("/presets/previews", response_model=PreviewsBody)
-async def list_previews(request: Request) -> dict[str, Any]:
+async def list_previews() -> Response:
     """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
 
-    What is missing is computed while someone asks, one run at a time: ask again.
+    Each is of a run of this version, made before and stored with the code.
     """
-    previews: Previews = request.app.state.previews
-    return {"previews": await previews.look()}
+    return Response(_write_previews(), media_type="application/json")
 
 
 @cache
 def _write_presets() -> bytes:
-    styles = {theme: to_styles(MAX_RUNS, theme) for theme in THEMES}
-    return codec.to_json({"presets": [preset.to_plain() for preset in PRESETS], "styles": styles})
+    return codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]})
+
+
+@cache
+def _write_previews() -> bytes:
+    previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
+    return codec.to_json({"previews": previews})

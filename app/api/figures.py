@@ -31,7 +31,7 @@ RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs tha
 
 @router.get("/panels", response_model=PanelsBody, responses=UNCHANGED)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
-    """Run styles and every panel: its meaning and its Plotly figure without data."""
+    """Every panel: its meaning and its Plotly figure without data."""
     body, etag = await asyncio.to_thread(_panels_body, runs, theme)
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if etag in request.headers.get("if-none-match", ""):

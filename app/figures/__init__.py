@@ -11,6 +11,7 @@ from app.figures.fill.composites import set_interval, to_span
 from app.figures.fill.difference import fill_difference, to_unit
 from app.figures.fill.fill import fill
 from app.figures.fill.ink import write_numbers
+from app.figures.fill.parts import COMPOSITES, to_part
 from app.figures.fill.rules import RULES
 from app.figures.fill.sources import Columns
 from app.figures.fill.steps import Trained, at_step, can_follow, count_trained, nearest_kept, shows_kept
@@ -28,7 +29,7 @@ from app.figures.panels import (
     training,
     unfolded,
 )
-from app.figures.style import MAX_RUNS, THEMES, Theme, ThemeName, to_styles
+from app.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
 
@@ -52,19 +53,26 @@ def figure(
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
     `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
     they show of a step without data, and they say that.
-    `interval` is the first and the last layer of the product that a view of the detail panel draws; None is all.
+    `interval` is the first and the last layer that are shown and multiplied; None is all. The cursor is moved into it.
     """
     panel = PANELS[key]
     template = _to_plain(panel.build(len(results), THEMES[theme], view))
     if interval is not None:
         set_interval(template, *interval)
+        cursor = min(max(cursor, interval[0]), interval[1])
     is_of_step = step is not None and panel.follows_step and can_follow(template, results, step)
     shown: list[Columns | None] = [at_step(result, step if is_of_step else None) for result in results]
+    part = None if interval == (0, max(result.depth for result in results) - 1) else interval
+    is_told = "composites" in template["layout"]["meta"] and not is_of_step
+    of_part = to_part(shown, *part) if part and is_told else None
+    shown = of_part or shown
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
     write_numbers(filled)
     said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
     unit = to_unit(template, said) if difference else said
     places = [_format_layers(template, results, cursor)] if key == "detail" else []
+    if part and any(trace["meta"]["key"].startswith(COMPOSITES) for trace in template["data"]):
+        places.append(f"layers {part[0] + 1}–{part[1] + 1}" if of_part else "of all layers")
     if step is not None and panel.follows_step:
         places.append(f"step {_to_shown_step(template, results, step) + 1}" if is_of_step else "trained")
     place = " · ".join(["", *places])
@@ -100,9 +108,8 @@ def _format_layers(template: dict[str, Any], results: Sequence[Trained], cursor:
 
 
 def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
-    """Everything the page needs to draw `runs` runs: their styles, every panel's templates, and how to fill them."""
+    """Everything the page needs to draw `runs` runs: every panel's templates, and how to fill them."""
     return {
-        "runs": to_styles(runs, theme),
         "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
         "rules": asdict(RULES),
     }

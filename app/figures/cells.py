@@ -35,7 +35,7 @@ def build_cells(
     """
     names = [axis_names(run) for run in range(runs)]
     diverging = [list(stop) for stop in theme.diverging]
-    colors = [style.color for style in theme.runs[:runs]]
+    colors = [theme.blank.color] * runs
     figure = build_figure(
         theme,
         {

@@ -18,11 +18,12 @@ it.
   logarithmic scale of `scales.py`
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `empty`: what to say when no run has anything to draw
+- `theme`: the theme's name; `colors`: of cells, those of the runs
 - `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
 - `unknown`: what to say of runs without data at the step that is shown
 
-A trace's `meta` knows `parts`: what `customdata` counts where one trace draws several lines, such as "stream"; the page
-names them at the cursor.
+A trace's `meta` knows `look`, what of it follows the run's method (`fill/dress.py`), and `parts`: what `customdata`
+counts where one trace draws several lines, such as "stream"; the page names them at the cursor.
 """
 
 from collections.abc import Callable
@@ -130,8 +131,7 @@ def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure
             "font": {"color": theme.ink, "size": 12},
         },
         dragmode="zoom",
-        uirevision="stay",
-        meta=meta,
+        meta={**meta, "theme": theme.name},
     )
     figure.update_layout(**layout)
     return figure
@@ -164,23 +164,18 @@ def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), li
 
 
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
-    """Runs in drawing order: the first on top, for its dots leave the lines below to be seen."""
-    return list(reversed(list(enumerate(theme.runs[:runs]))))
-
-
-def shade(style: RunStyle) -> str:
-    """A run's colour as the light fill of a band."""
-    red, green, blue = (int(style.color[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.13)"
+    """Runs in drawing order, the first on top; `fill/dress.py` puts those on top that leave the others to be seen."""
+    return [(run, theme.blank) for run in reversed(range(runs))]
 
 
 def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go.Scatter]:
     """The two edges of a band, filled between; `lower` and `upper` are sources, `key` is the metric they belong to."""
     edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip", "connectgaps": False}
-    metas = [{"run": run, "key": key, "end": False, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
+    common = {"run": run, "key": key, "end": False}
+    metas = [{**common, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
     return [
-        go.Scatter(meta=metas[0], **edge),
-        go.Scatter(meta=metas[1], fill="tonexty", fillcolor=shade(style), **edge),
+        go.Scatter(meta={**metas[0], "look": {}}, **edge),
+        go.Scatter(meta={**metas[1], "look": {"fill": True}}, fill="tonexty", **edge),
     ]
 
 
@@ -194,7 +189,7 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatte
     first = go.Scatter(
         mode="lines",
         line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
-        meta={"run": run, "key": key, "fill": fill, "end": False},
+        meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},
         connectgaps=False,
         name="",
         hovertemplate="%{text} first seed",
@@ -209,7 +204,8 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
     """
     column = "log10" if scale == "log" else "layers"
     fill = {"x": "layer", "y": f"middle.{column}.{key}", "text": f"middle.text.{key}", "name": "label"}
-    meta = {"run": run, "key": key, "fill": fill, "end": end}
+    follows = {"dash": True, "marker": True, **({} if "line" in more else {"weight": 1.0})}
+    meta = {"run": run, "key": key, "fill": fill, "end": end, "look": follows}
     look = {"color": style.color, "width": style.width, "dash": style.dash}
     return go.Scatter(
         mode="lines+markers" if end else "lines",

@@ -1,6 +1,6 @@
-"""How figures look: the run styles and the colours of both themes. The page takes them from here as well."""
+"""How figures look: the colours of both themes, which the page takes from here. Those of runs are in `methods.py`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 ThemeName = Literal["dark", "light"]
@@ -12,7 +12,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 class RunStyle:
     """How one run is drawn everywhere: colour, dash, weight and marker, so that no one of them has to be seen."""
 
-    letter: str
     color: str
     dash: str
     marker: str
@@ -30,16 +29,11 @@ class Theme:
     grid: str
     accent: str
     diverging: tuple[tuple[float, str], ...]
-    runs: tuple[RunStyle, ...]
 
-
-def _runs(grey: str, orange: str, blue: str, green: str) -> tuple[RunStyle, ...]:
-    return (
-        RunStyle("A", grey, "2px,3px", "circle", 3.0),
-        RunStyle("B", orange, "7px,4px", "square", 2.0),
-        RunStyle("C", blue, "solid", "diamond", 2.25),
-        RunStyle("D", green, "9px,3px,2px,3px", "triangle-up", 2.0),
-    )
+    @property
+    def blank(self) -> RunStyle:
+        """A template's line, before it is known whose it is."""
+        return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
 # Signed values: zero takes the card's own side, so that what deviates stands out and zeros stay quiet.
@@ -60,7 +54,6 @@ THEMES: dict[ThemeName, Theme] = {
             (0.75, "#2f75ad"),
             (1.0, "#74c0fb"),
         ),
-        runs=_runs("#aab2bd", "#f28b50", "#5cb0f0", "#6cc788"),
     ),
     "light": Theme(
         name="light",
@@ -78,7 +71,6 @@ THEMES: dict[ThemeName, Theme] = {
             (0.75, "#5d9fd0"),
             (1.0, "#0b4f8a"),
         ),
-        runs=_runs("#5b6472", "#b84718", "#0f66b0", "#1f7a45"),
     ),
 }
 
@@ -89,6 +81,19 @@ def to_shared_colors() -> dict[str, tuple[str, str]]:
     return {"card": (light.card, dark.card), "ink": (light.ink, dark.ink), "accent": (light.accent, dark.accent)}
 
 
-def to_styles(runs: int, theme: ThemeName) -> list[dict[str, object]]:
-    """The styles of the first `runs` runs as plain data."""
-    return [asdict(style) for style in THEMES[theme].runs[:runs]]
+def mix(color: str, other: str, share: float) -> str:
+    """A colour with `share` of another in it, both as #rrggbb."""
+    pairs = [(int(color[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(own + share * (more - own)):02x}" for own, more in pairs)
+
+
+def to_contrast(color: str, ground: str) -> float:
+    """WCAG's contrast of two colours: 1 to 21."""
+    low, high = sorted((_luminance(color), _luminance(ground)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

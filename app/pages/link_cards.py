@@ -4,17 +4,20 @@ import asyncio
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.api.dependencies import FoundSnapshot, Service, find_done, load_result
-from app.figures.panels.map import build_map, to_axis_titles, to_title
+from app.api.http.problems import not_found
+from app.figures.fill.numbers import format_value
+from app.figures.panels.map import build_map, to_axis_titles
 from app.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
 from app.figures.style import THEMES
 from app.pages.addresses import to_base
-from app.pages.link_pictures import REVISION, THEME, Map, Pictures, View, to_view
-from app.presets import DEFAULT
+from app.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
+from app.presets import BY_NAME, KEY, OPENING, Preset, find_shown
 from app.services.runs import Runs
 from app.services.stored_sweeps import from_stored
 from app.services.sweep_values import SweepValues
@@ -22,13 +25,13 @@ from app.services.sweeps import Sweep
 from app.store.runs import Run
 from app.store.snapshots import Snapshot
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import REDUCTIONS, Reduction
+from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 
 router = APIRouter(include_in_schema=False)
 
 SUMMARY = "See how signals travel through deep stacks: residual, Hyper-Connections and mHC, layer by layer."
-DEFAULT_TITLE = "Residual, HC and mHC, layer by layer"
 MAX_DESCRIPTION = 300
 CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never change
 
@@ -55,9 +58,28 @@ class AskedMap:
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
     """The card of the first page; with a picture once its runs are there."""
-    runs = await _find_done_ones(service, [spec.id for spec in DEFAULT.specs])
-    picture = "/picture.png" if len(runs) == len(DEFAULT.specs) else None
-    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, _describe_curves(DEFAULT.labels))
+    runs = await _find_done_ones(service, [spec.id for spec in OPENING.specs])
+    picture = "/picture.png" if len(runs) == len(OPENING.specs) else None
+    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, _describe_curves(OPENING.labels))
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name, or a 404."""
+    if name not in BY_NAME:
+        raise not_found("preset", name)
+    return BY_NAME[name]
+
+
+FoundPreset = Annotated[Preset, Depends(find_preset)]
+
+
+async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
+    """The card of a preset: its title and its claim; with a picture once its runs are there."""
+    runs = await _find_done_ones(service, [spec.id for spec in preset.specs])
+    url = f"/p/{preset.name}"
+    picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
+    alt = _describe_curves(to_labels(preset.labels))
+    return _to_card(request, url, preset.title, preset.description, picture, alt)
 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: Snapshot) -> Card:
@@ -76,8 +98,15 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Snap
 @router.get("/picture.png")
 async def get_default_picture(request: Request, service: Service) -> Response:
     """The default comparison as a picture."""
-    ids = [spec.id for spec in DEFAULT.specs]
-    return await _respond(request, service, "-".join(ids), ids, "", DEFAULT_TITLE, None)
+    ids = [spec.id for spec in OPENING.specs]
+    return await _respond(request, service, "-".join(ids), ids, "", OPENING.title, None)
+
+
+@router.get("/p/{name}/picture.png")
+async def get_preset_picture(request: Request, service: Service, preset: FoundPreset) -> Response:
+    """A preset's runs as a picture."""
+    ids = [spec.id for spec in preset.specs]
+    return await _respond(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
 
 
 @router.get("/s/{snapshot_id}/picture.png")
@@ -96,18 +125,29 @@ async def _respond(
     asked: AskedMap | None,
 ) -> Response:
     runs = [await find_done(service, run_id) for run_id in run_ids]
+    preset = find_shown(state, run_ids)
+    key = f"{key}-{preset.name}" if preset else key  # the same runs, with headlines of its own
     etag = f'"{key}-{REVISION}"'
     headers = {"ETag": etag, "Cache-Control": CACHED}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
 
     async def load() -> View:
-        labels = to_labels([run.source.label for run in runs], to_names(state))
+        own = [run.source.label for run in runs] if preset is None else preset.labels
+        labels = to_labels(own, to_names(state))
         shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
-        return to_view(title, runs, labels, [await load_result(service, run) for run in runs], shown)
+        results = [await load_result(service, run) for run in runs]
+        headlines = None if preset is None else _to_headlines(preset, results)
+        return to_view(title, runs, labels, results, shown, headlines)
 
     pictures: Pictures = request.app.state.pictures
     return Response(await pictures.get(key, load), headers=headers, media_type="image/png")
+
+
+def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
+    numbers = [reduce_metric(result, preset.metric, preset.reduction) for result in results]
+    texts = [format_value(number.value, number.log10, number.status) for number in numbers]
+    return Headlines(to_title(METRICS[preset.metric], preset.reduction), texts)
 
 
 def _find_map(snapshot: Snapshot) -> AskedMap | None:
@@ -133,7 +173,7 @@ def _name_axes(sweep: Sweep) -> tuple[str, str, str]:
 
 
 def _describe_curves(labels: Sequence[str]) -> str:
-    return f"Composite gain and activation by layer of {', '.join(labels)}"
+    return f"Composite gain and streams by layer of {', '.join(labels)}"
 
 
 async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[Run]:

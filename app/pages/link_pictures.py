@@ -1,7 +1,7 @@
 """The picture of a link: what a chat or a feed shows of a shared view, drawn from its stored runs.
 
-Title, of every run its headline and a sentence, and two figures with the page's own curves, colours, dashes and marks;
-of a view with a map that map in their place, for it is what lay over them when the view was shared.
+Title, of every run its headline and a sentence, the page's gain curves, and its streams as ribbons; of a view with a
+map that map in their place, for it is what lay over them when the view was shared.
 """
 
 import asyncio
@@ -15,21 +15,23 @@ import plotly.graph_objects as go
 
 from app import figures
 from app.figures.fill.sources import Columns
+from app.figures.methods import to_run_styles
 from app.figures.style import MAX_RUNS, THEMES, RunStyle, Theme
 from app.pages.raster import Canvas, draw_curves, measure, shorten, wrap
 from app.pages.raster_map import draw_map
+from app.pages.raster_picture import draw_ribbons
 from app.store.runs import Run
 from mhc_core.record.source import Source, SpecSource
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
-REVISION = 2  # goes up when the same view is to be drawn anew
+REVISION = 3  # goes up when the same view is to be drawn anew
 KEPT = 64  # pictures held in memory, of about 60 KB
 MARGIN = 48
 
 TOLD = (MARGIN, 176, 430, 418)  # left, top, width, height: the runs in words
 GAIN = (596, 190, 452, 196)
-ACTIVATION = (596, 462, 452, 108)
+STREAMS = (596, 452, 452, 124)
 MAP = (596, 228, 452, 330)
 
 
@@ -53,6 +55,14 @@ class Map:
 
 
 @dataclass(frozen=True)
+class Headlines:
+    """The number of each run in a preset's view, and what it is."""
+
+    what: str
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
 class View:
     """What a picture shows; runs beyond the first four are counted in `more`."""
 
@@ -64,17 +74,24 @@ class View:
 
 
 def to_view(
-    title: str, runs: Sequence[Run], labels: Sequence[str], results: Sequence[Columns], shown: Map | None = None
+    title: str,
+    runs: Sequence[Run],
+    labels: Sequence[str],
+    results: Sequence[Columns],
+    shown: Map | None = None,
+    headlines: Headlines | None = None,
 ) -> View:
-    """A view of finished runs."""
+    """A view of finished runs; `headlines` stand in place of their own, as in a preset's view."""
     told = []
-    for run, label, result in list(zip(runs, labels, results, strict=True))[:MAX_RUNS]:
+    for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
         summary = run.summary or {"headline": {"text": ""}, "findings": []}
         sentences = [finding["text"] for finding in summary["findings"]]
-        told.append(Told(label, result, summary["headline"]["text"], sentences))
-    return View(
-        title or ", ".join(labels), _to_foot(runs[0].source, results[0]), told, max(0, len(runs) - MAX_RUNS), shown
-    )
+        told.append(
+            Told(label, result, headlines.texts[place] if headlines else summary["headline"]["text"], sentences)
+        )
+    foot = _to_foot(runs[0].source, results[0])
+    foot = f"{headlines.what} · {foot}" if headlines else foot
+    return View(title or ", ".join(labels), foot, told, max(0, len(runs) - MAX_RUNS), shown)
 
 
 def _to_foot(source: Source, result: Columns) -> str:
@@ -105,19 +122,19 @@ def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:
 def _draw_curves(canvas: Canvas, view: View) -> None:
     theme = canvas.theme
     columns, labels = [run.columns for run in view.runs], [run.label for run in view.runs]
-    for key, box, title in (
-        ("gain", GAIN, "Composite gain by layer: forward thick, backward thin"),
-        ("activation", ACTIVATION, "Activation by layer"),
-    ):
-        canvas.text(box[0], box[1] - 16, title, 18, theme.muted)
-        draw_curves(canvas, figures.fill_panel(key, columns, labels, theme), box)
+    canvas.text(GAIN[0], GAIN[1] - 16, "Composite gain by layer: forward thick, backward thin", 18, theme.muted)
+    draw_curves(canvas, figures.fill_panel("gain", columns, labels, theme), GAIN)
+    canvas.text(STREAMS[0], STREAMS[1] - 16, "Streams by layer, as wide as they are large", 18, theme.muted)
+    colors = [style.color for style, *_ in _places(view, theme)]
+    draw_ribbons(canvas, list(zip(columns, colors, strict=True)), STREAMS)
 
 
 def _places(view: View, theme: Theme) -> list[tuple[RunStyle, Told, float, float]]:
     _, top, _, height = TOLD
     each = min(210.0, height / max(1, len(view.runs)))
-    pairs = zip(theme.runs, view.runs, strict=False)
-    return [(style, run, top + index * each, each) for index, (style, run) in enumerate(pairs)]
+    styles = to_run_styles([run.columns.method for run in view.runs], theme.name)
+    pairs = zip(styles, view.runs, strict=True)
+    return [(style or theme.blank, run, top + index * each, each) for index, (style, run) in enumerate(pairs)]
 
 
 def _draw_head(canvas: Canvas, view: View) -> None:

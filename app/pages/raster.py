@@ -1,5 +1,6 @@
 """Curves of a filled figure as pixels: what Plotly draws in a page, drawn here for the picture of a link."""
 
+import io
 import itertools
 import math
 import re
@@ -12,12 +13,12 @@ from PIL import Image, ImageDraw, ImageFont
 from app.figures.fill.labels import spread
 from app.figures.fill.numbers import nice_step
 from app.figures.style import Theme
-from app.pages.assets import NODE_MODULES, MissingAsset
+from app.files import NODE_MODULES, read_file
+from app.pages.vendored import FONTS
 
 SCALE = 2  # everything is drawn so much larger and then shrunk: Pillow's lines have no soft edges
 MARKS = 9  # along a line, as in the page's figures
 DASH_SCALE = 1.5
-FONTS = NODE_MODULES / "@fontsource" / "dejavu-sans" / "files"
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, width, height
@@ -28,10 +29,7 @@ _RAISED = re.compile(r"(.*?)<sup>(.*?)</sup>")
 @cache
 def load_font(size: int, is_bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which knows every sign in our sentences, at `size` pixels of the picture."""
-    path = FONTS / f"dejavu-sans-latin-{700 if is_bold else 400}-normal.woff"
-    if not path.exists():
-        raise MissingAsset(f"{path} is missing: `make setup` installs it")
-    return ImageFont.truetype(path, size * SCALE)
+    return ImageFont.truetype(io.BytesIO(read_file(f"{NODE_MODULES}/{FONTS[is_bold]}")), size * SCALE)
 
 
 def measure(text: str, size: int, is_bold: bool = False) -> float:
@@ -59,6 +57,31 @@ def wrap(text: str, size: int, width: float, lines: int, is_bold: bool = False) 
         wrapped.append(shorten(" ".join(words[:count]), size, width, is_bold))
         words = words[count:]
     return [*wrapped, shorten(" ".join(words), size, width, is_bold)] if words else wrapped
+
+
+def _corners(count: int, outer: float, inner: float) -> list[Point]:
+    """Corners around 0, the first on top, by turns at two distances."""
+    angles = [2 * math.pi * corner / count for corner in range(count)]
+    distances = itertools.cycle((outer, inner))
+    return [(away * math.sin(angle), -away * math.cos(angle)) for away, angle in zip(distances, angles, strict=False)]
+
+
+_PLUS: list[Point] = [
+    (-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4), (1.2, 0.4), (0.4, 0.4),
+    (0.4, 1.2), (-0.4, 1.2), (-0.4, 0.4), (-1.2, 0.4), (-1.2, -0.4), (-0.4, -0.4),
+]  # fmt: skip
+# Plotly's symbols, by their names, as corners around 0.
+SHAPES: dict[str, list[Point]] = {
+    "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+    "diamond": [(0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)],
+    "triangle-up": [(0, -1.2), (1.15, 0.85), (-1.15, 0.85)],
+    "triangle-down": [(0, 1.2), (1.15, -0.85), (-1.15, -0.85)],
+    "pentagon": _corners(5, 1.15, 1.15),
+    "hexagon": _corners(6, 1.15, 1.15),
+    "star": _corners(10, 1.4, 0.55),
+    "cross": _PLUS,
+    "x": [((x - y) * 0.7, (x + y) * 0.7) for x, y in _PLUS],
+}
 
 
 class Canvas:
@@ -113,12 +136,7 @@ class Canvas:
         if symbol == "circle":
             self._draw.ellipse((x - r, y - r, x + r, y + r), color)
             return
-        shapes = {
-            "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
-            "diamond": [(0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)],
-            "triangle-up": [(0, -1.2), (1.15, 0.85), (-1.15, 0.85)],
-        }
-        self._draw.polygon([(x + r * dx, y + r * dy) for dx, dy in shapes[symbol]], color)
+        self._draw.polygon([(x + r * dx, y + r * dy) for dx, dy in SHAPES[symbol]], color)
 
 
 def draw_curves(canvas: Canvas, figure: dict[str, Any], box: Box, size: int = 17) -> None:
@@ -134,7 +152,7 @@ def draw_curves(canvas: Canvas, figure: dict[str, Any], box: Box, size: int = 17
         y = place(x_low, value)[1]
         canvas.line([(left, y), (left + width, y)], theme.grid, 1)
         canvas.tick(left - 10, y, text, size, theme.muted)
-    for layer in _layer_ticks(x_low, x_high):
+    for layer in layer_ticks(x_low, x_high):
         x = place(layer, y_low)[0]
         canvas.line([(x, top), (x, top + height)], theme.grid, 1)
         canvas.text(x, top + height + 16, str(layer), size, theme.muted, "mm")
@@ -202,7 +220,7 @@ def _known(xs: Sequence[float], ys: Sequence[float | None]) -> Iterator[list[Poi
         yield part
 
 
-def _layer_ticks(low: float, high: float) -> range:
+def layer_ticks(low: float, high: float) -> range:
     step = max(1, round(nice_step((high - low) / 6)))
     return range(math.ceil(low / step) * step, math.floor(high) + 1, step)
 

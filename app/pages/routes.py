@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -13,16 +13,25 @@ from app.api.models.links import API
 from app.api.models.snapshots import SnapshotBody
 from app.figures import PANELS
 from app.figures.style import ThemeName, to_shared_colors
-from app.pages.assets import ROOT, Assets
+from app.files import TEMPLATES, read_file
+from app.pages.assets import Assets
 from app.pages.docs import describe
-from app.pages.link_cards import build_default_preview, build_snapshot_preview
+from app.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
 from app.pages.security import page_policy
 from app.pages.view_rules import to_view_rules
-from app.presets import DEFAULT
 from mhc_core import __version__
 from mhc_core.record import codec
 
 router = APIRouter(include_in_schema=False)
+
+CARDS = {"picture": "How the signal travels"}  # that are no panel and are not called by their key
+
+
+EMBED = "/embed/"
+GONE = (
+    "This server has no stored view and no run named “{name}”. A run that no stored view holds is kept for a day at "
+    "most: frame a stored view, which Share makes, to keep its figures."
+)
 
 
 class Pages:
@@ -30,9 +39,8 @@ class Pages:
 
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
-        self._environment = Environment(
-            loader=FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=StrictUndefined
-        )
+        loader = FunctionLoader(lambda name: read_file(f"{TEMPLATES}/{name}").decode())
+        self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
         """A page with its policy."""
@@ -49,10 +57,15 @@ class Pages:
 
 def to_boot(page: str, **values: Any) -> Markup:
     """Data for a `<script type="application/json">`: JSON in which nothing can end the element."""
-    default = [{"label": label, "id": spec.id} for label, spec in zip(DEFAULT.labels, DEFAULT.specs, strict=True)]
-    known = {"page": page, "version": __version__, "default": default, "rules": to_view_rules()}
+    known = {"page": page, "version": __version__, "rules": to_view_rules()}
     text = codec.to_json({**known, **values}).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def count_workers(request: Request) -> int:
+    """Runs that this server computes at once."""
+    count: int = request.app.state.settings.worker_count
+    return count
 
 
 def get_pages(request: Request) -> Pages:
@@ -66,15 +79,33 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
     is_page = request.method == "GET" and not request.url.path.startswith(f"{API}/")
     if not is_page or "text/html" not in request.headers.get("accept", ""):
         return None
-    title = TITLES[problem.kind]
-    return get_pages(request).render("problem.html", status=problem.status, title=title, detail=problem.detail)
+    title, detail, is_framed = TITLES[problem.kind], problem.detail, request.url.path.startswith(EMBED)
+    if is_framed and problem.kind == "not-found":
+        title, detail = "This figure is gone", GONE.format(name=request.url.path.removeprefix(EMBED)[:60])
+    ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
+    return get_pages(request).render(
+        "problem.html",
+        status=problem.status,
+        frame_ancestors=ancestors,
+        title=title,
+        detail=detail,
+        is_framed=is_framed,
+    )
 
 
 @router.get("/")
 async def get_index(request: Request, service: Service) -> Response:
     """The instrument."""
     card = await build_default_preview(request, service)
-    return get_pages(request).render("index.html", boot=to_boot("index"), card=card)
+    return get_pages(request).render("index.html", boot=to_boot("index", workers=count_workers(request)), card=card)
+
+
+@router.get("/p/{name}")
+async def get_preset_page(request: Request, service: Service, preset: FoundPreset) -> Response:
+    """A preset: its runs, and what is said of them."""
+    card = await build_preset_preview(request, service, preset)
+    boot = to_boot("index", preset=preset.to_plain())
+    return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
 
 
 @router.get("/s/{snapshot_id}")
@@ -82,7 +113,7 @@ async def get_snapshot_page(request: Request, service: Service, stored: FoundSna
     """A stored view."""
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)
-    boot = to_boot("snapshot", snapshot=snapshot)
+    boot = to_boot("snapshot", snapshot=snapshot, workers=count_workers(request))
     return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card)
 
 
@@ -102,7 +133,7 @@ async def get_embed_page(
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
     kept = {name: shown[name] for name in ("state", "sweep")}
     boot = to_boot("embed", runs=runs, panel=panel, theme=theme, view=view, **kept)
-    title = PANELS[panel].title if panel in PANELS else panel.capitalize()
+    title = PANELS[panel].title if panel in PANELS else CARDS.get(panel, panel.capitalize())
     return get_pages(request).render("embed.html", frame_ancestors="*", boot=boot, title=title, theme=theme)
 
 

@@ -1,11 +1,11 @@
 """What a preset is: a few specs that share seed and input, what to look at in them, and what others say of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import Reduction
+from mhc_core.record.reduction import Reduction, to_title
 from mhc_core.spec import RunSpec, parse_spec
 
 Group = Literal["start", "mhc", "hc", "stacks", "signals", "starts"]
@@ -29,11 +29,13 @@ class Reference:
     source: where this is stated.
     says: its number or its claim, in one sentence.
     scale: in what its setting differs from this one.
+    numbers: what it prints for runs of the preset, by their labels, to stand beside ours.
     """
 
     source: str
     says: str
     scale: str
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Preset:
     name, title, description: for addresses, for people, and in one sentence.
     group: where in the gallery it stands.
     labels, specs: the runs.
-    metric, reduction: the column that its preview draws, and how that becomes the number that is told.
-    panel: the panel that shows it.
+    metric, reduction: the column that its preview draws, and how that becomes its headline, the number that is told.
+    panel, view: the panel that shows it, and which of its views; None for the first.
     reference: what others say of it, or None.
     plays: the field that is played when it is opened; None for a preset that stands still.
     """
@@ -60,6 +62,7 @@ class Preset:
     metric: str = "composite_gain_fwd"
     reduction: Reduction = "max"
     panel: str = "gain"
+    view: str | None = None
     reference: Reference | None = None
     plays: str | None = None
 
@@ -76,7 +79,9 @@ class Preset:
             "specs": specs,
             "metric": {"key": metric.key, "title": metric.title, "scale": metric.scale},
             "reduce": self.reduction,
+            "told": to_title(metric, self.reduction),
             "panel": self.panel,
+            "view": self.view,
             "reference": None if self.reference is None else asdict(self.reference),
             "plays": self.plays,
         }

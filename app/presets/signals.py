@@ -2,6 +2,8 @@
 
 from app.presets.preset import RESIDUAL, Preset, Reference, compare
 
+LIMIT = "0.9484"  # token similarity after 20 layers of infinite width
+
 SIGNALS: tuple[Preset, ...] = (
     compare(
         "signals",
@@ -20,6 +22,7 @@ SIGNALS: tuple[Preset, ...] = (
         metric="act_rms",
         reduction="last",
         panel="theory",
+        view="activation",
     ),
     compare(
         "signals",
@@ -52,10 +55,12 @@ SIGNALS: tuple[Preset, ...] = (
         metric="token_cos",
         reduction="last",
         panel="similarity",
+        view="tokens",
         reference=Reference(
             "Correlation map of ReLU networks, Cho & Saul 2009",
-            "0.9484 after 20 layers, from tokens that are unrelated.",
+            f"{LIMIT} after 20 layers, from tokens that are unrelated.",
             "The limit of infinite width; here two narrow networks and one seed.",
+            {"width 64": LIMIT, "width 256": LIMIT},
         ),
     ),
     compare(
@@ -126,7 +131,8 @@ STARTS: tuple[Preset, ...] = (
         },
         metric="composite_sigma2",
         reduction="last",
-        panel="gain",
+        panel="detail",
+        view="interval",
     ),
     compare(
         "starts",
@@ -140,5 +146,6 @@ STARTS: tuple[Preset, ...] = (
         metric="stream_cos",
         reduction="last",
         panel="streams",
+        view="similarity",
     ),
 )

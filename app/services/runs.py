@@ -6,20 +6,18 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, EndStatus, Engine, Job, Sink, SinkError
-from app.presets import DEFAULT
+from app.presets import OPENING
 from app.services.admission import require_admissible, require_room
 from app.services.errors import NoSpecError
+from app.services.predictions import Predictions
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
 from app.store.runs import Cost, NewJob, Run, RunStore
-from mhc_core.cost.estimates import Estimate, estimate
-from mhc_core.cost.rates import Rates
-from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
 
@@ -33,10 +31,6 @@ UNSTARTED = "unstarted"
 
 
 STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
-
-
-# What a job of a kind is predicted to cost.
-PREDICT_COST: dict[str, Callable[[RunSpec, Rates], Estimate]] = {RUN: estimate, VERIFICATION: estimate_recomputation}
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,7 @@ class Runs(Sink):
 
     def __init__(self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub) -> None:
         self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
+        self.predictions = Predictions(engine, settings.worker_count)
         self._submitting = asyncio.Lock()
         self._client_of: dict[str, str] = {}
         # Frames that an earlier server process stored of a run now computed anew.
@@ -81,7 +76,7 @@ class Runs(Sink):
         self.frames_stored = 0
 
     async def start(self) -> None:
-        """Bring up the engine, take over what an earlier process left, and see to the default comparison."""
+        """Bring up the engine, take over what an earlier process left, and see to the opening comparison."""
         await self.engine.start(self)
         for run in await self.store.unfinished():
             if has_outdated_numerics(run):
@@ -89,9 +84,10 @@ class Runs(Sink):
                 continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
             self._client_of[run.id] = SERVER
+            self.predictions.expect(run.id, run.kind, parse_spec(run.spec))
             self.engine.submit(Job(run.id, run.kind, run.spec))
         if self._settings.precompute:
-            await self.submit(DEFAULT.specs, SERVER)
+            await self.submit(OPENING.specs, SERVER)
         self._sweeper = asyncio.create_task(self._sweep_for_ever())
 
     async def stop(self) -> None:
@@ -135,7 +131,7 @@ class Runs(Sink):
             known = dict(zip(by_id, usable, strict=True))
             fresh = {run_id: asked for run_id, asked in by_id.items() if known[run_id] is None}
             predicted = {
-                run_id: PREDICT_COST[asked.kind](asked.spec, self.engine.rates) for run_id, asked in fresh.items()
+                run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
             }
             if client != SERVER:
                 for run_id, asked in fresh.items():
@@ -163,6 +159,7 @@ class Runs(Sink):
 
     async def on_start(self, run_id: str) -> None:
         """A worker has the run."""
+        self.predictions.begin(run_id)
         await self.store.set_running(run_id)
         self.hub.publish(run_id)
 
@@ -178,6 +175,7 @@ class Runs(Sink):
 
     async def on_end(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         """Close the log."""
+        self.predictions.end(run_id, is_done=status == "done")
         index = max(index, len(self._stored.pop(run_id, ())))
         self._client_of.pop(run_id, None)
         self.ended[status] += 1
@@ -214,6 +212,7 @@ class Runs(Sink):
         )
         for run_id, job in jobs.items():
             self._client_of[run_id] = client
+            self.predictions.expect(run_id, job.kind, fresh[run_id].spec)
             self.engine.submit(job)
 
     def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_started: bool) -> Submitted:
@@ -226,7 +225,7 @@ class Runs(Sink):
         return Submitted(run_id, status, position or None, known is None, cost)
 
     async def _sweep_for_ever(self) -> None:
-        spare = [spec.id for spec in DEFAULT.specs]
+        spare = [spec.id for spec in OPENING.specs]
         while True:
             await asyncio.sleep(self._settings.sweep_s)
             try:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.engine.contract import RUN
 from app.services.admission import check_cost, require_admissible
 from app.services.errors import (
     InvalidRequestError,
@@ -27,7 +28,7 @@ from app.services.errors import (
 )
 from app.services.runs import Runs
 from app.settings import Settings
-from mhc_core.cost.estimates import Estimate, estimate
+from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.grid import Axis
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
@@ -159,11 +160,11 @@ class Sweeps:
 
     async def _admit(self, sweep: Sweep) -> float:
         """Refuse a grid with a cell that this server would not run, or that costs too much in all; its seconds else."""
-        rates = self._runs.engine.rates
+        predictions = self._runs.predictions
 
         def predict() -> list[tuple[str, RunSpec, Estimate]]:
             specs = ((run_id, sweep.spec_of(run_id)) for run_id in sweep.states)
-            return [(run_id, spec, estimate(spec, rates)) for run_id, spec in specs]
+            return [(run_id, spec, predictions.predict(RUN, spec, len(sweep.states))) for run_id, spec in specs]
 
         costs = await asyncio.to_thread(predict)
         costs.sort(key=lambda item: item[2].seconds)

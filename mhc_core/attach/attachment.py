@@ -18,11 +18,11 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.attach.adapter import Adapter
 from mhc_core.connections import Mixing
 from mhc_core.findings import summarise_captured
+from mhc_core.measure.layout import Layout
 from mhc_core.measure.probe import (
     INPUT_LAYER,
     BackwardProbe,
     ForwardProbe,
-    Layout,
     build_loss_frame,
     build_mixing_frame,
 )

@@ -79,6 +79,10 @@ class Connection(nn.Module, ABC):
         """
         return None
 
+    def raw_residual(self) -> nn.Parameter | None:
+        """The raw parameter behind static h_res, of all layers (L, ...), on which the drift is drawn; None without."""
+        return self.residual_logits(0) if self.static_mixing() is not None else None
+
     @abstractmethod
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
         """The state before the first layer."""

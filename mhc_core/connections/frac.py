@@ -71,6 +71,9 @@ class StaticFrac(Parts):
     def stacked_parameters(self) -> list[nn.Parameter]:
         return [self.y, self.b, self.a]
 
+    def raw_residual(self) -> nn.Parameter:
+        return self.a
+
 
 class DynamicFracLayer(nn.Module):
     """Static part plus s tanh(norm(H) W) (Eq. 11-14), the norm is over each part; W = 0 and s = 0.01 at init."""

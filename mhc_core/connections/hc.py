@@ -36,6 +36,9 @@ class StaticHC(StreamMajor):
     def stacked_parameters(self) -> list[nn.Parameter]:
         return [self.a_m, self.b, self.a_r]
 
+    def raw_residual(self) -> nn.Parameter:
+        return self.a_r
+
 
 class DynamicHCLayer(nn.Module):
     """Static part plus s tanh(norm(x) W), the norm is per stream over C; W = 0 and s = 0.01 at init."""

@@ -9,6 +9,7 @@ Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA a
 """
 
 from mhc_core.blocks import branch_type
+from mhc_core.metrics.logits import MAX_SAMPLES
 from mhc_core.spec import COPYING, FAMILIES, FREE, MULTI_STREAM, PARTS, SINKHORN, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
@@ -232,7 +233,10 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
     ranks = 50 * min(count_samples(spec), 256) * spec.width
     grams = kept**2 * (26 + spec.depth / 32)
     mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if is_dynamic(spec) else 0
-    return (spec.depth * (states + ranks + grams + mixing) + 5 * count_parameters(spec)) * _measured_bytes(spec)
+    # Of a few samples, Sinkhorn once more in two precisions: short sums along either axis.
+    rounding = 120 * _kept_logits(spec) * _rounds(spec) if is_dynamic(spec) else 0
+    layer = states + ranks + grams + mixing + rounding
+    return (spec.depth * layer + 5 * count_parameters(spec)) * _measured_bytes(spec)
 
 
 def count_step_probe_bytes(spec: RunSpec) -> float:
@@ -241,16 +245,17 @@ def count_step_probe_bytes(spec: RunSpec) -> float:
 
 
 def count_step_probe_calls(spec: RunSpec) -> float:
-    return 20.0 * spec.depth
+    layer = 150.0 + (140 if is_dynamic(spec) else 0) + (280 if spec.dtype == "bfloat16" else 0)
+    return layer * spec.depth
 
 
 def count_kept_probe_bytes(spec: RunSpec) -> float:
     """Moved beyond that at a step that is kept: each stream squared, up and down, and compared with the others."""
-    return 8.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
+    return 30.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
 
 
 def count_probe_calls(spec: RunSpec) -> float:
-    layer = 230.0
+    layer = 270.0
     if spec.connection.kind in MULTI_STREAM:
         layer += 180 if spec.connection.dynamic else 40
     return spec.depth * layer + 2000
@@ -274,6 +279,11 @@ def _rounds(spec: RunSpec) -> int:
 
 def _kept_samples(spec: RunSpec) -> int:
     return min(count_samples(spec), 256 if spec.depth <= 256 else 128)
+
+
+def _kept_logits(spec: RunSpec) -> int:
+    """Logits of a layer, of the samples that are kept to see what precision makes of them."""
+    return min(count_samples(spec), MAX_SAMPLES) * spec.streams**2
 
 
 def _rank_size(spec: RunSpec) -> int:

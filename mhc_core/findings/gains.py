@@ -54,7 +54,7 @@ def _find_percentile(ordered: np.ndarray, level: float) -> float:
 
 def format_gains(gains: list[Gain], seeds: int) -> str:
     """As a part of a sentence."""
-    told = f"gain {' and '.join(gain.text for gain in gains)}"
+    told = f"largest gain {' and '.join(gain.text for gain in gains)}"
     return f"{told} in the median of {seeds} seeds, 5 to 95 % in brackets" if seeds > 1 else told.replace(" and", ",")
 
 

@@ -14,6 +14,7 @@ import torch
 
 from mhc_core.connections import Mixing
 from mhc_core.cost.counts import recomputes
+from mhc_core.measure.layout import lay_out
 from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.measure.probe import (
     INPUT_LAYER,
@@ -21,7 +22,6 @@ from mhc_core.measure.probe import (
     ForwardProbe,
     build_loss_frame,
     build_mixing_frame,
-    lay_out,
 )
 from mhc_core.metrics.gradients import join_norms, measure_norms
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients

@@ -6,7 +6,7 @@ there several are sent together. `ForwardProbe` and `BackwardProbe` take layers 
 that became complete, which may be none.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mhc_core.connections import MATRICES, Mixing, name_parts
+from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import unfold
@@ -26,48 +27,9 @@ from mhc_core.metrics.token_products import TokenProducts, worst_deviation
 from mhc_core.record.columns import fetch_all, to_columns, to_groups, to_signed, to_status, with_log10
 from mhc_core.record.frames import BackwardFrame, ForwardFrame, LossFrame, MixingFrame, SimilarityFrame
 from mhc_core.record.values import Status
-from mhc_core.stack import DTYPES, LayerOutput, Stack
+from mhc_core.stack import LayerOutput
 
-CPU_BYTES, CARD_BYTES = 64 * 2**20, 256 * 2**20  # of states kept together for one measurement
-CPU_LAYERS, CARD_LAYERS = 16, 32  # measured together at most
 INPUT_LAYER = -1  # the embedding's output
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the probes must know of a model.
-
-    Attributes
-    ----------
-    depth, samples: L layers, N = B T samples.
-    state_width: values that a state has for each sample.
-    dtype: of the states.
-    device: where they lie.
-    to_streams: any state, or its gradient, as (n, N, C).
-    merge: what the streams (..., n, N, C) say together, (..., N, C).
-    merge_grad: the gradient along a move of the merged state, (..., N, C).
-    skip: factor on the state that passes a layer by, which DeepNorm enlarges.
-    """
-
-    depth: int
-    samples: int
-    state_width: int
-    dtype: torch.dtype
-    device: torch.device
-    to_streams: Callable[[torch.Tensor], torch.Tensor]
-    merge: Callable[[torch.Tensor], torch.Tensor]
-    merge_grad: Callable[[torch.Tensor], torch.Tensor]
-    skip: float = 1.0
-
-    @property
-    def measured_dtype(self) -> torch.dtype:
-        """float32 at least: bfloat16 states would lose their own digits in the sums."""
-        return torch.float64 if self.dtype == torch.float64 else torch.float32
-
-    @property
-    def state_entries(self) -> int:
-        """Values in one state."""
-        return self.samples * self.state_width
 
 
 class _Pace:
@@ -93,7 +55,7 @@ class ForwardProbe:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.pace = _Pace(layout)
         self.waiting: list[tuple[int, LayerOutput]] = []
-        self.branches = BranchShares(layout.skip)
+        self.branches = BranchShares(layout.skip, sums=layout.sums)
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.u_before: torch.Tensor | None = None
         cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
@@ -142,9 +104,10 @@ class ForwardProbe:
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         mixings = [output.mixing for output in outputs]
-        measured |= self.branches.measure(x_KnNC, y_KNC, [m.h_post for m in mixings], [m.h_res for m in mixings])
+        h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
+        measured |= self.branches.measure(x_KnNC, measured["act_rms_streams"], y_KNC, h_post, h_res)
         measured |= _average_mixing(mixings)
-        self.products.add([mixing.h_res for mixing in mixings])
+        self.products.add(h_res)
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
@@ -305,29 +268,6 @@ def build_mixing_frame(
 def _blame(flag: Status, status: dict[str, Status]) -> Status:
     """Streams that overflowed to either side have a mean that is not a number: they overflowed."""
     return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
-
-
-def lay_out(stack: Stack, device: torch.device) -> Layout:
-    """What probes must know of one of our stacks that lies on the device."""
-    spec, connection = stack.spec, stack.connection
-    return Layout(
-        depth=spec.depth,
-        samples=spec.input.batch * spec.input.tokens,
-        state_width=connection.state_width,
-        dtype=DTYPES[spec.dtype],
-        device=device,
-        to_streams=connection.streams,
-        merge=connection.merge,
-        merge_grad=connection.merge_grad,
-        skip=float(stack.branches[0].skip),  # type: ignore[arg-type]
-    )
-
-
-def max_together(layout: Layout) -> int:
-    """Layers that are measured together at most."""
-    is_card = layout.device.type != "cpu"
-    layers, size = (CARD_LAYERS, CARD_BYTES) if is_card else (CPU_LAYERS, CPU_BYTES)
-    return max(1, min(layers, size // (4 * layout.state_entries)))
 
 
 def _detach(part: Any) -> Any:

@@ -25,6 +25,7 @@ Array = np.ndarray
 LOGARITHMIC = ("act_rms", "branch_out_rms", "grad_rms", "composite_gain_fwd", "composite_gain_bwd")
 # One rounding of a state, by the type of the run that is verified.
 ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}
+SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
 PASSES = 1.5  # two passes without metrics cost no more than this many float64 runs
 
 
@@ -38,7 +39,7 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
     """Predicted cost of `recompute`."""
     twin = to_double(spec)
     cost = estimate(twin, rates)
-    more = {"seconds": PASSES * cost.seconds, "flops": PASSES * cost.flops}
+    more = {key: PASSES * getattr(cost, key) for key in ("flops", *SECONDS)}
     more["peak_bytes"] = LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True)
     return Estimate(**cost.model_dump() | more)
 

@@ -8,6 +8,7 @@ import torch
 
 from mhc_core import __version__
 from mhc_core.blocks import name_layers
+from mhc_core.connections.drift import describe_drift
 from mhc_core.cost.estimates import estimate
 from mhc_core.findings import summarise
 from mhc_core.inputs import describe_input
@@ -24,6 +25,7 @@ from mhc_core.record.start import (
     Device,
     DigitsInput,
     DrawnInput,
+    Drift,
     Input,
     Law,
     Obstacle,
@@ -33,6 +35,9 @@ from mhc_core.record.start import (
 from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
 from mhc_core.stack import build_stack
 from mhc_core.theory.laws import find_silence, predict
+
+# Of a predicted cost, what is the same on every machine.
+COUNTS = {"parameters", "flops", "bytes_moved", "peak_bytes"}
 
 
 def run(spec: RunSpec) -> Iterator[Frame]:
@@ -80,7 +85,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
     return StartFrame(
         spec=spec.canonical(),
         # Without the time, which differs from machine to machine: a run computed again gives the same frames.
-        cost=Cost(**estimate(spec).model_dump(exclude={"seconds"})),
+        cost=Cost(**estimate(spec).model_dump(include=COUNTS)),
         device=describe_device(device),
         versions=replace(describe_versions(), numerics=NUMERICS_VERSION),
         layers=spec.depth,
@@ -89,8 +94,14 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
         input=_build_input(spec),
         cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),
         theory=[Law(**curve.to_data()) for curve in predict(spec)],
+        drift=_build_drift(spec),
         no_law={key: Obstacle(**asdict(obstacle)) for key, obstacle in find_silence(spec).items()},
     )
+
+
+def _build_drift(spec: RunSpec) -> Drift | None:
+    drift = describe_drift(spec)
+    return drift and Drift(origin=drift.origin.numpy(), draws=drift.draws.numpy())
 
 
 def _build_input(spec: RunSpec) -> Input:

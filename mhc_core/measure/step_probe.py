@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mhc_core.cost.counts import keeps_maps
-from mhc_core.measure.probe import Layout, max_together
+from mhc_core.measure.layout import Layout, max_together
 from mhc_core.metrics.gradients import measure_gradients
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_neighbours, measure_streams, rms, token_cosine

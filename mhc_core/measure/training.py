@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
 from mhc_core.connections import Mixing, name_parts
-from mhc_core.measure.probe import lay_out
+from mhc_core.measure.layout import lay_out
 from mhc_core.measure.step_frame import build_step_frame
 from mhc_core.measure.step_probe import StepProbe
 from mhc_core.metrics.gradients import measure_groups, total_norm

@@ -66,14 +66,14 @@ declare(
     Metric("composite_gain_fwd", "Composite gain, forward", "", "log", "L", "mixing",
            "What the mixing of layers 1 to l together makes of a signal that all streams share; of matrices "
            "averaged over samples where mixing is dynamic.",
-           "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX, precision=(1e-5, 0.0)),
+           "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX, precision=(1e-5, 0.0), prefix=True),
     Metric("composite_gain_bwd", "Composite gain, backward", "", "log", "L", "mixing",
            "What the mixing of layers l to L together makes of a gradient that all streams share; of matrices "
            "averaged over samples where mixing is dynamic.",
            "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX, precision=(1e-5, 0.0)),
     Metric("composite_norm_inf", "Composite operator norm, forward", "", "log", "L", "mixing",
            "Largest sum of absolute values in a row of the product of layers 1 to l.",
-           "||H_res_l ... H_res_1||_inf", OURS, precision=(1e-5, 0.0)),
+           "||H_res_l ... H_res_1||_inf", OURS, precision=(1e-5, 0.0), prefix=True),
     Metric("composite_norm_1", "Composite operator norm, backward", "", "log", "L", "mixing",
            "Largest sum of absolute values in a column of the product of layers l to L.",
            "||H_res_L ... H_res_l||_1", OURS, precision=(1e-5, 0.0)),
@@ -82,7 +82,7 @@ declare(
            "min_j sum_i M[i,j], M = H_res_L ... H_res_l", OURS, precision=(1e-5, 1e-5)),
     Metric("composite_sigma2", "Differences between streams", "", "log", "L", "mixing",
            "How much of the differences between streams survives layers 1 to l; the second singular value where rows "
-           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS, precision=(1e-5, 0.0)),
+           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS, precision=(1e-5, 0.0), prefix=True),
 )  # fmt: skip
 
 

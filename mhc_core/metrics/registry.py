@@ -8,6 +8,8 @@ from typing_extensions import TypeAliasType
 # Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples.
 Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan"])
 
+UPWARD = ("forward", "similarity")  # frames of the way up
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -26,6 +28,9 @@ class Metric:
     formula: in the symbols of the papers.
     source: where the definition comes from.
     table: the table of a result that holds the column.
+    prefix: whether a column of a shallower stack is the beginning of this one's: layer l says the same at any depth
+        above it, as long as no setting scales layers by the depth (`mhc_core.spec.block.DEPTH_SCALED`). By default of
+        what forward and similarity frames carry, for the way up knows nothing of the layers to come.
     precision: (relative, absolute), a promise: |x32 - x64| <= relative |x64| + absolute, between a float32 and a
         float64 run of the default comparison and of its dynamic forms. A test holds every metric to it.
     """
@@ -41,6 +46,11 @@ class Metric:
     source: str
     table: Literal["layers", "matrices", "steps", "kept", "jacobian"] = "layers"
     precision: tuple[float, float] | None = None
+    prefix: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.prefix is None:
+            object.__setattr__(self, "prefix", self.frame in UPWARD)
 
 
 METRICS: dict[str, Metric] = {}

@@ -96,11 +96,12 @@ def _measure_evenness(share_Kn: np.ndarray) -> np.ndarray:
 class BranchShares:
     """branch_share of layers that come in blocks: it keeps the state that enters the next block.
 
-    `skip` is the factor on the state that passes a layer by.
+    `skip` is the factor on the state that passes a layer by; `sums` says that the state that leaves a layer is what
+    passed plus what was written, with no norm after it.
     """
 
-    def __init__(self, skip: float) -> None:
-        self.skip = skip
+    def __init__(self, skip: float, *, sums: bool) -> None:
+        self.skip, self.sums = skip, sums
         self.entering_KnNC = torch.empty(0)
 
     def begin(self, x_KnNC: torch.Tensor) -> None:
@@ -110,37 +111,67 @@ class BranchShares:
     def measure(
         self,
         x_KnNC: torch.Tensor,
+        size_Kn: torch.Tensor,
         y_KNC: torch.Tensor,
         h_post: Sequence[torch.Tensor],
         h_res: Sequence[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
-        """branch_share (K, n) of the next K layers, from the states that leave them and the branches' outputs."""
-        entering = torch.cat([self.entering_KnNC, x_KnNC[:-1]])
-        self.entering_KnNC = x_KnNC[-1:].clone()  # a view would keep the whole block
-        return measure_branch_share(entering, y_KNC, torch.stack(list(h_post)), torch.stack(list(h_res)), self.skip)
+        """branch_share (K, n) of the next K layers, float64; inf where what is compared left its type.
+
+        Parameters
+        ----------
+        x_KnNC: the states that leave the layers.
+        size_Kn: their rms.
+        y_KNC: branch outputs; of the width of all parts together where streams are parts.
+        h_post: (n), or (N, n) where mixing is dynamic, of each layer.
+        h_res: (n, n), or (N, n, n).
+        """
+        weights = torch.stack(list(h_post))
+        if weights.ndim == 2:
+            weights = weights.unsqueeze(1)
+        parts_KpNC = y_KNC.unflatten(2, (-1, x_KnNC.shape[3])).transpose(1, 2)  # p is 1, or n where streams are parts
+        written_Kn = _measure_written(parts_KpNC, weights)
+        if self.sums:
+            passed_Kn = _take_apart(x_KnNC, size_Kn, parts_KpNC, weights, written_Kn)
+        else:
+            entering = torch.cat([self.entering_KnNC, x_KnNC[:-1]])
+            self.entering_KnNC = x_KnNC[-1:].clone()  # a view would keep the whole block
+            passed_Kn = _measure_passed(entering, torch.stack(list(h_res))) * self.skip
+        ratio = written_Kn / torch.hypot(written_Kn, passed_Kn)
+        largest = torch.maximum(written_Kn, passed_Kn)
+        return {"branch_share": torch.where(largest.isinf(), torch.inf, ratio.square())}
 
 
-def measure_branch_share(
-    x_KnNC: torch.Tensor, y_KNC: torch.Tensor, h_post: torch.Tensor, h_res: torch.Tensor, skip: float
-) -> dict[str, torch.Tensor]:
-    """branch_share (K, n), float64; inf where what is compared left its type.
+def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n)."""
+    sizes_KNp = torch.linalg.vector_norm(parts_KpNC, dim=3, dtype=torch.float64).transpose(1, 2)
+    return torch.linalg.vector_norm(weights.double() * sizes_KNp, dim=1) / parts_KpNC[0, 0].numel() ** 0.5
 
-    Parameters
-    ----------
-    x_KnNC: the states that enter the layers.
-    y_KNC: branch outputs; of the width of all parts together where streams are parts.
-    h_post: (K, n), or (K, N, n) where mixing is dynamic.
-    h_res: (K, n, n), or (K, N, n, n).
-    skip: factor on the state that passes by.
-    """
-    n = x_KnNC.shape[1]
+
+def _measure_passed(x_KnNC: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
+    """rms of sum_j H_res[i,j] x[j], (K, n), from the states that enter: mixed once more."""
     mixing = "kij" if h_res.ndim == 3 else "kbij"
-    passed_Kn = rms(torch.einsum(f"{mixing},kjbc->kibc", h_res.to(x_KnNC.dtype), x_KnNC)) * skip
-    y_KNpC = y_KNC.unflatten(2, (-1, x_KnNC.shape[3]))  # p is 1, or n where each part is written by itself
-    sizes_KNp = torch.linalg.vector_norm(y_KNpC, dim=3, dtype=torch.float64)
-    weights = h_post.double() if h_post.ndim == 3 else h_post.double().unsqueeze(1)
-    written_Kn = torch.linalg.vector_norm(weights * sizes_KNp, dim=1) / y_KNpC[0, :, 0].numel() ** 0.5
-    ratio = written_Kn / torch.hypot(written_Kn, passed_Kn)
-    assert ratio.shape[1] == n
-    largest = torch.maximum(written_Kn, passed_Kn)
-    return {"branch_share": torch.where(largest.isinf(), torch.inf, ratio.square())}
+    return rms(torch.einsum(f"{mixing},kjbc->kibc", h_res.to(x_KnNC.dtype), x_KnNC))
+
+
+def _take_apart(
+    x_KnNC: torch.Tensor,
+    size_Kn: torch.Tensor,
+    parts_KpNC: torch.Tensor,
+    weights: torch.Tensor,
+    written_Kn: torch.Tensor,
+) -> torch.Tensor:
+    """rms of what passed, (K, n), from the sum x of what passed and what was written.
+
+    |x - w F|^2 = |x|^2 - 2 w x.F + |w F|^2, of which x.F alone is new: a quarter of the time of mixing once more. No
+    term is larger than (passed + written)^2, so that rounding moves the share no more than it moves that sum.
+    """
+    width = x_KnNC.shape[3]
+    # Divided so that no product leaves its type.
+    largest_K111 = parts_KpNC.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(x_KnNC.dtype).tiny)
+    overlap_KnN = torch.linalg.vecdot(x_KnNC, parts_KpNC / largest_K111 / width).double()
+    overlap_Kn = (weights.double().transpose(1, 2) * overlap_KnN).mean(2) * largest_K111[:, 0, 0]
+    unit_Kn = torch.maximum(size_Kn, written_Kn)
+    square_Kn = (size_Kn / unit_Kn).square() - 2 * (overlap_Kn / unit_Kn / unit_Kn) + (written_Kn / unit_Kn).square()
+    passed_Kn = unit_Kn * square_Kn.clamp_min(0).sqrt()
+    return torch.where(unit_Kn.isinf(), torch.inf, passed_Kn)

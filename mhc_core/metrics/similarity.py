@@ -20,6 +20,8 @@ declare(
            "Kornblith et al. 2019; Song et al. 2012", "matrices", precision=(0.0, 2e-5)),
 )  # fmt: skip
 
+# In stacks of more layers fewer samples are kept: a Gram matrix of every layer is.
+MANY_LAYERS = 256
 # Why a layer has no CKA, by the number under which the device keeps it.
 FAULTS: tuple[Status | None, ...] = (None, "constant", "overflow", "nan")
 CONSTANT, OVERFLOW, UNKNOWN = 1, 2, 3
@@ -101,7 +103,7 @@ def to_cka_status(faults_L: np.ndarray) -> dict[int, Status]:
 
 def count_cka_samples(samples: int, layers: int) -> int:
     """How many of a layer's samples are kept: a stack keeps a Gram matrix of every layer."""
-    return min(samples, 256 if layers <= 256 else 128)
+    return min(samples, 256 if layers <= MANY_LAYERS else 128)
 
 
 def fill_centred_gram(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: bool) -> None:

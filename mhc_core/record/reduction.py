@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from mhc_core.metrics import METRICS
+from mhc_core.metrics.registry import Metric
 from mhc_core.record.result import Result
 
 Reduction = Literal["max", "min", "median", "first", "last"]
@@ -15,6 +16,21 @@ REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 WORSE = ("underflow", "overflow", "constant", "nan")
 # Everything is wholly like itself: what the diagonal of these says is left out.
 REFLEXIVE = ("cka", "step_cka", "stream_cosines")
+
+
+_PLACES: dict[Reduction, str] = {
+    "max": "largest over {}s",
+    "min": "least over {}s",
+    "median": "median over {}s",
+    "first": "first {}",
+    "last": "last {}",
+}
+
+
+def to_title(metric: Metric, reduction: Reduction) -> str:
+    """What the number is, in words: `Gradient, first layer`."""
+    unit = "step" if metric.table in ("steps", "kept") else "layer"
+    return f"{metric.title}, {_PLACES[reduction].format(unit)}"
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,11 @@ class Result:
         return self.source.label
 
     @property
+    def method(self) -> str:
+        """The kind of connection, or that it is a trace."""
+        return self.source.method
+
+    @property
     def streams(self) -> int:
         """Parallel residual streams, n."""
         return self.start.streams

@@ -8,6 +8,9 @@ from pydantic import Discriminator, TypeAdapter
 from mhc_core.record.values import Part
 from mhc_core.spec import FAMILIES
 
+TRACE = "trace"
+"""What stands for a connection's kind where there is none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecSource(Part):
@@ -20,7 +23,13 @@ class SpecSource(Part):
     @property
     def label(self) -> str:
         """What joins the layers."""
-        return FAMILIES[self.spec["connection"]["kind"]].name
+        return FAMILIES[self.method].name
+
+    @property
+    def method(self) -> str:
+        """The kind of connection."""
+        kind: str = self.spec["connection"]["kind"]
+        return kind
 
     @property
     def train_steps(self) -> int:
@@ -53,6 +62,11 @@ class TraceSource(Part):
     def label(self) -> str:
         """The model's name."""
         return self.model.name
+
+    @property
+    def method(self) -> str:
+        """What stands for a connection's kind."""
+        return TRACE
 
     @property
     def train_steps(self) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator
 
 from mhc_core.record.source import Source, SpecSource, TraceSource
-from mhc_core.record.values import Part
+from mhc_core.record.values import Part, Row, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +142,16 @@ class Obstacle(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift(Part):
+    """Raw parameters behind static residual mixing, at any drift: those of layer l are origin + noise * draws[l]."""
+
+    origin: Row
+    """Where they start, (m), the same in every layer."""
+    draws: Value
+    """Standard normal draws, (L, m), float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartFrame(Part):
     """What was measured. A run has a `spec`; a trace has a `source` instead, and knows of nothing below `input`."""
 
@@ -166,6 +176,8 @@ class StartFrame(Part):
     """How CKA was estimated; early records and traces do not say."""
     theory: list[Law] | None = None
     """Laws whose premises the spec meets."""
+    drift: Drift | None = None
+    """Of a run with static mixing that drifts and is not trained; early records do not say."""
     no_law: dict[str, Obstacle] | None = None
     """By metric that some law speaks of and none that applies: the premise that is not met."""
 

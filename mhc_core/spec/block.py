@@ -10,6 +10,8 @@ BlockKind = Literal["mlp", "transformer", "conv", "pair"]
 BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"]
 
 GRID_BLOCKS = ("conv", "pair")
+# Under these a layer's own size depends on how many there are: a deeper stack does not keep its first layers.
+DEPTH_SCALED: tuple[BranchScaling, ...] = ("inv_sqrt_depth", "skipinit", "deepnorm")
 
 
 class BlockSpec(Part):

@@ -1,68 +1,94 @@
 /** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
 
+import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
+import { Lesson } from './cards/lesson.js';
+import { TrainingProgress } from './cards/progress.js';
 import { Story } from './cards/story.js';
 import { VerifyDialog } from './cards/verify.js';
 import { ApiDialog } from './controls/apicard.js';
-import { Gallery, presets } from './controls/gallery.js';
+import { Gallery } from './controls/gallery.js';
 import { HelpDialog } from './controls/help.js';
 import { followKeys } from './controls/keys.js';
+import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
-import { Scrubber } from './controls/scrubber.js';
+import { Stage } from './controls/present/stage.js';
+import { PresetBanner } from './controls/presetbanner.js';
+import { followCursor, Scrubber } from './controls/scrubber.js';
 import { Settings } from './controls/settings.js';
 import { ShareDialog } from './controls/sharedialog.js';
 import { TopBar } from './controls/topbar.js';
-import { Tour } from './controls/tour.js';
+import { Continue } from './controls/views/continue.js';
+import { ViewsDialog } from './controls/views/dialog.js';
+import { followVisits } from './controls/views/visits.js';
 import { followPrint } from './figures/print.js';
 import { MapDialog } from './map/map.js';
 import { ApiError, getPresets, getSchema, insist } from './net/api.js';
+import { PictureCard } from './picture/card.js';
 import { footLine } from './share/export.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
+import { areAllKnown, leavePreset, origin, presets, title, unknownPreset } from './state/presets.js';
 import * as state from './state/signals.js';
-import { toFields } from './state/spec.js';
+import { kindsIn, presetIn } from './state/view/hash.js';
+import { toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
 
 function App() {
   return html`
+    <${SkipLinks} />
     <${TopBar} />
     <${Banner} />
     <div class="columns">
       <${Settings} />
       <main>
+        <${Continue} />
+        <${PresetBanner} />
+        <${Featured} />
+        <${Lesson} />
+        <${PictureCard}><${TrainingProgress} /><//>
         <${Story} />
         <${Panels} />
       </main>
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${Tour} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${ViewsDialog} /><${Stage} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
     <${Toast} />
   `;
 }
 
-/** All cards; that of training where a run trains. */
+/** The card that a preset speaks of stands first, below what is said. */
+function Featured() {
+  if (!origin.value) return null;
+  const panel = state.shownPanels.value.find((item) => item.key === origin.value?.panel);
+  return html`<div class="panels featured" data-awaits=${origin.value.panel}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
+}
+
+/** All other cards; that of training where a run trains. */
 function Panels() {
-  return html`<div class="panels">${state.shownPanels.value.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
+  if (!state.templates.value) return null; // all at once: a card that came first would be moved by the others
+  const others = state.shownPanels.value.filter((panel) => panel.key !== origin.value?.panel);
+  return html`<div class="panels">${others.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */
 function Banner() {
   const { value: problem } = state.problem;
   const { value: stored } = state.snapshot;
-  const notices = [...state.notices.value, ...state.unknownCards.value];
+  const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
       ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
       ${
         notices.length > 0
-          ? html`<div class="banner bad" role="alert"><b>Not all of this link could be read.</b> ${notices.join('; ')}
-        <button type="button" class="icon" aria-label="Close" onClick=${state.forgetNotices}>✕</button></div>`
+          ? html`<div class="banner bad" role="alert"><b>Not all of this link could be followed.</b> ${notices.join('; ')}
+        <button type="button" class="icon" aria-label="Close" onClick=${forget}>✕</button></div>`
           : null
       }
       ${
@@ -76,10 +102,24 @@ function Banner() {
   `;
 }
 
+/** The notices are read. */
+function forget() {
+  state.forgetNotices();
+  if (unknownPreset.value.length > 0) leavePreset();
+}
+
 /** On paper nothing else says what was computed. */
 function PrintedFoot() {
   state.dataTick.value;
   return html`<p class="only-print">${footLine()}</p>`;
+}
+
+/** The document is called after the view. */
+function followTitle() {
+  effect(() => {
+    const stored = state.snapshot.value?.title;
+    document.title = stored ? `${stored} · mHC Scope` : title.value;
+  });
 }
 
 /** @param {unknown} error */
@@ -88,23 +128,41 @@ function fail(error) {
   state.problem.value = error;
 }
 
+/** Whether the address takes its runs from a preset that the page has not been sent with. */
+function namesPreset() {
+  return presetIn(location.hash, boot.rules) !== undefined;
+}
+
+/** So many runs as the address names have their places from the start. */
+function expectRuns() {
+  const kinds = kindsIn(boot.snapshot?.state ?? location.hash, boot.rules);
+  if (kinds) state.view.value = { ...state.view.value, runs: kinds.map((kind) => ({ kind, own: {} })) };
+}
+
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+  expectRuns();
   root.replaceChildren(); // Preact would leave the word that it is loading
   render(html`<${App} />`, root);
   followLook(fail);
   followKeys();
   followPlay();
+  followCursor();
   followPrint();
+  followTitle();
+  followVisits();
   const wait = (/** @type {ApiError} */ error) => {
     state.problem.value = error;
     return true;
   };
-  insist(getPresets, wait).then((found) => {
-    presets.value = found;
-  }, fail);
+  const asked = insist(getPresets, wait).then((found) => {
+    presets.value = found.presets;
+    areAllKnown.value = true;
+  });
+  asked.catch(fail);
   try {
-    state.fields.value = toFields(await insist(getSchema, wait));
+    const [schema] = await Promise.all([insist(getSchema, wait), namesPreset() ? asked : null]);
+    state.fields.value = toFields(schema);
     state.problem.value = null;
   } catch (error) {
     return fail(error);

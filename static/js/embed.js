@@ -3,15 +3,17 @@
 import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
+import { Hand } from './cards/hand.js';
 import { followPrint } from './figures/print.js';
 import { MapCard } from './map/mapcard.js';
-import { ApiError, getSchema } from './net/api.js';
+import { ApiError, getSchema, insist } from './net/api.js';
+import { PictureCard } from './picture/card.js';
 import { boot } from './state/boot.js';
-import { fromHash } from './state/hash.js';
 import { choice, followLook, loadTemplates } from './state/look.js';
 import { readSpec, showStored } from './state/runner.js';
 import * as state from './state/signals.js';
-import { fromSpecs, toFields } from './state/spec.js';
+import { fromHash } from './state/view/hash.js';
+import { fromSpecs, toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
 
@@ -41,25 +43,47 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
+/** What keeps the card from being whole, in plain words. */
+function Trouble() {
+  state.dataTick.value;
+  const lost = state.isConnected.value ? [] : ['The connection to the server is lost. It is tried again every second.'];
+  const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? sayEnd(label, end) : []));
+  const words = [...lost, ...ended];
+  return words.length > 0 ? html`<p class="error" role="alert">${words.join(' ')}</p>` : null;
+}
+
+/** @param {string} label @param {NonNullable<import('../types').Columns['end']>} end */
+function sayEnd(label, end) {
+  if (end.status === 'failed') return [`Run ${label} failed: ${end.reason}. What it had computed by then is shown.`];
+  return end.status === 'cancelled' ? [`Run ${label} was cancelled. What it had computed by then is shown.`] : [];
+}
+
 /** The card, in the colours of screen or paper. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
 function Content({ panelKey: key, sweep }) {
   if (key === 'map' && sweep && stored)
     return html`<${MapCard} view=${stored.view} map=${stored.map} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
+  if (key === 'picture') return html`<${PictureCard} level="h1" /><${Hand} />`;
   if (key === 'cost') return html`<${CostCard} level="h1" />`;
-  if (panel) return html`<${PanelCard} panel=${panel} level="h1" />`;
+  if (panel)
+    return html`<${PanelCard} panel=${panel} level="h1" />${panel.group === 'training' ? null : html`<${Hand} />`}`;
   const known = state.templates.value?.panels.map((item) => item.key).join(', ');
-  return html`<p class="error" role="alert">There is no panel ${key}; there are ${known}, cost${stored ? ', map' : ''}.</p>`;
+  return html`<p class="error" role="alert">There is no panel ${key}; there are picture, ${known}, cost${stored ? ', map' : ''}.</p>`;
 }
 
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   const show = (/** @type {any} */ content) => {
-    root.replaceChildren();
-    render(html`<main>${content}</main><${Toast} />`, root);
+    root.querySelector(':scope > .loading')?.remove(); // Preact would leave it
+    render(html`<main>${content}<${Trouble} /></main><${Toast} />`, root);
+  };
+  const wait = (/** @type {ApiError} */ error) => {
+    const cause = error.status === 0 ? 'The server of this figure cannot be reached' : error.title;
+    show(html`<p class="error" role="alert">${cause}. The figure comes as soon as it answers.</p>`);
+    return true;
   };
   try {
-    await prepare(boot);
+    await insist(() => prepare(boot), wait);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);

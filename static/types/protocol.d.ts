@@ -118,6 +118,14 @@ export interface DrawnInput {
   kind: 'gaussian' | 'correlated';
 }
 
+/** Raw parameters behind static residual mixing, at any drift: those of layer l are origin + noise * draws[l]. */
+export interface Drift {
+  /** Where they start, (m), the same in every layer. */
+  origin: Row;
+  /** Standard normal draws, (L, m), float32. */
+  draws: Value;
+}
+
 /** How it ended. The engine appends it; nothing follows. */
 export interface EndFrame {
   /** Id of the record. */
@@ -350,6 +358,8 @@ export interface StartFrame {
   cka?: CkaEstimator;
   /** Laws whose premises the spec meets. */
   theory?: Law[];
+  /** Of a run with static mixing that drifts and is not trained; early records do not say. */
+  drift?: Drift;
   /** By metric that some law speaks of and none that applies: the premise that is not met. */
   no_law?: Record<string, Obstacle>;
 }

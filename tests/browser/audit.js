@@ -62,6 +62,7 @@
       bold: Number(style.fontWeight) >= 700,
       svg: isSvg,
       off: isOff(element),
+      atCursor: element.closest('.cursor-value') !== null,
       box,
     };
   };

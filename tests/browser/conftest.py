@@ -9,9 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from mhc_core.record.codec import decode_line
+from mhc_core.record.result import Result
+from mhc_core.spec import RunSpec
 from tests.conftest import Server
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -212,3 +216,12 @@ def wait_until(page: Page, holds: Callable[[], bool]) -> None:
 def save(page: Page, path: Path) -> None:
     """A picture for the person who looks into a failure."""
     page.screenshot(path=path)
+
+
+def read_result(server: Server, spec: RunSpec) -> Result:
+    """A run that the server has, or is computing, from its frames."""
+    address = f"{server.api}/runs/{spec.id}/events"
+    result = Result()
+    for line in httpx.get(address, headers={"Accept": "application/x-ndjson"}, timeout=120).text.splitlines():
+        result.add(decode_line(line.encode()))
+    return result

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks import interaction, page, visit
+from benchmarks import hand, interaction, page, visit
 from tests.conftest import Server
 
 
@@ -12,6 +12,7 @@ def test_a_visit(browser: Browser, server: Server) -> None:
     found = visit.measure(browser, server, 1)
     assert 0 < found["story"] <= found["all"]
     assert 0.1 < found["megabytes"] < 2
+    assert 0 <= found["shift"] < 1
 
 
 @pytest.mark.full
@@ -23,5 +24,14 @@ def test_a_release(browser: Browser, server: Server) -> None:
 @pytest.mark.full
 def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
     found = interaction.measure_drags(browser, server.url, 1)
+    assert found.pop("longest") >= 0  # the browser reports none that is below 50 ms
     assert min(found.values()) > 0
     assert interaction.measure_cursor(browser, server.url) > 0
+    assert min(interaction.measure_signal(browser, server.url).values()) > 0
+
+
+@pytest.mark.full
+def test_a_hand_on_a_slider(browser: Browser, server: Server) -> None:
+    found = hand.measure_hand(browser, server.url, hand.SLIDERS["drift"], "gain", 0.5)
+    assert 0 < found["work"] <= found["most"]
+    assert found["frames"] > 0

@@ -7,6 +7,8 @@ import { fill } from '../../static/js/data/fill.js';
 import { writeNumbers } from '../../static/js/data/ink.js';
 import { withRules } from '../../static/js/data/rules.js';
 import { atStep, canFollow } from '../../static/js/data/steps.js';
+import { toPart } from '../../static/js/instant/part.js';
+import { looks } from '../../static/js/lines/dress.js';
 
 const toPlain = (_, value) =>
   ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value;
@@ -22,6 +24,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const {
     template: bare,
     rules,
+    methods,
     runs,
     labels,
     cursors,
@@ -29,10 +32,13 @@ for await (const line of createInterface({ input: process.stdin })) {
     step: asked = null,
     ink = false,
   } = JSON.parse(line);
+  Object.assign(looks, methods);
   const template = withRules(bare, rules);
   const whole = runs.map(toColumns);
   const step = asked !== null && canFollow(template, whole.filter(Boolean), asked) ? asked : null;
-  const results = whole.map((columns) => columns && atStep(columns, step, rules.steps));
+  const stepped = whole.map((columns) => columns && atStep(columns, step, rules.steps));
+  const { interval, composites } = template.layout.meta;
+  const results = (interval && composites && toPart(stepped, { first: interval[0], last: interval[1] })) || stepped;
   const draw = difference ? fillDifference : fill;
   const figures = cursors
     .flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow)))

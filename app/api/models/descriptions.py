@@ -1,10 +1,9 @@
 """Bodies that describe: metrics, presets and their previews."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.figures.style import RunStyle, ThemeName
 from app.presets.preset import Reference
 from mhc_core.metrics.registry import Metric
 from mhc_core.record.reduction import Reduction
@@ -48,41 +47,38 @@ class PresetBody(BaseModel):
     group: GroupBody
     specs: list[PresetRun]
     metric: PreviewedMetric
-    reduce: Reduction = Field(description="How that column becomes the number of the preview.")
+    reduce: Reduction = Field(description="How that column becomes the headline of each run.")
+    told: str = Field(description="What that number is.")
     panel: str = Field(description="The panel that shows it.")
+    view: str | None = Field(description="Which of the panel's views; null for the first.")
     reference: Reference | None = Field(description="What others say of it.")
     plays: str | None = Field(description="The field that is played when it is opened.")
 
 
 class PresetsBody(BaseModel):
-    """Presets, and the styles of their runs in each theme."""
+    """Presets, the first is `default`."""
 
     presets: list[PresetBody]
-    styles: dict[ThemeName, list[RunStyle]]
 
 
 class PreviewedRun(BaseModel):
-    """One curve of a preview, and its number; null while the run is missing."""
+    """One curve of a preview, and its number."""
 
-    label: str
     id: str
-    status: Literal["done", "failed", "missing"]
-    reason: str | None = Field(description="Why it failed.")
-    curve: list[float | None] | None = Field(description="On the scale of the metric; null where it has no number.")
+    curve: list[float | None] = Field(description="On the scale of the metric; null where it has no number.")
     value: float | None
     log10: float | None
-    number: str | None = Field(description="Status of the number: finite, or why it is none.")
-    headline: str | None
+    status: str = Field(description="Status of the number: finite, or why it is none.")
 
 
 class PreviewBody(BaseModel):
-    """The sketch of one preset."""
+    """The sketch of one preset; runs in its order."""
 
     name: str
     runs: list[PreviewedRun]
 
 
 class PreviewsBody(BaseModel):
-    """A sketch of each preset, as far as its runs are computed."""
+    """A sketch of each preset."""
 
     previews: list[PreviewBody]

@@ -6,7 +6,6 @@ from pydantic import BaseModel, Field
 
 from app.figures.fill.rules import FigureRules
 from app.figures.panel import Column, Help
-from app.figures.style import RunStyle
 
 
 class FigureBody(BaseModel):
@@ -53,8 +52,7 @@ class PanelBody(BaseModel):
 
 
 class PanelsBody(BaseModel):
-    """The styles of runs, in their order, every panel, and the rules by which figures are filled."""
+    """Every panel, and the rules by which figures are filled."""
 
-    runs: list[RunStyle]
     panels: list[PanelBody]
     rules: FigureRules

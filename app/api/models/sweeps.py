@@ -5,11 +5,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.models.links import API
-from app.figures.panels.map import to_title
 from app.services.sweep_values import MeasuredSweep
 from app.services.sweeps import Sweep
 from mhc_core.record.grid import Axis
-from mhc_core.record.reduction import Reduction
+from mhc_core.record.reduction import Reduction, to_title
 
 
 class AxisBody(BaseModel):

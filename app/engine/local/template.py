@@ -14,6 +14,7 @@ NEEDED = (
     "mhc_core.cost.rates",
     "mhc_core.measure.recomputation",
     "mhc_core.measure.run",
+    "mhc_core.cost.threads",
     "torch.fx.experimental.symbolic_shapes",  # torch imports it with the first backward pass, which takes half a second
 )
 

@@ -45,22 +45,22 @@ def serve(
     _give_way(server_pid)
     sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
     _limit_memory(memory_bytes)
-    rates = _warm_up(threads)
+    rates = _warm_up()
     sender.send(b"#ready " + rates + b"\n")
     while True:
         job = receiver.next_job()
-        status, reason = execute(job, receiver.cancelled, sender, memory_bytes)
+        status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes)
         sender.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
 
 def execute(
-    job: dict[str, Any], cancelled: threading.Event, answers: Answers, memory_bytes: int
+    job: dict[str, Any], cancelled: threading.Event, answers: Answers, threads: int, memory_bytes: int
 ) -> tuple[str, str | None]:
     """Do a job and send its frames; says how it ended and why."""
     from mhc_core.spec import SpecError
 
     try:
-        frames = _compute(job["kind"], job["spec"])
+        frames = _compute(job["kind"], job["spec"], threads)
         for index, frame in enumerate(frames):
             if cancelled.is_set():
                 frames.close()
@@ -77,15 +77,20 @@ def execute(
     return "done", None
 
 
-def _compute(kind: str, spec: dict[str, Any]) -> "Generator[AnyFrame]":
+def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFrame]":
+    import torch
+
+    from mhc_core.cost.threads import choose_threads
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec
 
+    spec = parse_spec(body)
+    torch.set_num_threads(choose_threads(spec, threads))
     if kind == "run":
-        yield from run(parse_spec(spec))
+        yield from run(spec)
     elif kind == "verification":
-        yield recompute(parse_spec(spec))
+        yield recompute(spec)
     else:
         raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 
@@ -148,7 +153,7 @@ def _limit_memory(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def _warm_up(threads: int) -> bytes:
+def _warm_up() -> bytes:
     """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
     import torch
 
@@ -157,7 +162,7 @@ def _warm_up(threads: int) -> bytes:
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     for index, frame in enumerate(run(parse_spec(WARM_UP_SPEC))):
         codec.encode_frame(frame, "warm-up", index)
     return calibrate().model_dump_json().encode()

@@ -46,6 +46,12 @@ def to_span(span: str, cursor: int, layers: int) -> tuple[int, int]:
     return first, last
 
 
+def lies_beyond(span: str, layers: int) -> bool:
+    """Whether a span of chosen layers begins above a run of that many."""
+    first, _ = span.split("-")
+    return first.isdigit() and int(first) > layers
+
+
 def multiply(stack: np.ndarray, span: str, cursor: int) -> Product:
     """The product of a span of matrices (L, n, n)."""
     first, last = to_span(span, cursor, len(stack))
@@ -110,11 +116,13 @@ def to_title(product: Product) -> str:
 
 
 def set_interval(template: dict[str, Any], first: int, last: int) -> None:
-    """Set the layers, from 0, of an interval's template; without a choice it spans all layers."""
+    """Set the layers, from 0, that a template shows and multiplies; without a choice it is all of them."""
+    template["layout"]["meta"]["interval"] = [first, last]
     for trace in template["data"]:
         fill = trace["meta"]["fill"]
         for attribute, source in fill.items():
-            fill[attribute] = source.replace(".first-last.", f".{first + 1}-{last + 1}.")
+            if source.startswith("product"):
+                fill[attribute] = source.replace(".first-", f".{first + 1}-").replace("-last.", f"-{last + 1}.")
 
 
 def _resolve(sums: np.ndarray) -> np.ndarray:

@@ -33,7 +33,9 @@ def fill_difference(
         keys |= set(template["layout"]["meta"].get("lost_rows", ()))
         base = results[0]
         compared.append(None if result is None or base is None else subtract(result, base, keys, sign == "/"))
-    return fill(to_difference(template), compared, [f"{label} {sign} A" for label in labels], cursor, narrow)
+    methods = [None if result is None else result.method for result in results]
+    compared_labels = [f"{label} {sign} A" for label in labels]
+    return fill(to_difference(template), compared, compared_labels, cursor, narrow, methods)
 
 
 def stands_alone(template: Figure) -> bool:
@@ -82,7 +84,7 @@ def to_difference(template: Figure) -> Figure:
 def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> Derived:
     """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
     unknown = to_unknown(result) | to_unknown(base)
-    found = Derived(result.depth, result.cka_estimator, result.laws, unknown=unknown)
+    found = Derived(result.depth, result.cka_estimator, result.laws, result.method, unknown=unknown)
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
             log10 = _pair(result.layers_log10, base.layers_log10, key) if ratio else None

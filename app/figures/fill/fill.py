@@ -5,20 +5,24 @@ Templates and figures are plain data here: what `to_plotly_json` gives and `go.F
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from app.figures.fill.dress import dress
 from app.figures.fill.labels import (
     cell_label,
     cell_note,
     end_labels,
     find_lost,
+    find_start,
     foot_note,
     format_rows,
     format_status,
     lost_labels,
     note,
+    start_labels,
 )
 from app.figures.fill.numbers import log_ticks
 from app.figures.fill.scales import linear_bound, signed_log_scale
@@ -35,18 +39,26 @@ Figure = dict[str, Any]
 
 
 def fill(
-    template: Figure, results: list[Columns | None], labels: list[str], cursor: int, narrow: bool = False
+    template: Figure,
+    results: list[Columns | None],
+    labels: list[str],
+    cursor: int,
+    narrow: bool = False,
+    methods: Sequence[str | None] | None = None,
 ) -> Figure:
     """A figure with the data of `results`, in the template's order; the template is left as it is.
 
-    `cursor` is a layer from 0; `narrow` is for screens that hold one matrix side by side.
+    `cursor` is a layer from 0; `narrow` is for screens that hold one matrix side by side. `methods` say how the runs
+    look where the results do not, as one that others are compared with is not drawn itself.
     """
     figure = copy.deepcopy(template)
     layout = figure["layout"]
     layout["annotations"] = []
+    dress(figure, methods or [None if result is None else result.method for result in results])
     for trace in figure["data"]:
         run = trace["meta"]["run"]
         _fill_trace(trace, results[run] if run < len(results) else None, labels, cursor)
+    _cut_curves(figure)
     layers = max((result.depth for result in results if result is not None), default=1)
     meta = layout["meta"]
     if "axes" in meta:
@@ -81,6 +93,17 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
             trace["visible"] = False
             return
         trace[attribute] = data
+
+
+def _cut_curves(figure: Figure) -> None:
+    """Leave of curves what lies in the chosen interval: axes and labels then speak of that alone."""
+    meta = figure["layout"]["meta"]
+    if "interval" not in meta or meta.get("layers", {}).get("xaxis") != "line":
+        return
+    first, last = meta["interval"]
+    for trace in _visible(figure):
+        pairs = zip(trace["x"], trace["y"], strict=True)
+        trace["y"] = [value if layer is not None and first < layer <= last + 1 else None for layer, value in pairs]
 
 
 def _note_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> bool:
@@ -147,6 +170,7 @@ def _label_lines(
     figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
 ) -> int:
     """Label the curves; the number of letters of the longest label right of them."""
+    layout = figure["layout"]
     ends, losses = [], []
     for trace in [trace for trace in _visible(figure) if trace["meta"]["end"]]:
         result = results[trace["meta"]["run"]]
@@ -154,17 +178,35 @@ def _label_lines(
         color = trace["line"]["color"]
         axis = trace["meta"]["fill"]["x"].partition(".")[0]
         status = result.steps_status if axis == "step" else result.status
-        lost = find_lost(trace["y"], status.get(trace["meta"]["key"], {}), "step" if axis == "step" else "layer")
+        first, last = (0, len(trace["y"]) - 1) if axis == "step" else _interval_of(layout, layers)
+        flags = status.get(trace["meta"]["key"], {})
+        within = {place: flag for place, flag in flags.items() if first <= place <= last}
+        lost = find_lost(trace["y"], within, "step" if axis == "step" else "layer")
         if lost is not None and lost["point"] is not None:
             share = (trace["y"][lost["point"]] - span[0]) / (span[1] - span[0])
             text = f"{trace['name']}: {lost['text']}"
-            count = len(trace["y"]) if axis == "step" else layers
-            losses.append({"point": lost["point"], "share": share, "text": text, "count": count, "color": color})
+            middle = (first + last + 1) / 2
+            losses.append({"point": lost["point"], "share": share, "text": text, "middle": middle, "color": color})
         end = _line_end(trace, result, lost, span)
         ends += [] if end is None else [{**end, "color": color}]
     labels = end_labels(ends, narrow)
-    figure["layout"]["annotations"] += lost_labels(losses, span, narrow) + labels
+    starts = start_labels(_find_starts(figure, span), span, narrow)
+    figure["layout"]["annotations"] += lost_labels(losses, span, narrow) + starts + labels
     return max([0, *(len(label["text"]) for label in labels)])
+
+
+def _find_starts(figure: Figure, span: tuple[float, float]) -> list[dict[str, Any]]:
+    """Lines that are labelled at their beginning: those that begin apart from their run's own."""
+    shown, starts = _visible(figure), []
+    for trace in [trace for trace in shown if "start" in trace["meta"]]:
+        run, word = trace["meta"]["run"], trace["meta"]["start"]
+        beside = next((item["y"] for item in shown if item["meta"]["run"] == run and item["meta"]["end"]), None)
+        start = find_start(trace["y"], beside, span)
+        if start is not None:
+            # In the ink of words: in some runs' colours they could not be read where a grid line passes.
+            look = {"name": trace["name"], "word": word, "color": figure["layout"]["meta"]["ink"]}
+            starts.append({"x": trace["x"][start["point"]], "place": start["place"], **look})
+    return starts
 
 
 def _line_end(
@@ -186,31 +228,40 @@ def _line_end(
 # ---- layers along an axis
 
 
+def _interval_of(layout: dict[str, Any], layers: int) -> tuple[int, int]:
+    """The first and the last layer that are shown, from 0."""
+    first, last = layout["meta"].get("interval", (0, layers - 1))
+    return first, last
+
+
 def _span_layers(figure: Figure, layers: int, cursor: int, narrow: bool) -> None:
+    interval = _interval_of(figure["layout"], layers)
     for name, kind in figure["layout"]["meta"].get("layers", {}).items():
         figure["layout"][name] |= {
-            "range": (span := _layer_range(figure, kind, layers, cursor, narrow)),
+            "range": (span := _layer_range(figure, kind, interval, cursor, narrow)),
             "autorange": False,
         }
         if abs(span[1] - span[0]) <= FEW_LAYERS:  # or half layers would have ticks, with the numbers of whole ones
             figure["layout"][name] |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
 
 
-def _layer_range(figure: Figure, kind: str, layers: int, cursor: int, narrow: bool) -> list[float]:
+def _layer_range(figure: Figure, kind: str, interval: tuple[int, int], cursor: int, narrow: bool) -> list[float]:
+    first, last = interval
     if kind == "line":
-        pad = 0.5 if layers == 1 else 0.01 * (layers - 1)
-        return [1 - pad, layers + pad]
+        pad = 0.5 if first == last else 0.01 * (last - first)
+        return [first + 1 - pad, last + 1 + pad]
     if kind == "cells":
-        return [0.5, layers + 0.5]
+        return [first + 0.5, last + 1.5]
     if kind == "cells-down":
-        return [layers + 0.5, 0.5]
+        return [last + 1.5, first + 0.5]
     if kind == "sources":
-        return [-0.5, layers - 0.5]
+        return [first - 0.5, last + 0.5]
+    layers = last - first + 1
     steps = [trace["dx"] for trace in _visible(figure)]
     columns = WINDOW_COLUMNS / 3 if narrow else WINDOW_COLUMNS
     width = min(layers, max(4, math.floor(columns * min(steps, default=1))))
-    first = min(max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1)
-    return [first - 0.5, first + width - 0.5]
+    start = min(max(cursor + 1 - (width - 1) / 2, first + 1), last - width + 2)
+    return [start - 0.5, start + width - 0.5]
 
 
 # ---- matrices

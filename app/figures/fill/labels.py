@@ -6,6 +6,8 @@
 from typing import Any
 
 GAP = 0.085  # least distance of two labels, in heights of the plot
+STRETCH = 0.3  # of a line that words at its beginning stand beside
+AWAY = 0.6  # from the line to their middle, in gaps
 HIGH = 0.8  # above this there is no room for a label
 Annotation = dict[str, Any]
 
@@ -73,10 +75,10 @@ def find_lost(drawn: list[float | None], status: dict[int, str], unit: str = "la
 def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow: bool) -> list[Annotation]:
     """A cross at each point next to a loss, with what happened, none over another.
 
-    A loss is {point, share, text, count, color}: `share` is the point's height in the plot, `count` that of all points;
-    `span` is that of the axis.
+    A loss is {point, share, text, middle, color}: `share` is the point's height in the plot, `middle` the point in the
+    middle of it; `span` is that of the axis.
     """
-    is_right = [loss["point"] > loss["count"] / 2 for loss in losses]
+    is_right = [loss["point"] > loss["middle"] for loss in losses]
     # Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
     centres = [
         loss["share"] + (-GAP if loss["share"] > HIGH and not right else GAP) / 2
@@ -96,6 +98,50 @@ def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow:
             "font": {"color": loss["color"], "size": 12},
         }
         for loss, right, place, text in zip(losses, is_right, spread(centres), texts, strict=True)
+    ]
+
+
+def find_start(
+    drawn: list[float | None], beside: list[float | None] | None, span: tuple[float, float]
+) -> dict[str, Any] | None:
+    """Where the words of a line stand that begins apart from its run's own line: the point, and the height in the plot.
+
+    `beside` is that line, `span` that of the axis. The words stand over the line, or under it where there is no room.
+    """
+    low, high = span
+    known = [index for index, value in enumerate(drawn) if value is not None]
+    if not known:
+        return None
+    first = known[0]
+    shares = [
+        (value - low) / (high - low)
+        for value in (drawn[index] for index in known[: max(2, int(STRETCH * len(known)))])
+        if value is not None
+    ]
+    other = beside[first] if beside else None
+    if other is not None and abs(shares[0] - (other - low) / (high - low)) < GAP:
+        return None
+    over = max(shares) + AWAY * GAP
+    return {"point": first, "place": over if over < 1 else max(min(shares) - AWAY * GAP, 0.0)}
+
+
+def start_labels(starts: list[dict[str, Any]], span: tuple[float, float], narrow: bool) -> list[Annotation]:
+    """Words at the beginnings of lines, none over another; a start is {x, place, name, word, color}."""
+    low, high = span
+    places = spread([start["place"] for start in starts])
+    return [
+        {
+            "xref": "x",
+            "x": start["x"],
+            "xanchor": "left",
+            "yref": "y",
+            "y": low + place * (high - low),
+            "yanchor": "middle",
+            "showarrow": False,
+            "text": f"{_shorten(start['name']) if narrow else start['name']} {start['word']}",
+            "font": {"color": start["color"], "size": 12},
+        }
+        for start, place in zip(starts, places, strict=True)
     ]
 
 

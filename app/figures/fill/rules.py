@@ -37,6 +37,8 @@ class FigureRules:
     min_row_gap: int
     label_gap: float
     high_share: float
+    start_stretch: float
+    start_away: float
     max_ticks: int
     min_steps: float
     room_for_one: float
@@ -60,6 +62,8 @@ RULES = FigureRules(
     min_row_gap=fill.MIN_ROW_GAP,
     label_gap=labels.GAP,
     high_share=labels.HIGH,
+    start_stretch=labels.STRETCH,
+    start_away=labels.AWAY,
     max_ticks=scales.MAX_TICKS,
     min_steps=scales.MIN_STEPS,
     room_for_one=scales.ROOM_FOR_ONE,

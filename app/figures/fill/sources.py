@@ -56,6 +56,9 @@ class Columns(Protocol):
     @property
     def laws(self) -> Sequence[Law]: ...
 
+    @property
+    def method(self) -> str | None: ...
+
     depth: int
     layers: dict[str, np.ndarray]
     layers_log10: dict[str, np.ndarray]
@@ -74,6 +77,7 @@ class Derived:
     depth: int
     cka_estimator: CkaEstimator | None = None
     laws: Sequence[Law] = ()
+    method: str | None = None
     layers: dict[str, np.ndarray] = field(default_factory=dict)
     layers_log10: dict[str, np.ndarray] = field(default_factory=dict)
     status: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -152,7 +156,9 @@ def find_product(source: str, result: Columns, cursor: int) -> composites.Produc
         return None
     span, key = rest
     stack = result.matrices.get(key)
-    return None if stack is None or stack.shape[-1] == 1 else composites.multiply(stack, span, cursor)
+    if stack is None or stack.shape[-1] == 1 or composites.lies_beyond(span, len(stack)):
+        return None
+    return composites.multiply(stack, span, cursor)
 
 
 def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:

@@ -82,6 +82,7 @@ def at_step(result: Trained, step: int | None) -> Columns:
         depth=result.depth,
         cka_estimator=result.cka_estimator,
         laws=result.laws,
+        method=result.method,
         steps=result.steps,
         steps_log10=result.steps_log10,
         steps_status=result.steps_status,

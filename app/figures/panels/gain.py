@@ -11,23 +11,16 @@ from app.figures.style import RunStyle, Theme
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     """Two curves a run: forward over layers 1..l thick, backward over l..L thin; a line at 1."""
     figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
+    figure.layout.meta["composites"] = "part"  # of chosen layers they are those of these alone
     figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")
     for run, style in bottom_up(theme, runs):
         figure.add_traces(seed_band(run, style, "composite_gain_fwd", scale))
     for run, style in bottom_up(theme, runs):
         thin = {"width": 1.0}
-        figure.add_trace(
-            line(
-                run,
-                style,
-                "composite_gain_bwd",
-                scale,
-                end=False,
-                line=thin,
-                opacity=0.8,
-                hovertemplate="%{text} backward",
-            )
-        )
+        hover = "%{text} backward"
+        backward = line(run, style, "composite_gain_bwd", scale, end=False, line=thin, opacity=0.8, hovertemplate=hover)
+        backward.meta["start"] = "backward"  # it begins at the first layer, where the forward line ends at the last
+        figure.add_trace(backward)
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "composite_gain_fwd", scale, hovertemplate="%{text} forward"))
     return figure
@@ -51,10 +44,11 @@ def build_tokens(key: str, runs: int, theme: Theme) -> go.Figure:
 
 
 def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
+    fill = {"x": "layer", "y": f"log10.{key}", "text": f"text.{key}"}
     return go.Scatter(
         mode="lines",
         line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
-        meta={"run": run, "key": key, "end": False, "fill": {"x": "layer", "y": f"log10.{key}", "text": f"text.{key}"}},
+        meta={"run": run, "key": key, "end": False, "look": {}, "fill": fill},
         connectgaps=False,
         name="",
         hovertemplate="%{text} median token",

@@ -16,7 +16,7 @@ from app.figures.panel import build_figure, quiet_axis
 from app.figures.style import Theme
 from mhc_core.metrics.registry import Metric
 from mhc_core.record.grid import Axis, Grid
-from mhc_core.record.reduction import Reduction
+from mhc_core.record.reduction import to_title
 from mhc_core.spec import find_title
 
 # Metrics that say by what a signal is multiplied: 1 changes nothing, and is the middle of their colours.
@@ -110,20 +110,6 @@ def _write_cells(
 def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
     """The titles of the swept fields, as the schema has them; "" where there is no second one."""
     return find_title(x.field), "" if y is None else find_title(y.field)
-
-
-def to_title(metric: Metric, reduction: Reduction) -> str:
-    """What the number of each cell is."""
-    return f"{metric.title}, {_NAMES[reduction]}"
-
-
-_NAMES: dict[Reduction, str] = {
-    "max": "largest over layers",
-    "min": "least over layers",
-    "median": "median over layers",
-    "first": "first layer",
-    "last": "last layer",
-}
 
 
 def _axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from app.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line
 from app.figures.style import RunStyle, Theme
 
+LOOK = {"dash": True, "weight": 0.65}  # there may be many lines
+
 
 def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
     """A thin line for each stream, those of one run as one trace: how many there are is known with the data."""
@@ -38,9 +40,9 @@ def _streams(run: int, style: RunStyle, key: str) -> go.Scatter:
     }
     return go.Scatter(
         mode="lines",
-        line={"color": style.color, "width": 0.65 * style.width, "dash": style.dash},
+        line={"color": style.color, "width": LOOK["weight"] * style.width, "dash": style.dash},
         # At the cursor the page names the streams of the values that it shows.
-        meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream"},
+        meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream", "look": LOOK},
         connectgaps=False,
         hovertemplate="layer %{x}, stream %{customdata}<br>%{text}<extra>%{fullData.name}</extra>",
     )

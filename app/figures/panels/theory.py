@@ -33,7 +33,7 @@ def _law(run: int, style: RunStyle, key: str, suffix: str) -> go.Scatter:
     return go.Scatter(
         mode="lines",
         line={"color": style.color, "width": 1},
-        meta={"run": run, "key": key, "fill": fill, "end": False},
+        meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},
         connectgaps=False,
         hoverinfo="skip",
     )

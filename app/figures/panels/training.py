@@ -30,7 +30,7 @@ def build_loss(runs: int, theme: Theme) -> go.Figure:
             go.Scatter(
                 mode="lines",
                 line={"color": style.color, "width": style.width, "dash": style.dash},
-                meta={"run": run, "key": "step_loss", "fill": fill, "end": True},
+                meta={"run": run, "key": "step_loss", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},
                 connectgaps=False,
                 hovertemplate="%{text}",
             )

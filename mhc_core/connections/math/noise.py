@@ -8,5 +8,9 @@ from mhc_core.spec import RunSpec
 
 def draw_mixing_noise(spec: RunSpec, count: int) -> torch.Tensor:
     """N(0, noise^2) for the raw residual-mixing parameters, (L, count); layer l does not depend on the depth."""
-    layers = [normal(spec.seed, "mixing_noise", layer, count) for layer in range(spec.depth)]
-    return torch.stack(layers) * spec.connection.noise
+    return draw_standard_noise(spec, count) * spec.connection.noise
+
+
+def draw_standard_noise(spec: RunSpec, count: int) -> torch.Tensor:
+    """The same before the drift scales it: N(0, 1), (L, count)."""
+    return torch.stack([normal(spec.seed, "mixing_noise", layer, count) for layer in range(spec.depth)])

@@ -97,3 +97,9 @@ PRESETS: dict[str, Callable[[RunSpec], Preset]] = {
     "megatron": _megatron,
     "deepseek_v4": _deepseek_v4,
 }
+
+
+def list_projecting() -> tuple[str, ...]:
+    """Presets that draw the projections of tokens; in the others they are zero, and dynamic mixing equals static."""
+    specs = {name: RunSpec.model_validate({"depth": 1, "connection": {"init": name}}) for name in PRESETS}
+    return tuple(name for name, spec in specs.items() if build_preset(spec).project(0, 1).any())

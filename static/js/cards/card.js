@@ -1,10 +1,10 @@
 /** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
 
 import { useMemo, useState } from 'preact/hooks';
-import { withInterval } from '../data/composites.js';
-import { toUnit } from '../data/difference.js';
-import { isInterval, shownStep, toPlaces } from '../figures/places.js';
+import { ofPart } from '../figures/filling.js';
+import { isInterval, shownStep, titleOf, toTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
+import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
 import { exportItems } from '../share/export.js';
 import { share } from '../share/share.js';
@@ -13,6 +13,7 @@ import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { IntervalControl } from './interval.js';
+import { TrainingProgress } from './progress.js';
 import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
@@ -22,11 +23,16 @@ export function PanelCard({ panel, level = 'h2' }) {
   const [isTable, setIsTable] = useState(false);
   const view = state.viewOf(panel);
   const template = useTemplate(view);
-  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
+  const unit = unitOf(view);
   const id = `panel-${panel.key}`;
   // In a frame there is nothing to store, and none of the dialogs.
   const frameItems =
-    level === 'h2' ? [{ title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) }] : [];
+    level === 'h2'
+      ? [
+          { title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) },
+          { title: 'Full screen', note: 'to present; key f', run: () => present(panel.key) },
+        ]
+      : [];
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   /** Escape in the table leads back to the figure, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -39,7 +45,7 @@ export function PanelCard({ panel, level = 'h2' }) {
     <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
-          <${level} id=${`${id}-title`}>${panel.title}<${Place} panel=${panel} view=${view} /><//>
+          <${level} id=${`${id}-title`}><${Title} panel=${panel} view=${view} /><//>
           <span class="unit" title=${unit}>${unit}</span>
         </div>
         <div class="card-tools">
@@ -50,23 +56,29 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${tellFindings(panel.key)} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
     </section>
   `;
 }
 
-/** A view's figure; of the one that draws a chosen product, for that product. @param {import('../../types').PanelView} view */
-function useTemplate(view) {
-  const chosen = isInterval(view) ? state.interval.value : null; // the others need not follow, nor be drawn anew
-  return useMemo(() => (chosen ? withInterval(view.figure, chosen) : view.figure), [view, chosen?.first, chosen?.last]);
+/** What the runs' own sentences say of a panel. @param {string} key */
+function tellFindings(key) {
+  state.dataTick.value;
+  return state.slots.value.flatMap(({ label, columns }) => {
+    const texts = (columns.summary?.findings ?? []).filter(({ panel }) => panel === key).map(({ text }) => text);
+    return texts.length > 0 ? [`${label}: ${texts.join(' ')}`] : [];
+  });
 }
 
-/** @param {{panel: Panel, view: import('../../types').PanelView}} props */
-function Place({ panel, view }) {
-  const places = toPlaces(panel, view);
-  return places ? html`: ${places}` : null;
+/** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */
+export function useTemplate(view) {
+  return useMemo(() => ofPart(view.figure), [view, state.part.value]);
 }
+
+/** A part of its own, for it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
+const Title = ({ panel, view }) => html`${toTitle(panel, view)}`;
 
 /** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
@@ -76,7 +88,7 @@ function ViewChoice({ panel, viewKey, onChange }) {
     <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
       ${views.map(
         (item) => html`
-        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
+        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${titleOf(item)}</button>
       `,
       )}
     </span>

@@ -2,17 +2,20 @@
 
 import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
-import { download, downloadText } from '../share/export.js';
+import { withLink } from '../share/caption.js';
+import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { theme } from '../state/look.js';
 import { copyText, notify } from '../ui/clipboard.js';
 
 const NAME = 'mhc-scope-cost';
 const IMAGE = { width: 1200, height: 420 };
+const PAPER = { width: 900, height: 300 };
+const TITLE = 'Cost · added to the residual connection, predicted';
 
 /** @param {() => any} toSpec @param {(error: unknown) => void} fail */
 export function costItems(toSpec, fail) {
   const figure = () => postCostsFigure(toSpec(), theme.value);
-  const image = async (/** @type {'png' | 'svg'} */ format) => {
+  const toFoot = () => {
     const { depth, width, seed } = toSpec();
     const settings = [
       ['depth', depth],
@@ -21,15 +24,20 @@ export function costItems(toSpec, fail) {
     ]
       .filter(([, value]) => value !== undefined)
       .map((pair) => pair.join(' '));
-    const foot = ['mHC Scope', ...(settings.length > 0 ? [settings.join(', ')] : ['default stack'])].join(' · ');
-    download(
-      await toImage(await figure(), format, 'Cost · added to the residual connection, predicted', foot, IMAGE),
-      `${NAME}.${format}`,
-    );
+    return ['mHC Scope', settings.length > 0 ? settings.join(', ') : 'default stack'].join(' · ');
   };
+  const image = async (/** @type {'png' | 'svg'} */ format) =>
+    download(await toImage(await figure(), format, TITLE, toFoot(), IMAGE), `${NAME}.${format}`);
+  const pdf = async () =>
+    figureToPdf(await postCostsFigure(toSpec(), 'light'), PAPER, withLink(TITLE, [`${toFoot()}.`]));
   const items = [
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
+    {
+      title: 'PDF',
+      note: 'lines and letters, with a caption',
+      run: () => downloadPdf(pdf(), `${NAME}.pdf`),
+    },
     {
       title: 'CSV',
       note: 'the numbers',

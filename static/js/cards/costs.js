@@ -6,7 +6,7 @@ import { formatCount, formatSeconds } from '../data/numbers.js';
 import { ApiError, getPaperCosts, insist, postCosts } from '../net/api.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { KIND, kindName, toSpecs } from '../state/spec.js';
+import { KIND, kindName, toSpecs } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { costItems } from './costfiles.js';
@@ -35,7 +35,7 @@ const isStale = signal(false);
 
 /** The settings that all runs share. */
 function commonSpec() {
-  return toSpecs(state.fields.value, { ...state.view.value, runs: [{ kind: WIDEST, own: {} }] })[0];
+  return toSpecs(state.fields.value, { ...state.settings.value, runs: [{ kind: WIDEST, own: {} }] })[0];
 }
 
 /** Keep the costs those of the view's common settings. @returns {() => void} how to stop */
@@ -122,7 +122,7 @@ function CostHelp() {
 
 /** Letters of the compared runs that have a kind. @param {string} kind */
 function lettersOf(kind) {
-  return state.view.value.runs
+  return state.settings.value.runs
     .flatMap((choice, run) => (choice.kind === kind ? [boot.rules.letters[run]] : []))
     .join(' ');
 }

@@ -1,18 +1,26 @@
 /** One card a run: its headline number and what was found, in words. */
 
 import { shownOf } from '../data/drawing.js';
-import { formatSeconds, formatValue } from '../data/numbers.js';
+import { formatValue } from '../data/numbers.js';
 import { depthOf, seedsOf, trainSteps } from '../data/record.js';
-import { secondsLeft } from '../state/pace.js';
+import { sayPart } from '../figures/places.js';
+import { toPartFindings, toPartHeadline } from '../instant/partwords.js';
+import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
+import { stylesOf } from '../state/styles.js';
 import { html } from '../ui/html.js';
+import { sayTraining } from './progress.js';
 import { VerifyButton } from './verify.js';
 
 const LINES = 3;
 
+/** @param {import('../../types').Columns} columns */
+const isTold = (columns) => columns.summary !== null;
+
 export function Story() {
   return html`
     <section class="story" aria-label="What the runs show">
+      ${state.slots.value.length === 0 ? state.settings.value.runs.map(() => html`<div class="card story-card awaited"></div>`) : null}
       ${state.slots.value.map((slot, run) => html`<${RunStory} key=${run} slot=${slot} run=${run} />`)}
     </section>
   `;
@@ -21,14 +29,15 @@ export function Story() {
 /** @param {{slot: import('../state/signals.js').Slot, run: number}} props */
 function RunStory({ slot, run }) {
   state.dataTick.value;
-  const { columns, label } = shownOf(slot, (item) => item.summary !== null);
+  const { columns, label } = shownOf(slot, isTold);
   const isNew = columns === slot.columns;
-  const color = state.templates.value?.runs[run]?.color;
+  const color = stylesOf(isTold)[run]?.color;
   const findings = columns.summary?.findings ?? [];
   return html`
-    <article class=${`card story-card ${isNew ? '' : 'stale'}`} style=${{ '--run': color }}>
+    <article class=${`card story-card ${isNew ? '' : 'stale'} ${columns.summary || columns.end ? '' : 'awaited'}`} style=${{ '--run': color }}>
       <h2>${label}</h2><${VerifyButton} slot=${slot} />
-      <p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}</p>
+      <${Headline} slot=${slot} columns=${columns} />
+      <${PartStory} columns=${columns} />
       ${findings.slice(0, LINES).map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
       ${
         findings.length > LINES
@@ -40,6 +49,33 @@ function RunStory({ slot, run }) {
       }
       ${columns.end?.status === 'failed' ? html`<p class="error" role="alert">Failed: ${columns.end.reason}</p>` : null}
     </article>
+  `;
+}
+
+/** In a preset's view the preset's own number. @param {{slot: import('../state/signals.js').Slot, columns: import('../../types').Columns}} props */
+export function Headline({ slot, columns }) {
+  state.dataTick.value;
+  const { value: part } = state.part;
+  const number = preset.value && toHeadline(preset.value, columns);
+  if (number !== null)
+    return html`<p class="headline">${number} <small>${preset.value?.told}${part ? ', of all layers' : ''}</small></p>`;
+  const told = part && columns.summary && toPartHeadline(columns, part);
+  if (told) return html`<p class="headline">${told} <small>${sayPart()}</small></p>`;
+  const isOfAll = part && columns.summary;
+  return html`<p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}${isOfAll ? html` <small>of all layers</small>` : null}</p>`;
+}
+
+/** What chosen layers do by themselves, where some are chosen; what follows is of all. @param {{columns: import('../../types').Columns}} props */
+function PartStory({ columns }) {
+  state.dataTick.value;
+  const { value: part } = state.part;
+  if (!part || !columns.summary) return null;
+  const findings = toPartFindings(columns, part);
+  const text = sayPart();
+  return html`
+    ${findings.length > 0 ? html`<h3>${text[0].toUpperCase() + text.slice(1)}</h3>` : null}
+    ${findings.map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
+    <h3>All layers</h3>
   `;
 }
 
@@ -71,15 +107,7 @@ function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
   if (!columns.start) return '…';
-  return trainSteps(columns) > 0 ? trainingOf(columns) : `${Math.round(100 * shareDone(columns))} %`;
-}
-
-/** @param {import('../../types').Columns} columns */
-function trainingOf(columns) {
-  const left = trainSteps(columns) - columns.trained;
-  const left_s = left > 0 ? secondsLeft(columns, left) : null; // after the last the trained stack is measured
-  const time = left_s === null ? '' : `, ${formatSeconds(left_s)} left`;
-  return `step ${columns.trained} of ${trainSteps(columns)}${time}`;
+  return trainSteps(columns) > 0 ? sayTraining(columns) : `${Math.round(100 * shareDone(columns))} %`;
 }
 
 /**

@@ -2,13 +2,14 @@
 
 import { shownOf } from '../data/drawing.js';
 import { modelOf } from '../data/record.js';
-import { lawOf, lookUp } from '../data/sources.js';
+import { lawOf, lookUp, THEORY } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import { shownStep } from '../figures/places.js';
 import { getPresets } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { KIND, kindName, nameOf } from '../state/spec.js';
+import { stylesOf } from '../state/styles.js';
+import { KIND, kindName, nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
@@ -26,7 +27,7 @@ export function TheoryNotes({ panel, view }) {
     <div class="theory-notes">
       <dl>${state.slots.value.map(
         (slot, run) => html`
-        <dt style=${{ '--run': state.templates.value?.runs[run]?.color }}>${slot.label}</dt>
+        <dt style=${{ '--run': stylesOf()[run]?.color }}>${slot.label}</dt>
         <dd><${Note} columns=${atStep(begun(slot), step, rules)} metric=${metric} /></dd>`,
       )}
       </dl>
@@ -36,7 +37,7 @@ export function TheoryNotes({ panel, view }) {
 }
 
 /** @param {import('../state/signals.js').Slot} slot */
-const begun = (slot) => shownOf(slot, (columns) => columns.start !== null).columns;
+const begun = (slot) => shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
 
 async function openLaws() {
   const preset = (await getPresets()).presets.find((item) => item.name === PRESET);

@@ -5,7 +5,7 @@ import { formatValue } from '../data/numbers.js';
 import { specOf } from '../data/record.js';
 import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
 import * as state from '../state/signals.js';
-import { nameOf } from '../state/spec.js';
+import { nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 

@@ -2,36 +2,27 @@
 
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, verify } from '../cards/verify.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences } from '../state/spec.js';
+import { chosenStyles } from '../state/styles.js';
+import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
-import { Menu } from '../ui/menu.js';
+import { Menu, Popover } from '../ui/menu.js';
 import { Control } from './fields.js';
-
-/** @typedef {import('../../types').RunStyle} RunStyle */
+import { FieldHelp } from './parts/fieldhelp.js';
 
 const TRACED =
   'A trace has no spec, so there are no settings to change. Choose a connection to compute a run in its place.';
 
-/** A sample of a run's line. @param {{style: RunStyle | undefined}} props */
-export function Swatch({ style }) {
-  if (!style) return html`<svg class="swatch" width="30" height="10" aria-hidden="true"></svg>`;
-  const dash = style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
-  return html`
-    <svg class="swatch" width="30" height="10" aria-hidden="true">
-      <line x1="1" x2="29" y1="5" y2="5" stroke=${style.color} stroke-width=${style.width} stroke-dasharray=${dash} />
-    </svg>
-  `;
-}
-
 export function Compared() {
-  const { runs } = state.view.value;
+  const { runs } = state.settings.value;
+  const kind = state.fields.value.get(KIND);
   return html`
     <section class="compared" aria-label="Compared runs">
-      <h2 class="group-title">Compared</h2>
+      <div class="compared-head"><h2 class="group-title">Compared</h2>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
       <${DifferenceSwitch} />
@@ -42,14 +33,20 @@ export function Compared() {
 
 /** Draws what each run has beyond the first. */
 function DifferenceSwitch() {
-  const others = boot.rules.letters.slice(1, state.view.value.runs.length);
+  const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
   if (!others) return null;
   const said = [...others].map((letter) => `${letter} − A`).join(', ');
   return html`
-    <label class="choice" title="On logarithmic axes the ratio. One stream counts as equal streams that do not mix.">
-      <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
-      <span>Difference to A <small class="hint">${said}</small></span>
-    </label>
+    <div class="row">
+      <label class="choice">
+        <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
+        <span>Difference to A <small class="hint">${said}</small></span>
+      </label>
+      <${Popover} label="Difference to A: what it does" sign="?" className="icon field-help">
+        <h3>Difference to A</h3>
+        <p>Draws what each run has beyond the first: run minus A, and on logarithmic axes run over A. One stream counts as equal streams that do not mix.</p>
+      <//>
+    </div>
   `;
 }
 
@@ -61,9 +58,9 @@ function Run({ choice, run, isOnly }) {
   return html`
     <div class="run">
       <div class="row">
-        <${Swatch} style=${state.templates.value?.runs[run]} />
+        <${Swatch} style=${chosenStyles.value[run]} />
         <span class="letter">${letter}</span>
-        <select aria-label=${`Connection of run ${letter}`} value=${choice.kind}
+        <select aria-label=${`Connection of run ${letter}`} aria-describedby="field-kind-help" value=${choice.kind}
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
           ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
         </select>
@@ -98,10 +95,10 @@ function itemsOf(run, isOnly) {
         /** @type {HTMLElement | null} */ (document.querySelector('.add'))?.focus(),
     );
   };
-  const isTrace = state.view.value.runs[run].kind === TRACE;
+  const isTrace = state.settings.value.runs[run].kind === TRACE;
   return [
     ...(isTrace ? [] : [{ title: 'Rename', run: rename }]),
-    ...(!isTrace && state.view.value.runs.length < boot.rules.letters.length
+    ...(!isTrace && state.settings.value.runs.length < boot.rules.letters.length
       ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
@@ -143,7 +140,7 @@ function Name({ choice, run }) {
 
 /** The settings in which the runs differ, and nothing else. */
 function Differences() {
-  const view = state.view.value;
+  const view = state.settings.value;
   const rows = toDifferences(state.fields.value, view);
   if (view.runs.length < 2) return null;
   const show = (/** @type {import('../../types').Value | null} */ value) =>
@@ -167,7 +164,7 @@ function OwnSettings({ choice, run }) {
       (field.group === 'connection' || field.path in choice.own) &&
       field.path !== KIND &&
       !isFixed(field) &&
-      appliesTo(state.fields.value, state.view.value, choice, field),
+      appliesTo(state.fields.value, state.settings.value, choice, field),
   );
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);

@@ -4,8 +4,11 @@ import { useState } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf } from '../state/spec.js';
+import { isTooLong } from '../state/view/hash.js';
+import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
+import { DYNAMIC, DynamicNote } from './parts/dynamicnote.js';
+import { FieldHelp } from './parts/fieldhelp.js';
 import { PlayButton } from './play.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */
@@ -52,7 +55,7 @@ function Group({ group }) {
 
 /** How many settings of a closed group differ from the default. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
-  const count = fields.filter((field) => field.path in state.view.value.base).length;
+  const count = fields.filter((field) => field.path in state.settings.value.base).length;
   return count > 0 ? html`<span class="count" title="settings that differ from the default">${count}</span>` : null;
 }
 
@@ -68,7 +71,7 @@ function SeedNote() {
 /** Whether a field means anything for one of the runs. @param {Field} field */
 function isShown(field) {
   if (field.path === KIND || isFixed(field)) return false;
-  return state.view.value.runs.some((choice) => appliesTo(state.fields.value, state.view.value, choice, field));
+  return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
 
 /** @param {{field: Field, target: Target}} props */
@@ -76,8 +79,8 @@ export function Control({ field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
   const id = `field-${path.replaceAll('.', '-')}`;
-  const choice = run === null ? { kind: '', own: {} } : state.view.value.runs[run];
-  const value = settingOf(state.view.value, choice, field);
+  const choice = run === null ? { kind: '', own: {} } : state.settings.value.runs[run];
+  const value = settingOf(state.settings.value, choice, field);
   const error = state.fieldErrors.value.get(field.path);
   const set = (/** @type {Value} */ next) =>
     run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
@@ -85,9 +88,9 @@ export function Control({ field, target }) {
   const Kind = kindOf(field);
   return html`
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
-      <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} />
+      <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
+      ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
       ${isOwn ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${field.title.toLowerCase()}</button>` : null}
-      <span class="sr" id=${`${id}-help`}>${field.description}</span>
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `;
@@ -102,7 +105,7 @@ function kindOf(field) {
   return field.control === 'slider' ? SliderControl : NumberControl;
 }
 
-/** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string}} Part */
+/** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
 
 /** What is being typed and not yet entered: without it, whatever draws the control anew would take it away.
  * @param {Value} value @param {(event: any) => void} enter */
@@ -130,13 +133,13 @@ function NumberInput({ field, id, value, set, describedBy, label }) {
 }
 
 /** @param {Part} props */
-function SliderControl({ field, id, value, set, describedBy }) {
+function SliderControl({ field, id, value, set, describedBy, help }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
   const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
   const share = `${(100 * at) / (stops.length - 1)}%`;
   return html`
-    <div class="row"><label for=${id} title=${field.description}>${field.title}</label><${PlayButton} id=${id} field=${field} value=${value} set=${set} />
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
       <${NumberInput} field=${field} id=${`${id}-exact`} value=${value} set=${set} describedBy=${describedBy} label=${`${field.title}, exact`} /></div>
     <input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }}
       aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} />
@@ -144,26 +147,26 @@ function SliderControl({ field, id, value, set, describedBy }) {
 }
 
 /** @param {Part} props */
-function NumberControl({ field, id, value, set, describedBy }) {
+function NumberControl({ field, id, value, set, describedBy, help }) {
   return html`
-    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
       <${NumberInput} field=${field} id=${id} value=${value} set=${set} describedBy=${describedBy} /></div>
   `;
 }
 
 /** @param {Part} props */
-function CheckControl({ field, id, value, set, describedBy }) {
+function CheckControl({ field, id, value, set, describedBy, help }) {
   return html`
-    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
       <input type="checkbox" role="switch" id=${id} checked=${value} aria-describedby=${describedBy}
         onChange=${(/** @type {any} */ event) => commit(() => set(event.target.checked))} /></div>
   `;
 }
 
 /** @param {Part} props */
-function SelectControl({ field, id, value, set, describedBy }) {
+function SelectControl({ field, id, value, set, describedBy, help }) {
   return html`
-    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
       <select id=${id} value=${value} aria-describedby=${describedBy} onChange=${(/** @type {any} */ event) => commit(() => set(event.target.value))}>
         ${field.options?.map((option) => html`<option value=${option} selected=${option === value}>${nameOf(option)}</option>`)}
       </select></div>
@@ -171,10 +174,10 @@ function SelectControl({ field, id, value, set, describedBy }) {
 }
 
 /** @param {Part} props */
-function SegmentControl({ field, id, value, set, describedBy }) {
+function SegmentControl({ field, id, value, set, describedBy, help }) {
   return html`
-    <fieldset class="segments" aria-describedby=${describedBy}>
-      <legend title=${field.description}>${field.title}</legend>
+    <fieldset class="segments" aria-labelledby=${`${id}-title`} aria-describedby=${describedBy}>
+      <legend title=${field.description}><span id=${`${id}-title`}>${field.title}</span>${help}</legend>
       ${field.options?.map(
         (option) => html`
         <label><input type="radio" name=${id} value=${option} checked=${option === value} onChange=${() => commit(() => set(option))} /><span>${nameOf(option)}</span></label>
@@ -185,13 +188,14 @@ function SegmentControl({ field, id, value, set, describedBy }) {
 }
 
 /** @param {Part} props */
-function TextControl({ field, id, value, set, describedBy }) {
+function TextControl({ field, id, value, set, describedBy, help }) {
   const isOwn = value !== field.initial;
   const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));
   return html`
-    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>
+    <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
       <span class="hint">${new TextEncoder().encode(value).length} bytes
         ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>our own text</button>` : null}</span></div>
+    ${isTooLong(value) ? html`<p class="hint">Too long for the address: a link to these settings leaves it out. Share makes a short link that keeps it.</p>` : null}
     <textarea id=${id} rows="4" aria-describedby=${describedBy} spellcheck="false" ...${draft}></textarea>
   `;
 }

@@ -3,10 +3,12 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
+import { toRunStyles, toShareOfInk } from '../lines/dress.js';
 import { ApiError, getPreviews } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
-import { REDUCTIONS } from '../state/grid.js';
 import { theme } from '../state/look.js';
+import { kindsOf, pathOf, presets } from '../state/presets.js';
+import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { playSetting } from './play.js';
@@ -14,10 +16,8 @@ import { toSpark } from './spark.js';
 
 /** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
 
-const LOOK_MS = 700;
 const SIZE = { width: 240, height: 64 };
 
-export const presets = signal(/** @type {import('../../types').Presets | null} */ (null));
 const previews = signal(/** @type {Map<string, Preview>} */ (new Map()));
 const isOpen = signal(false);
 
@@ -30,8 +30,8 @@ export function Gallery() {
 }
 
 function Groups() {
-  useEffect(follow, []);
-  const all = presets.value?.presets ?? [];
+  useEffect(() => (previews.value.size > 0 ? undefined : load()), []);
+  const all = presets.value;
   const groups = new Map(all.map(({ group }) => [group.key, group.title]));
   return html`
     <div class="gallery">
@@ -46,32 +46,26 @@ function Groups() {
   `;
 }
 
-/** Ask while it is open and something is missing: the server computes what someone looks for. */
-function follow() {
+/** Ask for the sketches once. */
+function load() {
   const aborted = new AbortController();
-  let timer = 0;
-  const look = async () => {
-    let wait_ms = LOOK_MS;
-    try {
-      const found = await getPreviews(aborted.signal);
+  getPreviews(aborted.signal).then(
+    (found) => {
       previews.value = new Map(found.map((preview) => [preview.name, preview]));
-      if (!found.some((preview) => preview.runs.some((run) => run.status === 'missing'))) return;
-    } catch (error) {
+    },
+    (error) => {
       if (aborted.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      wait_ms = 1000 * (error.retryAfter_s ?? 5);
-    }
-    timer = setTimeout(look, wait_ms);
-  };
-  void look();
-  return () => {
-    aborted.abort();
-    clearTimeout(timer);
-  };
+      state.problem.value = error;
+    },
+  );
+  return () => aborted.abort();
 }
 
-/** @param {Preset} preset */
-function choose(preset) {
+/** Open it in this page, unless the reader asks for another tab. @param {MouseEvent} event @param {Preset} preset */
+function choose(event, preset) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
   isOpen.value = false;
   openPreset(preset);
   if (preset.plays) void playSetting(preset.plays);
@@ -80,11 +74,11 @@ function choose(preset) {
 /** @param {{preset: Preset}} props */
 function Card({ preset }) {
   const runs = previews.value.get(preset.name)?.runs ?? [];
-  const styles = presets.value?.styles[theme.value] ?? [];
+  const styles = toRunStyles(kindsOf(preset), theme.value);
   const id = `preset-${preset.name}`;
   return html`
     <li class="gallery-card">
-      <button type="button" aria-describedby=${id} onClick=${() => choose(preset)}>${preset.title}${preset.plays ? html`<span aria-hidden="true"> ▶</span>` : null}</button>
+      <a href=${pathOf(preset)} aria-describedby=${id} onClick=${(/** @type {MouseEvent} */ event) => choose(event, preset)}>${preset.title}${preset.plays ? html`<span aria-hidden="true"> ▶</span>` : null}</a>
       <${Picture} runs=${runs} styles=${styles} />
       <div id=${id}>
         <p>${preset.description}</p>
@@ -100,7 +94,7 @@ function Card({ preset }) {
   `;
 }
 
-/** @param {{runs: Preview['runs'], styles: RunStyle[]}} props */
+/** @param {{runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
@@ -108,30 +102,30 @@ function Picture({ runs, styles }) {
     width,
     height,
   );
-  const isWaiting = runs.length === 0 || runs.some((run) => run.status === 'missing');
+  const inks = lines.map((_, run) => toShareOfInk(styles[run]?.dash ?? 'solid'));
+  const order = inks.map((_, run) => run).sort((a, b) => inks[b] - inks[a]); // those with gaps on top
   return html`
-    <svg class=${`spark ${isWaiting ? 'waiting' : ''}`} viewBox=${`-2 -2 ${width + 8} ${height + 4}`} aria-hidden="true">
+    <svg class="spark" viewBox=${`-2 -2 ${width + 8} ${height + 4}`} aria-hidden="true">
       ${base === null ? null : html`<line class="spark-base" x1="0" x2=${width} y1=${base} y2=${base} />`}
-      ${lines.map(
-        ({ d, end }, run) => html`
+      ${order.map((run) => {
+        const { d, end } = lines[run];
+        return html`
         <path d=${d} stroke=${styles[run]?.color} stroke-width=${styles[run]?.width} stroke-dasharray=${dashOf(styles[run])} />
-        ${end ? html`<circle cx=${end[0]} cy=${end[1]} r="2.6" fill=${styles[run]?.color} />` : null}`,
-      )}
+        ${end ? html`<circle cx=${end[0]} cy=${end[1]} r="2.6" fill=${styles[run]?.color} />` : null}`;
+      })}
     </svg>
   `;
 }
 
-/** @param {RunStyle | undefined} style */
+/** @param {RunStyle | null | undefined} style */
 function dashOf(style) {
   return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
 
-/** Our numbers, from the runs themselves. @param {{preset: Preset, runs: Preview['runs'], styles: RunStyle[]}} props */
+/** Our numbers, from the runs themselves. @param {{preset: Preset, runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
 function Told({ preset, runs, styles }) {
-  const where = preset.metric.key.startsWith('step_') ? 'over steps' : 'over layers';
-  const how = { first: 'first layer', last: 'last layer' }[preset.reduce] ?? `${REDUCTIONS[preset.reduce]} ${where}`;
   return html`
-    <p class="gallery-what">${preset.metric.title}, ${how}</p>
+    <p class="gallery-what">${preset.told}</p>
     <dl class="gallery-numbers">
       ${preset.specs.map(
         (item, run) => html`
@@ -143,6 +137,5 @@ function Told({ preset, runs, styles }) {
 
 /** @param {Preview['runs'][number] | undefined} run */
 function numberOf(run) {
-  if (!run || run.status === 'missing') return '…';
-  return run.status === 'failed' ? 'failed' : formatValue(run.value, run.log10, run.number ?? undefined);
+  return run ? formatValue(run.value, run.log10, run.status) : '…';
 }

@@ -1,13 +1,16 @@
 /** Single keys for what people do most. They rest while someone types, while something is open, and when turned off. */
 
 import { signal } from '@preact/signals';
+import { showAll } from '../figures/boxes.js';
 import { share } from '../share/share.js';
-import { commit, dragTo, moveCursor, moveStep, showDifference } from '../state/actions.js';
+import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { setTheme, theme } from '../state/look.js';
 import { recall, remember } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
-import { nearestStop, stopsOf } from '../state/spec.js';
+import { nearestStop, stopsOf } from '../state/view/spec.js';
+import { presentCard } from './present/stage.js';
+import { openViews } from './views/dialog.js';
 
 const KEY = 'single-keys';
 const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';
@@ -31,10 +34,18 @@ export const SHORTCUTS = [
     title: 'one step of training back or on, where a run trains',
     keys: { ',': () => stepTraining(-1), '.': () => stepTraining(1) },
   },
+  {
+    signs: ['i', 'o'],
+    title: 'speak of the layers from, or up to, the cursor’s',
+    keys: { i: () => moveInterval({ first: state.cursor.value }), o: () => moveInterval({ last: state.cursor.value }) },
+  },
+  { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   { signs: ['r'], title: 'run', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
   { signs: ['d'], title: 'difference to run A', keys: { d: () => showDifference(!state.view.value.difference) } },
+  { signs: ['v'], title: 'your views', keys: { v: openViews } },
+  { signs: ['f'], title: 'one card on the full screen, to present', keys: { f: presentCard } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
   { signs: ['?'], title: 'this list', keys: { '?': () => (isSheetOpen.value = true) } },
 ];

@@ -2,8 +2,8 @@
 
 import { signal } from '@preact/signals';
 import { commit, dragTo } from '../state/actions.js';
-import { playStops } from '../state/grid.js';
 import * as state from '../state/signals.js';
+import { playStops } from '../state/view/grid.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Field} Field */

@@ -3,22 +3,25 @@
 import { render } from 'preact';
 import { CostTables } from '../cards/costs.js';
 import { TheoryNotes } from '../cards/theory.js';
-import { toUnit } from '../data/difference.js';
 import { formatValue } from '../data/numbers.js';
-import { sourceOf, specOf } from '../data/record.js';
-import { toPlaces } from '../figures/places.js';
+import { methodOf, sourceOf, specOf } from '../data/record.js';
+import { sayPart, toTitle, unitOf } from '../figures/places.js';
 import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
 import { toTable } from '../figures/table.js';
+import { toRunStyles } from '../lines/dress.js';
 import { cornerText, fitMap, mapAxes, mapSettings, missingText, READING, toMapNumbers } from '../map/cells.js';
+import { toMarkup as toPicture, toTables } from '../picture/files.js';
+import { HELP, MEANING, TITLE } from '../picture/geometry/words.js';
 import { downloadText } from '../share/export.js';
 import { toNotes, toSettings } from '../share/report.js';
 import { toFileName, toPage } from '../share/standalone.js';
 import { loadTemplates, theme } from '../state/look.js';
+import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
-import { kindName } from '../state/spec.js';
 import { cells, drawIn, sourceOf as sourceOfMap } from '../state/sweeper.js';
+import { kindName } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
@@ -53,31 +56,41 @@ export async function saveView(words, links) {
 async function toWhole(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
-  const now = /** @type {Templates} */ (state.templates.value);
-  const onPaper = isDark ? await loadTemplates(slots.length, 'light') : now;
+  const onPaper = isDark ? await loadTemplates(slots.length, 'light') : null;
   const cards = [];
-  for (const panel of state.shownPanels.value) cards.push(await toCard(panel, isDark ? onPaper : null));
+  for (const panel of state.shownPanels.value) cards.push(await toCard(panel, onPaper));
   const columns = slots.map((slot) => slot.columns);
+  const methods = columns.map(methodOf);
+  const styles = { light: toRunStyles(methods, 'light'), dark: toRunStyles(methods, 'dark') };
   return {
     ...words,
     links,
-    cards: [...cards, ...(await toMapCard(isDark)), { ...COST, beside: toMarkup(html`<${CostTables} />`) }],
+    cards: [
+      toPictureCard(/** @type {Templates} */ (state.templates.value), onPaper),
+      ...cards,
+      ...(await toMapCard(isDark)),
+      { ...COST, beside: toMarkup(html`<${CostTables} />`) },
+    ],
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
     palettes: { screen: palette(isDark), paper: palette(false), isDark },
     settings: toSettings(state.fields.value, columns.map(specOf)),
-    notes: toNotes(
-      columns,
-      slots.map((slot) => slot.label),
-      state.isDifference.value,
-    ),
+    notes: [
+      ...presetNotes(),
+      ...toNotes(
+        columns,
+        slots.map((slot) => slot.label),
+        state.isDifference.value,
+        sayPart(),
+      ),
+    ],
     runs: slots.map((slot, run) => ({
       label: slot.label,
       id: slot.id,
-      color: now.runs[run].color,
-      paperColor: onPaper.runs[run].color,
+      color: styles[theme.value][run]?.color ?? '',
+      paperColor: styles.light[run]?.color ?? '',
       source: slot.columns.start && toShown(sourceOf(slot.columns.start)),
-      headline: slot.columns.summary?.headline.text ?? slot.columns.end?.status ?? '',
+      headline: toHeadlineText(slot.columns),
       findings: (slot.columns.summary?.findings ?? []).map(({ text, numbers }) => ({
         text,
         numbers: Object.entries(numbers).map(
@@ -88,6 +101,21 @@ async function toWhole(words, links) {
   };
 }
 
+/** The run's own headline, or in a preset's view the preset's. @param {import('../../types').Columns} columns */
+function toHeadlineText(columns) {
+  const number = preset.value && toHeadline(preset.value, columns);
+  if (preset.value && number !== null) return `${number} (${preset.value.told})`;
+  return columns.summary?.headline.text ?? columns.end?.status ?? '';
+}
+
+/** What the preset says, and its source. */
+function presetNotes() {
+  if (!preset.value) return [];
+  const { title, description, reference } = preset.value;
+  const source = reference ? [`${reference.source}: ${reference.says} ${reference.scale}`] : [];
+  return [`${title}. ${description}`, ...source];
+}
+
 /** A run's spec alone, which can be posted; of a trace what is known of its origin. @param {import('../data/record.js').Source} source */
 const toShown = (source) => (source.kind === 'spec' ? source.spec : source);
 
@@ -96,11 +124,10 @@ async function toCard(panel, onPaper) {
   const view = state.viewOf(panel);
   const other = onPaper?.panels.find((item) => item.key === panel.key);
   const layer = state.cursor.value + 1;
-  const places = toPlaces(panel, view);
-  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
+  const unit = unitOf(view);
   return {
     key: panel.key,
-    title: places ? `${panel.title}: ${places}` : panel.title,
+    title: toTitle(panel, view),
     unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
     meaning: view.meaning,
     help: panel.help,
@@ -108,6 +135,22 @@ async function toCard(panel, onPaper) {
     paper: other ? await draw(panel, state.viewOf(other).figure) : '',
     beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
     numbers: toNumbers(panel, layer),
+  };
+}
+
+/** @param {Templates} now @param {Templates | null} onPaper @returns {import('../share/standalone.js').Card} */
+function toPictureCard(now, onPaper) {
+  const [{ caption, head, rows }] = toTables(now);
+  return {
+    key: 'picture',
+    title: TITLE,
+    unit: '',
+    meaning: MEANING,
+    help: HELP,
+    svg: toPicture(now, WIDTH_PX),
+    paper: onPaper ? toPicture(onPaper, WIDTH_PX) : '',
+    beside: '',
+    numbers: { caption, head, rows: rows.map((row) => row.map((cell) => ({ text: String(cell), value: null }))) },
   };
 }
 

@@ -1,11 +1,16 @@
 /** The sliders of the cursors, layer and step of training, and what every run reads there. */
 
+import { effect } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { formatValue, UNKNOWN } from '../data/numbers.js';
-import { lookUp, toStepTexts } from '../data/sources.js';
+import { textAt, toStepTexts } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
+import { showAll } from '../figures/boxes.js';
+import { sayPart } from '../figures/places.js';
+import { isComposite, toPart } from '../instant/part.js';
 import { moveCursor, moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { stylesOf } from '../state/styles.js';
 import { html } from '../ui/html.js';
 import { Fold } from '../ui/menu.js';
 
@@ -31,14 +36,29 @@ export function Scrubber() {
 }
 
 function LayerSlider() {
+  const { first: least, last: most } = state.interval.value;
   const [layer, last] = [state.cursor.value, state.layers.value - 1];
-  const block = state.slots.value[0]?.columns.start?.blocks?.[layer] ?? '';
+  const [first] = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
+  const block = first?.start?.blocks?.[layer] ?? '';
   return html`
-    <label for="cursor"><b>Layer ${layer + 1}</b> / ${last + 1}<small>${block}</small></label>
-    <input type="range" id="cursor" min="1" max=${last + 1} step="1" value=${layer + 1} disabled=${last === 0}
-      style=${{ '--share': `${last > 0 ? (100 * layer) / last : 0}%` }} aria-valuetext=${`layer ${layer + 1}${block ? `, ${block}` : ''}`}
-      onInput=${(/** @type {any} */ event) => moveCursor(Number(event.target.value) - 1)} />
+    <label for="cursor"><b>Layer ${layer + 1}</b> / ${last + 1}<small>${block || '\u00a0'}</small></label>
+    <div class="track"><input type="range" id="cursor" min=${least + 1} max=${most + 1} step="1" value=${layer + 1} disabled=${least === most}
+      style=${{ '--share': `${most > least ? (100 * (layer - least)) / (most - least) : 0}%` }} aria-valuetext=${`layer ${layer + 1}${block ? `, ${block}` : ''}`}
+      onInput=${(/** @type {any} */ event) => moveCursor(Number(event.target.value) - 1)} /><${Part} /></div>
   `;
+}
+
+/** The layers that all cards show and speak of, where someone has chosen some: to press it shows all again. */
+function Part() {
+  const text = sayPart();
+  if (!text) return null;
+  const [, word, numbers] = /** @type {string[]} */ (text.match(/(\w+ )(.*)/)); // on a phone the numbers alone
+  const clear = () => {
+    showAll();
+    document.getElementById('cursor')?.focus(); // this button is gone
+  };
+  return html`<button type="button" class="part" aria-label=${`${text}: show all layers`} title="Show all layers: a double click on a figure does the same"
+    onClick=${clear}><span class="only-wide">${word}</span>${numbers} <span aria-hidden="true">×</span></button>`;
 }
 
 /** Its last place is the trained stack, after the last step's update. */
@@ -62,31 +82,100 @@ function Readout() {
     ? [{ key: 'step_loss', title: 'loss' }, ...(step === null ? [] : [{ key: 'step_grad_norm', title: '‖gradient‖' }])]
     : [];
   const where = step === null ? '' : `, step ${step + 1}`;
+  const told = toldOfPart(step);
+  const ofAll = (/** @type {string} */ key) => (state.part.value && !told && isComposite(key) ? ' of all' : '');
   return html`
-    <table class="readout" aria-live="polite" aria-label=${`Values at layer ${layer + 1}${where}`}>
+    <table class="readout" aria-label=${`Values at layer ${layer + 1}${where}`}>
       <thead>
         ${step === null ? null : html`<tr><td></td><th scope="colgroup" colspan=${READ.length + trains.length}>step ${step + 1}</th></tr>`}
-        <tr><th scope="col"><span class="sr">run</span></th>${[...READ, ...trains].map(({ title }) => html`<th scope="col">${title}</th>`)}</tr>
+        <tr><th scope="col"><span class="sr">run</span></th>${[...READ, ...trains].map(({ key, title }) => html`<th scope="col">${title}${ofAll(key)}</th>`)}</tr>
       </thead>
       <tbody>${state.slots.value.map(
         (slot, run) => html`
-        <tr style=${{ '--run': state.templates.value?.runs[run]?.color }}>
+        <tr style=${{ '--run': stylesOf()[run]?.color }}>
           <th scope="row"><span class="sr">${slot.label}</span><span aria-hidden="true">${slot.label[0]}</span></th>
-          ${READ.map(({ key }) => html`<td data-key=${key}>${readLayer(slot, key, layer, step)}</td>`)}
+          ${READ.map(({ key }) => html`<td data-key=${key} class=${isBehind(slot, key, step) ? 'waits' : ''}>${readLayer((isComposite(key) && told?.[run]) || readFrom(slot, key, step), key, layer, step)}</td>`)}
           ${trains.map(({ key }) => html`<td data-key=${key}>${readStep(slot.columns, key, step)}</td>`)}
         </tr>`,
       )}
+      ${state.slots.value.length === 0 ? state.view.value.runs.map(() => html`<tr><td>\u00a0</td></tr>`) : null}
       </tbody>
     </table>
   `;
 }
 
-/** @param {import('../state/signals.js').Slot} slot @param {string} key @param {number} layer @param {number | null} step */
-function readLayer(slot, key, layer, step) {
+/** What is said of a layer, of each run. */
+const SPOKEN = [READ[0], READ[1], READ[3]];
+/** A hand that goes on says nothing: what it rests on is said once. */
+const REST_MS = 600;
+
+/** The values at the cursor in one sentence. */
+function sayValues() {
+  const [layer, step] = [state.cursor.value, state.step.value];
+  const told = toldOfPart(step);
+  const runs = state.slots.value.map((slot, run) => {
+    const values = SPOKEN.map(({ key, title }) => {
+      const found = (isComposite(key) && told?.[run]) || readFrom(slot, key, step);
+      return `${title.replace('→', 'forward')} ${readLayer(found, key, layer, step)}`;
+    });
+    return `${slot.label} ${values.join(', ')}`;
+  });
+  return `Layer ${layer + 1}${step === null ? '' : `, step ${step + 1}`}: ${runs.join('; ')}.`;
+}
+
+/** Say what stands at the cursor once it rests, for as long as the page is there. */
+export function followCursor() {
+  let timer = 0;
+  effect(() => {
+    const { cursor, step } = state.view.value;
+    const isMoved = cursor !== null || step !== undefined;
+    const place = `${cursor} ${step}`;
+    if (!isMoved || place === said) return;
+    const isFirst = said === null;
+    said = place;
+    clearTimeout(timer);
+    // What a link says of the cursor is no move.
+    if (!isFirst || state.phase.peek() === 'idle') timer = speakLater();
+  });
+}
+
+/** Unless something else is said meanwhile, which is newer. */
+function speakLater() {
+  const before = state.spoken.peek();
+  return setTimeout(() => {
+    if (state.spoken.peek() === before) state.spoken.value = sayValues();
+  }, REST_MS);
+}
+
+/** The place that was said last, or that the page opened with. @type {string | null} */
+let said = null;
+
+/** What a number is read from: the run, or the one before it until it has come so far. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
+function readFrom(slot, key, step) {
   const rules = state.templates.value?.rules.steps;
-  if (!rules) return UNKNOWN; // the templates, which no figure is without, are on their way
-  const columns = atStep(shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns, step, rules);
-  return lookUp(`middle.text.${key}`, columns, '', 0)?.[layer] ?? '–'; // as the bold curve: of several seeds the median
+  // The templates, which no figure is without, may be on their way.
+  return rules && shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns;
+}
+
+/** The runs with gains of the chosen layers alone; null where they are of all. @param {number | null} step */
+function toldOfPart(step) {
+  const { value: part } = state.part;
+  const runs = state.slots.value.map((slot) => readFrom(slot, 'composite_gain_fwd', step) || null);
+  return part && step === null ? toPart(runs, part) : null;
+}
+
+/** @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */
+function readLayer(found, key, layer, step) {
+  const rules = state.templates.value?.rules.steps;
+  if (!rules || !found) return UNKNOWN;
+  const columns = atStep(found, step, rules);
+  return textAt(columns, key, layer) ?? '–';
+}
+
+/** Whether what is read is of the run before. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
+function isBehind(slot, key, step) {
+  const found = readFrom(slot, key, step);
+  return found !== undefined && found !== slot.columns && found !== slot.known;
 }
 
 /** Of the trained stack its own loss; of a run that does not train nothing is known at a step. @param {Columns} columns @param {string} key @param {number | null} step */

@@ -1,6 +1,7 @@
 /** The settings: a column beside the figures, and on a phone a sheet over the lower half that leaves a figure in sight. */
 
 import { useEffect, useRef } from 'preact/hooks';
+import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Compared } from './compared.js';
 import { Controls } from './fields.js';
@@ -16,13 +17,14 @@ export function Settings() {
     wide.addEventListener('change', close);
     return () => wide.removeEventListener('change', close);
   }, []);
+  const isKnown = state.fields.value.size > 0; // all at once: what comes first would be moved by what follows
   return html`
     <aside popover ref=${sheet} class="card controls" id="settings" aria-label="Settings">
       <div class="sheet-head only-narrow">
         <h2>Settings</h2>
         <button type="button" class="icon" aria-label="Close settings" popovertarget="settings" popovertargetaction="hide">✕</button>
       </div>
-      <${Compared} /><${Controls} /><${Cost} />
+      ${isKnown ? html`<${Compared} /><${Controls} /><${Cost} />` : null}
     </aside>
   `;
 }

@@ -2,6 +2,9 @@
 
 import { formatCount } from '../data/numbers.js';
 import { ApiError } from '../net/api.js';
+import { toFrameHeight } from '../picture/files.js';
+import { TITLE } from '../picture/geometry/words.js';
+import { KEY as PICTURE } from '../picture/shown.js';
 import {
   failure,
   framed,
@@ -16,12 +19,14 @@ import {
   words,
 } from '../share/share.js';
 import * as state from '../state/signals.js';
+import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
 import { saveView } from './saveview.js';
 
 /** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
 const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
+const FRAME_WIDTH = 720;
 const FRAME_HEIGHT = 400;
 const MAP_HEIGHT = 240; // and as much as its rows take
 const ROW_HEIGHT = 46;
@@ -71,7 +76,7 @@ export function ShareDialog() {
           <button type="submit">Link with this title and note</button>
         </form>
         <h3>These settings, computed anew</h3>
-        ${links.value?.long ? html`<${CopyText} text=${links.value.long} label="Link to the settings" />` : html`<p class="hint">A trace has no spec, so it cannot be computed anew.</p>`}
+        ${links.value?.long ? html`<${CopyText} text=${links.value.long} label="Link to the settings" />${omittedIn(new URL(links.value.long).hash).length > 0 ? html`<p class="hint">Without the text, which is too long for a link: the short link above keeps it.</p>` : null}` : html`<p class="hint">A trace has no spec, so it cannot be computed anew.</p>`}
         <h3>One figure in another page</h3>
         <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`
       }
@@ -81,18 +86,23 @@ export function ShareDialog() {
   `;
 }
 
+/** The height of a panel's frame: what it holds tells that of the map and of the picture. @param {string} key */
+function heightOf(key) {
+  const { value: templates } = state.templates;
+  if (key === 'map') return MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2);
+  if (key === PICTURE && templates) return toFrameHeight(templates, FRAME_WIDTH);
+  return FRAME_HEIGHTS[key] ?? FRAME_HEIGHT;
+}
+
 /** The markup that frames one card of the stored view. @param {{id: string, hasMap: boolean}} props */
 function Frame({ id, hasMap }) {
+  const picture = { key: PICTURE, title: TITLE };
   const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Map' }] : [])];
-  const panels = [...state.shownPanels.value, ...others];
+  const panels = [picture, ...state.shownPanels.value, ...others];
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
   const url = new URL(`/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
-  const height =
-    framed.value === 'map'
-      ? MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2)
-      : (FRAME_HEIGHTS[framed.value] ?? FRAME_HEIGHT);
-  const text = `<iframe src="${url}" width="720" height="${height}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
+  const text = `<iframe src="${url}" width="${FRAME_WIDTH}" height="${heightOf(framed.value)}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
   return html`
     <p class="choice">
       <label>Figure <select value=${framed.value} onChange=${(/** @type {any} */ event) => (framed.value = event.target.value)}>

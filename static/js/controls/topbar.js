@@ -1,7 +1,8 @@
 /** The bar on top: presets, what is going on, Run, Share, API, theme. */
 
+import { StoryButton } from '../cards/lesson.js';
 import { shareDone } from '../cards/story.js';
-import { formatCount, formatSeconds } from '../data/numbers.js';
+import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
 import { specOf } from '../data/record.js';
 import { MapButton } from '../map/map.js';
 import { choice, setTheme } from '../state/look.js';
@@ -13,7 +14,7 @@ import { ApiButton } from './apicard.js';
 import { PresetsButton } from './gallery.js';
 import { HelpButton } from './help.js';
 import { ShareButton } from './sharedialog.js';
-import { TourButton } from './tour.js';
+import { ViewsButton } from './views/dialog.js';
 
 const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark' });
 
@@ -23,9 +24,9 @@ export function TopBar() {
       <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
       <button type="button" class="settings-button only-narrow" popovertarget="settings">Settings</button>
       <${Fold} label="Presets, share and more" sign="⋯">
-        <${PresetsButton} />
+        <${PresetsButton} /><${ViewsButton} />
         <span class="spacer"></span>
-        <${TourButton} />
+        <${StoryButton} />
         <${MapButton} />
         <${ShareButton} />
         <${ApiButton} />
@@ -49,8 +50,8 @@ function RunButton() {
 
 /** Beside Run: what pressing it takes. */
 function ShortCost() {
-  if (state.estimates.value.length === 0) return null;
-  return html`<span class="cost" title="Predicted time of all runs">≈ ${formatSeconds(total('seconds'))}</span>`;
+  if (state.estimates.value.length === 0) return html`<span class="cost"></span>`;
+  return html`<span class="cost" title="Predicted time of all runs together: eight of ten views take this long">${sayWait()}</span>`;
 }
 
 /** What is going on, with the progress of what is computed. */
@@ -69,7 +70,7 @@ function Status() {
 /** @param {import('../state/signals.js').Phase} phase */
 function sentenceOf(phase) {
   if (!state.isConnected.value) return 'connection lost, trying again';
-  if (phase === 'asking') return `about ${formatSeconds(total('seconds'))}: press Run`;
+  if (phase === 'asking') return `${sayWait()}: press Run`;
   if (phase === 'busy')
     return `${state.problem.value?.status === 0 ? 'the server is away' : 'the server is busy'}, trying again`;
   if (phase === 'refused') return 'not computed: see the note';
@@ -93,18 +94,18 @@ function doneSentence() {
   return html`${runs} ${time}<span class="only-wide"> · ${start.device.type}${type}</span>${seed}`;
 }
 
-/** @param {'seconds' | 'flops' | 'parameters' | 'bytes_moved'} key */
-function total(key) {
-  return state.estimates.value.reduce((sum, item) => sum + item[key], 0);
+function sayWait() {
+  const { low_s, high_s } = state.predicted.value;
+  return formatSecondsRange(low_s, high_s);
 }
 
 /** What the view costs, as predicted before anything starts. */
 export function Cost() {
   const estimates = state.estimates.value;
   if (estimates.length === 0) return null;
-  const peak = Math.max(...estimates.map((item) => item.peak_bytes));
+  const flops = estimates.reduce((sum, item) => sum + item.flops, 0);
   return html`
-    <p class="cost"><span class="sr">Predicted cost: </span>About ${formatSeconds(total('seconds'))}, ${formatCount(peak, 'B')} of memory,
-      ${' '}${formatCount(total('flops'), 'FLOP')}; ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters a run.</p>
+    <p class="cost"><span class="sr">Predicted cost: </span>${sayWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
+      ${' '}${formatCount(flops, 'FLOP')}; ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters a run.</p>
   `;
 }

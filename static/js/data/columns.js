@@ -27,6 +27,7 @@ export function createColumns() {
     end: null,
     last: -1,
     versions: new Map(),
+    waits: new Set(),
   };
 }
 

@@ -27,6 +27,11 @@ export function toSpan(span, cursor, layers) {
   return [first, last];
 }
 
+/** Whether a span of chosen layers begins above a run of that many. @param {string} span @param {number} layers */
+export function liesBeyond(span, layers) {
+  return Number.parseInt(span, 10) > layers;
+}
+
 /** The product of a span of matrices (L, n, n). @param {Matrix} stack @param {string} span @param {number} cursor @returns {Product} */
 export function multiply(stack, span, cursor) {
   const [first, last] = toSpan(span, cursor, stack.shape[0]);
@@ -41,12 +46,13 @@ export function multiply(stack, span, cursor) {
     exponent += shift;
   }
   const product = { first, last, n, scaled, exponent };
-  latest.set(stack, product);
+  // Of a stack whose layers are still coming in there is a better one to be had.
+  if (scaled.every(Number.isFinite)) latest.set(stack, product);
   return product;
 }
 
-/** A matrix that begins at `from`, times another. @param {ArrayLike<number>} data @param {number} from @param {Float64Array} right @param {number} n */
-function timesFrom(data, from, right, n) {
+/** A matrix that begins at `from`, times another. @param {ArrayLike<number>} data @param {number} from @param {ArrayLike<number>} right @param {number} n */
+export function timesFrom(data, from, right, n) {
   const product = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < n; k++) {
@@ -58,7 +64,7 @@ function timesFrom(data, from, right, n) {
 }
 
 /** The power of two that brings the largest entry into [1/2, 1); powers of two round nothing. @param {Float64Array} values */
-function toShift(values) {
+export function toShift(values) {
   const most = values.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   if (most === 0 || !Number.isFinite(most)) return 0;
   const shift = Math.floor(Math.log2(most)) + 1;
@@ -67,7 +73,7 @@ function toShift(values) {
 }
 
 /** In two steps: 2^1074 alone is no double. @param {number} value @param {number} power */
-function scaleBy(value, power) {
+export function scaleBy(value, power) {
   const half = Math.trunc(power / 2);
   return value * 2 ** half * 2 ** (power - half);
 }
@@ -94,7 +100,7 @@ function resolve(sum) {
 }
 
 /** log10 of a magnitude, -∞ for 0. @param {number} scaled @param {number} exponent */
-function toLog10(scaled, exponent) {
+export function toLog10(scaled, exponent) {
   return Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
 }
 
@@ -161,12 +167,15 @@ export function toTitle(product) {
   return `gain → ${forward}<br>gain ← ${backward}`;
 }
 
-/** A template of an interval for these layers, from 0: without a choice it spans all layers. @param {Figure} template @param {{first: number, last: number}} interval @returns {Figure} */
+/** A template that shows and multiplies these layers, from 0; without a choice it is all of them. @param {Figure} template @param {{first: number, last: number}} interval @returns {Figure} */
 export function withInterval(template, { first, last }) {
   const figure = structuredClone(template);
+  figure.layout.meta.interval = [first, last];
   for (const { meta } of figure.data) {
-    for (const [attribute, source] of Object.entries(meta.fill))
-      meta.fill[attribute] = source.replace('.first-last.', `.${first + 1}-${last + 1}.`);
+    for (const [attribute, source] of Object.entries(meta.fill)) {
+      if (source.startsWith('product'))
+        meta.fill[attribute] = source.replace('.first-', `.${first + 1}-`).replace('-last.', `-${last + 1}.`);
+    }
   }
   return figure;
 }

@@ -2,7 +2,7 @@
 
 import { createColumns } from './columns.js';
 import { fill } from './fill.js';
-import { depthOf } from './record.js';
+import { depthOf, methodOf } from './record.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -38,6 +38,7 @@ export function fillDifference(template, results, labels, cursor, narrow = false
     labels.map((label) => `${label} ${ratio ? '/' : '−'} A`),
     cursor,
     narrow,
+    results.map(methodOf),
   );
 }
 

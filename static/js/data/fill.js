@@ -1,18 +1,21 @@
 /** Fill a panel's template with the columns of runs. `app/figures/fill/fill.py` does the same; a test holds them equal. */
 
+import { dress } from '../lines/dress.js';
 import {
   cellLabel,
   cellNote,
   endLabels,
   findLost,
+  findStart,
   footNote,
   formatRows,
   formatStatus,
   lostLabels,
   note,
+  startLabels,
 } from './labels.js';
 import { logTicks } from './numbers.js';
-import { depthOf } from './record.js';
+import { depthOf, methodOf } from './record.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
 import { writeSums } from './sums.js';
@@ -30,13 +33,16 @@ import { writeSums } from './sums.js';
  * @param {string[]} labels
  * @param {number} cursor layer from 0
  * @param {boolean} [narrow] for screens that hold one matrix side by side
+ * @param {(string | null)[]} [methods] how the runs look, where the results do not say it
  * @returns {Figure}
  */
-export function fill(template, results, labels, cursor, narrow = false) {
+export function fill(template, results, labels, cursor, narrow = false, methods = results.map(methodOf)) {
   const figure = structuredClone(template);
   const { layout } = figure;
   layout.annotations = [];
+  dress(figure, methods);
   for (const trace of figure.data) fillTrace(trace, results[trace.meta.run] ?? null, labels, cursor);
+  cutCurves(figure);
   const layers = Math.max(1, ...results.map((result) => (result ? depthOf(result) : 1)));
   const { meta } = layout;
   if (meta.axes) fillAxes(figure, results, layers, narrow);
@@ -68,6 +74,18 @@ function fillTrace(trace, result, labels, cursor) {
       return;
     }
     trace[attribute] = data;
+  }
+}
+
+/** Leave of curves what lies in the chosen interval: axes and labels then speak of that alone. @param {Figure} figure */
+function cutCurves({ data, layout: { meta } }) {
+  if (!meta.interval || meta.layers?.xaxis !== 'line') return;
+  const [first, last] = meta.interval;
+  for (const trace of data.filter((item) => item.visible !== false)) {
+    const isShown = (/** @type {number | null} */ layer) => layer !== null && first < layer && layer <= last + 1;
+    trace.y = trace.y.map((/** @type {number | null} */ value, /** @type {number} */ index) =>
+      isShown(trace.x[index]) ? value : null,
+    );
   }
 }
 
@@ -145,17 +163,19 @@ function labelLines(figure, results, span, layers, narrow) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
     const { color } = trace.line;
     const isStep = trace.meta.fill.x === 'step';
-    const status = /** @type {Map<number, string> | undefined} */ (
+    const flags = /** @type {Map<number, string> | undefined} */ (
       (isStep ? result.stepsStatus : result.status).get(trace.meta.key)
     );
-    const lost = findLost(trace.y, status, isStep ? 'step' : 'layer');
+    const [first, last] = isStep ? [0, trace.y.length - 1] : intervalOf(figure, layers);
+    const status = [...(flags ?? [])].filter(([place]) => place >= first && place <= last);
+    const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer');
     if (lost && lost.point !== null) {
       const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
       losses.push({
         point: lost.point,
         share,
         text: `${trace.name}: ${lost.text}`,
-        count: isStep ? trace.y.length : layers,
+        middle: (first + last + 1) / 2,
         color,
       });
     }
@@ -164,8 +184,20 @@ function labelLines(figure, results, span, layers, narrow) {
   }
   const { rules } = figure.layout.meta;
   const labels = endLabels(ends, narrow, rules);
-  figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...labels);
+  const starts = startLabels(findStarts(figure, span), span, narrow, rules);
+  figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...starts, ...labels);
   return Math.max(0, ...labels.map(({ text }) => [...text].length));
+}
+
+/** Lines that are labelled at their beginning: those that begin apart from their run's own. @param {Figure} figure @param {[number, number]} span */
+function findStarts(figure, span) {
+  const shown = visible(figure);
+  const { ink: color, rules } = figure.layout.meta; // in some runs' colours they could not be read where a grid line passes
+  return shown.flatMap(({ meta: { run, start: word }, x, y, name }) => {
+    const beside = word && shown.find(({ meta }) => meta.run === run && meta.end)?.y;
+    const start = word && findStart(y, beside, span, rules);
+    return start ? [{ x: x[start.point], place: start.place, name, word, color }] : [];
+  });
 }
 
 /** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */
@@ -180,10 +212,16 @@ function lineEnd(trace, result, lost, span) {
 
 // ---- layers along an axis
 
+/** The first and the last layer that are shown, from 0. @param {Figure} figure @param {number} layers @returns {[number, number]} */
+function intervalOf({ layout }, layers) {
+  return layout.meta.interval ?? [0, layers - 1];
+}
+
 /** @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
 function spanLayers(figure, layers, cursor, narrow) {
+  const interval = intervalOf(figure, layers);
   for (const [name, kind] of Object.entries(figure.layout.meta.layers ?? {})) {
-    const span = layerRange(figure, kind, layers, cursor, narrow);
+    const span = layerRange(figure, kind, interval, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
     // Else half layers would have ticks, with the numbers of whole ones.
     if (Math.abs(span[1] - span[0]) <= figure.layout.meta.rules.few_layers)
@@ -191,21 +229,22 @@ function spanLayers(figure, layers, cursor, narrow) {
   }
 }
 
-/** @param {Figure} figure @param {string} kind @param {number} layers @param {number} cursor @param {boolean} narrow */
-function layerRange(figure, kind, layers, cursor, narrow) {
+/** @param {Figure} figure @param {string} kind @param {[number, number]} interval @param {number} cursor @param {boolean} narrow */
+function layerRange(figure, kind, [first, last], cursor, narrow) {
   if (kind === 'line') {
-    const pad = layers === 1 ? 0.5 : 0.01 * (layers - 1);
-    return [1 - pad, layers + pad];
+    const pad = first === last ? 0.5 : 0.01 * (last - first);
+    return [first + 1 - pad, last + 1 + pad];
   }
-  if (kind === 'cells') return [0.5, layers + 0.5];
-  if (kind === 'cells-down') return [layers + 0.5, 0.5];
-  if (kind === 'sources') return [-0.5, layers - 0.5];
+  if (kind === 'cells') return [first + 0.5, last + 1.5];
+  if (kind === 'cells-down') return [last + 1.5, first + 0.5];
+  if (kind === 'sources') return [first - 0.5, last + 0.5];
+  const layers = last - first + 1;
   const { window_columns } = figure.layout.meta.rules;
   const columns = narrow ? window_columns / 3 : window_columns;
   const step = Math.min(1, ...visible(figure).map((trace) => trace.dx));
   const width = Math.min(layers, Math.max(4, Math.floor(columns * step)));
-  const first = Math.min(Math.max(cursor + 1 - (width - 1) / 2, 1), layers - width + 1);
-  return [first - 0.5, first + width - 0.5];
+  const start = Math.min(Math.max(cursor + 1 - (width - 1) / 2, first + 1), last - width + 2);
+  return [start - 0.5, start + width - 0.5];
 }
 
 // ---- matrices

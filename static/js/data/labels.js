@@ -90,14 +90,14 @@ export function findLost(drawn, status, unit = 'layer') {
 
 /**
  * A cross at each point next to a loss, with what happened, none over another.
- * @param {{point: number, share: number, text: string, count: number, color: string}[]} losses `share` is the point's height
- *   in the plot, `count` that of all points
+ * @param {{point: number, share: number, text: string, middle: number, color: string}[]} losses `share` is the point's height
+ *   in the plot, `middle` the point in the middle of it
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
  * @param {FigureRules} rules
  */
 export function lostLabels(losses, [low, high], narrow, { label_gap, high_share }) {
-  const isRight = losses.map(({ point, count }) => point > count / 2);
+  const isRight = losses.map(({ point, middle }) => point > middle);
   // Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
   const centres = losses.map(
     ({ share }, index) => share + (share > high_share && !isRight[index] ? -label_gap : label_gap) / 2,
@@ -117,6 +117,53 @@ export function lostLabels(losses, [low, high], narrow, { label_gap, high_share 
       font: { color, size: 12 },
     };
   });
+}
+
+/**
+ * Where the words of a line stand that begins apart from its run's own line: the point, and the height in the plot. They stand over the
+ * line, or under it where there is no room.
+ * @param {(number | null)[]} drawn
+ * @param {(number | null)[] | undefined} beside that line
+ * @param {[number, number]} span of the axis
+ * @param {FigureRules} rules
+ * @returns {{point: number, place: number} | null}
+ */
+export function findStart(drawn, beside, [low, high], { label_gap, start_stretch, start_away }) {
+  const known = drawn.flatMap((value, point) =>
+    value === null ? [] : [{ point, share: (value - low) / (high - low) }],
+  );
+  if (known.length === 0) return null;
+  const [{ point, share }] = known;
+  const shares = known.slice(0, Math.max(2, Math.floor(start_stretch * known.length))).map((item) => item.share);
+  const other = beside?.[point] ?? null;
+  if (other !== null && Math.abs(share - (other - low) / (high - low)) < label_gap) return null;
+  const over = Math.max(...shares) + start_away * label_gap;
+  return { point, place: over < 1 ? over : Math.max(Math.min(...shares) - start_away * label_gap, 0) };
+}
+
+/**
+ * Words at the beginnings of lines, none over another.
+ * @param {{x: number, place: number, name: string, word: string, color: string}[]} starts
+ * @param {[number, number]} span of the axis
+ * @param {boolean} narrow
+ * @param {FigureRules} rules
+ */
+export function startLabels(starts, [low, high], narrow, { label_gap }) {
+  const places = spread(
+    starts.map((start) => start.place),
+    label_gap,
+  );
+  return starts.map(({ x, name, word, color }, index) => ({
+    xref: 'x',
+    x,
+    xanchor: 'left',
+    yref: 'y',
+    y: low + places[index] * (high - low),
+    yanchor: 'middle',
+    showarrow: false,
+    text: `${narrow ? shorten(name) : name} ${word}`,
+    font: { color, size: 12 },
+  }));
 }
 
 /** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */

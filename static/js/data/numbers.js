@@ -139,6 +139,14 @@ export function formatSeconds(seconds) {
   return `${Math.round(seconds / 60)} min`;
 }
 
+/** A range of seconds: 1.2 to 1.9 s. @param {number} low @param {number} high */
+export function formatSecondsRange(low, high) {
+  const [least, most] = [formatSeconds(low), formatSeconds(high)];
+  if (least === most) return most;
+  const [value, unit] = least.split(' ');
+  return `${most.endsWith(` ${unit}`) ? value : least} to ${most}`;
+}
+
 /** A count with a unit prefix: 2.0 G. @param {number} count @param {string} unit */
 export function formatCount(count, unit) {
   const prefixes = ['', 'k', 'M', 'G', 'T', 'P'];

@@ -18,6 +18,13 @@ export function specOf({ start }) {
   return source?.kind === 'spec' ? source.spec : null;
 }
 
+/** The kind of connection, or that it is a trace; null before the first frame. @param {Columns | null} columns @returns {string | null} */
+export function methodOf(columns) {
+  const source = columns?.start && sourceOf(columns.start);
+  if (!source) return null;
+  return source.kind === 'spec' ? source.spec.connection.kind : source.kind;
+}
+
 /** The name of the model that was traced; null of a run, and before the first frame. @param {Columns} columns @returns {string | null} */
 export function modelOf({ start }) {
   return start?.source?.model.name ?? null;

@@ -1,12 +1,14 @@
 /** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/figures/fill/sources.py`. */
 
-import { multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
+import { liesBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { formatValue, range, UNKNOWN } from './numbers.js';
 import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Numbers} Numbers */
 
+/** In `waits` of columns that are known at once: all that is drawn of laws, which are of a spec. */
+export const THEORY = 'theory';
 const PERCENTILES = ['p05', 'p50', 'p95'];
 const MAX_DECADES = 307; // of a double
 const TOO_WEAK = 'too weak to say'; // theory, where its band would be too wide
@@ -51,7 +53,8 @@ export function lookUp(source, columns, label, cursor) {
 export function findProduct(source, columns, cursor) {
   const [name, span, key] = source.split('.');
   const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
-  return stack && stack.shape[2] > 1 ? multiply(stack, span, cursor) : null;
+  if (!stack || stack.shape[2] === 1 || liesBeyond(span, stack.shape[0])) return null;
+  return multiply(stack, span, cursor);
 }
 
 /** The estimator of CKA; the biased one says nothing without its number of samples. Runs of old do not say. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
@@ -65,6 +68,8 @@ function toCkaLabel(cka, label) {
 function fromSeeds(columns, name, source) {
   const [form, key] = source.split(/\.(.*)/s);
   const hasSeeds = Boolean(columns.bands.get(key));
+  if (name === 'middle' && form === 'text')
+    return toList(columns.layers.get(key))?.map((_, layer) => textAt(columns, key, layer)) ?? null;
   if (name === 'middle' && hasSeeds) return fromBand(columns, 'p50', source);
   if (name === 'first_seed' && !hasSeeds) return null;
   if (form === 'text') return toTexts(columns, key);
@@ -79,7 +84,7 @@ function fromBand(columns, percentile, source) {
   if (!kept) return null;
   if (!columns.log10.has(key)) return form === 'text' ? kept.map((value) => formatValue(value)) : kept;
   if (form === 'log10') return kept;
-  const values = kept.map((log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10));
+  const values = kept.map(toPower);
   return form === 'text' ? values.map((value, layer) => formatValue(value, kept[layer])) : values;
 }
 
@@ -112,6 +117,29 @@ export function toTexts(columns, key) {
   const status = columns.status.get(key);
   return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
 }
+
+/** What the bold curve says at one layer, of several seeds their median; null where the run has no such column. @param {Columns} columns @param {string} key @param {number} layer from 0 */
+export function textAt(columns, key, layer) {
+  const kept = columns.bands.get(key)?.p50 ?? null;
+  const isLog = columns.log10.has(key);
+  const column = kept ?? columns.layers.get(key);
+  if (!column || layer >= column.length) return null;
+  const value = finite(/** @type {any} */ (column)[layer]);
+  if (!kept)
+    return formatValue(
+      value,
+      finite(/** @type {any} */ (columns.log10.get(key))?.[layer]),
+      columns.status.get(key)?.get(layer),
+    );
+  if (!isLog) return formatValue(value);
+  return formatValue(toPower(value), value);
+}
+
+/** @param {number | null | undefined} value */
+const finite = (value) => (Number.isFinite(value) ? /** @type {number} */ (value) : null);
+
+/** What a logarithm stands for, where a double holds it. @param {number | null} log10 */
+const toPower = (log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10);
 
 /** @param {Columns} columns @param {string} key */
 function toSpanTexts(columns, key) {

@@ -1,38 +1,44 @@
 /** The cursors of layer and step over a plot, drawn in HTML: moving it redraws no figure. */
 
-import { spread } from '../data/labels.js';
-import { outermost } from '../data/outermost.js';
-import { areasOf } from './plot.js';
+import { outermost } from '../lines/outermost.js';
+import { standAside, toHeights } from './aside.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 
 const LABEL_PX = 17;
 const LETTER_PX = 7;
+const BESIDE_PX = 8; // from the cursor to its words
 
 /**
- * Put the cursors' lines, and the value at each curve, over a plot.
+ * Put the cursors' lines, and the value at each curve, over a plot: while a pointer is over a layer, on whichever figure, the values there.
  * @param {HTMLElement} overlay
- * @param {HTMLElement} plot
+ * @param {Area[]} areas of its subplots
  * @param {Figure} figure
- * @param {number} layer from 0
- * @param {number | null} step from 0; null for none
+ * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
  */
-export function drawCursor(overlay, plot, figure, layer, step) {
-  const { layers = {}, steps = {}, grid } = figure.layout.meta;
+export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
+  const isApart = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
+  const resting = isApart ? partsAt(areas, figure, layer, step, false) : [];
+  for (const part of resting) part.classList.add('resting');
+  overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
+  overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
+}
+
+/** @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasValues @returns {HTMLElement[]} */
+function partsAt(areas, figure, layer, step, hasValues) {
+  const { layers = {}, steps = {} } = figure.layout.meta;
   /** Where an axis is cut, counted as on the axis. @param {string} axis */
   const placeOn = (axis) => (axis in layers ? layer + 1 : axis in steps && step !== null ? step + 1 : null);
-  const parts = areasOf(plot).flatMap((area) => {
+  return areas.flatMap((area) => {
     const [x, y] = [placeOn(area.x), placeOn(area.y)];
     if (layers[area.x] === 'window') return frame(area, layer);
     const isLine = (layers[area.x] ?? steps[area.x]) === 'line';
     return [
       ...(x === null ? [] : vertical(area, x)),
-      ...(x !== null && isLine ? values(area, figure, x) : []),
+      ...(x !== null && isLine && hasValues ? values(area, figure, x) : []),
       ...(y === null ? [] : horizontal(area, y)),
     ];
   });
-  overlay.classList.toggle('over-map', grid !== undefined);
-  overlay.replaceChildren(...parts);
 }
 
 /** @param {string} className @param {Record<string, number>} place in pixels @param {string} [text] */
@@ -85,28 +91,45 @@ function values(area, figure, place) {
       })),
     )
     .filter((point) => point.y >= -1 && point.y <= area.height + 1);
-  const longest = Math.max(0, ...points.map(({ text, whose }) => `${text} ${whose}`.length));
-  const share = (x - area.left) / area.width;
-  const isLeft = share > 0.75 || (share > 0.5 && LETTER_PX * longest > (1 - share) * area.width);
-  const edge = x + (isLeft ? -8 - LETTER_PX * longest : 8);
-  const taken = wordsIn(area, figure, edge, edge + LETTER_PX * longest);
-  const tops = spread(
-    points.map((point) => point.y - LABEL_PX / 2),
-    LABEL_PX,
-    area.height - LABEL_PX,
-    taken,
-  );
+  const { tops, isLeft } = placeWords(area, figure, x, points);
   return points.flatMap((point, index) => {
     const label = box(
       `cursor-value${isLeft ? ' to-left' : ''}`,
-      { left: x + (isLeft ? -8 : 8), top: area.top + tops[index] },
+      { left: x + (isLeft ? -BESIDE_PX : BESIDE_PX), top: area.top + tops[index] },
       point.text,
     );
     const dot = box('cursor-dot', { left: x, top: area.top + point.y });
     if (point.whose) label.append(box('whose', {}, point.whose));
-    label.style.color = dot.style.background = point.color;
+    dot.style.background = point.color;
+    label.style.color = `color-mix(in srgb, ${point.color} 85%, var(--ink))`; // legible in the pale fill of a band as well
     return [dot, label];
   });
+}
+
+/**
+ * On which side of the cursor, and how high, words stand: where they have room, and curves run through them least.
+ * @param {Area} area @param {Figure} figure @param {number} x @param {{y: number, text: string, whose: string}[]} points
+ */
+function placeWords(area, figure, x, points) {
+  const widths = points.map(({ text, whose }) => LETTER_PX * `${text} ${whose}`.length);
+  const longest = Math.max(0, ...widths);
+  const drawn = figure.data.filter((trace) => trace.visible !== false && trace.line?.width > 0);
+  const curves = toHeights(drawn, area);
+  const heights = points.map(({ y }) => y);
+  const beside = [false, true].map((isLeft) => {
+    const reach = (/** @type {number} */ width) =>
+      /** @type {[number, number]} */ (
+        isLeft ? [x - BESIDE_PX - width, x - BESIDE_PX] : [x + BESIDE_PX, x + BESIDE_PX + width]
+      );
+    const [left, right] = reach(longest);
+    const taken = wordsIn(area, figure, left, right);
+    const size = { letter: LABEL_PX, room: area.height, taken };
+    const hasRoom = isLeft ? left >= area.left : right <= area.left + area.width;
+    return { isLeft, hasRoom, ...standAside(heights, widths.map(reach), curves, size) };
+  });
+  const [right, left] = beside;
+  if (right.hasRoom !== left.hasRoom) return right.hasRoom ? right : left;
+  return left.hidden < right.hidden ? left : right;
 }
 
 /** Where between two places words stand in the plot, down from its top: what is said where a curve is lost. @param {Area} area @param {Figure} figure @param {number} left @param {number} right @returns {[number, number][]} */

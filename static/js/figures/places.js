@@ -1,8 +1,12 @@
 /** What a card shows, in the words of its title: layers, and the step of training. */
 
 import { toSpan } from '../data/composites.js';
+import { toUnit } from '../data/difference.js';
+import { columnsOf } from '../data/drawing.js';
 import { canFollow, nearestKept, showsKept } from '../data/steps.js';
+import { isComposite } from '../instant/part.js';
 import * as state from '../state/signals.js';
+import { ofPart, tellPart } from './filling.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -39,14 +43,60 @@ export function toPlaces(panel, view) {
   return [...layersOf(panel, view), ...stepOf(panel, view)].join(', ');
 }
 
+/** What a card's title says: its panel, and where it looks. @param {Panel} panel @param {PanelView} view */
+export function toTitle(panel, view) {
+  const places = toPlaces(panel, view);
+  return places ? `${panel.title}: ${places}` : panel.title;
+}
+
+/** Of each run, or of what it has beyond the first. @param {PanelView} view */
+export function unitOf(view) {
+  return state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
+}
+
 /** @param {Panel} panel @param {PanelView} view */
 function layersOf(panel, view) {
-  if (panel.key !== 'detail') return [];
+  if (panel.key !== 'detail')
+    return state.part.value && hasComposites(view) ? [tellsPart(panel, view) ? sayPart() : 'of all layers'] : [];
   const span = spanOf(view);
   if (span === null) return [`layer ${state.cursor.value + 1}`];
   const { first, last } = state.interval.value;
-  const [from, to] = isInterval(view) ? [first, last] : toSpan(span, state.cursor.value, state.layers.value);
+  const ends = span.replace('first', String(first + 1)).replace('last', String(last + 1));
+  const [from, to] = toSpan(ends, state.cursor.value, state.layers.value);
   return [`layers ${from + 1}–${to + 1}`];
+}
+
+/** Whether a view draws products over layers. @param {PanelView} view */
+function hasComposites(view) {
+  return view.figure.data.some((trace) => isComposite(trace.meta.key));
+}
+
+/** Whether those are of the chosen layers alone. @param {Panel} panel @param {PanelView} view */
+function tellsPart(panel, view) {
+  state.dataTick.value;
+  const columns = state.slots.value.map((slot) => columnsOf(slot, ['composite_gain_fwd']));
+  return tellPart(ofPart(view.figure), columns, shownStep(panel, view.figure)) !== null;
+}
+
+/** What a view is called: of chosen layers a product has their numbers in its name, as in `20…l`. @param {PanelView} view */
+export function titleOf(view) {
+  const { value: part } = state.part;
+  const span = part && spanOf(view);
+  if (!span) return view.title;
+  /** @type {Record<string, string>} */
+  const names = { first: String(part.first + 1), last: String(part.last + 1), cursor: 'l' };
+  return span
+    .split('-')
+    .map((end) => names[end])
+    .join('…');
+}
+
+/** The layers that are spoken of, where they are not all. */
+export function sayPart() {
+  const { value: part } = state.part;
+  if (!part) return '';
+  const { first, last } = part;
+  return first === last ? `layer ${first + 1}` : `layers ${first + 1}–${last + 1}`;
 }
 
 /** Of what a step does not tell it is the trained stack; what is kept at few steps is that of the nearest. @param {Panel} panel @param {PanelView} view */

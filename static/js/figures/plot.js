@@ -14,14 +14,15 @@ const CONFIG = {
   showSendToCloud: false,
   displayModeBar: false,
   responsive: false,
-  doubleClick: 'reset',
+  doubleClick: false, // see `reset` in plotbox.js
+  showTips: false,
   scrollZoom: false,
 };
 const BUDGET_MS = 12;
 /** The longest drawing for which an animation frame has room. */
 const FRAME_MS = 25;
 
-/** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number}>} */
+/** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number, isTogether: boolean}>} */
 const waiting = new Map();
 let isScheduled = false;
 
@@ -29,9 +30,14 @@ let isScheduled = false;
 const turns = new MessageChannel();
 turns.port1.onmessage = () => drawSome(false);
 
-/** Draw soon: the first in the next animation frame. @param {unknown} key @param {() => void} draw @param {number} [cost_ms] what it will take */
-export function scheduleDraw(key, draw, cost_ms = 0) {
-  waiting.set(key, { draw, cost_ms });
+/**
+ * Draw soon: the first in the next animation frame.
+ * @param {unknown} key
+ * @param {() => void} draw
+ * @param {{cost_ms?: number, isTogether?: boolean}} [options] what it will take, and whether with all others of which that is said
+ */
+export function scheduleDraw(key, draw, { cost_ms = 0, isTogether = false } = {}) {
+  waiting.set(key, { draw, cost_ms, isTogether });
   if (isScheduled) return;
   isScheduled = true;
   requestAnimationFrame(() => drawSome(true));
@@ -45,7 +51,7 @@ export function unschedule(key) {
 /** @param {boolean} isFrame an animation frame, which has the page to lay out and to paint as well */
 function drawSome(isFrame) {
   const end = performance.now() + BUDGET_MS;
-  let hasDrawn = false;
+  let hasDrawn = drawTogether();
   for (const [key, { draw, cost_ms }] of waiting) {
     if (isFrame && cost_ms > FRAME_MS) break;
     if (hasDrawn && performance.now() + cost_ms > end) break;
@@ -57,9 +63,21 @@ function drawSome(isFrame) {
   if (isScheduled) turns.port2.postMessage(null);
 }
 
+/** Figures that follow a hand are of one moment in every frame, whatever they take. Returns whether there are any. */
+function drawTogether() {
+  const together = [...waiting].filter(([, { isTogether }]) => isTogether);
+  for (const [key, { draw }] of together) {
+    waiting.delete(key);
+    draw();
+  }
+  return together.length > 0;
+}
+
 /** @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
   Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
+  // Values at the cursor lie under curves, and are seen through the paper.
+  for (const paper of element.querySelectorAll('svg')) paper.style.setProperty('background', 'none');
   inkNumbers(element);
 }
 
@@ -75,13 +93,6 @@ function inkNumbers(element) {
   }
 }
 
-/** Ticks for the range in sight, if they are others than now. @param {HTMLElement} element @param {string} axis @param {number[]} tickvals @param {string[]} ticktext */
-export function setTicks(element, axis, tickvals, ticktext) {
-  const now = /** @type {any} */ (element)._fullLayout[axis].ticktext;
-  if (ticktext.join() === now.join()) return;
-  Plotly.relayout(element, { [`${axis}.tickvals`]: tickvals, [`${axis}.ticktext`]: ticktext });
-}
-
 /** @param {HTMLElement} element */
 export function removePlot(element) {
   Plotly.purge(element);
@@ -89,15 +100,30 @@ export function removePlot(element) {
 
 /**
  * @param {HTMLElement} element
- * @param {{onClick: (places: Record<string, number>) => void, onLayout: () => void}} handlers `onClick` has the value on each axis
+ * @param {{onClick: (places: Record<string, number>) => void, onDoubleClick: () => void, onHover: () => void, onMove: () => void, onZoom: (ranges: Record<string, [number, number]>) => void}} handlers
+ *   `onClick` has the value on each axis; `onMove` comes while axes are dragged, `onZoom` with the ranges of those that were
  */
-export function listen(element, { onClick, onLayout }) {
+export function listen(element, { onClick, onDoubleClick, onHover, onMove, onZoom }) {
   const plot = /** @type {any} */ (element);
   plot.on('plotly_click', (/** @type {any} */ { points: [{ x, y, xaxis, yaxis }] }) =>
     onClick({ [xaxis._name]: x, [yaxis._name]: y }),
   );
-  plot.on('plotly_relayouting', onLayout);
-  plot.on('plotly_relayout', onLayout);
+  plot.on('plotly_doubleclick', onDoubleClick);
+  plot.on('plotly_hover', onHover);
+  plot.on('plotly_relayouting', onMove);
+  plot.on('plotly_relayout', (/** @type {Record<string, any>} */ changed) => {
+    const axes = Object.keys(changed).flatMap((name) => name.match(/^(\w+axis\d*)\.range\[0\]$/)?.[1] ?? []);
+    if (axes.length > 0) onZoom(Object.fromEntries(axes.map((name) => [name, axisRange(element, name)])));
+  });
+}
+
+/** What the labels at the pointer say, in one line. @param {HTMLElement} element */
+export function readHover(element) {
+  const texts = [...element.querySelectorAll('.hoverlayer text')].map((text) => {
+    const lines = [...text.querySelectorAll('tspan.line')];
+    return lines.length > 0 ? lines.map((line) => line.textContent).join(', ') : text.textContent;
+  });
+  return texts.filter(Boolean).join(' · ').replaceAll(' : ', ': ');
 }
 
 /** The subplots that are seen. @param {HTMLElement} element @returns {Area[]} */
@@ -118,9 +144,9 @@ export function areasOf(element) {
     }));
 }
 
-/** @param {HTMLElement} element @param {string} name */
-export function axisRange(element, name) {
-  return /** @type {[number, number]} */ (/** @type {any} */ (element)._fullLayout[name].range);
+/** @param {HTMLElement} element @param {string} name @returns {[number, number]} */
+function axisRange(element, name) {
+  return /** @type {any} */ (element)._fullLayout[name].range.slice();
 }
 
 /**

@@ -1,16 +1,17 @@
 /** A plot that keeps itself drawn: whenever there is something new, it is in sight and it has a size. */
 
 import { effect, untracked } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
-import { fillDifference } from '../data/difference.js';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
-import { fill } from '../data/fill.js';
-import { logTicks } from '../data/numbers.js';
-import { moveCursor, moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { boxes } from './boxes.js';
 import { drawCursor } from './cursor.js';
-import { axisRange, drawPlot, listen, removePlot, scheduleDraw, setTicks, unschedule } from './plot.js';
+import { Dimmer, magnificationOf } from './dimmer.js';
+import { toFigure } from './filling.js';
+import { PlotHand } from './hand.js';
+import { areasOf, drawPlot, removePlot, scheduleDraw, unschedule } from './plot.js';
+import { canSketch, drawSketch } from './sketch.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 
@@ -20,7 +21,6 @@ const UNSEEN_MS = 400;
 /** How long a plot rests between two drawings of a run in progress: a multiple of what drawing took, and at least this. */
 const REST = 8;
 const MIN_REST_MS = 120;
-const DIM_MS = 150;
 const CREEP = 1.2; // figures grow with their stacks
 const LINES_PX = { wide: 264, narrow: 236 };
 const MATRIX_PX = { wide: 256, narrow: 190 };
@@ -52,12 +52,9 @@ function followsCursor(template) {
   return sources.some((source) => /^(at|row|montage|product)\./.test(source));
 }
 
-/** @type {Set<PlotBox>} */
-const boxes = new Set();
-
-/** Draw every plot at once, in sight or not, at the size that it has now: paper does not wait. */
-export function drawAll() {
-  for (const box of boxes) box.draw(true);
+/** Whether a hand moves through what is known at once. */
+function followsHand() {
+  return state.isMoving.peek() && state.isOfView.peek();
 }
 
 class PlotBox {
@@ -65,8 +62,10 @@ class PlotBox {
    * @param {HTMLDivElement} box holds the plot and its overlay
    * @param {() => Figure} template
    * @param {(template: Figure) => number | null} toStep the step at which trained runs are shown; null for as they are in the end
+   * @param {typeof heightOf} toHeight
    */
-  constructor(box, template, toStep) {
+  constructor(box, template, toStep, toHeight) {
+    this.toHeight = toHeight;
     this.box = box;
     this.toStep = toStep;
     this.template = template;
@@ -75,19 +74,25 @@ class PlotBox {
     this.plot = /** @type {HTMLElement} */ (box.children[0]);
     this.overlay = /** @type {HTMLElement} */ (box.children[1]);
     this.isSeen = false;
+    /** Not only near to what is in sight. */
+    this.isInSight = false;
     this.timer = 0;
     this.restUntil = 0;
     /** What drawing it takes where nothing comes between: near the least that was seen. */
     this.cost_ms = 0;
     /** The runs that it draws, as one word. */
     this.ids = '';
+    /** Of the plot, in its own pixels. */
+    this.height = 0;
     /** What the plot shows, so that nothing is drawn twice: in a word, of each run, and at which step. */
     this.drawn = '';
     /** @type {import('../data/drawing.js').Place[]} */
     this.places = [];
     this.step = /** @type {number | null} */ (null);
-    this.isStale = false;
-    this.dimming = 0;
+    /** What stands over the plot while a hand moves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
+    this.sketch = null;
+    this.dimmer = new Dimmer(this.box);
+    this.hand = new PlotHand(this);
     /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
     this.pointed = '';
     boxes.add(this);
@@ -98,35 +103,47 @@ class PlotBox {
       },
       { rootMargin: '200px' },
     );
+    this.view = new IntersectionObserver(([entry]) => {
+      this.isInSight = entry.isIntersecting;
+    });
     this.size = new ResizeObserver(() => this.redraw());
     this.sight.observe(box);
+    this.view.observe(box);
     this.size.observe(box);
     this.stopData = effect(() => {
-      [state.dataTick.value, state.slots.value, state.phase.value, state.isDifference.value];
+      [state.dataTick.value, state.slots.value, state.phase.value, state.isDifference.value, state.isMoving.value];
       this.redraw();
+    });
+    this.stopHover = effect(() => {
+      state.hovered.value;
+      if (this.isInSight) scheduleDraw(this.overlay, () => this.placeCursor());
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.step.value];
-      if (!this.isSeen) return this.redraw();
+      const isTogether = followsHand(); // which may move the cursor as well
+      if (!(isTogether ? this.isInSight : this.isSeen)) return this.redraw();
       this.box.dataset.waits = '';
-      scheduleDraw(this, () => this.draw(), this.cost_ms); // at once: a hand is on it
+      const cost_ms = followsCursor(this.template()) ? this.cost_ms : 0; // else only its lines move
+      scheduleDraw(this, () => this.draw(), { cost_ms, isTogether }); // at once: a hand is on it
     });
   }
 
   redraw() {
     const ids = state.slots
       .peek()
-      .map((slot) => slot.id)
+      .map((slot) => slot.id || slot.spec)
       .join();
     if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
     this.ids = ids;
     this.box.dataset.waits = ''; // also out of sight
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const draw = () => scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), this.cost_ms);
+    const isTogether = followsHand();
+    const draw = () =>
+      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms: this.cost_ms, isTogether });
     const rest = this.rest();
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
-    else if (this.isSeen) draw();
+    else if (isTogether ? this.isInSight : this.isSeen) draw();
     else this.timer = setTimeout(draw, UNSEEN_MS);
   }
 
@@ -138,7 +155,7 @@ class PlotBox {
 
   /** @param {boolean} [isForced] in sight or not, and whatever else is going on */
   draw(isForced = false) {
-    const width = Math.floor(this.box.clientWidth / this.magnified());
+    const width = Math.floor(this.box.clientWidth / magnificationOf(this.box));
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
@@ -149,44 +166,40 @@ class PlotBox {
       this.slots(step, template),
       step === this.step ? this.places : [],
     );
-    const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
-    this.dim(isStale || isOutdated);
+    const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek()) && !state.isOfView.peek();
+    this.dimmer.set(isStale || isOutdated);
     const cursor = state.cursor.peek();
     const wanted = [
       ...places.map((place) => place.signature),
       width,
       followsCursor(template) ? cursor : '',
+      template.layout.meta.interval,
+      this.hand.zoom.wordFor(this.layersShown()),
       step,
       template.layout.paper_bgcolor,
       template.data[0]?.meta.fill.z,
       template.data.length,
       state.isDifference.peek(),
     ].join('|');
-    if (wanted !== this.drawn) {
-      this.drawn = wanted;
+    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !followsHand())) {
       this.places = places;
       this.step = step;
-      const draw = state.isDifference.peek() ? fillDifference : fill;
-      this.show(draw(template, results, labels, cursor, width < NARROW_PX), width);
+      const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
+      this.hand.zoom.applyTo(figure, this.layersShown());
+      if (followsHand() && this.plot.hasChildNodes() && canSketch(figure)) this.showSketch(figure, width, wanted);
+      else this.showPlot(figure, width, wanted);
       if (isNew) state.hasMoved.value = true;
-    }
+    } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
+      this.showPlot(this.shown, width, wanted);
     const pointed = [cursor, state.step.peek(), wanted].join('|');
     if (pointed !== this.pointed) this.placeCursor();
     this.pointed = pointed;
   }
 
-  /** How much larger than drawn the figure is shown: on a very large screen, letters and lines too. */
-  magnified() {
-    return Number(getComputedStyle(this.box).getPropertyValue('--magnified')) || 1;
-  }
-
-  /** What is behind the settings is dimmed, but not for the moment that new runs take: to paint all figures twice would hold them up. @param {boolean} isStale */
-  dim(isStale) {
-    if (isStale === this.isStale) return;
-    this.isStale = isStale;
-    clearTimeout(this.dimming);
-    if (isStale) this.dimming = setTimeout(() => this.box.classList.add('stale'), DIM_MS);
-    else this.box.classList.remove('stale');
+  /** As high as what it shows; while runs are on their way, as what it will show, so that nothing below moves when they come. @param {Figure} figure @param {number} width */
+  roomFor(figure, width) {
+    const isOnTheWay = state.phase.peek() === 'running';
+    return this.toHeight(isOnTheWay ? this.template() : figure, width < NARROW_PX, width);
   }
 
   /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step @param {Figure} template */
@@ -195,72 +208,109 @@ class PlotBox {
     return step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
   }
 
-  /** @param {Figure} figure @param {number} width */
-  show(figure, width) {
+  /** As long as a hand moves. @param {Figure} figure @param {number} width @param {string} wanted */
+  showSketch(figure, width, wanted) {
+    const canvas = this.sketch?.canvas ?? document.createElement('canvas');
+    canvas.className = 'sketch';
+    if (!canvas.isConnected) this.overlay.before(canvas);
+    const height = this.toHeight(figure, width < NARROW_PX, width);
+    this.shown = figure;
+    this.sketch = {
+      canvas,
+      drawn: wanted,
+      areas: drawSketch(canvas, figure, { width, height, magnified: magnificationOf(this.box) }),
+    };
+  }
+
+  /** @param {Figure} figure @param {number} width @param {string} wanted */
+  showPlot(figure, width, wanted) {
     const isFirst = this.shown === null || !this.plot.hasChildNodes();
-    const height = heightOf(figure, width < NARROW_PX, width);
+    const height = this.roomFor(figure, width);
     const begun = performance.now();
     this.shown = figure;
-    this.box.style.setProperty('height', `${height * this.magnified()}px`);
-    drawPlot(this.plot, figure, { width, height });
+    this.box.style.setProperty('height', `${height * magnificationOf(this.box)}px`);
+    if (wanted !== this.drawn || height !== this.height) drawPlot(this.plot, figure, { width, height });
+    this.drawn = wanted;
+    this.height = height;
+    this.sketch?.canvas.remove();
+    this.sketch = null;
     const end = performance.now();
     this.restUntil = end + Math.max(MIN_REST_MS, REST * (end - begun));
     this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);
-    if (isFirst) listen(this.plot, { onClick: (places) => this.pin(places), onLayout: () => this.afterLayout() });
+    if (isFirst) this.hand.listen();
   }
 
-  /** A click puts the cursors where it was; of two axes that count layers, the first is meant. @param {Record<string, number>} places by axis */
-  pin(places) {
-    const { layers = {}, steps = {} } = this.shown?.layout.meta ?? {};
-    const [layer, step] = [layers, steps].map((kinds) => Object.entries(places).find(([axis]) => axis in kinds)?.[1]);
-    if (layer !== undefined) moveCursor(Math.round(layer) - 1);
-    if (step !== undefined) moveStep(Math.round(step) - 1);
+  /** Forget what is shown of axes that are this card's own. */
+  showAll() {
+    if (this.hand.zoom.clear()) this.drawAnew();
   }
 
-  /** After a zoom: ticks of a logarithmic axis for the range in sight, and the cursor in its place. */
-  afterLayout() {
-    this.placeCursor();
-    const axes = Object.entries(this.shown?.layout.meta.axes ?? {});
-    for (const [name, rule] of axes) {
-      if (rule.scale === 'log') setTicks(this.plot, name, ...logTicks(...axisRange(this.plot, name)));
-    }
+  drawAnew() {
+    this.drawn = '';
+    this.redraw();
+  }
+
+  /** The layers that are shown, as one word: a window on them follows the cursor. */
+  layersShown() {
+    const { first, last } = state.interval.peek();
+    const isWindow = Object.values(this.template().layout.meta.layers ?? {}).includes('window');
+    return [first, last, isWindow ? state.cursor.peek() : ''].join();
+  }
+
+  /** Where its subplots lie now. */
+  areas() {
+    return this.sketch?.areas ?? areasOf(this.plot);
   }
 
   placeCursor() {
-    if (this.shown) drawCursor(this.overlay, this.plot, this.shown, state.cursor.peek(), state.step.peek());
+    const cursors = { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
+    if (this.shown) drawCursor(this.overlay, this.areas(), this.shown, cursors);
   }
 
   end() {
     boxes.delete(this);
     this.stopData();
     this.stopCursor();
+    this.stopHover();
+    this.hand.end();
     clearTimeout(this.timer);
-    clearTimeout(this.dimming);
+    this.dimmer.end();
     this.sight.disconnect();
+    this.view.disconnect();
     this.size.disconnect();
     unschedule(this);
+    unschedule(this.overlay);
     if (this.plot.hasChildNodes()) removePlot(this.plot);
     this.shown = null;
   }
 }
 
+/** Take the room of a figure before it is drawn, so that nothing below moves when it is. @param {HTMLElement} box @param {Figure} template @param {typeof heightOf} toHeight */
+function reserve(box, template, toHeight) {
+  const magnified = magnificationOf(box);
+  const width = Math.floor(box.clientWidth / magnified);
+  if (width > 0) box.style.setProperty('height', `${toHeight(template, width < NARROW_PX, width) * magnified}px`);
+}
+
 const ofTheEnd = () => null;
 
-/** @param {{template: Figure, title: string, toStep?: (template: Figure) => number | null}} props */
-export function Plot({ template, title, toStep = ofTheEnd }) {
+/** @param {{template: Figure, title: string, told?: string[], toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
+export function Plot({ template, title, told = [], toStep = ofTheEnd, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
   latest.current = template;
+  useLayoutEffect(() => reserve(/** @type {HTMLDivElement} */ (outer.current), template, toHeight), []);
   useEffect(() => {
-    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, toStep);
+    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, toStep, toHeight);
     return () => kept.current?.end();
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);
   return html`
-    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu`}>
+    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${[`${title}: a figure; its numbers are under “Show as table” in the menu`, ...told].join('. ')}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
     </div>
+    <p class="touched" aria-hidden="true"></p>
   `;
 }

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { paper } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { drawAll } from './plotbox.js';
+import { drawAll } from './boxes.js';
 
 const { classList } = document.documentElement;
 export const isPrinting = signal(false);
@@ -17,12 +17,17 @@ export function followPrint() {
   print.addEventListener('change', () => (print.matches ? enter() : leave())); // where the printed form is only looked at
 }
 
+/** How many runs templates are for. @param {import('../../types').Templates | null} templates */
+function countRuns(templates) {
+  return templates && new Set(templates.panels[0].figure.data.map((trace) => trace.meta.run)).size;
+}
+
 function enter() {
   if (classList.contains('printing')) return;
   classList.add('printing');
   isPrinting.value = true;
   onScreen = state.templates.peek();
-  if (paper.value && paper.value.runs.length === onScreen?.runs.length) state.templates.value = paper.value;
+  if (paper.value && countRuns(paper.value) === countRuns(onScreen)) state.templates.value = paper.value;
   queueMicrotask(drawAll); // behind the one in which the cards take the templates, and before the page is laid out
 }
 

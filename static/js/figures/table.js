@@ -1,16 +1,19 @@
 /** A panel's numbers as a table, and as CSV. */
 
-import { colSums, rowSums, withInterval } from '../data/composites.js';
+import { colSums, rowSums } from '../data/composites.js';
 import { standsAlone, subtract } from '../data/difference.js';
+import { columnsOf } from '../data/drawing.js';
 import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/numbers.js';
-import { depthOf } from '../data/record.js';
-import { findProduct, lawOf, lookUp } from '../data/sources.js';
+import { depthOf, specOf } from '../data/record.js';
+import { findProduct, lawOf, lookUp, THEORY } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
+import { COMPOSITES } from '../instant/part.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
-import { shownStep, toPlaces } from './places.js';
+import { ofPart, tellPart } from './filling.js';
+import { sayPart, shownStep, toPlaces } from './places.js';
 
-/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns}} Shown */
+/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfPart?: boolean}} Shown `isOfPart`: its composites are of the chosen layers alone */
 
 /**
  * The table view's content; `isRaw` gives numbers instead of what people read.
@@ -26,10 +29,8 @@ export function toTable(panel, isRaw) {
     panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)),
   );
   const head = ['layer', ...columns.map((column) => column.title)];
-  const rows = range(0, state.layers.value - 1).map((layer) => [
-    layer + 1,
-    ...columns.map((column) => column.data[layer] ?? ''),
-  ]);
+  const { first, last } = state.interval.value;
+  const rows = range(first, last).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
   return { head, rows };
 }
 
@@ -45,10 +46,10 @@ function shownSlots(panel) {
   if (!state.isDifference.value || !base || hasLaws) return slots;
   const isTable = panel.table.length > 0; // without one it is the mixing matrices
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
-  return others.flatMap(({ label, columns }) => [
-    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false) },
+  return others.flatMap(({ label, columns, isOfPart }) => [
+    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfPart },
     ...(isTable
-      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)) }]
+      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)), isOfPart }]
       : []),
   ]);
 }
@@ -57,10 +58,12 @@ function shownSlots(panel) {
 function atCursorStep(panel) {
   const { figure } = state.viewOf(panel);
   const step = shownStep(panel, figure);
-  return state.slots.value.map(({ label, columns }) => ({
-    label,
-    columns: atStep(columns, step, figure.layout.meta.rules.steps),
-  }));
+  const keys =
+    panel.table.length > 0 ? panel.table.map(({ source, key }) => (source === 'law' ? THEORY : key)) : ['h_res'];
+  const slots = state.slots.value;
+  const columns = slots.map((slot) => atStep(columnsOf(slot, keys), step, figure.layout.meta.rules.steps));
+  const told = tellPart(ofPart(figure), columns, step);
+  return slots.map(({ label }, run) => ({ label, columns: (told ?? columns)[run], isOfPart: told !== null }));
 }
 
 /** Of a ratio, what is no ratio. @param {import('../../types').Columns} columns */
@@ -70,7 +73,8 @@ function withoutDifferences(columns) {
 
 /** @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function columnOf(slot, column, isRaw) {
-  const title = `${slot.label}, ${column.title}`;
+  const place = slot.isOfPart && COMPOSITES.includes(column.key) ? `, ${sayPart()}` : '';
+  const title = `${slot.label}, ${column.title}${place}`;
   const read = (/** @type {string} */ source) =>
     lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
   if (column.source === 'row') {
@@ -88,11 +92,26 @@ function columnOf(slot, column, isRaw) {
         ]
       : [];
   }
-  const data = read(isRaw ? 'layers' : 'text');
-  if (!data || (column.source === 'law' && !lawOf(slot.columns, column.key))) return [];
-  const logs = isRaw ? read('log10') : null;
-  const measured = [{ title, data }, ...(logs ? [{ title: `${title}, log10`, data: logs }] : [])];
-  return column.source === 'law' ? [...measured, ...lawColumns(title, read, isRaw)] : measured;
+  const measured = measuredColumns(slot, column, title, read, isRaw);
+  if (column.source !== 'law') return measured;
+  return lawOf(slot.columns, column.key) && measured.length > 0 ? [...measured, ...lawColumns(title, read, isRaw)] : [];
+}
+
+/** What the curve shows: of several seeds their median, and the first seed beside it. @param {Shown} slot @param {Panel['table'][number]} column @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+function measuredColumns({ columns }, { key }, title, read, isRaw) {
+  const hasSeeds = columns.bands.has(key);
+  const forms = hasSeeds
+    ? [
+        { name: `${title}, median of ${specOf(columns)?.seeds} seeds`, form: 'middle.' },
+        { name: `${title}, first seed`, form: 'first_seed.' },
+      ]
+    : [{ name: title, form: '' }];
+  return forms.flatMap(({ name, form }) => {
+    const data = read(`${form}${isRaw ? 'layers' : 'text'}`);
+    if (!data) return [];
+    const logs = isRaw ? read(`${form}log10`) : null;
+    return [{ title: name, data }, ...(logs ? [{ title: `${name}, log10`, data: logs }] : [])];
+  });
 }
 
 /** Of an entry of the cursor's row without a number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
@@ -159,7 +178,7 @@ function streamsOf(slot, column, isRaw) {
 /** The matrices of the card, one row a matrix row, and their sums. @param {Panel} panel @param {boolean} isRaw */
 function matrixTable(panel, isRaw) {
   const view = state.viewOf(panel);
-  const source = withInterval(view.figure, state.interval.value).data[0].meta.fill.z;
+  const source = ofPart(view.figure).data[0].meta.fill.z;
   const parts = (standsAlone(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
     const product =
       findProduct(source, slot.columns, state.cursor.value) ??

@@ -2,7 +2,7 @@
 
 import { lettersIn } from '../data/ink.js';
 import { formatValue, range } from '../data/numbers.js';
-import { kindName, nameOf } from '../state/spec.js';
+import { kindName, nameOf } from '../state/view/spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field

@@ -1,9 +1,9 @@
 /** What the map shows: two settings and their values, the run they are set in, and the number that is drawn. */
 
 import { useState } from 'preact/hooks';
-import { mapFields, parseValues, REDUCTIONS, toAxis } from '../state/grid.js';
 import * as state from '../state/signals.js';
 import { isFilling, showMap, stopMap } from '../state/sweeper.js';
+import { mapFields, parseValues, REDUCTIONS, toAxis } from '../state/view/grid.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */

@@ -1,7 +1,9 @@
 /** What a map's menu takes away: images, numbers, the figure itself. */
 
 import { toImage } from '../figures/plot.js';
-import { download, downloadText } from '../share/export.js';
+import { withLink } from '../share/caption.js';
+import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
+import { WIDTH_PX as PAPER_PX } from '../share/pdf.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { fitMap, mapAxes, mapSettings, missingText, toDelimitedMap } from './cells.js';
@@ -23,18 +25,24 @@ export function mapFoot(view, map, values) {
   ].join(' · ');
 }
 
-/** @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown */
-export function mapItems(view, map, { values, figure }) {
+/** @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
+export function mapItems(view, map, { values, figure }, toPaper) {
   const { figure: fitted, height } = fitMap(figure, WIDTH_PX);
   const title = `${values.title} · ${mapAxes(state.fields.value, map)}`;
   const draw = (/** @type {'png' | 'svg'} */ format) =>
     toImage(fitted, format, title, mapFoot(view, map, values), { width: WIDTH_PX, height });
   const image = (/** @type {'png' | 'svg'} */ format) =>
     void draw(format).then((url) => download(url, `${NAME}.${format}`));
+  const pdf = async () => {
+    const { figure: onPaper, height } = fitMap(await toPaper(), PAPER_PX);
+    const caption = withLink(title, [values.metric.meaning, `${mapFoot(view, map, values)}.`]);
+    return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
+  };
   return [
     { title: 'Copy as image', note: 'for a chat or a slide', run: () => void copyImage(draw('png')).then(notify) },
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
+    { title: 'PDF', note: 'lines and letters, with a caption', run: () => void downloadPdf(pdf(), `${NAME}.pdf`) },
     {
       title: 'CSV',
       note: 'the numbers',

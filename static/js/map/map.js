@@ -8,11 +8,11 @@ import { share } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
 import { commit, noteView } from '../state/actions.js';
 import { boot } from '../state/boot.js';
-import { defaultMap, toSweep, withCell } from '../state/grid.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import {
   cells,
+  drawIn,
   fillMap,
   isFilling,
   isShown,
@@ -22,6 +22,7 @@ import {
   stopMap,
   storedMap,
 } from '../state/sweeper.js';
+import { defaultMap, toSweep, withCell } from '../state/view/grid.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';
@@ -107,7 +108,7 @@ function MapBody({ map }) {
             ? html`<div class="map-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
           <${MapHelp} metric=${shown.values.metric} />
-          <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
+          <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
         </div>`
             : null
         }

@@ -5,11 +5,11 @@ import { useEffect, useState } from 'preact/hooks';
 import { isPrinting } from '../figures/print.js';
 import { ApiError, getSweepFigure, getSweepValues, insist } from '../net/api.js';
 import { boot } from '../state/boot.js';
-import { withCell } from '../state/grid.js';
-import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { kindName } from '../state/spec.js';
+import { withCell } from '../state/view/grid.js';
+import { toHash } from '../state/view/hash.js';
+import { kindName } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { mapAxes } from './cells.js';
@@ -64,7 +64,7 @@ export function MapCard({ view, map, links }) {
           <h1 id="panel-map-title">Map</h1>
           <span class="unit">${kindName(view.runs[map.run].kind)} · ${mapAxes(fields, map)}</span>
         </div>
-        ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Map: more" items=${[tableItem, ...mapItems(view, map, { values: found.values, figure: found.screen })]} /></div>` : null}
+        ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Map: more" items=${[tableItem, ...mapItems(view, map, { values: found.values, figure: found.screen }, () => Promise.resolve(found.paper))]} /></div>` : null}
       </header>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
       ${

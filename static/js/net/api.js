@@ -169,8 +169,9 @@ export async function compareRuns(specs, limit_s, have) {
 }
 /** @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
-/** @param {any} spec @param {AbortSignal} signal @returns {Promise<Estimate>} */
-export const estimateRun = (spec, signal) => call('/estimate', { method: 'POST', body: spec, signal });
+/** Of a run that is submitted with others, `together` in all. @param {any} spec @param {number} together @param {AbortSignal} signal @returns {Promise<Estimate>} */
+export const estimateRun = (spec, together, signal) =>
+  call(`/estimate?together=${together}`, { method: 'POST', body: spec, signal });
 /** Of every connection at the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
 export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
 /** @param {any} spec @returns {Promise<string>} */

@@ -1,17 +1,20 @@
 /** What a card's menu takes away: images, numbers, the figure itself. */
 
-import { toUnit } from '../data/difference.js';
+import { shownOf } from '../data/drawing.js';
 import { describeRecord } from '../data/record.js';
-import { isInterval, toPlaces } from '../figures/places.js';
-import { toImage } from '../figures/plot.js';
+import { toTitle, unitOf } from '../figures/places.js';
+import { toImage, toSvg } from '../figures/plot.js';
+import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
 import { toDelimited } from '../figures/table.js';
-import { API } from '../net/api.js';
+import { API, ApiError } from '../net/api.js';
 import { boot } from '../state/boot.js';
-import { theme } from '../state/look.js';
+import { loadTemplates, theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { kindName } from '../state/spec.js';
+import { kindName } from '../state/view/spec.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
+import { toCaption } from './caption.js';
+import { FONT, loadFonts, MissingPart, toPdf, WIDTH_PX } from './pdf.js';
 import { toFigurePath, toFigureQuery } from './snippets.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
@@ -28,16 +31,21 @@ export function download(url, name) {
 
 /** @param {string} text @param {string} type @param {string} name */
 export function downloadText(text, type, name) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+  downloadBlob(new Blob([text], { type }), name);
+}
+
+/** @param {Blob} blob @param {string} name */
+function downloadBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
   download(url, name);
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 /** What is shown, in one line under what leaves the page. */
 export function footLine() {
-  const ids = state.slots.value.map((slot) => slot.id.slice(0, 8)).join(', ');
-  const [first] = state.slots.value;
-  return `mHC Scope · ${first ? describeRecord(first.columns) : ''} · runs ${ids}`;
+  const ids = state.slots.value.map((slot) => slot.id.slice(0, 8) || 'not confirmed yet').join(', ');
+  const [first] = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
+  return `mHC Scope · ${first ? describeRecord(first) : ''} · runs ${ids}`;
 }
 
 /** How this panel is asked for as its card shows it. @param {Panel} panel */
@@ -50,7 +58,7 @@ export function figureQuery(panel) {
     view: state.viewOf(panel).key,
     layer: state.cursor.value,
     step: state.step.value,
-    interval: isInterval(state.viewOf(panel)) ? state.interval.value : null,
+    interval: state.part.value,
     theme: theme.value,
     difference: state.isDifference.value,
     labels: labels.join() === usual.join() ? null : labels,
@@ -71,15 +79,50 @@ function figureUrl(panel) {
 
 /** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
 function drawImage(panel, view, format) {
-  const unit = state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
-  const places = toPlaces(panel, view);
-  return toImage(
-    fillShown(panel, view.figure),
-    format,
-    `${panel.title}${places ? `: ${places}` : ''} · ${unit}`,
-    footLine(),
-    IMAGE,
-  );
+  return toImage(fillShown(panel, view.figure), format, titleOf(panel, view), footLine(), IMAGE);
+}
+
+/** Told when it is there: fonts and tools have to come first. @param {Promise<Blob>} making @param {string} name */
+export async function downloadPdf(making, name) {
+  notify('Making the PDF …');
+  try {
+    downloadBlob(await making, name);
+    notify(`Saved as ${name}`);
+  } catch (error) {
+    if (!(error instanceof ApiError || error instanceof MissingPart)) throw error;
+    notify(`No PDF was made, for what makes it did not come from the server (${error.message})`);
+  }
+}
+
+/** The card's figure for a paper, which is white. @param {Panel} panel @returns {Promise<Blob>} */
+async function drawPdf(panel) {
+  const onPaper = await paperTemplates();
+  const template = onPaper.panels.find(({ key }) => key === panel.key) ?? panel;
+  const view = state.viewOf(template);
+  const figure = fillShown(panel, view.figure);
+  const size = { width: WIDTH_PX, height: heightOf(figure, false, WIDTH_PX) };
+  return figureToPdf(figure, size, toCaption(titleOf(panel, view), view.meaning));
+}
+
+/** Laid out in the letters of the file. @param {import('../../types').Figure} figure @param {{width: number, height: number}} size @param {import('./caption.js').Caption} caption @returns {Promise<Blob>} */
+export async function figureToPdf({ data, layout }, size, caption) {
+  await loadFonts();
+  const lettered = { data, layout: { ...layout, font: { ...layout.font, family: FONT } } };
+  return toPdf(await toSvg(lettered, size), size, caption);
+}
+
+/** The templates of the light theme. */
+export async function paperTemplates() {
+  return loadTemplates(state.view.value.runs.length, 'light');
+}
+
+/** @param {Panel} panel @param {PanelView} view */
+const titleOf = (panel, view) => `${toTitle(panel, view)} · ${unitOf(view)}`;
+
+/** The server's own figure, of runs that it has named. @param {Panel} panel @param {string} name */
+function downloadFigure(panel, name) {
+  if (state.slots.value.every((slot) => slot.id)) download(figureUrl(panel), name);
+  else notify('When all runs are done');
 }
 
 /** What is done in a moment is told when it is. @param {Promise<string>} doing */
@@ -98,8 +141,13 @@ export function exportItems(panel, view) {
     },
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
+    {
+      title: 'PDF',
+      note: 'lines and letters, with a caption',
+      run: () => void downloadPdf(drawPdf(panel), `${name}.pdf`),
+    },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimited(panel, ','), 'text/csv', `${name}.csv`) },
-    { title: 'JSON', note: 'the Plotly figure', run: () => download(figureUrl(panel), `${name}.json`) },
+    { title: 'JSON', note: 'the Plotly figure', run: () => downloadFigure(panel, `${name}.json`) },
     {
       title: 'Copy the numbers',
       note: 'for a spreadsheet',

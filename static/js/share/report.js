@@ -1,7 +1,7 @@
 /** What a view says of itself outside of the page: its settings in words, and what to keep in mind. No browser here. */
 
 import { sourceOf } from '../data/record.js';
-import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
+import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/view/spec.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -47,9 +47,10 @@ function formatSetting(field, value) {
  * @param {Columns[]} runs
  * @param {string[]} labels
  * @param {boolean} isDifference
+ * @param {string} [part] the layers that figures show, where they are not all
  * @returns {string[]}
  */
-export function toNotes(runs, labels, isDifference) {
+export function toNotes(runs, labels, isDifference, part = '') {
   const starts = runs.flatMap((columns) => (columns.start ? [columns.start] : []));
   if (starts.length === 0) return [];
   const perRun = (/** @type {(start: StartFrame, source: Source) => string} */ describe) =>
@@ -59,6 +60,7 @@ export function toNotes(runs, labels, isDifference) {
     );
   const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
   return [
+    ...(part ? [`Figures and their numbers are of ${part}; headlines and sentences are of all layers.`] : []),
     ...(isDifference ? [difference] : []),
     ...perRun((_, source) => (source.kind === 'spec' ? seedsNote(source.spec) : traceNote(source))),
     ...perRun((_, source) => (source.kind === 'spec' ? trainingNote(source.spec) : '')),

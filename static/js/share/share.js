@@ -2,11 +2,13 @@
 
 import { signal } from '@preact/signals';
 import { ApiError, postSnapshot } from '../net/api.js';
+import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
-import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
+import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
+import { toHash } from '../state/view/hash.js';
 import { copyText, notify } from '../ui/clipboard.js';
 
 /** `long` is empty where a trace is shown: it cannot be computed anew. @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
@@ -31,7 +33,7 @@ export async function share(panel) {
   framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
   framedTheme.value = theme.value;
   words.value = {
-    title: state.snapshot.value?.title ?? state.labels.value.join(', '),
+    title: state.snapshot.value?.title ?? preset.value?.title ?? state.labels.value.join(', '),
     note: state.snapshot.value?.note ?? '',
   };
   await store();
@@ -47,7 +49,7 @@ export async function store() {
     );
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
-    const long = state.hasTrace.value ? '' : new URL(hash ? `/#${hash}` : '/', location.href).href;
+    const long = state.hasTrace.value ? '' : new URL(urlOf(state.view.value), location.href).href;
     links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

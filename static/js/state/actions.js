@@ -1,11 +1,12 @@
 /** What people do to the view, and what follows: the address, and the runs. */
 
-import { noteAddress, pushAddress, replaceAddress } from './address.js';
+import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress } from './address.js';
 import { boot } from './boot.js';
-import { fromHash } from './hash.js';
-import { hurryRuns, requestRuns, showStored } from './runner.js';
+import { findPreset, leavePreset, nameIn, toView } from './presets.js';
+import { hurryRuns, readSpec, requestRuns, requestSoon, showAtOnce, showStored } from './runner.js';
 import * as state from './signals.js';
-import { fromSpecs, TRACE, withoutTraces } from './spec.js';
+import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
+import { TRACE, withoutTraces } from './view/spec.js';
 
 const ADDRESS_MS = 150; // browsers refuse an address that changes many times a second
 const CURSOR_MS = 200;
@@ -18,9 +19,19 @@ export function dragTo(change) {
   state.isDragging.value = true;
   change();
   leaveStored();
-  requestRuns();
+  if (showAtOnce()) requestSoon();
+  else requestRuns();
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
+}
+
+/** Where no run is computed: a change is made if what it leads to can be known at once. Returns whether it was. @param {() => void} change */
+export function moveAtOnce(change) {
+  const before = state.view.value;
+  change();
+  if (showAtOnce() || state.isOfView.value) return true;
+  state.view.value = before;
+  return false;
 }
 
 /** A change that is whole, or the release after a drag: a step that Back undoes. @param {() => void} [change] */
@@ -30,8 +41,10 @@ export function commit(change) {
   change?.();
   leaveStored();
   pushAddress(state.view.value);
-  if (change) requestRuns();
-  else hurryRuns();
+  if (change) {
+    showAtOnce();
+    requestRuns();
+  } else hurryRuns();
 }
 
 /** What is changed is computed anew; a trace cannot be, and is left out. */
@@ -64,10 +77,24 @@ function noteAtOnce() {
   cursorTimer = 0;
 }
 
-/** The ends of the interval that is multiplied. @param {{first?: number, last?: number}} change layers from 0 */
+/** The ends of the layers that are shown and spoken of. @param {{first?: number, last?: number}} change layers from 0 */
 export function moveInterval(change) {
   state.setInterval(change);
+  const { first, last } = state.interval.value;
+  state.spoken.value = state.part.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
   noteView();
+}
+
+/** Show and speak of all layers. */
+export function clearInterval() {
+  moveInterval({ first: 0, last: state.layers.value - 1 });
+}
+
+/** Put the cursors back where they were. @param {Pick<import('../../types').View, 'cursor' | 'step'>} places */
+export function restoreCursors({ cursor, step }) {
+  const { step: _, ...rest } = state.view.value;
+  state.view.value = { ...rest, cursor, ...(step === undefined ? {} : { step }) };
+  noteSoon();
 }
 
 /** Another view of a card. @param {import('../../types').Panel} panel @param {string} key */
@@ -82,42 +109,77 @@ export function showCard(panel, key) {
  */
 export function noteView() {
   if (state.isDragging.value) return;
-  if (state.snapshot.value === null && location.pathname === '/') noteAddress(state.view.value);
+  if (state.snapshot.value === null && isOwn()) noteAddress(state.view.value);
 }
 
 /** Another look at the same runs: nothing is computed, and a stored view stays one. @param {boolean} isOn */
 export function showDifference(isOn) {
   state.setDifference(isOn);
-  if (state.snapshot.value === null && location.pathname === '/') pushAddress(state.view.value);
+  if (state.snapshot.value === null && isOwn()) pushAddress(state.view.value);
 }
 
-/** @param {import('../../types').Preset} preset */
+/** Its claim and its card stand on top: what was looked at before is left. @param {import('../../types').Preset} preset */
 export function openPreset(preset) {
+  scrollTo(0, 0);
   commit(() => {
     const { cards } = state.view.value; // the views chosen on cards stay
-    state.view.value = {
-      ...fromSpecs(
-        state.fields.value,
-        preset.specs.map((item) => item.spec),
-      ),
-      ...(cards && { cards }),
-    };
+    const opened = toView(preset);
+    const all = { ...cards, ...opened.cards };
+    state.view.value = { ...opened, ...(Object.keys(all).length > 0 && { cards: all }) };
   });
   requestRuns(true); // chosen from the gallery, it is asked for, however long it takes
+}
+
+/** Keep the runs, without what the preset says of them: nothing is computed, and a stored view stays one. */
+export function closePreset() {
+  leavePreset();
+  if (state.snapshot.value === null) pushAddress(state.view.value);
 }
 
 /** Read the address, as at the start and after Back: a stored view shows its frames, a hash is computed. @param {import('../../types').Snapshot} [stored] */
 export function openAddress(stored) {
   const isStored = stored !== undefined && location.pathname === stored.url;
-  const { view: read, problems } = fromHash(isStored ? stored.state : location.hash, state.fields.value, boot.rules);
+  const hash = isStored ? stored.state : location.hash;
+  const preset = findPreset(nameIn(location.pathname) ?? presetIn(hash, boot.rules));
+  const isBare = !isStored && !preset && hash === '';
+  const { view: read, problems } = isBare
+    ? { view: openingView(), problems: [] }
+    : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isStored ? {} : keptTexts());
   const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE);
   const view = isLost ? withoutTraces(read, boot.rules) : read;
   if (isLost) problems.push('runs: a trace has no spec, so it cannot be computed; the short link of its view opens it');
   state.batch(() => {
     state.view.value = view;
-    state.notices.value = problems;
+    state.notices.value = isStored ? [] : problems;
     state.snapshot.value = isStored ? stored : null;
   });
-  if (isStored) showStored(stored.runs, state.labels.value);
-  else requestRuns();
+  if (isStored) {
+    showStored(stored.runs, state.labels.value);
+    void takeTexts(stored, problems);
+  } else {
+    if (preset) noteView(); // under the preset's own address, whichever way it was named
+    showAtOnce();
+    requestRuns(preset !== undefined); // its link asks for its runs, however long they take
+  }
+}
+
+/** A stored view's hash may have had no room for its text: the runs themselves hold it. @param {import('../../types').Snapshot} stored @param {string[]} problems of its hash */
+async function takeTexts(stored, problems) {
+  const omitted = omittedIn(stored.state);
+  if (omitted.length === 0) {
+    state.notices.value = problems;
+    return;
+  }
+  const specs = await Promise.all(stored.runs.map(readSpec));
+  if (state.snapshot.value !== stored) return;
+  const found = omitted.map((key) => [key, String(findSetting(key, specs, boot.rules) ?? '')]);
+  const texts = Object.fromEntries(found.filter(([, text]) => text));
+  const read = fromHash(stored.state, state.fields.value, boot.rules, undefined, texts);
+  state.batch(() => {
+    state.view.value = {
+      ...read.view,
+      runs: state.view.value.runs.map((choice, run) => ({ ...choice, own: read.view.runs[run]?.own ?? choice.own })),
+    };
+    state.notices.value = read.problems;
+  });
 }

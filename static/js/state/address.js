@@ -1,17 +1,41 @@
 /** The address follows the view: replaced while something is dragged, pushed on release, so that Back is undo. */
 
 import { boot } from './boot.js';
-import { toHash } from './hash.js';
+import { pushStep, renameStep } from './past/trail.js';
+import { findPreset, isSame, nameIn, pathOf, toView } from './presets.js';
+import { fields } from './signals.js';
+import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
+import { fromSpecs } from './view/spec.js';
 
 /** @typedef {import('../../types').View} View */
 
 /** Where we were before the drag that is going on. @type {string | null} */
 let before = null;
+/** And what the history kept beside that address. @type {any} */
+let keptBefore = null;
 
-/** @param {View} view */
-function urlOf(view) {
-  const hash = toHash(view, boot.rules);
-  return hash ? `/#${hash}` : '/';
+/** What goes into the history beside an address: the texts that it has no room for, so that Back and a reload have the whole view. @param {View} view */
+const toTexts = (view) => ({ texts: toLongTexts(view, boot.rules) });
+
+/** The texts that the address of now has no room for. @returns {Record<string, string>} */
+export const keptTexts = () => history.state?.texts ?? {};
+
+/** A preset's view has the preset's own address, which its link previews need; any other stands in the hash. @param {View} view */
+export function urlOf(view) {
+  const preset = findPreset(view.preset);
+  const isPresets = preset !== undefined && isSame(view, preset);
+  const hash = isPresets ? toLookHash(view, boot.rules, toView(preset)) : toHash(view, boot.rules);
+  if (isPresets) return pathOf(preset) + (hash ? `#${hash}` : '');
+  // The bare address is that of the opening view, so that the view of an empty hash says at least its version.
+  return hash === toHash(openingView(), boot.rules) ? '/' : `/#${hash || EMPTY}`;
+}
+
+/** What a visitor sees without touching anything. */
+export const openingView = () => fromSpecs(fields.value, boot.rules.opening);
+
+/** Whether the address is one that follows the view: not that of a stored one. */
+export function isOwn() {
+  return location.pathname === '/' || nameIn(location.pathname) !== undefined;
 }
 
 function here() {
@@ -20,19 +44,24 @@ function here() {
 
 /** While dragging. @param {View} view */
 export function replaceAddress(view) {
+  if (before === null) keptBefore = history.state;
   before ??= here();
-  history.replaceState(null, '', urlOf(view));
+  history.replaceState({ ...history.state, ...toTexts(view) }, '', urlOf(view));
 }
 
 /** On release: Back leads to where the drag began. @param {View} view */
 export function pushAddress(view) {
   const target = urlOf(view);
-  if (before !== null) history.replaceState(null, '', before);
+  if (before !== null) history.replaceState(keptBefore, '', before);
   before = null;
-  if (target !== here()) history.pushState(null, '', target);
+  const { texts } = toTexts(view);
+  const isSameText = JSON.stringify(texts) === JSON.stringify(keptTexts());
+  if (target !== here() || !isSameText) history.pushState({ ...pushStep(target), texts }, '', target);
 }
 
 /** For what is worth no step back, such as the cursor. @param {View} view */
 export function noteAddress(view) {
-  history.replaceState(null, '', urlOf(view));
+  const url = urlOf(view);
+  history.replaceState({ ...history.state, ...toTexts(view) }, '', url);
+  renameStep(url);
 }

@@ -1,8 +1,10 @@
 /** What the server sent with the page itself. */
 
-import { connections } from './spec.js';
+import { looks } from '../lines/dress.js';
+import { connections } from './view/spec.js';
 
 export const boot = /** @type {import('../../types').Boot} */ (
   JSON.parse(document.getElementById('boot')?.textContent ?? '{}')
 );
 Object.assign(connections, boot.rules.connections);
+Object.assign(looks, boot.rules.methods);

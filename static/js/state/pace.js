@@ -1,4 +1,4 @@
-/** How long training will take yet, from when its latest steps arrived. Frames hold nothing of the clock. */
+/** How long runs take: all of a view as predicted, and what is left of training, from when its latest steps arrived. */
 
 /** @typedef {import('../../types').Columns} Columns */
 
@@ -18,4 +18,31 @@ export function secondsLeft(columns, steps) {
   const times = arrivals.get(columns) ?? [];
   if (times.length < 2) return null;
   return ((times[times.length - 1] - times[0]) / (times.length - 1) / 1000) * steps;
+}
+
+/**
+ * Seconds from submitting all runs to the end of the last, and memory of those that are computed at once.
+ *
+ * @param {import('../../types').Cost[]} costs @param {number} workers
+ */
+export function predictTogether(costs, workers) {
+  const peaks = costs.map((cost) => cost.peak_bytes).sort((a, b) => b - a);
+  return {
+    low_s: finishLast(costs, 'seconds_low', workers),
+    likely_s: finishLast(costs, 'seconds_likely', workers),
+    high_s: finishLast(costs, 'seconds_high', workers),
+    peak_bytes: peaks.slice(0, workers).reduce((sum, peak) => sum + peak, 0),
+  };
+}
+
+/**
+ * Runs start in their order, each as soon as a worker is free.
+ *
+ * @param {import('../../types').Cost[]} costs @param {'seconds_low' | 'seconds_likely' | 'seconds_high'} key @param {number} workers
+ */
+function finishLast(costs, key, workers) {
+  const free = Array(workers).fill(0);
+  // Runs that were stored before there was a range have their one number.
+  for (const cost of costs) free[free.indexOf(Math.min(...free))] += cost[key] ?? cost.seconds;
+  return Math.max(...free);
 }

@@ -1,14 +1,13 @@
 /** Keeps the runs those of the view: asks, follows, cancels. The latest view wins; at most one request is under way. */
 
 import { effect } from '@preact/signals';
-import { addFrame, createColumns } from '../data/columns.js';
 import { haveClimbed } from '../data/drawing.js';
-import { modelOf } from '../data/record.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
-import { followRuns } from '../net/stream.js';
-import { noteStep } from './pace.js';
+import { follow, stopFollowing } from './follow.js';
+import { keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
-import { TRACE, toSpecs } from './spec.js';
+import { install, installKnown } from './slots.js';
+import { toSpecs } from './view/spec.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
@@ -16,33 +15,69 @@ import { TRACE, toSpecs } from './spec.js';
 const UNASKED_S = 6;
 /** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
 const SHORT_S = 1;
-/** And this many times longer than predicted, for browser and server take their part of the cores. */
-const SHARED = 1.5;
-const KEPT_RUNS = 24;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
-const MIN_LIFE_MS = 300;
+const MIN_LIFE_MS = 800;
 
-/** Frames come far faster than anybody reads; to tell of each would take the time from those who compute. */
-const TICK_MS = 100;
+/** A hand that rests so long wants what only the server can tell. */
+const REST_MS = 150;
 
-/** Whole results by id, the latest last. @type {Map<string, Columns>} */
-const kept = new Map();
 /** @type {{isAsked: boolean} | null} */
 let wanted = null;
 let isPumping = false;
-let following = new AbortController();
 let estimating = new AbortController();
 let retryTimer = 0;
+/** Until when a hand that moves is left alone, in ms of the page's clock. */
+let restingAt = 0;
+let restTimer = 0;
 let hurry = () => {};
 /** Cancel was pressed after the request went out and before the answer named the runs. */
 let isUnwanted = false;
 
 /** Compute the view as it is now. `isAsked`: someone pressed Run, so however long it takes. @param {boolean} [isAsked] */
 export function requestRuns(isAsked = false) {
+  rest();
+  ask(isAsked);
+}
+
+/** Compute the view when the hand rests or lets go: what can be known at once is there. */
+export function requestSoon() {
+  restingAt = performance.now() + REST_MS;
+  clearTimeout(restTimer);
+  restTimer = setTimeout(rest, REST_MS);
+  state.isMoving.value = true;
+  state.phase.value = 'checking';
+  ask(false);
+}
+
+/** The hand rests, or is gone: figures are drawn as they stay. */
+function rest() {
+  clearTimeout(restTimer);
+  restingAt = 0;
+  state.isMoving.value = false;
+}
+
+/** @param {boolean} isAsked */
+function ask(isAsked) {
   wanted = { isAsked };
   clearTimeout(retryTimer);
   if (state.phase.value === 'idle') state.phase.value = 'checking';
   void pump();
+}
+
+/**
+ * Show what is known of the view without the server, in the place of what is not its own; of all runs or of none. What is computed for
+ * another view is given up. Returns whether there is anything.
+ */
+export function showAtOnce() {
+  const specs = state.specs.value;
+  if (state.isOfView.value) return false;
+  const known = specs.map(recallSpec);
+  if (known.length === 0 || known.includes(null)) return false;
+  stopFollowing();
+  void cancelAll(specs);
+  installKnown(specs, known);
+  hurry();
+  return true;
 }
 
 async function pump() {
@@ -51,6 +86,7 @@ async function pump() {
   try {
     while (wanted) {
       await untilMoved();
+      await untilResting();
       if (!wanted) break; // cancelled meanwhile
       const { isAsked } = wanted;
       wanted = null;
@@ -84,16 +120,32 @@ async function untilMoved() {
   stop();
 }
 
+/** Until the hand has not moved for a while, or lets go. */
+async function untilResting() {
+  for (let left = restingAt - performance.now(); left > 0; left = restingAt - performance.now()) {
+    await new Promise((resolve) => {
+      hurry = () => resolve(undefined);
+      setTimeout(hurry, left);
+    });
+  }
+}
+
 /** The hand has let go: what it left is wanted now, and what is in flight no longer. */
 export function hurryRuns() {
+  rest();
   hurry();
+}
+
+/** Whether the page has gone on to what it knows at once, and what these specs were asked for is no longer looked for. @param {any[]} specs */
+function isOvertaken(specs) {
+  return state.isOfView.value && JSON.stringify(specs) !== JSON.stringify(state.specs.value);
 }
 
 /** @param {boolean} isAsked */
 async function start(isAsked) {
   const specs = toSpecs(state.fields.value, state.view.value);
   const labels = state.labels.value;
-  following.abort();
+  stopFollowing();
   estimating.abort();
   estimating = new AbortController();
   void cancelAll(specs);
@@ -102,7 +154,11 @@ async function start(isAsked) {
   state.phase.value = 'running';
   isUnwanted = false;
   try {
-    const { submitted, stream } = await compareRuns(specs, isAsked ? null : UNASKED_S, [...kept.keys()]);
+    const { submitted, stream } = await compareRuns(specs, isAsked ? null : UNASKED_S, keptIds());
+    if (isOvertaken(specs)) {
+      stream.close();
+      return void cancelOvertaken(submitted, specs);
+    }
     state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
     leaveAlone(begun);
     if (submitted.some((run) => run.status === 'unstarted')) {
@@ -112,10 +168,11 @@ async function start(isAsked) {
     const ids = submitted.map((run) => run.id);
     state.problem.value = null;
     install(ids, labels, submitted, specs);
-    follow(submitted.some((run) => run.status !== 'done') ? begun : null, stream);
+    follow(submitted.some((run) => run.status !== 'done') ? begun : null, askAgain, stream);
     if (isUnwanted) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (isOvertaken(specs)) return;
     refuse(error);
     void predict(specs);
   }
@@ -125,7 +182,7 @@ async function start(isAsked) {
 async function predict(specs) {
   const { signal } = estimating;
   try {
-    state.estimates.value = await Promise.all(specs.map((spec) => estimateRun(spec, signal)));
+    state.estimates.value = await Promise.all(specs.map((spec) => estimateRun(spec, specs.length, signal)));
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
@@ -135,8 +192,8 @@ async function predict(specs) {
 
 /** Leave short runs the time that they will take, as predicted, unless a hand is on a slider. @param {number} begun */
 function leaveAlone(begun) {
-  const predicted_s = state.estimates.value.reduce((total, item) => total + item.seconds, 0);
-  state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * SHARED * predicted_s : 0;
+  const predicted_s = state.predicted.value.high_s;
+  state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
 }
 
 async function stopUnasked() {
@@ -160,9 +217,22 @@ function refuse(error) {
 async function cancelAll(wantedSpecs) {
   const texts = wantedSpecs.map((spec) => JSON.stringify(spec));
   const live = state.slots.value.filter((slot) => slot.columns.end === null && !texts.includes(slot.spec ?? ''));
-  const ids = new Set(live.map((slot) => slot.id));
+  await cancelEach(live.flatMap(({ id }) => (id ? [id] : [])));
+}
+
+/** What was started for a view that is left, but for what the view has still. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
+function cancelOvertaken(submitted, specs) {
+  const texts = state.specs.value.map((spec) => JSON.stringify(spec));
+  const isWanted = (/** @type {number} */ place) => texts.includes(JSON.stringify(specs[place]));
+  return cancelEach(
+    submitted.flatMap(({ id, status }, place) => (status === 'unstarted' || isWanted(place) ? [] : [id])),
+  );
+}
+
+/** @param {string[]} ids */
+async function cancelEach(ids) {
   // A run that has ended meanwhile, or is gone, needs no cancelling: whatever the answer is, there is nothing to do.
-  await Promise.allSettled([...ids].map(cancelRun));
+  await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }
 
 /** Someone pressed Cancel. */
@@ -173,157 +243,16 @@ export async function cancelRuns() {
   await cancelAll([]);
 }
 
-/** @param {string[]} ids @param {string[]} labels @param {{position: number | null}[]} [submitted] @param {any[]} [specs] */
-function install(ids, labels, submitted, specs) {
-  /** @type {Map<string, Columns>} */
-  const fresh = new Map();
-  const old = state.slots.value;
-  state.hasMoved.value = false;
-  state.slots.value = ids.map((id, index) => {
-    const columns = kept.get(id) ?? fresh.get(id) ?? createColumns();
-    fresh.set(id, columns);
-    const place = submitted?.[index].position ?? null;
-    return {
-      id,
-      spec: JSON.stringify(specs?.[index]),
-      label: labels[index],
-      columns,
-      place,
-      before: shownBefore(old[index]),
-    };
-  });
-  noteTraces();
-}
-
-/** Let the view and its labels say which runs are traces, as their start frames do. */
-function noteTraces() {
-  const models = state.slots.value.map((slot) => modelOf(slot.columns));
-  if (models.join() === state.models.value.join()) return;
-  const { runs } = state.view.value;
-  state.batch(() => {
-    state.models.value = models;
-    if (models.some(Boolean))
-      state.view.value = { ...state.view.value, runs: models.map((model, run) => toChoice(model, runs[run])) };
-    state.slots.value = state.slots.value.map((slot, run) => ({ ...slot, label: state.labels.value[run] }));
-  });
-}
-
-/** @param {string | null} model @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
-function toChoice(model, known) {
-  if (model === null) return known ?? { kind: TRACE, own: {} };
-  return { kind: TRACE, own: {}, ...(known?.name ? { name: known.name } : {}) };
-}
-
-/** Of a run that was broken off, as in a drag, what it has stays in sight; what it has not, as it was before that. @param {Slot | undefined} slot @returns {Slot['before']} */
-function shownBefore(slot) {
-  if (!slot) return [];
-  const { id, columns, label } = slot;
-  const whole = columns.end?.status === 'done' ? [] : slot.before.filter((item) => item.columns.end?.status === 'done');
-  return [{ id, columns, label }, ...whole];
-}
-
 /** Show stored runs as they are, without a spec. @param {string[]} ids @param {string[]} labels */
 export function showStored(ids, labels) {
-  following.abort();
+  stopFollowing();
   install(ids, labels);
   state.phase.value = 'running';
-  follow(null);
+  follow(null, askAgain);
 }
 
-/**
- * @param {number | null} begun when the request was sent, null where everything was stored
- * @param {import('../net/api.js').EventStream} [stream] the answer to that request
- */
-function follow(begun, stream) {
-  following = new AbortController();
-  const { signal } = following;
-  const byId = new Map(state.slots.value.map((slot) => [slot.id, slot.columns]));
-  const open = [...byId].filter(([, columns]) => columns.end === null).map(([id]) => id);
-  const finish = () => {
-    state.elapsed_s.value = begun === null ? null : (performance.now() - begun) / 1000;
-    conclude(byId);
-  };
-  tick();
-  if (open.length === 0) {
-    stream?.close();
-    return finish();
-  }
-  followRuns(
-    open,
-    {
-      onFrame(frame) {
-        const columns = byId.get(frame.run);
-        if (!columns) return;
-        addFrame(columns, frame);
-        if (frame.type === 'start') noteTraces();
-        if (frame.type === 'step') noteStep(columns, performance.now());
-        tick();
-        if ([...byId.values()].every((item) => item.end !== null)) finish();
-      },
-      onStatus: setPlace,
-      onConnection(isUp) {
-        state.isConnected.value = isUp;
-      },
-      onRefused: () => void askAgain(open[0], signal),
-    },
-    signal,
-    stream,
-  );
-}
-
-/** A server that no longer has the run, as with an emptied data folder, is given its spec again: the same spec is the same run. @param {string} id @param {AbortSignal} signal */
-async function askAgain(id, signal) {
-  const isGone = await getRun(id).then(
-    () => false,
-    (error) => error instanceof ApiError && error.status === 404,
-  );
-  if (isGone && !signal.aborted && state.snapshot.value === null) requestRuns(true);
-}
-
-/** @param {Map<string, Columns>} byId */
-function conclude(byId) {
-  for (const [id, columns] of byId) {
-    if (columns.end?.status === 'done') keep(id, columns);
-  }
-  state.batch(() => {
-    state.phase.value = 'idle';
-    tickNow();
-    state.isConnected.value = true;
-    const sentences = state.slots.value.map(
-      (slot) => slot.columns.summary?.findings[0]?.text ?? slot.columns.end?.reason ?? '',
-    );
-    state.spoken.value = state.slots.value.map((slot, index) => `${slot.label}: ${sentences[index]}`).join(' ');
-  });
-}
-
-/** @param {string} id @param {Columns} columns */
-function keep(id, columns) {
-  kept.delete(id);
-  kept.set(id, columns);
-  for (const oldest of [...kept.keys()].slice(0, -KEPT_RUNS)) kept.delete(oldest);
-}
-
-/** @param {{run: string, position: number | null}} status */
-function setPlace({ run, position }) {
-  state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
-}
-
-let ticking = 0;
-let ticked = 0;
-
-/** Tell the page: of the first frames at once, of those that follow a few times a second. */
-function tick() {
-  if (ticking) return;
-  const rest = state.hasMoved.value ? ticked + TICK_MS - performance.now() : 0;
-  ticking = setTimeout(tickNow, rest);
-}
-
-function tickNow() {
-  clearTimeout(ticking);
-  ticking = 0;
-  ticked = performance.now();
-  state.dataTick.value++;
-}
+/** The same spec is the same run: a server that lost it is given the spec again. */
+const askAgain = () => requestRuns(true);
 
 /** What a stored run was made from; null of a trace. @param {string} id @returns {Promise<any>} */
 export const readSpec = async (id) => (await getRun(id)).spec;

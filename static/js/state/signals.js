@@ -1,9 +1,11 @@
 /** What the page knows: signals, and what follows from them. Nothing here draws or asks the server. */
 
 import { batch, computed, signal } from '@preact/signals';
+import { shownOf } from '../data/drawing.js';
 import { depthOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
-import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './spec.js';
+import { predictTogether } from './pace.js';
+import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -13,8 +15,9 @@ import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './spec.js';
  */
 /**
  * One of the compared runs. `before` is what its place showed before, the latest first, a whole run last: drawn, dimmed,
- * until `columns` has more to say. `spec` is what was asked for, undefined for a stored run.
- * @typedef {{id: string, spec: string | undefined, label: string, columns: Columns, place: number | null,
+ * until `columns` has more to say. `spec` is what was asked for, undefined for a stored run; `id` is empty until the server has
+ * said it. `known` is what is known of the run at once, without the server: columns that are not all, but final.
+ * @typedef {{id: string, spec: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
  *   before: {id: string, columns: Columns, label: string}[]}} Slot
  */
 /**
@@ -36,8 +39,12 @@ export const problem = signal(/** @type {import('../net/api.js').ApiError | null
 /** Sentences for the banner that are not refusals, such as what a link says that this page does not know. */
 export const notices = signal(/** @type {string[]} */ ([]));
 export const estimates = signal(/** @type {import('../../types').Estimate[]} */ ([]));
+/** What they will take together. */
+export const predicted = computed(() => predictTogether(estimates.value, boot.workers ?? 1));
 /** Whether a figure has drawn anything of the runs that were asked for last. */
 export const hasMoved = signal(false);
+/** Whether a hand moves through what is known at once, and does not rest. */
+export const isMoving = signal(false);
 /** Whether a hand is on a slider. */
 export const isDragging = signal(false);
 /** When short runs are predicted to be whole, in ms of the page's clock: they are then drawn once, which leaves them the time. */
@@ -47,27 +54,40 @@ export const elapsed_s = signal(/** @type {number | null} */ (null));
 export const templates = signal(/** @type {import('../../types').Templates | null} */ (null));
 /** The stored view that is shown, null once anything is changed. */
 export const snapshot = signal(/** @type {import('../../types').Snapshot | null} */ (null));
-/** The panel that is spoken of: by the sentence under the pointer, or by the tour. */
+/** The panel that is spoken of: by the sentence under the pointer. */
 export const pointed = signal(/** @type {string | null} */ (null));
+/** The layer under a pointer, from 0, on whichever figure; null where there is none. */
+export const hovered = signal(/** @type {number | null} */ (null));
 /** Words for screen readers about what has just happened. */
 export const spoken = signal('');
 
 /** Names of the models of traces by place, null of a run: what their start frames say. */
 export const models = signal(/** @type {(string | null)[]} */ ([]));
-export const labels = computed(() => toLabels(view.value, fields.value, boot.rules, models.value));
-export const specs = computed(() => toSpecs(fields.value, view.value));
+/** The view as it was when its settings changed last: what shows settings alone need not follow the cursor. Of it `base` and `runs` are read. @type {View | null} */
+let settled = null;
+export const settings = computed(() => {
+  const { base, runs } = view.value;
+  if (settled?.base !== base || settled.runs !== runs) settled = view.value;
+  return settled;
+});
+export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
+export const specs = computed(() => toSpecs(fields.value, settings.value));
+/** Whether the places are those of the view: of what it asks for, or of what is known of that at once. */
+export const isOfView = computed(
+  () =>
+    slots.value.length === specs.value.length &&
+    slots.value.every((slot, run) => slot.spec === JSON.stringify(specs.value[run])),
+);
 
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
 export const layers = computed(() => {
   dataTick.value;
-  const known = slots.value.map((slot) =>
-    depthOf(([slot, ...slot.before].find((item) => item.columns.start) ?? slot).columns),
-  );
+  const known = slots.value.map((slot) => depthOf(shownOf(slot, (columns) => columns.start !== null).columns));
   return Math.max(1, ...known);
 });
 
 /** Whether a trace is shown: such a view is stored, and cannot be computed. */
-export const hasTrace = computed(() => view.value.runs.some((choice) => choice.kind === TRACE));
+export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
 /** Whether a run here trains. */
 export const isTraining = computed(() => {
@@ -90,8 +110,8 @@ export function viewOf(panel) {
 const measured = computed(() => {
   dataTick.value;
   const needs = new Set(templates.value?.panels.flatMap((panel) => panel.views.map((item) => item.needs)));
-  const shown = slots.value.map((slot) => [slot, ...slot.before].find(({ columns }) => columns.layers.size > 0));
-  return [...needs].filter((key) => shown.some((item) => item?.columns.layers.has(key))).join();
+  const shown = slots.value.map((slot) => shownOf(slot, (columns) => columns.layers.size > 0).columns);
+  return [...needs].filter((key) => shown.some(({ layers, waits }) => layers.has(key) || waits.has(key))).join();
 });
 
 /** The views that a run here can fill, and the one that is shown, as a link may name any. @param {import('../../types').Panel} panel */
@@ -123,15 +143,31 @@ export function forgetNotices() {
 export function setCard(panel, key) {
   const { cards, ...rest } = view.value;
   const { [panel.key]: _, ...others } = cards ?? {};
-  const chosen = key === panel.views[0].key ? others : { ...others, [panel.key]: key };
+  // A preset may show another view than the first.
+  const isUsual = key === panel.views[0].key && view.value.preset === undefined;
+  const chosen = isUsual ? others : { ...others, [panel.key]: key };
   view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
 }
 
-/** First and last layer, from 0, of the product that someone has chosen; all of them at first. */
+/** One and the same as long as it says the same, so that nothing is drawn anew as the cursor moves. */
+let latest = { first: 0, last: 0 };
+
+/**
+ * First and last layer, from 0, that are shown and spoken of: all of them until someone chooses. Of a choice what lies beyond the stack
+ * is left out; one that lies there as a whole waits for a deeper stack.
+ */
 export const interval = computed(() => {
-  const last = layers.value - 1;
-  const { first, last: end } = view.value.interval ?? { first: 0, last };
-  return { first: Math.min(first, last), last: Math.min(end, last) };
+  const end = layers.value - 1;
+  const { first, last } = view.value.interval ?? { first: 0, last: end };
+  const next = first > end ? { first: 0, last: end } : { first, last: Math.min(last, end) };
+  if (next.first !== latest.first || next.last !== latest.last) latest = next;
+  return latest;
+});
+
+/** The chosen layers where they are not all. */
+export const part = computed(() => {
+  const { first, last } = interval.value;
+  return first > 0 || last < layers.value - 1 ? interval.value : null;
 });
 
 /** An end that passes the other takes it along. @param {{first?: number, last?: number}} change from 0 */
@@ -146,11 +182,14 @@ export function setInterval(change) {
   view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
 }
 
-/** The cursor's layer from 0; a quarter of the way up until it is moved. */
-export const cursor = computed(() => {
-  const chosen = view.value.cursor ?? Math.floor(layers.value / 4);
-  return Math.min(chosen, layers.value - 1);
-});
+/** The cursor's layer from 0, within those that are shown; a quarter of the way up until it is moved. */
+export const cursor = computed(() => within(view.value.cursor ?? Math.floor(layers.value / 4)));
+
+/** The layer that is shown next to one. @param {number} layer from 0 */
+function within(layer) {
+  const { first, last } = interval.value;
+  return Math.min(Math.max(layer, first), last);
+}
 
 /** Whether each run is drawn against the first, which takes two. */
 export const isDifference = computed(() => view.value.difference === true && view.value.runs.length > 1);
@@ -245,7 +284,7 @@ export function removeRun(run) {
 
 /** @param {number} layer from 0 */
 export function setCursor(layer) {
-  view.value = { ...view.value, cursor: Math.min(Math.max(layer, 0), layers.value - 1) };
+  view.value = { ...view.value, cursor: within(layer) };
 }
 
 /** The common value of a setting. @param {Field} field */

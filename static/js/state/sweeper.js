@@ -3,10 +3,10 @@
 import { signal } from '@preact/signals';
 import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from '../net/api.js';
 import { boot } from './boot.js';
-import { toSweep } from './grid.js';
-import { fromHash } from './hash.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
+import { toSweep } from './view/grid.js';
+import { fromHash } from './view/hash.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
 

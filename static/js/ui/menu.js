@@ -10,8 +10,9 @@ function place(button, panel) {
   const { offsetWidth: width, offsetHeight: height } = panel;
   const left = Math.max(8, Math.min(anchor.right - width, innerWidth - width - 8));
   const isBelow = anchor.bottom + height + 12 < innerHeight || anchor.top < height + 12;
+  const top = Math.min(isBelow ? anchor.bottom + 6 : anchor.top - height - 6, innerHeight - height - 8);
   panel.style.setProperty('left', `${left}px`);
-  panel.style.setProperty('top', `${Math.max(8, isBelow ? anchor.bottom + 6 : anchor.top - height - 6)}px`);
+  panel.style.setProperty('top', `${Math.max(8, top)}px`);
 }
 
 /** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */

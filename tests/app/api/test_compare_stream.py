@@ -14,6 +14,7 @@ from tests.conftest import StartServer, compute, read_sse
 
 SSE = {"Accept": "text/event-stream"}
 FreshSpec = Callable[..., dict[str, Any]]
+SECONDS = {"seconds_low", "seconds_likely", "seconds_high"}
 
 
 def compare(base: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
@@ -80,10 +81,12 @@ def test_a_comparison_says_what_its_runs_cost(
         answer = client.post("/runs/compare", json=specs, headers=headers)
         submitted = split(answer.text)[0] if headers else answer.json()
         for run, estimate in zip(submitted, estimates, strict=True):
-            assert run["cost"] == pytest.approx({key: estimate[key] for key in run["cost"]})
-            assert len(run["cost"]) == 5
+            # What is expected as the machine is busy is learned meanwhile from other runs.
+            told = {key: value for key, value in run["cost"].items() if not key.startswith("seconds_")}
+            assert told == pytest.approx({key: estimate[key] for key in told})
+            assert {*run["cost"]} - {*told} == SECONDS
             assert all(type(value) is type(estimate[key]) for key, value in run["cost"].items())
-            assert {key for key, value in estimate.items() if type(value) is float} == {"seconds"}
+            assert {key for key, value in estimate.items() if type(value) is float} == {"seconds", *SECONDS}
 
 
 def test_what_is_refused_is_no_stream(client: httpx.Client, fresh_spec: FreshSpec) -> None:

@@ -21,7 +21,7 @@ from tests.conftest import StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]
 NDJSON = {"Accept": "application/x-ndjson"}
-ENDLESS = {"depth": 24, "width": 32, "train": {"steps": 800}}
+ENDLESS = {"depth": 24, "width": 32, "train": {"steps": 500}}
 
 
 def follow_to_steps(http: httpx.Client, run_id: str, steps: int) -> list[str]:

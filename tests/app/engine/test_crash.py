@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.presets import OPENING
 from tests.app.engine.test_cancel import LONG, start_long
 from tests.conftest import Server, StartServer, compute, read_sse, start_server, wait_for_end
 
@@ -160,15 +161,12 @@ def test_two_servers_do_not_share_a_data_folder(server: Server) -> None:
     assert "Traceback" not in str(failure.value)[str(failure.value).index("another") :]
 
 
-def test_the_default_comparison_is_there_without_a_click(launch: StartServer) -> None:
+def test_the_opening_comparison_is_there_without_a_click(launch: StartServer) -> None:
     own = launch("--precompute")
     with httpx.Client(base_url=own.api, timeout=60) as http:
-        preset = http.get("/presets").json()["presets"][0]
-        assert preset["name"] == "default"
-        assert [item["label"] for item in preset["specs"]] == ["Residual", "HC", "mHC"]
-        for item in preset["specs"]:
-            assert wait_for_end(http, item["id"])["status"] == "done"
-        posted = http.post("/runs/compare", json=[item["spec"] for item in preset["specs"]])
+        for spec in OPENING.specs:
+            assert wait_for_end(http, spec.id)["status"] == "done"
+        posted = http.post("/runs/compare", json=[spec.canonical() for spec in OPENING.specs])
         assert posted.status_code == 200
         assert [run["status"] for run in posted.json()] == ["done"] * 3
 

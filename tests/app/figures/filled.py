@@ -16,6 +16,7 @@ import pytest
 
 from app import figures
 from app.figures.fill.rules import RULES
+from app.figures.methods import to_plain_methods
 from app.figures.panel import View
 from mhc_core.measure.run import run
 from mhc_core.record.codec import decode_line, encode_end, encode_frame
@@ -121,7 +122,7 @@ def fill_in_page(
     """The figure as the page fills it, for each cursor wide and narrow."""
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": labels, "cursors": cursors, "difference": difference}
-    case |= {"step": step, "ink": ink, "rules": asdict(RULES)}
+    case |= {"step": step, "ink": ink, "rules": asdict(RULES), "methods": to_plain_methods()}
     page = _start_page()
     assert page.stdin is not None
     assert page.stdout is not None

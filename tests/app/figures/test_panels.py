@@ -1,5 +1,6 @@
 """The panels: templates that Plotly takes, and a fill that is the same in Python and in the page."""
 
+import copy
 import json
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 from plotly.offline import get_plotlyjs_version
 
 from app import figures
+from app.figures.fill.composites import set_interval
 from app.figures.fill.difference import fill_difference
 from app.figures.fill.fill import fill
+from app.figures.fill.parts import COMPOSITES, to_part
 from app.figures.fill.steps import at_step
 from app.figures.panel import View
 from app.figures.style import THEMES
 from mhc_core.metrics import METRICS
+from mhc_core.metrics.mixing import measure_composites
 from tests.app.figures.filled import (
     COMPARISONS,
     LABELS,
@@ -68,6 +72,51 @@ def test_the_page_draws_differences_as_python_does(key: str, view: View, compari
         ours = fill_difference(template, results, LABELS, 2, narrow)
         # The page holds similarities as float32, so a difference keeps seven places of the whole.
         assert_alike(ours, next(theirs), f"{key} {comparison} {narrow}", abs_tol=2e-7)
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("comparison", ["three", "overflow", "seeds", "unlike depth", "dynamic"])
+@pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
+def test_the_page_shows_chosen_layers_as_python_does(key: str, view: View, comparison: str) -> None:
+    lines = encode_lines(comparison)
+    template = copy.deepcopy(get_template(key, view, len(lines)))
+    first, last = (3, 4) if comparison == "unlike depth" else (2, 4)  # beyond the shorter of two stacks
+    set_interval(template, first, last)
+    results: list[Any] = [decode_result(part) for part in lines]
+    if "composites" in template["layout"]["meta"]:
+        results = to_part(results, first, last) or results
+    theirs = iter(fill_in_page(template, list(lines), [3]))
+    for narrow in (False, True):
+        assert_alike(fill(template, results, LABELS, 3, narrow), next(theirs), f"{key} {comparison} {narrow}")
+
+
+def test_composites_of_chosen_layers_are_those_of_a_stack_of_them_alone() -> None:
+    result = decode_result(encode_lines("three")[1])
+    (part,) = to_part([result], 2, 4) or [None]
+    assert part is not None
+    alone = measure_composites(result.matrices["h_res"][2:5].astype(np.float64))
+    for key, (values, logs) in alone.items():
+        if key in COMPOSITES:
+            np.testing.assert_array_equal(part.layers[key], [np.nan] * 2 + [*values] + [np.nan])
+            np.testing.assert_array_equal(part.layers_log10[key], [np.nan] * 2 + [*logs] + [np.nan])
+    assert part.layers["act_rms"] is result.layers["act_rms"]
+    assert not np.allclose(part.layers["composite_gain_fwd"][2:5], result.layers["composite_gain_fwd"][2:5])
+    assert to_part([result, decode_result(encode_lines("seeds")[0])], 2, 4) is None
+
+
+def test_a_figure_of_chosen_layers_says_which_its_composites_are_of() -> None:
+    results = [decode_result(part) for part in encode_lines("three")]
+    for view, told in (("log", "layers 3–5"), ("tokens", "of all layers")):
+        drawn = figures.figure("gain", results, LABELS, 0, "dark", view, interval=(2, 4))
+        assert drawn.layout.title.text.endswith(f"{told}</span>")
+    assert "layers" not in figures.figure("gain", results, LABELS, 0, "dark", interval=(0, 5)).layout.title.text
+    assert "layers" not in figures.figure("activation", results, LABELS, 0, "dark", interval=(2, 4)).layout.title.text
+    drawn = figures.figure("gain", results, LABELS, 0, "dark", interval=(2, 4))
+    assert [list(trace.x)[index] for trace in drawn.data[-1:] for index, y in enumerate(trace.y) if y is not None] == [
+        3,
+        4,
+        5,
+    ]
 
 
 FOLLOWERS = [(key, view) for key, view in list_views() if figures.PANELS[key].follows_step]
@@ -204,12 +253,6 @@ def test_panels_speak_of_declared_metrics() -> None:
             assert keys <= METRICS.keys(), panel["key"]
         assert {column["key"] for column in panel["table"]} <= METRICS.keys()
         assert all(panel["help"].values())
-
-
-def test_runs_differ_by_more_than_colour() -> None:
-    for theme in THEMES.values():
-        for look in ("dash", "marker", "color", "letter"):
-            assert len({getattr(style, look) for style in theme.runs}) == figures.MAX_RUNS
 
 
 def test_python_and_the_page_draw_with_the_same_plotly() -> None:

@@ -81,7 +81,12 @@ def test_a_product_beyond_float64_is_no_blank() -> None:
 
 
 def test_a_chosen_interval_is_put_into_its_template_alone() -> None:
-    for view, source in (("interval", "product.3-9.h_res"), ("up_to", "product.first-cursor.h_res")):
+    for view, source in (
+        ("interval", "product.3-9.h_res"),
+        ("up_to", "product.3-cursor.h_res"),
+        ("from", "product.cursor-9.h_res"),
+        ("matrix", "at.h_res"),
+    ):
         template = figures.PANELS["detail"].build(1, THEMES["dark"], view).to_plotly_json()
         set_interval(template, 2, 8)
         assert template["data"][0]["meta"]["fill"]["z"] == source
@@ -96,6 +101,8 @@ def test_figures_of_products_over_rest(client: httpx.Client) -> None:
         ({"view": "from", "layer": 3}, (3, 5)),
         ({"view": "interval", "first": 1, "last": 4}, (1, 4)),
         ({"view": "interval"}, (0, 5)),
+        ({"view": "up_to", "layer": 3, "first": 2, "last": 4}, (2, 3)),
+        ({"view": "from", "layer": 0, "first": 2, "last": 4}, (2, 4)),
     ):
         figure = client.get(url, params=params).json()  # type: ignore[arg-type]
         body = client.get(f"/runs/{run_id}/composite", params={"first": interval[0], "last": interval[1]}).json()

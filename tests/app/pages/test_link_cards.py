@@ -14,10 +14,13 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from app.figures.methods import METHODS
 from app.figures.style import THEMES
 from app.pages.addresses import to_base
-from app.pages.link_pictures import MAP, _fit
+from app.pages.link_pictures import MAP, STREAMS, _fit
 from app.pages.raster import Canvas, measure, shorten, wrap
+from app.pages.raster_picture import to_ribbons, to_scale
+from app.presets import OPENING
 from app.settings import Settings
 from tests.app.api.test_sweeps import SWEEP, finish
 from tests.conftest import Server, StartServer, compute
@@ -66,6 +69,12 @@ def count(pixels: np.ndarray, color: str) -> int:
     return int(np.all(pixels == wanted, axis=2).sum())
 
 
+def count_near(pixels: np.ndarray, color: str) -> int:
+    """Pixels of about that colour: a thin ribbon has soft edges alone."""
+    wanted = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
+    return int(np.all(abs(pixels.astype(int) - wanted) < 40, axis=2).sum())
+
+
 def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, server: Server) -> None:
     name = store(web, [small("residual"), small("hc")], TITLE, "v=1&B.name=ours+%26+<b>")
     tags = read_tags(web, f"/s/{name}")
@@ -76,7 +85,7 @@ def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, s
     assert tags["og:url"] == tags["canonical"] == f"{server.url}/s/{name}"
     assert tags["og:image"] == f"{server.url}/s/{name}/picture.png"
     assert (tags["og:image:width"], tags["og:image:height"]) == ("1200", "630")
-    assert tags["og:image:alt"] == "Composite gain and activation by layer of A Residual, B ours & <b>"
+    assert tags["og:image:alt"] == "Composite gain and streams by layer of A Residual, B ours & <b>"
     assert tags["twitter:card"] == "summary_large_image"
     page = web.get(f"/s/{name}").text
     assert "<script>alert" not in page
@@ -89,9 +98,9 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
     theme = THEMES["dark"]
     for pixels in pictures:
         curves = pixels[180:580, 600:1045]
-        assert count(curves, theme.runs[0].color) > 100
-        assert count(curves, theme.runs[1].color) > 100
-        assert count(curves, theme.runs[2].color) == 0, "there is no third run"
+        assert count(curves, METHODS["residual"].dark) > 100
+        assert count(curves, METHODS["hc"].dark) > 100
+        assert count(curves, METHODS["mhc"].dark) == 0, "there is no run of mHC"
         assert count(pixels, theme.card) > pixels.shape[0] * pixels.shape[1] / 2
     assert np.any(pictures[0][180:580, 600:1045] != pictures[1][180:580, 600:1045])
     assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
@@ -120,7 +129,7 @@ def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> N
     alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
     assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Expansion rate n"
     assert alts[1] == "Map: Activation, last layer, of HC over Depth and Expansion rate n"
-    assert alts[2] == alts[3] == "Composite gain and activation by layer of A HC"
+    assert alts[2] == alts[3] == "Composite gain and streams by layer of A HC"
     assert np.array_equal(none[200:580, 560:], unknown[200:580, 560:])
     assert np.any(gain[200:580, 560:] != activation[200:580, 560:])
     # The row of the first y below, the columns from left to right, in the colours of the figure.
@@ -155,8 +164,10 @@ def test_what_overflows_is_drawn(web: httpx.Client) -> None:
     specs = [small("hc", noise=10), small("mhc", noise=3), small("kromhc", noise=3), small("none")]
     name = store(web, [spec | {"depth": 300} for spec in specs], "漢字 × 10⁻³ → √")
     pixels = read_picture(web.get(f"/s/{name}/picture.png"))
-    for style in THEMES["dark"].runs:
-        assert count(pixels, style.color) > 50
+    left, top, width, height = STREAMS
+    ribbons = pixels[top : top + height, left : left + width]
+    for kind in ("hc", "mhc", "kromhc", "none"):
+        assert count_near(ribbons, METHODS[kind].dark) > width, kind
 
 
 def test_there_is_no_picture_of_what_is_not_there(web: httpx.Client) -> None:
@@ -164,7 +175,7 @@ def test_there_is_no_picture_of_what_is_not_there(web: httpx.Client) -> None:
     assert web.get("/s/nothing").status_code == 404
 
 
-def test_the_first_page_has_a_picture_once_the_default_is_computed(launch: StartServer) -> None:
+def test_the_first_page_has_a_picture_once_its_runs_are_computed(launch: StartServer) -> None:
     server = launch("--workers", "1", "--public-url", "https://scope.example/tools/")
     with httpx.Client(base_url=server.url, timeout=120) as http:
         tags = read_tags(http, "/")
@@ -172,8 +183,8 @@ def test_the_first_page_has_a_picture_once_the_default_is_computed(launch: Start
         assert (tags["twitter:card"], "og:image" in tags) == ("summary", False)
         assert http.get("/picture.png").status_code == 404
         with httpx.Client(base_url=server.api, timeout=120) as api:
-            for kind in ("residual", "hc", "mhc"):
-                compute(api, {"connection": {"kind": kind}})
+            for spec in OPENING.specs:
+                compute(api, spec.canonical())
         tags = read_tags(http, "/", Host="evil.example")
         assert tags["og:image"] == "https://scope.example/tools/picture.png", "the operator's word counts"
         read_picture(http.get("/picture.png"))
@@ -240,3 +251,19 @@ def test_dashes_leave_gaps_and_solid_lines_none() -> None:
     assert covered["solid"] == 1
     assert covered["2px,3px"] == pytest.approx(2 / 5, abs=0.14)
     assert covered["9px,3px,2px,3px"] == pytest.approx(11 / 17, abs=0.14)
+
+
+def test_a_ribbon_is_as_wide_as_the_stream_is_large_and_breaks_where_nothing_is_known() -> None:
+    logs_Ln = np.array([[0.0], [1.0], [np.nan], [2.0], [2.0]])
+    scale = to_scale([logs_Ln], 20.0)
+    first, second = to_ribbons(np.arange(5.0), logs_Ln[:, 0], 50.0, scale)
+    assert [x for x, _ in first] == [0.0, 1.0, 1.0, 0.0]
+    assert first[3][1] - first[0][1] == pytest.approx(2.5)
+    assert second[3][1] - second[0][1] == pytest.approx(20.0)
+    assert (second[3][1] + second[0][1]) / 2 == pytest.approx(50.0)
+
+
+def test_runs_share_one_scale_of_a_decade_at_least() -> None:
+    assert to_scale([np.array([[0.0]]), np.array([[3.0]])], 10.0).high == 3.0
+    assert to_scale([np.array([[0.5, np.nan]])], 10.0).high == 1.5
+    assert to_scale([np.array([[np.nan]])], 10.0).low == 0.0

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from mhc_core.spec import parse_spec
 from tests.app.api.test_verify import change_frame
-from tests.browser.conftest import OpenPage, Watch, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, Watch, read_result, wait_until_done, wait_until_drawn
 from tests.conftest import Server, StartServer, compute
 from tests.stored import store_as_of_old
 
@@ -84,7 +85,23 @@ def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> No
     rows = show_table(page, card)
     assert len(rows) == 64
     assert all("…" in row[2] for row in rows), "the law of the first run stands beside its column"
-    assert "block.kind=mlp" in page.evaluate("location.hash")
+    assert page.evaluate("location.pathname") == "/p/laws"
+
+
+def test_a_table_of_several_seeds_holds_what_the_curve_shows(open_page: OpenPage, server: Server) -> None:
+    body = {"depth": 6, "width": 16, "seeds": 3, "connection": {"kind": "hc"}}
+    page = open_page("/#v=1&depth=6&width=16&seeds=3&runs=hc")
+    card = card_of(page, "activation")
+    rows = show_table(page, card)
+    head = card.locator("table.numbers thead th").all_text_contents()
+    result = read_result(server, parse_spec(body))
+    for name, expected in (
+        ("median of 3 seeds", 10 ** result.bands["act_rms"]["p50"]),
+        ("first seed", result.layers["act_rms"]),
+    ):
+        (place,) = (index for index, title in enumerate(head) if title.endswith(f"rms, {name}"))
+        shown = [float(row[place]) for row in rows]
+        assert shown == pytest.approx(list(expected), rel=1e-3)
 
 
 def cost_rows(page: Page) -> dict[str, list[str]]:
@@ -247,7 +264,7 @@ def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> N
     page.reload()
     wait_until_done(page)
     expect(title).to_have_text("In numbers: layers 5–5")
-    expect(card.get_by_role("button", name="i…j")).to_have_attribute("aria-pressed", "true")
+    expect(card.get_by_role("button", name="5…5")).to_have_attribute("aria-pressed", "true")
 
 
 @pytest.mark.full

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.codec import from_typed_array
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, wait_until, wait_until_done, wait_until_drawn
 from tests.browser.page.test_page import curves
 from tests.conftest import Server, compute
 
@@ -189,3 +189,15 @@ def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
     trained = [line["y"] for line in curves(page, "streams")]
     expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
     assert trained != first
+
+
+def test_cards_say_how_far_training_is(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=8&width=64&train.steps=250", wait=False)
+    progress = page.locator("[data-panel=gain] .card-progress")
+    expect(progress).to_contain_text(re.compile(r"training: step \d+ of 250, .* left"))
+    first = progress.locator("progress").evaluate("bar => bar.value")
+    expect(page.locator(".picture-card .card-progress")).to_have_count(1)
+    expect(page.locator("[data-panel=training] .card-progress")).to_have_count(0)
+    wait_until(page, lambda: progress.locator("progress").evaluate("bar => bar.value") > first)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(progress).to_have_count(0)

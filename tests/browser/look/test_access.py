@@ -99,10 +99,6 @@ def test_axe_finds_nothing_in_what_opens(see_page: OpenPage, theme: str, width: 
         for _ in range(2):  # on a phone a menu stands on the fold
             page.keyboard.press("Escape")
         expect(page.locator("dialog[open], .popover:popover-open")).to_have_count(0)
-    press(page, re.compile("tour", re.IGNORECASE))
-    expect(page.get_by_role("dialog", name="Depth")).to_be_visible()
-    audit(page, "tour", page.get_by_role("dialog", name="Depth"))
-    page.keyboard.press("Escape")
     page.get_by_role("button", name="Composite gain: more").click()
     audit(page, "a card's menu", page.locator(OPENED))
     page.get_by_role("button", name="Show as table").locator("visible=true").click()

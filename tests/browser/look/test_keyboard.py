@@ -23,7 +23,7 @@ def focus(page: Page) -> str:
 
 def tab_to(page: Page, name: str, key: str = "Tab") -> None:
     """Press Tab until the named thing has the focus; everything on the way must show its own."""
-    for _ in range(120):
+    for _ in range(180):
         page.keyboard.press(key)
         if focus(page) == name:
             return
@@ -101,7 +101,7 @@ def test_single_keys(open_page: OpenPage) -> None:
 
 
 def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&runs=residual&depth=150&width=512", wait=False)
+    page = open_page("/#v=1&runs=residual&depth=220&width=512", wait=False)
     expect(page.locator(".status")).to_contain_text("press Run")
     page.keyboard.press("r")
     page.get_by_role("button", name="Cancel", exact=True).click()

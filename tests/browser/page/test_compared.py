@@ -18,7 +18,7 @@ def choose_for_run(page: Page, letter: str, item: str) -> None:
 def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Presets").click()
-    page.get_by_role("button", name=re.compile("^Without skip connections")).click()
+    page.get_by_role("link", name=re.compile("^Without skip connections")).click()
     wait_until_done(page)
     assert page.locator(".story-card h2").all_text_contents() == ["A Plain", "B Residual"]
     page.get_by_role("button", name="Add a run").click()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, Watch, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, Watch, wait_until, wait_until_done, wait_until_drawn
 from tests.conftest import Server
 
 PANELS = ["gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"]
@@ -80,7 +80,7 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
     drag(page, "Depth", 0.2)
     expect(page.get_by_role("spinbutton", name="Depth, exact")).not_to_have_value("64")
     depth = int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
-    page.wait_for_url(f"**/#v=1&depth={depth}")
+    page.wait_for_url(f"**/#v=1&depth={depth}&connection.init=mhc_lite")
     wait_until_done(page)
     shorter = curves(page, "activation")
     assert [len(line["y"]) for line in shorter] == [depth] * 3
@@ -190,6 +190,24 @@ def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
     expect(banner).to_contain_text("connection.dynamic: got perhaps")
 
 
+def test_a_link_out_of_range_opens_as_near_as_is_allowed(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=mhc&width=16&depth=4&connection.noise=12&layer=50")
+    banner = page.get_by_role("alert")
+    expect(banner).to_contain_text("connection.noise: was 12, allowed is 0 to 10, so it is 10 here; layer: was 50,")
+    expect(page.get_by_role("spinbutton", name="Drift of the mixing σ, exact").first).to_have_value("10")
+    expect(page.locator(".scrubber")).to_contain_text("Layer 4 / 4")
+
+
+def test_the_document_is_called_after_the_view(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&B.name=ours")
+    assert page.title() == "HC, ours at depth 8 · mHC Scope"
+    page.get_by_role("slider", name="Depth", exact=True).press("ArrowRight")
+    assert page.title() == "HC, ours at depth 9 · mHC Scope"
+    page.goto(f"{page.url.split('/#')[0]}/p/laws")
+    wait_until(page, lambda: page.title() != "mHC Scope")
+    assert page.title() == httpx.get(page.url).text.split("<title>")[1].split("</title>")[0].replace("&#39;", "'")
+
+
 def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watch: Watch) -> None:
     watch.allow(r"status of 422")
     page = open_page("/#v=1&depth=8")
@@ -222,7 +240,7 @@ def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) 
 @pytest.mark.full
 def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=8")
-    for name, value in (("Depth, exact", "150"), ("Width, exact", "512")):
+    for name, value in (("Depth, exact", "400"), ("Width, exact", "512")):
         page.get_by_role("spinbutton", name=name).fill(value)
         page.keyboard.press("Enter")
     expect(page.locator(".status")).to_contain_text("press Run")

@@ -37,3 +37,14 @@ def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, wid
         expect(page.locator(".popover:popover-open")).to_have_count(0)
         page.mouse.wheel(0, -40)
         page.wait_for_timeout(100)
+
+
+def test_a_long_menu_stays_within_a_low_window(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=8&width=32", width=1024, height=620)
+    button = page.get_by_role("button", name="Composite gain: more")
+    button.evaluate("button => button.scrollIntoView({ block: 'center' })")
+    button.click()
+    box = page.locator(".popover:popover-open").bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 620

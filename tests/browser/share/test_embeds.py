@@ -2,18 +2,32 @@
 
 import re
 import time
+from functools import partial
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from app.figures.fill.numbers import format_value
-from tests.browser.conftest import OpenPage, wait_until_done
+from mhc_core.spec import parse_spec
+from tests.browser.conftest import OpenPage, Watch, read_result, wait_until, wait_until_done
 from tests.browser.look.test_access import audit
-from tests.conftest import Server, compute
+from tests.conftest import Server, compute, wait_for_end
 
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 35)"}
+PAPERS = {"light": "#ffffff", "dark": "#1b1e23"}
+PAPER = "document.querySelector('.plot').layout.paper_bgcolor"
 KINDS = ("residual", "hc", "mhc")
+# The forward curve of run B, as logarithms.
+HC_GAIN = """() => {
+    const { data } = document.querySelector('.plot');
+    const isForward = (trace) => trace.meta?.fill?.y === 'middle.log10.composite_gain_fwd';
+    return [...data.find((trace) => trace.name === 'B ours' && isForward(trace)).y];
+}"""
+
+
+def has_gain(page: Page, gain: list[float]) -> bool:
+    return bool(page.evaluate(HC_GAIN) == pytest.approx(gain, abs=1e-6))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +43,11 @@ def stored(server: Server) -> str:
 def panels_of(server: Server) -> dict[str, str]:
     """Keys and titles of all cards that can be framed."""
     panels = httpx.get(f"{server.api}/panels").json()["panels"]
-    return {panel["key"]: panel["title"] for panel in panels} | {"cost": "Cost"}
+    return {
+        "picture": "How the signal travels",
+        **{panel["key"]: panel["title"] for panel in panels},
+        "cost": "Cost",
+    }
 
 
 def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
@@ -42,13 +60,13 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if key == "cost":
         expect(card.locator("tbody tr").first).to_be_visible()
+    elif key == "picture":
+        expect(card.get_by_role("img")).to_have_attribute("aria-label", re.compile("B ours: 4 streams"))
     elif key == "training":
         expect(card.locator(".plot")).to_contain_text("No run here trains")
     else:
         expect(card.locator(".plot")).to_contain_text("B ours")
-        assert page.evaluate("document.querySelector('.plot').layout.paper_bgcolor") == (
-            "#ffffff" if theme == "light" else "#1b1e23"
-        )
+        assert page.evaluate(PAPER) == PAPERS[theme]
 
 
 @pytest.mark.full
@@ -74,7 +92,44 @@ def test_a_frame_shows_the_chosen_view(open_page: OpenPage, stored: str) -> None
 
 def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=nothing", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("There is no panel nothing; there are gain, activation")
+    expect(page.get_by_role("alert")).to_contain_text("There is no panel nothing; there are picture, gain, activation")
+
+
+def test_a_frame_of_a_run_that_is_not_here_says_so_where_it_is_framed(
+    open_page: OpenPage, server: Server, watch: Watch
+) -> None:
+    watch.allow("status of 404")
+    answer = httpx.get(f"{server.url}/embed/nothing", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert "frame-ancestors *" in answer.headers["content-security-policy"], "else the frame is the browser's own error"
+    page = open_page("/embed/nothing", wait=False)
+    expect(page.get_by_role("heading")).to_have_text("This figure is gone")
+    expect(page.locator("main")).to_contain_text("no stored view and no run named “nothing”")
+    expect(page.get_by_role("link", name="Open the instrument")).to_have_attribute("target", "_blank")
+    other = httpx.get(f"{server.url}/nothing", headers={"Accept": "text/html"})
+    assert "frame-ancestors 'none'" in other.headers["content-security-policy"]
+
+
+def test_a_frame_says_that_its_run_was_cancelled(open_page: OpenPage, server: Server) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run = http.post("/runs", json={"depth": 300, "width": 256, "seed": 77}).json()["id"]
+        http.delete(f"/runs/{run}")
+        wait_for_end(http, run)
+    page = open_page(f"/embed/{run}?panel=gain", wait=False)
+    expect(page.get_by_role("alert")).to_contain_text("Run A mHC was cancelled. What it had computed by then is shown.")
+
+
+def test_a_frame_waits_for_a_server_that_is_away(
+    open_page: OpenPage, server: Server, stored: str, watch: Watch
+) -> None:
+    watch.allow("ERR_FAILED")
+    page = open_page("/docs", wait=False)
+    page.route("**/api/v1/schema", lambda route: route.abort())
+    page.goto(f"{server.url}/embed/{stored}?panel=gain")
+    expect(page.get_by_role("alert")).to_contain_text("The server of this figure cannot be reached.")
+    page.unroute("**/api/v1/schema")
+    expect(page.locator("[data-panel=gain] .plot")).to_contain_text("B ours")
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def frame_of(page: Page) -> dict[str, str]:
@@ -162,10 +217,9 @@ def test_a_stored_map_is_framed(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     audit(page, "framed map")
     page.emulate_media(media="print")
-    figure = card.locator(".plot .main-svg").first
-    expect(figure).to_have_css("background-color", GROUNDS["light"])
+    wait_until(page, lambda: page.evaluate(PAPER) == PAPERS["light"])
     page.emulate_media(media="screen")
-    expect(figure).to_have_css("background-color", GROUNDS[theme])
+    wait_until(page, lambda: page.evaluate(PAPER) == PAPERS[theme])
     card.get_by_role("button", name="Map: more").click()
     menu = page.locator(".popover:popover-open")
     expect(menu).not_to_contain_text("Embed")
@@ -181,4 +235,28 @@ def test_a_stored_map_is_framed(
 
 def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=map", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are gain, activation")
+    expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are picture, gain, activation")
+
+
+def test_a_frame_can_be_moved_without_the_server(open_page: OpenPage, server: Server, stored: str) -> None:
+    page = open_page(f"/embed/{stored}?panel=gain&theme=light", wait=False)
+    page.locator(".hand summary").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    moves: tuple[tuple[str, dict[str, float]], ...] = (("Depth", {}), ("Drift", {"noise": 0.0}))
+    for title, drift in moves:
+        slider = page.locator(".hand label", has_text=title).locator("input")
+        if title == "Depth":
+            for _ in range(3):
+                slider.press("ArrowLeft")
+        else:
+            slider.press("Home")
+        body = {"depth": 5, "width": 16, "connection": {"kind": "hc", **drift}}
+        expect(page.locator(".hand output").first).to_have_text("5")
+        with httpx.Client(base_url=server.api, timeout=60) as http:
+            compute(http, body)
+        result = read_result(server, parse_spec(body))
+        # The curve is drawn in a frame after the one that shows the number.
+        wait_until(page, partial(has_gain, page, list(result.layers_log10["composite_gain_fwd"])))
+        assert "depth=5" in str(page.locator(".hand a").get_attribute("href"))
+    assert asked == []

@@ -140,7 +140,8 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
     for panel in shown:
         figure = saved.page.locator(f"[data-panel={panel}] .on-screen svg").first
         expect(figure).to_be_visible()
-        marks = "svg => svg.querySelectorAll('.cartesianlayer path[d], .heatmaplayer image, .annotation text').length"
+        drawn = "polygon" if panel == "picture" else ".cartesianlayer path[d], .heatmaplayer image, .annotation text"
+        marks = f"svg => svg.querySelectorAll('{drawn}').length"
         assert figure.evaluate(marks) > 3, panel
         assert "B HC" in (figure.text_content() or ""), panel
     panels = httpx.get(f"{server.api}/panels").json()["panels"]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.record import codec
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server, compute
 from tests.core.attach.attachable import LAYERS, STREAMS
@@ -54,9 +54,13 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
     expect(story.locator("h2")).to_have_text(f"A {NAME}")
     expect(story.locator(".sentence").first).to_have_text(capture_trace().result.summary.findings[0].text)
     expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(f"A {NAME}")
+    drawn = re.compile(rf"A {re.escape(NAME)}: {STREAMS} streams, sizes from")
+    expect(visit.locator(".picture-box")).to_have_attribute("aria-label", drawn)
     expect(visit.locator("[data-panel=training]")).to_have_count(0)
     expect(visit.locator(".scrubber")).to_contain_text(f"{LAYERS}")
+    wait_until_drawn(visit, "gain")
     assert len(visit.evaluate("document.querySelector('[data-panel=gain] .plot').data[0].x")) == LAYERS
+    wait_until_drawn(visit, "detail")
     drawn = visit.evaluate("[...document.querySelector('[data-panel=detail] .plot').data[0].z.map(row => [...row])]")
     assert len(drawn) == STREAMS
 

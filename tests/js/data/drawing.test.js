@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { choose, haveClimbed, shownOf } from '../../../static/js/data/drawing.js';
+import { choose, columnsOf, haveClimbed, shownOf } from '../../../static/js/data/drawing.js';
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 
@@ -17,7 +17,15 @@ function run(layers, isWhole) {
 }
 
 /** @param {string} id @param {any} columns @param {any[]} before */
-const slot = (id, columns, before = []) => ({ id, spec: undefined, label: 'mHC', columns, place: null, before });
+const slot = (id, columns, before = [], known = null) => ({
+  id,
+  spec: undefined,
+  label: 'mHC',
+  columns,
+  place: null,
+  known,
+  before,
+});
 
 test('a run without data leaves what was there, dimmed, whatever frames came to that since', () => {
   const [whole, broken, fresh] = [run(4, true), run(2, false), run(0, false)];
@@ -59,4 +67,104 @@ test('curves of a drag are whole when every run has its loss, or has ended', () 
   assert.ok(haveClimbed([slot('a', climbed), slot('b', run(4, true))]));
   assert.ok(!haveClimbed([slot('a', climbed), slot('c', run(4, false))]));
   assert.ok(!haveClimbed([slot('a', run(0, false))]));
+});
+
+// ---- known at once
+
+const PAIR = /** @type {any} */ ({ data: [0, 1].map((run) => ({ meta: { run, key: 'act_rms' } })) });
+
+/** A run of so many layers that is known at once, but for what waits. */
+function known(layers, ...waits) {
+  const columns = run(waits.includes('act_rms') ? 0 : layers, false);
+  columns.waits = new Set(waits);
+  return columns;
+}
+
+test('what is known at once is shown as final, before the server has said anything', () => {
+  const [old, fresh, here] = [run(4, true), createColumns(), known(3, 'grad_rms')];
+  const first = choose(TEMPLATE, [slot('a', old)], []);
+  const moved = choose(TEMPLATE, [slot('', fresh, [slot('a', old)], here)], first.places);
+  assert.deepEqual([moved.isStale, moved.isNew, moved.results], [false, false, [here]]);
+  assert.notEqual(moved.places[0].signature, first.places[0].signature);
+});
+
+test('beginnings that the server sends do not take the place of what is known whole', () => {
+  const here = known(4);
+  const drawn = choose(TEMPLATE, [slot('', createColumns(), [slot('a', run(4, true))], here)], []);
+  const part = choose(TEMPLATE, [slot('b', run(2, false), [slot('a', run(4, true))], here)], drawn.places);
+  assert.deepEqual(part.results, [here]);
+  assert.deepEqual(part.places, drawn.places);
+});
+
+test('what the server confirms is taken without drawing it again', () => {
+  const [here, whole] = [known(4), run(4, true)];
+  const drawn = choose(TEMPLATE, [slot('', createColumns(), [], here)], []);
+  const confirmed = choose(TEMPLATE, [slot('b', whole, [], here)], drawn.places);
+  assert.deepEqual(confirmed.results, [whole]);
+  assert.equal(confirmed.places[0].signature, drawn.places[0].signature);
+  assert.notEqual(choose(TEMPLATE, [slot('b', whole)], []).places[0].signature, drawn.places[0].signature);
+});
+
+test('columns derived for another value of a slider are told apart', () => {
+  const signatures = [known(4), known(4)].map(
+    (here) => choose(TEMPLATE, [slot('', createColumns(), [], here)], []).places[0].signature,
+  );
+  assert.notEqual(signatures[0], signatures[1]);
+});
+
+test('a figure whose metric waits stays as it was, for itself', () => {
+  const [old, here] = [run(4, true), known(3, 'act_rms')];
+  const { isStale, results } = choose(TEMPLATE, [slot('', createColumns(), [slot('a', old)], here)], []);
+  assert.deepEqual([isStale, results], [true, [old]]);
+});
+
+test('laws wait although their metric is known', () => {
+  const theory = /** @type {any} */ ({
+    data: [{ meta: { run: 0, key: 'act_rms', fill: { y: 'law.values.act_rms' } } }],
+  });
+  const here = slot('', createColumns(), [slot('a', run(4, true))], known(3, 'theory'));
+  assert.equal(choose(theory, [here], []).isStale, true);
+  assert.equal(choose(TEMPLATE, [here], []).isStale, false);
+});
+
+test('runs change together: while one has nothing, all stay', () => {
+  const [first, second] = [run(4, true), run(4, true)];
+  const drawn = choose(PAIR, [slot('a', first), slot('b', second)], []);
+  const half = [slot('c', run(2, true), [slot('a', first)]), slot('d', run(0, false), [slot('b', second)])];
+  assert.deepEqual(choose(PAIR, half, drawn.places).places, drawn.places);
+  assert.deepEqual(choose(PAIR, half, []).results, [first, second]);
+  const both = [half[0], slot('d', run(1, false), [slot('b', second)])];
+  assert.deepEqual(
+    choose(PAIR, both, drawn.places).results.map((columns) => columns.layers.get('act_rms')?.[1]),
+    [1, NaN],
+  );
+});
+
+test('what was there before is of one moment for all runs', () => {
+  const [wholeA, wholeB, broken] = [run(4, true), run(4, true), run(2, false)];
+  const slots = [
+    slot('e', createColumns(), [slot('c', broken), slot('a', wholeA)]),
+    slot('f', createColumns(), [slot('d', run(0, false)), slot('b', wholeB)]),
+  ];
+  assert.deepEqual(choose(PAIR, slots, []).results, [wholeA, wholeB]);
+});
+
+test('with nothing before, runs are drawn as they come; one that is added comes later', () => {
+  const some = run(2, false);
+  const first = choose(PAIR, [slot('a', some), slot('b', run(0, false))], []);
+  assert.deepEqual([first.isStale, first.isNew, first.results[0]], [false, true, some]);
+  const added = [slot('a', run(4, true), [slot('a', run(4, true))]), slot('b', createColumns())];
+  assert.equal(choose(PAIR, added, []).results[1].start, null);
+});
+
+test('readers of one number take what is known of it, else what was there', () => {
+  const [old, here] = [run(4, true), known(3, 'grad_rms')];
+  const place = slot('', createColumns(), [slot('a', old)], here);
+  assert.equal(shownOf(place, (columns) => columns.layers.has('act_rms')).columns, here);
+  assert.equal(shownOf(place, (columns) => columns.end !== null).columns, old);
+  assert.equal(columnsOf(place, ['act_rms']), here);
+  assert.equal(columnsOf(place, ['act_rms', 'grad_rms']), place.columns);
+  const over = slot('b', run(4, true), [], here);
+  assert.equal(shownOf(over, () => true).columns, over.columns);
+  assert.equal(columnsOf(over, ['act_rms']), over.columns);
 });

@@ -8,8 +8,8 @@ import {
   numberText,
   toDelimitedMap,
 } from '../../../static/js/map/cells.js';
-import { withCell } from '../../../static/js/state/grid.js';
-import { defaultView } from '../../../static/js/state/spec.js';
+import { withCell } from '../../../static/js/state/view/grid.js';
+import { defaultView } from '../../../static/js/state/view/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

@@ -137,6 +137,8 @@ test('notes speak once of what is the same and of each run where it is not', () 
   assert.ok(mixed.includes('B: Measured after 5 steps of training.'));
   assert.equal(mixed.filter((text) => text.startsWith('CKA')).length, 1);
   assert.deepEqual(toNotes([createColumns()], ['A'], false), []);
+  const [part] = toNotes([one], ['A'], false, 'layers 3–5');
+  assert.equal(part, 'Figures and their numbers are of layers 3–5; headlines and sentences are of all layers.');
 });
 
 test('a title makes a plain file name', () => {

@@ -8,9 +8,9 @@ import {
   parseValues,
   toPairs,
   toSweep,
-} from '../../../static/js/state/grid.js';
-import { fromHash, toHash } from '../../../static/js/state/hash.js';
-import { defaultView } from '../../../static/js/state/spec.js';
+} from '../../../static/js/state/view/grid.js';
+import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
+import { defaultView } from '../../../static/js/state/view/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

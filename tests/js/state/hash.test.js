@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHash, toHash } from '../../../static/js/state/hash.js';
-import { defaultView } from '../../../static/js/state/spec.js';
+import { fromHash, kindsIn, presetIn, toHash, toLongTexts, toLookHash } from '../../../static/js/state/view/hash.js';
+import { defaultView } from '../../../static/js/state/view/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 
@@ -104,11 +104,36 @@ test('what cannot be read is named and the rest is kept', () => {
   ]);
 });
 
-test('a number out of bounds is left to the server, which names the bound', () => {
-  assert.deepEqual(fromHash('depth=9999', fields, viewRules), {
-    view: { ...defaultView(viewRules), base: { depth: 9999 } },
-    problems: [],
-  });
+test('of a number out of bounds the bound is taken, and the rest of the link kept', () => {
+  const { view, problems } = fromHash(
+    'depth=9999&seed=-3&B.connection.noise=11&layer=5000&connection.streams=2',
+    fields,
+    viewRules,
+  );
+  assert.deepEqual(view.base, { depth: 1024, 'connection.streams': 2 });
+  assert.deepEqual(view.runs[1].own, { 'connection.noise': 10 });
+  assert.equal(view.cursor, 1023);
+  assert.deepEqual(problems, [
+    'depth: was 9999, allowed is 1 to 1024, so it is 1024 here',
+    'seed: was -3, allowed is at least 0, so it is 0 here',
+    'B.connection.noise: was 11, allowed is 0 to 10, so it is 10 here',
+    'layer: was 5000, the deepest run has 1024, so it is 1024 here',
+  ]);
+});
+
+test('where the bound itself is not allowed, the setting is as at first; an interval beyond the stack is left out', () => {
+  const { view, problems } = fromHash('train.lr=0&depth=8&interval=3-9', fields, viewRules);
+  assert.deepEqual(view, { ...defaultView(viewRules), base: { depth: 8 } });
+  assert.deepEqual(problems, [
+    'train.lr: was 0, allowed is more than 0, so it is 0.001 here',
+    'interval: was 3-9, the deepest run has 8 layers, so all of them are multiplied',
+  ]);
+});
+
+test('runs are known from the address before the schema is, as far as they can be', () => {
+  assert.deepEqual(kindsIn('#v=1&runs=hc,mhc&depth=3', viewRules), ['hc', 'mhc']);
+  for (const hash of ['', '#v=1', '#runs=', '#runs=hc,gru', '#runs=hc,hc,hc,hc,hc'])
+    assert.equal(kindsIn(hash, viewRules), null, hash);
 });
 
 test('a percent sign typed by hand does not break the page', () => {
@@ -130,5 +155,65 @@ test('a name can be read by people, and one that is too long or of no run is tol
   assert.deepEqual(
     problems.map((problem) => problem.split(':')[0]),
     ['A.name', 'C.name'],
+  );
+});
+
+const preset = {
+  base: { depth: 60 },
+  runs: [
+    { kind: 'hc', own: {} },
+    { kind: 'mhc', own: { 'connection.noise': 1 } },
+  ],
+  cursor: null,
+  preset: 'mhc_fig_7',
+};
+
+test('a view of a preset names it and its runs, so that a stored one stands by itself', () => {
+  const hash = toHash(preset, viewRules);
+  assert.equal(hash, 'v=1&preset=mhc_fig_7&runs=hc,mhc&depth=60&B.connection.noise=1');
+  assert.deepEqual(fromHash(hash, fields, viewRules), { view: preset, problems: [] });
+  assert.equal(presetIn(hash, viewRules), undefined);
+  const first = { ...defaultView(viewRules), preset: 'default' };
+  assert.deepEqual(fromHash(toHash(first, viewRules), fields, viewRules).view, first);
+});
+
+test('a preset without runs stands for its own, and what follows changes them', () => {
+  const hash = 'preset=mhc_fig_7&depth=64&layer=3';
+  assert.equal(presetIn(hash, viewRules), 'mhc_fig_7');
+  const { view, problems } = fromHash(hash, fields, viewRules, preset);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(view, { ...preset, base: {}, cursor: 2 });
+  assert.deepEqual(preset.base, { depth: 60 }, 'the preset itself stays');
+});
+
+test('behind the address of a preset stands how it is looked at, as far as that is not how it opens', () => {
+  const start = { ...preset, cards: { similarity: 'tokens' } };
+  assert.equal(toLookHash(start, viewRules, start), '');
+  const looked = {
+    ...start,
+    cursor: 4,
+    cards: { similarity: 'layers', gain: 'linear' },
+    runs: preset.runs.with(0, { ...preset.runs[0], name: 'ours' }),
+  };
+  const hash = toLookHash(looked, viewRules, start);
+  assert.equal(hash, 'v=1&A.name=ours&layer=5&view.gain=linear&view.similarity=layers');
+  assert.deepEqual(fromHash(hash, fields, viewRules, start).view, looked);
+});
+
+test('a text that is too long for an address is left out of it, named, and taken from beside it', () => {
+  const text = 'long '.repeat(40_000);
+  const view = {
+    ...defaultView(viewRules),
+    base: { depth: 8, 'input.text': text },
+    runs: [{ kind: 'hc', own: { 'input.text': `${text}!` } }],
+  };
+  const hash = toHash(view, viewRules);
+  assert.equal(hash, 'v=1&runs=hc&depth=8&omitted=input.text,A.input.text');
+  assert.deepEqual(fromHash(hash, fields, viewRules, undefined, toLongTexts(view, viewRules)), { view, problems: [] });
+  const alone = fromHash(hash, fields, viewRules);
+  assert.deepEqual(alone.view.base, { depth: 8 });
+  assert.deepEqual(
+    alone.problems.map((problem) => problem.split(':')[0]),
+    ['input.text', 'A.input.text'],
   );
 });

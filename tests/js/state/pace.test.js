@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { noteStep, secondsLeft } from '../../../static/js/state/pace.js';
+import { formatSecondsRange } from '../../../static/js/data/numbers.js';
+import { noteStep, predictTogether, secondsLeft } from '../../../static/js/state/pace.js';
 
 test('time left follows the pace of the latest steps, not of those that came at once', () => {
   const columns = createColumns();
@@ -11,4 +12,36 @@ test('time left follows the pace of the latest steps, not of those that came at 
   assert.equal(secondsLeft(columns, 10), 5);
   assert.equal(secondsLeft(columns, 0), 0);
   assert.equal(secondsLeft(createColumns(), 10), null);
+});
+
+const cost = (seconds, peak_bytes = 1) => ({
+  seconds_likely: seconds,
+  seconds_low: seconds / 2,
+  seconds_high: 3 * seconds,
+  peak_bytes,
+});
+
+test('one worker computes one run after the other, two share them in their order', () => {
+  const costs = [cost(1), cost(3), cost(1), cost(2)];
+  assert.equal(predictTogether(costs, 1).likely_s, 7);
+  assert.equal(predictTogether(costs, 2).likely_s, 4); // 1 + 1 + 2 beside 3
+  assert.equal(predictTogether(costs, 2).low_s, 2);
+  assert.equal(predictTogether(costs, 2).high_s, 12);
+  assert.equal(predictTogether(costs, 8).likely_s, 3);
+});
+
+test('a run that was stored before there was a range has its one number', () => {
+  assert.equal(predictTogether([{ seconds: 2, peak_bytes: 1 }], 2).high_s, 2);
+});
+
+test('memory is that of the largest runs that are computed at once', () => {
+  const costs = [cost(1, 5), cost(1, 7), cost(1, 3)];
+  assert.equal(predictTogether(costs, 2).peak_bytes, 12);
+  assert.equal(predictTogether(costs, 5).peak_bytes, 15);
+});
+
+test('a range says its unit once, and one number where both are the same', () => {
+  assert.equal(formatSecondsRange(1.21, 1.88), '1.2 to 1.9 s');
+  assert.equal(formatSecondsRange(0.06, 0.2), '60 ms to 0.20 s');
+  assert.equal(formatSecondsRange(1.21, 1.22), '1.2 s');
 });

@@ -1,0 +1,49 @@
+"""The fixed list of files that are taken from others, out of node_modules: what is served, and what a wheel carries.
+
+Needs the standard library alone, for setup.py reads it where nothing is installed.
+"""
+
+# Name in the import map -> file.
+MODULES = {
+    "preact": "preact/dist/preact.mjs",
+    "preact/hooks": "preact/hooks/dist/hooks.mjs",
+    "htm": "htm/dist/htm.mjs",
+    "htm/preact": "htm/preact/index.mjs",
+    "@preact/signals": "@preact/signals/dist/signals.mjs",
+    "@preact/signals-core": "@preact/signals-core/dist/signals-core.mjs",
+    "eventsource-parser": "eventsource-parser/dist/parse.js",
+    # For PDF files, loaded when one is asked for. The fonts are no modules: the map tells where they are.
+    "jspdf": "jspdf/dist/jspdf.umd.min.js",
+    "svg2pdf.js": "svg2pdf.js/dist/svg2pdf.umd.min.js",
+    "dejavu-sans/400.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-400-normal.woff",
+    "dejavu-sans/700.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff",
+}
+# Name for `asset("vendor/...")` -> file; these are classic scripts.
+SCRIPTS = {"plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js"}
+# Files that those of the same package import.
+PARTS = ("eventsource-parser/dist/errors.js",)
+# The fonts of the pictures that the server draws itself, by whether they are bold.
+FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.woff"]}
+# What a wheel keeps of the fonts, a third of their bytes: Latin, Greek, Cyrillic, signs of mathematics and sentences.
+CHARACTERS = (*range(0x20, 0x460), *range(0x1D00, 0x1DC0), *range(0x2000, 0x2400), *range(0x25A0, 0x27C0))
+
+
+def by_package() -> dict[str, list[str]]:
+    """The files that a browser is sent, by their package."""
+    packages: dict[str, list[str]] = {}
+    for path in sorted({*MODULES.values(), *SCRIPTS.values(), *PARTS}):
+        packages.setdefault(package_of(path), []).append(path)
+    return packages
+
+
+def package_of(path: str) -> str:
+    """The package that a path in node_modules belongs to."""
+    parts = path.split("/")
+    return "/".join(parts[: 2 if path.startswith("@") else 1])
+
+
+def list_carried() -> list[str]:
+    """Paths in node_modules of everything that the product needs, with what says its version and licence."""
+    needed = [*MODULES.values(), *SCRIPTS.values(), *PARTS, *FONTS.values()]
+    about = {f"{package_of(path)}/{name}" for path in needed for name in ("package.json", "LICENSE")}
+    return sorted({*needed, *about})

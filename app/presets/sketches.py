@@ -1,0 +1,80 @@
+"""Pictures of presets, stored with the code: a few points of one curve a run, and its number, each from a real run.
+
+`python -m app.presets.sketches` computes all runs anew and writes the file; a test holds it equal to new runs.
+"""
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.presets import PRESETS, Preset
+from mhc_core.metrics import METRICS
+from mhc_core.record.reduction import reduce_metric
+from mhc_core.record.result import Result
+from mhc_core.spec import RunSpec
+
+FILE = Path(__file__).with_name("sketches.json")
+POINTS = 48
+DIGITS = 4  # of a point of a curve that is 240 px wide
+NUMBER_DIGITS = 7  # of the number that is told, of which people read four
+
+
+@cache
+def read_sketches() -> dict[str, list[dict[str, Any]]]:
+    """Of each preset its runs, in their order: {id, curve, value, log10, status}."""
+    found: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text())
+    return found
+
+
+def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:
+    """One run: its curve on the scale of the preset's metric, None where it has no number, and the number told."""
+    column = _find_curve(preset.metric, result)
+    places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
+    number = reduce_metric(result, preset.metric, preset.reduction)
+    return {
+        "curve": [_round(value, DIGITS) for value in column[places]],
+        "value": _round(number.value, NUMBER_DIGITS),
+        "log10": _round(number.log10, NUMBER_DIGITS),
+        "status": number.status,
+    }
+
+
+def _round(value: float | None, digits: int) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(f"{value:.{digits}g}")
+
+
+def _find_curve(key: str, result: Result) -> np.ndarray:
+    """The column over layers or steps, as logarithms where it spans decades."""
+    metric = METRICS[key]
+    is_of_steps, is_log = metric.table == "steps", metric.scale == "log"
+    values = (result.steps_log10 if is_log else result.steps) if is_of_steps else None
+    if values is None:
+        values = result.layers_log10 if is_log else result.layers
+    return values.get(key, np.full(1, np.nan))
+
+
+def main() -> None:
+    """Compute every preset's runs, one after the other, and write the file."""
+    from mhc_core.measure.run import run  # torch: what only reads the file does without
+
+    def compute(spec: RunSpec) -> Result:
+        result = Result()
+        for frame in run(spec):
+            result.add(frame)
+        return result
+
+    lines = []
+    for preset in PRESETS:
+        runs = [{"id": spec.id, **build_sketch(preset, compute(spec))} for spec in preset.specs]
+        told = ",\n  ".join(json.dumps(item, separators=(",", ":")) for item in runs)
+        lines.append(f"{json.dumps(preset.name)}: [\n  {told}\n]")
+        sys.stderr.write(f"{preset.name}\n")
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

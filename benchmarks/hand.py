@@ -1,0 +1,116 @@
+"""A hand on a slider whose columns the page knows at once: depth down, drift, rounds. `python -m benchmarks.hand`.
+
+A slider is moved one stop every animation frame for `HAND_S`, back and forth over `STOPS` stops at most, on a
+page that shows the default comparison, at its top, where the picture is, and where the curves are in sight. The work of
+a move is the time of its `input` event and of the frame that follows, style and layout included, until the next message
+is let in. A frame counts when what is in sight has been drawn in it: the picture, or figures of curves (gain and
+activation for the depth, else gain alone).
+"""
+
+import statistics
+from itertools import product
+from typing import Any
+
+from playwright.sync_api import Browser
+
+from benchmarks.chromium import VIEWPORT, open_chromium
+from benchmarks.rows import Row, print_rows
+from tests.browser.conftest import wait_until_done
+
+HAND_S, STOPS = 3.0, 20
+# Name, control, and how many figures of curves follow it.
+SLIDERS = {
+    "depth, down": ("field-depth", 2),
+    "drift": ("field-connection-noise", 1),
+    "rounds": ("field-connection-sinkhorn_iters", 1),
+}
+CORES = "browser and server on two cores"
+
+PLACES = ("picture", "gain")
+
+# Every sketch of a figure begins with its ground, every picture with a clear canvas.
+COUNT = """
+const { fillRect, clearRect } = CanvasRenderingContext2D.prototype;
+window.drawn = { gain: 0, picture: 0 };
+CanvasRenderingContext2D.prototype.fillRect = function (...place) {
+  if (this.canvas.className === 'sketch') window.drawn.gain++;
+  return fillRect.apply(this, place);
+};
+CanvasRenderingContext2D.prototype.clearRect = function (...place) {
+  if (this.canvas.closest('.picture-box') !== null) window.drawn.picture++;
+  return clearRect.apply(this, place);
+};
+"""
+
+MOVE = """
+([id, figures, place, seconds, stops]) => new Promise((resolve) => {
+  const slider = document.getElementById(id);
+  const top = Number(slider.value);
+  const span = Math.min(stops, top - Number(slider.min));
+  const { port1, port2 } = new MessageChannel();
+  const begun = performance.now();
+  const works = [];
+  let [frames, step, drawn] = [0, 0, 0];
+  const move = () => {
+    step++;
+    const phase = step % (2 * span);
+    slider.value = String(top - (phase <= span ? phase : 2 * span - phase));
+    drawn = window.drawn[place];
+    let frame = 0;
+    const asked = performance.now();
+    requestAnimationFrame(() => {
+      frame = performance.now();
+      port2.postMessage(null);
+    });
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    const handled = performance.now() - asked;
+    port1.onmessage = () => {
+      works.push(handled + performance.now() - frame);
+      if (window.drawn[place] >= drawn + (place === 'gain' ? figures : 1)) frames++;
+      const passed = performance.now() - begun;
+      if (passed < 1000 * seconds) return move();
+      slider.dispatchEvent(new Event('change', { bubbles: true }));
+      resolve({ works, frames: 1000 * frames / passed });
+    };
+  };
+  move();
+})
+"""
+
+
+def measure_hand(
+    browser: Browser, url: str, slider: tuple[str, int], place: str, seconds: float = HAND_S
+) -> dict[str, float]:
+    """Median and 95th percentile of the main thread's work a move in ms, and frames a second."""
+    page = browser.new_page(viewport=VIEWPORT)
+    page.add_init_script(COUNT)
+    page.goto(url)
+    wait_until_done(page)
+    page.evaluate("(place) => document.querySelector(`[data-panel=${place}]`).scrollIntoView()", place)
+    wait_until_done(page)
+    found: dict[str, Any] = page.evaluate(MOVE, [*slider, place, seconds, STOPS])
+    wait_until_done(page)
+    page.close()
+    works = sorted(found["works"])
+    return {"work": statistics.median(works), "most": works[int(0.95 * len(works))], "frames": found["frames"]}
+
+
+def main() -> None:
+    """Print the rows."""
+    rows = []
+    with open_chromium() as (browser, server):
+        for (name, slider), place in product(SLIDERS.items(), PLACES):
+            found = measure_hand(browser, server.url, slider, place)
+            against = f"{name}, default spec, {place} in sight, Chromium"
+            rows.append(
+                Row("slider moved: work until curves are drawn", against, found["work"], "ms", 16, reason=CORES)
+            )
+            rows.append(Row("the same, 95th percentile", against, found["most"], "ms"))
+            rows.append(
+                Row("slider moved: frames", against, found["frames"], "frames/s", 55, at_least=True, reason=CORES)
+            )
+    print_rows(rows)
+
+
+if __name__ == "__main__":
+    main()

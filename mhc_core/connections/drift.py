@@ -1,0 +1,32 @@
+"""What the residual mixing of a spec is at any drift: where its raw parameters start, and the draws that move them."""
+
+from typing import NamedTuple
+
+import torch
+
+from mhc_core.connections import build_connection
+from mhc_core.connections.math.noise import draw_standard_noise
+from mhc_core.spec import RunSpec
+from mhc_core.spec.families import DRIFTING
+
+
+class Drift(NamedTuple):
+    """The raw parameters of layer l are origin + noise * draws[l], in float32, whatever the run's type.
+
+    origin: m values, the same in every layer. draws: N(0, 1), (L, m).
+    """
+
+    origin: torch.Tensor
+    draws: torch.Tensor
+
+
+def describe_drift(spec: RunSpec) -> Drift | None:
+    """The drift of static mixing; None where it depends on tokens, is trained, or nothing drifts."""
+    if spec.connection.kind not in DRIFTING or spec.connection.dynamic or spec.train.steps:
+        return None
+    still = spec.model_copy(update={"depth": 1, "connection": spec.connection.model_copy(update={"noise": 0.0})})
+    raw = build_connection(still).raw_residual()
+    if raw is None:  # KromHC of one stream has no logits
+        return None
+    origin = raw.detach().float().flatten()
+    return Drift(origin, draw_standard_noise(spec, len(origin)))

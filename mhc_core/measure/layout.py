@@ -1,0 +1,75 @@
+"""What probes must know of a model, and how many of its layers they measure together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from mhc_core.stack import DTYPES, Stack
+
+CPU_BYTES, CARD_BYTES = 64 * 2**20, 256 * 2**20  # of states kept together for one measurement
+CPU_LAYERS, CARD_LAYERS = 16, 32  # measured together at most
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the probes must know of a model.
+
+    Attributes
+    ----------
+    depth, samples: L layers, N = B T samples.
+    state_width: values that a state has for each sample.
+    dtype: of the states.
+    device: where they lie.
+    to_streams: any state, or its gradient, as (n, N, C).
+    merge: what the streams (..., n, N, C) say together, (..., N, C).
+    merge_grad: the gradient along a move of the merged state, (..., N, C).
+    skip: factor on the state that passes a layer by, which DeepNorm enlarges.
+    sums: whether the state that leaves a layer is what passed plus what the branch wrote; a norm after it is not known
+        to a model from elsewhere.
+    """
+
+    depth: int
+    samples: int
+    state_width: int
+    dtype: torch.dtype
+    device: torch.device
+    to_streams: Callable[[torch.Tensor], torch.Tensor]
+    merge: Callable[[torch.Tensor], torch.Tensor]
+    merge_grad: Callable[[torch.Tensor], torch.Tensor]
+    skip: float = 1.0
+    sums: bool = False
+
+    @property
+    def measured_dtype(self) -> torch.dtype:
+        """float32 at least: bfloat16 states would lose their own digits in the sums."""
+        return torch.float64 if self.dtype == torch.float64 else torch.float32
+
+    @property
+    def state_entries(self) -> int:
+        """Values in one state."""
+        return self.samples * self.state_width
+
+
+def lay_out(stack: Stack, device: torch.device) -> Layout:
+    """What probes must know of one of our stacks that lies on the device."""
+    spec, connection = stack.spec, stack.connection
+    return Layout(
+        depth=spec.depth,
+        samples=spec.input.batch * spec.input.tokens,
+        state_width=connection.state_width,
+        dtype=DTYPES[spec.dtype],
+        device=device,
+        to_streams=connection.streams,
+        merge=connection.merge,
+        merge_grad=connection.merge_grad,
+        skip=float(stack.branches[0].skip),  # type: ignore[arg-type]
+        sums=spec.block.norm_position != "post",
+    )
+
+
+def max_together(layout: Layout) -> int:
+    """Layers that are measured together at most."""
+    is_card = layout.device.type != "cpu"
+    layers, size = (CARD_LAYERS, CARD_BYTES) if is_card else (CPU_LAYERS, CPU_BYTES)
+    return max(1, min(layers, size // (4 * layout.state_entries)))

@@ -1,0 +1,61 @@
+/** Under a framed card: sliders for what follows from the framed runs, without the server. */
+
+import { useRef, useState } from 'preact/hooks';
+import { depthOf } from '../data/record.js';
+import { moveAtOnce } from '../state/actions.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { toHash } from '../state/view/hash.js';
+import { appliesTo, nearestStop, settingOf, stopsOf } from '../state/view/spec.js';
+import { html } from '../ui/html.js';
+
+/** @typedef {import('../../types').Field} Field */
+
+const PATHS = ['depth', 'connection.noise', 'connection.sinkhorn_iters'];
+
+/** Nothing until the runs are whole. */
+export function Hand() {
+  const layers = useRef(0);
+  const [isRefused, setRefused] = useState(false);
+  state.dataTick.value;
+  layers.current = Math.max(layers.current, wholeLayers());
+  const fields = PATHS.flatMap((path) => state.fields.value.get(path) ?? []).filter(isMovable);
+  if (layers.current === 0 || fields.length === 0) return null;
+  const move = (/** @type {Field} */ field, /** @type {number} */ value) =>
+    setRefused(!moveAtOnce(() => state.setBase(field.path, value)));
+  const link = html`<a href=${`/#${toHash(state.view.value, boot.rules)}`} target="_blank" rel="noopener">Compute this view</a>`;
+  return html`
+    <details class="hand">
+      <summary>Try it</summary>
+      ${fields.map((field) => html`<${Slider} key=${field.path} field=${field} layers=${layers.current} move=${move} />`)}
+      <p class="hint" aria-live="polite">${isRefused ? 'That does not follow from these runs. ' : 'Follows from these runs at once; what is dimmed needs new ones. '}${link}</p>
+    </details>
+  `;
+}
+
+/** Layers that are known of all runs: those of the shallowest, once all are whole. */
+function wholeLayers() {
+  const slots = state.slots.value;
+  const isWhole = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
+  return isWhole ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;
+}
+
+/** Whether all runs share a setting, and it means something for one of them. @param {Field} field */
+function isMovable(field) {
+  const { value: view } = state.view;
+  const isShared = view.runs.every((choice) => !(field.path in choice.own));
+  return isShared && view.runs.some((choice) => appliesTo(state.fields.value, view, choice, field));
+}
+
+/** @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
+function Slider({ field, layers, move }) {
+  const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
+  const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));
+  const at = nearestStop(stops, value);
+  return html`
+    <label>${field.title} <output>${value}</output>
+      <input type="range" min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': `${(100 * at) / Math.max(1, stops.length - 1)}%` }}
+        aria-valuetext=${`${value} ${field.unit}`} onInput=${(/** @type {any} */ event) => move(field, stops[Number(event.target.value)])} />
+    </label>
+  `;
+}

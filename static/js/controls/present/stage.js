@@ -1,0 +1,167 @@
+/** One card fills the screen, for a lecture: its figure, the runs with their numbers, and where one is. */
+
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useTemplate } from '../../cards/card.js';
+import { LessonText } from '../../cards/lesson.js';
+import { Headline } from '../../cards/story.js';
+import { Swatch } from '../../cards/swatch.js';
+import { shownOf } from '../../data/drawing.js';
+import { shownStep, toTitle, unitOf } from '../../figures/places.js';
+import { Plot } from '../../figures/plotbox.js';
+import { endPresentation, present, presented } from '../../figures/presented.js';
+import { Picture } from '../../picture/card.js';
+import { KEY as PICTURE } from '../../picture/shown.js';
+import { preset } from '../../state/presets.js';
+import * as state from '../../state/signals.js';
+import { stylesOf } from '../../state/styles.js';
+import { html } from '../../ui/html.js';
+import { Dialog } from '../../ui/menu.js';
+import { fitIn } from './fit.js';
+import { describePlace, listCards, moveCard, moveStep } from './steps.js';
+
+/** @typedef {import('../../../types').Panel} Panel @typedef {import('../../../types').Columns} Columns */
+
+/** @type {Record<string, () => void>} */
+const ACTS = {
+  ArrowLeft: () => moveStep(-1),
+  ArrowRight: () => moveStep(1),
+  ArrowUp: () => moveCard(-1),
+  ArrowDown: () => moveCard(1),
+  f: endPresentation,
+};
+
+/** @param {Columns} columns */
+const isTold = (columns) => columns.summary !== null;
+
+/** The card that is in the middle of what is seen, or that has the focus. */
+export function presentCard() {
+  const cards = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('main [data-panel]')]);
+  const keys = listCards().map(({ key }) => key);
+  const shown = cards.filter((card) => keys.includes(card.dataset.panel ?? ''));
+  const away = (/** @type {HTMLElement} */ card) => {
+    const { top, bottom } = card.getBoundingClientRect();
+    return Math.max(top - innerHeight / 2, innerHeight / 2 - bottom);
+  };
+  const nearest = shown.sort((one, other) => away(one) - away(other))[0];
+  const focused = shown.find((card) => card.contains(document.activeElement));
+  const key = (focused ?? nearest)?.dataset.panel;
+  if (key) present(key);
+}
+
+/** A card that a preset has moved on the page is another element: it has no focus to give back to. @param {string} key */
+function returnFocus(key) {
+  if (document.activeElement !== document.body) return;
+  const tools = document.querySelector(`[data-panel="${key}"] .card-tools > button:last-of-type`);
+  /** @type {HTMLElement | null} */ (tools)?.focus();
+}
+
+/** @param {Panel | {key: string, title: string} | null | undefined} card */
+function titleOf(card) {
+  if (!card) return '';
+  return 'views' in card ? toTitle(card, state.viewOf(card)) : card.title;
+}
+
+export function Stage() {
+  const at = presented.value;
+  const last = useRef(at);
+  useEffect(() => {
+    if (!at && last.current) returnFocus(last.current.key);
+    last.current = at;
+  }, [at]);
+  const card = at && listCards().find(({ key }) => key === at.key);
+  return html`<${Dialog} title=${titleOf(card)} isOpen=${Boolean(card)} onClose=${endPresentation}>
+    ${card ? html`<${Presented} panel=${card.key === PICTURE ? undefined : card} />` : null}
+  <//>`;
+}
+
+/** @param {{panel: Panel | undefined}} props of the picture none */
+function Presented({ panel }) {
+  useEffect(() => {
+    const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+      const act = ACTS[event.key];
+      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      act();
+    };
+    document.addEventListener('keydown', onKeyDown, { capture: true });
+    return () => document.removeEventListener('keydown', onKeyDown, { capture: true });
+  }, []);
+  return html`
+    <div class="stage">
+      ${panel ? html`<p class="stage-unit">${unitOf(state.viewOf(panel))}</p>` : null}
+      <${Said} />
+      <${Legend} />
+      <${Room} panel=${panel} />
+      <${Foot} />
+    </div>
+  `;
+}
+
+/** What the step or the preset says. */
+function Said() {
+  if (presented.value?.isStory) return html`<p class="stage-said"><${LessonText} /></p>`;
+  return preset.value ? html`<p class="stage-said">${preset.value.description}</p>` : null;
+}
+
+/** Each run with its line and its number. */
+function Legend() {
+  state.dataTick.value;
+  const styles = stylesOf(isTold);
+  return html`
+    <ul class="stage-runs">
+      ${preset.value ? html`<li>${preset.value.told}</li>` : null}
+      ${state.slots.value.map((slot, run) => {
+        const { columns, label } = shownOf(slot, isTold);
+        return html`<li key=${run}><${Swatch} style=${styles[run]} /><b style=${{ '--run': styles[run]?.color }}>${label}</b><${Headline} slot=${slot} columns=${columns} /></li>`;
+      })}
+    </ul>
+  `;
+}
+
+/** The figure, as large as what is left of the screen. @param {{panel: Panel | undefined}} props */
+function Room({ panel }) {
+  const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  useLayoutEffect(() => {
+    const room = /** @type {HTMLDivElement} */ (outer.current);
+    const follow = new ResizeObserver(() => setSize({ width: room.clientWidth, height: room.clientHeight }));
+    follow.observe(room);
+    return () => follow.disconnect();
+  }, []);
+  return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${Fitted} panel=${panel} size=${size} />` : null}</div>`;
+}
+
+/** @param {{panel: Panel | undefined, size: import('./fit.js').Size}} props */
+function Fitted({ panel, size }) {
+  [state.slots.value, state.dataTick.value, state.templates.value];
+  const { magnified, height } = fitIn(panel, size);
+  const key = [panel?.key, panel && state.viewOf(panel).key, magnified.toFixed(2), height].join();
+  return html`
+    <div class="stage-figure" key=${key} style=${{ '--magnified': magnified }}>
+      ${panel ? html`<${Figure} panel=${panel} height=${height} />` : html`<${Picture} />`}
+    </div>
+  `;
+}
+
+/** @param {{panel: Panel, height: number | null}} props */
+function Figure({ panel, height }) {
+  const template = useTemplate(state.viewOf(panel));
+  const toHeight = height === null ? undefined : () => height;
+  return html`<${Plot} template=${template} title=${panel.title} toHeight=${toHeight}
+    toStep=${(/** @type {import('../../../types').Figure} */ figure) => shownStep(panel, figure)} />`;
+}
+
+function Foot() {
+  const { step, card } = describePlace();
+  const [back, on] = presented.value?.isStory ? ['Previous step', 'Next step'] : ['Previous preset', 'Next preset'];
+  const button = (/** @type {string} */ sign, /** @type {string} */ label, /** @type {() => void} */ act) =>
+    html`<button type="button" aria-label=${label} title=${label} onClick=${act}>${sign}</button>`;
+  return html`
+    <footer class="stage-foot">
+      ${button('←', back, ACTS.ArrowLeft)}${button('→', on, ACTS.ArrowRight)}<span role="status">${step}</span>
+      <span class="spacer"></span>
+      <span role="status">${card}</span>${button('↑', 'Previous card', ACTS.ArrowUp)}${button('↓', 'Next card', ACTS.ArrowDown)}
+    </footer>
+  `;
+}

@@ -1,0 +1,61 @@
+/** Where a lecture is and where it goes: along the steps of the story or the presets, and from card to card. */
+
+import { current, go } from '../../cards/lesson.js';
+import { STEPS } from '../../cards/lessonsteps.js';
+import { presented } from '../../figures/presented.js';
+import { TITLE } from '../../picture/geometry/words.js';
+import { KEY as PICTURE } from '../../picture/shown.js';
+import { openPreset } from '../../state/actions.js';
+import { origin, presets } from '../../state/presets.js';
+import * as state from '../../state/signals.js';
+
+/** All that fills a screen, in the order of the page. */
+export const listCards = () => [{ key: PICTURE, title: TITLE }, ...state.shownPanels.value];
+
+/** In the order of the gallery. */
+function listPresets() {
+  const groups = [...new Set(presets.value.map(({ group }) => group.key))];
+  return groups.flatMap((key) => presets.value.filter(({ group }) => group.key === key));
+}
+
+/** @param {{key: string}[]} items @param {string | undefined} key */
+const placeOf = (items, key) => items.findIndex((item) => item.key === key);
+
+/** @param {number} by */
+export function moveCard(by) {
+  const cards = listCards();
+  const next = cards[placeOf(cards, presented.value?.key) + by];
+  if (presented.value && next) presented.value = { ...presented.value, key: next.key };
+}
+
+/** @param {number} by */
+export function moveStep(by) {
+  if (presented.value?.isStory) {
+    const next = (current.value ?? (by > 0 ? -1 : 0)) + by;
+    if (STEPS[next]) go(next);
+    return;
+  }
+  const all = listPresets();
+  const at = all.findIndex(({ name }) => name === origin.value?.name);
+  const next = all[at < 0 && by < 0 ? -1 : at + by];
+  if (!next) return;
+  openPreset(next);
+  presented.value = { key: next.panel, isStory: false }; // what it says is said of this card
+}
+
+/** Where we are, in words. @returns {{step: string, card: string}} */
+export function describePlace() {
+  const cards = listCards();
+  const at = placeOf(cards, presented.value?.key);
+  return { step: describeStep(), card: `card ${at + 1} of ${cards.length}` };
+}
+
+function describeStep() {
+  if (presented.value?.isStory) {
+    const step = current.value;
+    return step === null ? 'story' : `step ${step + 1} of ${STEPS.length}: ${STEPS[step].title}`;
+  }
+  const all = listPresets();
+  const at = all.findIndex(({ name }) => name === origin.value?.name);
+  return at < 0 ? `${all.length} presets` : `preset ${at + 1} of ${all.length}: ${all[at].title}`;
+}

@@ -1,0 +1,88 @@
+/** What stays above a preset's view: its claim, the paper's numbers beside ours, and in what they differ. */
+
+import { toRunStyles } from '../lines/dress.js';
+import { closePreset, openPreset } from '../state/actions.js';
+import { boot } from '../state/boot.js';
+import { kindsOf, origin, pathOf, preset, toHeadline } from '../state/presets.js';
+import * as state from '../state/signals.js';
+import { shownTheme } from '../state/styles.js';
+import { html } from '../ui/html.js';
+import { playSetting } from './play.js';
+
+/** @typedef {import('../../types').Preset} Preset */
+
+const isWide = matchMedia('(min-width: 761px)').matches;
+
+export function PresetBanner() {
+  const from = origin.value;
+  if (!from) return null;
+  const isShown = preset.value !== null;
+  return html`
+    <section class="preset-banner" aria-label="Preset">
+      <button type="button" class="icon" aria-label="Close the preset" title="Keep the runs, without what the preset says" onClick=${closePreset}>✕</button>
+      <h2>${from.title}</h2>
+      ${isShown ? html`<${Claim} shown=${from} /><${Numbers} shown=${from} />` : html`<${Changed} from=${from} />`}
+    </section>
+  `;
+}
+
+/** @param {{from: Preset}} props */
+function Changed({ from }) {
+  const open = (/** @type {MouseEvent} */ event) => {
+    event.preventDefault();
+    openPreset(from);
+  };
+  return html`<p>Changed by hand: what the preset says is not said of these runs. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
+}
+
+/** @param {{shown: Preset}} props */
+function Claim({ shown }) {
+  const { plays, reference } = shown;
+  return html`
+    <div class="preset-claim">
+      <p>${shown.description} ${plays ? html`<button type="button" onClick=${() => void playSetting(plays)}>▶ Play</button>` : null}</p>
+      ${reference ? html`<${Source} reference=${reference} />` : null}
+    </div>
+  `;
+}
+
+/** Folded on a phone, whose first screen is for the figure. @param {{reference: NonNullable<Preset['reference']>}} props */
+function Source({ reference }) {
+  return html`
+    <details open=${isWide}>
+      <summary>Source and scale</summary>
+      <p class="hint"><b>${reference.source}:</b> ${reference.says}</p>
+      <p class="hint"><b>Scale:</b> ${reference.scale}</p>
+    </details>
+  `;
+}
+
+/** Ours from the runs' own columns, beside what the paper prints of the same. @param {{shown: Preset}} props */
+function Numbers({ shown }) {
+  state.dataTick.value;
+  const theirs = shown.reference?.numbers ?? {};
+  const styles = toRunStyles(kindsOf(shown), shownTheme.value);
+  const hasTheirs = Object.keys(theirs).length > 0;
+  return html`
+    <table class="preset-numbers">
+      <caption>${shown.told}</caption>
+      <thead><tr><th scope="col">run</th><th scope="col">here</th>${hasTheirs ? html`<th scope="col">paper</th>` : null}</tr></thead>
+      <tbody>
+        ${shown.specs.map(
+          ({ label }, run) => html`
+          <tr>
+            <th scope="row" style=${{ '--run': styles[run]?.color }}>${boot.rules.letters[run]} ${label}</th>
+            <td>${numberOf(shown, run)}</td>
+            ${hasTheirs ? html`<td>${theirs[label] ?? '–'}</td>` : null}
+          </tr>`,
+        )}
+      </tbody>
+    </table>
+  `;
+}
+
+/** @param {Preset} shown @param {number} run */
+function numberOf(shown, run) {
+  const slot = state.slots.value[run];
+  return (slot && toHeadline(shown, slot.columns)) ?? '…';
+}

@@ -1,0 +1,33 @@
+/** One line on the page that opens: back to the view that was left, with Back for the steps before it. Never unasked; it stays until it is used or closed, for nothing may jump under a hand. */
+
+import { signal } from '@preact/signals';
+import { openAddress } from '../../state/actions.js';
+import { boot } from '../../state/boot.js';
+import { leftSteps, resume } from '../../state/past/trail.js';
+import * as state from '../../state/signals.js';
+import { notify } from '../../ui/clipboard.js';
+import { html } from '../../ui/html.js';
+import { titleOf, viewAt } from './reading.js';
+
+const left = leftSteps();
+const isOffered = signal(location.pathname === '/' && location.hash === '' && left.length > 0 && left.at(-1) !== '/');
+
+function goOn() {
+  isOffered.value = false;
+  resume();
+  openAddress(boot.snapshot);
+  if (left.length > 1)
+    notify(`Back undoes what came before, up to ${left.length - 1} ${left.length === 2 ? 'step' : 'steps'}`);
+}
+
+export function Continue() {
+  if (!isOffered.value) return null;
+  const title = state.fields.value.size > 0 ? titleOf(viewAt(/** @type {string} */ (left.at(-1)))) : '';
+  return html`
+    <p class="continue">
+      <button type="button" onClick=${goOn}>Continue where you were</button>
+      <span class="hint">${title}</span>
+      <button type="button" class="icon" aria-label="Do not continue" title="Close" onClick=${() => (isOffered.value = false)}>✕</button>
+    </p>
+  `;
+}

@@ -1,0 +1,132 @@
+/** "Your views": what someone has looked at, in this browser: to open, to name, to compare, to delete. */
+
+import { signal } from '@preact/signals';
+import { commit, openAddress } from '../../state/actions.js';
+import { boot } from '../../state/boot.js';
+import { pushStep } from '../../state/past/trail.js';
+import { MAX_VIEWS, nameOfView } from '../../state/past/visited.js';
+import { areAllKnown } from '../../state/presets.js';
+import * as state from '../../state/signals.js';
+import { fromHash } from '../../state/view/hash.js';
+import { html } from '../../ui/html.js';
+import { Dialog } from '../../ui/menu.js';
+import { toCompared } from './compare.js';
+import { describe, drop, dropAll, dropped, noteVisit, restore, shownKey, stored } from './visits.js';
+
+/** @typedef {import('../../state/past/visited.js').Visited} Visited */
+
+const isOpen = signal(false);
+/** Keys of those that are to be compared. */
+const ticked = signal(/** @type {string[]} */ ([]));
+
+/** What is shown now belongs to it. */
+export function openViews() {
+  noteVisit();
+  ticked.value = [];
+  dropped.value = [];
+  isOpen.value = true;
+}
+
+const close = () => (isOpen.value = false);
+
+export function ViewsButton() {
+  return html`<button type="button" class="presets" title="What you have looked at in this browser" onClick=${openViews}>Your views</button>`;
+}
+
+export function ViewsDialog() {
+  return html`<${Dialog} title="Your views" isOpen=${isOpen.value} onClose=${close}><${Views} /><//>`;
+}
+
+function Views() {
+  const { items, trouble } = stored.value;
+  return html`
+    <div class="views">
+      <p class="hint">Each view whose runs are done and that you stayed with, the latest first. The list is kept in this browser alone, and holds ${MAX_VIEWS}:
+        beyond that the oldest without a name or note goes.</p>
+      ${trouble ? html`<p class="error" role="alert">${trouble}</p>` : null}
+      <${Bar} />
+      ${items.length === 0 && !trouble ? html`<p>Nothing yet: change a setting, and look at what comes.</p>` : null}
+      <ul class="views-list">${items.map((item) => html`<${Entry} key=${item.key} item=${item} />`)}</ul>
+    </div>
+  `;
+}
+
+/** What is done with two, with all, and undone. */
+function Bar() {
+  const { items, trouble } = stored.value;
+  const { view, said } = comparedNow();
+  return html`
+    <div class="views-bar">
+      <button type="button" disabled=${!view} onClick=${() => view && compare(view)}>Compare</button>
+      <span class="hint" role="status">${said}</span>
+      ${
+        dropped.value.length > 0
+          ? html`<button type="button" class="views-undo" onClick=${restore}>Undo: bring back ${dropped.value.length === 1 ? `“${nameOfView(dropped.value[0])}”` : `${dropped.value.length} views`}</button>`
+          : null
+      }
+      ${items.length > 0 || trouble ? html`<button type="button" class="views-all" onClick=${() => dropAndFocus(dropAll)}>Delete all</button>` : null}
+    </div>
+  `;
+}
+
+function comparedNow() {
+  const chosen = stored.value.items.filter((item) => ticked.value.includes(item.key));
+  if (chosen.length !== 2) return { view: null, said: 'Tick two views to compare them.' };
+  const [one, other] = chosen.map(({ hash }) => fromHash(hash, state.fields.value, boot.rules).view);
+  return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
+}
+
+/** @param {import('../../../types').View} view */
+function compare(view) {
+  close();
+  commit(() => (state.view.value = view));
+}
+
+/** @param {{item: Visited}} props */
+function Entry({ item }) {
+  const name = nameOfView(item);
+  const isTicked = ticked.value.includes(item.key);
+  const isFull = ticked.value.length === 2 && !isTicked;
+  const tick = () => {
+    ticked.value = isTicked ? ticked.value.filter((key) => key !== item.key) : [...ticked.value, item.key];
+  };
+  return html`
+    <li class="views-entry">
+      <label class="views-tick"><input type="checkbox" checked=${isTicked} disabled=${isFull} onChange=${tick} /><span class="sr">Compare ${name}</span></label>
+      <div class="views-what">
+        <a href=${item.url} onClick=${(/** @type {MouseEvent} */ event) => open(event, item)}>${name}</a>${item.key === shownKey() ? html` <small class="hint">shown now</small>` : null}
+        <p class="hint">${item.runs.map(
+          ({ label, headline }, run) =>
+            html`${run > 0 ? ' · ' : ''}${run === 0 ? html`<b>${label}</b>` : label}${headline ? ` ${headline}` : ''}`,
+        )}</p>
+        ${item.note ? html`<p>${item.note}</p>` : null}
+        <details>
+          <summary>Name and note<span class="sr"> of ${name}</span></summary>
+          <div class="words">
+            <label>Name <input type="text" maxlength="200" value=${item.name} placeholder=${item.title} onChange=${(/** @type {any} */ event) => describe(item.key, { name: event.target.value.trim() })} /></label>
+            <label>Note <textarea maxlength="1000" rows="1" onChange=${(/** @type {any} */ event) => describe(item.key, { note: event.target.value.trim() })}>${item.note}</textarea></label>
+          </div>
+        </details>
+      </div>
+      <time class="hint" dateTime=${new Date(item.seen).toISOString()}>${new Date(item.seen).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' })}</time>
+      <button type="button" class="icon" aria-label=${`Delete ${name}`} title="Delete" onClick=${() => dropAndFocus(() => drop([item.key]))}>✕</button>
+    </li>
+  `;
+}
+
+/** The button that was pressed is gone with its entry: the focus goes to the one that brings it back. @param {() => void} act */
+function dropAndFocus(act) {
+  act();
+  ticked.value = ticked.value.filter((key) => stored.value.items.some((item) => item.key === key));
+  setTimeout(() => /** @type {HTMLElement | null} */ (document.querySelector('.views-undo'))?.focus());
+}
+
+/** In this page, unless the reader asks for another tab; a stored view comes with a page of its own. @param {MouseEvent} event @param {Visited} item */
+function open(event, item) {
+  const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (isElsewhere || item.url.startsWith('/s/') || !areAllKnown.value) return;
+  event.preventDefault();
+  close();
+  history.pushState(pushStep(item.url), '', item.url);
+  openAddress(boot.snapshot);
+}

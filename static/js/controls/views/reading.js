@@ -1,0 +1,36 @@
+/** What an address of this page shows, and what a view is called in a list of them. */
+
+import { openingView } from '../../state/address.js';
+import { boot } from '../../state/boot.js';
+import { findPreset, isSame, nameIn, toView } from '../../state/presets.js';
+import { fields } from '../../state/signals.js';
+import { fromHash, presetIn } from '../../state/view/hash.js';
+import { nameOf, toLabels } from '../../state/view/spec.js';
+
+/** @typedef {import('../../../types').View} View */
+
+const MAX_SAID = 3; // settings in a title
+const MAX_LETTERS = 40; // of a setting
+
+/** The view of an address, `/#…` or `/p/…`. @param {string} url @returns {View} */
+export function viewAt(url) {
+  const { pathname, hash } = new URL(url, location.href);
+  const preset = findPreset(nameIn(pathname) ?? presetIn(hash, boot.rules));
+  if (!preset && hash === '') return openingView();
+  return fromHash(hash, fields.value, boot.rules, preset && toView(preset)).view;
+}
+
+/** By its preset, else by its runs and what they share beside the defaults. @param {View} view @param {string[]} [labels] */
+export function titleOf(view, labels = toLabels(view, fields.value, boot.rules)) {
+  const preset = findPreset(view.preset);
+  if (preset && isSame(view, preset)) return preset.title;
+  return [labels.join(', '), ...settingsOf(view)].join(' · ');
+}
+
+/** @param {View} view */
+function settingsOf({ base }) {
+  const set = [...fields.value.values()].filter(({ path }) => path in base);
+  const said = set.map(({ path, title }) => `${title} ${nameOf(base[path])}`.slice(0, MAX_LETTERS));
+  const left = said.length - MAX_SAID;
+  return left > 0 ? [...said.slice(0, MAX_SAID), `${left} more`] : said;
+}

@@ -1,0 +1,79 @@
+/** One number of a whole column, as `mhc_core/record/reduction.py` makes it: the headline of a run in a preset's view. */
+
+/** @typedef {import('../../types').Columns} Columns */
+/** `value` is null where it has left the range of a double; `status` says why there is no number. @typedef {{value: number | null, log10: number | null, status: string}} Reduced */
+
+const ABSENT = { value: null, log10: null, status: 'absent' };
+
+/**
+ * A metric of one number a layer, or a step of training, as one number. Those that span decades are reduced as logarithms.
+ * @param {Columns} columns
+ * @param {string} key
+ * @param {string} reduction max, min, median, first or last
+ * @returns {Reduced}
+ */
+export function reduceColumn(columns, key, reduction) {
+  const column = findColumn(columns, key);
+  if (!column) return ABSENT;
+  const [values, log10, flags] = part(column, reduction);
+  const status = decide([...flags.values()], reduction, log10);
+  if (status) return { value: null, log10: null, status };
+  const numbers = log10 ? log10.map((power, place) => (values[place] === 0 ? -Infinity : power)) : values;
+  const known = numbers.map((_, place) => place).filter((place) => !Number.isNaN(numbers[place]));
+  if (known.length === 0) return ABSENT;
+  const order = known.sort((a, b) => numbers[a] - numbers[b]);
+  if (reduction === 'median' && order.length > 1)
+    return toMedian(
+      order.map((place) => numbers[place]),
+      log10 !== null,
+    );
+  const place = reduction === 'min' ? order[0] : order[order.length - 1];
+  return toReduced(numbers[place], values[place], log10 !== null);
+}
+
+/** @param {Columns} columns @param {string} key @returns {[number[], number[] | null, Map<number, string>] | null} */
+function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, key) {
+  const ofSteps = steps.get(key);
+  if (ofSteps) {
+    const logs = stepsLog10.get(key);
+    const flags = /** @type {Map<number, string>} */ (stepsStatus.get(key) ?? new Map());
+    return [Array.from(ofSteps.data), logs ? Array.from(logs.data) : null, flags];
+  }
+  const found = /** @type {import('../../types').Numbers | undefined} */ (layers.get(key));
+  if (!found) return null;
+  const logs = /** @type {import('../../types').Numbers | undefined} */ (log10.get(key));
+  return [Array.from(found), logs ? Array.from(logs) : null, status.get(key) ?? new Map()];
+}
+
+/** The entries that a reduction speaks of. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
+function part([values, log10, flags], reduction) {
+  if (reduction !== 'first' && reduction !== 'last') return [values, log10, flags];
+  const place = reduction === 'first' ? 0 : values.length - 1;
+  const flag = flags.get(place);
+  return [[values[place]], log10 && [log10[place]], new Map(flag === undefined ? [] : [[0, flag]])];
+}
+
+/** The status that stands in for the number; null where the numbers there are can tell. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
+function decide(flags, reduction, log10) {
+  const stands = ['nan', 'constant'].find((flag) => flags.includes(flag));
+  if (stands) return stands;
+  if (log10?.some(Number.isFinite) && !log10.some(Number.isNaN)) return null;
+  if (flags.includes('overflow') && reduction !== 'min') return 'overflow';
+  return flags.includes('underflow') && reduction !== 'max' ? 'underflow' : null;
+}
+
+/** @param {number[]} sorted @param {boolean} isLog */
+function toMedian(sorted, isLog) {
+  const middle = (sorted.length - 1) / 2;
+  const number = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+  return toReduced(number, isLog ? 10 ** number : number, isLog);
+}
+
+/** @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
+function toReduced(number, value, isLog) {
+  if (!isLog) return { value, log10: null, status: 'finite' };
+  if (number === -Infinity) return { value: 0, log10: null, status: 'finite' };
+  if (!Number.isFinite(value) || value === 0)
+    return { value: null, log10: number, status: number > 0 ? 'overflow' : 'underflow' };
+  return { value, log10: number, status: 'finite' };
+}

@@ -1,0 +1,222 @@
+/**
+ * Curves on a canvas while a hand moves: Plotly takes four frames for what must be there in one. Scales, letters, inks and places are those
+ * of the filled figure, so that nothing jumps when Plotly draws it as the hand rests.
+ */
+
+import { niceStep, range } from '../data/numbers.js';
+
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
+
+const TICK_GAP = 4; // from the axis to its numbers
+const NOTE_PAD = { left: 2, right: -2 }; // of Plotly's annotations
+const TITLE_GAP = 12; // from the bottom
+const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
+const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // of the line's own
+
+/** Whether a figure is made of curves and plain words alone. @param {Figure} figure filled */
+export function canSketch({ data, layout }) {
+  const isPlain = (/** @type {any} */ { text, bgcolor }) => !text.includes('<') && !bgcolor;
+  return !layout.meta.grid && data.every((trace) => trace.type === 'scatter') && layout.annotations.every(isPlain);
+}
+
+/**
+ * Draw a filled figure, and tell where its layers are.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Figure} figure
+ * @param {{width: number, height: number, magnified: number}} size
+ * @returns {Area[]}
+ */
+export function drawSketch(canvas, figure, { width, height, magnified }) {
+  const scale = magnified * devicePixelRatio;
+  Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
+  canvas.style.setProperty('width', `${width * magnified}px`);
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  pen.scale(scale, scale);
+  const { layout } = figure;
+  pen.fillStyle = layout.paper_bgcolor;
+  pen.fillRect(0, 0, width, height);
+  const area = toArea(layout, width, height);
+  drawAxes(pen, layout, area, height);
+  for (const shape of layout.shapes ?? []) drawRule(pen, shape, area);
+  pen.save();
+  pen.beginPath();
+  pen.rect(area.left, area.top, area.width, area.height);
+  pen.clip();
+  const visible = figure.data.filter((trace) => trace.visible !== false);
+  for (const [index, trace] of visible.entries()) {
+    if (trace.fill === 'tonexty') fillBetween(pen, visible[index - 1], trace, area);
+    if (trace.line.width !== 0) drawLine(pen, trace, area);
+  }
+  pen.restore();
+  const marked = visible.filter((trace) => trace.mode?.includes('markers'));
+  for (const [index, trace] of marked.entries()) drawMarks(pen, trace, area, index);
+  for (const note of layout.annotations) drawNote(pen, note, layout, area);
+  return [area];
+}
+
+/** @param {Record<string, any>} layout @param {number} width @param {number} height @returns {Area} */
+function toArea({ margin, xaxis, yaxis }, width, height) {
+  const area = {
+    left: margin.l,
+    top: margin.t,
+    width: width - margin.l - margin.r,
+    height: height - margin.t - margin.b,
+  };
+  const share = (/** @type {number} */ value, /** @type {number[]} */ [low, high]) => (value - low) / (high - low);
+  return {
+    x: 'xaxis',
+    y: 'yaxis',
+    ...area,
+    toX: (value) => area.left + area.width * share(value, xaxis.range),
+    toY: (value) => area.top + area.height * (1 - share(value, yaxis.range)),
+  };
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {Record<string, any>} layout @param {Area} area @param {number} height */
+function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
+  const [right, bottom] = [area.left + area.width, area.top + area.height];
+  Object.assign(pen, { lineWidth: 1, strokeStyle: xaxis.gridcolor });
+  setFont(pen, font);
+  for (const { value, text } of ticksOf(xaxis)) {
+    const x = area.toX(value);
+    stroke(pen, [x, area.top], [x, bottom]);
+    write(pen, text, x, bottom + TICK_GAP, 'center', 'top');
+  }
+  for (const { value, text } of ticksOf(yaxis)) {
+    const y = area.toY(value);
+    stroke(pen, [area.left, y], [right, y]);
+    write(pen, text, area.left - TICK_GAP, y, 'right', 'middle');
+  }
+  write(pen, xaxis.title?.text ?? '', area.left + area.width / 2, height - TITLE_GAP, 'center', 'middle');
+}
+
+/** Where Plotly puts ticks. @param {any} axis @returns {{value: number, text: string}[]} */
+function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, nticks }) {
+  if (tickmode === 'array')
+    return tickvals
+      .map((/** @type {number} */ value, /** @type {number} */ index) => ({ value, text: ticktext[index] }))
+      .filter((/** @type {{value: number}} */ { value }) => value >= low && value <= high);
+  const step = dtick ?? niceStep((high - low) / nticks);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return range(Math.ceil(low / step), Math.floor(high / step)).map((index) => ({
+    value: index * step,
+    text: String(Number((index * step).toFixed(digits))).replace('-', '−'),
+  }));
+}
+
+/** A line across, such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
+function drawRule(pen, { y0, line }, area) {
+  Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color });
+  stroke(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
+function stroke(pen, from, to) {
+  pen.beginPath();
+  pen.moveTo(...from);
+  pen.lineTo(...to);
+  pen.stroke();
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
+function drawLine(pen, { x, y, line, opacity = 1 }, area) {
+  const dash = WIDTHS[line.dash ?? 'solid']?.map((share) => share * line.width) ?? line.dash.split(',').map(parseFloat);
+  pen.save();
+  Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color, globalAlpha: opacity, lineJoin: 'round' });
+  pen.setLineDash(dash);
+  pen.beginPath();
+  y.forEach((/** @type {number | null} */ value, /** @type {number} */ index) => {
+    if (value === null) return;
+    const isJoined = index > 0 && y[index - 1] !== null;
+    pen[isJoined ? 'lineTo' : 'moveTo'](area.toX(x[index]), area.toY(value));
+  });
+  pen.stroke();
+  pen.restore();
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {Trace} lower @param {Trace} upper @param {Area} area */
+function fillBetween(pen, lower, upper, area) {
+  const known = [...upper.y.keys()].filter((index) => upper.y[index] !== null && lower.y[index] !== null);
+  const ways = [
+    known.map((index) => [upper.x[index], upper.y[index]]),
+    known.map((index) => [lower.x[index], lower.y[index]]),
+  ];
+  pen.beginPath();
+  for (const [x, y] of [...ways[0], ...ways[1].reverse()]) pen.lineTo(area.toX(x), area.toY(y));
+  pen.fillStyle = upper.fillcolor;
+  pen.fill();
+}
+
+/** A few marks along a line, those that Plotly picks: of every curve others. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area @param {number} index among those with marks */
+function drawMarks(pen, { x, y, marker, opacity = 1 }, area, index) {
+  const known = [...y.keys()].filter((place) => y[place] !== null);
+  const every = Math.ceil(known.length / marker.maxdisplayed);
+  const first = Math.round((index * every) / 3 + (Math.floor(index / 3) * every) / 7.1);
+  Object.assign(pen, { fillStyle: marker.color, globalAlpha: opacity });
+  known.forEach((place, count) => {
+    if (Math.round((count + first) % every) !== 0) return;
+    pen.beginPath();
+    outline(pen, marker.symbol, area.toX(x[place]), area.toY(y[place]), marker.size / 2);
+    pen.fill();
+  });
+  pen.globalAlpha = 1;
+}
+
+/** The sizes of Plotly's symbols of a radius. @param {CanvasRenderingContext2D} pen @param {string} symbol @param {number} x @param {number} y @param {number} r */
+function outline(pen, symbol, x, y, r) {
+  if (symbol === 'circle') return pen.arc(x, y, r, 0, 2 * Math.PI);
+  if (symbol === 'square') return pen.rect(x - r, y - r, 2 * r, 2 * r);
+  const corners = symbol === 'diamond' ? diamond(1.3 * r) : triangle(r);
+  for (const [dx, dy] of corners) pen.lineTo(x + dx, y + dy);
+}
+
+/** @param {number} r */
+const diamond = (r) => [
+  [r, 0],
+  [0, r],
+  [-r, 0],
+  [0, -r],
+];
+
+/** @param {number} r */
+const triangle = (r) => [
+  [(-2 * r) / Math.sqrt(3), r / 2],
+  [(2 * r) / Math.sqrt(3), r / 2],
+  [0, -r],
+];
+
+/** @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
+function drawNote(pen, note, { font }, area) {
+  const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.xanchor] ?? 0;
+  const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
+  const y = note.yref === 'y' ? area.toY(note.y) : area.top + area.height * (1 - note.y);
+  setFont(pen, { ...font, ...note.font });
+  const baseline = /** @type {Record<string, CanvasTextBaseline>} */ ({
+    top: 'top',
+    middle: 'middle',
+    bottom: 'bottom',
+  });
+  write(pen, note.text, x + (note.xshift ?? 0), y - (note.yshift ?? 0), note.xanchor, baseline[note.yanchor]);
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {{size: number, family: string, color: string}} font */
+function setFont(pen, { size, family, color }) {
+  Object.assign(pen, { font: `${size}px ${family}`, fillStyle: color });
+}
+
+/** Words, with a power of ten where there is one. @param {CanvasRenderingContext2D} pen @param {string} text @param {number} x @param {number} y @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline */
+function write(pen, text, x, y, align, baseline) {
+  const [, before, power] = text.match(/^(.*?)<sup>(.*)<\/sup>$/) ?? [text, text, ''];
+  Object.assign(pen, { textAlign: align, textBaseline: baseline });
+  if (!power) {
+    pen.fillText(before, x, y);
+    return;
+  }
+  const [size, family] = [parseFloat(pen.font), pen.font];
+  const small = family.replace(/^[\d.]+px/, `${SUPERSCRIPT.size * size}px`);
+  pen.font = small;
+  const room = pen.measureText(power).width;
+  pen.fillText(power, x, y - SUPERSCRIPT.rise * size); // aligned to the right, as numbers of the upright axis are
+  pen.font = family;
+  pen.fillText(before, x - room, y);
+}

@@ -1,0 +1,88 @@
+/** Columns of a spec's mixing matrices, as they travel: cast to the run's type, with logarithms and statuses. `mhc_core/record/columns.py` says the same. */
+
+import { specOf } from '../data/record.js';
+import { measureComposites, measureMatrices, toValues, unfold } from './products.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {(value: number) => number} Cast */
+
+/**
+ * Put what follows from the matrices into columns that know h_pre and h_post, where the base has it and it is not known yet.
+ * @param {Columns} known
+ * @param {Columns} base
+ * @param {Matrix} h_res (layers, n, n)
+ */
+export function addProducts(known, base, h_res) {
+  const cast = specOf(base)?.dtype === 'float64' ? (/** @type {number} */ value) => value : Math.fround;
+  // Bands of several seeds are of the server's draws alone.
+  const isNew = (/** @type {string} */ key) =>
+    !known.layers.has(key) &&
+    !known.matrices.has(key) &&
+    !base.bands.has(key) &&
+    (base.layers.has(key) || base.matrices.has(key));
+  known.matrices.set('h_res', h_res);
+  for (const [key, column] of Object.entries(measureMatrices(h_res))) {
+    if (isNew(key)) putColumn(known, key, column, base.log10.has(key), cast);
+  }
+  for (const [key, powers] of Object.entries(measureComposites(h_res))) {
+    if (isNew(key)) putPowers(known, key, toValues(powers), base.log10.has(key));
+  }
+  const [h_pre, h_post] = ['h_pre', 'h_post'].map((key) => known.matrices.get(key));
+  if (h_pre && h_post && isNew('unfolded')) putSigned(known, 'unfolded', unfold(h_pre, h_post, h_res), cast);
+}
+
+/** @param {Columns} known @param {string} key @param {Float64Array | Float64Array[]} column @param {boolean} isLogarithmic @param {Cast} cast */
+function putColumn(known, key, column, isLogarithmic, cast) {
+  if (Array.isArray(column)) {
+    known.layers.set(
+      key,
+      column.map((row) => row.map(cast)),
+    );
+    return;
+  }
+  known.layers.set(key, column.map(cast));
+  if (isLogarithmic)
+    known.log10.set(
+      key,
+      column.map((value) => cast(value > 0 ? Math.log10(value) : NaN)),
+    );
+}
+
+/** A column in doubles; what has left their range has a status. @param {Columns} known @param {string} key @param {{values: Float64Array, log10: Float64Array}} column @param {boolean} isLogarithmic */
+function putPowers(known, key, { values, log10 }, isLogarithmic) {
+  /** @type {Map<number, string>} */
+  const flags = new Map();
+  values.forEach((value, layer) => {
+    if (!Number.isFinite(value)) flags.set(layer, 'overflow');
+    else if (value === 0 && Number.isFinite(log10[layer])) flags.set(layer, 'underflow');
+  });
+  known.layers.set(
+    key,
+    values.map((value, layer) => (flags.has(layer) ? NaN : value)),
+  );
+  if (isLogarithmic)
+    known.log10.set(
+      key,
+      log10.map((value) => (Number.isFinite(value) ? value : NaN)),
+    );
+  if (flags.size > 0) known.status.set(key, flags);
+}
+
+/** A signed matrix; a row that has left the range of the run's type has a status. @param {Columns} known @param {string} key @param {Matrix} matrix @param {Cast} cast */
+function putSigned(known, key, { shape, data }, cast) {
+  const sent = Float64Array.from(data, (value) => toFinite(cast(value)));
+  /** @type {Map<number, string>} */
+  const flags = new Map();
+  for (let row = 0; row < shape[0]; row++) {
+    const [from, to] = [row * shape[1], (row + 1) * shape[1]];
+    if (sent.subarray(from, to).some(Number.isNaN)) flags.set(row, 'overflow');
+    else if (data.subarray(from, to).some(Boolean) && !sent.subarray(from, to).some(Boolean))
+      flags.set(row, 'underflow');
+  }
+  known.matrices.set(key, { shape, data: sent });
+  if (flags.size > 0) known.status.set(key, flags);
+}
+
+/** @param {number} value */
+function toFinite(value) {
+  return Number.isFinite(value) ? value : NaN;
+}

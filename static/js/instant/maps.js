@@ -1,0 +1,121 @@
+/** Raw parameters of one layer to its residual mixing matrix, by family, as the files of `mhc_core/connections` do. Rows are outputs. */
+
+import { sinkhorn } from './sinkhorn.js';
+
+/** @typedef {{n: number, rounds: number, eps: number, round: import('./sinkhorn.js').Round}} MapSettings */
+/** @typedef {(raw: Float64Array, settings: MapSettings) => Float64Array} ResidualMap */
+
+/** Families whose mixing is drawn; of another nothing is known at once. @type {Record<string, ResidualMap>} */
+export const MAPS = {
+  hc: transpose,
+  frac: transpose,
+  mhc: (raw, settings) => sinkhorn(raw, settings.n, settings),
+  mhc_lite: mixPermutations,
+  kromhc: multiplyKronecker,
+  orthostochastic: squareOrthogonal,
+};
+
+/** HC's A_r and Frac's A have inputs as rows. @type {ResidualMap} */
+function transpose(raw, { n }) {
+  return Float64Array.from(raw, (_, index) => raw[(index % n) * n + Math.floor(index / n)]);
+}
+
+/** Weights softmax(t) of all permutations. @type {ResidualMap} */
+function mixPermutations(raw, { n, round }) {
+  const most = raw.reduce((largest, value) => Math.max(largest, value), -Infinity);
+  const sizes = raw.map((value) => round(Math.exp(round(value - most))));
+  const total = round(sizes.reduce((sum, value) => sum + value, 0));
+  const matrix = new Float64Array(n * n);
+  listPermutations(n).forEach((permutation, k) => {
+    const weight = round(sizes[k] / total);
+    permutation.forEach((column, row) => {
+      matrix[row * n + column] += weight;
+    });
+  });
+  return matrix.map(round);
+}
+
+/** @type {Map<number, number[][]>} */
+const permutations = new Map();
+
+/** In lexicographic order, the identity first. @param {number} n @returns {number[][]} */
+function listPermutations(n) {
+  const known = permutations.get(n);
+  if (known) return known;
+  /** @param {number[]} left @returns {number[][]} */
+  const extend = (left) =>
+    left.length === 0
+      ? [[]]
+      : left.flatMap((first) => extend(left.filter((item) => item !== first)).map((rest) => [first, ...rest]));
+  const found = extend([...new Array(n).keys()]);
+  permutations.set(n, found);
+  return found;
+}
+
+/** Kronecker product of [[p, 1 - p], [1 - p, p]] with p = sigmoid(t), one a logit. @type {ResidualMap} */
+function multiplyKronecker(raw, { round }) {
+  let [matrix, size] = [Float64Array.of(1), 1];
+  for (const logit of raw) {
+    const [same, other] = [sigmoid(logit, round), sigmoid(-logit, round)];
+    const next = new Float64Array(4 * size * size);
+    for (let row = 0; row < 2 * size; row++) {
+      for (let column = 0; column < 2 * size; column++) {
+        const outer = matrix[(row >> 1) * size + (column >> 1)];
+        next[row * 2 * size + column] = round(outer * ((row & 1) === (column & 1) ? same : other));
+      }
+    }
+    [matrix, size] = [next, 2 * size];
+  }
+  return matrix;
+}
+
+/** @param {number} value @param {import('./sinkhorn.js').Round} round */
+function sigmoid(value, round) {
+  return round(1 / round(1 + round(Math.exp(-value))));
+}
+
+/** Squared entries of (I + A)^-1 (I - A) = 2 (I + A)^-1 - I, A = T - T^t; in doubles, as Python. @type {ResidualMap} */
+function squareOrthogonal(raw, { n, round }) {
+  const inverse = invert(
+    raw.map((value, index) => {
+      const [row, column] = [Math.floor(index / n), index % n];
+      return (row === column ? 1 : 0) + value - raw[column * n + row];
+    }),
+    n,
+  );
+  return inverse.map((value, index) => round((2 * value - (index % (n + 1) === 0 ? 1 : 0)) ** 2));
+}
+
+/** By elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
+function invert(matrix, n) {
+  const left = Float64Array.from(matrix);
+  const right = Float64Array.from(matrix, (_, index) => (index % (n + 1) === 0 ? 1 : 0));
+  for (let column = 0; column < n; column++) {
+    let pivot = column;
+    for (let row = column + 1; row < n; row++) {
+      if (Math.abs(left[row * n + column]) > Math.abs(left[pivot * n + column])) pivot = row;
+    }
+    for (const side of [left, right]) swapRows(side, n, column, pivot);
+    const factor = 1 / left[column * n + column];
+    for (const side of [left, right]) for (let k = 0; k < n; k++) side[column * n + k] *= factor;
+    for (let row = 0; row < n; row++) {
+      if (row !== column) takeAway(left, right, n, row, column);
+    }
+  }
+  return right;
+}
+
+/** @param {Float64Array} matrix @param {number} n @param {number} one @param {number} other */
+function swapRows(matrix, n, one, other) {
+  for (let k = 0; k < n; k++) {
+    [matrix[one * n + k], matrix[other * n + k]] = [matrix[other * n + k], matrix[one * n + k]];
+  }
+}
+
+/** Take from a row what clears its entry in the pivot's column. @param {Float64Array} left @param {Float64Array} right @param {number} n @param {number} row @param {number} pivot */
+function takeAway(left, right, n, row, pivot) {
+  const factor = left[row * n + pivot];
+  for (const side of [left, right]) {
+    for (let k = 0; k < n; k++) side[row * n + k] -= factor * side[pivot * n + k];
+  }
+}

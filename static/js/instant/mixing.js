@@ -1,0 +1,59 @@
+/** The residual mixing of all layers at any drift, from the draws that the start frame holds. */
+
+import { toNumbers } from '../data/columns.js';
+import { MAPS } from './maps.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
+
+/** Work of Sinkhorn beyond which a hand would feel it, in entries times rounds: some 40 ms. */
+const MAX_WORK = 1e6;
+/**
+ * Layers up to which products agree with the server's to 1e-6 in float32, whose exp() differs in the last place from machine to machine:
+ * what that leaves of each matrix adds up (8e-7 at most over 250 draws of 128 layers). The sums of mHC-lite are in another order on each
+ * machine. Other families take no exp(). Doubles are far from all this.
+ * @type {Record<string, number>}
+ */
+const MAX_ROUNDED_LAYERS = { mhc: 128, kromhc: 128, mhc_lite: 0 };
+
+/** Draws as numbers, by start frame. @type {WeakMap<object, Float64Array>} */
+const decoded = new WeakMap();
+
+/** @param {import('../../types/protocol').Drift} drift */
+function drawsOf(drift) {
+  const known = decoded.get(drift);
+  if (known) return known;
+  const draws = toNumbers(drift.draws);
+  decoded.set(drift, draws);
+  return draws;
+}
+
+/**
+ * H_res of the first layers at another drift or number of rounds, (layers, n, n); null where it is not known to 1e-6.
+ * @param {Columns} base a record with draws
+ * @param {{layers: number, noise: number, rounds: number}} wanted
+ * @returns {Matrix | null}
+ */
+export function mix(base, { layers, noise, rounds }) {
+  const { start } = base;
+  const { connection, dtype } = /** @type {Record<string, any>} */ (start?.spec ?? {});
+  const map = MAPS[connection?.kind];
+  if (!start?.drift || !map) return null;
+  const n = start.streams;
+  const isDouble = dtype === 'float64' && connection.mapping_dtype !== 'float32';
+  if (!isDouble && layers > (MAX_ROUNDED_LAYERS[connection.kind] ?? Infinity)) return null;
+  if (connection.kind === 'mhc' && layers * n * n * rounds > MAX_WORK) return null;
+  const round = isDouble ? (/** @type {number} */ value) => value : Math.fround;
+  const settings = { n, rounds, eps: connection.sinkhorn_eps ?? 0, round };
+  const data = new Float64Array(layers * n * n);
+  for (let layer = 0; layer < layers; layer++) data.set(map(toRaw(start.drift, layer, noise), settings), layer * n * n);
+  return data.every(Number.isFinite) ? { shape: [layers, n, n], data } : null;
+}
+
+/** origin + noise * draws of one layer; float32 whatever the run's type, as Python draws it. @param {import('../../types/protocol').Drift} drift @param {number} layer @param {number} noise */
+function toRaw(drift, layer, noise) {
+  const [draws, size] = [drawsOf(drift), drift.origin.length];
+  const scale = Math.fround(noise);
+  return Float64Array.from(drift.origin, (origin, k) =>
+    Math.fround(Math.fround(draws[layer * size + k] * scale) + /** @type {number} */ (origin)),
+  );
+}

@@ -1,0 +1,96 @@
+/**
+ * What chosen layers do, in the words of `mhc_core/findings`, which speaks of all layers: their mixing alone, the signal on its way
+ * through them, and the gradient on its way back. What a record cannot tell of them is not said.
+ */
+
+import { formatValue } from '../data/numbers.js';
+import { depthOf, seedsOf } from '../data/record.js';
+import { lookUp } from '../data/sources.js';
+import { toPart } from './part.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./part.js').Part} Part */
+
+const ALIKE = Math.log10(1.05); // decades
+const MAX_DECADES = 308; // of a double
+const WAYS = { forward: 'composite_gain_fwd', backward: 'composite_gain_bwd' };
+
+/** A magnitude as sentences have it, from its logarithm. @param {number} log10 */
+function formatMagnitude(log10) {
+  if (log10 === -Infinity) return '0';
+  const value = Math.abs(log10) < MAX_DECADES ? 10 ** log10 : null;
+  if (value !== null && Math.abs(value - 1) < 0.0995) return Math.abs(value - 1) > 5e-4 ? value.toFixed(3) : '1.00';
+  return formatValue(value, log10, undefined, 3);
+}
+
+/** A column of logarithms, of several seeds the median. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
+const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
+
+/** @param {Columns} columns */
+function sayMedian(columns) {
+  const seeds = seedsOf(columns);
+  return seeds > 1 ? ` in the median of ${seeds} seeds` : '';
+}
+
+/** The largest gains of the layers' mixing, log10 by the way; null where they are not known, or 1 by construction. @param {Columns} columns @param {Part} part @returns {Record<keyof typeof WAYS, number> | null} */
+function gainsOf(columns, part) {
+  const [told] = toPart([columns], part) ?? [];
+  if (!told || (columns.start?.streams ?? 1) < 2) return null;
+  const [forward, backward] = Object.values(WAYS).map((key) => {
+    const known = logsOf(told, key).filter((log10) => log10 !== null);
+    return known.length > 0 ? Math.max(...known) : Number.NaN;
+  });
+  return Number.isNaN(forward) || Number.isNaN(backward) ? null : { forward, backward };
+}
+
+/** The worse of the two gains, named, as the headline of all layers has it; null where it is not known. @param {Columns} columns @param {Part} part */
+export function toPartHeadline(columns, part) {
+  const gains = gainsOf(columns, part);
+  if (!gains) return null;
+  const way = gains.backward > gains.forward ? 'backward' : 'forward';
+  return `${way} ${formatMagnitude(gains[way])}`;
+}
+
+/** @param {Columns} columns @param {Part} part @returns {Finding[]} */
+export function toPartFindings(columns, part) {
+  const last = Math.min(part.last, depthOf(columns) - 1);
+  if (part.first > last) return []; // the stack ends below
+  return [sayMixing, sayActivation, sayGradient].flatMap((say) => say(columns, { first: part.first, last }) ?? []);
+}
+
+/** @param {Columns} columns @param {Part} part @returns {Finding | null} */
+function sayMixing(columns, part) {
+  const gains = gainsOf(columns, part);
+  if (!gains) return null;
+  const count = part.last - part.first + 1;
+  const [forward, backward] = [gains.forward, gains.backward].map(formatMagnitude);
+  const text = `${count === 1 ? '1 matrix' : `${count} matrices multiplied`}: largest gain ${forward} forward, ${backward} backward.`;
+  const numbers = { gain_fwd_log10: gains.forward, gain_bwd_log10: gains.backward };
+  return { key: 'mixing', text, panel: 'gain', numbers };
+}
+
+/** From what enters the first of them to what leaves the last. @param {Columns} columns @param {Part} part @returns {Finding | null} */
+function sayActivation(columns, { first, last }) {
+  const logs = logsOf(columns, 'act_rms');
+  const input = seedsOf(columns) > 1 ? undefined : columns.input.act_rms;
+  const before = first > 0 ? logs[first - 1] : input ? Math.log10(input) : null;
+  const after = logs[last] ?? null;
+  if (before === null || after === null) return null;
+  const count = last - first + 1;
+  const over = count === 1 ? '1 layer' : `${count} layers`;
+  const text = `Activations go from ${formatMagnitude(before)} to ${formatMagnitude(after)} over ${over}${sayMedian(columns)}.`;
+  return { key: 'activation', text, panel: 'activation', numbers: { before_log10: before, after_log10: after } };
+}
+
+/** @param {Columns} columns @param {Part} part @returns {Finding | null} */
+function sayGradient(columns, { first, last }) {
+  const logs = logsOf(columns, 'grad_rms');
+  const [low, high] = [logs[first] ?? null, logs[last] ?? null];
+  if (low === null || high === null || first === last) return null;
+  const decades = low - high;
+  const change = decades > 0 ? 'grows' : 'shrinks';
+  const text =
+    Math.abs(decades) < ALIKE
+      ? `The gradient at layer ${first + 1} is within 5 % of that at layer ${last + 1}${sayMedian(columns)}.`
+      : `From layer ${last + 1} down to layer ${first + 1}, the gradient ${change} ${formatMagnitude(Math.abs(decades))} times${sayMedian(columns)}.`;
+  return { key: 'gradient', text, panel: 'gradient', numbers: { first_to_last_log10: decades } };
+}

@@ -1,0 +1,142 @@
+/**
+ * Columns that are functions of mixing matrices: of each alone, and of their products over depth. `mhc_core/metrics/mixing.py` and
+ * `mhc_core/metrics/paths.py` say the same.
+ */
+
+import { scaleBy, timesFrom, toLog10, toShift } from '../data/composites.js';
+
+/** @typedef {import('../../types').Matrix} Matrix */
+/** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */
+/** One number a layer, as scaled times 2^exponent. @typedef {{scaled: number, exponent: number}[]} Powers */
+
+/** Beyond these a weight that travels is rescaled, long before a double ends. */
+const LARGE = 2 ** 300;
+
+/** Row sums, column sums and what follows of each matrix, by metric: numbers a layer, or n a layer. @param {Matrix} h_res */
+export function measureMatrices({ shape: [layers, n], data }) {
+  const sums = Array.from({ length: layers }, (_, layer) =>
+    sumsOf(data.subarray(layer * n * n, (layer + 1) * n * n), n),
+  );
+  const least = sums.map((_, layer) => Math.min(...data.subarray(layer * n * n, (layer + 1) * n * n)));
+  const far = (/** @type {Float64Array} */ part) => part.reduce((most, sum) => Math.max(most, Math.abs(sum - 1)), 0);
+  return {
+    h_res_row_sum: sums.map(({ rows }) => rows),
+    h_res_col_sum: sums.map(({ columns }) => columns),
+    h_res_min: Float64Array.from(least),
+    ds_error: Float64Array.from(sums, ({ rows, columns }, layer) =>
+      Math.max(far(rows), far(columns), -least[layer], 0),
+    ),
+    gain_fwd: Float64Array.from(sums, ({ rows }) => largest(rows)),
+    gain_bwd: Float64Array.from(sums, ({ columns }) => largest(columns)),
+  };
+}
+
+/** Gains of the products over depth, by metric: upwards of layers 1 to l, downwards of l to L. @param {Matrix} h_res @returns {Record<string, Powers>} */
+export function measureComposites({ shape: [layers, n], data }) {
+  const up = accumulate(layers, n, (layer, product) => timesFrom(data, layer * n * n, product, n));
+  const down = accumulate(layers, n, (layer, product) => {
+    const factor = data.subarray((layers - 1 - layer) * n * n, (layers - layer) * n * n);
+    return timesFrom(product, 0, factor, n);
+  }).reverse();
+  /** @param {Scaled[]} products @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] */
+  const measure = (products, read, of = (scaled) => scaled) =>
+    products.map(({ scaled, exponent }) => ({ scaled: read(sumsOf(of(scaled), n)), exponent }));
+  const magnitudes = (/** @type {Float64Array} */ scaled) => scaled.map(Math.abs);
+  return {
+    composite_gain_fwd: measure(up, ({ rows }) => largest(rows)),
+    composite_gain_bwd: measure(down, ({ columns }) => largest(columns)),
+    composite_norm_inf: measure(up, ({ rows }) => largest(rows), magnitudes),
+    composite_norm_1: measure(down, ({ columns }) => largest(columns), magnitudes),
+    composite_min_col_sum: measure(down, ({ columns }) => Math.min(...columns)),
+  };
+}
+
+/** The product up to each layer, rescaled by powers of two, which round nothing. @param {number} layers @param {number} n @param {(layer: number, product: Float64Array) => Float64Array} grow @returns {Scaled[]} */
+function accumulate(layers, n, grow) {
+  let [scaled, exponent] = [Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0)), 0];
+  return Array.from({ length: layers }, (_, layer) => {
+    const product = grow(layer, scaled);
+    const shift = toShift(product);
+    scaled = product.map((value) => scaleBy(value, -shift));
+    exponent += shift;
+    return { scaled, exponent };
+  });
+}
+
+/** @param {ArrayLike<number>} matrix (n, n) @param {number} n */
+function sumsOf(matrix, n) {
+  const [rows, columns] = [new Float64Array(n), new Float64Array(n)];
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      rows[i] += matrix[i * n + j];
+      columns[j] += matrix[i * n + j];
+    }
+  }
+  return { rows, columns };
+}
+
+/** @param {Float64Array} values */
+function largest(values) {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+/** scaled * 2^exponent, infinite or 0 beyond a double, and the log10 of its magnitude. @param {Powers} powers */
+export function toValues(powers) {
+  return {
+    values: Float64Array.from(powers, ({ scaled, exponent }) => scaleBy(scaled, exponent)),
+    log10: Float64Array.from(powers, ({ scaled, exponent }) => toLog10(scaled, exponent)),
+  };
+}
+
+/**
+ * Unfolded connections, (L, L + 1): row k is the layer that reads, column 0 the embedding, column j the output of layer j from 1.
+ * @param {Matrix} h_pre (L, n)
+ * @param {Matrix} h_post (L, n)
+ * @param {Matrix} h_res (L, n, n)
+ * @returns {Matrix}
+ */
+export function unfold(h_pre, h_post, h_res) {
+  const [layers, n] = h_pre.shape;
+  const [width, data] = [layers + 1, new Float64Array(layers * (layers + 1))];
+  /** What each source has become: n entries, times 2^exponents. */
+  const travelling = new Float64Array(layers * n);
+  const exponents = new Int32Array(layers);
+  const passed = new Float64Array(n);
+  for (let layer = 0; layer < layers; layer++) {
+    // The embedding is copied to all streams.
+    for (let i = 0; i < n; i++) travelling[layer * n + i] = layer === 0 ? 1 : h_post.data[(layer - 1) * n + i];
+    for (let source = 0; source <= layer; source++) {
+      const weight = dot(h_pre.data, layer * n, travelling, source * n, n);
+      data[layer * width + source] = exponents[source] === 0 ? weight : scaleBy(weight, exponents[source]);
+      pass(h_res.data, layer * n * n, travelling, source * n, passed, n);
+      exponents[source] += keepInRange(travelling, source * n, n);
+    }
+  }
+  return { shape: [layers, width], data };
+}
+
+/** @param {ArrayLike<number>} left @param {number} from @param {Float64Array} right @param {number} start @param {number} n */
+function dot(left, from, right, start, n) {
+  let sum = 0;
+  for (let k = 0; k < n; k++) sum += left[from + k] * right[start + k];
+  return sum;
+}
+
+/** A vector through a layer's mixing, in place. @param {ArrayLike<number>} h_res @param {number} from @param {Float64Array} vector @param {number} start @param {Float64Array} passed @param {number} n */
+function pass(h_res, from, vector, start, passed, n) {
+  for (let i = 0; i < n; i++) passed[i] = dot(h_res, from + i * n, vector, start, n);
+  vector.set(passed, start);
+}
+
+/** The exponent that is taken out of a vector that is about to leave the range of a double. @param {Float64Array} vector @param {number} start @param {number} n */
+function keepInRange(vector, start, n) {
+  let most = 0;
+  for (let k = start; k < start + n; k++) most = Math.max(most, Math.abs(vector[k]));
+  if (most === 0 || (most < LARGE && most > 1 / LARGE)) return 0;
+  const part = vector.subarray(start, start + n);
+  const shift = toShift(part);
+  part.forEach((value, k) => {
+    part[k] = scaleBy(value, -shift);
+  });
+  return shift;
+}

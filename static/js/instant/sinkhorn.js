@@ -1,0 +1,85 @@
+/** Sinkhorn-Knopp of one matrix, as `mhc_core/connections/math/sinkhorn.py`: columns first, rows last. */
+
+/** Rounds a result to the type of the run: to float32, or not at all. @typedef {(value: number) => number} Round */
+
+/**
+ * exp(logits) after rounds of column and row normalisation.
+ * @param {Float64Array} logits (n, n), row-major
+ * @param {number} n
+ * @param {{rounds: number, eps: number, round: Round}} settings
+ * @returns {Float64Array} (n, n)
+ */
+export function sinkhorn(logits, n, { rounds, eps, round }) {
+  if (rounds === 0) return logits.map((value) => round(Math.exp(value)));
+  return eps > 0 ? withEps(logits, n, rounds, eps, round) : inLogarithms(logits, n, rounds, round);
+}
+
+/** Python works in the logarithm, and so do we: in float32 each step rounds, and the same steps round alike. @param {Float64Array} logits @param {number} n @param {number} rounds @param {Round} round */
+function inLogarithms(logits, n, rounds, round) {
+  const matrix = Float64Array.from(logits);
+  normaliseLogs(matrix, n, 1, n, round);
+  for (let k = 1; k < rounds; k++) {
+    normaliseLogs(matrix, n, n, 1, round);
+    normaliseLogs(matrix, n, 1, n, round);
+  }
+  softmax(matrix, n, n, 1, round);
+  return matrix;
+}
+
+/**
+ * log-softmax of each line: of rows for strides (n, 1), of columns for (1, n).
+ * @param {Float64Array} matrix in place
+ * @param {number} n
+ * @param {number} line from one line to the next
+ * @param {number} step along a line
+ * @param {Round} round
+ */
+function normaliseLogs(matrix, n, line, step, round) {
+  for (let start = 0; start < n * line; start += line) {
+    const { most, sum } = sumExp(matrix, n, start, step, round);
+    const log = round(Math.log(sum));
+    for (let k = 0; k < n; k++) matrix[start + k * step] = round(round(matrix[start + k * step] - most) - log);
+  }
+}
+
+/** softmax of each line, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {Round} round */
+function softmax(matrix, n, line, step, round) {
+  for (let start = 0; start < n * line; start += line) {
+    const { most, sum } = sumExp(matrix, n, start, step, round);
+    for (let k = 0; k < n; k++) {
+      matrix[start + k * step] = round(round(Math.exp(round(matrix[start + k * step] - most))) / sum);
+    }
+  }
+}
+
+/** @param {Float64Array} matrix @param {number} n @param {number} start @param {number} step @param {Round} round */
+function sumExp(matrix, n, start, step, round) {
+  let most = -Infinity;
+  for (let k = 0; k < n; k++) most = Math.max(most, matrix[start + k * step]);
+  let sum = 0;
+  for (let k = 0; k < n; k++) sum = round(sum + round(Math.exp(round(matrix[start + k * step] - most))));
+  return { most, sum };
+}
+
+/** DeepSeek-V4's form. @param {Float64Array} logits @param {number} n @param {number} rounds @param {number} eps @param {Round} round */
+function withEps(logits, n, rounds, eps, round) {
+  const matrix = Float64Array.from(logits);
+  softmax(matrix, n, 1, n, round);
+  for (let k = 0; k < n * n; k++) matrix[k] = round(matrix[k] + round(eps));
+  divide(matrix, n, n, 1, eps, round);
+  for (let k = 1; k < rounds; k++) {
+    divide(matrix, n, 1, n, eps, round);
+    divide(matrix, n, n, 1, eps, round);
+  }
+  return matrix;
+}
+
+/** Each line over its sum and eps, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {number} eps @param {Round} round */
+function divide(matrix, n, line, step, eps, round) {
+  for (let start = 0; start < n * line; start += line) {
+    let sum = 0;
+    for (let k = 0; k < n; k++) sum = round(sum + matrix[start + k * step]);
+    const total = round(sum + round(eps));
+    for (let k = 0; k < n; k++) matrix[start + k * step] = round(matrix[start + k * step] / total);
+  }
+}

@@ -1,0 +1,57 @@
+/** Give the lines of a template the looks of the runs that they draw. `app/figures/fill/dress.py` says the same, and why. */
+
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').RunStyle} RunStyle @typedef {import('../../types').Trace} Trace */
+
+const ALPHA = 0.13;
+
+/** How methods look, which the server sends with the page. @type {import('../../types').ViewRules['methods']} */
+export const looks = {};
+
+/** The looks of runs beside each other; null of a run whose method is not known yet. @param {(string | null)[]} methods @param {'light' | 'dark'} theme @returns {(RunStyle | null)[]} */
+export function toRunStyles(methods, theme) {
+  return methods.map((method, run) => {
+    const look = method === null ? undefined : looks[method];
+    if (!look) return null;
+    const place = methods.slice(0, run).filter((other) => other === method).length;
+    return { color: look[theme][place], dash: look.dashes[place], marker: look.marker, width: look.widths[place] };
+  });
+}
+
+/** Style the traces of runs of these methods, in place. @param {Figure} figure @param {(string | null)[]} methods */
+export function dress({ data, layout: { meta } }, methods) {
+  const styles = toRunStyles(methods, meta.theme);
+  if (meta.axes) reorder(data, styles);
+  for (const trace of data) {
+    const style = styles[trace.meta.run];
+    if (style && trace.meta.look) dressTrace(trace, style, trace.meta.look);
+  }
+  if (meta.colors)
+    meta.colors = styles.slice(0, meta.colors.length).map((style, run) => style?.color ?? meta.colors[run]);
+}
+
+/** How much of a line is drawn: 1 of a solid one. @param {string} dash */
+export function toShareOfInk(dash) {
+  if (dash === 'solid') return 1;
+  const lengths = dash.split(',').map(Number.parseFloat);
+  const sum = (/** @type {number[]} */ parts) => parts.reduce((total, part) => total + part, 0);
+  return sum(lengths.filter((_, index) => index % 2 === 0)) / sum(lengths);
+}
+
+/** Draw the lines with the most gaps on top, so that the others are seen. @param {Trace[]} data @param {(RunStyle | null)[]} styles */
+function reorder(data, styles) {
+  const shares = styles.map((style) => (style ? toShareOfInk(style.dash) : 1));
+  const order = shares.map((_, run) => run).sort((a, b) => shares[a] - shares[b]);
+  for (const trace of data) trace.meta.run = order[trace.meta.run] ?? trace.meta.run;
+}
+
+/** @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
+function dressTrace(trace, style, look) {
+  trace.line.color = style.color;
+  if (look.dash) trace.line.dash = style.dash;
+  if (look.weight) trace.line.width = look.weight * style.width;
+  if (look.marker) Object.assign(trace.marker, { symbol: style.marker, color: style.color });
+  if (look.fill) {
+    const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(style.color.slice(at, at + 2), 16));
+    trace.fillcolor = `rgba(${red},${green},${blue},${ALPHA})`;
+  }
+}

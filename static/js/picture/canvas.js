@@ -1,0 +1,102 @@
+/** Shapes on a canvas. */
+
+import { DASH } from './geometry/shapes.js';
+
+/** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
+
+const HALO_PX = 3;
+
+/** Give a canvas its size, empty. @param {HTMLCanvasElement} canvas @param {number} width in CSS pixels @param {number} height @param {number} density device pixels of one */
+export function clear(canvas, width, height, density) {
+  const [wide, high] = [Math.round(width * density), Math.round(height * density)];
+  if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, wide, high);
+  context.setTransform(density, 0, 0, density, 0, 0);
+  return context;
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Shape[]} shapes @param {Palette} palette */
+export function paint(context, shapes, palette) {
+  for (const shape of shapes) {
+    const painter = /** @type {(context: CanvasRenderingContext2D, shape: any, palette: Palette) => void} */ (
+      PAINTERS[shape.kind]
+    );
+    painter(context, shape, palette);
+  }
+  context.globalAlpha = 1;
+}
+
+const PAINTERS = {
+  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
+  area(context, { points, color, opacity }, palette) {
+    context.globalAlpha = opacity;
+    context.fillStyle = palette[color];
+    trace(context, points);
+    context.fill();
+  },
+  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Line} shape @param {Palette} palette */
+  line(context, { points, color, opacity, width, isDashed, isCurve }, palette) {
+    context.globalAlpha = opacity;
+    context.strokeStyle = palette[color];
+    context.lineWidth = width;
+    context.setLineDash(isDashed ? DASH : []);
+    if (isCurve) bend(context, points);
+    else trace(context, points);
+    context.stroke();
+    context.setLineDash([]);
+  },
+  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Dot} shape @param {Palette} palette */
+  dot(context, { x, y, radius, color, fill }, palette) {
+    context.globalAlpha = 1;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fillStyle = palette[fill];
+    context.fill();
+    context.lineWidth = 2;
+    context.strokeStyle = palette[color];
+    context.stroke();
+  },
+  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Box} shape @param {Palette} palette */
+  box(context, { x, y, width, height, radius, color, fill, opacity }, palette) {
+    context.beginPath();
+    context.roundRect(x, y, width, height, radius);
+    context.globalAlpha = opacity;
+    context.fillStyle = palette[fill];
+    context.fill();
+    context.globalAlpha = 1;
+    context.lineWidth = 1;
+    context.strokeStyle = palette[color];
+    context.stroke();
+  },
+  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
+  text(context, { x, y, text, size, color, anchor, isBold, hasHalo }, palette) {
+    context.globalAlpha = 1;
+    context.font = `${isBold ? 700 : 400} ${size}px ${palette.font}`;
+    context.textAlign = anchor === 'middle' ? 'center' : anchor;
+    context.textBaseline = 'middle';
+    if (hasHalo) {
+      context.lineWidth = HALO_PX;
+      context.lineJoin = 'round';
+      context.strokeStyle = palette.card;
+      context.strokeText(text, x, y);
+    }
+    context.fillStyle = palette[color];
+    context.fillText(text, x, y);
+  },
+};
+
+/** @param {CanvasRenderingContext2D} context @param {number[]} points */
+function trace(context, points) {
+  context.beginPath();
+  context.moveTo(points[0], points[1]);
+  for (let index = 2; index < points.length; index += 2) context.lineTo(points[index], points[index + 1]);
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number[]} points */
+function bend(context, [x0, y0, x1, y1, x2, y2, x3, y3]) {
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.bezierCurveTo(x1, y1, x2, y2, x3, y3);
+}

@@ -1,0 +1,150 @@
+/** What leaves the page of the picture: images of the same shapes, and numbers. */
+
+import { formatValue } from '../data/numbers.js';
+import { toCaption } from '../share/caption.js';
+import { download, downloadPdf, downloadText, footLine, paperTemplates } from '../share/export.js';
+import { FONT, toPdf } from '../share/pdf.js';
+import * as state from '../state/signals.js';
+import { copyImage, copyText, notify } from '../ui/clipboard.js';
+import { clear, paint } from './canvas.js';
+import { toCursor, toPlan, toStill } from './geometry/picture.js';
+import { formatLog } from './geometry/scale.js';
+import { move, toText } from './geometry/shapes.js';
+import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
+import { chooseShown, toPalette, toShown } from './shown.js';
+import { toSvg } from './svg.js';
+
+/** @typedef {import('../../types').Templates} Templates @typedef {import('./geometry/shapes.js').Shape} Shape */
+
+const NAME = 'mhc-scope-picture';
+const WIDTH_PX = 1200;
+const PAPER_PX = 840; // of a PDF: its letters are small on a page, and legible
+const PAD_PX = 20;
+const HEAD_PX = 46;
+const FOOT_PX = 30;
+const DENSITY = 2;
+const FRAME_PX = { above: 128, beside: 32 }; // of a frame: title and meaning, and what lies around
+
+/** The runs as the page shows them. @param {Templates} templates */
+export function shownRuns(templates) {
+  const { places, step } = chooseShown(templates, []);
+  return places.map((place) => toShown(place, step));
+}
+
+/** The picture at a width, without title. @param {Templates} templates @param {number} width @returns {{shapes: Shape[], width: number, height: number}} */
+function toWhole(templates, width) {
+  const plan = toPlan(shownRuns(templates), width, state.layers.value);
+  return {
+    shapes: [...toStill(plan), ...toCursor(plan, state.cursor.value, state.part.value)],
+    width,
+    height: plan.layout.height,
+  };
+}
+
+/** With title and foot line, so that it can stand alone. @param {Templates} templates @returns {{shapes: Shape[], width: number, height: number}} */
+function toImage(templates) {
+  const { shapes, height } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
+  const whole = HEAD_PX + height + FOOT_PX;
+  const words = [
+    toText(PAD_PX, 26, TITLE, 'ink', { size: 18, isBold: true }),
+    toText(PAD_PX, whole - 16, footLine(), 'muted', { size: 11 }),
+  ];
+  return { shapes: [...move(shapes, PAD_PX, HEAD_PX), ...words], width: WIDTH_PX, height: whole };
+}
+
+/** @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
+function toUrl(templates, format) {
+  const { shapes, width, height } = toImage(templates);
+  const palette = toPalette(templates);
+  if (format === 'svg') return `data:image/svg+xml,${encodeURIComponent(toSvg(shapes, palette, { width, height }))}`;
+  const canvas = document.createElement('canvas');
+  const context = clear(canvas, width, height, DENSITY);
+  paint(
+    context,
+    [{ kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 }, ...shapes],
+    palette,
+  );
+  return canvas.toDataURL('image/png');
+}
+
+/** As markup, of so many pixels. @param {Templates} templates @param {number} width */
+export function toMarkup(templates, width) {
+  const { shapes, height } = toWhole(templates, width);
+  return toSvg(shapes, toPalette(templates), { width, height });
+}
+
+/** For a paper, which is white. @returns {Promise<Blob>} */
+async function toPictureFile() {
+  const templates = await paperTemplates();
+  const { shapes, height } = toWhole(templates, PAPER_PX);
+  const size = { width: PAPER_PX, height };
+  return toPdf(toSvg(shapes, { ...toPalette(templates), font: FONT }, size), size, toCaption(TITLE, MEANING));
+}
+
+/** How high a frame of the card is that is so wide. @param {Templates} templates @param {number} width */
+export function toFrameHeight(templates, width) {
+  return Math.ceil(toPictureHeight(templates, width - FRAME_PX.beside) + FRAME_PX.above);
+}
+
+/** How high the picture alone is. @param {Templates} templates @param {number} width */
+export function toPictureHeight(templates, width) {
+  return toPlan(shownRuns(templates), width, state.layers.value).layout.height;
+}
+
+/** All sizes and gradients, as numbers. @param {Templates} templates @param {string} separator */
+export function toDelimited(templates, separator) {
+  const runs = shownRuns(templates);
+  const raw = (/** @type {number} */ log10) =>
+    Number.isNaN(log10) ? '' : Math.abs(log10) < 300 ? 10 ** log10 : `1e${log10}`;
+  const [sizes, gradients] = /** @type {const} */ (['sizes', 'gradients']).map((what) => toSizeTable(runs, what, raw));
+  const head = [
+    'after layer',
+    ...sizes.head.slice(1).map((title) => `${title}, activation`),
+    ...gradients.head.slice(1).map((title) => `${title}, gradient`),
+  ];
+  const rows = sizes.rows.map((row, place) => [...row, ...gradients.rows[place].slice(1)]);
+  const quote = (/** @type {string | number} */ cell) =>
+    /[",\n\t]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : cell;
+  return [head, ...rows].map((row) => `${row.map(quote).join(separator)}\n`).join('');
+}
+
+/** The tables of the card, as people read them. @param {Templates} templates */
+export function toTables(templates) {
+  const runs = shownRuns(templates);
+  const show = (/** @type {number} */ value) => formatValue(value, null, undefined, 3);
+  return [
+    toLayerTable(runs, state.cursor.value, show),
+    toSizeTable(runs, 'sizes', formatLog),
+    toSizeTable(runs, 'gradients', formatLog),
+  ];
+}
+
+/** One sentence a run. @param {Templates} templates */
+export function toSentences(templates) {
+  return shownRuns(templates).map((shown) => toSentence(shown, state.cursor.value));
+}
+
+/** What the menu takes away. @param {Templates} templates */
+export function pictureItems(templates) {
+  const numbers = () => toDelimited(templates, ',');
+  return [
+    {
+      title: 'Copy as image',
+      note: 'for a chat or a slide',
+      run: () => void copyImage(Promise.resolve(toUrl(templates, 'png'))).then(notify),
+    },
+    { title: 'PNG', note: 'image, twice the pixels', run: () => download(toUrl(templates, 'png'), `${NAME}.png`) },
+    { title: 'SVG', note: 'image for print', run: () => download(toUrl(templates, 'svg'), `${NAME}.svg`) },
+    {
+      title: 'PDF',
+      note: 'lines and letters, with a caption',
+      run: () => void downloadPdf(toPictureFile(), `${NAME}.pdf`),
+    },
+    { title: 'CSV', note: 'the numbers', run: () => downloadText(numbers(), 'text/csv', `${NAME}.csv`) },
+    {
+      title: 'Copy the numbers',
+      note: 'for a spreadsheet',
+      run: () => void copyText(toDelimited(templates, '\t')).then(notify),
+    },
+  ];
+}

@@ -1,0 +1,116 @@
+/** The picture in words: what it is, how to read it, and what each run shows in it. No browser here. */
+
+import { range } from '../../data/numbers.js';
+import { logAt, spanOf, weightsAt } from './reading.js';
+import { formatLog } from './scale.js';
+
+/** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading */
+
+export const TITLE = 'How the signal travels';
+export const MEANING =
+  'A stream is a signal that a network hands from layer to layer: a residual network has one, others several. ' +
+  'Its width is the size of what it carries. In each layer a branch, such as attention, reads the streams, they mix (thin lines), and the branch writes to them.';
+
+/** @type {import('../../../types').Panel['help']} */
+export const HELP = {
+  formula: 'x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])',
+  reading:
+    'A ribbon that widens carries larger and larger values. All runs have one scale, and it is logarithmic: equal steps in width are equal factors. ' +
+    'A line between two ribbons is a weight of the residual mixing, over as many layers as stand under the strips; dashed lines subtract. ' +
+    'The layer at the cursor is magnified: lines into the branch are what it reads of each stream, lines out of it where it writes, lines across how ' +
+    'streams mix, all as thick as their weight, with the size of each stream before and after. Where mixing is dynamic, it is the mean over tokens, ' +
+    'and the lighter band is their standard deviation. A signal that is sent passes at one pace, but slower inside the magnified layer, where beads on the lines are as large as the weights; elsewhere its beads and numbers are the size measured ' +
+    'in each stream, and on the way back that of its gradient, on a scale of its own. “Shared signal” is the largest factor by which mixing alone ' +
+    'makes a signal larger that all streams have in common.',
+  symbol: 'x_l[i], H_pre, H_res, H_post',
+  source:
+    'The metrics act_rms_streams, grad_rms_streams, h_pre (h_read where the branch reads parts apart), h_res, h_post and composite_gain_fwd',
+};
+
+const FEW = 6; // sizes that a sentence can hold
+
+/** What a run shows, in one sentence, with its numbers at one layer. @param {Shown} shown @param {number} layer from 0 */
+export function toSentence({ label, reading, end }, layer) {
+  if (!reading) return `${label}: ${end ?? 'no layer has come yet'}`;
+  const span = spanOf([reading], 'sizes');
+  const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
+  const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
+  return `${label}: ${streams}${sizes}${toLayerWords(reading, layer)}`;
+}
+
+/** @param {Reading} reading @param {number} layer */
+function toLayerWords(reading, layer) {
+  if (layer >= reading.layers) return '';
+  const sizes = [layer, layer + 1].map((place) => sizesAt(reading, place));
+  const block = reading.blocks[layer]?.replaceAll('_', ' ');
+  const where = `; at layer ${layer + 1}${block ? `, ${block}` : ''},`;
+  if (!sizes[1]) return `${where} no size is known`;
+  return `${where} ${sizes[0] ? `from ${sizes[0]} to` : 'it leaves'} ${sizes[1]}`;
+}
+
+/** Sizes of all streams at one place; empty where none is known. @param {Reading} reading @param {number} place */
+function sizesAt(reading, place) {
+  const logs = range(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', place, stream));
+  const texts = logs.filter((log10) => !Number.isNaN(log10)).map(formatLog);
+  if (new Set(texts).size <= 1) return texts[0] ?? '';
+  if (texts.length <= FEW) return `${texts.slice(0, -1).join(', ')} and ${texts[texts.length - 1]}`;
+  const known = logs.filter((log10) => !Number.isNaN(log10));
+  return `between ${formatLog(Math.min(...known))} and ${formatLog(Math.max(...known))}`;
+}
+
+/**
+ * @typedef {{caption: string, head: string[], rows: (string | number)[][]}} Table
+ */
+
+/** Every size of every stream, one row a layer, and one for what goes into the first. @param {Shown[]} runs @param {'sizes' | 'gradients'} what @param {(log10: number) => string | number} show @returns {Table} */
+export function toSizeTable(runs, what, show) {
+  const known = runs.flatMap(({ label, reading }) => (reading ? [{ label, reading }] : []));
+  const columns = known.flatMap(({ label, reading }) =>
+    range(0, reading.streams - 1).map((stream) => ({
+      title: reading.streams === 1 ? label : `${label}, stream ${stream + 1}`,
+      data: range(0, reading.layers).map((place) => show(logAt(reading, what, place, stream))),
+    })),
+  );
+  const last = Math.max(0, ...known.map(({ reading }) => reading.layers));
+  const rows = range(0, last).map((place) => [
+    place === 0 ? 'embedding' : place,
+    ...columns.map(({ data }) => data[place] ?? ''),
+  ]);
+  const caption =
+    what === 'sizes' ? 'Size of each stream after each layer' : 'Gradient of each stream after each layer';
+  return { caption, head: ['after layer', ...columns.map(({ title }) => title)], rows };
+}
+
+/** Weights and sizes of one layer, one row a stream. @param {Shown[]} runs @param {number} layer @param {(value: number) => string | number} show @returns {Table} */
+export function toLayerTable(runs, layer, show) {
+  const known = runs.flatMap(({ label, reading }) => (reading && layer < reading.layers ? [{ label, reading }] : []));
+  const most = Math.max(0, ...known.map(({ reading }) => reading.streams));
+  const rows = known.flatMap(({ label, reading }) =>
+    range(0, reading.streams - 1).map((stream) => toStreamRow(label, reading, layer, stream, most, show)),
+  );
+  const from = range(1, most).map((source) => `mixes, from ${source}`);
+  return {
+    caption: `Layer ${layer + 1}`,
+    head: ['stream', 'before', 'branch reads', ...from, 'branch writes', 'after'],
+    rows,
+  };
+}
+
+/** @param {string} label @param {Reading} reading @param {number} layer @param {number} stream @param {number} most @param {(value: number) => string | number} show */
+function toStreamRow(label, reading, layer, stream, most, show) {
+  const n = reading.streams;
+  const [read, mix, write] = [reading.read, reading.mix, reading.write].map(({ mean, spread }) => ({
+    values: weightsAt(mean, layer),
+    spreads: weightsAt(spread, layer),
+  }));
+  const cell = (/** @type {typeof read} */ { values, spreads }, /** @type {number} */ index) => {
+    if (!values || index >= values.length) return '';
+    const value = show(values[index]);
+    return spreads && spreads[index] > 0 && typeof value === 'string' ? `${value} ± ${show(spreads[index])}` : value;
+  };
+  const isApart = reading.read.mean?.shape.length === 3; // its own part, of a matrix
+  const mixes = range(0, most - 1).map((source) => (source < n ? cell(mix, stream * n + source) : ''));
+  const sizes = [layer, layer + 1].map((place) => formatLog(logAt(reading, 'sizes', place, stream)));
+  const name = n === 1 ? label : `${label}, ${stream + 1}`;
+  return [name, sizes[0], cell(read, isApart ? stream * n + stream : stream), ...mixes, cell(write, stream), sizes[1]];
+}

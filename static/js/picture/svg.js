@@ -1,0 +1,56 @@
+/** Shapes as SVG. No browser here. */
+
+import { DASH } from './geometry/shapes.js';
+
+/** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
+
+/** @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
+export function toSvg(shapes, palette, { width, height }) {
+  const body = shapes.map((shape) => {
+    const draw = /** @type {(shape: any, palette: Palette) => string} */ (DRAWERS[shape.kind]);
+    return draw(shape, palette);
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeText(palette.font)}">
+<rect width="${width}" height="${height}" fill="${palette.card}"/>
+${body.join('\n')}
+</svg>`;
+}
+
+const DRAWERS = {
+  /** @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
+  area: ({ points, color, opacity }, palette) =>
+    `<polygon points="${points.map(round).join(' ')}" fill="${palette[color]}" fill-opacity="${round(opacity)}"/>`,
+  /** @param {import('./geometry/shapes.js').Line} shape @param {Palette} palette */
+  line({ points, color, opacity, width, isDashed, isCurve }, palette) {
+    const [x, y, ...rest] = points.map(round);
+    const dash = isDashed ? ` stroke-dasharray="${DASH.join(' ')}"` : '';
+    return `<path d="M${x} ${y}${isCurve ? 'C' : 'L'}${rest.join(' ')}" fill="none" stroke="${palette[color]}" stroke-width="${round(width)}" stroke-opacity="${round(opacity)}"${dash}/>`;
+  },
+  /** @param {import('./geometry/shapes.js').Dot} shape @param {Palette} palette */
+  dot: ({ x, y, radius, color, fill }, palette) =>
+    `<circle cx="${round(x)}" cy="${round(y)}" r="${round(radius)}" fill="${palette[fill]}" stroke="${palette[color]}" stroke-width="2"/>`,
+  /** @param {import('./geometry/shapes.js').Box} shape @param {Palette} palette */
+  box: ({ x, y, width, height, radius, color, fill, opacity }, palette) =>
+    `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" rx="${radius}" fill="${palette[fill]}" fill-opacity="${opacity}" stroke="${palette[color]}"/>`,
+  /** @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
+  text({ x, y, text, size, color, anchor, isBold, hasHalo }, palette) {
+    const halo = hasHalo
+      ? ` stroke="${palette.card}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`
+      : '';
+    const weight = isBold ? ' font-weight="700"' : '';
+    return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${escapeText(text)}</text>`;
+  },
+};
+
+/** Hundredths of a pixel. @param {number} value */
+function round(value) {
+  return Math.round(value * 100) / 100;
+}
+
+/** @type {Record<string, string>} */
+const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** @param {string} text */
+function escapeText(text) {
+  return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
+}

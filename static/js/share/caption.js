@@ -1,0 +1,48 @@
+/** What stands below a figure in a paper: what it shows, of which runs, with which settings, and where it is found. */
+
+import { specOf } from '../data/record.js';
+import { urlOf } from '../state/address.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { toHash } from '../state/view/hash.js';
+import { toNotes, toSettings } from './report.js';
+
+/** @typedef {{title: string, text: string, url: string}} Caption */
+
+/** @param {string} title @param {string} meaning @returns {Caption} */
+export function toCaption(title, meaning) {
+  const columns = state.slots.value.map((slot) => slot.columns);
+  const labels = state.slots.value.map((slot) => slot.label);
+  const runs = state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`);
+  return withLink(title, [
+    meaning,
+    `${runs.join(', ')}.`,
+    settingsText(columns.map(specOf), labels),
+    ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last is of tables
+  ]);
+}
+
+/** @param {string} title @param {string[]} sentences @returns {Caption} */
+export function withLink(title, sentences) {
+  return { title, text: [`${title}.`, ...sentences].filter(Boolean).join(' '), url: toUrl() };
+}
+
+/** A stored view's numbers stay; a trace has no address but that. What the bare address opens may be another view in a year. */
+function toUrl() {
+  const stored = state.snapshot.value?.url;
+  if (!stored && state.hasTrace.value) return '';
+  const url = stored ?? urlOf(state.view.value);
+  return new URL(url === '/' ? `/#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
+}
+
+/** @param {any[]} specs null of a trace @param {string[]} labels */
+function settingsText(specs, labels) {
+  if (specs.some((spec) => spec === null)) return '';
+  const { shared, own } = toSettings(state.fields.value, specs);
+  const said = shared.map(({ title, value }) => `${title}: ${value}`).join('; ');
+  const letters = labels.map((label) => label.split(' ')[0]);
+  const differing = own.map(
+    ({ title, values }) => `${title}: ${values.map((value, run) => `${letters[run]} ${value}`).join(', ')}`,
+  );
+  return `${[...differing, said].filter(Boolean).join('; ')}.`;
+}

@@ -1,0 +1,179 @@
+/** A figure as PDF, for papers: curves and letters as such, the fonts in the file, a caption below. What makes it is loaded when it is asked for. */
+
+import { toTrueType } from './woff.js';
+
+/** @typedef {import('./caption.js').Caption} Caption */
+
+/** The family that is in the file; figures are laid out in it, for other letters have other widths. */
+export const FONT = 'DejaVu Sans';
+/** Of a figure of curves: its letters of 12 px then have 9 points on the page. */
+export const WIDTH_PX = 672;
+
+const WIDTH_PT = 504; // of the page: as a paper's text with its margins
+const PAD = 9;
+const TITLE = { size: 10.5, height: 26 };
+const CAPTION = { size: 7.5, line: 1.4 };
+const MISSING = '□';
+const MISSING_NOTE = 'A box stands for a sign that the font of this file does not have.';
+const DEFAULT_PX = 12; // of letters
+const INK = '#1b1c1f';
+const LINK = '#0b5cad';
+const WEIGHTS = /** @type {const} */ ({ normal: 'dejavu-sans/400.woff', bold: 'dejavu-sans/700.woff' });
+
+/** A font or a tool did not come from the server. */
+export class MissingPart extends Error {}
+
+/** @type {Promise<Record<string, Uint8Array>> | undefined} */
+let asked;
+
+/** The fonts, of which the page knows too, so that figures are laid out in them. */
+export function loadFonts() {
+  asked ??= readFonts();
+  asked.catch(() => (asked = undefined)); // another try may do
+  return asked;
+}
+
+async function readFonts() {
+  const entries = Object.entries(WEIGHTS).map(async ([weight, name]) => {
+    const font = await toTrueType(await fetchFont(import.meta.resolve(name)));
+    document.fonts.add(await new FontFace(FONT, /** @type {ArrayBuffer} */ (font.buffer), { weight }).load());
+    return [weight, font];
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** @param {string} url */
+async function fetchFont(url) {
+  const answer = await fetch(url).catch(isMissing);
+  if (!answer.ok) throw new MissingPart(`${url}: ${answer.status}`);
+  return answer.arrayBuffer();
+}
+
+/** @param {Error} error @returns {never} */
+function isMissing(error) {
+  throw new MissingPart(error.message);
+}
+
+/** Both are built for pages without modules, and leave their names behind; the second looks for the first. */
+async function loadTools() {
+  await import('jspdf').catch(isMissing);
+  await import('svg2pdf.js').catch(isMissing);
+  const { jspdf, svg2pdf } = /** @type {any} */ (globalThis);
+  return { jsPDF: jspdf.jsPDF, svg2pdf: svg2pdf.svg2pdf };
+}
+
+/**
+ * @param {string} svg markup of the figure, laid out in `FONT`
+ * @param {{width: number, height: number}} size in pixels
+ * @param {Caption} caption
+ * @returns {Promise<Blob>}
+ */
+export async function toPdf(svg, size, caption) {
+  const [{ jsPDF, svg2pdf }, fonts] = await Promise.all([loadTools(), loadFonts()]);
+  const width = WIDTH_PT - 2 * PAD;
+  const height = (size.height * width) / size.width;
+  const sheet = new jsPDF({ unit: 'pt' }); // to measure the caption
+  addFonts(sheet, fonts);
+  const figure = toReadable(svg);
+  const [known, isWhole] = keepKnown(sheet, figure, caption);
+  const lines = toLines(sheet, isWhole ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
+  const whole = TITLE.height + height + (lines.length + 1) * CAPTION.size * CAPTION.line + PAD;
+  const pdf = new jsPDF({
+    unit: 'pt',
+    format: [WIDTH_PT, whole],
+    orientation: WIDTH_PT > whole ? 'landscape' : 'portrait',
+    putOnlyUsedFonts: true,
+    compress: true,
+  });
+  addFonts(pdf, fonts);
+  pdf.setProperties({ title: caption.title, subject: `${caption.text} ${caption.url}`, creator: 'mHC Scope' });
+  pdf.setLanguage('en');
+  write(pdf, known.title, PAD, PAD + TITLE.size, { size: TITLE.size, style: 'bold', color: INK });
+  pdf.setFont(FONT, 'normal'); // where the figure says nothing else
+  await svg2pdf(figure, pdf, { x: PAD, y: TITLE.height, width, height });
+  writeLines(pdf, lines, caption.url, TITLE.height + height);
+  return pdf.output('blob');
+}
+
+/** @param {any} pdf @param {Record<string, Uint8Array>} fonts */
+function addFonts(pdf, fonts) {
+  for (const [style, bytes] of Object.entries(fonts)) {
+    const file = `${FONT}-${style}.ttf`;
+    pdf.addFileToVFS(file, toBinary(bytes));
+    pdf.addFont(file, FONT, style);
+  }
+  pdf.setFont(FONT, 'normal');
+}
+
+/** The tool leaves out a sign that the font lacks, as of Chinese: a box must show that there was one. @param {any} pdf @param {Element} figure @param {Caption} caption @returns {[Caption, boolean]} the caption, and whether nothing is missing */
+function keepKnown(pdf, figure, caption) {
+  const { metadata } = pdf.getFont();
+  let isWhole = true;
+  const keep = (/** @type {string} */ text) =>
+    text.replaceAll(/\S/gu, (sign) => {
+      if (metadata.characterToGlyph(sign.codePointAt(0)) > 0) return sign;
+      isWhole = false;
+      return MISSING;
+    });
+  const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) walker.currentNode.nodeValue = keep(walker.currentNode.nodeValue ?? '');
+  return [{ ...caption, title: keep(caption.title), text: keep(caption.text) }, isWhole];
+}
+
+/** One letter a byte. @param {Uint8Array} bytes */
+function toBinary(bytes) {
+  const parts = [];
+  for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
+  return parts.join('');
+}
+
+/** The caption in lines, those of the link marked. @param {any} pdf @param {Caption} caption @param {number} width @returns {{text: string, isLink: boolean}[]} */
+function toLines(pdf, { text, url }, width) {
+  pdf.setFontSize(CAPTION.size);
+  const split = (/** @type {string} */ words, /** @type {boolean} */ isLink) =>
+    pdf.splitTextToSize(words, width).map((/** @type {string} */ line) => ({ text: line, isLink }));
+  return [...split(text, false), ...(url ? split(url, true) : [])];
+}
+
+/** @param {any} pdf @param {{text: string, isLink: boolean}[]} lines @param {string} url @param {number} top */
+function writeLines(pdf, lines, url, top) {
+  lines.forEach(({ text, isLink }, line) => {
+    const y = top + (line + 1) * CAPTION.size * CAPTION.line;
+    write(pdf, text, PAD, y, { size: CAPTION.size, style: 'normal', color: isLink ? LINK : INK });
+    if (isLink) pdf.link(PAD, y - CAPTION.size, pdf.getTextWidth(text), CAPTION.size * CAPTION.line, { url });
+  });
+}
+
+/** @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
+function write(pdf, text, x, y, { size, style, color }) {
+  pdf.setFont(FONT, style);
+  pdf.setFontSize(size);
+  pdf.setTextColor(color);
+  pdf.text(text, x, y);
+}
+
+/** What the tool does not read is said in words that it does. @param {string} svg */
+function toReadable(svg) {
+  const root = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement;
+  for (const text of root.querySelectorAll('[dominant-baseline]'))
+    text.setAttribute('alignment-baseline', /** @type {string} */ (text.getAttribute('dominant-baseline')));
+  for (const text of root.querySelectorAll('[paint-order]')) text.removeAttribute('stroke'); // it would cover the letters
+  for (const part of /** @type {NodeListOf<SVGElement>} */ (root.querySelectorAll('tspan'))) setPixels(part);
+  return root;
+}
+
+/** Of raised letters, whose size is a share of the others' and whose shift one of their own. @param {SVGElement} part */
+function setPixels(part) {
+  const size = sizeOf(part);
+  if (part.style.fontSize.endsWith('%')) part.style.setProperty('font-size', `${size}px`);
+  const shift = part.getAttribute('dy');
+  if (shift?.endsWith('em')) part.setAttribute('dy', String(Number.parseFloat(shift) * size));
+}
+
+/** @param {SVGElement} part @returns {number} in pixels */
+function sizeOf(part) {
+  const own = part.style.fontSize || part.getAttribute('font-size') || '';
+  if (own.endsWith('px')) return Number.parseFloat(own);
+  const around = part.parentElement ? sizeOf(/** @type {any} */ (part.parentElement)) : DEFAULT_PX;
+  return own.endsWith('%') ? (around * Number.parseFloat(own)) / 100 : around;
+}

@@ -1,0 +1,101 @@
+/** The places of the compared runs: what each shows, and what it showed before. */
+
+import { createColumns } from '../data/columns.js';
+import { modelOf } from '../data/record.js';
+import { findDifferences } from '../instant/agree.js';
+import { boot } from './boot.js';
+import { recallRecord } from './kept.js';
+import * as state from './signals.js';
+import { TRACE } from './view/spec.js';
+
+/** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
+
+/** @param {string[]} ids @param {string[]} labels @param {{position: number | null}[]} [submitted] @param {any[]} [specs] */
+export function install(ids, labels, submitted, specs) {
+  /** @type {Map<string, Columns>} */
+  const fresh = new Map();
+  const old = state.slots.value;
+  const before = listBefore();
+  state.hasMoved.value = false;
+  state.slots.value = ids.map((id, index) => {
+    const spec = JSON.stringify(specs?.[index]);
+    const isAnswer = old[index]?.id === '' && old[index].spec === spec; // to what is shown at once
+    const begun = isAnswer ? old[index].columns : createColumns();
+    const columns = recallRecord(id) ?? fresh.get(id) ?? begun;
+    fresh.set(id, columns);
+    const place = submitted?.[index].position ?? null;
+    return {
+      id,
+      spec,
+      label: labels[index],
+      columns,
+      place,
+      known: isAnswer ? old[index].known : null,
+      before: (isAnswer ? old[index].before : before[index]) ?? [],
+    };
+  });
+  noteTraces();
+}
+
+/** Let the view and its labels say which runs are traces, as their start frames do. */
+export function noteTraces() {
+  const models = state.slots.value.map((slot) => modelOf(slot.columns));
+  if (models.join() === state.models.value.join()) return;
+  const { runs } = state.view.value;
+  state.batch(() => {
+    state.models.value = models;
+    if (models.some(Boolean))
+      state.view.value = { ...state.view.value, runs: models.map((model, run) => toChoice(model, runs[run])) };
+    state.slots.value = state.slots.value.map((slot, run) => ({ ...slot, label: state.labels.value[run] }));
+  });
+}
+
+/** @param {string | null} model @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
+function toChoice(model, known) {
+  if (model === null) return known ?? { kind: TRACE, own: {} };
+  return { kind: TRACE, own: {}, ...(known?.name ? { name: known.name } : {}) };
+}
+
+/**
+ * What the places show, for those that follow. Of runs that were broken off, as in a drag, what they have stays in sight; what they have
+ * not, as all were before that. Alike for all runs, so that a figure can take one moment's of each.
+ * @returns {Slot['before'][]}
+ */
+function listBefore() {
+  const slots = state.slots.value;
+  const isWhole = slots.every(({ columns }) => columns.end?.status === 'done');
+  return slots.map(({ id, columns, label, known, before }) => [
+    { id, columns, label },
+    ...(known ? [{ id, columns: known, label }] : []),
+    ...(isWhole ? [] : before.slice(-1)),
+  ]);
+}
+
+/** What was shown at once must be what the server says; it is dropped where it is not. @param {Slot} slot @returns {Slot} */
+export function confirm(slot) {
+  if (!slot.known || slot.columns.end?.status !== 'done') return slot;
+  const differences = findDifferences(slot.known, slot.columns, boot.rules.at_once);
+  if (differences.length === 0) return slot;
+  console.error(`Shown at once of run ${slot.id}, and not what the server says: ${differences.join('; ')}`);
+  return { ...slot, known: null };
+}
+
+/** @param {{run: string, position: number | null}} status */
+export function setPlace({ run, position }) {
+  state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
+}
+
+/** What is known of runs that no one has computed. @param {any[]} specs @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
+export function installKnown(specs, known) {
+  const before = listBefore();
+  state.batch(() => {
+    state.hasMoved.value = false;
+    state.slots.value = known.map((item, run) => ({
+      .../** @type {NonNullable<typeof item>} */ (item),
+      spec: JSON.stringify(specs[run]),
+      label: state.labels.value[run],
+      place: null,
+      before: before[run] ?? [],
+    }));
+  });
+}

@@ -1,0 +1,174 @@
+/** A map's choice: which fields, which values, which run. No browser here. */
+
+import { appliesTo, KIND, toSpec } from './spec.js';
+
+/**
+ * @typedef {import('../../../types').Field} Field
+ * @typedef {import('../../../types').View} View
+ * @typedef {import('../../../types').MapChoice} MapChoice
+ * @typedef {import('../../../types').ViewRules} ViewRules
+ */
+
+export const REDUCTIONS = /** @type {Record<string, string>} */ ({
+  max: 'largest',
+  min: 'least',
+  median: 'median',
+  first: 'first',
+  last: 'last',
+});
+const FULL = 1e6; // a field with more values than this, such as the seed, has no scale of its own
+
+/** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
+export function defaultMap(fields, view, rules) {
+  const hc = view.runs.findIndex((choice) => choice.kind === 'hc');
+  const run = hc < 0 ? view.runs.length - 1 : hc;
+  const paths = ['depth', 'connection.streams'].filter((path) =>
+    mapFields(fields, view, run).some((field) => field.path === path),
+  );
+  const [x, y] = paths.map((path) => toAxis(fields, path));
+  return { run, x, ...(y ? { y } : {}), ...rules.map };
+}
+
+/** @param {Map<string, Field>} fields @param {string} path */
+export function toAxis(fields, path) {
+  const field = fields.get(path);
+  return { path, values: field ? ladder(field) : [] };
+}
+
+/** The fields that a run's map can span: numbers that mean something for it. @param {Map<string, Field>} fields @param {View} view @param {number} run */
+export function mapFields(fields, view, run) {
+  return [...fields.values()].filter((field) => {
+    const isNumber = field.type === 'integer' || field.type === 'number';
+    return isNumber && field.path !== KIND && field.max !== field.min && appliesTo(fields, view, view.runs[run], field);
+  });
+}
+
+/**
+ * A few values over the range of a field, denser where it is small: octaves round the default of what starts above
+ * zero, else zero and 1, 2, 5.
+ * @param {Field} field
+ * @returns {number[]}
+ */
+export function ladder(field) {
+  const initial = Number(field.initial);
+  const min = field.min ?? 0;
+  const max = field.max ?? Math.max(1, 8 * initial);
+  if (max - min > FULL) return [0, 1, 2, 3, 4, 5, 6, 7].map((index) => min + index);
+  if (min > 0) {
+    const first = Math.max(min, 2 ** Math.floor(Math.log2(initial / 8)));
+    return unique(upTo(Math.min(max, 4 * initial), (index) => first * 2 ** index));
+  }
+  const step = field.step ?? Math.max(max / 1000, 1e-6);
+  const places = upTo(max, (index) => step * [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
+  return unique([min, ...places, ...(max <= 1 || places[places.length - 1] > max / 2 ? [max] : [])]);
+}
+
+/** The values that a slider stops at while it is played: few enough to be seen one by one, each a step of the field. @param {Field} field */
+export function playStops(field) {
+  const { min, step } = { min: field.min ?? 0, step: field.step ?? 1 };
+  const max = min > 0 ? Math.min(field.max ?? 1, 4 * Number(field.initial)) : (field.max ?? 1);
+  const mantissas = min > 0 ? [1, 1.5] : [1, 1.5, 2, 3, 5, 7];
+  const base = min > 0 ? 2 : 10;
+  const places = upTo(
+    max,
+    (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length),
+  );
+  const stops = places.map((place) => Number((Math.round(place / step) * step).toPrecision(6)));
+  return unique([min, ...stops, max]);
+}
+
+/** @param {number} last @param {(index: number) => number} at growing */
+function upTo(last, at) {
+  const values = [];
+  for (let index = 0; at(index) <= last * (1 + 1e-9); index++) values.push(Number(at(index).toPrecision(6)));
+  return values;
+}
+
+/** @param {number[]} values */
+function unique(values) {
+  return [...new Set(values)];
+}
+
+/** Numbers of a text such as `8, 16, 32`; null where one of them is none. @param {string} text @returns {number[] | null} */
+export function parseValues(text) {
+  const parts = text.split(/[\s,;]+/).filter(Boolean);
+  const values = parts.map(Number);
+  return values.length > 0 && values.every(Number.isFinite) ? unique(values) : null;
+}
+
+/** The body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
+export function toSweep(fields, view, map) {
+  const spec = toSpec(fields, view, view.runs[map.run]);
+  const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => ({ field: path, values });
+  return { spec, x: axis(map.x), ...(map.y ? { y: axis(map.y) } : {}) };
+}
+
+/** The view of a cell's run: its two settings, where the varied run takes them from, and no map. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map @param {number} row @param {number} column @returns {View} */
+export function withCell(fields, { map: _, ...view }, map, row, column) {
+  const base = { ...view.base };
+  const own = { ...view.runs[map.run].own };
+  for (const [axis, index] of /** @type {const} */ ([
+    [map.x, column],
+    [map.y, row],
+  ])) {
+    if (!axis) continue;
+    const value = axis.values[index];
+    if (axis.path in own) own[axis.path] = value;
+    else if (value === fields.get(axis.path)?.initial) delete base[axis.path];
+    else base[axis.path] = value;
+  }
+  return { ...view, base, runs: view.runs.with(map.run, { ...view.runs[map.run], own }) };
+}
+
+/** The pairs of a hash that keep a map. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
+export function toPairs(map, { letters, keys }) {
+  const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
+  return [
+    [keys.map, letters[map.run]],
+    [`${keys.map}.x`, axis(map.x)],
+    ...(map.y ? [/** @type {[string, string]} */ ([`${keys.map}.y`, axis(map.y)])] : []),
+    [keys.metric, map.metric],
+    [keys.reduce, map.reduce],
+  ];
+}
+
+/**
+ * The map of a hash's pairs, or undefined where it has none; what cannot be read is told and left out.
+ * @param {Map<string, string>} pairs
+ * @param {Map<string, Field>} fields
+ * @param {View} view
+ * @param {ViewRules} rules
+ * @param {string[]} problems
+ * @returns {MapChoice | undefined}
+ */
+export function fromPairs(pairs, fields, view, { letters, keys, map }, problems) {
+  const letter = pairs.get(keys.map);
+  if (letter === undefined) return undefined;
+  const run = letters.indexOf(letter);
+  const x = toRead(`${keys.map}.x`, pairs, fields, problems);
+  const y = pairs.has(`${keys.map}.y`) ? toRead(`${keys.map}.y`, pairs, fields, problems) : undefined;
+  if (letter.length !== 1 || !view.runs[run]) problems.push(`${keys.map}: got ${letter}, wanted the letter of a run`);
+  else if (x && y !== null) {
+    const reduce = pairs.get(keys.reduce) ?? map.reduce;
+    if (!(reduce in REDUCTIONS))
+      problems.push(`${keys.reduce}: got ${reduce}, wanted ${Object.keys(REDUCTIONS).join(', ')}`);
+    return {
+      run,
+      x,
+      ...(y ? { y } : {}),
+      metric: pairs.get(keys.metric) ?? map.metric,
+      reduce: reduce in REDUCTIONS ? reduce : map.reduce,
+    };
+  }
+  return undefined;
+}
+
+/** @param {string} key @param {Map<string, string>} pairs @param {Map<string, Field>} fields @param {string[]} problems */
+function toRead(key, pairs, fields, problems) {
+  const text = pairs.get(key) ?? '';
+  const [path, ...rest] = text.split(',');
+  const values = parseValues(rest.join(','));
+  if (fields.has(path) && values) return { path, values };
+  problems.push(`${key}: got ${text}, wanted a setting and its values, separated by commas`);
+  return null;
+}

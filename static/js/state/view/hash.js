@@ -1,0 +1,313 @@
+/** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
+
+import { fromPairs, toPairs } from './grid.js';
+import { defaultView, KIND, settingOf, TRACE } from './spec.js';
+
+/**
+ * @typedef {import('../../../types').Field} Field
+ * @typedef {import('../../../types').Value} Value
+ * @typedef {import('../../../types').View} View
+ * @typedef {import('../../../types').ViewRules} ViewRules
+ */
+
+const VERSION = '1';
+/** A hash that says nothing but that it is one. */
+export const EMPTY = `v=${VERSION}`;
+const CARD = 'view.'; // before a panel's key
+/** Names the texts that an address has no room for. */
+const OMITTED = 'omitted';
+/** Letters of an encoded text that an address still holds: chats and mail programs cut what is much longer. */
+export const MAX_TEXT = 2000;
+const NUMBERED = /** @type {const} */ ({ layer: 'cursor', step: 'step' });
+
+/**
+ * The same view always gives the same hash: the runs, what they share, what each has for itself, how it is shown.
+ * @param {View} view
+ * @param {ViewRules} rules
+ * @returns {string} without the `#`; empty for the default view
+ */
+export function toHash(view, rules) {
+  const { letters, keys } = rules;
+  /** @type {[string, string][]} */
+  const pairs = [];
+  const kinds = view.runs.map((choice) => choice.kind).join(',');
+  if (view.preset !== undefined) pairs.push([keys.preset, view.preset]);
+  // Without runs a preset stands for its own.
+  if (view.preset !== undefined || kinds !== rules.kinds.join(',')) pairs.push(['runs', kinds]);
+  for (const [path, value] of sorted(view.base)) pairs.push([path, String(value)]);
+  view.runs.forEach((choice, index) => {
+    if (choice.name) pairs.push([`${letters[index]}.${keys.name}`, choice.name]);
+    for (const [path, value] of sorted(choice.own)) pairs.push([`${letters[index]}.${path}`, String(value)]);
+  });
+  const long = Object.keys(toLongTexts(view, rules));
+  const kept = pairs.filter(([key]) => !long.includes(key));
+  return toText([...kept, ...(long.length > 0 ? [pairOf(OMITTED, long.join(','))] : []), ...toLook(view, rules)]);
+}
+
+/** @param {string} key @param {string} text @returns {[string, string]} */
+const pairOf = (key, text) => [key, text];
+
+/** Whether an address has no room for a setting. @param {Value} value */
+export const isTooLong = (value) => typeof value === 'string' && encode(value).length > MAX_TEXT;
+
+/** The texts of a view that its hash leaves out, by their keys: the history keeps them beside the address. @param {View} view @param {ViewRules} rules @returns {Record<string, string>} */
+export function toLongTexts(view, { letters }) {
+  const own = view.runs.flatMap((choice, run) =>
+    Object.entries(choice.own).map(([path, value]) => pairOf(`${letters[run]}.${path}`, String(value))),
+  );
+  const common = Object.entries(view.base).map(([path, value]) => pairOf(path, String(value)));
+  return Object.fromEntries([...common, ...own].filter(([, text]) => isTooLong(text)));
+}
+
+/** Keys of the texts that a hash leaves out. @param {string} hash */
+export const omittedIn = (hash) => split(hash).get(OMITTED)?.split(',') ?? [];
+
+/** What of a run's spec a key of a hash stands for. @param {string} key @param {any[]} specs of the runs @param {ViewRules} rules @returns {Value | undefined} */
+export function findSetting(key, specs, rules) {
+  const own = toOwn(key, rules);
+  const [part, leaf] = (own?.path ?? key).split('.');
+  const found = specs.filter((spec, run) => spec && (!own || own.run === run)).map((spec) => spec[part]?.[leaf]);
+  return found.find((value) => value !== undefined);
+}
+
+/**
+ * How a view is shown, without what its runs are: what stands behind the address of a preset.
+ * @param {View} view
+ * @param {ViewRules} rules
+ * @param {View} start what the preset opens with
+ */
+export function toLookHash(view, rules, start) {
+  const chosen = Object.entries(view.cards ?? {}).filter(([panel, key]) => start.cards?.[panel] !== key);
+  const named = view.runs.flatMap(({ name }, index) =>
+    name ? [/** @type {[string, string]} */ ([`${rules.letters[index]}.${rules.keys.name}`, name])] : [],
+  );
+  return toText([...named, ...toLook({ ...view, cards: Object.fromEntries(chosen) }, rules)]);
+}
+
+/** @param {[string, string][]} pairs */
+function toText(pairs) {
+  if (pairs.length === 0) return '';
+  return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encode(value)}`).join('&');
+}
+
+/** @param {View} view @param {ViewRules} rules @returns {[string, string][]} */
+function toLook(view, rules) {
+  /** @type {[string, string][]} */
+  const pairs = [];
+  if (view.cursor !== null) pairs.push(['layer', String(view.cursor + 1)]);
+  if (view.step !== undefined) pairs.push(['step', String(view.step + 1)]);
+  if (view.interval) pairs.push(['interval', `${view.interval.first + 1}-${view.interval.last + 1}`]);
+  for (const [panel, key] of Object.entries(view.cards ?? {}).sort()) pairs.push([`${CARD}${panel}`, key]);
+  if (view.difference) pairs.push(['difference', 'true']);
+  if (view.map) pairs.push(...toPairs(view.map, rules));
+  return pairs;
+}
+
+/** The preset whose runs a hash stands for; undefined where it names none, or runs of its own. @param {string} hash @param {ViewRules} rules */
+export function presetIn(hash, { keys }) {
+  const pairs = split(hash);
+  return pairs.has('runs') ? undefined : pairs.get(keys.preset);
+}
+
+/** The connections that a hash names, without a schema to read the rest; null where it names none that are known. @param {string} hash @param {ViewRules} rules @returns {string[] | null} */
+export function kindsIn(hash, { connections, letters }) {
+  const kinds = split(hash).get('runs')?.split(',') ?? [];
+  const areKnown = kinds.every((kind) => kind === TRACE || kind in connections);
+  return areKnown && kinds.length > 0 && kinds.length <= letters.length ? kinds : null;
+}
+
+/** Settings of the whole stack first, then part by part. @param {Record<string, Value>} settings @returns {[string, Value][]} */
+function sorted(settings) {
+  const rank = (/** @type {string} */ path) => `${path.includes('.') ? 1 : 0}${path}`;
+  return Object.entries(settings).sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1));
+}
+
+/**
+ * The view of a hash, and what in it could not be followed: of a number out of bounds the bound is taken. What depends on several settings is left to the server.
+ * @param {string} hash with or without the `#`
+ * @param {Map<string, Field>} fields
+ * @param {ViewRules} rules
+ * @param {View} [start] what the hash is read on top of, such as a preset's view
+ * @param {Record<string, string>} [texts] what the hash has no room for
+ * @returns {{view: View, problems: string[]}}
+ */
+export function fromHash(hash, fields, rules, start = defaultView(rules), texts = {}) {
+  const pairs = withTexts(split(hash), texts);
+  const view = structuredClone(start);
+  /** @type {string[]} */
+  const problems = [];
+  const version = pairs.get('v');
+  if (version !== undefined && version !== VERSION) problems.push(`v: got ${version}, wanted ${VERSION}`);
+  const runs = pairs.get('runs');
+  if (runs !== undefined) view.runs = toRuns(runs, fields, rules, problems) ?? view.runs;
+  for (const [key, text] of pairs) {
+    if (key === 'v' || key === 'runs' || isOfMap(key, rules)) continue;
+    if (key === rules.keys.preset) view.preset = text;
+    else if (toOwn(key, rules)?.path === rules.keys.name) setName(view, key, text, rules, problems);
+    else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
+    else if (key === 'interval') setInterval(view, text, problems);
+    else if (key === OMITTED) problems.push(...text.split(',').map(sayOmitted));
+    else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
+    else if (key === 'difference') setDifference(view, text, problems);
+    else setOne(view, key, text, fields, rules, problems);
+  }
+  keepInStack(view, fields, problems);
+  const map = fromPairs(pairs, fields, view, rules, problems);
+  return { view: map ? { ...view, map } : view, problems };
+}
+
+/** The pairs with the texts that they leave out, as far as those are known. @param {Map<string, string>} pairs @param {Record<string, string>} texts */
+function withTexts(pairs, texts) {
+  const omitted = pairs.get(OMITTED)?.split(',') ?? [];
+  const missing = omitted.filter((key) => !(key in texts));
+  pairs.delete(OMITTED);
+  for (const key of omitted) if (key in texts) pairs.set(key, texts[key]);
+  return missing.length > 0 ? pairs.set(OMITTED, missing.join(',')) : pairs;
+}
+
+/** @param {string} key */
+const sayOmitted = (key) =>
+  `${key}: the text was too long for this link, which leaves it out, so the text at first is used here; a short link, from Share, keeps such a text`;
+
+/** @param {string} hash @returns {Map<string, string>} */
+function split(hash) {
+  const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
+  return new Map(
+    parts.map((part) => {
+      const at = part.indexOf('=');
+      return at < 0 ? [part, ''] : [part.slice(0, at), decode(part.slice(at + 1))];
+    }),
+  );
+}
+
+/** @param {string} key @param {ViewRules} rules */
+function isOfMap(key, { keys }) {
+  return key === keys.map || key.startsWith(`${keys.map}.`);
+}
+
+/** What a key such as `B.depth` is of: which run, and what of it; null of one for all runs. @param {string} key @param {ViewRules} rules */
+function toOwn(key, { letters }) {
+  const run = key[1] === '.' ? letters.indexOf(key[0]) : -1;
+  return run < 0 ? null : { run, path: key.slice(2) };
+}
+
+/** @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
+function toRuns(text, fields, { letters }, problems) {
+  const kinds = text.split(',');
+  const known = fields.get(KIND)?.options ?? [];
+  if (kinds.length <= letters.length && kinds.every((kind) => kind === TRACE || known.includes(kind))) {
+    return kinds.map((kind) => ({ kind, own: {} }));
+  }
+  problems.push(`runs: got ${text}, wanted 1 to ${letters.length} of ${known.join(', ')}`);
+  return null;
+}
+
+/** @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
+function setPlace(view, key, text, problems) {
+  const place = Number(text);
+  if (Number.isInteger(place) && place >= 1) view[NUMBERED[key]] = place - 1;
+  else problems.push(`${key}: got ${text}, wanted a whole number from 1`);
+}
+
+/** @param {View} view @param {string} text @param {string[]} problems */
+function setInterval(view, text, problems) {
+  const [first, last] = /^(\d+)-(\d+)$/.test(text) ? text.split('-').map(Number) : [0, 0];
+  if (1 <= first && first <= last) view.interval = { first: first - 1, last: last - 1 };
+  else problems.push(`interval: got ${text}, wanted a first and a last layer, such as 5-40`);
+}
+
+/** @param {View} view @param {string} text @param {string[]} problems */
+function setDifference(view, text, problems) {
+  if (text === 'true') view.difference = true;
+  else if (text !== 'false') problems.push(`difference: got ${text}, wanted true or false`);
+}
+
+/** @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
+function setName(view, key, text, { letters, name_length }, problems) {
+  const choice = view.runs[letters.indexOf(key[0])];
+  const name = text.trim();
+  if (choice && name && name.length <= name_length) choice.name = name;
+  else
+    problems.push(choice ? `${key}: got ${text}, wanted 1 to ${name_length} letters` : `${key}: there is no such run`);
+}
+
+/** @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
+function setOne(view, key, text, fields, rules, problems) {
+  const own = toOwn(key, rules);
+  const path = own?.path ?? key;
+  const field = fields.get(path);
+  const target = own ? view.runs[own.run]?.own : view.base;
+  if (!field || path === KIND || !target) {
+    problems.push(`${key}: this page has no such setting`);
+    return;
+  }
+  const value = toValue(text, field);
+  if (value === null)
+    problems.push(`${key}: got ${text}, wanted ${field.options?.join(', ') ?? `a value of type ${field.type}`}`);
+  else put(target, field, toBounds(value, field, key, problems), own !== null);
+}
+
+/** @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */
+function put(target, field, value, isOwn) {
+  if (isOwn || value !== field.initial) target[field.path] = value;
+  else delete target[field.path]; // a preset may have another
+}
+
+/** A number as near to what a link says as is allowed; where the bound itself is not, what it is at first. @param {Value} value @param {Field} field @param {string} key @param {string[]} problems */
+function toBounds(value, field, key, problems) {
+  const { min, max, is_open: isOpen } = field;
+  if (typeof value !== 'number') return value;
+  const [isLow, isHigh] = [min !== null && (isOpen ? value <= min : value < min), max !== null && value > max];
+  if (!isLow && !isHigh) return value;
+  const taken = /** @type {Value} */ (isHigh ? max : isOpen ? field.initial : min);
+  problems.push(`${key}: was ${value}, allowed is ${sayBounds(field)}, so it is ${taken} here`);
+  return taken;
+}
+
+/** @param {Field} field */
+function sayBounds({ min, max, is_open: isOpen }) {
+  if (min === null) return `at most ${max}`;
+  const least = isOpen ? `more than ${min}` : `${min}`;
+  return max === null ? `${isOpen ? '' : 'at least '}${least}` : `${least} ${isOpen ? 'and at most' : 'to'} ${max}`;
+}
+
+/** Layers that no run of the view has are not pointed at. @param {View} view @param {Map<string, Field>} fields @param {string[]} problems */
+function keepInStack(view, fields, problems) {
+  const depth = fields.get('depth');
+  if (!depth || view.runs.some((choice) => choice.kind === TRACE)) return; // only its frames say how deep a trace is
+  const layers = Math.max(...view.runs.map((choice) => Number(settingOf(view, choice, depth))));
+  if (view.cursor !== null && view.cursor >= layers) {
+    problems.push(`layer: was ${view.cursor + 1}, the deepest run has ${layers}, so it is ${layers} here`);
+    view.cursor = layers - 1;
+  }
+  const { interval } = view;
+  if (!interval || interval.last < layers) return;
+  problems.push(
+    `interval: was ${interval.first + 1}-${interval.last + 1}, the deepest run has ${layers} layers, so all of them are multiplied`,
+  );
+  delete view.interval;
+}
+
+/** @param {string} text @param {Field} field @returns {Value | null} */
+function toValue(text, field) {
+  if (field.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : null;
+  if (field.type === 'string') return field.options && !field.options.includes(text) ? null : text;
+  const number = Number(text);
+  const fits = text.trim() !== '' && Number.isFinite(number) && (field.type !== 'integer' || Number.isInteger(number));
+  return fits ? number : null;
+}
+
+/** Percent signs only where an address needs them. @param {string} text */
+function encode(text) {
+  return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',');
+}
+
+/** @param {string} text */
+function decode(text) {
+  const spaced = text.replaceAll('+', ' ');
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return spaced; // a lone % that a person typed
+  }
+}

@@ -1,0 +1,208 @@
+"""What the page knows at once of a run is what the server says of it, over random pairs of specs."""
+
+import json
+import random
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mhc_core.measure.run import run
+from mhc_core.record.codec import encode_end, encode_frame
+from mhc_core.spec import RunSpec, parse_spec
+from tests.app.figures.filled import ROOT, find_node
+from tests.core.drawn import draw_specs
+
+MIXING = {"h_res", "h_res_row_sum", "h_res_col_sum", "h_res_min", "ds_error", "gain_fwd", "gain_bwd"}
+COMPOSITES = {f"composite_{key}" for key in ("gain_fwd", "gain_bwd", "norm_inf", "norm_1", "min_col_sum")}
+STATES = {"act_rms", "cos_prev", "token_cos", "branch_out_rms"}
+BACKWARD = {"grad_rms", "param_grad_norm"}
+
+Answer = dict[str, Any]
+
+
+class Page:
+    """The page's modules in node, asked line by line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def know(self, base: RunSpec, wanted: RunSpec, **start: Any) -> Answer | None:
+        """What the page knows of a spec from the record of another, in whose start frame some fields are others."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        records = [list_frames(base), list_frames(wanted)]
+        records[0][0] |= start
+        self.process.stdin.write(json.dumps(records) + "\n")
+        self.process.stdin.flush()
+        found: Answer | None = json.loads(self.process.stdout.readline())
+        return found
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    command = [find_node(), str(ROOT / "tests" / "js" / "known_cli.js")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Page(process)
+        process.communicate()
+
+
+def list_frames(spec: RunSpec) -> list[dict[str, Any]]:
+    """The frames of a run as the page gets them."""
+    lines = [encode_frame(frame, "id", index) for index, frame in enumerate(run(spec))]
+    return [json.loads(line) for line in [*lines, encode_end("id", len(lines), "done", None)]]
+
+
+def build(spec: dict[str, Any], depth: int, **connection: Any) -> RunSpec:
+    return parse_spec({**spec, "depth": depth, "connection": {**spec["connection"], **connection}})
+
+
+def draw_pairs(
+    count: int, seed: int, depths: list[int], sizes: dict[str, list[Any]]
+) -> Iterator[tuple[RunSpec, RunSpec]]:
+    """Records, and specs that differ from them as sliders make them: in depth, drift or rounds."""
+    drawn = random.Random(seed)
+    streams, noises, rounds = [2, 4, 8], [0.05, 0.3, 1.0, 3.0, 10.0], [1, 2, 5, 20, 40]
+    choices: dict[str, list[Any]] = {
+        "connection__streams": streams,
+        "connection__noise": noises,
+        "connection__sinkhorn_iters": rounds,
+        "connection__sinkhorn_eps": [0.0, 0.0, 1e-6],
+        "connection__mapping_dtype": ["auto", "auto", "float32"],
+        "block__scaling": ["constant", "constant", "skipinit"],
+        **sizes,
+    }
+    for spec in draw_specs(count, seed, **choices):
+        deep = drawn.choice(depths)
+        change = drawn.choice(["depth", "noise", "sinkhorn_iters", "all"])
+        depth = drawn.randint(1, deep) if change in ("depth", "all") else deep
+        moved = {
+            name: drawn.choice(values)
+            for name, values in (("noise", noises), ("sinkhorn_iters", rounds))
+            if change in (name, "all")
+        }
+        yield build(spec, deep), build(spec, depth, **moved)
+
+
+def check(answer: Answer, base: RunSpec, wanted: RunSpec) -> None:
+    """Equal to 1e-6; of static mixing all that follows from the matrices, and nothing of the way down."""
+    asked = (wanted.canonical(), base.depth, base.connection)
+    assert answer["differences"] == [], asked
+    assert not BACKWARD & set(answer["keys"]), asked
+    assert set(answer["waits"]) >= BACKWARD, asked
+
+
+SMALL: dict[str, list[Any]] = {}
+DEPTHS = [8, 32, 64, 100]
+USUAL = {"width": [16, 64], "input__tokens": [9, 64], "block__kind": ["mlp", "transformer"]}
+
+
+@pytest.mark.parametrize(
+    ("count", "seed", "depths", "sizes"),
+    [
+        (10, 1, [8, 24], SMALL),
+        pytest.param(160, 2, DEPTHS, SMALL, marks=pytest.mark.full),
+        pytest.param(40, 3, DEPTHS, USUAL, marks=pytest.mark.full),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # a drift of 10 leaves float32
+def test_what_is_known_at_once_is_what_the_server_says(
+    page: Page, count: int, seed: int, depths: list[int], sizes: dict[str, list[Any]]
+) -> None:
+    known = 0
+    for base, wanted in draw_pairs(count, seed, depths, sizes):
+        answer = page.know(base, wanted)
+        if answer is not None:
+            check(answer, base, wanted)
+            known += 1
+    assert known > count / 2
+
+
+SPEC: dict[str, Any] = {"width": 16, "connection": {"kind": "mhc"}, "block": {"heads": 2}, "input": {"tokens": 9}}
+DRAWN = ("hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "frac")
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_another_drift_tells_mixing_and_nothing_of_states(page: Page, kind: str) -> None:
+    double = {**SPEC, "dtype": "float64"}
+    answer = page.know(build(double, 6, kind=kind), build(double, 6, kind=kind, noise=0.9))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= MIXING | COMPOSITES | ({"h_read"} if kind == "frac" else {"unfolded"})
+    assert set(answer["waits"]) >= STATES | BACKWARD
+
+
+@pytest.mark.parametrize("kind", [*DRAWN, "residual", "none", "identity_hc"])
+def test_a_smaller_depth_tells_all_but_the_way_down(page: Page, kind: str) -> None:
+    answer = page.know(build(SPEC, 9, kind=kind), build(SPEC, 4, kind=kind))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= MIXING | COMPOSITES | STATES
+    assert set(answer["waits"]) >= BACKWARD
+
+
+def test_similarity_of_layers_is_known_in_float64_alone(page: Page) -> None:
+    double = {**SPEC, "dtype": "float64"}
+    for spec, where in ((double, "keys"), (SPEC, "waits")):
+        answer = page.know(build(spec, 9), build(spec, 4))
+        assert answer is not None
+        assert answer["differences"] == []
+        assert "cka" in answer[where]
+
+
+def test_runs_in_bfloat16_are_not_known(page: Page) -> None:
+    coarse = {**SPEC, "dtype": "bfloat16"}
+    assert page.know(build(coarse, 6), build(coarse, 3)) is None
+    assert page.know(build(SPEC, 6, mapping_dtype="bfloat16"), build(SPEC, 3, mapping_dtype="bfloat16")) is None
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_of_a_deeper_stack_the_first_layers_are_known(page: Page, dynamic: bool) -> None:
+    answer = page.know(build(SPEC, 4, dynamic=dynamic), build(SPEC, 6, dynamic=dynamic))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert answer["begun"] == [1, 1, 1, 1, 0, 0]
+    assert set(answer["keys"]) >= MIXING | STATES
+    assert not (COMPOSITES | BACKWARD | {"cka", "unfolded"}) & set(answer["keys"])
+
+
+def test_a_deeper_stack_of_another_mixing_or_scaled_by_depth_is_not_known(page: Page) -> None:
+    assert page.know(build(SPEC, 4), build(SPEC, 5, noise=0.9)) is None
+    scaled = {**SPEC, "block": {"heads": 2, "scaling": "skipinit"}}
+    assert page.know(build(scaled, 4), build(scaled, 5)) is None
+
+
+def test_dynamic_mixing_is_known_as_far_as_it_is_a_beginning(page: Page) -> None:
+    answer = page.know(build(SPEC, 6, dynamic=True), build(SPEC, 3, dynamic=True))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= {"h_res", "composite_gain_fwd", "act_rms"}
+    assert set(answer["waits"]) >= {"composite_gain_bwd", "grad_rms"}
+    assert page.know(build(SPEC, 6, dynamic=True), build(SPEC, 6, dynamic=True, noise=0.5)) is None
+
+
+def test_a_record_without_draws_tells_its_beginning_alone(page: Page) -> None:
+    assert page.know(build(SPEC, 6), build(SPEC, 6, noise=0.5), drift=None) is None
+    answer = page.know(build(SPEC, 6), build(SPEC, 3), drift=None)
+    assert answer is not None
+    assert set(answer["keys"]) >= COMPOSITES | STATES
+
+
+def test_runs_that_train_and_records_of_other_numerics_tell_nothing(page: Page) -> None:
+    trained = {**SPEC, "train": {"steps": 1}}
+    assert page.know(build(trained, 4), build(trained, 3)) is None
+    assert page.know(build(SPEC, 4), build(SPEC, 3), versions={"numerics": 2}) is None
+
+
+def test_bands_of_seeds_are_beginnings_and_not_of_another_drift(page: Page) -> None:
+    banded = {**SPEC, "seeds": 2}
+    answer = page.know(build(banded, 6), build(banded, 3))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert {"act_rms", "composite_gain_fwd"} <= set(answer["keys"])
+    assert "composite_gain_bwd" in answer["waits"]
+    other = page.know(build(banded, 6), build(banded, 6, noise=0.5))
+    assert other is not None
+    assert {"composite_gain_fwd", "composite_gain_bwd", "ds_error"} <= set(other["waits"])
+    assert "h_res" in other["keys"]

@@ -1,0 +1,127 @@
+"""Predictions: what counts say, corrected by how long jobs really took."""
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from app.engine.contract import RUN, VERIFICATION
+from app.services import predictions as rooms
+from app.services.predictions import REMEMBERED, Predictions
+from mhc_core.cost.estimates import SPREAD, estimate
+from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.measure.recomputation import estimate_recomputation
+from mhc_core.spec import RunSpec, parse_spec
+
+SPEC = parse_spec({"seeds": 4})
+COUNTED_S = estimate(SPEC).seconds
+
+
+@dataclass
+class Busy:
+    """As much of an engine as predictions ask."""
+
+    running: int = 0
+    waiting: int = 0
+    rates: Rates = DEFAULT_RATES
+
+
+@dataclass
+class Clock:
+    """Time that passes when it is told to."""
+
+    now_s: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(rooms, "time", clock)
+    return clock
+
+
+def make(engine: Busy, workers: int = 2) -> Predictions:
+    return Predictions(engine, workers)  # type: ignore[arg-type]
+
+
+def compute(
+    predictions: Predictions, clock: Clock, took_s: float, spec: RunSpec = SPEC, *, is_done: bool = True
+) -> None:
+    """One job from its submission to its end."""
+    predictions.expect("a", RUN, spec)
+    predictions.begin("a")
+    clock.now_s += took_s
+    predictions.end("a", is_done=is_done)
+
+
+def test_nothing_learned_the_counts_stand_with_their_spread() -> None:
+    found = make(Busy()).predict(RUN, SPEC)
+    assert found.seconds_likely == pytest.approx(COUNTED_S)
+    assert found.seconds_likely / found.seconds_low == pytest.approx(found.seconds_high / found.seconds_likely)
+    assert 1.1 < found.seconds_high / found.seconds_likely <= SPREAD
+    learned = {"seconds_low", "seconds_likely", "seconds_high"}
+    assert found.model_dump(exclude=learned) == estimate(SPEC).model_dump(exclude=learned)
+
+
+def test_jobs_that_took_three_times_longer_are_predicted_so_and_others_within_them(clock: Clock) -> None:
+    predictions = make(Busy(running=1))
+    for share in (2.0, 3.0, 4.0) * 6:
+        compute(predictions, clock, share * COUNTED_S)
+    predictions._engine.running = 0  # type: ignore[misc]
+    found = predictions.predict(RUN, SPEC)
+    assert found.seconds_likely == pytest.approx(3 * COUNTED_S)
+    assert found.seconds_low == pytest.approx(2 * COUNTED_S)
+    assert found.seconds_high == pytest.approx(4 * COUNTED_S)
+
+
+def test_what_is_learned_beside_others_is_told_beside_others(clock: Clock) -> None:
+    engine = Busy(running=2)
+    predictions = make(engine)
+    for _ in range(REMEMBERED):
+        compute(predictions, clock, 2 * COUNTED_S)
+    engine.running = 0
+    assert predictions.predict(RUN, SPEC).seconds_likely == pytest.approx(COUNTED_S)
+    assert predictions.predict(RUN, SPEC, together=2).seconds_likely == pytest.approx(2 * COUNTED_S)
+    engine.running = 1
+    assert predictions.predict(RUN, SPEC).seconds_likely == pytest.approx(2 * COUNTED_S)
+    assert make(engine, workers=1).predict(RUN, SPEC, together=3).seconds_likely == pytest.approx(
+        COUNTED_S
+    )  # one at a time
+
+
+def test_what_was_alone_for_a_part_or_cancelled_or_hardly_begun_teaches_nothing(clock: Clock) -> None:
+    engine = Busy(running=1)
+    predictions = make(engine)
+    predictions.expect("a", RUN, SPEC)
+    predictions.begin("a")
+    engine.running, clock.now_s = 2, 100 * COUNTED_S
+    predictions.end("a", is_done=True)
+    engine.running = 1
+    compute(predictions, clock, 100 * COUNTED_S, is_done=False)
+    compute(predictions, clock, 100.0, parse_spec({"depth": 2, "width": 16}))
+    engine.running = 0
+    assert all(
+        predictions.predict(RUN, SPEC, together).seconds_likely == pytest.approx(COUNTED_S) for together in (1, 2)
+    )
+
+
+def test_a_recomputation_learns_for_itself(clock: Clock) -> None:
+    predictions = make(Busy(running=1))
+    counted_s = estimate_recomputation(SPEC).seconds
+    for _ in range(REMEMBERED):
+        compute(predictions, clock, 5 * COUNTED_S)
+    predictions._engine.running = 0  # type: ignore[misc]
+    assert predictions.predict(VERIFICATION, SPEC).seconds_likely == pytest.approx(counted_s)
+    assert predictions.predict(RUN, SPEC).seconds_likely == pytest.approx(5 * COUNTED_S)
+
+
+def test_loading_at_first_use_is_in_the_upper_end_alone() -> None:
+    plain, trained = SPEC, parse_spec({"seeds": 1, "train": {"steps": 5}})
+    for spec in (plain, trained):
+        found, counted = make(Busy()).predict(RUN, spec), estimate(spec)
+        added_s = counted.seconds_high - SPREAD * counted.seconds
+        assert math.isclose(added_s, 0.7 if spec is trained else 0.0, abs_tol=1e-9)
+        assert found.seconds_high - added_s == pytest.approx(found.seconds_likely**2 / found.seconds_low)

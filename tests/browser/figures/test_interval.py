@@ -1,0 +1,158 @@
+"""A range of layers, chosen on any figure: all cards show it and speak of it."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.figures.test_cards import card_of, show_table
+
+VIEW = "/#v=1&depth=24&width=16&runs=residual,hc,mhc"
+# The first x axis of every plot that counts layers, as it is drawn, outermost layers alone.
+SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel')].flatMap((card) => {
+    const plot = card.querySelector('.plot');
+    const kind = plot?.layout?.meta.layers?.xaxis;
+    if (!kind) return [];
+    const before = kind === 'sources' ? 1 : 0;
+    const [low, high] = plot._fullLayout.xaxis.range.map((place) => place + before);
+    return [[card.dataset.panel, [Math.ceil(low), Math.floor(high)]]];
+}))"""
+ALL = ("gain", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory")
+
+
+def drag(page: Page, panel: str, start: float, end: float) -> None:
+    """Draw a range over a figure, from one share of its width to another."""
+    card_of(page, panel)
+    wait_until_drawn(page, panel)
+    box = page.locator(f"[data-panel={panel}] .plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], y)
+    page.mouse.down()
+    for share in (0.25, 0.5, 0.75, 1):
+        page.mouse.move(box["x"] + (start + share * (end - start)) * box["width"], y)
+    page.mouse.up()
+
+
+def shown(page: Page) -> dict[str, list[int]]:
+    """The layers that each figure shows, once all are drawn."""
+    for panel in ALL:
+        wait_until_drawn(page, panel)
+    found: dict[str, list[int]] = page.evaluate(SHOWN)
+    assert set(found) == set(ALL)
+    return found
+
+
+def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_else(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    chip = page.get_by_role("button", name=re.compile("show all layers"))
+    cursor = page.get_by_role("slider", name="Layer")
+    expect(chip).to_have_count(0)
+    drag(page, "gain", 0.37, 0.63)
+    expect(chip).to_have_text(re.compile("layers 10–15"))
+    page.wait_for_url("**/#*interval=10-15*")
+    assert shown(page) == {key: [10, 15] for key in ALL}
+    assert (cursor.get_attribute("min"), cursor.get_attribute("max")) == ("10", "15")
+
+    cursor.fill("12")
+    page.wait_for_url("**/#*layer=12*")
+    box = card_of(page, "activation").locator(".plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + 0.9 * box["width"], box["y"] + 20)
+    expect(chip).to_have_count(0)
+    assert all(layers == [1, 24] for key, layers in shown(page).items() if key != "mixing")
+    expect(cursor).to_have_value("12")
+    expect(page).to_have_url(re.compile("layer=12$"))
+
+
+def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&interval=10-15")
+    chip = page.get_by_role("button", name=re.compile("show all layers"))
+    depth = page.get_by_role("spinbutton", name="Depth, exact")
+    for layers, told in ((12, "layers 10–12"), (8, None), (32, "layers 10–15")):
+        depth.fill(str(layers))
+        depth.press("Enter")
+        wait_until_done(page)
+        if told:
+            expect(chip).to_have_text(re.compile(told))
+        else:
+            expect(chip).to_have_count(0)
+
+
+def test_it_is_chosen_and_cleared_by_keyboard(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
+    cursor = page.get_by_role("slider", name="Layer")
+    chip = page.get_by_role("button", name="layers 5–9: show all layers")
+    status = page.get_by_role("status")
+    for layer, key in (("5", "i"), ("9", "o")):
+        cursor.fill(layer)
+        cursor.press(key)
+    expect(chip).to_be_visible()
+    expect(status.filter(has_text="Layers 5 to 9 are shown.")).to_be_attached()
+    chip.press("Enter")
+    expect(chip).to_have_count(0)
+    expect(cursor).to_be_focused()
+    cursor.press("i")
+    expect(page.get_by_role("button", name="layers 9–24: show all layers")).to_be_visible()
+    cursor.press("a")
+    expect(page.get_by_role("button", name=re.compile("show all layers"))).to_have_count(0)
+
+
+def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
+    canvas = page.locator(".picture-box canvas").nth(1)
+    before = canvas.evaluate("canvas => canvas.toDataURL()")
+    cursor = page.get_by_role("slider", name="Layer")
+    at = cursor.input_value()
+    cursor.press("o")
+    expect(page.get_by_role("button", name=f"layers 1–{at}: show all layers")).to_be_visible()
+    expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
+    assert canvas.evaluate("canvas => canvas.toDataURL()") != before
+    box = page.locator(".picture-box").bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + 0.6 * box["width"], box["y"] + 50)
+    expect(page.get_by_role("button", name=re.compile("show all layers"))).to_have_count(0)
+    expect(cursor).to_have_value(at)
+    expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
+    assert canvas.evaluate("canvas => canvas.toDataURL()") == before
+
+
+def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
+    gain = page.locator("[data-panel=gain]")
+    expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain: layers 10–15")
+    expect(page.locator("[data-panel=theory]").get_by_role("heading", level=2)).to_contain_text(": of all layers")
+    detail = card_of(page, "detail")
+    expect(detail.get_by_role("heading", level=2)).to_have_text("In numbers: layers 10–15")
+    assert detail.locator(".segments button").all_text_contents() == ["layer", "10…l", "l…15", "10…15"]
+    wait_until_drawn(page, "detail")
+    title = detail.locator(".plot").evaluate("plot => plot.layout.xaxis.title.text || plot.layout.xaxis2.title.text")
+    forward, _ = re.findall(r"gain . ([\d.]+)", title)
+    assert page.locator(".readout tbody tr").nth(1).locator("[data-key=composite_gain_fwd]").text_content() == forward
+
+    story = page.locator(".story-card").nth(1)
+    expect(story.locator(".headline")).to_contain_text("layers 10–15")
+    assert story.locator("h3").all_text_contents() == ["Layers 10–15", "All layers"]
+    expect(story).to_contain_text(re.compile(r"6 matrices multiplied: largest gain [\d.]+ forward, [\d.]+ backward\."))
+    expect(story).to_contain_text(re.compile(r"From layer 15 down to layer 10, the gradient"))
+    expect(story).to_contain_text("24 free mixing matrices multiplied")
+
+    rows = show_table(page, gain)
+    assert [row[0] for row in rows] == [str(layer) for layer in range(10, 16)]
+    expect(gain.locator("thead")).to_contain_text("B HC, forward, layers 10–15")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="layers 10–15: show all layers").press("Enter")
+    expect(story.locator("h3")).to_have_count(0)
+    expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain")
+
+
+def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
+    expect(page.locator("[data-panel=gain]").get_by_role("heading", level=2)).to_have_text(
+        "Composite gain: of all layers"
+    )
+    expect(page.locator(".readout thead")).to_contain_text("gain → of all")
+    story = page.locator(".story-card").first
+    expect(story.locator(".headline")).to_contain_text("of all layers")
+    expect(story).to_contain_text("over 3 layers in the median of 3 seeds.")
+    expect(story).not_to_contain_text("3 matrices")

@@ -1,0 +1,148 @@
+"""A pointer over one figure: all cards show the layer under it, and no words hide a curve."""
+
+import io
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+
+from app.figures.methods import to_run_styles
+from tests.browser.conftest import OpenPage, Watch, load_page, wait_until, wait_until_drawn
+from tests.browser.figures.test_cards import card_of
+
+VIEW = "/#v=1&depth=24&width=16&runs=residual,hc,mhc&layer=6"
+# Where a card's lines of cursors stand, as layers.
+PLACES = """card => {
+    const plot = card.querySelector('.plot');
+    const { _offset, _length, range: [low, high] } = plot._fullLayout.xaxis;
+    return [...card.querySelectorAll('.cursor-x')].map((line) => {
+        const x = line.offsetLeft + 0.5 - _offset;
+        return Math.round(low + (x / _length) * (high - low));
+    });
+}"""
+TOLERANCE = 12  # of a colour's parts: an edge is mixed with what lies under it
+
+
+def move_to(page: Page, panel: str, share: float) -> None:
+    """Put the pointer over a figure that is in sight."""
+    box = page.locator(f"[data-panel={panel}] .plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.3 * box["height"])
+
+
+def values(card: Locator) -> list[str]:
+    return card.locator(".cursor-value").all_text_contents()
+
+
+def test_all_cards_show_the_layer_under_the_pointer_and_forget_it(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    gain, activation = card_of(page, "gain"), card_of(page, "activation")
+    for panel in ("gain", "activation"):
+        wait_until_drawn(page, panel)
+    before, glass = values(gain), page.locator(".picture-box").get_attribute("aria-label")
+    move_to(page, "activation", 0.65)
+    wait_until(page, lambda: gain.evaluate(PLACES) == [6, 16])
+    assert activation.evaluate(PLACES) == [6, 16]
+    assert values(gain) != before
+    expect(page.locator("#cursor")).to_have_value("6")
+    assert page.locator(".picture-box").get_attribute("aria-label") == glass, "words follow the cursor alone"
+    page.mouse.move(2, 2)
+    wait_until(page, lambda: gain.evaluate(PLACES) == [6])
+    assert values(gain) == before
+
+    picture = page.locator(".picture-box")
+    picture.scroll_into_view_if_needed()
+    lens = picture.locator("canvas").nth(1)
+    still = lens.evaluate("canvas => canvas.toDataURL()")
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
+    wait_until(page, lambda: lens.evaluate("canvas => canvas.toDataURL()") != still)
+
+
+def count_pixels(page: Page, boxes: Sequence[FloatRect], color: str) -> list[int]:
+    """Pixels of a colour in each box of the screen."""
+    pixels = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    wanted = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
+    is_near = (np.abs(pixels - wanted) <= TOLERANCE).all(2)
+    return [
+        int(is_near[int(box["y"]) : int(box["y"] + box["height"]), int(box["x"]) : int(box["x"] + box["width"])].sum())
+        for box in boxes
+    ]
+
+
+def test_words_at_the_cursor_hide_no_pixel_of_a_curve(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
+    card = card_of(page, "similarity")  # its curves leave little room
+    wait_until_drawn(page, "similarity")
+    page.mouse.move(2, 2)
+    styles = [style.color for style in to_run_styles(["residual", "hc", "mhc"], "dark") if style is not None]
+    boxes = [box for item in card.locator(".cursor-value").all() if (box := item.bounding_box())]
+    assert len(boxes) == 3
+    # Words are of the same colours as curves: blank, their boxes alone may hide something.
+    for item in card.locator(".cursor-value").all():
+        item.evaluate("label => label.style.setProperty('color', 'transparent')")
+    shown = np.array([count_pixels(page, boxes, color) for color in styles])
+    card.locator(".overlay").evaluate("overlay => overlay.style.setProperty('visibility', 'hidden')")
+    alone = np.array([count_pixels(page, boxes, color) for color in styles])
+    assert alone.max() > 10, "a curve runs where words stand"
+    assert np.abs(shown - alone).max() <= 2, "edges are mixed with what lies under them"
+    card.locator(".overlay").evaluate("overlay => overlay.removeAttribute('style')")
+
+
+def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
+    for panel in ("activation", "cka"):
+        card = card_of(page, panel)
+        wait_until_drawn(page, panel)
+        move_to(page, panel, 0.5)
+        expect(card.locator(".hoverlayer text").first).to_be_attached()
+        ranks = card.evaluate(
+            """card => [card.querySelector('.cursor-x'), card.querySelector('.hoverlayer').closest('svg')]
+                .map((element) => Number(getComputedStyle(element).zIndex))"""
+        )
+        assert ranks[0] < ranks[1]
+        # Nothing between them makes ranks count for less.
+        assert card.locator(".overlay").evaluate("overlay => getComputedStyle(overlay).zIndex") == "auto"
+        assert card.locator(".plot").evaluate("plot => getComputedStyle(plot).zIndex") == "auto"
+
+
+def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: Watch) -> None:
+    context = browser.new_context(has_touch=True, is_mobile=True)
+    page = load_page(context, watch, VIEW, width=390, height=844)
+    for panel, told in (
+        ("gain", r"layer (\d+) · .*B HC: [\d.]+ backward"),
+        ("cka", r"layers (\d+) and \d+, CKA [\d.]+"),
+    ):
+        card = card_of(page, panel)
+        wait_until_drawn(page, panel)
+        box = card.locator(".plot .nsewdrag").first.bounding_box()
+        assert box is not None
+        page.touchscreen.tap(box["x"] + 0.6 * box["width"], box["y"] + 0.4 * box["height"])
+        strip = card.locator(".touched")
+        expect(strip).to_contain_text(re.compile(told))
+        expect(card.locator(".hoverlayer")).to_be_hidden()
+        below = strip.bounding_box()
+        figure = card.locator(".plot-box").bounding_box()
+        assert below is not None
+        assert figure is not None
+        assert below["y"] >= figure["y"] + figure["height"] - 1
+        found = re.search(told, strip.text_content() or "")
+        assert found is not None
+        expect(page.locator("#cursor")).to_have_value(found[1])
+    context.close()
+    watch.check()
+
+
+def test_the_backward_line_is_named_on_the_page_and_in_files(see_page: OpenPage) -> None:
+    page = see_page("/#v=1&depth=64&width=16&runs=residual,hc,mhc")
+    card = card_of(page, "gain")
+    wait_until_drawn(page, "gain")
+    words = card.locator(".annotation-text").all_text_contents()
+    assert [text for text in words if "backward" in text] == ["B HC backward"], "of the others both lines are one"
+    card.get_by_role("button", name=re.compile(": more$")).click()
+    with page.expect_download() as download:
+        page.locator(".popover:popover-open").get_by_role("button", name="SVG").click()
+    assert "B HC backward" in download.value.path().read_text()

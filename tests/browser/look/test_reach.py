@@ -1,0 +1,73 @@
+"""Without a mouse or without seeing: a short way to the figures, and what they show in words."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.look.test_keyboard import focus
+
+VIEW = "/#v=1&runs=residual,hc,mhc&depth=8&width=16"
+
+
+def test_two_stops_lead_past_the_bar_to_figures_and_settings(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    address = page.url
+    page.keyboard.press("Tab")
+    assert focus(page) == "Skip to the figures"
+    expect(page.get_by_role("link", name="Skip to the figures")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "panel-picture"
+    page.keyboard.press("Tab")
+    assert focus(page) == "▶ Send a signal"
+    page.reload()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_visible()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "field-depth"
+    assert page.url == address, "the hash is the view's"
+
+
+def test_a_skip_link_opens_the_settings_of_a_phone(open_page: OpenPage) -> None:
+    page = open_page(VIEW, width=390, height=844)
+    page.get_by_role("link", name="Skip to the settings").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "field-depth"
+    expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
+
+
+def test_a_figure_is_called_after_what_it_shows(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    told = (
+        page.locator(".story-card", has_text="B HC").locator(".sentence", has_text="largest gain").first.text_content()
+    )
+    name = page.locator("[data-panel=gain] .plot-box").get_attribute("aria-label") or ""
+    assert told
+    assert f"B HC: {told}" in name
+    assert "C mHC: " in name
+
+
+def test_the_cursor_says_one_sentence_when_it_rests(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    said = page.locator("p.sr[role=status]").first
+    before = said.text_content()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert said.text_content() == before, "nothing is said of what is passed"
+    expect(said).to_have_text(
+        re.compile(r"^Layer 6: A Residual activation [\d.]+, gradient \S+, gain forward 1; B HC activation .*\.$")
+    )
+    (row,) = page.locator(".readout tbody tr", has_text="B HC").all()
+    assert f"B HC activation {row.locator('td').first.text_content()}" in (said.text_content() or "")
+    expect(page.locator(".readout[aria-live]")).to_have_count(0)
+
+
+def test_a_sentence_looks_like_what_it_is(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    look = page.locator(".story-card .sentence").first.evaluate(
+        """sentence => { const { borderTopStyle, borderTopWidth } = getComputedStyle(sentence);
+        return [borderTopStyle, parseFloat(borderTopWidth), getComputedStyle(sentence, '::after').content]; }"""
+    )
+    assert look[:2] == ["solid", 1]
+    assert "→" in look[2]

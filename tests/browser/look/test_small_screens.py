@@ -1,0 +1,52 @@
+"""Screens between a phone and a desktop, and low ones: bars stay low, nothing overlaps, and the figure is in sight."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import OpenPage
+
+SIZES = [(1024, 768), (720, 450), (390, 844)]
+PAGES = ["/", "/p/mhc_fig_7"]
+BARS = """() => ['.topbar', '.scrubber'].map((bar) => document.querySelector(bar).getBoundingClientRect().height)"""
+# Of what can be pressed in the bar, what lies over something else of it.
+OVERLAPS = """() => {
+  const boxes = [...document.querySelectorAll('.topbar :is(a, button, .status)')]
+    .filter((part) => part.checkVisibility() && !part.closest('[popover]:not(.fold)'))
+    .map((part) => [part.textContent.trim(), part.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+  return boxes.flatMap(([one, a], at) => boxes.slice(at + 1)
+    .filter(([, b]) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+    .map(([other]) => `${one} and ${other}`));
+}"""
+# How much of the first figure stands between the bars.
+SEEN = """() => {
+  const box = document.querySelector('main :is(.featured .plot-box, .lesson ~ .picture-card .picture-box)');
+  const { top, bottom } = box.getBoundingClientRect();
+  const over = document.querySelector('.topbar').getBoundingClientRect().bottom;
+  const under = document.querySelector('.scrubber').getBoundingClientRect().top;
+  return Math.min(bottom, under) - Math.max(top, over);
+}"""
+
+
+def check(page: Page, width: int) -> None:
+    """One line above, one group below, nothing cut off at the side."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(OVERLAPS) == []
+    top, bottom = page.evaluate(BARS)
+    assert top <= 60
+    assert bottom <= 90
+
+
+@pytest.mark.sample("pairs")
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("width", "height"), SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_first_screen_shows_a_figure(see_page: OpenPage, path: str, width: int, height: int, theme: str) -> None:
+    page = see_page(path, width=width, height=height, theme=theme)
+    check(page, width)
+    assert page.evaluate(SEEN) >= 90
+
+
+@pytest.mark.parametrize("width", [761, 1024, 1180])
+def test_the_bar_is_one_line_at_every_width(see_page: OpenPage, width: int) -> None:
+    page = see_page("/#v=1&depth=8", width=width, height=768)
+    check(page, width)

@@ -1,0 +1,193 @@
+"""A hand on a slider: what needs no pass is there at once, of all runs or of none, and is what the server says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenPage, wait_until, wait_until_done
+from tests.browser.page.test_page import curves, drag
+
+# Of every figure of curves in sight, in every frame: how many layers each run is drawn over.
+WATCH = """() => {
+    window.lengths = [];
+    const look = () => {
+        for (const card of document.querySelectorAll('[data-panel]')) {
+            const lines = (card.querySelector('.plot')?.data ?? []).filter((trace) =>
+                trace.visible !== false && trace.meta.end && !trace.meta.parts);
+            window.lengths.push([card.dataset.panel, [...new Set(lines.map((trace) => trace.x.length))]]);
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+LENGTHS = """key => document.querySelector(`[data-panel=${key}] .plot`).data
+    .filter((trace) => trace.visible !== false && trace.meta.end).map((trace) => trace.x.length)"""
+# Without a pause, which a slow machine would make of every move of a mouse.
+SWEEP = """places => {
+    const slider = document.getElementById('field-depth');
+    for (const place of places) {
+        slider.value = String(place);
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+}"""
+# Which figures are sketched in the frame that follows a move.
+STEP = """place => new Promise((resolve) => {
+    const slider = document.getElementById('field-depth');
+    slider.value = String(place);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    requestAnimationFrame(() => {
+        const isSketched = (key) => document.querySelector(`[data-panel=${key}] .sketch`) !== null;
+        resolve(['activation', 'gain', 'gradient'].map((key) => [key, isSketched(key)]));
+    });
+})"""
+NOISE = "Drift of the mixing σ"
+TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
+DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
+
+
+@contextmanager
+def silence(page: Page) -> Iterator[list[Route]]:
+    """A server that hears requests for runs and does not answer until the block ends."""
+    held: list[Route] = []
+    page.route("**/runs/compare*", lambda route: held.append(route))  # a bound method is refused
+    yield held
+    for route in held:
+        route.continue_()
+    page.unroute("**/runs/compare*")
+
+
+def lengths(page: Page, panel: str) -> list[int]:
+    found: list[int] = page.evaluate(LENGTHS, panel)
+    return found
+
+
+def depth_of(page: Page) -> int:
+    return int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
+
+
+def is_stale(page: Page, panel: str) -> bool:
+    return page.locator(f"[data-panel={panel}] .plot-box.stale").count() == 1
+
+
+def test_a_smaller_depth_is_there_before_the_server_answers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    with silence(page):
+        drag(page, "Depth", 0.02, release=False)
+        depth = depth_of(page)
+        assert depth < 16
+        wait_until(page, lambda: lengths(page, "gain") == [depth] * 3)
+        wait_until(page, lambda: lengths(page, "activation") == [depth] * 3)
+        page.wait_for_timeout(DIMMED_MS)
+        assert [is_stale(page, panel) for panel in ("gain", "activation", "gradient")] == [False, False, True]
+        assert lengths(page, "gradient") == [16] * 3
+        expect(page.locator(".story-card.stale")).to_have_count(3)
+        expect(page.locator(".readout td.waits")).to_have_count(3)  # the gradients
+        expect(page.locator(".sketch")).to_have_count(0)  # the hand rests
+        at_once = {panel: curves(page, panel) for panel in ("gain", "activation")}
+        page.mouse.up()
+    wait_until_done(page)
+    assert lengths(page, "gradient") == [depth] * 3
+    assert {panel: curves(page, panel) for panel in at_once} == at_once
+    expect(page.locator(".readout td.waits")).to_have_count(0)
+
+
+@pytest.mark.full
+def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    before = curves(page, "activation")
+    with silence(page):
+        drag(page, "Depth", 0.1, release=False)
+        depth = depth_of(page)
+        assert depth > 8
+        wait_until(page, lambda: lengths(page, "activation") == [depth] * 3)
+        for long, short in zip(curves(page, "activation"), before, strict=True):
+            assert long["y"] == [*short["y"], *[None] * (depth - 8)]
+        page.wait_for_timeout(DIMMED_MS)
+        assert [is_stale(page, panel) for panel in ("activation", "gain")] == [False, True]
+        page.mouse.up()
+    wait_until_done(page)
+    assert all(None not in line["y"] for line in curves(page, "activation"))
+
+
+def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=12")
+    before = curves(page, "gain")
+    with silence(page):
+        drag(page, NOISE, 0.2, release=False)
+        wait_until(page, lambda: curves(page, "gain")[1] != before[1])
+        page.wait_for_timeout(DIMMED_MS)
+        expect(page.locator(".sketch")).to_have_count(0)  # the hand rests
+        assert [is_stale(page, panel) for panel in ("gain", "activation")] == [False, True]
+        moved = curves(page, "gain")
+        assert max(moved[1]["y"]) > max(before[1]["y"])
+        page.mouse.up()
+    wait_until_done(page)
+    confirmed = curves(page, "gain")
+    for known, said in zip(moved, confirmed, strict=True):
+        assert known["y"] == pytest.approx(said["y"], rel=1e-6, abs=1e-6)
+
+
+def test_no_frame_has_runs_of_different_depths(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=24&seed=77")
+    page.evaluate(WATCH)
+    drag(page, "Depth", 0.01, release=False)
+    page.wait_for_timeout(300)  # a hand that rests: the server is asked
+    drag_to(page, 0.08)  # deeper than all that is here
+    page.wait_for_timeout(300)
+    page.mouse.up()
+    wait_until_done(page)
+    seen: list[tuple[str, list[int]]] = page.evaluate("window.lengths")
+    assert len({tuple(found) for panel, found in seen if panel == "gain"}) > 2
+    assert [item for item in seen if len(item[1]) > 1] == []
+
+
+def drag_to(page: Page, share: float) -> None:
+    """Move the thumb that is held."""
+    box = page.get_by_role("slider", name="Depth", exact=True).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 8 + share * (box["width"] - 16), box["y"] + box["height"] / 2, steps=6)
+
+
+@pytest.mark.full
+def test_a_hand_that_moves_asks_for_nothing_that_it_passes(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/runs/compare" in request.url else None)
+    page.evaluate(SWEEP, [12, 10, 8, 6, 4])
+    wait_until(page, lambda: lengths(page, "gain") == [5] * 3)
+    wait_until_done(page)
+    assert len(asked) == 1
+
+
+def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    found: list[Any] = page.evaluate(STEP, 4)
+    assert found == [["activation", True], ["gain", True], ["gradient", False]]
+    wait_until_done(page)
+    expect(page.locator(".sketch")).to_have_count(0)
+    assert lengths(page, "gain") == [5] * 3
+
+
+@pytest.mark.full
+def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: OpenPage, watch: Any) -> None:
+    watch.allow("Shown at once of run .*gain_fwd")
+    page = open_page("/#v=1&depth=16&runs=hc")
+
+    def spoil(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.text()
+        head, key, tail = body.rpartition('"composite_gain_fwd":[')
+        first, rest = tail.split(",", 1)
+        route.fulfill(response=answer, body=f"{head}{key}{2 * float(first)},{rest}")
+
+    (before,) = curves(page, "gain")
+    page.route("**/runs/compare*", spoil)
+    drag(page, "Depth", 0.02)
+    wait_until_done(page)
+    (said,) = curves(page, "gain")
+    assert said["y"][0] == pytest.approx(2 * before["y"][0])
+    assert said["y"][1:] == pytest.approx(before["y"][1 : len(said["y"])])
+    assert any("Shown at once" in fault for fault in watch.faults)

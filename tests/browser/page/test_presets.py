@@ -1,0 +1,127 @@
+"""Presets as pages: opened by their links, they say their claim, show their panel, and take their own headline."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from app.figures import PANELS
+from app.figures.fill.numbers import format_value
+from app.figures.methods import to_run_styles
+from app.presets import BY_NAME, Preset
+from mhc_core.record.reduction import reduce_metric
+from tests.browser.conftest import OpenPage, read_result, wait_until_done
+from tests.browser.look.test_access import audit, looks
+from tests.conftest import Server
+
+QUICK = ("mhc_fig_7", "no_skip", "relu_correlation")  # in every run of the tests
+MARKS = "() => [...document.querySelectorAll('.story-card')].map((card) => card.style.getPropertyValue('--run'))"
+IN_SIGHT = """key => {
+  const plot = document.querySelector(`#panel-${key} .plot`).getBoundingClientRect();
+  const foot = document.querySelector('.scrubber')?.getBoundingClientRect().top ?? innerHeight;
+  return plot.height > 0 && plot.top >= 0 && plot.top + plot.height / 3 <= Math.min(foot, innerHeight);
+}"""
+
+
+def banner(page: Page) -> Locator:
+    return page.get_by_role("region", name="Preset")
+
+
+def to_headlines(server: Server, preset: Preset) -> list[str]:
+    results = [read_result(server, spec) for spec in preset.specs]
+    numbers = [reduce_metric(result, preset.metric, preset.reduction) for result in results]
+    return [format_value(number.value, number.log10, number.status) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in BY_NAME]
+)
+def test_a_preset_opened_by_its_link(open_page: OpenPage, server: Server, name: str) -> None:
+    preset = BY_NAME[name]
+    page = open_page(f"/p/{name}", theme="dark")
+    expect(page).to_have_title(f"{preset.title} · mHC Scope")
+    said = banner(page)
+    expect(said.get_by_role("heading")).to_have_text(preset.title)
+    expect(said).to_contain_text(preset.description)
+    for text in (preset.reference.says, preset.reference.scale) if preset.reference else ():
+        expect(said).to_contain_text(text)
+    headlines = to_headlines(server, preset)
+    ours = said.locator("tbody td:nth-of-type(1)").all_text_contents()
+    assert ours == headlines, "here"
+    told = page.locator(".story-card .headline").all_text_contents()
+    assert [text.split(" ")[0] for text in told] == [text.split(" ")[0] for text in headlines]
+    expect(page.locator(".story-card .headline small").first).to_have_text(preset.to_plain()["told"])
+    if preset.reference and preset.reference.numbers:
+        theirs = said.locator("tbody td:nth-of-type(2)").all_text_contents()
+        assert theirs == [preset.reference.numbers.get(label, "–") for label in preset.labels]
+    styles = to_run_styles([spec.connection.kind for spec in preset.specs], "dark")
+    assert page.evaluate(MARKS) == [style.color for style in styles if style]
+    assert page.evaluate(IN_SIGHT, preset.panel)
+    card = page.locator(f"#panel-{preset.panel}")
+    expect(card.locator(".plot")).not_to_contain_text("Σ nan")
+    if preset.view:
+        view = next(view for view in PANELS[preset.panel].views if view.key == preset.view)
+        expect(card.locator("[aria-pressed=true]")).to_have_text(view.title)
+    assert page.evaluate("scrollY") == 0
+    assert page.url.endswith(f"/p/{name}")
+
+
+def test_a_change_by_hand_ends_what_is_said_and_back_brings_it_again(open_page: OpenPage) -> None:
+    page = open_page("/p/no_skip")
+    first = page.locator(".story-card .headline").first
+    told = first.text_content() or ""
+    assert "Effective rank" in told
+    depth = page.get_by_role("spinbutton", name="Depth, exact")
+    depth.fill("8")
+    depth.press("Enter")
+    wait_until_done(page)
+    expect(banner(page)).to_contain_text("Changed by hand")
+    expect(banner(page)).not_to_contain_text(BY_NAME["no_skip"].description)
+    expect(first).not_to_contain_text("Effective rank")
+    expect(page).to_have_title("Plain, Residual at depth 8 · mHC Scope")
+    assert re.search(r"/#v=1&preset=no_skip&runs=none,residual&depth=8", page.url)
+    page.go_back()
+    wait_until_done(page)
+    assert page.url.endswith("/p/no_skip")
+    expect(banner(page)).to_contain_text(BY_NAME["no_skip"].description)
+    expect(first).to_have_text(told)
+    page.get_by_role("button", name="Close the preset").click()
+    expect(banner(page)).not_to_be_visible()
+    expect(first).not_to_contain_text("Effective rank")
+    assert "#v=1&runs=none,residual&block.kind=mlp" in page.url
+
+
+def test_a_stored_view_of_a_preset_keeps_what_is_said(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/p/no_skip#v=1&layer=3")
+    expect(page.locator(".scrubber")).to_contain_text("Layer 3")
+    page.keyboard.press("s")
+    dialog = page.get_by_role("dialog", name="Share")
+    short = dialog.get_by_label("Link to the snapshot")
+    expect(short).to_contain_text("/s/")
+    expect(dialog.get_by_label("Link to the settings")).to_have_text(f"{server.url}/p/no_skip#v=1&layer=3")
+    stored = open_page(short.inner_text().removeprefix(server.url))
+    expect(banner(stored)).to_contain_text(BY_NAME["no_skip"].description)
+    expect(stored.locator(".story-card .headline").first).to_contain_text("Effective rank")
+    expect(stored.locator("#panel-cka .plot")).to_be_visible()
+
+
+@pytest.mark.full
+def test_a_hash_names_a_preset_and_what_differs_from_it(open_page: OpenPage) -> None:
+    page = open_page("/#preset=no_skip")
+    assert page.url.endswith("/p/no_skip")
+    changed = open_page("/#preset=no_skip&depth=8")
+    expect(banner(changed)).to_contain_text("Changed by hand")
+    expect(changed.get_by_role("spinbutton", name="Depth, exact")).to_have_value("8")
+    changed.get_by_role("link", name="Back to the preset").click()
+    wait_until_done(changed)
+    expect(banner(changed)).to_contain_text(BY_NAME["no_skip"].description)
+    unknown = open_page("/#v=1&preset=nothing&depth=8&width=16")
+    expect(unknown.get_by_role("alert")).to_contain_text("there is no nothing")
+
+
+@pytest.mark.full
+@looks
+def test_axe_finds_nothing_on_a_presets_page(open_page: OpenPage, theme: str, width: int) -> None:
+    page = open_page("/p/mhc_fig_8", theme=theme, width=width)
+    audit(page, "preset", banner(page))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,41 @@
+"""A text of 200 kB is computed and shared, and is in no address."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_until_done
+
+TEXT = "All that is measured here comes from this text. " * 4200
+VIEW = "/#v=1&runs=mhc&depth=4&width=16&input.tokens=16"
+OMITTED = "v=1&runs=mhc&depth=4&width=16&input.tokens=16&omitted=input.text"
+
+
+def text_of(page: Page) -> str:
+    """What the page computes from."""
+    return page.locator("#field-input-text").input_value()
+
+
+def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    page.locator("summary", has_text="Input").click()
+    page.locator("#field-input-text").fill(TEXT)
+    page.locator("#field-input-text").press("Tab")
+    page.wait_for_url(f"**/#{OMITTED}")
+    wait_until_done(page)
+    expect(page.locator(".controls")).to_contain_text("Too long for the address")
+    page.reload()
+    wait_until_done(page)
+    assert text_of(page) == TEXT
+    page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    expect(dialog).to_contain_text("Without the text, which is too long for a link")
+    short = dialog.locator("pre").first.text_content() or ""
+    stored = open_page("/" + short.split("/", 3)[3])
+    expect(stored.locator("#field-input-text")).to_have_value(TEXT)
+    expect(stored.get_by_role("alert")).to_have_count(0)
+    copied = open_page(f"/#{OMITTED}")
+    expect(copied.get_by_role("alert")).to_contain_text("the text was too long for this link, which leaves it out")
+    assert text_of(copied) != TEXT
+    page.keyboard.press("Escape")
+    page.go_back()
+    wait_until_done(page)
+    assert text_of(page) != TEXT

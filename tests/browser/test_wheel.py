@@ -1,0 +1,119 @@
+"""The product as others install it: a wheel, in an environment of its own, run far from the checkout."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Watch, load_page
+from tests.conftest import ROOT, START_S, free_port
+
+pytestmark = pytest.mark.full
+
+MAX_BYTES = 1.5e6
+DEPTH = 4
+SPEC = json.dumps({"depth": DEPTH, "width": 16, "input": {"tokens": 16}})
+TIMEOUT_S = 280
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel of the checkout, and that of the source distribution."""
+    built, unpacked = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("from-sdist")
+    _run([sys.executable, "-m", "build", "--sdist", "--outdir", str(built), str(ROOT)], built)
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    _run([*pip_wheel, "--wheel-dir", str(built), str(ROOT)], built)
+    _run([*pip_wheel, "--wheel-dir", str(unpacked), str(next(built.glob("*.tar.gz")))], unpacked)
+    return next(built.glob("*.whl")), next(unpacked.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def place(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a spec, and with a fresh environment in which nothing but the wheel is installed."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    _run([sys.executable, "-m", "venv", "venv"], folder)
+    pip = ["venv/bin/pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    _run([*pip, str(wheels[0])], folder)
+    (folder / "spec.json").write_text(SPEC)
+    return folder
+
+
+@pytest.fixture
+def served(place: Path) -> Iterator[str]:
+    """The address of a server that was started there."""
+    url = f"http://127.0.0.1:{free_port()}"
+    command = ["venv/bin/mhc-scope", "serve", "--port", url.rpartition(":")[2], "--data", "data", "--no-precompute"]
+    with (place / "server.log").open("wb") as log, subprocess.Popen(command, cwd=place, stderr=log) as process:
+        _wait_until_ready(url, process)
+        yield url
+        process.terminate()
+
+
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        time.sleep(0.1)
+    process.kill()
+    raise AssertionError("the server did not become ready")
+
+
+def _run(command: list[str], folder: Path) -> str:
+    # What this process was told of its own modules is no matter of theirs.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_wheel_is_small_and_the_same_from_the_source_distribution(wheels: tuple[Path, Path]) -> None:
+    ours, theirs = (
+        {name: archive.read(name) for name in archive.namelist()} for archive in map(zipfile.ZipFile, wheels)
+    )
+    assert ours == theirs
+    assert wheels[0].stat().st_size <= MAX_BYTES
+    with tarfile.open(fileobj=io.BytesIO(ours["app/carried.tar.xz"])) as carried:
+        assert {"templates/index.html", "static/js/app.js"} <= set(carried.getnames())
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in ours)
+
+
+def test_the_commands_run(place: Path) -> None:
+    assert json.loads(_run(["venv/bin/mhc-scope", "schema"], place))["title"] == "RunSpec"
+    _run(["venv/bin/mhc-scope", "run", "spec.json", "--out", "result.json"], place)
+    assert len(json.loads((place / "result.json").read_text())["layers"]["act_rms"]) == DEPTH
+    assert _run(["venv/bin/mhc-scope", "verify", "spec.json"], place).count("holds") > 3
+
+
+def test_the_core_is_there_without_torch(place: Path) -> None:
+    found = _run(
+        ["venv/bin/python", "-c", "import sys, mhc_core; print(mhc_core.__file__, 'torch' in sys.modules)"], place
+    )
+    where, has_torch = found.split()
+    assert has_torch == "False"
+    assert where.startswith(str(place))
+
+
+def test_the_page_works(served: str, browser: Browser) -> None:
+    watch, context = Watch(served), browser.new_context()
+    page = load_page(context, watch)
+    expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_visible()
+    context.close()
+    watch.check()
+
+
+def test_pictures_of_links_are_drawn_with_the_font_that_it_carries(served: str) -> None:
+    answer = httpx.get(f"{served}/picture.png", timeout=60)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createColumns } from '../../../static/js/data/columns.js';
+import { findDifferences } from '../../../static/js/instant/agree.js';
+
+const RULES = /** @type {any} */ ({ absolute: ['token_cos'] });
+
+/** Columns with these layers. */
+function columns(layers, bands = {}) {
+  const found = createColumns();
+  for (const [key, values] of Object.entries(layers)) found.layers.set(key, Float64Array.from(values));
+  for (const [key, band] of Object.entries(bands)) found.bands.set(key, { p50: Float64Array.from(band) });
+  return found;
+}
+
+test('columns agree to 1e-6 of their values', () => {
+  const said = columns({ act_rms: [1000, NaN], token_cos: [1e-9, 0.5] });
+  assert.deepEqual(findDifferences(columns({ act_rms: [1000.0009, NaN], token_cos: [9e-7, 0.5] }), said, RULES), []);
+  const [act, cos] = findDifferences(columns({ act_rms: [1000.002, NaN], token_cos: [2e-6, 0.5] }), said, RULES);
+  assert.match(act, /^act_rms\[0\]: 1000.002 at once, 1000 of the server/);
+  assert.match(cos, /^token_cos\[0\]/);
+});
+
+test('small values agree relative to themselves, unless the metric is promised absolutely', () => {
+  assert.equal(findDifferences(columns({ grad_rms: [1e-9] }), columns({ grad_rms: [1.1e-9] }), RULES).length, 1);
+});
+
+test('a missing number, column, layer or band is a difference', () => {
+  const said = columns({ act_rms: [1, 2] }, { act_rms: [1, 2] });
+  assert.equal(findDifferences(columns({ act_rms: [1, NaN] }), said, RULES).length, 1);
+  assert.equal(findDifferences(columns({ act_rms: [1] }), said, RULES).length, 1);
+  assert.equal(findDifferences(columns({ grad_rms: [1, 2] }), said, RULES).length, 1);
+  assert.equal(findDifferences(columns({}, { act_rms: [1, 3] }), said, RULES).length, 1);
+});
+
+test('logarithms agree absolutely; of what may be rounding they say nothing', () => {
+  const said = columns({ act_rms: [NaN], token_cos: [1e-8] });
+  const known = columns({ act_rms: [NaN], token_cos: [2e-8] });
+  for (const [item, log10] of [
+    [said, 400],
+    [known, 400.1],
+  ]) {
+    item.log10.set('act_rms', Float64Array.of(log10));
+    item.log10.set('token_cos', Float64Array.of(log10));
+  }
+  assert.deepEqual(findDifferences(known, said, RULES), ['log10 act_rms[0]: 400.1 at once, 400 of the server']);
+});

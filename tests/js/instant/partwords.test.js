@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createColumns } from '../../../static/js/data/columns.js';
+import { toPartFindings, toPartHeadline } from '../../../static/js/instant/partwords.js';
+
+const LAYERS = 4;
+/** Each layer doubles stream 1 and halves stream 2: forward and backward gain are 2 to the number of layers. */
+function columnsOf(changes = {}) {
+  const columns = createColumns();
+  const data = Float32Array.from(Array.from({ length: LAYERS }, () => [2, 0, 0, 0.5]).flat());
+  const column = (values) => Float64Array.from(values);
+  Object.assign(columns, {
+    start: { layers: LAYERS, streams: 2, source: { kind: 'spec' }, spec: {}, ...changes.start },
+    input: { act_rms: 1 },
+  });
+  columns.matrices.set('h_res', { shape: [LAYERS, 2, 2], data });
+  for (const key of ['composite_gain_fwd', 'composite_gain_bwd']) columns.layers.set(key, column([2, 4, 8, 16]));
+  for (const [key, values] of Object.entries({ act_rms: [2, 4, 20, 200], grad_rms: [8, 4, 2, 1] })) {
+    columns.layers.set(key, column(values));
+    columns.log10.set(key, column(values.map(Math.log10)));
+  }
+  return columns;
+}
+const textsOf = (columns, first, last) => toPartFindings(columns, { first, last }).map(({ text }) => text);
+
+test('chosen layers are spoken of as a stack of them alone would be', () => {
+  assert.deepEqual(textsOf(columnsOf(), 1, 2), [
+    '2 matrices multiplied: largest gain 4 forward, 4 backward.',
+    'Activations go from 2 to 20 over 2 layers.',
+    'From layer 3 down to layer 2, the gradient grows 2 times.',
+  ]);
+  assert.equal(toPartHeadline(columnsOf(), { first: 1, last: 2 }), 'forward 4');
+  assert.deepEqual(textsOf(columnsOf(), 0, 0), [
+    '1 matrix: largest gain 2 forward, 2 backward.',
+    'Activations go from 1.00 to 2 over 1 layer.',
+  ]);
+});
+
+test('what a record cannot tell of chosen layers is not said', () => {
+  const seeds = columnsOf();
+  for (const key of ['composite_gain_fwd', 'composite_gain_bwd']) seeds.bands.set(key, { p50: new Float64Array(4) });
+  assert.equal(toPartHeadline(seeds, { first: 1, last: 2 }), null);
+  assert.equal(textsOf(seeds, 1, 2).length, 2);
+  assert.equal(toPartHeadline(columnsOf({ start: { streams: 1 } }), { first: 1, last: 2 }), null, '1 by construction');
+  assert.deepEqual(textsOf(columnsOf(), 6, 9), [], 'the stack ends below');
+});

@@ -1,0 +1,43 @@
+/** What the page knows at once, for `tests/app/pages/test_known.py`: a pair of records as JSON a line on stdin, the answer a line on stdout. */
+
+import { createInterface } from 'node:readline';
+import { addFrame, createColumns } from '../../static/js/data/columns.js';
+import { depthOf, specOf } from '../../static/js/data/record.js';
+import { findDifferences } from '../../static/js/instant/agree.js';
+import { begin, know } from '../../static/js/instant/known.js';
+import { takeBeginning } from '../../static/js/instant/prefix.js';
+import { viewRules } from './sent.js';
+
+function toColumns(frames) {
+  const columns = createColumns();
+  for (const frame of frames) addFrame(columns, frame);
+  return columns;
+}
+
+/** What is said at once of a deeper stack, against the same layers of its record. */
+function describeBeginning(begun, said, layers) {
+  const keys = [...begun.layers.keys(), ...begun.matrices.keys()];
+  const [one, other] = [begun, said].map((columns) => {
+    const beginning = createColumns();
+    takeBeginning(beginning, columns, layers, keys);
+    return beginning;
+  });
+  const isKnown = begun.layers.get('act_rms').map((value) => Number(Number.isFinite(value)));
+  return { keys, waits: [], differences: findDifferences(one, other, viewRules.at_once), begun: Array.from(isKnown) };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [base, said] = JSON.parse(line).map(toColumns);
+  const { noise = NaN, sinkhorn_iters = NaN } = specOf(said).connection;
+  const wanted = { layers: depthOf(said), noise, rounds: sinkhorn_iters };
+  const known = know(base, wanted, viewRules.at_once);
+  const begun = known ? null : begin(base, wanted, viewRules.at_once);
+  const answer = begun
+    ? describeBeginning(begun, said, depthOf(base))
+    : known && {
+        keys: [...known.layers.keys(), ...known.matrices.keys()],
+        waits: [...known.waits],
+        differences: findDifferences(known, said, viewRules.at_once),
+      };
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}

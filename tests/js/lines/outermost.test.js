@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { outermost } from '../../../static/js/lines/outermost.js';
+
+/** Streams over two layers as one line that breaks between them. */
+function toTrace(streams, parts) {
+  const join = (pick) =>
+    streams.flatMap((values, stream) => [
+      ...(stream === 0 ? [] : [null]),
+      ...values.map((value, layer) => pick(value, layer, stream)),
+    ]);
+  return {
+    x: join((_, layer) => layer + 1),
+    y: join((value) => value),
+    text: join((value) => String(value)),
+    customdata: join((_value, _layer, stream) => stream + 1),
+    meta: { parts },
+  };
+}
+const said = (trace, place) => outermost(trace, place).map(({ index, whose }) => [trace.text[index], whose]);
+
+test('of several streams the largest and the least say whose they are', () => {
+  const trace = toTrace(
+    [
+      [1, 5],
+      [4, 2],
+      [3, 7],
+      [2, 6],
+    ],
+    'stream',
+  );
+  assert.deepEqual(said(trace, 1), [
+    ['4', 'stream 2'],
+    ['1', 'stream 1'],
+  ]);
+  assert.deepEqual(said(trace, 2), [
+    ['7', 'stream 3'],
+    ['2', 'stream 2'],
+  ]);
+  assert.deepEqual(said(trace, 3), []);
+});
+
+test('streams of one value are named together', () => {
+  assert.deepEqual(said(toTrace([[1], [1], [1]], 'stream'), 1), [['1', 'all 3 streams']]);
+  assert.deepEqual(said(toTrace([[1], [2], [1], [3]], 'stream'), 1), [
+    ['3', 'stream 4'],
+    ['1', 'streams 1, 3'],
+  ]);
+  assert.deepEqual(said(toTrace([[1], [1], [1], [1], [9]], 'stream'), 1), [
+    ['9', 'stream 5'],
+    ['1', '4 streams'],
+  ]);
+});
+
+test('a lone line names no part, and what is lost has no value', () => {
+  assert.deepEqual(said(toTrace([[1, 5]], 'stream'), 2), [['5', '']]);
+  assert.deepEqual(
+    said(
+      toTrace(
+        [
+          [null, 5],
+          [2, 6],
+        ],
+        'stream',
+      ),
+      1,
+    ),
+    [['2', 'stream 2']],
+  );
+});

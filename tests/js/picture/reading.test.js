@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createColumns } from '../../../static/js/data/columns.js';
+import { lastKnown, logAt, spanOf, toReading, weightsAt } from '../../../static/js/picture/geometry/reading.js';
+import { pack, toColumns } from './run.js';
+
+test('sizes are read with the embedding first, as logarithms', () => {
+  const reading = toReading(
+    toColumns({
+      sizes: [
+        [1, 10],
+        [100, 1000],
+      ],
+      gradients: [
+        [0.1, 0.01],
+        [1, 1],
+      ],
+    }),
+    false,
+  );
+  assert.deepEqual([reading.layers, reading.streams], [1, 2]);
+  assert.deepEqual([...reading.sizes], [0, 1, 2, 3]);
+  assert.deepEqual([logAt(reading, 'gradients', 0, 1), logAt(reading, 'gradients', 1, 1)], [-2, 0]);
+  assert.deepEqual(spanOf([reading], 'sizes'), [0, 3]);
+});
+
+test('of a step of training nothing is said of the embedding', () => {
+  const reading = toReading(toColumns({ sizes: [[1], [100]] }), true);
+  assert.deepEqual([...reading.sizes], [NaN, 2]);
+});
+
+test('layers that have not come are not known, and a run without its first frame is none', () => {
+  const reading = toReading(toColumns({ sizes: [[1], [2]], layers: 4 }), false);
+  assert.equal(lastKnown(reading, 'sizes'), 1);
+  assert.equal(lastKnown(reading, 'gradients'), -1);
+  assert.equal(spanOf([reading], 'gradients'), null);
+  assert.equal(toReading(createColumns(), false), null);
+});
+
+test('a size beyond a double is known by its logarithm, and one that is no number not at all', () => {
+  const columns = toColumns({ sizes: [[1], [null]], status: { 0: 'overflow' } });
+  assert.ok(Number.isNaN(logAt(toReading(columns, false), 'sizes', 1, 0)));
+  columns.log10.get('act_rms_streams')[0] = [401];
+  const reading = toReading(columns, false);
+  assert.equal(logAt(reading, 'sizes', 1, 0), 401);
+  assert.equal(reading.status.get(0), 'overflow');
+});
+
+test('what the branch reads is a row of weights, or of parts a matrix; a layer without them has none', () => {
+  const row = toReading(
+    toColumns({
+      sizes: [
+        [1, 1],
+        [1, 1],
+      ],
+      layers: 2,
+      values: () => ({ h_pre: [0.25, 0.75] }),
+    }),
+    false,
+  );
+  assert.deepEqual([...weightsAt(row.read.mean, 0)], [0.25, 0.75]);
+  assert.equal(weightsAt(row.read.mean, 1), null);
+  assert.equal(weightsAt(row.mix.mean, 0), null);
+  const parts = {
+    h_read: pack([
+      [1, 0],
+      [0, 1],
+    ]),
+  };
+  const apart = toReading(
+    toColumns({
+      sizes: [
+        [1, 1],
+        [1, 1],
+      ],
+      values: () => parts,
+    }),
+    false,
+  );
+  assert.deepEqual(apart.read.mean.shape, [1, 2, 2]);
+});

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { toReading } from '../../../static/js/picture/geometry/reading.js';
+import { formatLog } from '../../../static/js/picture/geometry/scale.js';
+import { toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
+import { toSvg } from '../../../static/js/picture/svg.js';
+import { pack, toColumns } from './run.js';
+
+const shown = (label, columns) => ({ label, reading: toReading(columns, false), gain: null, end: null });
+const hc = (values) =>
+  shown(
+    'B HC',
+    toColumns({
+      sizes: [
+        [1, 1],
+        [2, 30],
+      ],
+      blocks: ['attention'],
+      values: () => values ?? {},
+    }),
+  );
+const residual = shown('A Residual', toColumns({ sizes: [[1], [2], [3]] }));
+
+test('a sentence says streams, sizes, and what the layer at the cursor makes of them', () => {
+  assert.equal(toSentence(hc(), 0), 'B HC: 2 streams, sizes from 1 to 30; at layer 1, attention, from 1 to 2 and 30');
+  assert.equal(toSentence(residual, 1), 'A Residual: one stream, sizes from 1 to 3; at layer 2, from 2 to 3');
+  assert.equal(toSentence(hc(), 5), 'B HC: 2 streams, sizes from 1 to 30', 'of a layer that it does not have');
+  assert.equal(toSentence({ label: 'C mHC', reading: null, gain: null, end: null }, 0), 'C mHC: no layer has come yet');
+});
+
+test('a run that failed before its first layer says so', () => {
+  assert.equal(toSentence({ label: 'C mHC', reading: null, gain: null, end: 'failed' }, 0), 'C mHC: failed');
+});
+
+test('a sentence of a layer that has not come says so', () => {
+  const running = shown('B HC', toColumns({ sizes: [[1], [2]], layers: 3 }));
+  assert.match(toSentence(running, 2), /at layer 3, no size is known$/);
+});
+
+test('of many streams a sentence has the least and the largest', () => {
+  const sizes = [new Array(8).fill(1), [1, 2, 3, 4, 5, 6, 7, 8]];
+  assert.match(toSentence(shown('B HC', toColumns({ sizes })), 0), /from 1 to between 1 and 8$/);
+});
+
+test('the table of a layer has what each stream is read, mixed and written', () => {
+  const values = {
+    h_pre: [0.5, 0.25],
+    h_pre_std: [0.1, 0],
+    h_res: pack([
+      [1, -0.5],
+      [0, 2],
+    ]),
+    h_post: [1, 3],
+  };
+  const { head, rows } = toLayerTable([residual, hc(values)], 0, String);
+  assert.deepEqual(head, [
+    'stream',
+    'before',
+    'branch reads',
+    'mixes, from 1',
+    'mixes, from 2',
+    'branch writes',
+    'after',
+  ]);
+  assert.deepEqual(rows[0], ['A Residual', '1', '', '', '', '', '2']);
+  assert.deepEqual(rows[1], ['B HC, 1', '1', '0.5 ± 0.1', '1', '-0.5', '1', '2']);
+  assert.deepEqual(rows[2], ['B HC, 2', '1', '0.25', '0', '2', '3', '30']);
+});
+
+test('the table of sizes has a row a layer, the embedding first, and a column a stream', () => {
+  const { head, rows } = toSizeTable([residual, hc()], 'sizes', formatLog);
+  assert.deepEqual(head, ['after layer', 'A Residual', 'B HC, stream 1', 'B HC, stream 2']);
+  assert.deepEqual(rows, [
+    ['embedding', '1', '1', '1'],
+    [1, '2', '2', '30'],
+    [2, '3', '', ''],
+  ]);
+});
+
+test('a size beyond a double is said by its logarithm', () => {
+  assert.equal(formatLog(401.5), '3.2×10⁴⁰¹');
+  assert.equal(formatLog(NaN), '–');
+});
+
+test('SVG holds every shape in its colour, and text as text', () => {
+  const palette = { 0: '#123456', ink: '#000001', card: '#ffffff', font: 'sans-serif' };
+  const svg = toSvg(
+    [
+      { kind: 'area', points: [0, 0, 10, 0, 10, 5], color: 0, opacity: 0.5 },
+      { kind: 'line', points: [0, 0, 1, 1, 2, 2, 3, 3], color: 0, opacity: 1, width: 2, isDashed: true, isCurve: true },
+      {
+        kind: 'text',
+        x: 1,
+        y: 2,
+        text: '<B> & "C"',
+        size: 12,
+        color: 'ink',
+        anchor: 'end',
+        isBold: true,
+        hasHalo: true,
+      },
+    ],
+    palette,
+    { width: 100, height: 50 },
+  );
+  assert.match(svg, /^<svg [^>]*viewBox="0 0 100 50"/);
+  assert.match(svg, /<polygon points="0 0 10 0 10 5" fill="#123456" fill-opacity="0.5"/);
+  assert.match(svg, /<path d="M0 0C1 1 2 2 3 3"[^>]* stroke-dasharray=/);
+  assert.match(svg, />&lt;B&gt; &amp; &quot;C&quot;<\/text>/);
+});
