@@ -29,6 +29,10 @@ class InvalidTraceError(RefusedError):
     """The file is no trace, or its frames are not what they say."""
 
 
+class NotATraceError(RefusedError):
+    """The record was computed from a spec, and what is asked is for traces."""
+
+
 class NoRoomError(RefusedError):
     """There is no room now; the same request may succeed later.
 

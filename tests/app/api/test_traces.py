@@ -121,6 +121,17 @@ def test_what_the_server_says_is_raised(server: Server) -> None:
         result.publish("file:///etc")
 
 
+def test_a_twin_is_a_spec_that_the_server_takes(http: httpx.Client, posted: httpx.Response, trace: Trace) -> None:
+    twin = http.get(f"/runs/{posted.json()['id']}/twin").json()
+    assert (twin["spec"]["depth"], twin["spec"]["connection"]["streams"]) == (trace.result.depth, trace.result.streams)
+    assert twin["spec"]["connection"]["init"] == "deepseek_v4"
+    assert twin["unknown"]
+    run = http.post("/runs", json=twin["spec"])
+    assert run.json()["id"] == twin["id"]
+    refused = http.get(f"/runs/{twin['id']}/twin")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/docs#problem-not-a-trace")
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_trace_is_refused_and_not_stored(name: str, server: Server, http: httpx.Client) -> None:
     build, field, wanted = BROKEN[name]
