@@ -74,11 +74,10 @@ class Course:
         if not is_fixed and moved >= self.limits.unmoved:
             self._has_moved = True
         elif updates >= self.limits.patience and self._has_learned(loss):
-            what = "none of its parameters has changed" if is_fixed else "no entry of H_res has moved by more than "
-            what += "" if is_fixed else format_number(moved)
-            text = (
-                f"Mixing does not learn: in {updates} updates {what}, at any of {len(h_res)} layers{self._tell(loss)}."
-            )
+            what = f"no entry of H_res has moved by more than {format_number(moved)}"
+            if is_fixed:
+                what = "none of its parameters has changed"
+            text = f"Mixing does not learn: in {updates} updates {what}, at any layer{self._describe_fall(loss)}."
             yield Alarm(kind="unmoved", text=text, layer=None, value=moved, limit=self.limits.unmoved, panel="mixing")
 
     def _has_learned(self, loss: float | None) -> bool:
@@ -106,15 +105,14 @@ class Course:
         yield Alarm(kind="spike", text=text, layer=layer, value=loss, limit=limit, panel="training")
 
     def _find_first_to_move(self) -> tuple[int | None, str]:
-        """The layer that left its course first, and how: the earliest observation counts, then the largest change."""
+        """The layers that left their course first, and how: the earliest observation counts."""
         points = list(self.points)
         start = max(1, len(points) - WINDOW)
         for point in points[start:]:
             changes = {key: _compare(points[:start], point, key) for key in point.columns}
-            changes = {key: change for key, change in changes.items() if np.abs(change).max() > MOVED}
-            if changes:
-                key = max(changes, key=lambda key: float(np.abs(changes[key]).max()))
-                return _describe_change(key, changes[key], point.iteration)
+            moved = {key: change for key, change in changes.items() if np.abs(change).max() > MOVED}
+            if moved:
+                return _describe_moved(moved, point.iteration)
         return None, f"No layer had moved by more than a factor of {10**MOVED:.0f} before."
 
 
@@ -128,12 +126,18 @@ def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
     return np.where(np.isnan(change), 0.0, change)
 
 
-def _describe_change(key: str, change: np.ndarray, iteration: int) -> tuple[int, str]:
-    layer = int(np.abs(change).argmax())
-    grown = "grew" if change[layer] > 0 else "shrank"
-    factor = format_magnitude(abs(float(change[layer])))
-    times = f"{grown} {factor} times" if math.isfinite(change[layer]) else f"{grown} {factor}"
-    return layer, f"Layer {layer + 1} moved first, seen after {iteration} updates: {FOLLOWED[key]} {times}."
+def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, str]:
+    """The layer that moved most of those that had moved at one observation, and a sentence."""
+    layers = int((np.abs(np.stack([*moved.values()])) > MOVED).any(0).sum())
+    key = max(moved, key=lambda key: float(np.abs(moved[key]).max()))
+    layer = int(np.abs(moved[key]).argmax())
+    change = float(moved[key][layer])
+    first = f"Layer {layer + 1} moved first" if layers == 1 else f"{layers} layers moved first, layer {layer + 1} most"
+    how = f"{'grew' if change > 0 else 'shrank'} {format_magnitude(abs(change))}"
+    return (
+        layer,
+        f"{first}, seen after {iteration} updates: {FOLLOWED[key]} {how}{' times' if math.isfinite(change) else ''}.",
+    )
 
 
 def _read_loss(observation: Observation) -> float | None:

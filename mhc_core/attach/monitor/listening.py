@@ -26,11 +26,12 @@ class Listening:
         self.model, self.adapter = model, adapter
         self.has_ended = False
         self.has_heard = False
+        self._has_begun = False
         self._attachment: Attachment | None = None
         self._norms: list[torch.Tensor] = []
         self._handles: list[RemovableHandle] = [
             model.register_forward_pre_hook(self._before, prepend=True),
-            model.register_forward_hook(self._after, always_call=True),
+            model.register_forward_hook(self._after),
             *(parameter.register_hook(self._keep_norm) for parameter in _find_ends(model, adapter)),
         ]
         self._attach()
@@ -38,7 +39,7 @@ class Listening:
     def stop(self) -> None:
         """Take all hooks away; more than once changes nothing."""
         self.has_ended = True
-        self._detach(keep=True)
+        self._detach()
         for handle in self._handles:
             handle.remove()
 
@@ -55,33 +56,30 @@ class Listening:
         return Observation(iteration, frames, result, rate, self._join_norms(result))
 
     def _before(self, model: nn.Module, inputs: Any) -> None:
-        if not torch.is_grad_enabled():
+        if self.has_heard:
+            self.stop()  # its own way down is over, as a rule; if not, what came of it is kept
+        elif self._has_begun or not torch.is_grad_enabled():
+            # A pass before was broken off by an error. Hooks that are made within a pass would hear a part of it.
             self._detach()
-        elif self.has_heard:
-            self.stop()
+            self._attachment = None
+        else:
+            self._has_begun = self._attachment is not None
 
     def _after(self, model: nn.Module, inputs: Any, output: Any) -> None:
         if self.has_ended or self.has_heard:
             return
         if self._attachment is None:
             self._attach()
-        elif output is None:  # the pass was broken off by an error
-            self._detach()
-            self._attach()
         else:
             self.has_heard = True
 
     def _attach(self) -> None:
-        self._attachment = Attachment(self.model, self.adapter)
+        self._attachment, self._has_begun = Attachment(self.model, self.adapter), False
         self._attachment.__enter__()
 
-    def _detach(self, keep: bool = False) -> None:
-        """Of a pass that goes by, the attachment is let go: it may have heard a part."""
+    def _detach(self) -> None:
         if self._attachment is not None:
             self._attachment.__exit__(None, None, None)
-        # What has heard its pass stays: an evaluation between that pass and the update must not cost it.
-        if not keep and not self.has_heard:
-            self._attachment = None
 
     @torch.no_grad()
     def _keep_norm(self, grad: torch.Tensor) -> None:
