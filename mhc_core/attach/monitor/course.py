@@ -77,7 +77,7 @@ class Course:
             what = f"no entry of H_res has moved by more than {format_number(moved)}"
             if is_fixed:
                 what = "none of its parameters has changed"
-            text = f"Mixing does not learn: in {updates} updates {what}, at any layer{self._describe_fall(loss)}."
+            text = f"Mixing does not learn: in {updates} updates {what} at any layer{self._describe_fall(loss)}."
             yield Alarm(kind="unmoved", text=text, layer=None, value=moved, limit=self.limits.unmoved, panel="mixing")
 
     def _has_learned(self, loss: float | None) -> bool:
