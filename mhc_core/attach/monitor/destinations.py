@@ -10,6 +10,7 @@ from mhc_core.attach.monitor.courier import PATIENCE_S, Courier, Place
 from mhc_core.attach.monitor.file import GrowingFile
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.attach.monitor.record import GrowingRecord
+from mhc_core.attach.monitor.server import LiveServer
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 
@@ -20,6 +21,10 @@ WANTED = (
 
 class Destination(Protocol):
     """Takes observations as they come; none of its methods raises or waits long because a place is away."""
+
+    @property
+    def link(self) -> str | None:
+        """The page that shows what was taken, where there is one."""
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
         """One more observation, with the alarms that are new in it."""
@@ -37,6 +42,11 @@ class Track:
     def __init__(self, place: Place) -> None:
         self.place, self.record, self.courier = place, GrowingRecord(), Courier(place)
         self.left_out = 0
+
+    @property
+    def link(self) -> str | None:
+        """The page that shows it, where there is one."""
+        return self.place.link if isinstance(self.place, LiveServer) else None
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
         """Send its lines on their way."""
@@ -62,7 +72,7 @@ def open_destinations(to: Any) -> list[Destination]:
     if to is None:
         return []
     if isinstance(to, str) and to.startswith(("http://", "https://")):
-        raise NotImplementedError
+        return [Track(LiveServer(to))]
     if isinstance(to, str | PathLike):
         path = Path(to)
         if path.suffix not in (".mhct", ".ndjson"):

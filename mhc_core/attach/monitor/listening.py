@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
@@ -32,7 +31,7 @@ class Listening:
         self._handles: list[RemovableHandle] = [
             model.register_forward_pre_hook(self._before, prepend=True),
             model.register_forward_hook(self._after),
-            *(parameter.register_hook(self._keep_norm) for parameter in _find_ends(model, adapter)),
+            *(item.register_hook(self._keep_norm) for item in model.parameters() if item.requires_grad),
         ]
         self._attach()
 
@@ -53,7 +52,7 @@ class Listening:
         result = Result()
         for frame in frames:
             result.add(frame)
-        return Observation(iteration, frames, result, rate, self._join_norms(result))
+        return Observation(iteration, frames, result, rate, self._join_norms())
 
     def _before(self, model: nn.Module, inputs: Any) -> None:
         if self.has_heard:
@@ -85,22 +84,9 @@ class Listening:
     def _keep_norm(self, grad: torch.Tensor) -> None:
         self._norms.append(total_norm([grad]))
 
-    def _join_norms(self, result: Result) -> float | None:
-        """Norm over branches, mixing and all other parameters."""
-        if "param_grad_norm" not in result.layers:
-            return None
-        if result.status.get("param_grad_norm"):
-            return float("nan")
-        branches = result.layers["param_grad_norm"].astype(np.float64)
-        mixing = np.nan_to_num(result.layers.get("mixing_grad_norm", np.zeros(1)))  # nan where it takes no gradient
-        ends = np.array([float(norm) for norm in self._norms])
-        return float(np.linalg.norm(np.concatenate([branches, mixing, ends])))
-
-
-def _find_ends(model: nn.Module, adapter: Adapter) -> list[nn.Parameter]:
-    """Parameters that belong to no layer, as those of embedding and read-out, and take a gradient."""
-    inner = {id(item) for site in adapter.sites for item in (*site.weights, *site.mixing)}
-    return [item for item in model.parameters() if item.requires_grad and id(item) not in inner]
+    def _join_norms(self) -> float | None:
+        """Norm over all parameters; None where no gradient came."""
+        return float(torch.linalg.vector_norm(torch.stack(self._norms))) if self._norms else None
 
 
 def _count_upward(frames: list[AnyFrame]) -> int:

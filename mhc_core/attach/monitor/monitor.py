@@ -93,6 +93,11 @@ class Monitor:
         """What went wrong so far."""
         return self._board.raised
 
+    @property
+    def url(self) -> str | None:
+        """The page that shows the trace, once a server has it; None where none is written to."""
+        return next((destination.link for destination in self._destinations if destination.link), None)
+
     def __enter__(self) -> "Monitor":
         self.start()
         return self
