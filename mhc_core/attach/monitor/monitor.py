@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
 from mhc_core.attach.monitor.alarms import Alarm, Board, Limits
+from mhc_core.attach.monitor.callbacks import build_lightning_callback, build_transformers_callback
 from mhc_core.attach.monitor.course import Course
 from mhc_core.attach.monitor.destinations import open_destinations
 from mhc_core.attach.monitor.listening import Listening
@@ -79,7 +80,8 @@ class Monitor:
         self._is_counted_by_hand = False
         self._due = 0
         self._listening: Listening | None = None
-        self._handle: RemovableHandle | None = None
+        self._handles: list[RemovableHandle] = []
+        self._has_stopped = False
         # One process of several writes; they all would write the same.
         self._is_silent = (
             torch.distributed.is_available()
@@ -108,19 +110,31 @@ class Monitor:
         self.stop("done" if error is None else "failed", None if error is None else f"{type(error).__name__}: {error}")
 
     def start(self, iteration: int = 0) -> None:
-        """Begin to watch; `iteration` is how many updates were made before, as where training is resumed."""
+        """Begin to watch; `iteration` is how many updates were made before, as where training is resumed.
+
+        Raises
+        ------
+        RuntimeError
+            Where it has been stopped: a trace is of one training.
+        """
+        if self._has_stopped:
+            raise RuntimeError("this monitor has been stopped; a new one makes a trace of its own")
         self.iteration = self._due = iteration
-        if not self._is_silent:
-            self._handle = register_optimizer_step_pre_hook(self._before_update)
+        if not self._is_silent and not self._handles:
+            self._handles = [
+                register_optimizer_step_pre_hook(self._before_update),
+                register_optimizer_step_post_hook(self._behind_update),
+            ]
             self._listen()
 
     def stop(self, status: EndStatus = "done", reason: str | None = None) -> None:
         """End the trace. Only what is on its way to a slow place is waited for, some seconds."""
-        if self._handle is None:
+        if self._has_stopped:
             return
-        self._handle.remove()
-        self._handle = None
-        self._finish()
+        self._has_stopped = True
+        for handle in self._handles:
+            handle.remove()
+        self.read()
         if self._listening is not None:
             self._listening.stop()
             self._listening = None
@@ -129,11 +143,9 @@ class Monitor:
 
     def step(self, iteration: int | None = None) -> None:
         """Count one update, or say how many were made; from the first call on optimisers are not counted."""
-        if self._handle is None:
-            return
         was_counted = not self._is_counted_by_hand and self.iteration > 0
         self._is_counted_by_hand = True
-        self._finish()
+        self.read()
         # Called behind the optimiser, which has counted this one update already.
         following = self.iteration if was_counted else self.iteration + 1
         self.sync(following if iteration is None else iteration)
@@ -141,19 +153,46 @@ class Monitor:
     def sync(self, iteration: int) -> None:
         """Take over the trainer's own count of updates."""
         self.iteration = iteration
-        if self.iteration >= self._due and self._listening is None:
+        if self._handles and not self._has_stopped and self._listening is None and iteration >= self._due:
             self._listen()
+
+    def read(self) -> None:
+        """Take what was heard, before the update; where no training pass was heard, go on listening."""
+        if self._listening is None or not self._listening.has_heard:
+            return
+        rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
+        loss = None if self._loss is None else float(self._loss)
+        observation = self._listening.read(self.iteration, rate, loss)
+        self._listening = None
+        self._due = (self.iteration // self.every + 1) * self.every
+        self._take(observation)
 
     def tell_loss(self, loss: torch.Tensor | float) -> None:
         """The loss of this pass, where the model does not return it; costs nothing between observations."""
         if self._listening is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
 
+    def to_transformers(self) -> Any:
+        """A `TrainerCallback` for the `callbacks` of transformers' Trainer; it starts and ends with the training."""
+        return build_transformers_callback(self)
+
+    def to_lightning(self) -> Any:
+        """A `Callback` for the `callbacks` of Lightning's Trainer; it starts and ends with the training."""
+        return build_lightning_callback(self)
+
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._is_counted(optimizer):
-            self._finish()
-            if not self._is_counted_by_hand:
-                self.sync(self.iteration + 1)
+        if self._is_counted(optimizer) and not _has_closure(args, kwargs):
+            self._count()
+
+    def _behind_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        # A closure makes the pass within the update.
+        if self._is_counted(optimizer) and _has_closure(args, kwargs):
+            self._count()
+
+    def _count(self) -> None:
+        self.read()
+        if not self._is_counted_by_hand:
+            self.sync(self.iteration + 1)
 
     def _is_counted(self, optimizer: Optimizer) -> bool:
         """Whether it is the first optimiser that holds parameters of the model: others step beside it."""
@@ -167,17 +206,6 @@ class Monitor:
         self._loss = None
         self._listening = Listening(self.model, self._adapter)
 
-    def _finish(self) -> None:
-        """Read what was heard before this update; where no training pass was heard, go on listening."""
-        if self._listening is None or not self._listening.has_heard:
-            return
-        rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
-        loss = None if self._loss is None else float(self._loss)
-        observation = self._listening.read(self.iteration, rate, loss)
-        self._listening = None
-        self._due = (self.iteration // self.every + 1) * self.every
-        self._take(observation)
-
     def _take(self, observation: Observation) -> None:
         self.last = observation
         found = [*find_signs(observation, self._limits), *self._course.find_signs(observation)]
@@ -186,3 +214,8 @@ class Monitor:
             logger.warning("after %d updates: %s", alarm.iteration, alarm.text)
         for destination in self._destinations:
             destination.take(observation, new)
+
+
+def _has_closure(args: Any, kwargs: Any) -> bool:
+    """Whether an optimiser was called, as `step(closure)`; its hooks get it as the first argument."""
+    return kwargs.get("closure") is not None or (len(args) > 1 and args[1] is not None)

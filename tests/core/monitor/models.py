@@ -94,7 +94,7 @@ def draw_batches(seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:
 
 
 def build_optimizer(model: nn.Module, rate: float = 1e-3) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(model.parameters(), lr=rate)
+    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
 
 
 def train(model: Any, steps: int, rate: float = 1e-3) -> list[float]:
