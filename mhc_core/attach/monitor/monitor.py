@@ -33,7 +33,8 @@ class Monitor:
     """Observes the first training pass, and from then on one of every `every` updates.
 
     It counts updates: steps of the first optimiser that holds parameters of the model. Where no optimiser of torch
-    makes them, `step()` counts, called once an update. Between observations the model has no hook.
+    makes them, `step()` counts, called once an update. Between observations the model has no hook. Passes whose
+    gradients are accumulated for one update count as one.
 
     Attributes
     ----------
@@ -162,9 +163,15 @@ class Monitor:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
         loss = None if self._loss is None else float(self._loss)
-        observation = self._listening.read(self.iteration, rate, loss)
-        self._listening = None
+        listening, self._listening = self._listening, None
         self._due = (self.iteration // self.every + 1) * self.every
+        try:
+            observation = listening.read(self.iteration, rate, loss)
+        except (RuntimeError, SpecError) as error:
+            if self.last is None:  # as `attach` would, at once
+                raise
+            logger.warning("after %d updates nothing could be observed: %s", self.iteration, error)
+            return
         self._take(observation)
 
     def tell_loss(self, loss: torch.Tensor | float) -> None:

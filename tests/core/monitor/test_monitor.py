@@ -1,5 +1,6 @@
 """A model under a monitor: what is observed, when, and that the model does not feel it."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mhc_core.record.codec import decode_line
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
+from tests.core.attach.attachable import norm
 from tests.core.monitor.models import KINDS, Tiny, build_optimizer, draw_batches, train
 
 STEP_TO_PASS = {
@@ -138,25 +140,61 @@ def test_an_evaluation_goes_by_unheard() -> None:
             optimizer.step()
             assert monitor.last is not None
             heard.append((monitor.last.result.loss, float(loss.detach()), "grad_rms" in monitor.last.result.layers))
-    # An evaluation between a pass and its own way down costs the gradients, not the pass.
-    assert heard == [(pytest.approx(loss), loss, False) for _, loss, _ in heard]
+    assert heard == [(pytest.approx(loss), loss, True) for _, loss, _ in heard]
 
 
-def test_of_accumulated_passes_the_first_is_heard() -> None:
-    model, batches = Tiny(), draw_batches()
+def test_accumulated_passes_count_as_one() -> None:
+    """Held against one pass of all their samples."""
+    model, other, batches, again = Tiny(), Tiny(), draw_batches(), draw_batches()
     optimizer = build_optimizer(model)
     with Monitor(model, every=1, layers=model.blocks) as monitor:
-        for _ in range(2):
-            losses = []
-            for _ in range(3):
-                loss = model(**next(batches)).loss
-                loss.backward()
-                losses.append(float(loss.detach()))
+        for _ in range(3):
+            (model(**next(batches)).loss / 3).backward()
+        optimizer.step()
+    parts = [next(again) for _ in range(3)]
+    with attach(other, other.blocks) as probe:
+        other(**{key: torch.cat([part[key] for part in parts]) for key in parts[0]}).loss.backward()
+    assert monitor.last is not None
+    found, wanted = monitor.last.result, probe.result()
+    for key in ("act_rms", "branch_out_rms", "grad_rms", "param_grad_norm"):
+        np.testing.assert_allclose(found.layers[key], wanted.layers[key], rtol=1e-5, err_msg=key)
+    assert found.loss == pytest.approx(wanted.loss, rel=1e-5)
+    assert monitor.last.grad_norm == pytest.approx(float(nn.utils.clip_grad_norm_(other.parameters(), 1e9)), rel=1e-5)
+
+
+@pytest.mark.parametrize("when", ["before", "between", "to zero"])
+def test_gradients_of_the_update_before_are_left_out(when: str, tmp_path: Path) -> None:
+    """They are set to none, or to zero, before the pass or between the pass and its way down."""
+    model, other, batches, again = Tiny(), Tiny(), draw_batches(), draw_batches()
+    optimizer, rival = build_optimizer(model), build_optimizer(other)
+    with Monitor(model, every=1, layers=model.blocks) as monitor:
+        for _ in range(3):
+            if when == "before":
+                optimizer.zero_grad()
+            loss = model(**next(batches)).loss
+            if when != "before":
+                optimizer.zero_grad(set_to_none=when == "between")
+            loss.backward()
             optimizer.step()
+            rival.zero_grad()
+            other(**next(again)).loss.backward()
+            wanted = [norm(block.parameters()) for block in other.blocks]
+            rival.step()
             assert monitor.last is not None
-            assert monitor.last.result.loss == pytest.approx(losses[0])
-            assert np.isfinite(monitor.last.result.layers["grad_rms"]).all()
-        assert monitor.iteration == 2
+            np.testing.assert_allclose(monitor.last.result.layers["param_grad_norm"], wanted, rtol=1e-5)
+
+
+def test_a_copy_and_a_file_of_the_model_are_without_the_monitor(tmp_path: Path) -> None:
+    model, batches = Tiny(), draw_batches()
+    with Monitor(model, layers=model.blocks) as monitor:
+        twin = deepcopy(model)
+        torch.save(model, tmp_path / "model.pt")
+        stored = torch.load(tmp_path / "model.pt", weights_only=False)
+        for other in (twin, stored):
+            other(**next(batches)).loss.backward()
+            build_optimizer(other).step()
+        assert (monitor.iteration, monitor.last) == (0, None)
+        assert count_hooks(model) == 1
 
 
 def test_a_pass_that_breaks_off_is_not_heard() -> None:
@@ -169,7 +207,6 @@ def test_a_pass_that_breaks_off_is_not_heard() -> None:
         with pytest.raises(MemoryError):
             model(**next(batches))
         handle.remove()
-        model(**next(batches))  # goes by: what was heard of the one before is let go in it
         loss = model(**next(batches)).loss
         loss.backward()
         optimizer.step()
@@ -264,7 +301,7 @@ def test_an_error_in_training_ends_the_trace_as_failed(tmp_path: Path) -> None:
         ({"to": "run.txt"}, "to"),
         ({"to": 3}, "to"),
         ({"to": "/no/such/folder/run.mhct"}, "to"),
-        ({"layers": None}, "model"),
+        ({"layers": []}, "layers"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(arguments: dict[str, Any], field: str) -> None:

@@ -1,0 +1,56 @@
+"""Norms of parameters and of their gradients, of all backward passes that one attachment hears."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from mhc_core.metrics.gradients import measure_norms
+
+
+class ParameterNorms:
+    """Norms as each parameter's gradient has been added up, before any optimiser moves the parameter.
+
+    What a parameter's gradient held before the first pass is left out. A backward pass that is run in parts, as under
+    recomputation, and gradients accumulated over several passes give the norm of their sum.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self.gradient: dict[nn.Parameter, torch.Tensor] = {}
+        self.weight: dict[nn.Parameter, torch.Tensor] = {}
+        self._before: dict[nn.Parameter, torch.Tensor | None] = {}
+        self._has_begun = False
+
+    def listen(self) -> list[RemovableHandle]:
+        """Hook the parameters."""
+        held = [parameter.register_hook(partial(self._hold, parameter)) for parameter in self.parameters]
+        return held + [parameter.register_post_accumulate_grad_hook(self._take) for parameter in self.parameters]
+
+    def begin(self) -> None:
+        """Before the first pass."""
+        self._has_begun = True
+
+    @torch.no_grad()
+    def _hold(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
+        """Keep what the gradient holds as the first part comes: between the pass and that it may be set to zero."""
+        if self._has_begun and parameter not in self._before:
+            grad = parameter.grad
+            self._before[parameter] = None if grad is None else grad.clone()
+
+    @torch.no_grad()
+    def collect(self, parameters: Sequence[nn.Parameter]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Norms of gradients, and those of weights, of the trainable ones; to the weights none may have come."""
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        weights = [self.weight[p] if p in self.weight else measure_norms([p.detach()])[0] for p in trainable]
+        return [self.gradient[p] for p in trainable if p in self.gradient], weights
+
+    @torch.no_grad()
+    def _take(self, parameter: torch.Tensor) -> None:
+        assert isinstance(parameter, nn.Parameter)
+        assert parameter.grad is not None, "the hook comes after the gradient"
+        before = self._before.get(parameter)
+        grad = parameter.grad if before is None else parameter.grad - before
+        self.gradient[parameter], self.weight[parameter] = measure_norms([grad, parameter.detach()])
