@@ -1,6 +1,7 @@
 """Norms of parameters and of their gradients, of all backward passes that one attachment hears."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -20,19 +21,24 @@ class ParameterNorms:
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
         self.gradient: dict[nn.Parameter, torch.Tensor] = {}
         self.weight: dict[nn.Parameter, torch.Tensor] = {}
-        self._before: dict[nn.Parameter, torch.Tensor] = {}
+        self._before: dict[nn.Parameter, torch.Tensor | None] = {}
+        self._has_begun = False
 
     def listen(self) -> list[RemovableHandle]:
         """Hook the parameters."""
-        return [parameter.register_post_accumulate_grad_hook(self._take) for parameter in self.parameters]
+        held = [parameter.register_hook(partial(self._hold, parameter)) for parameter in self.parameters]
+        return held + [parameter.register_post_accumulate_grad_hook(self._take) for parameter in self.parameters]
+
+    def begin(self) -> None:
+        """Before the first pass."""
+        self._has_begun = True
 
     @torch.no_grad()
-    def begin(self) -> None:
-        """Before the first pass: keep what gradients hold already."""
-        held = [(parameter, parameter.grad) for parameter in self.parameters if parameter.grad is not None]
-        if held:
-            norms = torch.stack([norm.cpu() for norm in measure_norms([grad for _, grad in held])]).tolist()
-            self._before = {p: grad.clone() for (p, grad), norm in zip(held, norms, strict=True) if norm}
+    def _hold(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
+        """Keep what the gradient holds as the first part comes: between the pass and that it may be set to zero."""
+        if self._has_begun and parameter not in self._before:
+            grad = parameter.grad
+            self._before[parameter] = None if grad is None else grad.clone()
 
     @torch.no_grad()
     def collect(self, parameters: Sequence[nn.Parameter]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -1,0 +1,148 @@
+"""A trace that grows on a server, whose page shows it live; docs/protocol.md describes the three requests."""
+
+import http.client
+import json
+import logging
+from collections import deque
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import orjson
+
+from mhc_core.attach.monitor.courier import MAX_WAITING, AwayError, RefusedError
+from mhc_core.record.codec import frame_type
+from mhc_core.spec import SpecError
+
+PREFIX = "/api/v1/traces"
+TIMEOUT_S = 20.0
+LATER = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
+GAP = 409
+EXPLAINED = 300  # characters of what a server says of a refusal
+
+logger = logging.getLogger("mhc_core.monitor")
+
+
+class LiveServer:
+    """Posts lines by their index, so that none is lost or doubled however often an answer does not come.
+
+    Attributes
+    ----------
+    link: the page that shows the trace, once the server has it.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SpecError("to", url, "an address such as http://127.0.0.1:8000")
+        self.url = url.rstrip("/").removesuffix("/api/v1")
+        self.link: str | None = None
+        self._address, self._token = "", ""
+        self._sent = _Sent()
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return self.url
+
+    def deliver(self, lines: list[bytes]) -> None:
+        """Post lines; of the first ones the server makes a trace, and by the last it ends it."""
+        end = orjson.loads(lines[-1]) if frame_type(lines[-1]) == "end" else None
+        frames = lines if end is None else lines[:-1]
+        if not self._address:
+            if not frames:
+                return  # nothing was observed: there is no trace that could end
+            self._start(frames)
+        elif frames:
+            self._append(frames)
+        if end is not None:
+            self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
+        self._sent.add(frames)
+
+    def _start(self, lines: list[bytes]) -> None:
+        answer = self._post(f"{self.url}{PREFIX}/live", b"".join(lines))
+        try:
+            name, self._token, self.link = (str(answer[key]) for key in ("id", "token", "url"))
+        except (KeyError, TypeError):
+            raise RefusedError("its answer names no trace; is it a server of this product?") from None
+        self._address = f"{self.url}{PREFIX}/{name}"
+        logger.info("the trace grows at %s", self.link)
+
+    def _append(self, lines: list[bytes]) -> None:
+        """Post lines that follow those sent; where the server has lost some of these, with them."""
+        try:
+            self._post(f"{self._address}/frames?index={self._sent.count}", b"".join(lines))
+        except _GapError as gap:
+            lost = self._sent.since(gap.due)
+            self._post(f"{self._address}/frames?index={gap.due}", b"".join([*lost, *lines]))
+
+    def _post(self, address: str, body: bytes) -> Any:
+        """The answer, as JSON."""
+        headers = {"Content-Type": "application/octet-stream"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            with urlopen(Request(address, body, headers, method="POST"), timeout=TIMEOUT_S) as response:
+                text = response.read()
+        except HTTPError as error:
+            with error:
+                raise _classify(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise AwayError(str(error) or type(error).__name__) from error
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise RefusedError("its answer is no JSON; is it a server of this product?") from None
+
+
+class _GapError(RefusedError):
+    """The server waits for an earlier line."""
+
+    def __init__(self, due: int) -> None:
+        super().__init__(f"it waits for line {due}, which is no longer here")
+        self.due = due
+
+
+class _Sent:
+    """Lines that were taken; the newest are kept, as a server may lose what it did not write in time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, lines: list[bytes]) -> None:
+        self.count += len(lines)
+        self._kept.extend(lines)
+        self._size += sum(map(len, lines))
+        while self._size > MAX_WAITING:
+            self._size -= len(self._kept.popleft())
+
+    def since(self, index: int) -> list[bytes]:
+        """The lines from one on that was sent."""
+        first = self.count - len(self._kept)
+        if not first <= index <= self.count:
+            raise _GapError(index)
+        return list(self._kept)[index - first :]
+
+
+def _classify(error: HTTPError) -> Exception:
+    """What a refusal means for what follows."""
+    text = error.read(100_000).decode(errors="replace")
+    problem = _parse(text)
+    detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{EXPLAINED}}"
+    if error.code == GAP and type(problem.get("due")) is int:
+        return _GapError(problem["due"])
+    if error.code >= 500 or error.code in LATER:
+        wait = error.headers.get("Retry-After", "")
+        return AwayError(detail, float(wait) if wait.isdecimal() else None)
+    return RefusedError(detail)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,173 @@
+"""A trace that grows on a server which is slow, forgetful or away: training goes on, and the trace is whole."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mhc_core.attach import Monitor
+from mhc_core.attach.monitor import courier, destinations
+from mhc_core.record.codec import decode_line
+from mhc_core.spec import SpecError
+from tests.core.monitor.live_server import LiveTraces
+from tests.core.monitor.models import Tiny, build_optimizer, draw_batches, train
+
+
+@pytest.fixture
+def traces() -> Iterator[LiveTraces]:
+    server = LiveTraces().start()
+    yield server
+    server.stop()
+
+
+def watch(traces: LiveTraces, steps: int, after: Callable[[int], None] = lambda number: None) -> list[float]:
+    """Train under a monitor that observes every pass; `after` is called behind each."""
+    model, batches, losses = Tiny(), draw_batches(), []
+    optimizer = build_optimizer(model)
+    with Monitor(model, every=1, to=traces.url, layers=model.blocks):
+        for number in range(steps):
+            optimizer.zero_grad()
+            loss = model(**next(batches)).loss
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            after(number)
+    return losses
+
+
+def wait_for(is_reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def assert_whole(traces: LiveTraces, steps: int) -> None:
+    """All frames in their order, each once."""
+    frames = [decode_line(line) for line in traces.lines]
+    one_pass = ["forward", *["forward", "similarity"] * 4, "loss", *["backward"] * 5, "mixing"]
+    assert [frame.type for frame in frames] == ["start", *one_pass, *["step"] * steps, *one_pass, "summary"]
+    assert [frame.iteration for frame in frames if frame.type == "step"] == [*range(steps)]
+    assert all(f'"index":{index},'.encode() in line for index, line in enumerate(traces.lines))
+    assert traces.ended == {"status": "done", "reason": None}
+
+
+def test_a_trace_grows_on_the_server(traces: LiveTraces) -> None:
+    seen = []
+
+    def look(number: int) -> None:
+        wait_for(lambda: sum(b'"type":"step"' in line for line in traces.lines) == number + 1)
+        seen.append(traces.ended)
+
+    assert watch(traces, 4, look) == train(Tiny(), 4)
+    assert seen == [None] * 4
+    assert_whole(traces, 4)
+
+
+@pytest.mark.parametrize("fault", [None, 503, 429, 500])
+def test_faults_that_pass(traces: LiveTraces, fault: int | None, caplog: pytest.LogCaptureFixture) -> None:
+    def break_down(number: int) -> None:
+        if number in (0, 2):
+            traces.faults += [fault] * 2
+
+    watch(traces, 4, break_down)
+    assert_whole(traces, 4)
+    assert [record.getMessage().startswith(f"{traces.url} is away") for record in caplog.records] == [True]
+
+
+def test_answers_that_do_not_come_double_nothing(traces: LiveTraces) -> None:
+    def forget(number: int) -> None:
+        wait_for(lambda: bool(traces.lines))
+        traces.forgets_answers = 1
+
+    watch(traces, 4, forget)
+    assert_whole(traces, 4)
+
+
+def test_a_server_that_dies_and_comes_back(traces: LiveTraces, caplog: pytest.LogCaptureFixture) -> None:
+    slowest = [0.0]
+    before = [time.monotonic()]
+
+    def kill(number: int) -> None:
+        slowest[0] = max(slowest[0], time.monotonic() - before[0])
+        if number == 1:
+            wait_for(lambda: sum(b'"type":"step"' in line for line in traces.lines) == 2)
+            traces.stop()
+        if number == 8:
+            assert sum(b'"type":"step"' in line for line in traces.lines) == 2
+            traces.start()
+        before[0] = time.monotonic()
+
+    assert watch(traces, 12, kill) == train(Tiny(), 12)
+    assert_whole(traces, 12)
+    assert len(caplog.records) == 1
+
+
+def test_a_server_that_lost_lines_gets_them_again(traces: LiveTraces) -> None:
+    def lose(number: int) -> None:
+        if number == 2:
+            wait_for(lambda: sum(b'"type":"step"' in line for line in traces.lines) == 3)
+            del traces.lines[-2:]
+
+    watch(traces, 4, lose)
+    assert_whole(traces, 4)
+
+
+def test_a_server_that_is_never_there(
+    traces: LiveTraces, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(destinations, "PATIENCE_S", 0.5)
+    away = LiveTraces(port=9)  # discard: no one listens
+    assert watch(away, 3) == train(Tiny(), 3)
+    first, last = (record.getMessage() for record in caplog.records)
+    assert first.startswith("http://127.0.0.1:9 is away, training goes on and the trace waits: ")
+    assert last == "http://127.0.0.1:9: the last 4 observations of the trace have not arrived"
+
+
+@pytest.mark.parametrize("fault", [401, 404, 413, 422])
+def test_a_refusal_is_not_asked_again(traces: LiveTraces, fault: int, caplog: pytest.LogCaptureFixture) -> None:
+    traces.faults = [fault]
+    watch(traces, 3)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{traces.url} takes no more of the trace, training goes on: it answers {fault}: fault {fault}"
+    )
+    assert traces.requests == ["/api/v1/traces/live"]
+
+
+def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the server is away more is observed than may wait: some is left out, and the frames count on."""
+    monkeypatch.setattr(courier.Courier.__init__, "__defaults__", (20_000,))
+    traces.stop()
+
+    def come_back(number: int) -> None:
+        if number == 30:
+            traces.start()
+            wait_for(lambda: len(traces.lines) > 0)
+
+    watch(traces, 40, come_back)
+    frames = [decode_line(line) for line in traces.lines]
+    steps = [frame for frame in frames if frame.type == "step"]
+    assert 5 < len(steps) < 30
+    assert [step.step for step in steps] == [*range(len(steps))]
+    assert steps[-1].iteration == 39
+    assert all(f'"index":{index},'.encode() in line for index, line in enumerate(traces.lines))
+
+
+def test_the_link_is_told(traces: LiveTraces, caplog: pytest.LogCaptureFixture) -> None:
+    model = Tiny()
+    with (
+        caplog.at_level(logging.INFO, "mhc_core.monitor"),
+        Monitor(model, every=1, to=[f"{traces.url}/api/v1/"], layers=model.blocks) as monitor,
+    ):
+        assert monitor.url is None
+        train(model, 1)
+    assert monitor.url == f"{traces.url}/#abc"
+    assert caplog.records[0].getMessage() == f"the trace grows at {traces.url}/#abc"
+
+
+def test_an_address_without_a_host_is_refused() -> None:
+    model = Tiny()
+    with pytest.raises(SpecError, match="an address such as"):
+        Monitor(model, to="http://", layers=model.blocks)
