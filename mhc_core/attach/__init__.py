@@ -11,11 +11,12 @@ from torch import nn
 
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
+from mhc_core.attach.conformance import check
 from mhc_core.attach.families.finder import build_adapter
 from mhc_core.attach.families.residual import Residual
 from mhc_core.attach.monitor import Monitor
 
-__all__ = ["Adapter", "Attachment", "Monitor", "attach"]
+__all__ = ["Adapter", "Attachment", "Monitor", "attach", "check"]
 
 
 def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attachment:
