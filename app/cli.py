@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `verify` and `schema`."""
+"""The command line: `serve`, `run`, `verify`, `trace` and `schema`."""
 
 import argparse
 import asyncio
@@ -31,6 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
     check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
     check.add_argument("spec", help="a JSON file; - reads standard input")
+    trace = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
+    trace.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
+    trace.add_argument("--out", type=Path, help="where to write its record: .ndjson")
     commands.add_parser("schema", help="print the JSON schema of a spec")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "serve":
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         return run_once(known.spec, known.out)
     if known.command == "verify":
         return verify_once(known.spec)
+    if known.command == "trace":
+        return trace_once(known.checkpoint, known.out)
     print(json.dumps(RunSpec.model_json_schema(), indent=2))
     return 0
 
@@ -129,6 +134,25 @@ def verify_once(source: str) -> int:
     return 1 if verdict == "fails" else 0
 
 
+def trace_once(checkpoint: Path, out: Path | None) -> int:
+    """Read a checkpoint, write its record, and print what it says in words."""
+    from mhc_core.attach.checkpoint import read_checkpoint_frames
+    from mhc_core.record.codec import encode_frame
+    from mhc_core.record.frames import SummaryFrame
+
+    try:
+        if out is not None:
+            _check_out(out, "ndjson")
+        frames = read_checkpoint_frames(checkpoint)
+        if out is not None:
+            out.write_bytes(b"".join(encode_frame(frame, "", index) for index, frame in enumerate(frames)))
+    except (SpecError, OSError) as error:
+        return _explain(error)
+    summaries = [frame for frame in frames if isinstance(frame, SummaryFrame)]
+    print(*(finding.text for frame in summaries for finding in frame.findings), sep="\n")
+    return 0
+
+
 def _read_spec(source: str) -> RunSpec:
     return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
 
@@ -146,12 +170,17 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
     """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
     from app.services.results import WRITERS
 
+    return WRITERS[_check_out(out, *WRITERS)]
+
+
+def _check_out(out: Path, *endings: str) -> str:
+    """The ending of a name that can be written; else an error, before anything is computed."""
     ending = out.suffix.removeprefix(".")
-    if ending not in WRITERS:
-        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(WRITERS)}")
+    if ending not in endings:
+        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(endings)}")
     if not out.parent.is_dir():
         raise SpecError("--out", str(out.parent), "a folder that exists")
-    return WRITERS[ending]
+    return ending
 
 
 def _compute(spec: RunSpec) -> Any:

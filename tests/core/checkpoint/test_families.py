@@ -1,4 +1,4 @@
-"""The static mixing of four families, against their modules in transformers with what depends on tokens switched off."""
+"""The static mixing of four families, against their modules in transformers with their dynamic part switched off."""
 
 import math
 from collections.abc import Callable
