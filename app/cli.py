@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     check.add_argument("spec", help="a JSON file; - reads standard input")
     trace = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     trace.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
-    trace.add_argument("--out", type=Path, help="where to write its record: .ndjson")
+    trace.add_argument("--out", type=Path, help="where to write its record: .mhct")
     commands.add_parser("schema", help="print the JSON schema of a spec")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "serve":
@@ -136,20 +136,17 @@ def verify_once(source: str) -> int:
 
 def trace_once(checkpoint: Path, out: Path | None) -> int:
     """Read a checkpoint, write its record, and print what it says in words."""
-    from mhc_core.attach.checkpoint import read_checkpoint_frames
-    from mhc_core.record.codec import encode_frame
-    from mhc_core.record.frames import SummaryFrame
+    from mhc_core.attach.checkpoint import read_checkpoint
 
     try:
         if out is not None:
-            _check_out(out, "ndjson")
-        frames = read_checkpoint_frames(checkpoint)
+            _check_out(out, "mhct")
+        result = read_checkpoint(checkpoint)
         if out is not None:
-            out.write_bytes(b"".join(encode_frame(frame, "", index) for index, frame in enumerate(frames)))
+            result.save(out)
     except (SpecError, OSError) as error:
         return _explain(error)
-    summaries = [frame for frame in frames if isinstance(frame, SummaryFrame)]
-    print(*(finding.text for frame in summaries for finding in frame.findings), sep="\n")
+    print(*(finding.text for finding in result.summary.findings), sep="\n")
     return 0
 
 

@@ -4,19 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from mhc_core.record.codec import decode_line
 from mhc_core.record.result import Result
 from tests.app.conftest import Call
 from tests.core.checkpoint.stored import draw_connections, write_file
 
 
 def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path) -> None:
-    stored, out = write_file(tmp_path / "model.safetensors", draw_connections(3)), tmp_path / "model.ndjson"
+    stored, out = write_file(tmp_path / "model.safetensors", draw_connections(3)), tmp_path / "model.mhct"
     done = call("trace", str(stored), "--out", str(out))
     assert done.returncode == 0, done.stderr
-    result = Result()
-    for line in out.read_bytes().splitlines():
-        result.add(decode_line(line))
+    result = Result.load(out)
     assert result.depth == 6
     assert done.stdout.splitlines() == [finding.text for finding in result.summary.findings]
     assert done.stdout.startswith("6 mixing matrices multiplied: largest gain ")
@@ -25,10 +22,10 @@ def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "out", "said"),
     [
-        ("model.safetensors", "model.txt", "--out: got 'model.txt', wanted a name that ends in .ndjson"),
-        ("model.safetensors", "nowhere/model.ndjson", "wanted a folder that exists"),
-        ("nowhere.safetensors", "model.ndjson", "nowhere.safetensors: No such file"),
-        ("short.safetensors", "model.ndjson", "short.safetensors: header: got "),
+        ("model.safetensors", "model.txt", "--out: got 'model.txt', wanted a name that ends in .mhct"),
+        ("model.safetensors", "nowhere/model.mhct", "wanted a folder that exists"),
+        ("nowhere.safetensors", "model.mhct", "nowhere.safetensors: No such file"),
+        ("short.safetensors", "model.mhct", "short.safetensors: header: got "),
     ],
 )
 def test_mistakes_are_named(call: Call, name: str, out: str, said: str, tmp_path: Path) -> None:

@@ -96,6 +96,9 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    """The folder's name, or the file's without its endings, of printable characters alone."""
+    """The folder's name, or the file's without its endings, of the characters that a record's names may have."""
     name = path.resolve().name.removesuffix(".json").removesuffix(".index").removesuffix(".safetensors")
-    return "".join(character for character in name if character.isprintable())[:100] or "checkpoint"
+    return (
+        "".join(character for character in name if character.isprintable() and character not in "<>&")[:100]
+        or "checkpoint"
+    )

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from app.figures import PANELS, figure
-from mhc_core.attach.checkpoint import read_checkpoint, read_checkpoint_frames
-from mhc_core.record.codec import decode_line, encode_frame
+from mhc_core.attach.checkpoint import read_checkpoint
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.core.checkpoint.stored import STREAMS, WIDTH, draw_connections, write_file
@@ -64,12 +63,13 @@ def test_without_a_config_it_says_what_it_assumes(tmp_path: Path) -> None:
     assert "No config.json says otherwise, so that an epsilon of 1e-6 and 20 Sinkhorn rounds count." in texts[0]
 
 
-def test_its_frames_travel_and_every_panel_takes_them(tmp_path: Path) -> None:
-    frames = read_checkpoint_frames(_save(tmp_path))
-    there = Result()
-    for index, frame in enumerate(frames):
-        there.add(decode_line(encode_frame(frame, "abc", index)))
-    assert np.array_equal(there.matrices["h_res"], read_checkpoint(tmp_path).matrices["h_res"])
+@pytest.mark.parametrize("name", ["model.safetensors", "<b>&amp;\u202e\x1b[1m.safetensors"])
+def test_its_record_can_be_saved_and_every_panel_takes_it(name: str, tmp_path: Path) -> None:
+    path = write_file(tmp_path / name, draw_connections(2))
+    here = read_checkpoint(path)
+    here.save(tmp_path / "model.mhct")
+    there = Result.load(tmp_path / "model.mhct")
+    assert np.array_equal(there.matrices["h_res"], here.matrices["h_res"])
     drawn = {key: figure(key, [there], ["stored"], 2, "light") for key in PANELS}
     shown = {key for key, panel in drawn.items() if any(trace.visible is not False for trace in panel.data)}
     assert shown == {"gain", "mixing", "detail", "unfolded"}
