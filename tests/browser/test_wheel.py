@@ -1,6 +1,7 @@
 """The product as others install it: a wheel, in an environment of its own, run far from the checkout.
 
-`MHC_TEST_VENV` names an environment of another Python, empty but for torch, which is large. Tests put the wheel there too.
+`MHC_TEST_VENV` names an environment of another Python, empty but for torch, which is large. Tests put the wheel there,
+too.
 """
 
 import contextlib
@@ -120,7 +121,7 @@ def test_the_core_is_there_without_torch(place: Path) -> None:
     )
     where, has_torch = found.split()
     assert has_torch == "False"
-    assert Path(where).is_relative_to((place / "venv").resolve())
+    assert Path(where).resolve().is_relative_to((place / "venv").resolve())
 
 
 def test_the_page_works(served: str, browser: Browser) -> None:
