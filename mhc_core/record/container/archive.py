@@ -124,9 +124,11 @@ def _require_small_directory(file: BinaryIO) -> None:
     file.seek(0)
     if len(tail) < _END_BYTES or tail[-_END_BYTES:][:4] != _END:
         raise SpecError("container", f"{length} bytes that are no whole zip", WHOLE)
-    *_, here, entries, size, _, comment = struct.unpack(_END_FORMAT, tail[-_END_BYTES:])
+    *_, here, entries, size, offset, comment = struct.unpack(_END_FORMAT, tail[-_END_BYTES:])
     if comment or tail.startswith(_LOCATOR):
         raise SpecError("container", "a zip with a comment or in the form for large files", WHOLE)
+    if offset + size + _END_BYTES != length:
+        raise SpecError("container", "a zip with bytes before it, or cut off", WHOLE)
     if (here, entries) != (2, 2) or size > MAX_DIRECTORY_BYTES:
         raise SpecError("container", f"a zip of {entries} members", WHOLE)
 

@@ -1,9 +1,10 @@
 """Containers that are refused: each names its field, and what is said is short."""
 
 import contextlib
-import io
+import tempfile
+from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -17,9 +18,18 @@ LIMITS = Limits(size_bytes=64_000_000)
 MAX_SENTENCE = 500
 
 
+@contextlib.contextmanager
+def open_file(content: bytes) -> Iterator[BinaryIO]:
+    """A real file: it fails in other ways than bytes in memory."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        yield file
+
+
 def read(content: bytes, limits: Limits = LIMITS) -> int:
     """How many frames a container has."""
-    return sum(1 for _ in read_frames(io.BytesIO(content), limits, only_traces=True))
+    with open_file(content) as file:
+        return sum(1 for _ in read_frames(file, limits, only_traces=True))
 
 
 def test_the_trace_that_they_were_made_of_is_taken() -> None:
@@ -53,9 +63,10 @@ def test_limits_are_kept(limits: Limits, field: str) -> None:
 def collect(content: bytes) -> Result:
     """What a container adds up to, encoded as the server does."""
     result = Result()
-    for index, frame in enumerate(read_frames(io.BytesIO(content), LIMITS, only_traces=True)):
-        encode_frame(frame, "", index)
-        result.add(frame)
+    with open_file(content) as file:
+        for index, frame in enumerate(read_frames(file, LIMITS, only_traces=True)):
+            encode_frame(frame, "", index)
+            result.add(frame)
     return result
 
 
