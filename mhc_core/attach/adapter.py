@@ -1,49 +1,93 @@
-"""What a family of models must tell: where its layers are, and what passes them.
+"""What a family of models must tell: which modules are its layers, and what passes them.
 
 Shapes: N samples (tokens of all sequences), n streams, C width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
-from mhc_core.connections import Mixing
+from mhc_core.attach.hearing.operations import Operations
+from mhc_core.spec import SpecError
 
 
 class Site(NamedTuple):
-    """One layer: what it is called, its branch's parameters, and those of its connection."""
+    """One layer before anything has run: what it is called, and the parameters of its connection."""
 
     name: str
-    weights: list[nn.Parameter]
     mixing: list[nn.Parameter]
 
 
+class Written(NamedTuple):
+    """What a layer did: the state after it, its branch's output, and how it was mixed in.
+
+    Attributes
+    ----------
+    after: the state that left the layer.
+    y: the branch's output, (..., C); None where it is not known.
+    h_pre, h_post: (n) or (N, n); None where not known.
+    h_res: (n, n) or (N, n, n) each: matrices that may be the one, of which the state after it tells; () where none is
+        known. With several streams the one that holds is found over all layers, see `mixing.choose`.
+    name: what the branch is, where that shows only as it runs.
+    weights: parameters of the branch.
+    """
+
+    after: torch.Tensor
+    y: torch.Tensor | None
+    h_pre: torch.Tensor | None
+    h_post: torch.Tensor | None
+    h_res: tuple[torch.Tensor, ...]
+    name: str
+    weights: list[nn.Parameter]
+
+
 class Listener(Protocol):
-    """Takes what an adapter's hooks hear, in the order of the layers. Tensors are the model's own, with their graph."""
+    """Takes what an adapter's hooks hear. Tensors are the model's own, with their graph."""
 
-    def enter(self, layer: int, state: torch.Tensor, u: torch.Tensor, mixing: Mixing) -> None:
-        """A layer has read its branch input u (..., C), which is the state itself where there is one stream."""
+    operations: Operations
 
-    def leave(self, layer: int, y: torch.Tensor) -> None:
-        """The layer's branch has returned y (..., C)."""
+    def enter(self, site: int, state: torch.Tensor) -> bool:
+        """A layer has been entered with this state; False where it need not be heard, as it was already."""
 
-    def end(self, state: torch.Tensor) -> None:
-        """The state after the last layer."""
+    def read(self, site: int, u: torch.Tensor) -> None:
+        """The layer's branch reads u (..., C); not called where it reads the one state itself."""
+
+    def leave(self, site: int, written: Written) -> None:
+        """The layer has been left. May be told again, with a state that is nearer to the next layer."""
 
 
 class Adapter(ABC):
-    """One family of models."""
+    """One family of models. Keeps nothing of a pass: one adapter serves many attachments."""
 
     sites: Sequence[Site]
 
     @abstractmethod
-    def listen(self, listener: Listener) -> list[RemovableHandle]:
-        """Hook the model's modules, so that the listener hears of every layer; the hooks change nothing."""
+    def listen(self, listener: Listener) -> list[Callable[[], None]]:
+        """Hook the model's modules, so that the listener hears of every layer; what is returned takes that back."""
+
+    @abstractmethod
+    def parameters(self) -> list[nn.Parameter]:
+        """All parameters of branches and connections."""
+
+    @abstractmethod
+    def find_inner(self) -> nn.Module:
+        """A module of the first layer: what calls it is given the mask."""
 
     @abstractmethod
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Any state, or its gradient, as (n, N, C)."""
+        """Any state, or its gradient, as (n, N, C); samples in the order of the sequences."""
+
+    def to_rows(self, x: torch.Tensor) -> torch.Tensor:
+        """What a branch reads or returns, (..., C), as (N, C)."""
+        return x.flatten(0, -2)
+
+    def explain(self) -> SpecError | None:
+        """Why no whole pass was heard, where what ran was not what the structure promised."""
+        return None
+
+    @abstractmethod
+    def propose(self, first: int, last: int) -> str | None:
+        """The argument `layers=` that names sites first to last alone; None where there is none."""

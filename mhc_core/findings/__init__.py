@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from mhc_core.findings.captured import build_captured_headline, describe_captured
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
-    describe_captured,
     describe_connection,
     describe_frozen,
     describe_symmetry,
@@ -75,9 +75,7 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_ignored_streams(result),
         describe_uniform(result),
     ]
-    return SummaryFrame(
-        headline=build_headline(result, is_fixed=result.streams == 1), findings=[found for found in told if found]
-    )
+    return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in told if found])
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:

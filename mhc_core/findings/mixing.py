@@ -41,23 +41,6 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
     return build_finding("connection", text, "gain", numbers)
 
 
-def describe_captured(result: Result) -> Finding:
-    """What is known of a foreign model's connection is its matrices alone."""
-    if result.streams == 1:
-        text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
-        return build_finding("connection", text, "gain", {})
-    gains = read_gains(result)
-    rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
-    text = (
-        f"{count(result.depth, 'mixing matrix')}: {format_gains(gains, 1)}; "
-        f"row sums within {format_number(rows)} of 1, column sums within {format_number(columns)}."
-    )
-    numbers = number_gains(gains)
-    return build_finding(
-        "connection", text, "gain", {**numbers, "row_error": to_finite(rows), "col_error": to_finite(columns)}
-    )
-
-
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
     """By how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
     if spec.connection.kind not in SINKHORN or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:

@@ -47,7 +47,9 @@ def describe_gradient(result: Result) -> Finding | None:
 def describe_limits(dtype: str, result: Result) -> Finding | None:
     """Where values first left the range of their type, in the direction in which they travel."""
     activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
-    composite = result.status.get("composite_gain_fwd")
+    # Of a model from elsewhere the mixing of a layer may be unknown, which is no matter of range.
+    flags = result.status.get("composite_gain_fwd", {})
+    composite = {layer: flag for layer, flag in flags.items() if flag != "nan"}
     if activation:
         layer, panel = min(activation), "activation"
         text = f"Numbers leave the range of {dtype} at layer {layer + 1}; from there on activations have no value."

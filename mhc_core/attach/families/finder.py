@@ -1,0 +1,21 @@
+"""Which family a model is of, told by its structure."""
+
+from torch import nn
+
+from mhc_core.attach.adapter import Adapter
+from mhc_core.attach.families.hyper import HyperConnections
+from mhc_core.attach.families.places import find_places
+from mhc_core.attach.families.stacks import build_residual
+from mhc_core.attach.hearing.compiled import unwrap
+
+
+def build_adapter(model: nn.Module) -> Adapter:
+    """An adapter for the model.
+
+    Raises
+    ------
+    SpecError
+        Where the structure does not tell where the layers are.
+    """
+    places = find_places(unwrap(model))
+    return HyperConnections(places) if places else build_residual(unwrap(model))
