@@ -37,8 +37,6 @@ class StaticMixing(NamedTuple):
     """(L, n)."""
     h_res: np.ndarray
     """(L, n, n), rows index the output."""
-    form: str
-    """A key of `FORMS`."""
     assumed: tuple[str, ...]
     """Names of settings that no config says and that count here."""
 
@@ -81,13 +79,12 @@ def read_mixing(sites: Sequence[Site], settings: Settings) -> StaticMixing:
     """
     if INJECTION in sites[0].parts:
         return _gate(sites)
-    key = _find_form(sites[0])
-    form = FORMS[key]
+    form = _find_form(sites[0])
     n = _count_streams(sites[0], form)
     coefficients = [form.to_mixing(_read_biases(site, form, n), n, settings) for site in sites]
     h_pre, h_post, h_res = (np.stack(parts) for parts in zip(*coefficients, strict=True))
     assumed = tuple(name for name in settings.assumed if name in form.settings)
-    return StaticMixing(h_pre, h_post, h_res, key, assumed)
+    return StaticMixing(h_pre, h_post, h_res, assumed)
 
 
 def _gate(sites: Sequence[Site]) -> StaticMixing:
@@ -97,14 +94,14 @@ def _gate(sites: Sequence[Site]) -> StaticMixing:
     if shapes or shape is None or len(shape) != 2 or not 1 <= shape[0] <= MAX_STREAMS or shape[1] % shape[0]:
         raise SpecError(f"checkpoint: {sites[0].name}.{INJECTION}", shape, "(n, n C), the same in every layer")
     layers, n = len(sites), shape[0]
-    return StaticMixing(None, np.ones((layers, n)), np.tile(np.eye(n), (layers, 1, 1)), "gated", ())
+    return StaticMixing(None, np.ones((layers, n)), np.tile(np.eye(n), (layers, 1, 1)), ())
 
 
-def _find_form(site: Site) -> str:
+def _find_form(site: Site) -> Form:
     shape = _get_shape(site, SCALE)
-    for key, form in FORMS.items():
+    for form in FORMS:
         if shape == (form.scales,):
-            return key
+            return form
     raise SpecError(f"checkpoint: {site.name}, {SCALE}", shape, "3 of H_pre, H_post and H_res, or 2 without H_res")
 
 
@@ -172,9 +169,9 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return found
 
 
-FORMS = {
+FORMS = (
     # DeepSeek-V4 and GLM-5-next: (2 + n) n biases.
-    "mixed": Form(3, lambda biases: math.sqrt(biases + 1) - 1, _mix, ("hc_eps", "hc_sinkhorn_iters")),
+    Form(3, lambda biases: math.sqrt(biases + 1) - 1, _mix, ("hc_eps", "hc_sinkhorn_iters")),
     # HY-V4: 2 n biases.
-    "passed": Form(2, lambda biases: biases / 2, _pass, ("hc_eps", "hc_magnitude")),
-}
+    Form(2, lambda biases: biases / 2, _pass, ("hc_eps", "hc_magnitude")),
+)
