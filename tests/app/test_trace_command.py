@@ -16,7 +16,7 @@ def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path
     result = Result.load(out)
     assert result.depth == 6
     assert done.stdout.splitlines() == [finding.text for finding in result.summary.findings]
-    first, second = done.stdout.splitlines()[:2]
+    first, _, second = done.stdout.splitlines()[:3]
     assert first.startswith("Read from a checkpoint, without running it.")
     assert second.startswith("6 mixing matrices multiplied: largest gain ")
 

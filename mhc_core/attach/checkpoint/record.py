@@ -8,6 +8,7 @@ import torch
 
 from mhc_core.attach.checkpoint.files import Checkpoint
 from mhc_core.attach.checkpoint.mixing import StaticMixing
+from mhc_core.attach.checkpoint.reach import measure_reach
 from mhc_core.attach.checkpoint.sites import Site
 from mhc_core.attach.checkpoint.summary import summarise_checkpoint
 from mhc_core.measure.probe import build_mixing_frame
@@ -32,7 +33,7 @@ def build_frames(checkpoint: Checkpoint, sites: list[Site], mixing: StaticMixing
     result = Result()
     for frame in frames:
         result.add(frame)
-    return [*frames, summarise_checkpoint(mixing, result)]
+    return [*frames, summarise_checkpoint(mixing, measure_reach(sites, mixing.h_res.shape[1]), result)]
 
 
 def _build_start(checkpoint: Checkpoint, sites: list[Site], mixing: StaticMixing) -> StartFrame:

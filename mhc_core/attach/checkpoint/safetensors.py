@@ -7,6 +7,7 @@ read with seek and read: mapping one into memory, as the safetensors library doe
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,6 +17,7 @@ from mhc_core.spec import SpecError
 
 MAX_HEADER_BYTES = 100_000_000  # as the format's own library has it
 MAX_DIMENSIONS = 8
+CHUNK = 2**19  # values that are read at once
 # Bits of a value of each type that the format knows.
 BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
@@ -64,17 +66,30 @@ def read_values(entry: Entry) -> np.ndarray:
     SpecError
         Where its type is none that holds coefficients, or where the file has become shorter.
     """
+    chunks = list(read_chunks(entry, 0, math.prod(entry.shape)))
+    return np.concatenate([np.empty(0), *chunks]).reshape(entry.shape)
+
+
+def read_chunks(entry: Entry, first: int, last: int) -> Iterator[np.ndarray]:
+    """Values `first` to `last`, exclusive, of one tensor in float64, some megabytes at a time; see `read_values`."""
     if entry.dtype not in READABLE:
         raise SpecError(f"{entry.path.name}: dtype", entry.dtype, f"one of {', '.join(READABLE)}")
+    width = BITS[entry.dtype] // 8
     with entry.path.open("rb") as file:
-        file.seek(entry.start)
-        content = file.read(entry.end - entry.start)
-    if len(content) != entry.end - entry.start:
-        raise SpecError(f"{entry.path.name}: bytes", len(content), f"{entry.end - entry.start} at {entry.start}")
-    values = np.frombuffer(content, READABLE[entry.dtype])
-    if entry.dtype == "BF16":
+        file.seek(entry.start + first * width)
+        for start in range(first, last, CHUNK):
+            wanted = min(CHUNK, last - start) * width
+            content = file.read(wanted)
+            if len(content) != wanted:
+                raise SpecError(f"{entry.path.name}: bytes", len(content), f"{wanted}: the file has become shorter")
+            yield _to_float64(content, entry.dtype)
+
+
+def _to_float64(content: bytes, dtype: str) -> np.ndarray:
+    values = np.frombuffer(content, READABLE[dtype])
+    if dtype == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    return values.astype(np.float64).reshape(entry.shape)
+    return values.astype(np.float64)
 
 
 def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:

@@ -88,6 +88,29 @@ def test_coefficients_are_those_of_the_module(family: str, are_ours: bool, tmp_p
             assert np.abs(result.matrices[key][layer] - wanted).max() <= TOLERANCE, (key, layer)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tokens_move_the_logits_as_far_as_it_says(family: str, tmp_path: Path) -> None:
+    build, tower, starts = FAMILIES[family]
+    torch.manual_seed(3)
+    connection = build()
+    for name, parameter in connection.named_parameters():
+        parameter.fill_(0.2) if name == "scale" else torch.nn.init.normal_(parameter, std=0.5)
+    tensors = {
+        f"{tower}layers.0.{start}{name}": parameter.numpy()
+        for start in starts
+        for name, parameter in connection.named_parameters()
+    }
+    result = read_checkpoint(write_file(tmp_path / "model.safetensors", tensors))
+    numbers = {finding.key: finding.numbers for finding in result.summary.findings}["reach"]
+    post = connection(torch.randn(1, 40_000, STREAMS, WIDTH))[0][0] / 2
+    shift = torch.logit(post) - torch.logit(torch.as_tensor(result.matrices["h_post"][0] / 2)).float()
+    measured = float(shift.square().mean().sqrt())
+    assert numbers["reach_post"] == pytest.approx(measured, rel=0.01)  # a sample of 160,000
+    assert numbers["reach_pre"] != numbers["reach_post"]
+    assert (numbers["reach_res"] is None) == (family == "hunyuan")
+
+
 def test_a_gated_family_passes_its_streams_unmixed(tmp_path: Path) -> None:
     from transformers.models.qwen4_exp.modeling_qwen4_exp import Qwen4ExpTextGatedResidual
 
@@ -109,6 +132,7 @@ def test_a_gated_family_passes_its_streams_unmixed(tmp_path: Path) -> None:
     assert "unfolded" not in result.matrices
     assert result.summary.headline.text == "gain 1 by construction"
     assert "H_pre is not known" in result.summary.findings[0].text
+    assert result.summary.findings[1].text.startswith("How far tokens move the coefficients is not known")
 
 
 @pytest.fixture(scope="module")

@@ -86,5 +86,5 @@ def test_a_file_that_became_shorter_is_noticed(tmp_path: Path) -> None:
     save_file({"a": torch.ones(100)}, path)
     entry = read_header(path)["a"]
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(SpecError, match="bytes: got 399, wanted 400"):
+    with pytest.raises(SpecError, match="bytes: got 399, wanted 400: the file has become shorter"):
         read_values(entry)
