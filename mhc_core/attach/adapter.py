@@ -84,6 +84,10 @@ class Adapter(ABC):
         """What a branch reads or returns, (..., C), as (N, C)."""
         return x.flatten(0, -2)
 
+    def count_layers(self) -> int:
+        """Layers of a whole pass, as far as is known once one has run."""
+        return len(self.sites)
+
     def explain(self) -> SpecError | None:
         """Why no whole pass was heard, where what ran was not what the structure promised."""
         return None

@@ -5,6 +5,7 @@ from torch import nn
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.families.hyper import HyperConnections
 from mhc_core.attach.families.places import find_places
+from mhc_core.attach.families.split import SplitConnections, find_split
 from mhc_core.attach.families.stacks import build_residual
 from mhc_core.attach.hearing.compiled import unwrap
 
@@ -17,5 +18,8 @@ def build_adapter(model: nn.Module) -> Adapter:
     SpecError
         Where the structure does not tell where the layers are.
     """
-    places = find_places(unwrap(model))
-    return HyperConnections(places) if places else build_residual(unwrap(model))
+    model = unwrap(model)
+    if split := find_split(model):
+        return SplitConnections(model, split)
+    places = find_places(model)
+    return HyperConnections(places) if places else build_residual(model)

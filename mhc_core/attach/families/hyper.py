@@ -38,14 +38,14 @@ class HyperConnections(Adapter):
         self.places = places
         self.sites = [Site("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
-        self._unread: str | None = None
+        self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
 
     def listen(self, listener: Listener) -> list[Callable[[], None]]:
         hearing = _Hearing(self, listener)
         undo: list[Callable[[], None]] = []
         for site, (connection, _, _) in enumerate(self.places):
-            undo.append(connection.register_forward_pre_hook(partial(hearing.enter, site), with_kwargs=True).remove)
-            undo.append(connection.register_forward_hook(hearing.read).remove)
+            undo.append(connection.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
+            undo.append(connection.register_forward_hook(partial(hearing.read, site), with_kwargs=True).remove)
         for block, others in {place.block: place.others for place in self.places}.items():
             for name, part in others.items():
                 undo.append(part.register_forward_hook(partial(hearing.hear_part, name)).remove)
@@ -62,7 +62,7 @@ class HyperConnections(Adapter):
         """What a connection yielded; keeps where the streams are in such a state."""
         found = find_coefficients(state, output)
         if found is None:
-            self._unread = f"{type(connection).__name__}, which yields no coefficients for {tuple(state.shape)}"
+            self._unread[connection] = f"{type(connection).__name__} without coefficients for {tuple(state.shape)}"
         else:
             self._layouts[state.shape] = found.axis, found.u.shape[-1]
         return found
@@ -73,11 +73,14 @@ class HyperConnections(Adapter):
             state, axis = state.unflatten(-1, (-1, width)), state.ndim - 1
         return state.movedim(axis, 0).flatten(1, -2)
 
+    def count_layers(self) -> int:
+        return len(self.places) - len(self._unread)
+
     def explain(self) -> SpecError | None:
-        if self._unread is None:
+        if not self._unread:
             return None
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n)"
-        return SpecError("model", self._unread, f"{wanted}, or the model's layers as `layers`")
+        return SpecError("model", next(iter(self._unread.values())), f"{wanted}, or the model's layers as `layers`")
 
     def propose(self, first: int, last: int) -> str | None:
         return None
@@ -89,7 +92,7 @@ class _Open:
 
     site: int
     state: torch.Tensor
-    found: Coefficients | None = None
+    found: Coefficients
     h_pre: torch.Tensor | None = None
     h_post: torch.Tensor | None = None
     y: torch.Tensor | None = None
@@ -99,7 +102,6 @@ class _Open:
 
     def build(self, after: torch.Tensor) -> Written:
         """What the layer did."""
-        assert self.found is not None
         matrix, n = self.found.matrix, self.found.vectors[0].shape[-1]
         matrices = (torch.eye(n, device=after.device),) if matrix is None else (matrix, matrix.mT)
         weights = list(dict.fromkeys(parameter for part in self.parts for parameter in part.parameters()))
@@ -114,34 +116,32 @@ class _Hearing:
         self.open: _Open | None = None
         self.seen: set[int] = set()
 
-    def enter(self, site: int, connection: nn.Module, args: Any, kwargs: Any) -> None:
-        state = find_state(args, kwargs)
+    def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
+        self.listener.operations.collect(find_state(args, kwargs).numel() // 2)
+
+    def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        state, operands = find_state(args, kwargs), list(self.listener.operations.operands)
+        self.listener.operations.stop()
+        found = self.adapter.read(state, output, connection)
+        if found is None:  # within a branch, or after the last layer
+            return
+        self._leave_last(site, state)
+        self.seen.add(site)
+        self.open = _Open(site, state, found) if self.listener.enter(site, state) else None
+        if self.open is not None:
+            self.listener.read(site, found.u)
+            if not is_in_backward():
+                self._tell_vectors_apart(self.open, operands)
+
+    def _leave_last(self, site: int, state: torch.Tensor) -> None:
         if site in self.seen:  # another pass, or one that recomputes
             self.open, self.seen = None, set()
-        elif self.open is not None and self.open.found is not None and self.open.state.shape == state.shape:
+        elif self.open is not None and self.open.state.shape == state.shape:
             self._leave(state)  # what enters here, whatever the block has made of what left the last layer
-        self.seen.add(site)
-        self.open = _Open(site, state) if self.listener.enter(site, state) else None
-        if self.open is not None:
-            self.listener.operations.collect(state.numel() // 2)
-
-    def read(self, connection: nn.Module, args: Any, output: Any) -> None:
-        if self.open is None:
-            return
-        operands = list(self.listener.operations.operands)
-        self.listener.operations.stop()
-        self.open.found = self.adapter.read(self.open.state, output, connection)
-        if self.open.found is None:
-            self.open = None
-            return
-        self.listener.read(self.open.site, self.open.found.u)
-        if not is_in_backward():
-            self._tell_vectors_apart(self.open, operands)
 
     @torch.no_grad()
     def _tell_vectors_apart(self, layer: _Open, operands: Sequence[torch.Tensor]) -> None:
         """H_pre is what makes u of the streams, among what is returned or else what was computed with on the way."""
-        assert layer.found is not None
         u, vectors = layer.found.u, layer.found.vectors
         x_nNC, u_NC = self.adapter.to_streams(layer.state.detach()), self.adapter.to_rows(u.detach())
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
@@ -153,7 +153,7 @@ class _Hearing:
     def hear_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         """A part of the block has run: the last one before the state is written is the branch."""
         layer = self.open
-        if layer is None or layer.found is None or layer.is_left:
+        if layer is None or layer.is_left:
             return
         layer.parts.append(module)
         y = find_like(output, layer.found.u.shape)
@@ -161,7 +161,7 @@ class _Hearing:
             layer.y, layer.name = y, name_branch(name)
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
-        after = None if self.open is None or self.open.found is None else find_like(output, self.open.state.shape)
+        after = None if self.open is None else find_like(output, self.open.state.shape)
         if after is not None:
             self._leave(after)
 

@@ -1,8 +1,8 @@
 """Where Hyper-Connections are, told by the shapes of weights before anything has run.
 
 A connection weighs n streams of width C together: it has a weight that takes nC features and gives n, 2n, n^2 + n or
-n^2 + 2n numbers, in a block whose other parts have vectors of length C, as norms have. Where the model embeds tokens, C
-is the width of an embedding.
+n^2 + 2n numbers. C is the width of the model's embedding; of a model that embeds no tokens it is the length of a vector
+in another part of the block, as norms have.
 """
 
 from collections import Counter
@@ -25,9 +25,7 @@ def find_places(model: nn.Module) -> list[Place]:
 
 def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[Place]:
     children = dict(block.named_children())
-    widths = {name: _list_widths(children, name) for name in children}
-    if embedded:
-        widths = {name: lengths & embedded for name, lengths in widths.items()}
+    widths = {name: embedded or _list_widths(children, name) for name in children}
     connections = [name for name, child in children.items() if _is_connection(child, widths[name])]
     for name in connections:
         others = {key: part for key, part in children.items() if key not in connections}

@@ -105,12 +105,13 @@ def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
     whole = [
         heard
         for heard in passes
-        if len(heard.layers) == len(adapter.sites) and all(layer.after is not None for layer in heard.layers.values())
+        if len(heard.layers) == adapter.count_layers()
+        and all(layer.after is not None for layer in heard.layers.values())
     ]
-    if not whole:
+    if not whole or not adapter.count_layers():
         reached = max((len(heard.layers) for heard in passes), default=0)
         raise adapter.explain() or RuntimeError(
-            f"heard {reached} of {len(adapter.sites)} layers: no whole forward pass"
+            f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
         )
     with_graph = [heard for heard in whole if any(layer.hears_gradient for layer in heard.layers.values())]
     return with_graph or whole[:1]
