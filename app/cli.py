@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `verify`, `trace` and `schema`."""
+"""The command line: `serve`, `run`, `verify`, `check`, `trace` and `schema`."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ GRACE_S = 5
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; returns the exit code: 0, 1 where a verification fails, or 2 for a user's mistake."""
+    """Run a command; returns the exit code: 0, 1 where a verification or a check fails, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
     check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
     check.add_argument("spec", help="a JSON file; - reads standard input")
+    _add_check(commands)
     trace = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     trace.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
     trace.add_argument("--out", type=Path, help="where to write its record: .mhct")
@@ -44,10 +45,25 @@ def main(arguments: Sequence[str]) -> int:
         return run_once(known.spec, known.out)
     if known.command == "verify":
         return verify_once(known.spec)
+    if known.command == "check":
+        return check_once(known)
     if known.command == "trace":
         return trace_once(known.checkpoint, known.out)
     print(json.dumps(RunSpec.model_json_schema(), indent=2))
     return 0
+
+
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
+    parser.add_argument("target", help="package.module:Class, or a function that builds a module")
+    parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
+    parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
+    parser.add_argument("--eps", type=float, default=1e-6, help="eps of Sinkhorn that it is said to have")
+    parser.add_argument("--streams", type=int, help="where shapes of parameters do not tell it")
+    parser.add_argument("--width", type=int, help="where shapes of parameters do not tell it")
+    parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def serve(arguments: Sequence[str]) -> int:
@@ -132,6 +148,27 @@ def verify_once(source: str) -> int:
     print(f"{verdict}: {len(checks)} checks", "", "What each check can find, and what it cannot:", sep="\n")
     print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
     return 1 if verdict == "fails" else 0
+
+
+def check_once(known: argparse.Namespace) -> int:
+    """Print the conformance report of someone's connection."""
+    from mhc_core.attach import check
+    from mhc_core.attach.conformance.target import load_target
+
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as `python` does: modules in this folder
+    try:
+        arguments = json.loads(known.args)
+        if not isinstance(arguments, dict):
+            raise SpecError("--args", arguments, "a JSON object")
+        options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "streams", "width")}
+        report = check(load_target(known.target, arguments), **options, compiled=known.compile)
+    except json.JSONDecodeError as error:
+        return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
+    except SpecError as error:
+        return _explain(error)
+    print(report.to_json() if known.json else report)
+    return 0 if report.passed else 1
 
 
 def trace_once(checkpoint: Path, out: Path | None) -> int:

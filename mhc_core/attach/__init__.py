@@ -11,10 +11,11 @@ from torch import nn
 
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
+from mhc_core.attach.conformance import check
 from mhc_core.attach.families.finder import build_adapter
 from mhc_core.attach.families.residual import Residual
 
-__all__ = ["Adapter", "Attachment", "attach"]
+__all__ = ["Adapter", "Attachment", "attach", "check"]
 
 
 def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attachment:

@@ -1,0 +1,170 @@
+"""How a connection is called: one small adapter for each calling convention, found by what a call returns.
+
+Shapes: B sequences, T tokens, n streams, C width. Whatever layout a module takes, a state here is (B, T, n, C).
+
+Three conventions are known:
+- coefficients: `module(x)` returns tensors: u (B, T, C) or H_pre, H_post (B, T, n), H_res (B, T, n, n). What applies
+  them is written elsewhere; `write` is that code.
+- residual function: `module(x)` returns u and a function that takes the branch's output and returns the next state.
+- branch: `module(x, branch)` calls the branch and returns the next state.
+Each may take H_pre of the layer before as a second argument and return that of the next layer.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+Write = Callable[..., torch.Tensor]  # write(state, y, returned) -> the next state, in the module's own layout
+
+
+class Layout(NamedTuple):
+    """How a module takes its streams."""
+
+    name: str
+    to_native: Callable[[torch.Tensor], torch.Tensor]
+    to_state: Callable[[torch.Tensor, int], torch.Tensor]
+
+
+def _unfold(x: torch.Tensor, n: int) -> torch.Tensor:
+    return x.unflatten(0, (-1, n)).movedim(1, -2)
+
+
+LAYOUTS = (
+    Layout("x", lambda x: x, lambda x, n: x),
+    Layout("x.flatten(2)", lambda x: x.flatten(2), lambda x, n: x.unflatten(-1, (n, -1))),
+    Layout("x.movedim(2, 1).flatten(0, 1)", lambda x: x.movedim(2, 1).flatten(0, 1), _unfold),
+    Layout("x.movedim(2, 1)", lambda x: x.movedim(2, 1), lambda x, n: x.movedim(1, 2)),
+    Layout("x.movedim(2, 0)", lambda x: x.movedim(2, 0), lambda x, n: x.movedim(0, 2)),
+)
+
+
+class Called(NamedTuple):
+    """One call, understood.
+
+    u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where nothing is known of it.
+    h_post (B, T, n), h_res (B, T, n, n): as the module returns them, or None. next_pre: H_pre for the next layer.
+    """
+
+    u: torch.Tensor
+    write: Callable[[torch.Tensor], torch.Tensor] | None
+    h_post: torch.Tensor | None = None
+    h_res: torch.Tensor | None = None
+    next_pre: torch.Tensor | None = None
+
+
+class NotUnderstood(Exception):
+    """What a call returned belongs to no convention."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A module with what is known of its calls. `carried` says that H_pre comes from the layer before."""
+
+    module: nn.Module
+    n: int
+    width: int
+    layout: Layout
+    takes_branch: bool = False
+    carried: bool = False
+    write: Write | None = None
+
+    def __call__(self, x: torch.Tensor, h_pre: torch.Tensor | None = None) -> Called:
+        """Call the module on a state (B, T, n, C); h_pre (B, T, n) where it is carried, 1 by default.
+
+        Raises
+        ------
+        NotUnderstood
+            Where what is returned has no known form.
+        """
+        native = self.layout.to_native(x)
+        if self.takes_branch:
+            return self._call_with_branch(native, x)
+        given = x.new_ones(x.shape[:3]) if h_pre is None else h_pre
+        returned = self.module(native, given) if self.carried else self.module(native)
+        parts = list(returned) if isinstance(returned, tuple | list) else [returned]
+        functions = [part for part in parts if callable(part) and not isinstance(part, torch.Tensor)]
+        tensors = [part for part in parts if isinstance(part, torch.Tensor)]
+        if functions:
+            return self._with_function(functions[0], tensors, x)
+        return self._with_coefficients(returned, tensors, x)
+
+    def on(self, module: nn.Module) -> "Subject":
+        """The same conventions for another module of the kind."""
+        return replace(self, module=module)
+
+    def _call_with_branch(self, native: torch.Tensor, x: torch.Tensor) -> Called:
+        heard: list[torch.Tensor] = []
+
+        def run(y: torch.Tensor) -> torch.Tensor:
+            def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+                heard.append(u)
+                return y
+
+            return self._to_state(_first(self.module(native, branch)), x)
+
+        run(x.new_zeros(*x.shape[:2], x.shape[3]))
+        if not heard or heard[0].shape != (*x.shape[:2], x.shape[3]):
+            raise NotUnderstood
+        return Called(heard[0], run)
+
+    def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> Called:
+        u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
+        if not u:
+            raise NotUnderstood
+        carried = _vectors(tensors, x)
+        return Called(u[0], lambda y: self._to_state(_first(function(y)), x), next_pre=carried[0] if carried else None)
+
+    def _with_coefficients(self, returned: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> Called:
+        u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
+        matrices = [part for part in tensors if part.shape == (*x.shape[:3], x.shape[2])]
+        vectors = _vectors(tensors, x)
+        if not vectors or len(u) + len(vectors) < 2:
+            raise NotUnderstood
+        next_pre = None
+        if not u:
+            h_pre, vectors = vectors[0], vectors[1:]
+            u = [(h_pre.unsqueeze(-1) * x).sum(2)]
+        elif len(vectors) > 1:
+            fits = [_reads(vector, u[0], x) for vector in vectors]
+            h_post = vectors[0] if self.carried else vectors[fits.index(min(fits)) - 1]
+            next_pre = vectors[1] if self.carried else None
+            vectors = [h_post]
+        write = None if self.write is None else self._bind_write(returned, x)
+        return Called(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre)
+
+    def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        assert self.write is not None
+        write, native = self.write, self.layout.to_native(x)
+        return lambda y: self._to_state(write(native, y, returned), x)
+
+    def _to_state(self, native: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        state = self.layout.to_state(native, self.n)
+        if state.shape != x.shape:
+            raise NotUnderstood
+        return state
+
+
+def count_required(module: nn.Module) -> int:
+    """How many arguments `forward` must be given."""
+    required = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(module.forward).parameters.values()
+    return sum(p.kind in required and p.default is inspect.Parameter.empty for p in parameters)
+
+
+def _first(output: Any) -> torch.Tensor:
+    found: torch.Tensor = output[0] if isinstance(output, tuple | list) else output
+    return found
+
+
+def _vectors(tensors: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
+    """Those of one number a stream, whichever axes of 1 they carry."""
+    size = x.shape[:3].numel()
+    return [part.reshape(x.shape[:3]) for part in tensors if part.numel() == size and x.shape[2] in part.shape[2:]]
+
+
+def _reads(vector: torch.Tensor, u: torch.Tensor, x: torch.Tensor) -> float:
+    return ((vector.unsqueeze(-1) * x).sum(2) - u).abs().max().item()

@@ -1,0 +1,69 @@
+"""What an implementation is said to be."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mhc_core.spec import SpecError
+
+Residual = Literal["sinkhorn", "doubly stochastic", "identity", "free"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a family promises: its H_res, the law of H_pre and H_post ("" where they are free), and how it starts.
+
+    `reads_streams` says that the branch's input is one sum of whole streams, and not of single channels.
+    """
+
+    residual: Residual
+    pre: str = "sigmoid"
+    post: str = "2 sigmoid"
+    starts_as_residual: bool = False
+    reads_streams: bool = True
+    output: Literal["sum", "mean", "any"] = "any"
+
+
+FAMILIES = {
+    "mhc": Family("sinkhorn"),
+    "mhc_lite": Family("doubly stochastic"),
+    "kromhc": Family("doubly stochastic"),
+    "orthostochastic": Family("doubly stochastic"),
+    "identity_hc": Family("identity"),
+    "gated": Family("identity", pre="", reads_streams=False),
+    "hc": Family("free", pre="", post="", starts_as_residual=True, output="sum"),
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A family by its name, with its options: rounds of Sinkhorn, eps, and how streams are reduced at the end."""
+
+    name: str = "mhc"
+    rounds: int = 20
+    eps: float = 1e-6
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name not in FAMILIES:
+            raise SpecError("family", self.name, f"one of {', '.join(FAMILIES)}")
+        if not 1 <= self.rounds <= 45:
+            raise SpecError("rounds", self.rounds, "an integer from 1 to 45")
+        if not 0 <= self.eps < 0.1:
+            raise SpecError("eps", self.eps, "a number from 0 and below 0.1")
+        if self.output not in ("", "sum", "mean", "any"):
+            raise SpecError("output", self.output, "one of sum, mean, any")
+
+    @property
+    def family(self) -> Family:
+        """What the family promises."""
+        return FAMILIES[self.name]
+
+    @property
+    def most_eps(self) -> float:
+        """The largest eps that passes: ten times what is said."""
+        return max(10 * self.eps, 1e-5)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Coefficients that have parameters."""
+        return ("pre", "post") if self.family.residual == "identity" else ("pre", "post", "res")

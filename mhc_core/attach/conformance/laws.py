@@ -1,0 +1,110 @@
+"""Which known law a measured map follows: Sinkhorn by its order, rounds and eps, and maps of single logits.
+
+Written apart from `mhc_core.connections`, in plain loops over float64 matrices.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+
+MAX_ROUNDS = 50
+EPS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+Map = Callable[[torch.Tensor], torch.Tensor]
+
+POSITIVE: dict[str, Map] = {
+    "exp": lambda t: torch.exp(t - t.max()),
+    "the logits themselves": lambda t: t,
+    "softplus": torch.nn.functional.softplus,
+    "sigmoid": torch.sigmoid,
+    "the absolute value": torch.abs,
+    "ReLU": torch.relu,
+    "the square": torch.square,
+}
+
+SCALAR: dict[str, Map] = {
+    "sigmoid": torch.sigmoid,
+    "2 sigmoid": lambda t: 2 * torch.sigmoid(t),
+    "tanh": torch.tanh,
+    "exp": torch.exp,
+    "the logit itself": lambda t: t,
+    "softmax over streams": lambda t: torch.softmax(t, -1),
+    "sigmoid / n": lambda t: torch.sigmoid(t) / t.shape[-1],
+    "softplus": torch.nn.functional.softplus,
+}
+
+
+class SinkhornLaw(NamedTuple):
+    """One way to make H_res of its logits. `last` is what is normalised last; `order` columns or rows for one half."""
+
+    positive: str
+    last: str
+    rounds: int
+    eps: float
+    halves: str = "both"
+
+
+class Fit(NamedTuple):
+    """A law and the largest difference between it and what was measured."""
+
+    law: SinkhornLaw
+    error: float
+
+
+def fit_sinkhorn(logits: torch.Tensor, measured: torch.Tensor, positives: tuple[str, ...] = ("exp",)) -> Fit:
+    """The law that explains a measured H_res (n, n) best, from its logits (n, n); rows index the output."""
+    logits, measured = logits.double(), measured.double()
+    fits = (
+        Fit(law, _difference(matrix, measured)) for name in positives for law, matrix in list_sinkhorn(name, logits)
+    )
+    return min(fits, key=lambda fit: fit.error)
+
+
+def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[SinkhornLaw, torch.Tensor]]:
+    """All laws with this positive map, each with its matrix."""
+    start = POSITIVE[positive](logits)
+    for halves, dim in (("rows alone", 1), ("columns alone", 0)):
+        yield SinkhornLaw(positive, halves.partition(" ")[0], 1, 0.0, halves), start / start.sum(dim, keepdim=True)
+    for last, first_dim in (("rows", 0), ("columns", 1)):
+        for eps in EPS:
+            matrix = start
+            for rounds in range(1, MAX_ROUNDS + 1):
+                for dim in (first_dim, 1 - first_dim):
+                    matrix = matrix / (matrix.sum(dim, keepdim=True) + eps)
+                yield SinkhornLaw(positive, last, rounds, eps), matrix
+
+
+def fit_scalar(logits: torch.Tensor, measured: torch.Tensor) -> tuple[str, float]:
+    """The map of single logits (K, n) that explains what was measured (K, n) best, and the largest difference."""
+    logits, measured = logits.double(), measured.double()
+    errors = {name: _difference(law(logits), measured) for name, law in SCALAR.items()}
+    best = min(errors, key=lambda name: errors[name])
+    return best, errors[best]
+
+
+def draw_slow_logits(n: int, rounds: int, seed: int) -> torch.Tensor:
+    """Logits (n, n) for which one round more or less than `rounds` changes H_res visibly, and both sums differ."""
+    best, spread = torch.zeros(n, n), -1.0
+    for salt in range(40):
+        generator = torch.Generator().manual_seed(1000 * seed + salt)
+        logits = (4 + salt % 5) * torch.randn(n, n, generator=generator)
+        made = {law.rounds: matrix for law, matrix in _run(logits.double(), rounds + 1) if law.rounds >= rounds}
+        change = (made[rounds + 1] - made[rounds]).abs().max().item()
+        if change > spread:
+            best, spread = logits, change
+    return best
+
+
+def _run(logits: torch.Tensor, rounds: int) -> Iterator[tuple[SinkhornLaw, torch.Tensor]]:
+    matrix = POSITIVE["exp"](logits)
+    for number in range(1, rounds + 1):
+        matrix = matrix / matrix.sum(0, keepdim=True)
+        matrix = matrix / matrix.sum(1, keepdim=True)
+        yield SinkhornLaw("exp", "rows", number, 0.0), matrix
+
+
+def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    found = (one - other).abs().max().item()
+    return math.inf if math.isnan(found) else found

@@ -1,0 +1,149 @@
+"""The same parameters in our own connection, on the same states."""
+
+from collections.abc import Iterator
+
+import torch
+
+from mhc_core.attach.conformance.bench import Bench, NotApplicable, Observed
+from mhc_core.attach.conformance.claim import Claim
+from mhc_core.attach.conformance.lines.sinkhorn import find_layout, get_law
+from mhc_core.attach.conformance.lines.verdicts import format_number, judge
+from mhc_core.attach.conformance.report import Line
+from mhc_core.attach.conformance.roles import Place
+from mhc_core.connections import Mixing
+from mhc_core.connections.hc import DynamicHC
+from mhc_core.connections.manifold import DynamicManifold
+from mhc_core.connections.mhc import build_mhc
+from mhc_core.spec import RunSpec, parse_spec
+
+AGREES = 2e-3
+
+
+@torch.no_grad()
+def check_reference(bench: Bench, claim: Claim) -> Line:
+    """Coefficients of our connection with the parameters of the module."""
+    if claim.name not in ("mhc", "hc"):
+        raise NotApplicable("our connection of this family has other parameters")
+    roles = bench.roles
+    for target in claim.targets:
+        if any(target not in known for known in (roles.bias, roles.phi, roles.gate)):
+            raise NotApplicable(f"no bias, projection and gate of H_{target} were found")
+    bench.reset()
+    observed = bench.observe()
+    differences = [_compare(observed, theirs) for theirs in _list_references(bench, claim)]
+    if not differences:
+        raise NotApplicable("projections have a shape that ours do not have")
+    nearest = min(differences)
+    return judge(
+        "reference",
+        "our connection with the same parameters has the same coefficients",
+        f"differences below {AGREES:g}",
+        format_number(nearest),
+        "print(bench.observe().h_res[0, 0])",
+        is_right=nearest < AGREES,
+    )
+
+
+def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
+    """Mixing of ours, for each way in which a projection may index the state."""
+    states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
+    for x in states:
+        build = _build_hc if claim.name == "hc" else _build_mhc
+        mixing = build(bench, claim, x.flatten(0, 1).float())
+        if mixing is not None:
+            yield mixing
+
+
+def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
+    connection = DynamicHC(_parse(bench, claim, "hc"))
+    layer, phi = connection.mixers[0], {target: _get_projection(bench, target) for target in claim.targets}
+    sizes = {"pre": 1, "post": 1, "res": bench.n}
+    if any(value is None or value.shape != (bench.width, sizes[target]) for target, value in phi.items()):
+        return None
+    parameters = {
+        "a_m": _get(bench, bench.need_bias("pre")),
+        "b": _get(bench, bench.need_bias("post")),
+        "a_r": _get(bench, bench.need_bias("res")).view(bench.n, bench.n).T,
+        "w_m": phi["pre"],
+        "w_b": phi["post"],
+        "w_r": phi["res"],
+        "s_a": _get(bench, [bench.roles.gate["pre"]])[0],
+        "s_b": _get(bench, [bench.roles.gate["post"]])[0],
+    }
+    layer.load_state_dict(parameters)
+    mixing: Mixing = layer(x_NnC)
+    return mixing
+
+
+def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
+    law, n = get_law(bench, claim).law, bench.n
+    if law.eps > claim.most_eps:
+        raise NotApplicable("ours takes no eps of that size: see eps")
+    phi = [_spread(bench, target) for target in claim.targets]
+    if any(part is None for part in phi):
+        return None
+    is_per_stream = len(bench.roles.phi["post"]) == bench.width
+    connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
+    assert isinstance(connection, DynamicManifold)
+    layer = connection.mixers[0]
+    is_turned = law.last == "columns" and find_layout(bench) == "input beside H_pre"
+    res = _get(bench, bench.need_bias("res")).view(n, n)
+    phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
+    parameters = {
+        "phi": torch.cat([phi[0], phi[1], (phi_res.mT if is_turned else phi_res).flatten(1)], 1),  # type: ignore[list-item]
+        "b_pre": _get(bench, bench.need_bias("pre")),
+        "b_post": _get(bench, bench.need_bias("post")),
+        "b_res": (res.T if is_turned else res).flatten(),
+        "a": _get(bench, [bench.roles.gate[target] for target in claim.targets]),
+    }
+    layer.load_state_dict(parameters)
+    mixing: Mixing = layer(x_NnC)
+    return mixing._replace(h_res=mixing.h_res.mT) if is_turned else mixing
+
+
+def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
+    connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
+    if claim.name == "mhc":
+        connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
+    return parse_spec({"depth": 1, "width": bench.width, "block": {"kind": "mlp"}, "connection": connection})
+
+
+def _get(bench: Bench, places: list[Place]) -> torch.Tensor:
+    values = [bench.subject.module.get_parameter(place.name).view(-1)[place.entry] for place in places]
+    return torch.stack(values).float()
+
+
+def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
+    """A target's projection as (inputs, logits), whichever axis of its parameter is which; None where it is no matrix.
+
+    Logits are in the order of the bias's entries, as the parameter stores both.
+    """
+    places, logits = bench.roles.phi[target], 1 if len(bench.roles.phi[target]) == bench.width else None
+    logits = logits or len(places) // (bench.width if len(places) == bench.width * bench.n and target == "res" else
+                                       bench.n * bench.width)  # fmt: skip
+    if not logits or len(places) % logits:
+        return None
+    shape = bench.subject.module.get_parameter(places[0].name).squeeze().shape
+    values = _get(bench, places)
+    inputs = len(places) // logits
+    if len(shape) == 2 and shape[1] == inputs and shape[0] != inputs:
+        return values.view(logits, inputs).T
+    return values.view(inputs, logits)
+
+
+def _spread(bench: Bench, target: str) -> torch.Tensor | None:
+    """A projection as ours, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
+    phi, n = _get_projection(bench, target), bench.n
+    if phi is None:
+        return None
+    ranks = [bench.roles.bias[target].index(place) for place in bench.need_bias(target)]
+    if len(phi) == n * bench.width:
+        return phi[:, ranks] if phi.shape[1] == len(ranks) else None
+    per_stream = torch.einsum("st,ck->sctk", torch.eye(n), phi)  # each stream's logits from that stream alone
+    return per_stream.reshape(n * bench.width, -1)[:, ranks]
+
+
+def _compare(observed: Observed, ours: Mixing) -> float:
+    pairs = zip((observed.h_pre, observed.h_post, observed.h_res), ours, strict=True)
+    differences = [(got.flatten(0, 1) - our).abs().max() for got, our in pairs if got is not None]
+    return torch.stack(differences).max().item()

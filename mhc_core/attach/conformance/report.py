@@ -1,0 +1,71 @@
+"""What a conformance check found, line by line. Nothing here needs torch."""
+
+import json
+from dataclasses import asdict, dataclass
+from textwrap import indent
+from typing import Literal
+
+Verdict = Literal["holds", "fails", "design", "not applicable"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement about an implementation.
+
+    `why` says what was looked at, or why the line does not apply. `reproduce` is Python that shows a failure; `module`
+    stands for what was checked.
+    """
+
+    name: str
+    verdict: Verdict
+    why: str
+    expected: str = ""
+    got: str = ""
+    reproduce: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All lines of one check, in their order."""
+
+    subject: str
+    family: str
+    lines: tuple[Line, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no line fails."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Line, ...]:
+        """Lines that fail."""
+        return tuple(line for line in self.lines if line.verdict == "fails")
+
+    def __getitem__(self, name: str) -> Line:
+        """The line of that name; KeyError where there is none."""
+        for line in self.lines:
+            if line.name == name:
+                return line
+        raise KeyError(name)
+
+    def to_json(self) -> str:
+        """The report as a JSON object, lines as a list."""
+        return json.dumps({"passed": self.passed, **asdict(self)}, indent=2)
+
+    def __str__(self) -> str:
+        """A table, one row a line; a failure has its reproduction below it."""
+        width = max(len(line.name) for line in self.lines)
+        rows = [f"{self.subject}, checked as {self.family}", *(_format(line, width) for line in self.lines)]
+        counts = [(v, sum(line.verdict == v for line in self.lines)) for v in ("holds", "fails", "design")]
+        rows.append(", ".join(f"{count} {verdict}" for verdict, count in counts))
+        return "\n".join(rows)
+
+
+def _format(line: Line, width: int) -> str:
+    row = f"{line.verdict:15}{line.name:{width}}  {line.why}"
+    if line.expected:
+        row += f"; expected {line.expected}"
+    if line.got:
+        row += f", got {line.got}" if line.expected else f"; got {line.got}"
+    return row if not line.reproduce else f"{row}\n{indent(line.reproduce, ' ' * 17)}"

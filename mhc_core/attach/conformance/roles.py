@@ -1,0 +1,131 @@
+"""What each parameter of a connection does, found by moving it: names and shapes of others' code differ.
+
+With random parameters every entry moves some of H_pre, H_post and H_res. An entry that moves one of them alone is a
+bias where n (or n^2) of its kind do, a gate where it is the only one, and part of a projection otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+TARGETS = ("pre", "post", "res")
+SMALL = 256  # entries of a parameter that are moved one by one
+STEP = 0.5
+SEEN = 1e-5  # by which a coefficient has to change
+
+Measure = Callable[[], dict[str, torch.Tensor]]  # coefficients by target, with their graph
+
+
+class Place(NamedTuple):
+    """One entry of a parameter: its name in the module, and the entry in the flat parameter."""
+
+    name: str
+    entry: int
+
+
+@dataclass
+class Roles:
+    """Biases and gates by target, projections by target; entries without effect, and with one that has no gradient.
+
+    `gain` names parameters that scale the state before anything reads it.
+    """
+
+    bias: dict[str, list[Place]] = field(default_factory=dict)
+    gate: dict[str, Place] = field(default_factory=dict)
+    phi: dict[str, list[Place]] = field(default_factory=dict)
+    gain: list[str] = field(default_factory=list)
+    dead: dict[str, int] = field(default_factory=dict)
+    detached: dict[str, int] = field(default_factory=dict)
+
+
+def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
+    """The roles of all parameters, which are left as they are."""
+    moved = _find_moved(module, measure)
+    has_gradient = _find_gradients(module, measure)
+    roles = Roles()
+    for name, parameter in module.named_parameters():
+        effect, gradient = moved.get(name), has_gradient[name]
+        if effect is None:
+            effect = gradient if gradient.any() else _move_whole(parameter, measure)
+        lost = (effect & ~gradient).any(0).sum().item()
+        if lost:
+            roles.detached[name] = int(lost)
+        if not effect.any(0).all():
+            roles.dead[name] = int((~effect.any(0)).sum())
+        _assign(roles, name, effect, n)
+    return roles
+
+
+def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
+    """Give a parameter's entries their roles; effect is (3, entries)."""
+    many = effect.sum(0) > 1
+    if many.sum() == 1:
+        index = int(many.nonzero()[0])
+        for target, row in zip(TARGETS, effect, strict=True):
+            if row[index]:
+                roles.gate.setdefault(target, Place(name, index))
+    elif many.all():
+        roles.gain.append(name)
+        return
+    for target, row in zip(TARGETS, effect, strict=True):
+        places = [Place(name, int(index)) for index in (row & ~many).nonzero().flatten()]
+        if len(places) == (n * n if target == "res" else n):
+            roles.bias.setdefault(target, places)
+        elif len(places) == 1:
+            roles.gate.setdefault(target, places[0])
+        elif places:
+            roles.phi.setdefault(target, places)
+
+
+@torch.no_grad()
+def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
+    """By small parameter: which entries move which target, (3, entries)."""
+    base, moved = measure(), {}
+    for name, parameter in module.named_parameters():
+        if parameter.numel() > SMALL:
+            continue
+        flat, columns = parameter.view(-1), []
+        for index in range(len(flat)):
+            kept = flat[index].clone()
+            flat[index] += STEP
+            columns.append(_compare(base, measure()))
+            flat[index] = kept
+        moved[name] = torch.stack(columns, 1)
+    return moved
+
+
+@torch.no_grad()
+def _move_whole(parameter: nn.Parameter, measure: Measure) -> torch.Tensor:
+    base, kept = measure(), parameter.clone()
+    parameter.mul_(-1).add_(STEP)
+    changed = _compare(base, measure())
+    parameter.copy_(kept)
+    return changed[:, None].expand(-1, parameter.numel())
+
+
+def _compare(base: dict[str, torch.Tensor], now: dict[str, torch.Tensor]) -> torch.Tensor:
+    changed = [target in base and not bool((base[target] - now[target]).abs().max() < SEEN) for target in TARGETS]
+    return torch.tensor(changed)
+
+
+@torch.enable_grad()
+def _find_gradients(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
+    """By parameter: which entries get a gradient from which target, (3, entries)."""
+    named = dict(module.named_parameters())
+    found = {name: torch.zeros(3, parameter.numel(), dtype=torch.bool) for name, parameter in named.items()}
+    wanted = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+    measured = measure()
+    for row, target in enumerate(TARGETS):
+        value = measured.get(target)
+        if value is None or not value.requires_grad or not wanted:
+            continue
+        generator = torch.Generator().manual_seed(row)
+        weight = torch.randn(value.shape, generator=generator).to(value)
+        grads = torch.autograd.grad((value * weight).sum(), list(wanted.values()), retain_graph=True, allow_unused=True)
+        for name, grad in zip(wanted, grads, strict=True):
+            if grad is not None:
+                found[name][row] = grad.flatten().cpu() != 0
+    return found

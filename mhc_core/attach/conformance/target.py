@@ -1,0 +1,45 @@
+"""What the command line names: `package.module:Class`, a function that builds a module, or a module that is there."""
+
+import importlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from mhc_core.spec import SpecError
+
+
+def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[], nn.Module]:
+    """The module of that name, or what builds it with these keyword arguments.
+
+    Raises
+    ------
+    SpecError
+        Where there is nothing of that name, or it builds no module.
+    """
+    path, colon, name = text.partition(":")
+    if not (path and colon and name):
+        raise SpecError("target", text, "package.module:Class")
+    try:
+        found: Any = importlib.import_module(path)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise SpecError("target", text, f"a class that can be imported: {error}") from error
+    if isinstance(found, nn.Module):
+        return found
+    if not callable(found):
+        raise SpecError("target", text, "a class, a function or a torch module")
+    _try_to_build(text, found, arguments)
+    return partial(found, **arguments)
+
+
+def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    try:
+        built = build(**arguments)
+    except Exception as error:  # whatever the user's class raises
+        wanted = f"arguments that it takes, as --args '{{\"name\": value}}': {type(error).__name__}: {error}"
+        raise SpecError(text, arguments, wanted) from error
+    if not isinstance(built, nn.Module):
+        raise SpecError("target", text, f"what builds a torch module, not {type(built).__name__}")

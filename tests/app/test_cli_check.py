@@ -1,0 +1,69 @@
+"""`mhc-scope check` as people call it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from app.cli import main
+from tests.conftest import ROOT
+
+PLAIN = "tests.core.conformance.plain:PlainMHC"
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m app check` with these arguments, in the folder that has the tests."""
+    command = [sys.executable, "-m", "app", "check", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_sound_module_passes() -> None:
+    done = call(PLAIN)
+    assert done.returncode == 0, done.stderr
+    first, *rows, last = done.stdout.splitlines()
+    assert first == "PlainMHC, checked as mhc"
+    assert all(row.startswith(("holds ", "not applicable ")) for row in rows), done.stdout
+    assert " 0 fails" in last
+
+
+def test_a_mutant_fails_in_json() -> None:
+    done = call("tests.core.conformance.mutants.transposed:Transposed", "--json")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["passed"] is False
+    (failure,) = [line for line in report["lines"] if line["verdict"] == "fails"]
+    assert failure["name"] == "orientation"
+    assert "open_bench(module)" in failure["reproduce"]
+
+
+def test_arguments_reach_the_class() -> None:
+    done = call(PLAIN, "--args", '{"streams": 3, "width": 10}', "--rounds", "20", "--json")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mistake_is_named_without_a_traceback() -> None:
+    done = call("nowhere:Class")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("target: got 'nowhere:Class', wanted a class that can be imported")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("torch.nn",), "target: got 'torch.nn', wanted package.module:Class"),
+        (("torch:pi",), "target: got 'torch:pi', wanted a class, a function or a torch module"),
+        (("torch.nn:Identity",), "module: got 'Identity', wanted a connection"),
+        ((PLAIN, "--args", "{"), "--args: got '{', wanted a JSON object"),
+        ((PLAIN, "--args", "[1]"), "--args: got [1], wanted a JSON object"),
+        ((PLAIN, "--args", '{"colour": 1}'), "got {'colour': 1}, wanted arguments that it takes"),
+        ((PLAIN, "--family", "residual"), "family: got 'residual', wanted one of mhc"),
+        ((PLAIN, "--rounds", "0"), "rounds: got 0, wanted an integer from 1 to 45"),
+    ],
+)
+def test_mistakes_are_named(arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
