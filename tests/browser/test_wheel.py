@@ -115,6 +115,11 @@ def test_a_checkpoint_is_read(place: Path) -> None:
     assert said.splitlines() == [finding.text for finding in Result.load(place / "model.mhct").summary.findings]
 
 
+def test_a_connection_is_checked(place: Path) -> None:
+    (place / "theirs.py").write_text((ROOT / "tests" / "core" / "conformance" / "plain.py").read_text())
+    assert " 0 fails" in _run(["venv/bin/mhc-scope", "check", "theirs:PlainMHC"], place).splitlines()[-1]
+
+
 def test_the_core_is_there_without_torch(place: Path) -> None:
     found = _run(
         ["venv/bin/python", "-c", "import sys, mhc_core; print(mhc_core.__file__, 'torch' in sys.modules)"], place
