@@ -19,12 +19,12 @@ STARTS = {
     "attn_hc.": "attention",
     "hc_attn_": "attention",
     "hc_attn_layer.hc_": "attention",
-    "hc_attn_layer.hc_pre.hc_": "attention",
+    "hc_pre.hc_attn_layer.hc_": "attention",
     "attn_hyper_connection.": "attention",
     "ffn_hc.": "mlp",
     "hc_ffn_": "mlp",
     "hc_mlp_layer.hc_": "mlp",
-    "hc_mlp_layer.hc_pre.hc_": "mlp",
+    "hc_pre.hc_mlp_layer.hc_": "mlp",
     "mlp_hyper_connection.": "mlp",
 }
 PROJECTION, BASE, SCALE, INJECTION = "fn", "base", "scale", "block_inject_weight.weight"

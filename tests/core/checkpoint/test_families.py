@@ -13,7 +13,7 @@ import torch
 from mhc_core.attach import attach
 from mhc_core.attach.checkpoint import read_checkpoint
 from mhc_core.record.result import Result
-from tests.core.attach.attachable import backward, build_deepseek
+from tests.core.attach.zoo import ZOO
 from tests.core.checkpoint.stored import write_file
 
 BLOCKS, STREAMS, WIDTH = 3, 4, 8
@@ -46,7 +46,7 @@ def _build_hunyuan() -> torch.nn.Module:
 FAMILIES: dict[str, tuple[Callable[[], torch.nn.Module], str, tuple[str, str]]] = {
     "deepseek": (_build_deepseek, "", ("hc_attn_", "hc_ffn_")),
     "glm": (_build_glm, "model.language_model.", ("hc_attn_", "hc_ffn_")),
-    "hunyuan": (_build_hunyuan, "model.", ("hc_attn_layer.hc_pre.hc_", "hc_mlp_layer.hc_pre.hc_")),
+    "hunyuan": (_build_hunyuan, "model.", ("hc_pre.hc_attn_layer.hc_", "hc_pre.hc_mlp_layer.hc_")),
 }
 
 
@@ -135,28 +135,44 @@ def test_a_gated_family_passes_its_streams_unmixed(tmp_path: Path) -> None:
     assert result.summary.findings[1].text.startswith("How far tokens move the coefficients is not known")
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
-    """A whole DeepSeek-V4 as its own library stores it, and what the probe hears of it without its dynamic part."""
-    folder, model = tmp_path_factory.mktemp("stored"), build_deepseek()
+def _compare(name: str, folder: Path) -> tuple[Result, Result]:
+    """A whole model as its own library stores it, and what the probe hears of it without its dynamic part."""
+    animal, model = ZOO[name], ZOO[name].build()
     model.save_pretrained(folder)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith("_hc.scale"):
+        for parameter_name, parameter in model.named_parameters():
+            if parameter_name.endswith(("_hc.scale", "_hyper_connection.block_inject_weight.weight")):
                 parameter.zero_()
     with attach(model) as probe:
-        backward(model)
+        animal.feed(model).backward()
     return read_checkpoint(folder), probe.result()
 
 
-def test_a_stored_model_has_the_static_mixing_that_the_probe_hears(both: tuple[Result, Result]) -> None:
-    stored, heard = both
-    assert {"h_pre", "h_post", "h_res", "unfolded"} <= stored.matrices.keys() <= heard.matrices.keys()
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
+    return _compare("DeepSeek-V4", tmp_path_factory.mktemp("stored"))
+
+
+def _check_equality(stored: Result, heard: Result) -> None:
+    assert {"h_post", "h_res"} <= stored.matrices.keys() <= heard.matrices.keys()
     for key, matrix in stored.matrices.items():
         assert np.abs(matrix - heard.matrices[key]).max() <= TOLERANCE, key
     assert {"composite_gain_fwd", "composite_gain_bwd", "h_res_col_sum", "write_share_max"} <= stored.layers.keys()
     for key, column in stored.layers.items():
         assert np.abs(column - heard.layers[key]).max() <= TOLERANCE, key
+
+
+def test_a_stored_model_has_the_static_mixing_that_the_probe_hears(both: tuple[Result, Result]) -> None:
+    assert {"h_pre", "unfolded"} <= both[0].matrices.keys()
+    _check_equality(*both)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["GLM-5-next", "HY-V4", "Qwen4-Exp"])
+def test_so_have_those_of_the_other_families(name: str, tmp_path: Path) -> None:
+    stored, heard = _compare(name, tmp_path)
+    assert ("h_pre" in stored.matrices) == (name != "Qwen4-Exp")
+    _check_equality(stored, heard)
 
 
 def test_it_says_what_it_is_and_what_it_does_not_know(both: tuple[Result, Result]) -> None:
