@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `verify`, `check` and `schema`."""
+"""The command line: `serve`, `run`, `verify`, `check`, `trace` and `schema`."""
 
 import argparse
 import asyncio
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
     check.add_argument("spec", help="a JSON file; - reads standard input")
     _add_check(commands)
+    trace = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
+    trace.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
+    trace.add_argument("--out", type=Path, help="where to write its record: .mhct")
     commands.add_parser("schema", help="print the JSON schema of a spec")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "serve":
@@ -44,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         return verify_once(known.spec)
     if known.command == "check":
         return check_once(known)
+    if known.command == "trace":
+        return trace_once(known.checkpoint, known.out)
     print(json.dumps(RunSpec.model_json_schema(), indent=2))
     return 0
 
@@ -166,6 +171,22 @@ def check_once(known: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
+def trace_once(checkpoint: Path, out: Path | None) -> int:
+    """Read a checkpoint, write its record, and print what it says in words."""
+    from mhc_core.attach.checkpoint import read_checkpoint
+
+    try:
+        if out is not None:
+            _check_out(out, "mhct")
+        result = read_checkpoint(checkpoint)
+        if out is not None:
+            result.save(out)
+    except (SpecError, OSError) as error:
+        return _explain(error)
+    print(*(finding.text for finding in result.summary.findings), sep="\n")
+    return 0
+
+
 def _read_spec(source: str) -> RunSpec:
     return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
 
@@ -183,12 +204,17 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
     """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
     from app.services.results import WRITERS
 
+    return WRITERS[_check_out(out, *WRITERS)]
+
+
+def _check_out(out: Path, *endings: str) -> str:
+    """The ending of a name that can be written; else an error, before anything is computed."""
     ending = out.suffix.removeprefix(".")
-    if ending not in WRITERS:
-        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(WRITERS)}")
+    if ending not in endings:
+        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(endings)}")
     if not out.parent.is_dir():
         raise SpecError("--out", str(out.parent), "a folder that exists")
-    return WRITERS[ending]
+    return ending
 
 
 def _compute(spec: RunSpec) -> Any:

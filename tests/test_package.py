@@ -1,9 +1,16 @@
 """What a wheel carries: everything that the product reads, and signs for everything that it writes."""
 
+import unicodedata
 from pathlib import Path
 
+import pytest
+from fontTools.ttLib import TTFont
+
 from app.files import ARCHIVE, CHECKOUT, NODE_MODULES, list_files
-from app.pages.vendored import CHARACTERS, list_carried
+from app.pages.vendored import CHARACTERS, FONTS, LETTERS, list_carried
+
+# Where sentences, labels and names stand that may come to be drawn, with the files that hold them.
+SOURCES = {"app": "*.py", "mhc_core": "*.py", "static/js": "*.js", "static/css": "*.css", "templates": "*.html"}
 
 
 def test_a_checkout_reads_its_own_files() -> None:
@@ -16,7 +23,20 @@ def test_all_files_of_others_are_there() -> None:
     assert [path for path in list_carried() if not (CHECKOUT / NODE_MODULES / path).is_file()] == []
 
 
+def _read_signs() -> set[str]:
+    """Every character of our sources that ASCII lacks."""
+    paths = [path for room, names in SOURCES.items() for path in (CHECKOUT / room).rglob(names)]
+    return {character for path in paths for character in path.read_text() if not character.isascii()}
+
+
 def test_the_fonts_keep_every_sign_that_stands_in_our_sources() -> None:
-    sources = (path.read_text() for room in ("app", "mhc_core") for path in (CHECKOUT / room).rglob("*.py"))
-    written = {character for source in sources for character in source if character != "\n"}
-    assert written - set(map(chr, CHARACTERS)) == set()
+    signs = _read_signs()
+    assert {"Σ", "−", "ᵀ", "…", "✕"} <= signs  # it looks where they are
+    assert signs - set(map(chr, CHARACTERS)) == set()
+
+
+@pytest.mark.parametrize("is_bold", [False, True])
+def test_the_fonts_have_a_shape_for_each_sign_and_letter(is_bold: bool) -> None:
+    font = TTFont(CHECKOUT / NODE_MODULES / FONTS[is_bold])
+    letters = {chr(code) for code in LETTERS if unicodedata.category(chr(code)).startswith("L")}
+    assert {character for character in _read_signs() | letters if ord(character) not in font.getBestCmap()} == set()

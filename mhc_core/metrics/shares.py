@@ -60,14 +60,17 @@ def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    columns: act_rms_streams, h_post and h_pre (K, n), or h_read (K, n, n) in place of h_pre; others are ignored.
+    columns: act_rms_streams, h_post and h_pre (K, n), or h_read (K, n, n) in place of h_pre. Others are ignored, and
+        of one that is missing, as in a checkpoint, there are no shares.
     """
     if columns["h_post"].shape[1] == 1:
         return {}
-    reads_Kn = np.abs(columns["h_read"]).sum(1) if "h_read" in columns else columns["h_pre"]
-    sizes = {"act": columns["act_rms_streams"], "read": reads_Kn, "write": columns["h_post"]}
+    reads_Kn = np.abs(columns["h_read"]).sum(1) if "h_read" in columns else columns.get("h_pre")
+    sizes = {"act": columns.get("act_rms_streams"), "read": reads_Kn, "write": columns["h_post"]}
     found = {}
     for key, size_Kn in sizes.items():
+        if size_Kn is None:
+            continue
         share_Kn = to_shares(size_Kn, power=2 if key == "act" else 1)
         found[f"{key}_share_max"] = share_Kn.max(1)
         found[f"{key}_share_entropy"] = _measure_evenness(share_Kn)

@@ -1,4 +1,8 @@
-"""The product as others install it: a wheel, in an environment of its own, run far from the checkout."""
+"""The product as others install it: a wheel, in an environment of its own, run far from the checkout.
+
+`MHC_TEST_VENV` names an environment of another Python, empty but for torch, which is large. Tests put the wheel there,
+too.
+"""
 
 import contextlib
 import io
@@ -16,8 +20,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from mhc_core.record.result import Result
 from tests.browser.conftest import Watch, load_page
 from tests.conftest import ROOT, START_S, free_port
+from tests.core.checkpoint.stored import draw_connections, write_file
 
 pytestmark = pytest.mark.full
 
@@ -38,13 +44,19 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return next(built.glob("*.whl")), next(unpacked.glob("*.whl"))
 
 
-@pytest.fixture(scope="module")
-def place(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a spec, and with a fresh environment in which nothing but the wheel is installed."""
+@pytest.fixture(scope="module", params=["this Python", "another Python"])
+def place(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder with a spec, and with an environment in which nothing but the wheel is installed, and what it needs."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    _run([sys.executable, "-m", "venv", "venv"], folder)
+    if request.param == "this Python":
+        _run([sys.executable, "-m", "venv", "venv"], folder)
+    elif other := os.environ.get("MHC_TEST_VENV"):
+        (folder / "venv").symlink_to(Path(other).resolve())
+    else:
+        pytest.skip("MHC_TEST_VENV names no environment of another Python")
     pip = ["venv/bin/pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
     _run([*pip, str(wheels[0])], folder)
+    _run([*pip, "--force-reinstall", "--no-deps", str(wheels[0])], folder)  # where one of the same version was there
     (folder / "spec.json").write_text(SPEC)
     return folder
 
@@ -97,13 +109,24 @@ def test_the_commands_run(place: Path) -> None:
     assert _run(["venv/bin/mhc-scope", "verify", "spec.json"], place).count("holds") > 3
 
 
+def test_a_checkpoint_is_read(place: Path) -> None:
+    write_file(place / "model.safetensors", draw_connections(2))
+    said = _run(["venv/bin/mhc-scope", "trace", "model.safetensors", "--out", "model.mhct"], place)
+    assert said.splitlines() == [finding.text for finding in Result.load(place / "model.mhct").summary.findings]
+
+
+def test_a_connection_is_checked(place: Path) -> None:
+    (place / "theirs.py").write_text((ROOT / "tests" / "core" / "conformance" / "plain.py").read_text())
+    assert " 0 fails" in _run(["venv/bin/mhc-scope", "check", "theirs:PlainMHC"], place).splitlines()[-1]
+
+
 def test_the_core_is_there_without_torch(place: Path) -> None:
     found = _run(
         ["venv/bin/python", "-c", "import sys, mhc_core; print(mhc_core.__file__, 'torch' in sys.modules)"], place
     )
     where, has_torch = found.split()
     assert has_torch == "False"
-    assert where.startswith(str(place))
+    assert Path(where).resolve().is_relative_to((place / "venv").resolve())
 
 
 def test_the_page_works(served: str, browser: Browser) -> None:

@@ -1,0 +1,147 @@
+"""A safetensors file: where its tensors lie, and the few of them that are wanted.
+
+The format is 8 bytes with the length of a header, the header in JSON, then the tensors' bytes without a gap. Files are
+read with seek and read: mapping one into memory, as the safetensors library does, would count as memory of the process.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from mhc_core.spec import SpecError
+
+MAX_HEADER_BYTES = 100_000_000  # as the format's own library has it
+MAX_DIMENSIONS = 8
+CHUNK = 2**19  # values that are read at once
+# Bits of a value of each type that the format knows.
+BITS = {
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    "BOOL": 8, "I8": 8, "U8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
+    "I64": 64, "U64": 64, "F64": 64, "C64": 64,
+}  # fmt: skip
+# Types that coefficients can have, as numpy reads them; bfloat16 is the upper half of a float32.
+READABLE = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+class Entry(NamedTuple):
+    """Where one tensor lies: its bytes go from `start` to `end` of the file."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+def read_header(path: Path) -> dict[str, Entry]:
+    """The tensors of a file by their names, without reading any of them.
+
+    Raises
+    ------
+    SpecError
+        Where the file is not whole, or not of this format.
+    OSError
+        Where it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        header = _parse_header(file, path, size)
+        data = file.tell()
+    header.pop("__metadata__", None)
+    entries = {name: _parse_entry(path, name, item, data, size) for name, item in header.items()}
+    _check_cover(path, entries, data, size)
+    return entries
+
+
+def read_values(entry: Entry) -> np.ndarray:
+    """The values of one tensor, in float64 and in its shape.
+
+    Raises
+    ------
+    SpecError
+        Where its type is none that holds coefficients, or where the file has become shorter.
+    """
+    chunks = list(read_chunks(entry, 0, math.prod(entry.shape)))
+    return np.concatenate([np.empty(0), *chunks]).reshape(entry.shape)
+
+
+def read_chunks(entry: Entry, first: int, last: int) -> Iterator[np.ndarray]:
+    """Values `first` to `last`, exclusive, of one tensor in float64, some megabytes at a time; see `read_values`."""
+    if entry.dtype not in READABLE:
+        raise SpecError(f"{entry.path.name}: dtype", entry.dtype, f"one of {', '.join(READABLE)}")
+    width = BITS[entry.dtype] // 8
+    with entry.path.open("rb") as file:
+        file.seek(entry.start + first * width)
+        for start in range(first, last, CHUNK):
+            wanted = min(CHUNK, last - start) * width
+            content = file.read(wanted)
+            if len(content) != wanted:
+                raise SpecError(f"{entry.path.name}: bytes", len(content), f"{wanted}: the file has become shorter")
+            yield _to_float64(content, entry.dtype)
+
+
+def _to_float64(content: bytes, dtype: str) -> np.ndarray:
+    values = np.frombuffer(content, READABLE[dtype])
+    if dtype == "BF16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float64)
+
+
+def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
+    """The header's JSON; the file is left where the tensors' bytes begin."""
+    head = file.read(8)
+    length = int.from_bytes(head, "little")
+    if len(head) < 8 or length < 2 or length > min(size - 8, MAX_HEADER_BYTES):
+        wanted = f"from 2 to {min(max(size - 8, 2), MAX_HEADER_BYTES)} bytes, as a safetensors file of {size} bytes has"
+        raise SpecError(f"{path.name}: header", length, wanted)
+    try:
+        header = json.loads(file.read(length), object_pairs_hook=_refuse_twins)
+    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
+        raise SpecError(f"{path.name}: header", str(error), "JSON that names each tensor once") from None
+    if not isinstance(header, dict):
+        raise SpecError(f"{path.name}: header", type(header).__name__, "an object with a name for each tensor")
+    return header
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Entry:
+    """One tensor, its offsets counted from the start of the file."""
+    field = f"{path.name}: {name}"
+    if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
+        raise SpecError(field, item, "dtype, shape and data_offsets")
+    dtype, shape, offsets = item["dtype"], item["shape"], item["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in BITS:
+        raise SpecError(f"{field}.dtype", dtype, f"one of {', '.join(BITS)}")
+    if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
+        raise SpecError(f"{field}.shape", shape, f"at most {MAX_DIMENSIONS} whole numbers from 0")
+    if not _are_counts(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= size - data:
+        raise SpecError(f"{field}.data_offsets", offsets, f"a start and an end within {size - data} bytes")
+    if (offsets[1] - offsets[0]) * 8 != math.prod(shape) * BITS[dtype]:
+        raise SpecError(f"{field}.data_offsets", offsets, f"as many bytes as {dtype} of shape {shape} has")
+    return Entry(path, dtype, tuple(shape), data + offsets[0], data + offsets[1])
+
+
+def _are_counts(items: Any) -> bool:
+    return isinstance(items, list) and all(type(item) is int and item >= 0 for item in items)
+
+
+def _check_cover(path: Path, entries: dict[str, Entry], data: int, size: int) -> None:
+    """Tensors neither overlap nor leave a gap, and end where the file ends."""
+    place = data
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
+        if entry.start != place:
+            raise SpecError(f"{path.name}: {name}.data_offsets", entry.start - data, f"a start at {place - data}")
+        place = entry.end
+    if place != size:
+        raise SpecError(f"{path.name}: size", size, f"{place} bytes, where its last tensor ends")

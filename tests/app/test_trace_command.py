@@ -1,0 +1,40 @@
+"""`mhc-scope trace`: the mixing of a stored model as a file, and in words."""
+
+from pathlib import Path
+
+import pytest
+
+from mhc_core.record.result import Result
+from tests.app.conftest import Call
+from tests.core.checkpoint.stored import draw_connections, write_file
+
+
+def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path) -> None:
+    stored, out = write_file(tmp_path / "model.safetensors", draw_connections(3)), tmp_path / "model.mhct"
+    done = call("trace", str(stored), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    result = Result.load(out)
+    assert result.depth == 6
+    assert done.stdout.splitlines() == [finding.text for finding in result.summary.findings]
+    first, _, second = done.stdout.splitlines()[:3]
+    assert first.startswith("Read from a checkpoint, without running it.")
+    assert second.startswith("6 mixing matrices multiplied: largest gain ")
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "said"),
+    [
+        ("model.safetensors", "model.txt", "--out: got 'model.txt', wanted a name that ends in .mhct"),
+        ("model.safetensors", "nowhere/model.mhct", "wanted a folder that exists"),
+        ("nowhere.safetensors", "model.mhct", "nowhere.safetensors: No such file"),
+        ("short.safetensors", "model.mhct", "short.safetensors: header: got "),
+    ],
+)
+def test_mistakes_are_named(call: Call, name: str, out: str, said: str, tmp_path: Path) -> None:
+    write_file(tmp_path / "model.safetensors", draw_connections(1))
+    (tmp_path / "short.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
+    done = call("trace", str(tmp_path / name), "--out", str(tmp_path / out))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / out).exists()
