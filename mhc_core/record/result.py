@@ -1,11 +1,13 @@
 """A record as columns: what its frames add up to."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mhc_core.metrics import METRICS
+from mhc_core.record import tables
 from mhc_core.record.frames import (
     AnyFrame,
     BackwardFrame,
@@ -133,6 +135,22 @@ class Result:
     def train_steps(self) -> int:
         """Steps of training that were asked for, S."""
         return self.source.train_steps
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Every array by its name in NPZ files, such as `layers.act_rms`."""
+        return tables.to_arrays(self)
+
+    def to_pandas(self, what: str = "layers") -> Any:
+        """A table as a pandas DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
+        return tables.to_pandas(tables.to_table(self, what))
+
+    def to_polars(self, what: str = "layers") -> Any:
+        """The same as a polars DataFrame."""
+        return tables.to_polars(tables.to_table(self, what))
+
+    def to_parquet(self, path: str | Path, what: str = "layers") -> Path:
+        """Write the same as a Parquet file; the path."""
+        return tables.write_parquet(tables.to_table(self, what), path)
 
     def add(self, frame: AnyFrame) -> None:
         """Take one frame; those that say nothing of the result are passed over."""
