@@ -13,7 +13,7 @@ import httpx
 from mhc_core.client import calls
 from mhc_core.client.calls import Record, Spec, to_id
 from mhc_core.client.errors import RunFailedError
-from mhc_core.client.exchange import DEFAULT_URL, PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
+from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
 from mhc_core.client.following import Following
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
 from mhc_core.client.progress import RunBar, SweepBar
@@ -25,7 +25,7 @@ from mhc_core.record.result import Result
 class AsyncClient:
     """`Client` for asyncio: the same calls, each of which is awaited; `follow` is an asynchronous iterator."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, patience_s: float = PATIENCE_S, progress: bool | None = None) -> None:
+    def __init__(self, url: str | None = None, *, patience_s: float = PATIENCE_S, progress: bool | None = None) -> None:
         self._http = httpx.AsyncClient(base_url=check_url(url), timeout=TIMEOUT_S)
         self._patience_s, self._progress = patience_s, progress
         self._viewer = secrets.token_hex(8)

@@ -4,6 +4,7 @@ A call is a generator. It yields what is to be sent, or how long to wait, and is
 the result of the call. The clients differ only in how they send and wait.
 """
 
+import os
 import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from mhc_core.record import codec
 from mhc_core.spec.errors import SpecError
 
 API = "/api/v1"
+URL_VARIABLE = "MHC_SCOPE_URL"
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_S = 60.0
 TIMEOUT_S = 60.0  # of silence; a stream says something every 15 s
@@ -106,14 +108,15 @@ class Patience:
         return pause
 
 
-def check_url(url: str) -> str:
-    """The address of a server, without a slash at its end.
+def check_url(url: str | None) -> str:
+    """The address of a server, without a slash at its end: by default that of the environment, or of this machine.
 
     Raises
     ------
     SpecError
         Where it is none.
     """
+    url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SpecError("url", url, f"the address of a server, such as {DEFAULT_URL}")

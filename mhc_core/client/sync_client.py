@@ -13,7 +13,7 @@ import httpx
 from mhc_core.client import calls
 from mhc_core.client.calls import Record, Spec, to_id
 from mhc_core.client.errors import RunFailedError
-from mhc_core.client.exchange import DEFAULT_URL, PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
+from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
 from mhc_core.client.following import Following
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
 from mhc_core.client.progress import RunBar, SweepBar
@@ -30,12 +30,12 @@ class Client:
 
     Parameters
     ----------
-    url: of the server.
+    url: of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
     patience_s: how long a call waits for a server that is busy or away.
     progress: whether bars are shown; by default where standard error is a terminal.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, patience_s: float = PATIENCE_S, progress: bool | None = None) -> None:
+    def __init__(self, url: str | None = None, *, patience_s: float = PATIENCE_S, progress: bool | None = None) -> None:
         self._http = httpx.Client(base_url=check_url(url), timeout=TIMEOUT_S)
         self._patience_s, self._progress = patience_s, progress
         self._viewer = secrets.token_hex(8)
