@@ -1,14 +1,19 @@
 """What a server answers, as a script has it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mhc_core.client.errors import ClientError
+from mhc_core.record.display import to_bundle
+from mhc_core.record.result import Result
 from mhc_core.record.tables import Table, to_pandas, to_polars, write_parquet
 
+# Gives the status of a record as it is now, with what it measured if it is done.
+Look = Callable[[str], tuple[str, Result | None]]
 PLOTLY_MEDIA_TYPE = "application/vnd.plotly.v1+json"
 
 
@@ -22,12 +27,17 @@ class Run:
     status: queued, running, done, failed or cancelled, when it was asked for.
     position: place in the queue, 1 for the next; None where it does not wait.
     details: the whole answer.
+    look: of the client that made it, where that one need not be awaited; a notebook shows the record by it.
     """
 
     id: str
     status: str
     position: int | None
     details: dict[str, Any]
+    look: Look | None = field(default=None, compare=False, repr=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return show_record(self.id, self.status, self.look)
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "Run":
@@ -43,10 +53,15 @@ class Trace:
     ----------
     id: a hash of the content.
     url: address of its page.
+    look: as that of a run.
     """
 
     id: str
     url: str
+    look: Look | None = field(default=None, compare=False, repr=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return show_record(self.id, "done", self.look)
 
 
 @dataclass(frozen=True)
@@ -159,3 +174,18 @@ class Figure(dict[str, Any]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {PLOTLY_MEDIA_TYPE: dict(self), "text/plain": f"Figure with {len(self['data'])} traces"}
+
+
+def show_record(record_id: str, status: str, look: Look | None) -> dict[str, Any]:
+    """What a notebook shows of a record at a server: its figure and table if it is done, else how it is."""
+    if look is None:
+        return _to_text(record_id, status)
+    try:
+        status, result = look(record_id)
+    except ClientError as error:
+        return _to_text(record_id, f"{status} when it was asked for; now {error}")
+    return _to_text(record_id, status) if result is None else to_bundle(result)
+
+
+def _to_text(record_id: str, status: str) -> dict[str, Any]:
+    return {"text/plain": f"Run {record_id}: {status}"}

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,7 +13,7 @@ import httpx
 
 from mhc_core.client import calls
 from mhc_core.client.calls import Record, Spec, to_id
-from mhc_core.client.errors import RunFailedError
+from mhc_core.client.errors import ClientError, RunFailedError
 from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
 from mhc_core.client.following import Following
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
@@ -54,15 +55,15 @@ class Client:
 
     def submit(self, spec: Spec) -> Run:
         """Start a run, or find it where the same spec is known; it does not wait for it."""
-        return self._perform(calls.submit(spec, self._patience_s))
+        return self._bind(self._perform(calls.submit(spec, self._patience_s)))
 
     def compare(self, specs: Sequence[Spec]) -> list[Run]:
         """Start several runs that share seed and input: all of them or none."""
-        return self._perform(calls.compare(specs, self._patience_s))
+        return list(map(self._bind, self._perform(calls.compare(specs, self._patience_s))))
 
     def get_run(self, record: Record) -> Run:
         """How a run is now."""
-        return self._perform(calls.get_run(record, self._patience_s))
+        return self._bind(self._perform(calls.get_run(record, self._patience_s)))
 
     def cancel(self, record: Record) -> str:
         """Cancel a run, unless another viewer follows it; its status afterwards."""
@@ -145,7 +146,17 @@ class Client:
 
     def publish(self, path: str | Path) -> Trace:
         """Give the file of a trace to the server, which shows it as any record."""
-        return self._perform(calls.publish(path, self._patience_s))
+        return replace(self._perform(calls.publish(path, self._patience_s)), look=self._look)
+
+    def _bind(self, run: Run) -> Run:
+        return replace(run, look=self._look)
+
+    def _look(self, record_id: str) -> tuple[str, Result | None]:
+        """For a notebook, which does not wait: how a record is, and what it measured if it is done."""
+        if self._http.is_closed:
+            raise ClientError("the client is closed")
+        run = self._perform(calls.get_run(record_id, 0.0))
+        return run.status, self.result(record_id) if run.status == "done" else None
 
     def _perform(self, call: Call[T]) -> T:
         answer: Answer | Lost | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mhc_core.metrics import METRICS
-from mhc_core.record import tables
+from mhc_core.record import display, tables
 from mhc_core.record.frames import (
     AnyFrame,
     BackwardFrame,
@@ -91,6 +91,16 @@ class Result:
         return self._start
 
     @property
+    def has_start(self) -> bool:
+        """Whether the start frame has come."""
+        return self._start is not None
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether the summary frame has come."""
+        return self._summary is not None
+
+    @property
     def summary(self) -> SummaryFrame:
         """The summary frame, which must have come."""
         assert self._summary is not None, "no summary frame has come yet"
@@ -135,6 +145,9 @@ class Result:
     def train_steps(self) -> int:
         """Steps of training that were asked for, S."""
         return self.source.train_steps
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return display.to_bundle(self)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Every array by its name in NPZ files, such as `layers.act_rms`."""
