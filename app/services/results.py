@@ -18,7 +18,7 @@ ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
     """Add up the frames of a log."""
-    result = Result()
+    result = Result(keeps_frames=False)
     async for line in lines:
         result.add(codec.decode_line(line))
     return result

@@ -7,7 +7,7 @@ except ModuleNotFoundError as error:
 
 from mhc_core.client.async_client import AsyncClient
 from mhc_core.client.errors import ClientError, LostError, RefusedError, RunFailedError
-from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
+from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.sync_client import Client
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "Sweep",
     "SweepValues",
     "Trace",
+    "Twin",
 ]

@@ -15,7 +15,7 @@ from mhc_core.client.calls import Record, Spec, to_id
 from mhc_core.client.errors import RunFailedError
 from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
 from mhc_core.client.following import Following
-from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
+from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import RunBar, SweepBar
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.reduction import Reduction
@@ -134,9 +134,13 @@ class AsyncClient:
         """A stored view."""
         return await self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
-    async def publish(self, path: str | Path) -> Trace:
-        """Give the file of a trace to the server, which shows it as any record."""
-        return await self._perform(calls.publish(path, self._patience_s))
+    async def publish(self, trace: str | Path | Result) -> Trace:
+        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        return await self._perform(calls.publish(trace, self._patience_s))
+
+    async def get_twin(self, trace: Record) -> Twin:
+        """A synthetic stack like a trace's model, to stand beside it."""
+        return await self._perform(calls.get_twin(trace, self._patience_s))
 
     async def _perform(self, call: Call[T]) -> T:
         answer: Answer | Lost | None = None

@@ -6,8 +6,9 @@ from typing import Any
 
 from mhc_core.client.errors import RefusedError
 from mhc_core.client.exchange import API, Ask, Call, Pause, ask, ask_json
-from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
+from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import SweepBar
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.spec.errors import SpecError
 
@@ -130,12 +131,18 @@ def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
     return Snapshot.read(body)
 
 
-def publish(path: str | Path, limit_s: float) -> Call[Trace]:
-    """Give a trace's file to the server."""
-    content = Path(path).read_bytes()
+def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
+    """Give a trace to the server: its file, or a result in memory."""
+    content = trace.to_bytes() if isinstance(trace, Result) else Path(trace).read_bytes()
     answer = yield from ask(Ask("POST", f"{API}/traces", {}, content, {"content-type": OCTETS}), limit_s)
     body = answer.read_json()
     return Trace(body["id"], body["url"])
+
+
+def get_twin(record: Record, limit_s: float) -> Call[Twin]:
+    """A synthetic stack like a trace's model."""
+    body = yield from ask_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
+    return Twin(body["spec"], body["unknown"])
 
 
 def to_plain(spec: Spec) -> dict[str, Any]:

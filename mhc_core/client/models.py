@@ -65,6 +65,20 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as near as can be told.
+
+    Attributes
+    ----------
+    spec: what `submit` takes.
+    unknown: what the trace does not tell, and what the twin has instead; sentences.
+    """
+
+    spec: dict[str, Any]
+    unknown: list[str]
+
+
+@dataclass(frozen=True)
 class Sweep:
     """A grid of runs.
 

@@ -16,7 +16,7 @@ from mhc_core.client.calls import Record, Spec, to_id
 from mhc_core.client.errors import ClientError, RunFailedError
 from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
 from mhc_core.client.following import Following
-from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace
+from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import RunBar, SweepBar
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.reduction import Reduction
@@ -144,9 +144,13 @@ class Client:
         """A stored view."""
         return self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
-    def publish(self, path: str | Path) -> Trace:
-        """Give the file of a trace to the server, which shows it as any record."""
-        return replace(self._perform(calls.publish(path, self._patience_s)), look=self._look)
+    def publish(self, trace: str | Path | Result) -> Trace:
+        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
+
+    def get_twin(self, trace: Record) -> Twin:
+        """A synthetic stack like a trace's model, to stand beside it."""
+        return self._perform(calls.get_twin(trace, self._patience_s))
 
     def _bind(self, run: Run) -> Run:
         return replace(run, look=self._look)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Server
+from tests.traced import capture_trace
 
 MAX_LINES = 8
 SAID = {
@@ -45,6 +46,7 @@ def test_an_example_runs(name: str, at_server: Path, capsys: pytest.CaptureFixtu
 def test_the_page_of_scripts_does_as_it_says(at_server: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL)
     assert len(blocks) >= 8
+    capture_trace().result.save("ours.mhct")
     namespace: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "docs/scripts.md", "exec"), namespace)
@@ -53,7 +55,7 @@ def test_the_page_of_scripts_does_as_it_says(at_server: Path, capsys: pytest.Cap
     assert namespace["matrices"].columns == ["layer", "row", "column", "h_res"]
     assert len(namespace["losses"]) == 3
     assert [result.depth for result in namespace["results"]] == [2, 4]
-    assert {path.name for path in at_server.iterdir()} == {"layers.parquet", "gain.html", "gains.parquet"}
+    assert {path.name for path in at_server.iterdir()} == {"ours.mhct", "layers.parquet", "gain.html", "gains.parquet"}
     said = capsys.readouterr().out
     assert "Composite gain, forward, largest over layers" in said
     assert "depth an integer from 1 to 1024" in said
