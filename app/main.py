@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from app.api import openapi, operations
@@ -66,7 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     streamed = {f"{API}/traces": settings.max_trace_bytes}
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
-    app.add_middleware(security.SecurityHeaders)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
+    app.add_middleware(security.SecurityHeaders, origins=settings.origins)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
     return app
 

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
     )
 
+    cors_origins: str = Field(
+        "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
+    )
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
     engine: str = Field("local", description="What computes runs: local, worker processes on this machine.")
@@ -77,6 +80,20 @@ class Settings(BaseSettings):
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("not an address such as https://scope.example.org")
         return url.rstrip("/")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, text: str) -> str:
+        for origin in filter(None, text.split(",")):
+            parts = urlsplit(origin)
+            if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
+                raise ValueError(f"{origin!r} is not an origin such as https://notes.example.org")
+        return text
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins whose pages may call the API, beside this server's own."""
+        return tuple(filter(None, self.cors_origins.split(",")))
 
     @property
     def worker_count(self) -> int:

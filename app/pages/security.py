@@ -1,5 +1,7 @@
 """Security headers on every answer, and the refusal of requests that another site's page makes."""
 
+from collections.abc import Collection
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,6 +26,14 @@ BARE_HEADERS = {**HEADERS, "Content-Security-Policy": BARE_POLICY}
 PARTS = ("text/javascript", "text/css", "font/")
 PART_HEADERS = {"X-Content-Type-Options": "nosniff"}
 
+# What pages of listed origins may send and read. Nobody is known by a cookie here, so none are let through.
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST", "DELETE"),
+    "allow_headers": ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"),
+    "expose_headers": ("Content-Disposition", "ETag", "Location", "Retry-After"),
+    "allow_private_network": True,
+}
+
 
 def page_policy(import_map_hash: str, *, frame_ancestors: str = "'none'") -> str:
     """Content-Security-Policy of a page: everything from this host, and the import map by its hash."""
@@ -46,11 +56,11 @@ class SecurityHeaders:
     """ASGI middleware: adds the headers, and turns away writes from foreign pages.
 
     A browser sends `Origin` with every POST and DELETE of a page. Without this check any site that a visitor
-    opens could start runs on a server that only the visitor's machine can reach.
+    opens could start runs on a server that only the visitor's machine can reach. Pages of `origins` may write.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap `send`."""
@@ -66,7 +76,7 @@ class SecurityHeaders:
             await send(message)
 
         origin = _foreign_origin(scope)
-        if origin is not None:
+        if origin is not None and origin not in self._origins:
             detail = f"this request comes from a page of {origin}, not of this server"
             response = to_response(Problem("foreign-origin", 403, detail), scope["path"])
             return await response(scope, receive, send_with_headers)

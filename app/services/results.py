@@ -10,8 +10,10 @@ import orjson
 
 from mhc_core.record import codec
 from mhc_core.record.result import Result
+from mhc_core.record.tables import to_arrays, to_layer_table
 
-TRAINING = ("steps", "steps_log10", "kept")  # tables of a run that trained
+# Parts of a result that an archive holds as arrays.
+ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", "bands")
 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
@@ -33,24 +35,12 @@ def to_packed_json(run_id: str, result: Result) -> bytes:
 
 
 def to_csv(run_id: str, result: Result) -> bytes:
-    """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
-
-    What is not finite is empty; its log10 and status stand in columns beside it. Of a run of several seeds, the band
-    stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of logarithms.
+    """The columns of `to_layer_table`; what is not finite is empty.
 
     Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them, by
     spaces; its other cells are empty. A comment line would be a row to most readers, and turn numbers into text.
     """
-    columns: dict[str, Any] = {"layer": np.arange(result.depth)}
-    for key, column in result.layers.items():
-        columns |= _flatten(key, column)
-    for key, column in result.layers_log10.items():
-        columns |= _flatten(f"{key}.log10", column)
-    for key, band in result.bands.items():
-        unit = f"{key}.log10" if key in result.layers_log10 else key
-        columns |= {f"{unit}.{name}": column for name, column in band.items()}
-    for key, flags in result.status.items():
-        columns[f"{key}.status"] = [flags.get(layer, "finite") for layer in range(result.depth)]
+    columns = to_layer_table(result)
     columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.depth - 1)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -60,20 +50,11 @@ def to_csv(run_id: str, result: Result) -> bytes:
 
 
 def to_npz(run_id: str, result: Result) -> bytes:
-    """Arrays by name: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`; the rest as JSON in `meta`.
-
-    Of a run that trained also `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`.
-    Of a run of several seeds also `bands.<key>.<p05, p50, p95, min or max>`, of log10 where `layers_log10` has the key.
-    """
-    parts = _to_parts(result)
-    arrays: dict[str, np.ndarray] = {}
-    for table in ("layers", "layers_log10", "matrices", *(TRAINING if result.steps else ())):
-        arrays |= {f"{table}.{key}": np.asarray(column) for key, column in parts.pop(table).items()}
-    for key, band in parts.pop("bands").items():
-        arrays |= {f"bands.{key}.{name}": column for name, column in band.items()}
+    """The arrays of `to_arrays` by name; the rest as JSON in `meta`."""
+    parts = {name: part for name, part in _to_parts(result).items() if name not in ARRAYS}
     meta = codec.to_json({"run": run_id, **parts})
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, meta=np.frombuffer(meta, np.uint8), **arrays)
+    np.savez_compressed(file, allow_pickle=False, meta=np.frombuffer(meta, np.uint8), **to_arrays(result))
     return file.getvalue()
 
 
@@ -116,12 +97,6 @@ def _to_nested(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim >= 2:
         return orjson.Fragment(orjson.dumps(np.ascontiguousarray(value), option=orjson.OPT_SERIALIZE_NUMPY))
     return value
-
-
-def _flatten(key: str, column: np.ndarray) -> dict[str, np.ndarray]:
-    if column.ndim == 1:
-        return {key: column}
-    return {f"{key}.{stream}": column[:, stream] for stream in range(column.shape[1])}
 
 
 def _list_left_out(result: Result) -> list[str]:

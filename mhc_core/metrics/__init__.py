@@ -1,18 +1,6 @@
-"""What is measured: one family a file, each metric declared once beside the code that computes it."""
+"""What is measured. `catalogue/` declares each metric once; the file of the same name here computes it."""
 
-from mhc_core.metrics import (  # noqa: F401  (declares the metrics)
-    gradients,
-    jacobian,
-    logits,
-    mixing,
-    mixing_gradients,
-    paths,
-    shares,
-    similarity,
-    states,
-    token_products,
-    training,
-)
+from mhc_core.metrics import catalogue  # noqa: F401  (declares the metrics)
 from mhc_core.metrics.registry import METRICS, Metric, to_catalogue
 
 __all__ = ["METRICS", "Metric", "to_catalogue"]

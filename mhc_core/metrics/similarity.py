@@ -8,17 +8,8 @@ A layer whose samples all agree has no CKA: it is 0 / 0.
 import numpy as np
 import torch
 
-from mhc_core.metrics.registry import Metric, Status, declare
+from mhc_core.metrics.registry import Status
 from mhc_core.metrics.states import pick_samples
-
-declare(
-    Metric("cka", "CKA", "", "linear", "LL", "similarity",
-           "How alike two layers' representations are, whatever their rotation and scale; 0 unrelated, 1 the same. "
-           "Unbiased, or biased where the spec asks for it; the start frame says over how many samples.",
-           "HSIC_1(K_l, K_m) / sqrt(HSIC_1(K_l, K_l) HSIC_1(K_m, K_m)), K_l the Gram matrix of m_l; of none, with a "
-           "status, where m_l is not finite or the same for all samples",
-           "Kornblith et al. 2019; Song et al. 2012", "matrices", precision=(0.0, 2e-5)),
-)  # fmt: skip
 
 # In stacks of more layers fewer samples are kept: a Gram matrix of every layer is.
 MANY_LAYERS = 256

@@ -3,12 +3,13 @@
 import io
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mhc_core.metrics import METRICS
-from mhc_core.record import container
+from mhc_core.record import container, display, tables
 from mhc_core.record.frames import (
     AnyFrame,
     BackwardFrame,
@@ -99,6 +100,16 @@ class Result:
         return self._start
 
     @property
+    def has_start(self) -> bool:
+        """Whether the start frame has come."""
+        return self._start is not None
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether the summary frame has come."""
+        return self._summary is not None
+
+    @property
     def summary(self) -> SummaryFrame:
         """The summary frame, which must have come."""
         assert self._summary is not None, "no summary frame has come yet"
@@ -167,7 +178,7 @@ class Result:
         ValueError
             Where the result has no frames to write.
         """
-        content = self._pack()
+        content = self.to_bytes()
         with open(path, "wb") as file:
             file.write(content)
 
@@ -181,9 +192,10 @@ class Result:
         OSError
             Where the server cannot be reached.
         """
-        return container.publish(url, self._pack())
+        return container.publish(url, self.to_bytes())
 
-    def _pack(self) -> bytes:
+    def to_bytes(self) -> bytes:
+        """The content of the file that `save` writes."""
         if not self.frames:
             raise ValueError(
                 "this result has no frames to save: none were added, or it was made with keeps_frames=False"
@@ -191,6 +203,25 @@ class Result:
         file = io.BytesIO()
         container.write_frames(file, self.frames)
         return file.getvalue()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return display.to_bundle(self)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Every array by its name in NPZ files, such as `layers.act_rms`."""
+        return tables.to_arrays(self)
+
+    def to_pandas(self, what: str = "layers") -> Any:
+        """A table as a pandas DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
+        return tables.to_pandas(tables.to_table(self, what))
+
+    def to_polars(self, what: str = "layers") -> Any:
+        """The same as a polars DataFrame."""
+        return tables.to_polars(tables.to_table(self, what))
+
+    def to_parquet(self, path: str | Path, what: str = "layers") -> Path:
+        """Write the same as a Parquet file; the path."""
+        return tables.write_parquet(tables.to_table(self, what), path)
 
     def add(self, frame: AnyFrame) -> None:
         """Take one frame; those that say nothing of the result are passed over."""

@@ -10,6 +10,7 @@ class Relay:
 
     def __init__(self, port: int) -> None:
         self._target = port
+        self.accepted: list[socket.socket] = []  # one a connection that came
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._stalled: set[socket.socket] = set()
@@ -44,6 +45,7 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                self.accepted.append(near)
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._open |= {near, far}
                 for source, sink in ((near, far), (far, near)):

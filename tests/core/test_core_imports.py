@@ -1,16 +1,46 @@
 """The core needs the standard library, torch, numpy, pydantic, orjson and typing_extensions, and nothing else.
 
-The last one is what pydantic itself reads types from on Python 3.11.
+The last one is what pydantic itself reads types from on Python 3.11. What a caller must ask for by name may need more:
+the client, and tables for pandas and polars.
 """
 
 import ast
+import json
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mhc_core
+from tests.conftest import Server
 
 ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson", "typing_extensions"} | sys.stdlib_module_names
+ASKED_FOR = {"client": {"httpx", "tqdm"}, "record/tables.py": {"pandas", "polars"}}
 ROOT = Path(mhc_core.__file__).parent
+
+BLOCKED = """
+import sys
+sys.modules["torch"] = None
+"""
+NO_TORCH = (
+    BLOCKED
+    + """
+from mhc_core.client import Client
+from mhc_core.metrics import METRICS
+from mhc_core.record import codec
+
+url, spec = sys.argv[1:]
+with Client(url) as client:
+    result = client.result(client.submit(codec.orjson.loads(spec)))
+    print(result.depth, result.to_pandas()["act_rms"].notna().all(), len(METRICS) > 80)
+"""
+)
+NO_HTTPX = """
+import sys
+sys.modules["httpx"] = None
+import mhc_core.client
+"""
 
 
 def imported(source: str) -> set[str]:
@@ -38,5 +68,21 @@ def test_the_walk_sees_what_it_should() -> None:
 def test_the_core_needs_nothing_else() -> None:
     files = sorted(ROOT.rglob("*.py"))
     assert len(files) > 20
-    strangers = {str(path.relative_to(ROOT)): imported(path.read_text()) - ALLOWED for path in files}
+    strangers = {path.relative_to(ROOT).as_posix(): imported(path.read_text()) - ALLOWED for path in files}
+    for place, names in ASKED_FOR.items():
+        used = {path for path in strangers if path.startswith(place)}
+        assert set().union(*(strangers[path] for path in used)) == names, place
+        strangers = {path: found for path, found in strangers.items() if path not in used}
     assert {path: names for path, names in strangers.items() if names} == {}
+
+
+def test_a_script_needs_no_torch(server: Server, fresh_spec: Callable[..., dict[str, Any]]) -> None:
+    arguments = [server.url, json.dumps(fresh_spec())]
+    said = subprocess.run([sys.executable, "-c", NO_TORCH, *arguments], cwd=ROOT.parent, capture_output=True, text=True)
+    assert (said.returncode, said.stdout.split()) == (0, ["4", "True", "True"]), said.stderr
+
+
+def test_the_client_says_what_it_lacks() -> None:
+    said = subprocess.run([sys.executable, "-c", NO_HTTPX], cwd=ROOT.parent, capture_output=True, text=True)
+    assert said.returncode == 1
+    assert "mhc_core.client needs httpx: pip install 'mhc-scope[client]'" in said.stderr

@@ -3,9 +3,8 @@
 Each is taken in the step's own pass, before its update: step 0 is the stack as initialised, on the step's own batch.
 """
 
-from mhc_core.metrics.mixing import AMAX
+from mhc_core.metrics.catalogue.sources import AMAX, OURS
 from mhc_core.metrics.registry import Metric, declare
-from mhc_core.metrics.states import OURS
 
 declare(
     Metric("step_loss", "Training loss", "nats", "linear", "S", "step",

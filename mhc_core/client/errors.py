@@ -1,0 +1,57 @@
+"""What can go wrong between a script and a server."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from mhc_core.spec.errors import SpecError
+
+
+class ClientError(Exception):
+    """Anything that a server or the way to it did not do."""
+
+
+class LostError(ClientError):
+    """The server could not be reached, or went away, for as long as the client is patient."""
+
+
+class RunFailedError(ClientError):
+    """A run ended without a result.
+
+    Attributes
+    ----------
+    run_id: which one.
+    status: `failed` or `cancelled`.
+    reason: why, if the server says it.
+    """
+
+    def __init__(self, run_id: str, status: str, reason: str | None) -> None:
+        self.run_id, self.status, self.reason = run_id, status, reason
+        super().__init__(f"run {run_id} is {status}" + (f": {reason}" if reason else ""))
+
+
+class RefusedError(ClientError):
+    """The server answered that it will not do this, and why (RFC 9457).
+
+    Attributes
+    ----------
+    status: of HTTP.
+    kind: of the problem, such as `invalid-spec`; "" where the answer is not one of this server's problems.
+    detail: one sentence.
+    errors: field, got, wanted of each mistake.
+    """
+
+    def __init__(self, status: int, kind: str, detail: str, errors: list[SpecError]) -> None:
+        self.status, self.kind, self.detail, self.errors = status, kind, detail, errors
+        super().__init__(f"{detail} ({status}{f', {kind}' if kind else ''})")
+
+    @classmethod
+    def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> "RefusedError":
+        """From an answer."""
+        if not headers.get("content-type", "").startswith("application/problem+json"):
+            text = body.decode(errors="replace").strip()[:200]
+            return cls(status, "", text or "the server gave no reason", [])
+        problem: dict[str, Any] = orjson.loads(body)
+        errors = [SpecError(item["field"], item["got"], item["wanted"]) for item in problem["errors"]]
+        return cls(status, problem["type"].partition("#problem-")[2], problem["detail"], errors)

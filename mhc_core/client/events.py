@@ -1,0 +1,42 @@
+"""Server-Sent Events, read from the bytes of a stream.
+
+Lines end at line feeds alone: a text within JSON may hold other characters that Python calls ends of lines.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; `id` is None where it has none."""
+
+    kind: str
+    data: bytes
+    id: str | None
+
+
+class EventReader:
+    """Takes chunks as they come, and gives the events that are whole."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.retry_s: float | None = None
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that this chunk completes."""
+        *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
+        return [event for block in blocks if (event := self._read(block)) is not None]
+
+    def _read(self, block: bytes) -> Event | None:
+        fields: dict[bytes, bytes] = {}
+        for line in block.split(b"\n"):
+            name, _, value = line.partition(b":")
+            if name:  # else a comment
+                fields[name] = value.removeprefix(b" ")
+        if b"retry" in fields:
+            self.retry_s = int(fields[b"retry"]) / 1000
+        if b"data" not in fields:
+            return None
+        mark = fields.get(b"id")
+        kind = fields.get(b"event", b"message").decode()
+        return Event(kind, fields[b"data"], None if mark is None else mark.decode())

@@ -1,0 +1,4 @@
+"""Sources that several metrics share."""
+
+OURS = "as defined here"
+AMAX = "mHC, Amax gain magnitude"

@@ -1,0 +1,25 @@
+"""What a notebook shows of a record: whoever draws says so by an entry point, for nothing here may know of figures."""
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mhc_core.record.result import Result
+
+GROUP = "mhc_scope.figures"
+"""Entry points that take a result and return a MIME bundle; the first by name is asked."""
+
+
+def to_bundle(result: "Result") -> dict[str, Any]:
+    """What to show, by media type; only text where no package that draws is installed."""
+    painters = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    bundle: dict[str, Any] = painters[0].load()(result) if painters else {}
+    return {"text/plain": describe(result), **bundle}
+
+
+def describe(result: "Result") -> str:
+    """A record in one line."""
+    if not result.has_start:
+        return "Result: no frame has come yet"
+    streams = f"{result.streams} streams" if result.streams > 1 else "1 stream"
+    return f"Result: {result.label}, {result.depth} layers, {streams}"

@@ -1,0 +1,153 @@
+"""A record as tables and arrays that people take away: numpy, pandas, polars, Parquet.
+
+pandas and polars are imported where a caller asks for them. A value that is not finite is nan.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mhc_core.metrics import METRICS
+from mhc_core.spec.errors import SpecError
+
+if TYPE_CHECKING:
+    from mhc_core.record.result import Result
+
+Table = dict[str, np.ndarray | Sequence[Any]]  # columns of one length, by name
+
+# What one axis of a metric is called; of two streams or two layers the first is the row.
+AXES = {"L": "layer", "n": "stream", "J": "source", "S": "step", "K": "step"}
+PAIRS = {"nn": ("row", "column"), "LL": ("layer", "other_layer")}
+
+
+def to_arrays(result: "Result") -> dict[str, np.ndarray]:
+    """Every array of a record: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`.
+
+    Of a record with training also `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`; of several
+    seeds `bands.<key>.<p05, p50, p95, min or max>`, which is of log10 where `layers_log10` has the key.
+    """
+    tables: dict[str, dict[str, Any]] = {
+        "layers": result.layers,
+        "layers_log10": result.layers_log10,
+        "matrices": result.matrices,
+    }
+    if result.steps:
+        tables |= {"steps": result.steps, "steps_log10": result.steps_log10}
+        tables["kept"] = {"step": np.array(result.kept_steps), **result.kept}
+    arrays = {f"{name}.{key}": np.asarray(column) for name, table in tables.items() for key, column in table.items()}
+    for key, band in result.bands.items():
+        arrays |= {f"bands.{key}.{name}": column for name, column in band.items()}
+    return arrays
+
+
+def to_layer_table(result: "Result") -> Table:
+    """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
+
+    Of metrics that span decades `key.log10` stands beside; `key.status` where a value of the column is not finite. Of a
+    record of several seeds, the band stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of
+    logarithms.
+    """
+    columns: Table = {"layer": np.arange(result.depth)}
+    for key, column in result.layers.items():
+        columns |= _flatten(key, column)
+    for key, column in result.layers_log10.items():
+        columns |= _flatten(f"{key}.log10", column)
+    for key, band in result.bands.items():
+        unit = f"{key}.log10" if key in result.layers_log10 else key
+        columns |= {f"{unit}.{name}": column for name, column in band.items()}
+    for key, flags in result.status.items():
+        columns[f"{key}.status"] = [flags.get(layer, "finite") for layer in range(result.depth)]
+    return columns
+
+
+def to_step_table(result: "Result") -> Table:
+    """One row a step of training, from 0: what has one number a step, with `key.log10` where it spans decades."""
+    numbers = {key: column for key, column in result.steps.items() if column.ndim == 1}
+    logs = {f"{key}.log10": result.steps_log10[key] for key in numbers if key in result.steps_log10}
+    return {"step": np.arange(len(next(iter(numbers.values()), ()))), **numbers, **logs}
+
+
+def to_entry_table(result: "Result", key: str) -> Table:
+    """One row an entry of one metric: its place along each axis, counted from 0, and the value under the metric's key.
+
+    Of H_res the axes are `layer`, `row` (the stream that is written) and `column` (the stream that is read).
+    """
+    kept = key in result.kept
+    values = next(table[key] for table in _list_tables(result) if key in table)
+    names = _name_axes(METRICS[key].shape, values.ndim)
+    places = np.indices(values.shape).reshape(values.ndim, -1)
+    table: Table = dict(zip(names, places, strict=True))
+    if kept:
+        table["step"] = np.array(result.kept_steps)[places[0]]
+    return {**table, key: values.ravel()}
+
+
+def to_table(result: "Result", what: str = "layers") -> Table:
+    """A record as one table: `layers`, `steps`, or the key of one metric, with a row an entry.
+
+    Raises
+    ------
+    SpecError
+        Where the record has no such table.
+    """
+    if what == "layers":
+        return to_layer_table(result)
+    if what == "steps" and result.steps:
+        return to_step_table(result)
+    known = [key for table in _list_tables(result) for key in table]
+    if what not in known:
+        training = ["steps"] if result.steps else []
+        raise SpecError("what", what, f"one of {', '.join(['layers', *training, *known])}")
+    return to_entry_table(result, what)
+
+
+def to_pandas(table: Table) -> Any:
+    """A table as a pandas DataFrame."""
+    _require("pandas")
+    import pandas
+
+    return pandas.DataFrame(table)
+
+
+def to_polars(table: Table) -> Any:
+    """A table as a polars DataFrame."""
+    _require("polars")
+    import polars
+
+    return polars.DataFrame(table)
+
+
+def write_parquet(table: Table, path: str | Path) -> Path:
+    """Write a table as a Parquet file, with polars, which needs nothing else for it; the path."""
+    to_polars(table).write_parquet(path)
+    return Path(path)
+
+
+def _require(package: str) -> None:
+    if find_spec(package) is None:
+        raise ModuleNotFoundError(f"{package} is not installed: pip install 'mhc-scope[tables]'", name=package)
+
+
+def _list_tables(result: "Result") -> list[dict[str, np.ndarray]]:
+    return [result.layers, result.matrices, result.steps, result.kept]
+
+
+def _name_axes(shape: str, ndim: int) -> tuple[str, ...]:
+    """Names of the axes of a column whose metric has this shape."""
+    for pair, names in PAIRS.items():
+        if shape.endswith(pair):
+            found = (*(AXES[axis] for axis in shape.removesuffix(pair)), *names)
+            break
+    else:
+        found = tuple(AXES[axis] for axis in shape)
+    assert len(found) == ndim, f"a column of shape {shape} has {ndim} axes"
+    return found
+
+
+def _flatten(key: str, column: np.ndarray) -> dict[str, np.ndarray]:
+    if column.ndim == 1:
+        return {key: column}
+    return {f"{key}.{stream}": column[:, stream] for stream in range(column.shape[1])}
