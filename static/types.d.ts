@@ -185,6 +185,8 @@ export interface Choice {
   kind: string;
   own: Record<string, Value>;
   name?: string;
+  /** Of a trace: the id of its record. */
+  trace?: string;
 }
 
 export interface Cost {

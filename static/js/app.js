@@ -94,7 +94,7 @@ function Banner() {
       ${
         stored
           ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
-        shared. ${state.hasTrace.value ? 'A trace has no spec: it is left out when you change anything to compute anew.' : 'Change anything to compute anew.'}
+        shared. Change anything to compute anew${state.hasTrace.value ? '; a trace stays as it is' : ''}.
         ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
           : null
       }

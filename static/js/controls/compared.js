@@ -14,8 +14,7 @@ import { Menu, Popover } from '../ui/menu.js';
 import { Control } from './fields.js';
 import { FieldHelp } from './parts/fieldhelp.js';
 
-const TRACED =
-  'A trace has no spec, so there are no settings to change. Choose a connection to compute a run in its place.';
+const TRACED = 'A trace has no spec, so settings do not change it.';
 
 export function Compared() {
   const { runs } = state.settings.value;
@@ -74,10 +73,9 @@ function Run({ choice, run, isOnly }) {
   `;
 }
 
-/** Nothing can be done with the one trace of a view. @param {{run: number, isOnly: boolean}} props */
+/** @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
-  const items = itemsOf(run, isOnly);
-  return items.length > 0 ? html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />` : null;
+  return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${itemsOf(run, isOnly)} />`;
 }
 
 /** @param {number} run @param {boolean} isOnly */
@@ -97,7 +95,7 @@ function itemsOf(run, isOnly) {
   };
   const isTrace = state.settings.value.runs[run].kind === TRACE;
   return [
-    ...(isTrace ? [] : [{ title: 'Rename', run: rename }]),
+    { title: 'Rename', run: rename },
     ...(!isTrace && state.settings.value.runs.length < boot.rules.letters.length
       ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
       : []),

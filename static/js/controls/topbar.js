@@ -43,7 +43,7 @@ export function TopBar() {
 function RunButton() {
   if (state.phase.value === 'running')
     return html`<button type="button" class="primary" onClick=${cancelRuns}>Cancel</button>`;
-  if (state.hasTrace.value)
+  if (state.isOfTraces.value)
     return html`<button type="button" class="primary" disabled title="A trace has no spec, so it cannot be computed">Run</button>`;
   return html`<button type="button" class="primary" disabled=${state.phase.value === 'loading'} onClick=${() => requestRuns(true)}>Run</button>`;
 }

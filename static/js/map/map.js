@@ -41,10 +41,10 @@ import { MapHelp } from './reading.js';
 const catalogue = signal(/** @type {Metric[]} */ ([]));
 
 export function MapButton() {
-  const title = state.hasTrace.value
+  const title = state.isOfTraces.value
     ? 'A trace has no spec, whose settings a map could vary'
     : 'One number of every run on a grid of two settings';
-  return html`<button type="button" title=${title} disabled=${state.hasTrace.value} onClick=${open}>Map</button>`;
+  return html`<button type="button" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Map</button>`;
 }
 
 /** A link's map begins by itself; a hand's waits for the button, for its choice may not be the one that is wanted. */
