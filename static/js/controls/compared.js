@@ -129,6 +129,7 @@ function Name({ choice, run }) {
   const onKeyDown = (/** @type {any} */ event) => {
     if (event.key === 'Escape') close();
     if (event.key !== 'Enter') return;
+    event.preventDefault(); // else the same key opens the menu, which has the focus then
     commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };

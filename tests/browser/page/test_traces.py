@@ -2,28 +2,19 @@
 
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.page.test_compared import choose_for_run
 from tests.conftest import Server
 from tests.core.attach.attachable import LAYERS
-from tests.traced import NAME, add_trace, capture_trace
+from tests.traced import NAME, capture_trace
 
 ID = capture_trace().id
 SMALL = "depth=4&width=16&input.tokens=16"
 BESIDE = f"/#v=1&runs=hc,trace&{SMALL}&B.trace={ID}"
 HEADS = ["A HC", f"B {NAME}"]
-
-
-@pytest.fixture(scope="module")
-def traced(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """The shared server, which has the trace from now on."""
-    if httpx.get(f"{server.api}/runs/{ID}").status_code == 404:
-        add_trace(server, tmp_path_factory.mktemp("traced"))
-    return server
 
 
 @pytest.fixture
@@ -52,7 +43,8 @@ def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     wait_until_done(beside)
     assert heads(beside) == HEADS
     expect(beside.locator(".scrubber")).to_contain_text("/ 7")
-    assert f"B.trace={ID}" in beside.url and "depth=7" in beside.url
+    assert f"B.trace={ID}" in beside.url
+    assert "depth=7" in beside.url
     beside.go_back()
     wait_until_done(beside)
     assert beside.url.endswith(BESIDE)
@@ -80,7 +72,8 @@ def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
     assert heads(beside) == ["A HC", "B ours"]
     beside.get_by_role("combobox", name="Connection of run B").select_option("mhc")
     wait_until_done(beside)
-    assert heads(beside) == ["A HC", "B ours"] and "trace" not in beside.url
+    assert heads(beside) == ["A HC", "B ours"]
+    assert "trace" not in beside.url
     beside.reload()
     wait_until_done(beside)
     assert heads(beside) == ["A HC", "B ours"]
@@ -100,7 +93,8 @@ def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) ->
 
 
 @pytest.mark.full
-def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, traced: Server) -> None:
+def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: Watch, traced: Server) -> None:
+    watch.allow("404")
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={'0' * 20}", wait=False)
     wait_until_done(page)
     expect(page.locator(".banner")).to_contain_text(f"trace {'0' * 20}: this server has no such trace")
