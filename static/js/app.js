@@ -20,6 +20,7 @@ import { followCursor, Scrubber } from './controls/scrubber.js';
 import { Settings } from './controls/settings.js';
 import { ShareDialog } from './controls/sharedialog.js';
 import { TopBar } from './controls/topbar.js';
+import { DropZone, followDrops } from './controls/traces.js';
 import { Continue } from './controls/views/continue.js';
 import { ViewsDialog } from './controls/views/dialog.js';
 import { followVisits } from './controls/views/visits.js';
@@ -60,6 +61,7 @@ function App() {
     <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${ViewsDialog} /><${Stage} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
     <${Toast} />
+    <${DropZone} />
   `;
 }
 
@@ -147,6 +149,7 @@ async function main() {
   followLook(fail);
   followKeys();
   followPlay();
+  followDrops();
   followCursor();
   followPrint();
   followTitle();

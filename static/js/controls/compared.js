@@ -13,6 +13,7 @@ import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { Control } from './fields.js';
 import { FieldHelp } from './parts/fieldhelp.js';
+import { OpenTrace, Twin } from './traces.js';
 
 const TRACED = 'A trace has no spec, so settings do not change it.';
 
@@ -24,6 +25,7 @@ export function Compared() {
       <div class="compared-head"><h2 class="group-title">Compared</h2>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+      <${OpenTrace} />
       <${DifferenceSwitch} />
       <${Differences} />
     </section>
@@ -61,12 +63,12 @@ function Run({ choice, run, isOnly }) {
         <span class="letter">${letter}</span>
         <select aria-label=${`Connection of run ${letter}`} aria-describedby="field-kind-help" value=${choice.kind}
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
-          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
+          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${kind === TRACE ? (state.models.value[run] ?? nameOf(kind)) : nameOf(kind)}</option>`)}
         </select>
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<p class="hint">${TRACED}</p>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced"><p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
