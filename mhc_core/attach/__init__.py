@@ -12,10 +12,11 @@ from torch import nn
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
 from mhc_core.attach.deepseek_v4 import DeepseekV4
+from mhc_core.attach.monitor import Monitor
 from mhc_core.attach.residual_stack import Residual
 from mhc_core.spec import SpecError
 
-__all__ = ["ADAPTERS", "Adapter", "Attachment", "attach"]
+__all__ = ["ADAPTERS", "Adapter", "Attachment", "Monitor", "attach"]
 
 # Class name of a family's connection -> its adapter. A new family is one file and one line here.
 ADAPTERS: dict[str, Callable[[nn.Module], Adapter]] = {"DeepseekV4HyperConnection": DeepseekV4}

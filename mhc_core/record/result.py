@@ -49,13 +49,15 @@ class Result:
     loss: nats for text; nan where not finite.
     loss_untrained: of a run that trains, the loss as initialised; `loss`, like all of the above, is then of the trained
         stack, and until its frames come, of the stack as initialised.
-    steps: key -> (S) or (S, L) over the S steps of training, nan where unknown or not finite; {} without training.
+    steps: key -> (S) or (S, L) over the S steps of training, of a trace those that have come, nan where unknown or not
+        finite; {} without training.
     steps_log10: the same for metrics that span decades.
     steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
     kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept, with
         step_act_rms_streams, step_grad_rms_streams (K, L, n) and, of more than one stream, step_stream_cos (K, L); in
         stacks of up to 256 layers also step_cka (K, L, L), nan where a layer has none, and step_unfolded (K, L, L + 1).
     kept_steps: these steps.
+    iterations: of a trace, step -> the trainer's own number of updates before it.
     jacobian: the Jacobian frame; None where not asked for.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
     seeds: what else a bands frame says; None for a run of one seed.
@@ -76,9 +78,11 @@ class Result:
         self.steps_status: dict[str, dict[int, Any]] = {}
         self.kept: dict[str, np.ndarray] = {}
         self.kept_steps: list[int] = []
+        self.iterations: dict[int, int] = {}
         self.jacobian: JacobianFrame | None = None
         self.bands: dict[str, dict[str, np.ndarray]] = {}
         self.seeds: Seeds | None = None
+        self._heard_steps = 0
         self._start: StartFrame | None = None
         self._summary: SummaryFrame | None = None
 
@@ -131,8 +135,8 @@ class Result:
 
     @property
     def train_steps(self) -> int:
-        """Steps of training that were asked for, S."""
-        return self.source.train_steps
+        """Steps of training, S: those that were asked for, or of a trace, which grows, those that have come."""
+        return self.source.train_steps or self._heard_steps
 
     def add(self, frame: AnyFrame) -> None:
         """Take one frame; those that say nothing of the result are passed over."""
@@ -170,7 +174,10 @@ class Result:
         self.loss, self.loss_untrained = float("nan"), self.loss
 
     def _add_step(self, frame: StepFrame) -> None:
+        self._heard_steps = max(self._heard_steps, frame.step + 1)
         step, steps = frame.step, self.train_steps
+        if frame.iteration is not None:
+            self.iterations[step] = frame.iteration
         kept = [key for key in frame.values if METRICS[key].table == "kept"]
         if kept:
             self.kept_steps.append(step)
@@ -184,6 +191,8 @@ class Result:
             _put(self.steps_log10, key, steps, step, value)
         for key, flag in frame.status.items():
             self.steps_status.setdefault(key, {})[step] = flag
+        for table in (self.steps, self.steps_log10):
+            table |= {key: _lengthen(column, steps) for key, column in table.items() if len(column) < steps}
 
     def _unknown(self, key: str) -> np.ndarray:
         """The matrices of one step where they are not finite, (1, L, n, n) or (1, L, n)."""
@@ -230,7 +239,15 @@ def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: A
     item = _to_array(value)
     if key not in table:
         table[key] = np.full((length, *item.shape), np.nan, dtype=item.dtype)
+    elif len(table[key]) < length:
+        table[key] = _lengthen(table[key], length)
     table[key][row] = item
+
+
+def _lengthen(column: np.ndarray, length: int) -> np.ndarray:
+    """A column with nan up to its new length."""
+    added = np.full((length - len(column), *column.shape[1:]), np.nan, dtype=column.dtype)
+    return np.concatenate([column, added])
 
 
 def _to_array(value: Any) -> np.ndarray:

@@ -13,6 +13,8 @@ class StepFrame(Part):
     type: Literal["step"] = "step"
     step: int
     """From 0."""
+    iteration: int | None = None
+    """Of a trace: updates that the trainer had made before, which need not be those that were watched."""
     values: Values
     """By metric: a number, a column (L), or at steps that are kept matrices (L, n), (L, n, n), (L, L), (L, L + 1)."""
     log10: Values

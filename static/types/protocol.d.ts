@@ -375,6 +375,8 @@ export interface StepFrame {
   type: 'step';
   /** From 0. */
   step: number;
+  /** Of a trace: updates that the trainer had made before, which need not be those that were watched. */
+  iteration?: number;
   /** By metric: a number, a column (L), or at steps that are kept matrices (L, n), (L, n, n), (L, L), (L, L + 1). */
   values: Record<string, Value>;
   /** Logarithms of metrics that span decades. */

@@ -1,0 +1,6 @@
+"""A model watched while it trains: a trace that grows, and alarms in words."""
+
+from mhc_core.attach.monitor.alarms import Alarm, Limits
+from mhc_core.attach.monitor.monitor import Monitor
+
+__all__ = ["Alarm", "Limits", "Monitor"]

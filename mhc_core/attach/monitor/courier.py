@@ -1,0 +1,141 @@
+"""Lines on their way to a place that may be slow, full or away. The training that makes them never waits for it."""
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_WAITING = 64 * 2**20  # bytes
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 30.0
+PATIENCE_S = 10.0  # at the end of training, for what is still on its way
+
+logger = logging.getLogger("mhc_core.monitor")
+
+
+class AwayError(Exception):
+    """A place cannot take lines now; it may later, after `wait_s` where it said so."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+class RefusedError(Exception):
+    """A place will not take these lines, now or later."""
+
+
+class Place(Protocol):
+    """Where lines go."""
+
+    @property
+    def name(self) -> str:
+        """As a warning calls it."""
+
+    def deliver(self, lines: list[bytes]) -> None:
+        """Take the lines that follow those taken before. All of them, or none where it raises.
+
+        Raises
+        ------
+        AwayError
+            Where it is worth to try again.
+        RefusedError
+            Where it is not.
+        """
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """The lines of one observation."""
+
+    lines: list[bytes]
+    size: int
+
+
+class Courier:
+    """A thread that brings parcels to a place in their order, and tries again where that is away."""
+
+    def __init__(self, place: Place, max_waiting: int = MAX_WAITING) -> None:
+        self.place, self.max_waiting = place, max_waiting
+        self._parcels: deque[Parcel] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self._has_ended, self._has_refused, self._has_warned = False, False, False
+        self._thread = threading.Thread(target=self._work, name=f"monitor {place.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more parcel may wait."""
+        with self._changed:
+            return not self._has_refused and self._waiting < self.max_waiting
+
+    def send(self, lines: list[bytes]) -> None:
+        """Hand lines over, at once."""
+        parcel = Parcel(lines, sum(map(len, lines)))
+        with self._changed:
+            if self._has_refused:
+                return
+            self._parcels.append(parcel)
+            self._waiting += parcel.size
+            self._changed.notify_all()
+
+    def close(self, patience_s: float = PATIENCE_S) -> bool:
+        """Wait that long for what is on its way; whether all has arrived."""
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+        self._thread.join(patience_s)
+        with self._changed:
+            left, was_refused = len(self._parcels), self._has_refused
+            self._has_refused = True  # a thread that comes back late brings nothing more
+            self._changed.notify_all()
+        if left:
+            logger.warning("%s: the last %d observations of the trace have not arrived", self.place.name, left)
+        return not left and not was_refused
+
+    def _work(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while parcel := self._find_next():
+            try:
+                self.place.deliver(parcel.lines)
+            except AwayError as error:
+                self._warn(f"{self.place.name} is away, training goes on and the trace waits: {error}")
+                self._rest(wait_s if error.wait_s is None else error.wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                continue
+            except RefusedError as error:
+                self._refuse(f"{self.place.name} takes no more of the trace, training goes on: {error}")
+                return
+            wait_s = FIRST_WAIT_S
+            with self._changed:
+                self._parcels.popleft()
+                self._waiting -= parcel.size
+
+    def _find_next(self) -> Parcel | None:
+        """The parcel that is due, once there is one; None at the end."""
+        with self._changed:
+            while not self._parcels and not self._has_ended:
+                self._changed.wait()
+            return self._parcels[0] if self._parcels and not self._has_refused else None
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, but no longer than until the end of training, which asks at once and then often."""
+        with self._changed:
+            if self._has_ended:
+                self._changed.wait_for(lambda: self._has_refused, min(seconds, FIRST_WAIT_S))
+            else:
+                self._changed.wait_for(lambda: self._has_ended, seconds)
+
+    def _refuse(self, text: str) -> None:
+        with self._changed:
+            self._has_refused = True
+            self._parcels.clear()
+            self._waiting = 0
+        logger.warning(text)
+
+    def _warn(self, text: str) -> None:
+        """Once until the end: a place that is away for hours is not told of every second."""
+        if not self._has_warned:
+            logger.warning(text)
+        self._has_warned = True

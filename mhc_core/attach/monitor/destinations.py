@@ -1,0 +1,73 @@
+"""Where a monitor writes to: what `to=` may be."""
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+from mhc_core.attach.monitor.alarms import Alarm
+from mhc_core.attach.monitor.courier import PATIENCE_S, Courier, Place
+from mhc_core.attach.monitor.file import GrowingFile
+from mhc_core.attach.monitor.observation import Observation
+from mhc_core.attach.monitor.record import GrowingRecord
+from mhc_core.record.summary import EndStatus
+from mhc_core.spec import SpecError
+
+WANTED = (
+    "a path that ends in .mhct or .ndjson, the URL of a server, an object with add_scalar or log, or a list of these"
+)
+
+
+class Destination(Protocol):
+    """Takes observations as they come; none of its methods raises or waits long because a place is away."""
+
+    def take(self, observation: Observation, new: list[Alarm]) -> None:
+        """One more observation, with the alarms that are new in it."""
+
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
+        """The training has ended; all alarms that there were."""
+
+
+class Track:
+    """A growing record that a courier brings to its place.
+
+    While more waits than may, observations are left out: those that follow join on without a gap.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.record, self.courier = place, GrowingRecord(), Courier(place)
+        self.left_out = 0
+
+    def take(self, observation: Observation, new: list[Alarm]) -> None:
+        """Send its lines on their way."""
+        if self.courier.has_room:
+            self.courier.send(self.record.add(observation))
+        else:
+            self.left_out += 1
+
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
+        """Send the end, and wait a while for what is on its way."""
+        self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms]))
+        self.courier.close(PATIENCE_S)
+
+
+def open_destinations(to: Any) -> list[Destination]:
+    """What `to=` names, opened.
+
+    Raises
+    ------
+    SpecError
+        Where it is none of what it may be.
+    """
+    if to is None:
+        return []
+    if isinstance(to, str) and to.startswith(("http://", "https://")):
+        raise NotImplementedError
+    if isinstance(to, str | PathLike):
+        path = Path(to)
+        if path.suffix not in (".mhct", ".ndjson"):
+            raise SpecError("to", str(to), WANTED)
+        return [Track(GrowingFile(path))]
+    if isinstance(to, Iterable):
+        return [destination for item in to for destination in open_destinations(item)]
+    raise SpecError("to", type(to).__name__, WANTED)

@@ -1,0 +1,48 @@
+"""What was heard of one training pass, as frames and as columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mhc_core.record.frames import AnyFrame, LossFrame
+from mhc_core.record.result import Result
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One pass of training.
+
+    Attributes
+    ----------
+    iteration: updates that were made before it.
+    frames: `start` to `summary`, as `Attachment.frames` gives them.
+    result: the same as columns.
+    rate: the optimiser's learning rate; None where no optimiser is known.
+    grad_norm: norm of the gradient of all parameters, before clipping; None without a backward pass.
+    """
+
+    iteration: int
+    frames: list[AnyFrame]
+    result: Result
+    rate: float | None
+    grad_norm: float | None
+
+    @property
+    def loss_frame(self) -> LossFrame | None:
+        """The loss in the model's own unit; None where it is not known."""
+        return next((frame for frame in self.frames if isinstance(frame, LossFrame)), None)
+
+    def read_log10(self, key: str) -> np.ndarray | None:
+        """log10 of a column (L), None where it was not measured.
+
+        -inf is of zero, inf of what has overflowed; nan is unknown.
+        """
+        column = self.result.layers_log10.get(key)
+        if column is None:
+            return None
+        found = np.array(column, dtype=np.float64)
+        found[self.result.layers[key] == 0] = -np.inf
+        for layer, flag in self.result.status.get(key, {}).items():
+            if flag == "overflow" and not np.isfinite(column[layer]):
+                found[layer] = np.inf
+        return found

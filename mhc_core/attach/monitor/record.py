@@ -1,0 +1,46 @@
+"""A record that grows while a model trains: which frames an observation adds to it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mhc_core.attach.monitor.observation import Observation
+from mhc_core.attach.monitor.step_frame import build_step_frame
+from mhc_core.record.codec import encode_frame
+from mhc_core.record.frames import AnyFrame, EndFrame, PassFrame, SummaryFrame
+from mhc_core.record.summary import EndStatus, Finding
+
+RUN = ""  # the id of a record is known to the place that keeps it
+
+
+class GrowingRecord:
+    """Numbers frames and steps, and writes their lines."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.steps = 0
+        self._last: Observation | None = None
+
+    def add(self, observation: Observation) -> list[bytes]:
+        """The lines of one more observation; of the first one also its whole pass."""
+        frames: list[AnyFrame] = []
+        if self._last is None:
+            frames = [frame for frame in observation.frames if not isinstance(frame, SummaryFrame)]
+        frames.append(build_step_frame(observation, self.steps))
+        self.steps += 1
+        self._last = observation
+        return list(self._encode(frames))
+
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Finding]) -> list[bytes]:
+        """The lines that end it: the last observation's whole pass, its summary with the alarms first, and the end."""
+        frames: list[AnyFrame] = []
+        for frame in [] if self._last is None else self._last.frames:
+            if isinstance(frame, PassFrame):
+                frames.append(replace(frame, step=self.steps))
+            elif isinstance(frame, SummaryFrame):
+                frames.append(replace(frame, findings=[*alarms, *frame.findings]))
+        return list(self._encode([*frames, EndFrame(status=status, reason=reason)]))
+
+    def _encode(self, frames: list[AnyFrame]) -> Iterator[bytes]:
+        for frame in frames:
+            yield encode_frame(frame, RUN, self.lines)
+            self.lines += 1

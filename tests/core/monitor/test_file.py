@@ -1,0 +1,89 @@
+"""A trace in a file: whole after the process was killed, and on a disk that is full."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mhc_core.attach import Monitor
+from tests.conftest import ROOT
+from tests.core.monitor.models import Tiny, train
+from tests.core.monitor.test_monitor import read, read_frames
+
+KILLED = """
+import sys
+from mhc_core.attach import Monitor
+from tests.core.monitor.models import Tiny, train
+model = Tiny()
+with Monitor(model, every=1, to=sys.argv[1], layers=model.blocks):
+    train(model, 10**6)
+"""
+
+FULL = """
+import logging, resource, sys
+from mhc_core.attach import Monitor
+from mhc_core.attach.monitor import destinations
+from tests.core.monitor.models import Tiny, train
+destinations.PATIENCE_S = 3
+logging.basicConfig()
+model = Tiny()
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+with Monitor(model, every=1, to=sys.argv[1], layers=model.blocks) as monitor:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, hard))
+    losses = train(model, 12)
+    print(losses[-1])
+    if sys.argv[2] == "freed":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+"""
+
+
+def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-c", program, *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.ndjson"
+    process = start(KILLED, str(path))
+    while process.poll() is None and (not path.exists() or path.read_bytes().count(b'"type":"step"') < 5):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert path.read_bytes().endswith(b"\n")
+    result = read(path)
+    assert result.train_steps >= 5
+    assert list(result.iterations.items()) == [(k, k) for k in range(result.train_steps)]
+
+
+@pytest.mark.parametrize("then", ["freed", "full"])
+def test_training_goes_on_while_the_disk_is_full(then: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ndjson"
+    output, errors = start(FULL, str(path), then).communicate(timeout=120)
+    assert float(output) == train(Tiny(), 12)[-1]
+    assert errors.count("File too large") == 1  # one warning, however often it was tried
+    frames = read_frames(path)
+    if then == "freed":
+        assert [frame.iteration for frame in frames if frame.type == "step"] == [*range(12)]
+        assert frames[-1].type == "end"
+    else:
+        assert path.stat().st_size <= 16_000
+        steps = [frame.iteration for frame in frames if frame.type == "step"]
+        assert 0 < len(steps) < 12
+        assert steps == [*range(len(steps))]
+        assert "observations of the trace have not arrived" in errors
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    for name in ("run.ndjson", "run-2.ndjson"):
+        (tmp_path / name).write_text("mine")
+    model = Tiny()
+    with Monitor(model, to=[tmp_path / "run.ndjson"], layers=model.blocks):
+        train(model, 1)
+    assert (tmp_path / "run.ndjson").read_text() == "mine"
+    assert read(tmp_path / "run-3.ndjson").train_steps == 1

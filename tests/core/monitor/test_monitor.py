@@ -1,0 +1,274 @@
+"""A model under a monitor: what is observed, when, and that the model does not feel it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from app.figures import PANELS, figure
+from mhc_core.attach import Monitor, attach
+from mhc_core.record.codec import decode_line
+from mhc_core.record.frames import AnyFrame
+from mhc_core.record.result import Result
+from mhc_core.spec import SpecError
+from tests.core.monitor.models import KINDS, Tiny, build_optimizer, draw_batches, train
+
+STEP_TO_PASS = {
+    "step_act_rms": "act_rms",
+    "step_grad_rms": "grad_rms",
+    "step_param_grad_norm": "param_grad_norm",
+    "step_gain_bwd": "composite_gain_bwd",
+}
+
+
+def read_frames(path: Path) -> list[AnyFrame]:
+    return [decode_line(line) for line in path.read_bytes().splitlines()]
+
+
+def read(path: Path) -> Result:
+    result = Result()
+    for frame in read_frames(path):
+        result.add(frame)
+    return result
+
+
+def count_hooks(model: nn.Module) -> int:
+    tables = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = sum(len(getattr(module, table)) for module in model.modules() for table in tables)
+    return hooks + sum(len(parameter._backward_hooks or ()) for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_training_has_the_same_bits_with_the_monitor(name: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    alone, watched = kind.build(), kind.build()
+    wanted = train(alone, 7)
+    with Monitor(watched, every=3, to=tmp_path / "run.ndjson", layers=kind.list_layers(watched)):
+        found = train(watched, 7)
+    assert found == wanted
+    for one, other in zip(watched.parameters(), alone.parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert (one.grad is None) == (other.grad is None)
+        if one.grad is not None and other.grad is not None:
+            assert torch.equal(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("name", ["tiny", "deepseek"])
+def test_each_observation_is_what_the_probe_hears_of_that_pass(name: str, tmp_path: Path) -> None:
+    """Held against a model that was trained as far without a monitor, and then probed once."""
+    kind = KINDS[name]
+    model = kind.build()
+    with Monitor(model, every=3, to=tmp_path / "run.ndjson", layers=kind.list_layers(model)):
+        losses = train(model, 7)
+    result = read(tmp_path / "run.ndjson")
+    assert result.iterations == {0: 0, 1: 3, 2: 6}
+    np.testing.assert_allclose(result.steps["step_loss"], [losses[k] for k in (0, 3, 6)], rtol=1e-6)
+    np.testing.assert_array_equal(result.steps["step_lr"], 1e-3)
+    for step, iteration in result.iterations.items():
+        other, batches = kind.build(), draw_batches()
+        train(other, iteration)
+        for _ in range(iteration):
+            next(batches)
+        with attach(other, kind.list_layers(other)) as probe:
+            other.zero_grad()
+            other(**next(batches)).loss.backward()
+        alone = probe.result()
+        norm = nn.utils.clip_grad_norm_(other.parameters(), 1e9)
+        assert result.steps["step_grad_norm"][step] == pytest.approx(float(norm), rel=1e-5)
+        for key, source in STEP_TO_PASS.items():
+            np.testing.assert_allclose(result.steps[key][step], alone.layers[source], rtol=1e-6)
+        np.testing.assert_array_equal(result.kept["step_h_res"][step], alone.matrices["h_res"])
+        np.testing.assert_array_equal(result.kept["step_unfolded"][step], alone.matrices["unfolded"])
+        if step == max(result.iterations):
+            np.testing.assert_allclose(result.layers["grad_rms_streams"], alone.layers["grad_rms_streams"], rtol=1e-6)
+    assert result.loss_untrained == pytest.approx(losses[0], rel=1e-6)
+    assert result.loss == pytest.approx(losses[6], rel=1e-6)
+
+
+def test_frames_come_in_the_order_of_a_run_that_trains(tmp_path: Path) -> None:
+    model = Tiny()
+    with Monitor(model, every=2, to=tmp_path / "run.ndjson", layers=model.blocks):
+        train(model, 5)
+    frames = read_frames(tmp_path / "run.ndjson")
+    one_pass = ["forward", *["forward", "similarity"] * 4, "loss", *["backward"] * 5, "mixing"]
+    assert [frame.type for frame in frames] == ["start", *one_pass, *["step"] * 3, *one_pass, "summary", "end"]
+    assert [frame.step for frame in frames if frame.type == "step"] == [0, 1, 2]
+    assert {getattr(frame, "step", 3) for frame in frames[-len(one_pass) - 2 :]} == {3}
+    lines = (tmp_path / "run.ndjson").read_bytes().splitlines()
+    assert all(f'"index":{index},'.encode() in line for index, line in enumerate(lines))
+
+
+@pytest.mark.parametrize("key", [key for key in PANELS if key != "theory"])
+def test_every_panel_can_be_drawn(key: str, tmp_path: Path) -> None:
+    model = KINDS["deepseek"].build()
+    with Monitor(model, every=2, to=tmp_path / "run.ndjson"):
+        train(model, 5)
+    result = read(tmp_path / "run.ndjson")
+    drawn = figure(key, [result], ["DeepSeek-V4"], 2, "light")
+    assert [trace for trace in drawn.data if trace.visible is not False]
+
+
+def test_between_observations_nothing_is_hooked() -> None:
+    model, batches = Tiny(), draw_batches()
+    optimizer, hooks = build_optimizer(model), []
+    with Monitor(model, every=3, layers=model.blocks):
+        for _ in range(7):
+            hooks.append(count_hooks(model))
+            model(**next(batches)).loss.backward()
+            optimizer.step()
+        hooks.append(count_hooks(model))
+    assert [number > 0 for number in hooks] == [True, False, False, True, False, False, True, False]
+    assert count_hooks(model) == 0
+
+
+def test_an_evaluation_goes_by_unheard() -> None:
+    model, batches = Tiny(), draw_batches()
+    optimizer, heard = build_optimizer(model), []
+    with Monitor(model, every=1, layers=model.blocks) as monitor:
+        for _ in range(2):
+            with torch.no_grad():
+                model(**next(batches))
+            loss = model(**next(batches)).loss
+            with torch.inference_mode():
+                model(**next(batches))
+            loss.backward()
+            optimizer.step()
+            assert monitor.last is not None
+            heard.append((monitor.last.result.loss, float(loss.detach()), "grad_rms" in monitor.last.result.layers))
+    # An evaluation between a pass and its own way down costs the gradients, not the pass.
+    assert heard == [(pytest.approx(loss), loss, False) for _, loss, _ in heard]
+
+
+def test_of_accumulated_passes_the_first_is_heard() -> None:
+    model, batches = Tiny(), draw_batches()
+    optimizer = build_optimizer(model)
+    with Monitor(model, every=1, layers=model.blocks) as monitor:
+        for _ in range(2):
+            losses = []
+            for _ in range(3):
+                loss = model(**next(batches)).loss
+                loss.backward()
+                losses.append(float(loss.detach()))
+            optimizer.step()
+            assert monitor.last is not None
+            assert monitor.last.result.loss == pytest.approx(losses[0])
+            assert np.isfinite(monitor.last.result.layers["grad_rms"]).all()
+        assert monitor.iteration == 2
+
+
+def test_a_pass_that_breaks_off_is_not_heard() -> None:
+    model, batches = Tiny(), draw_batches()
+    optimizer = build_optimizer(model)
+    with Monitor(model, every=1, layers=model.blocks) as monitor:
+        with pytest.raises(IndexError):
+            model(input_ids=torch.tensor([[VERY_LARGE]]), labels=torch.tensor([[0]]))
+        handle = model.blocks[2].register_forward_pre_hook(_break_off)
+        with pytest.raises(MemoryError):
+            model(**next(batches))
+        handle.remove()
+        model(**next(batches))  # goes by: what was heard of the one before is let go in it
+        loss = model(**next(batches)).loss
+        loss.backward()
+        optimizer.step()
+        assert monitor.last is not None
+        assert monitor.last.result.loss == pytest.approx(float(loss.detach()))
+
+
+VERY_LARGE = 10**6
+
+
+def _break_off(module: Any, inputs: Any) -> None:
+    raise MemoryError
+
+
+def test_updates_are_counted_of_one_optimiser_or_by_hand(tmp_path: Path) -> None:
+    model, other, batches = Tiny(), Tiny(), draw_batches()
+    first = torch.optim.SGD(model.blocks.parameters(), lr=1e-3)
+    second = torch.optim.SGD(model.head.parameters(), lr=1e-3)
+    beside = torch.optim.SGD(other.parameters(), lr=1e-3)
+    with Monitor(model, every=2, layers=model.blocks) as monitor:
+        for _ in range(5):
+            other(**next(batches)).loss.backward()
+            beside.step()
+            model(**next(batches)).loss.backward()
+            first.step()
+            second.step()
+        assert monitor.iteration == 5
+        assert monitor.last is not None
+        assert monitor.last.iteration == 4
+
+
+@pytest.mark.parametrize("order", ["before", "behind", "alone"])
+def test_step_counts_where_it_is_called(order: str, tmp_path: Path) -> None:
+    model, batches = Tiny(), draw_batches()
+    optimizer = build_optimizer(model)
+    with Monitor(model, every=2, to=tmp_path / "run.ndjson", layers=model.blocks) as monitor:
+        for number in range(5):
+            model(**next(batches)).loss.backward()
+            if order != "behind":
+                monitor.step()
+            if order != "alone":
+                optimizer.step()
+            if order == "behind":
+                monitor.step()
+            assert monitor.iteration == number + 1
+    assert read(tmp_path / "run.ndjson").iterations == {0: 0, 1: 2, 2: 4}
+
+
+def test_a_resumed_training_keeps_its_count(tmp_path: Path) -> None:
+    model = Tiny()
+    monitor = Monitor(model, every=10, to=tmp_path / "run.ndjson", layers=model.blocks)
+    monitor.start(iteration=25)
+    train(model, 8)
+    monitor.stop()
+    assert read(tmp_path / "run.ndjson").iterations == {0: 25, 1: 30}
+
+
+def test_a_loss_that_the_model_does_not_return_is_told(tmp_path: Path) -> None:
+    model, batches = Tiny(), draw_batches()
+    optimizer = build_optimizer(model)
+    whole = model.forward
+    model.forward = lambda **batch: (whole(**batch).loss[None, None].expand(2, 2),)  # type: ignore[assignment, method-assign]
+    with Monitor(model, every=1, to=tmp_path / "run.ndjson", layers=model.blocks) as monitor:
+        for told in (5.0, None, torch.tensor(4.0)):
+            model(**next(batches))[0].mean().backward()
+            if told is not None:
+                monitor.tell_loss(told)
+            optimizer.step()
+    np.testing.assert_array_equal(read(tmp_path / "run.ndjson").steps["step_loss"], [5, np.nan, 4])
+
+
+def test_an_error_in_training_ends_the_trace_as_failed(tmp_path: Path) -> None:
+    model = Tiny()
+
+    def run_out_of_memory() -> None:
+        with Monitor(model, every=2, to=tmp_path / "run.ndjson", layers=model.blocks):
+            train(model, 3)
+            raise MemoryError("no memory left")
+
+    with pytest.raises(MemoryError):
+        run_out_of_memory()
+    end = read_frames(tmp_path / "run.ndjson")[-1]
+    assert end.type == "end"
+    assert (end.status, end.reason) == ("failed", "MemoryError: no memory left")
+    assert count_hooks(model) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"every": 0}, "every"),
+        ({"to": "run.txt"}, "to"),
+        ({"to": 3}, "to"),
+        ({"to": "/no/such/folder/run.mhct"}, "to"),
+        ({"layers": None}, "model"),
+    ],
+)
+def test_what_it_cannot_do_is_refused_by_name(arguments: dict[str, Any], field: str) -> None:
+    model = Tiny()
+    with pytest.raises(SpecError) as caught:
+        Monitor(model, **({"layers": model.blocks} | arguments))
+    assert caught.value.field == field
