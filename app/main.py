@@ -10,6 +10,7 @@ from app.api import openapi, operations
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.stream import NDJSON
+from app.api.models.links import API
 from app.api.operations import Instruments, RequestMetrics
 from app.api.routers import ROUTERS
 from app.engine.registry import build_engine
@@ -20,6 +21,7 @@ from app.pages.routes import Pages
 from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
+from app.services.traces import Traces
 from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog
@@ -62,7 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app, security.BARE_HEADERS, routes.show_problem)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    streamed = {f"{API}/traces": settings.max_trace_bytes}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
     app.add_middleware(security.SecurityHeaders)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
     return app
@@ -76,6 +79,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, app.state.engine, hub)
+    app.state.traces = Traces(settings, store)
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     try:
         await app.state.runs.start()

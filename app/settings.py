@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     runs_per_client: PositiveInt = Field(16, description="Runs that one client may have waiting or running.")
     max_streams: PositiveInt = Field(512, description="Event streams open at once, over all clients.")
     max_body_bytes: PositiveInt = Field(1_000_000, description="Largest request body.")
+    max_trace_bytes: PositiveInt = Field(64_000_000, description="Largest trace that is taken, packed and unpacked.")
+    traces_per_hour: PositiveInt = Field(240, description="Traces that one client may bring in an hour.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
 
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")

@@ -23,7 +23,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "Problem": ProblemBody,
 }
 # Bodies whose field `spec` is a spec; only the core validates it.
-WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest")
+WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest", "TwinBody")
 UNUSED = ("HTTPValidationError", "ValidationError")
 
 

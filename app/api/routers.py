@@ -1,6 +1,6 @@
 """Everything under /api/v1, in the order in which addresses are matched and documented."""
 
-from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, verifications
+from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, traces, verifications
 
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
@@ -9,6 +9,7 @@ ROUTERS = (
     composites.router,
     verifications.router,
     figures.router,
+    traces.router,
     snapshots.router,
     descriptions.router,
     costs.router,

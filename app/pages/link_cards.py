@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.api.dependencies import FoundSnapshot, Service, find_done, load_result
+from app.api.http.addresses import to_base
 from app.api.http.problems import not_found
 from app.figures.fill.numbers import format_value
 from app.figures.panels.map import build_map, to_axis_titles
 from app.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
 from app.figures.style import THEMES
-from app.pages.addresses import to_base
 from app.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
 from app.presets import BY_NAME, KEY, OPENING, Preset, find_shown
 from app.services.runs import Runs

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.services.errors import QueueFullError, TooExpensiveError, TooManyRunsError
+from app.services.errors import QueueFullError, TooExpensiveError, TooManyRunsError, TooManyTracesError
 from app.settings import Settings
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
@@ -10,6 +10,7 @@ from mhc_core.spec import RunSpec, SpecError
 
 # Fields that cost grows with, and where to read them.
 SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens", "train.steps")
+MAX_UPLOADS = 4  # traces that are read at a time; each holds one frame in memory
 
 
 def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
@@ -45,6 +46,15 @@ def require_room(new: int, of_client: int, waiting: int, settings: Settings) -> 
     if waiting + new > settings.queue_size:
         detail = f"{waiting} runs are waiting; the queue holds {settings.queue_size}"
         raise QueueFullError(detail)
+
+
+def require_trace_room(of_client: int, being_read: int, settings: Settings) -> None:
+    """Refuse a trace of a client that brought many, or while as many are being read as memory is there for."""
+    if of_client >= settings.traces_per_hour:
+        detail = f"this client brought {of_client} traces in the last hour; {settings.traces_per_hour} are allowed"
+        raise TooManyTracesError(detail)
+    if being_read >= MAX_UPLOADS:
+        raise QueueFullError(f"{being_read} traces are being read; at most {MAX_UPLOADS} are at a time")
 
 
 def _large_fields(spec: RunSpec) -> Sequence[str]:

@@ -25,6 +25,14 @@ class NoSpecError(RefusedError):
     """The record was not computed from a spec, so it cannot be computed again."""
 
 
+class InvalidTraceError(RefusedError):
+    """The file is no trace, or its frames are not what they say."""
+
+
+class NotATraceError(RefusedError):
+    """The record was computed from a spec, and what is asked is for traces."""
+
+
 class NoRoomError(RefusedError):
     """There is no room now; the same request may succeed later.
 
@@ -38,6 +46,12 @@ class NoRoomError(RefusedError):
 
 class TooManyRunsError(NoRoomError):
     """The client's own share is used up."""
+
+
+class TooManyTracesError(NoRoomError):
+    """The client has brought as many traces as it may for now."""
+
+    retry_after_s = 60
 
 
 class QueueFullError(NoRoomError):

@@ -16,7 +16,7 @@ TRAINING = ("steps", "steps_log10", "kept")  # tables of a run that trained
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
     """Add up the frames of a log."""
-    result = Result()
+    result = Result(keeps_frames=False)
     async for line in lines:
         result.add(codec.decode_line(line))
     return result

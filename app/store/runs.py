@@ -1,8 +1,9 @@
 """Records as rows: what was asked or brought, what became of it, and its frames."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -20,6 +21,7 @@ Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: c
 
 # A read costs no write more often than this.
 TOUCH_EVERY_S = 600.0
+BATCH = 64  # lines that are inserted together
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,12 @@ class RunStore:
 
         await self._database.call(work)
 
-    async def add_record(self, record_id: str, source: Source, lines: Sequence[bytes]) -> bool:
+    async def add_record(self, record_id: str, source: Source, lines: Iterable[bytes]) -> bool:
         """Store a record that is complete, such as a trace, and close its log; False where the id is known.
 
-        `lines` are its frames from index 0, encoded under this id, without `end`.
+        `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
+        transaction, and not held in memory together.
         """
-        end = codec.encode_end(record_id, len(lines), "done", None)
         now = time.time()
         times = {"created_at": now, "finished_at": now, "used_at": now}
         values: dict[str, Any] = {
@@ -127,7 +129,11 @@ class RunStore:
             if connection.execute(select(runs.c.id).where(runs.c.id == record_id)).one_or_none() is not None:
                 return False
             connection.execute(insert(runs).values(values))
-            _append(connection, record_id, 0, [*lines, end])
+            remaining, count = iter(lines), 0
+            while batch := list(islice(remaining, BATCH)):
+                _append(connection, record_id, count, batch)
+                count += len(batch)
+            _append(connection, record_id, count, [codec.encode_end(record_id, count, "done", None)])
             return True
 
         return await self._database.call(work)

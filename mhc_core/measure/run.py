@@ -49,7 +49,7 @@ def run(spec: RunSpec) -> Iterator[Frame]:
         Where the spec asks for a device that this machine lacks.
     """
     device = choose_device(spec)
-    result = Result()
+    result = Result(keeps_frames=False)
     for frame in _compute(spec, device):
         result.add(frame)
         yield frame

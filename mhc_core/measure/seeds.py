@@ -32,7 +32,7 @@ def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterato
     steps, done, told = 3 * spec.depth * (spec.seeds - 1), 0, 0
     results = [first]
     for seed in range(spec.seed + 1, spec.seed + spec.seeds):
-        results.append(Result(spec.depth))
+        results.append(Result(spec.depth, keeps_frames=False))
         for passed in _measure_one(spec.model_copy(update={"seed": seed}), device, results[-1]):
             done += passed
             if PROGRESS_FRAMES * done // steps > told:

@@ -11,6 +11,8 @@ from typing_extensions import TypedDict
 # Plotly's names of the types it decodes; others are cast to f8 rather than refused by the page.
 PLOTLY_TYPES = {"f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4"}
 
+MAX_AXES = 4  # (K, L, n, n) is the largest array that a frame or a result has
+
 
 @with_config(use_attribute_docstrings=True)
 class PackedArray(TypedDict):
@@ -43,6 +45,8 @@ def from_typed_array(value: PackedArray) -> np.ndarray:
     """
     if value["dtype"] not in PLOTLY_TYPES:
         raise ValueError(f"a packed array has one of the types {', '.join(sorted(PLOTLY_TYPES))}")
+    if value["shape"].count(",") >= MAX_AXES:
+        raise ValueError(f"a packed array has at most {MAX_AXES} axes")
     try:
         shape = tuple(int(size) for size in value["shape"].split(","))
         flat = np.frombuffer(base64.b64decode(value["bdata"], validate=True), dtype=f"<{value['dtype']}")

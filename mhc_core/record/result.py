@@ -1,11 +1,14 @@
 """A record as columns: what its frames add up to."""
 
+import io
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mhc_core.metrics import METRICS
+from mhc_core.record import container
 from mhc_core.record.frames import (
     AnyFrame,
     BackwardFrame,
@@ -62,10 +65,13 @@ class Result:
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
     seeds: what else a bands frame says; None for a run of one seed.
     depth: L, which the start frame says; given beforehand where no start frame will come.
+    frames: what was added, so that the record can be saved; empty where it was said that they need not be kept.
     """
 
-    def __init__(self, depth: int = 0) -> None:
+    def __init__(self, depth: int = 0, *, keeps_frames: bool = True) -> None:
         self.depth = depth
+        self.frames: list[AnyFrame] = []
+        self._keeps_frames = keeps_frames
         self.layers: dict[str, np.ndarray] = {}
         self.layers_log10: dict[str, np.ndarray] = {}
         self.matrices: dict[str, np.ndarray] = {}
@@ -138,8 +144,58 @@ class Result:
         """Steps of training, S: those that were asked for, or of a trace, which grows, those that have come."""
         return self.source.train_steps or self._heard_steps
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Result":
+        """The record that `save` wrote.
+
+        Raises
+        ------
+        SpecError
+            Where the file is no container, or holds what no record holds: the field is named.
+        """
+        result = cls()
+        with open(path, "rb") as file:
+            for frame in container.read_frames(file):
+                result.add(frame)
+        return result
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the record to a file, `*.mhct`, which `load` reads and a server takes.
+
+        Raises
+        ------
+        ValueError
+            Where the result has no frames to write.
+        """
+        content = self._pack()
+        with open(path, "wb") as file:
+            file.write(content)
+
+    def publish(self, url: str) -> str:
+        """Post a trace to the server at `url`, and return the link to the page that shows it.
+
+        Raises
+        ------
+        PublishError
+            Where the server refuses it, as it does the record of a spec: that is posted to `/runs`.
+        OSError
+            Where the server cannot be reached.
+        """
+        return container.publish(url, self._pack())
+
+    def _pack(self) -> bytes:
+        if not self.frames:
+            raise ValueError(
+                "this result has no frames to save: none were added, or it was made with keeps_frames=False"
+            )
+        file = io.BytesIO()
+        container.write_frames(file, self.frames)
+        return file.getvalue()
+
     def add(self, frame: AnyFrame) -> None:
         """Take one frame; those that say nothing of the result are passed over."""
+        if self._keeps_frames:
+            self.frames.append(frame)
         match frame:
             case StartFrame():
                 self._start, self.depth = frame, frame.layers

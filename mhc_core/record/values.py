@@ -11,7 +11,7 @@ from pydantic import ConfigDict, PlainValidator
 from typing_extensions import TypeAliasType
 
 from mhc_core.metrics.registry import Status
-from mhc_core.record.packed import PackedArray, from_typed_array
+from mhc_core.record.packed import MAX_AXES, PackedArray, from_typed_array
 
 LayerStatus = dict[int, Status]  # by layer from 0; only layers that have one
 
@@ -60,13 +60,13 @@ def parse_row(value: Any) -> np.ndarray:
     return row
 
 
-def _parse_list(items: list[Any]) -> np.ndarray:
+def _parse_list(items: list[Any], axes: int = 1) -> np.ndarray:
     kinds = set(map(type, items))
     if kinds <= _NUMBERS:
         return np.array(items, dtype=np.float64)
-    if kinds != {list}:
+    if kinds != {list} or axes == MAX_AXES:
         raise ValueError("a list of values holds numbers and nulls, or lists of the same length")
-    return np.stack([_parse_list(item) for item in items])
+    return np.stack([_parse_list(item, axes + 1) for item in items])
 
 
 Row = TypeAliasType("Row", Annotated[Any, PlainValidator(parse_row, json_schema_input_type=list[float | None])])

@@ -1,6 +1,7 @@
 """The limit on the size of a request body."""
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,22 +15,32 @@ DRAIN_BYTES, DRAIN_S = 100_000_000, 10.0
 
 
 class BodyLimit:
-    """ASGI middleware: counts a request's body while it streams in and answers 413 where it is too long."""
+    """ASGI middleware: counts a request's body while it streams in and answers 413 where it is too long.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    A body is read whole before its route runs, as none that is admitted is long. The routes of `streamed`, path -> its
+    own limit, are given theirs as it comes instead.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:
+        self._app, self._max_bytes, self._streamed = app, max_bytes, streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the whole body first: none that is admitted is long."""
+        """Refuse what announces too much, and count what comes."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        limit = self._streamed.get(scope["path"], self._max_bytes)
         declared = Headers(scope=scope).get("content-length", "")
         announced = int(declared) if declared.isdecimal() else 0
-        if announced > self._max_bytes:
+        if announced > limit:
             await _drain(receive)
-            return await to_response(self._problem(announced), scope["path"])(scope, receive, send)
+            return await to_response(to_problem(announced, limit), scope["path"])(scope, receive, send)
         if scope["method"] in ("GET", "HEAD"):
             return await self._app(scope, receive, send)
+        if scope["path"] in self._streamed:
+            return await self._app(scope, _count(receive, limit), send)
+        return await self._read_first(scope, receive, send)
+
+    async def _read_first(self, scope: Scope, receive: Receive, send: Send) -> None:
         chunks, size, more = [], 0, True
         while more:
             message = await receive()
@@ -40,13 +51,31 @@ class BodyLimit:
             if size > self._max_bytes:
                 if more:
                     await _drain(receive)
-                return await to_response(self._problem(size), scope["path"])(scope, receive, send)
+                return await to_response(to_problem(size, self._max_bytes), scope["path"])(scope, receive, send)
         return await self._app(scope, _replay(b"".join(chunks), receive), send)
 
-    def _problem(self, got: int) -> Problem:
-        limit = f"at most {self._max_bytes} bytes"
-        error = SpecError("body", f"{got} bytes or more", limit)
-        return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
+
+def to_problem(got: int, limit: int) -> Problem:
+    """A body of at least `got` bytes is too long."""
+    error = SpecError("body", f"{got} bytes or more", f"at most {limit} bytes")
+    return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
+
+
+def _count(receive: Receive, limit: int) -> Receive:
+    """The same messages; one that passes the limit raises the problem in the route that reads."""
+    size = 0
+
+    async def receive_counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            if message.get("more_body", False):
+                await _drain(receive)
+            raise to_problem(size, limit)
+        return message
+
+    return receive_counted
 
 
 async def _drain(receive: Receive) -> None:

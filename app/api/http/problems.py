@@ -12,12 +12,15 @@ from starlette.responses import Response
 
 from app.services.errors import (
     InvalidRequestError,
+    InvalidTraceError,
     NoRoomError,
     NoSpecError,
+    NotATraceError,
     QueueFullError,
     RefusedError,
     TooExpensiveError,
     TooManyRunsError,
+    TooManyTracesError,
 )
 from mhc_core.spec import SpecError, SpecErrors
 
@@ -28,16 +31,19 @@ MAX_TEXT = 80
 # One entry a kind of problem: its anchor in /docs, which is its `type`, and its title.
 TITLES = {
     "invalid-spec": "The spec is not valid",
+    "invalid-trace": "The trace is not valid",
     "invalid-body": "The body is not valid",
     "invalid-query": "The query is not valid",
     "too-expensive": "The spec is predicted to cost more than this server admits",
     "too-large": "The body is too large",
     "too-many-runs": "This client has too many runs",
+    "too-many-traces": "This client has brought too many traces",
     "queue-full": "The server is busy",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
     "not-ready": "The run has no whole result",
+    "not-a-trace": "The record is no trace",
     "no-spec": "The record has no spec",
     "foreign-origin": "Requests from another site's page are refused",
     "internal": "The server made a mistake",
@@ -48,9 +54,12 @@ TITLES = {
 # Kind and HTTP status of every refusal of a service.
 REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     InvalidRequestError: ("invalid-body", 422),
+    InvalidTraceError: ("invalid-trace", 422),
     TooExpensiveError: ("too-expensive", 422),
+    NotATraceError: ("not-a-trace", 409),
     NoSpecError: ("no-spec", 409),
     TooManyRunsError: ("too-many-runs", 429),
+    TooManyTracesError: ("too-many-traces", 429),
     QueueFullError: ("queue-full", 503),
 }
 

@@ -14,9 +14,9 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from app.api.http.addresses import to_base
 from app.figures.methods import METHODS
 from app.figures.style import THEMES
-from app.pages.addresses import to_base
 from app.pages.link_pictures import MAP, STREAMS, _fit
 from app.pages.raster import Canvas, measure, shorten, wrap
 from app.pages.raster_picture import to_ribbons, to_scale

@@ -1,0 +1,35 @@
+"""Bodies of traces."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.api.models.links import Links, to_links
+from mhc_core.measure.traces.twin import Twin
+
+
+class TraceBody(BaseModel):
+    """Answer to a POST of a trace."""
+
+    id: str = Field(description="Id of the record: a hash of its frames.")
+    url: str = Field(description="Link to the page that shows it.")
+    frames: int = Field(description="Frames that are stored, `end` among them.")
+    links: Links
+
+    @classmethod
+    def build(cls, record_id: str, url: str, frames: int) -> "TraceBody":
+        """From what was stored."""
+        return cls(id=record_id, url=url, frames=frames, links=to_links(record_id))
+
+
+class TwinBody(BaseModel):
+    """A synthetic stack with the depth, streams, blocks and initialisation of a trace, as near as can be told."""
+
+    id: str = Field(description="Id that a run of the spec has.")
+    spec: dict[str, Any]
+    unknown: list[str] = Field(description="What the record does not tell, and what the twin has instead; sentences.")
+
+    @classmethod
+    def build(cls, twin: Twin) -> "TwinBody":
+        """From the twin."""
+        return cls(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)

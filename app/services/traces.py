@@ -1,0 +1,141 @@
+"""Traces that people bring: read in bounded memory, checked whole, stored as records like those of runs."""
+
+import asyncio
+import hashlib
+import tempfile
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from app.services.admission import require_trace_room
+from app.services.errors import InvalidTraceError
+from app.services.runs import ID_LENGTH
+from app.settings import Settings
+from app.store.runs import RunStore
+from mhc_core.record.codec import encode_frame
+from mhc_core.record.container import Limits, read_frames
+from mhc_core.record.frames import EndFrame, StartFrame
+from mhc_core.record.source import Source
+from mhc_core.spec import SpecError
+
+HOUR_S = 3600.0
+HEAD = b'{"run":"'  # every line begins with it
+WRITE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Added:
+    """Result of bringing a trace; `frames` leaves out `end`, which the store adds."""
+
+    record_id: str
+    frames: int
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A trace whose frames have been checked, and lie in a file."""
+
+    record_id: str
+    source: Source
+    frames: int
+
+
+class Traces:
+    """Takes containers, a bounded number at a time and in an hour of each client."""
+
+    def __init__(self, settings: Settings, store: RunStore) -> None:
+        self._settings, self._store = settings, store
+        self._limits = Limits(size_bytes=settings.max_trace_bytes)
+        self._open = 0
+        self._brought: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    async def add(self, chunks: AsyncIterator[bytes], client: str) -> Added:
+        """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
+
+        Raises
+        ------
+        RefusedError
+            Where it is not a whole trace, the client has brought many, or others are being read.
+        """
+        require_trace_room(self._count(client), self._open, self._settings)
+        self._open += 1
+        self._brought[client].append(time.monotonic())
+        try:
+            with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
+                await _write(packed, chunks)
+                return await self._store_checked(packed, unpacked)
+        finally:
+            self._open -= 1
+
+    async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO) -> Added:
+        try:
+            trace = await asyncio.to_thread(unpack, packed, unpacked, self._limits)
+        except SpecError as error:
+            raise InvalidTraceError(str(error), [error]) from None
+        known = await self._store.get(trace.record_id)
+        if known is not None:
+            await self._store.touch(known)
+            return Added(trace.record_id, trace.frames, False)
+        lines = _name_lines(unpacked, trace.record_id)
+        is_new = await self._store.add_record(trace.record_id, trace.source, lines)
+        return Added(trace.record_id, trace.frames, is_new)
+
+    def _count(self, client: str) -> int:
+        """Traces that the client brought in the last hour; others' are forgotten beside it."""
+        since = time.monotonic() - HOUR_S
+        for name, times in list(self._brought.items()):
+            while times and times[0] < since:
+                times.popleft()
+            if not times:
+                del self._brought[name]
+        return len(self._brought[client]) if client in self._brought else 0
+
+
+async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
+    """Chunks to a file, off the event loop; the network's own are small."""
+    held = bytearray()
+    async for chunk in chunks:
+        held += chunk
+        if len(held) >= WRITE_BYTES:
+            await asyncio.to_thread(file.write, bytes(held))
+            held.clear()
+    await asyncio.to_thread(file.write, bytes(held))
+
+
+def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: Limits) -> Unpacked:
+    """Check a container's frames and write their lines, without an id yet; one frame is in memory at a time.
+
+    Raises
+    ------
+    SpecError
+        Names what is wrong.
+    """
+    digest, count, source = hashlib.sha256(), 0, None
+    for frame in read_frames(packed, limits, only_traces=True):
+        if isinstance(frame, EndFrame):
+            _require_done(frame, count)
+            continue
+        if isinstance(frame, StartFrame):
+            source = frame.get_source()
+        line = encode_frame(frame, "", count)
+        digest.update(line)
+        unpacked.write(line)
+        count += 1
+    assert source is not None, "a record that was read begins with its start frame"
+    return Unpacked(digest.hexdigest()[:ID_LENGTH], source, count)
+
+
+def _require_done(end: EndFrame, index: int) -> None:
+    if end.status != "done":
+        raise SpecError(f"frames[{index}].status", end.status, "done: a file holds a trace that is whole")
+
+
+def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:
+    """The lines of `unpack` under their id."""
+    unpacked.seek(0)
+    for line in unpacked:
+        assert line.startswith(HEAD + b'"'), "lines were written without an id"
+        yield HEAD + record_id.encode() + line[len(HEAD) :]

@@ -1,0 +1,125 @@
+"""The twin of a trace: a synthetic stack with the same depth, streams, block and initialisation, as near as told.
+
+What joins the layers is told by the mixing that was measured: one stream is a residual connection; rows and columns
+that sum to 1 are mHC; other mixing is HC. Of the initialisations of mHC the nearest is taken.
+"""
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from mhc_core.connections import build_connection
+from mhc_core.connections.connection import StreamMajor
+from mhc_core.record.result import Result
+from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.spec.connection import InitPreset
+
+Array = np.ndarray
+
+MAX_DEPTH, MAX_STREAMS = 1024, 16  # of a spec; a test holds them equal
+SUM_ERROR = 0.05  # Sinkhorn rounds leave less, bfloat16 and rows alone leave more
+STILL = 1e-6  # a coefficient that varies less from token to token is static
+GATED = 0.006  # standard deviation of H_res over tokens: gates of 0.01 leave less, gates of 1 leave more
+WIDTH = 4  # of the stacks whose initial mixing is compared: it does not depend on the width
+DRAWN = ("megatron", "deepseek_v4")  # initialisations that draw the projections of tokens
+
+ALWAYS_UNKNOWN = (
+    "width, seed, weights and input of the model: the twin has the default ones",
+    "norm, activation and the size inside of a branch: the twin has the default ones",
+)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A spec, and in sentences what of the model could not be told."""
+
+    spec: RunSpec
+    unknown: list[str]
+
+
+def build_twin(result: Result) -> Twin:
+    """The twin of a trace whose start frame and forward frames have come."""
+    unknown = list(ALWAYS_UNKNOWN)
+    depth = min(result.depth, MAX_DEPTH)
+    if depth < result.depth:
+        unknown.append(f"{result.depth} layers: the twin has {depth}, the most that a spec takes")
+    fields = {
+        "depth": depth,
+        "block": {"kind": _choose_block(result.blocks, unknown)},
+        "connection": _choose_connection(result, depth, unknown),
+    }
+    return Twin(parse_spec(fields), unknown)
+
+
+def _choose_block(blocks: list[str], unknown: list[str]) -> str:
+    """By the names of the layers' branches."""
+    kinds = {name.lower() for name in blocks}
+    if kinds == {"mlp"}:
+        return "mlp"
+    if kinds == {"attention", "mlp"}:
+        if blocks != [("attention", "mlp")[layer % 2] for layer in range(len(blocks))]:
+            unknown.append("the order of attention and MLP: in the twin they alternate")
+        return "transformer"
+    if all("conv" in name or "bottleneck" in name or "basicblock" in name for name in kinds):
+        return "conv"
+    shown = ", ".join(sorted(set(blocks))[:3])
+    unknown.append(f"what a layer ({shown}) is made of: in the twin attention and MLP alternate, each is one layer")
+    return "transformer"
+
+
+def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[str, Any]:
+    h_res = result.matrices.get("h_res")
+    if result.streams == 1:
+        if h_res is None or not np.allclose(h_res, 1.0):
+            unknown.append("what passes a layer by, which is not the plain state: the twin's skip is the identity")
+        return {"kind": "residual"}
+    streams = min(result.streams, MAX_STREAMS)
+    if streams < result.streams:
+        unknown.append(f"{result.streams} streams: the twin has {streams}, the most that a spec takes")
+    if h_res is None or not np.isfinite(h_res).all():
+        unknown.append("the mixing of the streams, which the trace lacks or has lost: the twin has the default mHC")
+        return {"kind": "mhc", "streams": streams, "noise": 0.0}
+    spread = _find_spread(result)
+    fields: dict[str, Any] = {"streams": streams, "noise": 0.0, "dynamic": spread > STILL}
+    unknown.append("how far training has moved the mixing: the twin's has not drifted from its initialisation")
+    if max(np.abs(h_res.sum(axis) - 1).max() for axis in (1, 2)) > SUM_ERROR:
+        return {"kind": "hc", **fields}
+    init = _find_nearest_init(result, depth, streams, spread)
+    if init == "deepseek_v4":
+        fields["sinkhorn_eps"] = 1e-6
+    return {"kind": "mhc", **fields, "init": init}
+
+
+def _find_spread(result: Result) -> float:
+    """By how much H_res varies from token to token; 0 where it is static."""
+    spread = result.matrices.get("h_res_std")
+    return 0.0 if spread is None else float(np.nan_to_num(spread).mean())
+
+
+def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) -> str:
+    """The initialisation whose static mixing is nearest; of those alike in it, by how mixing varies over tokens."""
+    errors = {init: _measure_distance(result, init, depth, streams) for init in get_args(InitPreset)}
+    nearest = min(errors, key=lambda init: errors[init])
+    if nearest in DRAWN:  # both start with the same biases
+        return "deepseek_v4" if spread > GATED else "megatron"
+    return nearest
+
+
+@torch.no_grad()
+def _measure_distance(result: Result, init: str, depth: int, streams: int) -> float:
+    """Mean of the absolute differences between what was measured and how this initialisation starts."""
+    connection = {"kind": "mhc", "streams": streams, "noise": 0.0, "init": init}
+    stack = parse_spec({"depth": depth, "width": WIDTH, "block": {"heads": 1}, "connection": connection})
+    built = build_connection(stack)
+    assert isinstance(built, StreamMajor), "static mixing is stream-major"
+    mixing = built.static_mixing()
+    assert mixing is not None, "what is not dynamic has static mixing"
+    expected = {"h_pre": mixing.h_pre, "h_post": mixing.h_post, "h_res": mixing.h_res}
+    differences = [
+        np.nanmean(np.abs(result.matrices[key][:depth, :streams] - coefficients.numpy()))
+        for key, coefficients in expected.items()
+        if key in result.matrices and result.streams == streams
+    ]
+    return float(np.sum(differences))

@@ -1,0 +1,163 @@
+"""What a record that someone brings is asked for, frame by frame, in bounded memory."""
+
+from dataclasses import fields
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from mhc_core.record.codec import to_fields, to_plain
+from mhc_core.record.container.groups import Groups
+from mhc_core.record.container.limits import MAX_LAYERS, MAX_MIXING_ENTRIES, MAX_STREAMS
+from mhc_core.record.container.order import Order
+from mhc_core.record.container.texts import MAX_COUNT, check_plain
+from mhc_core.record.frames import FRAME, FRAME_KINDS, AnyFrame, EndFrame, StartFrame, SummaryFrame
+from mhc_core.record.start import CapturedInput
+from mhc_core.spec import SpecError, SpecErrors, parse_spec
+
+# What a trace may hold; the others are of runs, which are computed from their spec.
+OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "summary", "end")
+RUN_ID_BYTES = 64
+# Keys that a frame of a trace lacks: they follow from a spec.
+OF_SPECS = ("spec", "cost", "theory", "drift", "no_law")
+
+
+class Checker:
+    """Takes the lines of one record in their order, and refuses what is foreign, out of order, or not what it says.
+
+    Attributes
+    ----------
+    start: the start frame, once it has come.
+    ended: the frame `end`, where there is one.
+    """
+
+    def __init__(self, *, only_traces: bool = False) -> None:
+        self._only_traces = only_traces
+        self._order = Order()
+        self._groups: Groups | None = None
+        self._run: str | None = None
+        self._kind = ""
+        self.count = 0
+        self.start: StartFrame | None = None
+        self.ended: EndFrame | None = None
+
+    def take(self, line: bytes) -> AnyFrame:
+        """The next frame.
+
+        Raises
+        ------
+        SpecError
+            Names the frame and the field: `frames[12].values.h_res`.
+        """
+        path = f"frames[{self.count}]"
+        data = _parse(line, path)
+        self._check_head(data, path)
+        frame = _to_frame(data, path)
+        self._order.take(frame, path)
+        if isinstance(frame, StartFrame):
+            self._begin(frame, path)
+        self._check_layer(frame, path)
+        assert self._groups is not None, "the order begins with a start frame"
+        self._groups.check(frame, path)
+        _check_counts(frame, path)
+        if isinstance(frame, SummaryFrame | EndFrame):
+            check_plain(to_plain(to_fields(frame)), path)
+        self.ended = frame if isinstance(frame, EndFrame) else None
+        self.count, self._kind = self.count + 1, frame.type
+        return frame
+
+    def finish(self) -> None:
+        """Nothing more comes.
+
+        Raises
+        ------
+        SpecError
+            Where the record is not whole.
+        """
+        if self._kind not in ("summary", "end"):
+            got = f"{self.count} frames, the last of them {self._kind or 'none'}"
+            raise SpecError("frames", got, "a whole record, from start to summary")
+
+    def _check_head(self, data: dict[str, Any], path: str) -> None:
+        run, index, kind = data.get("run"), data.get("index"), data.get("type")
+        if not isinstance(run, str) or len(run) > RUN_ID_BYTES or (self._run is not None and run != self._run):
+            raise SpecError(f"{path}.run", run, "the id of the record, the same in all frames")
+        if type(index) is not int or index != self.count:
+            raise SpecError(f"{path}.index", index, f"{self.count}: frames count from 0 without a gap")
+        allowed = OF_TRACES if self._only_traces else [name for name in FRAME_KINDS if name != "recomputation"]
+        if kind not in allowed:
+            raise SpecError(f"{path}.type", kind, f"one of {', '.join(allowed)}")
+        self._run = run
+
+    def _begin(self, frame: StartFrame, path: str) -> None:
+        if (frame.spec is None) == (frame.source is None):
+            raise SpecError(f"{path}.source", "a spec and a source, or neither", "one of them")
+        if frame.spec is not None:
+            self._require_spec(frame.spec, path)
+        else:
+            _check_trace(frame, path)
+        _check_sizes(frame, path)
+        self.start, self._groups = frame, Groups(frame.layers, frame.streams)
+
+    def _require_spec(self, spec: dict[str, Any], path: str) -> None:
+        if self._only_traces:
+            raise SpecError(f"{path}.source", "a spec", "a trace: a run is had by posting its spec to /runs")
+        try:
+            parse_spec(spec)
+        except SpecErrors as errors:
+            first = errors.errors[0]
+            raise SpecError(f"{path}.spec.{first.field}", first.got, first.wanted) from None
+
+    def _check_layer(self, frame: AnyFrame, path: str) -> None:
+        layer = getattr(frame, "layer", None)
+        if layer is None:
+            return
+        assert self.start is not None
+        lowest, layers = 0 if frame.type == "similarity" else -1, self.start.layers
+        if not lowest <= layer < layers:
+            raise SpecError(f"{path}.layer", layer, f"{lowest} to {layers - 1}")
+
+
+def _parse(line: bytes, path: str) -> dict[str, Any]:
+    try:
+        data = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise SpecError(path, str(error), "JSON in UTF-8 whose numbers are finite") from None
+    if not isinstance(data, dict):
+        raise SpecError(path, type(data).__name__, "an object")
+    return data
+
+
+def _to_frame(data: dict[str, Any], path: str) -> AnyFrame:
+    try:
+        return FRAME.validate_python(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        names = [str(name) for name in first["loc"][1:]]  # the first is the type of the frame
+        raise SpecError(".".join([path, *names]), first["input"], first["msg"]) from None
+
+
+def _check_trace(frame: StartFrame, path: str) -> None:
+    for name in OF_SPECS:
+        if getattr(frame, name) is not None:
+            raise SpecError(f"{path}.{name}", name, "nothing: a trace has no spec, and nothing that follows from one")
+    if not isinstance(frame.input, CapturedInput):
+        raise SpecError(f"{path}.input.kind", frame.input.kind, "captured")
+    check_plain(to_plain(to_fields(frame)), path)
+
+
+def _check_sizes(frame: StartFrame, path: str) -> None:
+    for name, value, most in (("layers", frame.layers, MAX_LAYERS), ("streams", frame.streams, MAX_STREAMS)):
+        if not 1 <= value <= most:
+            raise SpecError(f"{path}.{name}", value, f"1 to {most}")
+    if frame.layers * frame.streams**2 > MAX_MIXING_ENTRIES:
+        raise SpecError(f"{path}.streams", frame.streams, f"layers x streams^2 of at most {MAX_MIXING_ENTRIES}")
+    if len(frame.blocks) != frame.layers:
+        raise SpecError(f"{path}.blocks", f"{len(frame.blocks)} names", f"{frame.layers}, one for each layer")
+
+
+def _check_counts(frame: AnyFrame, path: str) -> None:
+    for field in fields(frame):
+        value = getattr(frame, field.name)
+        if isinstance(value, int) and not -1 <= value < MAX_COUNT:
+            raise SpecError(f"{path}.{field.name}", value, "an integer below 2^53")

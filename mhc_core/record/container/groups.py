@@ -1,0 +1,155 @@
+"""Measured groups of a frame: known metrics, of the shape that layers and streams give, finite or explained."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mhc_core.metrics import METRICS
+from mhc_core.record.frames import (
+    AnyFrame,
+    BackwardFrame,
+    ForwardFrame,
+    JacobianFrame,
+    LossFrame,
+    MixingFrame,
+    SimilarityFrame,
+    StepFrame,
+)
+from mhc_core.spec import SpecError
+
+ONE_LAYER = (ForwardFrame, BackwardFrame)
+GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
+# Each compares a layer with the one before it, which the first layer lacks.
+NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
+LOST = ("overflow", "nan")
+FLOATS = (np.dtype("f4"), np.dtype("f8"))
+MAX_RITZ = 10_000
+
+
+class Groups:
+    """Checks groups of the frames of one record with L layers and n streams."""
+
+    def __init__(self, layers: int, streams: int) -> None:
+        self.layers = layers
+        self._sizes = {"L": layers, "n": streams, "J": layers + 1}
+        self._dtypes: dict[str, np.dtype[Any]] = {}
+
+    def check(self, frame: AnyFrame, path: str) -> None:
+        """Refuse values that are not what their keys say.
+
+        Raises
+        ------
+        SpecError
+            Names the metric: `frames[12].values.h_res`.
+        """
+        if isinstance(frame, GROUPED):
+            for key, value in frame.values.items():
+                self._check_metric(frame, key, f"{path}.values.{key}")
+                self._check_value(frame, key, value, f"{path}.values.{key}")
+            for key, value in frame.log10.items():
+                self._check_log10(frame, key, value, f"{path}.log10.{key}")
+            self._check_status(frame.values, frame.status, path)
+        elif isinstance(frame, LossFrame):
+            _check_loss(frame, path)
+        elif isinstance(frame, SimilarityFrame):
+            self._check_similarity(frame, path)
+
+    def _check_metric(self, frame: AnyFrame, key: str, path: str) -> None:
+        if key not in METRICS or METRICS[key].frame != frame.type:
+            raise SpecError(path, key, f"a metric of {frame.type} frames, as the metrics catalogue has them")
+
+    def _check_value(self, frame: AnyFrame, key: str, value: Any, path: str) -> None:
+        shape = self._find_shape(frame, key)
+        if value is None and (not shape or isinstance(frame, StepFrame)):
+            pass  # its status says why, which is asked for below
+        elif shape is None:
+            self._require_list(value, path)
+        else:
+            self._require_shape(key, value, shape, path)
+        _require_no_infinity(value, path)
+        unexplained = _is_lost(value) & ~_find_flagged(frame, key, value)
+        if key in NEIGHBOURS:
+            unexplained[:1] = False
+        if unexplained.any():
+            raise SpecError(path, "null", "a number, or a status that says why there is none")
+
+    def _check_log10(self, frame: Any, key: str, value: Any, path: str) -> None:
+        if key not in frame.values or METRICS[key].scale != "log":
+            raise SpecError(path, key, "logarithms of metrics that span decades, beside their values")
+        shape = self._find_shape(frame, key)
+        if shape is None:
+            self._require_list(value, path)
+        elif value is not None or shape:
+            self._require_shape(f"log10 {key}", value, shape, path)
+        _require_no_infinity(value, path)
+
+    def _find_shape(self, frame: AnyFrame, key: str) -> tuple[int, ...] | None:
+        """Sizes of a value in this frame; None for a list of any length."""
+        axes = METRICS[key].shape
+        if isinstance(frame, JacobianFrame):
+            return () if not axes else None
+        if not isinstance(frame, MixingFrame):
+            axes = axes[1:]  # type: ignore[assignment]
+        return tuple(self._sizes[axis] for axis in axes)
+
+    def _require_shape(self, key: str, value: Any, shape: tuple[int, ...], path: str) -> None:
+        got = np.shape(value) if isinstance(value, np.ndarray) else ()
+        if value is None or got != shape:
+            found = "null" if value is None else f"shape {list(got)}"
+            raise SpecError(path, found, f"shape {list(shape)}" if shape else "a number")
+        if isinstance(value, np.ndarray):
+            known = self._dtypes.setdefault(key, value.dtype)
+            if value.dtype not in FLOATS or value.dtype != known:
+                raise SpecError(path, value.dtype.name, "f4 or f8, the same in all frames")
+
+    def _require_list(self, value: Any, path: str) -> None:
+        if np.ndim(value) != 1 or len(value) > MAX_RITZ:
+            raise SpecError(path, f"shape {list(np.shape(value))}", f"a list of at most {MAX_RITZ} numbers")
+
+    def _check_status(self, values: Mapping[str, Any], status: Mapping[str, Any], path: str) -> None:
+        for key, flag in status.items():
+            place = f"{path}.status.{key}"
+            if key not in values:
+                raise SpecError(place, key, "a status of a value that is there")
+            if not isinstance(flag, dict):
+                if flag in LOST and not _is_lost(values[key]).any():
+                    raise SpecError(place, flag, "no status beside a number")
+                continue
+            column = np.ndim(values[key]) and len(values[key])
+            if not all(0 <= layer < column for layer in flag):
+                raise SpecError(place, sorted(flag)[-1], f"layers 0 to {self.layers - 1}")
+
+    def _check_similarity(self, frame: SimilarityFrame, path: str) -> None:
+        self._require_shape("cka", frame.cka, (frame.layer + 1,), f"{path}.cka")
+        _require_no_infinity(frame.cka, f"{path}.cka")
+        if set(frame.status or {}) - {"cka"}:
+            raise SpecError(f"{path}.status", sorted(frame.status or {}), "cka alone")
+
+
+def _check_loss(frame: LossFrame, path: str) -> None:
+    if frame.values.keys() != {"loss"} or frame.status.keys() - {"loss"}:
+        raise SpecError(f"{path}.values", sorted(frame.values), "loss alone")
+    if frame.values["loss"] is None and not frame.status:
+        raise SpecError(f"{path}.values.loss", "null", "a number, or a status that says why there is none")
+
+
+def _is_lost(value: Any) -> np.ndarray:
+    """Where a value has no number, as an array of at least one axis."""
+    return np.atleast_1d(np.isnan(np.asarray(value, dtype=np.float64)))
+
+
+def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
+    """Where a status speaks of a value, by its first axis, so that it can be broadcast to the value."""
+    flag = frame.status.get(key)
+    lost = _is_lost(value)
+    if not isinstance(flag, dict):
+        return np.full(lost.shape, flag is not None)
+    flagged = np.zeros(lost.shape, dtype=bool)
+    flagged[[layer for layer in flag if 0 <= layer < len(lost)]] = True
+    return flagged
+
+
+def _require_no_infinity(value: Any, path: str) -> None:
+    if np.isinf(np.asarray(value, dtype=np.float64)).any():
+        raise SpecError(path, "infinity", "finite numbers, and null where a status says why")

@@ -1,0 +1,77 @@
+"""The manifest of a container: what the file is, and how much is in it."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mhc_core.spec import SpecError
+
+FORMAT: Literal["mhct"] = "mhct"
+VERSION: Literal[1] = 1  # of the container: its members and this manifest
+PROTOCOL = 1  # of the frames: the largest that this program can read
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class ManifestModel(BaseModel):
+    """The model that the trace was taken of, as its start frame says."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    parameters: Count
+
+
+class Manifest(BaseModel):
+    """`manifest.json`.
+
+    Attributes
+    ----------
+    mhc_scope: version of the program that wrote it.
+    model: None where the record is of a spec.
+    frames, size_bytes: lines of `frames.ndjson`, and their bytes.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    format: Literal["mhct"]
+    version: Literal[1]
+    protocol: Annotated[int, Field(ge=1, le=PROTOCOL)]
+    mhc_scope: Annotated[str, Field(max_length=40)]
+    model: ManifestModel | None
+    frames: Count
+    size_bytes: Count
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """The manifest of `manifest.json`.
+
+    Raises
+    ------
+    SpecError
+        Names the first key that is wrong: `manifest.version`.
+    """
+    try:
+        return Manifest.model_validate(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise SpecError("manifest", str(error), "JSON in UTF-8") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(["manifest", *map(str, first["loc"])])
+        raise SpecError(field, _to_got(first), _to_wanted(first)) from None
+
+
+def _to_got(item: Any) -> Any:
+    return "nothing" if item["type"] == "missing" else item["input"]
+
+
+def _to_wanted(item: Any) -> str:
+    name = item["loc"][-1] if item["loc"] else ""
+    known = {
+        "format": f"{FORMAT}: a trace that mHC Scope saved",
+        "version": f"{VERSION}, the version of containers that this program reads",
+        "protocol": f"1 to {PROTOCOL}, the versions of frames that this program reads",
+    }
+    message: str = item["msg"]
+    return known.get(str(name), message)

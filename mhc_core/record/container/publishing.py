@@ -1,0 +1,48 @@
+"""A container sent to a server, with the standard library alone."""
+
+import json
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+TIMEOUT_S = 120.0
+ADDRESS = "/api/v1/traces"
+
+
+class PublishError(RuntimeError):
+    """The server refused a trace; the text says why."""
+
+
+def publish(url: str, content: bytes) -> str:
+    """Post a container to the server at `url`, and return the link to the page that shows it.
+
+    Raises
+    ------
+    PublishError
+        Where the server refuses it.
+    OSError
+        Where the server cannot be reached.
+    ValueError
+        Where `url` is no http or https address.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"the server's address is {url!r}, wanted one such as http://127.0.0.1:8000")
+    headers = {"Content-Type": "application/octet-stream"}
+    request = Request(url.rstrip("/") + ADDRESS, data=content, headers=headers, method="POST")
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as response:
+            answer: dict[str, Any] = json.load(response)
+    except HTTPError as error:
+        with error:
+            raise PublishError(_explain(error)) from None
+    link: str = answer["url"]
+    return link
+
+
+def _explain(error: HTTPError) -> str:
+    """What the server says of its refusal."""
+    text = error.read(100_000).decode(errors="replace")
+    if "json" not in error.headers.get("Content-Type", ""):
+        return f"the server answered {error.code}: {text[:200]}"
+    detail = json.loads(text).get("detail", text[:200])
+    return f"the server answered {error.code}: {detail}"
