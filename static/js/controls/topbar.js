@@ -1,9 +1,10 @@
 /** The bar on top: presets, what is going on, Run, Share, API, theme. */
 
 import { StoryButton } from '../cards/lesson.js';
+import { sayTraining } from '../cards/progress.js';
 import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
-import { specOf } from '../data/record.js';
+import { isGrowing, specOf } from '../data/record.js';
 import { MapButton } from '../map/map.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
@@ -91,6 +92,8 @@ function doneSentence() {
   if (!start) return '';
   const spec = specOf(slots[0].columns);
   const [type, seed] = spec ? [` · ${spec.dtype}`, ` · seed ${spec.seed}`] : ['', ' · a trace'];
+  const watched = slots.filter(({ columns }) => isGrowing(columns));
+  if (watched.length > 0) return watched.map(({ label, columns }) => `${label[0]}: ${sayTraining(columns)}`).join('; ');
   return html`${runs} ${time}<span class="only-wide"> · ${start.device.type}${type}</span>${seed}`;
 }
 

@@ -2,7 +2,7 @@
 
 import { batch, computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
-import { depthOf, trainSteps } from '../data/record.js';
+import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
@@ -207,11 +207,31 @@ export const steps = computed(() => {
   return Math.max(0, ...slots.value.map((slot) => trainSteps(slot.columns)));
 });
 
+/** Whether a trace here still grows: it is shown at its latest step. */
+const grows = computed(() => {
+  dataTick.value;
+  return slots.value.some((slot) => isGrowing(slot.columns));
+});
+
+/** Whether all that trains here are models of someone's own, which are watched. */
+export const isWatched = computed(() => {
+  dataTick.value;
+  return slots.value.every(({ columns }) => trainSteps(columns) === 0 || modelOf(columns) !== null);
+});
+
 /** The cursor's step of training from 0; null for the trained stack, which is shown until it is moved. */
 export const step = computed(() => {
-  const { step: chosen } = view.value;
+  const chosen = view.value.step ?? (grows.value ? Infinity : undefined);
   return chosen === undefined || steps.value === 0 ? null : Math.min(chosen, steps.value - 1);
 });
+
+/** What a step is called: its place from 1, or what the trainers of watched models call it, where they are at one. @param {number} at from 0 */
+export function nameStep(at) {
+  const names = new Set(slots.value.map(({ columns }) => (at < columns.trained ? columns.iterations[at] : undefined)));
+  names.delete(undefined);
+  const [name] = names;
+  return isWatched.value && names.size === 1 && name !== undefined ? name : at + 1;
+}
 
 /** @param {number} at from 0; from the number of steps on it is the trained stack */
 export function setStep(at) {
