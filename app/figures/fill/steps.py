@@ -50,6 +50,17 @@ def count_trained(result: Columns) -> int:
     return int(np.isfinite(result.steps["step_lr"]).sum())
 
 
+def is_watched(results: Sequence[Columns]) -> bool:
+    """Whether all that trains are models of someone's own, which were watched."""
+    return all(result.method == TRACE for result in results if count_trained(result) > 0)
+
+
+def name_step(results: Sequence[Columns], step: int) -> int:
+    """What a step, from 0, is called: its place from 1, or what trainers of watched models call it, if all the same."""
+    names = {result.iterations[step] for result in results if step in result.iterations}
+    return names.pop() if is_watched(results) and len(names) == 1 else step + 1
+
+
 def nearest_kept(result: Trained, step: int) -> int | None:
     """Of the steps at which matrices are kept the place of the one next to `step`; of two the earlier."""
     places = range(len(result.kept_steps))
