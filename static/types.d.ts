@@ -28,6 +28,8 @@ export interface Columns {
   kept: Map<string, (Matrix | null)[]>;
   keptSteps: number[];
   trained: number;
+  /** Of a trace, by step: updates that its trainer had made before. */
+  iterations: number[];
   /** Metric to its percentiles over seeds, each one number a layer. */
   bands: Map<string, Record<string, Numbers>>;
   /** Metrics without data at the step that is shown. */
@@ -185,6 +187,8 @@ export interface Choice {
   kind: string;
   own: Record<string, Value>;
   name?: string;
+  /** Of a trace: the id of its record. */
+  trace?: string;
 }
 
 export interface Cost {

@@ -14,7 +14,16 @@ from app.figures.fill.ink import write_numbers
 from app.figures.fill.parts import COMPOSITES, to_part
 from app.figures.fill.rules import RULES
 from app.figures.fill.sources import Columns
-from app.figures.fill.steps import Trained, at_step, can_follow, count_trained, nearest_kept, shows_kept
+from app.figures.fill.steps import (
+    Trained,
+    at_step,
+    can_follow,
+    count_trained,
+    is_watched,
+    name_step,
+    nearest_kept,
+    shows_kept,
+)
 from app.figures.panel import Panel
 from app.figures.panels import (
     activation,
@@ -74,7 +83,9 @@ def figure(
     if part and any(trace["meta"]["key"].startswith(COMPOSITES) for trace in template["data"]):
         places.append(f"layers {part[0] + 1}–{part[1] + 1}" if of_part else "of all layers")
     if step is not None and panel.follows_step:
-        places.append(f"step {_to_shown_step(template, results, step) + 1}" if is_of_step else "trained")
+        name = name_step(results, _to_shown_step(template, results, step))
+        end = "last" if is_watched(results) else "trained"
+        places.append(f"step {name}" if is_of_step else end)
     place = " · ".join(["", *places])
     title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
     ink = {"color": THEMES[theme].ink, "size": 16}

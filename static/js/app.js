@@ -20,6 +20,7 @@ import { followCursor, Scrubber } from './controls/scrubber.js';
 import { Settings } from './controls/settings.js';
 import { ShareDialog } from './controls/sharedialog.js';
 import { TopBar } from './controls/topbar.js';
+import { DropZone, followDrops } from './controls/traces.js';
 import { Continue } from './controls/views/continue.js';
 import { ViewsDialog } from './controls/views/dialog.js';
 import { followVisits } from './controls/views/visits.js';
@@ -60,6 +61,7 @@ function App() {
     <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${LaterMap} /><${Gallery} /><${ViewsDialog} /><${Stage} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
     <${Toast} />
+    <${DropZone} />
   `;
 }
 
@@ -99,7 +101,7 @@ function Banner() {
       ${
         stored
           ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
-        shared. ${state.hasTrace.value ? 'A trace has no spec: it is left out when you change anything to compute anew.' : 'Change anything to compute anew.'}
+        shared. Change anything to compute anew${state.hasTrace.value ? '; a trace stays as it is' : ''}.
         ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
           : null
       }
@@ -152,6 +154,7 @@ async function main() {
   followLook(fail);
   followKeys();
   followPlay();
+  followDrops();
   followCursor();
   followPrint();
   followTitle();

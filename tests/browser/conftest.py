@@ -17,6 +17,7 @@ from mhc_core.record.codec import decode_line
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from tests.conftest import Server
+from tests.traced import add_trace
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 # One process for all pages of a profile: it compiles the page's code once, and not for each test.
@@ -85,6 +86,13 @@ def profile(browser: Browser, server: Server) -> BrowserContext:
     context = browser.new_context(permissions=PERMISSIONS)
     context.new_page().goto(f"{server.url}/livez")
     return context
+
+
+@pytest.fixture(scope="session")
+def traced(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The shared server, which has the trace of `tests/traced.py` from now on."""
+    add_trace(server, tmp_path_factory.mktemp("traced"))
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
     """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
     unknown = to_unknown(result) | to_unknown(base)
     found = Derived(result.depth, result.cka_estimator, result.laws, result.method, unknown=unknown)
+    found.iterations = result.iterations
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
             log10 = _pair(result.layers_log10, base.layers_log10, key) if ratio else None

@@ -181,12 +181,14 @@ def _label_lines(
         first, last = (0, len(trace["y"]) - 1) if axis == "step" else _interval_of(layout, layers)
         flags = status.get(trace["meta"]["key"], {})
         within = {place: flag for place, flag in flags.items() if first <= place <= last}
-        lost = find_lost(trace["y"], within, "step" if axis == "step" else "layer")
+        unit = "step" if axis == "step" else "layer"
+        lost = find_lost(trace["y"], within, unit, trace["x"] if axis == "step" else None)
         if lost is not None and lost["point"] is not None:
             share = (trace["y"][lost["point"]] - span[0]) / (span[1] - span[0])
             text = f"{trace['name']}: {lost['text']}"
             middle = (first + last + 1) / 2
-            losses.append({"point": lost["point"], "share": share, "text": text, "middle": middle, "color": color})
+            place = {"point": lost["point"], "x": trace["x"][lost["point"]], "middle": middle}
+            losses.append({**place, "share": share, "text": text, "color": color})
         end = _line_end(trace, result, lost, span)
         ends += [] if end is None else [{**end, "color": color}]
     labels = end_labels(ends, narrow)

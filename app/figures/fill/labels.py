@@ -53,11 +53,14 @@ def _shorten(text: str) -> str:
     return " ".join([name.split(" ")[0], what]).strip()
 
 
-def find_lost(drawn: list[float | None], status: dict[int, str], unit: str = "layer") -> dict[str, Any] | None:
+def find_lost(
+    drawn: list[float | None], status: dict[int, str], unit: str = "layer", numbers: list[int] | None = None
+) -> dict[str, Any] | None:
     """Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened.
 
-    `unit` is what the points are.
+    `unit` is what the points are, and `numbers` how they are counted; without them from 1.
     """
+    counted = numbers or range(1, len(drawn) + 1)
     lost = sorted(place for place in status if place < len(drawn) and drawn[place] is None)
     if not lost:
         return None
@@ -67,16 +70,16 @@ def find_lost(drawn: list[float | None], status: dict[int, str], unit: str = "la
         return {"point": None, "ends": True, "text": status[first]}
     if first > known[0]:
         point = max(index for index in known if index < first)
-        return {"point": point, "ends": True, "text": f"{status[first]} at {unit} {first + 1}"}
+        return {"point": point, "ends": True, "text": f"{status[first]} at {unit} {counted[first]}"}
     last = max(index for index in lost if index < known[0])
-    return {"point": known[0], "ends": False, "text": f"{status[last]} up to {unit} {last + 1}"}
+    return {"point": known[0], "ends": False, "text": f"{status[last]} up to {unit} {counted[last]}"}
 
 
 def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow: bool) -> list[Annotation]:
     """A cross at each point next to a loss, with what happened, none over another.
 
-    A loss is {point, share, text, middle, color}: `share` is the point's height in the plot, `middle` the point in the
-    middle of it; `span` is that of the axis.
+    A loss is {point, x, share, text, middle, color}: `x` is where the point lies on the axis, `share` its height in the
+    plot, `middle` the point in the middle of it; `span` is that of the axis.
     """
     is_right = [loss["point"] > loss["middle"] for loss in losses]
     # Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
@@ -88,7 +91,7 @@ def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow:
     return [
         {
             "xref": "x",
-            "x": loss["point"] + 1,
+            "x": loss["x"],
             "xanchor": "right" if right else "left",
             "yref": "y",
             "y": span[0] + place * (span[1] - span[0]),

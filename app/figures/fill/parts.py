@@ -41,6 +41,7 @@ def _over(result: Columns, first: int, last: int) -> Derived:
         result.steps,
         result.steps_log10,
         result.steps_status,
+        result.iterations,
         result.bands,
         to_unknown(result),
     )

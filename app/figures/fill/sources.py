@@ -21,7 +21,7 @@ product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   th
                  the run's label with their power of ten
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
-step             1, 2, ... S, the steps of training
+step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
 steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
 steps_text.<key> a column over the steps as people read it
 law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
@@ -67,6 +67,7 @@ class Columns(Protocol):
     steps: dict[str, np.ndarray]
     steps_log10: dict[str, np.ndarray]
     steps_status: dict[str, dict[int, Any]]
+    iterations: dict[int, int]
     bands: dict[str, dict[str, np.ndarray]]
 
 
@@ -85,6 +86,7 @@ class Derived:
     steps: dict[str, np.ndarray] = field(default_factory=dict)
     steps_log10: dict[str, np.ndarray] = field(default_factory=dict)
     steps_status: dict[str, dict[int, Any]] = field(default_factory=dict)
+    iterations: dict[int, int] = field(default_factory=dict)
     bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)  # metrics without data at the step that is shown
 
@@ -112,7 +114,7 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name == "span":
         return _to_span_texts(result, key)
     if name == "step":
-        return list(range(1, len(result.steps["step_loss"]) + 1)) if result.steps else None
+        return to_step_numbers(result) if result.steps else None
     if name in ("steps", "steps_log10"):
         column = getattr(result, name).get(key)
         return column if column is None or column.ndim == 2 else to_list(column)
@@ -207,6 +209,14 @@ def _law_texts(law: Law, part: str) -> list[str]:
 def to_texts(result: Columns, key: str) -> list[str] | None:
     """A column as people read it."""
     return _read(result.layers, result.layers_log10, result.status, key)
+
+
+def to_step_numbers(result: Columns) -> list[int]:
+    """What each step is called: its place from 1, or of a trace the trainer's own number where all steps have one."""
+    steps = max(len(column) for column in result.steps.values())
+    numbers = [result.iterations.get(step) for step in range(steps)]
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == steps else list(range(1, steps + 1))
 
 
 def to_step_texts(result: Columns, key: str) -> list[str] | None:

@@ -9,6 +9,7 @@ from app.figures.fill.sources import Columns, Derived, to_unknown
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_matrices
 from mhc_core.record.reduction import log10_of
+from mhc_core.record.source import TRACE
 
 # What figures show of the trained stack, and what a step's frame has in its place.
 COLUMNS = {
@@ -41,8 +42,23 @@ class Trained(Columns, Protocol):
 
 
 def count_trained(result: Columns) -> int:
-    """Steps whose frames are in; the learning rate is a number at each."""
-    return int(np.isfinite(result.steps["step_lr"]).sum()) if result.steps else 0
+    """Steps whose frames are in: of a run the learning rate is a number at each; a trace has no others."""
+    if not result.steps:
+        return 0
+    if result.method == TRACE:
+        return max(len(column) for column in result.steps.values())
+    return int(np.isfinite(result.steps["step_lr"]).sum())
+
+
+def is_watched(results: Sequence[Columns]) -> bool:
+    """Whether all that trains are models of someone's own, which were watched."""
+    return all(result.method == TRACE for result in results if count_trained(result) > 0)
+
+
+def name_step(results: Sequence[Columns], step: int) -> int:
+    """What a step, from 0, is called: its place from 1, or what trainers of watched models call it, if all the same."""
+    names = {result.iterations[step] for result in results if step in result.iterations}
+    return names.pop() if is_watched(results) and len(names) == 1 else step + 1
 
 
 def nearest_kept(result: Trained, step: int) -> int | None:
@@ -86,6 +102,7 @@ def at_step(result: Trained, step: int | None) -> Columns:
         steps=result.steps,
         steps_log10=result.steps_log10,
         steps_status=result.steps_status,
+        iterations=result.iterations,
         layers=_without(result.layers),
         layers_log10=_without(result.layers_log10),
         status=_without(result.status),

@@ -42,11 +42,9 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figu
     """One map a run of the column's log10, a row a step, the first on top; a gain is coloured by its side of 1."""
     heat = {
         "key": key,
-        "fill": {"z": f"steps_log10.{key}"},
+        "fill": {"y": "step", "z": f"steps_log10.{key}"},
         "x0": 1,
         "dx": 1,
-        "y0": 1,
-        "dy": 1,
         "hoverongaps": False,
         "hovertemplate": "step %{y}, layer %{x}<br>10<sup>%{z:.2f}</sup><extra>%{fullData.name}</extra>",
     }

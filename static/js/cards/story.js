@@ -2,7 +2,7 @@
 
 import { shownOf } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
-import { depthOf, seedsOf, trainSteps } from '../data/record.js';
+import { depthOf, isGrowing, seedsOf, trainSteps } from '../data/record.js';
 import { sayPart } from '../figures/places.js';
 import { toPartFindings, toPartHeadline } from '../instant/partwords.js';
 import { preset, toHeadline } from '../state/presets.js';
@@ -107,7 +107,9 @@ function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
   if (!columns.start) return '…';
-  return trainSteps(columns) > 0 ? sayTraining(columns) : `${Math.round(100 * shareDone(columns))} %`;
+  return trainSteps(columns) > 0 || isGrowing(columns)
+    ? sayTraining(columns)
+    : `${Math.round(100 * shareDone(columns))} %`;
 }
 
 /**

@@ -31,6 +31,7 @@ function shownOf(panel) {
   const isShown = state.phase.value === 'idle'; // else the ids are those of what was shown before
   return {
     ids: isShown ? state.slots.value.map((slot) => slot.id) : null,
+    traces: state.settings.value.runs.map(({ trace }) => trace ?? null),
     snapshot: state.snapshot.value?.id ?? null,
     panel: panel.key,
     query: figureQuery(panel),

@@ -13,9 +13,9 @@ import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { Control } from './fields.js';
 import { FieldHelp } from './parts/fieldhelp.js';
+import { OpenTrace, Twin } from './traces.js';
 
-const TRACED =
-  'A trace has no spec, so there are no settings to change. Choose a connection to compute a run in its place.';
+const TRACED = 'A trace has no spec, so settings do not change it.';
 
 export function Compared() {
   const { runs } = state.settings.value;
@@ -25,6 +25,7 @@ export function Compared() {
       <div class="compared-head"><h2 class="group-title">Compared</h2>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+      <${OpenTrace} />
       <${DifferenceSwitch} />
       <${Differences} />
     </section>
@@ -62,22 +63,21 @@ function Run({ choice, run, isOnly }) {
         <span class="letter">${letter}</span>
         <select aria-label=${`Connection of run ${letter}`} aria-describedby="field-kind-help" value=${choice.kind}
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
-          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}
+          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${kind === TRACE ? (state.models.value[run] ?? nameOf(kind)) : nameOf(kind)}</option>`)}
         </select>
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<p class="hint">${TRACED}</p>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced"><p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
 }
 
-/** Nothing can be done with the one trace of a view. @param {{run: number, isOnly: boolean}} props */
+/** @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
-  const items = itemsOf(run, isOnly);
-  return items.length > 0 ? html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />` : null;
+  return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${itemsOf(run, isOnly)} />`;
 }
 
 /** @param {number} run @param {boolean} isOnly */
@@ -97,7 +97,7 @@ function itemsOf(run, isOnly) {
   };
   const isTrace = state.settings.value.runs[run].kind === TRACE;
   return [
-    ...(isTrace ? [] : [{ title: 'Rename', run: rename }]),
+    { title: 'Rename', run: rename },
     ...(!isTrace && state.settings.value.runs.length < boot.rules.letters.length
       ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
@@ -131,6 +131,7 @@ function Name({ choice, run }) {
   const onKeyDown = (/** @type {any} */ event) => {
     if (event.key === 'Escape') close();
     if (event.key !== 'Enter') return;
+    event.preventDefault(); // else the same key opens the menu, which has the focus then
     commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };

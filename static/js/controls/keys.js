@@ -77,7 +77,7 @@ function stepDepth(by) {
 }
 
 function runAll() {
-  if (!['loading', 'running'].includes(state.phase.value) && !state.hasTrace.value) requestRuns(true);
+  if (!['loading', 'running'].includes(state.phase.value) && !state.isOfTraces.value) requestRuns(true);
 }
 
 /** @param {KeyboardEvent} event */

@@ -64,14 +64,35 @@ function Part() {
 /** Its last place is the trained stack, after the last step's update. */
 function StepSlider() {
   const { value: steps } = state.steps;
-  const at = state.step.value ?? steps;
-  const name = at === steps ? 'Trained' : `Step ${at + 1}`;
+  const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
+  const { name, rest, small, spoken } = state.isWatched.value ? sayObservation(at, steps) : sayStep(at, steps);
   return html`
-    <label for="step"><b>${name}</b> ${at === steps ? `in ${steps}` : `/ ${steps}`}<small>${at === steps ? 'steps' : 'before its update'}</small></label>
+    <label for="step"><b>${name}</b> ${rest}<small>${small}</small></label>
     <input type="range" id="step" min="1" max=${steps + 1} step="1" value=${at + 1} style=${{ '--share': `${(100 * at) / steps}%` }}
-      aria-valuetext=${at === steps ? 'the trained stack' : `step ${at + 1}, before its update`}
+      aria-valuetext=${spoken}
       onInput=${(/** @type {any} */ event) => moveStep(Number(event.target.value) - 1)} />
   `;
+}
+
+/** Where the slider of runs that train stands. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
+function sayStep(at, steps) {
+  if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
+  const name = `Step ${at + 1}`;
+  return {
+    name,
+    rest: `/ ${steps}`,
+    small: 'before its update',
+    spoken: `step ${at + 1}, before its update`,
+  };
+}
+
+/** Where that of watched models stands, whose steps are called as their trainer calls them. @param {number} at likewise @param {number} steps */
+function sayObservation(at, steps) {
+  const number = state.nameStep(Math.min(at, steps - 1));
+  const rest = `step ${number}`;
+  if (at === steps) return { name: 'Latest', rest, small: `of ${steps} observations`, spoken: `the latest, ${rest}` };
+  const small = `observation ${at + 1} of ${steps}`;
+  return { name: `Step ${number}`, rest: '', small, spoken: `${rest}, ${small}` };
 }
 
 function Readout() {
@@ -81,13 +102,13 @@ function Readout() {
   const trains = isTraining
     ? [{ key: 'step_loss', title: 'loss' }, ...(step === null ? [] : [{ key: 'step_grad_norm', title: '‖gradient‖' }])]
     : [];
-  const where = step === null ? '' : `, step ${step + 1}`;
+  const where = step === null ? '' : `, step ${state.nameStep(step)}`;
   const told = toldOfPart(step);
   const ofAll = (/** @type {string} */ key) => (state.part.value && !told && isComposite(key) ? ' of all' : '');
   return html`
     <table class="readout" aria-label=${`Values at layer ${layer + 1}${where}`}>
       <thead>
-        ${step === null ? null : html`<tr><td></td><th scope="colgroup" colspan=${READ.length + trains.length}>step ${step + 1}</th></tr>`}
+        ${step === null ? null : html`<tr><td></td><th scope="colgroup" colspan=${READ.length + trains.length}>step ${state.nameStep(step)}</th></tr>`}
         <tr><th scope="col"><span class="sr">run</span></th>${[...READ, ...trains].map(({ key, title }) => html`<th scope="col">${title}${ofAll(key)}</th>`)}</tr>
       </thead>
       <tbody>${state.slots.value.map(
@@ -120,7 +141,7 @@ function sayValues() {
     });
     return `${slot.label} ${values.join(', ')}`;
   });
-  return `Layer ${layer + 1}${step === null ? '' : `, step ${step + 1}`}: ${runs.join('; ')}.`;
+  return `Layer ${layer + 1}${step === null ? '' : `, step ${state.nameStep(step)}`}: ${runs.join('; ')}.`;
 }
 
 /** Say what stands at the cursor once it rests, for as long as the page is there. */

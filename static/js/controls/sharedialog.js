@@ -76,7 +76,7 @@ export function ShareDialog() {
           <button type="submit">Link with this title and note</button>
         </form>
         <h3>These settings, computed anew</h3>
-        ${links.value?.long ? html`<${CopyText} text=${links.value.long} label="Link to the settings" />${omittedIn(new URL(links.value.long).hash).length > 0 ? html`<p class="hint">Without the text, which is too long for a link: the short link above keeps it.</p>` : null}` : html`<p class="hint">A trace has no spec, so it cannot be computed anew.</p>`}
+        ${links.value?.long ? html`<${CopyText} text=${links.value.long} label="Link to the settings" />${omittedIn(new URL(links.value.long).hash).length > 0 ? html`<p class="hint">Without the text, which is too long for a link: the short link above keeps it.</p>` : null}` : html`<p class="hint">It is not known yet which trace is shown.</p>`}
         <h3>One figure in another page</h3>
         <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`
       }

@@ -1,9 +1,10 @@
 /** The bar on top: presets, what is going on, Run, Share, API, theme. */
 
 import { StoryButton } from '../cards/lesson.js';
+import { sayTraining } from '../cards/progress.js';
 import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
-import { specOf } from '../data/record.js';
+import { isGrowing, specOf } from '../data/record.js';
 import { MapButton } from '../map/button.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
@@ -43,7 +44,7 @@ export function TopBar() {
 function RunButton() {
   if (state.phase.value === 'running')
     return html`<button type="button" class="primary" onClick=${cancelRuns}>Cancel</button>`;
-  if (state.hasTrace.value)
+  if (state.isOfTraces.value)
     return html`<button type="button" class="primary" disabled title="A trace has no spec, so it cannot be computed">Run</button>`;
   return html`<button type="button" class="primary" disabled=${state.phase.value === 'loading'} onClick=${() => requestRuns(true)}>Run</button>`;
 }
@@ -91,6 +92,8 @@ function doneSentence() {
   if (!start) return '';
   const spec = specOf(slots[0].columns);
   const [type, seed] = spec ? [` · ${spec.dtype}`, ` · seed ${spec.seed}`] : ['', ' · a trace'];
+  const watched = slots.filter(({ columns }) => isGrowing(columns));
+  if (watched.length > 0) return watched.map(({ label, columns }) => `${label[0]}: ${sayTraining(columns)}`).join('; ');
   return html`${runs} ${time}<span class="only-wide"> · ${start.device.type}${type}</span>${seed}`;
 }
 

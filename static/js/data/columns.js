@@ -1,6 +1,6 @@
 /** A run as columns: what its frames add up to, as they come. `mhc_core/record/result.py` does the same for Python. */
 
-import { depthOf, trainSteps } from './record.js';
+import { depthOf, modelOf, trainSteps } from './record.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Frame} Frame */
 
@@ -18,6 +18,7 @@ export function createColumns() {
     kept: new Map(),
     keptSteps: [],
     trained: 0,
+    iterations: [],
     bands: new Map(),
     unknown: new Set(),
     progress: null,
@@ -55,8 +56,9 @@ const TAKERS = {
   },
   backward: addLayer,
   /** @param {Columns} columns @param {import('../../types').StepFrame} frame */
-  step(columns, { step, values, log10, status }) {
+  step(columns, { step, iteration, values, log10, status }) {
     columns.trained = step + 1;
+    if (iteration !== undefined) columns.iterations[step] = iteration;
     const isKept = Object.keys(values).some((key) => KEPT.test(key));
     if (isKept) columns.keptSteps.push(step);
     for (const [key, value] of Object.entries(values)) {
@@ -69,6 +71,7 @@ const TAKERS = {
       if (!columns.stepsStatus.has(key)) columns.stepsStatus.set(key, new Map());
       columns.stepsStatus.get(key)?.set(step, typeof flags === 'string' ? flags : toFlags(flags));
     }
+    if (modelOf(columns) !== null) lengthenAll(columns, columns.trained);
   },
   /** @param {Columns} columns @param {import('../../types').SimilarityFrame} frame */
   similarity(columns, frame) {
@@ -158,9 +161,28 @@ function beginAnew(columns) {
 function putStep(columns, table, key, step, value) {
   const row = Array.isArray(value) ? toNumbers(value) : [value ?? NaN];
   const shape = [trainSteps(columns), ...(Array.isArray(value) ? [row.length] : [])];
-  const matrix = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
+  const known = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
+  const matrix = known.shape[0] > step ? known : lengthen(known, step + 1);
   table.set(key, matrix);
   matrix.data.set(row, step * row.length);
+}
+
+/** How many steps a trace will have, no one knows: every column gets as long as what has come. @param {Columns} columns @param {number} steps */
+function lengthenAll(columns, steps) {
+  for (const table of [columns.steps, columns.stepsLog10]) {
+    for (const [key, matrix] of table) if (matrix.shape[0] < steps) table.set(key, lengthen(matrix, steps));
+  }
+}
+
+/** More rows, unknown ones; room for as many again is kept behind them. @param {import('../../types').Matrix} matrix @param {number} steps @returns {import('../../types').Matrix} */
+function lengthen({ shape: [, ...rest], data }, steps) {
+  const size = steps * (rest[0] ?? 1);
+  let room = new Float64Array(data.buffer);
+  if (room.length < size) {
+    room = new Float64Array(2 * size).fill(NaN);
+    room.set(data);
+  }
+  return { shape: [steps, ...rest], data: room.subarray(0, size) };
 }
 
 /** @param {Columns} columns @param {import('../../types').ForwardFrame | import('../../types').BackwardFrame} frame */

@@ -95,6 +95,7 @@ export function subtract(columns, base, keys, ratio) {
     ...createColumns(),
     start: columns.start,
     trained: columns.trained,
+    iterations: columns.iterations,
     end: columns.end,
     unknown: new Set([...columns.unknown, ...base.unknown]),
   };

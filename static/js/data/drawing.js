@@ -1,5 +1,6 @@
 /** Which columns a panel draws, and when there is something new to draw. */
 
+import { modelOf } from './record.js';
 import { THEORY } from './sources.js';
 import { atStep } from './steps.js';
 
@@ -82,7 +83,9 @@ function freshOf(slot, keys) {
   // What the server confirms is drawn already.
   if (columns.end?.status === 'done') return known ? { columns, label, signature } : toPlace(slot, keys);
   if (known) return { columns: known, label, signature };
-  return columns.end !== null || hasAny(columns, keys) ? toPlace(slot, keys) : null;
+  // A trace is drawn as far as it has come: what is missing may never come.
+  const isThere = columns.end !== null || modelOf(columns) !== null || hasAny(columns, keys);
+  return isThere ? toPlace(slot, keys) : null;
 }
 
 /** @param {{id: string, columns: Columns, label: string}} item @param {string[]} keys @returns {Place} */

@@ -168,11 +168,12 @@ function labelLines(figure, results, span, layers, narrow) {
     );
     const [first, last] = isStep ? [0, trace.y.length - 1] : intervalOf(figure, layers);
     const status = [...(flags ?? [])].filter(([place]) => place >= first && place <= last);
-    const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer');
+    const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer', isStep ? trace.x : undefined);
     if (lost && lost.point !== null) {
       const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
       losses.push({
         point: lost.point,
+        x: trace.x[lost.point],
         share,
         text: `${trace.name}: ${lost.text}`,
         middle: (first + last + 1) / 2,

@@ -72,9 +72,11 @@ function shorten(text) {
  * @param {(number | null)[]} drawn
  * @param {Map<number, string> | undefined} status
  * @param {'layer' | 'step'} [unit] what the points are
+ * @param {number[]} [numbers] how they are counted; without them from 1
  * @returns {{point: number | null, ends: boolean, text: string} | null}
  */
-export function findLost(drawn, status, unit = 'layer') {
+export function findLost(drawn, status, unit = 'layer', numbers) {
+  const count = (/** @type {number} */ place) => numbers?.[place] ?? place + 1;
   const lost = [...(status?.keys() ?? [])].filter((place) => drawn[place] === null).sort((a, b) => a - b);
   if (!status || lost.length === 0) return null;
   const first = lost[0];
@@ -82,16 +84,16 @@ export function findLost(drawn, status, unit = 'layer') {
   if (known.length === 0) return { point: null, ends: true, text: String(status.get(first)) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, ends: true, text: `${status.get(first)} at ${unit} ${first + 1}` };
+    return { point, ends: true, text: `${status.get(first)} at ${unit} ${count(first)}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], ends: false, text: `${status.get(last)} up to ${unit} ${last + 1}` };
+  return { point: known[0], ends: false, text: `${status.get(last)} up to ${unit} ${count(last)}` };
 }
 
 /**
  * A cross at each point next to a loss, with what happened, none over another.
- * @param {{point: number, share: number, text: string, middle: number, color: string}[]} losses `share` is the point's height
- *   in the plot, `middle` the point in the middle of it
+ * @param {{point: number, x: number, share: number, text: string, middle: number, color: string}[]} losses `x` is where the point lies on the
+ *   axis, `share` its height in the plot, `middle` the point in the middle of it
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
  * @param {FigureRules} rules
@@ -103,11 +105,11 @@ export function lostLabels(losses, [low, high], narrow, { label_gap, high_share 
     ({ share }, index) => share + (share > high_share && !isRight[index] ? -label_gap : label_gap) / 2,
   );
   const places = spread(centres, label_gap);
-  return losses.map(({ point, text, color }, index) => {
+  return losses.map(({ x, text, color }, index) => {
     const said = narrow ? shorten(text) : text;
     return {
       xref: 'x',
-      x: point + 1,
+      x,
       xanchor: isRight[index] ? 'right' : 'left',
       yref: 'y',
       y: low + places[index] * (high - low),

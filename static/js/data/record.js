@@ -35,10 +35,13 @@ export function depthOf({ start }) {
   return start?.layers ?? 0;
 }
 
-/** Steps of training that were asked for; a trace is of one pass, and early specs know of none. @param {Columns} columns @returns {number} */
+/** Steps of training: those that were asked for, of which early specs know none; of a trace, which may grow, those that have come. @param {Columns} columns @returns {number} */
 export function trainSteps(columns) {
-  return specOf(columns)?.train?.steps ?? 0;
+  return modelOf(columns) === null ? (specOf(columns)?.train?.steps ?? 0) : columns.trained;
 }
+
+/** Whether someone's model is training and its trace grows. @param {Columns} columns */
+export const isGrowing = (columns) => modelOf(columns) !== null && columns.end === null;
 
 /** Seeds that are measured; early specs do not say, and are of one. @param {Columns} columns @returns {number} */
 export function seedsOf(columns) {

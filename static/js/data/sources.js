@@ -30,7 +30,7 @@ export function lookUp(source, columns, label, cursor) {
   if (name === 'log10') return toList(columns.log10.get(key));
   if (name === 'text') return toTexts(columns, key);
   if (name === 'span') return toSpanTexts(columns, key);
-  if (name === 'step') return columns.trained > 0 ? range(1, trainSteps(columns)) : null;
+  if (name === 'step') return columns.trained > 0 ? toStepNumbers(columns) : null;
   if (name === 'steps') return fromSteps(columns.steps.get(key));
   if (name === 'steps_log10') return fromSteps(columns.stepsLog10.get(key));
   if (name === 'steps_text') return toStepTexts(columns, key);
@@ -145,6 +145,13 @@ const toPower = (log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? nu
 function toSpanTexts(columns, key) {
   const [least, most] = ['min', 'max'].map((end) => toTexts(columns, `${key}_${end}`));
   return least && most && least.map((low, layer) => `${low} … ${most[layer]}`);
+}
+
+/** What each step is called: its place from 1, or of a trace the trainer's own number where all steps have one. @param {Columns} columns @returns {number[]} */
+export function toStepNumbers(columns) {
+  const steps = trainSteps(columns);
+  const isTold = steps > 0 && range(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
+  return isTold ? columns.iterations.slice(0, steps) : range(1, steps);
 }
 
 /** A column over the steps as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */

@@ -14,6 +14,30 @@ function replacedBy(rules) {
   return { ...rules.columns, ...keptOf(rules) };
 }
 
+/**
+ * What the steps on an axis are called, in their order; null where none is drawn there. Of several runs the one that has most steps counts.
+ * @param {import('../../types').Figure} figure filled
+ * @param {string} axis such as `xaxis2`
+ * @returns {number[] | null}
+ */
+export function stepsOn({ data, layout }, axis) {
+  if (!(axis in (layout.meta.steps ?? {}))) return null;
+  const side = axis[0];
+  const drawn = data.filter(
+    (trace) => trace.visible !== false && (trace[`${side}axis`] ?? side) === axis.replace('axis', ''),
+  );
+  const lists = drawn.map((trace) => trace[side] ?? []);
+  return lists.reduce((longest, list) => (list.length > longest.length ? list : longest), []);
+}
+
+/** The step that is called a number, or the one next to it. @param {number[]} numbers growing @param {number} wanted @returns {number} from 0 */
+export function stepNear(numbers, wanted) {
+  return numbers.reduce(
+    (best, number, step) => (Math.abs(number - wanted) < Math.abs(numbers[best] - wanted) ? step : best),
+    0,
+  );
+}
+
 /** Whether a figure shows what is known at kept steps alone. @param {import('../../types').Figure} template */
 export function showsKept(template) {
   const kept = keptOf(template.layout.meta.rules.steps);

@@ -1,5 +1,6 @@
 /** The cursors of layer and step over a plot, drawn in HTML: moving it redraws no figure. */
 
+import { stepsOn } from '../data/steps.js';
 import { outermost } from '../lines/outermost.js';
 import { standAside, toHeights } from './aside.js';
 
@@ -28,7 +29,8 @@ export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
 function partsAt(areas, figure, layer, step, hasValues) {
   const { layers = {}, steps = {} } = figure.layout.meta;
   /** Where an axis is cut, counted as on the axis. @param {string} axis */
-  const placeOn = (axis) => (axis in layers ? layer + 1 : axis in steps && step !== null ? step + 1 : null);
+  const placeOn = (axis) =>
+    axis in layers ? layer + 1 : step === null ? null : (stepsOn(figure, axis)?.[step] ?? null);
   return areas.flatMap((area) => {
     const [x, y] = [placeOn(area.x), placeOn(area.y)];
     if (layers[area.x] === 'window') return frame(area, layer);

@@ -1,5 +1,6 @@
 /** A hand on a plot: the layer that it points at, the click that pins a cursor, the double click that shows all, the range that it draws. */
 
+import { stepNear, stepsOn } from '../data/steps.js';
 import { moveCursor, moveInterval, moveStep, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { cursorsNow, showAll } from './boxes.js';
@@ -98,10 +99,12 @@ export class PlotHand {
     const at = performance.now();
     if (this.isSecond || at - this.before.at < DOUBLE_MS) return;
     this.before = { at, ...cursorsNow() };
-    const { layers = {}, steps = {} } = this.held.shown?.layout.meta ?? {};
-    const [layer, step] = [layers, steps].map((kinds) => Object.entries(places).find(([axis]) => axis in kinds)?.[1]);
-    if (layer !== undefined) moveCursor(Math.round(layer) - 1);
-    if (step !== undefined) moveStep(Math.round(step) - 1);
+    const { shown } = this.held;
+    if (!shown) return;
+    const { layers = {}, steps = {} } = shown.layout.meta;
+    const [layer, step] = [layers, steps].map((kinds) => Object.entries(places).find(([axis]) => axis in kinds));
+    if (layer) moveCursor(Math.round(layer[1]) - 1);
+    if (step) moveStep(stepNear(stepsOn(shown, step[0]) ?? [], step[1]));
   }
 
   /** A double click shows all again, and nothing else: its first click has put the cursors somewhere. */

@@ -103,9 +103,9 @@ export function sayPart() {
 function stepOf(panel, view) {
   if (state.step.value === null || !panel.follows_step) return [];
   const step = shownStep(panel, view.figure);
-  if (step === null) return ['trained'];
+  if (step === null) return [state.isWatched.value ? 'last' : 'trained'];
   const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
-  if (!trained || !showsKept(view.figure)) return [`step ${step + 1}`];
+  if (!trained || !showsKept(view.figure)) return [`step ${state.nameStep(step)}`];
   const place = nearestKept(trained.columns, step);
-  return place === null ? [] : [`step ${trained.columns.keptSteps[place] + 1}`];
+  return place === null ? [] : [`step ${state.nameStep(trained.columns.keptSteps[place])}`];
 }

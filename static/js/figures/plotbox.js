@@ -131,7 +131,7 @@ class PlotBox {
   redraw() {
     const ids = state.slots
       .peek()
-      .map((slot) => slot.id || slot.spec)
+      .map((slot) => slot.id || slot.asked)
       .join();
     if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
     this.ids = ids;

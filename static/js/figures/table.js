@@ -142,7 +142,10 @@ function stepTable(panel) {
     }),
   );
   const last = Math.max(0, ...columns.map((column) => column.data.length));
-  const rows = range(1, last).map((step) => [step, ...columns.map((column) => column.data[step - 1] ?? '')]);
+  const rows = range(0, last - 1).map((step) => [
+    state.nameStep(step),
+    ...columns.map((column) => column.data[step] ?? ''),
+  ]);
   return { head: ['step', ...columns.map((column) => column.title)], rows };
 }
 
@@ -208,7 +211,8 @@ function matrixTable(panel, isRaw) {
 export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);
-  const at = head[0] === 'step' ? (state.step.value ?? NaN) + 1 : state.cursor.value + 1;
+  const { cursor, step } = state;
+  const at = head[0] !== 'step' ? cursor.value + 1 : step.value === null ? null : state.nameStep(step.value);
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
       <table class="numbers">

@@ -14,10 +14,10 @@ import { html } from '../ui/html.js';
 export const isByHand = signal(false);
 
 export function MapButton() {
-  const title = state.hasTrace.value
+  const title = state.isOfTraces.value
     ? 'A trace has no spec, whose settings a map could vary'
     : 'One number of every run on a grid of two settings';
-  return html`<button type="button" title=${title} disabled=${state.hasTrace.value} onClick=${open}>Map</button>`;
+  return html`<button type="button" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Map</button>`;
 }
 
 function open() {

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import * as state from '../state/signals.js';
 import { isFilling, showMap, stopMap } from '../state/sweeper.js';
 import { mapFields, parseValues, REDUCTIONS, toAxis } from '../state/view/grid.js';
+import { TRACE } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */
@@ -49,7 +50,7 @@ export function MapChoices({ map, metrics, change }) {
       <${Axis} name="Up" axis=${map.y} known=${known.filter((field) => field.path !== map.x.path)} isOptional set=${(/** @type {any} */ y) => set({ y })} />
       <label class="map-choice">Run
         <select value=${map.run} onChange=${(/** @type {any} */ event) => setRun(Number(event.target.value))}>
-          ${state.labels.value.map((label, run) => html`<option value=${run} selected=${run === map.run}>${label}</option>`)}
+          ${state.labels.value.map((label, run) => (view.runs[run].kind === TRACE ? null : html`<option value=${run} selected=${run === map.run}>${label}</option>`))}
         </select></label>
       <label class="map-choice">Number
         <select value=${map.metric} onChange=${(/** @type {any} */ event) => see({ metric: event.target.value })}>

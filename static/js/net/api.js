@@ -169,6 +169,8 @@ export async function compareRuns(specs, limit_s, have) {
 }
 /** @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
+/** A spec like a trace, and what of it the trace does not tell, in sentences. @param {string} id @returns {Promise<{spec: any, unknown: string[]}>} */
+export const getTwin = (id) => call(`/runs/${encodeURIComponent(id)}/twin`);
 /** Of a run that is submitted with others, `together` in all. @param {any} spec @param {number} together @param {AbortSignal} signal @returns {Promise<Estimate>} */
 export const estimateRun = (spec, together, signal) =>
   call(`/estimate?together=${together}`, { method: 'POST', body: spec, signal });

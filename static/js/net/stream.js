@@ -14,14 +14,15 @@ const SLEPT_MS = 5000;
 
 /**
  * Follow runs until all have ended or the signal aborts. A lost connection resumes behind the last frame seen.
- * @param {string[]} ids
+ * @param {string[] | Map<string, number>} records ids, or with each the index of the last frame that is here
  * @param {{onFrame: (frame: Frame) => void, onStatus: (status: any) => void, onConnection: (isUp: boolean) => void,
  *   onRefused: () => void}} handlers `onRefused`: the server has answered with something else than a stream
  * @param {AbortSignal} signal
  * @param {EventStream} [begun] a stream from the first frame on that is there already
  */
-export function followRuns(ids, handlers, signal, begun) {
-  const last = new Map(ids.map((id) => [id, -1]));
+export function followRuns(records, handlers, signal, begun) {
+  const last = records instanceof Map ? new Map(records) : new Map(records.map((id) => [id, -1]));
+  const ids = [...last.keys()];
   const open = new Set(ids);
   const isOver = () => signal.aborted || open.size === 0;
   /** The one that is read; whatever another still says is dropped. @type {EventStream} */

@@ -5,6 +5,7 @@ import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { toHash } from '../state/view/hash.js';
+import { hasUnnamed } from '../state/view/traces.js';
 import { toNotes, toSettings } from './report.js';
 
 /** @typedef {{title: string, text: string, url: string}} Caption */
@@ -27,10 +28,10 @@ export function withLink(title, sentences) {
   return { title, text: [`${title}.`, ...sentences].filter(Boolean).join(' '), url: toUrl() };
 }
 
-/** A stored view's numbers stay; a trace has no address but that. What the bare address opens may be another view in a year. */
+/** A stored view's numbers stay. What the bare address opens may be another view in a year. */
 function toUrl() {
   const stored = state.snapshot.value?.url;
-  if (!stored && state.hasTrace.value) return '';
+  if (!stored && hasUnnamed(state.view.value)) return '';
   const url = stored ?? urlOf(state.view.value);
   return new URL(url === '/' ? `/#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
 }

@@ -9,9 +9,10 @@ import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
 import { toHash } from '../state/view/hash.js';
+import { hasUnnamed } from '../state/view/traces.js';
 import { copyText, notify } from '../ui/clipboard.js';
 
-/** `long` is empty where a trace is shown: it cannot be computed anew. @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
+/** `long` is empty where it is not known which trace is shown. @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
 
 export const links = signal(/** @type {Links | null} */ (null));
 export const failure = signal('');
@@ -49,7 +50,7 @@ export async function store() {
     );
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
-    const long = state.hasTrace.value ? '' : new URL(urlOf(state.view.value), location.href).href;
+    const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
     links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

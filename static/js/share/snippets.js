@@ -2,7 +2,8 @@
 
 /**
  * What is shown of the runs: their ids where they are known, the stored view that they belong to, and the figure.
- * @typedef {{ids: string[] | null, snapshot: string | null, panel: string, query: [string, string][]}} Shown
+ * `traces` holds for each run its id where it is a trace, which no spec stands for.
+ * @typedef {{ids: string[] | null, traces?: (string | null)[], snapshot: string | null, panel: string, query: [string, string][]}} Shown
  */
 
 /** The specs alone. @type {Shown} */
@@ -67,13 +68,21 @@ function quote(text) {
 }
 
 /** @param {string} base @param {any[]} specs @param {Shown} shown */
-function toCurl(base, specs, { ids, snapshot, panel, query }) {
+function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
   const body = JSON.stringify(specs.length === 1 ? specs[0] : specs, null, 1);
-  const names = ids ?? specs.map((_, index) => `ID${index + 1}`);
-  const begin = [
-    '# start the runs (known ones are not computed again); the answer holds their ids',
-    `curl -s ${base}/${specs.length === 1 ? 'runs' : 'runs/compare'} -d ${quote(body)}`,
-  ];
+  const names =
+    ids ??
+    placeTraces(
+      specs.map((_, index) => `ID${index + 1}`),
+      traces,
+    );
+  const begin =
+    specs.length === 0
+      ? ['# a trace is there already']
+      : [
+          '# start the runs (known ones are not computed again); the answer holds their ids',
+          `curl -s ${base}/${specs.length === 1 ? 'runs' : 'runs/compare'} -d ${quote(body)}`,
+        ];
   return [
     ...(snapshot ? ['# the stored view and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
     '',
@@ -88,12 +97,22 @@ function toCurl(base, specs, { ids, snapshot, panel, query }) {
   ].join('\n');
 }
 
+/** The ids of computed runs, with those of traces in their places. @param {string[]} ids @param {(string | null)[]} traces */
+function placeTraces(ids, traces) {
+  return traces.reduce((all, id, run) => (id ? all.toSpliced(run, 0, id) : all), ids);
+}
+
 /** @param {string} base @param {any[]} specs @param {Shown} shown */
-function toPython(base, specs, { snapshot, panel, query }) {
+function toPython(base, specs, { traces = [], snapshot, panel, query }) {
   const read = `specs = json.loads(r'''${JSON.stringify(specs, null, 1).replaceAll("'''", "''\\u0027")}''')\n\n`;
   const begin = snapshot
     ? `api.get("/snapshots/${snapshot}").raise_for_status().json()["runs"]`
-    : '[run["id"] for run in api.post("/runs/compare", json=specs).raise_for_status().json()]';
+    : specs.length === 0
+      ? '[]'
+      : '[run["id"] for run in api.post("/runs/compare", json=specs).raise_for_status().json()]';
+  const added = snapshot
+    ? []
+    : traces.flatMap((id, run) => (id ? [`    runs.insert(${run}, "${id}")  # a trace\n`] : []));
   // A string of JSON is one of Python.
   const pairs = query.map(([name, value]) => `    (${JSON.stringify(name)}, ${JSON.stringify(value)}),\n`).join('');
   return `import json
@@ -101,12 +120,12 @@ function toPython(base, specs, { snapshot, panel, query }) {
 import httpx
 import plotly.io
 
-${snapshot ? '' : read}shown = [
+${snapshot || specs.length === 0 ? '' : read}shown = [
 ${pairs}]
 
 with httpx.Client(base_url="${base}", timeout=None) as api:
     runs = ${begin}
-    for run in runs:  # follow each to its end
+${added.join('')}    for run in runs:  # follow each to its end
         with api.stream("GET", f"/runs/{run}/events", headers={"Accept": "application/x-ndjson"}) as frames:
             for line in frames.iter_lines():
                 frame = json.loads(line)

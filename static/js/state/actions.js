@@ -6,7 +6,7 @@ import { findPreset, leavePreset, nameIn, toView } from './presets.js';
 import { hurryRuns, readSpec, requestRuns, requestSoon, showAtOnce, showStored } from './runner.js';
 import * as state from './signals.js';
 import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
-import { TRACE, withoutTraces } from './view/spec.js';
+import { TRACE, withoutUnnamed } from './view/spec.js';
 
 const ADDRESS_MS = 150; // browsers refuse an address that changes many times a second
 const CURSOR_MS = 200;
@@ -47,9 +47,9 @@ export function commit(change) {
   } else hurryRuns();
 }
 
-/** What is changed is computed anew; a trace cannot be, and is left out. */
+/** What is changed is computed anew; a trace stays, if it is known which it is. */
 function leaveStored() {
-  if (state.hasTrace.value) state.view.value = withoutTraces(state.view.value, boot.rules);
+  if (state.hasTrace.value) state.view.value = withoutUnnamed(state.view.value, boot.rules);
   state.snapshot.value = null;
 }
 
@@ -145,9 +145,9 @@ export function openAddress(stored) {
   const { view: read, problems } = isBare
     ? { view: openingView(), problems: [] }
     : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isStored ? {} : keptTexts());
-  const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE);
-  const view = isLost ? withoutTraces(read, boot.rules) : read;
-  if (isLost) problems.push('runs: a trace has no spec, so it cannot be computed; the short link of its view opens it');
+  const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
+  const view = isLost ? withoutUnnamed(read, boot.rules) : read;
+  if (isLost) problems.push('runs: this link does not say which trace it means; the short link of its view opens it');
   state.batch(() => {
     state.view.value = view;
     state.notices.value = isStored ? [] : problems;

@@ -90,6 +90,6 @@ export const title = computed(() => {
 function sayRuns() {
   const names = state.labels.value.map((label) => label.slice(label.indexOf(' ') + 1)).join(', ');
   const depths = [...new Set(state.specs.value.map((spec) => spec.depth ?? state.fields.value.get('depth')?.initial))];
-  if (depths.length === 0) return names; // of traces nothing is computed
+  if (state.hasTrace.value) return names; // whose depths the settings do not say
   return `${names} at depth${depths.length > 1 ? 's' : ''} ${depths.join(' and ')}`;
 }

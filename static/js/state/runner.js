@@ -3,11 +3,13 @@
 import { effect } from '@preact/signals';
 import { haveClimbed } from '../data/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
-import { follow, stopFollowing } from './follow.js';
+import { boot } from './boot.js';
+import { follow, noteLive, stopFollowing } from './follow.js';
 import { keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
-import { install, installKnown } from './slots.js';
-import { toSpecs } from './view/spec.js';
+import { install, installKnown, isTrace, recallTrace } from './slots.js';
+import { defaultView, TRACE, toSpec } from './view/spec.js';
+import { tracesOf, withoutRecords } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
@@ -17,6 +19,8 @@ const UNASKED_S = 6;
 const SHORT_S = 1;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
 const MIN_LIFE_MS = 800;
+
+const NO_TRACE = 'this server has no such trace, so it is left out';
 
 /** A hand that rests so long wants what only the server can tell. */
 const REST_MS = 150;
@@ -69,13 +73,16 @@ function ask(isAsked) {
  * another view is given up. Returns whether there is anything.
  */
 export function showAtOnce() {
-  const specs = state.specs.value;
+  const asked = state.asked.value;
   if (state.isOfView.value) return false;
-  const known = specs.map(recallSpec);
+  const view = state.settings.value;
+  const known = view.runs.map((choice) =>
+    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(state.fields.value, view, choice)),
+  );
   if (known.length === 0 || known.includes(null)) return false;
   stopFollowing();
-  void cancelAll(specs);
-  installKnown(specs, known);
+  void cancelAll(asked);
+  installKnown(asked, known);
   hurry();
   return true;
 }
@@ -136,46 +143,96 @@ export function hurryRuns() {
   hurry();
 }
 
-/** Whether the page has gone on to what it knows at once, and what these specs were asked for is no longer looked for. @param {any[]} specs */
-function isOvertaken(specs) {
-  return state.isOfView.value && JSON.stringify(specs) !== JSON.stringify(state.specs.value);
+/** Whether the page has gone on to what it knows at once, and what was asked for is no longer looked for. @param {string[]} asked */
+function isOvertaken(asked) {
+  return state.isOfView.value && asked.join() !== state.asked.value.join();
 }
 
 /** @param {boolean} isAsked */
 async function start(isAsked) {
-  const specs = toSpecs(state.fields.value, state.view.value);
-  const labels = state.labels.value;
+  const specs = state.specs.value;
+  const asked = state.asked.value;
+  const view = state.settings.value;
   stopFollowing();
   estimating.abort();
   estimating = new AbortController();
-  void cancelAll(specs);
+  void cancelAll(asked);
   const begun = performance.now();
   leaveAlone(begun); // by what the view before took, until more is known
   state.phase.value = 'running';
   isUnwanted = false;
   try {
-    const { submitted, stream } = await compareRuns(specs, isAsked ? null : UNASKED_S, keptIds());
-    if (isOvertaken(specs)) {
-      stream.close();
+    const missing = await findMissing(tracesOf(view));
+    if (missing.length > 0) return leaveOut(missing);
+    const { submitted, stream } = await compare(specs, isAsked);
+    if (isOvertaken(asked)) {
+      stream?.close();
       return void cancelOvertaken(submitted, specs);
     }
     state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
     leaveAlone(begun);
     if (submitted.some((run) => run.status === 'unstarted')) {
-      stream.close();
+      stream?.close();
       return stopUnasked();
     }
-    const ids = submitted.map((run) => run.id);
     state.problem.value = null;
-    install(ids, labels, submitted, specs);
+    const places = toPlaces(view, submitted);
+    install(
+      places.map(({ id }) => id),
+      state.labels.value,
+      places.map(({ position }) => position),
+      asked,
+    );
     follow(submitted.some((run) => run.status !== 'done') ? begun : null, askAgain, stream);
     if (isUnwanted) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (isOvertaken(specs)) return;
+    if (isOvertaken(asked)) return;
     refuse(error);
     void predict(specs);
   }
+}
+
+/** A view of traces alone asks for nothing to be computed. @param {any[]} specs @param {boolean} isAsked @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
+async function compare(specs, isAsked) {
+  return specs.length > 0 ? compareRuns(specs, isAsked ? null : UNASKED_S, keptIds()) : { submitted: [] };
+}
+
+/** Which record each place shows: that of its trace, or of the next run that was submitted. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */
+function toPlaces(view, submitted) {
+  const runs = [...submitted];
+  return view.runs.map(({ trace }) =>
+    trace === undefined ? /** @type {import('../../types').Submitted} */ (runs.shift()) : { id: trace, position: null },
+  );
+}
+
+/** Traces that this server does not have; of those that it has, whether they are still written. @param {string[]} ids @returns {Promise<string[]>} */
+async function findMissing(ids) {
+  const unknown = ids.filter((id) => recallTrace(id) === null);
+  const found = await Promise.all(unknown.map(findTrace));
+  return found.flatMap((isThere, place) => (isThere ? [] : [unknown[place]]));
+}
+
+/** @param {string} id */
+async function findTrace(id) {
+  try {
+    const { spec, status } = await getRun(id);
+    noteLive(id, status === 'running');
+    return spec === null;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
+  }
+}
+
+/** Go on without traces that are not on this server. @param {string[]} ids */
+function leaveOut(ids) {
+  const left = withoutRecords(state.view.value, ids);
+  state.batch(() => {
+    state.notices.value = [...state.notices.value, ...ids.map((id) => `trace ${id}: ${NO_TRACE}`)];
+    state.view.value = left.runs.length > 0 ? left : { ...left, runs: defaultView(boot.rules).runs };
+  });
+  requestRuns();
 }
 
 /** What runs that were refused would take, and what of them is too much. @param {any[]} specs */
@@ -213,11 +270,10 @@ function refuse(error) {
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }
 
-/** Cancel what is still computed and not among the specs that are wanted now; at once, for it holds them up. @param {any[]} wantedSpecs */
-async function cancelAll(wantedSpecs) {
-  const texts = wantedSpecs.map((spec) => JSON.stringify(spec));
-  const live = state.slots.value.filter((slot) => slot.columns.end === null && !texts.includes(slot.spec ?? ''));
-  await cancelEach(live.flatMap(({ id }) => (id ? [id] : [])));
+/** Cancel what is still computed and not among what is wanted now; at once, for it holds that up. A trace is not ours to end. @param {string[]} asked */
+async function cancelAll(asked) {
+  const live = state.slots.value.filter((slot) => slot.columns.end === null && !isTrace(slot));
+  await cancelEach(live.flatMap((slot) => (slot.id && !asked.includes(slot.asked ?? '') ? [slot.id] : [])));
 }
 
 /** What was started for a view that is left, but for what the view has still. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
@@ -251,8 +307,12 @@ export function showStored(ids, labels) {
   follow(null, askAgain);
 }
 
-/** The same spec is the same run: a server that lost it is given the spec again. */
-const askAgain = () => requestRuns(true);
+/** The same spec is the same run: a server that lost it is given the spec again. A trace can only be left out. @param {string[]} gone */
+function askAgain(gone) {
+  const traces = tracesOf(state.view.value).filter((id) => gone.includes(id));
+  if (traces.length > 0) leaveOut(traces);
+  else requestRuns(true);
+}
 
 /** What a stored run was made from; null of a trace. @param {string} id @returns {Promise<any>} */
 export const readSpec = async (id) => (await getRun(id)).spec;

@@ -2,10 +2,11 @@
 
 import { batch, computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
-import { depthOf, trainSteps } from '../data/record.js';
+import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
+import { toAsked } from './view/traces.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -15,9 +16,9 @@ import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js
  */
 /**
  * One of the compared runs. `before` is what its place showed before, the latest first, a whole run last: drawn, dimmed,
- * until `columns` has more to say. `spec` is what was asked for, undefined for a stored run; `id` is empty until the server has
+ * until `columns` has more to say. `asked` is what was asked for, undefined for a stored run; `id` is empty until the server has
  * said it. `known` is what is known of the run at once, without the server: columns that are not all, but final.
- * @typedef {{id: string, spec: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
+ * @typedef {{id: string, asked: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
  *   before: {id: string, columns: Columns, label: string}[]}} Slot
  */
 /**
@@ -72,11 +73,11 @@ export const settings = computed(() => {
 });
 export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
 export const specs = computed(() => toSpecs(fields.value, settings.value));
+/** What each place of the view asks for. */
+export const asked = computed(() => settings.value.runs.map((choice) => toAsked(fields.value, settings.value, choice)));
 /** Whether the places are those of the view: of what it asks for, or of what is known of that at once. */
 export const isOfView = computed(
-  () =>
-    slots.value.length === specs.value.length &&
-    slots.value.every((slot, run) => slot.spec === JSON.stringify(specs.value[run])),
+  () => slots.value.length === asked.value.length && slots.value.every((slot, run) => slot.asked === asked.value[run]),
 );
 
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
@@ -86,7 +87,7 @@ export const layers = computed(() => {
   return Math.max(1, ...known);
 });
 
-/** Whether a trace is shown: such a view is stored, and cannot be computed. */
+/** Whether a trace is shown, which has no spec. */
 export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
 /** Whether a run here trains. */
@@ -206,11 +207,31 @@ export const steps = computed(() => {
   return Math.max(0, ...slots.value.map((slot) => trainSteps(slot.columns)));
 });
 
+/** Whether a trace here still grows: it is shown at its latest step. */
+const grows = computed(() => {
+  dataTick.value;
+  return slots.value.some((slot) => isGrowing(slot.columns));
+});
+
+/** Whether all that trains here are models of someone's own, which are watched. */
+export const isWatched = computed(() => {
+  dataTick.value;
+  return slots.value.every(({ columns }) => trainSteps(columns) === 0 || modelOf(columns) !== null);
+});
+
 /** The cursor's step of training from 0; null for the trained stack, which is shown until it is moved. */
 export const step = computed(() => {
-  const { step: chosen } = view.value;
+  const chosen = view.value.step ?? (grows.value ? Infinity : undefined);
   return chosen === undefined || steps.value === 0 ? null : Math.min(chosen, steps.value - 1);
 });
+
+/** What a step is called: its place from 1, or what the trainers of watched models call it, where they are at one. @param {number} at from 0 */
+export function nameStep(at) {
+  const names = new Set(slots.value.map(({ columns }) => (at < columns.trained ? columns.iterations[at] : undefined)));
+  names.delete(undefined);
+  const [name] = names;
+  return isWatched.value && names.size === 1 && name !== undefined ? name : at + 1;
+}
 
 /** @param {number} at from 0; from the number of steps on it is the trained stack */
 export function setStep(at) {
@@ -254,7 +275,8 @@ export function setOwn(run, path, value) {
 
 /** @param {number} run @param {string} kind */
 export function setKind(run, kind) {
-  const runs = view.value.runs.map((choice, index) => (index === run ? { ...choice, kind } : choice));
+  const { trace: _, ...chosen } = { ...view.value.runs[run], kind };
+  const runs = view.value.runs.with(run, chosen);
   view.value = { ...view.value, runs };
 }
 
@@ -291,6 +313,9 @@ export function setCursor(layer) {
 export function baseValue(field) {
   return settingOf(view.value, { kind: '', own: {} }, field);
 }
+
+/** Whether all that the view asks for are traces: nothing of it is computed. */
+export const isOfTraces = computed(() => settings.value.runs.every((choice) => choice.kind === TRACE));
 
 /** Whether every place shows its own run's end. */
 export const isComplete = computed(() => {

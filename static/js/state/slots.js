@@ -7,34 +7,53 @@ import { boot } from './boot.js';
 import { recallRecord } from './kept.js';
 import * as state from './signals.js';
 import { TRACE } from './view/spec.js';
+import { isAskedTrace } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
-/** @param {string[]} ids @param {string[]} labels @param {{position: number | null}[]} [submitted] @param {any[]} [specs] */
-export function install(ids, labels, submitted, specs) {
+/**
+ * @param {string[]} ids
+ * @param {string[]} labels
+ * @param {(number | null)[]} [positions] in the queue
+ * @param {string[]} [asked] what each place was asked for; stored runs were not
+ */
+export function install(ids, labels, positions, asked) {
   /** @type {Map<string, Columns>} */
   const fresh = new Map();
   const old = state.slots.value;
   const before = listBefore();
   state.hasMoved.value = false;
   state.slots.value = ids.map((id, index) => {
-    const spec = JSON.stringify(specs?.[index]);
-    const isAnswer = old[index]?.id === '' && old[index].spec === spec; // to what is shown at once
+    const isAnswer = old[index]?.id === '' && old[index].asked === asked?.[index]; // to what is shown at once
     const begun = isAnswer ? old[index].columns : createColumns();
-    const columns = recallRecord(id) ?? fresh.get(id) ?? begun;
+    const columns = recallRecord(id) ?? fresh.get(id) ?? growing(id) ?? begun;
     fresh.set(id, columns);
-    const place = submitted?.[index].position ?? null;
     return {
       id,
-      spec,
+      asked: asked?.[index],
       label: labels[index],
       columns,
-      place,
+      place: positions?.[index] ?? null,
       known: isAnswer ? old[index].known : null,
-      before: (isAnswer ? old[index].before : before[index]) ?? [],
+      // A trace stays as it is: nothing else stood in its place.
+      before: isAskedTrace(asked?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
     };
   });
   noteTraces();
+}
+
+/** What is here of a trace that is still written. @param {string} id @returns {Columns | undefined} */
+function growing(id) {
+  return state.slots.value.find((slot) => slot.id === id && isTrace(slot))?.columns;
+}
+
+/** Whether a place is that of a trace. @param {Slot} slot */
+export const isTrace = ({ asked, columns }) => isAskedTrace(asked) || modelOf(columns) !== null;
+
+/** What is here of a trace without asking; null where nothing is. @param {string} id @returns {{id: string, columns: Columns, known: null} | null} */
+export function recallTrace(id) {
+  const columns = recallRecord(id) ?? growing(id);
+  return columns ? { id, columns, known: null } : null;
 }
 
 /** Let the view and its labels say which runs are traces, as their start frames do. */
@@ -45,15 +64,19 @@ export function noteTraces() {
   state.batch(() => {
     state.models.value = models;
     if (models.some(Boolean))
-      state.view.value = { ...state.view.value, runs: models.map((model, run) => toChoice(model, runs[run])) };
+      state.view.value = {
+        ...state.view.value,
+        runs: models.map((model, run) => toChoice(model, state.slots.value[run].id, runs[run])),
+      };
     state.slots.value = state.slots.value.map((slot, run) => ({ ...slot, label: state.labels.value[run] }));
   });
 }
 
-/** @param {string | null} model @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
-function toChoice(model, known) {
+/** @param {string | null} model @param {string} id @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
+function toChoice(model, id, known) {
   if (model === null) return known ?? { kind: TRACE, own: {} };
-  return { kind: TRACE, own: {}, ...(known?.name ? { name: known.name } : {}) };
+  if (known?.trace === id) return known;
+  return { kind: TRACE, own: {}, ...(known?.name ? { name: known.name } : {}), trace: id };
 }
 
 /**
@@ -85,17 +108,18 @@ export function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-/** What is known of runs that no one has computed. @param {any[]} specs @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
-export function installKnown(specs, known) {
+/** What is known of runs that no one has computed. @param {string[]} asked @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
+export function installKnown(asked, known) {
   const before = listBefore();
   state.batch(() => {
     state.hasMoved.value = false;
     state.slots.value = known.map((item, run) => ({
       .../** @type {NonNullable<typeof item>} */ (item),
-      spec: JSON.stringify(specs[run]),
+      asked: asked[run],
       label: state.labels.value[run],
       place: null,
-      before: before[run] ?? [],
+      before: isAskedTrace(asked[run]) ? [] : (before[run] ?? []),
     }));
+    noteTraces();
   });
 }

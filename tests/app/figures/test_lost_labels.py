@@ -10,7 +10,7 @@ COLOR = "#000000"
 
 
 def _loss(point: int, share: float, text: str = "B HC: overflow at layer 5") -> dict[str, object]:
-    return {"point": point, "share": share, "text": text, "middle": 5, "color": COLOR}
+    return {"point": point, "x": point + 1, "share": share, "text": text, "middle": 5, "color": COLOR}
 
 
 @pytest.mark.parametrize("shares", [[0.9, 0.9], [0.95, 0.94, 0.95], [0.0, 0.0], [0.5, 0.52], [0.79, 0.81]])

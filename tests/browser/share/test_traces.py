@@ -12,17 +12,10 @@ from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server, compute
 from tests.core.attach.attachable import LAYERS, STREAMS
-from tests.traced import NAME, add_trace, capture_trace
+from tests.traced import NAME, capture_trace
 
 NO_SPEC = "A trace has no spec"
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}}
-
-
-@pytest.fixture(scope="module")
-def traced(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """The shared server, which has the trace from now on."""
-    add_trace(server, tmp_path_factory.mktemp("traced"))
-    return server
 
 
 @pytest.fixture
@@ -67,7 +60,7 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
 
 def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) -> None:
     visit = see_page(store_view(traced))
-    expect(visit.locator(".banners")).to_contain_text(f"{NO_SPEC}: it is left out when you change anything")
+    expect(visit.locator(".banners")).to_contain_text("Change anything to compute anew; a trace stays as it is.")
     expect(visit.locator(".status")).to_contain_text("1 run stored · cpu · a trace")
     expect(visit.locator(".compared")).to_contain_text(NO_SPEC)
     expect(visit.locator(".theory-notes")).to_contain_text(NO_SPEC)
@@ -93,14 +86,14 @@ def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced
 
 
 @pytest.mark.full
-def test_a_change_computes_the_runs_and_leaves_the_trace_out(visit: Page, traced: Server) -> None:
+def test_a_change_computes_the_runs_and_keeps_the_trace(visit: Page, traced: Server) -> None:
     path = store_view(traced, with_run=True)
     open_view(visit, traced, path)
     visit.get_by_role("combobox", name="Connection of run A").select_option("residual")
     wait_until_done(visit)
-    expect(visit.locator(".story-card h2")).to_have_text(["A Residual"])
+    expect(visit.locator(".story-card h2")).to_have_text(["A Residual", f"B {NAME}"])
     expect(visit.locator(".banner")).to_have_count(0)
-    assert "trace" not in visit.url
+    assert f"B.trace={capture_trace().id}" in visit.url
     visit.go_back()
     wait_until_done(visit)
     expect(visit.locator(".story-card h2")).to_have_text(["A HC", f"B {NAME}"])
@@ -110,18 +103,11 @@ def test_a_change_computes_the_runs_and_leaves_the_trace_out(visit: Page, traced
 
 
 @pytest.mark.full
-def test_a_link_to_settings_says_that_a_trace_has_none(visit: Page, traced: Server) -> None:
-    open_view(visit, traced, "/#v=1&runs=trace,hc&depth=4&width=16&input.tokens=16")
-    expect(visit.locator(".banner")).to_contain_text("a trace has no spec, so it cannot be computed")
-    expect(visit.locator(".story-card h2")).to_have_text(["A HC"])
-
-
-@pytest.mark.full
 def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browser: Browser, tmp_path: Path) -> None:
     open_view(visit, traced, store_view(traced))
     file = save_view(visit, tmp_path / "trace.html")
     dialog = visit.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text(f"{NO_SPEC}, so it cannot be computed anew.")
+    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"A.trace={capture_trace().id}")
     short = dialog.get_by_label("Link to the snapshot").text_content() or ""
     frame = re.search(r'src="([^"]+)"', dialog.get_by_label("Markup of a frame").text_content() or "")
     assert frame is not None

@@ -1,9 +1,10 @@
 /** Two views side by side: the runs of both as one view, each once; where that is too many, the first of each. No browser here. */
 
 import { fromSpecs, TRACE, toSpec } from '../../state/view/spec.js';
+import { toAsked } from '../../state/view/traces.js';
 
 /** @typedef {import('../../../types').Field} Field @typedef {import('../../../types').View} View */
-/** @typedef {{spec: any, text: string, name: string | undefined}} Run */
+/** `spec` is null of a trace. @typedef {{spec: any, trace: string | undefined, text: string, name: string | undefined}} Run */
 
 /**
  * @param {Map<string, Field>} fields
@@ -14,7 +15,7 @@ import { fromSpecs, TRACE, toSpec } from '../../state/view/spec.js';
 export function toCompared(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
   if (ours.length === 0 || theirs.length === 0)
-    return { view: null, said: 'One of the two has nothing but traces, which can not be computed anew.' };
+    return { view: null, said: 'One of the two has nothing but traces of which it does not say which they are.' };
   const all = unique([...ours, ...theirs]);
   if (all.length === Math.max(ours.length, theirs.length))
     return { view: null, said: 'One of the two has all runs of the other: there is nothing to add.' };
@@ -29,11 +30,13 @@ export function toCompared(fields, views, most) {
 /** @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
 function toRuns(fields, view) {
   return view.runs
-    .filter((choice) => choice.kind !== TRACE)
-    .map((choice) => {
-      const spec = toSpec(fields, view, choice);
-      return { spec, text: JSON.stringify(spec), name: choice.name };
-    });
+    .filter((choice) => choice.kind !== TRACE || choice.trace)
+    .map((choice) => ({
+      spec: choice.kind === TRACE ? null : toSpec(fields, view, choice),
+      trace: choice.trace,
+      text: toAsked(fields, view, choice),
+      name: choice.name,
+    }));
 }
 
 /** @param {Run[]} runs */
@@ -47,6 +50,9 @@ function join(fields, runs) {
   );
   return {
     ...view,
-    runs: view.runs.map((choice, run) => ({ ...choice, ...(runs[run].name && { name: runs[run].name }) })),
+    runs: view.runs.map((choice, run) => {
+      const { name, trace } = runs[run];
+      return { ...choice, ...(name && { name }), ...(trace && { trace }) };
+    }),
   };
 }

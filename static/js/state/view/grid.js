@@ -1,6 +1,6 @@
 /** A map's choice: which fields, which values, which run. No browser here. */
 
-import { appliesTo, KIND, toSpec } from './spec.js';
+import { appliesTo, KIND, TRACE, toSpec } from './spec.js';
 
 /**
  * @typedef {import('../../../types').Field} Field
@@ -18,10 +18,10 @@ export const REDUCTIONS = /** @type {Record<string, string>} */ ({
 });
 const FULL = 1e6; // a field with more values than this, such as the seed, has no scale of its own
 
-/** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
+/** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run that has a spec. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
 export function defaultMap(fields, view, rules) {
   const hc = view.runs.findIndex((choice) => choice.kind === 'hc');
-  const run = hc < 0 ? view.runs.length - 1 : hc;
+  const run = hc < 0 ? view.runs.findLastIndex((choice) => choice.kind !== TRACE) : hc;
   const paths = ['depth', 'connection.streams'].filter((path) =>
     mapFields(fields, view, run).some((field) => field.path === path),
   );
@@ -147,7 +147,8 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   const run = letters.indexOf(letter);
   const x = toRead(`${keys.map}.x`, pairs, fields, problems);
   const y = pairs.has(`${keys.map}.y`) ? toRead(`${keys.map}.y`, pairs, fields, problems) : undefined;
-  if (letter.length !== 1 || !view.runs[run]) problems.push(`${keys.map}: got ${letter}, wanted the letter of a run`);
+  const hasSpec = letter.length === 1 && view.runs[run] !== undefined && view.runs[run].kind !== TRACE;
+  if (!hasSpec) problems.push(`${keys.map}: got ${letter}, wanted the letter of a run that has a spec`);
   else if (x && y !== null) {
     const reduce = pairs.get(keys.reduce) ?? map.reduce;
     if (!(reduce in REDUCTIONS))

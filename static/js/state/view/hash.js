@@ -2,6 +2,7 @@
 
 import { fromPairs, toPairs } from './grid.js';
 import { defaultView, KIND, settingOf, TRACE } from './spec.js';
+import { isId } from './traces.js';
 
 /**
  * @typedef {import('../../../types').Field} Field
@@ -37,6 +38,7 @@ export function toHash(view, rules) {
   for (const [path, value] of sorted(view.base)) pairs.push([path, String(value)]);
   view.runs.forEach((choice, index) => {
     if (choice.name) pairs.push([`${letters[index]}.${keys.name}`, choice.name]);
+    if (choice.trace) pairs.push([`${letters[index]}.${TRACE}`, choice.trace]);
     for (const [path, value] of sorted(choice.own)) pairs.push([`${letters[index]}.${path}`, String(value)]);
   });
   const long = Object.keys(toLongTexts(view, rules));
@@ -144,6 +146,7 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     if (key === 'v' || key === 'runs' || isOfMap(key, rules)) continue;
     if (key === rules.keys.preset) view.preset = text;
     else if (toOwn(key, rules)?.path === rules.keys.name) setName(view, key, text, rules, problems);
+    else if (toOwn(key, rules)?.path === TRACE) setTrace(view, key, text, rules, problems);
     else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
     else if (key === 'interval') setInterval(view, text, problems);
     else if (key === OMITTED) problems.push(...text.split(',').map(sayOmitted));
@@ -229,6 +232,14 @@ function setName(view, key, text, { letters, name_length }, problems) {
   if (choice && name && name.length <= name_length) choice.name = name;
   else
     problems.push(choice ? `${key}: got ${text}, wanted 1 to ${name_length} letters` : `${key}: there is no such run`);
+}
+
+/** @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
+function setTrace(view, key, text, { letters }, problems) {
+  const choice = view.runs[letters.indexOf(key[0])];
+  if (choice?.kind !== TRACE) problems.push(`${key}: run ${key[0]} of this link is no trace`);
+  else if (isId(text)) choice.trace = text;
+  else problems.push(`${key}: got ${text}, wanted the id of a trace, 20 digits from 0 to f`);
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */

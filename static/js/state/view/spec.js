@@ -10,7 +10,7 @@
 
 export const KIND = 'connection.kind';
 
-/** The kind of a run that is a trace: it has no spec, and so no settings. It stands in views that are stored, and can not be computed. */
+/** The kind of a run that is a trace: it has no spec, and so no settings. It is not computed, but read from the record that its id names. */
 export const TRACE = 'trace';
 
 /** Names and years of connections by their kind, which the server sends with the page. @type {import('../../../types').ViewRules['connections']} */
@@ -140,9 +140,9 @@ export function toSpec(fields, view, choice) {
   return spec;
 }
 
-/** The view without its traces, which cannot be computed; the first view's runs where nothing else is left. @param {View} view @param {ViewRules} rules @returns {View} */
-export function withoutTraces(view, rules) {
-  const runs = view.runs.filter((choice) => choice.kind !== TRACE);
+/** The view without traces of which no one says which they are; the first view's runs where nothing else is left. @param {View} view @param {ViewRules} rules @returns {View} */
+export function withoutUnnamed(view, rules) {
+  const runs = view.runs.filter((choice) => choice.kind !== TRACE || choice.trace);
   return { ...view, runs: runs.length > 0 ? runs : defaultView(rules).runs };
 }
 

@@ -1,0 +1,132 @@
+/** Opening traces: a button under the compared runs, a file dropped on the page, a link that is pasted. */
+
+import { signal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
+import {
+  failure,
+  forgetFailure,
+  hasRoom,
+  makeTwin,
+  openFiles,
+  openRecord,
+  sending,
+  stopSending,
+  untold,
+} from '../state/traces.js';
+import { findId } from '../state/view/traces.js';
+import { html } from '../ui/html.js';
+import { Popover } from '../ui/menu.js';
+
+const SUFFIX = '.mhct';
+const TYPED = 'input, textarea, select';
+
+/** Whether a file is held over the page. */
+const isOver = signal(false);
+
+export function OpenTrace() {
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const choose = (/** @type {any} */ { target }) => {
+    void openFiles([...target.files]);
+    target.value = ''; // the same file may be chosen once more
+  };
+  return html`
+    <div class="open-trace">
+      ${
+        hasRoom()
+          ? html`<button type="button" class="add" disabled=${sending.value !== null} onClick=${() => input.current?.click()}>+ Open a trace</button>
+      <${TraceHelp} />`
+          : null
+      }
+      <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${choose} />
+    </div>
+    <${Sending} />
+    <${Failure} />
+  `;
+}
+
+function TraceHelp() {
+  return html`
+    <${Popover} label="Trace: what it is" sign="?" className="icon field-help">
+      <h3>A trace of your own model</h3>
+      <p>What mHC Scope heard of a model that runs elsewhere: its signals, gradients and mixing, layer by layer. In Python:</p>
+      <pre>from mhc_core.attach import attach
+
+with attach(model) as probe:
+    model(inputs).loss.backward()
+probe.result().save("ours${SUFFIX}")</pre>
+      <p>Open the file here, drop it anywhere on the page, or paste the link of a trace that this server has.</p>
+    <//>
+  `;
+}
+
+/** How far the file has come, and a way to give it up. */
+function Sending() {
+  if (!sending.value) return null;
+  const { name, share } = sending.value;
+  return html`
+    <div class="sending" role="status">
+      <span>${share < 1 ? 'Sending' : 'Checking'} ${name}</span>
+      <progress max="1" value=${share < 1 ? share : undefined} aria-label=${`Sending ${name}`}></progress>
+      <button type="button" class="icon" aria-label="Stop sending" title="Stop" onClick=${stopSending}>✕</button>
+    </div>
+  `;
+}
+
+function Failure() {
+  if (failure.value.length === 0) return null;
+  return html`
+    <div class="sending-failed error" role="alert">
+      <div>${failure.value.map((sentence) => html`<p>${sentence}</p>`)}</div>
+      <button type="button" class="icon" aria-label="Close" onClick=${forgetFailure}>✕</button>
+    </div>
+  `;
+}
+
+/** Below a trace: a synthetic stack like it, and in what the two may differ. @param {{run: number, trace: string | undefined}} props */
+export function Twin({ run, trace }) {
+  if (!trace) return null;
+  const unknown = untold.value[trace];
+  return html`
+    <p class="twin">
+      ${hasRoom() ? html`<button type="button" class="reset" title="Adds a synthetic stack with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Make its twin</button>` : null}
+    </p>
+    ${
+      unknown?.length
+        ? html`<details class="own"><summary>not told of its twin: ${unknown.length}</summary><ul class="hint">${unknown.map((sentence) => html`<li>${sentence}</li>`)}</ul></details>`
+        : null
+    }
+  `;
+}
+
+/** What stands over the page while a file is held over it. */
+export function DropZone() {
+  return isOver.value
+    ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the trace to show it beside the runs</p></div>`
+    : null;
+}
+
+/** @param {DragEvent} event */
+const holdsFiles = (event) => event.dataTransfer?.types.includes('Files') === true;
+
+/** Take files that are dropped, and links that are pasted where no one types, for as long as the page is there. */
+export function followDrops() {
+  addEventListener('dragover', (event) => {
+    if (!holdsFiles(event)) return;
+    event.preventDefault(); // else the browser would open the file in place of the page
+    isOver.value = true;
+  });
+  addEventListener('dragleave', (event) => {
+    if (event.relatedTarget === null) isOver.value = false;
+  });
+  addEventListener('drop', (event) => {
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    isOver.value = false;
+    void openFiles([.../** @type {DataTransfer} */ (event.dataTransfer).files]);
+  });
+  addEventListener('paste', (event) => {
+    const id = findId(event.clipboardData?.getData('text') ?? '');
+    const isTyping = event.target instanceof Element && event.target.matches(TYPED);
+    if (id !== null && !isTyping) void openRecord(id);
+  });
+}

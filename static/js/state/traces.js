@@ -1,0 +1,108 @@
+/** Traces that someone opens: from a file, by a link, and the synthetic twin of one. */
+
+import { signal } from '@preact/signals';
+import { ApiError, getRun, getTwin } from '../net/api.js';
+import { postTrace } from '../net/upload.js';
+import { commit } from './actions.js';
+import { boot } from './boot.js';
+import * as state from './signals.js';
+import { tracesOf, withSpec, withTrace } from './view/traces.js';
+
+/** A file on its way. @typedef {{name: string, share: number}} Sending */
+
+export const sending = signal(/** @type {Sending | null} */ (null));
+/** Why what was opened last is not shown, in sentences; empty where it is. */
+export const failure = signal(/** @type {string[]} */ ([]));
+/** By the id of a trace: what its twin could not take over, in sentences. */
+export const untold = signal(/** @type {Record<string, string[]>} */ ({}));
+
+let aborting = new AbortController();
+
+/** Whether the view has room for one more. */
+export const hasRoom = () => state.view.value.runs.length < boot.rules.letters.length;
+
+/** Send files, one after the other, and show each beside the runs. @param {Iterable<File>} files */
+export async function openFiles(files) {
+  for (const file of files) if (!(await openFile(file))) return;
+}
+
+/** @param {File} file @returns {Promise<boolean>} whether it is shown */
+async function openFile(file) {
+  if (sending.value) return fail(['Another file is on its way: open this one when it is here.']);
+  if (!hasRoom()) return fail([FULL()]);
+  aborting = new AbortController();
+  failure.value = [];
+  sending.value = { name: file.name, share: 0 };
+  try {
+    const { id } = await postTrace(file, (share) => (sending.value = { name: file.name, share }), aborting.signal);
+    return show(id);
+  } catch (error) {
+    return aborting.signal.aborted ? false : refuse(error, file.name);
+  } finally {
+    sending.value = null;
+  }
+}
+
+/** Give up the file that is on its way. */
+export const stopSending = () => aborting.abort();
+
+/** Show what a link or an id names: a trace, or a run by its spec. @param {string} id */
+export async function openRecord(id) {
+  if (!hasRoom()) return fail([FULL()]);
+  try {
+    const { spec } = await getRun(id);
+    if (spec === null) return show(id);
+    failure.value = [];
+    commit(
+      () => (state.view.value = withSpec(state.fields.value, state.view.value, spec, state.view.value.runs.length)),
+    );
+    return true;
+  } catch (error) {
+    return refuse(error, id);
+  }
+}
+
+/** @param {string} id */
+function show(id) {
+  if (tracesOf(state.view.value).includes(id)) return fail(['This trace is shown already.']);
+  failure.value = [];
+  state.spoken.value = 'The trace is here, beside the runs.';
+  commit(() => (state.view.value = withTrace(state.view.value, id)));
+  return true;
+}
+
+/** Put beside a trace a synthetic stack of its depth, streams and initialisation. @param {number} run its place */
+export async function makeTwin(run) {
+  const id = state.view.value.runs[run].trace;
+  if (!id) return;
+  try {
+    const { spec, unknown } = await getTwin(id);
+    failure.value = [];
+    untold.value = { ...untold.value, [id]: unknown };
+    commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
+  } catch (error) {
+    refuse(error, 'its twin');
+  }
+}
+
+export function forgetFailure() {
+  failure.value = [];
+}
+
+/** @param {unknown} error @param {string} what */
+function refuse(error, what) {
+  if (!(error instanceof ApiError)) throw error;
+  const told = error.errors.map(({ field, got, wanted }) => `${field}: got ${sayGot(got)}, wanted ${wanted}.`);
+  return fail([`${what}: ${error.title}.`, ...(told.length > 0 ? told : [error.message])]);
+}
+
+/** @param {unknown} got */
+const sayGot = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
+
+/** @param {string[]} sentences */
+function fail(sentences) {
+  failure.value = sentences;
+  return false;
+}
+
+const FULL = () => `${boot.rules.letters.length} runs are shown, and no more fit: remove one first.`;

@@ -1,0 +1,85 @@
+/** Records of traces among the runs of a view: a trace has an id in place of a spec, and stays as it is while settings move the others. No browser here. */
+
+import { appliesTo, KIND, TRACE, toSpec } from './spec.js';
+
+/**
+ * @typedef {import('../../../types').Choice} Choice
+ * @typedef {import('../../../types').Field} Field
+ * @typedef {import('../../../types').Value} Value
+ * @typedef {import('../../../types').View} View
+ */
+
+const ID = /^[0-9a-f]{20}$/;
+/** In an address of the page, in that of the record itself, or alone. */
+const NAMED = /(?:^|[.&#]trace=|\/runs\/)([0-9a-f]{20})(?![0-9a-f])/;
+
+/** Whether a text is the id of a record. @param {string} text */
+export const isId = (text) => ID.test(text);
+
+/** The id in what someone pastes, such as a link to a trace; null where there is none. @param {string} text */
+export const findId = (text) => NAMED.exec(text.trim())?.[1] ?? null;
+
+/** What a place of a view asks for, in one word: the spec of a run, or the record of a trace. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
+export function toAsked(fields, view, choice) {
+  return choice.kind === TRACE ? toAskedTrace(choice.trace) : JSON.stringify(toSpec(fields, view, choice));
+}
+
+/** @param {string | undefined} id */
+const toAskedTrace = (id) => `${TRACE} ${id}`;
+
+/** Whether a place was asked for as a trace. @param {string | undefined} asked */
+export const isAskedTrace = (asked) => asked?.startsWith(TRACE) === true;
+
+/** Whether it is not known which trace is meant, as in the address of a stored view that lists it as `trace` alone. @param {View} view */
+export const hasUnnamed = ({ runs }) => runs.some(({ kind, trace }) => kind === TRACE && trace === undefined);
+
+/** Ids of the traces of a view. @param {View} view @returns {string[]} */
+export const tracesOf = ({ runs }) => runs.flatMap(({ trace }) => trace ?? []);
+
+/** With the record beside the others. @param {View} view @param {string} id @returns {View} */
+export function withTrace(view, id) {
+  return { ...view, runs: [...view.runs, { kind: TRACE, own: {}, trace: id }] };
+}
+
+/** Without these records. @param {View} view @param {string[]} ids @returns {View} */
+export function withoutRecords(view, ids) {
+  return { ...view, runs: view.runs.filter(({ trace }) => trace === undefined || !ids.includes(trace)) };
+}
+
+/**
+ * With one more run, of a spec: what it has beyond the common settings is its own. Beside traces alone its settings become the common
+ * ones, which sliders then move.
+ * @param {Map<string, Field>} fields
+ * @param {View} view
+ * @param {any} spec
+ * @param {number} place from 0
+ * @returns {View}
+ */
+export function withSpec(fields, view, spec, place) {
+  const isFirst = view.runs.every(({ kind }) => kind === TRACE);
+  const settings = settingsOf(fields, spec);
+  const { [KIND]: kind, ...others } = settings;
+  const base = isFirst ? toBase(fields, others) : view.base;
+  /** @type {Choice} */
+  const bare = { kind: String(kind), own: {} };
+  const own = Object.entries(others).filter(([path, value]) => {
+    const field = /** @type {Field} */ (fields.get(path));
+    return value !== (base[path] ?? field.initial) && appliesTo(fields, { ...view, base: others }, bare, field);
+  });
+  return { ...view, base, runs: view.runs.toSpliced(place, 0, { ...bare, own: Object.fromEntries(own) }) };
+}
+
+/** Every setting of a spec, by its path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
+function settingsOf(fields, spec) {
+  return Object.fromEntries(
+    [...fields.values()].map(({ path, initial }) => {
+      const [part, leaf] = path.split('.');
+      return [path, (leaf === undefined ? spec[part] : spec[part]?.[leaf]) ?? initial];
+    }),
+  );
+}
+
+/** What differs from the default. @param {Map<string, Field>} fields @param {Record<string, Value>} settings */
+function toBase(fields, settings) {
+  return Object.fromEntries(Object.entries(settings).filter(([path, value]) => value !== fields.get(path)?.initial));
+}

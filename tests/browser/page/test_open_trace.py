@@ -1,0 +1,172 @@
+"""Opening traces on the page: from a file, by dropping it, by a pasted link; and the twin of one."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.look.test_access import audit, looks
+from tests.browser.page.test_traces import BESIDE, HEADS, ID, SMALL, heads
+from tests.conftest import Server
+
+RUN = f"/#v=1&runs=hc&{SMALL}"
+DROP = """(content) => {
+    const held = new DataTransfer();
+    held.items.add(new File([content], 'ours.mhct'));
+    const send = (type) => document.querySelector('main').dispatchEvent(
+        new DragEvent(type, {dataTransfer: held, bubbles: true, cancelable: true}));
+    send('dragover');
+    const shown = document.querySelector('.drop-zone') !== null;
+    return new Promise((done) => requestAnimationFrame(() => {
+        const isOver = shown || document.querySelector('.drop-zone') !== null;
+        send('drop');
+        done(isOver);
+    }));
+}"""
+PASTE = """(text) => {
+    const pasted = new DataTransfer();
+    pasted.setData('text', text);
+    document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: pasted, bubbles: true}));
+}"""
+REFUSAL = {
+    "title": "The trace is not valid",
+    "detail": "2 faults",
+    "errors": [{"field": "frames[3].values.h_res", "got": [2, 3], "wanted": "shape (4, 4)"}],
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file whose content no one reads: what the server says of it is set by the test."""
+    path = tmp_path / "ours.mhct"
+    path.write_bytes(b"content")
+    return path
+
+
+@pytest.fixture
+def run(open_page: OpenPage, traced: Server) -> Page:
+    """A page with one small run, of a server that has the trace."""
+    return open_page(RUN)
+
+
+def accept(page: Page) -> list[str]:
+    """Let the server take whatever is sent for the trace; the types of what was sent."""
+    sent: list[str] = []
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.headers["content-type"])
+        route.fulfill(status=201, json={"id": ID, "url": f"/#v=1&runs=trace&A.trace={ID}"})
+
+    page.route("**/api/v1/traces", answer)
+    return sent
+
+
+def choose(page: Page, file: Path) -> None:
+    """Press the button and choose a file."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="+ Open a trace").click()
+    chooser.value.set_files(file)
+
+
+def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None:
+    sent = accept(run)
+    choose(run, file)
+    expect(run.locator(".story-card h2")).to_have_text(HEADS)
+    wait_until_done(run)
+    assert sent == ["application/octet-stream"]
+    assert run.url.endswith(BESIDE)
+    choose(run, file)
+    expect(run.locator(".sending-failed")).to_contain_text("This trace is shown already.")
+    run.locator(".sending-failed").get_by_role("button", name="Close").click()
+    expect(run.locator(".sending-failed")).to_have_count(0)
+    run.go_back()
+    expect(run.locator(".story-card h2")).to_have_text(HEADS[:1])
+
+
+@pytest.mark.full
+def test_a_file_is_dropped_anywhere(run: Page) -> None:
+    accept(run)
+    assert run.evaluate(DROP, "content")
+    expect(run.locator(".story-card h2")).to_have_text(HEADS)
+    expect(run.locator(".drop-zone")).to_have_count(0)
+
+
+@pytest.mark.full
+def test_a_refusal_names_the_field(run: Page, watch: Watch, file: Path) -> None:
+    watch.allow("422")
+    run.route("**/api/v1/traces", lambda route: route.fulfill(status=422, json=REFUSAL))
+    choose(run, file)
+    said = run.locator(".sending-failed")
+    expect(said).to_contain_text("ours.mhct: The trace is not valid.")
+    expect(said).to_contain_text("frames[3].values.h_res: got [2,3], wanted shape (4, 4).")
+    assert heads(run) == HEADS[:1]
+
+
+@pytest.mark.full
+def test_a_server_that_is_away_is_said(run: Page, watch: Watch, file: Path) -> None:
+    watch.allow("ERR_FAILED")
+    run.route("**/api/v1/traces", lambda route: route.abort())
+    choose(run, file)
+    expect(run.locator(".sending-failed")).to_contain_text("ours.mhct: The file was not sent.")
+
+
+@pytest.mark.full
+def test_sending_can_be_given_up(run: Page, file: Path) -> None:
+    run.route("**/api/v1/traces", lambda _: None)  # never answered
+    choose(run, file)
+    expect(run.locator(".sending")).to_contain_text("ours.mhct")
+    run.get_by_role("button", name="Stop sending").click()
+    expect(run.locator(".sending")).to_have_count(0)
+    expect(run.locator(".sending-failed")).to_have_count(0)
+
+
+@pytest.mark.full
+def test_a_link_is_pasted(run: Page, watch: Watch, traced: Server) -> None:
+    run.evaluate(PASTE, f"{traced.url}/#v=1&runs=trace&A.trace={ID}")
+    expect(run.locator(".story-card h2")).to_have_text(HEADS)
+    watch.allow("404")
+    run.evaluate(PASTE, "f" * 20)
+    expect(run.locator(".sending-failed")).to_contain_text("f" * 20)
+
+
+@pytest.mark.full
+def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) -> None:
+    page = open_page(f"/#v=1&runs=hc,mhc,residual,none&{SMALL}")
+    sent = accept(page)
+    expect(page.get_by_role("button", name="+ Open a trace")).to_have_count(0)
+    page.evaluate(DROP, "content")
+    expect(page.locator(".sending-failed")).to_contain_text("4 runs are shown, and no more fit: remove one first.")
+    assert sent == []
+
+
+@pytest.mark.full
+def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> None:
+    page = open_page(BESIDE)
+    spec = {"depth": 6, "connection": {"kind": "mhc", "streams": 4}, "input": {"tokens": 16}, "width": 16}
+    unknown = ["The trace does not tell its width."]
+    page.route(f"**/api/v1/runs/{ID}/twin", lambda route: route.fulfill(json={"spec": spec, "unknown": unknown}))
+    page.get_by_role("button", name="Make its twin").click()
+    expect(page.locator(".story-card h2")).to_have_text([*HEADS, "C mHC"])
+    wait_until_done(page)
+    assert "C.depth=6" in page.url
+    page.locator(".traced summary").click()
+    expect(page.locator(".traced")).to_contain_text(unknown[0])
+
+
+@pytest.mark.sample(1)
+@looks
+def test_axe_finds_nothing(
+    open_page: OpenPage, watch: Watch, traced: Server, file: Path, theme: str, width: int
+) -> None:
+    page = open_page(BESIDE, theme=theme, width=width)
+    watch.allow("422")
+    page.route("**/api/v1/traces", lambda route: route.fulfill(status=422, json=REFUSAL))
+    if width < 761:
+        page.get_by_role("button", name="Settings", exact=True).click()
+    choose(page, file)
+    expect(page.locator(".sending-failed")).to_be_visible()
+    page.get_by_role("button", name="Trace: what it is").click()
+    expect(page.locator(".popover:popover-open").last).to_be_visible()
+    audit(page, "a trace that was refused")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,136 @@
+"""A trace by its address: beside runs in every view, while settings move the others."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.page.test_compared import choose_for_run
+from tests.conftest import Server
+from tests.core.attach.attachable import LAYERS
+from tests.traced import NAME, capture_trace
+
+ID = capture_trace().id
+SMALL = "depth=4&width=16&input.tokens=16"
+BESIDE = f"/#v=1&runs=hc,trace&{SMALL}&B.trace={ID}"
+HEADS = ["A HC", f"B {NAME}"]
+
+
+@pytest.fixture
+def beside(open_page: OpenPage, traced: Server) -> Page:
+    """A small run and the trace, by their address."""
+    return open_page(BESIDE)
+
+
+def heads(page: Page) -> list[str]:
+    """What the stories are about."""
+    return page.locator(".story-card h2").all_text_contents()
+
+
+def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
+    assert heads(beside) == HEADS
+    expect(beside.locator(".banner")).to_have_count(0)
+    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME}")
+    expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
+    expect(beside.locator(".scrubber")).to_contain_text(f"/ {LAYERS}")
+    assert f"B.trace={ID}" in beside.url
+
+
+def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
+    beside.get_by_role("spinbutton", name="Depth, exact").fill("7")
+    beside.keyboard.press("Enter")
+    wait_until_done(beside)
+    assert heads(beside) == HEADS
+    expect(beside.locator(".scrubber")).to_contain_text("/ 7")
+    assert f"B.trace={ID}" in beside.url
+    assert "depth=7" in beside.url
+    beside.go_back()
+    wait_until_done(beside)
+    assert beside.url.endswith(BESIDE)
+    slider = beside.locator('[data-path="depth"] input[type=range]')
+    slider.focus()
+    for _ in range(3):
+        beside.keyboard.press("ArrowRight")
+    wait_until_done(beside)
+    assert heads(beside) == HEADS
+
+
+@pytest.mark.full
+def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
+    choose_for_run(beside, "B", "Rename")
+    beside.keyboard.type("ours")
+    beside.keyboard.press("Enter")
+    wait_until_done(beside)
+    assert heads(beside) == ["A HC", "B ours"]
+    choose_for_run(beside, "B", "Remove")
+    wait_until_done(beside)
+    assert heads(beside) == ["A HC"]
+    assert "trace" not in beside.url
+    beside.go_back()
+    wait_until_done(beside)
+    assert heads(beside) == ["A HC", "B ours"]
+    beside.get_by_role("combobox", name="Connection of run B").select_option("mhc")
+    wait_until_done(beside)
+    assert heads(beside) == ["A HC", "B ours"]
+    assert "trace" not in beside.url
+    beside.reload()
+    wait_until_done(beside)
+    assert heads(beside) == ["A HC", "B ours"]
+
+
+@pytest.mark.full
+def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) -> None:
+    page = open_page(f"/#v=1&runs=trace&A.trace={ID}")
+    assert heads(page) == [f"A {NAME}"]
+    expect(page.locator(".status")).to_contain_text("1 run stored")
+    for name in ("Run", "Map"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Add a run").click()
+    wait_until_done(page)
+    assert heads(page)[0] == f"A {NAME}"
+    expect(page.locator(".story-card")).to_have_count(2)
+
+
+@pytest.mark.full
+def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: Watch, traced: Server) -> None:
+    watch.allow("404")
+    page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={'0' * 20}", wait=False)
+    wait_until_done(page)
+    expect(page.locator(".banner")).to_contain_text(f"trace {'0' * 20}: this server has no such trace")
+    assert heads(page) == ["A HC"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("hash_", "said"),
+    [
+        (f"runs=hc,trace&{SMALL}&B.trace=x", "B.trace: got x, wanted the id of a trace"),
+        (f"runs=hc&{SMALL}&A.trace={ID}", "A.trace: run A of this link is no trace"),
+        (f"runs=hc,trace&{SMALL}", "this link does not say which trace it means"),
+    ],
+    ids=["no id", "no trace", "not named"],
+)
+def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, hash_: str, said: str) -> None:
+    page = open_page(f"/#v=1&{hash_}")
+    expect(page.locator(".banner")).to_contain_text(said)
+    assert heads(page) == ["A HC"]
+
+
+@pytest.mark.full
+def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced: Server) -> None:
+    beside.get_by_role("button", name="Share", exact=True).click()
+    dialog = beside.get_by_role("dialog", name="Share")
+    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"B.trace={ID}")
+    short = dialog.get_by_label("Link to the snapshot").text_content() or ""
+    dialog.get_by_role("button", name="Close").click()
+    beside.get_by_role("button", name="API", exact=True).click()
+    beside.get_by_role("button", name="Python").click()
+    expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{ID}")')
+    beside.goto(short)
+    wait_until_done(beside)
+    assert heads(beside) == HEADS
+    beside.get_by_role("combobox", name="Connection of run A").select_option("residual")
+    wait_until_done(beside)
+    assert heads(beside) == ["A Residual", f"B {NAME}"]
+    assert f"B.trace={ID}" in beside.url

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultMap, fromPairs } from '../../../static/js/state/view/grid.js';
+import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
+import { toSpecs, withoutUnnamed } from '../../../static/js/state/view/spec.js';
+import {
+  findId,
+  hasUnnamed,
+  toAsked,
+  tracesOf,
+  withoutRecords,
+  withSpec,
+  withTrace,
+} from '../../../static/js/state/view/traces.js';
+import { fields } from '../schema.js';
+import { viewRules } from '../sent.js';
+
+const ID = '0123456789abcdef0123';
+const HASH = `v=1&runs=hc,trace&depth=8&B.name=ours&B.trace=${ID}`;
+const read = (hash) => fromHash(hash, fields, viewRules);
+
+test('an address names the record of a trace, there and back', () => {
+  const { view, problems } = read(HASH);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(view.runs, [
+    { kind: 'hc', own: {} },
+    { kind: 'trace', own: {}, name: 'ours', trace: ID },
+  ]);
+  assert.equal(toHash(view, viewRules), HASH);
+  assert.deepEqual(tracesOf(view), [ID]);
+});
+
+test('what an address gets wrong about traces is named, and the rest is kept', () => {
+  for (const text of ['', 'x', ID.slice(1), `${ID}0`, ID.toUpperCase()]) {
+    const { view, problems } = read(`runs=hc,trace&B.trace=${text}`);
+    assert.deepEqual([view.runs[1], problems.length], [{ kind: 'trace', own: {} }, 1], text);
+    assert.equal(hasUnnamed(view), true);
+    assert.deepEqual(withoutUnnamed(view, viewRules).runs, [{ kind: 'hc', own: {} }]);
+  }
+  for (const key of ['A', 'C']) assert.equal(read(`runs=hc,trace&B.trace=${ID}&${key}.trace=${ID}`).problems.length, 1);
+});
+
+test('a trace asks for its record, and settings do not reach it', () => {
+  const { view } = read(HASH);
+  const asked = view.runs.map((choice) => toAsked(fields, view, choice));
+  assert.deepEqual(asked, [JSON.stringify(toSpecs(fields, view)[0]), `trace ${ID}`]);
+  const deeper = { ...view, base: { depth: 9 } };
+  assert.equal(toAsked(fields, deeper, deeper.runs[1]), asked[1]);
+  assert.notEqual(toAsked(fields, deeper, deeper.runs[0]), asked[0]);
+});
+
+test('a record is found in what people paste', () => {
+  for (const text of [
+    ID,
+    ` ${ID}\n`,
+    `http://host:8000/#v=1&runs=hc,trace&B.trace=${ID}&layer=3`,
+    `http://host/api/v1/runs/${ID}/events`,
+  ])
+    assert.equal(findId(text), ID, text);
+  for (const text of ['', 'mHC', `${ID}0`, `0${ID}`, `http://host/s/${ID}`, 'x'.repeat(20)])
+    assert.equal(findId(text), null, text);
+});
+
+test('records are put beside the runs and taken away', () => {
+  const { view } = read('runs=hc&depth=8');
+  const both = withTrace(view, ID);
+  assert.equal(toHash(both, viewRules), `v=1&runs=hc,trace&depth=8&B.trace=${ID}`);
+  assert.deepEqual(withoutRecords(both, [ID]), view);
+  assert.deepEqual(withoutRecords(both, ['f'.repeat(20)]), both);
+});
+
+test('a spec beside runs keeps the common settings, and has for itself what differs', () => {
+  const spec = { depth: 6, connection: { kind: 'mhc', streams: 2 } };
+  const { view } = read(`runs=hc,trace&depth=8&B.trace=${ID}`);
+  const beside = withSpec(fields, view, spec, 2);
+  assert.deepEqual(beside.base, view.base);
+  assert.deepEqual(beside.runs[2], { kind: 'mhc', own: { depth: 6, 'connection.streams': 2 } });
+  assert.deepEqual(toSpecs(fields, beside)[1], spec);
+});
+
+test('a spec beside traces alone gives the common settings, which sliders then move', () => {
+  const spec = { depth: 6, connection: { kind: 'mhc', streams: 2 } };
+  const beside = withSpec(fields, read(`runs=trace&A.trace=${ID}&depth=99`).view, spec, 1);
+  assert.deepEqual(beside.base, { depth: 6, 'connection.streams': 2 });
+  assert.deepEqual(beside.runs[1], { kind: 'mhc', own: {} });
+  assert.deepEqual(toSpecs(fields, beside), [spec]);
+});
+
+test('a map varies a run that has a spec', () => {
+  const { view } = read(`runs=mhc,trace&B.trace=${ID}`);
+  assert.equal(defaultMap(fields, view, viewRules).run, 0);
+  const problems = [];
+  const pairs = new Map([
+    ['map', 'B'],
+    ['map.x', 'depth,4,8'],
+  ]);
+  assert.equal(fromPairs(pairs, fields, view, viewRules, problems), undefined);
+  assert.deepEqual(problems, ['map: got B, wanted the letter of a run that has a spec']);
+});
