@@ -19,6 +19,8 @@ from tests.core.attach.attachable import IDS, build_deepseek
 from tests.core.attach.zoo import WIDTH, ZOO
 
 BOTH = pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama"])
+# Of streams in the full suite alone, which does nothing else there.
+EITHER = pytest.mark.parametrize("name", ["Llama", pytest.param("DeepSeek-V4", marks=pytest.mark.full)])
 SIZES = ("act_rms", "grad_rms", "branch_in_rms", "branch_out_rms", "branch_grad_rms", "param_grad_norm")
 GAINS = ("composite_gain_fwd", "composite_gain_bwd")
 
@@ -120,7 +122,7 @@ def test_gradients_from_before_are_left_out_and_zeroing_them_within_is_too() -> 
     assert_same(hear(model, zero_and_go), plain)
 
 
-@BOTH
+@EITHER
 def test_a_second_call_of_a_layer_within_a_pass_counts_once(name: str) -> None:
     """As mixed precision beside float32 does it: the layers run twice before one loss."""
     model = build(name)
@@ -157,7 +159,7 @@ def test_under_autocast_states_and_mixing_are_as_in_float32_but_for_rounding(nam
     assert np.isfinite(found.layers["grad_rms"]).all()
 
 
-@BOTH
+@EITHER
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_weights(name: str, dtype: torch.dtype) -> None:
     plain = hear(build(name), go)
@@ -166,7 +168,7 @@ def test_half_precision_weights(name: str, dtype: torch.dtype) -> None:
     assert np.isfinite(found.layers["grad_rms"]).all()
 
 
-@BOTH
+@EITHER
 def test_without_a_graph_the_first_pass_is_heard(name: str) -> None:
     model = build(name).eval()
     plain = hear(model, feed)
@@ -182,7 +184,7 @@ def test_without_a_graph_the_first_pass_is_heard(name: str) -> None:
     assert "grad_rms" not in found.layers
 
 
-@BOTH
+@EITHER
 def test_generation_is_heard_by_its_first_pass(name: str) -> None:
     model = build(name).eval()
 
@@ -196,7 +198,7 @@ def test_generation_is_heard_by_its_first_pass(name: str) -> None:
     assert_same(hear(model, generate), hear(model, first), keys=("act_rms", "branch_in_rms", "branch_out_rms"))
 
 
-@BOTH
+@EITHER
 def test_frozen_parts_take_no_gradient(name: str) -> None:
     model = build(name)
     for part in (model.model.embed_tokens, model.model.layers[0]):
@@ -257,7 +259,7 @@ def test_torchs_padding_mask_and_batches_on_either_axis(batch_first: bool) -> No
     assert probe.result().input["act_rms"] == pytest.approx(float(wanted.detach()), rel=1e-6)
 
 
-@BOTH
+@EITHER
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -> None:
     plain = hear(build(name), go)
@@ -270,6 +272,7 @@ def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -
     assert_same(found, plain)
 
 
+@pytest.mark.full
 def test_a_model_that_is_compiled_while_heard_or_afterwards() -> None:
     plain = hear(build("Llama"), go)
     model = build("Llama")
@@ -290,7 +293,7 @@ def one_process() -> Iterator[None]:
         torch.distributed.destroy_process_group()
 
 
-@BOTH
+@EITHER
 @pytest.mark.parametrize("outside", [False, True])
 def test_distributed_data_parallel(name: str, outside: bool) -> None:
     """The probe on the wrapper, or on the model within."""
