@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mhc_core.attach import attach
+from mhc_core.attach import Attachment, attach
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.core.attach.attachable import IDS, build_deepseek
@@ -154,9 +154,14 @@ def test_under_autocast_states_and_mixing_are_as_in_float32_but_for_rounding(nam
             loss = feed(model)
         loss.backward()
 
-    found = hear(build(name), run)
-    assert_same(found, plain, 0.05, ("act_rms", "branch_in_rms"))
-    assert np.isfinite(found.layers["grad_rms"]).all()
+    def wrap(model: Any) -> None:  # as trainers do: autocast within the model's call
+        model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
+        go(model)
+
+    for way in (run, wrap):
+        found = hear(build(name), way)
+        assert_same(found, plain, 0.05, ("act_rms", "branch_in_rms"))
+        assert np.isfinite(found.layers["grad_rms"]).all()
 
 
 @EITHER
@@ -332,4 +337,30 @@ def test_a_mask_that_fits_no_state_is_refused() -> None:
     with attach(Prefixed()) as probe:
         probe.model(attention_mask=torch.ones(2, 5))
     with pytest.raises(SpecError, match="attention_mask"):
+        probe.result()
+
+
+@pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama", "hyper-connections HC"])
+def test_one_adapter_serves_several_attachments_and_leaves_nothing_behind(name: str) -> None:
+    model, go = build(name), ZOO[name].feed
+    plain = hear(model, lambda model: go(model).backward())
+    adapter = attach(model).adapter
+    for _ in range(2):
+        model.zero_grad()
+        with Attachment(model, adapter) as probe:
+            go(model).backward()
+        assert_same(probe.result(), plain, 1e-5)
+    for module in model.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert "width_connection" not in vars(module)
+    assert not any(parameter._post_accumulate_grad_hooks for parameter in model.parameters())
+
+
+def test_a_pass_that_fails_leaves_nothing_behind() -> None:
+    model = build("Llama")
+    with pytest.raises(RuntimeError, match="embedding"), attach(model) as probe:
+        model(input_ids=IDS.float())
+    assert not any(module._forward_hooks for module in model.modules())
+    with pytest.raises(RuntimeError, match="heard 0 of 3 layers"):
         probe.result()
