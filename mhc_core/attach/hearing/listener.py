@@ -24,6 +24,7 @@ class Passes:
         self.operations, self.norms = Operations(), norms
         self.heard: list[Pass] = []
         self.mask: torch.Tensor | None = None
+        self.autocast: torch.dtype | None = None  # the type of products where the layers run, which may be within
         self._call, self._is_open = 0, False
 
     def begin_call(self) -> None:
@@ -49,16 +50,19 @@ class Passes:
                 self.norms.begin()
             self.heard.append(Pass(self._call if self._is_open else 0, self.mask))
         self.heard[-1].enter(site, state)
+        device = state.device.type
+        self.autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         return True
 
     def read(self, site: int, u: torch.Tensor) -> None:
         self.heard[-1].read(site, u)
 
     def leave(self, site: int, written: Written) -> None:
-        if is_in_backward():
-            self.heard[-1].hear_gradient(self.heard[-1].layers[site], written.after)
-        else:
-            self.heard[-1].leave(site, written)
+        heard = self.heard[-1]
+        if not is_in_backward():
+            heard.leave(site, written)
+        elif not heard.layers[site].hears_after:
+            heard.hear_gradient(heard.layers[site], written.after)
 
     def _is_new(self, site: int) -> bool:
         """False within one call of the model for a layer that it has entered already."""
@@ -75,7 +79,7 @@ class Passes:
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
         """A layer that is recomputed on the way down: heard where its gradient cannot be heard otherwise."""
         layer = self.heard[-1].layers.get(site) if self.heard else None
-        return layer is not None and not layer.hears_gradient
+        return layer is not None and not layer.is_whole
 
 
 def is_in_backward() -> bool:
