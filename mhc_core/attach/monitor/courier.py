@@ -43,6 +43,9 @@ class Place(Protocol):
             Where it is not.
         """
 
+    def finish(self) -> None:
+        """All lines have been taken, and no more will come."""
+
 
 @dataclass(frozen=True)
 class Parcel:

@@ -58,7 +58,8 @@ class Track:
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
         """Send the end, and wait a while for what is on its way."""
         self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms]))
-        self.courier.close(PATIENCE_S)
+        if self.courier.close(PATIENCE_S):
+            self.place.finish()
 
 
 def open_destinations(to: Any) -> list[Destination]:
