@@ -12,9 +12,8 @@ import torch
 
 from mhc_core.attach import Monitor
 from mhc_core.attach.monitor import Alarm, Limits
-from mhc_core.attach.monitor.course import Course
+from mhc_core.attach.monitor.alarms import Course, find_signs
 from mhc_core.attach.monitor.observation import Observation
-from mhc_core.attach.monitor.signs import find_signs
 from mhc_core.measure.probe import build_loss_frame
 from mhc_core.record.frames import LossFrame
 from mhc_core.record.result import Result
