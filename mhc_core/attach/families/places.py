@@ -1,8 +1,8 @@
 """Where Hyper-Connections are, told by the shapes of weights before anything has run.
 
 A connection weighs n streams of width C together: it has a weight that takes nC features and gives n, 2n, n^2 + n or
-n^2 + 2n numbers. C is the width of the model's embedding; of a model that embeds no tokens it is the length of a vector
-in another part of the block, as norms have.
+n^2 + 2n numbers. C is the width of the embedding that most weights share; where a model embeds no tokens, the length of
+a vector in another part of the block, as norms have.
 """
 
 from collections import Counter
@@ -17,10 +17,17 @@ MAX_STREAMS = 16
 
 def find_places(model: nn.Module) -> list[Place]:
     """Connections in the order in which the model holds them; a class that occurs once is no connection."""
-    embedded = {module.embedding_dim for module in model.modules() if isinstance(module, nn.Embedding)}
+    embedded = _find_embedded_width(model)
     found = [place for block in model.modules() for place in _find_in_block(block, embedded)]
     counts = Counter(type(place.connection) for place in found)
     return [place for place in found if counts[type(place.connection)] > 1]
+
+
+def _find_embedded_width(model: nn.Module) -> set[int]:
+    """Of several embeddings, as of tokens and of distances, the width that most weights have."""
+    widths = {module.embedding_dim for module in model.modules() if isinstance(module, nn.Embedding)}
+    shapes = [parameter.shape for parameter in model.parameters() if parameter.ndim > 1]
+    return {max(sorted(widths), key=lambda width: sum(width in shape for shape in shapes))} if widths else set()
 
 
 def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[Place]:

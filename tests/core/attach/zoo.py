@@ -79,7 +79,7 @@ def shake(model: nn.Module, *names: str, size: float = 0.3) -> nn.Module:
 
 # ---- plain language models of transformers
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": WIDTH,
     "num_hidden_layers": LAYERS,
@@ -90,18 +90,19 @@ COMMON = {
     "bos_token_id": 0,
     "eos_token_id": 1,
 }
-DECODER = {**COMMON, "num_key_value_heads": 1, "head_dim": 16}
+DECODER: dict[str, Any] = {**COMMON, "num_key_value_heads": 1, "head_dim": 16}
 
 
 def build(name: str, head: str, **config: Any) -> Callable[[], Any]:
     """A model of transformers by the prefix of its classes and the rest of the class's name."""
+    kind = "Gemma3Text" if name == "Gemma3" else name
 
     def construct() -> Any:
         # Here, not above: every lane of the tests imports this module, and transformers takes seconds.
         import transformers
 
         torch.manual_seed(0)
-        model = getattr(transformers, f"{name}{head}")(getattr(transformers, f"{name}Config")(**config))
+        model = getattr(transformers, f"{name}{head}")(getattr(transformers, f"{kind}Config")(**config))
         # Beyond the tiny weights of the start, where a layer hardly adds anything.
         return shake(model, size=0.05)
 
@@ -162,19 +163,6 @@ def build_deepseek() -> Any:
     return construct()
 
 
-HYPER = {
-    **DECODER,
-    "moe_intermediate_size": 16,
-    "n_routed_experts": 4,
-    "num_experts": 4,
-    "num_local_experts": 4,
-    "num_experts_per_tok": 2,
-    "n_group": 1,
-    "topk_group": 1,
-    "hc_mult": 4,
-}
-
-
 def build_branch() -> nn.Module:
     return nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh())
 
@@ -210,12 +198,183 @@ class Lucid(nn.Module):
         return out
 
 
+SMALL: dict[str, Any] = {
+    **{key: value for key, value in COMMON.items() if key != "intermediate_size"},
+    "num_key_value_heads": 2,
+    "moe_intermediate_size": 16,
+    "num_experts_per_tok": 2,
+}
+LATENT: dict[str, Any] = {
+    "intermediate_size": 48,
+    "n_routed_experts": 4,
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "v_head_dim": 16,
+    "qk_nope_head_dim": 16,
+    "index_topk": 4,
+    "index_head_dim": 16,
+    "index_n_heads": 2,
+}
+
+
+def build_glm() -> Any:
+    from transformers.models.glm5_next import Glm5NextTextConfig, Glm5NextTextModel
+
+    torch.manual_seed(0)
+    kinds = ["linear_attention", "full_attention", "linear_attention"]
+    linear: dict[str, Any] = {"linear_head_dim": 16, "linear_num_heads": 2, "index_kpool": 4}
+    return shake(Glm5NextTextModel(Glm5NextTextConfig(**SMALL, **LATENT, **linear, layer_types=kinds)), "hc")
+
+
+def build_hunyuan() -> Any:
+    from transformers import HYV4Config, HYV4ForCausalLM
+
+    torch.manual_seed(0)
+    return shake(HYV4ForCausalLM(HYV4Config(**SMALL, **LATENT, qk_rope_head_dim=8, head_dim=24)), "hc")
+
+
+def build_qwen4() -> Any:
+    from transformers import Qwen4ExpForCausalLM
+    from transformers.models.qwen4_exp import Qwen4ExpTextConfig
+
+    torch.manual_seed(0)
+    config = Qwen4ExpTextConfig(
+        **SMALL,
+        head_dim=16,
+        linear_key_head_dim=8,
+        linear_value_head_dim=8,
+        linear_num_key_heads=2,
+        linear_num_value_heads=2,
+        shared_expert_intermediate_size=16,
+        num_experts=4,
+        hc_lowrank=8,
+        indexer_n_heads=2,
+        indexer_kv_heads=1,
+        indexer_head_dim=16,
+        indexer_budget=8,
+        indexer_compress_ratio=4,
+        layer_types=["linear_attention", "indexed_attention", "linear_attention"],
+    )
+    return shake(Qwen4ExpForCausalLM(config), "hyper")
+
+
+def build_hyper(construct: Callable[[], Any], feed: Callable[[Any], torch.Tensor], first: str, second: str) -> Animal:
+    def get_layers(model: Any) -> Any:
+        return getattr(model, "model", model).layers
+
+    return Animal(
+        construct,
+        feed,
+        lambda model: [getattr(block, name) for block in get_layers(model) for name in (first, second)],
+        to_streams=lambda x: x.unflatten(-1, (-1, WIDTH)).flatten(2, -2).movedim(2, 0),
+        end=lambda model: get_layers(model)[-1],
+        streams=4,
+    )
+
+
 def build_lucid(mhc: bool) -> Animal:
     return Animal(
         lambda: Lucid(mhc),
-        lambda model: model(draw(2, TOKENS, WIDTH)),
+        lambda model: model(draw(2, TOKENS, WIDTH).requires_grad_()),
         lambda model: model.blocks,
         to_streams=lambda x: x.unflatten(0, (2, 4)).transpose(0, 1),
         end=lambda model: model.blocks[-1],
         streams=4,
     )
+
+
+BERT: dict[str, Any] = {**COMMON, "type_vocab_size": 2}
+IMAGES: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": WIDTH, "depth": LAYERS, "num_heads": 2}
+
+ZOO: dict[str, Animal] = {
+    "DeepSeek-V4": build_hyper(build_deepseek, feed_ids, "attn_hc", "ffn_hc"),
+    "GLM-5-next": build_hyper(build_glm, feed_encoder, "attn_hc", "ffn_hc"),
+    "HY-V4": build_hyper(build_hunyuan, feed_ids, "attn_hc", "ffn_hc"),
+    "Qwen4-Exp": build_hyper(build_qwen4, feed_ids, "attn_hyper_connection", "mlp_hyper_connection"),
+    "hyper-connections HC": build_lucid(False),
+    "hyper-connections mHC": build_lucid(True),
+    "GPT-2": Animal(
+        build(
+            "GPT2",
+            "LMHeadModel",
+            vocab_size=VOCABULARY,
+            n_positions=16,
+            n_embd=WIDTH,
+            n_layer=LAYERS,
+            n_head=2,
+            bos_token_id=0,
+            eos_token_id=1,
+        ),
+        feed_ids,
+        lambda model: model.transformer.h,
+    ),
+    "Llama": build_causal("Llama"),
+    "Qwen3": build_causal("Qwen3"),
+    "Gemma 3": build_causal("Gemma3", layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "GPT-NeoX": build_causal("GPTNeoX"),
+    "Mixtral": build_causal("Mixtral", num_local_experts=4, num_experts_per_tok=2),
+    "T5": Animal(
+        build(
+            "T5",
+            "ForConditionalGeneration",
+            vocab_size=VOCABULARY,
+            d_model=WIDTH,
+            d_kv=16,
+            d_ff=48,
+            num_layers=LAYERS,
+            num_heads=2,
+            decoder_start_token_id=0,
+        ),
+        feed_ids,
+        lambda model: model.encoder.block,
+        refusal="T5ForConditionalGeneration with 2 stacks",
+        proposal="layers=model.encoder.block",
+    ),
+    "BERT": Animal(build("Bert", "Model", **BERT), feed_encoder, lambda model: model.encoder.layer, skip=None),
+    "RoBERTa": Animal(build("Roberta", "Model", **BERT), feed_encoder, lambda model: model.encoder.layer, skip=None),
+    "ViT": Animal(
+        build(
+            "ViT",
+            "ForImageClassification",
+            hidden_size=WIDTH,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=2,
+            intermediate_size=48,
+            image_size=32,
+            patch_size=8,
+        ),
+        feed_images,
+        lambda model: model.vit.layers,
+    ),
+    "TransformerEncoder": Animal(
+        build_encoder,
+        lambda model: model(draw(2, TOKENS, WIDTH).requires_grad_()).square().mean(),
+        lambda model: model.layers,
+    ),
+    "timm ViT": Animal(build_timm("vit_tiny_patch16_224", **IMAGES), feed_images, lambda model: model.blocks),
+    "timm ResNet": Animal(
+        build_timm("resnet18"),
+        feed_images,
+        lambda model: model.layer1,
+        refusal="ResNet with 4 stacks",
+        proposal="layers=model.layer1",
+        skip=None,
+    ),
+    "ConvNeXt": Animal(
+        build_timm("convnext_atto", depths=(2, 2, 4, 2), dims=(8, 16, 24, 32)),
+        feed_images,
+        lambda model: model.stages[2].blocks,
+        to_streams=lambda x: x.movedim(1, -1)[None],
+        refusal="ConvNeXt with 4 stacks",
+        proposal="layers=model.stages[2].blocks",
+    ),
+    "torchvision ResNet": Animal(
+        build_torchvision_resnet,
+        feed_images,
+        lambda model: model.layer3[1:],
+        refusal="ResNet with 2 stacks",
+        proposal="layers=model.layer3[1:3]",
+        skip=None,
+    ),
+    "all-MiniLM-L6": Animal(build_minilm, feed_encoder, lambda model: model.encoder.layer, skip=None),
+}
