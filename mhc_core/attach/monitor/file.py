@@ -45,6 +45,9 @@ class GrowingFile:
         except OSError as error:
             raise AwayError(str(error)) from error
 
+    def stay(self) -> None:
+        """Nothing: a file does not ask."""
+
     def finish(self) -> None:
         """Of a trace that is asked for as a container, make it one; its lines stay where that fails."""
         if self.target == self.path or not self.path.exists():
