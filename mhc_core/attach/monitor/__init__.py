@@ -2,5 +2,6 @@
 
 from mhc_core.attach.monitor.alarms import Alarm, Limits
 from mhc_core.attach.monitor.monitor import Monitor
+from mhc_core.attach.monitor.sealing import seal
 
-__all__ = ["Alarm", "Limits", "Monitor"]
+__all__ = ["Alarm", "Limits", "Monitor", "seal"]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 MAX_WAITING = 64 * 2**20  # bytes
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 30.0
+QUIET_S = 600.0  # after which a place is told that there is still someone
 PATIENCE_S = 10.0  # at the end of training, for what is still on its way
 
 logger = logging.getLogger("mhc_core.monitor")
@@ -43,6 +44,12 @@ class Place(Protocol):
             Where it is not.
         """
 
+    def stay(self) -> None:
+        """There has been nothing to take for a while; raises as `deliver` does."""
+
+    def finish(self) -> None:
+        """All lines have been taken, and no more will come."""
+
 
 @dataclass(frozen=True)
 class Parcel:
@@ -50,6 +57,9 @@ class Parcel:
 
     lines: list[bytes]
     size: int
+
+
+QUIET = Parcel([], 0)
 
 
 class Courier:
@@ -96,8 +106,11 @@ class Courier:
 
     def _work(self) -> None:
         wait_s = FIRST_WAIT_S
-        while parcel := self._find_next():
+        while (parcel := self._find_next()) is not None:
             try:
+                if parcel is QUIET:
+                    self.place.stay()
+                    continue
                 self.place.deliver(parcel.lines)
             except AwayError as error:
                 self._warn(f"{self.place.name} is away, training goes on and the trace waits: {error}")
@@ -113,10 +126,10 @@ class Courier:
                 self._waiting -= parcel.size
 
     def _find_next(self) -> Parcel | None:
-        """The parcel that is due, once there is one; None at the end."""
+        """The parcel that is due, once there is one; none for long is `QUIET`, and none at the end None."""
         with self._changed:
-            while not self._parcels and not self._has_ended:
-                self._changed.wait()
+            if not self._changed.wait_for(lambda: self._parcels or self._has_ended, QUIET_S):
+                return QUIET
             return self._parcels[0] if self._parcels and not self._has_refused else None
 
     def _rest(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from mhc_core.attach.monitor.courier import PATIENCE_S, Courier, Place
 from mhc_core.attach.monitor.file import GrowingFile
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.attach.monitor.record import GrowingRecord
+from mhc_core.attach.monitor.scalars import Scalars
 from mhc_core.attach.monitor.server import LiveServer
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
@@ -58,7 +59,8 @@ class Track:
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
         """Send the end, and wait a while for what is on its way."""
         self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms]))
-        self.courier.close(PATIENCE_S)
+        if self.courier.close(PATIENCE_S):
+            self.place.finish()
 
 
 def open_destinations(to: Any) -> list[Destination]:
@@ -78,6 +80,8 @@ def open_destinations(to: Any) -> list[Destination]:
         if path.suffix not in (".mhct", ".ndjson"):
             raise SpecError("to", str(to), WANTED)
         return [Track(GrowingFile(path))]
+    if callable(getattr(to, "add_scalar", None)) or callable(getattr(to, "log", None)):
+        return [Scalars(to)]
     if isinstance(to, Iterable):
         return [destination for item in to for destination in open_destinations(item)]
     raise SpecError("to", type(to).__name__, WANTED)

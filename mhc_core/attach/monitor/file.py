@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from mhc_core.attach.monitor.courier import AwayError
+from mhc_core.attach.monitor.sealing import seal
 from mhc_core.spec import SpecError
 
 logger = logging.getLogger("mhc_core.monitor")
@@ -21,8 +22,8 @@ class GrowingFile:
         folder = wanted.absolute().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise SpecError("to", str(wanted), "a file in a folder that is there and can be written to")
-        self.wanted = wanted
-        self.path = find_free(wanted.with_suffix(GROWING))
+        self.target = find_free(wanted)
+        self.path = self.target.with_suffix(GROWING)
         self._whole = 0  # bytes that belong to whole observations
 
     @property
@@ -44,11 +45,25 @@ class GrowingFile:
         except OSError as error:
             raise AwayError(str(error)) from error
 
+    def stay(self) -> None:
+        """Nothing: a file does not ask."""
+
+    def finish(self) -> None:
+        """Of a trace that is asked for as a container, make it one; its lines stay where that fails."""
+        if self.target == self.path or not self.path.exists():
+            return
+        try:
+            seal(self.path, self.target)
+        except OSError as error:
+            logger.warning("%s is whole, but %s cannot be made of it: %s", self.path, self.target, error)
+            return
+        self.path.unlink()
+
 
 def find_free(path: Path) -> Path:
-    """The path, or where something is there already, the next with a number."""
+    """The path, or where it or its growing file is there already, the next with a number."""
     number, free = 1, path
-    while free.exists():
+    while free.exists() or free.with_suffix(GROWING).exists():
         number += 1
         free = path.with_stem(f"{path.stem}-{number}")
     return free

@@ -16,13 +16,11 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from mhc_core.attach.monitor.alarms import Alarm, Board, Limits
+from mhc_core.attach.monitor.alarms import Alarm, Board, Course, Limits, find_signs
 from mhc_core.attach.monitor.callbacks import build_lightning_callback, build_transformers_callback
-from mhc_core.attach.monitor.course import Course
 from mhc_core.attach.monitor.destinations import open_destinations
 from mhc_core.attach.monitor.listening import Listening
 from mhc_core.attach.monitor.observation import Observation
-from mhc_core.attach.monitor.signs import find_signs
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 

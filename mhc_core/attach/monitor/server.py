@@ -4,6 +4,7 @@ import http.client
 import json
 import logging
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from mhc_core.spec import SpecError
 
 PREFIX = "/api/v1/traces"
 TIMEOUT_S = 20.0
+MAX_BODY = 4 * 2**20  # bytes; a line alone may have more
 LATER = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
 GAP = 409
 EXPLAINED = 300  # characters of what a server says of a refusal
@@ -40,6 +42,7 @@ class LiveServer:
         self.link: str | None = None
         self._address, self._token = "", ""
         self._sent = _Sent()
+        self._taken = 0  # lines of what is being delivered that the server has
 
     @property
     def name(self) -> str:
@@ -50,15 +53,25 @@ class LiveServer:
         """Post lines; of the first ones the server makes a trace, and by the last it ends it."""
         end = orjson.loads(lines[-1]) if frame_type(lines[-1]) == "end" else None
         frames = lines if end is None else lines[:-1]
-        if not self._address:
-            if not frames:
-                return  # nothing was observed: there is no trace that could end
-            self._start(frames)
-        elif frames:
-            self._append(frames)
-        if end is not None:
+        for part in _split(frames[self._taken :]):
+            if self._address:
+                self._append(part)
+            else:
+                self._start(part)
+            self._sent.add(part)
+            self._taken += len(part)
+        # Where nothing was observed there is no trace that could end.
+        if end is not None and self._address:
             self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
-        self._sent.add(frames)
+        self._taken = 0
+
+    def stay(self) -> None:
+        """Post no lines, so that the server knows of the training between observations that are far apart."""
+        if self._address:
+            self._post_frames(self._sent.count, [])
+
+    def finish(self) -> None:
+        """Nothing: the last lines ended the trace."""
 
     def _start(self, lines: list[bytes]) -> None:
         answer = self._post(f"{self.url}{PREFIX}/live", b"".join(lines))
@@ -72,10 +85,16 @@ class LiveServer:
     def _append(self, lines: list[bytes]) -> None:
         """Post lines that follow those sent; where the server has lost some of these, with them."""
         try:
-            self._post(f"{self._address}/frames?index={self._sent.count}", b"".join(lines))
+            self._post_frames(self._sent.count, lines)
         except _GapError as gap:
-            lost = self._sent.since(gap.due)
-            self._post(f"{self._address}/frames?index={gap.due}", b"".join([*lost, *lines]))
+            index = gap.due
+            for part in _split(self._sent.since(index)):
+                self._post_frames(index, part)
+                index += len(part)
+            self._post_frames(index, lines)
+
+    def _post_frames(self, index: int, lines: list[bytes]) -> None:
+        self._post(f"{self._address}/frames?index={index}", b"".join(lines))
 
     def _post(self, address: str, body: bytes) -> Any:
         """The answer, as JSON."""
@@ -125,6 +144,20 @@ class _Sent:
         if not first <= index <= self.count:
             raise _GapError(index)
         return list(self._kept)[index - first :]
+
+
+def _split(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Lines in bodies that no server finds too large."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) > MAX_BODY:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    if part:
+        yield part
 
 
 def _classify(error: HTTPError) -> Exception:

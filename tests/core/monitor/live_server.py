@@ -24,6 +24,7 @@ class LiveTraces:
     faults: list[int | None] = field(default_factory=list)
     forgets_answers: int = 0
     requests: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     port: int = 0
     _server: ThreadingHTTPServer | None = None
 
@@ -51,6 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.traces.requests.append(self.path)
+        self.traces.sizes.append(len(body))
         if self.traces.faults:
             fault = self.traces.faults.pop(0)
             if fault is not None:

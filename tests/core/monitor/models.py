@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.core.attach.attachable import build_deepseek
+from tests.core.attach.zoo import build_glm as build_glm_body
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -69,6 +70,22 @@ def build_llama() -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
+class WithHead(nn.Module):
+    """A body that returns hidden states, read out as a language model."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(WIDTH, VOCABULARY)
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> Output:
+        logits = self.head(self.body(input_ids=input_ids)[0])
+        return Output(F.cross_entropy(logits.flatten(0, 1), labels.flatten()))
+
+
+def build_glm() -> WithHead:
+    return WithHead(build_glm_body())
+
+
 @dataclass(frozen=True)
 class Kind:
     """A model to be watched: how it is built, and its layers where they have to be said."""
@@ -79,8 +96,9 @@ class Kind:
 
 KINDS = {
     "tiny": Kind(Tiny, lambda model: model.blocks),
-    "llama": Kind(build_llama, lambda model: model.model.layers),
+    "llama": Kind(build_llama),
     "deepseek": Kind(build_deepseek),
+    "glm": Kind(build_glm),
 }
 
 

@@ -7,11 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mhc_core.attach import Monitor
+from mhc_core.attach.monitor import seal
+from mhc_core.record.container import read_frames as read_frames_of
+from mhc_core.record.frames import AnyFrame
+from mhc_core.record.result import Result
 from tests.conftest import ROOT
-from tests.core.monitor.models import Tiny, train
+from tests.core.monitor.models import KINDS, Tiny, train
 from tests.core.monitor.test_monitor import read, read_frames
 
 KILLED = """
@@ -59,6 +64,13 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
     result = read(path)
     assert result.train_steps >= 5
     assert list(result.iterations.items()) == [(k, k) for k in range(result.train_steps)]
+    seal(path, tmp_path / "run.mhct")
+    frames = check(tmp_path / "run.mhct")
+    assert [frame.type for frame in frames[-2:]] == ["summary", "end"]
+    assert frames[-1].type == "end"
+    assert frames[-1].status == "failed"
+    sealed = Result.load(tmp_path / "run.mhct")
+    np.testing.assert_array_equal(sealed.steps["step_loss"], result.steps["step_loss"])
 
 
 @pytest.mark.parametrize("then", ["freed", "full"])
@@ -77,6 +89,38 @@ def test_training_goes_on_while_the_disk_is_full(then: str, tmp_path: Path) -> N
         assert 0 < len(steps) < 12
         assert steps == [*range(len(steps))]
         assert "observations of the trace have not arrived" in errors
+
+
+def check(path: Path) -> list[AnyFrame]:
+    """The frames of a container, as a server checks a trace that is posted to it."""
+    with open(path, "rb") as file:
+        return [*read_frames_of(file, only_traces=True)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("rate", [1e-3, 1.0])
+def test_a_trace_becomes_a_container_that_a_server_takes(name: str, rate: float, tmp_path: Path) -> None:
+    """Also of a training that explodes, whose numbers are lost."""
+    model = KINDS[name].build()
+    with Monitor(model, every=2, to=tmp_path / "run.mhct", layers=KINDS[name].list_layers(model)) as monitor:
+        train(model, 12, rate)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.mhct"]
+    check(tmp_path / "run.mhct")
+    result = Result.load(tmp_path / "run.mhct")
+    assert [*result.iterations.values()] == [0, 2, 4, 6, 8, 10]
+    told = [finding.text for finding in result.summary.findings if finding.key.startswith("alarm_")]
+    assert told == [f"After {alarm.iteration} updates: {alarm.text}" for alarm in monitor.alarms]
+    assert bool(told) == (rate == 1.0)
+
+
+def test_lines_stay_where_no_container_can_be_made_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = Tiny()
+    with Monitor(model, every=1, to=tmp_path / "run.mhct", layers=model.blocks):
+        train(model, 2)
+        (tmp_path / "run.mhct.part").mkdir()  # in the way of the file that is to be written
+    assert read(tmp_path / "run.ndjson").train_steps == 2
+    (record,) = caplog.records
+    assert "run.mhct cannot be made of it" in record.getMessage()
 
 
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mhc_core.attach import Monitor
-from mhc_core.attach.monitor import courier, destinations
+from mhc_core.attach.monitor import courier, destinations, server
 from mhc_core.record.codec import decode_line
 from mhc_core.spec import SpecError
 from tests.core.monitor.live_server import LiveTraces
@@ -16,9 +16,9 @@ from tests.core.monitor.models import Tiny, build_optimizer, draw_batches, train
 
 @pytest.fixture
 def traces() -> Iterator[LiveTraces]:
-    server = LiveTraces().start()
-    yield server
-    server.stop()
+    running = LiveTraces().start()
+    yield running
+    running.stop()
 
 
 def watch(traces: LiveTraces, steps: int, after: Callable[[int], None] = lambda number: None) -> list[float]:
@@ -153,6 +153,29 @@ def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pyt
     assert [step.step for step in steps] == [*range(len(steps))]
     assert steps[-1].iteration == 39
     assert all(f'"index":{index},'.encode() in line for index, line in enumerate(traces.lines))
+
+
+def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_BODY", 2000)
+
+    def break_down(number: int) -> None:
+        traces.faults = [503] if number in (0, 2) else []
+
+    watch(traces, 4, break_down)
+    assert_whole(traces, 4)
+    assert len(traces.requests) > 10
+    assert max(traces.sizes) < 2000
+
+
+def test_a_server_hears_of_a_training_that_is_quiet(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "QUIET_S", 0.05)
+    model = Tiny()
+    with Monitor(model, every=100, to=traces.url, layers=model.blocks):
+        train(model, 1)
+        wait_for(lambda: len(traces.requests) >= 4)
+        kept = len(traces.lines)
+    assert traces.requests[1:4] == [f"/api/v1/traces/abc/frames?index={kept}"] * 3
+    assert_whole(traces, 1)
 
 
 def test_the_link_is_told(traces: LiveTraces, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mhc_core.attach.monitor.alarms import Alarm, Limits
+from mhc_core.attach.monitor.alarms.board import Alarm, Limits
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.findings.words import format_magnitude, format_number
 

@@ -1,4 +1,4 @@
-"""Alarms: what has gone wrong in training, in words, with its layer and its number."""
+"""One alarm, from where on it is raised, and all that there were."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mhc_core.attach.adapter import Site
-from mhc_core.attach.monitor.alarms import Alarm, Limits
+from mhc_core.attach.monitor.alarms.board import Alarm, Limits
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.findings.words import format_magnitude, format_number
 
