@@ -6,7 +6,7 @@ import torch
 
 from mhc_core.attach.conformance.bench import Bench, NotApplicable, Observed
 from mhc_core.attach.conformance.claim import Claim
-from mhc_core.attach.conformance.lines.sinkhorn import find_layout, get_law
+from mhc_core.attach.conformance.lines.sinkhorn import find_layout, get_law, is_left_to_others
 from mhc_core.attach.conformance.lines.verdicts import format_number, judge
 from mhc_core.attach.conformance.report import Line
 from mhc_core.attach.conformance.roles import Place
@@ -86,7 +86,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
-    is_turned = law.last == "columns" and find_layout(bench) == "input beside H_pre"
+    is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
     res = _get(bench, bench.need_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {
