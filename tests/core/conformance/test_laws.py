@@ -18,6 +18,7 @@ from tests.core.conformance.mutants.wrong_axis import WrongAxis
 from tests.core.conformance.plain import PlainMHC
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("rounds", [5, 19, 20, 21, 40])
 @pytest.mark.parametrize("eps", [0.0, 1e-6, 1e-3])
 @pytest.mark.parametrize("last", ["rows", "columns"])
@@ -36,6 +37,7 @@ def test_maps_of_single_logits_are_found(name: str) -> None:
     assert fit_scalar(logits, SCALAR[name](logits.double()))[0] == name
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("build", [Bf16, MissingExp, NoBias, OrderSwapped, Transposed, Unused, WrongAxis])
 def test_a_failure_can_be_reproduced(build: type[PlainMHC], capsys: pytest.CaptureFixture[str]) -> None:
     module = build()
