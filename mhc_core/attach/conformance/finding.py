@@ -1,15 +1,18 @@
 """The connection inside what was handed over: which module, how many streams, which width, how it is called."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from itertools import product
 
 import torch
 from torch import nn
 
-from mhc_core.attach.conformance.calling import LAYOUTS, NotUnderstood, Subject, Write, count_required
+from mhc_core.attach.conformance.calling import BATCH, LAYOUTS, TOKENS, NotUnderstood, Subject, Write, count_required
 from mhc_core.spec import SpecError
 
-BATCH, TOKENS = 3, 5
 MAX_STREAMS = 16
+ANY_WIDTH = 32  # tried last: static coefficients go with any
+MAX_ENTRIES = 2**24  # of parameters: a module with more is a block or a model, and its connection is inside
 # What a module raises that was handed a state of another shape.
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, KeyError, NotUnderstood)
 
@@ -48,24 +51,23 @@ def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def _understand(module: nn.Module, streams: int | None, width: int | None, write: Write | None) -> Subject | None:
     parameters = list(module.parameters())
-    if not parameters and streams is None:
+    entries = sum(parameter.numel() for parameter in parameters)
+    if entries > MAX_ENTRIES or (not entries and streams is None):
         return None
     required = count_required(module)
     if required not in (1, 2):
         return None
-    was_training = module.training
-    module.eval()
-    try:
-        for n, c in _list_sizes(parameters, streams, width):
-            for layout in LAYOUTS:
-                modes = [(False, False)] if required == 1 else [(True, False), (False, True)]
-                for takes_branch, carried in modes:
-                    subject = Subject(module, n, c, layout, takes_branch, carried, write)
-                    if _answers(subject):
-                        return subject
-    finally:
-        module.train(was_training)
-    return None
+    modes = [(False, False)] if required == 1 else [(True, False), (False, True)]
+    second_best = None
+    for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
+        subject = Subject(module, n, c, layout, *mode, write)
+        # A copy, as a call may leave something behind in the module.
+        strangers = _count_strangers(subject.on(deepcopy(module).eval()))
+        if strangers == 0:
+            return subject
+        if strangers is not None and second_best is None:
+            second_best = subject
+    return second_best
 
 
 def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int | None) -> list[tuple[int, int]]:
@@ -74,14 +76,15 @@ def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int 
     counts = [streams] if streams else range(2, MAX_STREAMS + 1)
     pairs = []
     for n in counts:
-        widths = [size // n for size in sizes if size % n == 0] + sizes
+        widths = [size // n for size in sizes if size % n == 0] + sizes + [ANY_WIDTH]
         pairs += [(n, c) for c in ([width] if width else widths) if c >= n and (c != n or width)]
     marks = {n: sum(size in (n, n * n, n + 1, n * n + 2 * n, 2 * n) for size in sizes) for n in counts}
     return sorted(dict.fromkeys(pairs), key=lambda pair: -marks[pair[0]])
 
 
 @torch.no_grad()
-def _answers(subject: Subject) -> bool:
+def _count_strangers(subject: Subject) -> int | None:
+    """How many of the tensors that it returns are not understood; None where the call fails."""
     dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
     device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
     x = torch.ones(BATCH, TOKENS, subject.n, subject.width, dtype=dtype, device=device)
@@ -91,5 +94,5 @@ def _answers(subject: Subject) -> bool:
         if called.write is not None:
             called.write(torch.zeros_like(called.u))
     except REFUSALS:
-        return False
-    return True
+        return None
+    return called.strangers

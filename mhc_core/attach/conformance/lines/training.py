@@ -43,8 +43,8 @@ def check_start(bench: Bench, claim: Claim) -> Line:
 def check_precision(bench: Bench, claim: Claim) -> Line:
     """Logits that differ by a ten-thousandth give different coefficients."""
     known = [target for target in claim.targets if target in bench.roles.bias]
-    if not known or bench.dtype not in (torch.float32, torch.float64):
-        raise NotApplicable("no bias was found that one could move, or parameters are not float32")
+    if not known:
+        raise NotApplicable("no bias was found that one could move")
     rough = {target: _find_roughness(bench, target) for target in known}
     worst = max(rough, key=lambda target: rough[target])
     return judge(
@@ -96,10 +96,12 @@ def check_gradients(bench: Bench, claim: Claim) -> Line:
     if roles.detached:
         got = f"no gradient, though they have an effect: {_list(roles.detached)}"
         return fails(name, why, "a gradient for each entry that has an effect", got, show)
+    if roles.dead and claim.family.residual not in ("sinkhorn", "free"):
+        return Line(name, "design", f"design: H_res leaves entries without effect: {_list(roles.dead)}")
     if roles.dead:
         return fails(name, why, "an effect of each entry", f"none: {_list(roles.dead)}", show)
     return holds(name, why)
 
 
 def _list(entries: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count} entries)" for name, count in entries.items())
+    return ", ".join(f"{name} ({count} {'entry' if count == 1 else 'entries'})" for name, count in entries.items())
