@@ -4,7 +4,7 @@ import { StoryButton } from '../cards/lesson.js';
 import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
 import { specOf } from '../data/record.js';
-import { MapButton } from '../map/map.js';
+import { MapButton } from '../map/button.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
