@@ -113,7 +113,7 @@ def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
         raise adapter.explain() or RuntimeError(
             f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
         )
-    with_graph = [heard for heard in whole if any(layer.hears_gradient for layer in heard.layers.values())]
+    with_graph = [heard for heard in whole if any(layer.hears_after for layer in heard.layers.values())]
     return with_graph or whole[:1]
 
 

@@ -55,10 +55,11 @@ class Passes:
         self.heard[-1].read(site, u)
 
     def leave(self, site: int, written: Written) -> None:
-        if is_in_backward():
-            self.heard[-1].hear_gradient(self.heard[-1].layers[site], written.after)
-        else:
-            self.heard[-1].leave(site, written)
+        heard = self.heard[-1]
+        if not is_in_backward():
+            heard.leave(site, written)
+        elif not heard.layers[site].hears_after:
+            heard.hear_gradient(heard.layers[site], written.after)
 
     def _is_new(self, site: int) -> bool:
         """False within one call of the model for a layer that it has entered already."""
@@ -75,7 +76,7 @@ class Passes:
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
         """A layer that is recomputed on the way down: heard where its gradient cannot be heard otherwise."""
         layer = self.heard[-1].layers.get(site) if self.heard else None
-        return layer is not None and not layer.hears_gradient
+        return layer is not None and not layer.is_whole
 
 
 def is_in_backward() -> bool:

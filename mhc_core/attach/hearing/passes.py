@@ -34,8 +34,14 @@ class HeardLayer:
     after: Copy | None = None
     grad_after: torch.Tensor | None = None
     grad_u: torch.Tensor | None = None
-    hears_gradient: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
+    hears_after: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
+    hears_u: bool = False
     handles: list[RemovableHandle] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every gradient can come that a layer has."""
+        return self.hears_after and (self.u is None or self.hears_u)
 
     def get_written(self) -> Written:
         """What the layer did; of a layer that has been left."""
@@ -69,6 +75,7 @@ class Pass:
         """What the branch reads."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
+        layer.hears_u = u.requires_grad
         if u.requires_grad:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
@@ -86,7 +93,7 @@ class Pass:
         """Take the gradient at the state that left a layer, in place of one that was to be taken."""
         for handle in layer.handles:
             handle.remove()
-        layer.hears_gradient = after.requires_grad
+        layer.hears_after = after.requires_grad
         layer.handles = [after.register_hook(partial(self._take_after, layer))] if after.requires_grad else []
 
     def remove(self) -> None:
