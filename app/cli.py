@@ -152,8 +152,8 @@ def verify_once(source: str) -> int:
 
 def check_once(known: argparse.Namespace) -> int:
     """Print the conformance report of someone's connection."""
+    from app.targets import load_target
     from mhc_core.attach import check
-    from mhc_core.attach.conformance.target import load_target
 
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python` does: modules in this folder

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from mhc_core.attach.conformance.calling import Called, Subject
 from mhc_core.attach.conformance.finding import BATCH, TOKENS
@@ -41,8 +42,7 @@ class Bench:
 
     def __init__(self, subject: Subject, seed: int = 0) -> None:
         self.seed = seed
-        self.initial = subject.on(deepcopy(subject.module).eval())
-        self.subject = subject.on(deepcopy(subject.module).eval())
+        self.initial, self.subject = (subject.on(_copy(subject.module)) for _ in range(2))
         parameter = next(iter(self.subject.module.parameters()), torch.zeros(()))
         self.dtype, self.device = parameter.dtype, parameter.device
         self.n, self.width = subject.n, subject.width
@@ -180,6 +180,13 @@ class Bench:
         observed = self.observe()
         self.reset()
         return observed
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    """A copy in float32, or in float64 where the module is."""
+    copied = deepcopy(module).eval()
+    is_double = any(parameter.dtype == torch.float64 for parameter in copied.parameters())
+    return copied if is_double else copied.float()
 
 
 def measure(x: torch.Tensor, called: Called) -> Observed:

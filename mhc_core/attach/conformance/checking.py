@@ -56,9 +56,9 @@ def check(
         Where an option is not one of those above, or nothing in the module can be called as a connection.
     """
     claim = Claim(family, rounds, eps, output)
-    built = [module] if isinstance(module, nn.Module) else [module(), module()]
-    subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]
     with _quiet():
+        built = [module] if isinstance(module, nn.Module) else [module(), module()]
+        subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]
         bench = Bench(subjects[0], seed)
         lines = [_run(name, partial(check_line, bench, claim)) for name, check_line in LINES.items()]
         lines += [
@@ -77,9 +77,17 @@ def open_bench(module: nn.Module, seed: int = 0) -> Bench:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Autocast off; the caller's random numbers stay as they were."""
-    with torch.random.fork_rng(devices=[]), torch.autocast("cpu", enabled=False), torch.enable_grad():
-        yield
+    """Autocast off; the caller's random numbers stay as they were.
+
+    One thread: matrices are so small that on a busy machine several take 15 times as long.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.autocast("cpu", enabled=False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _run(name: str, check_line: Callable[[], Line]) -> Line:

@@ -1,6 +1,8 @@
 """The connection inside what was handed over: which module, how many streams, which width, how it is called."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from itertools import product
 
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from mhc_core.spec import SpecError
 
 BATCH, TOKENS = 3, 5
 MAX_STREAMS = 16
+MAX_ENTRIES = 2**24  # of parameters: a module with more is a block or a model, and its connection is inside
 # What a module raises that was handed a state of another shape.
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, KeyError, NotUnderstood)
 
@@ -48,23 +51,18 @@ def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def _understand(module: nn.Module, streams: int | None, width: int | None, write: Write | None) -> Subject | None:
     parameters = list(module.parameters())
-    if not parameters and streams is None:
+    entries = sum(parameter.numel() for parameter in parameters)
+    if entries > MAX_ENTRIES or (not entries and streams is None):
         return None
     required = count_required(module)
     if required not in (1, 2):
         return None
-    was_training = module.training
-    module.eval()
-    try:
-        for n, c in _list_sizes(parameters, streams, width):
-            for layout in LAYOUTS:
-                modes = [(False, False)] if required == 1 else [(True, False), (False, True)]
-                for takes_branch, carried in modes:
-                    subject = Subject(module, n, c, layout, takes_branch, carried, write)
-                    if _answers(subject):
-                        return subject
-    finally:
-        module.train(was_training)
+    modes = [(False, False)] if required == 1 else [(True, False), (False, True)]
+    for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
+        subject = Subject(module, n, c, layout, *mode, write)
+        # A copy, as a call may leave something behind in the module.
+        if _answers(subject.on(deepcopy(module).eval())):
+            return subject
     return None
 
 

@@ -49,7 +49,7 @@ def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
     for name, parameter in module.named_parameters():
         effect, gradient = moved.get(name), has_gradient[name]
         if effect is None:
-            effect = gradient if gradient.any() else _move_whole(parameter, measure)
+            effect = _move_slices(parameter, gradient, measure)
         lost = (effect & ~gradient).any(0).sum().item()
         if lost:
             roles.detached[name] = int(lost)
@@ -98,12 +98,20 @@ def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _move_whole(parameter: nn.Parameter, measure: Measure) -> torch.Tensor:
-    base, kept = measure(), parameter.clone()
-    parameter.mul_(-1).add_(STEP)
-    changed = _compare(base, measure())
-    parameter.copy_(kept)
-    return changed[:, None].expand(-1, parameter.numel())
+def _move_slices(parameter: nn.Parameter, gradient: torch.Tensor, measure: Measure) -> torch.Tensor:
+    """What a large parameter's entries move: what has a gradient, and slices that move a target without having one."""
+    base, effect = measure(), gradient.clone()
+    axis = min(range(parameter.ndim), key=lambda axis: parameter.shape[axis] if parameter.shape[axis] > 1 else 1 << 62)
+    shaped = effect.view(3, *parameter.shape)
+    for index in range(parameter.shape[axis]):
+        lacks = ~shaped.select(axis + 1, index).flatten(1).any(1)
+        part = parameter.select(axis, index)
+        kept = part.clone()
+        part.mul_(-1).add_(STEP)
+        moved = lacks & _compare(base, measure())
+        part.copy_(kept)
+        shaped.select(axis + 1, index)[moved] = True
+    return effect
 
 
 def _compare(base: dict[str, torch.Tensor], now: dict[str, torch.Tensor]) -> torch.Tensor:

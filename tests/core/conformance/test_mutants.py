@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mhc_core.attach.conformance import check
+from tests.core.conformance.more_mutants import DetachedProjection, MeanRead
 from tests.core.conformance.mutants.bf16 import Bf16
 from tests.core.conformance.mutants.detached import Detached
 from tests.core.conformance.mutants.large_eps import LargeEps
@@ -37,6 +38,8 @@ MUTANTS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str, set[str]]
     "eps too large": (LargeEps, {}, "eps", set()),
     "detached": (Detached, {}, "gradients", set()),
     "mean for sum": (PlainMHC, {"reduce": reduce, "output": "sum"}, "reduce", set()),
+    "mean read": (MeanRead, {}, "range of H_pre", {"reference"}),
+    "detached projection": (DetachedProjection, {}, "gradients", set()),
     "wrong axis of tokens": (WrongAxis, {}, "token axis", {"reference"}),
 }
 

@@ -6,7 +6,7 @@ import torch
 
 from mhc_core.attach.conformance.bench import Bench, NotApplicable, Observed
 from mhc_core.attach.conformance.claim import Claim
-from mhc_core.attach.conformance.lines.sinkhorn import find_layout, get_law
+from mhc_core.attach.conformance.lines.sinkhorn import find_layout, get_law, is_left_to_others
 from mhc_core.attach.conformance.lines.verdicts import format_number, judge
 from mhc_core.attach.conformance.report import Line
 from mhc_core.attach.conformance.roles import Place
@@ -49,7 +49,7 @@ def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
         build = _build_hc if claim.name == "hc" else _build_mhc
-        mixing = build(bench, claim, x.flatten(0, 1).float())
+        mixing = build(bench, claim, x.flatten(0, 1).float().cpu())
         if mixing is not None:
             yield mixing
 
@@ -86,7 +86,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
-    is_turned = law.last == "columns" and find_layout(bench) == "input beside H_pre"
+    is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
     res = _get(bench, bench.need_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {
@@ -110,7 +110,7 @@ def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
 
 def _get(bench: Bench, places: list[Place]) -> torch.Tensor:
     values = [bench.subject.module.get_parameter(place.name).view(-1)[place.entry] for place in places]
-    return torch.stack(values).float()
+    return torch.stack(values).float().cpu()
 
 
 def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
@@ -145,5 +145,5 @@ def _spread(bench: Bench, target: str) -> torch.Tensor | None:
 
 def _compare(observed: Observed, ours: Mixing) -> float:
     pairs = zip((observed.h_pre, observed.h_post, observed.h_res), ours, strict=True)
-    differences = [(got.flatten(0, 1) - our).abs().max() for got, our in pairs if got is not None]
+    differences = [(got.flatten(0, 1).cpu() - our).abs().max() for got, our in pairs if got is not None]
     return torch.stack(differences).max().item()

@@ -86,16 +86,24 @@ def check_orientation(bench: Bench, claim: Claim) -> Line:
     if claim.family.residual == "free":
         return _check_free(bench)
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
+    if is_left_to_others(bench):
+        how = "as it is" if last == "rows" else "transposed"
+        raise NotApplicable(f"other code applies the returned matrix; it must do so {how}, for its {last} are exact")
     if last == "rows":
         return holds(name, why, "" if layout == "neither" else f"logits stand {layout}")
     if layout == "input beside H_pre":
-        return Line(name, "design", "design: rows index the input, as in HC's matrix of H_pre beside H_res")
+        return Line(name, "design", "design: rows index the input, as H_pre beside H_res in one matrix does")
     matrix = make(bench, claim).slow_matrix
     rows, columns = (format_number((matrix.sum(dim) - 1).abs().max().item()) for dim in (1, 0))
     got = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
     if layout == "input first" or _is_returned_as_applied(bench):
         return fails(name, why, "exact row sums", got, _show(make(bench, claim).slow))
     raise NotApplicable("it cannot be told from a swapped order of the rounds: see order")
+
+
+def is_left_to_others(bench: Bench) -> bool:
+    """Whether nothing is known of how H_res is applied."""
+    return bench.subject(bench.x).write is None
 
 
 def _is_returned_as_applied(bench: Bench) -> bool:
@@ -155,10 +163,12 @@ def check_order(bench: Bench, claim: Claim) -> Line:
     """Columns first, rows last."""
     name, why = "order", "each round divides columns, then rows"
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
+    if is_left_to_others(bench) and last == "columns":
+        raise NotApplicable("it depends on how other code applies the returned matrix: see orientation")
     if last == "rows":
         return holds(name, why)
     if layout == "input beside H_pre":
-        return Line(name, "design", "design: rounds end on the input's axis, as in HC's matrix of H_pre beside H_res")
+        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre stands beside H_res")
     if layout == "input first" or _is_returned_as_applied(bench):
         return holds(name, f"{why}, of the matrix as it is stored")
     got = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"

@@ -1,0 +1,118 @@
+"""The same mathematics called in other ways, in other layouts and with parameters of other shapes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from mhc_core.attach.conformance import check
+from mhc_core.attach.conformance.finding import find_subjects
+from mhc_core.spec import SpecError
+from tests.core.conformance.mutants.stale_pre import StalePre
+from tests.core.conformance.plain import STREAMS, WIDTH, PlainMHC
+
+
+class TakesBranch(PlainMHC):
+    def forward(  # type: ignore[override]
+        self, x: torch.Tensor, branch: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        u, add = super().forward(x)
+        return add(branch(u))
+
+
+class ReturnsAll(PlainMHC):
+    """H_pre, H_post and H_res, which other code applies."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+        return self.coefficients(x)
+
+
+class Flat(PlainMHC):
+    """Streams (B, T, n C)."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        u, add = super().forward(x.unflatten(-1, (self.n, -1)))
+        return u, lambda y: add(y).flatten(2)
+
+
+class StreamsFirst(PlainMHC):
+    """Streams (n, B, T, C)."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        u, add = super().forward(x.movedim(0, 2))
+        return u, lambda y: add(y).movedim(2, 0)
+
+
+class RemembersPre(PlainMHC):
+    """H_pre of the call before, kept in the module."""
+
+    kept: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        h_pre = self.coefficients(x)[0]
+        now = h_pre if self.kept is None else self.kept
+        self.kept = h_pre.detach()
+        return (now.unsqueeze(-1) * x).sum(-2), super().forward(x)[1]
+
+
+def apply(state: torch.Tensor, y: torch.Tensor, returned: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    _, h_post, h_res = returned
+    return h_res @ state + h_post.unsqueeze(-1) * y.unsqueeze(-2)
+
+
+@pytest.mark.parametrize("build", [TakesBranch, Flat, StreamsFirst])
+def test_other_ways_of_calling_are_found(build: type[PlainMHC]) -> None:
+    report = check(build())
+    assert report.passed, str(report)
+    assert report["reference"].verdict == "holds"
+    assert report["orientation"].verdict == "holds"
+
+
+def test_all_three_coefficients_are_told_apart() -> None:
+    report = check(ReturnsAll(), write=apply)
+    assert report.passed, str(report)
+    assert report["mixing applied"].verdict == "holds"
+    assert "must do so as it is" in check(ReturnsAll())["orientation"].why
+
+
+@pytest.mark.parametrize("streams", [2, 3, 5, 8])
+@pytest.mark.parametrize("width", [9, 32])
+def test_sizes_are_found(streams: int, width: int) -> None:
+    (subject,) = find_subjects(PlainMHC(streams, width))
+    assert (subject.n, subject.width, subject.layout.name) == (streams, width, "x")
+
+
+def test_a_carried_h_pre_is_found() -> None:
+    (subject,) = find_subjects(StalePre())
+    assert subject.carried
+
+
+def test_a_kept_h_pre_is_a_design_too() -> None:
+    report = check(RemembersPre())
+    assert report["timing"].verdict == "design", str(report)
+
+
+@pytest.mark.parametrize("module", [nn.Linear(96, 4), nn.Identity(), nn.TransformerEncoderLayer(16, 2)])
+def test_what_is_no_connection_is_refused(module: nn.Module) -> None:
+    with pytest.raises(SpecError, match="wanted a connection: one that takes streams"):
+        check(module)
+
+
+def test_the_module_and_random_numbers_stay_as_they_were() -> None:
+    module = PlainMHC(STREAMS, WIDTH).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    torch.manual_seed(5)
+    check(module)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(3))
+    assert module.training
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # torch.compile imports what warns
+def test_compiled_it_does_the_same() -> None:
+    assert check(PlainMHC(), compiled=True)["compile"].verdict == "holds"
