@@ -12,13 +12,15 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mhc_core.attach import attach
+from mhc_core.attach import Attachment, attach
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.core.attach.attachable import IDS, build_deepseek
 from tests.core.attach.zoo import WIDTH, ZOO
 
 BOTH = pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama"])
+# Of streams in the full suite alone, which does nothing else there.
+EITHER = pytest.mark.parametrize("name", ["Llama", pytest.param("DeepSeek-V4", marks=pytest.mark.full)])
 SIZES = ("act_rms", "grad_rms", "branch_in_rms", "branch_out_rms", "branch_grad_rms", "param_grad_norm")
 GAINS = ("composite_gain_fwd", "composite_gain_bwd")
 
@@ -120,7 +122,7 @@ def test_gradients_from_before_are_left_out_and_zeroing_them_within_is_too() -> 
     assert_same(hear(model, zero_and_go), plain)
 
 
-@BOTH
+@EITHER
 def test_a_second_call_of_a_layer_within_a_pass_counts_once(name: str) -> None:
     """As mixed precision beside float32 does it: the layers run twice before one loss."""
     model = build(name)
@@ -152,12 +154,17 @@ def test_under_autocast_states_and_mixing_are_as_in_float32_but_for_rounding(nam
             loss = feed(model)
         loss.backward()
 
-    found = hear(build(name), run)
-    assert_same(found, plain, 0.05, ("act_rms", "branch_in_rms"))
-    assert np.isfinite(found.layers["grad_rms"]).all()
+    def wrap(model: Any) -> None:  # as trainers do: autocast within the model's call
+        model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
+        go(model)
+
+    for way in (run, wrap):
+        found = hear(build(name), way)
+        assert_same(found, plain, 0.05, ("act_rms", "branch_in_rms"))
+        assert np.isfinite(found.layers["grad_rms"]).all()
 
 
-@BOTH
+@EITHER
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_weights(name: str, dtype: torch.dtype) -> None:
     plain = hear(build(name), go)
@@ -166,7 +173,7 @@ def test_half_precision_weights(name: str, dtype: torch.dtype) -> None:
     assert np.isfinite(found.layers["grad_rms"]).all()
 
 
-@BOTH
+@EITHER
 def test_without_a_graph_the_first_pass_is_heard(name: str) -> None:
     model = build(name).eval()
     plain = hear(model, feed)
@@ -182,7 +189,7 @@ def test_without_a_graph_the_first_pass_is_heard(name: str) -> None:
     assert "grad_rms" not in found.layers
 
 
-@BOTH
+@EITHER
 def test_generation_is_heard_by_its_first_pass(name: str) -> None:
     model = build(name).eval()
 
@@ -196,7 +203,7 @@ def test_generation_is_heard_by_its_first_pass(name: str) -> None:
     assert_same(hear(model, generate), hear(model, first), keys=("act_rms", "branch_in_rms", "branch_out_rms"))
 
 
-@BOTH
+@EITHER
 def test_frozen_parts_take_no_gradient(name: str) -> None:
     model = build(name)
     for part in (model.model.embed_tokens, model.model.layers[0]):
@@ -257,7 +264,7 @@ def test_torchs_padding_mask_and_batches_on_either_axis(batch_first: bool) -> No
     assert probe.result().input["act_rms"] == pytest.approx(float(wanted.detach()), rel=1e-6)
 
 
-@BOTH
+@EITHER
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -> None:
     plain = hear(build(name), go)
@@ -270,6 +277,7 @@ def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -
     assert_same(found, plain)
 
 
+@pytest.mark.full
 def test_a_model_that_is_compiled_while_heard_or_afterwards() -> None:
     plain = hear(build("Llama"), go)
     model = build("Llama")
@@ -290,7 +298,7 @@ def one_process() -> Iterator[None]:
         torch.distributed.destroy_process_group()
 
 
-@BOTH
+@EITHER
 @pytest.mark.parametrize("outside", [False, True])
 def test_distributed_data_parallel(name: str, outside: bool) -> None:
     """The probe on the wrapper, or on the model within."""
@@ -329,4 +337,30 @@ def test_a_mask_that_fits_no_state_is_refused() -> None:
     with attach(Prefixed()) as probe:
         probe.model(attention_mask=torch.ones(2, 5))
     with pytest.raises(SpecError, match="attention_mask"):
+        probe.result()
+
+
+@pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama", "hyper-connections HC"])
+def test_one_adapter_serves_several_attachments_and_leaves_nothing_behind(name: str) -> None:
+    model, go = build(name), ZOO[name].feed
+    plain = hear(model, lambda model: go(model).backward())
+    adapter = attach(model).adapter
+    for _ in range(2):
+        model.zero_grad()
+        with Attachment(model, adapter) as probe:
+            go(model).backward()
+        assert_same(probe.result(), plain, 1e-5)
+    for module in model.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert "width_connection" not in vars(module)
+    assert not any(parameter._post_accumulate_grad_hooks for parameter in model.parameters())
+
+
+def test_a_pass_that_fails_leaves_nothing_behind() -> None:
+    model = build("Llama")
+    with pytest.raises(RuntimeError, match="embedding"), attach(model) as probe:
+        model(input_ids=IDS.float())
+    assert not any(module._forward_hooks for module in model.modules())
+    with pytest.raises(RuntimeError, match="heard 0 of 3 layers"):
         probe.result()

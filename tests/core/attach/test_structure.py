@@ -222,6 +222,13 @@ def test_layers_of_which_some_pass_their_state_on_say_how_many_do_not() -> None:
     assert "does not pass 1 of 3 layers unchanged" in texts["connection"]
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_torchs_encoder_passes_its_state_on_only_where_norms_come_first(norm_first: bool) -> None:
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 24, norm_first=norm_first)
+    result = hear(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), draw(*SAMPLES, WIDTH))
+    np.testing.assert_array_equal(result.matrices["h_res"], 1 if norm_first else np.nan)
+
+
 # ---- stages, gaps and axes
 
 
