@@ -5,6 +5,7 @@ All else stands in pyproject.toml. A checkout and an editable install carry noth
 
 import io
 import json
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -73,10 +74,13 @@ class BuildWithFiles(build_py):
     """Python modules, and the archive that `app.files` reads."""
 
     def run(self) -> None:
-        """Build, and carry."""
+        """Build, and carry. Modules that an earlier build of this folder left would travel along: they go first."""
+        built = Path(self.build_lib)
+        if not self.editable_mode and built.exists():
+            shutil.rmtree(built)
         super().run()
         if not self.editable_mode:
-            write_archive(Path(self.build_lib) / "app" / "carried.tar.xz")
+            write_archive(built / "app" / "carried.tar.xz")
 
 
 class SdistWithFiles(sdist):

@@ -29,7 +29,9 @@ LETTERS = (*range(0x20, 0x180), *range(0x384, 0x3CF), *range(0x400, 0x460))  # L
 SIGNS = (
     *range(0x2010, 0x205F),  # dashes, quotation marks, ellipses
     *range(0x2070, 0x209D),  # small digits above and below the line
-    *range(0x2190, 0x2300),  # arrows, mathematics
+    *range(0x2190, 0x219A),  # arrows
+    *range(0x2200, 0x2266),  # mathematics
+    *map(ord, "⇐⇒⇔⋅⋮⋯"),
     *range(0x25A0, 0x2600),  # squares, circles, triangles
     *map(ord, "ᵀ⚄✓✕✗❚"),
 )

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mhc_core.attach.checkpoint.safetensors import Entry, read_header
+from mhc_core.attach.checkpoint.safetensors import Entry, read_header, show_name
 from mhc_core.spec import SpecError
 
 INDEX, SINGLE, CONFIG = "model.safetensors.index.json", "model.safetensors", "config.json"
@@ -70,7 +70,7 @@ def _read_shards(index: Path) -> dict[str, Entry]:
     shards = {name: read_header(index.parent / name) for name in names}
     for tensor, name in shard_of.items():
         if tensor not in shards[name]:
-            raise SpecError(f"{index.name}: weight_map.{tensor}", name, "a file that holds this tensor")
+            raise SpecError(f"{index.name}: weight_map.{show_name(tensor)}", name, "a file that holds this tensor")
     return {tensor: shards[name][tensor] for tensor, name in shard_of.items()}
 
 

@@ -26,7 +26,8 @@ def measure_reach(sites: Sequence[Site], streams: int) -> Reach | None:
     """Read all projections, a chunk at a time; None where there are none, or where they are quantised."""
     if any(PROJECTION not in site.parts or site.parts[PROJECTION].dtype not in READABLE for site in sites):
         return None
-    squares_LP = np.array([list(_measure_parts(site, streams)) for site in sites])
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite in a checkpoint stays so
+        squares_LP = np.array([list(_measure_parts(site, streams)) for site in sites])
     h_pre, h_post, *h_res = np.sqrt(squares_LP.mean(0)).tolist()
     return Reach(h_pre, h_post, h_res[0] if h_res else None)
 

@@ -17,6 +17,7 @@ from mhc_core.spec import SpecError
 
 MAX_HEADER_BYTES = 100_000_000  # as the format's own library has it
 MAX_DIMENSIONS = 8
+MAX_SHOWN = 100  # characters of a name in an error
 CHUNK = 2**19  # values that are read at once
 # Bits of a value of each type that the format knows.
 BITS = {
@@ -117,7 +118,7 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Entry:
     """One tensor, its offsets counted from the start of the file."""
-    field = f"{path.name}: {name}"
+    field = f"{path.name}: {show_name(name)}"
     if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
         raise SpecError(field, item, "dtype, shape and data_offsets")
     dtype, shape, offsets = item["dtype"], item["shape"], item["data_offsets"]
@@ -132,6 +133,12 @@ def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Entr
     return Entry(path, dtype, tuple(shape), data + offsets[0], data + offsets[1])
 
 
+def show_name(name: str) -> str:
+    """A tensor's name as an error shows it: not too long, and with nothing in it that a terminal would obey."""
+    short = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
+    return short if short.isprintable() else ascii(short)
+
+
 def _are_counts(items: Any) -> bool:
     return isinstance(items, list) and all(type(item) is int and item >= 0 for item in items)
 
@@ -141,7 +148,9 @@ def _check_cover(path: Path, entries: dict[str, Entry], data: int, size: int) ->
     place = data
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
         if entry.start != place:
-            raise SpecError(f"{path.name}: {name}.data_offsets", entry.start - data, f"a start at {place - data}")
+            raise SpecError(
+                f"{path.name}: {show_name(name)}.data_offsets", entry.start - data, f"a start at {place - data}"
+            )
         place = entry.end
     if place != size:
         raise SpecError(f"{path.name}: size", size, f"{place} bytes, where its last tensor ends")

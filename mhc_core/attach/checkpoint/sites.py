@@ -30,7 +30,7 @@ STARTS = {
 PROJECTION, BASE, SCALE, INJECTION = "fn", "base", "scale", "block_inject_weight.weight"
 ENDS = (PROJECTION, BASE, SCALE, INJECTION)
 _NAME = re.compile(
-    rf"(?:(?P<tower>.+)\.)?layers\.(?P<block>[0-9]{{1,5}})\.(?P<start>{'|'.join(map(re.escape, STARTS))})"
+    rf"(?:(?P<tower>[\w.]+)\.)?layers\.(?P<block>[0-9]{{1,5}})\.(?P<start>{'|'.join(map(re.escape, STARTS))})"
     rf"(?P<end>{'|'.join(map(re.escape, ENDS))})"
 )
 

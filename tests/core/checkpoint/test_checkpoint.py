@@ -87,6 +87,15 @@ def test_a_bias_that_is_no_number_has_a_status(tmp_path: Path) -> None:
     assert text in [finding.text for finding in result.summary.findings]
 
 
+def test_scales_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+    tensors = draw_connections(2)
+    tensors["model.layers.0.attn_hc.scale"][:2] = np.inf, np.nan
+    texts = [finding.text for finding in read_checkpoint(_save(tmp_path, tensors)).summary.findings]
+    assert texts[1].startswith(
+        "Tokens move the logits of H_pre by not a number, of H_post by not a number and of H_res"
+    )
+
+
 def _change(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
     """Tensors with some of block 1 in another shape, or left out."""
     tensors = draw_connections(2)

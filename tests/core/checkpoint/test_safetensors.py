@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mhc_core.attach.checkpoint import read_checkpoint
 from mhc_core.attach.checkpoint.safetensors import read_header, read_values
 from mhc_core.spec import SpecError
-from tests.core.checkpoint.stored import pack
+from tests.core.checkpoint.stored import draw_connections, pack, write_file
 
 
 def _describe(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) -> dict[str, object]:
@@ -64,6 +65,35 @@ def test_a_bad_file_is_refused_and_the_field_named(case: str, tmp_path: Path) ->
     with pytest.raises(SpecError) as caught:
         read_header(path)
     assert caught.value.field == f"bad.safetensors: {field}"
+
+
+def test_a_name_in_an_error_is_short_and_plain(tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    for name, shown in (("\x1b[2J\ud800", r"'\x1b[2J\ud800'"), ("a" * 10**6, f"{'a' * 100}…")):
+        path.write_bytes(pack(json.dumps({name: 3}).encode(), b""))
+        with pytest.raises(SpecError) as caught:
+            read_header(path)
+        assert caught.value.field == f"bad.safetensors: {shown}"
+
+
+def test_damage_is_refused_or_harmless(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "model.safetensors", draw_connections(1))
+    whole, harmless = path.read_bytes(), 0
+    for seed in range(500):
+        _damage(path, whole, seed)
+        try:
+            harmless += read_checkpoint(path).depth == 2
+        except SpecError as error:
+            assert error.field  # noqa: PT017  (either may happen)
+    assert 0 < harmless < 250
+
+
+def _damage(path: Path, whole: bytes, seed: int) -> None:
+    """Write a file with other bytes in its header, or without its end."""
+    content, rng = bytearray(whole), np.random.default_rng(seed)
+    for place in rng.integers(8 + int.from_bytes(content[:8], "little"), size=rng.integers(1, 4)):
+        content[place] = rng.integers(256)
+    path.write_bytes(content[: rng.integers(len(content))] if seed % 5 == 0 else content)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
