@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Server
+from tests.core.client.apart import run_apart
 from tests.traced import capture_trace
 
 MAX_LINES = 8
@@ -17,6 +18,7 @@ SAID = {
     "follow_live": r"(step \d+: loss \d\.\d{4}\n){10}",
     "matrices_to_pandas": r"(?s)column .* 0 .* 3\n.*column sums, from 1: \d\.\d+",
 }
+WRITTEN = ("figures.html", "layers.parquet", "gain.html", "gains.parquet")
 
 
 @pytest.fixture
@@ -48,14 +50,19 @@ def test_the_page_of_scripts_does_as_it_says(at_server: Path, capsys: pytest.Cap
     assert len(blocks) >= 8
     capture_trace().result.save("ours.mhct")
     namespace: dict[str, Any] = {}
-    for block in blocks:
-        exec(compile(block, "docs/scripts.md", "exec"), namespace)
+    run_apart(lambda: exec(compile("\n".join(blocks), "docs/scripts.md", "exec"), namespace))
     namespace["client"].close()
     assert namespace["frame"].shape[0] == namespace["result"].depth == 8
     assert namespace["matrices"].columns == ["layer", "row", "column", "h_res"]
     assert len(namespace["losses"]) == 3
     assert [result.depth for result in namespace["results"]] == [2, 4]
-    assert {path.name for path in at_server.iterdir()} == {"ours.mhct", "layers.parquet", "gain.html", "gains.parquet"}
+    assert {path.name for path in at_server.iterdir()} == {
+        "figures.html",
+        "ours.mhct",
+        "layers.parquet",
+        "gain.html",
+        "gains.parquet",
+    }
     said = capsys.readouterr().out
     assert "Composite gain, forward, largest over layers" in said
     assert "depth an integer from 1 to 1024" in said

@@ -11,6 +11,7 @@ import pytest
 from mhc_core.client import AsyncClient, Client, RefusedError
 from mhc_core.client.exchange import Answer, Ask, Lost, Patience, Pause, ask, read_retry_after
 from tests.conftest import StartServer, free_port
+from tests.core.client.apart import run_apart
 
 FreshSpec = Callable[..., dict[str, Any]]
 ONE_RUN = ("--workers", "1", "--runs-per-client", "1")
@@ -41,7 +42,7 @@ def test_a_figure_waits_for_its_run(launch: StartServer, fresh_spec: FreshSpec) 
             run = await client.submit(fresh_spec(depth=128))
             return await client.figure(run, "gain", theme="dark", difference=None)
 
-    assert asyncio.run(draw())["data"]
+    assert run_apart(lambda: asyncio.run(draw()))["data"]
 
 
 def test_a_server_that_starts_later_is_waited_for(launch: StartServer, fresh_spec: FreshSpec) -> None:

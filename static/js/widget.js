@@ -1,0 +1,140 @@
+/** The page's figures of records that the document itself holds, with one cursor: for the frame of a notebook, without a server. */
+
+import { addFrame, createColumns } from './data/columns.js';
+import { fill } from './data/fill.js';
+import { depthOf } from './data/record.js';
+import { carryRules } from './data/rules.js';
+import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
+import { looks } from './lines/dress.js';
+
+/**
+ * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
+ * @typedef {{templates: import('../types').Templates, methods: import('../types').ViewRules['methods'], labels: string[],
+ *   runs: any[][], layer: number}} Given `runs` are the frames of each record; `layer` is from 0
+ * @typedef {{panel: Panel, view: number, card: HTMLElement, plot: HTMLElement}} Shown
+ */
+
+const HEIGHT = 360;
+const LOW = 24; // of a plot, above which it is not drawn at all: its card is not laid out yet
+
+/** @type {Given} */
+const given = JSON.parse(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
+Object.assign(looks, given.methods);
+const records = given.runs.map(toColumns);
+const layers = Math.max(1, ...records.map(depthOf));
+const slider = /** @type {HTMLInputElement} */ (document.getElementById('layer'));
+let layer = Math.min(given.layer, layers - 1);
+
+/** @param {any[]} frames @returns {Columns} */
+function toColumns(frames) {
+  const columns = createColumns();
+  for (const frame of frames) addFrame(columns, frame);
+  return columns;
+}
+
+/** @param {string} tag @param {string} text @param {HTMLElement} parent */
+function add(tag, text, parent) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+/** A panel's card; null where none of the records has its numbers. @param {Panel} panel @returns {Shown | null} */
+function addCard(panel) {
+  const isFilled = panel.views.map(({ figure }) => hasData(fill(figure, records, given.labels, layer)));
+  if (!isFilled.includes(true)) return null;
+  const card = add('section', '', /** @type {HTMLElement} */ (document.getElementById('cards')));
+  card.dataset.panel = panel.key;
+  add('h2', panel.title, card);
+  const shown = { panel, view: isFilled.indexOf(true), card, plot: card };
+  if (isFilled.filter(Boolean).length > 1) addViews(shown, isFilled);
+  shown.plot = add('div', '', card);
+  return shown;
+}
+
+/** @param {Shown} shown @param {boolean[]} isFilled */
+function addViews(shown, isFilled) {
+  const select = /** @type {HTMLSelectElement} */ (add('select', '', shown.card));
+  select.setAttribute('aria-label', `${shown.panel.title}, view`);
+  for (const [index, { title }] of shown.panel.views.entries())
+    if (isFilled[index]) add('option', title, select).setAttribute('value', String(index));
+  select.onchange = () => {
+    shown.view = Number(select.value);
+    draw(shown);
+  };
+}
+
+/** @param {Figure} figure */
+function hasData({ data }) {
+  return data.some((trace) => trace.visible !== false);
+}
+
+/** @param {Shown} shown */
+function draw(shown) {
+  const figure = fill(shown.panel.views[shown.view].figure, records, given.labels, layer);
+  const { layout } = figure;
+  layout.shapes = [...(layout.shapes ?? []), ...toCursor(layout)];
+  const width = shown.plot.clientWidth;
+  if (width < LOW) return;
+  const isNew = shown.plot.childElementCount === 0;
+  drawPlot(shown.plot, figure, { width, height: layout.height ?? HEIGHT });
+  if (isNew) follow(shown);
+}
+
+/** The cursor on each axis of layers, as a line across its plot. @param {Figure['layout']} layout */
+function toCursor(layout) {
+  const axes = Object.entries(layout.meta.layers ?? {}).filter(([, kind]) => kind !== 'sources');
+  return axes.map(([name]) => {
+    const [along, across] = name.startsWith('x') ? ['x', 'y'] : ['y', 'x'];
+    const place = { [`${along}ref`]: name.replace('axis', ''), [`${along}0`]: layer + 1, [`${along}1`]: layer + 1 };
+    const span = { [`${across}ref`]: `${layout[name].anchor ?? across} domain`, [`${across}0`]: 0, [`${across}1`]: 1 };
+    return { type: 'line', ...place, ...span, line: { color: layout.meta.muted ?? '#888', width: 1.5, dash: 'dot' } };
+  });
+}
+
+/** A click on a layer moves the cursor there. @param {Shown} shown */
+function follow({ panel, view, plot }) {
+  const axes = Object.keys(panel.views[view].figure.layout.meta.layers ?? {});
+  const nothing = () => {};
+  const onClick = (/** @type {Record<string, number>} */ places) => {
+    const axis = axes.find((name) => name in places);
+    if (axis) moveTo(Math.round(places[axis]) - 1);
+  };
+  listen(plot, { onClick, onDoubleClick: nothing, onHover: nothing, onMove: nothing, onZoom: nothing });
+}
+
+/** @param {number} wanted */
+function moveTo(wanted) {
+  const next = Math.min(layers - 1, Math.max(0, wanted));
+  if (next === layer || Number.isNaN(next)) return;
+  layer = next;
+  show();
+  parent.postMessage({ layer }, '*'); // to the notebook that frames this; it takes nothing else from it
+}
+
+function show() {
+  slider.value = String(layer + 1);
+  /** @type {HTMLElement} */ (document.getElementById('place')).textContent = `layer ${layer + 1} of ${layers}`;
+  for (const shown of cards) scheduleDraw(shown.panel.key, () => draw(shown));
+}
+
+/** @param {Columns} columns @param {number} run */
+function addStory({ summary }, run) {
+  const story = add('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
+  add('h2', given.labels[run], story);
+  if (!summary) return;
+  add('p', `${summary.headline.label}: ${summary.headline.text}`, story).className = 'headline';
+  const sentences = add('ul', '', story);
+  for (const { text } of summary.findings) add('li', text, sentences);
+}
+
+for (const [run, columns] of records.entries()) addStory(columns, run);
+const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(panel) ?? []);
+slider.max = String(layers);
+slider.oninput = () => moveTo(Number(slider.value) - 1);
+window.onmessage = ({ source, data }) => {
+  if (source === parent && Number.isInteger(data?.layer)) moveTo(data.layer);
+};
+new ResizeObserver(show).observe(document.body);
+show();

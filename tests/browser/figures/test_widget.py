@@ -1,0 +1,143 @@
+"""The page's figures without a server, in Chromium: the document by itself, and as a notebook frames it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from playwright.sync_api import Browser, Page, expect
+
+from app.figures.offline.document import write_document
+from app.figures.offline.widget import MODULE, Widget
+from mhc_core.record.result import Result
+from mhc_core.spec import SpecError
+from tests.conftest import ROOT
+from tests.core.conftest import CONNECTIONS, build_spec, measure
+from tests.traced import NAME, capture_trace
+
+DOTTED = ".shapelayer path"
+PANELS = {"gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"}
+HOST = """<!doctype html><body style="margin:0"><div id="el"></div><script type="module">
+MODULE
+const values = VALUES, listeners = [];
+window.model = {
+  get: (name) => values[name],
+  set: (name, value) => { if (values[name] !== value) { values[name] = value; listeners.forEach((call) => call()); } },
+  save_changes: () => { window.saved = values.layer; },
+  on: (name, call) => listeners.push(call),
+  off: (name, call) => listeners.splice(listeners.indexOf(call), 1),
+};
+window.leave = render({ model, el: document.getElementById('el') });
+</script>"""
+NOTEBOOK = """
+from app.figures.offline.widget import Widget
+from tests.core.conftest import build_spec, measure
+widget = Widget(measure(build_spec()), layer=1)
+widget
+"""
+
+
+@pytest.fixture(scope="module")
+def results() -> list[Result]:
+    return [measure(build_spec(connection=CONNECTIONS[kind], train={"steps": 2})) for kind in ("hc", "mhc")]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails on errors, and on any request but of the file itself."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    opened, faults = context.new_page(), list[str]()
+    opened.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on(
+        "request",
+        lambda asked: None if asked.url.startswith(("file:", "data:", "blob:", "about:")) else faults.append(asked.url),
+    )
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def open_text(page: Page, folder: Path, text: str) -> None:
+    path = folder / "page.html"
+    path.write_text(text)
+    page.goto(path.as_uri())
+
+
+def count_cursors(page: Any) -> int:
+    return int(page.locator(DOTTED).count())
+
+
+def test_a_document_draws_every_figure_with_one_cursor(page: Page, results: list[Result], tmp_path: Path) -> None:
+    open_text(page, tmp_path, write_document(results, layer=1))
+    expect(page.locator("#cards section .main-svg").first).to_be_attached()
+    expect(page.locator("#place")).to_have_text("layer 2 of 4")
+    cards = page.locator("#cards section")
+    assert {cards.nth(index).get_attribute("data-panel") for index in range(cards.count())} >= PANELS | {"training"}
+    assert results[0].summary.headline.text in page.locator("#stories").inner_text()
+    detail = page.locator("[data-panel=detail]")
+    before = detail.inner_html()
+    page.locator("#layer").fill("4")
+    expect(page.locator("#place")).to_have_text("layer 4 of 4")
+    expect(page.locator(f"[data-panel=gain] {DOTTED}")).not_to_have_count(0)
+    page.wait_for_timeout(300)
+    assert detail.inner_html() != before, "the matrices are those of the cursor"
+
+
+def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_path: Path) -> None:
+    open_text(page, tmp_path, write_document(results, "dark"))
+    area = page.locator("[data-panel=activation] .nsewdrag").first
+    expect(page.locator("#place")).to_have_text("layer 4 of 4")
+    box = area.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(200)
+    page.mouse.click(box["x"] + 4, box["y"] + box["height"] / 2)
+    expect(page.locator("#place")).to_have_text("layer 1 of 4")
+
+
+def test_a_trace_whose_name_is_markup_stays_text(page: Page, tmp_path: Path) -> None:
+    text = write_document([capture_trace().result])
+    open_text(page, tmp_path, text.replace(NAME, "\\u003c/script>\\u003cimg src=x>"))
+    expect(page.locator("#stories h2")).to_have_text("A </script><img src=x>")
+    assert page.locator("img").count() == 0
+
+
+def test_a_notebook_frames_it_and_shares_the_cursor(page: Page, results: list[Result], tmp_path: Path) -> None:
+    widget = Widget(*results, layer=2)
+    values = json.dumps({"document": widget.document, "layer": 2, "height": 700}).replace("</", "<\\/")
+    open_text(
+        page,
+        tmp_path,
+        HOST.replace("MODULE", MODULE.replace("export default { render };", "")).replace("VALUES", values),
+    )
+    frame = page.frame_locator("iframe")
+    expect(frame.locator("#place")).to_have_text("layer 3 of 4")
+    frame.locator("#layer").fill("1")
+    expect(frame.locator("#place")).to_have_text("layer 1 of 4")
+    page.wait_for_function("window.saved === 0")
+    page.evaluate("model.set('layer', 3)")
+    expect(frame.locator("#place")).to_have_text("layer 4 of 4")
+    assert page.evaluate("document.querySelector('iframe').contentDocument") is None, "it has an origin of its own"
+
+
+def test_a_notebook_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    client = NotebookClient(document, timeout=120, kernel_name="python3")
+    client.execute()
+    (output,) = document.cells[0].outputs
+    view = output.data["application/vnd.jupyter.widget-view+json"]
+    state = client.widget_state[view["model_id"]]
+    assert (state["layer"], state["_anywidget_id"].endswith("Widget")) == (1, True)
+    assert state["document"] == write_document([measure(build_spec())], layer=1)
+
+
+def test_what_cannot_be_shown_is_refused(results: list[Result]) -> None:
+    with pytest.raises(SpecError, match="results: got 0, wanted 1 to 4 results"):
+        write_document([])
+    with pytest.raises(SpecError, match=r"results\.0: got 'no frames'"):
+        write_document([Result()])
