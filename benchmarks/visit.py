@@ -19,7 +19,7 @@ from tests.conftest import Server
 
 VISITS = 11
 STORED_S = 60.0
-TARGET_S, TARGET_MB, TARGET_SHIFT = 2.0, 1.0, 0.05
+TARGET_STORY_S, TARGET_S, TARGET_MB, TARGET_SHIFT = 1.0, 2.0, 0.95, 0.05
 
 CLOCK = """
 window.visit = { story: null, all: null };
@@ -116,7 +116,7 @@ def main() -> None:
     against = f"default view, cold cache, Chromium, {VISITS} visits"
     print_rows(
         [
-            Row("first visit to the story", against, found["story"], "s", TARGET_S),
+            Row("first visit to the story", against, found["story"], "s", TARGET_STORY_S),
             Row("first visit to the whole view in sight", against, found["all"], "s", TARGET_S),
             Row("first visit, over the wire", against, found["megabytes"], "MB", TARGET_MB),
             Row("layout shift of a first visit", SHIFTED_AGAINST, shift, "", TARGET_SHIFT),

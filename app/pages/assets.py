@@ -11,10 +11,14 @@ import gzip
 import hashlib
 import json
 import mimetypes
+import posixpath
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
+import brotli
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,6 +30,9 @@ OURS = ("js", "img", "fonts")
 # Lists the style sheets; is served with all of them in it, which is one request in place of 18.
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
+# What a page runs; the rest is loaded when it is asked for.
+ENTRIES = ("js/app.js", "js/embed.js")
+MODULE_IMPORT = re.compile(r"^(?:import|export) [\w\s{},*$]*?from '(\.[^']+)'", re.MULTILINE)
 TYPES = {
     ".mjs": "text/javascript",
     ".js": "text/javascript",
@@ -36,16 +43,24 @@ TYPES = {
 COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
 
 
+# What a file travels in, the smaller first, of what the browser takes. A higher quality of Brotli than 6 takes seconds
+# for Plotly, and saves 1 %.
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "br": partial(brotli.compress, quality=6),
+    "gzip": partial(gzip.compress, compresslevel=9, mtime=0),
+}
+
+
 @dataclass
 class _File:
     body: bytes
     media_type: str
-    packed: bytes | None = field(default=None)
+    packed: dict[str, bytes] = field(default_factory=dict)
 
-    def pack(self) -> bytes:
-        if self.packed is None:
-            self.packed = gzip.compress(self.body, 9, mtime=0)
-        return self.packed
+    def pack(self, coding: str) -> bytes:
+        if coding not in self.packed:
+            self.packed[coding] = PACKERS[coding](self.body)
+        return self.packed[coding]
 
 
 class Assets:
@@ -67,6 +82,10 @@ class Assets:
             raise MissingAsset(f"no asset is named {name!r}; there are {', '.join(sorted(self._addresses))}")
         return self._addresses[name]
 
+    def modules(self, entry: str) -> list[str]:
+        """Addresses of our modules that an entry needs before it runs: the browser need not find them one by one."""
+        return self._modules[entry]
+
     async def respond(self, request: Request) -> Response:
         """Serve one file."""
         file = self._files.get(request.url.path)
@@ -74,10 +93,10 @@ class Assets:
             raise not_found("file", request.url.path)
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         body = file.body
-        packs = Path(request.url.path).suffix in COMPRESSIBLE
-        if packs and "gzip" in request.headers.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            body = await asyncio.to_thread(file.pack)
+        coding = choose_coding(request.headers.get("accept-encoding", ""))
+        if coding is not None and Path(request.url.path).suffix in COMPRESSIBLE:
+            headers["Content-Encoding"] = coding
+            body = await asyncio.to_thread(file.pack, coding)
         return Response(body, headers=headers, media_type=file.media_type)
 
     def _load_static(self) -> None:
@@ -89,6 +108,8 @@ class Assets:
             tree.update(f"{name} {len(body)} ".encode() + body)
         for name, body in bodies.items():
             self._addresses[name] = self._add(f"/static/{tree.hexdigest()[:12]}/{name}", body)
+        sources = {name: body.decode() for name, body in bodies.items() if name.endswith(".js")}
+        self._modules = {entry: [self._addresses[name] for name in list_modules(sources, entry)] for entry in ENTRIES}
 
     def _load_vendored(self) -> dict[str, str]:
         """Addresses of all files of others, by their path in node_modules."""
@@ -106,6 +127,30 @@ class Assets:
         media_type = TYPES.get(suffix) or mimetypes.guess_type(address)[0] or "application/octet-stream"
         self._files[address] = _File(body, media_type)
         return address
+
+
+def choose_coding(accepted: str) -> str | None:
+    """The coding in which a file travels, by the header Accept-Encoding; None for as it is."""
+    # A weight of 0 refuses a coding; other weights do not outweigh the size.
+    entries = (entry.replace(" ", "").lower().partition(";") for entry in accepted.split(","))
+    takes = {name for name, _, weight in entries if not re.fullmatch(r"q=0(\.0*)?", weight)}
+    return next((coding for coding in PACKERS if coding in takes), None)
+
+
+def list_modules(sources: Mapping[str, str], entry: str) -> list[str]:
+    """The modules that a module imports before it runs, and those they import, nearest first.
+
+    Parameters
+    ----------
+    sources: text of every module, by its path.
+    entry: path of the module.
+    """
+    found = [entry]
+    for name in found:  # grows on the way
+        folder = posixpath.dirname(name)
+        imported = [posixpath.normpath(posixpath.join(folder, path)) for path in MODULE_IMPORT.findall(sources[name])]
+        found += [path for path in dict.fromkeys(imported) if path not in found]
+    return found[1:]
 
 
 def inline_imports(sheet: str) -> str:

@@ -46,6 +46,7 @@ class Pages:
         """A page with its policy."""
         html = self._environment.get_template(name).render(
             asset=self._assets.address,
+            modules=self._assets.modules,
             import_map=Markup(self._assets.import_map),
             version=__version__,
             colors=to_shared_colors(),

@@ -25,7 +25,6 @@ import { Continue } from './controls/views/continue.js';
 import { ViewsDialog } from './controls/views/dialog.js';
 import { followVisits } from './controls/views/visits.js';
 import { followPrint } from './figures/print.js';
-import { MapDialog } from './map/map.js';
 import { ApiError, getPresets, getSchema, insist } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { footLine } from './share/export.js';
@@ -38,6 +37,7 @@ import { kindsIn, presetIn } from './state/view/hash.js';
 import { toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
+import { Later } from './ui/later.js';
 
 function App() {
   return html`
@@ -58,7 +58,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${MapDialog} /><${Gallery} /><${ViewsDialog} /><${Stage} />
+    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${LaterMap} /><${Gallery} /><${ViewsDialog} /><${Stage} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
     <${Toast} />
     <${DropZone} />
@@ -77,6 +77,11 @@ function Panels() {
   if (!state.templates.value) return null; // all at once: a card that came first would be moved by the others
   const others = state.shownPanels.value.filter((panel) => panel.key !== origin.value?.panel);
   return html`<div class="panels">${others.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
+}
+
+function LaterMap() {
+  const load = () => import('./map/map.js').then(({ MapDialog }) => MapDialog);
+  return html`<${Later} isWanted=${state.view.value.map !== undefined} load=${load} />`;
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */

@@ -22,7 +22,6 @@ import * as state from '../state/signals.js';
 import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
-import { saveView } from './saveview.js';
 
 /** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
 const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
@@ -39,6 +38,7 @@ async function save() {
       { title: 'These numbers', url: short },
       { title: 'These settings, computed anew', url: long },
     ];
+    const { saveView } = await import('./saveview.js');
     const bytes = await saveView(
       toWords(),
       back.filter(({ url }) => url),

@@ -3,7 +3,7 @@
 import { toImage } from '../figures/plot.js';
 import { withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
-import { WIDTH_PX as PAPER_PX } from '../share/pdf.js';
+import { WIDTH_PX as PAPER_PX } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { fitMap, mapAxes, mapSettings, missingText, toDelimitedMap } from './cells.js';

@@ -6,26 +6,15 @@ import { formatSeconds } from '../data/numbers.js';
 import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
 import { share } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
-import { commit, noteView } from '../state/actions.js';
-import { boot } from '../state/boot.js';
+import { commit } from '../state/actions.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import {
-  cells,
-  drawIn,
-  fillMap,
-  isFilling,
-  isShown,
-  refusal,
-  showMap,
-  sourceOf,
-  stopMap,
-  storedMap,
-} from '../state/sweeper.js';
-import { defaultMap, toSweep, withCell } from '../state/view/grid.js';
+import { cells, drawIn, fillMap, isFilling, isShown, refusal, showMap, sourceOf, stopMap } from '../state/sweeper.js';
+import { toSweep, withCell } from '../state/view/grid.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';
+import { change, isByHand } from './button.js';
 import { missingText } from './cells.js';
 import { MapChoices } from './choices.js';
 import { MapFigure, MapTable } from './figure.js';
@@ -39,28 +28,6 @@ import { MapHelp } from './reading.js';
  */
 
 const catalogue = signal(/** @type {Metric[]} */ ([]));
-
-export function MapButton() {
-  const title = state.isOfTraces.value
-    ? 'A trace has no spec, whose settings a map could vary'
-    : 'One number of every run on a grid of two settings';
-  return html`<button type="button" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Map</button>`;
-}
-
-/** A link's map begins by itself; a hand's waits for the button, for its choice may not be the one that is wanted. */
-let isByHand = false;
-
-function open() {
-  isByHand = true;
-  change(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
-}
-
-/** @param {MapChoice | undefined} map */
-function change(map) {
-  const { map: _, ...rest } = state.view.value;
-  state.view.value = map ? { ...rest, map } : rest;
-  noteView();
-}
 
 export function MapDialog() {
   const { map } = state.view.value;
@@ -84,8 +51,8 @@ function MapBody({ map }) {
   useEffect(() => {
     if (catalogue.value.length === 0)
       insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
-    if (!isByHand || isShown(map)) void fillMap(map); // or what was there when it was closed
-    isByHand = false;
+    if (!isByHand.value || isShown(map)) void fillMap(map); // or what was there when it was closed
+    isByHand.value = false;
   }, []);
   useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
   const { value: latest } = cells; // read before its owner is compared, or the first change would not be seen

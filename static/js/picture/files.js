@@ -2,8 +2,8 @@
 
 import { formatValue } from '../data/numbers.js';
 import { toCaption } from '../share/caption.js';
-import { download, downloadPdf, downloadText, footLine, paperTemplates } from '../share/export.js';
-import { FONT, toPdf } from '../share/pdf.js';
+import { download, downloadPdf, downloadText, footLine, loadPdf, paperTemplates } from '../share/export.js';
+import { FONT } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
@@ -78,6 +78,7 @@ async function toPictureFile() {
   const templates = await paperTemplates();
   const { shapes, height } = toWhole(templates, PAPER_PX);
   const size = { width: PAPER_PX, height };
+  const { toPdf } = await loadPdf();
   return toPdf(toSvg(shapes, { ...toPalette(templates), font: FONT }, size), size, toCaption(TITLE, MEANING));
 }
 

@@ -14,7 +14,7 @@ import * as state from '../state/signals.js';
 import { kindName } from '../state/view/spec.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { toCaption } from './caption.js';
-import { FONT, loadFonts, MissingPart, toPdf, WIDTH_PX } from './pdf.js';
+import { FONT, MissingPart, WIDTH_PX } from './paper.js';
 import { toFigurePath, toFigureQuery } from './snippets.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
@@ -94,6 +94,13 @@ export async function downloadPdf(making, name) {
   }
 }
 
+/** What makes PDF files. */
+export function loadPdf() {
+  return import('./pdf.js').catch((/** @type {Error} */ error) => {
+    throw new MissingPart(error.message);
+  });
+}
+
 /** The card's figure for a paper, which is white. @param {Panel} panel @returns {Promise<Blob>} */
 async function drawPdf(panel) {
   const onPaper = await paperTemplates();
@@ -106,6 +113,7 @@ async function drawPdf(panel) {
 
 /** Laid out in the letters of the file. @param {import('../../types').Figure} figure @param {{width: number, height: number}} size @param {import('./caption.js').Caption} caption @returns {Promise<Blob>} */
 export async function figureToPdf({ data, layout }, size, caption) {
+  const { loadFonts, toPdf } = await loadPdf();
   await loadFonts();
   const lettered = { data, layout: { ...layout, font: { ...layout.font, family: FONT } } };
   return toPdf(await toSvg(lettered, size), size, caption);

@@ -1,13 +1,9 @@
 /** A figure as PDF, for papers: curves and letters as such, the fonts in the file, a caption below. What makes it is loaded when it is asked for. */
 
+import { FONT, MissingPart } from './paper.js';
 import { toTrueType } from './woff.js';
 
 /** @typedef {import('./caption.js').Caption} Caption */
-
-/** The family that is in the file; figures are laid out in it, for other letters have other widths. */
-export const FONT = 'DejaVu Sans';
-/** Of a figure of curves: its letters of 12 px then have 9 points on the page. */
-export const WIDTH_PX = 672;
 
 const WIDTH_PT = 504; // of the page: as a paper's text with its margins
 const PAD = 9;
@@ -19,9 +15,6 @@ const DEFAULT_PX = 12; // of letters
 const INK = '#1b1c1f';
 const LINK = '#0b5cad';
 const WEIGHTS = /** @type {const} */ ({ normal: 'dejavu-sans/400.woff', bold: 'dejavu-sans/700.woff' });
-
-/** A font or a tool did not come from the server. */
-export class MissingPart extends Error {}
 
 /** @type {Promise<Record<string, Uint8Array>> | undefined} */
 let asked;

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 
 from app.figures.style import to_shared_colors
+from app.pages.assets import choose_coding
 from tests.conftest import ROOT, Server, compute
 
 FOREIGN = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
@@ -174,9 +176,50 @@ def test_json_streams_and_scripts_are_compressed(web: httpx.Client) -> None:
         assert answer.headers["content-type"].startswith(form)
         assert answer.headers["content-encoding"] == "gzip"
     script = next(url for url in LOADED.findall(web.get("/").text) if url.endswith("plotly-cartesian.min.js"))
-    packed, plain = web.get(script, headers=accept), web.get(script, headers={"Accept-Encoding": "identity"})
+    plain = web.get(script, headers={"Accept-Encoding": "identity"})
+    packed = web.get(script, headers=accept)
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.content == plain.content
+    with web.stream("GET", script, headers={"Accept-Encoding": "gzip, deflate, br, zstd"}) as answer:
+        assert answer.headers["content-encoding"] == "br"
+        packed_bytes = b"".join(answer.iter_raw())
+    assert brotli.decompress(packed_bytes) == plain.content
+    assert len(packed_bytes) < 0.92 * int(packed.headers["content-length"])
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br", "br"),
+        ("br;q=1.0, gzip;q=0.8", "br"),
+        ("GZIP", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("br; q=0.00, gzip;q=0", None),
+        ("identity", None),
+        ("brotli", None),
+        ("", None),
+    ],
+)
+def test_the_coding_is_one_that_the_browser_takes(accepted: str, coding: str | None) -> None:
+    assert choose_coding(accepted) == coding
+
+
+def test_a_page_names_the_modules_that_it_will_import(web: httpx.Client) -> None:
+    page = web.get("/").text
+    named = re.findall(r'<link rel="modulepreload" href="[^"]+?/(js/[^"]+)">', page)
+    assert len(named) == len(set(named)) > 80
+    assert all((ROOT / "static" / name).is_file() for name in named)
+    for later in ("js/map/map.js", "js/controls/saveview.js", "js/share/pdf.js", "js/embed.js", "js/app.js"):
+        assert later not in named
+
+
+def test_parts_of_a_page_carry_no_rules_of_pages(web: httpx.Client) -> None:
+    parts = [url for url in LOADED.findall(web.get("/").text) if url.endswith((".js", ".css"))]
+    assert parts
+    for url in parts:
+        headers = web.get(url).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "content-security-policy" not in headers
 
 
 def test_panels_are_cached_by_content(web: httpx.Client) -> None:
