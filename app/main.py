@@ -11,6 +11,7 @@ from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.stream import NDJSON
 from app.api.models.links import API
+from app.api.models.traces import MAX_BATCH_BYTES
 from app.api.operations import Instruments, RequestMetrics
 from app.api.routers import ROUTERS
 from app.engine.registry import build_engine
@@ -18,6 +19,7 @@ from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
+from app.services.live_traces import LiveTraces
 from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
@@ -25,6 +27,7 @@ from app.services.traces import Traces
 from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog
+from app.store.live_traces import LiveTraceStore
 from app.store.notifications import Hub
 from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
@@ -64,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app, security.BARE_HEADERS, routes.show_problem)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
-    streamed = {f"{API}/traces": settings.max_trace_bytes}
+    streamed = {f"{API}/traces": settings.max_trace_bytes, f"{API}/traces/": MAX_BATCH_BYTES}
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
     app.add_middleware(security.SecurityHeaders)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
@@ -80,12 +83,15 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, app.state.engine, hub)
     app.state.traces = Traces(settings, store)
+    app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     try:
         await app.state.runs.start()
+        await app.state.live_traces.start()
         yield
     finally:
         hub.close()
         await app.state.sweeps.stop()
+        await app.state.live_traces.stop()
         await app.state.runs.stop()
         await database.close()

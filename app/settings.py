@@ -53,9 +53,12 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = Field(1_000_000, description="Largest request body.")
     max_trace_bytes: PositiveInt = Field(64_000_000, description="Largest trace that is taken, packed and unpacked.")
     traces_per_hour: PositiveInt = Field(240, description="Traces that one client may bring in an hour.")
+    max_live_traces: PositiveInt = Field(16, description="Traces that may grow at a time, over all clients.")
+    live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
 
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
+    keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")

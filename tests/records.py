@@ -1,6 +1,10 @@
 """Small frames of a trace, for tests that store or serve records without computing any."""
 
-from mhc_core.record.frames import StartFrame, SummaryFrame
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from mhc_core.record.frames import AnyFrame, StartFrame, SummaryFrame
 from mhc_core.record.source import Model, TraceSource
 from mhc_core.record.start import CapturedInput, Device, Versions
 from mhc_core.record.summary import Finding, Headline
@@ -19,3 +23,10 @@ SUMMARY = SummaryFrame(
     headline=Headline(label="gain", value=1.0, log10=0.0, text="gain 1.00"),
     findings=[Finding(key="connection", text="One stream.", panel="gain", numbers={})],
 )
+
+
+def anonymise(frames: Iterable[AnyFrame], **changes: Any) -> list[AnyFrame]:
+    """The frames of a run as if of a model that no one knows the spec of; fields of the start frame may be changed."""
+    lost = dict.fromkeys(("spec", "cost", "theory", "drift", "no_law"))
+    start = {"source": TRACE, "input": START.input, **lost, **changes}
+    return [replace(frame, **start) if isinstance(frame, StartFrame) else frame for frame in frames]

@@ -11,6 +11,7 @@ from app.api.http.contents import REF
 from app.api.models.problems import ProblemBody
 from app.api.models.snapshots import SnapshotRequest
 from app.api.models.sweeps import SweepRequest
+from app.api.models.traces import EndRequest
 from mhc_core import __version__
 from mhc_core.record.schema import build_schemas
 from mhc_core.spec import RunSpec
@@ -20,6 +21,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "RunSpec": RunSpec,
     "SnapshotRequest": SnapshotRequest,
     "SweepRequest": SweepRequest,
+    "EndRequest": EndRequest,
     "Problem": ProblemBody,
 }
 # Bodies whose field `spec` is a spec; only the core validates it.

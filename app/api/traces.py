@@ -3,18 +3,22 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.api.dependencies import Client, Service, find_done, find_run, load_result
 from app.api.http.addresses import to_base
+from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
-from app.api.models.links import API
-from app.api.models.traces import TraceBody, TwinBody
+from app.api.http.problems import Problem
+from app.api.models.links import API, to_links
+from app.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
 from app.services.errors import NotATraceError
+from app.services.live_traces import LiveTraces
 from app.services.traces import Traces
+from app.store.runs import Run
 from mhc_core.measure.traces.twin import build_twin
 from mhc_core.record.source import TraceSource
 
@@ -39,7 +43,24 @@ def get_traces(request: Request) -> Traces:
     return traces
 
 
+def get_live_traces(request: Request) -> LiveTraces:
+    """The traces that grow."""
+    traces: LiveTraces = request.app.state.live_traces
+    return traces
+
+
 TraceService = Annotated[Traces, Depends(get_traces)]
+LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
+
+
+async def find_owned(trace_id: str, request: Request, live: LiveService) -> Run:
+    """The live trace, for those who have its token; asked before anything of the body is read."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return await live.require_owner(trace_id, token.strip() if scheme.lower() == "bearer" else "")
+
+
+Owned = Annotated[Run, Depends(find_owned)]
+FirstIndex = Annotated[int, Query(ge=0, le=2**31, description="Index of the first of these frames.")]
 
 
 @router.post("/traces", status_code=201, response_model=TraceBody, responses=POST_RESPONSES, openapi_extra=BYTES_BODY)
@@ -56,6 +77,35 @@ async def add_trace(request: Request, traces: TraceService, client: Client) -> R
     return JSONResponse(body.model_dump(), 201 if added.is_new else 200, {"Location": body.links.self})
 
 
+@router.post("/traces/live", status_code=201, openapi_extra=BYTES_BODY)
+async def open_live_trace(request: Request, traces: TraceService, live: LiveService, client: Client) -> LiveTraceBody:
+    """Begin a trace that grows: NDJSON lines of its first frames, the first of them `start`."""
+    live.require_room()
+    traces.require_room(client)
+    opened = await live.open(await read_lines(request))
+    run = await live.require_owner(opened.record_id, opened.token)
+    page, links = to_page(request, run.id), to_links(run.id)
+    return LiveTraceBody(id=run.id, token=opened.token, url=page, due=run.frames, links=links)
+
+
+@router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY)
+async def feed_live_trace(request: Request, run: Owned, live: LiveService, index: FirstIndex) -> FedBody:
+    """Add NDJSON lines to a trace that grows: those that are stored already are passed over, a gap is 409.
+
+    The lines are taken whole or not at all. Where the last is `end`, the trace ends with it.
+    """
+    fed = await live.feed(run, index, await read_lines(request))
+    return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
+
+
+@router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)})
+async def end_live_trace(request: Request, run: Owned, live: LiveService) -> FedBody:
+    """Close a trace that grows; one that has ended stays as it is."""
+    asked = parse_model(EndRequest, await read_body(request))
+    fed = await live.end(run, asked.status, asked.reason)
+    return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
+
+
 @router.get("/runs/{run_id}/twin")
 async def get_twin(run_id: str, service: Service) -> TwinBody:
     """A spec of a synthetic stack like a trace's model: depth, streams, blocks and initialisation, as near as told."""
@@ -64,6 +114,19 @@ async def get_twin(run_id: str, service: Service) -> TwinBody:
         raise NotATraceError(f"record {run.id} is a run: it has a spec of its own, and needs no twin")
     result = await load_result(service, await find_done(service, run_id))
     return TwinBody.build(await asyncio.to_thread(build_twin, result))
+
+
+async def read_body(request: Request) -> bytes:
+    """A body of a live trace, which the limit on its size has counted."""
+    try:
+        return await request.body()
+    except ClientDisconnect:
+        raise Problem("invalid-body", 400, "the body ended before its end") from None
+
+
+async def read_lines(request: Request) -> list[bytes]:
+    """The lines of a body of NDJSON."""
+    return [line for line in (await read_body(request)).split(b"\n") if line]
 
 
 def to_page(request: Request, record_id: str) -> str:

@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from app.services.errors import QueueFullError, TooExpensiveError, TooManyRunsError, TooManyTracesError
+from app.services.errors import (
+    QueueFullError,
+    TooExpensiveError,
+    TooManyLiveTracesError,
+    TooManyRunsError,
+    TooManyTracesError,
+)
 from app.settings import Settings
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
@@ -55,6 +61,12 @@ def require_trace_room(of_client: int, being_read: int, settings: Settings) -> N
         raise TooManyTracesError(detail)
     if being_read >= MAX_UPLOADS:
         raise QueueFullError(f"{being_read} traces are being read; at most {MAX_UPLOADS} are at a time")
+
+
+def require_live_room(growing: int, settings: Settings) -> None:
+    """Refuse one more trace that grows."""
+    if growing >= settings.max_live_traces:
+        raise TooManyLiveTracesError(f"{growing} traces grow here; {settings.max_live_traces} are allowed at a time")
 
 
 def _large_fields(spec: RunSpec) -> Sequence[str]:

@@ -33,6 +33,32 @@ class NotATraceError(RefusedError):
     """The record was computed from a spec, and what is asked is for traces."""
 
 
+class UnknownTraceError(RefusedError):
+    """There is no such live trace."""
+
+
+class WrongTokenError(RefusedError):
+    """The caller may not write this trace."""
+
+
+class HasEndedError(RefusedError):
+    """The trace has ended, and takes nothing more."""
+
+
+class GapError(RefusedError):
+    """Frames are missing before those that were sent.
+
+    Attributes
+    ----------
+    due: index of the frame that comes next.
+    """
+
+    def __init__(self, due: int, got: int) -> None:
+        error = SpecError("index", got, f"{due}, which is due next, or less")
+        super().__init__(str(error), [error])
+        self.due = due
+
+
 class NoRoomError(RefusedError):
     """There is no room now; the same request may succeed later.
 
@@ -50,6 +76,12 @@ class TooManyRunsError(NoRoomError):
 
 class TooManyTracesError(NoRoomError):
     """The client has brought as many traces as it may for now."""
+
+    retry_after_s = 60
+
+
+class TooManyLiveTracesError(NoRoomError):
+    """As many traces grow as this server takes."""
 
     retry_after_s = 60
 

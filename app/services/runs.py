@@ -72,6 +72,7 @@ class Runs(Sink):
         # Frames that an earlier server process stored of a run now computed anew.
         self._stored: dict[str, list[bytes]] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
 
@@ -155,6 +156,10 @@ class Runs(Sink):
             run = await self.store.get(run.id) or run
         return Cancelled(run, watchers)
 
+    def position(self, run_id: str) -> int | None:
+        """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
+        return 0 if run_id in self.fed else self.engine.position(run_id)
+
     # The engine's reports.
 
     async def on_start(self, run_id: str) -> None:
@@ -229,7 +234,8 @@ class Runs(Sink):
         while True:
             await asyncio.sleep(self._settings.sweep_s)
             try:
-                dropped = await self.store.sweep(time.time() - self._settings.keep_s, spare)
+                now, settings = time.time(), self._settings
+                dropped = await self.store.sweep(now - settings.keep_s, now - settings.keep_trace_s, spare)
                 log.info("dropped %d old runs", dropped)
             except Exception:
                 log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)

@@ -60,15 +60,19 @@ class Traces:
         RefusedError
             Where it is not a whole trace, the client has brought many, or others are being read.
         """
-        require_trace_room(self._count(client), self._open, self._settings)
+        self.require_room(client)
         self._open += 1
-        self._brought[client].append(time.monotonic())
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
                 await _write(packed, chunks)
                 return await self._store_checked(packed, unpacked)
         finally:
             self._open -= 1
+
+    def require_room(self, client: str) -> None:
+        """Refuse a client that has brought many traces in the last hour; else count one more."""
+        require_trace_room(self._count(client), self._open, self._settings)
+        self._brought[client].append(time.monotonic())
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO) -> Added:
         try:

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from app.store.database import Database
-from app.store.tables import frames, runs
+from app.store.tables import frames, live_traces, runs
 from mhc_core.record import codec
 from mhc_core.record.frames import StartFrame, SummaryFrame
-from mhc_core.record.source import Source, SpecSource, parse_source
+from mhc_core.record.source import TRACE, Source, SpecSource, parse_source
 from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -166,8 +166,9 @@ class RunStore:
         return await self._database.call(lambda connection: list(connection.execute(query).scalars()))
 
     async def unfinished(self) -> list[Run]:
-        """Runs that an earlier server process left behind, oldest first."""
-        query = select(runs).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
+        """Runs that an earlier server process left behind, oldest first; not traces, which others write."""
+        of_others = select(live_traces.c.run_id)
+        query = select(runs).where(runs.c.status.in_(LIVE), runs.c.id.not_in(of_others)).order_by(runs.c.created_at)
 
         def work(connection: Connection) -> list[Run]:
             return [_to_run(row) for row in connection.execute(query)]
@@ -181,14 +182,19 @@ class RunStore:
             query = update(runs).where(runs.c.id == run.id).values(used_at=now)
             await self._database.call(lambda connection: connection.execute(query))
 
-    async def sweep(self, unused_since: float, spare: Collection[str]) -> int:
-        """Drop finished runs that nothing holds and no one has used; returns how many."""
-        old = runs.c.used_at < unused_since
+    async def sweep(self, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
+        """Drop finished runs that nothing holds and no one has used; returns how many.
+
+        Traces, which no one can compute again, have a time of their own.
+        """
+        is_trace = runs.c.source["kind"].as_string() == TRACE
+        old = runs.c.used_at < case((is_trace, traces_since), else_=unused_since)
         free = ~runs.c.pinned & runs.c.status.not_in(LIVE) & runs.c.id.not_in(spare)
 
         def work(connection: Connection) -> int:
             doomed = list(connection.execute(select(runs.c.id).where(old, free)).scalars())
             connection.execute(delete(frames).where(frames.c.run_id.in_(doomed)))
+            connection.execute(delete(live_traces).where(live_traces.c.run_id.in_(doomed)))
             connection.execute(delete(runs).where(runs.c.id.in_(doomed)))
             return len(doomed)
 

@@ -52,6 +52,13 @@ frames = Table(
     Column("line", LargeBinary, nullable=False),
 )
 
+live_traces = Table(
+    "live_traces",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("token_hash", String(64), nullable=False),
+)
+
 snapshots = Table(
     "snapshots",
     metadata,

@@ -18,7 +18,7 @@ class BodyLimit:
     """ASGI middleware: counts a request's body while it streams in and answers 413 where it is too long.
 
     A body is read whole before its route runs, as none that is admitted is long. The routes of `streamed`, path -> its
-    own limit, are given theirs as it comes instead.
+    own limit, are given theirs as it comes instead; a path that ends in / stands for all below it.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:
@@ -28,7 +28,8 @@ class BodyLimit:
         """Refuse what announces too much, and count what comes."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        limit = self._streamed.get(scope["path"], self._max_bytes)
+        own = self._find_own(scope["path"])
+        limit = self._max_bytes if own is None else own
         declared = Headers(scope=scope).get("content-length", "")
         announced = int(declared) if declared.isdecimal() else 0
         if announced > limit:
@@ -36,9 +37,15 @@ class BodyLimit:
             return await to_response(to_problem(announced, limit), scope["path"])(scope, receive, send)
         if scope["method"] in ("GET", "HEAD"):
             return await self._app(scope, receive, send)
-        if scope["path"] in self._streamed:
+        if own is not None:
             return await self._app(scope, _count(receive, limit), send)
         return await self._read_first(scope, receive, send)
+
+    def _find_own(self, path: str) -> int | None:
+        """The limit of a route that is given its body as it comes; None for others."""
+        if path in self._streamed:
+            return self._streamed[path]
+        return next((limit for key, limit in self._streamed.items() if key[-1] == "/" and path.startswith(key)), None)
 
     async def _read_first(self, scope: Scope, receive: Receive, send: Send) -> None:
         chunks, size, more = [], 0, True

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.services.errors import (
+    GapError,
+    HasEndedError,
     InvalidRequestError,
     InvalidTraceError,
     NoRoomError,
@@ -19,8 +21,11 @@ from app.services.errors import (
     QueueFullError,
     RefusedError,
     TooExpensiveError,
+    TooManyLiveTracesError,
     TooManyRunsError,
     TooManyTracesError,
+    UnknownTraceError,
+    WrongTokenError,
 )
 from mhc_core.spec import SpecError, SpecErrors
 
@@ -37,7 +42,10 @@ TITLES = {
     "too-expensive": "The spec is predicted to cost more than this server admits",
     "too-large": "The body is too large",
     "too-many-runs": "This client has too many runs",
-    "too-many-traces": "This client has brought too many traces",
+    "wrong-token": "The token is not that of the trace",
+    "gap": "Frames are missing before these",
+    "has-ended": "The trace has ended",
+    "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
@@ -59,6 +67,11 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     NotATraceError: ("not-a-trace", 409),
     NoSpecError: ("no-spec", 409),
     TooManyRunsError: ("too-many-runs", 429),
+    UnknownTraceError: ("not-found", 404),
+    WrongTokenError: ("wrong-token", 401),
+    GapError: ("gap", 409),
+    HasEndedError: ("has-ended", 409),
+    TooManyLiveTracesError: ("too-many-traces", 503),
     TooManyTracesError: ("too-many-traces", 429),
     QueueFullError: ("queue-full", 503),
 }
@@ -74,6 +87,7 @@ class Problem(Exception):
     detail: one sentence for people.
     errors: field, got, wanted.
     headers: extra headers, such as Retry-After.
+    due: of frames that come too early, the index that is due.
     """
 
     def __init__(
@@ -84,10 +98,11 @@ class Problem(Exception):
         *,
         errors: Sequence[SpecError] = (),
         headers: dict[str, str] | None = None,
+        due: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind, self.status, self.detail = kind, status, detail
-        self.errors, self.headers = list(errors), headers or {}
+        self.errors, self.headers, self.due = list(errors), headers or {}, due
 
 
 def to_response(problem: Problem, path: str) -> Response:
@@ -100,6 +115,8 @@ def to_response(problem: Problem, path: str) -> Response:
         "instance": path,
         "errors": [to_item(error) for error in problem.errors[:MAX_ERRORS]],
     }
+    if problem.due is not None:
+        body["due"] = problem.due
     return Response(orjson.dumps(body), problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
@@ -114,7 +131,10 @@ def from_refusal(error: RefusedError) -> Problem:
     """A service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
-    return Problem(kind, status, str(error), errors=error.errors, headers=headers)
+    if isinstance(error, WrongTokenError):
+        headers = {"WWW-Authenticate": "Bearer"}  # as a 401 must have
+    due = error.due if isinstance(error, GapError) else None
+    return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
 
 def invalid_query(field: str, got: Any, wanted: str) -> Problem:

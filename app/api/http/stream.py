@@ -138,7 +138,7 @@ class Feed:
     async def _next_chunk(self, run_id: str) -> bytes:
         """The next lines of a run; else its place, if that has changed; else nothing."""
         # Asked before reading: an end that is reported in between is then found by the next round.
-        position = self._service.engine.position(run_id)
+        position = self._service.position(run_id)
         lines = await self._service.log.read(run_id, self._cursors[run_id])
         if lines:
             if codec.frame_type(lines[-1]) == "end":

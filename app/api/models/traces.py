@@ -1,11 +1,13 @@
 """Bodies of traces."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.models.links import Links, to_links
 from mhc_core.measure.traces.twin import Twin
+
+MAX_BATCH_BYTES = 2**23  # of frames that are sent together; the longest line that is taken
 
 
 class TraceBody(BaseModel):
@@ -20,6 +22,33 @@ class TraceBody(BaseModel):
     def build(cls, record_id: str, url: str, frames: int) -> "TraceBody":
         """From what was stored."""
         return cls(id=record_id, url=url, frames=frames, links=to_links(record_id))
+
+
+class LiveTraceBody(BaseModel):
+    """Answer to a POST that begins a live trace."""
+
+    id: str
+    token: str = Field(description="Whoever has it may write the trace; sent as `Authorization: Bearer TOKEN`.")
+    url: str = Field(description="Link to the page that shows it while it grows.")
+    due: int = Field(description="Index of the frame that comes next.")
+    links: Links
+
+
+class FedBody(BaseModel):
+    """How far a live trace is."""
+
+    id: str
+    status: str
+    due: int = Field(description="Index of the frame that comes next.")
+
+
+class EndRequest(BaseModel):
+    """How a live trace ended."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    status: Literal["done", "failed"]
+    reason: str | None = Field(None, max_length=2000, description="Why, where it failed.")
 
 
 class TwinBody(BaseModel):

@@ -1,5 +1,6 @@
 """What a record that someone brings is asked for, frame by frame, in bounded memory."""
 
+from copy import copy
 from dataclasses import fields
 from typing import Any
 
@@ -25,21 +26,26 @@ OF_SPECS = ("spec", "cost", "theory", "drift", "no_law")
 class Checker:
     """Takes the lines of one record in their order, and refuses what is foreign, out of order, or not what it says.
 
+    Parameters
+    ----------
+    only_traces: whether a record of a spec is refused.
+    names_run: whether all lines must name the same record.
+
     Attributes
     ----------
+    count: how many frames have come.
     start: the start frame, once it has come.
-    ended: the frame `end`, where there is one.
     """
 
-    def __init__(self, *, only_traces: bool = False) -> None:
-        self._only_traces = only_traces
+    def __init__(self, *, only_traces: bool = False, names_run: bool = True) -> None:
+        self._only_traces, self._names_run = only_traces, names_run
         self._order = Order()
         self._groups: Groups | None = None
         self._run: str | None = None
-        self._kind = ""
+        self._last = "none"
+        self._is_whole = False
         self.count = 0
         self.start: StartFrame | None = None
-        self.ended: EndFrame | None = None
 
     def take(self, line: bytes) -> AnyFrame:
         """The next frame.
@@ -62,8 +68,8 @@ class Checker:
         _check_counts(frame, path)
         if isinstance(frame, SummaryFrame | EndFrame):
             check_plain(to_plain(to_fields(frame)), path)
-        self.ended = frame if isinstance(frame, EndFrame) else None
-        self.count, self._kind = self.count + 1, frame.type
+        self._is_whole |= isinstance(frame, SummaryFrame)
+        self.count, self._last = self.count + 1, frame.type
         return frame
 
     def finish(self) -> None:
@@ -74,13 +80,20 @@ class Checker:
         SpecError
             Where the record is not whole.
         """
-        if self._kind not in ("summary", "end"):
-            got = f"{self.count} frames, the last of them {self._kind or 'none'}"
+        if not self._is_whole:
+            got = f"{self.count} frames, the last of them {self._last}"
             raise SpecError("frames", got, "a whole record, from start to summary")
+
+    def fork(self) -> "Checker":
+        """A copy that goes on alone: what it takes or refuses leaves this one as it is."""
+        copied = copy(self)
+        copied._order, copied._groups = copy(self._order), self._groups and self._groups.fork()
+        return copied
 
     def _check_head(self, data: dict[str, Any], path: str) -> None:
         run, index, kind = data.get("run"), data.get("index"), data.get("type")
-        if not isinstance(run, str) or len(run) > RUN_ID_BYTES or (self._run is not None and run != self._run):
+        is_other = self._names_run and self._run is not None and run != self._run
+        if not isinstance(run, str) or len(run) > RUN_ID_BYTES or is_other:
             raise SpecError(f"{path}.run", run, "the id of the record, the same in all frames")
         if type(index) is not int or index != self.count:
             raise SpecError(f"{path}.index", index, f"{self.count}: frames count from 0 without a gap")

@@ -35,6 +35,12 @@ class Groups:
         self._sizes = {"L": layers, "n": streams, "J": layers + 1}
         self._dtypes: dict[str, np.dtype[Any]] = {}
 
+    def fork(self) -> "Groups":
+        """A copy that goes on alone."""
+        copied = Groups(self.layers, self._sizes["n"])
+        copied._dtypes = dict(self._dtypes)
+        return copied
+
     def check(self, frame: AnyFrame, path: str) -> None:
         """Refuse values that are not what their keys say.
 

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 
 from app.store import migrations, schema
 from app.store.database import Database
+from app.store.live_traces import LiveTraceStore
 from app.store.runs import NewJob, RunStore
 from app.store.schema import UnusableDatabase, upgrade
 from app.store.snapshots import SnapshotStore
@@ -154,7 +155,19 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         stored, is_new = await snapshots.put(["r"], "v=1", "title")
         assert is_new
         assert await snapshots.get(stored.id) == stored
-        assert await store.sweep(1e12, ()) == 1, "the record t: r is pinned, and v waits"
+        assert await store.sweep(1e12, 0.0, ()) == 0, "a trace has a time of its own"
+        assert await store.sweep(1e12, 1e12, ()) == 1, "the record t: r is pinned, and v waits"
+        live = LiveTraceStore(database)
+        await live.open("l", TRACE, "secret")
+        found = await live.find("l")
+        assert found is not None
+        assert found.accepts("secret")
+        assert await live.list_open() == ["l"]
+        assert [left.id for left in await store.unfinished()] == ["v"]
+        await store.finish("l", 0, "failed", "no news")
+        assert await live.list_open() == []
+        assert await store.sweep(1e12, 1e12, ()) == 1
+        assert await live.find("l") is None
         await database.close()
 
     asyncio.run(inside())

@@ -1,29 +1,22 @@
 """Twins: of a record whose spec is known, the spec is told from its numbers alone."""
 
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from mhc_core.measure.traces.twin import MAX_DEPTH, MAX_STREAMS, build_twin
-from mhc_core.record.frames import StartFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.spec.connection import InitPreset
-from tests.core.conftest import SMALL, build_spec, run_frames
-from tests.records import TRACE
+from tests.core.conftest import SMALL, build_spec, collect, run_frames
+from tests.records import anonymise
 from tests.traced import capture_trace
 
 
 def as_trace(spec: RunSpec, **changes: Any) -> Result:
     """What a run measured, as if of a model that no one knows the spec of."""
-    result = Result()
-    for frame in run_frames(spec):
-        if isinstance(frame, StartFrame):
-            frame = replace(frame, spec=None, source=TRACE, theory=None, **changes)
-        result.add(frame)
-    return result
+    return collect(anonymise(run_frames(spec), **changes))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])

@@ -1,0 +1,16 @@
+"""Traces may be written from outside while they grow, by those who have their token."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add the table of their tokens."""
+    op.create_table(
+        "live_traces",
+        sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("token_hash", sa.String(64), nullable=False),
+    )

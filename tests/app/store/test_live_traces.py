@@ -1,0 +1,64 @@
+"""Rows of traces that grow, on SQLite; `test_postgresql.py` does the same there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from app.store.database import Database
+from app.store.live_traces import LiveTraceStore
+from app.store.runs import NewJob, RunStore
+from mhc_core.record.source import SpecSource
+from tests.records import TRACE
+
+Work = Callable[[RunStore, LiveTraceStore], Awaitable[None]]
+
+
+def do(folder: Path, work: Work) -> None:
+    """Work on a database, which is closed whatever happens."""
+
+    async def inside() -> None:
+        database = Database(f"sqlite:///{folder / 'mhc-scope.db'}")
+        try:
+            await work(RunStore(database), LiveTraceStore(database))
+        finally:
+            await database.close()
+
+    asyncio.run(inside())
+
+
+def test_a_token_is_known_by_its_hash(tmp_path: Path) -> None:
+    async def work(runs: RunStore, live: LiveTraceStore) -> None:
+        await live.open("l", TRACE, "secret")
+        found = await live.find("l")
+        assert found is not None
+        assert found.accepts("secret")
+        assert not any(found.accepts(token) for token in ("", "Secret", "secret ", found.token_hash))
+        assert "secret" not in found.token_hash
+        assert await live.find("m") is None
+
+    do(tmp_path, work)
+
+
+def test_a_trace_that_grows_is_not_queued_again(tmp_path: Path) -> None:
+    async def work(runs: RunStore, live: LiveTraceStore) -> None:
+        await runs.put_queued({"r": NewJob("run", SpecSource(spec={}), {})})
+        await live.open("l", TRACE, "secret")
+        assert [run.id for run in await runs.unfinished()] == ["r"]
+        assert await live.list_open() == ["l"]
+        await runs.finish("l", 0, "done", None)
+        assert await live.list_open() == []
+
+    do(tmp_path, work)
+
+
+def test_traces_are_kept_for_a_time_of_their_own(tmp_path: Path) -> None:
+    async def work(runs: RunStore, live: LiveTraceStore) -> None:
+        assert await runs.add_record("t", TRACE, iter([]))
+        await live.open("l", TRACE, "secret")
+        assert await runs.sweep(1e12, 0.0, ()) == 0
+        assert await runs.sweep(0.0, 1e12, ()) == 1, "t: l still grows"
+        await runs.finish("l", 0, "failed", "no news")
+        assert await runs.sweep(0.0, 1e12, ()) == 1
+        assert await live.find("l") is None
+
+    do(tmp_path, work)
