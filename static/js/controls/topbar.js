@@ -4,13 +4,8 @@ import { StoryButton } from '../cards/lesson.js';
 import { sayTraining } from '../cards/progress.js';
 import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
-<<<<<<< HEAD
 import { isGrowing, specOf } from '../data/record.js';
-import { MapButton } from '../map/map.js';
-=======
-import { specOf } from '../data/record.js';
 import { MapButton } from '../map/button.js';
->>>>>>> main
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
