@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import SETTLED, OpenPage, wait_until_done, wait_until_drawn
 from tests.conftest import Server
@@ -52,11 +52,7 @@ def trainer(server: Server) -> Iterator[Trainer]:
     begun = Trainer(server)
     yield begun
     begun.end({"status": "failed", "reason": "the test is over"})
-
-
-def status(page: Page) -> str:
-    """What the bar on top says."""
-    return page.locator(".topbar .status").inner_text()
+    begun.http.close()
 
 
 def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage, trainer: Trainer) -> None:
