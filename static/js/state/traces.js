@@ -6,7 +6,9 @@ import { postTrace } from '../net/upload.js';
 import { commit } from './actions.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
-import { tracesOf, withSpec, withTrace } from './view/traces.js';
+import { changesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
+
+const OTHER_INPUT = 'seed and input: here the twin has those of the runs beside it, to be compared with them';
 
 /** A file on its way. @typedef {{name: string, share: number}} Sending */
 
@@ -78,7 +80,8 @@ export async function makeTwin(run) {
   try {
     const { spec, unknown } = await getTwin(id);
     failure.value = [];
-    untold.value = { ...untold.value, [id]: unknown };
+    const isOther = changesInput(state.fields.value, state.view.value, spec);
+    untold.value = { ...untold.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {
     refuse(error, 'its twin');

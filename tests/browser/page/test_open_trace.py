@@ -1,19 +1,25 @@
 """Opening traces on the page: from a file, by dropping it, by a pasted link; and the twin of one."""
 
+import base64
+import re
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
+from tests.broken_traces import pack, read_lines
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.browser.page.test_traces import BESIDE, HEADS, ID, SMALL, heads
 from tests.conftest import Server
+from tests.core.attach.attachable import LAYERS
+from tests.traced import capture_trace
 
 RUN = f"/#v=1&runs=hc&{SMALL}"
 DROP = """(content) => {
     const held = new DataTransfer();
-    held.items.add(new File([content], 'ours.mhct'));
+    held.items.add(new File([Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0))], 'ours.mhct'));
     const send = (type) => document.querySelector('main').dispatchEvent(
         new DragEvent(type, {dataTransfer: held, bubbles: true, cancelable: true}));
     send('dragover');
@@ -29,18 +35,13 @@ PASTE = """(text) => {
     pasted.setData('text', text);
     document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: pasted, bubbles: true}));
 }"""
-REFUSAL = {
-    "title": "The trace is not valid",
-    "detail": "2 faults",
-    "errors": [{"field": "frames[3].values.h_res", "got": [2, 3], "wanted": "shape (4, 4)"}],
-}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file whose content no one reads: what the server says of it is set by the test."""
+    """The trace as `Result.save` writes it."""
     path = tmp_path / "ours.mhct"
-    path.write_bytes(b"content")
+    capture_trace().result.save(path)
     return path
 
 
@@ -50,16 +51,11 @@ def run(open_page: OpenPage, traced: Server) -> Page:
     return open_page(RUN)
 
 
-def accept(page: Page) -> list[str]:
-    """Let the server take whatever is sent for the trace; the types of what was sent."""
-    sent: list[str] = []
-
-    def answer(route: Route) -> None:
-        sent.append(route.request.headers["content-type"])
-        route.fulfill(status=201, json={"id": ID, "url": f"/#v=1&runs=trace&A.trace={ID}"})
-
-    page.route("**/api/v1/traces", answer)
-    return sent
+def spoil(file: Path) -> None:
+    """Put into the file a frame of a layer that the model does not have."""
+    frames = read_lines()
+    frames[2]["layer"] = 99
+    file.write_bytes(pack(frames))
 
 
 def choose(page: Page, file: Path) -> None:
@@ -70,11 +66,9 @@ def choose(page: Page, file: Path) -> None:
 
 
 def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None:
-    sent = accept(run)
     choose(run, file)
     expect(run.locator(".story-card h2")).to_have_text(HEADS)
     wait_until_done(run)
-    assert sent == ["application/octet-stream"]
     assert run.url.endswith(BESIDE)
     choose(run, file)
     expect(run.locator(".sending-failed")).to_contain_text("This trace is shown already.")
@@ -85,9 +79,8 @@ def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None
 
 
 @pytest.mark.full
-def test_a_file_is_dropped_anywhere(run: Page) -> None:
-    accept(run)
-    assert run.evaluate(DROP, "content")
+def test_a_file_is_dropped_anywhere(run: Page, file: Path) -> None:
+    assert run.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
     expect(run.locator(".story-card h2")).to_have_text(HEADS)
     expect(run.locator(".drop-zone")).to_have_count(0)
 
@@ -95,11 +88,11 @@ def test_a_file_is_dropped_anywhere(run: Page) -> None:
 @pytest.mark.full
 def test_a_refusal_names_the_field(run: Page, watch: Watch, file: Path) -> None:
     watch.allow("422")
-    run.route("**/api/v1/traces", lambda route: route.fulfill(status=422, json=REFUSAL))
+    spoil(file)
     choose(run, file)
     said = run.locator(".sending-failed")
-    expect(said).to_contain_text("ours.mhct: The trace is not valid.")
-    expect(said).to_contain_text("frames[3].values.h_res: got [2,3], wanted shape (4, 4).")
+    expect(said).to_contain_text("ours.mhct: ")
+    expect(said).to_contain_text(re.compile(r"frames\[2\]\.layer: got 99, wanted "))
     assert heads(run) == HEADS[:1]
 
 
@@ -133,25 +126,29 @@ def test_a_link_is_pasted(run: Page, watch: Watch, traced: Server) -> None:
 @pytest.mark.full
 def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) -> None:
     page = open_page(f"/#v=1&runs=hc,mhc,residual,none&{SMALL}")
-    sent = accept(page)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
     expect(page.get_by_role("button", name="+ Open a trace")).to_have_count(0)
-    page.evaluate(DROP, "content")
+    page.evaluate(DROP, "")
     expect(page.locator(".sending-failed")).to_contain_text("4 runs are shown, and no more fit: remove one first.")
-    assert sent == []
+    assert not any(url.endswith("/traces") for url in sent)
 
 
 @pytest.mark.full
 def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> None:
-    page = open_page(BESIDE)
-    spec = {"depth": 6, "connection": {"kind": "mhc", "streams": 4}, "input": {"tokens": 16}, "width": 16}
-    unknown = ["The trace does not tell its width."]
-    page.route(f"**/api/v1/runs/{ID}/twin", lambda route: route.fulfill(json={"spec": spec, "unknown": unknown}))
+    page = open_page(f"/#v=1&runs=hc,trace&depth=4&B.trace={ID}")
+    told = httpx.get(f"{traced.api}/runs/{ID}/twin").json()
     page.get_by_role("button", name="Make its twin").click()
     expect(page.locator(".story-card h2")).to_have_text([*HEADS, "C mHC"])
     wait_until_done(page)
-    assert "C.depth=6" in page.url
+    assert f"C.depth={LAYERS}" in page.url
+    ids = page.evaluate("[...document.querySelectorAll('.only-print')].map((line) => line.textContent).join()")
+    assert told["id"][:8] in ids
     page.locator(".traced summary").click()
-    expect(page.locator(".traced")).to_contain_text(unknown[0])
+    for sentence in told["unknown"]:
+        expect(page.locator(".traced")).to_contain_text(sentence)
+    page.go_back()
+    expect(page.locator(".story-card h2")).to_have_text(HEADS)
 
 
 @pytest.mark.sample(1)
@@ -161,7 +158,7 @@ def test_axe_finds_nothing(
 ) -> None:
     page = open_page(BESIDE, theme=theme, width=width)
     watch.allow("422")
-    page.route("**/api/v1/traces", lambda route: route.fulfill(status=422, json=REFUSAL))
+    spoil(file)
     if width < 761:
         page.get_by_role("button", name="Settings", exact=True).click()
     choose(page, file)

@@ -4,6 +4,7 @@ import { defaultMap, fromPairs } from '../../../static/js/state/view/grid.js';
 import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
 import { toSpecs, withoutUnnamed } from '../../../static/js/state/view/spec.js';
 import {
+  changesInput,
   findId,
   hasUnnamed,
   toAsked,
@@ -72,10 +73,18 @@ test('records are put beside the runs and taken away', () => {
 test('a spec beside runs keeps the common settings, and has for itself what differs', () => {
   const spec = { depth: 6, connection: { kind: 'mhc', streams: 2 } };
   const { view } = read(`runs=hc,trace&depth=8&B.trace=${ID}`);
+  assert.equal(changesInput(fields, view, spec), false);
   const beside = withSpec(fields, view, spec, 2);
   assert.deepEqual(beside.base, view.base);
   assert.deepEqual(beside.runs[2], { kind: 'mhc', own: { depth: 6, 'connection.streams': 2 } });
   assert.deepEqual(toSpecs(fields, beside)[1], spec);
+});
+
+test('seed and input are those of the runs beside it', () => {
+  const spec = { seed: 3, connection: { kind: 'mhc' }, input: { tokens: 32 } };
+  const { view } = read('runs=hc&input.batch=4');
+  assert.equal(changesInput(fields, view, spec), true);
+  assert.deepEqual(withSpec(fields, view, spec, 1).runs[1], { kind: 'mhc', own: {} });
 });
 
 test('a spec beside traces alone gives the common settings, which sliders then move', () => {

@@ -9,6 +9,9 @@ import { appliesTo, KIND, TRACE, toSpec } from './spec.js';
  * @typedef {import('../../../types').View} View
  */
 
+/** What all runs that are compared have in common, as the server wants it. */
+const COMMON = /^(seed$|input\.)/;
+
 const ID = /^[0-9a-f]{20}$/;
 /** In an address of the page, in that of the record itself, or alone. */
 const NAMED = /(?:^|[.&#]trace=|\/runs\/)([0-9a-f]{20})(?![0-9a-f])/;
@@ -47,8 +50,8 @@ export function withoutRecords(view, ids) {
 }
 
 /**
- * With one more run, of a spec: what it has beyond the common settings is its own. Beside traces alone its settings become the common
- * ones, which sliders then move.
+ * With one more run, of a spec: what it has beyond the common settings is its own, but for seed and input, which are those of the other
+ * runs. Beside traces alone its settings become the common ones, which sliders then move.
  * @param {Map<string, Field>} fields
  * @param {View} view
  * @param {any} spec
@@ -64,9 +67,20 @@ export function withSpec(fields, view, spec, place) {
   const bare = { kind: String(kind), own: {} };
   const own = Object.entries(others).filter(([path, value]) => {
     const field = /** @type {Field} */ (fields.get(path));
-    return value !== (base[path] ?? field.initial) && appliesTo(fields, { ...view, base: others }, bare, field);
+    return (
+      !COMMON.test(path) &&
+      value !== (base[path] ?? field.initial) &&
+      appliesTo(fields, { ...view, base: others }, bare, field)
+    );
   });
   return { ...view, base, runs: view.runs.toSpliced(place, 0, { ...bare, own: Object.fromEntries(own) }) };
+}
+
+/** Whether a view gives to a spec another seed or input than its own. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
+export function changesInput(fields, view, spec) {
+  const settings = Object.entries(settingsOf(fields, spec)).filter(([path]) => COMMON.test(path));
+  const hasRuns = view.runs.some(({ kind }) => kind !== TRACE);
+  return hasRuns && settings.some(([path, value]) => value !== (view.base[path] ?? fields.get(path)?.initial));
 }
 
 /** Every setting of a spec, by its path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
