@@ -229,6 +229,19 @@ def test_torchs_encoder_passes_its_state_on_only_where_norms_come_first(norm_fir
     np.testing.assert_array_equal(result.matrices["h_res"], 1 if norm_first else np.nan)
 
 
+def test_torchs_fused_encoder_differs_from_the_heard_one_by_rounding_alone() -> None:
+    """In evaluation mode without a graph torch takes the fused path only where no hook is."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 24, batch_first=True)
+    model, x = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval(), draw(*SAMPLES, WIDTH)
+    with torch.no_grad():
+        alone = model(x)
+        with attach(model) as probe:
+            heard = model(x)
+    torch.testing.assert_close(heard, alone, rtol=1e-5, atol=1e-5)
+    assert probe.result().depth == 2
+
+
 # ---- stages, gaps and axes
 
 
