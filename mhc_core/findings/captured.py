@@ -47,8 +47,8 @@ def _describe_unknown(result: Result, lost: int) -> Finding:
     where = "any layer" if lost == result.depth else f"{lost} of {count(result.depth, 'layer')}"
     if result.streams == 1:
         text = (
-            f"One stream that does not pass {where} unchanged: more than a sum lies on its way, as a norm or an "
-            "activation, so that no gain is known."
+            f"The state does not pass {where} unchanged: more than a sum lies on its way, as a norm or an activation, "
+            "so that no gain is known."
         )
     else:
         of = "In no layer is the mixing" if lost == result.depth else f"In {where} the mixing is not"

@@ -153,7 +153,7 @@ def test_what_only_looks_like_a_connection_is_refused_in_words() -> None:
             return x + self.norm(x) * self.gate(x).mean(-1, keepdim=True)
 
     model, x = nn.Sequential(Layer(), Layer()), draw(*SAMPLES, WIDTH)
-    with pytest.raises(SpecError, match="Gate without coefficients"):
+    with pytest.raises(SpecError, match=r"Gate without coefficients.*try layers=model$"):
         hear(model, x)
     np.testing.assert_array_equal(hear(model, x, layers=model).matrices["h_res"], 1)
 
@@ -219,7 +219,7 @@ def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
 def test_layers_of_which_some_pass_their_state_on_say_how_many_do_not() -> None:
     model = nn.Sequential(Layer("sum"), Layer("norm"), Layer("sum"))
     texts = {finding.key: finding.text for finding in hear(model, draw(3, WIDTH)).summary.findings}
-    assert "does not pass 1 of 3 layers unchanged" in texts["connection"]
+    assert texts["connection"].startswith("The state does not pass 1 of 3 layers unchanged: ")
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -227,6 +227,19 @@ def test_torchs_encoder_passes_its_state_on_only_where_norms_come_first(norm_fir
     layer = nn.TransformerEncoderLayer(WIDTH, 2, 24, norm_first=norm_first)
     result = hear(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), draw(*SAMPLES, WIDTH))
     np.testing.assert_array_equal(result.matrices["h_res"], 1 if norm_first else np.nan)
+
+
+def test_torchs_fused_encoder_differs_from_the_heard_one_by_rounding_alone() -> None:
+    """In evaluation mode without a graph torch takes the fused path only where no hook is."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 24, batch_first=True)
+    model, x = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval(), draw(*SAMPLES, WIDTH)
+    with torch.no_grad():
+        alone = model(x)
+        with attach(model) as probe:
+            heard = model(x)
+    torch.testing.assert_close(heard, alone, rtol=1e-5, atol=1e-5)
+    assert probe.result().depth == 2
 
 
 # ---- stages, gaps and axes
@@ -264,6 +277,23 @@ def test_what_is_changed_between_layers_is_refused_with_layers_that_follow_each_
     with pytest.raises(SpecError, match=r"enters layer 3 is not what left layer 2.*try layers=model.blocks\[2:5\]"):
         hear(model, draw(3, WIDTH))
     assert hear(model, draw(3, WIDTH), layers=model.blocks[2:5]).depth == 3
+
+
+def test_streams_that_layers_mix_by_themselves_are_not_taken_for_one() -> None:
+    """As alternating updates do: a state (n, B, T, C), predicted by a map from n to n^2 numbers, and added to."""
+
+    class Predicting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.mix = nn.Linear(WIDTH, WIDTH), nn.Linear(STREAMS, STREAMS**2, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weights = self.mix(self.linear(x[0])[..., :STREAMS].tanh()).unflatten(-1, (STREAMS, STREAMS))
+            return x + torch.einsum("btij,jbtc->ibtc", weights, x)
+
+    model = nn.Sequential(Predicting(), Predicting())
+    with pytest.raises(SpecError, match="of streams that layers mix"):
+        hear(model, draw(STREAMS, *SAMPLES, WIDTH))
 
 
 def test_one_module_that_is_every_layer() -> None:
