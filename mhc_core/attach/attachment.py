@@ -37,13 +37,11 @@ class Attachment:
         self.model, self.adapter = compiled.unwrap(model), adapter
         self._norms = ParameterNorms(adapter.parameters())
         self._passes = Passes(self._norms)
-        self._autocast: torch.dtype | None = None
         self._context = ExitStack()
 
     def __enter__(self) -> "Attachment":
         with ExitStack() as stack:  # what fails half way leaves nothing behind
             stack.enter_context(compiled.run_as_written())
-            stack.enter_context(self._passes.operations)
             for undo in self._hook():
                 stack.callback(undo)
             self._context = stack.pop_all()
@@ -74,7 +72,7 @@ class Attachment:
     def frames(self) -> list[AnyFrame]:
         """The frames of the pass, in the order of a run's; see `result`."""
         heard = join(self._passes.heard, self.adapter)
-        return build_frames(heard, self._norms, _build_source(self.model), self._autocast)
+        return build_frames(heard, self._norms, _build_source(self.model), self._passes.autocast)
 
     def _hook(self) -> list[Callable[[], None]]:
         model = self.model
@@ -86,8 +84,6 @@ class Attachment:
 
     def _begin(self, model: nn.Module, inputs: Any) -> None:
         self._passes.begin_call()
-        device = next((parameter.device.type for parameter in model.parameters()), "cpu")
-        self._autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
         """The loss, where the model returns one: alone, or as `loss` of what it returns."""

@@ -34,6 +34,15 @@ def measure_write_error(
     return float((made - after_nNC).norm() / after_nNC.norm())
 
 
+@torch.no_grad()
+def solve_branch(
+    x_nNC: torch.Tensor, after_nNC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
+) -> torch.Tensor:
+    """The y of x' - H_res x = H_post y in least squares, (N, C): exact where any y obeys the law."""
+    written = after_nNC - torch.einsum("bij,jbc->ibc", h_res_Nnn, x_nNC)
+    return torch.einsum("bi,ibc->bc", h_post_Nn / h_post_Nn.square().sum(1, keepdim=True), written)
+
+
 def choose(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
     """Which of k matrices of every layer is the one that the states obey; None where that cannot be told.
 

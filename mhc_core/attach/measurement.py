@@ -96,7 +96,7 @@ def _descend(probe: BackwardProbe, heard: Joined, norms: ParameterNorms) -> list
         layer = heard.layers[place]
         if layer.grad_after_nNC is None:
             continue
-        gradients, weights = norms.collect(layer.weights)
+        gradients, weights = norms.collect(layer.weights, layer.grad_after_nNC.device)
         nothing = [layer.grad_after_nNC.new_zeros(())]
         grad_u = _find_read_gradient(layer, below[place])
         frames += probe.observe(place, layer.grad_after_nNC, grad_u, weights or nothing, gradients or nothing)

@@ -3,30 +3,83 @@
 Shapes: L layers, n streams, N samples.
 """
 
-from collections.abc import Sequence
-
 import torch
 
 from mhc_core.attach.hearing.joined import Joined, JoinedLayer
-from mhc_core.attach.laws import choose, find_tolerance, measure_write_error
+from mhc_core.attach.laws import choose, find_tolerance, measure_write_error, solve_branch
 from mhc_core.connections import Mixing
 
 
 def find_mixings(heard: Joined, autocast: torch.dtype | None) -> list[Mixing]:
-    """Coefficients of every layer, all with N or all without; nan where the states do not obey them."""
+    """Coefficients of every layer, all with N or all without; nan where the states do not obey them.
+
+    A branch whose output the states do not obey, as the block does more to it, is replaced by what they do obey.
+    """
     n, samples, _ = heard.state_nNC.shape
     if n == 1:
         return [_build_single(layer, heard.state_nNC.device) for layer in heard.layers]
     states = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
-    errors = [_measure_errors(layer, state) for layer, state in zip(heard.layers, states, strict=False)]
-    known = [place for place, found in enumerate(errors) if found]
-    spread = max((_measure_spread(heard.layers[place].h_res) for place in known), default=0.0)
-    chosen = choose([errors[place] for place in known], spread) if known else None
     tolerance = find_tolerance(heard.dtype, autocast=autocast)
-    return [
-        _build(layer, n, samples, chosen if found and chosen is not None and found[chosen] < tolerance else None)
-        for layer, found in zip(heard.layers, errors, strict=True)
-    ]
+    laws = [_Law(layer, state, tolerance) for layer, state in zip(heard.layers, states, strict=False)]
+    known = [law for law in laws if law.errors]
+    spread = max((law.spread for law in known), default=0.0)
+    chosen = choose([law.errors for law in known], spread) if known else None
+    for law in known:
+        law.settle(chosen)
+    if not any(law.chosen is not None for law in known):
+        for law in known:
+            law.try_unmixed()
+    return [_build(layer, n, samples, law.chosen) for layer, law in zip(heard.layers, laws, strict=True)]
+
+
+class _Law:
+    """x' = H_res x + H_post y of one layer, with each matrix that may be H_res.
+
+    `errors` are those of the matrices; [] where H_post or every matrix is missing.
+    """
+
+    def __init__(self, layer: JoinedLayer, state_nNC: torch.Tensor, tolerance: float) -> None:
+        self.layer, self.tolerance = layer, tolerance
+        self.errors: list[float] = []
+        self.chosen: int | None = None
+        self.branches: list[torch.Tensor] = []
+        if layer.h_post is None:
+            return
+        n, samples, _ = state_nNC.shape
+        self._states = state_nNC.float(), layer.after_nNC.float()
+        self._h_post = layer.h_post.float().expand(samples, n)
+        for h_res in layer.h_res:
+            self._try(h_res.float().expand(samples, n, n))
+
+    def _try(self, matrix: torch.Tensor) -> None:
+        """Measure the error of one matrix, with the branch that was heard, or else with the one that suits best."""
+        heard = self.layer.y_NC
+        if heard is not None:
+            error = measure_write_error(*self._states, heard.float(), self._h_post, matrix)
+        if heard is None or not error < self.tolerance:
+            heard = solve_branch(*self._states, self._h_post, matrix)
+            error = measure_write_error(*self._states, heard, self._h_post, matrix)
+        self.errors.append(error)
+        self.branches.append(heard)
+
+    @property
+    def spread(self) -> float:
+        """The largest difference between entries of matrices that may be H_res."""
+        first = self.layer.h_res[0]
+        return max(float((first - other).abs().max()) for other in self.layer.h_res)
+
+    def settle(self, chosen: int | None) -> None:
+        """Take the matrix that all layers tell, where this one obeys it, and the branch that goes with it."""
+        if chosen is not None and self.errors[chosen] < self.tolerance:
+            self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
+
+    def try_unmixed(self) -> None:
+        """Whether the streams pass as they are, though matrices were yielded."""
+        samples, n = self._h_post.shape
+        unmixed = torch.eye(n, device=self._h_post.device)
+        self._try(unmixed.expand(samples, n, n))
+        self.layer.h_res.append(unmixed)
+        self.settle(len(self.errors) - 1)
 
 
 def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
@@ -46,17 +99,3 @@ def _build(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixi
     h_res = None if chosen is None else layer.h_res[chosen]
     h_post = None if chosen is None else layer.h_post
     return Mixing(spread_out(layer.h_pre, n), spread_out(h_post, n), spread_out(h_res, n, n))
-
-
-def _measure_errors(layer: JoinedLayer, state_nNC: torch.Tensor) -> list[float]:
-    """By which the states miss the law with each matrix that may be H_res; [] where one part is not known."""
-    if layer.y_NC is None or layer.h_post is None:
-        return []
-    n, samples, _ = state_nNC.shape
-    parts = state_nNC.float(), layer.after_nNC.float(), layer.y_NC.float(), layer.h_post.float().expand(samples, n)
-    return [measure_write_error(*parts, h_res.float().expand(samples, n, n)) for h_res in layer.h_res]
-
-
-def _measure_spread(matrices: Sequence[torch.Tensor]) -> float:
-    """The largest difference between entries of matrices that may be H_res."""
-    return max(float((matrices[0] - other).abs().max()) for other in matrices)

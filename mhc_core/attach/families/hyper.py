@@ -32,10 +32,13 @@ class Place(NamedTuple):
 
 
 class HyperConnections(Adapter):
-    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
+    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC).
 
-    def __init__(self, places: Sequence[Place]) -> None:
-        self.places = places
+    `stacks` are lists of layers to propose where nothing proves to be a connection.
+    """
+
+    def __init__(self, places: Sequence[Place], stacks: Sequence[str] = ()) -> None:
+        self.places, self.stacks = places, stacks
         self.sites = [Site("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
@@ -45,7 +48,8 @@ class HyperConnections(Adapter):
         undo: list[Callable[[], None]] = []
         for site, (connection, _, _) in enumerate(self.places):
             undo.append(connection.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
-            undo.append(connection.register_forward_hook(partial(hearing.read, site), with_kwargs=True).remove)
+            read = partial(hearing.read, site)
+            undo.append(connection.register_forward_hook(read, with_kwargs=True, always_call=True).remove)
         for block, others in {place.block: place.others for place in self.places}.items():
             for name, part in others.items():
                 undo.append(part.register_forward_hook(partial(hearing.hear_part, name)).remove)
@@ -80,7 +84,8 @@ class HyperConnections(Adapter):
         if not self._unread:
             return None
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n)"
-        return SpecError("model", next(iter(self._unread.values())), f"{wanted}, or the model's layers as `layers`")
+        proposal = f"layers={self.stacks[0]}" if self.stacks else "the model's layers as `layers`"
+        return SpecError("model", next(iter(self._unread.values())), f"{wanted}, or try {proposal}")
 
     def propose(self, first: int, last: int) -> str | None:
         return None
@@ -117,13 +122,14 @@ class _Hearing:
         self.seen: set[int] = set()
 
     def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
-        self.listener.operations.collect(find_state(args, kwargs).numel() // 2)
+        state = find_state(args, kwargs)
+        self.listener.operations.collect(0 if state is None else state.numel() // 2)
 
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        state, operands = find_state(args, kwargs), list(self.listener.operations.operands)
-        self.listener.operations.stop()
-        found = self.adapter.read(state, output, connection)
-        if found is None:  # within a branch, or after the last layer
+        """The connection has returned, or has failed without an output."""
+        state, operands = find_state(args, kwargs), self.listener.operations.stop()
+        found = None if state is None or output is None else self.adapter.read(state, output, connection)
+        if state is None or found is None:  # within a branch, or after the last layer
             return
         self._leave_last(site, state)
         self.seen.add(site)

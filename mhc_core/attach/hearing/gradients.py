@@ -41,11 +41,14 @@ class ParameterNorms:
             self._before[parameter] = None if grad is None else grad.clone()
 
     @torch.no_grad()
-    def collect(self, parameters: Sequence[nn.Parameter]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    def collect(
+        self, parameters: Sequence[nn.Parameter], device: torch.device
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Norms of gradients, and those of weights, of the trainable ones; to the weights none may have come."""
         trainable = [parameter for parameter in parameters if parameter.requires_grad]
         weights = [self.weight[p] if p in self.weight else measure_norms([p.detach()])[0] for p in trainable]
-        return [self.gradient[p] for p in trainable if p in self.gradient], weights
+        gradients = [self.gradient[p] for p in trainable if p in self.gradient]
+        return [norm.to(device) for norm in gradients], [norm.to(device) for norm in weights]
 
     @torch.no_grad()
     def _take(self, parameter: torch.Tensor) -> None:

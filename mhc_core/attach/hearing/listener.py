@@ -24,6 +24,7 @@ class Passes:
         self.operations, self.norms = Operations(), norms
         self.heard: list[Pass] = []
         self.mask: torch.Tensor | None = None
+        self.autocast: torch.dtype | None = None  # the type of products where the layers run, which may be within
         self._call, self._is_open = 0, False
 
     def begin_call(self) -> None:
@@ -49,6 +50,8 @@ class Passes:
                 self.norms.begin()
             self.heard.append(Pass(self._call if self._is_open else 0, self.mask))
         self.heard[-1].enter(site, state)
+        device = state.device.type
+        self.autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         return True
 
     def read(self, site: int, u: torch.Tensor) -> None:

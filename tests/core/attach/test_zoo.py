@@ -1,5 +1,6 @@
 """The probe on 22 architectures, each held against hooks written here, and against itself without the probe."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,7 +13,9 @@ from mhc_core.attach import attach
 from mhc_core.attach.attachment import Attachment
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
-from tests.core.attach.zoo import ZOO, Animal
+from tests.conftest import ROOT
+from tests.core.attach.animals import Animal
+from tests.core.attach.zoo import ZOO
 
 TOLERANCE = 1e-6
 UNCHANGED = "passed on unchanged"
@@ -157,3 +160,17 @@ def measure(animal: Animal, model: Any, run: Callable[[], torch.Tensor]) -> dict
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
     return found | {"loss": loss.detach()}
+
+
+def test_the_table_of_models_says_how_each_is_found() -> None:
+    text = (ROOT / "docs" / "models.md").read_text()
+    rows = {
+        cells[0]: cells for cells in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| (\d) \| (.+?) \|", text, re.MULTILINE)
+    }
+    assert rows.keys() == ZOO.keys()
+    assert len(rows) == 22
+    for name, animal in ZOO.items():
+        _, _, found, streams, past = rows[name]
+        assert found == ("by itself" if animal.proposal is None else f"`{animal.proposal}`")
+        assert int(streams) == animal.streams
+        assert (past == "not known") == (animal.skip is None)
