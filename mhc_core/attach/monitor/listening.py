@@ -52,8 +52,7 @@ class Listening:
         result = Result()
         for frame in frames:
             result.add(frame)
-        norm = float(torch.linalg.vector_norm(torch.stack([*self._norms.values()]))) if self._norms else None
-        return Observation(iteration, frames, result, rate, norm)
+        return Observation(iteration, frames, result, rate, self._join_norms())
 
     def open(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         """The model has been called: attach, where this is a pass to be heard."""
@@ -76,6 +75,11 @@ class Listening:
 
     def _close(self, model: nn.Module, inputs: Any, output: Any) -> None:
         self.has_heard = True
+
+    def _join_norms(self) -> float | None:
+        """Norm over all parameters, which may be on several devices; None where no gradient came."""
+        norms = [*self._norms.values()]
+        return float(torch.stack([norm.to(norms[0].device) for norm in norms]).norm()) if norms else None
 
     @torch.no_grad()
     def _keep_norm(self, parameter: torch.Tensor) -> None:

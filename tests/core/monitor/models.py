@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -92,14 +93,19 @@ class Kind:
 
     build: Callable[[], Any]
     list_layers: Callable[[Any], Any] = lambda model: None
+    updates: int = 500  # of a long training; of one whose layers are slow on a CPU, fewer
 
 
 KINDS = {
     "tiny": Kind(Tiny, lambda model: model.blocks),
     "llama": Kind(build_llama),
     "deepseek": Kind(build_deepseek),
-    "glm": Kind(build_glm),
+    "glm": Kind(build_glm, updates=150),
 }
+
+
+# What the fast suite trains of them; the others are left to the full one.
+NAMES = [name if name in ("tiny", "deepseek") else pytest.param(name, marks=pytest.mark.full) for name in KINDS]
 
 
 def draw_batches(seed: int = 0) -> Iterator[dict[str, torch.Tensor]]:
