@@ -60,6 +60,7 @@ def _add_check(commands: Any) -> None:
     parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
     parser.add_argument("--eps", type=float, default=1e-6, help="eps of Sinkhorn that it is said to have")
+    parser.add_argument("--dtype", default="float32", help="of parameters and states where it is used, or bfloat16")
     parser.add_argument("--streams", type=int, help="where shapes of parameters do not tell it")
     parser.add_argument("--width", type=int, help="where shapes of parameters do not tell it")
     for name, meaning in (("write", "applies what it returns"), ("expand", "makes streams"), ("reduce", "ends them")):
@@ -165,7 +166,7 @@ def check_once(known: argparse.Namespace) -> int:
 
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python` does: modules in this folder
-    options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "streams", "width")}
+    options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "dtype", "streams", "width")}
     try:
         target = load_target(known.target, arguments)
         functions = {name: getattr(known, name) for name in ("write", "expand", "reduce")}

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mhc_core.attach.conformance.calling import BATCH, TOKENS, Called, Subject
-from mhc_core.attach.conformance.roles import Place, Roles, find_roles
+from mhc_core.attach.conformance.roles import Entries, Place, Roles, find_roles
 
 BASE = 1.0  # a logit for which maps other than exp are defined too
 MISFIT = 1e-3  # above it, u or the next state is no mix of streams
@@ -96,8 +96,13 @@ class Bench:
 
     def observe(self, x: torch.Tensor | None = None, subject: Subject | None = None) -> Observed:
         """Measure the coefficients on a state (B, T, n, C)."""
+        inverse = self._inverse if x is None else None
         x = self.x if x is None else x
-        return measure(x, (subject or self.subject)(x))
+        return measure(x, (subject or self.subject)(x), inverse)
+
+    @cached_property
+    def _inverse(self) -> torch.Tensor:
+        return invert(self.x)
 
     def observe_initial(self, x: torch.Tensor) -> Observed:
         """Measure the coefficients with the parameters as they came."""
@@ -112,6 +117,12 @@ class Bench:
             for place, value in zip(places, wanted.flatten().tolist(), strict=True):
                 self.subject.module.get_parameter(place.name).view(-1)[place.entry] = value
 
+    @torch.no_grad()
+    def scale_entries(self, entries: Entries, factor: float) -> None:
+        """Multiply entries of a parameter."""
+        flat = self.subject.module.get_parameter(entries.name).view(-1)
+        flat[entries.indices.to(flat.device)] *= factor
+
     def stop_dynamic(self) -> None:
         """Set gates and projections to zero: coefficients then come from biases alone, which are 1."""
         self.subject.module.load_state_dict(self._static_state)
@@ -120,8 +131,9 @@ class Bench:
     def _static_state(self) -> dict[str, torch.Tensor]:
         self.reset()
         roles = self.roles
-        for places in (*roles.phi.values(), list(roles.gate.values())):
-            self.set_places(places, 0.0)
+        self.set_places(list(roles.gate.values()), 0.0)
+        for entries in roles.phi.values():
+            self.scale_entries(entries, 0.0)
         for places in roles.bias.values():
             self.set_places(places, BASE)
         return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
@@ -188,21 +200,27 @@ def _copy(module: nn.Module) -> nn.Module:
     return copied if is_double else copied.float()
 
 
-def measure(x: torch.Tensor, called: Called) -> Observed:
-    """Solve for the coefficients of one call on a state x (B, T, n, C)."""
-    x = x.detach()
-    inverse = torch.linalg.pinv(x.float()).to(x.dtype)  # (B, T, C, n)
-    h_pre = (called.u.unsqueeze(-2) @ inverse).squeeze(-2)
-    misfit_read = _misfit(called.u, (h_pre.unsqueeze(-2) @ x).squeeze(-2))
+def invert(x: torch.Tensor) -> torch.Tensor:
+    """What solves for coefficients on a state (B, T, n, C): its pseudo-inverse (B, T, C, n), in float32 at least."""
+    return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
+
+
+def measure(x: torch.Tensor, called: Called, inverse: torch.Tensor | None = None) -> Observed:
+    """Solve for the coefficients of one call on a state x (B, T, n, C), whose inverse may be known."""
+    inverse = invert(x) if inverse is None else inverse
+    exact = x.detach().to(inverse.dtype)
+    u = called.u.to(exact.dtype)
+    h_pre = (u.unsqueeze(-2) @ inverse).squeeze(-2)
+    misfit_read = _misfit(u, (h_pre.unsqueeze(-2) @ exact).squeeze(-2))
     if called.next_pre is not None:
         h_pre = called.next_pre
     if called.write is None:
         assert called.h_post is not None
         return Observed(h_pre, called.h_post, called.h_res, misfit_read, 0.0)
-    passed = called.write(torch.zeros_like(called.u))
+    passed = called.write(torch.zeros_like(called.u)).to(exact.dtype)
     h_res = passed @ inverse
-    added = called.write(torch.ones_like(called.u)) - passed
-    misfit_write = max(_misfit(passed, h_res @ x), _misfit(added, added.mean(-1, keepdim=True).expand_as(added)))
+    added = called.write(torch.ones_like(called.u)).to(exact.dtype) - passed
+    misfit_write = max(_misfit(passed, h_res @ exact), _misfit(added, added.mean(-1, keepdim=True).expand_as(added)))
     return Observed(h_pre, added.mean(-1), h_res, misfit_read, misfit_write)
 
 

@@ -24,6 +24,7 @@ def check(
     rounds: int = 20,
     eps: float = 1e-6,
     output: str = "",
+    dtype: str = "float32",
     streams: int | None = None,
     width: int | None = None,
     write: Write | None = None,
@@ -44,6 +45,8 @@ def check(
     family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic or gated.
     rounds, eps: what is said of Sinkhorn's rounds.
     output: how streams are reduced, "sum" or "mean"; by default what the family says.
+    dtype: of parameters and states where the module is used. The check computes in float32, and with "bfloat16" a
+        mapping that follows the type of the state fails.
     streams, width: n and C where shapes of parameters do not tell them.
     write: `write(state, y, returned)`, which applies what the module returned, where other code does that.
     expand, reduce: from an embedding (B, T, C) to streams in the module's layout, and from streams to (B, T, C).
@@ -55,7 +58,7 @@ def check(
     SpecError
         Where an option is not one of those above, or nothing in the module can be called as a connection.
     """
-    claim = Claim(family, rounds, eps, output)
+    claim = Claim(family, rounds, eps, output, dtype)
     with _quiet():
         built = [module] if isinstance(module, nn.Module) else [module(), module()]
         subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]

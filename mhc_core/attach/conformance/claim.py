@@ -36,12 +36,13 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Claim:
-    """A family by its name, with its options: rounds of Sinkhorn, eps, and how streams are reduced at the end."""
+    """A family by its name, with its options: rounds of Sinkhorn, eps, how streams end, and their type."""
 
     name: str = "mhc"
     rounds: int = 20
     eps: float = 1e-6
     output: str = ""
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         if self.name not in FAMILIES:
@@ -50,6 +51,8 @@ class Claim:
             raise SpecError("rounds", self.rounds, "an integer from 1 to 45")
         if not 0 <= self.eps < 0.1:
             raise SpecError("eps", self.eps, "a number from 0 and below 0.1")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise SpecError("dtype", self.dtype, "float32 or bfloat16")
         if self.output not in ("", "sum", "mean", "any"):
             raise SpecError("output", self.output, "one of sum, mean, any")
 

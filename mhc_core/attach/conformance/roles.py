@@ -26,6 +26,13 @@ class Place(NamedTuple):
     entry: int
 
 
+class Entries(NamedTuple):
+    """Many entries of one parameter, (K) indices in the flat parameter."""
+
+    name: str
+    indices: torch.Tensor
+
+
 @dataclass
 class Roles:
     """Biases and gates by target, projections by target; entries without effect, and with one that has no gradient.
@@ -35,7 +42,7 @@ class Roles:
 
     bias: dict[str, list[Place]] = field(default_factory=dict)
     gate: dict[str, Place] = field(default_factory=dict)
-    phi: dict[str, list[Place]] = field(default_factory=dict)
+    phi: dict[str, Entries] = field(default_factory=dict)
     gain: list[str] = field(default_factory=list)
     dead: dict[str, int] = field(default_factory=dict)
     detached: dict[str, int] = field(default_factory=dict)
@@ -73,13 +80,13 @@ def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
         roles.gain.append(name)
         return
     for target, row in zip(TARGETS, effect, strict=True):
-        places = [Place(name, int(index)) for index in (row & ~many).nonzero().flatten()]
-        if len(places) == (n * n if target == "res" else n):
-            roles.bias.setdefault(target, places)
-        elif len(places) == 1:
-            roles.gate.setdefault(target, places[0])
-        elif places:
-            roles.phi.setdefault(target, places)
+        indices = (row & ~many).nonzero().flatten()
+        if len(indices) == (n * n if target == "res" else n):
+            roles.bias.setdefault(target, [Place(name, int(index)) for index in indices])
+        elif len(indices) == 1:
+            roles.gate.setdefault(target, Place(name, int(indices)))
+        elif len(indices):
+            roles.phi.setdefault(target, Entries(name, indices))
 
 
 @torch.no_grad()

@@ -23,13 +23,13 @@ STREAMS, WIDTH = 4, 24
 
 def write_transposed(state: torch.Tensor, y: torch.Tensor, returned: Any) -> torch.Tensor:
     """How DeepSeek-V4 and GLM-5-next apply what their connection returns."""
-    post, comb, _ = returned
+    post, comb = (part.to(state.dtype) for part in returned[:2])
     return post.unsqueeze(-1) * y.unsqueeze(-2) + comb.mT @ state
 
 
 def write_untransposed(state: torch.Tensor, y: torch.Tensor, returned: Any) -> torch.Tensor:
     """The same with the mistake that ports make."""
-    post, comb, _ = returned
+    post, comb = (part.to(state.dtype) for part in returned[:2])
     return post.unsqueeze(-1) * y.unsqueeze(-2) + comb @ state
 
 

@@ -1,4 +1,4 @@
-"""A plain small mHC connection, as the paper's equations print it: what mutants change."""
+"""A plain small mHC connection, as the paper's equations print it, its mapping in float32: what mutants change."""
 
 from collections.abc import Callable
 
@@ -26,12 +26,12 @@ class PlainMHC(nn.Module):
         self.gates = nn.Parameter(torch.full((3,), 0.01))
 
     def logits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        v = x.flatten(2)
+        v = x.flatten(2).float()
         return self.add_up(v / v.square().mean(-1, keepdim=True).add(1e-12).sqrt())
 
     def add_up(self, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        pre, post, res = (v @ self.phi).split([self.n, self.n, self.n**2], -1)
-        a_pre, a_post, a_res = self.gates
+        pre, post, res = (v @ self.phi.float()).split([self.n, self.n, self.n**2], -1)
+        a_pre, a_post, a_res = self.gates.float()
         return (
             a_pre * pre + self.b_pre,
             a_post * post + self.b_post,
@@ -59,6 +59,6 @@ class PlainMHC(nn.Module):
         return h_res @ x
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Added]:
-        h_pre, h_post, h_res = self.coefficients(x)
-        u = (h_pre.unsqueeze(-1) * x).sum(-2)
-        return u, lambda y: self.mix(h_res, x) + h_post.unsqueeze(-1) * y.unsqueeze(-2)
+        h_pre, h_post, h_res = (part.float() for part in self.coefficients(x))
+        u = (h_pre.unsqueeze(-1) * x).sum(-2).to(x.dtype)
+        return u, lambda y: (self.mix(h_res, x.float()) + h_post.unsqueeze(-1) * y.unsqueeze(-2)).to(x.dtype)

@@ -83,6 +83,13 @@ def test_sizes_are_found(streams: int, width: int) -> None:
     assert (subject.n, subject.width, subject.layout.name) == (streams, width, "x")
 
 
+@pytest.mark.full
+def test_a_connection_as_wide_as_those_of_large_models_is_checked() -> None:
+    report = check(PlainMHC(4, 7168))
+    assert report.passed, str(report)
+    assert report["reference"].verdict == "holds"
+
+
 def test_a_carried_h_pre_is_found() -> None:
     (subject,) = find_subjects(StalePre())
     assert subject.carried

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mhc_core.attach.conformance import check
-from tests.core.conformance.more_mutants import DetachedProjection, MeanRead
+from tests.core.conformance.more_mutants import DetachedProjection, FollowsState, MeanRead
 from tests.core.conformance.mutants.bf16 import Bf16
 from tests.core.conformance.mutants.detached import Detached
 from tests.core.conformance.mutants.large_eps import LargeEps
@@ -40,6 +40,7 @@ MUTANTS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str, set[str]]
     "mean for sum": (PlainMHC, {"reduce": reduce, "output": "sum"}, "reduce", set()),
     "mean read": (MeanRead, {}, "range of H_pre", {"reference"}),
     "detached projection": (DetachedProjection, {}, "gradients", set()),
+    "follows bfloat16": (FollowsState, {"dtype": "bfloat16"}, "precision in bfloat16", set()),
     "wrong axis of tokens": (WrongAxis, {}, "token axis", {"reference"}),
 }
 
@@ -68,6 +69,12 @@ def test_layers_that_share_a_parameter_are_named() -> None:
     assert check(PlainMHC)["sharing"].verdict == "holds"
 
 
+def test_a_mapping_that_follows_its_state_is_a_design_in_float32() -> None:
+    report = check(FollowsState())
+    assert report.passed
+    assert report["precision in bfloat16"].verdict == "design"
+
+
 def test_a_stale_h_pre_is_a_design() -> None:
     report = check(StalePre())
     assert report.passed, str(report)
@@ -81,7 +88,7 @@ def test_the_sound_module_is_not_accused(seed: int) -> None:
     torch.manual_seed(seed)
     streams = 2 + seed % 4
     module = PlainMHC(streams, streams + 8 + seed)
-    report = check(module, seed=seed)
+    report = check(module, seed=seed, dtype="bfloat16")
     assert report.passed, str(report)
     named = [line.name for line in report.lines if line.verdict == "not applicable"]
     assert named == ["start", "expand", "reduce", "sharing", "compile"], str(report)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mhc_core.attach.conformance.bench import Bench
 from mhc_core.attach.conformance.claim import Claim
-from mhc_core.attach.conformance.lines import applied, dynamic, ranges, reference, sinkhorn, training
+from mhc_core.attach.conformance.lines import applied, dynamic, precision, ranges, reference, sinkhorn, training
 from mhc_core.attach.conformance.report import Line
 
 CheckLine = Callable[[Bench, Claim], Line]
@@ -33,7 +33,8 @@ LINES: dict[str, CheckLine] = {
     "gate": dynamic.check_gate,
     "norm": dynamic.check_norm,
     "start": training.check_start,
-    "precision": training.check_precision,
+    "precision": precision.check_precision,
+    "precision in bfloat16": precision.check_low_precision,
     "gradients": training.check_gradients,
     "reference": reference.check_reference,
 }

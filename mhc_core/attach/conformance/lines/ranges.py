@@ -62,10 +62,7 @@ def _check_bounds(bench: Bench, target: str, expected: str) -> Line:
     if target not in bench.roles.phi:
         raise NotApplicable(f"nothing was found that one could set H_{target} with")
     bench.reset()
-    places = bench.roles.phi[target]
-    parameter = bench.subject.module.get_parameter(places[0].name)
-    values = torch.tensor([parameter.view(-1)[place.entry].item() for place in places])
-    bench.set_places(places, 1e4 * values)
+    bench.scale_entries(bench.roles.phi[target], 1e4)
     observed = bench.observe()
     bench.reset()
     got = observed.h_pre if target == "pre" else observed.h_post

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from mhc_core.attach.conformance.bench import Bench, NotApplicable, Observed
 from mhc_core.attach.conformance.claim import Claim
@@ -14,7 +15,7 @@ from mhc_core.connections import Mixing
 from mhc_core.connections.hc import DynamicHC
 from mhc_core.connections.manifold import DynamicManifold
 from mhc_core.connections.mhc import build_mhc
-from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 
 AGREES = 2e-3
 
@@ -56,10 +57,12 @@ def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
 
 def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
     connection = DynamicHC(_parse(bench, claim, "hc"))
-    layer, phi = connection.mixers[0], {target: _get_projection(bench, target) for target in claim.targets}
-    sizes = {"pre": 1, "post": 1, "res": bench.n}
-    if any(value is None or value.shape != (bench.width, sizes[target]) for target, value in phi.items()):
-        return None
+    layer, phi, sizes = connection.mixers[0], {}, {"pre": 1, "post": 1, "res": bench.n}
+    for target in claim.targets:
+        projection = _get_projection(bench, target)
+        if projection is None or projection.shape != (bench.width, sizes[target]):
+            return None
+        phi[target] = projection
     parameters = {
         "a_m": _get(bench, bench.need_bias("pre")),
         "b": _get(bench, bench.need_bias("post")),
@@ -70,7 +73,7 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
         "s_a": _get(bench, [bench.roles.gate["pre"]])[0],
         "s_b": _get(bench, [bench.roles.gate["post"]])[0],
     }
-    layer.load_state_dict(parameters)
+    _set_parameters(layer, parameters)
     mixing: Mixing = layer(x_NnC)
     return mixing
 
@@ -82,7 +85,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     phi = [_spread(bench, target) for target in claim.targets]
     if any(part is None for part in phi):
         return None
-    is_per_stream = len(bench.roles.phi["post"]) == bench.width
+    is_per_stream = len(bench.roles.phi["post"].indices) == bench.width
     connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
@@ -96,7 +99,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
         "b_res": (res.T if is_turned else res).flatten(),
         "a": _get(bench, [bench.roles.gate[target] for target in claim.targets]),
     }
-    layer.load_state_dict(parameters)
+    _set_parameters(layer, parameters)
     mixing: Mixing = layer(x_NnC)
     return mixing._replace(h_res=mixing.h_res.mT) if is_turned else mixing
 
@@ -105,7 +108,16 @@ def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
     connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
     if claim.name == "mhc":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
-    return parse_spec({"depth": 1, "width": bench.width, "block": {"kind": "mlp"}, "connection": connection})
+    # Parameters are replaced, and with them the width, which a spec limits more than need be.
+    try:
+        return parse_spec({"depth": 1, "width": 16, "block": {"kind": "mlp"}, "connection": connection})
+    except SpecErrors as error:
+        raise NotApplicable(f"ours has no such connection: {error}") from error
+
+
+def _set_parameters(layer: nn.Module, parameters: dict[str, torch.Tensor]) -> None:
+    for name, value in parameters.items():
+        setattr(layer, name, nn.Parameter(value))
 
 
 def _get(bench: Bench, places: list[Place]) -> torch.Tensor:
@@ -118,14 +130,14 @@ def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
 
     Logits are in the order of the bias's entries, as the parameter stores both.
     """
-    places, logits = bench.roles.phi[target], 1 if len(bench.roles.phi[target]) == bench.width else None
-    logits = logits or len(places) // (bench.width if len(places) == bench.width * bench.n and target == "res" else
-                                       bench.n * bench.width)  # fmt: skip
-    if not logits or len(places) % logits:
+    name, indices = bench.roles.phi[target]
+    parameter, is_res, per_stream = bench.subject.module.get_parameter(name), target == "res", bench.width
+    sizes = {per_stream: 1, per_stream * bench.n: bench.n} if is_res else {per_stream: 1}
+    logits = sizes.get(len(indices)) or len(indices) // (bench.n * bench.width)
+    if not logits or len(indices) % logits:
         return None
-    shape = bench.subject.module.get_parameter(places[0].name).squeeze().shape
-    values = _get(bench, places)
-    inputs = len(places) // logits
+    shape, inputs = parameter.squeeze().shape, len(indices) // logits
+    values = parameter.detach().view(-1)[indices.to(parameter.device)].float().cpu()
     if len(shape) == 2 and shape[1] == inputs and shape[0] != inputs:
         return values.view(logits, inputs).T
     return values.view(inputs, logits)

@@ -1,4 +1,4 @@
-"""What training needs: gradients, precision, and a start that is the residual network where that is promised."""
+"""What training needs: gradients, and a start that is the residual network where that is promised."""
 
 import torch
 
@@ -8,9 +8,6 @@ from mhc_core.attach.conformance.lines.verdicts import fails, format_number, hol
 from mhc_core.attach.conformance.report import Line
 
 CLOSE = 1e-3
-SWEEP = 33  # logits across one 256th, which bfloat16 cannot tell apart between 1 and 2
-START, SPAN, WIDE = 1.3, 2.0**-8, 0.25
-ROUGH = 0.05
 
 
 @torch.no_grad()
@@ -37,53 +34,6 @@ def check_start(bench: Bench, claim: Claim) -> Line:
         "x = bench.x[:, :, :1].expand_as(bench.x).contiguous()\nprint(bench.initial(x).u - x[:, :, 0])",
         is_right=is_right,
     )
-
-
-@torch.no_grad()
-def check_precision(bench: Bench, claim: Claim) -> Line:
-    """Logits that differ by a ten-thousandth give different coefficients."""
-    known = [target for target in claim.targets if target in bench.roles.bias]
-    if not known:
-        raise NotApplicable("no bias was found that one could move")
-    rough = {target: _find_roughness(bench, target) for target in known}
-    worst = max(rough, key=lambda target: rough[target])
-    return judge(
-        "precision",
-        "the mapping is computed in float32",
-        "coefficients that follow their logits smoothly",
-        f"steps of {format_number(100 * rough[worst])} % in H_{worst}"
-        + (", as bfloat16 or float16 make them" if rough[worst] >= ROUGH else ""),
-        f"for t in (1.3, 1.301, 1.302, 1.303):\n    logits = torch.ones({_shape(bench, worst)})\n    logits[0] = t\n"
-        f"    print(bench.mixing({worst}=logits).h_{worst}[0, 0])",
-        is_right=rough[worst] < ROUGH,
-    )
-
-
-def _shape(bench: Bench, target: str) -> str:
-    return f"({bench.n}, {bench.n})" if target == "res" else f"({bench.n},)"
-
-
-def _find_roughness(bench: Bench, target: str) -> float:
-    """Departure of a coefficient from a parabola along a short sweep, as a share of what it should change by."""
-    logits = START + SPAN * torch.linspace(0, 1, SWEEP, dtype=torch.float64)
-    values = torch.stack([_get_first(bench, target, float(t)) for t in logits])
-    slope = _get_first(bench, target, START + WIDE) - _get_first(bench, target, START - WIDE)
-    expected = (slope / (2 * WIDE) * SPAN).abs().item()
-    powers = torch.linspace(-1, 1, SWEEP, dtype=torch.float64).unsqueeze(1) ** torch.arange(3)
-    fit = powers @ torch.linalg.lstsq(powers, values.unsqueeze(1)).solution
-    moved = abs((values[-1] - values[0]).item())
-    rough = (values - fit.squeeze(1)).abs().max().item() / max(expected, 1e-30)
-    return max(rough, 1.0 if moved < expected / 4 else 0.0)
-
-
-def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
-    """The first coefficient of a target for one logit of it, the others being 1."""
-    values = torch.ones(len(bench.need_bias(target)))
-    values[0] = logit
-    observed = bench.mixing(**{target: values})
-    found = {"pre": observed.h_pre, "post": observed.h_post, "res": observed.h_res}[target]
-    assert found is not None
-    return found.double().mean((0, 1)).flatten()[0].cpu()
 
 
 def check_gradients(bench: Bench, claim: Claim) -> Line:
