@@ -6,7 +6,7 @@ from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.families.hyper import HyperConnections
 from mhc_core.attach.families.places import find_places
 from mhc_core.attach.families.split import SplitConnections, find_split
-from mhc_core.attach.families.stacks import build_residual
+from mhc_core.attach.families.stacks import build_residual, find_stacks
 from mhc_core.attach.hearing.compiled import unwrap
 
 
@@ -21,5 +21,6 @@ def build_adapter(model: nn.Module) -> Adapter:
     model = unwrap(model)
     if split := find_split(model):
         return SplitConnections(model, split)
-    places = find_places(model)
-    return HyperConnections(places) if places else build_residual(model)
+    if places := find_places(model):
+        return HyperConnections(places, [stack.path for stack in find_stacks(model, "model")])
+    return build_residual(model)

@@ -32,10 +32,13 @@ class Place(NamedTuple):
 
 
 class HyperConnections(Adapter):
-    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
+    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC).
 
-    def __init__(self, places: Sequence[Place]) -> None:
-        self.places = places
+    `stacks` are lists of layers to propose where nothing proves to be a connection.
+    """
+
+    def __init__(self, places: Sequence[Place], stacks: Sequence[str] = ()) -> None:
+        self.places, self.stacks = places, stacks
         self.sites = [Site("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
@@ -80,7 +83,8 @@ class HyperConnections(Adapter):
         if not self._unread:
             return None
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n)"
-        return SpecError("model", next(iter(self._unread.values())), f"{wanted}, or the model's layers as `layers`")
+        proposal = f"layers={self.stacks[0]}" if self.stacks else "the model's layers as `layers`"
+        return SpecError("model", next(iter(self._unread.values())), f"{wanted}, or try {proposal}")
 
     def propose(self, first: int, last: int) -> str | None:
         return None
@@ -117,13 +121,14 @@ class _Hearing:
         self.seen: set[int] = set()
 
     def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
-        self.listener.operations.collect(find_state(args, kwargs).numel() // 2)
+        state = find_state(args, kwargs)
+        self.listener.operations.collect(0 if state is None else state.numel() // 2)
 
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         state, operands = find_state(args, kwargs), list(self.listener.operations.operands)
         self.listener.operations.stop()
-        found = self.adapter.read(state, output, connection)
-        if found is None:  # within a branch, or after the last layer
+        found = None if state is None else self.adapter.read(state, output, connection)
+        if state is None or found is None:  # within a branch, or after the last layer
             return
         self._leave_last(site, state)
         self.seen.add(site)

@@ -44,7 +44,7 @@ def _is_connection(module: nn.Module, widths: set[int]) -> bool:
         rows in (n, 2 * n, n * n, n * n + n, n * n + 2 * n)
         for rows, features in _list_weights(module)
         for n in range(2, MAX_STREAMS + 1)
-        if features % n == 0 and features // n in widths
+        if features % n == 0 and features // n in widths and rows != features // n
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mhc_core.attach.adapter import Adapter, Listener, Site, Written
-from mhc_core.attach.families.values import find_state, list_tensors
+from mhc_core.attach.families.values import find_state
 from mhc_core.spec import SpecError
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -72,8 +72,10 @@ class _Call:
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
         state = find_state(args, kwargs)
-        self.site = next((site for site in self.sites if self.listener.enter(site, state)), None)
-        if self.site is not None:
+        self.site = None
+        if state is not None:
+            self.site = next((site for site in self.sites if self.listener.enter(site, state)), None)
+        if state is not None and self.site is not None:
             self.before = state.detach().clone()  # the layer may add in place
             self.listener.operations.follow(state)
 
@@ -81,10 +83,11 @@ class _Call:
         if self.site is None:
             return
         site, self.site = self.site, None
-        after = next(x for x in list_tensors(output) if x.is_floating_point())
-        factor = self.listener.operations.find_factor(after)
+        after = find_state(output, None)
+        factor = 0.0 if after is None else self.listener.operations.find_factor(after)
         self.listener.operations.stop()
-        self.listener.leave(site, self._build(layer, after, factor))
+        if after is not None:
+            self.listener.leave(site, self._build(layer, after, factor))
 
     @torch.no_grad()
     def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> Written:
@@ -104,8 +107,12 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
     Raises
     ------
     SpecError
-        Where no weight has the width of the last axis, and no convolution that of the second.
+        Where no weight has the width of the last axis, and no convolution that of the second; or where another axis
+        holds streams that the layer mixes by a map from n to n^2 numbers.
     """
+    shapes = {tuple(parameter.shape) for parameter in layer.parameters()}
+    if any({(n * n, n), (n, n * n)} & shapes for n in shape[:-1] if len(shape) > 3 and n > 1):
+        raise SpecError("layers", f"a state {tuple(shape)} of streams that layers mix", "layers of one stream (..., C)")
     width = [k for parameter in layer.parameters() for k in parameter.shape]
     is_last = shape[-1] in width
     is_second = len(shape) > 2 and any(

@@ -22,9 +22,9 @@ def list_tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from list_tensors(getattr(value, field.name))
 
 
-def find_state(args: Any, kwargs: Any) -> torch.Tensor:
+def find_state(args: Any, kwargs: Any) -> torch.Tensor | None:
     """The state that a layer takes: its first argument that is a tensor of floating point."""
-    return next(x for x in list_tensors((args, kwargs)) if x.is_floating_point())
+    return next((x for x in list_tensors((args, kwargs)) if x.is_floating_point()), None)
 
 
 def find_like(value: Any, shape: torch.Size) -> torch.Tensor | None:

@@ -153,7 +153,7 @@ def test_what_only_looks_like_a_connection_is_refused_in_words() -> None:
             return x + self.norm(x) * self.gate(x).mean(-1, keepdim=True)
 
     model, x = nn.Sequential(Layer(), Layer()), draw(*SAMPLES, WIDTH)
-    with pytest.raises(SpecError, match="Gate without coefficients"):
+    with pytest.raises(SpecError, match=r"Gate without coefficients.*try layers=model$"):
         hear(model, x)
     np.testing.assert_array_equal(hear(model, x, layers=model).matrices["h_res"], 1)
 
@@ -264,6 +264,23 @@ def test_what_is_changed_between_layers_is_refused_with_layers_that_follow_each_
     with pytest.raises(SpecError, match=r"enters layer 3 is not what left layer 2.*try layers=model.blocks\[2:5\]"):
         hear(model, draw(3, WIDTH))
     assert hear(model, draw(3, WIDTH), layers=model.blocks[2:5]).depth == 3
+
+
+def test_streams_that_layers_mix_by_themselves_are_not_taken_for_one() -> None:
+    """As alternating updates do: a state (n, B, T, C), predicted by a map from n to n^2 numbers, and added to."""
+
+    class Predicting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.mix = nn.Linear(WIDTH, WIDTH), nn.Linear(STREAMS, STREAMS**2, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weights = self.mix(self.linear(x[0])[..., :STREAMS].tanh()).unflatten(-1, (STREAMS, STREAMS))
+            return x + torch.einsum("btij,jbtc->ibtc", weights, x)
+
+    model = nn.Sequential(Predicting(), Predicting())
+    with pytest.raises(SpecError, match="of streams that layers mix"):
+        hear(model, draw(STREAMS, *SAMPLES, WIDTH))
 
 
 def test_one_module_that_is_every_layer() -> None:
