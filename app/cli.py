@@ -62,6 +62,8 @@ def _add_check(commands: Any) -> None:
     parser.add_argument("--eps", type=float, default=1e-6, help="eps of Sinkhorn that it is said to have")
     parser.add_argument("--streams", type=int, help="where shapes of parameters do not tell it")
     parser.add_argument("--width", type=int, help="where shapes of parameters do not tell it")
+    for name, meaning in (("write", "applies what it returns"), ("expand", "makes streams"), ("reduce", "ends them")):
+        parser.add_argument(f"--{name}", help=f"package.module:function that {meaning}, see docs/check.md")
     parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -152,19 +154,23 @@ def verify_once(source: str) -> int:
 
 def check_once(known: argparse.Namespace) -> int:
     """Print the conformance report of someone's connection."""
-    from app.targets import load_target
+    try:
+        arguments = json.loads(known.args)
+    except json.JSONDecodeError as error:
+        return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
+    if not isinstance(arguments, dict):
+        return _explain(SpecError("--args", arguments, "a JSON object"))
+    from app.targets import load_name, load_target
     from mhc_core.attach import check
 
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python` does: modules in this folder
+    options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "streams", "width")}
     try:
-        arguments = json.loads(known.args)
-        if not isinstance(arguments, dict):
-            raise SpecError("--args", arguments, "a JSON object")
-        options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "streams", "width")}
-        report = check(load_target(known.target, arguments), **options, compiled=known.compile)
-    except json.JSONDecodeError as error:
-        return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
+        target = load_target(known.target, arguments)
+        functions = {name: getattr(known, name) for name in ("write", "expand", "reduce")}
+        options |= {name: load_name(text) for name, text in functions.items() if text is not None}
+        report = check(target, **options, compiled=known.compile)
     except SpecError as error:
         return _explain(error)
     print(report.to_json() if known.json else report)

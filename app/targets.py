@@ -18,15 +18,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
     SpecError
         Where there is nothing of that name, or it builds no module.
     """
-    path, colon, name = text.partition(":")
-    if not (path and colon and name):
-        raise SpecError("target", text, "package.module:Class")
-    try:
-        found: Any = importlib.import_module(path)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise SpecError("target", text, f"a class that can be imported: {error}") from error
+    found = load_name(text)
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
@@ -43,3 +35,23 @@ def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any
         raise SpecError(text, arguments, wanted) from error
     if not isinstance(built, nn.Module):
         raise SpecError("target", text, f"what builds a torch module, not {type(built).__name__}")
+
+
+def load_name(text: str) -> Any:
+    """What stands at `package.module:name`.
+
+    Raises
+    ------
+    SpecError
+        Where there is nothing of that name.
+    """
+    path, colon, name = text.partition(":")
+    if not (path and colon and name):
+        raise SpecError("target", text, "package.module:name")
+    try:
+        found: Any = importlib.import_module(path)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise SpecError("target", text, f"a name that can be imported: {error}") from error
+    return found

@@ -42,17 +42,26 @@ def test_arguments_reach_the_class() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_functions_are_named_too(capsys: pytest.CaptureFixture[str]) -> None:
+    mean = "tests.core.conformance.mutants.mean_for_sum:reduce"
+    assert main(["check", PLAIN, "--family", "mhc", "--reduce", mean]) == 0
+    assert "the streams end as their mean" in capsys.readouterr().out
+    given = "tests.core.conformance.elsewhere:write_untransposed"
+    assert main(["check", "tests.core.conformance.elsewhere:build_deepseek_v4", "--write", given]) == 1
+    assert "\nfails          orientation " in capsys.readouterr().out
+
+
 def test_a_mistake_is_named_without_a_traceback() -> None:
     done = call("nowhere:Class")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("target: got 'nowhere:Class', wanted a class that can be imported")
+    assert done.stderr.startswith("target: got 'nowhere:Class', wanted a name that can be imported")
     assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("torch.nn",), "target: got 'torch.nn', wanted package.module:Class"),
+        (("torch.nn",), "target: got 'torch.nn', wanted package.module:name"),
         (("torch:pi",), "target: got 'torch:pi', wanted a class, a function or a torch module"),
         (("torch.nn:Identity",), "module: got 'Identity', wanted a connection"),
         ((PLAIN, "--args", "{"), "--args: got '{', wanted a JSON object"),

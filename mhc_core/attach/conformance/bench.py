@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mhc_core.attach.conformance.calling import Called, Subject
-from mhc_core.attach.conformance.finding import BATCH, TOKENS
+from mhc_core.attach.conformance.calling import BATCH, TOKENS, Called, Subject
 from mhc_core.attach.conformance.roles import Place, Roles, find_roles
 
 BASE = 1.0  # a logit for which maps other than exp are defined too
@@ -183,8 +182,8 @@ class Bench:
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """A copy in float32, or in float64 where the module is."""
-    copied = deepcopy(module).eval()
+    """A copy in float32, or in float64 where the module is, in which nothing is frozen."""
+    copied = deepcopy(module).eval().requires_grad_(True)
     is_double = any(parameter.dtype == torch.float64 for parameter in copied.parameters())
     return copied if is_double else copied.float()
 

@@ -18,15 +18,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+BATCH, TOKENS = 3, 5  # of the states that a module is called with
 Write = Callable[..., torch.Tensor]  # write(state, y, returned) -> the next state, in the module's own layout
 
 
 class Layout(NamedTuple):
-    """How a module takes its streams."""
+    """How a module takes its streams; `joins_tokens` says that B and T are one axis of all that goes in and out."""
 
     name: str
     to_native: Callable[[torch.Tensor], torch.Tensor]
     to_state: Callable[[torch.Tensor, int], torch.Tensor]
+    joins_tokens: bool = False
 
 
 def _unfold(x: torch.Tensor, n: int) -> torch.Tensor:
@@ -37,6 +39,7 @@ LAYOUTS = (
     Layout("x", lambda x: x, lambda x, n: x),
     Layout("x.flatten(2)", lambda x: x.flatten(2), lambda x, n: x.unflatten(-1, (n, -1))),
     Layout("x.movedim(2, 1).flatten(0, 1)", lambda x: x.movedim(2, 1).flatten(0, 1), _unfold),
+    Layout("x.flatten(0, 1)", lambda x: x.flatten(0, 1), lambda x, n: x.unflatten(0, (BATCH, -1)), joins_tokens=True),
     Layout("x.movedim(2, 1)", lambda x: x.movedim(2, 1), lambda x, n: x.movedim(1, 2)),
     Layout("x.movedim(2, 0)", lambda x: x.movedim(2, 0), lambda x, n: x.movedim(0, 2)),
 )
@@ -47,6 +50,7 @@ class Called(NamedTuple):
 
     u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where nothing is known of it.
     h_post (B, T, n), h_res (B, T, n, n): as the module returns them, or None. next_pre: H_pre for the next layer.
+    strangers: how many tensors were returned of which nothing is known.
     """
 
     u: torch.Tensor
@@ -54,6 +58,7 @@ class Called(NamedTuple):
     h_post: torch.Tensor | None = None
     h_res: torch.Tensor | None = None
     next_pre: torch.Tensor | None = None
+    strangers: int = 0
 
 
 class NotUnderstood(Exception):
@@ -84,10 +89,10 @@ class Subject:
         if self.takes_branch:
             return self._call_with_branch(native, x)
         given = x.new_ones(x.shape[:3]) if h_pre is None else h_pre
-        returned = self.module(native, given) if self.carried else self.module(native)
+        returned = self.module(native, self._join(given)) if self.carried else self.module(native)
         parts = list(returned) if isinstance(returned, tuple | list) else [returned]
         functions = [part for part in parts if callable(part) and not isinstance(part, torch.Tensor)]
-        tensors = [part for part in parts if isinstance(part, torch.Tensor)]
+        tensors = [self._split(part) for part in parts if isinstance(part, torch.Tensor)]
         if functions:
             return self._with_function(functions[0], tensors, x)
         return self._with_coefficients(returned, tensors, x)
@@ -101,8 +106,8 @@ class Subject:
 
         def run(y: torch.Tensor) -> torch.Tensor:
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                heard.append(u)
-                return y
+                heard.append(self._split(u))
+                return self._join(y)
 
             return self._to_state(_first(self.module(native, branch)), x)
 
@@ -116,7 +121,9 @@ class Subject:
         if not u:
             raise NotUnderstood
         carried = _vectors(tensors, x)
-        return Called(u[0], lambda y: self._to_state(_first(function(y)), x), next_pre=carried[0] if carried else None)
+        return Called(
+            u[0], lambda y: self._to_state(_first(function(self._join(y))), x), next_pre=carried[0] if carried else None
+        )
 
     def _with_coefficients(self, returned: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> Called:
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
@@ -125,6 +132,8 @@ class Subject:
         if not vectors or len(u) + len(vectors) < 2:
             raise NotUnderstood
         next_pre = None
+        passed_on = [part for part in tensors if part.numel() == x.numel()]
+        strangers = len(tensors) - len(u) - len(matrices) - len(vectors) - len(passed_on)
         if not u:
             h_pre, vectors = vectors[0], vectors[1:]
             u = [(h_pre.unsqueeze(-1) * x).sum(2)]
@@ -134,12 +143,19 @@ class Subject:
             next_pre = vectors[1] if self.carried else None
             vectors = [h_post]
         write = None if self.write is None else self._bind_write(returned, x)
-        return Called(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre)
+        return Called(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, strangers)
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         assert self.write is not None
         write, native = self.write, self.layout.to_native(x)
-        return lambda y: self._to_state(write(native, y, returned), x)
+        return lambda y: self._to_state(write(native, self._join(y), returned), x)
+
+    def _join(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.flatten(0, 1) if self.layout.joins_tokens else tensor
+
+    def _split(self, tensor: torch.Tensor) -> torch.Tensor:
+        is_joined = self.layout.joins_tokens and tensor.ndim and len(tensor) == BATCH * TOKENS
+        return tensor.unflatten(0, (BATCH, TOKENS)) if is_joined else tensor
 
     def _to_state(self, native: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         state = self.layout.to_state(native, self.n)

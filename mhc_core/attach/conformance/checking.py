@@ -105,7 +105,8 @@ def _check_sharing(subjects: list[Subject]) -> Line:
     shared: set[str] = set()
     for number, subject in enumerate(subjects):
         for name, parameter in subject.module.named_parameters():
-            if owners.setdefault(parameter.data_ptr(), number) != number:
+            memory = parameter.data_ptr() or id(parameter)  # an empty one, and one on meta, has no address
+            if owners.setdefault(memory, number) != number:
                 shared.add(name)
     why = f"{len(subjects)} connections have parameters of their own"
     if not shared:

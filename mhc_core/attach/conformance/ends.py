@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 
 from mhc_core.attach.conformance.bench import Bench, NotApplicable
+from mhc_core.attach.conformance.calling import BATCH, TOKENS
 from mhc_core.attach.conformance.claim import Claim
-from mhc_core.attach.conformance.finding import BATCH, TOKENS
 from mhc_core.attach.conformance.lines.verdicts import format_number, judge
 from mhc_core.attach.conformance.report import Line
 

@@ -7,11 +7,11 @@ from itertools import product
 import torch
 from torch import nn
 
-from mhc_core.attach.conformance.calling import LAYOUTS, NotUnderstood, Subject, Write, count_required
+from mhc_core.attach.conformance.calling import BATCH, LAYOUTS, TOKENS, NotUnderstood, Subject, Write, count_required
 from mhc_core.spec import SpecError
 
-BATCH, TOKENS = 3, 5
 MAX_STREAMS = 16
+ANY_WIDTH = 32  # tried last: static coefficients go with any
 MAX_ENTRIES = 2**24  # of parameters: a module with more is a block or a model, and its connection is inside
 # What a module raises that was handed a state of another shape.
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, KeyError, NotUnderstood)
@@ -58,12 +58,16 @@ def _understand(module: nn.Module, streams: int | None, width: int | None, write
     if required not in (1, 2):
         return None
     modes = [(False, False)] if required == 1 else [(True, False), (False, True)]
+    second_best = None
     for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
         subject = Subject(module, n, c, layout, *mode, write)
         # A copy, as a call may leave something behind in the module.
-        if _answers(subject.on(deepcopy(module).eval())):
+        strangers = _count_strangers(subject.on(deepcopy(module).eval()))
+        if strangers == 0:
             return subject
-    return None
+        if strangers is not None and second_best is None:
+            second_best = subject
+    return second_best
 
 
 def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int | None) -> list[tuple[int, int]]:
@@ -72,14 +76,15 @@ def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int 
     counts = [streams] if streams else range(2, MAX_STREAMS + 1)
     pairs = []
     for n in counts:
-        widths = [size // n for size in sizes if size % n == 0] + sizes
+        widths = [size // n for size in sizes if size % n == 0] + sizes + [ANY_WIDTH]
         pairs += [(n, c) for c in ([width] if width else widths) if c >= n and (c != n or width)]
     marks = {n: sum(size in (n, n * n, n + 1, n * n + 2 * n, 2 * n) for size in sizes) for n in counts}
     return sorted(dict.fromkeys(pairs), key=lambda pair: -marks[pair[0]])
 
 
 @torch.no_grad()
-def _answers(subject: Subject) -> bool:
+def _count_strangers(subject: Subject) -> int | None:
+    """How many of the tensors that it returns are not understood; None where the call fails."""
     dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
     device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
     x = torch.ones(BATCH, TOKENS, subject.n, subject.width, dtype=dtype, device=device)
@@ -89,5 +94,5 @@ def _answers(subject: Subject) -> bool:
         if called.write is not None:
             called.write(torch.zeros_like(called.u))
     except REFUSALS:
-        return False
-    return True
+        return None
+    return called.strangers

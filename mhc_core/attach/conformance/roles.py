@@ -47,6 +47,8 @@ def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
     has_gradient = _find_gradients(module, measure)
     roles = Roles()
     for name, parameter in module.named_parameters():
+        if not parameter.numel():
+            continue
         effect, gradient = moved.get(name), has_gradient[name]
         if effect is None:
             effect = _move_slices(parameter, gradient, measure)
@@ -85,7 +87,7 @@ def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
     """By small parameter: which entries move which target, (3, entries)."""
     base, moved = measure(), {}
     for name, parameter in module.named_parameters():
-        if parameter.numel() > SMALL:
+        if not 0 < parameter.numel() <= SMALL:
             continue
         flat, columns = parameter.view(-1), []
         for index in range(len(flat)):

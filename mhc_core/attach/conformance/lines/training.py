@@ -96,10 +96,12 @@ def check_gradients(bench: Bench, claim: Claim) -> Line:
     if roles.detached:
         got = f"no gradient, though they have an effect: {_list(roles.detached)}"
         return fails(name, why, "a gradient for each entry that has an effect", got, show)
+    if roles.dead and claim.family.residual not in ("sinkhorn", "free"):
+        return Line(name, "design", f"design: H_res leaves entries without effect: {_list(roles.dead)}")
     if roles.dead:
         return fails(name, why, "an effect of each entry", f"none: {_list(roles.dead)}", show)
     return holds(name, why)
 
 
 def _list(entries: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count} entries)" for name, count in entries.items())
+    return ", ".join(f"{name} ({count} {'entry' if count == 1 else 'entries'})" for name, count in entries.items())
