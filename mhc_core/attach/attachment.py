@@ -42,7 +42,6 @@ class Attachment:
     def __enter__(self) -> "Attachment":
         with ExitStack() as stack:  # what fails half way leaves nothing behind
             stack.enter_context(compiled.run_as_written())
-            stack.enter_context(self._passes.operations)
             for undo in self._hook():
                 stack.callback(undo)
             self._context = stack.pop_all()

@@ -48,7 +48,8 @@ class HyperConnections(Adapter):
         undo: list[Callable[[], None]] = []
         for site, (connection, _, _) in enumerate(self.places):
             undo.append(connection.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
-            undo.append(connection.register_forward_hook(partial(hearing.read, site), with_kwargs=True).remove)
+            read = partial(hearing.read, site)
+            undo.append(connection.register_forward_hook(read, with_kwargs=True, always_call=True).remove)
         for block, others in {place.block: place.others for place in self.places}.items():
             for name, part in others.items():
                 undo.append(part.register_forward_hook(partial(hearing.hear_part, name)).remove)
@@ -125,9 +126,9 @@ class _Hearing:
         self.listener.operations.collect(0 if state is None else state.numel() // 2)
 
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        state, operands = find_state(args, kwargs), list(self.listener.operations.operands)
-        self.listener.operations.stop()
-        found = None if state is None else self.adapter.read(state, output, connection)
+        """The connection has returned, or has failed without an output."""
+        state, operands = find_state(args, kwargs), self.listener.operations.stop()
+        found = None if state is None or output is None else self.adapter.read(state, output, connection)
         if state is None or found is None:  # within a branch, or after the last layer
             return
         self._leave_last(site, state)

@@ -39,7 +39,7 @@ class Residual(Adapter):
         for layer, sites in calls.items():
             call = _Call(self, listener, sites)
             undo.append(layer.register_forward_pre_hook(call.enter, with_kwargs=True).remove)
-            undo.append(layer.register_forward_hook(call.leave).remove)
+            undo.append(layer.register_forward_hook(call.leave, always_call=True).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
@@ -80,6 +80,7 @@ class _Call:
             self.listener.operations.follow(state)
 
     def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
+        """The layer has returned, or has failed without an output."""
         if self.site is None:
             return
         site, self.site = self.site, None

@@ -113,9 +113,11 @@ class _Hearing:
             return method(residuals, *args, **kwargs)
         state = residuals.detach().clone()
         self.listener.operations.collect(state.numel())
-        output = method(residuals, *args, **kwargs)
-        operands = list(self.listener.operations.operands)
-        self.listener.operations.stop()
+        operands: list[torch.Tensor] = []
+        try:
+            output = method(residuals, *args, **kwargs)
+        finally:
+            operands += self.listener.operations.stop()
         u = next(list_tensors(output))
         self.adapter.learn_shape(state, u)
         self.listener.read(site, u)

@@ -22,7 +22,11 @@ COPIES = {
 
 
 class Operations(TorchFunctionMode):
-    """Follows one state through the operations of a layer. Returns what torch returns."""
+    """Follows one state through the operations of a layer. Returns what torch returns.
+
+    It listens from `follow` or `collect` to the `stop` that goes with it, which comes also where the layer fails: torch
+    keeps such modes on a stack, on which others may not lie above it when it goes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,14 +38,19 @@ class Operations(TorchFunctionMode):
     def follow(self, state: torch.Tensor) -> None:
         """Follow this state from here on, and no other."""
         self._followed = {id(state): (state, 1.0)}
+        self.__enter__()
 
     def collect(self, size: int) -> None:
-        """Keep in `operands` what operations take that has at most so many entries, latest last."""
+        """Keep what operations take that has at most so many entries, latest last."""
         self._size, self.operands = size, []
+        self.__enter__()
 
-    def stop(self) -> None:
-        """Follow and collect nothing."""
+    def stop(self) -> list[torch.Tensor]:
+        """Follow and collect nothing more; what was collected."""
+        self.__exit__(None, None, None)
+        operands = self.operands
         self._followed, self._size, self.operands = {}, None, []
+        return operands
 
     def find_factor(self, tensor: torch.Tensor) -> float:
         """c of x' = c x + (anything else); 0 where the state does not pass by additions and factors alone."""

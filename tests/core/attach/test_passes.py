@@ -1,8 +1,5 @@
 """Ways to run a model while it is heard: recomputation, accumulation, autocast, half precision, masks, compilation."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,43 +9,11 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mhc_core.attach import Attachment, attach
-from mhc_core.record.result import Result
+from mhc_core.attach import attach
 from mhc_core.spec import SpecError
-from tests.core.attach.attachable import IDS, build_deepseek
-from tests.core.attach.zoo import WIDTH, ZOO
-
-BOTH = pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama"])
-# Of streams in the full suite alone, which does nothing else there.
-EITHER = pytest.mark.parametrize("name", ["Llama", pytest.param("DeepSeek-V4", marks=pytest.mark.full)])
-SIZES = ("act_rms", "grad_rms", "branch_in_rms", "branch_out_rms", "branch_grad_rms", "param_grad_norm")
-GAINS = ("composite_gain_fwd", "composite_gain_bwd")
-
-
-def build(name: str) -> Any:
-    return build_deepseek() if name == "DeepSeek-V4" else ZOO[name].build()
-
-
-def feed(model: Any, ids: torch.Tensor = IDS, **kwargs: Any) -> torch.Tensor:
-    loss: torch.Tensor = model(input_ids=ids, labels=ids, **kwargs).loss
-    return loss
-
-
-def hear(model: Any, run: Callable[[Any], object]) -> Result:
-    with attach(model) as probe:
-        run(model)
-    return probe.result()
-
-
-def go(model: Any) -> None:
-    feed(model).backward()
-
-
-def assert_same(one: Result, other: Result, tolerance: float = 1e-6, keys: tuple[str, ...] = SIZES) -> None:
-    assert one.blocks == other.blocks
-    for key in (*keys, *GAINS):
-        np.testing.assert_allclose(one.layers[key], other.layers[key], rtol=tolerance, err_msg=key)
-    np.testing.assert_allclose(one.matrices["h_res"], other.matrices["h_res"], atol=tolerance)
+from tests.core.attach.attachable import IDS
+from tests.core.attach.heard import BOTH, EITHER, assert_same, build, feed, go, hear, keep
+from tests.core.attach.zoo import WIDTH
 
 
 @BOTH
@@ -246,10 +211,6 @@ def test_padding_is_left_out_by_the_mask(name: str, left: bool) -> None:
         assert found.layers["act_rms"][step * (place + 1) - 1] == pytest.approx(float(wanted), rel=1e-6)
 
 
-def keep(states: list[torch.Tensor], module: Any, args: Any, output: Any) -> None:
-    states.append((output[0] if isinstance(output, tuple) else output).detach())
-
-
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_torchs_padding_mask_and_batches_on_either_axis(batch_first: bool) -> None:
     torch.manual_seed(0)
@@ -262,53 +223,6 @@ def test_torchs_padding_mask_and_batches_on_either_axis(batch_first: bool) -> No
         model(fed, src_key_padding_mask=drop).sum().backward()
     wanted = x[~drop].double().square().mean().sqrt()
     assert probe.result().input["act_rms"] == pytest.approx(float(wanted.detach()), rel=1e-6)
-
-
-@EITHER
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -> None:
-    plain = hear(build(name), go)
-    model = build(name)
-    if in_place:
-        model.compile(backend="eager")
-        found = hear(model, go)
-    else:
-        found = hear(torch.compile(model, backend="eager"), go)
-    assert_same(found, plain)
-
-
-@pytest.mark.full
-def test_a_model_that_is_compiled_while_heard_or_afterwards() -> None:
-    plain = hear(build("Llama"), go)
-    model = build("Llama")
-    assert_same(hear(model, lambda model: go(torch.compile(model, backend="eager"))), plain)
-    model.zero_grad()
-    torch.compile(model, backend="eager")(input_ids=IDS, labels=IDS).loss.backward()  # no hook is left behind
-    assert_same(hear(build("Llama"), go), plain)
-
-
-@contextmanager
-def one_process() -> Iterator[None]:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    store = torch.distributed.HashStore()
-    torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=store)
-    try:
-        yield
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-@EITHER
-@pytest.mark.parametrize("outside", [False, True])
-def test_distributed_data_parallel(name: str, outside: bool) -> None:
-    """The probe on the wrapper, or on the model within."""
-    plain = hear(build(name), go)
-    with one_process():
-        model = build(name)
-        parallel = nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
-        with attach(parallel if outside else model) as probe:
-            go(parallel)
-    assert_same(probe.result(), plain)
 
 
 def test_a_part_of_a_model_that_is_called_by_itself() -> None:
@@ -337,30 +251,4 @@ def test_a_mask_that_fits_no_state_is_refused() -> None:
     with attach(Prefixed()) as probe:
         probe.model(attention_mask=torch.ones(2, 5))
     with pytest.raises(SpecError, match="attention_mask"):
-        probe.result()
-
-
-@pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama", "hyper-connections HC"])
-def test_one_adapter_serves_several_attachments_and_leaves_nothing_behind(name: str) -> None:
-    model, go = build(name), ZOO[name].feed
-    plain = hear(model, lambda model: go(model).backward())
-    adapter = attach(model).adapter
-    for _ in range(2):
-        model.zero_grad()
-        with Attachment(model, adapter) as probe:
-            go(model).backward()
-        assert_same(probe.result(), plain, 1e-5)
-    for module in model.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
-        assert "width_connection" not in vars(module)
-    assert not any(parameter._post_accumulate_grad_hooks for parameter in model.parameters())
-
-
-def test_a_pass_that_fails_leaves_nothing_behind() -> None:
-    model = build("Llama")
-    with pytest.raises(RuntimeError, match="embedding"), attach(model) as probe:
-        model(input_ids=IDS.float())
-    assert not any(module._forward_hooks for module in model.modules())
-    with pytest.raises(RuntimeError, match="heard 0 of 3 layers"):
         probe.result()

@@ -14,7 +14,8 @@ from mhc_core.attach.attachment import Attachment
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.conftest import ROOT
-from tests.core.attach.zoo import ZOO, Animal
+from tests.core.attach.animals import Animal
+from tests.core.attach.zoo import ZOO
 
 TOLERANCE = 1e-6
 UNCHANGED = "passed on unchanged"

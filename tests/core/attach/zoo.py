@@ -7,90 +7,30 @@ and what the last block returns.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import torch
 from torch import nn
 
-WIDTH, LAYERS, TOKENS, VOCABULARY = 32, 3, 12, 64
+from tests.core.attach.animals import (
+    COMMON,
+    DECODER,
+    LAYERS,
+    TOKENS,
+    VOCABULARY,
+    WIDTH,
+    Animal,
+    draw,
+    feed_encoder,
+    feed_ids,
+    feed_images,
+    shake,
+)
+from tests.core.attach.hyper_zoo import build_deepseek, build_glm, build_hunyuan, build_hyper, build_lucid, build_qwen4
 
-
-@dataclass(frozen=True)
-class Animal:
-    """One architecture.
-
-    Attributes
-    ----------
-    build: the model.
-    feed: a scalar that the model makes of its input, to be differentiated.
-    layers: modules whose outputs are the states after the layers; with streams the connections, whose inputs are.
-    to_streams: a state as (n, ..., C).
-    end: module that returns the last state, of a model with streams.
-    refusal: what is said where the structure does not tell, with the proposal after it.
-    """
-
-    build: Callable[[], Any]
-    feed: Callable[[Any], torch.Tensor]
-    layers: Callable[[Any], Sequence[nn.Module]]
-    to_streams: Callable[[torch.Tensor], torch.Tensor] = lambda x: x[None]
-    end: Callable[[Any], nn.Module] | None = None
-    streams: int = 1
-    refusal: str | None = None
-    proposal: str | None = None
-    skip: float | None = 1.0  # the factor on the way past every layer; None where there is none
-
-
-def draw_ids(*shape: int) -> torch.Tensor:
-    return torch.randint(2, VOCABULARY, shape or (2, TOKENS), generator=torch.Generator().manual_seed(5))
-
-
-def draw(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(6))
-
-
-def feed_ids(model: Any) -> torch.Tensor:
-    loss: torch.Tensor = model(input_ids=draw_ids(), labels=draw_ids()).loss
-    return loss
-
-
-def feed_encoder(model: Any) -> torch.Tensor:
-    hidden: torch.Tensor = model(input_ids=draw_ids(), attention_mask=torch.ones(2, TOKENS, dtype=torch.long))[0]
-    return hidden.square().mean()
-
-
-def feed_images(model: Any) -> torch.Tensor:
-    output = model(draw(2, 3, 32, 32))
-    logits: torch.Tensor = getattr(output, "logits", output)
-    return logits.square().mean()
-
-
-def shake(model: nn.Module, *names: str, size: float = 0.3) -> nn.Module:
-    """Move parameters of such names away from where they start, or all where no name is given."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if not names or any(part in name for part in names):
-                parameter.add_(size * torch.randn(parameter.shape, generator=generator))
-    return model
-
-
-# ---- plain language models of transformers
-
-COMMON: dict[str, Any] = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": WIDTH,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "max_position_embeddings": 64,
-    "pad_token_id": 0,
-    "bos_token_id": 0,
-    "eos_token_id": 1,
-}
-DECODER: dict[str, Any] = {**COMMON, "num_key_value_heads": 1, "head_dim": 16}
+# ---- plain models
 
 
 def build(name: str, head: str, **config: Any) -> Callable[[], Any]:
@@ -152,135 +92,6 @@ def build_torchvision_resnet() -> Any:
 
     torch.manual_seed(0)
     return ResNet(BasicBlock, [1, 2, 3, 1], num_classes=5)
-
-
-# ---- Hyper-Connections
-
-
-def build_deepseek() -> Any:
-    from tests.core.attach.attachable import build_deepseek as construct
-
-    return construct()
-
-
-def build_branch() -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh())
-
-
-class Lucid(nn.Module):
-    """Branches between connections of the package hyper-connections."""
-
-    def __init__(self, mhc: bool) -> None:
-        super().__init__()
-        from hyper_connections import (
-            get_init_and_expand_reduce_stream_functions,
-            mc_get_init_and_expand_reduce_stream_functions,
-        )
-
-        torch.manual_seed(0)
-        make = mc_get_init_and_expand_reduce_stream_functions if mhc else get_init_and_expand_reduce_stream_functions
-        build_connection, self.expand, self.reduce = make(4)
-        self.blocks = nn.ModuleList(
-            build_connection(
-                dim=WIDTH,
-                layer_index=index,
-                branch=nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh()),
-            )
-            for index in range(LAYERS)
-        )
-        shake(self, "alpha", "beta", "scale", size=0.2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.expand(x)
-        for block in self.blocks:
-            x = block(x)
-        out: torch.Tensor = self.reduce(x).square().mean()
-        return out
-
-
-SMALL: dict[str, Any] = {
-    **{key: value for key, value in COMMON.items() if key != "intermediate_size"},
-    "num_key_value_heads": 2,
-    "moe_intermediate_size": 16,
-    "num_experts_per_tok": 2,
-}
-LATENT: dict[str, Any] = {
-    "intermediate_size": 48,
-    "n_routed_experts": 4,
-    "kv_lora_rank": 16,
-    "q_lora_rank": 16,
-    "v_head_dim": 16,
-    "qk_nope_head_dim": 16,
-    "index_topk": 4,
-    "index_head_dim": 16,
-    "index_n_heads": 2,
-}
-
-
-def build_glm() -> Any:
-    from transformers.models.glm5_next import Glm5NextTextConfig, Glm5NextTextModel
-
-    torch.manual_seed(0)
-    kinds = ["linear_attention", "full_attention", "linear_attention"]
-    linear: dict[str, Any] = {"linear_head_dim": 16, "linear_num_heads": 2, "index_kpool": 4}
-    return shake(Glm5NextTextModel(Glm5NextTextConfig(**SMALL, **LATENT, **linear, layer_types=kinds)), "hc")
-
-
-def build_hunyuan() -> Any:
-    from transformers import HYV4Config, HYV4ForCausalLM
-
-    torch.manual_seed(0)
-    return shake(HYV4ForCausalLM(HYV4Config(**SMALL, **LATENT, qk_rope_head_dim=8, head_dim=24)), "hc")
-
-
-def build_qwen4() -> Any:
-    from transformers import Qwen4ExpForCausalLM
-    from transformers.models.qwen4_exp import Qwen4ExpTextConfig
-
-    torch.manual_seed(0)
-    config = Qwen4ExpTextConfig(
-        **SMALL,
-        head_dim=16,
-        linear_key_head_dim=8,
-        linear_value_head_dim=8,
-        linear_num_key_heads=2,
-        linear_num_value_heads=2,
-        shared_expert_intermediate_size=16,
-        num_experts=4,
-        hc_lowrank=8,
-        indexer_n_heads=2,
-        indexer_kv_heads=1,
-        indexer_head_dim=16,
-        indexer_budget=8,
-        indexer_compress_ratio=4,
-        layer_types=["linear_attention", "indexed_attention", "linear_attention"],
-    )
-    return shake(Qwen4ExpForCausalLM(config), "hyper")
-
-
-def build_hyper(construct: Callable[[], Any], feed: Callable[[Any], torch.Tensor], first: str, second: str) -> Animal:
-    def get_layers(model: Any) -> Any:
-        return getattr(model, "model", model).layers
-
-    return Animal(
-        construct,
-        feed,
-        lambda model: [getattr(block, name) for block in get_layers(model) for name in (first, second)],
-        to_streams=lambda x: x.unflatten(-1, (-1, WIDTH)).flatten(2, -2).movedim(2, 0),
-        end=lambda model: get_layers(model)[-1],
-        streams=4,
-    )
-
-
-def build_lucid(mhc: bool) -> Animal:
-    return Animal(
-        lambda: Lucid(mhc),
-        lambda model: model(draw(2, TOKENS, WIDTH).requires_grad_()),
-        lambda model: model.blocks,
-        to_streams=lambda x: x.unflatten(0, (2, 4)).transpose(0, 1),
-        end=lambda model: model.blocks[-1],
-        streams=4,
-    )
 
 
 BERT: dict[str, Any] = {**COMMON, "type_vocab_size": 2}
