@@ -88,7 +88,7 @@ class CapturedInput(Part):
 
     kind: Literal["captured"] = "captured"
     samples: int
-    """Tokens of all sequences, without padding where the model was given a mask."""
+    """Tokens of all sequences, without padding where the model was given a mask; 0 of weights that were not run."""
 
 
 Input = Annotated[TextInput | DrawnInput | DigitsInput | CapturedInput, Discriminator("kind")]

@@ -59,7 +59,7 @@ export interface BandsFrame {
 /** What someone fed a model of their own. */
 export interface CapturedInput {
   kind: 'captured';
-  /** Tokens of all sequences, without padding where the model was given a mask. */
+  /** Tokens of all sequences, without padding where the model was given a mask; 0 of weights that were not run. */
   samples: number;
 }
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
+from mhc_core.attach.checkpoint import read_checkpoint
 from mhc_core.record.result import Result
 from tests.app.conftest import Call
+from tests.conftest import Server
 from tests.core.checkpoint.stored import draw_connections, write_file
 
 
@@ -19,6 +22,18 @@ def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path
     first, _, second = done.stdout.splitlines()[:3]
     assert first.startswith("Read from a checkpoint, without running it.")
     assert second.startswith("6 mixing matrices multiplied: largest gain ")
+
+
+def test_a_server_takes_the_record_and_its_numbers_agree(server: Server, tmp_path: Path) -> None:
+    result = read_checkpoint(write_file(tmp_path / "model.safetensors", draw_connections(3)))
+    link = result.publish(server.url)
+    assert link.startswith(server.url)
+    record = link.rpartition("trace=")[2]
+    checked = httpx.post(f"{server.api}/runs/{record}/verify", timeout=60).json()
+    assert checked["verdict"] == "holds"
+    assert {"composite_gain_fwd", "h_res_row_sum"} <= {check["metric"] for check in checked["checks"]}
+    twin = httpx.get(f"{server.api}/runs/{record}/twin", timeout=60).json()["spec"]
+    assert (twin["depth"], twin["connection"]["streams"]) == (result.depth, result.streams)
 
 
 @pytest.mark.parametrize(
