@@ -34,6 +34,7 @@ def test_a_full_server_is_asked_again_when_it_says(launch: StartServer, fresh_sp
         assert patient.result(second).depth == 4
 
 
+@pytest.mark.full
 def test_a_figure_waits_for_its_run(launch: StartServer, fresh_spec: FreshSpec) -> None:
     server = launch("--workers", "1")
 
@@ -45,6 +46,7 @@ def test_a_figure_waits_for_its_run(launch: StartServer, fresh_spec: FreshSpec) 
     assert run_apart(lambda: asyncio.run(draw()))["data"]
 
 
+@pytest.mark.full
 def test_a_server_that_starts_later_is_waited_for(launch: StartServer, fresh_spec: FreshSpec) -> None:
     port = free_port()
     later = threading.Timer(1.0, lambda: launch("--workers", "1", port=port))
