@@ -79,6 +79,7 @@ def test_the_example_shows_runs_results_and_figures(server: Server, monkeypatch:
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["trace", "hc", "residual", "trained"])
 def test_the_table_has_the_records_numbers(kind: str) -> None:
     if kind == "trace":

@@ -99,6 +99,7 @@ def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_
     expect(page.locator("#place")).to_have_text("layer 1 of 4")
 
 
+@pytest.mark.full
 def test_a_trace_whose_name_is_markup_stays_text(page: Page, tmp_path: Path) -> None:
     text = write_document([capture_trace().result])
     open_text(page, tmp_path, text.replace(NAME, "\\u003c/script>\\u003cimg src=x>"))
@@ -124,6 +125,7 @@ def test_a_notebook_frames_it_and_shares_the_cursor(page: Page, results: list[Re
     assert page.evaluate("document.querySelector('iframe').contentDocument") is None, "it has an origin of its own"
 
 
+@pytest.mark.full
 def test_a_notebook_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mhc_core.client import AsyncClient, Client, RefusedError
+from mhc_core.client import AsyncClient, Client, LostError, RefusedError
 from mhc_core.client.exchange import Answer, Ask, Lost, Patience, Pause, ask, read_retry_after
+from mhc_core.client.following import Following
 from tests.conftest import StartServer, free_port
 from tests.core.client.apart import run_apart
 
@@ -34,6 +35,7 @@ def test_a_full_server_is_asked_again_when_it_says(launch: StartServer, fresh_sp
         assert patient.result(second).depth == 4
 
 
+@pytest.mark.full
 def test_a_figure_waits_for_its_run(launch: StartServer, fresh_spec: FreshSpec) -> None:
     server = launch("--workers", "1")
 
@@ -45,6 +47,7 @@ def test_a_figure_waits_for_its_run(launch: StartServer, fresh_spec: FreshSpec) 
     assert run_apart(lambda: asyncio.run(draw()))["data"]
 
 
+@pytest.mark.full
 def test_a_server_that_starts_later_is_waited_for(launch: StartServer, fresh_spec: FreshSpec) -> None:
     port = free_port()
     later = threading.Timer(1.0, lambda: launch("--workers", "1", port=port))
@@ -90,3 +93,39 @@ def test_what_may_pass_is(answer: Answer | Lost) -> None:
     with pytest.raises(StopIteration) as end:
         call.send(Answer(200, {}, b"{}"))
     assert end.value.value.read_json() == {}
+
+
+BUSY = Answer(503, {"retry-after": "7", "content-type": "text/plain"}, b"come again")
+
+
+def test_a_call_waits_as_long_as_it_is_told() -> None:
+    call = ask(Ask("GET", "/"), 20.0)
+    next(call)
+    for _ in range(2):
+        assert call.send(BUSY) == Pause(7.0)
+        call.send(None)
+    with pytest.raises(RefusedError, match="come again"):
+        call.send(BUSY)  # 21 s would be more than it has
+
+
+def test_a_stream_waits_as_long_as_it_is_told() -> None:
+    following = Following("a", "viewer", 20.0)
+    for _ in range(2):
+        following.begin(BUSY)
+        assert following.pause() == 7.0
+    following.begin(BUSY)
+    with pytest.raises(RefusedError, match="come again"):
+        following.pause()
+    following = Following("a", "viewer", 2.0)
+    following.begin(Answer(200, {"content-type": "text/event-stream"}, b""))
+    assert following.feed(b"retry: 1500\n\n") == []
+    assert following.pause() == 1.5
+    following.lose("reset by peer")
+    with pytest.raises(LostError, match="reset by peer"):
+        following.pause()
+
+
+def test_another_kind_of_server_is_not_taken_for_ours() -> None:
+    following = Following("a", "viewer", 20.0)
+    with pytest.raises(RefusedError, match="a web page"):
+        following.begin(Answer(200, {"content-type": "text/html"}, b"a web page"))

@@ -54,6 +54,7 @@ def test_a_sweep_over_one_field_has_one_row(script: Client, fresh_spec: FreshSpe
         script.sweep({}, {"depth": []})
 
 
+@pytest.mark.full
 def test_a_sweep_that_the_server_forgot_goes_on(launch: Callable[..., Server], fresh_spec: FreshSpec) -> None:
     server = launch("--workers", "1")
     spec = fresh_spec(depth=64, width=32)
