@@ -75,7 +75,7 @@ async def find_run(service: Runs, run_id: str) -> Run:
 async def find_done(service: Runs, run_id: str) -> Run:
     """The run, if it has a whole result."""
     run = await find_run(service, run_id)
-    if run.status != "done":
+    if not run.is_whole:
         why = f"run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else "")
         raise Problem("not-ready", 409, why, headers={"Retry-After": "1"} if run.is_live else {})
     return run

@@ -13,10 +13,12 @@ from app.api.models.verifications import VerificationBody
 from app.engine.contract import VERIFICATION
 from app.services.runs import Runs, read_spec
 from app.store.runs import Run
+from mhc_core.measure.traces.consistency import check_record
 from mhc_core.measure.verification import verify
 from mhc_core.record import codec
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
+from mhc_core.record.source import TraceSource
 
 router = APIRouter(prefix=API, tags=["runs"])
 
@@ -32,9 +34,12 @@ RESPONSES: Responses = {
 async def verify_run(run_id: str, service: Service, client: Client) -> Response:
     """Hold a finished run against every law that applies, and recompute it in float64.
 
-    The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds.
+    The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds. A
+    trace, whose model is not here, is held against the relations between its own numbers.
     """
     run = await find_done(service, run_id)
+    if isinstance(run.source, TraceSource):
+        return await _check_trace(service, run)
     spec = read_spec(run)
     if spec.train.steps:
         return await _answer(service, run, None)
@@ -48,7 +53,16 @@ async def verify_run(run_id: str, service: Service, client: Client) -> Response:
 async def get_verification(run_id: str, service: Service) -> Response:
     """The verdict on a run whose verification was asked for by POST; 409 where its recomputation failed, with why."""
     run = await find_done(service, run_id)
+    if isinstance(run.source, TraceSource):
+        return await _check_trace(service, run)
     return await _respond(service, run)
+
+
+async def _check_trace(service: Runs, run: Run) -> Response:
+    """A trace cannot be computed again: it is held against its own numbers, at once."""
+    checks = await asyncio.to_thread(check_record, await load_result(service, run))
+    body = VerificationBody.build(run.id, checks)
+    return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
 async def _respond(service: Runs, run: Run) -> Response:

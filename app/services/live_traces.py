@@ -66,6 +66,7 @@ class LiveTraces:
         self._growing: dict[str, Growing] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._fed_at: dict[str, float] = {}
+        self._opening = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,6 +88,10 @@ class LiveTraces:
         RefusedError
             Where they are no beginning of a trace, or there are as many live traces as are allowed.
         """
+        async with self._opening:  # or several at once would find the same room
+            return await self._open(lines)
+
+    async def _open(self, lines: Sequence[bytes]) -> Opened:
         self.require_room()
         growing = Growing(_new_checker(), 0)
         frames = await asyncio.to_thread(_check, growing.checker, lines)
@@ -94,12 +99,12 @@ class LiveTraces:
             got = "no lines" if growing.checker.start is None else "a trace with its end"
             raise _refuse(SpecError("frames", got, "the first frames of a trace that goes on"))
         run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
+        encoded = self._encode(run_id, growing, frames, 0)
         self._runs.log.begin(run_id)
         await self._store.open(run_id, growing.checker.start.get_source(), token)
         self._growing[run_id] = growing
         self._note(run_id)
-        async with self._locks[run_id]:
-            await self._append(run_id, growing, frames, 0)
+        await self._runs.log.append(run_id, 0, encoded)
         return Opened(run_id, token)
 
     def require_room(self) -> None:
@@ -169,7 +174,9 @@ class LiveTraces:
         if isinstance(end, EndFrame) and end.status == "done":
             _require_whole(checker)
         grown = Growing(checker, growing.size_bytes)
-        await self._append(run.id, grown, frames, run.frames)
+        encoded = self._encode(run.id, grown, frames, run.frames)
+        if encoded:
+            await self._runs.log.append(run.id, run.frames, encoded)
         self._growing[run.id] = grown
         count = run.frames + len(frames)
         if not isinstance(end, EndFrame):
@@ -177,15 +184,15 @@ class LiveTraces:
         await self._finish(run.id, count, end.status, end.reason)
         return Fed(run.id, count + 1, end.status)
 
-    async def _append(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> None:
+    def _encode(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
+        """The lines of frames, counted in what the trace may hold."""
         lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
             wanted = f"at most {self._limits.size_bytes} bytes and {self._limits.lines} frames in all"
             raise _refuse(SpecError("frames", f"{size} bytes in {first + len(lines)} frames", wanted))
-        if lines:
-            await self._runs.log.append(run_id, first, lines)
         growing.size_bytes = size
+        return lines
 
     async def _find_growing(self, run: Run) -> Growing:
         """What is known of the trace; read from its log where this process has not seen it yet."""

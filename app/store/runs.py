@@ -12,7 +12,7 @@ from app.store.database import Database
 from app.store.tables import frames, live_traces, runs
 from mhc_core.record import codec
 from mhc_core.record.frames import StartFrame, SummaryFrame
-from mhc_core.record.source import TRACE, Source, SpecSource, parse_source
+from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse_source
 from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -59,6 +59,12 @@ class Run:
     def is_live(self) -> bool:
         """Waiting or being computed."""
         return self.status in LIVE
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has a whole result; a trace whose training failed has what was seen of it until then."""
+        is_told = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
+        return self.status == "done" or is_told
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -108,7 +114,14 @@ class RunStore:
 
         await self._database.call(work)
 
-    async def add_record(self, record_id: str, source: Source, lines: Iterable[bytes]) -> bool:
+    async def add_record(
+        self,
+        record_id: str,
+        source: Source,
+        lines: Iterable[bytes],
+        status: EndStatus = "done",
+        reason: str | None = None,
+    ) -> bool:
         """Store a record that is complete, such as a trace, and close its log; False where the id is known.
 
         `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
@@ -120,7 +133,8 @@ class RunStore:
             "id": record_id,
             "kind": "run",
             "source": codec.to_plain(source),
-            "status": "done",
+            "status": status,
+            "reason": reason,
             "cost": {},
             **times,
         }
@@ -133,7 +147,7 @@ class RunStore:
             while batch := list(islice(remaining, BATCH)):
                 _append(connection, record_id, count, batch)
                 count += len(batch)
-            _append(connection, record_id, count, [codec.encode_end(record_id, count, "done", None)])
+            _append(connection, record_id, count, [codec.encode_end(record_id, count, status, reason)])
             return True
 
         return await self._database.call(work)

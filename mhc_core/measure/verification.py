@@ -112,7 +112,7 @@ def _check_curve(curve: Curve, result: Result) -> Check:
     assert high is not None
     wide = np.where(measured > value, high - value, value - low)
     known = np.isfinite(measured) & curve.speaks_L
-    return _compare(curve.law, curve.metric, value, measured, wide, known, curve.holds, curve.source)
+    return compare(curve.law, curve.metric, value, measured, wide, known, curve.holds, curve.source)
 
 
 def _check_steps(curve: Curve, band: Band, result: Result) -> Check:
@@ -122,7 +122,7 @@ def _check_steps(curve: Curve, band: Band, result: Result) -> Check:
     value, low, high = (np.concatenate([[0.0], part]) for part in band)
     wide = np.where(step > value, high - value, value - low)
     text = f"{curve.holds} The change from each layer to the next."
-    return _compare(curve.law, curve.metric, value, step, wide, np.isfinite(step), text, curve.source)
+    return compare(curve.law, curve.metric, value, step, wide, np.isfinite(step), text, curve.source)
 
 
 def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
@@ -130,7 +130,7 @@ def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
     wide = 4 * spec.streams * MIXING_EPS[spec.dtype]
     text, every = "Sums to 1 by construction.", np.ones(spec.depth, dtype=bool)
     return [
-        _compare("sums", key, np.ones_like(result.layers[key]), result.layers[key], wide, every, text, "mHC Eq. 3")
+        compare("sums", key, np.ones_like(result.layers[key]), result.layers[key], wide, every, text, "mHC Eq. 3")
         for key, applies in due.items()
         if applies
     ]
@@ -143,13 +143,13 @@ def _check_drift(spec: RunSpec, result: Result) -> Check:
     wide = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)
     text = "As initialised, entries of H_res - I have the standard deviation of the drift, over all layers together."
     due, every = np.full(1, spec.connection.noise), np.ones(1, dtype=bool)
-    return _compare("drift_size", "h_res", due, size, wide, every, text, OWN)
+    return compare("drift_size", "h_res", due, size, wide, every, text, OWN)
 
 
 def _check_mean_law(error: float) -> Check:
     text = "In float64, mean_i x'[i] = mean_i x[i] + mean(H_post) F, as columns of H_res sum to 1; relative error."
     every = np.ones(1, dtype=bool)
-    return _compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
+    return compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
 
 
 # Exact relations.
@@ -158,7 +158,7 @@ def _check_mean_law(error: float) -> Check:
 def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
     errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
     checks = [
-        _compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]), text, source,
+        compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]), text, source,
                  scale="linear")
         for key, (metric, wide, text, source) in IDENTITIES.items()
         if key in errors
@@ -174,11 +174,11 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
     text = "Squared weights over what the initialisation makes them in the mean, less 1"
     source = "chi-square; He et al. 2015; Glorot & Bengio 2010"
     wide_L = 1e-5 + NormalDist().inv_cdf(1 - FALSE_ALARM / 2 / len(excess_L)) * spread_L
-    checks = [_compare("weights", "weights", 0 * excess_L, excess_L, wide_L, known, f"{text}.", source, "linear")]
+    checks = [compare("weights", "weights", 0 * excess_L, excess_L, wide_L, known, f"{text}.", source, "linear")]
     if known.all():
         mean, wide = excess_L.mean(keepdims=True), 1e-5 + Z * math.sqrt(float((spread_L**2).sum())) / len(spread_L)
         all_text = f"{text}, over all layers together."
-        checks.append(_compare("weights", "weights", 0 * mean, mean, wide, known[:1], all_text, source, "linear"))
+        checks.append(compare("weights", "weights", 0 * mean, mean, wide, known[:1], all_text, source, "linear"))
     return checks
 
 
@@ -213,7 +213,7 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
         )
     wide = wide_L if again.ndim == 1 else (wide_L[:, None] * np.maximum(1, np.abs(again)))
     kept_L = kept_L & (wide_L <= MOST)
-    return _compare("recomputation", key, again, measured, wide, kept_L, text, "float64 recomputation")
+    return compare("recomputation", key, again, measured, wide, kept_L, text, "float64 recomputation")
 
 
 def _find_least(spec: RunSpec, key: str) -> float:
@@ -257,13 +257,13 @@ def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, i
     size = np.maximum(np.abs(again), 1.0)
     wide = _find_least(spec, "loss") * size + SAFETY[spec.dtype] * unsure
     kept = is_held & (wide <= MOST * size)  # False where either is nan
-    return _compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, "float64 recomputation")
+    return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, "float64 recomputation")
 
 
 # Comparisons.
 
 
-def _compare(
+def compare(
     law: str,
     key: str,
     expected: Array,
@@ -273,12 +273,14 @@ def _compare(
     statement: str,
     source: str,
     scale: Scale | None = None,
+    detects: str | None = None,
 ) -> Check:
     """Arrays are (L) or (L, n); layers outside `kept_L` are left out, and a measured nan inside it fails."""
+    detects = detects or DETECTS[law]
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
     if not kept_L.any():
         statement = f"{statement} Nothing to compare."
-        return Check(law, key, None, scale, None, None, None, "skipped", statement, source, DETECTS[law])
+        return Check(law, key, None, scale, None, None, None, "skipped", statement, source, detects)
     wide = np.broadcast_to(tolerance, expected.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         miss = np.nan_to_num(np.abs(measured - expected) / wide, nan=np.inf, posinf=np.inf)
@@ -287,7 +289,7 @@ def _compare(
     verdict: Verdict = "holds" if miss[at] <= 1 else "fails"
     due, got, most = (_finite(part[at]) for part in (expected, measured, wide))
     layer = int(at[0]) if len(kept_L) > 1 else None
-    return Check(law, key, layer, scale, due, got, most, verdict, statement, source, DETECTS[law])
+    return Check(law, key, layer, scale, due, got, most, verdict, statement, source, detects)
 
 
 def _to_log10(values: Array) -> Array:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.models.links import Links, to_links
 from mhc_core.measure.traces.twin import Twin
 
-MAX_BATCH_BYTES = 2**23  # of frames that are sent together; the longest line that is taken
+MAX_BATCH_BYTES = 2**24  # of frames that are sent together
 
 
 class TraceBody(BaseModel):

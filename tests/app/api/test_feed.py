@@ -1,4 +1,4 @@
-"""What a viewer of a run that waits is sent, without a server: the feed over stand-ins for engine and log."""
+"""What a viewer of a run that waits is sent, without a server: the feed over stand-ins for service and log."""
 
 import asyncio
 from types import SimpleNamespace
@@ -17,9 +17,7 @@ def follow_until_closed(form: Form, cursor: int) -> bytes:
     async def work() -> bytes:
         hub = Hub()
         hub.close()
-        service = SimpleNamespace(
-            hub=hub, engine=SimpleNamespace(position=lambda run_id: 1), log=SimpleNamespace(read=read)
-        )
+        service = SimpleNamespace(hub=hub, position=lambda run_id: 1, log=SimpleNamespace(read=read))
         feed = Feed(cast(Any, service), 1.0, {"r": cursor}, form)
         return b"".join([chunk async for chunk in feed.follow("viewer")])
 

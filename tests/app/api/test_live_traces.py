@@ -214,7 +214,7 @@ def test_one_more_than_are_allowed_is_refused(http: httpx.Client, lines: list[by
 
 
 def test_a_body_above_the_limit_is_refused(owner: Owner) -> None:
-    check_problem(owner.feed(1, [b" " * (2**23 + 1)]), 413, "body", "at most")
+    check_problem(owner.feed(1, [b" " * (2**24 + 1)]), 413, "body", "at most")
 
 
 def test_others_cannot_end_it(owner: Owner) -> None:

@@ -101,8 +101,21 @@ def test_an_end_is_taken_and_not_stored_twice(http: httpx.Client, posted: httpx.
     end = {"run": "", "index": 24, "type": "end", "status": "done", "reason": None}
     frames = [{**frame, "run": ""} for frame in read_lines()]
     assert http.post("/traces", content=pack([*frames, end]), headers=OCTETS).json() == posted.json()
-    failed = http.post("/traces", content=pack([*frames, end | {"status": "failed"}]), headers=OCTETS)
-    check_problem(failed, 422, "frames[24].status", "done")
+
+
+def test_a_training_that_failed_is_shown_up_to_there(http: httpx.Client, posted: httpx.Response) -> None:
+    end = {"run": "", "index": 24, "type": "end", "status": "failed", "reason": "out of memory"}
+    content = pack([*({**frame, "run": ""} for frame in read_lines()), end])
+    failed = http.post("/traces", content=content, headers=OCTETS)
+    assert failed.status_code == 201
+    run_id = failed.json()["id"]
+    assert run_id != posted.json()["id"]
+    run = http.get(f"/runs/{run_id}").json()
+    assert (run["status"], run["reason"]) == ("failed", "out of memory")
+    last = json.loads(http.get(f"/runs/{run_id}/events", headers=NDJSON).content.splitlines()[-1])
+    assert (last["type"], last["status"], last["reason"]) == ("end", "failed", "out of memory")
+    assert http.get(f"/runs/{run_id}/figures/gain").json()["data"]
+    assert http.post("/traces", content=content, headers=OCTETS).status_code == 200
 
 
 def test_a_result_publishes_itself(server: Server, trace: Trace, posted: httpx.Response) -> None:

@@ -125,10 +125,16 @@ def list_empty_views(panel: str) -> list[str]:
     return [view.key for view in PANELS[panel].views if view.needs and view.needs not in layers]
 
 
-def test_what_needs_a_spec_says_that_a_trace_has_none(http: httpx.Client, trace: Trace) -> None:
-    refused = http.post(f"/runs/{trace.id}/verify")
-    assert (refused.status_code, refused.json()["type"]) == (409, "/docs#problem-no-spec")
-    assert "a trace" in refused.json()["detail"]
+def test_it_is_verified_against_its_own_numbers(http: httpx.Client, trace: Trace) -> None:
+    answer = http.post(f"/runs/{trace.id}/verify")
+    assert (answer.status_code, answer.json()["verdict"]) == (200, "holds")
+    assert {check["law"] for check in answer.json()["checks"]} >= {"products", "matrix_sums", "logarithms", "ranges"}
+    for check in answer.json()["checks"]:
+        assert "It cannot find" in check["detects"]
+    assert http.get(f"/runs/{trace.id}/verify").json() == answer.json()
+
+
+def test_what_needs_steps_says_that_it_has_none(http: httpx.Client, trace: Trace) -> None:
     stepped = http.get(f"/runs/{trace.id}/figures/gain", params={"step": 0})
     assert stepped.status_code == 422
     assert "none of these runs trains" in stepped.json()["detail"]

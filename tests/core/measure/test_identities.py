@@ -9,6 +9,7 @@ from benchmarks.faults import FAULTS, planted
 from mhc_core.measure.detection import DETECTS, IDENTITIES
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
+from mhc_core.measure.traces.consistency import DETECTS as OF_RECORDS
 from mhc_core.measure.verification import verify
 from tests.core.conftest import CONNECTIONS, build_spec, collect
 from tests.core.measure.test_verify import failures
@@ -72,7 +73,7 @@ def test_a_fault_that_both_share_is_found(fault: str, dynamic: bool) -> None:
 
 
 def test_every_check_says_what_it_can_find_and_what_not() -> None:
-    for text in DETECTS.values():
+    for text in [*DETECTS.values(), *OF_RECORDS.values()]:
         assert text.startswith("Finds ")
         assert "It cannot find " in text
 

@@ -1,0 +1,211 @@
+"""What a record says of itself, asked of its own numbers: for traces, whose model is not here to be computed again.
+
+Every relation is written in plain numpy from its definition and shares no code with the metrics. A record that was
+made by another program, cut together or damaged breaks them; one that is consistent may still be of another model.
+Shapes: L layers, n streams.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from mhc_core.measure.verification import Check, compare
+from mhc_core.metrics import METRICS
+from mhc_core.record.result import Result
+
+Array = np.ndarray
+
+SOURCE = "Definition of the metric"
+PRODUCT_WIDE = 1e-4  # decades: matrices travel as float32, and a product takes one rounding of each
+SUM_WIDE = 1e-5  # of the largest entry
+LOG_WIDE = 1e-5  # decades
+SHARE_WIDE = 1e-4
+STEP_WIDE = 0.02  # of the state: bfloat16 rounds it to 0.4 %
+RANGE_WIDE = 1e-3
+# Metrics whose values lie in a range whatever the model is.
+UNIT = ("cos_prev", "token_cos", "stream_cos", "cka")
+SHARES = ("act_share_max", "read_share_max", "write_share_max", "act_share_entropy", "branch_share")
+
+# By check: what makes it fail, and what it cannot see.
+DETECTS = {
+    "products": "Finds gains that are not those of the matrices: layers in another order, matrices that were changed "
+    "or transposed after. It cannot find matrices that were captured wrongly, as both then follow from them.",
+    "matrix_sums": "Finds sums that are not those of the matrices. It cannot find matrices that were captured wrongly, "
+    "or transposed where sums are 1 both ways.",
+    "logarithms": "Finds values that were changed without their logarithms. It cannot find values that were measured "
+    "wrongly.",
+    "stream_shares": "Finds sizes of streams that do not belong to the shares beside them. It cannot find streams that "
+    "were swapped in both.",
+    "merged_norm": "Finds a size of the mean over streams above that of the streams, which no state has. It cannot "
+    "find one that is too small.",
+    "skip_step": "Finds a layer of one stream whose state moves by more than its branch adds: a skip path that is not "
+    "the identity, or a branch that was measured elsewhere. It cannot find a branch that is too large.",
+    "ranges": "Finds cosines, similarities and shares beyond their ends, and a layer that is not wholly like itself. "
+    "It cannot find wrong values inside of the range.",
+}
+
+
+def check_record(result: Result) -> list[Check]:
+    """Every check whose numbers the record has."""
+    checks: list[Callable[[Result], Iterator[Check]]] = [
+        _check_products,
+        _check_sums,
+        _check_logarithms,
+        _check_shares,
+        _check_merged,
+        _check_steps,
+        _check_ranges,
+    ]
+    return [found for check in checks for found in check(result)]
+
+
+def _compare(law: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str) -> Check:
+    kept_L = np.isfinite(due) & np.isfinite(got)
+    kept_L = kept_L.reshape(len(due), -1).all(1)
+    return compare(
+        law, key, due, got, wide, kept_L, text, SOURCE, "log10" if scale == "log10" else "linear", DETECTS[law]
+    )
+
+
+def _check_products(result: Result) -> Iterator[Check]:
+    """Gains of the products, accumulated apart: a matrix is divided by its largest entry before the next one."""
+    h_res = result.matrices.get("h_res")
+    if h_res is None:
+        return
+    matrices = h_res.astype(np.float64)
+    up = _accumulate(list(matrices), axis=1)
+    # H_L ... H_l from the last layer down: its transpose is a product of transposes in the same order as above.
+    down = _accumulate([matrix.T for matrix in matrices[::-1]], axis=1)[::-1]
+    for key, due, where in (("composite_gain_fwd", up, "rows"), ("composite_gain_bwd", down, "columns")):
+        if key in result.layers_log10:
+            text = f"The gain is the largest sum over {where} of the product of the matrices H_res of the record."
+            yield _compare("products", key, due, result.layers_log10[key], PRODUCT_WIDE, text, "log10")
+
+
+def _accumulate(matrices: list[Array], axis: int) -> Array:
+    """log10 of the largest |sum| over `axis` of the product of the first l + 1 matrices, (L)."""
+    product, log, found = np.eye(len(matrices[0])), 0.0, []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for matrix in matrices:
+            product = matrix @ product
+            size = np.abs(product).max()
+            product, log = product / size, log + np.log10(size)
+            found.append(log + np.log10(np.abs(product.sum(axis)).max()))
+    return np.array(found)
+
+
+def _check_sums(result: Result) -> Iterator[Check]:
+    h_res = result.matrices.get("h_res")
+    if h_res is None:
+        return
+    matrices = h_res.astype(np.float64)
+    size = np.nan_to_num(np.abs(matrices).max((1, 2)), nan=1.0)
+    wide = SUM_WIDE * np.maximum(1.0, size)
+    for key, axis, name in (("h_res_row_sum", 2, "row"), ("h_res_col_sum", 1, "column")):
+        if key in result.layers:
+            text = f"They are the {name} sums of the matrices H_res of the record."
+            wide_Ln = np.broadcast_to(wide[:, None], matrices.shape[:2])
+            yield _compare("matrix_sums", key, matrices.sum(axis), result.layers[key], wide_Ln, text, "linear")
+    if "ds_error" in result.layers:
+        error = np.maximum(np.abs(matrices.sum(2) - 1).max(1), np.abs(matrices.sum(1) - 1).max(1))
+        due = np.maximum(error, np.maximum(-matrices.min((1, 2)), 0.0))
+        text = "The largest deviation of a row or column of H_res from 1, or its largest negative entry."
+        yield _compare("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text, "linear")
+
+
+def _check_logarithms(result: Result) -> Iterator[Check]:
+    yield from _pick_worst(list(_compare_logarithms(result)))
+
+
+def _pick_worst(checks: list[Check]) -> list[Check]:
+    """The one that comes closest to failing, in place of a check for each of many columns."""
+    told = [check for check in checks if check.verdict != "skipped"]
+    if not told:
+        return checks[:1]
+    worst = max(told, key=_measure_miss)
+    return [replace(worst, statement=f"{worst.statement} Of {len(told)} columns, the one nearest to failing.")]
+
+
+def _measure_miss(check: Check) -> float:
+    if check.expected is None or check.measured is None or not check.tolerance:
+        return math.inf
+    return abs(check.measured - check.expected) / check.tolerance
+
+
+def _compare_logarithms(result: Result) -> Iterator[Check]:
+    for key, log in result.layers_log10.items():
+        value = result.layers.get(key)
+        if value is None or not (np.isfinite(log) & (value > 0)).any():
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            due = np.where(value > 0, np.log10(value), np.nan)
+        known = np.isfinite(due) & np.isfinite(log)
+        # What is beyond the type has no value, and a zero has no logarithm: neither can be asked.
+        due, got = np.where(known, due, 0.0), np.where(known, log, 0.0)
+        yield _compare("logarithms", key, due, got, LOG_WIDE, "It stands beside the value that it is of.", "log10")
+
+
+def _check_shares(result: Result) -> Iterator[Check]:
+    sizes = {
+        "act": (result.layers.get("act_rms_streams"), 2),
+        "read": (result.matrices.get("h_pre"), 1),
+        "write": (result.matrices.get("h_post"), 1),
+    }
+    for name, (size_Ln, power) in sizes.items():
+        key = f"{name}_share_max"
+        if size_Ln is None or key not in result.layers:
+            continue
+        size = np.abs(size_Ln.astype(np.float64))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scaled = (size / size.max(1, keepdims=True)) ** power
+            due = (scaled / scaled.sum(1, keepdims=True)).max(1)
+        text = "The largest share of a stream in the sizes beside it."
+        yield _compare("stream_shares", key, due, result.layers[key], SHARE_WIDE, text, "linear")
+
+
+def _check_merged(result: Result) -> Iterator[Check]:
+    merged, streams = result.layers.get("act_rms"), result.layers.get("act_rms_streams")
+    if merged is None or streams is None:
+        return
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        bound = np.sqrt((streams.astype(np.float64) ** 2).mean(1))
+        excess = np.where(bound > 0, np.maximum(merged / bound - 1.0, 0.0), np.nan)
+    text = "The mean over streams is at most as large as the streams are in the root mean square."
+    yield _compare("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text, "linear")
+
+
+def _check_steps(result: Result) -> Iterator[Check]:
+    """One stream, weights of 1: the triangle inequality for x' = x + F."""
+    state, branch = result.layers.get("act_rms"), result.layers.get("branch_out_rms")
+    h_res, h_post = result.matrices.get("h_res"), result.matrices.get("h_post")
+    if result.streams > 1 or state is None or branch is None or h_res is None or h_post is None:
+        return
+    is_plain = (np.abs(h_res[:, 0, 0] - 1) < SUM_WIDE) & (np.abs(h_post[:, 0] - 1) < SUM_WIDE)
+    before = np.concatenate([[result.input.get("act_rms") or np.nan], state[:-1]]).astype(np.float64)
+    excess = np.maximum(np.abs(state - before) - branch, 0.0) / np.maximum(state, before)
+    excess = np.where(is_plain, excess, np.nan)
+    text = "Between two layers the size of the state changes by at most that of the branch."
+    yield _compare("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text, "linear")
+
+
+def _check_ranges(result: Result) -> Iterator[Check]:
+    yield from _pick_worst(list(_compare_ranges(result)))
+
+
+def _compare_ranges(result: Result) -> Iterator[Check]:
+    for key in (*UNIT, *SHARES):
+        table = result.matrices if METRICS[key].table == "matrices" else result.layers
+        if key not in table:
+            continue
+        column = table[key].astype(np.float64).reshape(result.depth, -1)
+        low = 0.0 if key in SHARES else -1.0
+        # Unbiased CKA is an estimate: it may lie anywhere below 1, but for the layer with itself.
+        excess = np.maximum(column - 1.0, 0.0) if key == "cka" else np.maximum(column - 1.0, low - column)
+        known = np.isfinite(excess)
+        worst = np.where(known.any(1), np.where(known, np.maximum(excess, 0.0), 0.0).max(1), np.nan)
+        if key == "cka":
+            worst = np.fmax(worst, np.abs(np.diagonal(column) - 1.0))
+        text = "Its values lie between their ends." if key != "cka" else "At most 1, and 1 of a layer with itself."
+        yield _compare("ranges", key, np.zeros(len(worst)), worst, RANGE_WIDE, text, "linear")
