@@ -13,6 +13,7 @@ import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { IntervalControl } from './interval.js';
+import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
 import { TheoryNotes } from './theory.js';
 
@@ -57,6 +58,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
       ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${tellFindings(panel.key)} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${panel.key === 'theory' ? null : html`<${Missing} figure=${view.figure} />`}
       ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
     </section>

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
-import { specOf } from '../data/record.js';
+import { modelOf } from '../data/record.js';
 import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
 import * as state from '../state/signals.js';
 import { nameOf } from '../state/view/spec.js';
@@ -17,23 +17,23 @@ const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
 /** @type {Record<string, string>} */
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
-/** @typedef {{label: string, status: string, body: Verification | null, failure: string}} Asked */
+/** @typedef {{label: string, isTrace: boolean, status: string, body: Verification | null, failure: string}} Asked */
 const asked = signal(/** @type {Asked | null} */ (null));
 let asking = new AbortController();
 
-/** Whether a place shows a run that is done, and is the view's own; a trace has no spec to be computed again from. @param {Slot | undefined} slot @returns {slot is Slot} */
+/** Whether a place shows a record that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
   // The phase first: readers follow it, and columns do not signal that they have ended.
-  const isDone = state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
-  return isDone && specOf(slot.columns) !== null;
+  return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
 }
 
 /** Ask the server, and show what comes. @param {Slot} slot */
-export async function verify({ id, label }) {
+export async function verify({ id, label, columns }) {
+  const isTrace = modelOf(columns) !== null;
   asking = new AbortController();
   const { signal: aborted } = asking;
   const note = (/** @type {Partial<Asked>} */ news) => {
-    if (!aborted.aborted) asked.value = { label, status: 'asking', body: null, failure: '', ...news };
+    if (!aborted.aborted) asked.value = { label, isTrace, status: 'asking', body: null, failure: '', ...news };
   };
   note({});
   try {
@@ -68,7 +68,7 @@ function close() {
 export function VerifyButton({ slot }) {
   if (!isVerifiable(slot)) return null;
   return html`<button type="button" class="reset verify-button" aria-label=${`Verify run ${slot.label}`}
-    title="Hold its numbers against theory and against float64" onClick=${() => verify(slot)}>Verify</button>`;
+    title=${modelOf(slot.columns) === null ? 'Hold its numbers against theory and against float64' : 'Hold its numbers against each other'} onClick=${() => verify(slot)}>Verify</button>`;
 }
 
 export function VerifyDialog() {
@@ -77,16 +77,18 @@ export function VerifyDialog() {
 
 function Content() {
   if (!asked.value) return null;
-  const { status, body, failure } = asked.value;
+  const { status, body, failure, isTrace } = asked.value;
   if (failure) return html`<div class="verify"><p class="error" role="alert">${failure}</p></div>`;
   return html`
     <div class="verify">
-      <div role="status">${body ? html`<${Verdict} body=${body} />` : html`<p>${WAITING[status] ?? status} <progress aria-label="Verification"></progress></p>`}</div>
+      <div role="status">${body ? html`<${Verdict} body=${body} />` : html`<p>${isTrace ? CHECKED : (WAITING[status] ?? status)} <progress aria-label="Verification"></progress></p>`}</div>
       ${body ? html`<${Checks} checks=${body.checks} />` : null}
     </div>
   `;
 }
 
+/** A trace cannot be computed again. */
+const CHECKED = 'The numbers of the trace are held against each other.';
 /** @type {Record<string, string>} */
 const WAITING = {
   asking: 'The run is computed again in float64.',
@@ -128,7 +130,7 @@ function Checks({ checks }) {
         </tbody>
       </table>
     </div>
-    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance. A law, a drift or weights can fail in a true run by chance; another seed holds then.</p>
+    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance.${asked.value?.isTrace ? '' : ' A law, a drift or weights can fail in a true run by chance; another seed holds then.'}</p>
   `;
 }
 

@@ -68,11 +68,17 @@ function Run({ choice, run, isOnly }) {
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<div class="traced"><p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} /></div>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced"><p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${isWhole(run)} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
+}
+
+/** Whether all of a place's record is here. @param {number} run */
+function isWhole(run) {
+  state.dataTick.value;
+  return state.slots.value[run]?.columns.end?.status === 'done';
 }
 
 /** @param {{run: number, isOnly: boolean}} props */
@@ -104,7 +110,13 @@ function itemsOf(run, isOnly) {
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
     // The last: it comes when the run is done, and must not move the others from under a pointer.
     ...(isVerifiable(slot)
-      ? [{ title: 'Verify', note: 'against theory and float64', run: () => void verify(slot) }]
+      ? [
+          {
+            title: 'Verify',
+            note: isTrace ? 'its numbers against each other' : 'against theory and float64',
+            run: () => void verify(slot),
+          },
+        ]
       : []),
   ];
 }

@@ -82,13 +82,13 @@ function Failure() {
   `;
 }
 
-/** Below a trace: a synthetic stack like it, and in what the two may differ. @param {{run: number, trace: string | undefined}} props */
-export function Twin({ run, trace }) {
+/** Below a trace: a synthetic stack like it, and in what the two may differ. @param {{run: number, trace: string | undefined, isWhole: boolean}} props */
+export function Twin({ run, trace, isWhole }) {
   if (!trace) return null;
   const unknown = untold.value[trace];
   return html`
     <p class="twin">
-      ${hasRoom() ? html`<button type="button" class="reset" title="Adds a synthetic stack with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Make its twin</button>` : null}
+      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="Adds a synthetic stack with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Make its twin</button>` : null}
     </p>
     ${
       unknown?.length

@@ -1,14 +1,18 @@
 """A trace by its address: beside runs in every view, while settings move the others."""
 
 import re
+from pathlib import Path
 
+import httpx
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
+from mhc_core.attach import attach
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.page.test_compared import choose_for_run
 from tests.conftest import Server
-from tests.core.attach.attachable import LAYERS
+from tests.core.attach.attachable import LAYERS, build_deepseek
 from tests.traced import NAME, capture_trace
 
 ID = capture_trace().id
@@ -77,6 +81,31 @@ def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
     beside.reload()
     wait_until_done(beside)
     assert heads(beside) == ["A HC", "B ours"]
+
+
+@pytest.mark.full
+def test_what_was_not_heard_is_said(open_page: OpenPage, server: Server, tmp_path: Path) -> None:
+    model = build_deepseek()
+    with torch.no_grad(), attach(model) as probe:
+        model(torch.arange(12)[None])
+    file = tmp_path / "forward.mhct"
+    probe.result().save(file)
+    headers = {"content-type": "application/octet-stream"}
+    trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
+    page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trace}")
+    said = page.locator(".missing")
+    expect(said).to_have_text([f"B {NAME}: no backward pass was heard, so its gradients are not known."])
+    expect(page.locator("#panel-gradient .missing")).to_have_count(1)
+    assert "gradient" not in page.locator(".story-card").last.inner_text()
+
+
+@pytest.mark.full
+def test_a_trace_can_be_verified_or_it_is_said_why_not(beside: Page, watch: Watch) -> None:
+    watch.allow("409")
+    expect(beside.locator(".missing")).to_have_count(0)
+    beside.get_by_role("button", name=f"Verify run B {NAME}").click()
+    answer = beside.get_by_role("dialog").locator(".verify tbody tr, .verify .error")
+    expect(answer.first).to_be_visible()
 
 
 @pytest.mark.full

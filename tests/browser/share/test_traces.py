@@ -64,7 +64,7 @@ def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) 
     expect(visit.locator(".status")).to_contain_text("1 run stored · cpu · a trace")
     expect(visit.locator(".compared")).to_contain_text(NO_SPEC)
     expect(visit.locator(".theory-notes")).to_contain_text(NO_SPEC)
-    expect(visit.locator(".verify-button")).to_have_count(0)
+    expect(visit.locator(".verify-button")).to_have_count(1)
     for name, told in (("Run", "so it cannot be computed"), ("Map", "whose settings a map could vary")):
         button = visit.get_by_role("button", name=name, exact=True)
         expect(button).to_be_disabled()
