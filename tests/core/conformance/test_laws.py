@@ -37,7 +37,7 @@ def test_maps_of_single_logits_are_found(name: str) -> None:
     assert fit_scalar(logits, SCALAR[name](logits.double()))[0] == name
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("build", [Bf16, MissingExp, NoBias, OrderSwapped, Transposed, Unused, WrongAxis])
 def test_a_failure_can_be_reproduced(build: type[PlainMHC], capsys: pytest.CaptureFixture[str]) -> None:
     module = build()
