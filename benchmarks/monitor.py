@@ -94,6 +94,9 @@ def build_glm() -> Any:
         linear_head_dim=16,
         linear_num_heads=2,
         index_kpool=4,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=1,
         layer_types=["linear_attention", "full_attention"] * (LAYERS // 2),
     )
     return WithHead(Glm5NextTextModel(config))

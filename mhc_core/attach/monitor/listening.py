@@ -1,5 +1,7 @@
 """Hooks on a model for the time of one training pass, and next to none before it."""
 
+import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
+from mhc_core.attach.hearing import compiled
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.measure.probe import build_loss_frame
 from mhc_core.metrics.gradients import total_norm
@@ -34,6 +37,17 @@ class Listening:
         self._handles: list[RemovableHandle] = [
             model.register_forward_pre_hook(_Door(self), prepend=True, with_kwargs=True)
         ]
+        self._context: AbstractContextManager[object] | None = None
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Have compiled models run as they are written until then, for no hook runs in compiled code.
+
+        Again before each further update, as a model may be compiled meanwhile.
+        """
+        if self._context is None and "torch._dynamo" in sys.modules:
+            self._context = compiled.run_as_written()
+            self._context.__enter__()
 
     def stop(self) -> None:
         """Take all hooks away; not from within a call of the model, which would lose its way among them."""
@@ -42,6 +56,9 @@ class Listening:
         self._has_entered = False
         for handle in self._handles:
             handle.remove()
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+            self._context = None
 
     def read(self, iteration: int, rate: float | None, loss: float | None) -> Observation:
         """What was heard, which must be something. `loss` stands in where the model does not return its own."""
@@ -96,7 +113,8 @@ class _Door:
         self._listening = listening
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        self._listening.open(model, args, kwargs)
+        if not torch.compiler.is_compiling():
+            self._listening.open(model, args, kwargs)
 
     def __reduce__(self) -> tuple[type["_Wall"], tuple[()]]:
         return _Wall, ()

@@ -152,7 +152,9 @@ class Monitor:
     def sync(self, iteration: int) -> None:
         """Take over the trainer's own count of updates."""
         self.iteration = iteration
-        if self._handles and not self._has_stopped and self._listening is None and iteration >= self._due:
+        if self._listening is not None:
+            self._listening.prepare()
+        elif self._handles and not self._has_stopped and iteration >= self._due:
             self._listen()
 
     def read(self) -> None:

@@ -226,6 +226,26 @@ def _break_off(module: Any, inputs: Any) -> None:
     raise MemoryError
 
 
+@pytest.mark.parametrize("when", ["before", "given", "in place", "late"])
+def test_a_compiled_model_runs_as_written_while_it_is_heard(when: str, tmp_path: Path) -> None:
+    model: Any = Tiny()
+    called, wanted = model, train(Tiny(), 7)
+    if when == "in place":
+        model.compile(backend="eager")
+    elif when != "late":
+        called = torch.compile(model, backend="eager")
+    target = called if when == "given" else model
+    with Monitor(target, every=3, to=tmp_path / "run.ndjson", layers=model.blocks):
+        if when == "late":
+            called = torch.compile(model, backend="eager")
+        assert train(called, 7) == wanted
+    result = read(tmp_path / "run.ndjson")
+    assert result.iterations == {0: 0, 1: 3, 2: 6}
+    np.testing.assert_allclose(result.steps["step_loss"], [wanted[k] for k in (0, 3, 6)], rtol=1e-6)
+    assert np.isfinite(result.steps["step_grad_rms"]).all()
+    torch.compiler.reset()
+
+
 def test_updates_are_counted_of_one_optimiser_or_by_hand(tmp_path: Path) -> None:
     model, other, batches = Tiny(), Tiny(), draw_batches()
     first = torch.optim.SGD(model.blocks.parameters(), lr=1e-3)
