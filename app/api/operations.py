@@ -38,7 +38,9 @@ class Instruments:
 
     async def observe(self, service: Runs) -> None:
         """Read what is counted elsewhere."""
-        for status, count in (await service.store.count_by_status()).items():
+        counts = await service.store.count_by_status()
+        self.runs.clear()  # a status that no run has any more would keep its last count
+        for status, count in counts.items():
             self.runs.labels(status).set(count)
         for status, count in service.ended.items():
             self.ended.labels(status).set(count)

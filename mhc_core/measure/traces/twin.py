@@ -79,7 +79,7 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
     if streams < result.streams:
         unknown.append(f"{result.streams} streams: the twin has {streams}, the most that a spec takes")
     if h_res is None or not np.isfinite(h_res).all():
-        unknown.append("the mixing of the streams, which the trace lacks or has lost: the twin has the default mHC")
+        unknown.append("the mixing of the streams, which the trace lacks or has lost: the twin has the default one")
         return {"kind": "mhc", "streams": streams, "noise": 0.0}
     spread = _find_spread(result)
     fields: dict[str, Any] = {"streams": streams, "noise": 0.0, "dynamic": spread > STILL}

@@ -16,7 +16,7 @@ from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.app.api.test_bodies import check_problem
 from tests.broken_traces import BROKEN, pack, read_lines
-from tests.conftest import Server, StartServer, start_server
+from tests.conftest import Server, StartServer, start_server, wait_for_end
 from tests.core.conftest import build_spec, run_frames
 from tests.traced import Trace, capture_trace
 
@@ -141,6 +141,7 @@ def test_a_twin_is_a_spec_that_the_server_takes(http: httpx.Client, posted: http
     assert twin["unknown"]
     run = http.post("/runs", json=twin["spec"])
     assert run.json()["id"] == twin["id"]
+    assert wait_for_end(http, twin["id"])["status"] == "done"  # later tests count records that do not change
     refused = http.get(f"/runs/{twin['id']}/twin")
     assert (refused.status_code, refused.json()["type"]) == (409, "/docs#problem-not-a-trace")
 
