@@ -1,7 +1,7 @@
 """The core needs the standard library, torch, numpy, pydantic, orjson and typing_extensions, and nothing else.
 
 The last one is what pydantic itself reads types from on Python 3.11. What a caller must ask for by name may need more:
-the client, and tables for pandas and polars.
+the client, tables for pandas and polars, and callbacks of trainers.
 """
 
 import ast
@@ -16,7 +16,11 @@ import mhc_core
 from tests.conftest import Server
 
 ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson", "typing_extensions"} | sys.stdlib_module_names
-ASKED_FOR = {"client": {"httpx", "tqdm"}, "record/tables.py": {"pandas", "polars"}}
+ASKED_FOR = {
+    "client": {"httpx", "tqdm"},
+    "record/tables.py": {"pandas", "polars"},
+    "attach/monitor/callbacks.py": {"lightning", "pytorch_lightning", "transformers"},
+}
 ROOT = Path(mhc_core.__file__).parent
 
 BLOCKED = """

@@ -1,6 +1,5 @@
 """A monitor as a callback of other trainers. Their packages are imported where the callback is asked for."""
 
-import importlib
 import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # one library under two 
 
 def build_transformers_callback(monitor: "Monitor") -> Any:
     """A `TrainerCallback`: the trainer's `global_step` is the count of updates."""
-    base: type = importlib.import_module("transformers").TrainerCallback
+    from transformers import TrainerCallback
 
-    class MonitorCallback(base):
+    class MonitorCallback(TrainerCallback):
         """Starts, counts and ends with the trainer."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
@@ -32,9 +31,7 @@ def build_transformers_callback(monitor: "Monitor") -> Any:
 
 def build_lightning_callback(monitor: "Monitor") -> Any:
     """A Lightning `Callback`: its trainer's `global_step` is the count of updates, and its loss is told."""
-    # A program that has imported one of the two trains with it.
-    name = next((name for name in LIGHTNING if name in sys.modules), None)
-    base: type = _import_first([name] if name else LIGHTNING).Callback
+    base: type = _find_lightning_callback()
 
     class MonitorCallback(base):
         """Starts, counts and ends with the trainer."""
@@ -60,10 +57,12 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
     return MonitorCallback()
 
 
-def _import_first(names: Any) -> Any:
-    """The first module that is installed; the error of the last where none is."""
-    *others, last = names
-    for name in others:
-        if importlib.util.find_spec(name.partition(".")[0]) is not None:
-            return importlib.import_module(name)
-    return importlib.import_module(last)
+def _find_lightning_callback() -> type:
+    """The class under the name with which the program trains; else under the one that is installed."""
+    name = next((name for name in LIGHTNING if name in sys.modules), None)
+    if name == LIGHTNING[0] or (name is None and importlib.util.find_spec("lightning") is not None):
+        from lightning.pytorch import Callback
+    else:
+        from pytorch_lightning import Callback
+    found: type = Callback
+    return found

@@ -24,8 +24,10 @@ export function Compared() {
     <section class="compared" aria-label="Compared runs">
       <div class="compared-head"><h2 class="group-title">Compared</h2>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
-      ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
-      <${OpenTrace} />
+      <div class="adds">
+        ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
+        <${OpenTrace} />
+      </div>
       <${DifferenceSwitch} />
       <${Differences} />
     </section>
