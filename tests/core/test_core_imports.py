@@ -18,7 +18,7 @@ from tests.conftest import Server
 ALLOWED = {"mhc_core", "torch", "numpy", "pydantic", "orjson", "typing_extensions"} | sys.stdlib_module_names
 ASKED_FOR = {
     "client": {"httpx", "tqdm"},
-    "record/tables.py": {"pandas", "polars"},
+    "record/forms/tables.py": {"pandas", "polars"},
     "attach/monitor/callbacks.py": {"lightning", "pytorch_lightning", "transformers"},
 }
 ROOT = Path(mhc_core.__file__).parent

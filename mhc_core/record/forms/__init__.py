@@ -1,0 +1,1 @@
+"""A record as people take it away: tables, arrays, and what a notebook shows."""
