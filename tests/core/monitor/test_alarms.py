@@ -190,6 +190,16 @@ def test_a_jump_before_which_nothing_moved_says_so(sound: Observation) -> None:
     assert alarm.text == "The loss jumps to 9, from 4. No layer had moved by more than a factor of 3 before."
 
 
+def test_a_signal_that_surges_behind_norms(sound: Observation) -> None:
+    told, flat = Told(sound), np.zeros(6)
+    assert told.tell(0, 4.0, act_rms=flat) == []
+    assert told.tell(100, 4.0, act_rms=flat + 1.9) == []
+    (alarm,) = told.tell(200, 4.0, act_rms=flat + np.array([3, 4, 5, 4, 3, 2]))
+    assert (alarm.kind, alarm.layer, alarm.value) == ("surge", 2, pytest.approx(10**3.1))
+    assert alarm.text == "The signal surges: behind layer 3 it is 1259 times as large as 100 updates before, above 100."
+    assert told.tell(300, 4.0, act_rms=flat) == []
+
+
 # ---- in training
 
 
@@ -248,6 +258,14 @@ def test_sound_training_raises_none_and_a_rate_a_thousand_times_larger_does(
     assert "spike" in {alarm.kind for alarm in monitor.alarms}
     ours = [record.getMessage() for record in caplog.records if record.name == "mhc_core.monitor"]
     assert ours == [f"after {alarm.iteration} updates: {alarm.text}" for alarm in monitor.alarms]
+
+
+def test_a_breakdown_that_the_loss_does_not_show_is_seen() -> None:
+    """At a rate a thousand times too large Llama's loss soon stays near that of guessing."""
+    model = KINDS["llama"].build()
+    with Monitor(model, every=25) as monitor:
+        train(model, 51, rate=1.0)
+    assert "surge" in {alarm.kind for alarm in monitor.alarms}
 
 
 def test_an_alarm_that_stays_is_raised_once() -> None:

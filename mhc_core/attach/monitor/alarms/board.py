@@ -22,6 +22,7 @@ class Limits:
     patience: updates after which it has to have moved.
     vanished: a layer's gradient over the last layer's.
     spike: rise of the loss, of the first loss.
+    surge: size of the signal behind a layer, of what it was at the observation before.
     """
 
     gain: float = 30.0
@@ -32,6 +33,7 @@ class Limits:
     patience: int = 100
     vanished: float = 1e-4
     spike: float = 0.25
+    surge: float = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class Alarm:
 
     Attributes
     ----------
-    kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike` or `lost`, which is not finite.
+    kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge` or
+        `lost`, which is not finite.
     text: what is wrong, where and by how much; layers and streams count from 1.
     layer: from 0; None where it is of the whole model.
     value: the number; inf or nan where there is none.

@@ -55,7 +55,7 @@ class Course:
         self.points.append(_Point(observation.iteration, loss, known))
         if self.first_loss is None and loss is not None and math.isfinite(loss):
             self.first_loss = loss
-        return [*self._check_mixing(observation, loss), *self._check_loss(loss)]
+        return [*self._check_mixing(observation, loss), *self._check_loss(loss), *self._check_size()]
 
     # ---- mixing
 
@@ -87,6 +87,25 @@ class Course:
         if loss is None:
             return ""
         return f", while the loss fell from {format_number(self.first_loss or 0.0)} to {format_number(loss)}"
+
+    # ---- signal
+
+    def _check_size(self) -> Iterator[Alarm]:
+        """A training can break down while its loss stays near that of guessing: norms hide the size of the signal."""
+        if len(self.points) < 2 or "act_rms" not in self.points[-1].columns:
+            return
+        last, now = self.points[-2], self.points[-1]
+        change = _compare([last], now, "act_rms")
+        layer = int(change.argmax())
+        if not math.log10(self.limits.surge) < change[layer] < math.inf:
+            return
+        factor, updates = format_magnitude(float(change[layer])), now.iteration - last.iteration
+        text = (
+            f"The signal surges: behind layer {layer + 1} it is {factor} times as large as {updates} updates before, "
+            f"above {format_number(self.limits.surge)}."
+        )
+        yield Alarm(kind="surge", text=text, layer=layer, value=10 ** float(change[layer]), limit=self.limits.surge,
+                    panel="activation")  # fmt: skip
 
     # ---- loss
 
