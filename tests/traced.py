@@ -12,7 +12,7 @@ from pathlib import Path
 from app.store.database import Database
 from app.store.runs import RunStore
 from mhc_core.attach import attach
-from mhc_core.record.codec import encode_frame
+from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
 from tests.conftest import Server, start_server
@@ -41,7 +41,8 @@ def capture_trace() -> Trace:
     model = build_deepseek()
     with attach(model) as probe:
         backward(model)
-    frames = probe.frames()
+    # Read once, as the server reads what it stores: a number of 32 bits is spelled 0.000001, one of 64 bits 1e-6.
+    frames = [decode_line(encode_frame(frame, "", index)) for index, frame in enumerate(probe.frames())]
     content = b"".join(encode_frame(frame, "", index) for index, frame in enumerate(frames))
     name = hashlib.sha256(content).hexdigest()[:20]
     return Trace(name, probe.result(), [encode_frame(frame, name, index) for index, frame in enumerate(frames)])
