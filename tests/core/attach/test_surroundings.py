@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 import torch
+from accelerate import disk_offload
 from torch import nn
 
 from mhc_core.attach import Attachment, attach
@@ -59,6 +61,21 @@ def test_distributed_data_parallel(name: str, outside: bool) -> None:
         with attach(parallel if outside else model) as probe:
             go(parallel)
     assert_same(probe.result(), plain)
+
+
+@EITHER
+def test_a_model_whose_weights_come_and_go(name: str, tmp_path: Path) -> None:
+    """As under `device_map`: a layer's weights are brought for its call, here from the disk, and taken away."""
+    plain = hear(build(name), go_up)
+    model = disk_offload(build(name), tmp_path, execution_device=torch.device("cpu"))
+    assert all(parameter.is_meta for parameter in model.parameters())
+    found = hear(model, go_up)
+    assert_same(found, plain, keys=("act_rms", "branch_in_rms", "branch_out_rms"))
+
+
+def go_up(model: nn.Module) -> None:
+    with torch.no_grad():
+        model(input_ids=IDS, labels=IDS)
 
 
 @pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama", "hyper-connections HC"])
