@@ -109,10 +109,10 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
     ------
     SpecError
         Where no weight has the width of the last axis, and no convolution that of the second; or where another axis
-        holds streams that the layer mixes by a map from n to n^2 numbers.
+        holds streams, which the layer mixes by a map from n to n^2 numbers, or weighs by all nC together.
     """
-    shapes = {tuple(parameter.shape) for parameter in layer.parameters()}
-    if any({(n * n, n), (n, n * n)} & shapes for n in shape[:-1] if len(shape) > 3 and n > 1):
+    shapes = {tuple(sorted(parameter.shape)) for parameter in layer.parameters() if parameter.ndim == 2}
+    if len(shape) > 3 and any(shapes & _list_joint_maps(n, shape[-1]) for n in shape[:-1] if n > 1):
         raise SpecError("layers", f"a state {tuple(shape)} of streams that layers mix", "layers of one stream (..., C)")
     width = [k for parameter in layer.parameters() for k in parameter.shape]
     is_last = shape[-1] in width
@@ -124,3 +124,8 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
         if is_found:
             return axis
     raise SpecError("layers", f"a state {tuple(shape)}", "one whose last or second axis is as wide as a weight is")
+
+
+def _list_joint_maps(n: int, width: int) -> set[tuple[int, int]]:
+    """Shapes of maps, smaller number first, that only n streams of a width have."""
+    return {(n, n * n)} | {(rows, n * width) for rows in (n, 2 * n, n * n + n, n * n + 2 * n) if rows < n * width}

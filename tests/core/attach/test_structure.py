@@ -13,6 +13,7 @@ from mhc_core.record.frames import StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.start import CapturedInput
 from mhc_core.spec import SpecError
+from tests.core.attach.zoo import ZOO
 
 WIDTH, STREAMS, SAMPLES = 16, 4, (2, 7)
 
@@ -322,3 +323,14 @@ def test_channels_are_found_on_the_second_axis_by_a_convolution() -> None:
     start = probe.frames()[0]
     assert isinstance(start, StartFrame)
     assert start.input == CapturedInput(samples=2 * 5 * 4)
+
+
+@pytest.mark.parametrize("name", ["DeepSeek-V4", "HY-V4"])
+def test_layers_that_carry_connections_are_not_read_as_one_stream(name: str) -> None:
+    """HY-V4 passes each stream on unchanged, which as one stream would have "a gain of 1 by construction"."""
+    animal = ZOO[name]
+    model = animal.build()
+    with attach(model, layers=model.model.layers) as probe:
+        animal.feed(model)
+    with pytest.raises(SpecError, match="of streams that layers mix"):
+        probe.result()
