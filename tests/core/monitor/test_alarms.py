@@ -13,6 +13,7 @@ import torch
 from mhc_core.attach import Monitor
 from mhc_core.attach.monitor import Alarm, Limits
 from mhc_core.attach.monitor.alarms import Course, find_signs
+from mhc_core.attach.monitor.alarms.course import FOLLOWED
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.measure.probe import build_loss_frame
 from mhc_core.record.frames import LossFrame
@@ -140,7 +141,7 @@ class Told:
     """A course that is told losses and columns."""
 
     def __init__(self, observation: Observation) -> None:
-        self.observation, self.course = observation, Course([], Limits())
+        self.observation, self.course = deepcopy(observation), Course([], Limits())
 
     def tell(self, iteration: int, loss: float, **columns: np.ndarray) -> list[Alarm]:
         result = deepcopy(self.observation.result)
@@ -200,6 +201,15 @@ def test_a_signal_that_surges_behind_norms(sound: Observation) -> None:
     assert told.tell(300, 4.0, act_rms=flat) == []
 
 
+def test_a_jump_at_which_all_is_lost_does_not_say_that_nothing_had_moved(sound: Observation) -> None:
+    told = Told(sound)
+    lost = {key: np.full(6, np.nan) for key in FOLLOWED}
+    assert told.tell(0, 4.0) == []
+    (alarm,) = told.tell(100, float("nan"), **lost)
+    assert alarm.layer is None
+    assert alarm.text.endswith("Which layer moved first is not known: at the same observation signals are not finite.")
+
+
 # ---- in training
 
 
@@ -238,6 +248,14 @@ def test_mixing_whose_matrices_stay(sound: Observation) -> None:
         "Mixing does not learn: in 120 updates no entry of H_res has moved by more than 0 at any layer, while the loss "
         "fell from 4 to 2."
     )
+
+
+def test_mixing_that_is_not_known_is_not_said_to_stay(sound: Observation) -> None:
+    told = Told(sound)
+    told.course._mixing, told.course._has_moved = [torch.nn.Parameter(torch.zeros(2))], False
+    assert told.tell(0, 4.0) == []
+    told.observation.result.matrices["h_res"][0] = np.nan
+    assert told.tell(120, 2.0) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

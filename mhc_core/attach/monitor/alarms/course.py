@@ -61,7 +61,7 @@ class Course:
 
     def _check_mixing(self, observation: Observation, loss: float | None) -> Iterator[Alarm]:
         h_res = observation.result.matrices.get("h_res")
-        if self._has_moved or h_res is None or observation.result.streams == 1:
+        if self._has_moved or h_res is None or observation.result.streams == 1 or not np.isfinite(h_res).all():
             return
         now = h_res.astype(np.float64), _digest(self._mixing)
         if self._first is None:
@@ -132,6 +132,8 @@ class Course:
             moved = {key: change for key, change in changes.items() if np.abs(change).max() > MOVED}
             if moved:
                 return _describe_moved(moved, point.iteration)
+        if np.isnan(points[-1].columns.get("act_rms", np.nan)).any():
+            return None, "Which layer moved first is not known: at the same observation signals are not finite."
         return None, f"No layer had moved by more than a factor of {10**MOVED:.0f} before."
 
 
