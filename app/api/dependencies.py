@@ -6,10 +6,12 @@ from fastapi import Depends, Query, Request
 
 from app.api.http.problems import Problem, not_found
 from app.engine.contract import RUN
+from app.services.live_traces import LiveTraces
 from app.services.results import read_result
 from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweep, Sweeps
+from app.services.traces import Traces
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
 from mhc_core.record.result import Result
@@ -31,6 +33,18 @@ def get_values(request: Request) -> SweepValues:
     """The numbers of this app's sweeps."""
     values: SweepValues = request.app.state.sweep_values
     return values
+
+
+def get_traces(request: Request) -> Traces:
+    """The traces of this app."""
+    traces: Traces = request.app.state.traces
+    return traces
+
+
+def get_live_traces(request: Request) -> LiveTraces:
+    """The traces of this app that grow."""
+    traces: LiveTraces = request.app.state.live_traces
+    return traces
 
 
 def get_snapshots(request: Request) -> SnapshotStore:
@@ -56,6 +70,8 @@ def get_viewer(
 
 
 Service = Annotated[Runs, Depends(get_service)]
+TraceService = Annotated[Traces, Depends(get_traces)]
+LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
 Values = Annotated[SweepValues, Depends(get_values)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.api.dependencies import Client, Service, find_done, find_run, load_result
+from app.api.dependencies import Client, LiveService, Service, TraceService, find_done, find_run, load_result
 from app.api.http.addresses import to_base
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
@@ -16,8 +16,6 @@ from app.api.http.problems import Problem
 from app.api.models.links import API, to_links
 from app.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
 from app.services.errors import NotATraceError
-from app.services.live_traces import LiveTraces
-from app.services.traces import Traces
 from app.store.runs import Run
 from mhc_core.measure.traces.twin import build_twin
 from mhc_core.record.source import TraceSource
@@ -35,22 +33,6 @@ POST_RESPONSES: Responses = {
 }
 # The view of one trace; `static/js/state/view` reads it.
 VIEW = "/#v=1&runs=trace&A.trace={id}"
-
-
-def get_traces(request: Request) -> Traces:
-    """The traces of this app."""
-    traces: Traces = request.app.state.traces
-    return traces
-
-
-def get_live_traces(request: Request) -> LiveTraces:
-    """The traces that grow."""
-    traces: LiveTraces = request.app.state.live_traces
-    return traces
-
-
-TraceService = Annotated[Traces, Depends(get_traces)]
-LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 
 
 async def find_owned(trace_id: str, request: Request, live: LiveService) -> Run:

@@ -43,7 +43,7 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
             monitor.sync(trainer.global_step)
 
         def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
-            monitor.tell_loss(loss)
+            monitor.report_loss(loss)
 
         def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
             monitor.read()

@@ -174,7 +174,7 @@ class Monitor:
             return
         self._take(observation)
 
-    def tell_loss(self, loss: torch.Tensor | float) -> None:
+    def report_loss(self, loss: torch.Tensor | float) -> None:
         """The loss of this pass, where the model does not return it; costs nothing between observations."""
         if self._listening is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss

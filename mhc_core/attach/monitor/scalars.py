@@ -44,7 +44,7 @@ class Scalars:
             self._try(self.writer.add_scalar, tag, value, observation.iteration)
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
-        """Nothing: whoever made the writer closes it."""
+        """Does nothing: the caller who made the writer closes it."""
 
     def _try(self, method: Any, *arguments: Any, **named: Any) -> None:
         try:

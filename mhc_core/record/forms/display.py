@@ -1,4 +1,4 @@
-"""What a notebook shows of a record: whoever draws says so by an entry point, for nothing here may know of figures."""
+"""What a notebook shows of a record. The package that draws registers an entry point: the core imports no figures."""
 
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any

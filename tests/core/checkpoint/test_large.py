@@ -52,7 +52,7 @@ def _write_sparse(path: Path) -> int:
 def test_a_large_checkpoint_is_read_in_seconds_and_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     assert _write_sparse(path) > 130e9
-    assert path.stat().st_blocks * 512 < 1e6  # holes, on the disk of whoever runs this
+    assert path.stat().st_blocks * 512 < 1e6  # holes: the file takes no room on the disk
     done = subprocess.run(
         [sys.executable, "-c", READ, str(path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )

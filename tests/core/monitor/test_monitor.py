@@ -298,7 +298,7 @@ def test_a_loss_that_the_model_does_not_return_is_told(tmp_path: Path) -> None:
         for told in (5.0, None, torch.tensor(4.0)):
             model(**next(batches))[0].mean().backward()
             if told is not None:
-                monitor.tell_loss(told)
+                monitor.report_loss(told)
             optimizer.step()
     np.testing.assert_array_equal(read(tmp_path / "run.ndjson").steps["step_loss"], [5, np.nan, 4])
 
