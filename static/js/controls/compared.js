@@ -149,7 +149,7 @@ function Name({ choice, run }) {
     commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };
-  return html`<input type="text" class="run-name" ref=${input} maxlength=${boot.rules.name_length} value=${choice.name ?? ''} placeholder="a name, then Enter"
+  return html`<input type="text" class="run-name" ref=${input} maxlength=${boot.rules.name_length} defaultValue=${choice.name ?? ''} placeholder="a name, then Enter"
     aria-label=${`Name of run ${boot.rules.letters[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
 }
 

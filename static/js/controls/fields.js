@@ -1,11 +1,11 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
-import { useState } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
 import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf } from '../state/view/spec.js';
+import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
 import { DYNAMIC, DynamicNote } from './parts/dynamicnote.js';
 import { FieldHelp } from './parts/fieldhelp.js';
@@ -106,20 +106,6 @@ function kindOf(field) {
 }
 
 /** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
-
-/** What is being typed and not yet entered: without it, whatever draws the control anew would take it away.
- * @param {Value} value @param {(event: any) => void} enter */
-function useDraft(value, enter) {
-  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
-  return {
-    value: draft ?? value,
-    onInput: (/** @type {any} */ event) => setDraft(event.target.value),
-    onChange: (/** @type {any} */ event) => {
-      setDraft(null);
-      enter(event);
-    },
-  };
-}
 
 /** @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {

@@ -5,6 +5,7 @@ import * as state from '../state/signals.js';
 import { isFilling, showMap, stopMap } from '../state/sweeper.js';
 import { mapFields, parseValues, REDUCTIONS, toAxis } from '../state/view/grid.js';
 import { TRACE } from '../state/view/spec.js';
+import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */
@@ -81,6 +82,7 @@ function Axis({ name, axis, known, isOptional = false, set }) {
     setIsWrong(values === null);
     if (values && axis) set({ ...axis, values });
   };
+  const draft = useDraft(axis?.values.join(', ') ?? '', enter);
   const unit = state.fields.value.get(axis?.path ?? '')?.unit;
   return html`
     <fieldset class="map-axis">
@@ -89,7 +91,7 @@ function Axis({ name, axis, known, isOptional = false, set }) {
         ${isOptional ? html`<option value="" selected=${!axis}>nothing</option>` : null}
         ${known.map((field) => html`<option value=${field.path} selected=${field.path === axis?.path}>${field.title}</option>`)}
       </select>
-      ${axis ? html`<input type="text" aria-label=${`${name}: values`} title=${unit} value=${axis.values.join(', ')} aria-invalid=${isWrong} onChange=${enter} />` : null}
+      ${axis ? html`<input type="text" aria-label=${`${name}: values`} title=${unit} aria-invalid=${isWrong} ...${draft} />` : null}
       ${isWrong ? html`<p class="error" role="alert">Wanted numbers, separated by commas</p>` : null}
     </fieldset>
   `;

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import plotly.io
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.look.test_access import audit, looks, press
@@ -86,6 +86,22 @@ def test_a_link_opens_the_map(open_page: OpenPage) -> None:
     expect(dialog_of(page)).not_to_be_visible()
     assert "map" not in page.url
     wait_until_done(page)
+
+
+def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: OpenPage) -> None:
+    """The list of numbers comes from the server while values are typed already."""
+    page = open_page(BASE)
+    held: list[Route] = []
+    page.route("**/metrics-catalogue", lambda route: held.append(route))
+    page.get_by_role("button", name="Map", exact=True).click()
+    values = dialog_of(page).get_by_role("textbox", name="Across: values")
+    values.fill("2, ")
+    page.wait_for_timeout(100)
+    held[0].continue_()
+    expect(dialog_of(page).get_by_role("option", name="Effective rank")).to_be_attached()
+    expect(values).to_have_value("2, ")
+    values.press_sequentially("4, 6")
+    expect(values).to_have_value("2, 4, 6")
 
 
 @pytest.mark.full

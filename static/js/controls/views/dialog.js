@@ -8,6 +8,7 @@ import { MAX_VIEWS, nameOfView } from '../../state/past/visited.js';
 import { areAllKnown } from '../../state/presets.js';
 import * as state from '../../state/signals.js';
 import { fromHash } from '../../state/view/hash.js';
+import { useDraft } from '../../ui/draft.js';
 import { html } from '../../ui/html.js';
 import { Dialog } from '../../ui/menu.js';
 import { toCompared } from './compare.js';
@@ -87,6 +88,8 @@ function Entry({ item }) {
   const name = nameOfView(item);
   const isTicked = ticked.value.includes(item.key);
   const isFull = ticked.value.length === 2 && !isTicked;
+  const typedName = useDraft(item.name, (event) => describe(item.key, { name: event.target.value.trim() }));
+  const typedNote = useDraft(item.note, (event) => describe(item.key, { note: event.target.value.trim() }));
   const tick = () => {
     ticked.value = isTicked ? ticked.value.filter((key) => key !== item.key) : [...ticked.value, item.key];
   };
@@ -103,8 +106,8 @@ function Entry({ item }) {
         <details>
           <summary>Name and note<span class="sr"> of ${name}</span></summary>
           <div class="words">
-            <label>Name <input type="text" maxlength="200" value=${item.name} placeholder=${item.title} onChange=${(/** @type {any} */ event) => describe(item.key, { name: event.target.value.trim() })} /></label>
-            <label>Note <textarea maxlength="1000" rows="1" onChange=${(/** @type {any} */ event) => describe(item.key, { note: event.target.value.trim() })}>${item.note}</textarea></label>
+            <label>Name <input type="text" maxlength="200" placeholder=${item.title} ...${typedName} /></label>
+            <label>Note <textarea maxlength="1000" rows="1" ...${typedNote}></textarea></label>
           </div>
         </details>
       </div>
