@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from app.commands import COMMANDS
 from app.settings import Settings
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
@@ -36,11 +37,15 @@ def main(arguments: Sequence[str]) -> int:
     trace.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
     trace.add_argument("--out", type=Path, help="where to write its record: .mhct")
     commands.add_parser("schema", help="print the JSON schema of a spec")
+    for command in COMMANDS:
+        command.add_parser(commands)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "serve":
         return serve(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
+    if "run" in known:
+        return int(known.run(known))
     if known.command == "run":
         return run_once(known.spec, known.out)
     if known.command == "verify":

@@ -20,6 +20,7 @@ from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
+from app.services.housekeeping import Housekeeping
 from app.services.live_traces import LiveTraces
 from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
@@ -88,12 +89,15 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.traces = Traces(settings, store)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    housekeeping = Housekeeping(settings, database)
     try:
         await app.state.runs.start()
+        await housekeeping.start()
         await app.state.live_traces.start()
         yield
     finally:
         hub.close()
+        await housekeeping.stop()
         await app.state.sweeps.stop()
         await app.state.live_traces.stop()
         await app.state.runs.stop()

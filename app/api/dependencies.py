@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request
 
 from app.api.http.problems import Problem, not_found
 from app.engine.contract import RUN
+from app.services import identity
 from app.services.live_traces import LiveTraces
 from app.services.results import read_result
 from app.services.runs import Runs
@@ -53,9 +54,10 @@ def get_snapshots(request: Request) -> SnapshotStore:
     return snapshots
 
 
-def get_client(request: Request) -> str:
-    """Who asks, for the bound on runs a client."""
-    return request.client.host if request.client else "unknown"
+def get_client(request: Request) -> identity.Client:
+    """Who asks, which shares and rights hang on."""
+    address = request.client.host if request.client else "unknown"
+    return identity.Client(address, address)
 
 
 def get_viewer(
@@ -66,7 +68,7 @@ def get_viewer(
     ] = None,
 ) -> str:
     """Whose event stream this is: a DELETE is not held up by streams of the viewer that sends it."""
-    return viewer or get_client(request)
+    return viewer or get_client(request).key
 
 
 Service = Annotated[Runs, Depends(get_service)]
@@ -75,7 +77,7 @@ LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
 Values = Annotated[SweepValues, Depends(get_values)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
-Client = Annotated[str, Depends(get_client)]
+Client = Annotated[identity.Client, Depends(get_client)]
 Viewer = Annotated[str, Depends(get_viewer)]
 
 

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import logging
 import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from app.engine.contract import RUN, VERIFICATION, EndStatus, Engine, Job, Sink,
 from app.presets import OPENING
 from app.services.admission import require_admissible, require_room
 from app.services.errors import NoSpecError
+from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
 from app.settings import Settings
 from app.store.frame_log import FrameLog
@@ -24,8 +24,6 @@ from mhc_core.spec import RunSpec, parse_spec
 log = logging.getLogger("mhc.runs")
 
 ID_LENGTH = 20
-# Runs that the server starts on its own count against no client.
-SERVER = ""
 # Status of a run that was not started, because it would take longer than the caller wants to wait.
 UNSTARTED = "unstarted"
 
@@ -71,7 +69,6 @@ class Runs(Sink):
         self._client_of: dict[str, str] = {}
         # Frames that an earlier server process stored of a run now computed anew.
         self._stored: dict[str, list[bytes]] = {}
-        self._sweeper: asyncio.Task[None] | None = None
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
@@ -84,20 +81,17 @@ class Runs(Sink):
                 await self.log.finish(run.id, run.frames, "failed", STALE_NUMERICS)
                 continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
-            self._client_of[run.id] = SERVER
+            self._client_of[run.id] = run.client
             self.predictions.expect(run.id, run.kind, parse_spec(run.spec))
             self.engine.submit(Job(run.id, run.kind, run.spec))
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
-        self._sweeper = asyncio.create_task(self._sweep_for_ever())
 
     async def stop(self) -> None:
         """Stop computing; runs under way are queued again by the next process."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
         await self.engine.stop()
 
-    async def submit(self, specs: Sequence[RunSpec], client: str, limit_s: float = math.inf) -> list[Submitted]:
+    async def submit(self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf) -> list[Submitted]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
 
         Nothing is queued where what is not known is predicted to take more than `limit_s` in all.
@@ -110,7 +104,7 @@ class Runs(Sink):
         found = await self._submit({spec.id: Asked(RUN, spec) for spec in specs}, client, limit_s)
         return [found[spec.id] for spec in specs]
 
-    async def submit_verification(self, run: Run, client: str) -> Submitted:
+    async def submit_verification(self, run: Run, client: Client) -> Submitted:
         """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
 
         Raises
@@ -123,7 +117,7 @@ class Runs(Sink):
         job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
         return (await self._submit({job_id: asked}, client))[job_id]
 
-    async def _submit(self, by_id: dict[str, Asked], client: str, limit_s: float = math.inf) -> dict[str, Submitted]:
+    async def _submit(self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf) -> dict[str, Submitted]:
         """What became of each."""
         for run_id in by_id:
             await self.engine.settle(run_id)
@@ -137,7 +131,7 @@ class Runs(Sink):
             if client != SERVER:
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
-                of_client = sum(owner == client for owner in self._client_of.values())
+                of_client = sum(owner == client.key for owner in self._client_of.values())
                 require_room(len(fresh), of_client, self.engine.waiting, self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
@@ -205,18 +199,20 @@ class Runs(Sink):
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: str) -> None:
+    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: Client) -> None:
         for run_id in fresh:
             self.log.begin(run_id)
         jobs = {run_id: Job(run_id, asked.kind, asked.spec.canonical()) for run_id, asked in fresh.items()}
         await self.store.put_queued(
             {
-                run_id: NewJob(job.kind, SpecSource(spec=job.spec), costs[run_id], fresh[run_id].of_run)
+                run_id: NewJob(
+                    job.kind, SpecSource(spec=job.spec), costs[run_id], fresh[run_id].of_run, client.key, client.address
+                )
                 for run_id, job in jobs.items()
             }
         )
         for run_id, job in jobs.items():
-            self._client_of[run_id] = client
+            self._client_of[run_id] = client.key
             self.predictions.expect(run_id, job.kind, fresh[run_id].spec)
             self.engine.submit(job)
 
@@ -228,17 +224,6 @@ class Runs(Sink):
         position = self.engine.position(run_id)
         status = "queued" if position else "running"
         return Submitted(run_id, status, position or None, known is None, cost)
-
-    async def _sweep_for_ever(self) -> None:
-        spare = [spec.id for spec in OPENING.specs]
-        while True:
-            await asyncio.sleep(self._settings.sweep_s)
-            try:
-                now, settings = time.time(), self._settings
-                dropped = await self.store.sweep(now - settings.keep_s, now - settings.keep_trace_s, spare)
-                log.info("dropped %d old runs", dropped)
-            except Exception:
-                log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)
 
 
 def has_outdated_numerics(run: Run) -> bool:

@@ -7,6 +7,7 @@ measured from the kept runs whenever they are asked for, of any metric.
 
 from typing import Any
 
+from app.services.identity import SERVER
 from app.services.runs import Runs
 from app.services.sweeps import HELD, LIVE, Sweep
 from mhc_core.record.grid import Axis
@@ -32,7 +33,7 @@ def from_stored(stored: StoredSweep) -> Sweep:
     x, y = (None if axis is None else Axis(axis["field"], tuple(axis["values"])) for axis in (stored["x"], stored["y"]))
     assert x is not None
     kept = {name: stored[name] for name in ("id", "ids", "states", "reasons")}
-    return Sweep(**kept, client="", base=stored["spec"], x=x, y=y, places={})
+    return Sweep(**kept, client=SERVER, base=stored["spec"], x=x, y=y, places={})
 
 
 def list_done(stored: StoredSweep) -> list[str]:

@@ -26,6 +26,7 @@ from app.services.errors import (
     TooExpensiveError,
     TooManyRunsError,
 )
+from app.services.identity import SERVER, Client
 from app.services.runs import Runs
 from app.settings import Settings
 from mhc_core.cost.estimates import Estimate
@@ -58,7 +59,7 @@ class Sweep:
     """
 
     id: str
-    client: str
+    client: Client
     base: dict[str, Any]
     x: Axis
     y: Axis | None
@@ -104,7 +105,7 @@ class Sweeps:
         """The sweep, if it is known."""
         return self._known.get(sweep_id)
 
-    async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: str) -> Sweep:
+    async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Sweep:
         """Admit a grid as a whole and begin with it; a known one goes on, with what failed or was cancelled as well.
 
         Raises
@@ -133,7 +134,7 @@ class Sweeps:
     async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
         """How many runs a grid is, and the predicted seconds of all; what `start` would refuse of it is refused."""
         _require_size(x, y, self._settings.grid_cells)
-        sweep = await asyncio.to_thread(_build, base, x, y, "")
+        sweep = await asyncio.to_thread(_build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
 
     async def cancel(self, sweep: Sweep) -> None:
@@ -180,9 +181,9 @@ class Sweeps:
         sweep.states = {run_id: HELD for run_id, *_ in costs}
         return seconds
 
-    def _require_room(self, client: str) -> None:
+    def _require_room(self, client: Client) -> None:
         open_sweeps = [sweep for sweep in self._known.values() if sweep.is_open]
-        if sum(sweep.client == client for sweep in open_sweeps) >= OPEN_PER_CLIENT:
+        if sum(sweep.client.key == client.key for sweep in open_sweeps) >= OPEN_PER_CLIENT:
             detail = f"this client has {OPEN_PER_CLIENT} sweeps under way; {OPEN_PER_CLIENT} are allowed"
             raise TooManyRunsError(detail)
         if len(open_sweeps) >= MAX_KNOWN:
@@ -264,7 +265,7 @@ def _require_size(x: Axis, y: Axis | None, limit: int) -> None:
                 raise SpecErrors([SpecError(f"{name}.values.{place}", axis and axis.values[place], "each value once")])
 
 
-def _build(base: dict[str, Any], x: Axis, y: Axis | None, client: str) -> Sweep:
+def _build(base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Sweep:
     """The grid of a base spec; every cell must be valid."""
     ids: list[list[str]] = []
     places: dict[str, tuple[Any, Any]] = {}

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from app.services.admission import require_trace_room
 from app.services.errors import InvalidTraceError
+from app.services.identity import Client
 from app.services.runs import ID_LENGTH
 from app.settings import Settings
 from app.store.runs import RunStore
@@ -53,7 +54,7 @@ class Traces:
         self._open = 0
         self._brought: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    async def add(self, chunks: AsyncIterator[bytes], client: str) -> Added:
+    async def add(self, chunks: AsyncIterator[bytes], client: Client) -> Added:
         """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
 
         Raises
@@ -70,10 +71,10 @@ class Traces:
         finally:
             self._open -= 1
 
-    def require_room(self, client: str) -> None:
+    def require_room(self, client: Client) -> None:
         """Refuse a client that has brought many traces in the last hour; else count one more."""
         require_trace_room(self._count(client), self._open, self._settings)
-        self._brought[client].append(time.monotonic())
+        self._brought[client.key].append(time.monotonic())
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO) -> Added:
         try:
@@ -89,7 +90,7 @@ class Traces:
         is_new = await self._store.add_record(trace.record_id, trace.source, lines, end.status, end.reason)
         return Added(trace.record_id, trace.frames, is_new)
 
-    def _count(self, client: str) -> int:
+    def _count(self, client: Client) -> int:
         """Traces that the client brought in the last hour; others' are forgotten beside it."""
         since = time.monotonic() - HOUR_S
         for name, times in list(self._brought.items()):
@@ -97,7 +98,7 @@ class Traces:
                 times.popleft()
             if not times:
                 del self._brought[name]
-        return len(self._brought[client]) if client in self._brought else 0
+        return len(self._brought[client.key]) if client.key in self._brought else 0
 
 
 async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:

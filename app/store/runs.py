@@ -1,18 +1,18 @@
 """Records as rows: what was asked or brought, what became of it, and its frames."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.store.database import Database
+from app.store.frames import append_lines, read_lines
 from app.store.tables import frames, live_traces, runs
 from mhc_core.record import codec
-from mhc_core.record.frames import StartFrame, SummaryFrame
-from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse_source
+from mhc_core.record.source import Source, SpecSource, TraceSource, parse_source
 from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -32,6 +32,8 @@ class NewJob:
     source: Source
     cost: Cost
     of_run: str | None = None
+    client: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class Run:
     finished_at: float | None
     used_at: float
     pinned: bool
+    client: str  # key of the client that asked for it; empty for the server's own
+    address: str
+    server: str | None  # the server that computes it, until `leased_until`
+    leased_until: float | None
+    fence: int  # grows with every lease, so that a server that lost its lease can write nothing
+    attempts: int  # times that a worker has begun it
+    is_cancel_asked: bool
+    bytes: int  # stored, of its frames
 
     @property
     def is_live(self) -> bool:
@@ -145,9 +155,9 @@ class RunStore:
             connection.execute(insert(runs).values(values))
             remaining, count = iter(lines), 0
             while batch := list(islice(remaining, BATCH)):
-                _append(connection, record_id, count, batch)
+                append_lines(connection, record_id, count, batch)
                 count += len(batch)
-            _append(connection, record_id, count, [codec.encode_end(record_id, count, status, reason)])
+            append_lines(connection, record_id, count, [codec.encode_end(record_id, count, status, reason)])
             return True
 
         return await self._database.call(work)
@@ -159,7 +169,7 @@ class RunStore:
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Add frames; the index of the first says where, and an index can be stored once."""
-        await self._database.call(lambda connection: _append(connection, run_id, first, lines))
+        await self._database.call(lambda connection: append_lines(connection, run_id, first, lines))
 
     async def finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> bytes:
         """Close the log with an `end` frame, which is returned."""
@@ -167,7 +177,7 @@ class RunStore:
         values = {"status": status, "reason": reason, "finished_at": time.time()}
 
         def work(connection: Connection) -> None:
-            _append(connection, run_id, index, [line])
+            append_lines(connection, run_id, index, [line])
             connection.execute(update(runs).where(runs.c.id == run_id).values(values))
 
         await self._database.call(work)
@@ -175,9 +185,7 @@ class RunStore:
 
     async def read(self, run_id: str, after: int, limit: int) -> list[bytes]:
         """Lines behind index `after`, in order."""
-        query = select(frames.c.line).where(frames.c.run_id == run_id, frames.c.idx > after)
-        query = query.order_by(frames.c.idx).limit(limit)
-        return await self._database.call(lambda connection: list(connection.execute(query).scalars()))
+        return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit))
 
     async def unfinished(self) -> list[Run]:
         """Runs that an earlier server process left behind, oldest first; not traces, which others write."""
@@ -196,24 +204,6 @@ class RunStore:
             query = update(runs).where(runs.c.id == run.id).values(used_at=now)
             await self._database.call(lambda connection: connection.execute(query))
 
-    async def sweep(self, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
-        """Drop finished runs that nothing holds and no one has used; returns how many.
-
-        Traces, which no one can compute again, have a time of their own.
-        """
-        is_trace = runs.c.source["kind"].as_string() == TRACE
-        old = runs.c.used_at < case((is_trace, traces_since), else_=unused_since)
-        free = ~runs.c.pinned & runs.c.status.not_in(LIVE) & runs.c.id.not_in(spare)
-
-        def work(connection: Connection) -> int:
-            doomed = list(connection.execute(select(runs.c.id).where(old, free)).scalars())
-            connection.execute(delete(frames).where(frames.c.run_id.in_(doomed)))
-            connection.execute(delete(live_traces).where(live_traces.c.run_id.in_(doomed)))
-            connection.execute(delete(runs).where(runs.c.id.in_(doomed)))
-            return len(doomed)
-
-        return await self._database.call(work)
-
     async def count_by_status(self) -> dict[str, int]:
         """How many runs are stored, by status."""
         query = select(runs.c.status, func.count()).group_by(runs.c.status)
@@ -223,23 +213,3 @@ class RunStore:
 
 def _to_run(row: Row[Any]) -> Run:
     return Run(**{**row._mapping, "source": parse_source(row.source)})
-
-
-def _append(connection: Connection, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-    rows = [{"run_id": run_id, "idx": first + k, "line": line} for k, line in enumerate(lines)]
-    connection.execute(insert(frames), rows)
-    values: dict[str, Any] = {"frames": first + len(lines)}
-    for line in lines:
-        values |= _to_columns(line)
-    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
-
-
-def _to_columns(line: bytes) -> dict[str, Any]:
-    """What a frame adds to its run's row."""
-    if codec.frame_type(line) not in ("start", "summary"):
-        return {}
-    frame = codec.decode_line(line)
-    if isinstance(frame, StartFrame):
-        return {"device": codec.to_plain(frame.device), "versions": codec.to_plain(frame.versions)}
-    assert isinstance(frame, SummaryFrame)
-    return {"summary": {"headline": codec.to_plain(frame.headline), "findings": codec.to_plain(frame.findings)}}

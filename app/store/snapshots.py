@@ -26,6 +26,10 @@ class Snapshot:
     created_at: float
     note: str = ""
     sweep: dict[str, Any] | None = None
+    client: str = ""
+    key_hash: str | None = None
+    expires_at: float | None = None
+    bytes: int = 0
 
 
 class SnapshotStore:

@@ -6,6 +6,7 @@ A row of `runs` is a record and the job that makes it. Its `kind` says what is c
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData()
@@ -40,6 +42,14 @@ runs = Table(
     Column("finished_at", Float),
     Column("used_at", Float, nullable=False),
     Column("pinned", Boolean, nullable=False, default=False),
+    Column("client", String(96), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("server", String(40)),
+    Column("leased_until", Float),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("is_cancel_asked", Boolean, nullable=False, server_default=false()),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
     Index("runs_by_status", "status", "created_at"),
     Index("runs_of_run", "of_run", "kind", unique=True),
 )
@@ -69,4 +79,47 @@ snapshots = Table(
     Column("created_at", Float, nullable=False),
     Column("note", Text, nullable=False, server_default=""),
     Column("sweep", JSON),
+    Column("client", String(96), nullable=False, server_default=""),
+    Column("key_hash", String(64)),
+    Column("expires_at", Float),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+)
+
+# Given out by the operator; only a hash is kept.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("rights", String(8), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+)
+
+# Seconds that clients have used lately: a sum that halves with time, as it was at `at`.
+usage = Table(
+    "usage",
+    metadata,
+    Column("client", String(96), primary_key=True),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# Server processes that use this database, and how many streams each has open on a run.
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+watchers = Table(
+    "watchers",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("server", ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True),
+    Column("viewer", String(96), primary_key=True),
+    Column("streams", Integer, nullable=False),
 )

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from app.services.identity import SERVER
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Axis, Sweep
 from mhc_core.metrics import METRICS
@@ -12,7 +13,7 @@ from mhc_core.record.reduction import REDUCTIONS, Reduced
 def build_sweep(**states: str) -> Sweep:
     """One row of runs in these states."""
     places: dict[str, tuple[Any, Any]] = {run_id: (place, None) for place, run_id in enumerate(states)}
-    return Sweep("s", "", {}, Axis("depth", tuple(range(1, len(states) + 1))), None, [list(states)], places, states)
+    return Sweep("s", SERVER, {}, Axis("depth", tuple(range(1, len(states) + 1))), None, [list(states)], places, states)
 
 
 class Interrupted(SweepValues):

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.runs import NewJob, RunStore
+from app.store.sweeping import sweep
 from mhc_core.record.source import SpecSource
 from tests.records import TRACE
 
@@ -55,10 +56,10 @@ def test_traces_are_kept_for_a_time_of_their_own(tmp_path: Path) -> None:
     async def work(runs: RunStore, live: LiveTraceStore) -> None:
         assert await runs.add_record("t", TRACE, iter([]))
         await live.open("l", TRACE, "secret")
-        assert await runs.sweep(1e12, 0.0, ()) == 0
-        assert await runs.sweep(0.0, 1e12, ()) == 1, "t: l still grows"
+        assert await sweep(runs._database, 1e12, 0.0, ()) == 0
+        assert await sweep(runs._database, 0.0, 1e12, ()) == 1, "t: l still grows"
         await runs.finish("l", 0, "failed", "no news")
-        assert await runs.sweep(0.0, 1e12, ()) == 1
+        assert await sweep(runs._database, 0.0, 1e12, ()) == 1
         assert await live.find("l") is None
 
     do(tmp_path, work)

@@ -16,6 +16,7 @@ from app.store.live_traces import LiveTraceStore
 from app.store.runs import NewJob, RunStore
 from app.store.schema import UnusableDatabase, upgrade
 from app.store.snapshots import SnapshotStore
+from app.store.sweeping import sweep
 from app.store.tables import metadata
 from mhc_core.record.source import SpecSource
 from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
@@ -155,8 +156,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         stored, is_new = await snapshots.put(["r"], "v=1", "title")
         assert is_new
         assert await snapshots.get(stored.id) == stored
-        assert await store.sweep(1e12, 0.0, ()) == 0, "a trace has a time of its own"
-        assert await store.sweep(1e12, 1e12, ()) == 1, "the record t: r is pinned, and v waits"
+        assert await sweep(database, 1e12, 0.0, ()) == 0, "a trace has a time of its own"
+        assert await sweep(database, 1e12, 1e12, ()) == 1, "the record t: r is pinned, and v waits"
         live = LiveTraceStore(database)
         await live.open("l", TRACE, "secret")
         found = await live.find("l")
@@ -166,7 +167,7 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert [left.id for left in await store.unfinished()] == ["v"]
         await store.finish("l", 0, "failed", "no news")
         assert await live.list_open() == []
-        assert await store.sweep(1e12, 1e12, ()) == 1
+        assert await sweep(database, 1e12, 1e12, ()) == 1
         assert await live.find("l") is None
         await database.close()
 

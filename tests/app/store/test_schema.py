@@ -61,7 +61,8 @@ def test_a_released_database_is_brought_up_to_date(path: Path) -> None:
     execute(path, RELEASED)
     kept = "id, status, reason, cost, device, versions, summary, frames, pinned"
     times = "created_at, started_at, finished_at, used_at"
-    queries = [f"SELECT {kept}, {times} FROM runs", "SELECT * FROM frames", "SELECT * FROM snapshots"]
+    views = "id, runs, state, title, created_at, note, sweep"
+    queries = [f"SELECT {kept}, {times} FROM runs", "SELECT * FROM frames", f"SELECT {views} FROM snapshots"]
     before = [read(path, query) for query in queries]
     upgrade_file(path)
     assert [read(path, query) for query in queries] == before

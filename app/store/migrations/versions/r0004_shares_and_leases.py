@@ -1,0 +1,66 @@
+"""Runs and snapshots have an owner, runs have leases, and operators give out tokens."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the columns, which are empty for what is there, and the tables."""
+    _add_columns("runs", *_columns_of_runs())
+    _add_columns(
+        "snapshots",
+        sa.Column("client", sa.String(96), nullable=False, server_default=""),
+        sa.Column("key_hash", sa.String(64)),
+        sa.Column("expires_at", sa.Float),
+        sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.String(16), primary_key=True),
+        sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("rights", sa.String(8), nullable=False),
+        sa.Column("created_at", sa.Float, nullable=False),
+        sa.Column("expires_at", sa.Float),
+    )
+    op.create_table(
+        "usage",
+        sa.Column("client", sa.String(96), primary_key=True),
+        sa.Column("seconds", sa.Float, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+    )
+    op.create_table(
+        "servers",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("started_at", sa.Float, nullable=False),
+        sa.Column("seen_at", sa.Float, nullable=False),
+    )
+    op.create_table(
+        "watchers",
+        sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("server", sa.String(40), sa.ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("viewer", sa.String(96), primary_key=True),
+        sa.Column("streams", sa.Integer, nullable=False),
+    )
+
+
+def _columns_of_runs() -> list[sa.Column[object]]:
+    return [
+        sa.Column("client", sa.String(96), nullable=False, server_default=""),
+        sa.Column("address", sa.String(64), nullable=False, server_default=""),
+        sa.Column("server", sa.String(40)),
+        sa.Column("leased_until", sa.Float),
+        sa.Column("fence", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("is_cancel_asked", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
+    ]
+
+
+def _add_columns(table: str, *columns: sa.Column[object]) -> None:
+    for column in columns:
+        op.add_column(table, column)
