@@ -22,6 +22,7 @@ from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
 from app.services.housekeeping import Housekeeping
 from app.services.live_traces import LiveTraces
+from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
@@ -31,6 +32,7 @@ from app.store.database import Database
 from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
 from app.store.notifications import Hub
+from app.store.rooms import RoomStore
 from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
 
@@ -86,6 +88,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, app.state.engine, hub)
+    app.state.rooms = Rooms(settings, RoomStore(database), log)
     app.state.traces = Traces(settings, store)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)

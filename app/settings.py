@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     max_live_traces: PositiveInt = Field(16, description="Traces that may grow at a time, over all clients.")
     live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
+
+    rooms_by: Literal["token", "anyone"] = Field(
+        "token", description="Who makes rooms for courses: clients with a token, or anyone."
+    )
+    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
+    max_room_seconds: PositiveFloat = Field(
+        600.0, description="Largest predicted time of runs that a room may have waiting or running."
+    )
 
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")

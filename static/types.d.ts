@@ -373,6 +373,26 @@ export interface AtOnceRules {
   /** In deeper stacks CKA is of fewer samples. */
   cka_layers: number;
 }
+export interface Room {
+  id: string;
+  title: string;
+}
+
+/** What a teacher writes of a room. */
+export interface RoomText {
+  title: string;
+  sheet: string;
+  presets: { title: string; description: string; state: string }[];
+}
+
+export interface SavedView {
+  id: string;
+  url: string;
+  title: string;
+  note: string;
+  created_at: string;
+}
+
 export interface Boot {
   page: string;
   version: string;
@@ -382,6 +402,8 @@ export interface Boot {
   snapshot?: Snapshot;
   /** The preset whose page it is. */
   preset?: Preset;
+  /** The room of a course in which the page was opened, or which it shows. */
+  room?: Room;
   runs?: string[];
   state?: string;
   sweep?: StoredSweep | null;

@@ -1,6 +1,18 @@
 """Everything under /api/v1, in the order in which addresses are matched and documented."""
 
-from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, traces, verifications
+from app.api import (
+    composites,
+    costs,
+    descriptions,
+    figures,
+    results,
+    rooms,
+    runs,
+    snapshots,
+    sweeps,
+    traces,
+    verifications,
+)
 
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
@@ -11,6 +23,7 @@ ROUTERS = (
     figures.router,
     traces.router,
     snapshots.router,
+    rooms.router,
     descriptions.router,
     costs.router,
 )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from app.api.dependencies import FoundSnapshot, Service, Snapshots, SweepService, Values, find_done
+from app.api.dependencies import Client, FoundSnapshot, Service, Snapshots, SweepService, Values, find_done
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
 from app.api.http.drawing import respond_figure
@@ -41,14 +41,18 @@ POST_RESPONSES: Responses = {
     responses=POST_RESPONSES,
     openapi_extra={"requestBody": BODY},
 )
-async def create_snapshot(request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots) -> Response:
+async def create_snapshot(
+    request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots, client: Client
+) -> Response:
     """Keep a view for good: 201 new, 200 where the same view is known. Its runs must be done."""
     view = parse_model(SnapshotRequest, await request.body())
     for run_id in view.runs:
         await find_done(service, run_id)
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
     held = [] if sweep is None else list_done(sweep)
-    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held)
+    snapshot, is_new = await snapshots.put(
+        view.runs, view.state, view.title, view.note, sweep, held, client.room or None
+    )
     body = SnapshotBody.build(snapshot)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
 

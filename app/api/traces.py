@@ -8,7 +8,16 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.api.dependencies import Client, LiveService, Service, TraceService, find_done, find_run, load_result
+from app.api.dependencies import (
+    Client,
+    LiveService,
+    Service,
+    TraceService,
+    find_done,
+    find_run,
+    load_result,
+    read_bearer,
+)
 from app.api.http.addresses import to_base
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
@@ -37,8 +46,7 @@ VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 async def find_owned(trace_id: str, request: Request, live: LiveService) -> Run:
     """The live trace, for those who have its token; asked before anything of the body is read."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return await live.require_owner(trace_id, token.strip() if scheme.lower() == "bearer" else "")
+    return await live.require_owner(trace_id, read_bearer(request))
 
 
 Owned = Annotated[Run, Depends(find_owned)]

@@ -30,6 +30,7 @@ class Snapshot:
     key_hash: str | None = None
     expires_at: float | None = None
     bytes: int = 0
+    room: str | None = None
 
 
 class SnapshotStore:
@@ -46,12 +47,22 @@ class SnapshotStore:
         note: str = "",
         sweep: dict[str, Any] | None = None,
         held: Sequence[str] = (),
+        room: str | None = None,
     ) -> tuple[Snapshot, bool]:
         """Store a view and pin its runs and those `held`. The same view is the same snapshot; the flag says if new."""
-        # Ids are older than notes, and notes than sweeps.
-        body = json.dumps([list(run_ids), state, title, *([note] if note else []), *([sweep] if sweep else [])])
+        # Ids are older than notes, notes than sweeps, and sweeps than rooms.
+        body = json.dumps(
+            [
+                list(run_ids),
+                state,
+                title,
+                *([note] if note else []),
+                *([sweep] if sweep else []),
+                *([room] if room else []),
+            ]
+        )
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
-        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep)
+        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, room=room)
         pinned = [*run_ids, *held]
 
         def work(connection: Connection) -> tuple[Snapshot, bool]:

@@ -12,6 +12,7 @@ import { ApiDialog } from './controls/apicard.js';
 import { Gallery } from './controls/gallery.js';
 import { HelpDialog } from './controls/help.js';
 import { followKeys } from './controls/keys.js';
+import { RoomBanner } from './controls/parts/roombanner.js';
 import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
 import { Stage } from './controls/present/stage.js';
@@ -43,7 +44,7 @@ function App() {
   return html`
     <${SkipLinks} />
     <${TopBar} />
-    <${Banner} />
+    <${Banner} /><${RoomBanner} />
     <div class="columns">
       <${Settings} />
       <main>
