@@ -16,8 +16,11 @@ from app.api.models.rooms import DeletedRoomBody, OpenedRoomBody, RoomBody, Room
 router = APIRouter(prefix=API, tags=["rooms"])
 
 BODY = {"requestBody": refer_to(RoomRequest)}
+OCTETS = "application/octet-stream"  # clients that are generated from the description know none for zip
 PIECE = 2**16
-ZIP: Responses = {200: {"description": "A zip", "content": {"application/zip": {"schema": {"type": "string"}}}}}
+ZIP: Responses = {
+    200: {"description": "A zip", "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.post("/rooms", status_code=201, response_model=OpenedRoomBody, openapi_extra=BODY)
@@ -54,7 +57,7 @@ async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     """Everything of the room in a zip: sheet, presets, views, and the frames of their runs; for its teacher."""
     file = await rooms.export(room)
     headers = {"Content-Disposition": f'attachment; filename="room-{room.id}.zip"'}
-    return StreamingResponse(_read_pieces(file), media_type="application/zip", headers=headers)
+    return StreamingResponse(_read_pieces(file), media_type=OCTETS, headers=headers)
 
 
 @router.delete("/rooms/{room_id}")

@@ -82,7 +82,7 @@ class Rooms:
             for run_id in dict.fromkeys(run_id for view in views for run_id in list_held(view)):
                 with archive.open(f"runs/{run_id}.ndjson", "w") as entry:
                     async for line in self._log.read_all(run_id):
-                        entry.write(line + b"\n")
+                        entry.write(line)
         file.seek(0)
         return file
 

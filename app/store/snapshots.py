@@ -51,16 +51,8 @@ class SnapshotStore:
     ) -> tuple[Snapshot, bool]:
         """Store a view and pin its runs and those `held`. The same view is the same snapshot; the flag says if new."""
         # Ids are older than notes, notes than sweeps, and sweeps than rooms.
-        body = json.dumps(
-            [
-                list(run_ids),
-                state,
-                title,
-                *([note] if note else []),
-                *([sweep] if sweep else []),
-                *([room] if room else []),
-            ]
-        )
+        later: list[Any] = [note, sweep, {"room": room} if room else None]
+        body = json.dumps([list(run_ids), state, title, *filter(None, later)])
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, room=room)
         pinned = [*run_ids, *held]

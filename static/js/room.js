@@ -32,8 +32,8 @@ async function tryTo(act) {
 /** @param {RoomText} part */
 const set = (part) => (text.value = part);
 
-/** @param {{submit: () => void, name: string}} props */
-function Form({ submit, name }) {
+/** @param {{submit: () => void, name: string, children?: any}} props */
+function Form({ submit, name, children }) {
   const { title, sheet, presets } = text.value;
   const change = (/** @type {Partial<RoomText>} */ part) => set({ ...text.value, ...part });
   const send = (/** @type {SubmitEvent} */ event) => {
@@ -42,6 +42,7 @@ function Form({ submit, name }) {
   };
   return html`
     <form class="words" onSubmit=${send}>
+      ${children}
       <label>Title <input type="text" required maxlength="120" value=${title} onInput=${(/** @type {any} */ event) => change({ title: event.target.value })} /></label>
       <label>Sheet, in Markdown <textarea rows="10" maxlength="20000" value=${sheet} onInput=${(/** @type {any} */ event) => change({ sheet: event.target.value })}></textarea></label>
       ${presets.map((preset, index) => html`<${PresetFields} preset=${preset} index=${index} change=${change} />`)}
@@ -129,8 +130,8 @@ function NewRoom() {
     else delete SENT.Authorization;
   };
   return html`
-    <label class="words">Token <input type="password" autocomplete="off" onChange=${enter} placeholder="where this server asks for one" /></label>
-    <${Form} submit=${make} name="Make the room" />
+    <${Form} submit=${make} name="Make the room">
+      <label>Token <input type="password" autocomplete="off" onChange=${enter} placeholder="where this server asks for one" /></label><//>
     <p role="status">${told.value}</p>
   `;
 }

@@ -62,7 +62,7 @@ async function read(got) {
   const type = got.headers.get('content-type') ?? '';
   if (/json/.test(type)) return await got.json();
   if (/csv/.test(type)) return await got.text();
-  return /zip/.test(type) ? await got.blob() : {};
+  return /octet-stream/.test(type) ? await got.blob() : {};
 }
 
 /** @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
