@@ -364,7 +364,7 @@ export interface StartFrame {
   no_law?: Record<string, Obstacle>;
 }
 
-export type Status = 'overflow' | 'underflow' | 'constant' | 'nan';
+export type Status = 'overflow' | 'underflow' | 'constant' | 'nan' | 'unknown';
 
 /** One step of training: what its pass measured, before the update. */
 export interface StepFrame {

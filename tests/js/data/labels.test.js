@@ -54,6 +54,11 @@ test('a lost curve says where and why', () => {
     ),
     { point: null, ends: true, text: 'nan' },
   );
+  assert.deepEqual(
+    findLost([1, null], status([[1, 'unknown']])),
+    { point: 0, ends: true, text: 'not known at layer 2' },
+    'what was not heard is no number that went wrong',
+  );
 });
 
 test('numbers as people read them', () => {
