@@ -82,6 +82,10 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
 
+    from app.engine.registry import prepare_engine
+
+    prepare_engine(settings)
+
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.engine.registry import UnknownEngine
     from app.files import MissingAsset
