@@ -20,6 +20,7 @@ from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
+from app.services.encoding.encoder import Encoder
 from app.services.housekeeping import Housekeeping
 from app.services.live_traces import LiveTraces
 from app.services.runs import Runs
@@ -89,14 +90,17 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.traces = Traces(settings, store)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    app.state.encoder = Encoder(settings, log)
     housekeeping = Housekeeping(settings, database)
     try:
+        await app.state.encoder.start()
         await app.state.runs.start()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield
     finally:
         hub.close()
+        app.state.encoder.stop()
         await housekeeping.stop()
         await app.state.sweeps.stop()
         await app.state.live_traces.stop()

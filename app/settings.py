@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
+    encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
+    encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
+    encode_inside_bytes: int = Field(
+        500_000, ge=0, description="Frames up to this are written by the server process itself, which is faster."
+    )
+    encoded_bytes: PositiveInt = Field(GIB // 2, description="Large results kept in the data folder once written.")
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
 
     @field_validator("database_url")

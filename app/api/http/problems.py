@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.services.errors import (
+    EncodersBusyError,
+    EncodingFailedError,
     GapError,
     HasEndedError,
     InvalidRequestError,
@@ -47,6 +49,7 @@ TITLES = {
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
+    "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
@@ -74,6 +77,8 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     TooManyLiveTracesError: ("too-many-traces", 503),
     TooManyTracesError: ("too-many-traces", 429),
     QueueFullError: ("queue-full", 503),
+    EncodersBusyError: ("queue-full", 503),
+    EncodingFailedError: ("not-written", 503),
 }
 
 
