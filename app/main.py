@@ -10,6 +10,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from app.api import openapi, operations
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
+from app.api.http.request_log import RequestLog
 from app.api.http.stream import NDJSON
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
     app.add_middleware(security.SecurityHeaders, origins=settings.origins)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    app.add_middleware(RequestLog)
     return app
 
 

@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request
 
 from app.api.http.problems import Problem, not_found
 from app.engine.contract import RUN
+from app.observe import context
 from app.services import identity
 from app.services.encoding.encoder import Encoder
 from app.services.live_traces import LiveTraces
@@ -64,6 +65,7 @@ def get_encoder(request: Request) -> Encoder:
 def get_client(request: Request) -> identity.Client:
     """Who asks, which shares and rights hang on."""
     address = request.client.host if request.client else "unknown"
+    context.note(client=address)
     return identity.Client(address, address)
 
 

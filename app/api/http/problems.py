@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.observe import context
 from app.services.errors import (
     EncodersBusyError,
     EncodingFailedError,
@@ -112,6 +113,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
+    context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": f"/docs#problem-{problem.kind}",
         "title": TITLES[problem.kind],
@@ -164,6 +166,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """
 
     def answer(request: Request, problem: Problem) -> Response:
+        context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
