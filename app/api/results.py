@@ -3,10 +3,10 @@
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from app.api.dependencies import Service, find_done, load_result
+from app.api.dependencies import Service, charge_reading, find_done, load_result
 from app.api.http.contents import describe_bytes, describe_texts
 from app.api.http.problems import invalid_query
 from app.api.models.links import API
@@ -14,7 +14,7 @@ from app.api.models.results import ResultBody
 from app.services.results import WRITERS, to_packed_json
 from app.services.runs import Runs
 
-router = APIRouter(prefix=API, tags=["runs"])
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
 Form = Literal["nested", "packed"]
 ARRAYS = "Arrays of two or more dimensions in JSON: nested lists, or packed as in frames, `{dtype, bdata, shape}`."
