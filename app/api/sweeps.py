@@ -69,7 +69,7 @@ async def get_sweep(sweep: FoundSweep) -> SweepBody:
 
 
 @router.delete("/{sweep_id}")
-async def cancel_sweep(sweep: FoundSweep, sweeps: SweepService, client: Runner) -> SweepBody:
+async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
     """Compute no more cells, unless another client asked for the sweep too. Idempotent.
 
     Runs under way are cancelled unless someone watches them.

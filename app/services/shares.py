@@ -2,6 +2,7 @@
 
 A client without a token can make itself a new one with each request, and not change its address; so each share is kept
 twice. An address may be a whole class, so that its share is some times larger, and it is never all of the server.
+Scripts that send no cookie are one client, that of their address: together they may take half of what the address may.
 """
 
 from collections import Counter
@@ -19,12 +20,13 @@ from app.services.errors import (
     TooMuchReadError,
     TooMuchStoredError,
 )
-from app.services.identity import SERVER, Client
+from app.services.identity import SERVER, Client, to_address_key
 from app.settings import Settings
 from app.store.runs import LiveCost
 from app.store.shares import ShareStore
 from mhc_core.findings.numerals import format_value
 
+WHOSE = ("this client", "all clients of this address")
 # What a run costs the server beside its computation: rows, a turn in the queue, a stream. Small runs are not free.
 RUN_S = 0.1
 MAX_RETRY_S = 60.0
@@ -35,8 +37,7 @@ READ_KB = 100  # the least that a read counts as
 def require_queue_share(client: Client, new_s: Sequence[float], live: Sequence[LiveCost], settings: Settings) -> None:
     """Refuse runs of `new_s` predicted seconds each that do not fit beside those that wait or run.
 
-    One request of a client that has nothing under way always fits its own share and its address's: what a single
-    request may cost is bounded elsewhere.
+    One request always fits a share of which nothing is taken: what a single one may cost is bounded elsewhere.
 
     Raises
     ------
@@ -46,15 +47,13 @@ def require_queue_share(client: Client, new_s: Sequence[float], live: Sequence[L
         Where the server's is.
     """
     new = _sum(new_s)
-    shares = (
-        ("this client", settings.client_queue_s, _sum(item.seconds for item in live if item.client == client.key)),
-        (
-            "all clients of this address together",
-            settings.address_queue_s,
-            _sum(item.seconds for item in live if item.client != SERVER.key and item.address == client.address),
-        ),
+    of_others = [item for item in live if item.client != SERVER.key]
+    all_taken = (
+        _sum(item.seconds for item in of_others if item.client == client.key),
+        _sum(item.seconds for item in of_others if item.address == client.address),
     )
-    for whose, limit, taken in shares:
+    limits = _to_limits(client, settings.client_queue_s, settings.address_queue_s)
+    for whose, taken, limit in zip(WHOSE, all_taken, limits, strict=True):
         if taken and taken + new > limit:
             raise TooManyRunsError(_to_detail(whose, taken, limit), _wait(taken + new - limit, settings))
     taken = _sum(item.seconds for item in live)
@@ -99,16 +98,17 @@ class StreamShares:
             Where the server has.
         """
         keys = _to_keys(client)
-        limits = (self._settings.client_streams, self._settings.address_streams)
-        for (whose, key), limit in zip(keys.items(), limits, strict=True):
+        limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
+        for whose, key, limit in zip(WHOSE, keys, limits, strict=True):
             if self._open[key] >= limit:
-                raise TooManyStreamsError(f"{whose} has {self._open[key]} event streams open; {limit} are allowed")
+                detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed"
+                raise TooManyStreamsError(detail)
         if self.open >= self._settings.max_streams:
             detail = f"{self.open} event streams are open; {self._settings.max_streams} are allowed"
             raise ServerStreamsError(detail)
-        self._open.update(keys.values())
+        self._open.update(keys)
         self.open += 1
-        return StreamTicket(self, list(keys.values()))
+        return StreamTicket(self, keys)
 
     def release(self, keys: Sequence[str]) -> None:
         """One place less is taken of each share."""
@@ -137,8 +137,7 @@ class ReadShares:
 
     def __init__(self, settings: Settings) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        limits = (settings.client_read_bytes, settings.address_read_bytes)
-        self._limits = [RateLimitItemPerMinute(max(READ_KB, limit // KILO)) for limit in limits]
+        self._settings = settings
 
     def charge(self, client: Client, size_bytes: int) -> None:
         """Count a read of `size_bytes`, of the client and of its address.
@@ -148,13 +147,15 @@ class ReadShares:
         TooMuchReadError
             Where either has read as much as it may; then nothing is counted.
         """
-        keys = _to_keys(client)
-        for (whose, key), limit in zip(keys.items(), self._limits, strict=True):
-            if not self._limiter.test(limit, key, cost=_to_kb(size_bytes, limit)):
-                megabytes = limit.amount * KILO / 1e6
-                raise TooMuchReadError(f"{whose} has read {megabytes:g} MB of results and figures in a minute")
-        for key, limit in zip(keys.values(), self._limits, strict=True):
-            self._limiter.hit(limit, key, cost=_to_kb(size_bytes, limit))
+        limits = _to_limits(client, self._settings.client_read_bytes, self._settings.address_read_bytes)
+        windows = [RateLimitItemPerMinute(max(READ_KB, int(limit / KILO))) for limit in limits]
+        for whose, key, window in zip(WHOSE, _to_keys(client), windows, strict=True):
+            if not self._limiter.test(window, key, cost=_to_kb(size_bytes, window)):
+                megabytes = window.amount * KILO / 1e6
+                detail = f"results and figures of nearly {megabytes:g} MB of frames were made for {whose} in a minute"
+                raise TooMuchReadError(f"{detail}, which is what is allowed")
+        for key, window in zip(_to_keys(client), windows, strict=True):
+            self._limiter.hit(window, key, cost=_to_kb(size_bytes, window))
 
 
 def _to_kb(size_bytes: int, limit: RateLimitItemPerMinute) -> int:
@@ -179,15 +180,20 @@ class StoredShares:
             Names both figures.
         """
         stored = await self._store.sum_stored(client.key, client.address)
-        limits = (self._settings.max_client_bytes, self._settings.max_address_bytes)
-        for whose, taken, limit in zip(_to_keys(client), stored, limits, strict=True):
+        limits = _to_limits(client, self._settings.max_client_bytes, self._settings.max_address_bytes)
+        for whose, taken, limit in zip(WHOSE, stored, limits, strict=True):
             if taken >= limit:
-                detail = (
-                    f"{whose} keeps {taken / 1e6:.0f} MB here in traces and views; {limit / 1e6:.0f} MB are allowed"
-                )
+                got, allowed = f"{taken / 1e6:.1f} MB", f"{limit / 1e6:.1f} MB"
+                detail = f"{got} of traces and views are kept for {whose}; {allowed} are allowed"
                 raise TooMuchStoredError(detail)
 
 
-def _to_keys(client: Client) -> dict[str, str]:
-    """Whose shares a request counts against: words for people -> a key."""
-    return {"this client": f"client {client.key}", "this address": f"at {client.address}"}
+def _to_keys(client: Client) -> tuple[str, str]:
+    """What a request of a client counts against."""
+    return f"client {client.key}", f"at {client.address}"
+
+
+def _to_limits(client: Client, of_client: float, of_address: float) -> tuple[float, float]:
+    """The share of a client, and that of its address."""
+    is_address = client.key == to_address_key(client.address)
+    return max(of_client, of_address / 2) if is_address else of_client, of_address
