@@ -7,13 +7,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.responses import Response
 
-from app.api.dependencies import Client, FoundRoom, OwnRoom, RoomService
+from app.api.dependencies import FoundRoom, OwnRoom, RoomService, Runner
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
 from app.api.models.links import API
 from app.api.models.rooms import DeletedRoomBody, OpenedRoomBody, RoomBody, RoomRequest, SavedViewBody
 
 router = APIRouter(prefix=API, tags=["rooms"])
+keyed_router = APIRouter(prefix=API, tags=["rooms"])  # for those who have the key of the room
 
 BODY = {"requestBody": refer_to(RoomRequest)}
 OCTETS = "application/octet-stream"  # clients that are generated from the description know none for zip
@@ -24,7 +25,7 @@ ZIP: Responses = {
 
 
 @router.post("/rooms", status_code=201, response_model=OpenedRoomBody, openapi_extra=BODY)
-async def open_room(request: Request, rooms: RoomService, client: Client) -> Response:
+async def open_room(request: Request, rooms: RoomService, client: Runner) -> Response:
     """Make a room: a link for students, and a key for the teacher, which is told this once."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     room, key = await rooms.open(plan, client)
@@ -39,20 +40,20 @@ async def get_room(room: FoundRoom) -> RoomBody:
     return RoomBody.build(room)
 
 
-@router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY)
+@keyed_router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY)
 async def change_room(request: Request, rooms: RoomService, room: OwnRoom) -> RoomBody:
     """Replace what the teacher says of the room."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     return RoomBody.build(await rooms.change(room, plan))
 
 
-@router.get("/rooms/{room_id}/views")
+@keyed_router.get("/rooms/{room_id}/views")
 async def list_room_views(rooms: RoomService, room: OwnRoom) -> list[SavedViewBody]:
     """The views that were saved in the room, newest first; for its teacher."""
     return [SavedViewBody.build(view) for view in await rooms.store.list_views(room.id)]
 
 
-@router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP)
+@keyed_router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP)
 async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     """Everything of the room in a zip: sheet, presets, views, and the frames of their runs; for its teacher."""
     file = await rooms.export(room)
@@ -60,7 +61,7 @@ async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     return StreamingResponse(_read_pieces(file), media_type=OCTETS, headers=headers)
 
 
-@router.delete("/rooms/{room_id}")
+@keyed_router.delete("/rooms/{room_id}")
 async def delete_room(rooms: RoomService, room: OwnRoom) -> DeletedRoomBody:
     """Delete the room, the views that were saved in it, and their runs that no other view holds; for its teacher."""
     views, runs = await rooms.store.delete(room.id)

@@ -14,6 +14,7 @@ from app.api import (
     verifications,
 )
 
+# For those who may look.
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
     runs.router,
@@ -27,3 +28,5 @@ ROUTERS = (
     descriptions.router,
     costs.router,
 )
+# For those who have the secret of what they name, whoever they are.
+KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router, rooms.keyed_router)

@@ -15,9 +15,10 @@ from app.services.errors import MayNotTeachError, NotTheTeacherError, TooManyRoo
 from app.services.identity import Client
 from app.settings import Settings
 from app.store.frame_log import FrameLog
-from app.store.live_traces import hash_token
-from app.store.rooms import Room, RoomStore, list_held
+from app.store.pins import list_held
+from app.store.rooms import Room, RoomStore
 from app.store.snapshots import Snapshot
+from app.store.tokens import hash_secret
 
 # No HTML, no images: a sheet is shown to everyone in the room, and loads nothing from elsewhere.
 MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")
@@ -55,7 +56,7 @@ class Rooms:
             raise TooManyRoomsError(f"this server has {self._settings.max_rooms} rooms, as many as it takes")
         key = secrets.token_urlsafe(24)
         values = self._to_values(plan)
-        room = Room(secrets.token_hex(6), hash_token(key), **values, client=client.key, created_at=time.time())
+        room = Room(secrets.token_hex(6), hash_secret(key), **values, client=client.key, created_at=time.time())
         await self.store.add(room)
         return room, key
 
@@ -68,7 +69,7 @@ class Rooms:
 
     def require_key(self, room: Room, key: str, client: Client) -> None:
         """Refuse all but the teacher and admins."""
-        if client.rights != "admin" and not secrets.compare_digest(hash_token(key), room.key_hash):
+        if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
             raise NotTheTeacherError(f"this needs the key of room {room.id}, as `Authorization: Bearer KEY`")
 
     async def export(self, room: Room) -> IO[bytes]:
@@ -79,7 +80,7 @@ class Rooms:
             archive.writestr("room.json", _to_json({"id": room.id, "title": room.title, "presets": room.presets}))
             archive.writestr("sheet.md", room.sheet)
             archive.writestr("views.json", _to_json([_to_plain(view) for view in views]))
-            for run_id in dict.fromkeys(run_id for view in views for run_id in list_held(view)):
+            for run_id in dict.fromkeys(run_id for view in views for run_id in list_held(view.runs, view.sweep)):
                 with archive.open(f"runs/{run_id}.ndjson", "w") as entry:
                     async for line in self._log.read_all(run_id):
                         entry.write(line)

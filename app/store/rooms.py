@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.store.database import Database
+from app.store.pins import list_held, unpin_unheld
 from app.store.runs import LIVE
 from app.store.snapshots import Snapshot
 from app.store.tables import frames, rooms, runs, snapshots
@@ -79,25 +80,13 @@ class RoomStore:
         def work(connection: Connection) -> tuple[int, int]:
             own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
             connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
-            doomed = _list_unheld(connection, room_id, {run_id for view in own for run_id in list_held(view)})
-            connection.execute(delete(frames).where(frames.c.run_id.in_(doomed)))
-            connection.execute(delete(runs).where(runs.c.id.in_(doomed)))
+            unpin_unheld(connection, {run_id for view in own for run_id in list_held(view.runs, view.sweep)})
+            of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
+            doomed = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
+            ids = list(connection.execute(doomed).scalars())
+            connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))
+            connection.execute(delete(runs).where(runs.c.id.in_(ids)))
             connection.execute(delete(rooms).where(rooms.c.id == room_id))
-            return len(own), len(doomed)
+            return len(own), len(ids)
 
         return await self._database.call(work)
-
-
-def list_held(view: Any) -> list[str]:
-    """Ids of the runs that a view holds: those compared, and those of its sweep."""
-    states = {} if view.sweep is None else view.sweep["states"]
-    return [*view.runs, *(run_id for run_id, state in states.items() if state == "done")]
-
-
-def _list_unheld(connection: Connection, room_id: str, held: set[str]) -> list[str]:
-    """Finished runs that were asked for in the room and that no view of others holds; views' runs are unpinned."""
-    others = {run_id for view in connection.execute(select(snapshots)) for run_id in list_held(view)}
-    connection.execute(update(runs).where(runs.c.id.in_(held - others)).values(pinned=False))
-    of_room = select(runs.c.id).where(runs.c.address == f"{ROOM_ADDRESS}{room_id}", runs.c.status.not_in(LIVE))
-    asked = set(connection.execute(of_room).scalars())
-    return sorted(asked - others)

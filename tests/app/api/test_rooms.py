@@ -155,3 +155,20 @@ def test_what_a_teacher_writes_is_bounded(server: Server) -> None:
 def test_who_makes_rooms_is_the_operators_choice(launch: StartServer) -> None:
     server = launch(*FLAGS, ready="/livez")
     check_refusal(httpx.post(f"{server.api}/rooms", json={"title": "Room"}), 403, "may-not-teach")
+
+
+def test_runs_in_a_room_count_against_the_room(server: Server) -> None:
+    """A run of another is under way in the room, whose share is smaller than two of them."""
+    room = open_room(server, max_seconds=0.2)["room"]["id"]
+    headers = {"X-Room": room}
+    slow = {"depth": 64, "width": 128, "input": {"batch": 2, "tokens": 128}, "train": {"steps": 40}, "seed": 91}
+    first = httpx.post(f"{server.api}/runs", json=slow, headers=headers)
+    assert first.status_code == 202, first.text
+    refused = httpx.post(f"{server.api}/runs", json={**slow, "seed": 92}, headers=headers)
+    check_refusal(refused, 429, "too-many-runs")
+    assert "0.2 s are allowed" in refused.json()["detail"]
+    assert int(refused.headers["retry-after"]) >= 1
+    outside = httpx.post(f"{server.api}/runs", json={**SPEC, "seed": 93})
+    assert outside.status_code == 202, "outside the room there is room"
+    for answer in (first, outside):
+        httpx.delete(f"{server.api}/runs/{answer.json()['id']}", headers=headers)
