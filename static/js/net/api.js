@@ -40,13 +40,14 @@ export class ApiError extends Error {
 
 /**
  * @param {string} path
- * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number}} [options]
+ * @param {{method?: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal, limit_ms?: number}} [options]
  * @returns {Promise<any>}
  */
-async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS } = {}) {
+async function call(path, { method = 'GET', body, headers, signal, limit_ms = ANSWER_MS } = {}) {
   const limit = AbortSignal.timeout(limit_ms);
-  return (await send(path, { method, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit }))
-    .answer;
+  return (
+    await send(path, { method, headers, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit })
+  ).answer;
 }
 
 /** @param {unknown} body @returns {RequestInit} */
@@ -191,8 +192,11 @@ export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
-/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot>} */
+/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
+/** @param {string} id @param {string} key as it was told when the view was stored */
+export const deleteSnapshot = (id, key) =>
+  call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', headers: { Authorization: `Bearer ${key}` } });
 
 /** @returns {Promise<import('../../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
