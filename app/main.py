@@ -13,6 +13,7 @@ from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.cookies import ClientCookies
 from app.api.http.proxies import TrustedProxies
+from app.api.http.request_log import RequestLog
 from app.api.http.stream import NDJSON
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
@@ -23,6 +24,7 @@ from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
+from app.services.encoding.encoder import Encoder
 from app.services.housekeeping import Housekeeping
 from app.services.identity import Identities
 from app.services.live_traces import LiveTraces
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(security.SecurityHeaders, origins=settings.origins)
     app.add_middleware(ClientCookies, public_url=settings.public_url)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    app.add_middleware(RequestLog)
     app.add_middleware(TrustedProxies, trusted=settings.forwarded_allow_ips)
     return app
 
@@ -103,14 +106,17 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.traces = Traces(settings, store, app.state.stored)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    app.state.encoder = Encoder(settings, log)
     housekeeping = Housekeeping(settings, database)
     try:
+        await app.state.encoder.start()
         await app.state.runs.start()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield
     finally:
         hub.close()
+        app.state.encoder.stop()
         await housekeeping.stop()
         await app.state.sweeps.stop()
         await app.state.live_traces.stop()

@@ -12,7 +12,9 @@ from app.api.http.cookies import COOKIE
 from app.api.http.problems import Problem, not_found
 from app.api.http.proxies import FROM_PROXY
 from app.engine.contract import RUN
+from app.observe import context
 from app.services import identity
+from app.services.encoding.encoder import Encoder
 from app.services.live_traces import LiveTraces
 from app.services.results import read_result
 from app.services.runs import Runs
@@ -64,6 +66,12 @@ def get_snapshots(request: Request) -> SnapshotStore:
     return snapshots
 
 
+def get_encoder(request: Request) -> Encoder:
+    """What writes large results."""
+    encoder: Encoder = request.app.state.encoder
+    return encoder
+
+
 def get_streams(request: Request) -> StreamShares:
     """The event streams of this app."""
     streams: StreamShares = request.app.state.streams
@@ -93,7 +101,7 @@ async def _recognise(request: Request, token: str | None) -> identity.Client:
     claims = identity.Claims(host, token, name, request.cookies.get(COOKIE))
     identities: identity.Identities = request.app.state.identities
     client = await identities.recognise(claims)
-    request.state.client = client  # for the log
+    context.note(client=client.key)
     return client
 
 
@@ -140,6 +148,7 @@ LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
 Values = Annotated[SweepValues, Depends(get_values)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
+Encoding = Annotated[Encoder, Depends(get_encoder)]
 Streams = Annotated[StreamShares, Depends(get_streams)]
 Client = Annotated[identity.Client, Depends(get_client)]
 KeyedClient = Annotated[identity.Client, Depends(get_keyed_client)]
