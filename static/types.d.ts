@@ -301,6 +301,8 @@ export interface Snapshot {
   title: string;
   note: string;
   created_at: string;
+  /** Where no one looks at it until then; null where it is kept for good. */
+  expires_at: string | null;
   sweep: StoredSweep | null;
 }
 /** Where numbers and figure of a sweep are. */
