@@ -27,6 +27,8 @@ export interface Columns {
   /** Mixing and CKA of all layers at each of `keptSteps`; mixing is null where it was not finite. */
   kept: Map<string, (Matrix | null)[]>;
   keptSteps: number[];
+  /** By step, of those that are kept: sizes and gradients of the streams before the layers. */
+  stepInputs: Map<number, Record<string, any>>;
   trained: number;
   /** Of a trace, by step: updates that its trainer had made before. */
   iterations: number[];
