@@ -23,6 +23,7 @@ from app.pages.routes import Pages
 from app.services.housekeeping import Housekeeping
 from app.services.live_traces import LiveTraces
 from app.services.runs import Runs
+from app.services.storage import Storage
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
 from app.services.traces import Traces
@@ -33,6 +34,7 @@ from app.store.live_traces import LiveTraceStore
 from app.store.notifications import Hub
 from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
+from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -85,11 +87,12 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     store = RunStore(database)
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
-    app.state.runs = Runs(settings, store, log, app.state.engine, hub)
-    app.state.traces = Traces(settings, store)
+    storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
+    app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.traces = Traces(settings, store, storage)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
-    housekeeping = Housekeeping(settings, database)
+    housekeeping = Housekeeping(settings, database, storage)
     try:
         await app.state.runs.start()
         await housekeeping.start()

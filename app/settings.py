@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
+    max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
+    min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
 

@@ -14,6 +14,7 @@ from app.services.admission import require_admissible, require_room
 from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
+from app.services.storage import Storage
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
@@ -62,8 +63,11 @@ class Cancelled:
 class Runs(Sink):
     """Everything that happens to runs; the engine reports to it."""
 
-    def __init__(self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub) -> None:
+    def __init__(
+        self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub, storage: Storage
+    ) -> None:
         self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
+        self.storage = storage
         self.predictions = Predictions(engine, settings.worker_count)
         self._submitting = asyncio.Lock()
         self._client_of: dict[str, str] = {}
@@ -128,7 +132,8 @@ class Runs(Sink):
             predicted = {
                 run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
             }
-            if client != SERVER:
+            if client != SERVER and fresh:
+                await self.storage.require_space()
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
                 of_client = sum(owner == client.key for owner in self._client_of.values())

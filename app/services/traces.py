@@ -13,6 +13,7 @@ from app.services.admission import require_trace_room
 from app.services.errors import InvalidTraceError
 from app.services.identity import Client
 from app.services.runs import ID_LENGTH
+from app.services.storage import Storage
 from app.settings import Settings
 from app.store.runs import RunStore
 from mhc_core.record.codec import encode_frame
@@ -48,8 +49,8 @@ class Unpacked:
 class Traces:
     """Takes containers, a bounded number at a time and in an hour of each client."""
 
-    def __init__(self, settings: Settings, store: RunStore) -> None:
-        self._settings, self._store = settings, store
+    def __init__(self, settings: Settings, store: RunStore, storage: Storage) -> None:
+        self._settings, self._store, self._storage = settings, store, storage
         self._limits = Limits(size_bytes=settings.max_trace_bytes)
         self._open = 0
         self._brought: defaultdict[str, deque[float]] = defaultdict(deque)
@@ -62,6 +63,7 @@ class Traces:
         RefusedError
             Where it is not a whole trace, the client has brought many, or others are being read.
         """
+        await self._storage.require_space()
         self.require_room(client)
         self._open += 1
         try:
@@ -85,6 +87,7 @@ class Traces:
         if known is not None:
             await self._store.touch(known)
             return Added(trace.record_id, trace.frames, False)
+        await self._storage.require_space()  # others may have filled it while this one was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
         is_new = await self._store.add_record(trace.record_id, trace.source, lines, end.status, end.reason)

@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got what, wanted what."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from app.services.errors import (
     NotATraceError,
     QueueFullError,
     RefusedError,
+    StorageFullError,
     TooExpensiveError,
     TooManyLiveTracesError,
     TooManyRunsError,
@@ -27,7 +29,10 @@ from app.services.errors import (
     UnknownTraceError,
     WrongTokenError,
 )
+from app.store.errors import StoreUnavailable
 from mhc_core.spec import SpecError, SpecErrors
+
+log = logging.getLogger("mhc.api")
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50
@@ -47,6 +52,8 @@ TITLES = {
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
+    "storage-full": "The server has no room to store more",
+    "store-unavailable": "The database cannot be used now",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
@@ -74,6 +81,7 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     TooManyLiveTracesError: ("too-many-traces", 503),
     TooManyTracesError: ("too-many-traces", 429),
     QueueFullError: ("queue-full", 503),
+    StorageFullError: ("storage-full", 503),
 }
 
 
@@ -173,6 +181,10 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
         assert isinstance(error, RefusedError)
         return answer(request, from_refusal(error))
 
+    async def on_store(request: Request, error: Exception) -> Response:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+        return answer(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
+
     async def on_query(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
@@ -192,6 +204,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(SpecErrors, on_spec_errors)
     app.add_exception_handler(RefusedError, on_refusal)
+    app.add_exception_handler(StoreUnavailable, on_store)
     app.add_exception_handler(RequestValidationError, on_query)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_crash)
