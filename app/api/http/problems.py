@@ -11,7 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.observe import context
 from app.services.errors import (
+    EncodersBusyError,
+    EncodingFailedError,
     GapError,
     HasEndedError,
     InvalidRequestError,
@@ -54,6 +57,7 @@ TITLES = {
     "queue-full": "The server is busy",
     "storage-full": "The server has no room to store more",
     "store-unavailable": "The database cannot be used now",
+    "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
@@ -82,6 +86,8 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     TooManyTracesError: ("too-many-traces", 429),
     QueueFullError: ("queue-full", 503),
     StorageFullError: ("storage-full", 503),
+    EncodersBusyError: ("queue-full", 503),
+    EncodingFailedError: ("not-written", 503),
 }
 
 
@@ -115,6 +121,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
+    context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": f"/docs#problem-{problem.kind}",
         "title": TITLES[problem.kind],
@@ -167,6 +174,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """
 
     def answer(request: Request, problem: Problem) -> Response:
+        context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
