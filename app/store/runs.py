@@ -96,7 +96,7 @@ class RunStore:
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
-            return None if row is None else _to_run(row)
+            return None if row is None else to_run(row)
 
         return await self._database.call(work)
 
@@ -106,7 +106,7 @@ class RunStore:
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(query).one_or_none()
-            return None if row is None else _to_run(row)
+            return None if row is None else to_run(row)
 
         return await self._database.call(work)
 
@@ -197,7 +197,7 @@ class RunStore:
         query = select(runs).where(runs.c.status.in_(LIVE), runs.c.id.not_in(of_others)).order_by(runs.c.created_at)
 
         def work(connection: Connection) -> list[Run]:
-            return [_to_run(row) for row in connection.execute(query)]
+            return [to_run(row) for row in connection.execute(query)]
 
         return await self._database.call(work)
 
@@ -215,5 +215,6 @@ class RunStore:
         return {status: count for status, count in rows}  # noqa: C416
 
 
-def _to_run(row: Row[Any]) -> Run:
+def to_run(row: Row[Any]) -> Run:
+    """A row of `runs`."""
     return Run(**{**row._mapping, "source": parse_source(row.source)})

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def upgrade(url: str) -> None:
     UnusableDatabase
         Where the database is of a newer version or of another program, or cannot be read.
     """
-    path = _find_file(url)
+    path = find_file(url)
     if path is None:
         _transact(url, _migrate)
         return
@@ -72,15 +72,51 @@ def require_current(url: str) -> None:
     UnusableDatabase
         Says why.
     """
-    path = _find_file(url)
+    _require_there(url)
+    _transact(url, _require_head)
+
+
+def require_known(url: str) -> None:
+    """Refuse a database that `upgrade` would refuse; nothing is changed.
+
+    Raises
+    ------
+    UnusableDatabase
+        Says why.
+    """
+    _require_there(url)
+    _transact(url, _classify)
+
+
+@contextlib.contextmanager
+def open_current(url: str) -> Iterator[Connection]:
+    """A connection to a database of this version, for looks at it beside a server.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is not there, is of another version, or cannot be read.
+    """
+    require_current(url)
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise UnusableDatabase(f"the database {engine.url.database} cannot be read: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _require_there(url: str) -> None:
+    path = find_file(url)
     if path is not None and not path.exists():
         raise UnusableDatabase(f"there is no database {path}")
     if path is not None:
         sqlite_file.require_sound(path)
-    _transact(url, _require_head)
 
 
-def _find_file(url: str) -> Path | None:
+def find_file(url: str) -> Path | None:
     """The file of an SQLite database."""
     parts = make_url(url)
     return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
@@ -131,18 +167,27 @@ def _leave_transactions_to_us(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
-def _migrate(connection: Connection) -> None:
+def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
+    """The revision of a database, None where it is new or a release of the time before revisions; and its columns."""
     present = {
         table: {column["name"] for column in inspect(connection).get_columns(table)}
         for table in inspect(connection).get_table_names()
     }
+    if revisions.name in present:
+        return _read_revision(connection), present
+    if present:
+        _require_released(connection, present)
+    return None, present
+
+
+def _migrate(connection: Connection) -> None:
+    revision, present = _classify(connection)
     if not present:
         _create(connection)
-    elif revisions.name in present:
-        if _read_revision(connection) != HEAD:
+    elif revision is not None:
+        if revision != HEAD:
             _apply(connection, "upgrade", HEAD)
     else:
-        _require_released(connection, present)
         _add_late_columns(connection, present["snapshots"])
         _apply(connection, "stamp", RELEASED)
         _apply(connection, "upgrade", HEAD)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import sqlite3
 from collections.abc import Callable
@@ -19,6 +20,8 @@ log = logging.getLogger("mhc.store")
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
 # How long a call waits for another process that has the database locked, its time in our own queue included.
 MAX_WAIT_S = 5.0
+# A copy in steps is begun anew so often; after each step others may write.
+MAX_BEGUN, STEP_PAUSE_S = 4, 0.02
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
@@ -131,11 +134,32 @@ def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
     try:
         with contextlib.closing(sqlite3.connect(part)) as target:
-            source.backup(target, pages=pages)
+            _copy(source, target, pages)
         put_in_place(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) -> None:
+    """Some pages at a time; all at once where others write so often that it begins anew and anew."""
+    least, begun = math.inf, 1
+
+    def watch(status: int, remaining: int, total: int) -> None:
+        nonlocal least, begun
+        begun += remaining > least
+        least = remaining
+        if begun > MAX_BEGUN:
+            raise _Disturbed
+
+    try:
+        source.backup(target, pages=pages, progress=watch, sleep=STEP_PAUSE_S)
+    except _Disturbed:
+        source.backup(target)
+
+
+class _Disturbed(Exception):
+    """A copy was begun anew too often."""
 
 
 def put_in_place(part: Path, path: Path) -> None:

@@ -46,13 +46,23 @@ async def sweep(database: Database, unused_since: float, traces_since: float, sp
 
     Traces, which no one can compute again, have a time of their own.
     """
-    old = runs.c.used_at < case((IS_TRACE, traces_since), else_=unused_since)
+    old = _is_old(unused_since, traces_since)
     dropped = 0
     await _delete_marked(database)
     while found := await database.call(partial(_mark, old & _is_free(spare), math.inf)):
         dropped += len(found)
         await _delete_marked(database)
     return dropped
+
+
+async def count_unused(
+    database: Database, unused_since: float, traces_since: float, spare: Collection[str]
+) -> tuple[int, int]:
+    """How many runs `sweep` would drop, and their bytes."""
+    old = _is_old(unused_since, traces_since)
+    query = select(func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).where(old & _is_free(spare))
+    count, size = await database.call(lambda connection: connection.execute(query).one())
+    return int(count), int(size)
 
 
 async def drop_oldest(database: Database, excess_bytes: int, unused_since: float, spare: Collection[str]) -> int:
@@ -78,6 +88,24 @@ async def give_back(database: Database) -> int:
     while freed := await _pause_after(database, _free_pages):
         pages += freed
     return pages
+
+
+async def vacuum(database: Database) -> int:
+    """Write an SQLite file anew without unused pages, and so that they can be given back from here on.
+
+    It needs room for a second copy, and no one else may use the database. Returns how many pages this saves.
+    """
+
+    def work(connection: Connection) -> int:
+        before = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        _get_raw(connection).executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
+        return int(before - connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+    return await database.call(work) if database.is_sqlite else 0
+
+
+def _is_old(unused_since: float, traces_since: float) -> ColumnElement[bool]:
+    return runs.c.used_at < case((IS_TRACE, traces_since), else_=unused_since)
 
 
 def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
@@ -134,10 +162,15 @@ def _delete_frames(connection: Connection, run: Marked, share: float) -> float:
 
 def _free_pages(connection: Connection) -> int:
     before = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    # As a script: `execute` would free one page and stop.
+    _get_raw(connection).executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
+    return int(before - connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+
+def _get_raw(connection: Connection) -> sqlite3.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
-    raw.executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")  # `execute` would free one page and stop
-    return int(before - connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+    return raw
 
 
 async def _pause_after(database: Database, step: Callable[[Connection], T]) -> T:
