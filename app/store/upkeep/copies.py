@@ -66,7 +66,7 @@ def require_intact(database: sqlite3.Connection, path: Path) -> None:
     except sqlite3.DatabaseError as error:
         found = str(error)
     if found != "ok":
-        raise UnusableDatabase(f"the database {path} is damaged: {found}")
+        raise UnusableDatabase(f"the database {path} is damaged: {' '.join(found.split())}")
 
 
 @contextlib.contextmanager
