@@ -59,7 +59,7 @@ def upgrade(url: str) -> None:
     if not path.exists():
         _create_file(path)
     else:
-        _transact(url, lambda connection: _migrate_file(connection, path))
+        _transact(url, _migrate)
         if path.stat().st_uid == os.geteuid():
             path.chmod(sqlite_file.FILE_MODE)
 
@@ -132,11 +132,6 @@ def _create_file(path: Path) -> None:
         database.execute("VACUUM")  # writes that down
     _transact(f"sqlite:///{part}", _migrate)
     sqlite_file.put_in_place(part, path)
-
-
-def _migrate_file(connection: Connection, path: Path) -> None:
-    sqlite_file.require_whole(connection, path)
-    _migrate(connection)
 
 
 def _transact(url: str, work: Callable[[Connection], object]) -> None:

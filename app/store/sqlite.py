@@ -183,7 +183,7 @@ def require_sound(path: Path) -> None:
     Raises
     ------
     UnusableDatabase
-        Where it is a folder, empty, cut off or not writable. A file that is not there is fine.
+        Where it is a folder, empty or not writable. A file that is not there is fine.
     """
     if not path.exists():
         return
@@ -193,12 +193,3 @@ def require_sound(path: Path) -> None:
         raise UnusableDatabase(f"the database {path} is empty: restore a backup, or delete the file to begin anew")
     if not os.access(path, os.W_OK):
         raise UnusableDatabase(f"the database {path} cannot be written: its file or its disk is read-only")
-
-
-def require_whole(connection: Connection, path: Path) -> None:
-    """Refuse a file that is shorter than its own header says."""
-    pages, size = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size"))
-    if path.stat().st_size < pages * size:
-        raise UnusableDatabase(
-            f"the database {path} is cut off: it has {path.stat().st_size} of {pages * size} bytes. Restore a backup"
-        )
