@@ -33,10 +33,6 @@ class Storage:
             self._measured = now, await self._store.measure()
         return self._measured[1]
 
-    async def bytes_of(self, client: str) -> int:
-        """Bytes that a client's runs, traces and snapshots take."""
-        return await self._store.bytes_of(client)
-
     async def require_space(self) -> None:
         """Refuse what would be stored where the store is full or its disk nearly so.
 

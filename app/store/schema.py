@@ -147,6 +147,22 @@ def _transact(url: str, work: Callable[[Connection], object]) -> None:
         engine.dispose()
 
 
+def is_current(url: str) -> bool:
+    """Whether there is a database with the tables of this version; creates nothing."""
+    name = make_url(url)
+    if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
+        return False
+    engine = _create_engine(url)
+    try:
+        with engine.connect() as connection:
+            is_ours = inspect(connection).has_table(revisions.name)
+            return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
+    except DBAPIError:
+        return False  # why is told to those who go on and open it
+    finally:
+        engine.dispose()
+
+
 def _create_engine(url: str) -> Engine:
     """An engine for the migration alone. SQLite's driver would end the transaction before each change of a table."""
     engine = create_engine(url, poolclass=NullPool)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from app.store.frames import unpack_line
+from app.store.pins import list_held
 from app.store.runs import DROPPED, LIVE, Run, to_run
 from app.store.tables import frames, live_traces, runs, snapshots
-from app.store.upkeep.expiry import list_held
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import NUMERICS_VERSION, SpecError, SpecErrors, parse_spec
@@ -114,7 +114,7 @@ def _has_its_id(connection: Connection, run: Run, of_frames: str) -> bool:
 def _check_views(connection: Connection, counted: Counted) -> Iterator[str]:
     for view in connection.execute(select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)).all():
         counted.views += 1
-        held = set(list_held(view))
+        held = set(list_held(view.runs, view.sweep))
         pinned = select(runs.c.id).where(runs.c.id.in_(held), runs.c.pinned, runs.c.status.not_in((*LIVE, DROPPED)))
         missing = held - set(connection.execute(pinned).scalars())
         if missing:

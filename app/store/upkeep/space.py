@@ -4,11 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from app.store.database import Database
-from app.store.tables import runs, snapshots
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,6 @@ class SpaceStore:
         """What is used and free now."""
         used = await self._database.call(_count_pages if self._database.is_sqlite else _ask_size)
         return Space(used, self._measure_disk())
-
-    async def bytes_of(self, client: str) -> int:
-        """Bytes that the runs, traces and snapshots of a client take, by its key."""
-
-        def work(connection: Connection) -> int:
-            totals = [select(func.sum(table.c.bytes)).where(table.c.client == client) for table in (runs, snapshots)]
-            return sum(int(connection.execute(total).scalar() or 0) for total in totals)
-
-        return await self._database.call(work)
 
     def _measure_disk(self) -> int | None:
         # The nearest folder that is there: the data folder may have been deleted under the server.
