@@ -47,6 +47,7 @@ class Housekeeping:
         if excess := await self._storage.count_excess():
             freed = await drop_oldest(self._database, excess, now - min(SPARED_S, settings.keep_s), self._spare)
         pages = await give_back(self._database)
+        self._storage.forget()
         log.info("dropped %d views, %d old runs, %d bytes of others; %d pages given back", views, old, freed, pages)
 
     async def _sweep_for_ever(self) -> None:
@@ -60,7 +61,7 @@ class Housekeeping:
     async def _wait(self) -> None:
         pause_s = min(MIN_PAUSE_S, self._settings.sweep_s)
         await asyncio.sleep(pause_s)
-        self._storage.is_near_full.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.sweep_s - pause_s):
                 await self._storage.is_near_full.wait()
+        self._storage.is_near_full.clear()

@@ -48,9 +48,13 @@ class Storage:
         if why is not None:
             raise StorageFullError(f"{why}. Known runs are shown; new ones are taken once there is room")
 
+    def forget(self) -> None:
+        """The next look measures anew: much has been stored or dropped."""
+        self._measured = None
+
     async def count_excess(self) -> int:
         """Bytes that have to go before there is room enough again; 0 where the store is not near its caps."""
-        self._measured = None
+        self.forget()
         space = await self.measure()
         return count_excess(space, self._settings, ENOUGH) if count_excess(space, self._settings, NEAR_FULL) else 0
 
