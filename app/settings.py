@@ -92,6 +92,8 @@ class Settings(BaseSettings):
         15_552_000.0, description="The same of a stored view, unless a client with a token keeps it: 180 days."
     )
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
+    max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
+    min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
     encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
