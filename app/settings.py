@@ -40,11 +40,18 @@ class Settings(BaseSettings):
     )
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
-    engine: str = Field("local", description="What computes runs: local, worker processes on this machine, or ray, a cluster.")
+    engine: str = Field(
+        "local", description="What computes runs: local, worker processes on this machine, or ray, a cluster."
+    )
     ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
-    ray_cpus: PositiveInt = Field(2, description="CPUs of the cluster that a run with large tensors asks for; others one.")
+    ray_cpus: PositiveInt = Field(
+        2, description="CPUs of the cluster that a run with large tensors asks for; others one."
+    )
     ray_gpus: float = Field(
-        0.0, ge=0, le=64, description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one."
+        0.0,
+        ge=0,
+        le=64,
+        description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one.",
     )
     ray_wait_s: PositiveFloat = Field(
         60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -15,6 +15,8 @@ import ray
 
 from app.engine.ray.options import Options
 from app.engine.ray.slot import Slot
+
+log = logging.getLogger("mhc.bridge")
 
 
 class Bridge:
@@ -39,7 +41,7 @@ class Bridge:
         if "open" in message:
             number = message["open"]
             slot = self._slots[number] = Slot(self._options, self._teller(number), self._end_teller(number))
-            self._do(slot.open())
+            self._do(slot, slot.open())
         elif "close" in message:
             if message["close"] in self._slots:  # else it ended by itself just now
                 self._slots[message["close"]].close()
@@ -50,12 +52,21 @@ class Bridge:
         if "cancel" in command:
             slot.cancel(command["cancel"])
         else:
-            self._do(slot.run(command))
+            self._do(slot, slot.run(command))
 
-    def _do(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+    def _do(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guard(slot, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _guard(slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+        """What fails here for a reason that no one foresaw ends the worker, and not only the task."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("a worker's task failed")
+            slot.fail(f"{type(error).__name__}: {error}")
 
     def _teller(self, number: int) -> Callable[[bytes], None]:
         def tell(lines: bytes) -> None:

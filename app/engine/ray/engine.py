@@ -14,6 +14,11 @@ class RayEngine(LocalEngine):
         super().__init__(settings)
         self._bridge = BridgeProcess(Options.from_settings(settings))
 
+    @property
+    def bridge_pid(self) -> int | None:
+        """Process id of the bridge, where one runs."""
+        return self._bridge.pid
+
     async def stop(self) -> None:
         """End the workers, then the bridge."""
         await super().stop()

@@ -10,7 +10,7 @@ from app.settings import GIB
 from mhc_core.cost.estimates import estimate
 from mhc_core.cost.threads import choose_threads
 from mhc_core.measure.recomputation import estimate_recomputation
-from mhc_core.spec import SpecError, parse_spec
+from mhc_core.spec import SpecErrors, parse_spec
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def shape_of(job: dict[str, Any], options: Options) -> Shape:
     """What a job asks for. One that is not valid needs nothing; its worker says what is wrong with it."""
     try:
         spec = parse_spec(job["spec"])
-    except SpecError:
+    except SpecErrors:
         return usual_shape(options)
     cost = estimate_recomputation(spec) if job["kind"] == VERIFICATION else estimate(spec)
     memory = GIB

@@ -23,8 +23,9 @@ LOST = (
 # A worker that waits for busy resources says so after this.
 PATIENCE_S = 15.0
 # Restarts are the slot's business: Ray must not compute again what was half told already.
-REMOTE: Any = ray.remote(max_restarts=0, max_task_retries=0)(Actor)
-GROUPS = {"control": 2}  # threads beside the one that computes
+# Beside the thread that computes there are two others, which its stubs do not know.
+declare: Any = ray.remote
+REMOTE = declare(max_restarts=0, max_task_retries=0, concurrency_groups={"control": 2})(Actor)
 
 
 class NoRoom(RuntimeError):
@@ -49,7 +50,7 @@ class Slot:
         try:
             introduction = await self._replace(self._shape, None)
         except (NoRoom, RayError) as error:
-            self._end(str(error))
+            self.fail(str(error))
         else:
             self._tell(b"#ready " + introduction.rates + b"\n")
 
@@ -64,11 +65,11 @@ class Slot:
             self._tell_job_end("cancelled", None)
         except RayError:
             log.exception("no worker for %s", job["run"])
-            self._end(LOST)
+            self.fail(LOST)
         else:
             await self._pass_on(job)
         if self._actor is None:
-            self._end("it gave way to a larger worker, which did not come")
+            self.fail("it gave way to a larger worker, which did not come")
 
     def cancel(self, job_id: str) -> None:
         """Stop the job between two frames, or while it waits for resources."""
@@ -81,8 +82,14 @@ class Slot:
 
     def close(self) -> None:
         """End the actor at once, whatever it does."""
-        self._release()
-        self._end("it was stopped")
+        self.fail("it was stopped")
+
+    def fail(self, reason: str) -> None:
+        """The worker is gone; the first reason counts."""
+        if not self._is_over:
+            self._is_over = True
+            self._release()
+            self._tell_end(reason)
 
     async def _pass_on(self, job: dict[str, Any]) -> None:
         if self._refusal is not None:
@@ -93,7 +100,7 @@ class Slot:
                 self._tell(await line)
         except RayError as error:
             log.warning("a worker is lost: %s", str(error).splitlines()[0])
-            self._end(LOST)
+            self.fail(LOST)
         finally:
             ray.cancel(lines)
         return None
@@ -118,9 +125,9 @@ class Slot:
         if lack := explain_lack(shape, list_machines()):
             raise NoRoom(lack)
         self._release()
-        actor = REMOTE.options(
-            num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes), concurrency_groups=GROUPS
-        ).remote(int(shape.cpus), self._options.memory_bytes)
+        actor = REMOTE.options(num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes)).remote(
+            int(shape.cpus), self._options.memory_bytes
+        )
         self._actor = actor
         notice = asyncio.get_running_loop().call_later(PATIENCE_S, log.warning, "a worker waits for %s", shape)
         try:
@@ -139,7 +146,7 @@ class Slot:
         try:
             await actor.stay.options(concurrency_group="control").remote()
         except RayError:
-            self._end(LOST)
+            self.fail(LOST)
 
     def _release(self) -> None:
         if self._watch is not None:
@@ -150,12 +157,6 @@ class Slot:
 
     def _tell_job_end(self, status: str, reason: str | None) -> None:
         self._tell(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
-
-    def _end(self, reason: str) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._release()
-            self._tell_end(reason)
 
 
 def list_machines() -> list[Shape]:

@@ -76,10 +76,11 @@ class RayHarness(MarkedHarness):
     """Workers are processes of a cluster on this machine, all harnesses' of one."""
 
     name = "ray"
+    address = ""  # of the cluster that all share
 
     def build(self, **settings: Any) -> Engine:
         """In the cluster, which is started with the first."""
-        return super().build(ray_address=start_cluster().address, **settings)
+        return super().build(ray_address=self.address or start_cluster().address, **settings)
 
     def list_candidates(self) -> list[int]:
         """By the name that Ray gives them."""
