@@ -92,28 +92,41 @@ def test_a_bridge_that_hangs_does_not_hold_a_cancel() -> None:
     play(case)
 
 
-def test_a_run_fails_with_its_machine_and_another_machine_goes_on() -> None:
-    """Node of its own, with the only CPUs."""
+def test_on_a_small_cluster_others_are_waited_for_and_a_lost_machine_is_replaced() -> None:
+    """One machine with two CPUs: each of two servers holds one."""
     cluster = RayCluster(nodes=1, cpus=2)
-
-    async def scene() -> None:
-        bench = Bench(OnCluster(cluster), workers=1)
-        await bench.start()
-        (busy,) = await bench.occupy()
-        (node,) = cluster.nodes
-        kill(node.all_processes["raylet"][0].process.pid)
-        end = await bench.recorder.wait_for_end(busy)
-        assert end.status == "failed"
-        assert "lost with its machine" in str(end.reason)
-        cluster.add_node(cpus=2)
-        await bench.compute()
-        await bench.engine.stop()
-
     try:
-        asyncio.run(asyncio.wait_for(scene(), 240))
+        asyncio.run(asyncio.wait_for(play_on_small_cluster(cluster), 280))
     finally:
         cluster.stop()
     assert not cluster.folder.exists()
+
+
+async def play_on_small_cluster(cluster: RayCluster) -> None:
+    ours, others = (Bench(OnCluster(cluster), workers=1, ray_wait_s=2) for _ in range(2))
+    for bench in (ours, others):
+        await bench.start()
+        await bench.wait_until_ready()
+    end = await ours.recorder.wait_for_end(ours.submit(WIDE))
+    assert end.reason == "the cluster had no 2 CPU and 2.0 GiB free on one machine for 2 s"
+    await ours.compute()
+    stopped = ours.submit(WIDE)
+    await ours.recorder.wait_for(lambda: ours.recorder.of[stopped].started)
+    assert [end.status for end in await ours.cancel(stopped)] == ["cancelled"]
+    await others.engine.stop()
+    await lose_machine(cluster, ours)
+    await ours.engine.stop()
+
+
+async def lose_machine(cluster: RayCluster, bench: Bench) -> None:
+    (busy,) = await bench.occupy()
+    (node,) = cluster.nodes
+    kill(node.all_processes["raylet"][0].process.pid)
+    end = await bench.recorder.wait_for_end(busy)
+    assert end.status == "failed"
+    assert "lost with its machine" in str(end.reason)
+    cluster.add_node(cpus=2)
+    await bench.compute()
 
 
 class OnCluster(RayHarness):
@@ -135,32 +148,6 @@ def test_what_the_cluster_lacks_is_refused_at_once() -> None:
         await bench.compute()
 
     play(case, ray_cpus=512)
-
-
-def test_what_others_hold_is_waited_for_and_then_the_run_fails() -> None:
-    async def case(bench: Bench) -> None:
-        await bench.wait_until_ready()
-        others = Bench(RayHarness(), workers=10)  # of 16 CPUs on two machines
-        await others.start()
-        await others.wait_until_ready()
-        end = await bench.recorder.wait_for_end(bench.submit(WIDE))
-        assert end.reason == "the cluster had no 8 CPU and 2.0 GiB free on one machine for 2 s"
-        await others.engine.stop()
-        assert (await bench.recorder.wait_for_end(bench.submit(SMALL))).status == "done"
-
-    play(case, ray_cpus=8, ray_wait_s=2)
-
-
-def test_a_run_that_waits_for_others_can_be_cancelled() -> None:
-    async def case(bench: Bench) -> None:
-        await bench.wait_until_ready()
-        job_id = bench.submit(WIDE)
-        await bench.recorder.wait_for(lambda: bench.recorder.of[job_id].started)
-        (end,) = await bench.cancel(job_id)
-        assert end.status == "cancelled"
-        await bench.compute()
-
-    play(case, ray_cpus=8, ray_wait_s=60)
 
 
 def test_a_larger_worker_takes_the_place_of_a_small_one() -> None:
