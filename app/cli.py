@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.commands import COMMANDS
+from app.observe import logs
 from app.settings import Settings
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
@@ -82,6 +82,10 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
 
+    from app.engine.registry import prepare_engine
+
+    prepare_engine(settings)
+
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.engine.registry import UnknownEngine
     from app.files import MissingAsset
@@ -93,7 +97,7 @@ def serve(arguments: Sequence[str]) -> int:
     except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.log_format)
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -10,6 +10,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from app.api import openapi, operations
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
+from app.api.http.request_log import RequestLog
 from app.api.http.stream import NDJSON
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
@@ -20,6 +21,7 @@ from app.pages import link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
+from app.services.encoding.encoder import Encoder
 from app.services.housekeeping import Housekeeping
 from app.services.live_traces import LiveTraces
 from app.services.runs import Runs
@@ -75,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
     app.add_middleware(security.SecurityHeaders, origins=settings.origins)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    app.add_middleware(RequestLog)
     return app
 
 
@@ -89,14 +92,17 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.traces = Traces(settings, store)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    app.state.encoder = Encoder(settings, log)
     housekeeping = Housekeeping(settings, database)
     try:
+        await app.state.encoder.start()
         await app.state.runs.start()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield
     finally:
         hub.close()
+        app.state.encoder.stop()
         await housekeeping.stop()
         await app.state.sweeps.stop()
         await app.state.live_traces.stop()

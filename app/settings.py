@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
@@ -11,6 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 GIB = 2**30
+
+LogFormat = Literal["text", "json"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -79,6 +81,13 @@ class Settings(BaseSettings):
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
+    encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
+    encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
+    encode_inside_bytes: int = Field(
+        500_000, ge=0, description="Frames up to this are written by the server process itself, which is faster."
+    )
+    encoded_bytes: PositiveInt = Field(GIB // 2, description="Large results kept in the data folder once written.")
+    log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
 
     @field_validator("database_url")

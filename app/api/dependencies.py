@@ -6,7 +6,9 @@ from fastapi import Depends, Query, Request
 
 from app.api.http.problems import Problem, not_found
 from app.engine.contract import RUN
+from app.observe import context
 from app.services import identity
+from app.services.encoding.encoder import Encoder
 from app.services.live_traces import LiveTraces
 from app.services.results import read_result
 from app.services.runs import Runs
@@ -54,9 +56,16 @@ def get_snapshots(request: Request) -> SnapshotStore:
     return snapshots
 
 
+def get_encoder(request: Request) -> Encoder:
+    """What writes large results."""
+    encoder: Encoder = request.app.state.encoder
+    return encoder
+
+
 def get_client(request: Request) -> identity.Client:
     """Who asks, which shares and rights hang on."""
     address = request.client.host if request.client else "unknown"
+    context.note(client=address)
     return identity.Client(address, address)
 
 
@@ -77,6 +86,7 @@ LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
 Values = Annotated[SweepValues, Depends(get_values)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
+Encoding = Annotated[Encoder, Depends(get_encoder)]
 Client = Annotated[identity.Client, Depends(get_client)]
 Viewer = Annotated[str, Depends(get_viewer)]
 

@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from app.engine.contract import Engine
 from app.settings import Settings
+
+if TYPE_CHECKING:  # it takes torch with it, and an engine can be prepared before that
+    from app.engine.contract import Engine
 
 
 class UnknownEngine(ValueError):
     """No engine has this name, or it lacks what it needs."""
 
 
-def _build_local(settings: Settings) -> Engine:
+def _build_local(settings: Settings) -> "Engine":
     from app.engine.local.engine import LocalEngine
 
     return LocalEngine(settings)
 
 
-def _build_ray(settings: Settings) -> Engine:
+def _build_ray(settings: Settings) -> "Engine":
     from app.engine.ray.engine import RayEngine
 
     if find_spec("ray") is None:
@@ -27,10 +30,18 @@ def _build_ray(settings: Settings) -> Engine:
     return RayEngine(settings)
 
 
-ENGINES: dict[str, Callable[[Settings], Engine]] = {"local": _build_local, "ray": _build_ray}
+ENGINES: dict[str, Callable[[Settings], "Engine"]] = {"local": _build_local, "ray": _build_ray}
 
 
-def build_engine(settings: Settings) -> Engine:
+def prepare_engine(settings: Settings) -> None:
+    """Begin what takes a while and needs no app: the local engine's processes import beside this one."""
+    if settings.engine == "local":
+        from app.engine.local.forks import begin_template
+
+        begin_template()
+
+
+def build_engine(settings: Settings) -> "Engine":
     """The engine that the settings name.
 
     Raises

@@ -88,3 +88,15 @@ class TooManyLiveTracesError(NoRoomError):
 
 class QueueFullError(NoRoomError):
     """The server's queue is full."""
+
+
+class EncodersBusyError(NoRoomError):
+    """As many large files are being written as this server takes."""
+
+    retry_after_s = 5
+
+
+class EncodingFailedError(NoRoomError):
+    """A large file could not be written: the disk is full, or the process died."""
+
+    retry_after_s = 30

@@ -10,7 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.observe import context
 from app.services.errors import (
+    EncodersBusyError,
+    EncodingFailedError,
     GapError,
     HasEndedError,
     InvalidRequestError,
@@ -47,6 +50,7 @@ TITLES = {
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
+    "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
@@ -74,6 +78,8 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     TooManyLiveTracesError: ("too-many-traces", 503),
     TooManyTracesError: ("too-many-traces", 429),
     QueueFullError: ("queue-full", 503),
+    EncodersBusyError: ("queue-full", 503),
+    EncodingFailedError: ("not-written", 503),
 }
 
 
@@ -107,6 +113,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
+    context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": f"/docs#problem-{problem.kind}",
         "title": TITLES[problem.kind],
@@ -159,6 +166,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """
 
     def answer(request: Request, problem: Problem) -> Response:
+        context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
