@@ -97,8 +97,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of each server")
     parser.add_argument("--nodes", type=int, default=2, help="machines of the cluster of Ray, beside its head")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), start_all(given.ports, given.workers, given.nodes) as cluster:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has put a handler of its own there
         for server in cluster.servers:
             print(f"server      {server.url}  (log {server.log})")
         print(f"PostgreSQL  {cluster.database_url}\nRay         {cluster.ray.address}\nCtrl-C stops all.", flush=True)

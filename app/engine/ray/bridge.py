@@ -70,16 +70,20 @@ class Bridge:
 
     def _teller(self, number: int) -> Callable[[bytes], None]:
         def tell(lines: bytes) -> None:
-            self._writer.write(orjson.dumps({"worker": number, "bytes": len(lines)}) + b"\n" + lines)
+            self._write({"worker": number, "bytes": len(lines)}, lines)
 
         return tell
 
     def _end_teller(self, number: int) -> Callable[[str], None]:
         def tell_end(reason: str) -> None:
             del self._slots[number]
-            self._writer.write(orjson.dumps({"worker": number, "gone": reason}) + b"\n")
+            self._write({"worker": number, "gone": reason})
 
         return tell_end
+
+    def _write(self, header: dict[str, Any], payload: bytes = b"") -> None:
+        if not self._writer.is_closing():  # else the server is gone, and this process ends
+            self._writer.write(orjson.dumps(header) + b"\n" + payload)
 
 
 async def main(descriptor: int) -> None:

@@ -20,7 +20,7 @@ LOST = (
     "the worker process in the cluster was killed (SIGKILL), by the system for want of memory or from outside, "
     "or lost with its machine"
 )
-# A worker that waits for busy resources says so after this.
+# A worker that has not come by then, as where others hold what it needs, is mentioned in the log.
 PATIENCE_S = 15.0
 # Restarts are the slot's business: Ray must not compute again what was half told already.
 # Beside the thread that computes there are two others, which its stubs do not know.
@@ -129,7 +129,9 @@ class Slot:
             int(shape.cpus), self._options.memory_bytes
         )
         self._actor = actor
-        notice = asyncio.get_running_loop().call_later(PATIENCE_S, log.warning, "a worker waits for %s", shape)
+        notice = asyncio.get_running_loop().call_later(
+            PATIENCE_S, log.warning, "a worker with %s has not come yet", shape
+        )
         try:
             async with asyncio.timeout(wait_s):
                 introduction: Introduction = await actor.introduce.remote()
