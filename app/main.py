@@ -12,9 +12,9 @@ from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.request_log import RequestLog
 from app.api.http.stream import NDJSON
+from app.api.instruments import Instruments, RequestMetrics
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
-from app.api.operations import Instruments, RequestMetrics
 from app.api.routers import ROUTERS
 from app.engine.registry import build_engine
 from app.pages import link_cards, routes, security
@@ -32,6 +32,7 @@ from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
+from app.store.measures import Measures
 from app.store.notifications import Hub
 from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
@@ -92,6 +93,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.traces = Traces(settings, store)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    app.state.measures = Measures(database)
     app.state.encoder = Encoder(settings, log)
     housekeeping = Housekeeping(settings, database)
     try:

@@ -48,6 +48,7 @@ class LocalEngine(Engine):
         self._workers: dict[WorkerProcess, Rates] = {}
         self._rates = DEFAULT_RATES
         self._slots: list[asyncio.Task[None]] = []
+        self._deaths = 0
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
@@ -119,6 +120,11 @@ class LocalEngine(Engine):
         """Workers that have warmed up."""
         return len(self._workers)
 
+    @property
+    def worker_deaths(self) -> int:
+        """Workers that ended without being asked to."""
+        return self._deaths
+
     # One slot: a worker, replaced whenever it dies.
 
     async def _keep_slot(self) -> None:
@@ -153,6 +159,7 @@ class LocalEngine(Engine):
             worker.kill()
             code = await worker.wait()
             if not worker.was_killed:
+                self._deaths += 1
                 log.warning("worker %d is gone: %s", worker.pid, explain_exit(code))
 
     async def _take_job(self, worker: WorkerProcess) -> _Entry | None:
