@@ -101,7 +101,8 @@ def test_open_streams_are_told_by_their_route(lone_server: Server, fresh_spec: F
     with httpx.Client(base_url=lone_server.api, timeout=60) as http:
         run_id = http.post("/runs", json=fresh_spec(**LONG)).json()["id"]
         with http.stream("GET", f"/runs/{run_id}/events", params={"viewer": "a"}) as stream:
-            next(stream.iter_lines())
+            lines = stream.iter_lines()  # held, or the stream would be closed with it
+            assert next(lines) == "retry: 1000"
             assert find(read_metrics(lone_server), "mhc_streams_by_route", route=route) == 1
         http.delete(f"/runs/{run_id}", params={"viewer": "a"})
     deadline = time.monotonic() + 20
