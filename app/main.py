@@ -17,7 +17,7 @@ from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
 from app.api.routers import ROUTERS
 from app.engine.registry import build_engine
-from app.pages import link_cards, routes, security
+from app.pages import admin, link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (*ROUTERS, operations.router, link_cards.router, routes.router):
+    for router in (*ROUTERS, operations.router, admin.router, link_cards.router, routes.router):
         app.include_router(router)
     app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):

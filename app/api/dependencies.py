@@ -1,5 +1,6 @@
 """What routes are given: the app's services, who asks, and what the ids in an address name."""
 
+import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -15,9 +16,13 @@ from app.services.runs import Runs
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweep, Sweeps
 from app.services.traces import Traces
+from app.store.measures import Measures
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
 from mhc_core.record.result import Result
+
+# What a proxy adds to a request.
+FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 
 
 def get_service(request: Request) -> Runs:
@@ -62,11 +67,32 @@ def get_encoder(request: Request) -> Encoder:
     return encoder
 
 
+def get_measures(request: Request) -> Measures:
+    """What operators ask the database."""
+    measures: Measures = request.app.state.measures
+    return measures
+
+
 def get_client(request: Request) -> identity.Client:
     """Who asks, which shares and rights hang on."""
     address = request.client.host if request.client else "unknown"
     context.note(client=address)
     return identity.Client(address, address)
+
+
+def require_admin(request: Request) -> None:
+    """Refuse who is neither an admin nor a process of this machine that comes without a proxy."""
+    is_local = is_loopback(request) and not FORWARDED & set(request.headers.keys())
+    if get_client(request).rights != "admin" and not is_local:
+        raise Problem("private", 403, "only a request from this machine, or with an admin's token, may read this")
+
+
+def is_loopback(request: Request) -> bool:
+    """Whether the request comes from a process of this machine."""
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 def get_viewer(

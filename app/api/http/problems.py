@@ -58,6 +58,7 @@ TITLES = {
     "not-a-trace": "The record is no trace",
     "no-spec": "The record has no spec",
     "foreign-origin": "Requests from another site's page are refused",
+    "private": "This is for the operator",
     "internal": "The server made a mistake",
     "http": "The request was refused",
 }
