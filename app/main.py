@@ -1,5 +1,6 @@
 """The app: settings in, routes out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from app.api import openapi, operations
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
+from app.api.http.kept_files import TURNS
 from app.api.http.request_log import RequestLog
 from app.api.http.stream import NDJSON
 from app.api.instruments import Instruments, RequestMetrics
@@ -94,6 +96,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     app.state.measures = Measures(database)
+    app.state.download_turns = asyncio.Semaphore(TURNS)
     app.state.encoder = Encoder(settings, log)
     housekeeping = Housekeeping(settings, database)
     try:
