@@ -103,7 +103,7 @@ def serve(arguments: Sequence[str]) -> int:
         host=settings.host,
         port=settings.port,
         timeout_graceful_shutdown=GRACE_S,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        proxy_headers=False,  # the app has a layer of its own for them
         access_log=False,
         server_header=False,
         log_config=None,

@@ -5,12 +5,12 @@ import hashlib
 from functools import cache
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import Response
 
 from app import figures
-from app.api.dependencies import Service, find_done, load_result
+from app.api.dependencies import Service, charge_reading, find_done, load_result
 from app.api.http.drawing import respond_figure
 from app.api.http.kept_files import CHANGELESS
 from app.api.http.problems import invalid_query, not_found
@@ -48,7 +48,7 @@ async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
     ]
 
 
-@router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody)
+@router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody, dependencies=[Depends(charge_reading)])
 async def get_figure(
     run_id: str,
     panel: str,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from app.api.dependencies import Encoding, Service, find_done, load_result
+from app.api.dependencies import Encoding, Service, charge_reading, find_done, load_result
 from app.api.http.contents import describe_bytes, describe_texts
 from app.api.http.kept_files import CHANGELESS, is_held, respond_file
 from app.api.http.problems import invalid_query
@@ -15,7 +15,7 @@ from app.api.models.results import ResultBody
 from app.services.encoding.encoder import name_code
 from app.services.encoding.jobs import FORMS
 
-router = APIRouter(prefix=API, tags=["runs"])
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
 Form = Literal["nested", "packed"]
 ARRAYS = "Arrays of two or more dimensions in JSON: nested lists, or packed as in frames, `{dtype, bdata, shape}`."

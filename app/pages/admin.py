@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.api.dependencies import Encoding, Service, get_measures, require_admin
+from app.api.dependencies import Encoding, Service, get_measures
 from app.api.http.problems import Problem, not_found
 from app.api.instruments import count_free_bytes
+from app.pages.admin_access import require_operator
 from app.pages.routes import get_pages
 from app.store.measures import Measures
 
@@ -38,7 +39,7 @@ def require_own_page(request: Request) -> None:
         )
 
 
-@router.get("", dependencies=[Depends(require_admin)])
+@router.get("", dependencies=[Depends(require_operator)])
 async def get_admin_page(request: Request, service: Service, measures: Reads, encoder: Encoding) -> Response:
     """The page."""
     now, settings = time.time(), request.app.state.settings
@@ -69,7 +70,7 @@ async def get_admin_page(request: Request, service: Service, measures: Reads, en
     return page
 
 
-@router.post("/runs/{run_id}/stop", dependencies=[Depends(require_own_page), Depends(require_admin)])
+@router.post("/runs/{run_id}/stop", dependencies=[Depends(require_own_page), Depends(require_operator)])
 async def stop_run(run_id: str, service: Service) -> Response:
     """Stop a run, whoever watches it."""
     run = await service.store.get(run_id)
@@ -79,7 +80,7 @@ async def stop_run(run_id: str, service: Service) -> Response:
     return RedirectResponse("../../../admin?done=stopped", 303)
 
 
-@router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_admin)])
+@router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_operator)])
 async def clear_results(encoder: Encoding) -> Response:
     """Delete the files of large results."""
     await asyncio.to_thread(encoder.files.clear)

@@ -7,7 +7,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app.api.dependencies import FoundSnapshot, Service, Snapshots, find_run
+from app.api.dependencies import FoundSnapshot, Service, Snapshots, find_run, find_view
 from app.api.http.problems import TITLES, Problem
 from app.api.models.links import API
 from app.api.models.snapshots import SnapshotBody
@@ -84,7 +84,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
     if is_framed and problem.kind == "not-found":
         title, detail = "This figure is gone", GONE.format(name=request.url.path.removeprefix(EMBED)[:60])
     ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
-    return get_pages(request).render(
+    page = get_pages(request).render(
         "problem.html",
         status=problem.status,
         frame_ancestors=ancestors,
@@ -92,6 +92,8 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         detail=detail,
         is_framed=is_framed,
     )
+    page.headers.update(problem.headers)
+    return page
 
 
 @router.get("/")
@@ -129,7 +131,7 @@ async def get_embed_page(
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """One panel of a snapshot or of a run, to be framed by any site."""
-    snapshot = await snapshots.get(name)
+    snapshot = await find_view(request, snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
     kept = {name: shown[name] for name in ("state", "sweep")}

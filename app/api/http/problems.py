@@ -17,16 +17,23 @@ from app.services.errors import (
     GapError,
     HasEndedError,
     InvalidRequestError,
+    InvalidTokenError,
     InvalidTraceError,
+    NoRightError,
     NoRoomError,
     NoSpecError,
     NotATraceError,
+    NoTokenError,
+    NotOwnerError,
     QueueFullError,
     RefusedError,
+    ServerStreamsError,
     TooExpensiveError,
     TooManyLiveTracesError,
     TooManyRunsError,
-    TooManyTracesError,
+    TooManyStreamsError,
+    TooMuchReadError,
+    TooMuchStoredError,
     UnknownTraceError,
     WrongTokenError,
 )
@@ -44,8 +51,13 @@ TITLES = {
     "invalid-query": "The query is not valid",
     "too-expensive": "The spec is predicted to cost more than this server admits",
     "too-large": "The body is too large",
-    "too-many-runs": "This client has too many runs",
+    "too-many-runs": "This client has too much work waiting",
     "wrong-token": "The token is not that of the trace",
+    "no-token": "A valid access token is needed",
+    "no-right": "This client may not do that",
+    "not-owner": "Only the owner may do that",
+    "too-much-stored": "This client has stored as much as it may",
+    "too-much-read": "This client has asked for as much as it may for now",
     "gap": "Frames are missing before these",
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
@@ -77,10 +89,17 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     GapError: ("gap", 409),
     HasEndedError: ("has-ended", 409),
     TooManyLiveTracesError: ("too-many-traces", 503),
-    TooManyTracesError: ("too-many-traces", 429),
+    TooMuchStoredError: ("too-much-stored", 429),
+    TooMuchReadError: ("too-much-read", 429),
+    TooManyStreamsError: ("too-many-streams", 429),
+    ServerStreamsError: ("too-many-streams", 503),
     QueueFullError: ("queue-full", 503),
     EncodersBusyError: ("queue-full", 503),
     EncodingFailedError: ("not-written", 503),
+    InvalidTokenError: ("no-token", 401),
+    NoTokenError: ("no-token", 401),
+    NoRightError: ("no-right", 403),
+    NotOwnerError: ("not-owner", 403),
 }
 
 
@@ -139,8 +158,9 @@ def from_refusal(error: RefusedError) -> Problem:
     """A service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
-    if isinstance(error, WrongTokenError):
-        headers = {"WWW-Authenticate": "Bearer"}  # as a 401 must have
+    if status == 401:
+        is_wrong = isinstance(error, InvalidTokenError | WrongTokenError)
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
     due = error.due if isinstance(error, GapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
