@@ -24,6 +24,7 @@ from app.services.shares import ReadShares, StreamShares, StreamTicket
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweep, Sweeps
 from app.services.traces import Traces
+from app.store.measures import Measures
 from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
@@ -80,6 +81,12 @@ def get_encoder(request: Request) -> Encoder:
     """What writes large results."""
     encoder: Encoder = request.app.state.encoder
     return encoder
+
+
+def get_measures(request: Request) -> Measures:
+    """What operators ask the database."""
+    measures: Measures = request.app.state.measures
+    return measures
 
 
 def get_streams(request: Request) -> StreamShares:

@@ -95,7 +95,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
     if is_framed and problem.kind == "not-found":
         title, detail = "This figure is gone", GONE.format(name=request.url.path.removeprefix(EMBED)[:60])
     ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
-    return get_pages(request).render(
+    page = get_pages(request).render(
         "problem.html",
         status=problem.status,
         frame_ancestors=ancestors,
@@ -103,6 +103,8 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         detail=detail,
         is_framed=is_framed,
     )
+    page.headers.update(problem.headers)
+    return page
 
 
 @router.get("/")

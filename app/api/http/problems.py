@@ -83,6 +83,7 @@ TITLES = {
     "may-not-teach": "This client may not make rooms here",
     "too-many-rooms": "There are too many rooms",
     "foreign-origin": "Requests from another site's page are refused",
+    "private": "This is for the operator",
     "internal": "The server made a mistake",
     "http": "The request was refused",
 }
