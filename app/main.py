@@ -30,6 +30,7 @@ from app.services.encoding.encoder import Encoder
 from app.services.housekeeping import Housekeeping
 from app.services.identity import Identities
 from app.services.live_traces import LiveTraces
+from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StoredShares, StreamShares
 from app.services.sweep_values import SweepValues
@@ -41,6 +42,7 @@ from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
 from app.store.measures import Measures
 from app.store.notifications import Hub
+from app.store.rooms import RoomStore
 from app.store.runs import RunStore
 from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
@@ -106,6 +108,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
     app.state.runs = Runs(settings, store, log, app.state.engine, hub)
+    app.state.rooms = Rooms(settings, RoomStore(database), log)
     app.state.traces = Traces(settings, store, app.state.stored)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)

@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
 
+    rooms_by: Literal["token", "anyone"] = Field(
+        "token", description="Who makes rooms for courses: clients with a token, or anyone."
+    )
+    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
+    max_room_seconds: PositiveFloat = Field(
+        600.0, description="Largest predicted time of runs that a room may have waiting or running."
+    )
+
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     keep_snapshot_s: PositiveFloat = Field(

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.pages.admin import format_bytes, format_s
+from tests.app.api.test_ownership import give_token
 from tests.app.engine.test_cancel import LONG
 from tests.conftest import Server, compute, wait_for_end
 
@@ -59,6 +60,27 @@ def test_nobody_comes_in_through_a_proxy(server: Server, header: str) -> None:
     headers = {header: "127.0.0.1", "Origin": server.url}
     assert httpx.get(f"{server.url}/admin", headers=headers).status_code in (401, 403)
     assert httpx.post(f"{server.url}/admin/results/clear", headers=headers).status_code in (401, 403)
+
+
+def test_an_admin_comes_in_from_elsewhere_by_token(server: Server) -> None:
+    elsewhere = {"X-Forwarded-For": "203.0.113.9"}
+    tokens = {rights: give_token(server.data, "--rights", rights) for rights in ("run", "admin")}
+    for given in (None, tokens["run"], "no-token-of-this-server", tokens["admin"][:-1]):
+        told = httpx.get(f"{server.url}/admin", headers=elsewhere, auth=given and ("anyone", given))
+        assert told.status_code == 401, given
+        assert told.headers["www-authenticate"].startswith("Basic "), given
+        page = httpx.get(f"{server.url}/admin", headers={**elsewhere, "Accept": "text/html"})
+        assert page.headers["www-authenticate"].startswith("Basic ")
+    assert httpx.get(f"{server.url}/admin", headers=elsewhere, auth=("", tokens["admin"])).status_code == 200
+    bearer = {**elsewhere, "Authorization": f"Bearer {tokens['admin']}"}
+    assert httpx.get(f"{server.url}/admin", headers=bearer).status_code == 200
+    assert tokens["admin"] not in server.log.read_text()
+
+
+def test_what_is_no_password_lets_no_one_in(server: Server) -> None:
+    for given in ("Basic", "Basic !", "Basic /w==", "Basic Og==", "Digest a"):
+        headers = {"Authorization": given, "X-Forwarded-For": "203.0.113.9"}
+        assert httpx.get(f"{server.url}/admin", headers=headers).status_code == 401, given
 
 
 def test_a_browser_sends_the_origin_with_its_buttons_and_no_script_runs(server: Server) -> None:
