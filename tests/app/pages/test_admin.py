@@ -66,7 +66,7 @@ def test_an_admin_comes_in_from_elsewhere_by_token(server: Server) -> None:
     elsewhere = {"X-Forwarded-For": "203.0.113.9"}
     tokens = {rights: give_token(server.data, "--rights", rights) for rights in ("run", "admin")}
     for given in (None, tokens["run"], "no-token-of-this-server", tokens["admin"][:-1]):
-        told = httpx.get(f"{server.url}/admin", headers=elsewhere, auth=given and ("anyone", given))
+        told = httpx.get(f"{server.url}/admin", headers=elsewhere, auth=None if given is None else ("anyone", given))
         assert told.status_code == 401, given
         assert told.headers["www-authenticate"].startswith("Basic "), given
         page = httpx.get(f"{server.url}/admin", headers={**elsewhere, "Accept": "text/html"})
