@@ -28,6 +28,7 @@ from app.services.encoding.encoder import Encoder
 from app.services.housekeeping import Housekeeping
 from app.services.identity import Identities
 from app.services.live_traces import LiveTraces
+from app.services.readiness import Inspector
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StoredShares, StreamShares
 from app.services.storage import Storage
@@ -106,6 +107,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.snapshots = SnapshotStore(database)
     storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
     app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.inspector = Inspector(settings, app.state.runs, database)
     app.state.traces = Traces(settings, store, app.state.stored, storage)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
