@@ -49,7 +49,22 @@ class Settings(BaseSettings):
     )
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
-    engine: str = Field("local", description="What computes runs: local, worker processes on this machine.")
+    engine: str = Field(
+        "local", description="What computes runs: local, worker processes on this machine, or ray, a cluster."
+    )
+    ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
+    ray_cpus: PositiveInt = Field(
+        2, description="CPUs of the cluster that a run with large tensors asks for; others one."
+    )
+    ray_gpus: float = Field(
+        0.0,
+        ge=0,
+        le=64,
+        description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one.",
+    )
+    ray_wait_s: PositiveFloat = Field(
+        60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
+    )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
@@ -78,6 +93,14 @@ class Settings(BaseSettings):
     live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
 
+    rooms_by: Literal["token", "anyone"] = Field(
+        "token", description="Who makes rooms for courses: clients with a token, or anyone."
+    )
+    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
+    max_room_seconds: PositiveFloat = Field(
+        600.0, description="Largest predicted time of runs that a room may have waiting or running."
+    )
+
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     keep_snapshot_s: PositiveFloat = Field(
@@ -105,6 +128,14 @@ class Settings(BaseSettings):
         except ArgumentError:
             raise ValueError("not an SQLAlchemy URL such as postgresql+psycopg://user@host/name") from None
         return url
+
+    @field_validator("ray_address")
+    @classmethod
+    def _check_ray_address(cls, address: str) -> str:
+        parts = urlsplit(f"//{address}")
+        if address and not (parts.hostname and parts.port and parts.netloc == address):
+            raise ValueError("not an address such as 10.0.0.5:6379")
+        return address
 
     @field_validator("public_url")
     @classmethod

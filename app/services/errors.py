@@ -136,6 +136,20 @@ class QueueFullError(NoRoomError):
     """The server's queue is full."""
 
 
+class NotTheTeacherError(RefusedError):
+    """The caller has not the key of the room."""
+
+
+class MayNotTeachError(RefusedError):
+    """The caller may not make rooms here."""
+
+
+class TooManyRoomsError(NoRoomError):
+    """There are as many rooms as this server takes."""
+
+    retry_after_s = 3600
+
+
 class EncodersBusyError(NoRoomError):
     """As many large files are being written as this server takes."""
 

@@ -15,7 +15,7 @@ from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
 from app.services.shares import require_queue_share
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
@@ -146,9 +146,10 @@ class Runs(Sink):
             for run_id, run in known.items()
         }
 
-    async def cancel(self, run: Run, viewer: str) -> Cancelled:
-        """Stop a run that no one else watches; a finished run stays as it is."""
-        watchers = self.hub.count_watchers(run.id, exclude=viewer) if run.is_live else 0
+    async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
+        """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
+        is_asked = run.is_live and viewer is not None
+        watchers = self.hub.count_watchers(run.id, exclude=viewer or "") if is_asked else 0
         if run.is_live and not watchers:
             await self.engine.cancel(run.id)
             run = await self.store.get(run.id) or run

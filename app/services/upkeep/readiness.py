@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from app.services.runs import Runs
-from app.services.storage import explain_full
+from app.services.upkeep.storage import explain_full
 from app.settings import Settings
 from app.store.database import Database
 from app.store.errors import StoreUnavailable
