@@ -60,16 +60,14 @@ class Slot:
         try:
             await self._provide(shape_of(job, self._options))
         except NoRoom as error:
-            self._tell_job_end("failed", str(error))
+            self._give_up("failed", str(error))
         except asyncio.CancelledError:
-            self._tell_job_end("cancelled", None)
+            self._give_up("cancelled", None)
         except RayError:
             log.exception("no worker for %s", job["run"])
             self.fail(LOST)
         else:
             await self._pass_on(job)
-        if self._actor is None:
-            self.fail("it gave way to a larger worker, which did not come")
 
     def cancel(self, job_id: str) -> None:
         """Stop the job between two frames, or while it waits for resources."""
@@ -156,6 +154,13 @@ class Slot:
         if self._actor is not None:
             ray.kill(self._actor)
         self._actor = self._watch = None
+
+    def _give_up(self, status: str, reason: str | None) -> None:
+        """End a job that has not begun, and with it the worker, where it gave way to one that did not come."""
+        if self._actor is None:
+            self.fail(reason or "it was stopped while it was replaced")
+        else:
+            self._tell_job_end(status, reason)
 
     def _tell_job_end(self, status: str, reason: str | None) -> None:
         self._tell(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
