@@ -93,12 +93,22 @@ class Settings(BaseSettings):
     live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
 
+    rooms_by: Literal["token", "anyone"] = Field(
+        "token", description="Who makes rooms for courses: clients with a token, or anyone."
+    )
+    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
+    max_room_seconds: PositiveFloat = Field(
+        600.0, description="Largest predicted time of runs that a room may have waiting or running."
+    )
+
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     keep_snapshot_s: PositiveFloat = Field(
         15_552_000.0, description="The same of a stored view, unless a client with a token keeps it: 180 days."
     )
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
+    max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
+    min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
     encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")

@@ -77,6 +77,8 @@ def run_command(arguments: Sequence[str], stdin: str, folder: Path) -> "subproce
     """Run `python -m app` with these arguments to its end; what it reads and prints are files in the folder."""
     given, out, err = (folder / name for name in ("stdin", "stdout", "stderr"))
     given.write_text(stdin)
+    for printed in (out, err):
+        printed.write_bytes(b"")  # it may hold what an earlier command printed
     code = _fork(list(arguments), given, out, err).wait(timeout=60)
     return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -17,16 +18,20 @@ from app.services import identity
 from app.services.encoding.encoder import Encoder
 from app.services.live_traces import LiveTraces
 from app.services.results import read_result
+from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StreamShares, StreamTicket
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweep, Sweeps
 from app.services.traces import Traces
+from app.store.measures import Measures
+from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
 from app.store.tokens import read_token_id
 from mhc_core.record.result import Result
 
+ROOM_HEADER = "X-Room"  # names the room of a course that a request is made in
 MAX_CHARGED = 8  # runs of one figure; more are refused by its route
 
 
@@ -60,6 +65,12 @@ def get_live_traces(request: Request) -> LiveTraces:
     return traces
 
 
+def get_rooms(request: Request) -> Rooms:
+    """The rooms of this app."""
+    rooms: Rooms = request.app.state.rooms
+    return rooms
+
+
 def get_snapshots(request: Request) -> SnapshotStore:
     """The snapshots of this app."""
     snapshots: SnapshotStore = request.app.state.snapshots
@@ -70,6 +81,12 @@ def get_encoder(request: Request) -> Encoder:
     """What writes large results."""
     encoder: Encoder = request.app.state.encoder
     return encoder
+
+
+def get_measures(request: Request) -> Measures:
+    """What operators ask the database."""
+    measures: Measures = request.app.state.measures
+    return measures
 
 
 def get_streams(request: Request) -> StreamShares:
@@ -102,7 +119,18 @@ async def _recognise(request: Request, token: str | None) -> identity.Client:
     identities: identity.Identities = request.app.state.identities
     client = await identities.recognise(claims)
     context.note(client=client.key)
-    return client
+    return await _into_room(request, client)
+
+
+async def _into_room(request: Request, client: identity.Client) -> identity.Client:
+    """The client, in the room of a course where the request names one."""
+    name = request.headers.get(ROOM_HEADER)
+    if not name:
+        return client
+    room = await get_rooms(request).store.get(name)
+    if room is None:
+        raise not_found("room", name)
+    return replace(client, address=f"{ROOM_ADDRESS}{room.id}", room=room.id, room_s=room.max_seconds)
 
 
 def _read_name(request: Request) -> str | None:
@@ -147,6 +175,7 @@ TraceService = Annotated[Traces, Depends(get_traces)]
 LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
 Values = Annotated[SweepValues, Depends(get_values)]
+RoomService = Annotated[Rooms, Depends(get_rooms)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
 Encoding = Annotated[Encoder, Depends(get_encoder)]
 Streams = Annotated[StreamShares, Depends(get_streams)]
@@ -220,5 +249,23 @@ def find_sweep(sweeps: SweepService, sweep_id: str) -> Sweep:
     return sweep
 
 
+async def find_room(rooms: RoomService, room_id: str) -> Room:
+    """The room of that id."""
+    room = await rooms.store.get(room_id)
+    if room is None:
+        raise not_found("room", room_id)
+    return room
+
+
+async def find_own_room(
+    bearer: Bearer, rooms: RoomService, client: KeyedClient, room: Annotated[Room, Depends(find_room)]
+) -> Room:
+    """The same, for its teacher; asked before anything of the body is read."""
+    rooms.require_key(room, bearer or "", client)
+    return room
+
+
+FoundRoom = Annotated[Room, Depends(find_room)]
+OwnRoom = Annotated[Room, Depends(find_own_room)]
 FoundSnapshot = Annotated[Snapshot, Depends(find_snapshot)]
 FoundSweep = Annotated[Sweep, Depends(find_sweep)]

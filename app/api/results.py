@@ -53,7 +53,7 @@ class Download:
         if is_packed:
             headers["Content-Encoding"] = "gzip"
         path = await self._encoder.get_result(run, form, is_packed=is_packed)
-        return respond_file(self.request, path, run.finished_at or 0.0, headers, MEDIA_TYPES[ending])
+        return await respond_file(self.request, path, run.finished_at or 0.0, headers, MEDIA_TYPES[ending])
 
 
 @router.get("/runs/{run_id}/result", response_model=ResultBody, responses={200: {"content": CSV | NPZ}, **CHANGELESS})

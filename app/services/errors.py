@@ -126,8 +126,28 @@ class TooManyLiveTracesError(NoRoomError):
     retry_after_s = 60
 
 
+class StorageFullError(NoRoomError):
+    """Nothing more is stored until old runs have been dropped or the operator has made room."""
+
+    retry_after_s = 60
+
+
 class QueueFullError(NoRoomError):
     """The server's queue is full."""
+
+
+class NotTheTeacherError(RefusedError):
+    """The caller has not the key of the room."""
+
+
+class MayNotTeachError(RefusedError):
+    """The caller may not make rooms here."""
+
+
+class TooManyRoomsError(NoRoomError):
+    """There are as many rooms as this server takes."""
+
+    retry_after_s = 3600
 
 
 class EncodersBusyError(NoRoomError):

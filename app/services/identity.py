@@ -36,12 +36,16 @@ class Client:
     address: where the request comes from, as a block that shares a budget.
     rights: the most that the client may do: `read`, `run` (which includes it) or `admin` (which includes both).
     is_known: whether it is known by a token or by a trusted proxy, and not by a cookie or an address alone.
+    room: the course that it works in; empty outside.
+    room_s: predicted seconds of runs that all in the room may have waiting or running.
     """
 
     key: str
     address: str
     rights: Rights | None = "run"
     is_known: bool = False
+    room: str = ""
+    room_s: float = 0.0
 
     def owns(self, key: str, address: str = "") -> bool:
         """Whether what was made by the client `key` at `address` is this client's, or this client may have it anyhow.

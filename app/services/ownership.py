@@ -23,7 +23,9 @@ def to_owner(client: Client, key: str, keep_s: float) -> Owner:
     in passing, and no one could ever tell which are still wanted, other than by their being opened.
     """
     is_for_good = client.key.startswith("token:") and client.rights in ("run", "admin")
-    return Owner(client.key, client.address, hash_secret(key), None if is_for_good else time.time() + keep_s)
+    return Owner(
+        client.key, client.address, hash_secret(key), None if is_for_good else time.time() + keep_s, client.room or None
+    )
 
 
 def require_owner(snapshot: Snapshot, client: Client, key: str | None) -> None:

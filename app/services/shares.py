@@ -52,7 +52,8 @@ def require_queue_share(client: Client, new_s: Sequence[float], live: Sequence[L
         _sum(item.seconds for item in of_others if item.client == client.key),
         _sum(item.seconds for item in of_others if item.address == client.address),
     )
-    limits = _to_limits(client, settings.client_queue_s, settings.address_queue_s)
+    of_address = client.room_s if client.room else settings.address_queue_s
+    limits = _to_limits(client, settings.client_queue_s, of_address)
     for whose, taken, limit in zip(WHOSE, all_taken, limits, strict=True):
         if taken and taken + new > limit:
             raise TooManyRunsError(_to_detail(whose, taken, limit), _wait(taken + new - limit, settings))

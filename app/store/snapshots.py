@@ -34,6 +34,7 @@ class Snapshot:
     key_hash: str | None = None  # of a secret that its maker was told
     expires_at: float | None = None  # unless it is looked at before; None where it is kept for good
     bytes: int = 0  # of its own, without its runs
+    room: str | None = None  # of the course in which it was stored
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Owner:
     address: str = ""
     key_hash: str | None = None
     expires_at: float | None = None
+    room: str | None = None
 
 
 class SnapshotStore:
@@ -66,10 +68,11 @@ class SnapshotStore:
 
         A known view stays its first owner's, and is kept as long as either wants it.
         """
-        # Ids are older than notes, and notes than sweeps.
-        body = json.dumps([list(run_ids), state, title, *([note] if note else []), *([sweep] if sweep else [])])
-        snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         by = owner or Owner()
+        # Ids are older than notes, notes than sweeps, and sweeps than rooms.
+        later: list[Any] = [note, sweep, {"room": by.room} if by.room else None]
+        body = json.dumps([list(run_ids), state, title, *filter(None, later)])
+        snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         kept = {"bytes": len(body), **vars(by)}
         fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
         pinned = [*run_ids, *held]

@@ -1,6 +1,6 @@
 /** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
 
-import { effect } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
@@ -9,6 +9,7 @@ import { TrainingProgress } from './cards/progress.js';
 import { Story } from './cards/story.js';
 import { verified } from './cards/verifying.js';
 import { followKeys } from './controls/keys.js';
+import { RoomBanner } from './controls/parts/roombanner.js';
 import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
@@ -40,7 +41,7 @@ function App() {
   return html`
     <${SkipLinks} />
     <${TopBar} />
-    <${Banner} />
+    <${Banner} /><${RoomBanner} />
     <div class="columns">
       <${Settings} />
       <main>
@@ -76,6 +77,9 @@ function Panels() {
   return html`<div class="panels">${others.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
 }
 
+/** Whether the view has a map: dialogs must not be looked through with every change of the view. */
+const hasMap = computed(() => state.view.value.map !== undefined);
+
 /** What few visits open: when each is wanted, and where it comes from. */
 const LATER = {
   share: {
@@ -103,7 +107,7 @@ const LATER = {
     load: () => import('./cards/verify.js').then((part) => part.VerifyDialog),
   },
   map: {
-    isWanted: () => state.view.value.map !== undefined,
+    isWanted: () => hasMap.value,
     load: () => import('./map/map.js').then((part) => part.MapDialog),
   },
   stage: {

@@ -383,6 +383,8 @@ export interface StepFrame {
   log10: Record<string, Value>;
   /** By metric: one status, or of columns over the layers one by layer. */
   status: Record<string, Status | Record<string, Status>>;
+  /** At steps that are kept: `act_rms_streams` and `grad_rms_streams` of the state before the layers, (n). */
+  input?: Record<string, Value>;
   /** Of a trace that grows: what is known in words at this step. */
   story?: Story;
 }

@@ -49,6 +49,7 @@ class LocalEngine(Engine):
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
         self._slots: list[asyncio.Task[None]] = []
+        self._deaths = 0
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
@@ -120,6 +121,11 @@ class LocalEngine(Engine):
         """Workers that have warmed up."""
         return len(self._workers)
 
+    @property
+    def worker_deaths(self) -> int:
+        """Workers that ended without being asked to."""
+        return self._deaths
+
     # One slot: a worker, replaced whenever it dies.
 
     async def _keep_slot(self) -> None:
@@ -153,6 +159,7 @@ class LocalEngine(Engine):
             worker.kill()
             reason = await worker.explain_end()
             if not worker.was_killed:
+                self._deaths += 1
                 log.warning("worker %s is gone: %s", worker.name, reason)
 
     async def _spawn(self) -> Worker:

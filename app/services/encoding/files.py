@@ -55,6 +55,11 @@ class EncodedFiles:
         for left in self._folder.glob("_*"):
             shutil.rmtree(left, ignore_errors=True)
 
+    def clear(self) -> None:
+        """Delete everything that is kept; who reads a file now reads on."""
+        for _, _, path in self._list():
+            path.unlink(missing_ok=True)
+
     @property
     def size_bytes(self) -> int:
         """Bytes of all files that are kept."""

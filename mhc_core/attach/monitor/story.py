@@ -11,7 +11,7 @@ MAX_ALARMS = 3  # the newest: the record's end has them all
 
 
 def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:
-    """The headline of the pass; alarms, newest first; what was heard, the gain and the largest size; then the rest."""
+    """Alarms, the newest first; what was heard, the gain and the largest size; then the other sentences of the pass."""
     [summary] = [frame for frame in observation.frames if isinstance(frame, SummaryFrame)]
     heard = describe_heard(observation.result, observation.iteration)
     gain, *others = summary.findings

@@ -62,7 +62,7 @@ export function toShown({ columns, label }, step, streams) {
     label,
     name: nameWhole(label, columns),
     streams,
-    reading: toReading(columns, isStep),
+    reading: toReading(columns),
     gain: isStep ? null : gainOf(columns),
     end: columns.end?.status ?? null,
   };

@@ -29,12 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.api, timeout=60) as client:
-        yield client
-
-
 def encode(frames: Sequence[AnyFrame], first: int = 0) -> list[bytes]:
     """Lines as the trainer has them, before it knows the id."""
     return [encode_frame(frame, "", first + index) for index, frame in enumerate(frames)]

@@ -20,7 +20,7 @@ from tests.app.api.test_bodies import check_problem
 from tests.broken_traces import BROKEN, pack, read_lines
 from tests.conftest import Server, StartServer, start_server, wait_for_end
 from tests.core.conftest import build_spec, run_frames
-from tests.traced import Trace, capture_trace
+from tests.traced import Trace
 
 OCTETS = {"content-type": "application/octet-stream"}
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -38,17 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = start_server(tmp_path_factory.mktemp("traces"), *flags, ready="/livez")
     yield running
     running.kill()
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.api, timeout=120) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def trace() -> Trace:
-    return capture_trace()
 
 
 @pytest.fixture(scope="module")
