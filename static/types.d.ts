@@ -303,6 +303,8 @@ export interface Snapshot {
   title: string;
   note: string;
   created_at: string;
+  /** Where no one looks at it until then; null where it is kept for good. */
+  expires_at: string | null;
   sweep: StoredSweep | null;
 }
 /** Where numbers and figure of a sweep are. */
@@ -377,6 +379,26 @@ export interface AtOnceRules {
   /** In deeper stacks CKA is of fewer samples. */
   cka_layers: number;
 }
+export interface Room {
+  id: string;
+  title: string;
+}
+
+/** What a teacher writes of a room. */
+export interface RoomText {
+  title: string;
+  sheet: string;
+  presets: { title: string; description: string; state: string }[];
+}
+
+export interface SavedView {
+  id: string;
+  url: string;
+  title: string;
+  note: string;
+  created_at: string;
+}
+
 export interface Boot {
   page: string;
   version: string;
@@ -386,6 +408,8 @@ export interface Boot {
   snapshot?: Snapshot;
   /** The preset whose page it is. */
   preset?: Preset;
+  /** The room of a course in which the page was opened, or which it shows. */
+  room?: Room;
   runs?: string[];
   state?: string;
   sweep?: StoredSweep | null;

@@ -10,7 +10,7 @@ import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html } from '../ui/html.js';
 import { sayTraining } from './progress.js';
-import { VerifyButton } from './verify.js';
+import { VerifyButton } from './verifying.js';
 
 const LINES = 3;
 

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
-import { isVerifiable, verify } from '../cards/verify.js';
+import { isVerifiable, verify } from '../cards/verifying.js';
 import { shortenName } from '../data/labels.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
@@ -120,7 +120,7 @@ function itemsOf(run, isOnly) {
           {
             title: 'Verify',
             note: isTrace ? 'its numbers against each other' : 'against theory and float64',
-            run: () => void verify(slot),
+            run: () => verify(slot),
           },
         ]
       : []),
