@@ -256,6 +256,15 @@ test('a record without weights has sizes, and says that its mixing is not known'
   assert.ok(shapes.some(({ text }) => text === 'mixing not known'));
 });
 
+test('one stream whose way past a layer was not heard says so where its line would be', () => {
+  const columns = toColumns({ sizes: [[1], [2]], values: () => ({ h_pre: [1] }) });
+  const plan = toPlan([shown(columns, 'A BERT')], 900, 1);
+  const shapes = toCursor(plan, 0, null);
+  const { text, y } = shapes.find((shape) => shape.text?.includes('not known'));
+  assert.deepEqual([text, y], ['way past not known', plan.layout.bands[0].glass.lanes[0]]);
+  assert.ok(shapes.some((shape) => shape.text === 'reads') && !shapes.some((shape) => shape.text === 'writes'));
+});
+
 test('a weight too small to be seen is no line', () => {
   const stack = { shape: [1, 2], data: Float64Array.of(0.001, -0.4) };
   assert.deepEqual(
