@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.commands import COMMANDS
+from app.commands.checkdata import check_data
 from app.observe import logs
 from app.settings import Settings
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
@@ -60,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _add_check(commands: Any) -> None:
     parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
-    parser.add_argument("target", help="package.module:Class, or a function that builds a module")
+    parser.add_argument("target", nargs="?", help="package.module:Class, or a function that builds a module")
+    parser.add_argument("--data", type=Path, help="in place of a target: check the database of this folder")
     parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
     parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
@@ -163,7 +165,11 @@ def verify_once(source: str) -> int:
 
 
 def check_once(known: argparse.Namespace) -> int:
-    """Print the conformance report of someone's connection."""
+    """Print the conformance report of someone's connection, or what is wrong with a database."""
+    if (known.target is None) == (known.data is None):
+        return _explain(SpecError("check", [known.target, known.data], "either a target or --data"))
+    if known.data is not None:
+        return check_data(known.data)
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:

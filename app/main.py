@@ -33,6 +33,7 @@ from app.services.live_traces import LiveTraces
 from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StoredShares, StreamShares
+from app.services.storage import Storage
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
 from app.services.traces import Traces
@@ -47,6 +48,7 @@ from app.store.runs import RunStore
 from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
 from app.store.tokens import TokenStore
+from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -107,15 +109,16 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     store = RunStore(database)
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
-    app.state.runs = Runs(settings, store, log, app.state.engine, hub)
+    storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
+    app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.traces = Traces(settings, store, app.state.stored, storage)
     app.state.rooms = Rooms(settings, RoomStore(database), log)
-    app.state.traces = Traces(settings, store, app.state.stored)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    housekeeping = Housekeeping(settings, database, storage)
     app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)
     app.state.encoder = Encoder(settings, log)
-    housekeeping = Housekeeping(settings, database)
     try:
         await app.state.encoder.start()
         await app.state.runs.start()

@@ -49,7 +49,22 @@ class Settings(BaseSettings):
     )
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
-    engine: str = Field("local", description="What computes runs: local, worker processes on this machine.")
+    engine: str = Field(
+        "local", description="What computes runs: local, worker processes on this machine, or ray, a cluster."
+    )
+    ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
+    ray_cpus: PositiveInt = Field(
+        2, description="CPUs of the cluster that a run with large tensors asks for; others one."
+    )
+    ray_gpus: float = Field(
+        0.0,
+        ge=0,
+        le=64,
+        description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one.",
+    )
+    ray_wait_s: PositiveFloat = Field(
+        60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
+    )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
@@ -92,6 +107,8 @@ class Settings(BaseSettings):
         15_552_000.0, description="The same of a stored view, unless a client with a token keeps it: 180 days."
     )
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
+    max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
+    min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
     encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
@@ -111,6 +128,14 @@ class Settings(BaseSettings):
         except ArgumentError:
             raise ValueError("not an SQLAlchemy URL such as postgresql+psycopg://user@host/name") from None
         return url
+
+    @field_validator("ray_address")
+    @classmethod
+    def _check_ray_address(cls, address: str) -> str:
+        parts = urlsplit(f"//{address}")
+        if address and not (parts.hostname and parts.port and parts.netloc == address):
+            raise ValueError("not an address such as 10.0.0.5:6379")
+        return address
 
     @field_validator("public_url")
     @classmethod

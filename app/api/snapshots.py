@@ -71,6 +71,7 @@ async def create_snapshot(
     view = parse_model(SnapshotRequest, await request.body())
     for run_id in view.runs:
         await find_done(service, run_id)
+    await service.storage.require_space()
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
     held = [] if sweep is None else list_done(sweep)
     key = new_key()

@@ -37,8 +37,8 @@ def run(known: argparse.Namespace) -> int:
     if known.action == "add" and (mistake := _find_mistake(known)):
         print(mistake, file=sys.stderr)
         return 2
-    from app.store.beside import open_beside
     from app.store.schema import UnusableDatabase
+    from app.store.upkeep.beside import open_beside
 
     where = {name: value for name in ("data", "database_url") if (value := getattr(known, name)) is not None}
     try:

@@ -1,6 +1,7 @@
 """The engines that there are. An engine is imported only where it is chosen: its libraries may be large, or missing."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from app.settings import Settings
@@ -10,7 +11,7 @@ if TYPE_CHECKING:  # it takes torch with it, and an engine can be prepared befor
 
 
 class UnknownEngine(ValueError):
-    """No engine has this name."""
+    """No engine has this name, or it lacks what it needs."""
 
 
 def _build_local(settings: Settings) -> "Engine":
@@ -19,7 +20,17 @@ def _build_local(settings: Settings) -> "Engine":
     return LocalEngine(settings)
 
 
-ENGINES: dict[str, Callable[[Settings], "Engine"]] = {"local": _build_local}
+def _build_ray(settings: Settings) -> "Engine":
+    from app.engine.ray.engine import RayEngine
+
+    if find_spec("ray") is None:
+        raise UnknownEngine("engine: ray needs the package ray: install mhc-scope[cluster]")
+    if not settings.ray_address:
+        raise UnknownEngine("ray_address: got nothing, wanted host:port of the head; the engine ray starts no cluster")
+    return RayEngine(settings)
+
+
+ENGINES: dict[str, Callable[[Settings], "Engine"]] = {"local": _build_local, "ray": _build_ray}
 
 
 def prepare_engine(settings: Settings) -> None:
@@ -36,7 +47,7 @@ def build_engine(settings: Settings) -> "Engine":
     Raises
     ------
     UnknownEngine
-        Where there is none of that name.
+        Where there is none of that name, or it lacks what it needs.
     """
     if settings.engine not in ENGINES:
         raise UnknownEngine(f"engine: got {settings.engine!r}, wanted {' or '.join(ENGINES)}")

@@ -126,6 +126,12 @@ class TooManyLiveTracesError(NoRoomError):
     retry_after_s = 60
 
 
+class StorageFullError(NoRoomError):
+    """Nothing more is stored until old runs have been dropped or the operator has made room."""
+
+    retry_after_s = 60
+
+
 class QueueFullError(NoRoomError):
     """The server's queue is full."""
 

@@ -94,6 +94,7 @@ class LiveTraces:
 
     async def _open(self, lines: Sequence[bytes], client: Client) -> Opened:
         self.require_room()
+        await self._runs.storage.require_space()
         growing = Growing(_new_checker(), 0)
         frames = await asyncio.to_thread(_check, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
@@ -145,6 +146,8 @@ class LiveTraces:
                 raise GapError(run.frames, first)
             self._note(run.id)
             new = lines[run.frames - first :]
+            if new:
+                await self._runs.storage.require_space()
             return await self._take(run, new) if new else Fed(run.id, run.frames, run.status)
 
     async def end(self, run: Run, status: EndStatus, reason: str | None) -> Fed:

@@ -15,6 +15,7 @@ from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
 from app.services.shares import require_queue_share
+from app.services.storage import Storage
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
@@ -63,8 +64,11 @@ class Cancelled:
 class Runs(Sink):
     """Everything that happens to runs; the engine reports to it."""
 
-    def __init__(self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub) -> None:
+    def __init__(
+        self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub, storage: Storage
+    ) -> None:
         self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
+        self.storage = storage
         self.predictions = Predictions(engine, settings.worker_count)
         self._submitting = asyncio.Lock()
         # Frames that an earlier server process stored of a run now computed anew.
@@ -127,12 +131,12 @@ class Runs(Sink):
             predicted = {
                 run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
             }
-            if client != SERVER:
+            if client != SERVER and fresh:
+                await self.storage.require_space()
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
                 seconds = [cost.seconds for cost in predicted.values()]
-                if fresh:
-                    require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
+                require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             if fresh and is_started:

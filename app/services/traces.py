@@ -12,6 +12,7 @@ from app.services.errors import InvalidTraceError
 from app.services.identity import Client
 from app.services.runs import ID_LENGTH
 from app.services.shares import StoredShares
+from app.services.storage import Storage
 from app.settings import Settings
 from app.store.runs import RunStore
 from mhc_core.record.codec import encode_frame
@@ -46,8 +47,8 @@ class Unpacked:
 class Traces:
     """Takes containers, a bounded number at a time."""
 
-    def __init__(self, settings: Settings, store: RunStore, shares: StoredShares) -> None:
-        self._store, self._shares = store, shares
+    def __init__(self, settings: Settings, store: RunStore, shares: StoredShares, storage: Storage) -> None:
+        self._store, self._shares, self._storage = store, shares, storage
         self._limits = Limits(size_bytes=settings.max_trace_bytes)
         self._open = 0
 
@@ -59,6 +60,7 @@ class Traces:
         RefusedError
             Where it is not a whole trace, the client keeps as much as it may, or others are being read.
         """
+        await self._storage.require_space()
         await self._shares.require_room(client)
         require_trace_room(self._open)
         self._open += 1
@@ -83,6 +85,7 @@ class Traces:
         if known is not None:
             await self._store.touch(known)
             return Added(trace.record_id, trace.frames, False)
+        await self._storage.require_space()  # others may have filled it while this one was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
         is_new = await self._store.add_record(

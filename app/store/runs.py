@@ -17,11 +17,13 @@ from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
+DROPPED = "dropped"  # Its frames are being deleted: for everyone else it is not there any more.
 Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
 
 # A read costs no write more often than this.
 TOUCH_EVERY_S = 600.0
 BATCH = 64  # lines that are inserted together
+IS_KNOWN = runs.c.status != DROPPED
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ class RunStore:
         """The run, if it is known."""
 
         def work(connection: Connection) -> Run | None:
-            row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
-            return None if row is None else _to_run(row)
+            row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
+            return None if row is None else to_run(row)
 
         return await self._database.call(work)
 
@@ -113,7 +115,7 @@ class RunStore:
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(query).one_or_none()
-            return None if row is None else _to_run(row)
+            return None if row is None else to_run(row)
 
         return await self._database.call(work)
 
@@ -163,8 +165,10 @@ class RunStore:
         }
 
         def work(connection: Connection) -> bool:
-            if connection.execute(select(runs.c.id).where(runs.c.id == record_id)).one_or_none() is not None:
+            if connection.execute(select(runs.c.id).where(runs.c.id == record_id, IS_KNOWN)).one_or_none() is not None:
                 return False
+            connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of one that is being dropped
+            connection.execute(delete(runs).where(runs.c.id == record_id))
             connection.execute(insert(runs).values(values))
             remaining, count = iter(lines), 0
             while batch := list(islice(remaining, BATCH)):
@@ -206,7 +210,7 @@ class RunStore:
         query = select(runs).where(runs.c.status.in_(LIVE), runs.c.id.not_in(of_others)).order_by(runs.c.created_at)
 
         def work(connection: Connection) -> list[Run]:
-            return [_to_run(row) for row in connection.execute(query)]
+            return [to_run(row) for row in connection.execute(query)]
 
         return await self._database.call(work)
 
@@ -225,10 +229,11 @@ class RunStore:
 
     async def count_by_status(self) -> dict[str, int]:
         """How many runs are stored, by status."""
-        query = select(runs.c.status, func.count()).group_by(runs.c.status)
+        query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
         rows = await self._database.call(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
 
 
-def _to_run(row: Row[Any]) -> Run:
+def to_run(row: Row[Any]) -> Run:
+    """A row of `runs`."""
     return Run(**{**row._mapping, "source": parse_source(row.source)})

@@ -131,6 +131,13 @@ servers = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
+# What a server writes now and then to know that it can.
+probes = Table(
+    "probes",
+    metadata,
+    Column("server", String(40), primary_key=True),
+    Column("at", Float, nullable=False),
+)
 watchers = Table(
     "watchers",
     metadata,

@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got what, wanted what."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ from app.services.errors import (
     QueueFullError,
     RefusedError,
     ServerStreamsError,
+    StorageFullError,
     TooExpensiveError,
     TooManyLiveTracesError,
     TooManyRoomsError,
@@ -40,7 +42,10 @@ from app.services.errors import (
     UnknownTraceError,
     WrongTokenError,
 )
+from app.store.errors import StoreUnavailable
 from mhc_core.spec import SpecError, SpecErrors
+
+log = logging.getLogger("mhc.api")
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50
@@ -65,6 +70,8 @@ TITLES = {
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
+    "storage-full": "The server has no room to store more",
+    "store-unavailable": "The database cannot be used now",
     "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
@@ -103,6 +110,7 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     TooManyStreamsError: ("too-many-streams", 429),
     ServerStreamsError: ("too-many-streams", 503),
     QueueFullError: ("queue-full", 503),
+    StorageFullError: ("storage-full", 503),
     EncodersBusyError: ("queue-full", 503),
     EncodingFailedError: ("not-written", 503),
     InvalidTokenError: ("no-token", 401),
@@ -211,6 +219,10 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
         assert isinstance(error, RefusedError)
         return answer(request, from_refusal(error))
 
+    async def on_store(request: Request, error: Exception) -> Response:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+        return answer(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
+
     async def on_query(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
@@ -230,6 +242,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(SpecErrors, on_spec_errors)
     app.add_exception_handler(RefusedError, on_refusal)
+    app.add_exception_handler(StoreUnavailable, on_store)
     app.add_exception_handler(RequestValidationError, on_query)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_crash)

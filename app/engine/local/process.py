@@ -52,10 +52,9 @@ class WorkerProcess:
         return cls(process, reader, writer)
 
     @property
-    def pid(self) -> int:
-        """Process id."""
-        assert self._process.pid is not None
-        return self._process.pid
+    def name(self) -> str:
+        """Its process id."""
+        return str(self._process.pid)
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; to a worker that has died it is lost, which its reader notices."""
@@ -90,6 +89,10 @@ class WorkerProcess:
         code = await asyncio.get_running_loop().run_in_executor(_CALLS, lambda: self._process.exitcode)
         assert code is not None
         return code
+
+    async def explain_end(self) -> str:
+        """What its exit code says."""
+        return explain_exit(await self.wait())
 
     def kill(self) -> None:
         """End it at once; a process that has already ended is left alone."""

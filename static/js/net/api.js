@@ -204,8 +204,7 @@ export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${
 /** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
 /** @param {string} id @param {string} key as it was told when the view was stored */
-export const deleteSnapshot = (id, key) =>
-  call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
+export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
 /** @returns {Promise<import('../../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;

@@ -10,8 +10,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from app.store.database import Database, DataInUse
-from app.store.schema import UnusableDatabase, is_current
+from app.store.database import Database
+from app.store.errors import DataInUse, UnusableDatabase
+from app.store.schema import is_current
 
 WAIT_S = 20  # for a transaction of the server's
 
