@@ -1,6 +1,7 @@
 """Everything an operator can set: one definition behind `MHC_*` variables and the flags of `serve`."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,6 +12,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 GIB = 2**30
+
+# What may stand in an address without being written otherwise, part by part.
+ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -34,6 +39,19 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Names that a request may call the server by, separated by commas; * allows all. Addresses, "
+        "localhost, this machine's name and that of the public URL are allowed anyway.",
+    )
+    root_path: str = Field("", description="Path below which a proxy shows the server, such as /tools/mhc.")
+    private_host: str = Field("127.0.0.1", description="Address of the private port.")
+    private_port: Port = Field(0, description="Port at which operators read /metrics; 0 means none.")
+    header_s: PositiveFloat = Field(10.0, description="Time until the head of a request must be whole.")
+    body_s: PositiveFloat = Field(30.0, description="Time without progress after which a body is given up.")
+    unread_s: PositiveFloat = Field(30.0, description="Time after which a client that does not read is cut off.")
+    idle_s: PositiveInt = Field(75, description="Time that a connection is kept between two requests.")
+    connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
 
     cors_origins: str = Field(
         "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
@@ -84,6 +102,22 @@ class Settings(BaseSettings):
             raise ValueError("not an address such as https://scope.example.org")
         return url.rstrip("/")
 
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        path = path.rstrip("/")
+        if path and not ROOT_PATH.fullmatch(path):
+            raise ValueError("not a path such as /tools/mhc")
+        return path
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, text: str) -> str:
+        for name in filter(None, text.split(",")):
+            if name != "*" and not HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a name such as scope.example.org")
+        return text.lower()
+
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, text: str) -> str:
@@ -97,6 +131,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """Origins whose pages may call the API, beside this server's own."""
         return tuple(filter(None, self.cors_origins.split(",")))
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where to listen."""
+        return [(self.host, self.port)] + ([(self.private_host, self.private_port)] if self.private_port else [])
 
     @property
     def worker_count(self) -> int:

@@ -54,6 +54,10 @@ TITLES = {
     "not-a-trace": "The record is no trace",
     "no-spec": "The record has no spec",
     "foreign-origin": "Requests from another site's page are refused",
+    "wrong-host": "The server is not called so",
+    "private": "This is for the operators of the server",
+    "timeout": "The request took too long to arrive",
+    "too-many-connections": "Too many connections are open",
     "internal": "The server made a mistake",
     "http": "The request was refused",
 }

@@ -1,0 +1,100 @@
+"""All connections of the server: who is let in, who gives way, and whose time is over."""
+
+import asyncio
+import ipaddress
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from app.edge.limits import Limits
+
+if TYPE_CHECKING:
+    from app.edge.protocol import EdgeProtocol
+
+IPV6_BLOCK = 64  # bits: what a provider gives one customer
+# Connections over the limit of an address that are still told so; more are cut off.
+TOLD = 16
+
+
+class Gate:
+    """Counts connections, closes those that wait too long, and finds room where descriptors are scarce.
+
+    `waiting` holds the connections without a whole request, the longest waiting first: no answer is lost with them.
+    """
+
+    def __init__(self, app: Any, limits: Limits, proxies: str, root_path: str) -> None:
+        self.limits, self.root_path = limits, root_path
+        self.waiting: dict[EdgeProtocol, float] = {}
+        # Read as uvicorn reads it, which takes the client's address from these.
+        self._proxies = ProxyHeadersMiddleware(app, trusted_hosts=proxies).trusted_hosts
+        self._all: set[EdgeProtocol] = set()
+        self._by_address: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at all connections now and then."""
+        self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def admit(self, protocol: "EdgeProtocol", now: float) -> None:
+        """A new connection: count it, and refuse it where its address has too many or no descriptor is left."""
+        self._all.add(protocol)
+        self.waiting[protocol] = now
+        if protocol.descriptor >= self.limits.busy_from and not self._free_one(protocol):
+            protocol.answer_probes("the server has as many connections as it may have", 503)
+        if protocol.descriptor >= self.limits.full_from:
+            protocol.drop()
+        elif protocol.address not in self._proxies:
+            self._count(protocol)
+
+    def _count(self, protocol: "EdgeProtocol") -> None:
+        protocol.block = block = to_block(protocol.address)
+        self._by_address[block] += 1
+        over = self._by_address[block] - self.limits.per_address
+        if over > TOLD:
+            protocol.drop()
+        elif over > 0:
+            protocol.answer_probes(f"{block} has {self.limits.per_address} connections, as many as it may have", 429)
+
+    def forget(self, protocol: "EdgeProtocol") -> None:
+        """A connection has ended."""
+        self._all.discard(protocol)
+        self.waiting.pop(protocol, None)
+        if protocol.block is not None:
+            self._by_address[protocol.block] -= 1
+            if self._by_address[protocol.block] <= 0:
+                del self._by_address[protocol.block]
+            protocol.block = None
+
+    def _free_one(self, newcomer: "EdgeProtocol") -> bool:
+        """Close the connection that has waited longest without a whole request; False where there is none."""
+        for protocol in self.waiting:
+            if protocol is not newcomer and not protocol.is_sending:
+                protocol.drop()
+                return True
+        return False
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            for protocol in list(self._all):
+                protocol.keep_time(loop.time())
+        finally:
+            self.start(loop)
+
+
+def to_block(address: str) -> str:
+    """The addresses that count as one: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, IPV6_BLOCK), strict=False))
