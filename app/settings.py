@@ -2,11 +2,12 @@
 
 import os
 import re
+import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -132,10 +133,40 @@ class Settings(BaseSettings):
         """Origins whose pages may call the API, beside this server's own."""
         return tuple(filter(None, self.cors_origins.split(",")))
 
+    @model_validator(mode="after")
+    def _check_one_root(self) -> Self:
+        path = urlsplit(self.public_url).path
+        if self.root_path and path not in ("", self.root_path):
+            raise ValueError(f"the path of the public URL, {path}, is not the root path {self.root_path}")
+        return self
+
+    @property
+    def root(self) -> str:
+        """Path below which a proxy shows the server; empty for none."""
+        return self.root_path or urlsplit(self.public_url).path
+
+    @property
+    def public_base(self) -> str:
+        """The public URL with the root path, empty where it is not known."""
+        return self.public_url and self.public_url.removesuffix(self.root) + self.root
+
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where to listen."""
         return [(self.host, self.port)] + ([(self.private_host, self.private_port)] if self.private_port else [])
+
+    @property
+    def host_names(self) -> set[str]:
+        """Names that a request may call the server by, beside addresses and localhost; * stands for all."""
+        machine = socket.gethostname().lower()
+        own = {self.host.lower(), machine, f"{machine}.local", urlsplit(self.public_url).hostname or ""}
+        return {*own, *self.allowed_hosts.split(",")} - {""}
+
+    @property
+    def public_origin(self) -> str:
+        """Origin of pages at the public URL, which a proxy may hide from the requests; empty where it is not known."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}" if self.public_url else ""
 
     @property
     def worker_count(self) -> int:

@@ -1,5 +1,6 @@
 """What routes are given: the app's services, who asks, and what the ids in an address name."""
 
+import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -16,6 +17,9 @@ from app.services.traces import Traces
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
 from mhc_core.record.result import Result
+
+# What a proxy adds to a request.
+FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 
 
 def get_service(request: Request) -> Runs:
@@ -58,6 +62,33 @@ def get_client(request: Request) -> identity.Client:
     """Who asks, which shares and rights hang on."""
     address = request.client.host if request.client else "unknown"
     return identity.Client(address, address)
+
+
+def require_operator(request: Request) -> None:
+    """Refuse what is for operators alone.
+
+    With a private port: who comes by it, or has the rights of an admin. Without one, also a process of this machine
+    that no proxy stands before: a scraper beside the server needs no setting then.
+    """
+    settings = request.app.state.settings
+    if get_client(request).rights == "admin":
+        return
+    _, port = request.scope["server"]
+    if settings.private_port:
+        is_known = port == settings.private_port
+    else:
+        is_known = is_loopback(request) and not FORWARDED & set(request.headers.keys())
+    if not is_known:
+        wanted = f"port {settings.private_port}" if settings.private_port else "this machine"
+        raise Problem("private", 403, f"only a request from {wanted}, or with an admin's token, may read this")
+
+
+def is_loopback(request: Request) -> bool:
+    """Whether the request comes from a process of this machine."""
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 def get_viewer(

@@ -4,11 +4,11 @@ import time
 from typing import Literal
 
 import prometheus_client as prometheus
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.dependencies import Service
+from app.api.dependencies import Service, require_operator
 from app.api.http.contents import Responses, describe_texts
 from app.api.models.operations import LivenessBody, ReadinessBody
 from app.services.runs import Runs
@@ -90,7 +90,9 @@ async def get_readiness(service: Service) -> JSONResponse:
     return JSONResponse(body.model_dump(), 200 if ready else 503)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": METRICS}})
+@router.get(
+    "/metrics", dependencies=[Depends(require_operator)], response_class=Response, responses={200: {"content": METRICS}}
+)
 async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""
     instruments: Instruments = request.app.state.instruments

@@ -45,12 +45,14 @@ class Gate:
         """A new connection: count it, and refuse it where its address has too many or no descriptor is left."""
         self._all.add(protocol)
         self.waiting[protocol] = now
-        if protocol.descriptor >= self.limits.busy_from and not self._free_one(protocol):
-            protocol.answer_probes("the server has as many connections as it may have", 503)
+        if protocol.address not in self._proxies:
+            self._count(protocol)
+        if protocol.descriptor < self.limits.busy_from or self._free_one(protocol):
+            return
         if protocol.descriptor >= self.limits.full_from:
             protocol.drop()
-        elif protocol.address not in self._proxies:
-            self._count(protocol)
+        else:
+            protocol.answer_probes("the server has as many connections as it may have", 503)
 
     def _count(self, protocol: "EdgeProtocol") -> None:
         protocol.block = block = to_block(protocol.address)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 # Connections that the kernel holds ready, and how many are taken at once: between two turns others are closed.
-BACKLOG, BATCH = 2048, 32
+BACKLOG, BATCH = 2048, 16
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_S = 0.2
 # At most one line of the log in this time.
@@ -49,6 +49,8 @@ class Listener:
         """It closes at once."""
 
     def _accept(self) -> None:
+        if self._tasks:
+            return  # those before have not been let in yet, nor others closed for them
         for _ in range(BATCH):
             try:
                 connection, _ = self._sock.accept()

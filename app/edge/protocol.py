@@ -114,6 +114,7 @@ class EdgeProtocol(H11Protocol):
 
     def drop(self) -> None:
         """Cut the connection off."""
+        self._gate.waiting.pop(self, None)  # it is over: the next that needs room must not count on it
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:

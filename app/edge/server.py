@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app, self._settings = app, settings
-        self._gate = Gate(app, Limits.build(settings), settings.forwarded_allow_ips, settings.root_path)
+        self._gate = Gate(app, Limits.build(settings), settings.forwarded_allow_ips, settings.root)
         config = uvicorn.Config(
             app,
             host=settings.host,

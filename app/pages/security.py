@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,6 +87,6 @@ def _foreign_origin(scope: Scope) -> str | None:
         return None
     headers = Headers(scope=scope)
     origin = headers.get("origin")
-    if origin is None or urlsplit(origin).netloc == headers.get("host"):
+    if origin is None or origin.partition("://")[2] == headers.get("host"):
         return None
     return origin

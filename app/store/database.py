@@ -39,7 +39,9 @@ class Database:
         self._lock: int | None = None
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if is_sqlite:
-            self._lock = _lock_folder(Path(make_url(url).database or "").parent)
+            file = Path(make_url(url).database or ":memory:")
+            self._lock = _lock_folder(file.parent)
+            _hide(file)
         try:
             upgrade(url)
         except Exception:
@@ -79,9 +81,17 @@ def _set_pragmas(connection: Any, record: Any) -> None:
     cursor.close()
 
 
+def _hide(file: Path) -> None:
+    """Let this user alone read its database: SQLite gives its other files the same rights."""
+    if file.name != ":memory:":
+        file.touch(0o600)
+        if file.stat().st_uid == os.geteuid():
+            file.chmod(0o600)  # an earlier version made it for all to read
+
+
 def _lock_folder(folder: Path) -> int:
     """Hold the folder for this process; the kernel lets go when the process ends, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

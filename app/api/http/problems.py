@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.models.links import to_address
 from app.services.errors import (
     GapError,
     HasEndedError,
@@ -112,7 +113,7 @@ class Problem(Exception):
 def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
     body: dict[str, Any] = {
-        "type": f"/docs#problem-{problem.kind}",
+        "type": to_address(f"/docs#problem-{problem.kind}"),
         "title": TITLES[problem.kind],
         "status": problem.status,
         "detail": problem.detail,
