@@ -47,9 +47,10 @@ class Gate:
         self.waiting[protocol] = now
         if protocol.address not in self._proxies:
             self._count(protocol)
-        if protocol.descriptor < self.limits.busy_from or self._free_one(protocol):
+        over = len(self._all) - self.limits.room
+        if over <= 0 or self._free_one(protocol):
             return
-        if protocol.descriptor >= self.limits.full_from:
+        if over > self.limits.probes:
             protocol.drop()
         else:
             protocol.answer_probes("the server has as many connections as it may have", 503)

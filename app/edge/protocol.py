@@ -26,7 +26,7 @@ class EdgeProtocol(H11Protocol):
     def __init__(self, *args: Any, gate: Gate, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._gate = gate
-        self.address, self.descriptor = "", -1
+        self.address = ""
         self.block: str | None = None
         self._has_begun = self._has_answered = False
         self._received = 0
@@ -46,7 +46,6 @@ class EdgeProtocol(H11Protocol):
         """Count it."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        self.descriptor = transport.get_extra_info("socket").fileno()
         self._gate.admit(self, self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:

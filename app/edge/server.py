@@ -27,7 +27,6 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app, self._settings = app, settings
-        self._gate = Gate(app, Limits.build(settings), settings.forwarded_allow_ips, settings.root)
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -57,6 +56,8 @@ class Server(uvicorn.Server):
             logger.error("cannot listen: %s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        settings = self._settings
+        self._gate = Gate(self._app, Limits.build(settings), settings.forwarded_allow_ips, settings.root)
         loop = asyncio.get_running_loop()
         self._gate.start(loop)
         self.servers = [Listener(loop, sock, self._build_protocol) for socks in found for sock in socks]  # type: ignore[misc]
