@@ -39,6 +39,8 @@ export interface Columns {
   input: Record<string, any>;
   loss: number | null;
   summary: { headline: Headline; findings: Finding[] } | null;
+  /** Of a trace that grows: what its latest step says in words. */
+  story: { headline: Headline; findings: Finding[] } | null;
   end: { status: string; reason: string | null } | null;
   last: number;
   versions: Map<string, number>;

@@ -92,6 +92,7 @@ def _run(arguments: list[str], given: Path, out: Path, err: Path) -> None:
     threading.Thread(target=_end_with_tests, daemon=True).start()
     # A child of a fork server may use it too; CPython would start another one all the same.
     forkserver.connect_to_new_process.__self__.ensure_running = lambda: None  # type: ignore[attr-defined]
+    forkserver.ensure_running = lambda: None
     os.dup2(os.open(given, os.O_RDONLY), 0)
     os.dup2(os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
     os.dup2(os.open(err, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)

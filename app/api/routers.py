@@ -2,6 +2,7 @@
 
 from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, traces, verifications
 
+# For those who may look.
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
     runs.router,
@@ -14,3 +15,5 @@ ROUTERS = (
     descriptions.router,
     costs.router,
 )
+# For those who have the secret of what they name, whoever they are.
+KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router)

@@ -1,12 +1,12 @@
 """`serve`: the page and the API, until a signal. Its flags are the settings, which read them themselves."""
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from app.observe import logs
 from app.settings import Settings
 
 
@@ -18,6 +18,11 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
 
+    os.umask(0o077)  # the database and its folder are for this user alone
+    from app.engine.registry import prepare_engine
+
+    prepare_engine(settings)
+
     # Late: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.edge.server import Server
     from app.engine.registry import UnknownEngine
@@ -25,13 +30,12 @@ def serve(arguments: Sequence[str]) -> int:
     from app.main import create_app
     from app.store.schema import UnusableDatabase
 
-    os.umask(0o077)  # the database and its folder are for this user alone
     try:
         app = create_app(settings)
     except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.log_format)
     server = Server(app, settings)
     server.run()
     return 0 if server.started else 1

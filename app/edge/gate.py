@@ -1,18 +1,16 @@
 """All connections of the server: who is let in, who gives way, and whose time is over."""
 
 import asyncio
-import ipaddress
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-
+from app.api.http.proxies import TrustedProxies
 from app.edge.limits import Limits
+from app.services.identity import to_block
 
 if TYPE_CHECKING:
     from app.edge.protocol import EdgeProtocol
 
-IPV6_BLOCK = 64  # bits: what a provider gives one customer
 # Connections over the limit of an address that are still told so; more are cut off.
 TOLD = 16
 
@@ -26,8 +24,7 @@ class Gate:
     def __init__(self, app: Any, limits: Limits, proxies: str, root_path: str) -> None:
         self.limits, self.root_path = limits, root_path
         self.waiting: dict[EdgeProtocol, float] = {}
-        # Read as uvicorn reads it, which takes the client's address from these.
-        self._proxies = ProxyHeadersMiddleware(app, trusted_hosts=proxies).trusted_hosts
+        self._proxies = TrustedProxies(app, proxies).trusted_hosts
         self._all: set[EdgeProtocol] = set()
         self._by_address: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -88,16 +85,3 @@ class Gate:
                 protocol.keep_time(loop.time())
         finally:
             self.start(loop)
-
-
-def to_block(address: str) -> str:
-    """The addresses that count as one: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, IPV6_BLOCK), strict=False))

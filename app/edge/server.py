@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
             ws="none",
             timeout_keep_alive=settings.idle_s,
             timeout_graceful_shutdown=GRACE_S,
-            forwarded_allow_ips=settings.forwarded_allow_ips,
+            proxy_headers=False,  # the app has a layer of its own for them
             access_log=False,
             server_header=False,
             log_config=None,

@@ -1,25 +1,36 @@
 """The engines that there are. An engine is imported only where it is chosen: its libraries may be large, or missing."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from app.engine.contract import Engine
 from app.settings import Settings
+
+if TYPE_CHECKING:  # it takes torch with it, and an engine can be prepared before that
+    from app.engine.contract import Engine
 
 
 class UnknownEngine(ValueError):
     """No engine has this name."""
 
 
-def _build_local(settings: Settings) -> Engine:
+def _build_local(settings: Settings) -> "Engine":
     from app.engine.local.engine import LocalEngine
 
     return LocalEngine(settings)
 
 
-ENGINES: dict[str, Callable[[Settings], Engine]] = {"local": _build_local}
+ENGINES: dict[str, Callable[[Settings], "Engine"]] = {"local": _build_local}
 
 
-def build_engine(settings: Settings) -> Engine:
+def prepare_engine(settings: Settings) -> None:
+    """Begin what takes a while and needs no app: the local engine's processes import beside this one."""
+    if settings.engine == "local":
+        from app.engine.local.forks import begin_template
+
+        begin_template()
+
+
+def build_engine(settings: Settings) -> "Engine":
     """The engine that the settings name.
 
     Raises

@@ -7,7 +7,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app.api.dependencies import FoundSnapshot, Service, Snapshots, find_run
+from app.api.dependencies import FoundSnapshot, Service, Snapshots, find_run, find_view
 from app.api.http.problems import TITLES, Problem
 from app.api.http.root_path import to_route
 from app.api.models.links import API, to_address
@@ -132,7 +132,7 @@ async def get_embed_page(
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """One panel of a snapshot or of a run, to be framed by any site."""
-    snapshot = await snapshots.get(name)
+    snapshot = await find_view(request, snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
     kept = {name: shown[name] for name in ("state", "sweep")}

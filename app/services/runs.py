@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, EndStatus, Engine, Job, Sink, SinkError
 from app.presets import OPENING
-from app.services.admission import require_admissible, require_room
+from app.services.admission import require_admissible
 from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
+from app.services.shares import require_queue_share
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
@@ -66,7 +67,6 @@ class Runs(Sink):
         self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
         self.predictions = Predictions(engine, settings.worker_count)
         self._submitting = asyncio.Lock()
-        self._client_of: dict[str, str] = {}
         # Frames that an earlier server process stored of a run now computed anew.
         self._stored: dict[str, list[bytes]] = {}
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
@@ -81,7 +81,6 @@ class Runs(Sink):
                 await self.log.finish(run.id, run.frames, "failed", STALE_NUMERICS)
                 continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
-            self._client_of[run.id] = run.client
             self.predictions.expect(run.id, run.kind, parse_spec(run.spec))
             self.engine.submit(Job(run.id, run.kind, run.spec))
         if self._settings.precompute:
@@ -131,8 +130,9 @@ class Runs(Sink):
             if client != SERVER:
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
-                of_client = sum(owner == client.key for owner in self._client_of.values())
-                require_room(len(fresh), of_client, self.engine.waiting, self._settings)
+                seconds = [cost.seconds for cost in predicted.values()]
+                if fresh:
+                    require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             if fresh and is_started:
@@ -176,7 +176,6 @@ class Runs(Sink):
         """Close the log."""
         self.predictions.end(run_id, is_done=status == "done")
         index = max(index, len(self._stored.pop(run_id, ())))
-        self._client_of.pop(run_id, None)
         self.ended[status] += 1
         await self.log.finish(run_id, index, status, reason)
 
@@ -212,7 +211,6 @@ class Runs(Sink):
             }
         )
         for run_id, job in jobs.items():
-            self._client_of[run_id] = client.key
             self.predictions.expect(run_id, job.kind, fresh[run_id].spec)
             self.engine.submit(job)
 

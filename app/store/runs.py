@@ -37,6 +37,15 @@ class NewJob:
 
 
 @dataclass(frozen=True)
+class LiveCost:
+    """A run that waits or runs: who asked for it, and the seconds that it was predicted to take."""
+
+    client: str
+    address: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Run:
     """One row: a record, and the job that makes it."""
 
@@ -131,6 +140,8 @@ class RunStore:
         lines: Iterable[bytes],
         status: EndStatus = "done",
         reason: str | None = None,
+        client: str = "",
+        address: str = "",
     ) -> bool:
         """Store a record that is complete, such as a trace, and close its log; False where the id is known.
 
@@ -146,6 +157,8 @@ class RunStore:
             "status": status,
             "reason": reason,
             "cost": {},
+            "client": client,
+            "address": address,
             **times,
         }
 
@@ -196,6 +209,12 @@ class RunStore:
             return [_to_run(row) for row in connection.execute(query)]
 
         return await self._database.call(work)
+
+    async def list_live_costs(self) -> list[LiveCost]:
+        """Runs that wait or run; not traces, which cost no time here."""
+        seconds = runs.c.cost["seconds"].as_float()
+        query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
+        return await self._database.call(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
     async def touch(self, run: Run) -> None:
         """Note that the run is used, so that the sweep spares it."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -56,6 +57,22 @@ def upgrade(url: str) -> None:
             _migrate(connection)
     except DBAPIError as error:
         raise UnusableDatabase(f"the database {engine.url.database} cannot be opened: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def is_current(url: str) -> bool:
+    """Whether there is a database with the tables of this version; creates nothing."""
+    name = make_url(url)
+    if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
+        return False
+    engine = _create_engine(url)
+    try:
+        with engine.connect() as connection:
+            is_ours = inspect(connection).has_table(revisions.name)
+            return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
+    except DBAPIError:
+        return False  # why is told to those who go on and open it
     finally:
         engine.dispose()
 

@@ -80,6 +80,7 @@ snapshots = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("sweep", JSON),
     Column("client", String(96), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),
     Column("key_hash", String(64)),
     Column("expires_at", Float),
     Column("bytes", BigInteger, nullable=False, server_default="0"),

@@ -11,20 +11,30 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.models.links import to_address
+from app.observe import context
 from app.services.errors import (
+    EncodersBusyError,
+    EncodingFailedError,
     GapError,
     HasEndedError,
     InvalidRequestError,
+    InvalidTokenError,
     InvalidTraceError,
+    NoRightError,
     NoRoomError,
     NoSpecError,
     NotATraceError,
+    NoTokenError,
+    NotOwnerError,
     QueueFullError,
     RefusedError,
+    ServerStreamsError,
     TooExpensiveError,
     TooManyLiveTracesError,
     TooManyRunsError,
-    TooManyTracesError,
+    TooManyStreamsError,
+    TooMuchReadError,
+    TooMuchStoredError,
     UnknownTraceError,
     WrongTokenError,
 )
@@ -42,12 +52,18 @@ TITLES = {
     "invalid-query": "The query is not valid",
     "too-expensive": "The spec is predicted to cost more than this server admits",
     "too-large": "The body is too large",
-    "too-many-runs": "This client has too many runs",
+    "too-many-runs": "This client has too much work waiting",
     "wrong-token": "The token is not that of the trace",
+    "no-token": "A valid access token is needed",
+    "no-right": "This client may not do that",
+    "not-owner": "Only the owner may do that",
+    "too-much-stored": "This client has stored as much as it may",
+    "too-much-read": "This client has asked for as much as it may for now",
     "gap": "Frames are missing before these",
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
+    "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
@@ -77,8 +93,17 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     GapError: ("gap", 409),
     HasEndedError: ("has-ended", 409),
     TooManyLiveTracesError: ("too-many-traces", 503),
-    TooManyTracesError: ("too-many-traces", 429),
+    TooMuchStoredError: ("too-much-stored", 429),
+    TooMuchReadError: ("too-much-read", 429),
+    TooManyStreamsError: ("too-many-streams", 429),
+    ServerStreamsError: ("too-many-streams", 503),
     QueueFullError: ("queue-full", 503),
+    EncodersBusyError: ("queue-full", 503),
+    EncodingFailedError: ("not-written", 503),
+    InvalidTokenError: ("no-token", 401),
+    NoTokenError: ("no-token", 401),
+    NoRightError: ("no-right", 403),
+    NotOwnerError: ("not-owner", 403),
 }
 
 
@@ -112,6 +137,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
+    context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": to_address(f"/docs#problem-{problem.kind}"),
         "title": TITLES[problem.kind],
@@ -136,8 +162,9 @@ def from_refusal(error: RefusedError) -> Problem:
     """A service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
-    if isinstance(error, WrongTokenError):
-        headers = {"WWW-Authenticate": "Bearer"}  # as a 401 must have
+    if status == 401:
+        is_wrong = isinstance(error, InvalidTokenError | WrongTokenError)
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
     due = error.due if isinstance(error, GapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
@@ -164,6 +191,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """
 
     def answer(request: Request, problem: Problem) -> Response:
+        context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:

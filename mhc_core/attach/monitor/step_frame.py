@@ -65,20 +65,17 @@ def _flag(result: Result, key: str) -> LayerStatus:
     column = np.asarray(result.layers[key])
     unknown = np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))
     known = cast(LayerStatus, result.status.get(key, {}))
-    return {int(layer): known.get(int(layer), "nan") for layer in unknown} | known
+    return {int(layer): known.get(int(layer), "unknown") for layer in unknown} | known
 
 
 def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
     for key, source in MATRICES.items():
         if source not in result.matrices:
             continue
-        matrix = np.array(result.matrices[source])
-        flag = to_status(float(matrix.sum()))
-        if source in ("cka", "unfolded"):
-            values[key], status[key] = matrix, cast(LayerStatus, dict(result.status.get(source, {})))
-        else:
-            values[key] = None if flag else matrix
-            status |= {key: flag} if flag else {}
+        values[key], status[key] = (
+            np.array(result.matrices[source]),
+            cast(LayerStatus, dict(result.status.get(source, {}))),
+        )
     for key, source in STREAMED.items():
         if source in result.layers:
             values[key], status[key] = np.array(result.layers[source]), _flag(result, source)

@@ -22,7 +22,7 @@ ONE_LAYER = (ForwardFrame, BackwardFrame)
 GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
 # Each compares a layer with the one before it, which the first layer lacks.
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
-LOST = ("overflow", "nan")
+LOST = ("overflow", "nan", "unknown")
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 MAX_RITZ = 10_000
 

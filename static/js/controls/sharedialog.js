@@ -6,19 +6,7 @@ import { ROOT } from '../net/sent.js';
 import { toFrameHeight } from '../picture/files.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
-import {
-  failure,
-  framed,
-  framedTheme,
-  isReady,
-  links,
-  note,
-  saved,
-  share,
-  store,
-  toWords,
-  words,
-} from '../share/share.js';
+import { failure, framed, framedTheme, links, note, saved, store, toWords, words } from '../share/share.js';
 import * as state from '../state/signals.js';
 import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
@@ -55,10 +43,6 @@ async function save() {
 function submit(event) {
   event.preventDefault();
   void store();
-}
-
-export function ShareButton() {
-  return html`<button type="button" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
 }
 
 export function ShareDialog() {

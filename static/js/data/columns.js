@@ -25,6 +25,7 @@ export function createColumns() {
     input: {},
     loss: null,
     summary: null,
+    story: null,
     end: null,
     last: -1,
     versions: new Map(),
@@ -56,7 +57,8 @@ const TAKERS = {
   },
   backward: addLayer,
   /** @param {Columns} columns @param {import('../../types').StepFrame} frame */
-  step(columns, { step, iteration, values, log10, status }) {
+  step(columns, { step, iteration, values, log10, status, story }) {
+    if (story) columns.story = story;
     columns.trained = step + 1;
     if (iteration !== undefined) columns.iterations[step] = iteration;
     const isKept = Object.keys(values).some((key) => KEPT.test(key));

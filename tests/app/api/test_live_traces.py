@@ -18,7 +18,7 @@ from tests.traced import capture_trace
 
 OCTETS = {"content-type": "application/octet-stream"}
 NDJSON = {"Accept": "application/x-ndjson"}
-FLAGS = ("--no-precompute", "--workers", "1", "--traces-per-hour", "100000")
+FLAGS = ("--no-precompute", "--workers", "1")
 LIVE = 4
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.edge.gate import to_block
 from tests.app.edge.crowded import count_descriptors, start_with_descriptors
 from tests.app.edge.sockets import build, connect, read_all, to_status
 from tests.conftest import Server, StartServer
@@ -91,17 +90,3 @@ def test_a_proxy_may_have_more(launch: StartServer) -> None:
     socks = open_many(server, 30, b"GET")
     assert httpx.get(f"{server.url}/docs").status_code == 200
     close_all(socks)
-
-
-@pytest.mark.parametrize(
-    ("address", "block"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("", ""),
-    ],
-)
-def test_an_ipv6_customer_counts_once(address: str, block: str) -> None:
-    assert to_block(address) == block

@@ -13,6 +13,7 @@ def upgrade() -> None:
     _add_columns(
         "snapshots",
         sa.Column("client", sa.String(96), nullable=False, server_default=""),
+        sa.Column("address", sa.String(64), nullable=False, server_default=""),
         sa.Column("key_hash", sa.String(64)),
         sa.Column("expires_at", sa.Float),
         sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
