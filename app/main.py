@@ -13,9 +13,11 @@ from app.api.dependencies import require_read
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.cookies import ClientCookies
+from app.api.http.hosts import AllowedHosts
 from app.api.http.kept_files import TURNS
 from app.api.http.proxies import TrustedProxies
 from app.api.http.request_log import RequestLog
+from app.api.http.root_path import RootPath
 from app.api.http.stream import NDJSON
 from app.api.instruments import Instruments, RequestMetrics
 from app.api.models.links import API
@@ -72,9 +74,9 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    assets = Assets()
+    assets = Assets(settings.root)
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
-    app.state.pages, app.state.pictures = Pages(assets), Pictures()
+    app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
     app.state.identities = Identities(settings, TokenStore(app.state.database))
@@ -95,10 +97,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
-    app.add_middleware(security.SecurityHeaders, origins=settings.origins)
+    app.add_middleware(AllowedHosts, names=settings.host_names)
+    own = {settings.public_origin} if settings.public_url else set()
+    app.add_middleware(security.SecurityHeaders, origins={*settings.origins, *own})
     app.add_middleware(ClientCookies, public_url=settings.public_url)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
     app.add_middleware(RequestLog)
+    app.add_middleware(RootPath, root_path=settings.root)
     app.add_middleware(TrustedProxies, trusted=settings.forwarded_allow_ips)
     return app
 

@@ -16,7 +16,7 @@ from app.api.http.kept_files import CHANGELESS
 from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval
 from app.api.models.figures import FigureBody, FigureItem, PanelsBody
-from app.api.models.links import API
+from app.api.models.links import API, to_address
 from app.figures.run_names import to_labels
 from app.figures.style import ThemeName
 from mhc_core.record import codec
@@ -41,7 +41,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
     """The figures there are of a run."""
     await find_done(service, run_id)
-    base = f"{API}/runs/{run_id}/figures"
+    base = to_address(f"{API}/runs/{run_id}/figures")
     return [
         FigureItem(key=panel.key, title=panel.title, meaning=panel.meaning, href=f"{base}/{panel.key}")
         for panel in figures.PANELS.values()
