@@ -28,10 +28,8 @@ from app.services.sweeps import Sweeps
 from app.services.traces import Traces
 from app.settings import Settings
 from app.store.database import Database
-from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
 from app.store.notifications import Hub
-from app.store.runs import RunStore
 from app.store.snapshots import SnapshotStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
@@ -82,11 +80,9 @@ def create_app(settings: Settings) -> FastAPI:
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
-    store = RunStore(database)
-    log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
-    app.state.runs = Runs(settings, store, log, app.state.engine, hub)
-    app.state.traces = Traces(settings, store)
+    app.state.runs = Runs(settings, database, app.state.engine, hub)
+    app.state.traces = Traces(settings, app.state.runs.store)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     housekeeping = Housekeeping(settings, database)

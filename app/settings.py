@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
+    lease_s: PositiveFloat = Field(
+        10.0, description="Time after which other servers take over the runs of one that is silent."
+    )
+    store_patience_s: PositiveFloat = Field(
+        30.0, description="Time that a frame waits for a database that cannot be written, before its run fails."
+    )
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
 
     @field_validator("database_url")

@@ -45,7 +45,7 @@ class Instruments:
         for status, count in service.ended.items():
             self.ended.labels(status).set(count)
         self.frames.set(service.frames_stored)
-        self.waiting.set(service.engine.waiting)
+        self.waiting.set(service.waiting)
         self.running.set(service.engine.running)
         self.workers.set(service.engine.ready_workers)
         self.streams.set(service.hub.open_streams)
@@ -86,7 +86,7 @@ async def get_readiness(service: Service) -> JSONResponse:
     workers = service.engine.ready_workers
     ready = workers > 0 and not service.hub.closing
     status: Literal["ready", "not ready"] = "ready" if ready else "not ready"
-    body = ReadinessBody(status=status, workers=workers, waiting=service.engine.waiting)
+    body = ReadinessBody(status=status, workers=workers, waiting=service.waiting)
     return JSONResponse(body.model_dump(), 200 if ready else 503)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from app.store.errors import UnusableDatabase
 from app.store.migrations import HEAD, RELEASED, REVISIONS
 from app.store.tables import metadata
 
@@ -34,10 +35,6 @@ LATE_COLUMNS = {"note": "TEXT DEFAULT '' NOT NULL", "sweep": "JSON"}
 # Where Alembic keeps the revision of a database.
 revisions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 POSTGRESQL_LOCK = 0x6D4843  # an arbitrary number; servers that start together migrate one after the other
-
-
-class UnusableDatabase(RuntimeError):
-    """The database cannot be used as it is; the text says why and what to do."""
 
 
 def upgrade(url: str) -> None:

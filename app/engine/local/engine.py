@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.engine.contract import EndStatus, Engine, Job, Sink, SinkError
+from app.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from app.engine.local.process import WorkerProcess, explain_exit
 from app.settings import Settings
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
@@ -170,6 +170,8 @@ class LocalEngine(Engine):
             death.cancel()
 
     async def _next_job(self) -> _Entry:
+        if not self._queue:
+            self._sink.on_free()
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
@@ -201,7 +203,7 @@ class LocalEngine(Engine):
             if entry.given_up.done() and entry.verdict is not None:
                 await self._end(entry, *entry.verdict)
                 return await self._wait_for_answer(worker)
-            await self._end(entry, *(entry.verdict or ("failed", explain_exit(await worker.wait()))))
+            await self._end(entry, *(entry.verdict or ("failed", Crash(explain_exit(await worker.wait())))))
         except SinkError as error:
             await self._end(entry, "failed", str(error))
         except Exception as error:
@@ -258,7 +260,6 @@ class LocalEngine(Engine):
         try:
             await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:
-            # The row stays live without a job here; the next POST of the spec, or a restart, starts it anew.
             log.exception("the end of run %s could not be stored", entry.job.id)
         self._entries.pop(entry.job.id, None)
         entry.settled.set()

@@ -12,9 +12,11 @@ from sqlalchemy import create_engine, text
 
 from app.store import migrations, schema
 from app.store.database import Database
+from app.store.errors import UnusableDatabase
 from app.store.live_traces import LiveTraceStore
+from app.store.queue.queue import Queue
 from app.store.runs import NewJob, RunStore
-from app.store.schema import UnusableDatabase, upgrade
+from app.store.schema import upgrade
 from app.store.snapshots import SnapshotStore
 from app.store.sweeping import sweep
 from app.store.tables import metadata
@@ -142,7 +144,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         await store.put_queued({"r": NewJob("run", SpecSource(spec={}), {"seconds": 1.5})})
         await store.put_queued({"v": NewJob("verification", SpecSource(spec={}), {}, of_run="r")})
         line = b'{"run":"r","index":0,"type":"forward"}\n'
-        await store.set_running("r")
+        turn = await Queue(database, 10).take_turn({}, free=1)
+        assert [claimed.id for claimed in turn.claimed] == ["r"]
         await store.append("r", 0, [line])
         end = await store.finish("r", 1, "done", None)
         assert await store.read("r", -1, 10) == [line, end]
@@ -150,7 +153,7 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert run is not None
         assert job is not None
         assert (run.status, run.frames, run.source, run.cost) == ("done", 2, SpecSource(spec={}), {"seconds": 1.5})
-        assert [left.id for left in await store.unfinished()] == ["v"]
+        assert turn.board.waiting == ("v",)
         assert await store.add_record("t", TRACE, [])
         snapshots = SnapshotStore(database)
         stored, is_new = await snapshots.put(["r"], "v=1", "title")
@@ -164,7 +167,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert found is not None
         assert found.accepts("secret")
         assert await live.list_open() == ["l"]
-        assert [left.id for left in await store.unfinished()] == ["v"]
+        board = (await Queue(database, 10).take_turn({}, free=0)).board
+        assert (board.waiting, board.running) == (("v",), {"l"})
         await store.finish("l", 0, "failed", "no news")
         assert await live.list_open() == []
         assert await sweep(database, 1e12, 1e12, ()) == 1
