@@ -1,11 +1,12 @@
 """What tests of the service share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.forked import run_command
 
 Call = Callable[..., CompletedProcess[str]]
@@ -15,3 +16,23 @@ Call = Callable[..., CompletedProcess[str]]
 def call(tmp_path: Path) -> Call:
     """`python -m app` with these arguments, and with a text for its standard input: `call("run", "-", stdin="{}")`."""
     return lambda *arguments, stdin="": run_command(arguments, stdin, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for all tests; they must leave it running."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    with run_server(programs) as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    server = request.getfixturevalue("postgresql")
+    assert isinstance(server, PostgreSQL)
+    return server.create_database()

@@ -1,7 +1,6 @@
 """The store and its migrations on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,7 +20,7 @@ from app.store.snapshots import SnapshotStore
 from app.store.sweeping import sweep
 from app.store.tables import metadata
 from mhc_core.record.source import SpecSource
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE
 
 pytestmark = pytest.mark.full
@@ -32,20 +31,10 @@ VALUES ('{id}', '{spec}', 'done', '{{}}', 0, 1.5, 1.5, false)"""
 SPEC = '{"depth": 4, "input": {"text": "nul\\u0000"}}'
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """One server for all tests here."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with run_server(programs) as running:
-        yield running
-
-
 @pytest.fixture
-def url(server: PostgreSQL) -> str:
+def url(postgresql: PostgreSQL) -> str:
     """An empty database."""
-    return server.create_database()
+    return postgresql.create_database()
 
 
 def query(url: str, *statements: str) -> list[tuple[Any, ...]]:
