@@ -36,7 +36,7 @@ class Neighbours:
     async def stop(self) -> None:
         """End."""
         self._hub.on_watch = None
-        self._listener.stop()
+        await asyncio.to_thread(self._listener.stop)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)

@@ -12,7 +12,7 @@ from app.store.queue.dialect import CHANNEL
 
 log = logging.getLogger("mhc.store")
 
-LOOK_S, RETRY_S = 0.5, 1.0
+LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 # A connection that is cut without a word is given up after about ten seconds.
 CONNECT: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 
@@ -31,8 +31,9 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let it end, within `LOOK_S`."""
+        """End, within `LOOK_S` where the connection is there."""
         self._is_stopped.set()
+        self._thread.join(STOP_S)
 
     def _listen_for_ever(self) -> None:
         while not self._is_stopped.is_set():

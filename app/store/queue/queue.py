@@ -95,6 +95,7 @@ class Queue:
         """Say that this server is there and computes these, run and fence; free what no server computes."""
 
         def work(connection: Connection) -> Beat:
+            lock_queue(connection)  # two servers may take each other for dead
             now = read_clock(connection)
             if self.is_shared:
                 servers.note_alive(connection, self.server, now, self._lease_s)
@@ -106,6 +107,7 @@ class Queue:
         """Say that this server has started."""
 
         def work(connection: Connection) -> None:
+            lock_queue(connection)
             now = read_clock(connection)
             forget_old(connection, now)
             servers.note_alive(connection, self.server, now, self._lease_s)
@@ -124,7 +126,13 @@ class Queue:
 
     async def put_watchers(self, watched: Watched) -> None:
         """Let other servers know who watches which run here."""
-        await self._database.call(lambda connection: servers.put_watchers(connection, self.server, watched))
+
+        def work(connection: Connection) -> None:
+            lock_queue(connection)
+            servers.note_alive(connection, self.server, read_clock(connection), self._lease_s)
+            servers.put_watchers(connection, self.server, watched)
+
+        await self._database.call(work)
 
     async def count_watchers(self, run_id: str, exclude: str) -> int:
         """Streams open on a run at other servers."""

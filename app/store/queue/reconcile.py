@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, update
 
-from app.store.queue.dialect import lock_queue, notify
+from app.store.queue.dialect import notify
 from app.store.queue.ends import FREE, end_run, queue_again
 from app.store.queue.leases import MAX_ATTEMPTS
 from app.store.tables import live_traces, runs
@@ -34,7 +34,7 @@ class Beat:
 def beat(
     connection: Connection, server: str, held: Collection[tuple[str, int]], now: float, lease_s: float, is_shared: bool
 ) -> Beat:
-    """Renew the leases of `held`, run and fence, and free the runs that no one computes."""
+    """Renew the leases of `held`, run and fence, and free the runs that no one computes. The queue is locked."""
     mine = {row.id: row for row in connection.execute(_select_held(server))}
     kept = [run_id for run_id, fence in held if run_id in mine and mine[run_id].fence == fence]
     old = [run_id for run_id in kept if mine[run_id].leased_until < now + RENEW_AT * lease_s]
@@ -60,14 +60,12 @@ def _is_lost(server: str, kept: Collection[str], now: float, is_shared: bool) ->
 
 
 def _free(connection: Connection, is_lost: ColumnElement[bool], now: float) -> list[str]:
-    if not connection.execute(select(runs.c.id).where(is_lost).limit(1)).first():
-        return []
-    lock_queue(connection)
     columns = (runs.c.id, runs.c.frames, runs.c.attempts, runs.c.is_cancel_asked)
     lost: list[Row[Any]] = list(connection.execute(select(*columns).where(is_lost).with_for_update()))
     for row in lost:
         _free_one(connection, row, now)
-    notify(connection, "queue")
+    if lost:
+        notify(connection, "queue")
     return [row.id for row in lost]
 
 
