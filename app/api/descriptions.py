@@ -35,10 +35,10 @@ async def estimate_run(request: Request, service: Service, together: Together = 
     return EstimateBody(**cost.model_dump(), id=spec.id, admitted=not errors, errors=errors)
 
 
-@router.get("/schema")
-async def get_schema() -> dict[str, Any]:
+@router.get("/schema", response_model=dict[str, Any])
+async def get_schema() -> Response:
     """JSON schema of a spec; `control`, `unit`, `step` and `applies` in it make the page's controls."""
-    return RunSpec.model_json_schema()
+    return Response(_write_schema(), media_type="application/json")
 
 
 @router.get("/metrics-catalogue", response_model=MetricsBody)
@@ -60,6 +60,11 @@ async def list_previews() -> Response:
     Each is of a run of this version, made before and stored with the code.
     """
     return Response(_write_previews(), media_type="application/json")
+
+
+@cache
+def _write_schema() -> bytes:
+    return codec.to_json(RunSpec.model_json_schema())
 
 
 @cache

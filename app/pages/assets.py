@@ -24,14 +24,14 @@ from starlette.responses import Response
 
 from app.api.http.problems import not_found
 from app.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
-from app.pages.vendored import MODULES, SCRIPTS, by_package
+from app.pages.vendored import MODULES, PARTS, SCRIPTS, STARTED, by_package
 
 OURS = ("js", "img", "fonts")
 # Lists the style sheets; is served with all of them in it, which is one request in place of 18.
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
 # What a page runs; the rest is loaded when it is asked for.
-ENTRIES = ("js/app.js", "js/embed.js")
+ENTRIES = ("js/app.js", "js/embed.js", "js/room.js")
 MODULE_IMPORT = re.compile(r"^(?:import|export) [\w\s{},*$]*?from '(\.[^']+)'", re.MULTILINE)
 TYPES = {
     ".mjs": "text/javascript",
@@ -72,6 +72,7 @@ class Assets:
         self._load_static()
         vendored = self._load_vendored()
         self._addresses |= {f"vendor/{name}": vendored[path] for name, path in SCRIPTS.items()}
+        self._started = [vendored[path] for path in (*(MODULES[name] for name in STARTED), *PARTS)]
         self.import_map = json.dumps({"imports": {name: vendored[path] for name, path in MODULES.items()}})
         digest = hashlib.sha256(self.import_map.encode()).digest()
         self.import_map_hash = "sha256-" + base64.b64encode(digest).decode()
@@ -83,8 +84,8 @@ class Assets:
         return self._addresses[name]
 
     def modules(self, entry: str) -> list[str]:
-        """Addresses of our modules that an entry needs before it runs: the browser need not find them one by one."""
-        return self._modules[entry]
+        """Addresses of the modules that an entry needs before it runs: the browser need not find them one by one."""
+        return [*self._started, *self._modules[entry]]
 
     async def respond(self, request: Request) -> Response:
         """Serve one file."""

@@ -20,6 +20,8 @@ MODULES = {
 }
 # Name for `asset("vendor/...")` -> file; these are classic scripts.
 SCRIPTS = {"plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js"}
+# Those that a page needs before its first line runs. They import each other: a browser would find them one by one.
+STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-core", "eventsource-parser")
 # Files that those of the same package import.
 PARTS = ("eventsource-parser/dist/errors.js",)
 # The fonts of the pictures that the server draws itself, by whether they are bold.

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, Engine
 from app.presets import OPENING
-from app.services.admission import require_admissible, require_room
-from app.services.dispatcher import Dispatcher
+from app.services.admission import require_admissible
 from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
-from app.services.neighbours import Neighbours
 from app.services.predictions import Predictions
+from app.services.queue.dispatcher import Dispatcher
+from app.services.queue.neighbours import Neighbours
+from app.services.shares import require_queue_share
+from app.services.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog
@@ -63,8 +65,8 @@ class Cancelled:
 class Runs:
     """Everything that happens to runs, here and, where the database is shared, on other servers."""
 
-    def __init__(self, settings: Settings, database: Database, engine: Engine, hub: Hub) -> None:
-        self._settings, self.engine, self.hub = settings, engine, hub
+    def __init__(self, settings: Settings, database: Database, engine: Engine, hub: Hub, storage: Storage) -> None:
+        self._settings, self.engine, self.hub, self.storage = settings, engine, hub, storage
         self.store = RunStore(database)
         self.log = FrameLog(self.store, hub, settings.log_cache_bytes, is_shared=database.is_shared)
         self.predictions = Predictions(engine, settings.worker_count)
@@ -140,11 +142,12 @@ class Runs:
             predicted = {
                 run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
             }
-            if client != SERVER:
+            if client != SERVER and fresh:
+                await self.storage.require_space()
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
-                of_client = self._dispatcher.board.of_client.get(client.key, 0)
-                require_room(len(fresh), of_client, self.waiting, self._settings)
+                seconds = [cost.seconds for cost in predicted.values()]
+                require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()
@@ -153,9 +156,9 @@ class Runs:
             for run_id, run in known.items()
         }
 
-    async def cancel(self, run: Run, viewer: str) -> Cancelled:
-        """Stop a run that no one else watches; a finished run stays as it is."""
-        watchers = await self._count_watchers(run.id, viewer) if run.is_live else 0
+    async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
+        """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
+        watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
         if run.is_live and not watchers:
             await self._dispatcher.cancel(run.id)
             run = await self._wait_for_stop(run.id) or run

@@ -23,6 +23,7 @@ class FrameLog:
         self._store, self._hub, self._limit_bytes, self._is_shared = store, hub, cache_bytes, is_shared
         self._cached: OrderedDict[str, list[bytes]] = OrderedDict()
         self._size_bytes = 0
+        self.evicted = 0  # logs dropped from memory to make room
 
     def begin(self, run_id: str, lease: Lease | None = None) -> None:
         """A log without frames, new or again: viewers read its first frames here, not in the database."""
@@ -84,3 +85,4 @@ class FrameLog:
         self._cached.move_to_end(run_id)
         while self._size_bytes > self._limit_bytes:
             self.forget(next(iter(self._cached)))
+            self.evicted += 1

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, delete, func, insert, null, select, upda
 
 from app.store.database import Database
 from app.store.frames import append_lines, read_lines
-from app.store.queue.board import LiveCost, predict_seconds, read_live
 from app.store.queue.dialect import lock_queue, notify, read_clock
 from app.store.queue.ends import end_run
 from app.store.queue.leases import Lease, TornLog, require_lease
@@ -22,11 +21,13 @@ from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
+DROPPED = "dropped"  # Its frames are being deleted: for everyone else it is not there any more.
 Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
 
 # A read costs no write more often than this.
 TOUCH_EVERY_S = 600.0
 BATCH = 64  # lines that are inserted together
+IS_KNOWN = runs.c.status != DROPPED
 # Columns of an earlier attempt, where a run starts again.
 ATTEMPT = ("reason", "device", "versions", "summary", "started_at", "finished_at", "server", "leased_until")
 EMPTY: dict[str, Any] = {**dict.fromkeys(ATTEMPT, null()), "fence": runs.c.fence + 1}
@@ -42,6 +43,15 @@ class NewJob:
     of_run: str | None = None
     client: str = ""
     address: str = ""
+
+
+@dataclass(frozen=True)
+class LiveCost:
+    """A run that waits or runs: who asked for it, and the seconds that it was predicted to take."""
+
+    client: str
+    address: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class RunStore:
         """The run, if it is known."""
 
         def work(connection: Connection) -> Run | None:
-            row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+            row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
             return None if row is None else to_run(row)
 
         return await self._database.call(work)
@@ -127,6 +137,8 @@ class RunStore:
         lines: Iterable[bytes],
         status: EndStatus = "done",
         reason: str | None = None,
+        client: str = "",
+        address: str = "",
     ) -> bool:
         """Store a record that is complete, such as a trace, and close its log; False where the id is known.
 
@@ -142,12 +154,16 @@ class RunStore:
             "status": status,
             "reason": reason,
             "cost": {},
+            "client": client,
+            "address": address,
             **times,
         }
 
         def work(connection: Connection) -> bool:
-            if connection.execute(select(runs.c.id).where(runs.c.id == record_id)).one_or_none() is not None:
+            if connection.execute(select(runs.c.id).where(runs.c.id == record_id, IS_KNOWN)).one_or_none() is not None:
                 return False
+            connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of one that is being dropped
+            connection.execute(delete(runs).where(runs.c.id == record_id))
             connection.execute(insert(runs).values(values))
             remaining, count = iter(lines), 0
             while batch := list(islice(remaining, BATCH)):
@@ -226,12 +242,10 @@ class RunStore:
         return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit))
 
     async def list_live_costs(self) -> list[LiveCost]:
-        """What runs that wait or are computed, on every server, are predicted to take, and whose they are."""
-
-        def work(connection: Connection) -> list[LiveCost]:
-            return [LiveCost(row.client, row.address, predict_seconds(row.cost)) for row in read_live(connection)]
-
-        return await self._database.call(work)
+        """Runs that wait or run, on every server; not traces, which cost no time here."""
+        seconds = runs.c.cost["seconds"].as_float()
+        query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
+        return await self._database.call(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
     async def touch(self, run: Run) -> None:
         """Note that the run is used, so that the sweep spares it."""
@@ -242,7 +256,7 @@ class RunStore:
 
     async def count_by_status(self) -> dict[str, int]:
         """How many runs are stored, by status."""
-        query = select(runs.c.status, func.count()).group_by(runs.c.status)
+        query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
         rows = await self._database.call(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
 

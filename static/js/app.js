@@ -1,33 +1,30 @@
 /** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
 
-import { effect } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
 import { Lesson } from './cards/lesson.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Story } from './cards/story.js';
-import { VerifyDialog } from './cards/verify.js';
-import { ApiDialog } from './controls/apicard.js';
-import { Gallery } from './controls/gallery.js';
-import { HelpDialog } from './controls/help.js';
+import { verified } from './cards/verifying.js';
 import { followKeys } from './controls/keys.js';
+import { RoomBanner } from './controls/parts/roombanner.js';
 import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
-import { Stage } from './controls/present/stage.js';
 import { PresetBanner } from './controls/presetbanner.js';
 import { followCursor, Scrubber } from './controls/scrubber.js';
 import { Settings } from './controls/settings.js';
-import { ShareDialog } from './controls/sharedialog.js';
 import { TopBar } from './controls/topbar.js';
 import { DropZone, followDrops } from './controls/traces.js';
 import { Continue } from './controls/views/continue.js';
-import { ViewsDialog } from './controls/views/dialog.js';
 import { followVisits } from './controls/views/visits.js';
+import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
 import { ApiError, getPresets, getSchema, insist } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { footLine } from './share/export.js';
+import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
@@ -38,12 +35,13 @@ import { toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
 import { Later } from './ui/later.js';
+import { opened } from './ui/opened.js';
 
 function App() {
   return html`
     <${SkipLinks} />
     <${TopBar} />
-    <${Banner} />
+    <${Banner} /><${RoomBanner} />
     <div class="columns">
       <${Settings} />
       <main>
@@ -58,7 +56,7 @@ function App() {
     </div>
     <${Scrubber} />
     <${PrintedFoot} />
-    <${ShareDialog} /><${ApiDialog} /><${HelpDialog} /><${VerifyDialog} /><${LaterMap} /><${Gallery} /><${ViewsDialog} /><${Stage} />
+    <${Dialogs} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
     <${Toast} />
     <${DropZone} />
@@ -79,9 +77,47 @@ function Panels() {
   return html`<div class="panels">${others.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
 }
 
-function LaterMap() {
-  const load = () => import('./map/map.js').then(({ MapDialog }) => MapDialog);
-  return html`<${Later} isWanted=${state.view.value.map !== undefined} load=${load} />`;
+/** Whether the view has a map: dialogs must not be looked through with every change of the view. */
+const hasMap = computed(() => state.view.value.map !== undefined);
+
+/** What few visits open: when each is wanted, and where it comes from. */
+const LATER = {
+  share: {
+    isWanted: () => links.value !== null,
+    load: () => import('./controls/sharedialog.js').then((part) => part.ShareDialog),
+  },
+  api: {
+    isWanted: () => opened.value === 'api',
+    load: () => import('./controls/apicard.js').then((part) => part.ApiDialog),
+  },
+  help: {
+    isWanted: () => opened.value === 'help',
+    load: () => import('./controls/help.js').then((part) => part.HelpDialog),
+  },
+  presets: {
+    isWanted: () => opened.value === 'presets',
+    load: () => import('./controls/gallery.js').then((part) => part.Gallery),
+  },
+  views: {
+    isWanted: () => opened.value === 'views',
+    load: () => import('./controls/views/dialog.js').then((part) => part.ViewsDialog),
+  },
+  verify: {
+    isWanted: () => verified.value !== null,
+    load: () => import('./cards/verify.js').then((part) => part.VerifyDialog),
+  },
+  map: {
+    isWanted: () => hasMap.value,
+    load: () => import('./map/map.js').then((part) => part.MapDialog),
+  },
+  stage: {
+    isWanted: () => presented.value !== null,
+    load: () => import('./controls/present/stage.js').then((part) => part.Stage),
+  },
+};
+
+function Dialogs() {
+  return Object.values(LATER).map(({ isWanted, load }) => html`<${Later} isWanted=${isWanted()} load=${load} />`);
 }
 
 /** Refusals, notes on the address, and the mark of a stored view. */

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import httpx
 import pytest
 
 from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.conftest import Server
 from tests.forked import run_command
+from tests.traced import Trace, capture_trace
 
 Call = Callable[..., CompletedProcess[str]]
 
@@ -36,3 +39,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server = request.getfixturevalue("postgresql")
     assert isinstance(server, PostgreSQL)
     return server.create_database()
+
+
+@pytest.fixture(scope="module")
+def http(server: Server) -> Iterator[httpx.Client]:
+    """HTTP to the API of the server that a module's tests share."""
+    with httpx.Client(base_url=server.api, timeout=120) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    """A trace of a tiny DeepSeek-V4."""
+    return capture_trace()

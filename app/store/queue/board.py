@@ -16,15 +16,6 @@ LIVE = ("queued", "running")
 
 
 @dataclass(frozen=True)
-class LiveCost:
-    """What a run that waits or is computed is predicted to take, and whose it is."""
-
-    client: str
-    address: str
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Board:
     """Ids of runs that wait, the next one first; of those under way; and how many live runs each client has."""
 

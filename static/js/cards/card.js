@@ -10,7 +10,7 @@ import { exportItems } from '../share/export.js';
 import { share } from '../share/share.js';
 import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html } from '../ui/html.js';
+import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { IntervalControl } from './interval.js';
 import { Missing } from './missing.js';
@@ -26,15 +26,11 @@ export function PanelCard({ panel, level = 'h2' }) {
   const template = useTemplate(view);
   const unit = unitOf(view);
   const id = `panel-${panel.key}`;
-  // In a frame there is nothing to store, and none of the dialogs.
-  const frameItems =
-    level === 'h2'
-      ? [
-          { title: 'Embed', note: 'markup of a frame', run: () => void share(panel.key) },
-          { title: 'Full screen', note: 'to present; key f', run: () => present(panel.key) },
-        ]
-      : [];
-  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  const items = useMemo(() => {
+    const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+    // In a frame there is nothing to store, and none of the dialogs.
+    return [tableItem, ...exportItems(panel, view), ...(level === 'h2' ? toFrameItems(panel) : [])];
+  }, [panel, view, level, isTable]);
   /** Escape in the table leads back to the figure, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
@@ -52,7 +48,7 @@ export function PanelCard({ panel, level = 'h2' }) {
         <div class="card-tools">
           <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => showCard(panel, key)} />
           <${PanelHelp} panel=${panel} />
-          <${Menu} label=${`${panel.title}: more`} items=${[tableItem, ...exportItems(panel, view), ...frameItems]} />
+          <${Menu} label=${`${panel.title}: more`} items=${items} />
         </div>
       </header>
       <p class="meaning">${view.meaning}</p>
@@ -64,6 +60,12 @@ export function PanelCard({ panel, level = 'h2' }) {
     </section>
   `;
 }
+
+/** @param {Panel} panel */
+const toFrameItems = ({ key }) => [
+  { title: 'Embed', note: 'markup of a frame', run: () => void share(key) },
+  { title: 'Full screen', note: 'to present; key f', run: () => present(key) },
+];
 
 /** What the runs' own sentences say of a panel. @param {string} key */
 function tellFindings(key) {
@@ -97,8 +99,7 @@ function ViewChoice({ panel, viewKey, onChange }) {
   `;
 }
 
-/** @param {{panel: Panel}} props */
-function PanelHelp({ panel }) {
+const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
   const { formula, reading, symbol, source } = panel.help;
   return html`
     <${Popover} label=${`${panel.title}: what it shows`} sign="?">
@@ -108,4 +109,4 @@ function PanelHelp({ panel }) {
       <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${source}</dd></dl>
     <//>
   `;
-}
+});

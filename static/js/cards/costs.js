@@ -1,13 +1,13 @@
 /** The cost card: what every connection costs at this view's stack, and the paper's models on paper. */
 
-import { effect, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { formatCount, formatSeconds } from '../data/numbers.js';
 import { ApiError, getPaperCosts, insist, postCosts } from '../net/api.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { KIND, kindName, toSpecs } from '../state/view/spec.js';
-import { html } from '../ui/html.js';
+import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { costItems } from './costfiles.js';
 
@@ -105,7 +105,7 @@ export function CostTables() {
   return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
 }
 
-function CostHelp() {
+const CostHelp = still(() => {
   return html`
     <${Popover} label="Cost: what it shows" sign="?">
       <h3>Cost</h3>
@@ -118,13 +118,15 @@ function CostHelp() {
         <dt>Source</dt><dd>Paper's sizes and its 6.7 %: mHC, arXiv 2512.24880. Counts are this program's.</dd></dl>
     <//>
   `;
-}
+});
+
+/** Of the compared runs, in a word that stays while their settings change. */
+const comparedKinds = computed(() => state.settings.value.runs.map(({ kind }) => kind).join());
 
 /** Letters of the compared runs that have a kind. @param {string} kind */
 function lettersOf(kind) {
-  return state.settings.value.runs
-    .flatMap((choice, run) => (choice.kind === kind ? [boot.rules.letters[run]] : []))
-    .join(' ');
+  const kinds = comparedKinds.value.split(',');
+  return kinds.flatMap((other, run) => (other === kind ? [boot.rules.letters[run]] : [])).join(' ');
 }
 
 /** Its roles are said, for on a phone its rows are no table rows any more. */

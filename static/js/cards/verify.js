@@ -1,13 +1,14 @@
 /** Verify: a finished run held against every law that applies and against its recomputation, as a table. */
 
 import { signal } from '@preact/signals';
+import { useLayoutEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
 import { modelOf } from '../data/record.js';
 import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
-import * as state from '../state/signals.js';
 import { nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
+import { verified } from './verifying.js';
 
 /** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
 
@@ -17,23 +18,13 @@ const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
 /** @type {Record<string, string>} */
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
-/** @typedef {{label: string, isTrace: boolean, status: string, body: Verification | null, failure: string}} Asked */
-const asked = signal(/** @type {Asked | null} */ (null));
-let asking = new AbortController();
+/** @typedef {{status: string, body: Verification | null, failure: string}} Asked */
+const asked = signal(/** @type {Asked} */ ({ status: 'asking', body: null, failure: '' }));
 
-/** Whether a place shows a record that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
-export function isVerifiable(slot) {
-  // The phase first: readers follow it, and columns do not signal that they have ended.
-  return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
-}
-
-/** Ask the server, and show what comes. @param {Slot} slot */
-export async function verify({ id, label, columns }) {
-  const isTrace = modelOf(columns) !== null;
-  asking = new AbortController();
-  const { signal: aborted } = asking;
+/** Ask the server, and show what comes. @param {string} id of the run @param {AbortSignal} aborted */
+async function ask(id, aborted) {
   const note = (/** @type {Partial<Asked>} */ news) => {
-    if (!aborted.aborted) asked.value = { label, isTrace, status: 'asking', body: null, failure: '', ...news };
+    if (!aborted.aborted) asked.value = { status: 'asking', body: null, failure: '', ...news };
   };
   note({});
   try {
@@ -59,30 +50,27 @@ async function learnMetrics(aborted) {
   for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
 }
 
-function close() {
-  asking.abort();
-  asked.value = null;
+const close = () => (verified.value = null);
+
+export function VerifyDialog() {
+  const { value: slot } = verified;
+  return html`<${Dialog} title=${`Verify ${slot?.label ?? ''}`} isOpen=${slot !== null} onClose=${close}>${slot ? html`<${Content} slot=${slot} />` : null}<//>`;
 }
 
 /** @param {{slot: Slot}} props */
-export function VerifyButton({ slot }) {
-  if (!isVerifiable(slot)) return null;
-  return html`<button type="button" class="reset verify-button" aria-label=${`Verify run ${slot.label}`}
-    title=${modelOf(slot.columns) === null ? 'Hold its numbers against theory and against float64' : 'Hold its numbers against each other'} onClick=${() => verify(slot)}>Verify</button>`;
-}
-
-export function VerifyDialog() {
-  return html`<${Dialog} title=${`Verify ${asked.value?.label ?? ''}`} isOpen=${asked.value !== null} onClose=${close}><${Content} /><//>`;
-}
-
-function Content() {
-  if (!asked.value) return null;
-  const { status, body, failure, isTrace } = asked.value;
+function Content({ slot }) {
+  useLayoutEffect(() => {
+    const asking = new AbortController();
+    void ask(slot.id, asking.signal);
+    return () => asking.abort();
+  }, [slot]);
+  const isTrace = modelOf(slot.columns) !== null;
+  const { status, body, failure } = asked.value;
   if (failure) return html`<div class="verify"><p class="error" role="alert">${failure}</p></div>`;
   return html`
     <div class="verify">
       <div role="status">${body ? html`<${Verdict} body=${body} />` : html`<p>${isTrace ? CHECKED : (WAITING[status] ?? status)} <progress aria-label="Verification"></progress></p>`}</div>
-      ${body ? html`<${Checks} checks=${body.checks} />` : null}
+      ${body ? html`<${Checks} checks=${body.checks} isTrace=${isTrace} />` : null}
     </div>
   `;
 }
@@ -107,8 +95,8 @@ function Verdict({ body }) {
   return html`<p class="verdict holds">${SIGNS.holds} ${holds === 1 ? 'The one check holds.' : `All ${holds} checks hold.`}${rest}</p>`;
 }
 
-/** @param {{checks: Check[]}} props */
-function Checks({ checks }) {
+/** @param {{checks: Check[], isTrace: boolean}} props */
+function Checks({ checks, isTrace }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
       <table class="numbers">
@@ -130,7 +118,7 @@ function Checks({ checks }) {
         </tbody>
       </table>
     </div>
-    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance.${asked.value?.isTrace ? '' : ' A law, a drift or weights can fail in a true run by chance; another seed holds then.'}</p>
+    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance.${isTrace ? '' : ' A law, a drift or weights can fail in a true run by chance; another seed holds then.'}</p>
   `;
 }
 

@@ -6,17 +6,13 @@ import { toSnippets } from '../share/snippets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
+import { closeDialog, opened } from '../ui/opened.js';
 
-const isOpen = signal(false);
 const chosen = signal('curl');
-
-export function ApiButton() {
-  return html`<button type="button" onClick=${() => (isOpen.value = true)}>API</button>`;
-}
 
 export function ApiDialog() {
   return html`
-    <${Dialog} title="This view over HTTP" isOpen=${isOpen.value} onClose=${() => (isOpen.value = false)}>
+    <${Dialog} title="This view over HTTP" isOpen=${opened.value === 'api'} onClose=${closeDialog}>
       <${Snippets} />
       <p class="hint">All routes and fields: <a href="/docs">/docs</a>. Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>
     <//>

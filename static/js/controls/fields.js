@@ -1,5 +1,6 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
+import { useMemo } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -86,14 +87,17 @@ export function Control({ field, target }) {
     run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
   const isOwn = run !== null && field.path in choice.own;
   const Kind = kindOf(field);
-  return html`
+  return useMemo(
+    () => html`
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
       ${isOwn ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${field.title.toLowerCase()}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
-  `;
+  `,
+    [field, run, value, error, isOwn], // a drag moves one of forty
+  );
 }
 
 /** @param {Field} field */

@@ -11,6 +11,7 @@ import { kindsOf, pathOf, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
+import { closeDialog, opened } from '../ui/opened.js';
 import { playSetting } from './play.js';
 import { toSpark } from './spark.js';
 
@@ -19,14 +20,9 @@ import { toSpark } from './spark.js';
 const SIZE = { width: 240, height: 64 };
 
 const previews = signal(/** @type {Map<string, Preview>} */ (new Map()));
-const isOpen = signal(false);
-
-export function PresetsButton() {
-  return html`<button type="button" class="presets" onClick=${() => (isOpen.value = true)}>Presets</button>`;
-}
 
 export function Gallery() {
-  return html`<${Dialog} title="Presets" isOpen=${isOpen.value} onClose=${() => (isOpen.value = false)}><${Groups} /><//>`;
+  return html`<${Dialog} title="Presets" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
 }
 
 function Groups() {
@@ -66,7 +62,7 @@ function load() {
 function choose(event, preset) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  isOpen.value = false;
+  closeDialog();
   openPreset(preset);
   if (preset.plays) void playSetting(preset.plays);
 }

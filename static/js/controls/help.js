@@ -2,14 +2,11 @@
 
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
-import { areKeysOn, isSheetOpen, SHORTCUTS, turnKeys } from './keys.js';
-
-export function HelpButton() {
-  return html`<button type="button" title="What can be done here, and the keys" onClick=${() => (isSheetOpen.value = true)}>Help</button>`;
-}
+import { closeDialog, opened } from '../ui/opened.js';
+import { areKeysOn, SHORTCUTS, turnKeys } from './keys.js';
 
 export function HelpDialog() {
-  return html`<${Dialog} title="Help" isOpen=${isSheetOpen.value} onClose=${() => (isSheetOpen.value = false)}><${Sheet} /><//>`;
+  return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${Sheet} /><//>`;
 }
 
 function Sheet() {

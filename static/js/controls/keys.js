@@ -9,15 +9,14 @@ import { recall, remember } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/view/spec.js';
-import { presentCard } from './present/stage.js';
-import { openViews } from './views/dialog.js';
+import { openDialog } from '../ui/opened.js';
+import { presentCard } from './present/steps.js';
 
 const KEY = 'single-keys';
 const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';
 /** Where the arrow keys have a meaning already. */
 const ARROWED = 'input, .table-box, pre';
 
-export const isSheetOpen = signal(false);
 export const areKeysOn = signal(recall(KEY) !== 'off');
 
 /** @typedef {{signs: string[], title: string, keys: Record<string, () => void>}} Shortcut */
@@ -44,10 +43,10 @@ export const SHORTCUTS = [
   { signs: ['r'], title: 'run', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
   { signs: ['d'], title: 'difference to run A', keys: { d: () => showDifference(!state.view.value.difference) } },
-  { signs: ['v'], title: 'your views', keys: { v: openViews } },
+  { signs: ['v'], title: 'your views', keys: { v: () => openDialog('views') } },
   { signs: ['f'], title: 'one card on the full screen, to present', keys: { f: presentCard } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
-  { signs: ['?'], title: 'this list', keys: { '?': () => (isSheetOpen.value = true) } },
+  { signs: ['?'], title: 'this list', keys: { '?': () => openDialog('help') } },
 ];
 
 /** @type {Record<string, () => void>} */

@@ -6,16 +6,13 @@ import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing, specOf } from '../data/record.js';
 import { MapButton } from '../map/button.js';
+import { isReady, share } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Fold, Menu } from '../ui/menu.js';
-import { ApiButton } from './apicard.js';
-import { PresetsButton } from './gallery.js';
-import { HelpButton } from './help.js';
-import { ShareButton } from './sharedialog.js';
-import { ViewsButton } from './views/dialog.js';
+import { openDialog } from '../ui/opened.js';
 
 const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark' });
 
@@ -25,13 +22,14 @@ export function TopBar() {
       <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
       <button type="button" class="settings-button only-narrow" popovertarget="settings">Settings</button>
       <${Fold} label="Presets, share and more" sign="⋯">
-        <${PresetsButton} /><${ViewsButton} />
+        <${Opener} name="presets" className="presets">Presets<//>
+        <${Opener} name="views" className="presets" title="What you have looked at in this browser">Your views<//>
         <span class="spacer"></span>
         <${StoryButton} />
         <${MapButton} />
         <${ShareButton} />
-        <${ApiButton} />
-        <${HelpButton} />
+        <${Opener} name="api">API<//>
+        <${Opener} name="help" title="What can be done here, and the keys">Help<//>
         <${Menu} className="button" label=${`Theme: ${THEMES[choice.value]}`} sign=${html`<span aria-hidden="true">◐</span> ${THEMES[choice.value]}`}
           items=${Object.entries(THEMES).map(([key, title]) => ({ title, run: () => setTheme(/** @type {keyof typeof THEMES} */ (key)) }))} />
       <//>
@@ -39,6 +37,15 @@ export function TopBar() {
       <${RunButton} />
     </header>
   `;
+}
+
+/** What opens a dialog. @param {{name: import('../ui/opened.js').DialogName, title?: string, className?: string, children?: any}} props */
+function Opener({ name, title, className, children }) {
+  return html`<button type="button" class=${className} title=${title} onClick=${() => openDialog(name)}>${children}</button>`;
+}
+
+function ShareButton() {
+  return html`<button type="button" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'A link that opens these numbers' : 'When all runs are done'}>Share</button>`;
 }
 
 function RunButton() {

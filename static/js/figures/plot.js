@@ -73,7 +73,32 @@ function drawTogether() {
   return together.length > 0;
 }
 
-/** @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
+/** @type {Promise<void> | null} */
+let loading = null;
+
+export const hasPlotly = () => 'Plotly' in window;
+
+/**
+ * Plotly is half of all bytes of the page, and to run it takes longer than to tell in words what was found. So it runs when the first figure
+ * is drawn; the page names it beforehand, so that it is here by then.
+ * @returns {Promise<void>} rejected where the server does not send it; it can be asked for again
+ */
+export function loadPlotly() {
+  if (hasPlotly()) return Promise.resolve();
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement('script');
+    script.src = /** @type {HTMLLinkElement} */ (document.getElementById('plotly')).href;
+    script.onload = () => resolve();
+    script.onerror = () => {
+      loading = null;
+      reject(new Error('the script that draws figures did not come from the server'));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Only where Plotly is here. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
   Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
   // Values at the cursor lie under curves, and are seen through the paper.
@@ -158,7 +183,7 @@ function axisRange(element, name) {
  * @param {{width: number, height: number}} size
  * @returns {Promise<string>} data URL
  */
-export function toImage(figure, format, title, foot, size) {
+export async function toImage(figure, format, title, foot, size) {
   const { data, layout } = writeNumbers(figure);
   const margin = { ...layout.margin, t: layout.margin.t + 40, b: layout.margin.b + 26 };
   const note = { xref: 'paper', yref: 'paper', x: 0, y: 0, yshift: 6 - margin.b, xanchor: 'left', yanchor: 'bottom' };
@@ -172,6 +197,7 @@ export function toImage(figure, format, title, foot, size) {
     yanchor: 'top',
     font: { size: 15, color: layout.meta.ink },
   };
+  await loadPlotly();
   const whole = { data, layout: { ...layout, margin, annotations, title: heading } };
   return Plotly.toImage(whole, {
     format,
@@ -182,7 +208,8 @@ export function toImage(figure, format, title, foot, size) {
 }
 
 /** A figure as it is, as markup. @param {Figure} figure @param {{width: number, height: number}} size @returns {Promise<string>} */
-export function toSvg(figure, size) {
+export async function toSvg(figure, size) {
+  await loadPlotly();
   const { data, layout } = writeNumbers(figure);
   return Plotly.toImage({ data, layout }, { format: 'svg', ...size, imageDataOnly: true });
 }

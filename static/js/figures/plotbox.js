@@ -4,13 +4,14 @@ import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
 import * as state from '../state/signals.js';
+import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { boxes } from './boxes.js';
 import { drawCursor } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { toFigure } from './filling.js';
 import { PlotHand } from './hand.js';
-import { areasOf, drawPlot, removePlot, scheduleDraw, unschedule } from './plot.js';
+import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot, scheduleDraw, unschedule } from './plot.js';
 import { canSketch, drawSketch } from './sketch.js';
 
 /** @typedef {import('../../types').Figure} Figure */
@@ -157,6 +158,7 @@ class PlotBox {
   draw(isForced = false) {
     const width = Math.floor(this.box.clientWidth / magnificationOf(this.box));
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
+    if (!hasPlotly()) return this.await();
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
     const template = this.template();
@@ -194,6 +196,11 @@ class PlotBox {
     const pointed = [cursor, state.step.peek(), wanted].join('|');
     if (pointed !== this.pointed) this.placeCursor();
     this.pointed = pointed;
+  }
+
+  /** What there is to draw comes first, for it is told in words as well. */
+  await() {
+    if (state.slots.peek().some(({ columns }) => columns.start)) loadPlotly().then(() => this.redraw(), notifyMissing);
   }
 
   /** As high as what it shows; while runs are on their way, as what it will show, so that nothing below moves when they come. @param {Figure} figure @param {number} width */
@@ -290,6 +297,10 @@ function reserve(box, template, toHeight) {
   const magnified = magnificationOf(box);
   const width = Math.floor(box.clientWidth / magnified);
   if (width > 0) box.style.setProperty('height', `${toHeight(template, width < NARROW_PX, width) * magnified}px`);
+}
+
+function notifyMissing() {
+  notify('What draws the figures did not come from the server. Reload the page to try again.');
 }
 
 const ofTheEnd = () => null;

@@ -2,8 +2,9 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { range } from '../data/numbers.js';
-import { areasOf, drawPlot, removePlot } from '../figures/plot.js';
+import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot } from '../figures/plot.js';
 import * as state from '../state/signals.js';
+import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.js';
 
@@ -23,14 +24,26 @@ export function MapFigure({ map, values, figure, lead }) {
       drawPlot(plot.current, fitted, { width, height });
       setAreas(areasOf(plot.current));
     };
-    draw();
     const size = new ResizeObserver(draw);
-    if (box.current) size.observe(box.current);
-    return () => size.disconnect();
+    let isOver = false;
+    const begin = () => {
+      if (isOver) return;
+      draw();
+      if (box.current) size.observe(box.current);
+    };
+    if (hasPlotly()) begin();
+    else
+      loadPlotly().then(begin, () =>
+        notify('What draws the map did not come from the server. Reload the page to try again.'),
+      );
+    return () => {
+      isOver = true;
+      size.disconnect();
+    };
   }, [figure]);
   useEffect(
     () => () => {
-      if (plot.current) removePlot(plot.current);
+      if (plot.current?.hasChildNodes()) removePlot(plot.current);
     },
     [],
   );

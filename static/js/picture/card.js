@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { present } from '../figures/presented.js';
 import { share } from '../share/share.js';
 import * as state from '../state/signals.js';
-import { html } from '../ui/html.js';
+import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, toTables } from './files.js';
@@ -64,7 +64,7 @@ function SignalButton() {
   return html`<button type="button" class="send" onClick=${isSent ? stopSignal : send}>${isSent ? '■ Stop' : '▶ Send a signal'}</button>`;
 }
 
-function PictureHelp() {
+const PictureHelp = still(() => {
   return html`
     <${Popover} label=${`${TITLE}: what it shows`} sign="?">
       <h3>${TITLE}</h3>
@@ -73,7 +73,7 @@ function PictureHelp() {
       <dl><dt>Formula</dt><dd class="formula">${HELP.formula}</dd><dt>Symbol</dt><dd class="formula">${HELP.symbol}</dd><dt>Source</dt><dd>${HELP.source}</dd></dl>
     <//>
   `;
-}
+});
 
 export function Picture() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));

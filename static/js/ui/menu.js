@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { copyText } from './clipboard.js';
-import { html } from './html.js';
+import { html, still } from './html.js';
 
 /** @param {HTMLElement} button @param {HTMLElement} panel */
 function place(button, panel) {
@@ -51,14 +51,23 @@ export function Fold({ label, sign, children }) {
   return html`<${Popover} label=${label} sign=${sign} className="fold-button" panelClass="fold"><div class="folded" onClickCapture=${onClick}>${children}</div><//>`;
 }
 
-/** @param {{label: string, sign?: any, className?: string, items: {title: string, note?: string, run: () => void}[]}} props */
-export function Menu({ label, sign = '⋯', className = 'icon', items }) {
-  /** @param {any} event @param {() => void} run */
-  const choose = (event, run) => {
-    event.currentTarget.closest('[popover]').hidePopover();
-    run();
-  };
-  return html`
+/** @typedef {{title: string, note?: string, run: () => void}} Item */
+
+export const Menu = still(
+  (
+    /** @type {{label: string, sign?: any, className?: string, items: Item[]}} */ {
+      label,
+      sign = '⋯',
+      className = 'icon',
+      items,
+    },
+  ) => {
+    /** @param {any} event @param {() => void} run */
+    const choose = (event, run) => {
+      event.currentTarget.closest('[popover]').hidePopover();
+      run();
+    };
+    return html`
     <${Popover} label=${label} sign=${sign} className=${className}>
       <ul class="menu">
         ${items.map(
@@ -71,7 +80,8 @@ export function Menu({ label, sign = '⋯', className = 'icon', items }) {
       </ul>
     <//>
   `;
-}
+  },
+);
 
 /** @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
 export function Dialog({ title, isOpen, onClose, children }) {

@@ -14,10 +14,12 @@ from app.api.http.stream import Feed
 from app.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from app.services.identity import Client
 from app.services.runs import Runs
+from app.services.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.notifications import Hub
 from app.store.runs import Run
+from app.store.upkeep.space import SpaceStore
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.spec import RunSpec, parse_spec
 
@@ -111,7 +113,10 @@ class Server:
         settings = {"precompute": False, "lease_s": LEASE_S, "workers": workers} | settings
         self.settings = Settings(database_url=url, **settings)
         self.database, self.hub, self.engine = Database(url), Hub(), Puppet(workers)
-        self.runs = Runs(self.settings, self.database, self.engine, self.hub)
+        self.runs = Runs(self.settings, self.database, self.engine, self.hub, self._build_storage())
+
+    def _build_storage(self) -> Storage:
+        return Storage(self.settings, SpaceStore(self.database, self.settings.sqlalchemy_url))
 
     async def start(self) -> "Server":
         """Start it."""

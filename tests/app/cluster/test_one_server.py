@@ -9,7 +9,7 @@ from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_
 
 def test_a_single_run_waits_for_one_cell_of_anothers_sweep_at_most(database_url: str) -> None:
     async def act() -> None:
-        server = await Server(database_url, runs_per_client=64).start()
+        server = await Server(database_url).start()
         cells = [await server.submit(make_spec(seed), "sweeper") for seed in range(20)]
         single = await server.submit(make_spec(100), "light")
         assert server.runs.position(single) == 1, "next, whoever came first"

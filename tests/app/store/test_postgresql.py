@@ -17,8 +17,8 @@ from app.store.queue.queue import Queue
 from app.store.runs import NewJob, RunStore
 from app.store.schema import upgrade
 from app.store.snapshots import SnapshotStore
-from app.store.sweeping import sweep
 from app.store.tables import metadata
+from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
 from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE

@@ -1,5 +1,7 @@
 """A page loads what it runs, all at once, and leaves the rest until it is asked for."""
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
@@ -7,14 +9,15 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.conftest import Server, compute
 
-# Our modules that were loaded, and those that the page named beforehand, without the hash of their addresses.
+# Scripts that were loaded, and those that the page named beforehand; ours without the hash of their addresses.
 MODULES = """() => {
     const ours = (urls) => {
-        const paths = urls.map((url) => new URL(url).pathname).filter((path) => /^\\/static\\/.*\\.js$/.test(path));
-        return [...new Set(paths.map((path) => path.split('/').slice(3).join('/')))].sort();
+        const paths = urls.map((url) => new URL(url).pathname);
+        const scripts = paths.filter((path) => /^\\/(static|vendor)\\/.*\\.m?js$/.test(path));
+        return [...new Set(scripts.map((path) => path.replace(/^\\/static\\/[^\\/]*\\//, '')))].sort();
     };
     const loaded = performance.getEntriesByType('resource').map(({ name }) => name);
-    const named = [...document.querySelectorAll('link[rel=modulepreload], script[src]')];
+    const named = [...document.querySelectorAll('link[rel=modulepreload], link[rel=preload], script[src]')];
     return [ours(loaded), ours(named.map((item) => item.src || item.href))];
 }"""
 
@@ -43,6 +46,71 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.get_by_role("dialog", name="Map")).to_be_visible()
     assert "js/map/map.js" in find_modules(page)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "module"),
+    [
+        ("?", "Help", "js/controls/help.js"),
+        ("v", "Your views", "js/controls/views/dialog.js"),
+        ("s", "Share", "js/controls/sharedialog.js"),
+        ("f", "How the signal travels", "js/controls/present/stage.js"),
+    ],
+)
+def test_a_dialog_comes_when_its_key_is_pressed(open_page: OpenPage, key: str, title: str, module: str) -> None:
+    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
+    wait_until_done(page)
+    assert module not in find_modules(page)[0]
+    page.keyboard.press(key)
+    expect(page.get_by_role("dialog", name=title, exact=True)).to_be_visible()
+    assert module in find_modules(page)[0]
+
+
+@pytest.mark.parametrize(
+    ("button", "title", "module"),
+    [
+        ("Presets", "Presets", "js/controls/gallery.js"),
+        ("API", "This view over HTTP", "js/controls/apicard.js"),
+        ("Verify run A mHC", "Verify A mHC", "js/cards/verify.js"),
+    ],
+)
+def test_a_dialog_comes_when_its_button_is_pressed(open_page: OpenPage, button: str, title: str, module: str) -> None:
+    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
+    wait_until_done(page)
+    assert module not in find_modules(page)[0]
+    opener = page.get_by_role("button", name=button, exact=True)
+    opener.click()
+    dialog = page.get_by_role("dialog", name=title, exact=True)
+    expect(dialog).to_be_visible()
+    assert module in find_modules(page)[0]
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+def test_words_come_before_what_draws_figures(open_page: OpenPage, server: Server) -> None:
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        compute(http, {"depth": 6, "width": 16})
+    page = open_page("/#v=1&runs=mhc&depth=6&width=16", wait=False)
+    order = """() => new Promise((resolve) => {
+        const look = () => {
+            const isTold = /\\d/.test(document.querySelector('.story-card .headline')?.textContent ?? '');
+            if (isTold || 'Plotly' in window) resolve({ isTold, isHere: 'Plotly' in window });
+            else requestAnimationFrame(look);
+        };
+        look();
+    })"""
+    assert page.evaluate(order) == {"isTold": True, "isHere": False}
+    expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
+
+
+def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("status of 404")
+    page = open_page("/docs", wait=False)
+    page.route("**/plotly-cartesian.min.js", lambda route: route.fulfill(status=404, body=""))
+    page.goto(watch.origin + "/#v=1&runs=mhc&depth=6&width=16")
+    expect(page.get_by_text("What draws the figures did not come from the server.")).to_be_visible()
+    expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))
 
 
 def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: Watch) -> None:

@@ -117,6 +117,15 @@ function measured() {
   return columns;
 }
 
+test('what came before the layers is of the step, or not known', () => {
+  const columns = measured();
+  columns.input = { act_rms_streams: [5] };
+  columns.stepInputs.set(2, { act_rms_streams: [7] });
+  assert.deepEqual(atStep(columns, 2).input, { act_rms_streams: [7] });
+  assert.deepEqual(atStep(columns, 0).input, {}, 'an earlier version did not say it');
+  assert.deepEqual(atStep(columns, null).input, { act_rms_streams: [5] });
+});
+
 test('sizes and CKA are of the step, and nothing of the trained stack stands beside them', () => {
   const columns = measured();
   columns.matrices.set('cka', { shape: [2, 2], data: Float32Array.of(1, 0.9, 0.9, 1) });

@@ -9,7 +9,7 @@ import { fitText, move, widthOf } from '../../../static/js/picture/geometry/shap
 import { layersPerLine, sizeAt, toExchanges, toRibbon, toStrip } from '../../../static/js/picture/geometry/strip.js';
 import { pack, toColumns, toEvenColumns } from './run.js';
 
-const read = (columns) => toReading(columns, false);
+const read = (columns) => toReading(columns);
 const shown = (columns, label = 'A HC') => ({ label, reading: columns && read(columns), gain: null, end: null });
 const heightsOf = ([, y]) => y;
 /** Widths of an outline at its corners, from left to right. */

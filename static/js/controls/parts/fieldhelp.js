@@ -1,13 +1,13 @@
 /** The "?" beside a control: what its setting means, what it may be, and what it is called elsewhere. */
 
 import { nameOf } from '../../state/view/spec.js';
-import { html } from '../../ui/html.js';
+import { html, still } from '../../ui/html.js';
 import { Popover } from '../../ui/menu.js';
 
 /** @typedef {import('../../../types').Field} Field */
 
 /** @param {{field: Field, id: string}} props `id` of the words, by which the control itself refers to them */
-export function FieldHelp({ field, id }) {
+export const FieldHelp = still(function FieldHelp({ field, id }) {
   return html`
     <${Popover} label=${`${field.title}: what it does`} sign="?" className="icon field-help">
       <h3>${field.title}</h3>
@@ -15,7 +15,7 @@ export function FieldHelp({ field, id }) {
       <p class="hint">${sayRange(field)}In specs: <code>${field.path}</code></p>
     <//>
   `;
-}
+});
 
 /** @param {Field} field */
 function sayRange({ min, max, unit, initial, options }) {

@@ -8,7 +8,7 @@ import { Swatch } from '../../cards/swatch.js';
 import { shownOf } from '../../data/drawing.js';
 import { shownStep, toTitle, unitOf } from '../../figures/places.js';
 import { Plot } from '../../figures/plotbox.js';
-import { endPresentation, present, presented } from '../../figures/presented.js';
+import { endPresentation, presented } from '../../figures/presented.js';
 import { Picture } from '../../picture/card.js';
 import { KEY as PICTURE } from '../../picture/shown.js';
 import { preset } from '../../state/presets.js';
@@ -32,21 +32,6 @@ const ACTS = {
 
 /** @param {Columns} columns */
 const isTold = (columns) => columns.summary !== null;
-
-/** The card that is in the middle of what is seen, or that has the focus. */
-export function presentCard() {
-  const cards = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('main [data-panel]')]);
-  const keys = listCards().map(({ key }) => key);
-  const shown = cards.filter((card) => keys.includes(card.dataset.panel ?? ''));
-  const away = (/** @type {HTMLElement} */ card) => {
-    const { top, bottom } = card.getBoundingClientRect();
-    return Math.max(top - innerHeight / 2, innerHeight / 2 - bottom);
-  };
-  const nearest = shown.sort((one, other) => away(one) - away(other))[0];
-  const focused = shown.find((card) => card.contains(document.activeElement));
-  const key = (focused ?? nearest)?.dataset.panel;
-  if (key) present(key);
-}
 
 /** A card that a preset has moved on the page is another element: it has no focus to give back to. @param {string} key */
 function returnFocus(key) {

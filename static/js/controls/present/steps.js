@@ -2,7 +2,7 @@
 
 import { current, go } from '../../cards/lesson.js';
 import { STEPS } from '../../cards/lessonsteps.js';
-import { presented } from '../../figures/presented.js';
+import { present, presented } from '../../figures/presented.js';
 import { TITLE } from '../../picture/geometry/words.js';
 import { KEY as PICTURE } from '../../picture/shown.js';
 import { openPreset } from '../../state/actions.js';
@@ -11,6 +11,21 @@ import * as state from '../../state/signals.js';
 
 /** All that fills a screen, in the order of the page. */
 export const listCards = () => [{ key: PICTURE, title: TITLE }, ...state.shownPanels.value];
+
+/** The card that is in the middle of what is seen, or that has the focus. */
+export function presentCard() {
+  const cards = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('main [data-panel]')]);
+  const keys = listCards().map(({ key }) => key);
+  const shown = cards.filter((card) => keys.includes(card.dataset.panel ?? ''));
+  const away = (/** @type {HTMLElement} */ card) => {
+    const { top, bottom } = card.getBoundingClientRect();
+    return Math.max(top - innerHeight / 2, innerHeight / 2 - bottom);
+  };
+  const nearest = shown.sort((one, other) => away(one) - away(other))[0];
+  const focused = shown.find((card) => card.contains(document.activeElement));
+  const key = (focused ?? nearest)?.dataset.panel;
+  if (key) present(key);
+}
 
 /** In the order of the gallery. */
 function listPresets() {

@@ -1,6 +1,7 @@
 /** "Your views": what someone has looked at, in this browser: to open, to name, to compare, to delete. */
 
 import { signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 import { commit, openAddress } from '../../state/actions.js';
 import { boot } from '../../state/boot.js';
 import { pushStep } from '../../state/past/trail.js';
@@ -11,34 +12,28 @@ import { fromHash } from '../../state/view/hash.js';
 import { useDraft } from '../../ui/draft.js';
 import { html } from '../../ui/html.js';
 import { Dialog } from '../../ui/menu.js';
+import { closeDialog, opened } from '../../ui/opened.js';
 import { toCompared } from './compare.js';
 import { describe, drop, dropAll, dropped, noteVisit, restore, shownKey, stored } from './visits.js';
 
 /** @typedef {import('../../state/past/visited.js').Visited} Visited */
 
-const isOpen = signal(false);
 /** Keys of those that are to be compared. */
 const ticked = signal(/** @type {string[]} */ ([]));
 
 /** What is shown now belongs to it. */
-export function openViews() {
+function begin() {
   noteVisit();
   ticked.value = [];
   dropped.value = [];
-  isOpen.value = true;
-}
-
-const close = () => (isOpen.value = false);
-
-export function ViewsButton() {
-  return html`<button type="button" class="presets" title="What you have looked at in this browser" onClick=${openViews}>Your views</button>`;
 }
 
 export function ViewsDialog() {
-  return html`<${Dialog} title="Your views" isOpen=${isOpen.value} onClose=${close}><${Views} /><//>`;
+  return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${Views} /><//>`;
 }
 
 function Views() {
+  useEffect(begin, []);
   const { items, trouble } = stored.value;
   return html`
     <div class="views">
@@ -79,7 +74,7 @@ function comparedNow() {
 
 /** @param {import('../../../types').View} view */
 function compare(view) {
-  close();
+  closeDialog();
   commit(() => (state.view.value = view));
 }
 
@@ -129,7 +124,7 @@ function open(event, item) {
   const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
   if (isElsewhere || item.url.startsWith('/s/') || !areAllKnown.value) return;
   event.preventDefault();
-  close();
+  closeDialog();
   history.pushState(pushStep(item.url), '', item.url);
   openAddress(boot.snapshot);
 }

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from app.services.dispatcher import Dispatcher
+from app.services.queue.dispatcher import Dispatcher
 from app.store.errors import StoreUnavailable
 from app.store.notifications import Hub
 from app.store.queue.queue import Queue

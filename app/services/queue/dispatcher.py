@@ -11,7 +11,7 @@ from typing import Any
 
 from app.engine.contract import RUN, Engine, Job
 from app.services.predictions import Predictions
-from app.services.reports import Held, Reports
+from app.services.queue.reports import Held, Reports
 from app.settings import Settings
 from app.store.errors import StoreUnavailable
 from app.store.frame_log import FrameLog

@@ -1,0 +1,16 @@
+/** Which of the page's dialogs is open. Buttons and keys are there from the start; a dialog is loaded when it is first wanted. */
+
+import { signal } from '@preact/signals';
+
+/** @typedef {'presets' | 'views' | 'api' | 'help'} DialogName */
+
+export const opened = signal(/** @type {DialogName | null} */ (null));
+
+/** @param {DialogName} name */
+export function openDialog(name) {
+  opened.value = name;
+}
+
+export function closeDialog() {
+  opened.value = null;
+}
