@@ -17,7 +17,7 @@ from app.services.predictions import Predictions
 from app.services.queue.dispatcher import Dispatcher
 from app.services.queue.neighbours import Neighbours
 from app.services.shares import require_queue_share
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog

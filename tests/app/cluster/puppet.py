@@ -14,7 +14,7 @@ from app.api.http.stream import Feed
 from app.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from app.services.identity import Client
 from app.services.runs import Runs
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.notifications import Hub
