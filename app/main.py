@@ -42,12 +42,10 @@ from app.services.upkeep.readiness import Inspector
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
-from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
 from app.store.measures import Measures
 from app.store.notifications import Hub
 from app.store.rooms import RoomStore
-from app.store.runs import RunStore
 from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
 from app.store.tokens import TokenStore
@@ -112,20 +110,18 @@ def create_app(settings: Settings) -> FastAPI:
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
-    store = RunStore(database)
-    log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
     storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
-    app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.runs = Runs(settings, database, app.state.engine, hub, storage)
     app.state.inspector = Inspector(settings, app.state.runs, database)
-    app.state.traces = Traces(settings, store, app.state.stored, storage)
-    app.state.rooms = Rooms(settings, RoomStore(database), log)
+    app.state.traces = Traces(settings, app.state.runs.store, app.state.stored, storage)
+    app.state.rooms = Rooms(settings, RoomStore(database), app.state.runs.log)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     housekeeping = Housekeeping(settings, database, storage)
     app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)
-    app.state.encoder = Encoder(settings, log)
+    app.state.encoder = Encoder(settings, app.state.runs.log)
     try:
         await app.state.encoder.start()
         await app.state.runs.start()

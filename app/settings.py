@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
     min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
+    lease_s: PositiveFloat = Field(
+        10.0, description="Time after which other servers take over the runs of one that is silent."
+    )
+    store_patience_s: PositiveFloat = Field(
+        30.0, description="Time that a frame waits for a database that cannot be written, before its run fails."
+    )
     encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
     encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
     encode_inside_bytes: int = Field(

@@ -35,7 +35,7 @@ async def get_readiness(request: Request, service: Service) -> JSONResponse:
         used_bytes=None if found.space is None else found.space.used_bytes,
         free_bytes=None if found.space is None else found.space.free_bytes,
         workers=service.engine.ready_workers,
-        waiting=service.engine.waiting,
+        waiting=service.waiting,
     )
     return JSONResponse(body.model_dump(), 200 if found.is_ready else 503)
 

@@ -28,7 +28,7 @@ def serve(arguments: Sequence[str]) -> int:
     from app.engine.registry import UnknownEngine
     from app.files import MissingAsset
     from app.main import create_app
-    from app.store.schema import UnusableDatabase
+    from app.store.errors import UnusableDatabase
 
     try:
         app = create_app(settings)
