@@ -102,7 +102,7 @@ class Database:
 
 
 def _create_engine(url: str, file: SqliteFile | None) -> Engine:
-    engine = create_engine(url)
+    engine = create_engine(url, **({} if file is None else {"creator": lambda: sqlite.connect(file.path)}))
     if file is not None:
         event.listen(engine, "connect", sqlite.set_pragmas)
         with engine.connect():  # held from here on: if the file is deleted, this connection still reads it
