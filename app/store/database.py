@@ -102,9 +102,10 @@ class Database:
 
 
 def _create_engine(url: str, file: SqliteFile | None) -> Engine:
-    engine = create_engine(url, **({} if file is None else {"creator": lambda: sqlite.connect(file.path)}))
+    engine = create_engine(url)
     if file is not None:
         event.listen(engine, "connect", sqlite.set_pragmas)
+        event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))
         with engine.connect():  # held from here on: if the file is deleted, this connection still reads it
             file.remember()
     return engine
