@@ -133,6 +133,7 @@ def _create_engine(url: str, file: SqliteFile | None) -> Engine:
     engine = create_engine(url, **_to_options(make_url(url)))
     if file is not None:
         event.listen(engine, "connect", sqlite.set_pragmas)
+        event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))
         with engine.connect():  # held from here on: if the file is deleted, this connection still reads it
             file.remember()
     return engine
