@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `verify`, `check`, `trace` and `schema`."""
+"""The command line: `serve`, `run`, `verify`, `check`, `trace`, `schema`, and what operators have in `commands`."""
 
 import argparse
 import asyncio

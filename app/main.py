@@ -27,16 +27,17 @@ from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
 from app.services.encoding.encoder import Encoder
-from app.services.housekeeping import Housekeeping
 from app.services.identity import Identities
 from app.services.live_traces import LiveTraces
 from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StoredShares, StreamShares
-from app.services.storage import Storage
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
 from app.services.traces import Traces
+from app.services.upkeep.housekeeping import Housekeeping
+from app.services.upkeep.readiness import Inspector
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog
@@ -111,6 +112,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.snapshots = SnapshotStore(database)
     storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
     app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.inspector = Inspector(settings, app.state.runs, database)
     app.state.traces = Traces(settings, store, app.state.stored, storage)
     app.state.rooms = Rooms(settings, RoomStore(database), log)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))

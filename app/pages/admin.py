@@ -16,7 +16,7 @@ from app.api.http.problems import Problem, not_found
 from app.api.instruments import count_free_bytes
 from app.pages.admin_access import require_operator
 from app.pages.routes import get_pages
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.store.measures import Measures
 
 router = APIRouter(prefix="/admin", include_in_schema=False)

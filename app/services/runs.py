@@ -15,7 +15,7 @@ from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
 from app.services.shares import require_queue_share
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub

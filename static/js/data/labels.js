@@ -64,17 +64,17 @@ export function endLabels(ends, narrow, { label_gap }) {
 }
 
 /**
- * A name in so many letters: without the folders before it, or else with its middle left out, so that both ends tell which it is.
+ * A name in so many letters: without the folders before it, or with the middle of its last part left out, so that both ends tell which it is.
  * @param {string} name
  * @param {number} most
  */
 export function shortenName(name, most) {
-  const letters = Array.from(name);
-  if (letters.length <= most) return name;
-  const last = Array.from(name.slice(name.lastIndexOf('/')));
-  if (last.length > 1 && last.length < most) return `…${last.join('')}`;
+  if (Array.from(name).length <= most) return name;
+  const last = Array.from(name.slice(name.lastIndexOf('/', name.length - 2) + 1));
+  if (last.length + 2 <= most) return `…/${last.join('')}`;
+  if (last.length <= most) return last.join('');
   const tail = Math.floor((most - 1) / 2);
-  return `${letters.slice(0, most - 1 - tail).join('')}…${letters.slice(letters.length - tail).join('')}`;
+  return `${last.slice(0, most - 1 - tail).join('')}…${last.slice(last.length - tail).join('')}`;
 }
 
 /** `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */

@@ -14,13 +14,17 @@ import { toNotes, toSettings } from './report.js';
 export function toCaption(title, meaning) {
   const columns = state.slots.value.map((slot) => slot.columns);
   const labels = state.slots.value.map((slot) => slot.label);
-  const runs = state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`);
   return withLink(title, [
     meaning,
-    `${runs.join(', ')}.`,
+    `${sayRuns()}.`,
     settingsText(columns.map(specOf), labels),
     ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last is of tables
   ]);
+}
+
+/** The runs that are shown, each with its id. */
+export function sayRuns() {
+  return state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`).join(', ');
 }
 
 /** @param {string} title @param {string[]} sentences @returns {Caption} */

@@ -23,5 +23,5 @@ def test_labels_hold_what_figures_have_room_for() -> None:
     [first, second] = to_labels([long, long], {"B": "ours"})
     assert second == "B ours"
     assert len(first) == len("A ") + NAME_LENGTH
-    assert first.startswith("A sentence-tr")
+    assert first.startswith("A all-MiniLM")
     assert first.endswith("everything")

@@ -62,6 +62,7 @@ def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: 
     assert list_damage(own.data) == []
 
 
+@pytest.mark.full
 def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -74,6 +75,7 @@ def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_
     assert list_damage(own.data) == []
 
 
+@pytest.mark.full
 def test_a_lock_of_another_process_is_waited_for_and_told(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -122,6 +124,7 @@ def fill(path: Path, leave: int) -> None:
         file.write(bytes(max(0, shutil.disk_usage(path.parent).free - leave)))
 
 
+@pytest.mark.full
 def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with (
         serve(small_disk / "data", "--min-free-bytes", "4000000") as own,
@@ -141,6 +144,7 @@ def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) 
         compute(http, spec)
 
 
+@pytest.mark.full
 def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with serve(small_disk / "data", "--min-free-bytes", "1") as own, httpx.Client(base_url=own.api, timeout=60) as http:
         done = compute(http, fresh_spec())

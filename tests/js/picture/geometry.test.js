@@ -256,6 +256,15 @@ test('a record without weights has sizes, and says that its mixing is not known'
   assert.ok(shapes.some(({ text }) => text === 'mixing not known'));
 });
 
+test('one stream whose way past a layer was not heard says so where its line would be', () => {
+  const columns = toColumns({ sizes: [[1], [2]], values: () => ({ h_pre: [1] }) });
+  const plan = toPlan([shown(columns, 'A BERT')], 900, 1);
+  const shapes = toCursor(plan, 0, null);
+  const { text, y } = shapes.find((shape) => shape.text?.includes('not known'));
+  assert.deepEqual([text, y], ['way past not known', plan.layout.bands[0].glass.lanes[0]]);
+  assert.ok(shapes.some((shape) => shape.text === 'reads') && !shapes.some((shape) => shape.text === 'writes'));
+});
+
 test('a weight too small to be seen is no line', () => {
   const stack = { shape: [1, 2], data: Float64Array.of(0.001, -0.4) };
   assert.deepEqual(
@@ -283,7 +292,7 @@ test('a picture has a name for every run, also of those of which nothing has com
   const words = toStill(plan)
     .filter(({ kind }) => kind === 'text')
     .map(({ text }) => text);
-  for (const word of ['A HC', 'B mHC', '2 streams', 'size 1 to 2', 'layer 1']) assert.ok(words.includes(word), word);
+  for (const word of ['A HC', 'B mHC', '2 streams', 'sizes 1 to 2', 'layer 1']) assert.ok(words.includes(word), word);
 });
 
 test('while nothing has come there are names alone', () => {

@@ -19,7 +19,7 @@ const ROOMY_PX = 800; // where the key has room under the strips alone
 /** A run's name and what was measured of it. @param {import('./picture.js').Shown} shown @param {number} run @param {Layout} layout @returns {Shape[]} */
 export function toLabel({ label, name = label, reading, gain, end }, run, { bands, isNarrow }) {
   const { x, y, room } = bands[run].label;
-  const { text, size } = fitName(label, isNarrow ? room / 2 : room);
+  const { text, size } = fitName(label, name, isNarrow ? room / 2 : room);
   const head = toText(x, y, text, run, { size, isBold: true, ...(name === text ? {} : { title: name }) });
   const words = reading ? toWords(reading, gain) : [[end ?? '…']];
   if (isNarrow) return [head, toAside(words, x + room, y, room - widthOf(text, size + 1) - 16)];
@@ -30,11 +30,13 @@ export function toLabel({ label, name = label, reading, gain, end }, run, { band
   return [head, ...rows];
 }
 
-/** A name in letters as large as they fit, or with its middle left out. @param {string} label @param {number} room in pixels */
-function fitName(label, room) {
+/** A label in letters as large as they fit, or its whole name as far as it does. @param {string} label @param {string} name @param {number} room in pixels */
+function fitName(label, name, room) {
   const size = SIZES.find((one) => widthOf(label, one) <= room) ?? SIZES[SIZES.length - 1];
+  const [letter, ...words] = name.split(' ');
   let text = label;
-  for (let most = label.length - 1; widthOf(text, size) > room && most > 2; most--) text = shortenName(label, most);
+  for (let most = label.length - 3; widthOf(text, size) > room && most > 2; most--)
+    text = `${letter} ${shortenName(words.join(' '), most)}`;
   return { text, size };
 }
 
@@ -43,11 +45,14 @@ function toWords(reading, gain) {
   const span = spanOf([reading], 'sizes');
   return [
     [reading.streams === 1 ? 'one stream' : `${reading.streams} streams`],
-    ...(span
-      ? [[`size ${formatLog(span[0])} to ${formatLog(span[1])}`, `${formatLog(span[0])} to ${formatLog(span[1])}`]]
-      : []),
+    ...(span ? [saySpan(reading, `${formatLog(span[0])} to ${formatLog(span[1])}`)] : []),
     ...(gain === null ? [] : [[`shared signal × ${formatLog(gain)}`, `shared × ${formatLog(gain)}`]]),
   ];
+}
+
+/** Other cards show the size of the mean of all streams, which is smaller where they differ. @param {Reading} reading @param {string} span */
+function saySpan({ streams }, span) {
+  return [`${streams === 1 ? 'size' : 'sizes'} ${span}`, span];
 }
 
 /** The words in one line, as many of them as fit: half a number is none. @param {string[][]} words @param {number} x its right end @param {number} y @param {number} room */

@@ -6,7 +6,7 @@ import logging
 import time
 
 from app.presets import OPENING
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.upkeep.expiry import drop_expired
