@@ -30,6 +30,7 @@ from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
 from app.store.tokens import read_token_id
+from mhc_core.record import codec
 from mhc_core.record.result import Result
 
 ROOM_HEADER = "X-Room"  # names the room of a course that a request is made in
@@ -243,6 +244,14 @@ async def find_done(service: Runs, run_id: str) -> Run:
 async def load_result(service: Runs, run: Run) -> Result:
     """The run's columns."""
     return await read_result(service.log.read_all(run.id))
+
+
+async def load_start(service: Runs, run: Run) -> Result:
+    """What the run's first frame says: its source, layers and streams."""
+    result = Result(keeps_frames=False)
+    for line in await service.log.read(run.id, -1, 1):
+        result.add(codec.decode_line(line))
+    return result
 
 
 async def charge_reading(request: Request, service: Service, client: Client, run_id: str) -> None:
