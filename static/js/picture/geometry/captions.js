@@ -11,6 +11,7 @@ import { layersPerLine } from './strip.js';
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale */
 
 const SIZES = [15, 14, 13]; // of letters of a name, the first that fits
+const NAME_SHARE = 0.62; // of the room on a phone
 const BOLD = 1.13; // times the width of other letters
 const SMALL = 12;
 const HEAD_Y = 10;
@@ -21,7 +22,7 @@ const ROOMY_PX = 800; // where the key has room under the strips alone
 /** A run's name and what was measured of it. @param {import('./picture.js').Shown} shown @param {number} run @param {Layout} layout @returns {Shape[]} */
 export function toLabel({ label, name = label, reading, gain, end }, run, { bands, isNarrow }) {
   const { x, y, room } = bands[run].label;
-  const { text, size } = fitName(label, name, isNarrow ? room / 2 : room);
+  const { text, size } = fitName(label, name, isNarrow ? NAME_SHARE * room : room);
   const head = toText(x, y, text, run, { size, isBold: true, ...(name === text ? {} : { title: name }) });
   const words = reading ? toWords(reading, gain) : [[end ?? '…']];
   if (isNarrow) return [head, toAside(words, x + room, y, room - widthOf(text, size + 1) - 16)];
