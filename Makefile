@@ -22,10 +22,14 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run test test-rest test-full lint $(LINTS) bench wheel types licences setup setup-dev update chromium postgresql clean
+.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences setup setup-dev update chromium postgresql clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
+
+# A Ray head, two nodes, PostgreSQL and two servers on this machine; Ctrl-C stops all.
+cluster: setup-dev postgresql
+	$(BIN)/python -m deploy.local_cluster
 
 # Every feature once: what a developer runs.
 test: setup-dev chromium

@@ -1,9 +1,8 @@
-"""The command line: `serve`, `run`, `verify`, `check`, `trace` and `schema`."""
+"""The command line: `serve`, `run`, `verify`, `check`, `trace`, `schema`, and what operators have in `commands`."""
 
 import argparse
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.commands import COMMANDS
+from app.commands.checkdata import check_data
+from app.observe import logs
 from app.settings import Settings
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
@@ -60,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _add_check(commands: Any) -> None:
     parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
-    parser.add_argument("target", help="package.module:Class, or a function that builds a module")
+    parser.add_argument("target", nargs="?", help="package.module:Class, or a function that builds a module")
+    parser.add_argument("--data", type=Path, help="in place of a target: check the database of this folder")
     parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
     parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
@@ -82,6 +84,10 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
 
+    from app.engine.registry import prepare_engine
+
+    prepare_engine(settings)
+
     # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.engine.registry import UnknownEngine
     from app.files import MissingAsset
@@ -93,13 +99,13 @@ def serve(arguments: Sequence[str]) -> int:
     except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.log_format)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         timeout_graceful_shutdown=GRACE_S,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        proxy_headers=False,  # the app has a layer of its own for them
         access_log=False,
         server_header=False,
         log_config=None,
@@ -159,7 +165,11 @@ def verify_once(source: str) -> int:
 
 
 def check_once(known: argparse.Namespace) -> int:
-    """Print the conformance report of someone's connection."""
+    """Print the conformance report of someone's connection, or what is wrong with a database."""
+    if (known.target is None) == (known.data is None):
+        return _explain(SpecError("check", [known.target, known.data], "either a target or --data"))
+    if known.data is not None:
+        return check_data(known.data)
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:

@@ -1,38 +1,55 @@
 """The app: settings in, routes out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from app.api import openapi, operations
+from app.api.dependencies import require_read
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
+from app.api.http.cookies import ClientCookies
+from app.api.http.kept_files import TURNS
+from app.api.http.proxies import TrustedProxies
+from app.api.http.request_log import RequestLog
 from app.api.http.stream import NDJSON
+from app.api.instruments import Instruments, RequestMetrics
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
-from app.api.operations import Instruments, RequestMetrics
-from app.api.routers import ROUTERS
+from app.api.routers import KEYED_ROUTERS, ROUTERS
 from app.engine.registry import build_engine
-from app.pages import link_cards, routes, security
+from app.pages import admin, link_cards, routes, security
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
-from app.services.housekeeping import Housekeeping
+from app.services.encoding.encoder import Encoder
+from app.services.identity import Identities
 from app.services.live_traces import LiveTraces
+from app.services.rooms import Rooms
 from app.services.runs import Runs
+from app.services.shares import ReadShares, StoredShares, StreamShares
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweeps
 from app.services.traces import Traces
+from app.services.upkeep.housekeeping import Housekeeping
+from app.services.upkeep.readiness import Inspector
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
 from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
+from app.store.measures import Measures
 from app.store.notifications import Hub
+from app.store.rooms import RoomStore
 from app.store.runs import RunStore
+from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
+from app.store.tokens import TokenStore
+from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -60,8 +77,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.pages, app.state.pictures = Pages(assets), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
+    app.state.identities = Identities(settings, TokenStore(app.state.database))
+    app.state.streams, app.state.reads = StreamShares(settings), ReadShares(settings)
+    app.state.stored = StoredShares(settings, ShareStore(app.state.database))
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (*ROUTERS, operations.router, link_cards.router, routes.router):
+    for router in (*ROUTERS, link_cards.router, routes.router):
+        app.include_router(router, dependencies=[Depends(require_read)])
+    for router in (*KEYED_ROUTERS, operations.router, admin.router):
         app.include_router(router)
     app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):
@@ -74,7 +96,10 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
     app.add_middleware(security.SecurityHeaders, origins=settings.origins)
+    app.add_middleware(ClientCookies, public_url=settings.public_url)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    app.add_middleware(RequestLog)
+    app.add_middleware(TrustedProxies, trusted=settings.forwarded_allow_ips)
     return app
 
 
@@ -85,18 +110,26 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     store = RunStore(database)
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
-    app.state.runs = Runs(settings, store, log, app.state.engine, hub)
-    app.state.traces = Traces(settings, store)
+    storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
+    app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.inspector = Inspector(settings, app.state.runs, database)
+    app.state.traces = Traces(settings, store, app.state.stored, storage)
+    app.state.rooms = Rooms(settings, RoomStore(database), log)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
-    housekeeping = Housekeeping(settings, database)
+    housekeeping = Housekeeping(settings, database, storage)
+    app.state.measures = Measures(database)
+    app.state.download_turns = asyncio.Semaphore(TURNS)
+    app.state.encoder = Encoder(settings, log)
     try:
+        await app.state.encoder.start()
         await app.state.runs.start()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield
     finally:
         hub.close()
+        app.state.encoder.stop()
         await housekeeping.stop()
         await app.state.sweeps.stop()
         await app.state.live_traces.stop()

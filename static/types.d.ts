@@ -27,6 +27,8 @@ export interface Columns {
   /** Mixing and CKA of all layers at each of `keptSteps`; mixing is null where it was not finite. */
   kept: Map<string, (Matrix | null)[]>;
   keptSteps: number[];
+  /** By step, of those that are kept: sizes and gradients of the streams before the layers. */
+  stepInputs: Map<number, Record<string, any>>;
   trained: number;
   /** Of a trace, by step: updates that its trainer had made before. */
   iterations: number[];
@@ -39,6 +41,8 @@ export interface Columns {
   input: Record<string, any>;
   loss: number | null;
   summary: { headline: Headline; findings: Finding[] } | null;
+  /** Of a trace that grows: what its latest step says in words. */
+  story: { headline: Headline; findings: Finding[] } | null;
   end: { status: string; reason: string | null } | null;
   last: number;
   versions: Map<string, number>;
@@ -299,6 +303,8 @@ export interface Snapshot {
   title: string;
   note: string;
   created_at: string;
+  /** Where no one looks at it until then; null where it is kept for good. */
+  expires_at: string | null;
   sweep: StoredSweep | null;
 }
 /** Where numbers and figure of a sweep are. */
@@ -373,6 +379,26 @@ export interface AtOnceRules {
   /** In deeper stacks CKA is of fewer samples. */
   cka_layers: number;
 }
+export interface Room {
+  id: string;
+  title: string;
+}
+
+/** What a teacher writes of a room. */
+export interface RoomText {
+  title: string;
+  sheet: string;
+  presets: { title: string; description: string; state: string }[];
+}
+
+export interface SavedView {
+  id: string;
+  url: string;
+  title: string;
+  note: string;
+  created_at: string;
+}
+
 export interface Boot {
   page: string;
   version: string;
@@ -382,6 +408,8 @@ export interface Boot {
   snapshot?: Snapshot;
   /** The preset whose page it is. */
   preset?: Preset;
+  /** The room of a course in which the page was opened, or which it shows. */
+  room?: Room;
   runs?: string[];
   state?: string;
   sweep?: StoredSweep | null;

@@ -77,6 +77,8 @@ def run_command(arguments: Sequence[str], stdin: str, folder: Path) -> "subproce
     """Run `python -m app` with these arguments to its end; what it reads and prints are files in the folder."""
     given, out, err = (folder / name for name in ("stdin", "stdout", "stderr"))
     given.write_text(stdin)
+    for printed in (out, err):
+        printed.write_bytes(b"")  # it may hold what an earlier command printed
     code = _fork(list(arguments), given, out, err).wait(timeout=60)
     return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
@@ -92,6 +94,7 @@ def _run(arguments: list[str], given: Path, out: Path, err: Path) -> None:
     threading.Thread(target=_end_with_tests, daemon=True).start()
     # A child of a fork server may use it too; CPython would start another one all the same.
     forkserver.connect_to_new_process.__self__.ensure_running = lambda: None  # type: ignore[attr-defined]
+    forkserver.ensure_running = lambda: None
     os.dup2(os.open(given, os.O_RDONLY), 0)
     os.dup2(os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
     os.dup2(os.open(err, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
+from app.store.frames import unpack_line
 from tests.conftest import Server
 
 
@@ -20,7 +21,7 @@ def store_as_of_old(server: Server, run_id: str, name: str, without: Collection[
 
 
 def _strip(line: bytes, name: str, without: Collection[str]) -> bytes:
-    frame = json.loads(line) | {"run": name}
+    frame = json.loads(unpack_line(line)) | {"run": name}
     if frame["type"] == "step":
         for part in ("values", "log10", "status"):
             frame[part] = {key: value for key, value in frame[part].items() if key not in without}

@@ -2,15 +2,15 @@
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
-from app.api.dependencies import Service, find_done, load_result
+from app.api.dependencies import Service, charge_reading, find_done, load_result
 from app.api.http.queries import LayerIndex, check_interval
 from app.api.models.composites import CompositeBody
 from app.api.models.links import API
 from mhc_core.metrics.intervals import multiply_interval
 
-router = APIRouter(prefix=API, tags=["runs"])
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
 
 @router.get("/runs/{run_id}/composite")

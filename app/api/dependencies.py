@@ -1,21 +1,38 @@
 """What routes are given: the app's services, who asks, and what the ids in an address name."""
 
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
+from app.api.http.cookies import COOKIE
 from app.api.http.problems import Problem, not_found
+from app.api.http.proxies import FROM_PROXY
 from app.engine.contract import RUN
+from app.observe import context
 from app.services import identity
+from app.services.encoding.encoder import Encoder
 from app.services.live_traces import LiveTraces
 from app.services.results import read_result
+from app.services.rooms import Rooms
 from app.services.runs import Runs
+from app.services.shares import ReadShares, StreamShares, StreamTicket
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweep, Sweeps
 from app.services.traces import Traces
+from app.store.measures import Measures
+from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
+from app.store.tokens import read_token_id
 from mhc_core.record.result import Result
+
+ROOM_HEADER = "X-Room"  # names the room of a course that a request is made in
+MAX_CHARGED = 8  # runs of one figure; more are refused by its route
 
 
 def get_service(request: Request) -> Runs:
@@ -48,27 +65,109 @@ def get_live_traces(request: Request) -> LiveTraces:
     return traces
 
 
+def get_rooms(request: Request) -> Rooms:
+    """The rooms of this app."""
+    rooms: Rooms = request.app.state.rooms
+    return rooms
+
+
 def get_snapshots(request: Request) -> SnapshotStore:
     """The snapshots of this app."""
     snapshots: SnapshotStore = request.app.state.snapshots
     return snapshots
 
 
-def get_client(request: Request) -> identity.Client:
+def get_encoder(request: Request) -> Encoder:
+    """What writes large results."""
+    encoder: Encoder = request.app.state.encoder
+    return encoder
+
+
+def get_measures(request: Request) -> Measures:
+    """What operators ask the database."""
+    measures: Measures = request.app.state.measures
+    return measures
+
+
+def get_streams(request: Request) -> StreamShares:
+    """The event streams of this app."""
+    streams: StreamShares = request.app.state.streams
+    return streams
+
+
+def read_bearer(request: Request) -> str | None:
+    """The bearer token of a request; None without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def get_client(request: Request) -> identity.Client:
     """Who asks, which shares and rights hang on."""
-    address = request.client.host if request.client else "unknown"
-    return identity.Client(address, address)
+    return await _recognise(request, read_bearer(request))
+
+
+async def get_keyed_client(request: Request) -> identity.Client:
+    """The same, for routes whose bearer may be the key of what they name instead of an access token."""
+    bearer = read_bearer(request)
+    return await _recognise(request, bearer if bearer and read_token_id(bearer) else None)
+
+
+async def _recognise(request: Request, token: str | None) -> identity.Client:
+    host = request.client.host if request.client else "unknown"
+    name = _read_name(request) if request.scope.get(FROM_PROXY) else None
+    claims = identity.Claims(host, token, name, request.cookies.get(COOKIE))
+    identities: identity.Identities = request.app.state.identities
+    client = await identities.recognise(claims)
+    context.note(client=client.key)
+    return await _into_room(request, client)
+
+
+async def _into_room(request: Request, client: identity.Client) -> identity.Client:
+    """The client, in the room of a course where the request names one."""
+    name = request.headers.get(ROOM_HEADER)
+    if not name:
+        return client
+    room = await get_rooms(request).store.get(name)
+    if room is None:
+        raise not_found("room", name)
+    return replace(client, address=f"{ROOM_ADDRESS}{room.id}", room=room.id, room_s=room.max_seconds)
+
+
+def _read_name(request: Request) -> str | None:
+    """Who has signed in at the proxy. Two names mean that the proxy let the sender's own header through."""
+    names = request.headers.getlist(request.app.state.settings.sso_header or "-")
+    if len(names) > 1:
+        raise Problem("http", 400, "the proxy names more than one who has signed in")
+    return names[0].strip() if names else None
+
+
+def require_read(client: Annotated[identity.Client, Depends(get_client)]) -> identity.Client:
+    """One who may look."""
+    identity.require_rights(client, "read")
+    return client
+
+
+def require_run(client: Annotated[identity.Client, Depends(get_client)]) -> identity.Client:
+    """One who may start, bring and keep things."""
+    identity.require_rights(client, "run")
+    return client
+
+
+def require_admin(client: Annotated[identity.Client, Depends(get_client)]) -> identity.Client:
+    """One who may do anything."""
+    identity.require_rights(client, "admin")
+    return client
 
 
 def get_viewer(
-    request: Request,
+    client: Annotated[identity.Client, Depends(get_client)],
     viewer: Annotated[
         str | None,
-        Query(max_length=64, description="A token of the caller's own; else its address."),
+        Query(max_length=64, description="A token of the caller's own, which tells its streams from others of its."),
     ] = None,
 ) -> str:
     """Whose event stream this is: a DELETE is not held up by streams of the viewer that sends it."""
-    return viewer or get_client(request).key
+    return identity.to_viewer(client, viewer)
 
 
 Service = Annotated[Runs, Depends(get_service)]
@@ -76,9 +175,23 @@ TraceService = Annotated[Traces, Depends(get_traces)]
 LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
 Values = Annotated[SweepValues, Depends(get_values)]
+RoomService = Annotated[Rooms, Depends(get_rooms)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
+Encoding = Annotated[Encoder, Depends(get_encoder)]
+Streams = Annotated[StreamShares, Depends(get_streams)]
 Client = Annotated[identity.Client, Depends(get_client)]
+KeyedClient = Annotated[identity.Client, Depends(get_keyed_client)]
+Runner = Annotated[identity.Client, Depends(require_run)]
+Bearer = Annotated[str | None, Depends(read_bearer)]
 Viewer = Annotated[str, Depends(get_viewer)]
+
+
+def get_place(streams: Streams, client: Client) -> Callable[[], StreamTicket]:
+    """Takes a place for an event stream of the caller's, or refuses."""
+    return partial(streams.take, client)
+
+
+StreamPlace = Annotated[Callable[[], StreamTicket], Depends(get_place)]
 
 
 async def find_run(service: Runs, run_id: str) -> Run:
@@ -104,9 +217,25 @@ async def load_result(service: Runs, run: Run) -> Result:
     return await read_result(service.log.read_all(run.id))
 
 
-async def find_snapshot(snapshots: Snapshots, snapshot_id: str) -> Snapshot:
-    """The snapshot of that id."""
+async def charge_reading(request: Request, service: Service, client: Client, run_id: str) -> None:
+    """Count what it costs to read a run whole, of those who ask for what is made of it."""
+    reads: ReadShares = request.app.state.reads
+    names = [run_id, *filter(None, request.query_params.get("with", "").split(","))]
+    runs = await asyncio.gather(*map(service.store.get, names[:MAX_CHARGED]))
+    reads.charge(client, sum(run.bytes for run in runs if run is not None))
+
+
+async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> Snapshot | None:
+    """The snapshot of that id, if there is one; it is looked at, and therefore kept longer."""
     snapshot = await snapshots.get(snapshot_id)
+    if snapshot is not None:
+        await snapshots.renew(snapshot, time.time() + request.app.state.settings.keep_snapshot_s)
+    return snapshot
+
+
+async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> Snapshot:
+    """The snapshot of that id."""
+    snapshot = await find_view(request, snapshots, snapshot_id)
     if snapshot is None:
         raise not_found("snapshot", snapshot_id)
     return snapshot
@@ -120,5 +249,23 @@ def find_sweep(sweeps: SweepService, sweep_id: str) -> Sweep:
     return sweep
 
 
+async def find_room(rooms: RoomService, room_id: str) -> Room:
+    """The room of that id."""
+    room = await rooms.store.get(room_id)
+    if room is None:
+        raise not_found("room", room_id)
+    return room
+
+
+async def find_own_room(
+    bearer: Bearer, rooms: RoomService, client: KeyedClient, room: Annotated[Room, Depends(find_room)]
+) -> Room:
+    """The same, for its teacher; asked before anything of the body is read."""
+    rooms.require_key(room, bearer or "", client)
+    return room
+
+
+FoundRoom = Annotated[Room, Depends(find_room)]
+OwnRoom = Annotated[Room, Depends(find_own_room)]
 FoundSnapshot = Annotated[Snapshot, Depends(find_snapshot)]
 FoundSweep = Annotated[Sweep, Depends(find_sweep)]

@@ -35,7 +35,7 @@ async def estimate_run(request: Request, service: Service, together: Together = 
     return EstimateBody(**cost.model_dump(), id=spec.id, admitted=not errors, errors=errors)
 
 
-@router.get("/schema")
+@router.get("/schema", response_model=dict[str, Any])
 async def get_schema() -> Response:
     """JSON schema of a spec; `control`, `unit`, `step` and `applies` in it make the page's controls."""
     return Response(_write_schema(), media_type="application/json")

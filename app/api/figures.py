@@ -5,14 +5,14 @@ import hashlib
 from functools import cache
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import Response
 
 from app import figures
-from app.api.dependencies import Service, find_done, load_result
-from app.api.http.contents import Responses
+from app.api.dependencies import Service, charge_reading, find_done, load_result
 from app.api.http.drawing import respond_figure
+from app.api.http.kept_files import CHANGELESS
 from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval
 from app.api.models.figures import FigureBody, FigureItem, PanelsBody
@@ -23,13 +23,11 @@ from mhc_core.record import codec
 
 router = APIRouter(prefix=API, tags=["figures"])
 
-UNCHANGED: Responses = {304: {"description": "The caller's copy, which `If-None-Match` names, still holds"}}
-
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
 
 
-@router.get("/panels", response_model=PanelsBody, responses=UNCHANGED)
+@router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
     """Every panel: its meaning and its Plotly figure without data."""
     body, etag = await asyncio.to_thread(_panels_body, runs, theme)
@@ -50,7 +48,7 @@ async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
     ]
 
 
-@router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody)
+@router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody, dependencies=[Depends(charge_reading)])
 async def get_figure(
     run_id: str,
     panel: str,

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from app.api.http import problems
 from app.api.http.contents import REF
 from app.api.models.problems import ProblemBody
+from app.api.models.rooms import RoomRequest
 from app.api.models.snapshots import SnapshotRequest
 from app.api.models.sweeps import SweepRequest
 from app.api.models.traces import EndRequest
@@ -20,6 +21,7 @@ from mhc_core.spec import RunSpec
 MODELS: dict[str, type[BaseModel]] = {
     "RunSpec": RunSpec,
     "SnapshotRequest": SnapshotRequest,
+    "RoomRequest": RoomRequest,
     "SweepRequest": SweepRequest,
     "EndRequest": EndRequest,
     "Problem": ProblemBody,

@@ -1,7 +1,20 @@
 """Everything under /api/v1, in the order in which addresses are matched and documented."""
 
-from app.api import composites, costs, descriptions, figures, results, runs, snapshots, sweeps, traces, verifications
+from app.api import (
+    composites,
+    costs,
+    descriptions,
+    figures,
+    results,
+    rooms,
+    runs,
+    snapshots,
+    sweeps,
+    traces,
+    verifications,
+)
 
+# For those who may look.
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
     runs.router,
@@ -11,6 +24,9 @@ ROUTERS = (
     figures.router,
     traces.router,
     snapshots.router,
+    rooms.router,
     descriptions.router,
     costs.router,
 )
+# For those who have the secret of what they name, whoever they are.
+KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router, rooms.keyed_router)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from app.api.dependencies import Client, Service, Viewer, find_run
+from app.api.dependencies import Runner, Service, StreamPlace, Viewer, find_run
 from app.api.http import stream
 from app.api.http.bodies import MAX_SPECS, SPEC_BODY, SPECS_BODY, parse_comparison
 from app.api.http.contents import Responses, describe_items, describe_texts
@@ -45,7 +45,7 @@ STREAM_RESPONSES: Responses = {
     responses=POST_RESPONSES,
     openapi_extra={"requestBody": SPEC_BODY},
 )
-async def submit_run(request: Request, service: Service, client: Client) -> Response:
+async def submit_run(request: Request, service: Service, client: Runner) -> Response:
     """Start a run, or find it where the same spec is known: 202 new, 200 known."""
     spec = parse_spec(await request.body())
     (submitted,) = await service.submit([spec], client)
@@ -64,7 +64,8 @@ async def submit_run(request: Request, service: Service, client: Client) -> Resp
 async def compare_runs(
     request: Request,
     service: Service,
-    client: Client,
+    client: Runner,
+    place: StreamPlace,
     viewer: Viewer,
     limit_s: Annotated[float, Query(gt=0, description=LIMIT)] = math.inf,
     have: Annotated[str, Query(max_length=MAX_HAVE, description=HAVE)] = "",
@@ -74,13 +75,16 @@ async def compare_runs(
     With `Accept: text/event-stream` the answer goes on: an event `submitted` holds what else is the whole answer,
     and the events of all runs follow as from `/runs/events`, which saves a second request.
     """
-    is_followed = stream.SSE in request.headers.get("accept", "")
-    if is_followed:
-        stream.require_stream(service, request.app.state.settings)
-    submitted = await service.submit(parse_comparison(await request.body()), client, limit_s)
-    if is_followed:
-        settings = request.app.state.settings
-        return stream.respond_submitted(request, service, settings, submitted, have.split(","), viewer)
+    specs = parse_comparison(await request.body())
+    if stream.SSE in request.headers.get("accept", ""):
+        ticket = place()  # before anything is started: a stream that has begun cannot be refused
+        try:
+            submitted = await service.submit(specs, client, limit_s)
+        except BaseException:
+            ticket.give_back()
+            raise
+        return stream.respond_submitted(request, service, ticket, submitted, have.split(","), viewer)
+    submitted = await service.submit(specs, client, limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
 
@@ -89,6 +93,7 @@ async def compare_runs(
 async def stream_runs(
     request: Request,
     service: Service,
+    place: StreamPlace,
     viewer: Viewer,
     ids: Annotated[str, Query(max_length=400, description="Run ids, separated by commas.")],
     after: Annotated[str | None, Query(max_length=200, description="Last index seen of each run.")] = None,
@@ -98,7 +103,7 @@ async def stream_runs(
     if not 1 <= len(names) <= MAX_SPECS or len(set(names)) != len(names):
         raise invalid_query("ids", ids, f"1 to {MAX_SPECS} different run ids, separated by commas")
     runs = await asyncio.gather(*(find_run(service, name) for name in names))
-    return stream.respond(request, service, request.app.state.settings, runs, after, viewer)
+    return stream.respond(request, service, place, runs, after, viewer)
 
 
 @router.get("/runs/{run_id}")
@@ -113,18 +118,25 @@ async def stream_run(
     request: Request,
     run_id: str,
     service: Service,
+    place: StreamPlace,
     viewer: Viewer,
     after: Annotated[str | None, Query(max_length=20, description="Last index seen.")] = None,
 ) -> Response:
     """Frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
     run = await find_run(service, run_id)
-    return stream.respond(request, service, request.app.state.settings, [run], after, viewer)
+    return stream.respond(request, service, place, [run], after, viewer)
 
 
 @router.delete("/runs/{run_id}")
-async def cancel_run(run_id: str, service: Service, viewer: Viewer) -> CancelBody:
-    """Cancel a run, unless another viewer's event stream is open on it. Idempotent."""
-    cancelled = await service.cancel(await find_run(service, run_id), viewer)
+async def cancel_run(run_id: str, service: Service, client: Runner, viewer: Viewer) -> CancelBody:
+    """Cancel a run of the caller's own, unless another viewer's event stream is open on it. Idempotent."""
+    run = await find_run(service, run_id)
+    if not client.owns(run.client):
+        detail = f"the run is {run.status}"
+        if run.is_live:
+            detail = "the run goes on: another client asked for it first"
+        return CancelBody(id=run_id, status=run.status, watchers=0, detail=detail)
+    cancelled = await service.cancel(run, viewer)
     status = cancelled.run.status
     detail = f"the run is {status}"
     if cancelled.watchers:

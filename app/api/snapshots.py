@@ -2,11 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from app.api.dependencies import FoundSnapshot, Service, Snapshots, SweepService, Values, find_done
+from app.api.dependencies import (
+    Bearer,
+    Client,
+    FoundSnapshot,
+    KeyedClient,
+    Runner,
+    Service,
+    Snapshots,
+    SweepService,
+    Values,
+    find_done,
+)
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
 from app.api.http.drawing import respond_figure
@@ -14,42 +25,59 @@ from app.api.http.problems import not_found
 from app.api.http.queries import AskedNumber
 from app.api.models.figures import FigureBody
 from app.api.models.links import API
-from app.api.models.snapshots import SnapshotBody, SnapshotRequest
+from app.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
 from app.api.models.sweeps import ValuesBody
 from app.figures.panels.map import build_map
 from app.figures.style import THEMES, ThemeName
+from app.services.ownership import new_key, require_owner, to_owner
 from app.services.runs import Runs
+from app.services.shares import StoredShares
 from app.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored
 from app.services.sweep_values import MeasuredSweep
 from app.services.sweeps import Sweeps
 from app.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
+# Who has a view's key may delete it: this route asks for nothing else.
+keyed_router = APIRouter(prefix=API, tags=["snapshots"])
 
 BODY = refer_to(SnapshotRequest)
 
+Mine = Annotated[bool, Query(description="For the sake of the reader: no other list is given out.")]
+
 POST_RESPONSES: Responses = {
     201: {"description": "The view is kept"},
-    200: {"description": "Known: the same view was kept before", "model": SnapshotBody},
+    200: {"description": "Known: the same view was kept before", "model": KeptSnapshotBody},
 }
 
 
 @router.post(
     "/snapshots",
     status_code=201,
-    response_model=SnapshotBody,
+    response_model=KeptSnapshotBody,
     responses=POST_RESPONSES,
     openapi_extra={"requestBody": BODY},
 )
-async def create_snapshot(request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots) -> Response:
-    """Keep a view for good: 201 new, 200 where the same view is known. Its runs must be done."""
+async def create_snapshot(
+    request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots, client: Runner
+) -> Response:
+    """Keep a view: 201 new, 200 where the same view is known. Its runs must be done.
+
+    A new view is told with its `key`, which is told only now. It is kept for good where a client with a token keeps it,
+    else until no one has looked at it for the server's time.
+    """
+    stored: StoredShares = request.app.state.stored
+    await stored.require_room(client)
     view = parse_model(SnapshotRequest, await request.body())
     for run_id in view.runs:
         await find_done(service, run_id)
+    await service.storage.require_space()
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
     held = [] if sweep is None else list_done(sweep)
-    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held)
-    body = SnapshotBody.build(snapshot)
+    key = new_key()
+    owner = to_owner(client, key, request.app.state.settings.keep_snapshot_s)
+    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held, owner)
+    body = KeptSnapshotBody.build_kept(snapshot, key if is_new else None)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
 
 
@@ -62,6 +90,26 @@ async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, 
     if snapshot is None or snapshot.sweep is None:
         raise not_found("sweep", name)
     return snapshot.sweep
+
+
+@router.get("/snapshots")
+async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True) -> list[OwnSnapshotBody]:
+    """The caller's own stored views, the latest first. Others' are found by their links alone."""
+    return [OwnSnapshotBody.build(snapshot) for snapshot in await snapshots.list_of(client.key)]
+
+
+@keyed_router.delete("/snapshots/{snapshot_id}")
+async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: Bearer) -> DeletedBody:
+    """Forget a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
+
+    Its link and its frames lead nowhere from then on. Idempotent but for 404.
+    """
+    snapshot = await snapshots.get(snapshot_id)
+    if snapshot is None:
+        raise not_found("snapshot", snapshot_id)
+    require_owner(snapshot, client, key)
+    await snapshots.delete(snapshot)
+    return DeletedBody(id=snapshot_id)
 
 
 @router.get("/snapshots/{snapshot_id}")

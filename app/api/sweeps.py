@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from app.api.dependencies import Client, FoundSweep, SweepService, Values
+from app.api.dependencies import FoundSweep, Runner, SweepService, Values
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
 from app.api.http.drawing import respond_figure
@@ -44,7 +44,7 @@ FoundGrid = Annotated[MeasuredSweep, Depends(find_grid)]
 @router.post(
     "", status_code=202, response_model=SweepBody, responses=POST_RESPONSES, openapi_extra={"requestBody": BODY}
 )
-async def start_sweep(request: Request, sweeps: SweepService, client: Client) -> Response:
+async def start_sweep(request: Request, sweeps: SweepService, client: Runner) -> Response:
     """Start a grid of runs over one or two fields: 202 while cells are to be computed, 200 where all are known.
 
     The server holds cells back: no more are under way than it has workers, and they count among this client's runs.
@@ -69,9 +69,12 @@ async def get_sweep(sweep: FoundSweep) -> SweepBody:
 
 
 @router.delete("/{sweep_id}")
-async def cancel_sweep(sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
-    """Compute no more cells. Runs under way are cancelled unless someone watches them. Idempotent."""
-    await sweeps.cancel(sweep)
+async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
+    """Compute no more cells, unless another client asked for the sweep too. Idempotent.
+
+    Runs under way are cancelled unless someone watches them.
+    """
+    await sweeps.leave(sweep, client)
     return SweepBody.build(sweep)
 
 

@@ -8,7 +8,17 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.api.dependencies import Client, LiveService, Service, TraceService, find_done, find_run, load_result
+from app.api.dependencies import (
+    LiveService,
+    Runner,
+    Service,
+    TraceService,
+    charge_reading,
+    find_done,
+    find_run,
+    load_result,
+    read_bearer,
+)
 from app.api.http.addresses import to_base
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
@@ -21,6 +31,8 @@ from mhc_core.measure.traces.twin import build_twin
 from mhc_core.record.source import TraceSource
 
 router = APIRouter(prefix=API, tags=["traces"])
+# Who has a trace's token may feed it: these routes ask for nothing else.
+feeding_router = APIRouter(prefix=API, tags=["traces"])
 
 OCTETS = "application/octet-stream"
 # No other media type: clients that are generated from the description know none for zip or NDJSON.
@@ -37,8 +49,7 @@ VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 async def find_owned(trace_id: str, request: Request, live: LiveService) -> Run:
     """The live trace, for those who have its token; asked before anything of the body is read."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return await live.require_owner(trace_id, token.strip() if scheme.lower() == "bearer" else "")
+    return await live.require_owner(trace_id, read_bearer(request) or "")
 
 
 Owned = Annotated[Run, Depends(find_owned)]
@@ -46,7 +57,7 @@ FirstIndex = Annotated[int, Query(ge=0, le=2**31, description="Index of the firs
 
 
 @router.post("/traces", status_code=201, response_model=TraceBody, responses=POST_RESPONSES, openapi_extra=BYTES_BODY)
-async def add_trace(request: Request, traces: TraceService, client: Client) -> Response:
+async def add_trace(request: Request, traces: TraceService, client: Runner) -> Response:
     """Store a trace, the content of a `.mhct` file: 201 new, 200 where it is known. From then on it is a run like any.
 
     Every frame is checked; what is wrong is named by its field, such as `frames[12].values.h_res`.
@@ -60,17 +71,17 @@ async def add_trace(request: Request, traces: TraceService, client: Client) -> R
 
 
 @router.post("/traces/live", status_code=201, openapi_extra=BYTES_BODY)
-async def open_live_trace(request: Request, traces: TraceService, live: LiveService, client: Client) -> LiveTraceBody:
+async def open_live_trace(request: Request, traces: TraceService, live: LiveService, client: Runner) -> LiveTraceBody:
     """Begin a trace that grows: NDJSON lines of its first frames, the first of them `start`."""
     live.require_room()
-    traces.require_room(client)
-    opened = await live.open(await read_lines(request))
+    await traces.require_room(client)
+    opened = await live.open(await read_lines(request), client)
     run = await live.require_owner(opened.record_id, opened.token)
     page, links = to_page(request, run.id), to_links(run.id)
     return LiveTraceBody(id=run.id, token=opened.token, url=page, due=run.frames, links=links)
 
 
-@router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY)
+@feeding_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY)
 async def feed_live_trace(request: Request, run: Owned, live: LiveService, index: FirstIndex) -> FedBody:
     """Add NDJSON lines to a trace that grows: those that are stored already are passed over, a gap is 409.
 
@@ -80,7 +91,7 @@ async def feed_live_trace(request: Request, run: Owned, live: LiveService, index
     return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
 
 
-@router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)})
+@feeding_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)})
 async def end_live_trace(request: Request, run: Owned, live: LiveService) -> FedBody:
     """Close a trace that grows; one that has ended stays as it is."""
     asked = parse_model(EndRequest, await read_body(request))
@@ -88,7 +99,7 @@ async def end_live_trace(request: Request, run: Owned, live: LiveService) -> Fed
     return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
 
 
-@router.get("/runs/{run_id}/twin")
+@router.get("/runs/{run_id}/twin", dependencies=[Depends(charge_reading)])
 async def get_twin(run_id: str, service: Service) -> TwinBody:
     """A spec of a synthetic stack like a trace's model: depth, streams, blocks and initialisation, as near as told."""
     run = await find_run(service, run_id)

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
-from app.api.dependencies import Client, Service, find_done, load_result
+from app.api.dependencies import Runner, Service, charge_reading, find_done, load_result
 from app.api.http.contents import Responses
 from app.api.http.problems import Problem, not_found
 from app.api.models.links import API, to_links
@@ -20,7 +20,7 @@ from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
 
-router = APIRouter(prefix=API, tags=["runs"])
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
 # A POST is held open this long for the verdict; small runs need less.
 WAIT_S = 20.0
@@ -31,7 +31,7 @@ RESPONSES: Responses = {
 
 
 @router.post("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
-async def verify_run(run_id: str, service: Service, client: Client) -> Response:
+async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
     """Hold a finished run against every law that applies, and recompute it in float64.
 
     The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds. A

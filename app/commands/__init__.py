@@ -5,4 +5,6 @@ A command adds its parser with `set_defaults(run=run)`; add its module to `COMMA
 
 from types import ModuleType
 
-COMMANDS: tuple[ModuleType, ...] = ()
+from app.commands import backup, prune, tokens
+
+COMMANDS: tuple[ModuleType, ...] = (backup, prune, tokens)

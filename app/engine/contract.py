@@ -90,3 +90,8 @@ class Engine(ABC):
     @abstractmethod
     def ready_workers(self) -> int:
         """Workers that can take a job or are computing one."""
+
+    @property
+    def worker_deaths(self) -> int:
+        """Workers that ended without being asked to; 0 where the engine does not keep workers itself."""
+        return 0

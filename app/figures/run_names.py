@@ -12,10 +12,26 @@ KEYS = {"name": "name", "map": "map", "metric": "map.metric", "reduce": "map.red
 NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
+def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
+    """A name in so many letters, so that both ends tell which it is; `static/js/data/labels.js` does the same.
+
+    Without the folders before it where that is enough, or else with the middle of its last part left out.
+    """
+    if len(name) <= most:
+        return name
+    last = name[name.rfind("/", 0, -1) + 1 :]
+    if len(last) + 2 <= most:
+        return f"…/{last}"
+    if len(last) <= most:
+        return last
+    tail = (most - 1) // 2
+    return f"{last[: most - 1 - tail]}…{last[len(last) - tail :]}"
+
+
 def to_labels(own: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
     """`A Residual`, `B HC`: the letter, and the record's own label, or the name that someone gave the run."""
     return [
-        f"{letter} {(names or {}).get(letter, label[:NAME_LENGTH])}"
+        f"{letter} {(names or {}).get(letter, shorten_name(label))}"
         for letter, label in zip(LETTERS, own, strict=False)
     ]
 

@@ -31,7 +31,7 @@ OURS = ("js", "img", "fonts")
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
 # What a page runs; the rest is loaded when it is asked for.
-ENTRIES = ("js/app.js", "js/embed.js")
+ENTRIES = ("js/app.js", "js/embed.js", "js/room.js")
 MODULE_IMPORT = re.compile(r"^(?:import|export) [\w\s{},*$]*?from '(\.[^']+)'", re.MULTILINE)
 TYPES = {
     ".mjs": "text/javascript",

@@ -7,9 +7,19 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app.api.dependencies import FoundSnapshot, Service, Snapshots, find_run
+from app.api.dependencies import (
+    FoundRoom,
+    FoundSnapshot,
+    RoomService,
+    Service,
+    Snapshots,
+    find_room,
+    find_run,
+    find_view,
+)
 from app.api.http.problems import TITLES, Problem
 from app.api.models.links import API
+from app.api.models.rooms import RoomBody
 from app.api.models.snapshots import SnapshotBody
 from app.figures import PANELS
 from app.figures.style import ThemeName, to_shared_colors
@@ -19,6 +29,7 @@ from app.pages.docs import describe
 from app.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
 from app.pages.security import page_policy
 from app.pages.view_rules import to_view_rules
+from app.store.rooms import Room
 from mhc_core import __version__
 from mhc_core.record import codec
 
@@ -84,7 +95,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
     if is_framed and problem.kind == "not-found":
         title, detail = "This figure is gone", GONE.format(name=request.url.path.removeprefix(EMBED)[:60])
     ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
-    return get_pages(request).render(
+    page = get_pages(request).render(
         "problem.html",
         status=problem.status,
         frame_ancestors=ancestors,
@@ -92,13 +103,22 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         detail=detail,
         is_framed=is_framed,
     )
+    page.headers.update(problem.headers)
+    return page
 
 
 @router.get("/")
-async def get_index(request: Request, service: Service) -> Response:
-    """The instrument."""
+async def get_index(
+    request: Request,
+    service: Service,
+    rooms: RoomService,
+    room: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """The instrument, in a room of a course where the query names one."""
     card = await build_default_preview(request, service)
-    return get_pages(request).render("index.html", boot=to_boot("index", workers=count_workers(request)), card=card)
+    entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
+    boot = to_boot("index", workers=count_workers(request), **entered)
+    return get_pages(request).render("index.html", boot=boot, card=card)
 
 
 @router.get("/p/{name}")
@@ -107,6 +127,25 @@ async def get_preset_page(request: Request, service: Service, preset: FoundPrese
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
+
+
+def to_boot_room(room: Room) -> dict[str, str]:
+    """What the page is told of the room that it is in."""
+    return {"id": room.id, "title": room.title}
+
+
+@router.get("/r/{room_id}")
+async def get_room_page(request: Request, room: FoundRoom) -> Response:
+    """A room: its sheet and views to start from; for its teacher also what was saved in it."""
+    body = RoomBody.build(room)
+    boot = to_boot("room", room=to_boot_room(room))
+    return get_pages(request).render("room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
+
+
+@router.get("/rooms")
+async def get_new_room_page(request: Request) -> Response:
+    """A form that makes a room."""
+    return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
 
 
 @router.get("/s/{snapshot_id}")
@@ -129,7 +168,7 @@ async def get_embed_page(
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """One panel of a snapshot or of a run, to be framed by any site."""
-    snapshot = await snapshots.get(name)
+    snapshot = await find_view(request, snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
     kept = {name: shown[name] for name in ("state", "sweep")}

@@ -1,14 +1,8 @@
-"""What is refused, and by which figure: predicted cost, runs a client, length of the queue."""
+"""What is refused whoever asks, and by which figure: predicted cost, traces that are read or grow."""
 
 from collections.abc import Sequence
 
-from app.services.errors import (
-    QueueFullError,
-    TooExpensiveError,
-    TooManyLiveTracesError,
-    TooManyRunsError,
-    TooManyTracesError,
-)
+from app.services.errors import QueueFullError, TooExpensiveError, TooManyLiveTracesError
 from app.settings import Settings
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
@@ -44,21 +38,8 @@ def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> Non
         raise TooExpensiveError(f"{detail}; lower {fields}", errors)
 
 
-def require_room(new: int, of_client: int, waiting: int, settings: Settings) -> None:
-    """Refuse runs that would not fit the client's share or the queue."""
-    if of_client + new > settings.runs_per_client:
-        detail = f"this client has {of_client} runs waiting or running; {settings.runs_per_client} are allowed"
-        raise TooManyRunsError(detail)
-    if waiting + new > settings.queue_size:
-        detail = f"{waiting} runs are waiting; the queue holds {settings.queue_size}"
-        raise QueueFullError(detail)
-
-
-def require_trace_room(of_client: int, being_read: int, settings: Settings) -> None:
-    """Refuse a trace of a client that brought many, or while as many are being read as memory is there for."""
-    if of_client >= settings.traces_per_hour:
-        detail = f"this client brought {of_client} traces in the last hour; {settings.traces_per_hour} are allowed"
-        raise TooManyTracesError(detail)
+def require_trace_room(being_read: int) -> None:
+    """Refuse a trace while as many are being read as memory is there for."""
     if being_read >= MAX_UPLOADS:
         raise QueueFullError(f"{being_read} traces are being read; at most {MAX_UPLOADS} are at a time")
 

@@ -1,5 +1,6 @@
 """Why a service refuses. `app.api.http.problems` says which HTTP status each has."""
 
+import math
 from collections.abc import Sequence
 
 from mhc_core.spec import SpecError
@@ -19,6 +20,22 @@ class InvalidRequestError(RefusedError):
 
 class TooExpensiveError(RefusedError):
     """It is predicted to cost more than this server admits."""
+
+
+class InvalidTokenError(RefusedError):
+    """The access token is unknown or has expired."""
+
+
+class NoTokenError(RefusedError):
+    """The caller may do this only with an access token, and gave none."""
+
+
+class NoRightError(RefusedError):
+    """The caller is known, and has not the right to do this."""
+
+
+class NotOwnerError(RefusedError):
+    """What is asked is for the owner alone."""
 
 
 class NoSpecError(RefusedError):
@@ -69,15 +86,38 @@ class NoRoomError(RefusedError):
 
     retry_after_s = 2
 
+    def __init__(self, detail: str, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        if retry_after_s is not None:
+            self.retry_after_s = max(1, math.ceil(retry_after_s))
+
 
 class TooManyRunsError(NoRoomError):
-    """The client's own share is used up."""
+    """The share of the queue of the client, or of its address, is used up."""
 
 
-class TooManyTracesError(NoRoomError):
-    """The client has brought as many traces as it may for now."""
+class TooMuchStoredError(NoRoomError):
+    """The client, or its address, has stored as much as it may."""
 
-    retry_after_s = 60
+    retry_after_s = 3600
+
+
+class TooMuchReadError(NoRoomError):
+    """The client, or its address, has asked for as much as it may for now."""
+
+    retry_after_s = 10
+
+
+class TooManyStreamsError(NoRoomError):
+    """The client, or its address, has as many event streams open as it may."""
+
+    retry_after_s = 5
+
+
+class ServerStreamsError(NoRoomError):
+    """As many event streams are open as this server bears."""
+
+    retry_after_s = 5
 
 
 class TooManyLiveTracesError(NoRoomError):
@@ -86,5 +126,37 @@ class TooManyLiveTracesError(NoRoomError):
     retry_after_s = 60
 
 
+class StorageFullError(NoRoomError):
+    """Nothing more is stored until old runs have been dropped or the operator has made room."""
+
+    retry_after_s = 60
+
+
 class QueueFullError(NoRoomError):
     """The server's queue is full."""
+
+
+class NotTheTeacherError(RefusedError):
+    """The caller has not the key of the room."""
+
+
+class MayNotTeachError(RefusedError):
+    """The caller may not make rooms here."""
+
+
+class TooManyRoomsError(NoRoomError):
+    """There are as many rooms as this server takes."""
+
+    retry_after_s = 3600
+
+
+class EncodersBusyError(NoRoomError):
+    """As many large files are being written as this server takes."""
+
+    retry_after_s = 5
+
+
+class EncodingFailedError(NoRoomError):
+    """A large file could not be written: the disk is full, or the process died."""
+
+    retry_after_s = 30

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from app.services.admission import require_live_room
 from app.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
+from app.services.identity import Client
 from app.services.runs import ID_LENGTH, Runs
 from app.settings import Settings
 from app.store.live_traces import LiveTraceStore
@@ -80,7 +81,7 @@ class LiveTraces:
         if self._watch is not None:
             self._watch.cancel()
 
-    async def open(self, lines: Sequence[bytes]) -> Opened:
+    async def open(self, lines: Sequence[bytes], client: Client) -> Opened:
         """Begin a live trace with its first frames, the first of them `start`.
 
         Raises
@@ -89,10 +90,11 @@ class LiveTraces:
             Where they are no beginning of a trace, or there are as many live traces as are allowed.
         """
         async with self._opening:  # or several at once would find the same room
-            return await self._open(lines)
+            return await self._open(lines, client)
 
-    async def _open(self, lines: Sequence[bytes]) -> Opened:
+    async def _open(self, lines: Sequence[bytes], client: Client) -> Opened:
         self.require_room()
+        await self._runs.storage.require_space()
         growing = Growing(_new_checker(), 0)
         frames = await asyncio.to_thread(_check, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
@@ -101,7 +103,8 @@ class LiveTraces:
         run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
         encoded = self._encode(run_id, growing, frames, 0)
         self._runs.log.begin(run_id)
-        await self._store.open(run_id, growing.checker.start.get_source(), token)
+        source = growing.checker.start.get_source()
+        await self._store.open(run_id, source, token, client.key, client.address)
         self._growing[run_id] = growing
         self._note(run_id)
         await self._runs.log.append(run_id, 0, encoded)
@@ -143,6 +146,8 @@ class LiveTraces:
                 raise GapError(run.frames, first)
             self._note(run.id)
             new = lines[run.frames - first :]
+            if new:
+                await self._runs.storage.require_space()
             return await self._take(run, new) if new else Fed(run.id, run.frames, run.status)
 
     async def end(self, run: Run, status: EndStatus, reason: str | None) -> Fed:

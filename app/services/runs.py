@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, EndStatus, Engine, Job, Sink, SinkError
 from app.presets import OPENING
-from app.services.admission import require_admissible, require_room
+from app.services.admission import require_admissible
 from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
+from app.services.shares import require_queue_share
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
@@ -62,11 +64,13 @@ class Cancelled:
 class Runs(Sink):
     """Everything that happens to runs; the engine reports to it."""
 
-    def __init__(self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub) -> None:
+    def __init__(
+        self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub, storage: Storage
+    ) -> None:
         self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
+        self.storage = storage
         self.predictions = Predictions(engine, settings.worker_count)
         self._submitting = asyncio.Lock()
-        self._client_of: dict[str, str] = {}
         # Frames that an earlier server process stored of a run now computed anew.
         self._stored: dict[str, list[bytes]] = {}
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
@@ -81,7 +85,6 @@ class Runs(Sink):
                 await self.log.finish(run.id, run.frames, "failed", STALE_NUMERICS)
                 continue
             self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
-            self._client_of[run.id] = run.client
             self.predictions.expect(run.id, run.kind, parse_spec(run.spec))
             self.engine.submit(Job(run.id, run.kind, run.spec))
         if self._settings.precompute:
@@ -128,11 +131,12 @@ class Runs(Sink):
             predicted = {
                 run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
             }
-            if client != SERVER:
+            if client != SERVER and fresh:
+                await self.storage.require_space()
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
-                of_client = sum(owner == client.key for owner in self._client_of.values())
-                require_room(len(fresh), of_client, self.engine.waiting, self._settings)
+                seconds = [cost.seconds for cost in predicted.values()]
+                require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             if fresh and is_started:
@@ -142,9 +146,10 @@ class Runs(Sink):
             for run_id, run in known.items()
         }
 
-    async def cancel(self, run: Run, viewer: str) -> Cancelled:
-        """Stop a run that no one else watches; a finished run stays as it is."""
-        watchers = self.hub.count_watchers(run.id, exclude=viewer) if run.is_live else 0
+    async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
+        """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
+        is_asked = run.is_live and viewer is not None
+        watchers = self.hub.count_watchers(run.id, exclude=viewer or "") if is_asked else 0
         if run.is_live and not watchers:
             await self.engine.cancel(run.id)
             run = await self.store.get(run.id) or run
@@ -176,7 +181,6 @@ class Runs(Sink):
         """Close the log."""
         self.predictions.end(run_id, is_done=status == "done")
         index = max(index, len(self._stored.pop(run_id, ())))
-        self._client_of.pop(run_id, None)
         self.ended[status] += 1
         await self.log.finish(run_id, index, status, reason)
 
@@ -212,7 +216,6 @@ class Runs(Sink):
             }
         )
         for run_id, job in jobs.items():
-            self._client_of[run_id] = client.key
             self.predictions.expect(run_id, job.kind, fresh[run_id].spec)
             self.engine.submit(job)
 

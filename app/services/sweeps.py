@@ -21,6 +21,7 @@ from app.services.admission import check_cost, require_admissible
 from app.services.errors import (
     InvalidRequestError,
     NoRoomError,
+    NotOwnerError,
     QueueFullError,
     RefusedError,
     TooExpensiveError,
@@ -36,7 +37,8 @@ from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
 log = logging.getLogger("mhc.sweeps")
 
-OPEN_PER_CLIENT, MAX_KNOWN = 4, 64
+OPEN_PER_CLIENT, OPEN_PER_ADDRESS, MAX_KNOWN = 4, 48, 64
+MAX_ASKERS = 1000
 HELD = "held"
 LOOK_S = 0.5  # how often a sweep without a run under way looks for room
 LIVE = ("queued", "running")
@@ -56,6 +58,7 @@ class Sweep:
         cells one run.
     states: run id -> held, a run's status, or gone: dropped since.
     reasons: why a run failed.
+    askers: keys of the clients that asked for it and have not left it.
     """
 
     id: str
@@ -67,6 +70,7 @@ class Sweep:
     places: dict[str, tuple[Any, Any]]
     states: dict[str, str]
     reasons: dict[str, str] = field(default_factory=dict)
+    askers: set[str] = field(default_factory=set)
     task: "asyncio.Task[None] | None" = None
 
     @property
@@ -120,6 +124,8 @@ class Sweeps:
         async with self._starting:
             known = self._known.get(sweep.id)
             if known is not None and known.is_open:
+                if len(known.askers) < MAX_ASKERS:
+                    known.askers.add(client.key)
                 return known
             self._require_room(client)
             await self._admit(sweep)
@@ -136,6 +142,22 @@ class Sweeps:
         _require_size(x, y, self._settings.grid_cells)
         sweep = await asyncio.to_thread(_build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
+
+    async def leave(self, sweep: Sweep, client: Client) -> None:
+        """Cancel a sweep for one of those who asked for it; it goes on for the others.
+
+        Raises
+        ------
+        NotOwnerError
+            Where this client did not ask for it.
+        """
+        own = {key for key in sweep.askers if client.owns(key)}
+        if not own and client.rights != "admin":
+            raise NotOwnerError("another client asked for this sweep")
+        if own >= sweep.askers or client.rights == "admin":
+            await self.cancel(sweep)
+        elif sweep.is_open:
+            sweep.askers -= own
 
     async def cancel(self, sweep: Sweep) -> None:
         """Hold nothing any more, and stop the runs under way that no one else watches."""
@@ -183,9 +205,10 @@ class Sweeps:
 
     def _require_room(self, client: Client) -> None:
         open_sweeps = [sweep for sweep in self._known.values() if sweep.is_open]
-        if sum(sweep.client.key == client.key for sweep in open_sweeps) >= OPEN_PER_CLIENT:
-            detail = f"this client has {OPEN_PER_CLIENT} sweeps under way; {OPEN_PER_CLIENT} are allowed"
-            raise TooManyRunsError(detail)
+        shares = (("client", "key", OPEN_PER_CLIENT), ("address", "address", OPEN_PER_ADDRESS))
+        for whose, name, limit in shares:
+            if sum(getattr(sweep.client, name) == getattr(client, name) for sweep in open_sweeps) >= limit:
+                raise TooManyRunsError(f"this {whose} has {limit} sweeps under way; {limit} are allowed")
         if len(open_sweeps) >= MAX_KNOWN:
             raise QueueFullError(f"{MAX_KNOWN} sweeps are under way, and no more fit")
 
@@ -284,7 +307,8 @@ def _build(base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Swe
         raise SpecErrors(list(errors.values()))
     name = json.dumps([ids, x.field, x.values, y and [y.field, y.values]])
     sweep_id = hashlib.sha256(name.encode()).hexdigest()[:20]
-    return Sweep(sweep_id, client, base, x, y, ids, places, dict.fromkeys(itertools.chain(*ids), HELD))
+    states = dict.fromkeys(itertools.chain(*ids), HELD)
+    return Sweep(sweep_id, client, base, x, y, ids, places, states, askers={client.key})
 
 
 def _put_values(base: dict[str, Any], x: Axis, y: Axis | None, values: tuple[Any, Any]) -> dict[str, Any]:

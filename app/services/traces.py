@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import tempfile
-import time
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -13,6 +11,8 @@ from app.services.admission import require_trace_room
 from app.services.errors import InvalidTraceError
 from app.services.identity import Client
 from app.services.runs import ID_LENGTH
+from app.services.shares import StoredShares
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.runs import RunStore
 from mhc_core.record.codec import encode_frame
@@ -21,7 +21,6 @@ from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
 
-HOUR_S = 3600.0
 HEAD = b'{"run":"'  # every line begins with it
 WRITE_BYTES = 2**20
 
@@ -46,13 +45,12 @@ class Unpacked:
 
 
 class Traces:
-    """Takes containers, a bounded number at a time and in an hour of each client."""
+    """Takes containers, a bounded number at a time."""
 
-    def __init__(self, settings: Settings, store: RunStore) -> None:
-        self._settings, self._store = settings, store
+    def __init__(self, settings: Settings, store: RunStore, shares: StoredShares, storage: Storage) -> None:
+        self._store, self._shares, self._storage = store, shares, storage
         self._limits = Limits(size_bytes=settings.max_trace_bytes)
         self._open = 0
-        self._brought: defaultdict[str, deque[float]] = defaultdict(deque)
 
     async def add(self, chunks: AsyncIterator[bytes], client: Client) -> Added:
         """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
@@ -60,23 +58,25 @@ class Traces:
         Raises
         ------
         RefusedError
-            Where it is not a whole trace, the client has brought many, or others are being read.
+            Where it is not a whole trace, the client keeps as much as it may, or others are being read.
         """
-        self.require_room(client)
+        await self._storage.require_space()
+        await self._shares.require_room(client)
+        require_trace_room(self._open)
         self._open += 1
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
                 await _write(packed, chunks)
-                return await self._store_checked(packed, unpacked)
+                return await self._store_checked(packed, unpacked, client)
         finally:
             self._open -= 1
 
-    def require_room(self, client: Client) -> None:
-        """Refuse a client that has brought many traces in the last hour; else count one more."""
-        require_trace_room(self._count(client), self._open, self._settings)
-        self._brought[client.key].append(time.monotonic())
+    async def require_room(self, client: Client) -> None:
+        """Refuse a client that keeps as much as it may, and any while memory is there for no more traces."""
+        require_trace_room(self._open)
+        await self._shares.require_room(client)
 
-    async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO) -> Added:
+    async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: Client) -> Added:
         try:
             trace = await asyncio.to_thread(unpack, packed, unpacked, self._limits)
         except SpecError as error:
@@ -85,20 +85,13 @@ class Traces:
         if known is not None:
             await self._store.touch(known)
             return Added(trace.record_id, trace.frames, False)
+        await self._storage.require_space()  # others may have filled it while this one was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
-        is_new = await self._store.add_record(trace.record_id, trace.source, lines, end.status, end.reason)
+        is_new = await self._store.add_record(
+            trace.record_id, trace.source, lines, end.status, end.reason, client.key, client.address
+        )
         return Added(trace.record_id, trace.frames, is_new)
-
-    def _count(self, client: Client) -> int:
-        """Traces that the client brought in the last hour; others' are forgotten beside it."""
-        since = time.monotonic() - HOUR_S
-        for name, times in list(self._brought.items()):
-            while times and times[0] < since:
-                times.popleft()
-            if not times:
-                del self._brought[name]
-        return len(self._brought[client.key]) if client.key in self._brought else 0
 
 
 async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:

@@ -1,27 +1,22 @@
 """The way to the database: work runs off the event loop, one transaction a call."""
 
 import asyncio
-import fcntl
-import os
-import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
-from app.store.schema import UnusableDatabase, upgrade
+from app.store import sqlite
+from app.store.errors import StoreUnavailable, UnusableDatabase
+from app.store.schema import require_current, upgrade
+from app.store.sqlite import SqliteFile
 
 T = TypeVar("T")
-
-# Before this release two connections could corrupt a database in WAL mode.
-WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
-
-
-class DataInUse(UnusableDatabase):
-    """Another server uses the same data folder."""
 
 
 class Database:
@@ -29,36 +24,71 @@ class Database:
 
     SQLite gets one thread: its calls would wait for each other's locks anyhow.
 
+    Parameters
+    ----------
+    url: SQLAlchemy's.
+    is_beside: work beside a server that may be running: the folder is not locked, and the tables must be there.
+
     Raises
     ------
     UnusableDatabase
         Where it is in use, of a newer version or of another program; `upgrade` says more.
     """
 
-    def __init__(self, url: str) -> None:
-        self._lock: int | None = None
-        is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        if is_sqlite:
-            self._lock = _lock_folder(Path(make_url(url).database or "").parent)
+    def __init__(self, url: str, *, is_beside: bool = False) -> None:
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self._file = SqliteFile(Path(make_url(url).database or "")) if self.is_sqlite else None
+        if self._file is not None and not is_beside:
+            self._file.lock()
         try:
-            upgrade(url)
+            require_current(url) if is_beside else upgrade(url)
+            self._engine = _create_engine(url, self._file)
         except Exception:
             self._unlock()
             raise
-        self._engine = create_engine(url)
-        if is_sqlite:
-            event.listen(self._engine, "connect", _set_pragmas)
-        self._threads = ThreadPoolExecutor(1 if is_sqlite else 8, thread_name_prefix="store")
+        self._url = url
+        self._threads = ThreadPoolExecutor(1 if self.is_sqlite else 8, thread_name_prefix="store")
 
     async def call(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in one transaction, which is durable when this returns."""
+        """Do `work` in one transaction, which is durable when this returns.
 
-        def transact() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
-
+        Raises
+        ------
+        StoreUnavailable
+            Where the database is locked, its disk is full, or it cannot be reached.
+        """
+        asked = time.monotonic()
         # Shielded: a client that goes away must not leave the caller unsure whether its transaction happened.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, transact))
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked))
+
+    def _do(self, work: Callable[[Connection], T], asked: float) -> T:
+        try:
+            return self._transact(work, asked)
+        except (OperationalError, InterfaceError) as error:
+            if self._file is None or not self._file.has_moved():
+                raise StoreUnavailable(self._explain(error)) from error
+            self._find_again(self._file)
+            return self._transact(work, asked)
+        except DatabaseError as error:
+            # Exactly this class is SQLite's for a damaged file; others below it are mistakes of ours.
+            if type(error) is DatabaseError:
+                raise StoreUnavailable(self._explain(error)) from error
+            raise
+
+    def _transact(self, work: Callable[[Connection], T], asked: float) -> T:
+        with self._engine.begin() as connection:
+            if self.is_sqlite:
+                sqlite.limit_wait(connection, time.monotonic() - asked)
+            return work(connection)
+
+    def _find_again(self, file: SqliteFile) -> None:
+        try:
+            file.find_again(self._engine, lambda: upgrade(self._url))
+        except UnusableDatabase as error:
+            raise StoreUnavailable(f"the database went away: {error}") from error
+
+    def _explain(self, error: DBAPIError) -> str:
+        return f"the database cannot be used now: {str(error.orig).strip()}"
 
     async def close(self) -> None:
         """Finish what is under way and let go of the files."""
@@ -67,25 +97,14 @@ class Database:
         self._unlock()
 
     def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
+        if self._file is not None:
+            self._file.unlock()
 
 
-def _set_pragmas(connection: Any, record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA journal_mode={'WAL' if WAL_IS_SAFE else 'DELETE'}")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _lock_folder(folder: Path) -> int:
-    """Hold the folder for this process; the kernel lets go when the process ends, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise DataInUse(f"another server uses the data folder {folder}") from None
-    return handle
+def _create_engine(url: str, file: SqliteFile | None) -> Engine:
+    engine = create_engine(url)
+    if file is not None:
+        event.listen(engine, "connect", sqlite.set_pragmas)
+        with engine.connect():  # held from here on: if the file is deleted, this connection still reads it
+            file.remember()
+    return engine

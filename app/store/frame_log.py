@@ -22,6 +22,7 @@ class FrameLog:
         self._store, self._hub, self._limit_bytes = store, hub, cache_bytes
         self._cached: OrderedDict[str, list[bytes]] = OrderedDict()
         self._size_bytes = 0
+        self.evicted = 0  # logs dropped from memory to make room
 
     def begin(self, run_id: str) -> None:
         """A log without frames, new or again: viewers read its first frames here, not in the database."""
@@ -70,3 +71,4 @@ class FrameLog:
         self._cached.move_to_end(run_id)
         while self._size_bytes > self._limit_bytes:
             self._forget(next(iter(self._cached)))
+            self.evicted += 1

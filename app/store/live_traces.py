@@ -32,7 +32,7 @@ class LiveTraceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, run_id: str, source: Source, token: str) -> None:
+    async def open(self, run_id: str, source: Source, token: str, client: str = "", address: str = "") -> None:
         """A record without frames, under way."""
         now = time.time()
         values = {
@@ -41,6 +41,8 @@ class LiveTraceStore:
             "source": codec.to_plain(source),
             "status": "running",
             "cost": {},
+            "client": client,
+            "address": address,
             "created_at": now,
             "started_at": now,
             "used_at": now,

@@ -17,11 +17,13 @@ from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
+DROPPED = "dropped"  # Its frames are being deleted: for everyone else it is not there any more.
 Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
 
 # A read costs no write more often than this.
 TOUCH_EVERY_S = 600.0
 BATCH = 64  # lines that are inserted together
+IS_KNOWN = runs.c.status != DROPPED
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class NewJob:
     of_run: str | None = None
     client: str = ""
     address: str = ""
+
+
+@dataclass(frozen=True)
+class LiveCost:
+    """A run that waits or runs: who asked for it, and the seconds that it was predicted to take."""
+
+    client: str
+    address: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -93,8 +104,8 @@ class RunStore:
         """The run, if it is known."""
 
         def work(connection: Connection) -> Run | None:
-            row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
-            return None if row is None else _to_run(row)
+            row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
+            return None if row is None else to_run(row)
 
         return await self._database.call(work)
 
@@ -104,7 +115,7 @@ class RunStore:
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(query).one_or_none()
-            return None if row is None else _to_run(row)
+            return None if row is None else to_run(row)
 
         return await self._database.call(work)
 
@@ -131,6 +142,8 @@ class RunStore:
         lines: Iterable[bytes],
         status: EndStatus = "done",
         reason: str | None = None,
+        client: str = "",
+        address: str = "",
     ) -> bool:
         """Store a record that is complete, such as a trace, and close its log; False where the id is known.
 
@@ -146,12 +159,16 @@ class RunStore:
             "status": status,
             "reason": reason,
             "cost": {},
+            "client": client,
+            "address": address,
             **times,
         }
 
         def work(connection: Connection) -> bool:
-            if connection.execute(select(runs.c.id).where(runs.c.id == record_id)).one_or_none() is not None:
+            if connection.execute(select(runs.c.id).where(runs.c.id == record_id, IS_KNOWN)).one_or_none() is not None:
                 return False
+            connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of one that is being dropped
+            connection.execute(delete(runs).where(runs.c.id == record_id))
             connection.execute(insert(runs).values(values))
             remaining, count = iter(lines), 0
             while batch := list(islice(remaining, BATCH)):
@@ -193,9 +210,15 @@ class RunStore:
         query = select(runs).where(runs.c.status.in_(LIVE), runs.c.id.not_in(of_others)).order_by(runs.c.created_at)
 
         def work(connection: Connection) -> list[Run]:
-            return [_to_run(row) for row in connection.execute(query)]
+            return [to_run(row) for row in connection.execute(query)]
 
         return await self._database.call(work)
+
+    async def list_live_costs(self) -> list[LiveCost]:
+        """Runs that wait or run; not traces, which cost no time here."""
+        seconds = runs.c.cost["seconds"].as_float()
+        query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
+        return await self._database.call(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
     async def touch(self, run: Run) -> None:
         """Note that the run is used, so that the sweep spares it."""
@@ -206,10 +229,11 @@ class RunStore:
 
     async def count_by_status(self) -> dict[str, int]:
         """How many runs are stored, by status."""
-        query = select(runs.c.status, func.count()).group_by(runs.c.status)
+        query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
         rows = await self._database.call(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
 
 
-def _to_run(row: Row[Any]) -> Run:
+def to_run(row: Row[Any]) -> Run:
+    """A row of `runs`."""
     return Run(**{**row._mapping, "source": parse_source(row.source)})

@@ -1,5 +1,9 @@
 """Brings a database to the tables of this version, or refuses it and leaves it as it was."""
 
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,12 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from app.store import sqlite as sqlite_file
+from app.store.errors import UnusableDatabase
 from app.store.migrations import HEAD, RELEASED, REVISIONS
 from app.store.tables import metadata
 
@@ -36,10 +43,6 @@ revisions = Table("alembic_version", MetaData(), Column("version_num", String(32
 POSTGRESQL_LOCK = 0x6D4843  # an arbitrary number; servers that start together migrate one after the other
 
 
-class UnusableDatabase(RuntimeError):
-    """The database cannot be used as it is; the text says why and what to do."""
-
-
 def upgrade(url: str) -> None:
     """Create the tables, or bring those of an earlier version up to date, in one transaction.
 
@@ -48,14 +51,114 @@ def upgrade(url: str) -> None:
     UnusableDatabase
         Where the database is of a newer version or of another program, or cannot be read.
     """
+    path = find_file(url)
+    if path is None:
+        _transact(url, _migrate)
+        return
+    sqlite_file.require_sound(path)
+    if not path.exists():
+        _create_file(path)
+    else:
+        _transact(url, _migrate)
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(sqlite_file.FILE_MODE)
+
+
+def require_current(url: str) -> None:
+    """Refuse a database that is not there, or that `upgrade` would change.
+
+    Raises
+    ------
+    UnusableDatabase
+        Says why.
+    """
+    _require_there(url)
+    _transact(url, _require_head)
+
+
+def require_known(url: str) -> None:
+    """Refuse a database that `upgrade` would refuse; nothing is changed.
+
+    Raises
+    ------
+    UnusableDatabase
+        Says why.
+    """
+    _require_there(url)
+    _transact(url, _classify)
+
+
+@contextlib.contextmanager
+def open_current(url: str) -> Iterator[Connection]:
+    """A connection to a database of this version, for looks at it beside a server.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is not there, is of another version, or cannot be read.
+    """
+    require_current(url)
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise UnusableDatabase(f"the database {engine.url.database} cannot be read: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _require_there(url: str) -> None:
+    path = find_file(url)
+    if path is not None and not path.exists():
+        raise UnusableDatabase(f"there is no database {path}")
+    if path is not None:
+        sqlite_file.require_sound(path)
+
+
+def find_file(url: str) -> Path | None:
+    """The file of an SQLite database."""
+    parts = make_url(url)
+    return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
+
+
+def _create_file(path: Path) -> None:
+    """A new SQLite database, whole under its name or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, sqlite_file.FILE_MODE))
+    with contextlib.closing(sqlite3.connect(part)) as database:
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # pages that a sweep frees can be given back to the disk
+        database.execute("VACUUM")  # writes that down
+    _transact(f"sqlite:///{part}", _migrate)
+    sqlite_file.put_in_place(part, path)
+
+
+def _transact(url: str, work: Callable[[Connection], object]) -> None:
     engine = _create_engine(url)
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
-            _migrate(connection)
+            work(connection)
     except DBAPIError as error:
         raise UnusableDatabase(f"the database {engine.url.database} cannot be opened: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def is_current(url: str) -> bool:
+    """Whether there is a database with the tables of this version; creates nothing."""
+    name = make_url(url)
+    if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
+        return False
+    engine = _create_engine(url)
+    try:
+        with engine.connect() as connection:
+            is_ours = inspect(connection).has_table(revisions.name)
+            return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
+    except DBAPIError:
+        return False  # why is told to those who go on and open it
     finally:
         engine.dispose()
 
@@ -75,18 +178,27 @@ def _leave_transactions_to_us(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
-def _migrate(connection: Connection) -> None:
+def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
+    """The revision of a database, None where it is new or a release of the time before revisions; and its columns."""
     present = {
         table: {column["name"] for column in inspect(connection).get_columns(table)}
         for table in inspect(connection).get_table_names()
     }
+    if revisions.name in present:
+        return _read_revision(connection), present
+    if present:
+        _require_released(connection, present)
+    return None, present
+
+
+def _migrate(connection: Connection) -> None:
+    revision, present = _classify(connection)
     if not present:
         _create(connection)
-    elif revisions.name in present:
-        if _read_revision(connection) != HEAD:
+    elif revision is not None:
+        if revision != HEAD:
             _apply(connection, "upgrade", HEAD)
     else:
-        _require_released(connection, present)
         _add_late_columns(connection, present["snapshots"])
         _apply(connection, "stamp", RELEASED)
         _apply(connection, "upgrade", HEAD)
@@ -107,6 +219,13 @@ def _read_revision(connection: Connection) -> str:
             f"this version knows schemas up to {HEAD}: update this program, or choose another data folder"
         )
     return str(found[0])
+
+
+def _require_head(connection: Connection) -> None:
+    if revisions.name not in inspect(connection).get_table_names() or _read_revision(connection) != HEAD:
+        raise UnusableDatabase(
+            f"the database {connection.engine.url.database} is of an earlier version: a start of the server updates it"
+        )
 
 
 def _require_released(connection: Connection, present: dict[str, set[str]]) -> None:

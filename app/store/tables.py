@@ -80,9 +80,25 @@ snapshots = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("sweep", JSON),
     Column("client", String(96), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),
     Column("key_hash", String(64)),
     Column("expires_at", Float),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("room", String(12), index=True),
+)
+
+# Rooms of courses. Their teacher is known by a key, of which only a hash is kept.
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("key_hash", String(64), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("sheet", Text, nullable=False),
+    Column("presets", JSON, nullable=False),
+    Column("max_seconds", Float, nullable=False),
+    Column("client", String(96), nullable=False),
+    Column("created_at", Float, nullable=False),
 )
 
 # Given out by the operator; only a hash is kept.
@@ -114,6 +130,13 @@ servers = Table(
     Column("name", Text, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
+)
+# What a server writes now and then to know that it can.
+probes = Table(
+    "probes",
+    metadata,
+    Column("server", String(40), primary_key=True),
+    Column("at", Float, nullable=False),
 )
 watchers = Table(
     "watchers",

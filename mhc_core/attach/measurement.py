@@ -11,6 +11,7 @@ import torch
 from mhc_core.attach.hearing.gradients import ParameterNorms
 from mhc_core.attach.hearing.joined import Joined, JoinedLayer
 from mhc_core.attach.mixing import find_mixings
+from mhc_core.attach.unknown import mark_unknown
 from mhc_core.connections import Mixing
 from mhc_core.findings import summarise_captured
 from mhc_core.measure.layout import Layout, max_together
@@ -50,6 +51,7 @@ def build_frames(
     products = _multiply_down(mixings, max_together(layout))
     gains = to_gains(fetch(up.products.columns() | products.columns()))
     frames.append(build_mixing_frame(up.mean_mixing(), gains, _collect_mixing_norms(heard, norms), down.cast))
+    frames = mark_unknown(frames, heard, mixings)
     return [*frames, summarise(frames, heard.dtype)]
 
 

@@ -17,6 +17,7 @@ from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, L
 from mhc_core.client.following import Following
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import RunBar, SweepBar
+from mhc_core.record.container.credentials import to_headers
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.reduction import Reduction
 from mhc_core.record.result import Result
@@ -25,8 +26,15 @@ from mhc_core.record.result import Result
 class AsyncClient:
     """`Client` for asyncio: the same calls, each of which is awaited; `follow` is an asynchronous iterator."""
 
-    def __init__(self, url: str | None = None, *, patience_s: float = PATIENCE_S, progress: bool | None = None) -> None:
-        self._http = httpx.AsyncClient(base_url=check_url(url), timeout=TIMEOUT_S)
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        patience_s: float = PATIENCE_S,
+        progress: bool | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(base_url=check_url(url), timeout=TIMEOUT_S, headers=to_headers(token))
         self._patience_s, self._progress = patience_s, progress
         self._viewer = secrets.token_hex(8)
 

@@ -18,6 +18,7 @@ from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, L
 from mhc_core.client.following import Following
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import RunBar, SweepBar
+from mhc_core.record.container.credentials import to_headers
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.reduction import Reduction
 from mhc_core.record.result import Result
@@ -32,12 +33,20 @@ class Client:
     Parameters
     ----------
     url: of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
+    token: for a server that asks for one; by default `MHC_SCOPE_TOKEN` of the environment.
     patience_s: how long a call waits for a server that is busy or away.
     progress: whether bars are shown; by default where standard error is a terminal.
     """
 
-    def __init__(self, url: str | None = None, *, patience_s: float = PATIENCE_S, progress: bool | None = None) -> None:
-        self._http = httpx.Client(base_url=check_url(url), timeout=TIMEOUT_S)
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        patience_s: float = PATIENCE_S,
+        progress: bool | None = None,
+    ) -> None:
+        self._http = httpx.Client(base_url=check_url(url), timeout=TIMEOUT_S, headers=to_headers(token))
         self._patience_s, self._progress = patience_s, progress
         self._viewer = secrets.token_hex(8)
 

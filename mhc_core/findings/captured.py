@@ -3,7 +3,7 @@
 import numpy as np
 
 from mhc_core.findings.gains import build_headline, format_gains, number_gains, read_gains
-from mhc_core.findings.words import build_finding, count, format_number, to_finite
+from mhc_core.findings.words import build_finding, count, format_magnitude, format_number, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
 
@@ -32,6 +32,40 @@ def describe_captured(result: Result) -> Finding:
     return build_finding(
         "connection", text, "gain", {**numbers, "row_error": to_finite(rows), "col_error": to_finite(columns)}
     )
+
+
+def describe_heard(result: Result, iteration: int) -> Finding:
+    """Which layers one observation of a training has heard."""
+    layers, reached = result.depth, _count_gradients(result)
+    where = "the only layer was" if layers == 1 else f"all {layers} layers were"
+    if reached == layers:
+        text = f"{where} heard, forward and backward."
+    elif reached == 0:
+        text = f"{where} heard, forward alone: no gradient came."
+    else:
+        text = f"{where} heard; a gradient came to {reached} of them."
+    numbers = {"iteration": iteration, "layers": layers, "layers_with_gradient": reached}
+    return build_finding("heard", f"After {count(iteration, 'update')} {text}", "activation", numbers)
+
+
+def _count_gradients(result: Result) -> int:
+    """Layers to which a gradient came, be it a number or not."""
+    if "grad_rms" not in result.layers:
+        return 0
+    lost = [layer for layer, flag in result.status.get("grad_rms", {}).items() if flag != "unknown"]
+    came = np.isfinite(result.layers["grad_rms"])
+    came[lost] = True
+    return int(came.sum())
+
+
+def describe_peak(result: Result) -> Finding | None:
+    """Where activations are largest."""
+    log10 = result.layers_log10["act_rms"]
+    if not np.isfinite(log10).any():
+        return None
+    layer = int(np.nanargmax(np.where(np.isfinite(log10), log10, np.nan)))
+    text = f"Activations are largest after layer {layer + 1}: {format_magnitude(float(log10[layer]))}."
+    return build_finding("peak", text, "activation", {"layer": layer, "largest_log10": float(log10[layer])})
 
 
 def build_captured_headline(result: Result) -> Headline:

@@ -4,6 +4,7 @@ import math
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNKNOWN = "–"
+STATUS_WORDS = {"unknown": "not known"}  # of the others the name is the word
 
 
 def format_value(value: float | None, log10: float | None = None, status: str | None = None, digits: int = 4) -> str:
@@ -15,7 +16,12 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
         return _scientific(value < 0, math.log10(size), digits - 2)
     if log10 is not None and math.isfinite(log10):
         return _scientific(False, log10, digits - 2)
-    return UNKNOWN if status is None else status
+    return UNKNOWN if status is None else say_status(status)
+
+
+def say_status(status: str) -> str:
+    """Why there is no number, in a word or two."""
+    return STATUS_WORDS.get(status, status)
 
 
 def format_fixed(value: float, digits: int) -> str:

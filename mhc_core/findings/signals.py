@@ -49,7 +49,7 @@ def describe_limits(dtype: str, result: Result) -> Finding | None:
     activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
     # Of a model from elsewhere the mixing of a layer may be unknown, which is no matter of range.
     flags = result.status.get("composite_gain_fwd", {})
-    composite = {layer: flag for layer, flag in flags.items() if flag != "nan"}
+    composite = {layer: flag for layer, flag in flags.items() if flag not in ("nan", "unknown")}
     if activation:
         layer, panel = min(activation), "activation"
         text = f"Numbers leave the range of {dtype} at layer {layer + 1}; from there on activations have no value."

@@ -1,10 +1,12 @@
 """The frame of a training step: what its pass measured, as it travels."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from mhc_core.connections import MATRICES
 from mhc_core.cost.counts import keeps_maps
-from mhc_core.measure.step_probe import to_cka
+from mhc_core.measure.step_probe import INPUT, to_cka
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.metrics.paths import unfold
@@ -22,6 +24,7 @@ def build_step_frame(
 ) -> StepFrame:
     """The frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
     cast = np.float64 if spec.dtype == "float64" else np.float32
+    before = {key.removeprefix(INPUT): values.pop(key).astype(cast) for key in list(values) if key.startswith(INPUT)}
     kept = _keep(spec, values, cast) if is_kept else {}
     composites = measure_composites(values["step_h_res"])
     columns = {key: _with_log10(key, value) for key, value in values.items() if METRICS[key].shape == "SL"}
@@ -42,7 +45,12 @@ def build_step_frame(
     for key, (value, flags) in kept.items():
         measured[key] = value
         status |= {key: flags} if flags else {}
-    return StepFrame(step=step, values=measured, log10=log10, status=status)
+    return StepFrame(step=step, values=measured, log10=log10, status=status, input=to_finite_input(before))
+
+
+def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
+    """Sizes of the state before the layers as they travel, nan where they have no number; None of a step without."""
+    return {key: np.where(np.isfinite(value), value, np.nan) for key, value in before.items()} or None
 
 
 def _keep(

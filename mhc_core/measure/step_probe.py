@@ -21,6 +21,8 @@ from mhc_core.record.values import LayerStatus
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput
 
+INPUT = "input_"  # before names of what is of the state before the layers
+
 
 class StepProbe:
     """Measures columns of every layer in one step; where the step is kept, each stream and CKA of every two layers.
@@ -36,12 +38,21 @@ class StepProbe:
         self.found = {"grad_rms": self._zeros(layout.depth)}
         if is_kept:
             self.found["grad_rms_streams"] = self._zeros(layout.depth, spec.streams)
+        self.input: dict[str, torch.Tensor] = {}
         self.cka: CkaRows | None = None
         if is_kept and keeps_maps(spec):
             biased, dtype = spec.cka == "biased", layout.measured_dtype
             self.cka = CkaRows(layout.depth, layout.samples, layout.device, dtype, biased=biased)
             self.cka_LL = torch.empty(layout.depth, layout.depth, device=layout.device, dtype=dtype)
             self.sizes: list[torch.Tensor] = []
+
+    def observe_input(self, state: torch.Tensor) -> None:
+        """Take the state before the layers, of which a step that is kept knows the streams."""
+        if not self.is_kept:
+            return
+        self._put_input("act", state)
+        if state.requires_grad:
+            state.register_hook(partial(self._put_input, "grad"))
 
     def observe(self, layer: int, output: LayerOutput) -> None:
         """Take a layer on the way up; autograd will bring the gradient at its state on the way down."""
@@ -59,13 +70,19 @@ class StepProbe:
         """Of the step, on the device: step_act_rms, step_grad_rms, step_cos_prev, its percentiles, step_token_cos: (L).
 
         Of one that is kept also step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) where there
-        are streams to compare, and what `to_cka` takes.
+        are streams to compare, what `to_cka` takes, and of the state before the layers `input_act_rms_streams` and
+        `input_grad_rms_streams` (n).
         """
         self._measure_down(self.down.rest())
-        found = {f"step_{key}": column for key, column in self.found.items()}
+        found = {f"step_{key}": column for key, column in self.found.items()} | self.input
         if self.cka is not None:
             found |= {"cka": self.cka_LL, "cka_faults": self.cka.faults_L, "cka_sizes": torch.stack(self.sizes)}
         return found
+
+    @torch.no_grad()
+    def _put_input(self, what: str, state: torch.Tensor) -> None:
+        x_nNC = self.layout.to_streams(state.detach()).to(self.layout.measured_dtype)
+        self.input[f"{INPUT}{what}_rms_streams"] = rms(x_nNC)
 
     def _hear(self, layer: int, grad: torch.Tensor) -> None:
         g_nNC = self.layout.to_streams(grad.detach()).to(self.layout.measured_dtype)

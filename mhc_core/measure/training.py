@@ -117,7 +117,9 @@ class _Parameters:
 
 def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[str, torch.Tensor]:
     """One pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
-    state, mixings = stack.climb(stack.embed(), probe.observe)
+    state = stack.embed()
+    probe.observe_input(state)
+    state, mixings = stack.climb(state, probe.observe)
     loss = stack.loss(state)
     loss.backward()
     measured = {"step_loss": loss.detach(), **_measure_gradients(parameters), **probe.measured()}

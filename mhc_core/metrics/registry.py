@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from typing_extensions import TypeAliasType
 
-# Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples.
-Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan"])
+# Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples,
+# `unknown` of a trace, where what the value is made of was not heard.
+Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan", "unknown"])
 
 UPWARD = ("forward", "similarity")  # frames of the way up
 

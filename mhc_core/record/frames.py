@@ -10,7 +10,8 @@ Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`
 stands beside it for metrics that span decades; `status[key]` is present only where the value is not finite or has
-left the range of its type: `overflow`, `underflow` or `nan`. Such a value is null, and its log10, where known, is not.
+left the range of its type: `overflow`, `underflow` or `nan`; of a trace also `unknown`, where what the value is made of
+was not heard. Such a value is null, and its log10, where known, is not.
 A row of CKA travels as `cka` beside such a `status`, which says why the layer has none; it is `constant` where the
 layer is the same for all samples. An entry is null where its own layer or the other has a status.
 

@@ -13,7 +13,7 @@ from mhc_core.record.result import Result
 Reduction = Literal["max", "min", "median", "first", "last"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
-WORSE = ("underflow", "overflow", "constant", "nan")
+WORSE = ("underflow", "overflow", "constant", "unknown", "nan")
 # Everything is wholly like itself: what the diagonal of these says is left out.
 REFLEXIVE = ("cka", "step_cka", "stream_cosines")
 
@@ -41,7 +41,8 @@ class Reduced:
     ----------
     value: None where it has left the range of float64 or is not known.
     log10: of a metric that spans decades, known also where the value has left its range; None for 0.
-    status: "finite", "overflow", "underflow", "constant" or "nan"; "absent" where the run has no such number.
+    status: "finite", "overflow", "underflow", "constant", "nan" or "unknown"; "absent" where the run has no such
+        number.
     """
 
     value: float | None
@@ -139,7 +140,7 @@ def _to_worst(flags: str | dict[int, str]) -> str:
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
     """The status that stands in for the number, or None where the numbers there are can tell."""
-    for flag in ("nan", "constant"):
+    for flag in ("nan", "unknown", "constant"):
         if flag in flags:
             return flag
     if log10 is not None and np.isfinite(log10).any() and not np.isnan(log10).any():

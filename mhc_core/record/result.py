@@ -48,8 +48,8 @@ class Result:
     layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
     matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), unfolded (L, L + 1), *_std where mixing is dynamic;
         frac has h_read (L, n, n) in place of h_pre.
-    status: key -> layer -> "overflow", "underflow" or "nan"; only what is not finite. Of cka, why a layer has none:
-        also "constant", where it is the same for all samples; runs of numerics 1 do not say.
+    status: key -> layer -> "overflow", "underflow", "nan", of a trace "unknown"; only what is not finite. Of cka, why a
+        layer has none: also "constant", where it is the same for all samples; runs of numerics 1 do not say.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan where not finite.
     loss_untrained: of a run that trains, the loss as initialised; `loss`, like all of the above, is then of the trained

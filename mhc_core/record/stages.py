@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mhc_core.record.summary import Story
 from mhc_core.record.values import LayerStatus, Part, Row, Status, Values
 
 
@@ -21,6 +22,10 @@ class StepFrame(Part):
     """Logarithms of metrics that span decades."""
     status: dict[str, Status | LayerStatus]
     """By metric: one status, or of columns over the layers one by layer."""
+    input: Values | None = None
+    """At steps that are kept: `act_rms_streams` and `grad_rms_streams` of the state before the layers, (n)."""
+    story: Story | None = None
+    """Of a trace that grows: what is known in words at this step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

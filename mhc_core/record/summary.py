@@ -35,6 +35,15 @@ class Finding(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Story(Part):
+    """What is known in words at one step of a trace that grows."""
+
+    headline: Headline
+    findings: list[Finding]
+    """Alarms first, then what was heard, then the record's own story."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryFrame(Part):
     """The record in words."""
 

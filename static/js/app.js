@@ -9,6 +9,7 @@ import { TrainingProgress } from './cards/progress.js';
 import { Story } from './cards/story.js';
 import { verified } from './cards/verifying.js';
 import { followKeys } from './controls/keys.js';
+import { RoomBanner } from './controls/parts/roombanner.js';
 import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
@@ -40,7 +41,7 @@ function App() {
   return html`
     <${SkipLinks} />
     <${TopBar} />
-    <${Banner} />
+    <${Banner} /><${RoomBanner} />
     <div class="columns">
       <${Settings} />
       <main>

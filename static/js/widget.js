@@ -2,7 +2,7 @@
 
 import { addFrame, createColumns } from './data/columns.js';
 import { fill } from './data/fill.js';
-import { depthOf } from './data/record.js';
+import { depthOf, sayUnheard } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
 import { looks } from './lines/dress.js';
@@ -21,6 +21,7 @@ const LOW = 24; // of a plot, above which it is not drawn at all: its card is no
 const given = JSON.parse(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
 Object.assign(looks, given.methods);
 const records = given.runs.map(toColumns);
+const named = records.map((columns, run) => ({ label: given.labels[run], columns }));
 const layers = Math.max(1, ...records.map(depthOf));
 const slider = /** @type {HTMLInputElement} */ (document.getElementById('layer'));
 let layer = Math.min(given.layer, layers - 1);
@@ -40,13 +41,19 @@ function add(tag, text, parent) {
   return element;
 }
 
-/** A panel's card; null where none of the records has its numbers. @param {Panel} panel @returns {Shown | null} */
+/** A pass that trains nothing lacks nothing of training. @param {Panel} panel */
+const isShown = ({ key }) => key !== 'training' || records.some(({ trained }) => trained > 0);
+
+/** A panel's card; null where none of the records has its numbers: where a trace did not hear them, the card says so. @param {Panel} panel @returns {Shown | null} */
 function addCard(panel) {
   const isFilled = panel.views.map(({ figure }) => hasData(fill(figure, records, given.labels, layer)));
-  if (!isFilled.includes(true)) return null;
+  const unheard = isShown(panel) ? panel.views.flatMap(({ figure }) => sayUnheard(figure, named)) : [];
+  if (!isFilled.includes(true) && unheard.length === 0) return null;
   const card = add('section', '', /** @type {HTMLElement} */ (document.getElementById('cards')));
   card.dataset.panel = panel.key;
   add('h2', panel.title, card);
+  for (const text of new Set(unheard)) add('p', text, card).className = 'missing';
+  if (!isFilled.includes(true)) return null;
   const shown = { panel, view: isFilled.indexOf(true), card, plot: card };
   if (isFilled.filter(Boolean).length > 1) addViews(shown, isFilled);
   shown.plot = add('div', '', card);
@@ -120,13 +127,14 @@ function show() {
 }
 
 /** @param {Columns} columns @param {number} run */
-function addStory({ summary }, run) {
+function addStory({ summary, story: soFar }, run) {
   const story = add('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
   add('h2', given.labels[run], story);
-  if (!summary) return;
-  add('p', `${summary.headline.label}: ${summary.headline.text}`, story).className = 'headline';
+  const told = summary ?? soFar;
+  if (!told) return;
+  add('p', `${told.headline.label}: ${told.headline.text}`, story).className = 'headline';
   const sentences = add('ul', '', story);
-  for (const { text } of summary.findings) add('li', text, sentences);
+  for (const { text } of told.findings) add('li', text, sentences);
 }
 
 for (const [run, columns] of records.entries()) addStory(columns, run);

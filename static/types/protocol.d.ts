@@ -364,7 +364,7 @@ export interface StartFrame {
   no_law?: Record<string, Obstacle>;
 }
 
-export type Status = 'overflow' | 'underflow' | 'constant' | 'nan';
+export type Status = 'overflow' | 'underflow' | 'constant' | 'nan' | 'unknown';
 
 /** One step of training: what its pass measured, before the update. */
 export interface StepFrame {
@@ -383,6 +383,17 @@ export interface StepFrame {
   log10: Record<string, Value>;
   /** By metric: one status, or of columns over the layers one by layer. */
   status: Record<string, Status | Record<string, Status>>;
+  /** At steps that are kept: `act_rms_streams` and `grad_rms_streams` of the state before the layers, (n). */
+  input?: Record<string, Value>;
+  /** Of a trace that grows: what is known in words at this step. */
+  story?: Story;
+}
+
+/** What is known in words at one step of a trace that grows. */
+export interface Story {
+  headline: Headline;
+  /** Alarms first, then what was heard, then the record's own story. */
+  findings: Finding[];
 }
 
 /** The record in words. */

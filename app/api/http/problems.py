@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got what, wanted what."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,24 +11,41 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.observe import context
 from app.services.errors import (
+    EncodersBusyError,
+    EncodingFailedError,
     GapError,
     HasEndedError,
     InvalidRequestError,
+    InvalidTokenError,
     InvalidTraceError,
+    MayNotTeachError,
+    NoRightError,
     NoRoomError,
     NoSpecError,
     NotATraceError,
+    NoTokenError,
+    NotOwnerError,
+    NotTheTeacherError,
     QueueFullError,
     RefusedError,
+    ServerStreamsError,
+    StorageFullError,
     TooExpensiveError,
     TooManyLiveTracesError,
+    TooManyRoomsError,
     TooManyRunsError,
-    TooManyTracesError,
+    TooManyStreamsError,
+    TooMuchReadError,
+    TooMuchStoredError,
     UnknownTraceError,
     WrongTokenError,
 )
+from app.store.errors import StoreUnavailable
 from mhc_core.spec import SpecError, SpecErrors
+
+log = logging.getLogger("mhc.api")
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50
@@ -41,19 +59,31 @@ TITLES = {
     "invalid-query": "The query is not valid",
     "too-expensive": "The spec is predicted to cost more than this server admits",
     "too-large": "The body is too large",
-    "too-many-runs": "This client has too many runs",
+    "too-many-runs": "This client has too much work waiting",
     "wrong-token": "The token is not that of the trace",
+    "no-token": "A valid access token is needed",
+    "no-right": "This client may not do that",
+    "not-owner": "Only the owner may do that",
+    "too-much-stored": "This client has stored as much as it may",
+    "too-much-read": "This client has asked for as much as it may for now",
     "gap": "Frames are missing before these",
     "has-ended": "The trace has ended",
     "too-many-traces": "There are too many traces",
     "queue-full": "The server is busy",
+    "storage-full": "The server has no room to store more",
+    "store-unavailable": "The database cannot be used now",
+    "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
     "not-found": "Nothing is here",
     "not-allowed": "This method is not allowed here",
     "not-ready": "The run has no whole result",
     "not-a-trace": "The record is no trace",
     "no-spec": "The record has no spec",
+    "not-the-teacher": "This needs the key of the room",
+    "may-not-teach": "This client may not make rooms here",
+    "too-many-rooms": "There are too many rooms",
     "foreign-origin": "Requests from another site's page are refused",
+    "private": "This is for the operator",
     "internal": "The server made a mistake",
     "http": "The request was refused",
 }
@@ -67,13 +97,26 @@ REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
     NotATraceError: ("not-a-trace", 409),
     NoSpecError: ("no-spec", 409),
     TooManyRunsError: ("too-many-runs", 429),
+    NotTheTeacherError: ("not-the-teacher", 401),
+    MayNotTeachError: ("may-not-teach", 403),
+    TooManyRoomsError: ("too-many-rooms", 503),
     UnknownTraceError: ("not-found", 404),
     WrongTokenError: ("wrong-token", 401),
     GapError: ("gap", 409),
     HasEndedError: ("has-ended", 409),
     TooManyLiveTracesError: ("too-many-traces", 503),
-    TooManyTracesError: ("too-many-traces", 429),
+    TooMuchStoredError: ("too-much-stored", 429),
+    TooMuchReadError: ("too-much-read", 429),
+    TooManyStreamsError: ("too-many-streams", 429),
+    ServerStreamsError: ("too-many-streams", 503),
     QueueFullError: ("queue-full", 503),
+    StorageFullError: ("storage-full", 503),
+    EncodersBusyError: ("queue-full", 503),
+    EncodingFailedError: ("not-written", 503),
+    InvalidTokenError: ("no-token", 401),
+    NoTokenError: ("no-token", 401),
+    NoRightError: ("no-right", 403),
+    NotOwnerError: ("not-owner", 403),
 }
 
 
@@ -107,6 +150,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
+    context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": f"/docs#problem-{problem.kind}",
         "title": TITLES[problem.kind],
@@ -131,8 +175,9 @@ def from_refusal(error: RefusedError) -> Problem:
     """A service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
-    if isinstance(error, WrongTokenError):
-        headers = {"WWW-Authenticate": "Bearer"}  # as a 401 must have
+    if status == 401:
+        is_wrong = isinstance(error, InvalidTokenError | WrongTokenError)
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
     due = error.due if isinstance(error, GapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
@@ -159,6 +204,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """
 
     def answer(request: Request, problem: Problem) -> Response:
+        context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
@@ -172,6 +218,10 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusedError)
         return answer(request, from_refusal(error))
+
+    async def on_store(request: Request, error: Exception) -> Response:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+        return answer(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
 
     async def on_query(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -192,6 +242,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(SpecErrors, on_spec_errors)
     app.add_exception_handler(RefusedError, on_refusal)
+    app.add_exception_handler(StoreUnavailable, on_store)
     app.add_exception_handler(RequestValidationError, on_query)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_crash)

@@ -5,21 +5,24 @@ one case. All that can be refused is refused before the first byte.
 """
 
 import zlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Literal
 
 import orjson
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from app.api.http.problems import Problem, invalid_query
+from app.api.http.problems import invalid_query
 from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
+from app.services.shares import StreamTicket
 from app.settings import Settings
 from app.store.runs import Run
 from mhc_core.record import codec
 
 Form = Literal["sse", "ndjson"]
+Place = Callable[[], StreamTicket]  # takes one, at the last moment at which a stream can be refused
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
 CONTENTS = {
@@ -37,28 +40,35 @@ RECONNECT_MS = 1000
 
 
 def respond(
-    request: Request, service: Runs, settings: Settings, runs: Sequence[Run], after: str | None, viewer: str
+    request: Request, service: Runs, place: Place, runs: Sequence[Run], after: str | None, viewer: str
 ) -> Response:
-    """The stream of one or several runs, from behind the given indices."""
-    require_stream(service, settings)
+    """The stream of one or several runs, from behind the given indices.
+
+    Raises
+    ------
+    NoRoomError
+        Where the client has as many streams as it may, or the server.
+    """
+    settings: Settings = request.app.state.settings
     # A reconnecting EventSource repeats its first URL and knows better where it was.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
     if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
         return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    return _send(request, feed.follow(viewer), form)
+    return _send(request, feed.follow(viewer), form, place())
 
 
 def respond_submitted(
     request: Request,
     service: Runs,
-    settings: Settings,
+    ticket: StreamTicket,
     submitted: Sequence[Submitted],
     have: Collection[str],
     viewer: str,
 ) -> Response:
     """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks."""
+    settings: Settings = request.app.state.settings
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, settings.heartbeat_s, cursors, "sse")
 
@@ -68,21 +78,31 @@ def respond_submitted(
         async for chunk in feed.follow(viewer):
             yield chunk
 
-    return _send(request, follow(), "sse", 202 if any(item.is_new for item in submitted) else 200)
+    return _send(request, follow(), "sse", ticket, 202 if any(item.is_new for item in submitted) else 200)
 
 
-def require_stream(service: Runs, settings: Settings) -> None:
-    """Refuse where the server has as many viewers as it will bear."""
-    if service.hub.open_streams >= settings.max_streams:
-        detail = f"{service.hub.open_streams} event streams are open; {settings.max_streams} are allowed"
-        raise Problem("too-many-streams", 503, detail, headers={"Retry-After": "5"})
+class CountedStream(StreamingResponse):
+    """A stream that has a place, which is given back however it ends."""
+
+    ticket: StreamTicket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.ticket.give_back()
 
 
-def _send(request: Request, chunks: AsyncIterator[bytes], form: Form, status: int = 200) -> Response:
+def _send(
+    request: Request, chunks: AsyncIterator[bytes], form: Form, ticket: StreamTicket, status: int = 200
+) -> Response:
     headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
-    return StreamingResponse(chunks, status, headers, SSE if form == "sse" else NDJSON)
+    response = CountedStream(chunks, status, headers, SSE if form == "sse" else NDJSON)
+    response.ticket = ticket
+    return response
 
 
 async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -48,15 +48,56 @@ class SnapshotBody(BaseModel):
     title: str
     note: str
     created_at: datetime
+    expires_at: datetime | None = Field(description="If no one looks at it until then; null where it is kept for good.")
     sweep: StoredSweepBody | None
 
     @classmethod
     def build(cls, snapshot: Snapshot) -> "SnapshotBody":
         """From the stored row."""
-        kept = {**vars(snapshot), "created_at": to_time(snapshot.created_at), "sweep": None}
+        kept = {**vars(snapshot), **to_times(snapshot), "sweep": None}
         if snapshot.sweep is not None:
             base = f"{API}/snapshots/{snapshot.id}/sweep"
             counts = Counter(snapshot.sweep["states"].values())
             links = {"values": f"{base}/values", "figure": f"{base}/figure"}
             kept["sweep"] = StoredSweepBody(id=snapshot.sweep["id"], counts=counts, **links)
         return cls(url=f"/s/{snapshot.id}", **kept)
+
+
+class KeptSnapshotBody(SnapshotBody):
+    """Answer to a POST of a view."""
+
+    key: str | None = Field(description="With it the view can be deleted; told once, and only where the view is new.")
+
+    @classmethod
+    def build_kept(cls, snapshot: Snapshot, key: str | None) -> "KeptSnapshotBody":
+        """From the stored row, and the key where it may be told."""
+        return cls(**vars(SnapshotBody.build(snapshot)), key=key)
+
+
+class OwnSnapshotBody(BaseModel):
+    """One entry of the list of the caller's own views."""
+
+    id: str
+    url: str
+    title: str
+    created_at: datetime
+    expires_at: datetime | None
+    bytes: int = Field(description="Of the view's own texts and sweep, without its runs.")
+
+    @classmethod
+    def build(cls, snapshot: Snapshot) -> "OwnSnapshotBody":
+        """From the stored row."""
+        kept = {name: getattr(snapshot, name) for name in ("id", "title", "bytes")}
+        return cls(url=f"/s/{snapshot.id}", **kept, **to_times(snapshot))
+
+
+class DeletedBody(BaseModel):
+    """Answer to a DELETE of a view."""
+
+    id: str
+
+
+def to_times(snapshot: Snapshot) -> dict[str, datetime | None]:
+    """When it was stored, and until when it is kept."""
+    expires_at = None if snapshot.expires_at is None else to_time(snapshot.expires_at)
+    return {"created_at": to_time(snapshot.created_at), "expires_at": expires_at}

@@ -103,7 +103,7 @@ class ValuesBody(BaseModel):
     status: list[list[str]] = Field(
         description="done; or of the run: held, queued, running, failed, cancelled, gone (dropped since), missing (not "
         "there yet when the view was stored); or of the number: overflow, underflow, constant (CKA of what is the same "
-        "for all samples), nan, absent (the run has none)."
+        "for all samples), nan, unknown (a trace did not hear it), absent (the run has none)."
     )
     reasons: dict[str, str]
     counts: dict[str, int]

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from app.engine.contract import EndStatus, Engine, Job, Sink, SinkError
-from app.engine.local.process import WorkerProcess, explain_exit
+from app.engine.local.process import WorkerProcess
+from app.engine.worker import Worker
 from app.settings import Settings
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
 
@@ -30,7 +31,7 @@ class _Entry:
 
     job: Job
     frames: int = 0  # Passed on so far.
-    worker: WorkerProcess | None = None
+    worker: Worker | None = None
     verdict: tuple[EndStatus, str | None] | None = None  # How it ends if it is stopped from outside.
     # Set where its worker, asked to stop, has not answered in time.
     given_up: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -45,9 +46,10 @@ class LocalEngine(Engine):
         self._queue: deque[_Entry] = deque()
         self._entries: dict[str, _Entry] = {}
         self._arrived = asyncio.Event()
-        self._workers: dict[WorkerProcess, Rates] = {}
+        self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
         self._slots: list[asyncio.Task[None]] = []
+        self._deaths = 0
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
@@ -119,6 +121,11 @@ class LocalEngine(Engine):
         """Workers that have warmed up."""
         return len(self._workers)
 
+    @property
+    def worker_deaths(self) -> int:
+        """Workers that ended without being asked to."""
+        return self._deaths
+
     # One slot: a worker, replaced whenever it dies.
 
     async def _keep_slot(self) -> None:
@@ -136,8 +143,7 @@ class LocalEngine(Engine):
 
     async def _serve_worker(self) -> bool:
         """Give jobs to one worker until it dies; says whether it ever became ready."""
-        settings = self._settings
-        worker = await WorkerProcess.spawn(settings.threads_per_worker, settings.worker_memory_bytes)
+        worker = await self._spawn()
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
@@ -151,11 +157,15 @@ class LocalEngine(Engine):
         finally:
             self._workers.pop(worker, None)
             worker.kill()
-            code = await worker.wait()
+            reason = await worker.explain_end()
             if not worker.was_killed:
-                log.warning("worker %d is gone: %s", worker.pid, explain_exit(code))
+                self._deaths += 1
+                log.warning("worker %s is gone: %s", worker.name, reason)
 
-    async def _take_job(self, worker: WorkerProcess) -> _Entry | None:
+    async def _spawn(self) -> Worker:
+        return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
+
+    async def _take_job(self, worker: Worker) -> _Entry | None:
         """The next job, or None when the worker dies while it waits."""
         arrival, death = asyncio.create_task(self._next_job()), asyncio.create_task(worker.wait())
         try:
@@ -182,7 +192,7 @@ class LocalEngine(Engine):
 
     # One job.
 
-    async def _execute(self, worker: WorkerProcess, entry: _Entry) -> bool:
+    async def _execute(self, worker: Worker, entry: _Entry) -> bool:
         """Run a job to its end and report it; says whether the worker can take another."""
         entry.worker = worker
         deadline_s = self._settings.run_deadline_s
@@ -201,7 +211,7 @@ class LocalEngine(Engine):
             if entry.given_up.done() and entry.verdict is not None:
                 await self._end(entry, *entry.verdict)
                 return await self._wait_for_answer(worker)
-            await self._end(entry, *(entry.verdict or ("failed", explain_exit(await worker.wait()))))
+            await self._end(entry, *(entry.verdict or ("failed", await worker.explain_end())))
         except SinkError as error:
             await self._end(entry, "failed", str(error))
         except Exception as error:
@@ -212,7 +222,7 @@ class LocalEngine(Engine):
             entry.worker = None
         return False
 
-    async def _pass_on(self, worker: WorkerProcess, entry: _Entry) -> dict[str, Any] | None:
+    async def _pass_on(self, worker: Worker, entry: _Entry) -> dict[str, Any] | None:
         """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
@@ -224,7 +234,7 @@ class LocalEngine(Engine):
                 return ended
         return None
 
-    async def _wait_for_answer(self, worker: WorkerProcess) -> bool:
+    async def _wait_for_answer(self, worker: Worker) -> bool:
         """Whether a worker that was asked to stop does so before its time is up; what it still says is dropped."""
         try:
             async with asyncio.timeout(KILL_GRACE_S):

@@ -1,10 +1,8 @@
 """The parent's end of one worker process."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -12,12 +10,11 @@ from typing import IO, Any
 
 import orjson
 
+from app.engine.local.forks import CONTEXT
 from app.engine.local.worker import serve
 
 # The pipe is read in chunks of at most this; a longer frame still arrives.
 CHUNK_BYTES = 2**20
-# A fork takes over what was imported, which is most of a worker's start. Elsewhere than on Linux it is not safe.
-CONTEXT = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
 # To start a process and to ask for its exit code are calls that wait, and not made to be called side by side.
 _CALLS = ThreadPoolExecutor(1, "workers")
 
@@ -44,7 +41,6 @@ class WorkerProcess:
         process = CONTEXT.Process(
             target=serve, args=(commands, answers, errors, threads, memory_bytes, os.getpid()), daemon=True
         )
-        CONTEXT.set_forkserver_preload(["app.engine.local.template"])
         try:
             await loop.run_in_executor(_CALLS, process.start)
             reader = asyncio.StreamReader(CHUNK_BYTES)
@@ -56,10 +52,9 @@ class WorkerProcess:
         return cls(process, reader, writer)
 
     @property
-    def pid(self) -> int:
-        """Process id."""
-        assert self._process.pid is not None
-        return self._process.pid
+    def name(self) -> str:
+        """Its process id."""
+        return str(self._process.pid)
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; to a worker that has died it is lost, which its reader notices."""
@@ -94,6 +89,10 @@ class WorkerProcess:
         code = await asyncio.get_running_loop().run_in_executor(_CALLS, lambda: self._process.exitcode)
         assert code is not None
         return code
+
+    async def explain_end(self) -> str:
+        """What its exit code says."""
+        return explain_exit(await self.wait())
 
     def kill(self) -> None:
         """End it at once; a process that has already ended is left alone."""

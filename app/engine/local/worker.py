@@ -44,8 +44,8 @@ def serve(
     os.dup2(errors.fileno(), 2)
     _give_way(server_pid)
     sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
-    _limit_memory(memory_bytes)
-    rates = _warm_up()
+    limit_memory(memory_bytes)
+    rates = warm_up()
     sender.send(b"#ready " + rates + b"\n")
     while True:
         job = receiver.next_job()
@@ -148,12 +148,13 @@ def _be_nice_to_other_sessions() -> None:
             return
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def limit_memory(memory_bytes: int) -> None:
+    """Let this process allocate so much data memory and no more."""
     # RLIMIT_DATA counts memory that can be written; RLIMIT_AS would count what torch only reserves.
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def _warm_up() -> bytes:
+def warm_up() -> bytes:
     """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
     import torch
 

@@ -5,12 +5,13 @@ made in float64 and kept as scaled x 2^exponent, so that one of 512 layers of no
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from app.figures.fill.numbers import format_fixed, format_power, format_scaled
+from app.figures.fill.numbers import UNKNOWN, format_fixed, format_power, format_scaled, say_status
 from mhc_core.metrics.mixing import composite
 
 LARGE_LOG10 = 15.0  # from here on 1 + |w| is |w| in float64
@@ -21,12 +22,16 @@ MAX_SHOWN_LOG10 = 4.0
 
 @dataclass(frozen=True)
 class Product:
-    """H_last ... H_first = scaled x 2^exponent, the largest entry of scaled in [1/2, 1)."""
+    """H_last ... H_first = scaled x 2^exponent, the largest entry of scaled in [1/2, 1).
+
+    `lost` says why there is no number where scaled has none: `nan`, or `unknown` where a matrix was not heard.
+    """
 
     first: int
     last: int
     scaled: np.ndarray
     exponent: int
+    lost: str = "nan"
 
     @property
     def row_sums(self) -> np.ndarray:
@@ -52,11 +57,12 @@ def lies_beyond(span: str, layers: int) -> bool:
     return first.isdigit() and int(first) > layers
 
 
-def multiply(stack: np.ndarray, span: str, cursor: int) -> Product:
-    """The product of a span of matrices (L, n, n)."""
+def multiply(stack: np.ndarray, span: str, cursor: int, status: Mapping[int, str] | None = None) -> Product:
+    """The product of a span of matrices (L, n, n), with the status of those that have no number, by layer."""
     first, last = to_span(span, cursor, len(stack))
     scaled, exponent = composite(np.asarray(stack, dtype=np.float64), first, last)
-    return Product(first, last, scaled, exponent)
+    flags = {flag for layer, flag in (status or {}).items() if first <= layer <= last}
+    return Product(first, last, scaled, exponent, "unknown" if flags == {"unknown"} else "nan")
 
 
 def to_signed_logs(product: Product) -> np.ndarray:
@@ -84,15 +90,15 @@ def to_cell_texts(product: Product) -> list[list[str]]:
 def to_texts(product: Product, scaled: np.ndarray) -> list[str]:
     """Entries or sums as people read them, in the product's power of ten."""
     power = to_power(product)
-    return [_to_text(float(value), product.exponent, power) for value in scaled]
+    return [_to_text(float(value), product, power) for value in scaled]
 
 
-def _to_text(scaled: float, exponent: int, power: int) -> str:
+def _to_text(scaled: float, product: Product, power: int) -> str:
     if not math.isfinite(scaled):
-        return "nan"
+        return UNKNOWN if product.lost == "unknown" else product.lost  # in a cell there is no room for words
     if abs(scaled) < UNRESOLVED:
         return format_fixed(0.0, 2)
-    size = 10 ** (math.log10(abs(scaled)) + exponent * math.log10(2) - power)
+    size = 10 ** (math.log10(abs(scaled)) + product.exponent * math.log10(2) - power)
     return format_fixed(math.copysign(size, scaled), 2 if size < 10 else 1 if size < 100 else 0)
 
 
@@ -104,9 +110,13 @@ def to_label(product: Product, label: str) -> str:
 
 def to_gains(product: Product) -> tuple[str, str]:
     """The Amax gains, forward and backward: the largest |row sum| and |column sum|."""
-    sums = (product.row_sums, product.col_sums)
-    forward, backward = (format_scaled(float(np.abs(part).max()), product.exponent) for part in sums)
+    forward, backward = (_to_gain(product, sums) for sums in (product.row_sums, product.col_sums))
     return forward, backward
+
+
+def _to_gain(product: Product, sums: np.ndarray) -> str:
+    largest = float(np.abs(sums).max())
+    return format_scaled(largest, product.exponent) if math.isfinite(largest) else say_status(product.lost)
 
 
 def to_title(product: Product) -> str:

@@ -5,6 +5,8 @@
 
 from typing import Any
 
+from app.figures.fill.numbers import say_status
+
 GAP = 0.085  # least distance of two labels, in heights of the plot
 STRETCH = 0.3  # of a line that words at its beginning stand beside
 AWAY = 0.6  # from the line to their middle, in gaps
@@ -67,12 +69,12 @@ def find_lost(
     first = lost[0]
     known = [index for index, value in enumerate(drawn) if value is not None]
     if not known:
-        return {"point": None, "ends": True, "text": status[first]}
+        return {"point": None, "ends": True, "text": say_status(status[first])}
     if first > known[0]:
         point = max(index for index in known if index < first)
-        return {"point": point, "ends": True, "text": f"{status[first]} at {unit} {counted[first]}"}
+        return {"point": point, "ends": True, "text": f"{say_status(status[first])} at {unit} {counted[first]}"}
     last = max(index for index in lost if index < known[0])
-    return {"point": known[0], "ends": False, "text": f"{status[last]} up to {unit} {counted[last]}"}
+    return {"point": known[0], "ends": False, "text": f"{say_status(status[last])} up to {unit} {counted[last]}"}
 
 
 def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow: bool) -> list[Annotation]:
@@ -183,7 +185,7 @@ def cell_note(text: str, x_id: str, y_id: str, color: str, ground: str) -> Annot
 
 def format_status(status: str) -> str:
     """Why there is no number, where the word alone says too little."""
-    return {"constant": "constant over samples"}.get(status, status)
+    return {"constant": "constant over samples"}.get(status, say_status(status))
 
 
 def format_rows(lost: list[int], last_known: int) -> str:

@@ -2,7 +2,7 @@
 
 import math
 
-from mhc_core.findings.numerals import UNKNOWN, format_fixed, format_power, format_scaled, format_value
+from mhc_core.findings.numerals import UNKNOWN, format_fixed, format_power, format_scaled, format_value, say_status
 
 __all__ = [
     "UNKNOWN",
@@ -13,6 +13,7 @@ __all__ = [
     "format_value",
     "log_ticks",
     "nice_step",
+    "say_status",
 ]
 
 

@@ -160,7 +160,7 @@ def find_product(source: str, result: Columns, cursor: int) -> composites.Produc
     stack = result.matrices.get(key)
     if stack is None or stack.shape[-1] == 1 or composites.lies_beyond(span, len(stack)):
         return None
-    return composites.multiply(stack, span, cursor)
+    return composites.multiply(stack, span, cursor, result.status.get(key))
 
 
 def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:

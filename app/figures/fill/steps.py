@@ -28,10 +28,17 @@ KEPT_COLUMNS = {
     "grad_rms_streams": "step_grad_rms_streams",
     "stream_cos": "step_stream_cos",
 }
-MATRICES = {"h_res": "step_h_res", "cka": "step_cka", "unfolded": "step_unfolded"}
+MATRICES = {
+    **{key: f"step_{key}" for key in ("h_pre", "h_read", "h_post", "h_res")},
+    "cka": "step_cka",
+    "unfolded": "step_unfolded",
+}
 KEPT = {**KEPT_COLUMNS, **MATRICES}
 # Of the trained stack alone.
-UNKNOWN = ("composite_gain_fwd_token", "composite_gain_bwd_token", "ds_error")
+UNKNOWN = (
+    *("composite_gain_fwd_token", "composite_gain_bwd_token", "ds_error"),
+    *("h_pre_std", "h_read_std", "h_post_std", "h_res_std"),
+)
 
 
 class Trained(Columns, Protocol):

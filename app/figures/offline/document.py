@@ -27,6 +27,7 @@ h2 { font-size: 15px; margin: 0 0 4px; } p, ul { margin: 0 0 6px; } ul { padding
 .headline { font-weight: 700; } .bar { position: sticky; top: 0; z-index: 9; background: PAGE; padding: 6px 0; }
 #stories, #cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
 section { border: 1px solid GRID; border-radius: 10px; padding: 10px 14px; min-width: 0; overflow: hidden; }
+.missing { opacity: 0.75; }
 input { width: min(420px, 60%); vertical-align: middle; }
 """
 

@@ -12,7 +12,7 @@ from mhc_core.attach.monitor.observation import Observation
 from mhc_core.attach.monitor.record import GrowingRecord
 from mhc_core.attach.monitor.scalars import Scalars
 from mhc_core.attach.monitor.server import LiveServer
-from mhc_core.record.summary import EndStatus
+from mhc_core.record.summary import EndStatus, Finding
 from mhc_core.spec import SpecError
 
 WANTED = (
@@ -43,6 +43,7 @@ class Track:
     def __init__(self, place: Place) -> None:
         self.place, self.record, self.courier = place, GrowingRecord(), Courier(place)
         self.left_out = 0
+        self.alarms: list[Finding] = []
 
     @property
     def link(self) -> str | None:
@@ -51,8 +52,9 @@ class Track:
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
         """Send its lines on their way."""
+        self.alarms += [alarm.to_finding() for alarm in new]
         if self.courier.has_room:
-            self.courier.send(self.record.add(observation))
+            self.courier.send(self.record.add(observation, self.alarms))
         else:
             self.left_out += 1
 

@@ -1,10 +1,11 @@
 """A record that grows while a model trains: which frames an observation adds to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.attach.monitor.step_frame import build_step_frame
+from mhc_core.attach.monitor.story import build_story
 from mhc_core.record.codec import encode_frame
 from mhc_core.record.frames import AnyFrame, EndFrame, PassFrame, SummaryFrame
 from mhc_core.record.summary import EndStatus, Finding
@@ -20,12 +21,12 @@ class GrowingRecord:
         self.steps = 0
         self._last: Observation | None = None
 
-    def add(self, observation: Observation) -> list[bytes]:
-        """The lines of one more observation; of the first one also its whole pass."""
+    def add(self, observation: Observation, alarms: Sequence[Finding] = ()) -> list[bytes]:
+        """The lines of one more observation; of the first one also its whole pass. `alarms` are all so far."""
         frames: list[AnyFrame] = []
         if self._last is None:
             frames = [frame for frame in observation.frames if not isinstance(frame, SummaryFrame)]
-        frames.append(build_step_frame(observation, self.steps))
+        frames.append(replace(build_step_frame(observation, self.steps), story=build_story(observation, alarms)))
         self.steps += 1
         self._last = observation
         return list(self._encode(frames))

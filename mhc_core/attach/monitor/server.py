@@ -14,6 +14,7 @@ import orjson
 
 from mhc_core.attach.monitor.courier import MAX_WAITING, AwayError, RefusedError
 from mhc_core.record.codec import frame_type
+from mhc_core.record.container.credentials import to_headers
 from mhc_core.spec import SpecError
 
 PREFIX = "/api/v1/traces"
@@ -40,6 +41,7 @@ class LiveServer:
             raise SpecError("to", url, "an address such as http://127.0.0.1:8000")
         self.url = url.rstrip("/").removesuffix("/api/v1")
         self.link: str | None = None
+        self._access = to_headers()
         self._address, self._token = "", ""
         self._sent = _Sent()
         self._taken = 0  # lines of what is being delivered that the server has
@@ -98,9 +100,9 @@ class LiveServer:
 
     def _post(self, address: str, body: bytes) -> Any:
         """The answer, as JSON."""
-        headers = {"Content-Type": "application/octet-stream"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        # The trace's own token writes it; an access token, where the server asks for one, opens it.
+        access = {"Authorization": f"Bearer {self._token}"} if self._token else self._access
+        headers = {"Content-Type": "application/octet-stream", **access}
         try:
             with urlopen(Request(address, body, headers, method="POST"), timeout=TIMEOUT_S) as response:
                 text = response.read()

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 
 from mhc_core.attach.monitor.observation import Observation
-from mhc_core.measure.step_frame import NEIGHBOURS
+from mhc_core.measure.step_frame import NEIGHBOURS, to_finite_input
 from mhc_core.metrics import METRICS
 from mhc_core.record.columns import to_status
 from mhc_core.record.frames import StepFrame
@@ -28,6 +28,7 @@ COLUMNS = {
 }
 MATRICES = {f"step_{key}": key for key in ("h_pre", "h_read", "h_post", "h_res", "cka", "unfolded")}
 STREAMED = {f"step_{key}": key for key in ("act_rms_streams", "grad_rms_streams", "stream_cos")}
+BEFORE = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers
 KEPT_OCTAVE = 8  # matrices are kept at so many steps of every doubling of their number
 
 
@@ -57,7 +58,15 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
         _keep(result, values, status)
     _put_numbers(observation, values, log10, status)
     told = {key: flags for key, flags in status.items() if flags}
-    return StepFrame(step=step, iteration=observation.iteration, values=values, log10=log10, status=told)
+    before = {key: result.input[key] for key in BEFORE if key in result.input} if is_kept(step) else {}
+    return StepFrame(
+        step=step,
+        iteration=observation.iteration,
+        values=values,
+        log10=log10,
+        status=told,
+        input=to_finite_input(before),
+    )
 
 
 def _flag(result: Result, key: str) -> LayerStatus:
@@ -65,20 +74,17 @@ def _flag(result: Result, key: str) -> LayerStatus:
     column = np.asarray(result.layers[key])
     unknown = np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))
     known = cast(LayerStatus, result.status.get(key, {}))
-    return {int(layer): known.get(int(layer), "nan") for layer in unknown} | known
+    return {int(layer): known.get(int(layer), "unknown") for layer in unknown} | known
 
 
 def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
     for key, source in MATRICES.items():
         if source not in result.matrices:
             continue
-        matrix = np.array(result.matrices[source])
-        flag = to_status(float(matrix.sum()))
-        if source in ("cka", "unfolded"):
-            values[key], status[key] = matrix, cast(LayerStatus, dict(result.status.get(source, {})))
-        else:
-            values[key] = None if flag else matrix
-            status |= {key: flag} if flag else {}
+        values[key], status[key] = (
+            np.array(result.matrices[source]),
+            cast(LayerStatus, dict(result.status.get(source, {}))),
+        )
     for key, source in STREAMED.items():
         if source in result.layers:
             values[key], status[key] = np.array(result.layers[source]), _flag(result, source)

@@ -12,7 +12,7 @@ from mhc_core.record.container.groups import Groups
 from mhc_core.record.container.limits import MAX_LAYERS, MAX_MIXING_ENTRIES, MAX_STREAMS
 from mhc_core.record.container.order import Order
 from mhc_core.record.container.texts import MAX_COUNT, check_plain
-from mhc_core.record.frames import FRAME, FRAME_KINDS, AnyFrame, EndFrame, StartFrame, SummaryFrame
+from mhc_core.record.frames import FRAME, FRAME_KINDS, AnyFrame, EndFrame, StartFrame, StepFrame, SummaryFrame
 from mhc_core.record.start import CapturedInput
 from mhc_core.spec import SpecError, SpecErrors, parse_spec
 
@@ -68,6 +68,8 @@ class Checker:
         _check_counts(frame, path)
         if isinstance(frame, SummaryFrame | EndFrame):
             check_plain(to_plain(to_fields(frame)), path)
+        if isinstance(frame, StepFrame) and frame.story is not None:
+            check_plain(to_plain(to_fields(frame.story)), f"{path}.story")
         self._is_whole |= isinstance(frame, SummaryFrame)
         self.count, self._last = self.count + 1, frame.type
         return frame

@@ -22,7 +22,8 @@ ONE_LAYER = (ForwardFrame, BackwardFrame)
 GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
 # Each compares a layer with the one before it, which the first layer lacks.
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
-LOST = ("overflow", "nan")
+INPUTS = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers, at a step
+LOST = ("overflow", "nan", "unknown")
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 MAX_RITZ = 10_000
 
@@ -56,10 +57,20 @@ class Groups:
             for key, value in frame.log10.items():
                 self._check_log10(frame, key, value, f"{path}.log10.{key}")
             self._check_status(frame.values, frame.status, path)
+            if isinstance(frame, StepFrame) and frame.input is not None:
+                self._check_input(frame.input, f"{path}.input")
         elif isinstance(frame, LossFrame):
             _check_loss(frame, path)
         elif isinstance(frame, SimilarityFrame):
             self._check_similarity(frame, path)
+
+    def _check_input(self, values: Mapping[str, Any], path: str) -> None:
+        for key, value in values.items():
+            if key not in INPUTS:
+                raise SpecError(f"{path}.{key}", key, f"one of {', '.join(INPUTS)}")
+            if not isinstance(value, np.ndarray) or value.shape != (self._sizes["n"],):
+                raise SpecError(f"{path}.{key}", f"shape {list(np.shape(value))}", f"shape {[self._sizes['n']]}")
+            _require_no_infinity(value, f"{path}.{key}")
 
     def _check_metric(self, frame: AnyFrame, key: str, path: str) -> None:
         if key not in METRICS or METRICS[key].frame != frame.type:

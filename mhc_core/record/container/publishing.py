@@ -5,6 +5,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from mhc_core.record.container.credentials import to_headers
+
 TIMEOUT_S = 120.0
 ADDRESS = "/api/v1/traces"
 
@@ -15,6 +17,8 @@ class PublishError(RuntimeError):
 
 def publish(url: str, content: bytes) -> str:
     """Post a container to the server at `url`, and return the link to the page that shows it.
+
+    The environment's `MHC_SCOPE_TOKEN` is the access token, where the server asks for one.
 
     Raises
     ------
@@ -27,7 +31,7 @@ def publish(url: str, content: bytes) -> str:
     """
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"the server's address is {url!r}, wanted one such as http://127.0.0.1:8000")
-    headers = {"Content-Type": "application/octet-stream"}
+    headers = {"Content-Type": "application/octet-stream", **to_headers()}
     request = Request(url.rstrip("/") + ADDRESS, data=content, headers=headers, method="POST")
     try:
         with urlopen(request, timeout=TIMEOUT_S) as response:

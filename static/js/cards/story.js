@@ -14,8 +14,11 @@ import { VerifyButton } from './verifying.js';
 
 const LINES = 3;
 
+/** What is said of a run: of a trace that grows what is known so far. @param {import('../../types').Columns} columns */
+const toTold = (columns) => columns.summary ?? columns.story;
+
 /** @param {import('../../types').Columns} columns */
-const isTold = (columns) => columns.summary !== null;
+const isTold = (columns) => toTold(columns) !== null;
 
 export function Story() {
   return html`
@@ -32,9 +35,9 @@ function RunStory({ slot, run }) {
   const { columns, label } = shownOf(slot, isTold);
   const isNew = columns === slot.columns;
   const color = stylesOf(isTold)[run]?.color;
-  const findings = columns.summary?.findings ?? [];
+  const findings = toTold(columns)?.findings ?? [];
   return html`
-    <article class=${`card story-card ${isNew ? '' : 'stale'} ${columns.summary || columns.end ? '' : 'awaited'}`} style=${{ '--run': color }}>
+    <article class=${`card story-card ${isNew ? '' : 'stale'} ${isTold(columns) || columns.end ? '' : 'awaited'}`} style=${{ '--run': color }}>
       <h2>${label}</h2><${VerifyButton} slot=${slot} />
       <${Headline} slot=${slot} columns=${columns} />
       <${PartStory} columns=${columns} />
@@ -62,7 +65,12 @@ export function Headline({ slot, columns }) {
   const told = part && columns.summary && toPartHeadline(columns, part);
   if (told) return html`<p class="headline">${told} <small>${sayPart()}</small></p>`;
   const isOfAll = part && columns.summary;
-  return html`<p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}${isOfAll ? html` <small>of all layers</small>` : null}</p>`;
+  return html`<p class="headline">${columns.summary?.headline.text ?? progressOf(slot)}${columns.summary ? null : html`<${SoFar} columns=${columns} />`}${isOfAll ? html` <small>of all layers</small>` : null}</p>`;
+}
+
+/** The headline of the latest observation of a trace that grows. @param {{columns: import('../../types').Columns}} props */
+function SoFar({ columns }) {
+  return columns.story ? html` <small>${columns.story.headline.text}</small>` : null;
 }
 
 /** What chosen layers do by themselves, where some are chosen; what follows is of all. @param {{columns: import('../../types').Columns}} props */

@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, verify } from '../cards/verifying.js';
+import { shortenName } from '../data/labels.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -15,6 +16,7 @@ import { Control } from './fields.js';
 import { FieldHelp } from './parts/fieldhelp.js';
 import { OpenTrace, Twin } from './traces.js';
 
+const SHOWN_LETTERS = 12; // of a model's name that a choice has room for
 const TRACED = 'A trace has no spec, so settings do not change it.';
 
 export function Compared() {
@@ -57,20 +59,22 @@ function DifferenceSwitch() {
 function Run({ choice, run, isOnly }) {
   const letter = boot.rules.letters[run];
   const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
+  const model = choice.kind === TRACE ? state.models.value[run] : null;
+  const isCut = Boolean(model && model.length > SHOWN_LETTERS);
   const kinds = choice.kind === TRACE ? [TRACE, ...known] : known;
   return html`
     <div class="run">
       <div class="row">
         <${Swatch} style=${chosenStyles.value[run]} />
         <span class="letter">${letter}</span>
-        <select aria-label=${`Connection of run ${letter}`} aria-describedby="field-kind-help" value=${choice.kind}
+        <select aria-label=${`Connection of run ${letter}`} aria-describedby=${`field-kind-help${isCut ? ` model-${letter}` : ''}`} title=${isCut ? model : null} value=${choice.kind}
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
-          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${kind === TRACE ? (state.models.value[run] ?? nameOf(kind)) : nameOf(kind)}</option>`)}
+          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${kind === TRACE && model ? shortenName(model, SHOWN_LETTERS) : nameOf(kind)}</option>`)}
         </select>
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<div class="traced"><p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${isWhole(run)} /></div>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${isWhole(run)} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>

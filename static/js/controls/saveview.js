@@ -2,6 +2,7 @@
 
 import { render } from 'preact';
 import { CostTables } from '../cards/costs.js';
+import { Missing } from '../cards/missing.js';
 import { TheoryNotes } from '../cards/theory.js';
 import { formatValue } from '../data/numbers.js';
 import { methodOf, sourceOf, specOf } from '../data/record.js';
@@ -133,7 +134,10 @@ async function toCard(panel, onPaper) {
     help: panel.help,
     svg: await draw(panel, view.figure),
     paper: other ? await draw(panel, state.viewOf(other).figure) : '',
-    beside: panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
+    beside: [
+      panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
+      toMarkup(html`<${Missing} figure=${view.figure} />`),
+    ].join(''),
     numbers: toNumbers(panel, layer),
   };
 }

@@ -1,11 +1,12 @@
 /** The Share dialog: links, the frame of one card, and the view as a file. */
 
+import { useState } from 'preact/hooks';
 import { formatCount } from '../data/numbers.js';
 import { ApiError } from '../net/api.js';
 import { toFrameHeight } from '../picture/files.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
-import { failure, framed, framedTheme, links, note, saved, store, toWords, words } from '../share/share.js';
+import { failure, framed, framedTheme, links, note, remove, saved, store, toWords, words } from '../share/share.js';
 import * as state from '../state/signals.js';
 import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
@@ -17,6 +18,7 @@ const FRAME_WIDTH = 720;
 const FRAME_HEIGHT = 400;
 const MAP_HEIGHT = 240; // and as much as its rows take
 const ROW_HEIGHT = 46;
+const DAY_MS = 86_400_000;
 
 async function save() {
   const { short = '', long = '' } = links.value ?? {};
@@ -52,8 +54,10 @@ export function ShareDialog() {
           ? html`<p class="error" role="alert">${failure.value}</p>`
           : html`
         <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>
-        <h3>These numbers, kept for good</h3>
+        <h3>These numbers, ${links.value?.expires ? 'kept' : 'kept for good'}</h3>
         <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
+        ${links.value?.expires ? html`<p class="hint">Until no one has opened it for ${daysUntil(links.value.expires)} days.</p>` : null}
+        ${links.value?.isOwn ? html`<${Deletion} key=${links.value.id} />` : null}
         <form class="words" onInput=${note} onSubmit=${submit}>
           <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
           <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
@@ -68,6 +72,19 @@ export function ShareDialog() {
       <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
     <//>
   `;
+}
+
+/** @param {string} time as the server writes it */
+const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
+
+/** A first press asks, a second deletes: whoever has the link will find nothing. */
+function Deletion() {
+  const [isAsked, setAsked] = useState(false);
+  return isAsked
+    ? html`<p class="choice"><button type="button" onClick=${() => void remove()}>Delete it for everyone</button>
+        <button type="button" onClick=${() => setAsked(false)}>Keep it</button>
+        <span class="hint" role="status">Its link and its frames will lead nowhere.</span></p>`
+    : html`<p class="choice"><button type="button" onClick=${() => setAsked(true)}>Delete this link</button></p>`;
 }
 
 /** The height of a panel's frame: what it holds tells that of the map and of the picture. @param {string} key */

@@ -17,6 +17,7 @@ export function createColumns() {
     stepsStatus: new Map(),
     kept: new Map(),
     keptSteps: [],
+    stepInputs: new Map(),
     trained: 0,
     iterations: [],
     bands: new Map(),
@@ -25,6 +26,7 @@ export function createColumns() {
     input: {},
     loss: null,
     summary: null,
+    story: null,
     end: null,
     last: -1,
     versions: new Map(),
@@ -56,7 +58,9 @@ const TAKERS = {
   },
   backward: addLayer,
   /** @param {Columns} columns @param {import('../../types').StepFrame} frame */
-  step(columns, { step, iteration, values, log10, status }) {
+  step(columns, { step, iteration, values, log10, status, input, story }) {
+    if (story) columns.story = story;
+    if (input) columns.stepInputs.set(step, input);
     columns.trained = step + 1;
     if (iteration !== undefined) columns.iterations[step] = iteration;
     const isKept = Object.keys(values).some((key) => KEPT.test(key));

@@ -3,12 +3,13 @@
  * They are made here from the matrices that the page has: a cursor that is dragged asks no server, and a stored view has them too.
  */
 
-import { formatFixed, formatPower, formatScaled } from './numbers.js';
+import { formatFixed, formatPower, formatScaled, sayStatus, UNKNOWN } from './numbers.js';
 
 /** @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Figure} Figure */
 /**
- * H_last … H_first = scaled × 2^exponent, row-major, the largest entry of scaled in [1/2, 1); layers from 0.
- * @typedef {{first: number, last: number, n: number, scaled: Float64Array, exponent: number}} Product
+ * H_last … H_first = scaled × 2^exponent, row-major, the largest entry of scaled in [1/2, 1); layers from 0. `lost` says why there is no
+ * number where scaled has none: `nan`, or `unknown` where a matrix was not heard.
+ * @typedef {{first: number, last: number, n: number, scaled: Float64Array, exponent: number, lost: string}} Product
  */
 
 const LARGE_LOG10 = 15; // from here on 1 + |w| is |w| in a double
@@ -32,8 +33,8 @@ export function liesBeyond(span, layers) {
   return Number.parseInt(span, 10) > layers;
 }
 
-/** The product of a span of matrices (L, n, n). @param {Matrix} stack @param {string} span @param {number} cursor @returns {Product} */
-export function multiply(stack, span, cursor) {
+/** The product of a span of matrices (L, n, n), with the status of those that have no number, by layer. @param {Matrix} stack @param {string} span @param {number} cursor @param {Map<number, string>} [status] @returns {Product} */
+export function multiply(stack, span, cursor, status) {
   const [first, last] = toSpan(span, cursor, stack.shape[0]);
   const known = latest.get(stack);
   if (known?.first === first && known.last === last) return known;
@@ -45,10 +46,16 @@ export function multiply(stack, span, cursor) {
     scaled = scaled.map((value) => scaleBy(value, -shift));
     exponent += shift;
   }
-  const product = { first, last, n, scaled, exponent };
+  const product = { first, last, n, scaled, exponent, lost: findLoss(status, first, last) };
   // Of a stack whose layers are still coming in there is a better one to be had.
   if (scaled.every(Number.isFinite)) latest.set(stack, product);
   return product;
+}
+
+/** @param {Map<number, string> | undefined} status @param {number} first @param {number} last */
+function findLoss(status, first, last) {
+  const flags = [...(status ?? [])].filter(([layer]) => first <= layer && layer <= last).map(([, flag]) => flag);
+  return flags.length > 0 && flags.every((flag) => flag === 'unknown') ? 'unknown' : 'nan';
 }
 
 /** A matrix that begins at `from`, times another. @param {ArrayLike<number>} data @param {number} from @param {ArrayLike<number>} right @param {number} n */
@@ -129,18 +136,18 @@ function toPower({ scaled, exponent }) {
 /** Entries as people read them, in the product's power of ten. @param {Product} product */
 export function toCellTexts(product) {
   const power = toPower(product);
-  return mapRows(product, (scaled) => toText(scaled, product.exponent, power));
+  return mapRows(product, (scaled) => toText(scaled, product, power));
 }
 
 /** Sums as people read them, in the product's power of ten. @param {Product} product @param {Float64Array} sums scaled */
 export function toSumTexts(product, sums) {
   const power = toPower(product);
-  return Array.from(sums, (scaled) => toText(scaled, product.exponent, power));
+  return Array.from(sums, (scaled) => toText(scaled, product, power));
 }
 
-/** @param {number} scaled @param {number} exponent @param {number} power */
-function toText(scaled, exponent, power) {
-  if (!Number.isFinite(scaled)) return 'nan';
+/** @param {number} scaled @param {Product} product @param {number} power */
+function toText(scaled, { exponent, lost }, power) {
+  if (!Number.isFinite(scaled)) return lost === 'unknown' ? UNKNOWN : lost; // in a cell there is no room for words
   if (Math.abs(scaled) < UNRESOLVED) return formatFixed(0, 2);
   const size = 10 ** (toLog10(scaled, exponent) - power);
   return formatFixed(Math.sign(scaled) * size, size < 10 ? 2 : size < 100 ? 1 : 0);
@@ -155,10 +162,9 @@ export function toLabel(product, label) {
 /** The Amax gains, forward and backward: the largest |row sum| and |column sum|. @param {Product} product @returns {[string, string]} */
 export function toGains(product) {
   const most = (/** @type {Float64Array} */ sums) => sums.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
-  return [
-    formatScaled(most(rowSums(product)), product.exponent),
-    formatScaled(most(colSums(product)), product.exponent),
-  ];
+  const toGain = (/** @type {Float64Array} */ sums) =>
+    sums.every(Number.isFinite) ? formatScaled(most(sums), product.exponent) : sayStatus(product.lost);
+  return [toGain(rowSums(product)), toGain(colSums(product))];
 }
 
 /** What stands below a product. @param {Product} product */

@@ -1,5 +1,7 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
+import { sayStatus } from './numbers.js';
+
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
 const ROUNDING = 1e-9;
@@ -61,6 +63,20 @@ export function endLabels(ends, narrow, { label_gap }) {
   }));
 }
 
+/**
+ * A name in so many letters: without the folders before it, or with the middle of its last part left out, so that both ends tell which it is.
+ * @param {string} name
+ * @param {number} most
+ */
+export function shortenName(name, most) {
+  if (Array.from(name).length <= most) return name;
+  const last = Array.from(name.slice(name.lastIndexOf('/', name.length - 2) + 1));
+  if (last.length + 2 <= most) return `…/${last.join('')}`;
+  if (last.length <= most) return last.join('');
+  const tail = Math.floor((most - 1) / 2);
+  return `${last.slice(0, most - 1 - tail).join('')}…${last.slice(last.length - tail).join('')}`;
+}
+
 /** `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */
 function shorten(text) {
   const [name, what] = text.split(': ');
@@ -81,13 +97,13 @@ export function findLost(drawn, status, unit = 'layer', numbers) {
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));
-  if (known.length === 0) return { point: null, ends: true, text: String(status.get(first)) };
+  if (known.length === 0) return { point: null, ends: true, text: sayStatus(String(status.get(first))) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, ends: true, text: `${status.get(first)} at ${unit} ${count(first)}` };
+    return { point, ends: true, text: `${sayStatus(String(status.get(first)))} at ${unit} ${count(first)}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], ends: false, text: `${status.get(last)} up to ${unit} ${count(last)}` };
+  return { point: known[0], ends: false, text: `${sayStatus(String(status.get(last)))} up to ${unit} ${count(last)}` };
 }
 
 /**
@@ -185,7 +201,7 @@ export function footNote(text, color, ground) {
 
 /** Why there is no number, where the word alone says too little. @param {string} status */
 export function formatStatus(status) {
-  return status === 'constant' ? 'constant over samples' : status;
+  return status === 'constant' ? 'constant over samples' : sayStatus(status);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 export const UNKNOWN = '–';
+const STATUS_WORDS = /** @type {Record<string, string>} */ ({ unknown: 'not known' }); // of the others the name is the word
 
 /**
  * A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone.
@@ -17,7 +18,12 @@ export function formatValue(value, log10 = null, status = undefined, digits = 4)
     return scientific(value < 0, Math.log10(size), digits - 2);
   }
   if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10, digits - 2);
-  return status ?? UNKNOWN;
+  return status === undefined ? UNKNOWN : sayStatus(status);
+}
+
+/** Why there is no number, in a word or two. @param {string} status */
+export function sayStatus(status) {
+  return STATUS_WORDS[status] ?? status;
 }
 
 /** A value with that many digits behind the point; what rounds to zero has no sign. @param {number} value @param {number} digits */

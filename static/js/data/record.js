@@ -54,3 +54,34 @@ export function describeRecord(columns) {
   if (spec) return `depth ${spec.depth}, width ${spec.width}, seed ${spec.seed}, ${spec.dtype}`;
   return `a trace of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
 }
+
+/**
+ * What figures of some metrics need that a trace may not have heard: the metrics' keys, one that is there where it was heard, and what is
+ * said where it is not.
+ * @type {{keys: RegExp, base: string, said: string}[]}
+ */
+const REASONS = [
+  { keys: /loss/, base: 'step_loss', said: 'no loss was heard.' },
+  { keys: /grad/, base: 'grad_rms', said: 'no backward pass was heard, so its gradients are not known.' },
+  { keys: /^cka$/, base: 'cka', said: 'the similarity of its layers was not measured.' },
+  {
+    keys: /^(act_rms|cos_|token_cos)/,
+    base: 'act_rms',
+    said: 'no forward pass was heard, so its signals are not known.',
+  },
+];
+
+/** What traces do not tell of a figure, and why, in sentences. @param {import('../../types').Figure} figure @param {{label: string, columns: Columns}[]} runs @returns {string[]} */
+export function sayUnheard(figure, runs) {
+  const reason = REASONS.find(({ keys }) => figure.data.every((trace) => keys.test(trace.meta.key)));
+  if (!reason) return [];
+  const silent = runs.filter(({ columns }) => isHeard(columns) && !has(columns, reason.base));
+  return silent.map(({ label }) => `${label}: ${reason.said}`);
+}
+
+/** Whether a trace has come so far that what it lacks will not come. @param {Columns} columns */
+const isHeard = (columns) =>
+  modelOf(columns) !== null && (columns.end !== null || columns.summary !== null || columns.trained > 0);
+
+/** @param {Columns} columns @param {string} key */
+const has = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);

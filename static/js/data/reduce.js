@@ -55,7 +55,7 @@ function part([values, log10, flags], reduction) {
 
 /** The status that stands in for the number; null where the numbers there are can tell. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
 function decide(flags, reduction, log10) {
-  const stands = ['nan', 'constant'].find((flag) => flags.includes(flag));
+  const stands = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
   if (stands) return stands;
   if (log10?.some(Number.isFinite) && !log10.some(Number.isNaN)) return null;
   if (flags.includes('overflow') && reduction !== 'min') return 'overflow';

@@ -54,7 +54,7 @@ export function findProduct(source, columns, cursor) {
   const [name, span, key] = source.split('.');
   const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
   if (!stack || stack.shape[2] === 1 || liesBeyond(span, stack.shape[0])) return null;
-  return multiply(stack, span, cursor);
+  return multiply(stack, span, cursor, columns.status.get(key));
 }
 
 /** The estimator of CKA; the biased one says nothing without its number of samples. Runs of old do not say. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */

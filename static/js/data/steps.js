@@ -104,6 +104,7 @@ export function atStep(columns, step, rules) {
     putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
   }
   const place = nearestKept(columns, row);
+  found.input = columns.stepInputs.get(columns.keptSteps[place ?? -1]) ?? {};
   for (const [key, source] of place === null ? [] : Object.entries(keptOf(rules))) {
     const kept = columns.kept.get(source)?.[/** @type {number} */ (place)];
     putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (place)]));

@@ -117,7 +117,7 @@ function measuredColumns({ columns }, { key }, title, read, isRaw) {
 /** Of an entry of the cursor's row without a number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
 function whyNone(columns, key, layer) {
   const flags = columns.status.get(key);
-  return flags?.get(layer) ?? flags?.get(state.cursor.value) ?? '–';
+  return formatValue(null, null, flags?.get(layer) ?? flags?.get(state.cursor.value));
 }
 
 /** @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
@@ -191,7 +191,11 @@ function matrixTable(panel, isRaw) {
   const width = Math.max(0, ...parts.map(({ product }) => product.n));
   const rows = parts.flatMap(({ label, product }) => {
     const show = (/** @type {number} */ scaled) =>
-      isRaw ? toPlain(scaled, product.exponent) : formatScaled(scaled, product.exponent);
+      isRaw
+        ? toPlain(scaled, product.exponent)
+        : Number.isFinite(scaled)
+          ? formatScaled(scaled, product.exponent)
+          : formatValue(null, null, product.lost);
     const pad = new Array(width - product.n).fill('');
     const [right, below] = [rowSums(product), colSums(product)];
     return [

@@ -25,6 +25,7 @@ const UNTOLD = /** @type {Record<string, string>} */ ({
   gone: 'dropped since',
   absent: 'no such number',
   nan: 'not a number',
+  unknown: 'not known',
 });
 
 /** How a map is read, for everyone; the formula is the metric's own. */

@@ -16,6 +16,8 @@ import { readBatches } from './events.js';
  */
 
 export const API = '/api/v1';
+/** Sent with every request: in which room of a course it is made, where it is in one. */
+export const SENT = /** @type {Record<string, string>} */ ({});
 /** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */
 export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
 
@@ -40,13 +42,14 @@ export class ApiError extends Error {
 
 /**
  * @param {string} path
- * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number}} [options]
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number, key?: string}} [options]
  * @returns {Promise<any>}
  */
-async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS } = {}) {
+export async function call(path, { method = 'GET', body, signal, limit_ms = ANSWER_MS, key } = {}) {
   const limit = AbortSignal.timeout(limit_ms);
-  return (await send(path, { method, ...toBody(body), signal: signal ? AbortSignal.any([signal, limit]) : limit }))
-    .answer;
+  const init = toBody(body);
+  if (key) init.headers = { ...init.headers, Authorization: `Bearer ${key}` };
+  return (await send(path, { method, ...init, signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
 }
 
 /** @param {unknown} body @returns {RequestInit} */
@@ -54,12 +57,19 @@ function toBody(body) {
   return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
 }
 
+/** @param {Response} got @returns {Promise<any>} */
+async function read(got) {
+  const type = got.headers.get('content-type') ?? '';
+  if (/json/.test(type)) return await got.json();
+  if (/csv/.test(type)) return await got.text();
+  return /octet-stream/.test(type) ? await got.blob() : {};
+}
+
 /** @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
 async function send(path, init) {
   const { response, answer } = await reach(async () => {
-    const got = await fetch(`${API}${path}`, init);
-    const type = got.headers.get('content-type') ?? '';
-    return { response: got, answer: /json/.test(type) ? await got.json() : /csv/.test(type) ? await got.text() : {} };
+    const got = await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...SENT } });
+    return { response: got, answer: await read(got) };
   });
   if (response.ok) return { response, answer };
   const retry = response.headers.get('retry-after');
@@ -191,8 +201,10 @@ export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
-/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot>} */
+/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
+/** @param {string} id @param {string} key as it was told when the view was stored */
+export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
 /** @returns {Promise<import('../../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;

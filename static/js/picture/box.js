@@ -7,7 +7,7 @@ import { scheduleDraw, unschedule } from '../figures/plot.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { clear, paint } from './canvas.js';
-import { layerAt, toLayout } from './geometry/layout.js';
+import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { toCursor, toPlan, toStill } from './geometry/picture.js';
 import { TITLE, toSentence } from './geometry/words.js';
 import { PulseCanvas } from './pulsecanvas.js';
@@ -175,9 +175,20 @@ export class PictureBox {
     return layerAt(this.plan.layout, x, this.isHeld ? Infinity : SLACK_PX);
   }
 
+  /** The whole name of the run whose label is there. @param {PointerEvent} event */
+  nameUnder(event) {
+    const { left, top } = this.box.getBoundingClientRect();
+    const run = this.plan
+      ? labelAt(this.plan.layout, (event.clientX - left) / this.zoom, (event.clientY - top) / this.zoom)
+      : null;
+    const shown = run === null ? undefined : this.plan?.runs[run];
+    return shown?.name ?? shown?.label ?? '';
+  }
+
   /** All cards show the layer under a mouse. @param {PointerEvent} event */
   hover(event) {
     const layer = this.layerUnder(event);
+    this.box.title = this.nameUnder(event);
     this.box.style.setProperty('cursor', layer === null ? 'auto' : 'ew-resize');
     const { first, last } = state.interval.peek();
     const isSpokenOf = layer !== null && layer >= first && layer <= last;

@@ -1,7 +1,7 @@
 /** What the picture shows now: columns of every place, at the step of the cursor, and the colours of the theme. */
 
 import { choose, shownOf, slotAt } from '../data/drawing.js';
-import { methodOf } from '../data/record.js';
+import { methodOf, modelOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { toRunStyles } from '../lines/dress.js';
 import * as state from '../state/signals.js';
@@ -60,11 +60,18 @@ export function toShown({ columns, label }, step, streams) {
   const isStep = step !== null && columns.trained > 0;
   return {
     label,
+    name: nameWhole(label, columns),
     streams,
-    reading: toReading(columns, isStep),
+    reading: toReading(columns),
     gain: isStep ? null : gainOf(columns),
     end: columns.end?.status ?? null,
   };
+}
+
+/** A label with the whole name of a model in place of the shortened one. @param {string} label @param {import('../../types').Columns} columns */
+function nameWhole(label, columns) {
+  const model = modelOf(columns);
+  return model && label.includes('…') ? `${label.split(' ')[0]} ${model}` : label;
 }
 
 /** How many times larger at most a signal that all streams share comes out of mixing alone, log10; null of one stream, which nothing mixes. @param {import('../../types').Columns} columns */

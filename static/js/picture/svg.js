@@ -33,12 +33,12 @@ const DRAWERS = {
   box: ({ x, y, width, height, radius, color, fill, opacity }, palette) =>
     `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" rx="${radius}" fill="${palette[fill]}" fill-opacity="${opacity}" stroke="${palette[color]}"/>`,
   /** @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
-  text({ x, y, text, size, color, anchor, isBold, hasHalo }, palette) {
+  text({ x, y, text, size, color, anchor, isBold, hasHalo, title }, palette) {
     const halo = hasHalo
       ? ` stroke="${palette.card}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`
       : '';
     const weight = isBold ? ' font-weight="700"' : '';
-    return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${escapeText(text)}</text>`;
+    return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${title ? `<title>${escapeText(title)}</title>` : ''}${escapeText(text)}</text>`;
   },
 };
 

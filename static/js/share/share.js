@@ -1,10 +1,11 @@
 /** Share: a snapshot keeps the runs and the page's state, and its short link opens the same numbers. */
 
 import { signal } from '@preact/signals';
-import { ApiError, postSnapshot } from '../net/api.js';
+import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
+import { dropKey, keepKey, keyOf } from '../state/past/keys.js';
 import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
@@ -12,7 +13,10 @@ import { toHash } from '../state/view/hash.js';
 import { hasUnnamed } from '../state/view/traces.js';
 import { copyText, notify } from '../ui/clipboard.js';
 
-/** `long` is empty where it is not known which trace is shown. @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean}} Links */
+/**
+ * `long` is empty where it is not known which trace is shown, `expires` where the view is kept for good. `isOwn`: it was stored in this browser.
+ * @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean, isOwn: boolean, expires: string}} Links
+ */
 
 export const links = signal(/** @type {Links | null} */ (null));
 export const failure = signal('');
@@ -51,12 +55,34 @@ export async function store() {
     const short = new URL(stored.url, location.href).href;
     const said = await copyText(short);
     const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
-    links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null };
+    const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
+    if (trouble) notify(trouble);
+    const isOwn = keyOf(stored.id) !== '';
+    const expires = stored.expires_at ?? '';
+    links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null, isOwn, expires };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     failure.value = `${error.title}: ${error.message}`;
-    links.value = { id: '', short: '', long: '', said: '', hasMap: false };
+    links.value = { id: '', short: '', long: '', said: '', hasMap: false, isOwn: false, expires: '' };
   }
+}
+
+/** Delete the stored view that the dialog shows, and close the dialog. */
+export async function remove() {
+  const id = links.value?.id ?? '';
+  try {
+    await deleteSnapshot(id, keyOf(id));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    // Whose it is has been asked before; what is not there any more is what was wanted.
+    if (error.status !== 404) {
+      failure.value = `${error.title}: ${error.message}`;
+      return;
+    }
+  }
+  dropKey(id);
+  links.value = null;
+  notify('The link is deleted. Share makes a new one.');
 }
 
 /** What is typed; another title or note is another stored view, made on request. @param {any} event */

@@ -18,7 +18,7 @@ from tests.traced import capture_trace
 
 OCTETS = {"content-type": "application/octet-stream"}
 NDJSON = {"Accept": "application/x-ndjson"}
-FLAGS = ("--no-precompute", "--workers", "1", "--traces-per-hour", "100000")
+FLAGS = ("--no-precompute", "--workers", "1")
 LIVE = 4
 
 
@@ -27,12 +27,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = start_server(tmp_path_factory.mktemp("live"), *FLAGS, "--max-live-traces", str(LIVE), ready="/livez")
     yield running
     running.kill()
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.api, timeout=60) as client:
-        yield client
 
 
 def encode(frames: Sequence[AnyFrame], first: int = 0) -> list[bytes]:

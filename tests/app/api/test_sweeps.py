@@ -122,7 +122,7 @@ def test_a_killed_worker_fails_one_cell_and_no_other(
 
 
 def test_the_server_holds_what_the_clients_share_has_no_room_for(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "2", "--runs-per-client", "1", "--queue-size", "2")
+    own = launch("--workers", "2", "--address-queue-s", "0.001", "--client-queue-s", "0.001", "--queue-size", "2")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         blocking = http.post("/runs", json=fresh_spec(**LONG)).json()["id"]
         body = http.post(SWEEP, json=build_grid(fresh_spec())).json()

@@ -20,7 +20,7 @@ from tests.app.api.test_bodies import check_problem
 from tests.broken_traces import BROKEN, pack, read_lines
 from tests.conftest import Server, StartServer, start_server, wait_for_end
 from tests.core.conftest import build_spec, run_frames
-from tests.traced import Trace, capture_trace
+from tests.traced import Trace
 
 OCTETS = {"content-type": "application/octet-stream"}
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -34,21 +34,10 @@ FLAT_BYTES = 100_000_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that takes many traces; it computes nothing."""
-    flags = ("--no-precompute", "--workers", "1", "--traces-per-hour", "100000", "--max-trace-bytes", str(MAX_BYTES))
+    flags = ("--no-precompute", "--workers", "1", "--max-trace-bytes", str(MAX_BYTES))
     running = start_server(tmp_path_factory.mktemp("traces"), *flags, ready="/livez")
     yield running
     running.kill()
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.api, timeout=120) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def trace() -> Trace:
-    return capture_trace()
 
 
 @pytest.fixture(scope="module")
@@ -163,12 +152,12 @@ def test_a_broken_trace_is_refused_and_not_stored(name: str, server: Server, htt
 
 
 def test_a_quota_is_kept(launch: StartServer, content: bytes) -> None:
-    server = launch("--workers", "1", "--traces-per-hour", "2", ready="/livez")
+    server = launch("--workers", "1", "--max-client-bytes", "1", "--max-address-bytes", "1", ready="/livez")
     with httpx.Client(base_url=server.api, timeout=60) as http:
-        codes = [http.post("/traces", content=content, headers=OCTETS).status_code for _ in range(3)]
+        assert http.post("/traces", content=content, headers=OCTETS).status_code == 201
         refused = http.post("/traces", content=content, headers=OCTETS)
-    assert codes == [201, 200, 429]
-    assert (refused.json()["type"], refused.headers["retry-after"]) == ("/docs#problem-too-many-traces", "60")
+    assert refused.status_code == 429
+    assert (refused.json()["type"], refused.headers["retry-after"]) == ("/docs#problem-too-much-stored", "3600")
 
 
 def test_a_trace_survives_a_restart(launch: StartServer, content: bytes, trace: Trace) -> None:

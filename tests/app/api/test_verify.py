@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.store.frames import unpack_line
 from mhc_core.record import codec
 from tests.app.api.test_bodies import check_problem
 from tests.app.conftest import Call
@@ -90,7 +91,7 @@ def change_frame(server: Server, run_id: str, layer: int, key: str, factor: floa
     with sqlite3.connect(server.data / "mhc-scope.db") as database:
         rows = database.execute("select idx, line from frames where run_id = ?", (run_id,)).fetchall()
         for index, line in rows:
-            frame = json.loads(line)
+            frame = json.loads(unpack_line(line))
             if frame["type"] == "forward" and frame["layer"] == layer:
                 frame["values"][key] *= factor
                 frame["log10"][key] += (factor - 1) / 2.302585

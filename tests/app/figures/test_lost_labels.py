@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.figures.fill.labels import GAP, end_labels, lost_labels
+from app.figures.fill.labels import GAP, end_labels, find_lost, format_status, lost_labels
 
 COLOR = "#000000"
 
@@ -34,3 +34,17 @@ def test_on_a_narrow_figure_the_letter_stands_for_the_run_and_what_happened_is_s
     assert lost_labels([_loss(2, 0.5)], (0.0, 1.0), narrow=True)[0]["text"] == "✕ B overflow at layer 5"
     ends = [{"place": 1.0, "text": text, "color": COLOR} for text in ("B HC: nan", "C ours")]
     assert [label["text"] for label in end_labels(ends, narrow=True)] == ["B nan", "C"]
+
+
+@pytest.mark.parametrize(("status", "word"), [("nan", "nan"), ("overflow", "overflow"), ("unknown", "not known")])
+def test_what_was_not_heard_is_not_known_and_what_was_computed_is_told_as_it_is(status: str, word: str) -> None:
+    cases: list[tuple[list[float | None], str]] = [
+        ([1.0, None], f"{word} at layer 2"),
+        ([None, 1.0], f"{word} up to layer 1"),
+        ([None, None], word),
+    ]
+    for drawn, text in cases:
+        lost = find_lost(drawn, {place: status for place, value in enumerate(drawn) if value is None})
+        assert lost is not None
+        assert lost["text"] == text
+    assert format_status(status) == word

@@ -8,7 +8,7 @@ import pytest
 
 from app import figures
 from app.api.models.composites import CompositeBody
-from app.figures.fill.composites import multiply, set_interval, to_cell_texts, to_label, to_signed_logs
+from app.figures.fill.composites import multiply, set_interval, to_cell_texts, to_gains, to_label, to_signed_logs
 from app.figures.fill.numbers import format_value
 from app.figures.fill.sources import look_up
 from app.figures.style import THEMES
@@ -78,6 +78,15 @@ def test_a_product_beyond_float64_is_no_blank() -> None:
     assert log10 == pytest.approx(400 * np.log10(80e-4) - np.log10(2))
     assert to_label(small, "A") == "A ×10⁻⁸⁴⁰"
     assert to_cell_texts(small) == [[f"{10 ** (log10 + 840):.2f}"] * 2] * 2
+
+
+@pytest.mark.parametrize(
+    ("span", "gain", "cell"), [("1-1", "0.5", "0.50"), ("1-2", "not known", "–"), ("1-3", "nan", "nan")]
+)
+def test_a_product_says_whether_matrices_were_not_heard_or_are_no_numbers(span: str, gain: str, cell: str) -> None:
+    product = multiply(np.array([0.5, np.nan, np.nan]).reshape(3, 1, 1), span, 0, {1: "unknown", 2: "nan"})
+    assert to_gains(product) == (gain, gain)
+    assert to_cell_texts(product) == [[cell]]
 
 
 def test_a_chosen_interval_is_put_into_its_template_alone() -> None:

@@ -121,6 +121,15 @@ def test_the_map_of_cka_is_that_of_the_nearest_kept_step(step: int, place: int) 
     assert not np.allclose(figure.data[0].z, result.matrices["cka"], atol=1e-3)
 
 
+@pytest.mark.parametrize(("step", "place"), [(0, 0), (3, 1), (8, 2)])
+def test_weights_of_the_picture_are_of_the_nearest_kept_step(step: int, place: int) -> None:
+    result = decode_result(lines_of())
+    shown = at_step(result, step)
+    for key in ("h_pre", "h_post", "h_res"):
+        np.testing.assert_array_equal(shown.matrices[key], result.kept[f"step_{key}"][place])
+        assert not np.array_equal(shown.matrices[key], result.matrices[key]), "or nothing here tells the two apart"
+
+
 def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> None:
     """Every metric of such a panel is one that steps tell, or is taken away."""
     result = decode_result(lines_of())

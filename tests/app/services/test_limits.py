@@ -81,12 +81,12 @@ def test_a_limit_of_time_is_a_positive_number(client: httpx.Client, fresh_spec: 
 @pytest.mark.parametrize(
     ("flags", "status", "kind"),
     [
-        (("--runs-per-client", "3"), 429, "too-many-runs"),
+        (("--client-queue-s", "0.001", "--address-queue-s", "0.001"), 429, "too-many-runs"),
         (("--queue-size", "2"), 503, "queue-full"),
     ],
 )
 def test_the_queue_is_bounded(
-    launch: StartServer, fresh_spec: FreshSpec, flags: tuple[str, str], status: int, kind: str
+    launch: StartServer, fresh_spec: FreshSpec, flags: tuple[str, ...], status: int, kind: str
 ) -> None:
     own = launch("--workers", "1", *flags, ready="/livez")
     with httpx.Client(base_url=own.api, timeout=30) as http:
@@ -101,7 +101,7 @@ def test_the_queue_is_bounded(
         assert refused.status_code == status
         assert refused.json()["type"].endswith(kind)
         assert int(refused.headers["retry-after"]) > 0
-        assert len(accepted) >= 2
+        assert len(accepted) >= (1 if status == 429 else 2)
         # What is known is not new, and may be asked for again.
         assert http.post("/runs", json=accepted[0][1]).status_code == 200
         # Room is made by cancelling.

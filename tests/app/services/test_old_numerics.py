@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.store.frames import unpack_line
 from mhc_core.record import codec
 from tests.app.api.test_sweeps import SWEEP, build_grid, finish
 from tests.app.engine.test_cancel import LONG, start_long
@@ -39,7 +40,7 @@ def to_old(server: Server, run_ids: list[str]) -> dict[str, str]:
             )
         for name in old.values():
             for index, line in database.execute("select idx, line from frames where run_id = ?", (name,)).fetchall():
-                frame = json.loads(line)
+                frame = json.loads(unpack_line(line))
                 if frame["type"] == "similarity":
                     del frame["status"]
                 if frame["type"] == "start":

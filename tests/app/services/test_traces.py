@@ -36,17 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.api, timeout=120) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def trace() -> Trace:
-    return capture_trace()
-
-
-@pytest.fixture(scope="module")
 def run_id(http: httpx.Client) -> str:
     """A run of this server beside the trace, of another depth."""
     return compute(http, {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}})

@@ -7,7 +7,7 @@ from pathlib import Path
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.runs import NewJob, RunStore
-from app.store.sweeping import sweep
+from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
 from tests.records import TRACE
 

@@ -16,8 +16,8 @@ from app.store.live_traces import LiveTraceStore
 from app.store.runs import NewJob, RunStore
 from app.store.schema import UnusableDatabase, upgrade
 from app.store.snapshots import SnapshotStore
-from app.store.sweeping import sweep
 from app.store.tables import metadata
+from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
 from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.records import TRACE

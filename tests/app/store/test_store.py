@@ -9,7 +9,8 @@ from typing import TypeVar
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.store.database import Database, DataInUse
+from app.store.database import Database
+from app.store.errors import DataInUse
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
 from app.store.runs import NewJob, RunStore

@@ -7,14 +7,17 @@ from typing import Any
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 from playwright.sync_api import Browser, Page, expect
 
 from app.figures.offline.document import write_document
 from app.figures.offline.widget import MODULE, Widget
+from mhc_core.attach import attach
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.conftest import ROOT
+from tests.core.attach.attachable import build_deepseek
 from tests.core.conftest import CONNECTIONS, build_spec, measure
 from tests.traced import NAME, capture_trace
 
@@ -65,6 +68,20 @@ def open_text(page: Page, folder: Path, text: str) -> None:
     path = folder / "page.html"
     path.write_text(text)
     page.goto(path.as_uri())
+
+
+def test_it_says_what_a_trace_did_not_hear(page: Page, tmp_path: Path) -> None:
+    model = build_deepseek()
+    with torch.no_grad(), attach(model) as probe:
+        model(torch.arange(12)[None])
+    open_text(page, tmp_path, write_document([probe.result()]))
+    card = page.locator("[data-panel=gradient]")
+    expect(card.locator(".missing")).to_have_text(
+        f"A {NAME}: no backward pass was heard, so its gradients are not known."
+    )
+    expect(card.locator(".plot-container")).to_have_count(0)
+    expect(page.locator(".missing")).to_have_count(1)
+    expect(page.locator("[data-panel=gain] .plot-container")).to_have_count(1)
 
 
 def count_cursors(page: Any) -> int:

@@ -62,7 +62,11 @@ def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage,
     trainer.observe(3)
     expect(said).to_contain_text(f"B: training, step {2 * EVERY}")
     expect(scrubber).to_contain_text(f"Latest step {2 * EVERY}of 3 observations")
-    expect(page.locator(".story-card").last).to_contain_text(f"training, step {2 * EVERY}")
+    story = page.locator(".story-card").last
+    expect(story).to_contain_text(f"training, step {2 * EVERY} gain 1 by construction")
+    expect(story.locator(".sentence").first).to_have_text(
+        f"After {2 * EVERY} updates all 4 layers were heard, forward and backward."
+    )
     expect(page.locator("#panel-activation h2")).to_have_text(f"Activation: step {2 * EVERY}")
     page.get_by_role("spinbutton", name="Depth, exact").fill("6")
     page.keyboard.press("Enter")

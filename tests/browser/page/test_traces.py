@@ -6,11 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.attach import attach
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.page.test_compared import choose_for_run
+from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
 from tests.core.attach.attachable import LAYERS, build_deepseek
 from tests.traced import NAME, capture_trace
@@ -84,7 +85,9 @@ def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
 
 
 @pytest.mark.full
-def test_what_was_not_heard_is_said(open_page: OpenPage, server: Server, tmp_path: Path) -> None:
+def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
+    open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path
+) -> None:
     model = build_deepseek()
     with torch.no_grad(), attach(model) as probe:
         model(torch.arange(12)[None])
@@ -97,6 +100,10 @@ def test_what_was_not_heard_is_said(open_page: OpenPage, server: Server, tmp_pat
     expect(said).to_have_text([f"B {NAME}: no backward pass was heard, so its gradients are not known."])
     expect(page.locator("#panel-gradient .missing")).to_have_count(1)
     assert "gradient" not in page.locator(".story-card").last.inner_text()
+    saved = Saved(browser, path := save_view(page, tmp_path / "saved.html"))
+    expect(saved.page.locator(".missing")).to_have_text(said.all_inner_texts())
+    expect(saved.page.locator("[data-panel=gradient] .missing")).to_have_count(1)
+    saved.check(path)
 
 
 @pytest.mark.full

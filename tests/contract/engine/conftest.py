@@ -53,7 +53,10 @@ def runner() -> Iterator[Loop]:
     loop.close()
 
 
-@pytest.fixture(scope="session", params=HARNESSES)
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=[] if name == "local" else pytest.mark.full) for name in HARNESSES],
+)
 def benches(request: pytest.FixtureRequest, runner: Loop) -> Iterator[dict[str, Bench]]:
     """The engines that cases share, all started at once: their workers warm up while others compute."""
     harness = HARNESSES[request.param]

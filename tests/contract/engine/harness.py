@@ -11,6 +11,7 @@ from typing import Any
 from app.engine.contract import Engine
 from app.engine.registry import build_engine
 from app.settings import GIB, Settings
+from tests.contract.engine.ray_cluster import find_processes, start_cluster
 from tests.forked import find_workers, start_fork_server
 
 
@@ -28,10 +29,9 @@ class Harness(ABC):
         """Process ids of the workers of engines that this harness has built, ready or not."""
 
 
-class LocalHarness(Harness):
-    """Worker processes bear the number of this one; those of one harness have a memory limit of their own."""
+class MarkedHarness(Harness):
+    """The workers of one harness have a memory limit of their own."""
 
-    name = "local"
     _marks = itertools.count(1)
 
     def __init__(self) -> None:
@@ -40,18 +40,51 @@ class LocalHarness(Harness):
 
     def build(self, **settings: Any) -> Engine:
         """With a limit that no other has."""
-        start_fork_server()
         self._memory_bytes = int(settings.pop("worker_memory_bytes", 8 * GIB)) + self._mark
         return super().build(worker_memory_bytes=self._memory_bytes, **settings)
 
     def list_workers(self) -> list[int]:
         """By /proc."""
         found = []
-        for pid in find_workers(os.getpid()):
+        for pid in self.list_candidates():
             with contextlib.suppress(ProcessLookupError):  # It has ended since.
                 if self._memory_bytes in resource.prlimit(pid, resource.RLIMIT_DATA):
                     found.append(pid)
         return found
+
+    @abstractmethod
+    def list_candidates(self) -> list[int]:
+        """Process ids among which those of the workers are."""
+
+
+class LocalHarness(MarkedHarness):
+    """Worker processes bear the number of this one."""
+
+    name = "local"
+
+    def build(self, **settings: Any) -> Engine:
+        """Forked from what has imported torch already."""
+        start_fork_server()
+        return super().build(**settings)
+
+    def list_candidates(self) -> list[int]:
+        """By their name."""
+        return find_workers(os.getpid())
+
+
+class RayHarness(MarkedHarness):
+    """Workers are processes of a cluster on this machine, all harnesses' of one."""
+
+    name = "ray"
+    address = ""  # of the cluster that all share
+
+    def build(self, **settings: Any) -> Engine:
+        """In the cluster, which is started with the first."""
+        return super().build(ray_address=self.address or start_cluster().address, **settings)
+
+    def list_candidates(self) -> list[int]:
+        """By the name that Ray gives them."""
+        return find_processes("ray::")
 
 
 def kill(pid: int) -> None:
@@ -60,4 +93,4 @@ def kill(pid: int) -> None:
 
 
 # One line an engine.
-HARNESSES: dict[str, type[Harness]] = {"local": LocalHarness}
+HARNESSES: dict[str, type[Harness]] = {"local": LocalHarness, "ray": RayHarness}

@@ -15,8 +15,8 @@ from tests.conftest import StartServer, free_port
 from tests.core.client.apart import run_apart
 
 FreshSpec = Callable[..., dict[str, Any]]
-ONE_RUN = ("--workers", "1", "--runs-per-client", "1")
-RETRY_AFTER_S = 2  # what this server says
+ONE_RUN = ("--workers", "1", "--address-queue-s", "0.001", "--client-queue-s", "0.001")
+RETRY_AFTER_S = 1  # what this server says
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 

@@ -91,6 +91,9 @@ def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
     rough = 2e-2 if dtype == "bfloat16" else 1e-4  # the way down sums in another order
     np.testing.assert_allclose(step["step_act_rms_streams"], before.layers["act_rms_streams"], rtol=1e-6)
     np.testing.assert_allclose(step["step_grad_rms_streams"], before.layers["grad_rms_streams"], rtol=rough)
+    assert frame.input is not None
+    np.testing.assert_allclose(frame.input["act_rms_streams"], before.input["act_rms_streams"], rtol=1e-6)
+    np.testing.assert_allclose(frame.input["grad_rms_streams"], before.input["grad_rms_streams"], rtol=rough)
 
 
 @pytest.mark.sample(3)
@@ -105,7 +108,11 @@ def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) ->
     found = reference.trace(stack)
     # Now: they share their memory with the weights, which the step is about to change.
     means = [np.array(part).mean((1, 2)) for part in (found.h_pre, found.h_post, found.h_res)]
-    values = next(frames).values
+    frame = next(frames)
+    assert frame.input is not None
+    for stream, x in enumerate(found.states[0]):
+        assert frame.input["act_rms_streams"][stream] == pytest.approx(measures.rms(x), rel=1e-9)
+    values = frame.values
     flat = [u.reshape(-1, u.shape[-1]) for u in found.u]
     for layer, x in enumerate(found.states[1:]):
         streams, merged = x.reshape(len(x), -1, x.shape[-1]), found.merged[layer + 1]

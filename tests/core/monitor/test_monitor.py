@@ -66,6 +66,7 @@ def test_each_observation_is_what_the_probe_hears_of_that_pass(name: str, tmp_pa
     with Monitor(model, every=3, to=tmp_path / "run.ndjson", layers=kind.list_layers(model)):
         losses = train(model, 7)
     result = read(tmp_path / "run.ndjson")
+    inputs = [frame.input or {} for frame in read_frames(tmp_path / "run.ndjson") if frame.type == "step"]
     assert result.iterations == {0: 0, 1: 3, 2: 6}
     np.testing.assert_allclose(result.steps["step_loss"], [losses[k] for k in (0, 3, 6)], rtol=1e-6)
     np.testing.assert_array_equal(result.steps["step_lr"], 1e-3)
@@ -84,6 +85,9 @@ def test_each_observation_is_what_the_probe_hears_of_that_pass(name: str, tmp_pa
             np.testing.assert_allclose(result.steps[key][step], alone.layers[source], rtol=1e-6)
         np.testing.assert_array_equal(result.kept["step_h_res"][step], alone.matrices["h_res"])
         np.testing.assert_array_equal(result.kept["step_unfolded"][step], alone.matrices["unfolded"])
+        before = inputs[step]
+        for key in ("act_rms_streams", "grad_rms_streams"):
+            np.testing.assert_allclose(before[key], alone.input[key], rtol=1e-6)
         if step == max(result.iterations):
             np.testing.assert_allclose(result.layers["grad_rms_streams"], alone.layers["grad_rms_streams"], rtol=1e-6)
     assert result.loss_untrained == pytest.approx(losses[0], rel=1e-6)

@@ -97,7 +97,10 @@ PACKED = {"dtype": "f4", "bdata": "AACAPwAAAEA=", "shape": "2"}
         (line_of({}, type="forwards"), "'forwards' found using 'type' does not match any of the expected tags"),
         (b'{"type":"forward","layer":0}', "values\n  Field required"),
         (line_of({}, layer="first"), "layer\n  Input should be a valid integer"),
-        (line_of({}, status={"act_rms": "lost"}), "Input should be 'overflow', 'underflow', 'constant' or 'nan'"),
+        (
+            line_of({}, status={"act_rms": "lost"}),
+            "Input should be 'overflow', 'underflow', 'constant', 'nan' or 'unknown'",
+        ),
         (line_of({"a": "1.5"}), "a value is a number, null"),
         (line_of({"a": ["1.5"]}), "a list of values holds numbers and nulls"),
         (line_of({"a": [True]}), "a list of values holds numbers and nulls"),

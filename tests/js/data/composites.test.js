@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { multiply } from '../../../static/js/data/composites.js';
+import { multiply, toCellTexts, toGains } from '../../../static/js/data/composites.js';
 
 test('a product of layers that had not come yet is made anew when they have', () => {
   const stack = { shape: [2, 1, 1], data: Float64Array.from([0.5, NaN]) };
@@ -9,4 +9,23 @@ test('a product of layers that had not come yet is made anew when they have', ()
   const { scaled, exponent } = multiply(stack, 'first-last', 0);
   assert.equal(scaled[0] * 2 ** exponent, 0.25);
   assert.equal(multiply(stack, 'first-last', 0), multiply(stack, 'first-last', 1), 'a whole one is kept');
+});
+
+test('a product says whether its matrices were not heard, or are no numbers', () => {
+  const stack = { shape: [3, 1, 1], data: Float64Array.from([0.5, NaN, NaN]) };
+  const say = (/** @type {string} */ span) => {
+    const product = multiply(
+      stack,
+      span,
+      0,
+      new Map([
+        [1, 'unknown'],
+        [2, 'nan'],
+      ]),
+    );
+    return [...toGains(product), ...toCellTexts(product).flat()];
+  };
+  assert.deepEqual(say('1-1'), ['0.5', '0.5', '0.50']);
+  assert.deepEqual(say('1-2'), ['not known', 'not known', '–']);
+  assert.deepEqual(say('1-3'), ['nan', 'nan', 'nan'], 'the worse of the two reasons is told');
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { findLost, spread } from '../../../static/js/data/labels.js';
+import { findLost, shortenName, spread } from '../../../static/js/data/labels.js';
 import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
 
 test('labels keep their order and their distance within the plot', () => {
@@ -53,6 +53,11 @@ test('a lost curve says where and why', () => {
       ]),
     ),
     { point: null, ends: true, text: 'nan' },
+  );
+  assert.deepEqual(
+    findLost([1, null], status([[1, 'unknown']])),
+    { point: 0, ends: true, text: 'not known at layer 2' },
+    'what was not heard is no number that went wrong',
   );
 });
 
@@ -108,5 +113,13 @@ test('labels keep off what stands there already, above or below it', () => {
       for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= 0.1 - 1e-9);
       assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 0.9 + 1e-9);
     }
+  }
+});
+
+test('a long name keeps both its ends, or its last part', () => {
+  const names = JSON.parse(readFileSync(new URL('../../short_names.json', import.meta.url), 'utf8'));
+  for (const [name, most, short] of names) {
+    assert.equal(shortenName(name, most), short);
+    assert.ok(Array.from(short).length <= Math.max(most, 1));
   }
 });

@@ -84,6 +84,15 @@ test('matrices are those kept nearest, of two the earlier', () => {
   assert.equal(nearestKept(createColumns(), 0), null);
 });
 
+test('weights of reading and writing are of the step too, and spreads over tokens are not known', () => {
+  const columns = trained();
+  for (const key of ['h_pre', 'h_pre_std']) columns.matrices.set(key, { shape: [2, 1], data: Float32Array.of(9, 9) });
+  columns.kept.set('step_h_pre', [{ shape: [2, 1], data: Float32Array.of(1, 2) }, null]);
+  assert.deepEqual([...atStep(columns, 0).matrices.get('h_pre').data], [1, 2]);
+  assert.equal(atStep(columns, 0).matrices.has('h_pre_std'), false);
+  assert.equal(atStep(columns, 2).matrices.has('h_pre'), false);
+});
+
 test('without a step it is the trained stack, and a run that is not so far gives its last', () => {
   const columns = trained(2);
   assert.equal(atStep(columns, null), columns);
@@ -116,6 +125,15 @@ function measured() {
   );
   return columns;
 }
+
+test('what came before the layers is of the step, or not known', () => {
+  const columns = measured();
+  columns.input = { act_rms_streams: [5] };
+  columns.stepInputs.set(2, { act_rms_streams: [7] });
+  assert.deepEqual(atStep(columns, 2).input, { act_rms_streams: [7] });
+  assert.deepEqual(atStep(columns, 0).input, {}, 'an earlier version did not say it');
+  assert.deepEqual(atStep(columns, null).input, { act_rms_streams: [5] });
+});
 
 test('sizes and CKA are of the step, and nothing of the trained stack stands beside them', () => {
   const columns = measured();

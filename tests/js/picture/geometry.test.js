@@ -9,7 +9,7 @@ import { fitText, move, widthOf } from '../../../static/js/picture/geometry/shap
 import { layersPerLine, sizeAt, toExchanges, toRibbon, toStrip } from '../../../static/js/picture/geometry/strip.js';
 import { pack, toColumns, toEvenColumns } from './run.js';
 
-const read = (columns) => toReading(columns, false);
+const read = (columns) => toReading(columns);
 const shown = (columns, label = 'A HC') => ({ label, reading: columns && read(columns), gain: null, end: null });
 const heightsOf = ([, y]) => y;
 /** Widths of an outline at its corners, from left to right. */
@@ -254,6 +254,15 @@ test('a record without weights has sizes, and says that its mixing is not known'
   assert.equal(shapes.filter(isWeight).length, 0);
   assert.equal(shapes.filter(({ kind }) => kind === 'dot').length, 4);
   assert.ok(shapes.some(({ text }) => text === 'mixing not known'));
+});
+
+test('one stream whose way past a layer was not heard says so where its line would be', () => {
+  const columns = toColumns({ sizes: [[1], [2]], values: () => ({ h_pre: [1] }) });
+  const plan = toPlan([shown(columns, 'A BERT')], 900, 1);
+  const shapes = toCursor(plan, 0, null);
+  const { text, y } = shapes.find((shape) => shape.text?.includes('not known'));
+  assert.deepEqual([text, y], ['way past not known', plan.layout.bands[0].glass.lanes[0]]);
+  assert.ok(shapes.some((shape) => shape.text === 'reads') && !shapes.some((shape) => shape.text === 'writes'));
 });
 
 test('a weight too small to be seen is no line', () => {

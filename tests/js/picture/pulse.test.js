@@ -26,7 +26,7 @@ const GRADIENTS = [
   [0.2, 0.1],
   [0.01, 0.02],
 ];
-const toShown = (columns) => ({ label: 'A HC', reading: toReading(columns, false), gain: null, end: null });
+const toShown = (columns) => ({ label: 'A HC', reading: toReading(columns), gain: null, end: null });
 const planOf = (columns, width = 1090, layers = 2) => toPlan([toShown(columns)], width, layers);
 const whole = () => planOf(toColumns({ sizes: SIZES, gradients: GRADIENTS }));
 const beads = (shapes) => shapes.filter(({ kind }) => kind === 'dot');

@@ -16,7 +16,6 @@ test('sizes are read with the embedding first, as logarithms', () => {
         [1, 1],
       ],
     }),
-    false,
   );
   assert.deepEqual([reading.layers, reading.streams], [1, 2]);
   assert.deepEqual([...reading.sizes], [0, 1, 2, 3]);
@@ -24,24 +23,25 @@ test('sizes are read with the embedding first, as logarithms', () => {
   assert.deepEqual(spanOf([reading], 'sizes'), [0, 3]);
 });
 
-test('of a step of training nothing is said of the embedding', () => {
-  const reading = toReading(toColumns({ sizes: [[1], [100]] }), true);
-  assert.deepEqual([...reading.sizes], [NaN, 2]);
+test('of a step that does not say it nothing is known of the embedding', () => {
+  const columns = { ...toColumns({ sizes: [[1], [100]] }), input: {} };
+  assert.deepEqual([...toReading(columns).sizes], [NaN, 2]);
+  assert.deepEqual([...toReading({ ...columns, input: { act_rms_streams: [null] } }).sizes], [NaN, 2]);
 });
 
 test('layers that have not come are not known, and a run without its first frame is none', () => {
-  const reading = toReading(toColumns({ sizes: [[1], [2]], layers: 4 }), false);
+  const reading = toReading(toColumns({ sizes: [[1], [2]], layers: 4 }));
   assert.equal(lastKnown(reading, 'sizes'), 1);
   assert.equal(lastKnown(reading, 'gradients'), -1);
   assert.equal(spanOf([reading], 'gradients'), null);
-  assert.equal(toReading(createColumns(), false), null);
+  assert.equal(toReading(createColumns()), null);
 });
 
 test('a size beyond a double is known by its logarithm, and one that is no number not at all', () => {
   const columns = toColumns({ sizes: [[1], [null]], status: { 0: 'overflow' } });
-  assert.ok(Number.isNaN(logAt(toReading(columns, false), 'sizes', 1, 0)));
+  assert.ok(Number.isNaN(logAt(toReading(columns), 'sizes', 1, 0)));
   columns.log10.get('act_rms_streams')[0] = [401];
-  const reading = toReading(columns, false);
+  const reading = toReading(columns);
   assert.equal(logAt(reading, 'sizes', 1, 0), 401);
   assert.equal(reading.status.get(0), 'overflow');
 });
@@ -56,7 +56,6 @@ test('what the branch reads is a row of weights, or of parts a matrix; a layer w
       layers: 2,
       values: () => ({ h_pre: [0.25, 0.75] }),
     }),
-    false,
   );
   assert.deepEqual([...weightsAt(row.read.mean, 0)], [0.25, 0.75]);
   assert.equal(weightsAt(row.read.mean, 1), null);
@@ -75,7 +74,6 @@ test('what the branch reads is a row of weights, or of parts a matrix; a layer w
       ],
       values: () => parts,
     }),
-    false,
   );
   assert.deepEqual(apart.read.mean.shape, [1, 2, 2]);
 });

@@ -6,7 +6,7 @@ import { toLayerTable, toSentence, toSizeTable } from '../../../static/js/pictur
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toColumns } from './run.js';
 
-const shown = (label, columns) => ({ label, reading: toReading(columns, false), gain: null, end: null });
+const shown = (label, columns) => ({ label, reading: toReading(columns), gain: null, end: null });
 const hc = (values) =>
   shown(
     'B HC',

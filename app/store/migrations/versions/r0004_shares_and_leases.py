@@ -10,9 +10,11 @@ down_revision = "0003"
 def upgrade() -> None:
     """Add the columns, which are empty for what is there, and the tables."""
     _add_columns("runs", *_columns_of_runs())
+    op.execute("UPDATE runs SET bytes = coalesce((SELECT sum(length(line)) FROM frames WHERE run_id = runs.id), 0)")
     _add_columns(
         "snapshots",
         sa.Column("client", sa.String(96), nullable=False, server_default=""),
+        sa.Column("address", sa.String(64), nullable=False, server_default=""),
         sa.Column("key_hash", sa.String(64)),
         sa.Column("expires_at", sa.Float),
         sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
@@ -45,6 +47,11 @@ def upgrade() -> None:
         sa.Column("server", sa.String(40), sa.ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("viewer", sa.String(96), primary_key=True),
         sa.Column("streams", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "probes",
+        sa.Column("server", sa.String(40), primary_key=True),
+        sa.Column("at", sa.Float, nullable=False),
     )
 
 

@@ -1,5 +1,6 @@
 /** Words around the strips: whose they are, which layers they span, what widths and lines are. No browser here. */
 
+import { shortenName } from '../../data/labels.js';
 import { xOf } from './layout.js';
 import { spanOf } from './reading.js';
 import { formatLog, keysOf, widthAt } from './scale.js';
@@ -8,7 +9,7 @@ import { layersPerLine } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale */
 
-const NAME = 15; // sizes of letters
+const SIZES = [15, 14, 13]; // of letters of a name, the first that fits
 const SMALL = 12;
 const HEAD_Y = 10;
 const ROW_PX = 17;
@@ -16,17 +17,27 @@ const KEY_PX = 22; // the length of a line in the key
 const ROOMY_PX = 800; // where the key has room under the strips alone
 
 /** A run's name and what was measured of it. @param {import('./picture.js').Shown} shown @param {number} run @param {Layout} layout @returns {Shape[]} */
-export function toLabel({ label, reading, gain, end }, run, { bands, isNarrow }) {
+export function toLabel({ label, name = label, reading, gain, end }, run, { bands, isNarrow }) {
   const { x, y, room } = bands[run].label;
-  const name = fitText(label, NAME, isNarrow ? room / 2 : room);
-  const head = toText(x, y, name, run, { size: NAME, isBold: true });
+  const { text, size } = fitName(label, name, isNarrow ? room / 2 : room);
+  const head = toText(x, y, text, run, { size, isBold: true, ...(name === text ? {} : { title: name }) });
   const words = reading ? toWords(reading, gain) : [[end ?? '…']];
-  if (isNarrow) return [head, toAside(words, x + room, y, room - widthOf(name, NAME + 1) - 16)];
+  if (isNarrow) return [head, toAside(words, x + room, y, room - widthOf(text, size + 1) - 16)];
   const rows = words.map((forms, row) => {
     const text = forms.find((form) => widthOf(form, SMALL) <= room) ?? fitText(forms[forms.length - 1], SMALL, room);
     return toText(x, y + 20 + ROW_PX * row, text, row === 0 ? 'ink' : 'muted', { size: SMALL });
   });
   return [head, ...rows];
+}
+
+/** A label in letters as large as they fit, or its whole name as far as it does. @param {string} label @param {string} name @param {number} room in pixels */
+function fitName(label, name, room) {
+  const size = SIZES.find((one) => widthOf(label, one) <= room) ?? SIZES[SIZES.length - 1];
+  const [letter, ...words] = name.split(' ');
+  let text = label;
+  for (let most = label.length - 3; widthOf(text, size) > room && most > 2; most--)
+    text = `${letter} ${shortenName(words.join(' '), most)}`;
+  return { text, size };
 }
 
 /** What is measured of a run, in a few words, each in a longer and a shorter form. @param {Reading} reading @param {number | null} gain log10 @returns {string[][]} */

@@ -142,19 +142,19 @@ function dotRadius(scale, log10) {
 }
 
 /** The branch by its name, and what its lines are. @param {Reading} reading @param {number} layer @param {ReturnType<typeof toFrame>} frame @returns {Shape[]} */
-function toBranch({ mix, streams }, layer, frame) {
+function toBranch({ mix, read, write, streams }, layer, frame) {
   const { name, left, right, middle, top, y } = frame;
-  const isKnown = weightsAt(mix.mean, layer) !== null;
+  const [isKnown, isRead, isWritten] = [mix, read, write].map(({ mean }) => weightsAt(mean, layer) !== null);
+  /** @type {[number, number, string]} */
+  const unknown = [middle, streams === 1 ? top : y - BOX_PX, streams === 1 ? 'way past not known' : 'mixing not known'];
   return [
     boxOf(frame),
     toText(middle, y, name, 'ink', { anchor: 'middle' }),
     ...(streams > 1 && isKnown
       ? [toText(middle, top - 14, 'mixes', 'muted', { size: SMALL, anchor: 'middle', hasHalo: true })]
       : []),
-    toText(left - 4, y + 4, 'reads', 'muted', { size: SMALL }),
-    toText(right + 4, y + 4, 'writes', 'muted', { size: SMALL, anchor: 'end' }),
-    ...(isKnown || streams === 1
-      ? []
-      : [toText(middle, y - BOX_PX, 'mixing not known', 'muted', { anchor: 'middle', size: SMALL, hasHalo: true })]),
+    ...(isRead ? [toText(left - 4, y + 4, 'reads', 'muted', { size: SMALL })] : []),
+    ...(isWritten ? [toText(right + 4, y + 4, 'writes', 'muted', { size: SMALL, anchor: 'end' })] : []),
+    ...(isKnown ? [] : [toText(...unknown, 'muted', { anchor: 'middle', size: SMALL, hasHalo: true })]),
   ];
 }

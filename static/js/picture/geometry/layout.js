@@ -13,6 +13,7 @@ const NARROW_PX = 560;
 const HEAD_PX = 24; // words over the strips
 const FOOT_PX = { wide: 26, narrow: 42 }; // the key under them
 const PAD_PX = 10;
+const LABEL_PX = 10; // half the height of a label in one line
 const BRANCH_PX = 34; // under the streams, for the branch of the magnified layer
 const WIDE = { between: 22, lane: 27, room: 150, least: 88 };
 /** Shares of the width, within pixels. */
@@ -81,6 +82,12 @@ function narrowBand(top, width, count) {
 /** Where a state stands: 0 before the layers, l after so many. @param {Layout} layout @param {Band} band @param {number} place */
 export function xOf({ layers }, { strip }, place) {
   return strip.left + (place / layers) * (strip.right - strip.left);
+}
+
+/** The run whose label is at a point; null elsewhere. @param {Layout} layout @param {number} x @param {number} y */
+export function labelAt({ bands, isNarrow }, x, y) {
+  const run = bands.findIndex(({ label, top, bottom }) => y >= top && y < (isNarrow ? label.y + LABEL_PX : bottom));
+  return run >= 0 && x < bands[run].label.room * (isNarrow ? 0.5 : 1) ? run : null;
 }
 
 /** The layer under a point of the strips, from 0; null beside them. @param {Layout} layout @param {number} x @param {number} slack beside them that still counts */

@@ -17,14 +17,13 @@ export const KEYS = ['act_rms_streams', 'h_res', 'h_pre', 'h_read', 'h_post', 'g
 
 /**
  * @param {Columns} columns of the run, or of a step of its training
- * @param {boolean} isStep of which nothing is known of the embedding
  * @returns {Reading | null} null before the first frame
  */
-export function toReading(columns, isStep) {
+export function toReading(columns) {
   const layers = depthOf(columns);
   const streams = columns.start?.streams ?? 0;
   if (layers === 0 || streams === 0) return null;
-  const find = (/** @type {string} */ key) => toLogs(columns, key, layers, streams, isStep);
+  const find = (/** @type {string} */ key) => toLogs(columns, key, layers, streams);
   return {
     layers,
     streams,
@@ -43,10 +42,10 @@ function weightsOf({ matrices }, key) {
   return { mean: matrices.get(key) ?? null, spread: matrices.get(`${key}_std`) ?? null };
 }
 
-/** @param {Columns} columns @param {string} key @param {number} layers @param {number} streams @param {boolean} isStep */
-function toLogs(columns, key, layers, streams, isStep) {
+/** @param {Columns} columns @param {string} key @param {number} layers @param {number} streams */
+function toLogs(columns, key, layers, streams) {
   const logs = new Float64Array((layers + 1) * streams).fill(NaN);
-  const first = isStep ? undefined : columns.input[key];
+  const first = columns.input[key]; // of a step that an earlier version stored nothing is known of it
   if (first) logs.set(first.map(Math.log10));
   const rows = /** @type {(Float64Array | null)[]} */ (columns.log10.get(key) ?? []);
   for (const [layer, row] of rows.entries()) {

@@ -9,7 +9,7 @@
  * @typedef {{kind: 'dot', x: number, y: number, radius: number, color: Ink, fill: Ink}} Dot
  * @typedef {{kind: 'box', x: number, y: number, width: number, height: number, radius: number, color: Ink, fill: Ink, opacity: number}} Box
  * @typedef {{kind: 'text', x: number, y: number, text: string, size: number, color: Ink, anchor: 'start' | 'middle' | 'end', isBold: boolean,
- *   hasHalo: boolean}} Text `y` of its middle; a halo keeps it legible over lines
+ *   hasHalo: boolean, title?: string}} Text `y` of its middle; a halo keeps it legible over lines; a title is the whole of what is cut
  * @typedef {Area | Line | Dot | Box | Text} Shape
  */
 

@@ -1,6 +1,6 @@
 /** A strip: every stream a ribbon as wide as it is large, and lines where streams mix. No browser here. */
 
-import { range } from '../../data/numbers.js';
+import { range, sayStatus } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
@@ -164,7 +164,7 @@ function toLosses(reading, layout, band) {
   const first = Math.min(...lost);
   const x = xOf(layout, band, first);
   const isRight = x < (band.strip.left + band.strip.right) / 2;
-  const words = `${reading.status.get(first)} from layer ${first + 1}${lastKnown(reading, 'sizes') > first ? ', not in all' : ' on'}`;
+  const words = `${sayStatus(String(reading.status.get(first)))} from layer ${first + 1}${lastKnown(reading, 'sizes') > first ? ', not in all' : ' on'}`;
   return [
     toText(x + (isRight ? 6 : -6), band.lanes[0], isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
       anchor: isRight ? 'start' : 'end',

@@ -31,12 +31,12 @@ export const HELP = {
 const FEW = 6; // sizes that a sentence can hold
 
 /** What a run shows, in one sentence, with its numbers at one layer. @param {Shown} shown @param {number} layer from 0 */
-export function toSentence({ label, reading, end }, layer) {
-  if (!reading) return `${label}: ${end ?? 'no layer has come yet'}`;
+export function toSentence({ label, name = label, reading, end }, layer) {
+  if (!reading) return `${name}: ${end ?? 'no layer has come yet'}`;
   const span = spanOf([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
-  return `${label}: ${streams}${sizes}${toLayerWords(reading, layer)}`;
+  return `${name}: ${streams}${sizes}${toLayerWords(reading, layer)}`;
 }
 
 /** @param {Reading} reading @param {number} layer */
@@ -65,7 +65,7 @@ function sizesAt(reading, place) {
 
 /** Every size of every stream, one row a layer, and one for what goes into the first. @param {Shown[]} runs @param {'sizes' | 'gradients'} what @param {(log10: number) => string | number} show @returns {Table} */
 export function toSizeTable(runs, what, show) {
-  const known = runs.flatMap(({ label, reading }) => (reading ? [{ label, reading }] : []));
+  const known = runs.flatMap(({ label, name = label, reading }) => (reading ? [{ label: name, reading }] : []));
   const columns = known.flatMap(({ label, reading }) =>
     range(0, reading.streams - 1).map((stream) => ({
       title: reading.streams === 1 ? label : `${label}, stream ${stream + 1}`,
@@ -84,7 +84,9 @@ export function toSizeTable(runs, what, show) {
 
 /** Weights and sizes of one layer, one row a stream. @param {Shown[]} runs @param {number} layer @param {(value: number) => string | number} show @returns {Table} */
 export function toLayerTable(runs, layer, show) {
-  const known = runs.flatMap(({ label, reading }) => (reading && layer < reading.layers ? [{ label, reading }] : []));
+  const known = runs.flatMap(({ label, name = label, reading }) =>
+    reading && layer < reading.layers ? [{ label: name, reading }] : [],
+  );
   const most = Math.max(0, ...known.map(({ reading }) => reading.streams));
   const rows = known.flatMap(({ label, reading }) =>
     range(0, reading.streams - 1).map((stream) => toStreamRow(label, reading, layer, stream, most, show)),

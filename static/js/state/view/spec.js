@@ -8,6 +8,8 @@
  * @typedef {import('../../../types').ViewRules} ViewRules
  */
 
+import { shortenName } from '../../data/labels.js';
+
 export const KIND = 'connection.kind';
 
 /** The kind of a run that is a trace: it has no spec, and so no settings. It is not computed, but read from the record that its id names. */
@@ -215,7 +217,8 @@ export function toLabels(view, fields, rules, models = []) {
     const alike = view.runs.filter((other) => other.kind === choice.kind).length > 1;
     const field = fields.get(view.runs.flatMap((other) => Object.keys(other.own))[0]);
     const own = alike && field ? [nameOf(settingOf(view, choice, field))] : [];
-    const name = choice.name ?? models[index]?.slice(0, rules.name_length);
+    const model = models[index];
+    const name = choice.name ?? (model ? shortenName(model, rules.name_length) : model);
     const kind = choice.kind === TRACE ? nameOf(TRACE) : rules.connections[choice.kind].name;
     return [rules.letters[index], ...(name ? [name] : [kind, ...own])].join(' ');
   });

@@ -1,0 +1,60 @@
+"""The cookie by which a browser is known again: a random number, and nothing about the person."""
+
+from http.cookies import SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.services.identity import new_cookie, to_cookie_key
+
+COOKIE = "mhc_client"
+MAX_AGE_S = 34_560_000  # 400 days, the most that browsers keep one
+SITE = ("same-origin", "none")
+
+
+class ClientCookies:
+    """ASGI middleware: gives a browser that has none its cookie, with a page or with its first answer.
+
+    Scripts get none: a client library that keeps cookies would become another client between two of its calls. Nor do
+    framed figures, in which browsers send no cookie to a server other than the page's.
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str) -> None:
+        self._app, self._is_public_https = app, public_url.startswith("https:")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap `send` where the request has no cookie of ours."""
+        if scope["type"] != "http" or not _wants_cookie(scope):
+            return await self._app(scope, receive, send)
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if _is_of_browser(scope) or headers.get("content-type", "").startswith("text/html"):
+                    headers.append("set-cookie", self._build(scope))
+            await send(message)
+
+        return await self._app(scope, receive, send_with_cookie)
+
+    def _build(self, scope: Scope) -> str:
+        cookie = SimpleCookie()
+        cookie[COOKIE] = new_cookie()
+        kept = cookie[COOKIE]
+        kept["path"], kept["max-age"] = scope.get("root_path") or "/", str(MAX_AGE_S)
+        kept["httponly"], kept["samesite"] = True, "Lax"
+        kept["secure"] = scope.get("scheme") == "https" or self._is_public_https
+        return kept.OutputString()
+
+
+def _wants_cookie(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    if "authorization" in headers or "/embed/" in scope["path"] or scope["path"].startswith(("/static/", "/vendor/")):
+        return False
+    cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return cookie is None or to_cookie_key(cookie) is None
+
+
+def _is_of_browser(scope: Scope) -> bool:
+    """Whether a page of ours asks; browsers say so where the connection is safe."""
+    return Headers(scope=scope).get("sec-fetch-site", "") in SITE

@@ -1,0 +1,27 @@
+"""`check --data FOLDER`: whether a database is sound. `app.cli` calls it where `check` names no target."""
+
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+
+def check_data(folder: Path) -> int:
+    """Print what is wrong, one line each; returns the exit code: 0, 1 where something is, 2 where it cannot be read."""
+    from app.store.errors import UnusableDatabase
+    from app.store.schema import open_current
+    from app.store.upkeep.checking import Counted, check
+
+    counted, wrong = Counted(), 0
+    try:
+        with open_current(Settings(data=folder).sqlalchemy_url) as connection:
+            for problem in check(connection, counted):
+                wrong += 1
+                print(problem)
+    except (UnusableDatabase, ValidationError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{counted.runs} runs, {counted.frames} frames and {counted.views} views: {wrong or 'nothing'} wrong")
+    return 1 if wrong else 0

@@ -1,0 +1,105 @@
+"""The operator's page: who waits, who uses how much, what the disk holds, and buttons to stop runs and to make room.
+
+It needs no script. What a button does is a POST, taken only from this page itself.
+"""
+
+import asyncio
+import time
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from app.api.dependencies import Encoding, Service, get_measures
+from app.api.http.problems import Problem, not_found
+from app.api.instruments import count_free_bytes
+from app.pages.admin_access import require_operator
+from app.pages.routes import get_pages
+from app.store.measures import Measures
+
+router = APIRouter(prefix="/admin", include_in_schema=False)
+
+SHOWN = 20  # runs that ended, and clients
+RECENT_S = 86_400.0
+# What the page says after a button was used.
+DONE = {"stopped": "The run was stopped.", "cleared": "The written results were deleted. They are written anew."}
+# With no-referrer, as other pages have it, a browser would send `Origin: null` with the buttons' requests.
+HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+
+Reads = Annotated[Measures, Depends(get_measures)]
+
+
+def require_own_page(request: Request) -> None:
+    """Refuse a POST that another site's page, or nothing that can be told, has sent."""
+    origin, host = request.headers.get("origin"), request.headers.get("host")
+    if origin is None or urlsplit(origin).netloc != host:
+        raise Problem(
+            "foreign-origin", 403, "this is for the buttons of the admin page; scripts have the HTTP interface"
+        )
+
+
+@router.get("", dependencies=[Depends(require_operator)])
+async def get_admin_page(request: Request, service: Service, measures: Reads, encoder: Encoding) -> Response:
+    """The page."""
+    now, settings = time.time(), request.app.state.settings
+    live, ended = await measures.list_live(), await measures.list_ended(now - RECENT_S, SHOWN)
+    of_frames, of_database = await measures.count_bytes()
+    sizes = {
+        "Database": of_database,
+        "of it frames of runs": of_frames,
+        "Written results": await asyncio.to_thread(lambda: encoder.files.size_bytes),
+        "Free on the disk": count_free_bytes(settings.data),
+    }
+    page = get_pages(request).render(
+        "admin.html",
+        now=now,
+        live=live,
+        ended=ended,
+        clients=await measures.list_clients(SHOWN),
+        sizes=sizes,
+        engine=service.engine,
+        worker_count=settings.worker_count,
+        streams=service.hub.open_streams,
+        encodings=encoder.pool.jobs,
+        done=DONE.get(request.query_params.get("done", "")),
+        format_bytes=format_bytes,
+        format_s=format_s,
+    )
+    page.headers.update(HEADERS)
+    return page
+
+
+@router.post("/runs/{run_id}/stop", dependencies=[Depends(require_own_page), Depends(require_operator)])
+async def stop_run(run_id: str, service: Service) -> Response:
+    """Stop a run, whoever watches it."""
+    run = await service.store.get(run_id)
+    if run is None:
+        raise not_found("run", run_id)
+    await service.cancel(run, viewer=None)
+    return RedirectResponse("../../../admin?done=stopped", 303)
+
+
+@router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_operator)])
+async def clear_results(encoder: Encoding) -> Response:
+    """Delete the files of large results."""
+    await asyncio.to_thread(encoder.files.clear)
+    return RedirectResponse("../../admin?done=cleared", 303)
+
+
+def format_bytes(size: float) -> str:
+    """Bytes for people: three digits and a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def format_s(seconds: float) -> str:
+    """A time for people, to about two digits."""
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

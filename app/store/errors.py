@@ -1,0 +1,13 @@
+"""Why the store cannot be used."""
+
+
+class UnusableDatabase(RuntimeError):
+    """The database cannot be used as it is; the text says why and what to do."""
+
+
+class DataInUse(UnusableDatabase):
+    """Another server uses the same data folder."""
+
+
+class StoreUnavailable(RuntimeError):
+    """The database cannot be used now; the text says why. The same call may succeed later."""

@@ -1,0 +1,1 @@
+"""What operators start: containers, Kubernetes, and a small cluster on one machine."""

@@ -1,0 +1,23 @@
+"""The access token of a server that asks for one: `mhc-scope token add` prints it."""
+
+import os
+
+from mhc_core.spec.errors import SpecError
+
+TOKEN_VARIABLE = "MHC_SCOPE_TOKEN"
+
+
+def to_headers(token: str | None = None) -> dict[str, str]:
+    """What a request carries: the access token, by default that of the environment, or nothing.
+
+    Raises
+    ------
+    SpecError
+        Where it cannot be one; the token itself is not shown.
+    """
+    token = os.environ.get(TOKEN_VARIABLE) if token is None else token
+    if not token:
+        return {}
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise SpecError("token", f"{len(token)} characters", "an access token of the server, in ASCII without spaces")
+    return {"Authorization": f"Bearer {token}"}

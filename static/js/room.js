@@ -1,0 +1,153 @@
+/** The page of a room, for its teacher: who has the key sees what was saved, and changes, exports and deletes the room. */
+
+import { signal } from '@preact/signals';
+import { render } from 'preact';
+import { ApiError, SENT } from './net/api.js';
+import { changeRoom, deleteRoom, exportRoom, getRoom, listRoomViews, openRoom } from './net/rooms.js';
+import { boot } from './state/boot.js';
+import { html } from './ui/html.js';
+import { CopyText } from './ui/menu.js';
+
+/**
+ * @typedef {import('../types').RoomText} RoomText
+ * @typedef {import('../types').SavedView} SavedView
+ */
+
+const key = new URLSearchParams(location.hash.slice(1)).get('key') ?? '';
+const text = signal(/** @type {RoomText} */ ({ title: '', sheet: '', presets: [] }));
+const views = signal(/** @type {SavedView[]} */ ([]));
+const told = signal('');
+const isDeleting = signal(false);
+
+/** Says what went wrong, beside the button that was pressed. @param {() => Promise<string>} act */
+async function tryTo(act) {
+  try {
+    told.value = await act();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    told.value = `${error.title}: ${error.message}`;
+  }
+}
+
+/** @param {RoomText} part */
+const set = (part) => (text.value = part);
+
+/** @param {{submit: () => void, name: string, children?: any}} props */
+function Form({ submit, name, children }) {
+  const { title, sheet, presets } = text.value;
+  const change = (/** @type {Partial<RoomText>} */ part) => set({ ...text.value, ...part });
+  const send = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    submit();
+  };
+  return html`
+    <form class="words" onSubmit=${send}>
+      ${children}
+      <label>Title <input type="text" required maxlength="120" value=${title} onInput=${(/** @type {any} */ event) => change({ title: event.target.value })} /></label>
+      <label>Sheet, in Markdown <textarea rows="10" maxlength="20000" value=${sheet} onInput=${(/** @type {any} */ event) => change({ sheet: event.target.value })}></textarea></label>
+      ${presets.map((preset, index) => html`<${PresetFields} preset=${preset} index=${index} change=${change} />`)}
+      <p class="choice"><button type="button" onClick=${() => change({ presets: [...presets, { title: '', description: '', state: '' }] })}>+ View to start from</button>
+        <button type="submit" class="primary">${name}</button></p>
+    </form>
+  `;
+}
+
+/** @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
+function PresetFields({ preset, index, change }) {
+  const { presets } = text.value;
+  const put = (/** @type {Partial<typeof preset>} */ part) =>
+    change({ presets: presets.map((item, at) => (at === index ? { ...item, ...part } : item)) });
+  const drop = () => change({ presets: presets.filter((_, at) => at !== index) });
+  return html`
+    <fieldset class="room-preset">
+      <legend>View ${index + 1}</legend>
+      <label>Title <input type="text" required maxlength="120" value=${preset.title} onInput=${(/** @type {any} */ event) => put({ title: event.target.value })} /></label>
+      <label>Meaning <input type="text" maxlength="400" value=${preset.description} onInput=${(/** @type {any} */ event) => put({ description: event.target.value })} /></label>
+      <label>Address of the view <input type="text" required value=${preset.state && `#${preset.state}`} placeholder="copy it from the instrument’s address bar"
+        onChange=${(/** @type {any} */ event) => put({ state: hashOf(event.target.value) })} /></label>
+      <button type="button" onClick=${drop}>Remove view ${index + 1}</button>
+    </fieldset>
+  `;
+}
+
+/** What follows `#` in an address; the whole where there is none. @param {string} address */
+function hashOf(address) {
+  return address.slice(address.indexOf('#') + 1).trim();
+}
+
+function Teacher() {
+  const { room } = /** @type {Required<typeof boot>} */ (boot);
+  const save = () =>
+    tryTo(async () => {
+      await changeRoom(room.id, key, text.value);
+      return 'Saved. Load the page anew to see it as students do.';
+    });
+  return html`
+    <section class="teacher" aria-label="For the teacher">
+      <h2>For you, the teacher</h2>
+      <p>This address holds your key: keep it. Give students the address without it:</p>
+      <${CopyText} label="Link for students" text=${`${location.origin}${location.pathname}`} />
+      <h3>Saved by students (${views.value.length})</h3>
+      ${views.value.length === 0 ? html`<p class="hint">Nothing yet.</p>` : html`<ul>${views.value.map((view) => html`<${Saved} view=${view} />`)}</ul>`}
+      <h3>The room</h3>
+      <${Form} submit=${save} name="Save" />
+      <p role="status">${told.value}</p>
+      <p class="choice"><button type="button" onClick=${() => void tryTo(download)}>Export everything (zip)</button>
+        ${isDeleting.value ? html`<button type="button" onClick=${() => void tryTo(drop)}>Yes, delete the room and ${views.value.length} saved views for good</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
+    </section>
+  `;
+}
+
+/** @param {{view: SavedView}} props */
+function Saved({ view }) {
+  const saved = new Date(view.created_at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+  return html`<li><a href=${view.url}>${view.title || 'Without a title'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;
+}
+
+async function download() {
+  const url = URL.createObjectURL(await exportRoom(/** @type {any} */ (boot.room).id, key));
+  const link = Object.assign(document.createElement('a'), { href: url, download: `room-${boot.room?.id}.zip` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+  return 'Exported.';
+}
+
+async function drop() {
+  const { views: gone, runs } = await deleteRoom(/** @type {any} */ (boot.room).id, key);
+  location.assign('/rooms');
+  return `Deleted, with ${gone} views and ${runs} runs.`;
+}
+
+function NewRoom() {
+  const make = () =>
+    tryTo(async () => {
+      const opened = await openRoom(text.value);
+      location.assign(opened.teacher_url);
+      return 'Made.';
+    });
+  const enter = (/** @type {any} */ event) => {
+    if (event.target.value) SENT.Authorization = `Bearer ${event.target.value.trim()}`;
+    else delete SENT.Authorization;
+  };
+  return html`
+    <${Form} submit=${make} name="Make the room">
+      <label>Token <input type="password" autocomplete="off" onChange=${enter} placeholder="where this server asks for one" /></label><//>
+    <p role="status">${told.value}</p>
+  `;
+}
+
+async function main() {
+  const root = /** @type {HTMLElement} */ (document.getElementById('teacher'));
+  if (!boot.room) return render(html`<${NewRoom} />`, root);
+  if (!key) return;
+  const { id } = boot.room;
+  await tryTo(async () => {
+    views.value = await listRoomViews(id, key);
+    const { title, sheet, presets } = await getRoom(id);
+    set({ title, sheet, presets });
+    return '';
+  });
+  render(html`<${Teacher} />`, root);
+}
+
+void main();

@@ -1,0 +1,55 @@
+"""Databases with runs in them, for tests of what is done to a store beside requests."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+from sqlalchemy import update
+
+from app.store.database import Database
+from app.store.runs import NewJob, RunStore
+from app.store.tables import runs
+from mhc_core.record.source import SpecSource
+
+T = TypeVar("T")
+DAY_S = 86_400.0
+
+
+def do(url: str, work: Callable[[Database], Awaitable[T]], *, is_beside: bool = False) -> T:
+    """Work on a database, which is closed whatever happens."""
+
+    async def inside() -> T:
+        database = Database(url, is_beside=is_beside)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(inside())
+
+
+def to_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def build_lines(run_id: str, count: int, size: int = 500) -> list[bytes]:
+    """Lines of frames whose text hardly shrinks."""
+    texts = [random.Random(k).randbytes(size // 2).hex() for k in range(count)]
+    rows = [{"run": run_id, "index": k, "type": "forward", "text": text} for k, text in enumerate(texts)]
+    return [orjson.dumps(row) + b"\n" for row in rows]
+
+
+async def add_run(database: Database, run_id: str, frames: int = 10, *, age_days: float = 2.0, size: int = 500) -> None:
+    """A finished run that was used last so long ago."""
+    store = RunStore(database)
+    await store.put_queued({run_id: NewJob("run", SpecSource(spec={}), {}, client="c")})
+    lines = build_lines(run_id, frames, size)
+    for first in range(0, frames, 256):
+        await store.append(run_id, first, lines[first : first + 256])
+    await store.finish(run_id, frames, "done", None)
+    used_at = time.time() - age_days * DAY_S
+    await database.call(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(used_at=used_at)))

@@ -1,0 +1,162 @@
+"""What befalls the files while a server uses them: it says so, goes on by itself, and loses no finished run."""
+
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.store.schema import open_current
+from app.store.upkeep.checking import Counted, check
+from tests.conftest import Server, StartServer, compute, start_server
+
+FreshSpec = Callable[..., dict[str, Any]]
+NAME = "mhc-scope.db"
+WAIT_S = 60.0
+
+
+def post_until_taken(http: httpx.Client, spec: dict[str, Any]) -> None:
+    """A server that has recovered takes runs again."""
+    deadline = time.monotonic() + WAIT_S
+    while (answer := http.post("/runs", json=spec)).status_code not in (200, 202):
+        assert answer.status_code == 503, answer.text
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.2)
+
+
+def require_problem(answer: httpx.Response, kind: str) -> None:
+    assert answer.status_code == 503, answer.text
+    assert answer.json()["type"].endswith(f"problem-{kind}")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def list_damage(data: Path) -> list[str]:
+    with open_current(f"sqlite:///{data / NAME}") as connection:
+        return list(check(connection, Counted()))
+
+
+def read_frames(http: httpx.Client, run_id: str) -> bytes:
+    return http.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}).content
+
+
+def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1", "--log-cache-bytes", "1")
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        done = compute(http, fresh_spec())
+        frames = read_frames(http, done)
+        shutil.rmtree(own.data)
+        post_until_taken(http, spec := fresh_spec())
+        assert (own.data / NAME).stat().st_mode & 0o777 == 0o600
+        assert read_frames(http, done) == frames
+        compute(http, spec)
+    own.kill()
+    again = launch("--workers", "1", ready="/livez")
+    with httpx.Client(base_url=again.api, timeout=60) as http:
+        assert read_frames(http, done) == frames
+    assert list_damage(own.data) == []
+
+
+@pytest.mark.full
+def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1")
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        compute(http, fresh_spec())
+        copy = own.data.parent / "copy.db"
+        shutil.copy(own.data / NAME, copy)
+        copy.replace(own.data / NAME)
+        post_until_taken(http, spec := fresh_spec())
+        compute(http, spec)
+    assert list_damage(own.data) == []
+
+
+@pytest.mark.full
+def test_a_lock_of_another_process_is_waited_for_and_told(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1")
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        done = compute(http, fresh_spec())
+        with contextlib.closing(sqlite3.connect(own.data / NAME, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            started = time.monotonic()
+            answer = http.post("/runs", json=fresh_spec())
+            require_problem(answer, "store-unavailable")
+            assert "locked" in answer.json()["detail"]
+            assert time.monotonic() - started < 20
+            assert httpx.get(f"{own.url}/livez").status_code == 200
+            other.execute("ROLLBACK")
+        post_until_taken(http, spec := fresh_spec())
+        compute(http, spec)
+        assert http.get(f"/runs/{done}").json()["status"] == "done"
+    assert list_damage(own.data) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 20 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", folder], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("no file system can be mounted here: it needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def serve(data: Path, *flags: str) -> Iterator[Server]:
+    running = start_server(data, "--no-precompute", "--workers", "1", *flags)
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+def fill(path: Path, leave: int) -> None:
+    """A file that takes all of its disk but so many bytes."""
+    with path.open("wb") as file:
+        file.write(bytes(max(0, shutil.disk_usage(path.parent).free - leave)))
+
+
+@pytest.mark.full
+def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) -> None:
+    with (
+        serve(small_disk / "data", "--min-free-bytes", "4000000") as own,
+        httpx.Client(base_url=own.api, timeout=60) as http,
+    ):
+        known = fresh_spec()
+        compute(http, known)
+        fill(small_disk / "ballast", 3_000_000)
+        time.sleep(1.1)  # a measurement holds for a second
+        answer = http.post("/runs", json=fresh_spec())
+        require_problem(answer, "storage-full")
+        assert "3 MB are free" in answer.json()["detail"]
+        assert http.post("/runs", json=known).status_code == 200, "what is known is shown"
+        require_problem(http.post("/traces", content=b"x"), "storage-full")
+        (small_disk / "ballast").unlink()
+        post_until_taken(http, spec := fresh_spec())
+        compute(http, spec)
+
+
+@pytest.mark.full
+def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: FreshSpec) -> None:
+    with serve(small_disk / "data", "--min-free-bytes", "1") as own, httpx.Client(base_url=own.api, timeout=60) as http:
+        done = compute(http, fresh_spec())
+        frames = read_frames(http, done)
+        fill(small_disk / "ballast", 8192)  # more than is kept free, and less than a run takes
+        answer = http.post("/runs", json=fresh_spec())
+        require_problem(answer, "store-unavailable")
+        assert "disk is full" in answer.json()["detail"]
+        assert httpx.get(f"{own.url}/livez").status_code == 200
+        assert read_frames(http, done) == frames
+        (small_disk / "ballast").unlink()
+        post_until_taken(http, spec := fresh_spec())
+        compute(http, spec)
+        own.kill()
+        assert list_damage(own.data) == []

@@ -1,0 +1,170 @@
+"""Sweeps: what goes, what stays, in which steps; on SQLite, and in `full` on PostgreSQL."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from app.store.database import Database
+from app.store.runs import NewJob, RunStore
+from app.store.snapshots import SnapshotStore
+from app.store.tables import frames, runs
+from app.store.upkeep import sweeping
+from app.store.upkeep.sweeping import drop_oldest, give_back, sweep
+from mhc_core.record.source import SpecSource
+from tests.app.store.filled import DAY_S, add_run, do, to_url
+from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.records import TRACE
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    with run_server(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of either kind."""
+    if request.param == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        return server.create_database()
+    return to_url(tmp_path / "mhc-scope.db")
+
+
+async def list_runs(database: Database) -> list[str]:
+    """All rows, those that are being dropped among them."""
+    return await database.call(lambda c: list(c.execute(select(runs.c.id).order_by(runs.c.id)).scalars()))
+
+
+async def count_frames(database: Database) -> int:
+    return await database.call(lambda c: int(c.execute(select(func.count()).select_from(frames)).scalar_one()))
+
+
+def test_old_runs_go_whole_and_others_stay(url: str) -> None:
+    async def work(database: Database) -> None:
+        await add_run(database, "new", age_days=0.5)
+        for name in ("old", "held", "opening"):
+            await add_run(database, name)
+        await SnapshotStore(database).put(["held"], "v=1", "t")
+        await RunStore(database).add_record("trace", TRACE, [])
+        dropped = await sweep(database, time.time() - DAY_S, 0.0, ["opening"])
+        assert dropped == 1
+        assert await list_runs(database) == ["held", "new", "opening", "trace"]
+        assert await count_frames(database) == 3 * 11 + 1
+
+    do(url, work)
+
+
+def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
+
+    async def work(database: Database) -> None:
+        await add_run(database, "big", frames=95)
+        store, seen = RunStore(database), []
+        before = await count_frames(database)
+        task = asyncio.create_task(sweep(database, time.time(), 0.0, ()))
+        while not task.done():
+            seen.append((await count_frames(database), await store.get("big") is None))
+        assert await task == 1
+        between = {count for count, is_gone in seen if is_gone and 0 < count < before}
+        assert len(between) >= 5, "requests came in between"
+        assert await list_runs(database) == []
+
+    do(url, work)
+
+
+def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
+
+    async def work(database: Database) -> None:
+        await add_run(database, "big", frames=95)
+        task = asyncio.create_task(sweep(database, time.time(), 0.0, ()))
+        while await count_frames(database) > 60:
+            await asyncio.sleep(0)
+        await add_run(database, "big", frames=30, age_days=0.0)
+        await task
+        run = await RunStore(database).get("big")
+        assert run is not None
+        assert (run.status, run.frames) == ("done", 31)
+        assert len(await RunStore(database).read("big", -1, 100)) == 31
+        assert await count_frames(database) == 31
+
+    do(url, work)
+
+
+def test_a_trace_that_comes_again_while_it_goes_is_stored(url: str) -> None:
+    async def work(database: Database) -> None:
+        store = RunStore(database)
+        assert await store.add_record("t", TRACE, [])
+        await database.call(lambda c: c.execute(runs.update().values(status="dropped")))
+        assert await store.get("t") is None
+        assert await store.count_by_status() == {}
+        assert await store.add_record("t", TRACE, [])
+        assert await sweep(database, 0.0, 0.0, ()) == 0
+        assert await list_runs(database) == ["t"]
+
+    do(url, work)
+
+
+def test_what_a_crash_cut_short_is_taken_up(url: str) -> None:
+    async def work(database: Database) -> None:
+        await add_run(database, "r", frames=40)
+        await database.call(lambda c: c.execute(runs.update().values(status="dropped")))
+        assert await sweep(database, 0.0, 0.0, ()) == 0, "nothing else is old"
+        assert await list_runs(database) == []
+        assert await count_frames(database) == 0
+
+    do(url, work)
+
+
+def test_a_verification_can_be_asked_for_while_the_old_one_goes(url: str) -> None:
+    async def work(database: Database) -> None:
+        store, job = RunStore(database), NewJob("verification", SpecSource(spec={}), {}, of_run="r")
+        await store.put_queued({"v": job})
+        await store.finish("v", 0, "done", None)
+        await database.call(lambda c: sweeping._mark(runs.c.id == "v", 1.0, c))
+        assert await store.find_job("verification", "r") is None
+        await store.put_queued({"w": job})
+
+    do(url, work)
+
+
+def test_the_oldest_go_first_and_no_more_than_must(url: str) -> None:
+    async def work(database: Database) -> None:
+        for age, name in enumerate("abcdef", start=1):
+            await add_run(database, name, age_days=age)
+        await RunStore(database).add_record("trace", TRACE, [])
+        each = await database.call(lambda c: int(c.execute(select(runs.c.bytes).where(runs.c.id == "a")).scalar_one()))
+        freed = await drop_oldest(database, each + 1, time.time() - DAY_S / 2, ())
+        assert freed >= each + 1
+        assert await list_runs(database) == ["a", "b", "c", "d", "trace"]
+        assert await drop_oldest(database, 10**12, time.time() - 2.5 * DAY_S, ["d"]) == pytest.approx(each, rel=0.1)
+        assert await list_runs(database) == ["a", "b", "d", "trace"], "c was the only one that was old and not spared"
+
+    do(url, work)
+
+
+def test_pages_are_given_back_to_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "mhc-scope.db"
+
+    async def work(database: Database) -> None:
+        await add_run(database, "r", frames=1000, size=2000)
+        before = path.stat().st_size
+        await sweep(database, time.time(), 0.0, ())
+        assert path.stat().st_size == before
+        pages = await give_back(database)
+        assert pages * 4096 > 0.9 * before
+        assert path.stat().st_size < 0.1 * before
+        assert await give_back(database) == 0
+
+    do(to_url(path), work)
+    assert os.stat(path).st_mode & 0o777 == 0o600

@@ -1,0 +1,59 @@
+"""A cluster of Ray on this machine: a head and two nodes, real processes with ports and a folder of their own."""
+
+import atexit
+import contextlib
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+GIB = 2**30
+STORE_BYTES = 80 * 2**20
+
+
+class RayCluster:
+    """`nodes` machines, each of which says that it has so many CPUs."""
+
+    def __init__(self, nodes: int = 2, cpus: int = 8) -> None:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        from ray.cluster_utils import Cluster
+
+        # Short, for a socket's path has 107 characters at most.
+        self.folder = Path(tempfile.mkdtemp(prefix="mhc-ray-", dir="/tmp"))
+        given = {"object_store_memory": STORE_BYTES, "include_dashboard": False, "temp_dir": str(self.folder)}
+        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0} | given)
+        self.nodes: list[Any] = [self.add_node(cpus) for _ in range(nodes)]
+        atexit.register(self.stop)
+
+    @property
+    def address(self) -> str:
+        """host:port of the head."""
+        return str(self._cluster.address)
+
+    def add_node(self, cpus: int = 8, memory_bytes: int = 64 * GIB) -> Any:
+        """One more machine."""
+        return self._cluster.add_node(num_cpus=cpus, memory=memory_bytes, object_store_memory=STORE_BYTES)
+
+    def stop(self) -> None:
+        """End all processes, and remove the folder."""
+        atexit.unregister(self.stop)
+        self._cluster.shutdown()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def start_cluster() -> RayCluster:
+    """The cluster that all tests of this process share."""
+    return RayCluster()
+
+
+def find_processes(start: str) -> list[int]:
+    """Process ids by the start of the name."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It has ended since.
+            if path.read_text().startswith(start):
+                found.append(int(path.parent.name))
+    return sorted(found)
