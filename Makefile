@@ -22,7 +22,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences setup setup-dev update chromium postgresql clean
+.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences audit setup setup-dev update chromium postgresql clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -81,6 +81,11 @@ types: setup
 
 licences: setup
 	$(BIN)/python docs/licences.py
+
+# Known vulnerabilities of what is installed by the lock files; where no database can be reached, it says so.
+audit: setup-dev
+	$(PIP_INSTALL) pip-audit
+	$(WITH_NODE) $(BIN)/python docs/audit.py
 
 setup: .venv/.installed static/node_modules/.installed
 

@@ -110,7 +110,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     store = RunStore(database)
     log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
-    storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
+    storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
     app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
     app.state.inspector = Inspector(settings, app.state.runs, database)
     app.state.traces = Traces(settings, store, app.state.stored, storage)

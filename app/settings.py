@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
     encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
     encode_inside_bytes: int = Field(
-        500_000, ge=0, description="Frames up to this are written by the server process itself, which is faster."
+        200_000, ge=0, description="Stored frames up to this are written out by the server itself, which is faster."
     )
     encoded_bytes: PositiveInt = Field(GIB // 2, description="Large results kept in the data folder once written.")
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
