@@ -86,7 +86,7 @@ def test_runs_start_and_frames_arrive_while_they_are_made(site: Site, fresh_spec
         assert answer.status_code == 202
         links = answer.json()["links"]
         times = []
-        spec = fresh_spec(depth=64, width=64, train={"steps": 100})
+        spec = fresh_spec(depth=4, train={"steps": 20})
         with http.stream(
             "POST", "/api/v1/runs/compare", json=[spec], headers={"Accept": "text/event-stream"}
         ) as stream:
@@ -94,7 +94,7 @@ def test_runs_start_and_frames_arrive_while_they_are_made(site: Site, fresh_spec
                 times.append(time.monotonic())
                 assert chunk
         assert len(times) > 3
-        assert times[-1] - times[0] > 0.2, "they come one by one, and not when all are there"
+        assert times[-1] - times[0] > 0.02, "they come one by one, and not when all are there"
         assert http.get(site.origin + links["self"]).status_code == 200
         assert answer.headers["location"] == links["self"]
 
