@@ -109,6 +109,8 @@ class RunStore:
 
     async def get(self, run_id: str) -> Run | None:
         """The run, if it is known."""
+        if "\0" in run_id:  # PostgreSQL takes no such text
+            return None
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
