@@ -11,8 +11,10 @@ from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.rooms import RoomStore
 from app.store.runs import NewJob, RunStore
+from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
 from mhc_core.record.source import SpecSource
+from tests.records import TRACE
 
 
 def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url: str) -> None:
@@ -26,6 +28,8 @@ def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url:
             assert run is not None
             assert run.source == source
             assert len(await store.list_live_costs()) == 1
+            assert await store.add_record("t", TRACE, [])
+            assert await ShareStore(database).sum_stored("", "") != (0, 0), "the trace is found beside it"
             assert await store.get("a\0b") is None
             assert await SnapshotStore(database).get("a\0b") is None
             assert await LiveTraceStore(database).find("a\0b") is None
