@@ -164,28 +164,28 @@ def require_admin(client: Annotated[identity.Client, Depends(get_client)]) -> id
 
 
 async def require_operator(request: Request) -> None:
-    """Refuse what is for operators alone.
-
-    With a private port: who comes by it, or has the rights of an admin. Without one, also a process of this machine
-    that no proxy stands before: a scraper beside the server needs no setting then.
-    """
-    settings = request.app.state.settings
-    _, port = request.scope["server"]
-    if settings.private_port:
-        is_known = port == settings.private_port
-    else:
-        is_known = is_loopback(request) and not FORWARDED & set(request.headers.keys())
-    if not is_known and (await get_client(request)).rights != "admin":
-        wanted = f"port {settings.private_port}" if settings.private_port else "this machine"
+    """Refuse what is for operators alone."""
+    if not is_at_operators_door(request) and (await get_client(request)).rights != "admin":
+        port = request.app.state.settings.private_port
+        wanted = f"port {port}" if port else "this machine"
         raise Problem("private", 403, f"only a request from {wanted}, or with an admin's token, may read this")
 
 
-def is_loopback(request: Request) -> bool:
-    """Whether the request comes from a process of this machine."""
+def is_at_operators_door(request: Request) -> bool:
+    """Whether a request comes by the private port, where there is one.
+
+    Without one, whether a process of this machine sends it, before which no proxy stands: a scraper beside the server
+    needs no setting then.
+    """
+    _, port = request.scope["server"]
+    private: int = request.app.state.settings.private_port
+    if private:
+        return bool(port == private)
     try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        is_local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:
         return False
+    return is_local and not FORWARDED & set(request.headers.keys())
 
 
 def get_viewer(
