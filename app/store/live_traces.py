@@ -56,6 +56,8 @@ class LiveTraceStore:
 
     async def find(self, run_id: str) -> LiveTrace | None:
         """The row, if there is one."""
+        if "\0" in run_id:  # PostgreSQL takes no such text
+            return None
         query = select(live_traces).where(live_traces.c.run_id == run_id)
 
         def work(connection: Connection) -> LiveTrace | None:

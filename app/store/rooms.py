@@ -49,6 +49,8 @@ class RoomStore:
 
     async def get(self, room_id: str) -> Room | None:
         """The room, if it is known."""
+        if "\0" in room_id:  # PostgreSQL takes no such text
+            return None
 
         def work(connection: Connection) -> Room | None:
             row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, null, select, update
+from sqlalchemy import Connection, Row, Text, cast, delete, func, insert, null, select, update
 
 from app.store.database import Database
 from app.store.frames import append_lines, read_lines
@@ -16,7 +16,7 @@ from app.store.queue.leases import Lease, TornLog, require_lease
 from app.store.queue.usage import charge
 from app.store.tables import frames, runs
 from mhc_core.record import codec
-from mhc_core.record.source import Source, SpecSource, TraceSource, parse_source
+from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse_source
 from mhc_core.record.summary import EndStatus
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -28,6 +28,9 @@ Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: c
 TOUCH_EVERY_S = 600.0
 BATCH = 64  # lines that are inserted together
 IS_KNOWN = runs.c.status != DROPPED
+# By the row's text: PostgreSQL reads no key of a JSON object that holds U+0000, which the text of a spec may have. In
+# a text of a spec the quotes would be escaped.
+IS_TRACE = cast(runs.c.source, Text).like(f'%"kind": "{TRACE}"%')
 # Columns of an earlier attempt, where a run starts again.
 ATTEMPT = ("reason", "device", "versions", "summary", "started_at", "finished_at", "server", "leased_until")
 EMPTY: dict[str, Any] = {**dict.fromkeys(ATTEMPT, null()), "fence": runs.c.fence + 1}
@@ -109,6 +112,8 @@ class RunStore:
 
     async def get(self, run_id: str) -> Run | None:
         """The run, if it is known."""
+        if "\0" in run_id:  # PostgreSQL takes no such text
+            return None
 
         def work(connection: Connection) -> Run | None:
             row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()

@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, func, or_, select
 
 from app.store.database import Database
+from app.store.runs import IS_TRACE
 from app.store.tables import runs, snapshots
-from mhc_core.record.source import TRACE
 
 
 class ShareStore:
@@ -18,7 +18,7 @@ class ShareStore:
 
         Other runs are dropped when no one uses them, and are no one's.
         """
-        is_kept = or_(runs.c.pinned, runs.c.source["kind"].as_string() == TRACE)
+        is_kept = or_(runs.c.pinned, IS_TRACE)
 
         def work(connection: Connection) -> tuple[int, int]:
             sums = []

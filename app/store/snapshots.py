@@ -90,6 +90,8 @@ class SnapshotStore:
 
     async def get(self, snapshot_id: str) -> Snapshot | None:
         """The snapshot, if it is known."""
+        if "\0" in snapshot_id:  # PostgreSQL takes no such text
+            return None
         return await self._database.call(lambda connection: _find(connection, snapshot_id))
 
     async def renew(self, snapshot: Snapshot, expires_at: float) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.models.links import to_address
+from app.api.models.texts import NO_NUL
 from app.api.models.times import to_time
 from app.services.rooms import RoomPlan, render_sheet
 from app.store.rooms import Room
@@ -18,7 +19,7 @@ class RoomPreset(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    title: str = Field(min_length=1, max_length=MAX_TITLE)
+    title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=NO_NUL)
     description: str = Field("", max_length=MAX_DESCRIPTION)
     state: str = Field(max_length=MAX_STATE, description="The view, as the hash of its address says it.")
 
@@ -28,8 +29,8 @@ class RoomRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    title: str = Field(min_length=1, max_length=MAX_TITLE)
-    sheet: str = Field("", max_length=MAX_SHEET, description="Markdown; HTML in it is shown as text.")
+    title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=NO_NUL)
+    sheet: str = Field("", max_length=MAX_SHEET, pattern=NO_NUL, description="Markdown; HTML in it is shown as text.")
     presets: list[RoomPreset] = Field([], max_length=MAX_PRESETS)
     max_seconds: float | None = Field(
         None, gt=0, description="Predicted time of runs that all in the room may have waiting or running."

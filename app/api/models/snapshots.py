@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.models.links import API, to_address
+from app.api.models.texts import NO_NUL
 from app.api.models.times import to_time
 from app.store.snapshots import Snapshot
 
@@ -18,12 +19,13 @@ class SnapshotRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     runs: list[str] = Field(min_length=1, max_length=MAX_RUNS)
-    state: str = Field("", max_length=MAX_STATE)
-    title: str = Field("", max_length=MAX_TITLE)
-    note: str = Field("", max_length=MAX_NOTE)
+    state: str = Field("", max_length=MAX_STATE, pattern=NO_NUL)
+    title: str = Field("", max_length=MAX_TITLE, pattern=NO_NUL)
+    note: str = Field("", max_length=MAX_NOTE, pattern=NO_NUL)
     sweep: str | None = Field(
         None,
         max_length=40,
+        pattern=NO_NUL,
         description="The sweep behind the view's map, or a snapshot whose sweep is taken over. Its done runs are kept, "
         "what has not ended is stored as missing.",
     )

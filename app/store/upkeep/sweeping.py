@@ -16,9 +16,8 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, case, delete, exists, func, select, update
 
 from app.store.database import Database
-from app.store.runs import DROPPED, LIVE
+from app.store.runs import DROPPED, IS_TRACE, LIVE
 from app.store.tables import frames, live_traces, runs
-from mhc_core.record.source import TRACE
 
 T = TypeVar("T")
 
@@ -36,9 +35,6 @@ class Marked(NamedTuple):
     id: str
     frames: int
     bytes: int
-
-
-IS_TRACE = runs.c.source["kind"].as_string() == TRACE
 
 
 async def sweep(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:

@@ -1,0 +1,54 @@
+"""U+0000, which PostgreSQL's texts cannot hold: no id has it, texts are refused, and that of a spec is kept."""
+
+import asyncio
+
+import pytest
+from pydantic import ValidationError
+
+from app.api.models.rooms import RoomRequest
+from app.api.models.snapshots import SnapshotRequest
+from app.store.database import Database
+from app.store.live_traces import LiveTraceStore
+from app.store.rooms import RoomStore
+from app.store.runs import NewJob, RunStore
+from app.store.shares import ShareStore
+from app.store.snapshots import SnapshotStore
+from mhc_core.record.source import SpecSource
+from tests.records import TRACE
+
+
+def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url: str) -> None:
+    async def inside() -> None:
+        database = Database(database_url)
+        try:
+            store = RunStore(database)
+            source = SpecSource(spec={"input": {"text": "a\0b"}})
+            await store.put_queued({"r": NewJob("run", source, {"seconds": 1.0})})
+            run = await store.get("r")
+            assert run is not None
+            assert run.source == source
+            assert len(await store.list_live_costs()) == 1
+            assert await store.add_record("t", TRACE, [])
+            assert await ShareStore(database).sum_stored("", "") != (0, 0), "the trace is found beside it"
+            assert await store.get("a\0b") is None
+            assert await SnapshotStore(database).get("a\0b") is None
+            assert await LiveTraceStore(database).find("a\0b") is None
+            assert await RoomStore(database).get("a\0b") is None
+        finally:
+            await database.close()
+
+    asyncio.run(inside())
+
+
+@pytest.mark.parametrize("field", ["state", "title", "note", "sweep"])
+def test_a_view_with_it_is_refused(field: str) -> None:
+    plain = {"runs": ["r"], field: "a\nb"}
+    assert SnapshotRequest(**plain)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=field):
+        SnapshotRequest(**plain | {field: "a\0b"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["title", "sheet"])
+def test_a_room_with_it_is_refused(field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        RoomRequest.model_validate({"title": "t", field: "a\0b"})
