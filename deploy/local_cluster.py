@@ -88,6 +88,12 @@ def start_all(ports: list[int], workers: int, nodes: int) -> Iterator[LocalClust
         yield LocalCluster(ray, url, servers)
 
 
+def listen_to_signals() -> None:
+    """Both ask for an end, also where a shell that started this in the background had Ctrl-C ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
     """Start everything, say where it is, and stop it at Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -97,8 +103,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of each server")
     parser.add_argument("--nodes", type=int, default=2, help="machines of the cluster of Ray, beside its head")
     given = parser.parse_args()
+    listen_to_signals()
     with contextlib.suppress(KeyboardInterrupt), start_all(given.ports, given.workers, given.nodes) as cluster:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has put a handler of its own there
+        listen_to_signals()  # Ray has put a handler of its own in place of one
         for server in cluster.servers:
             print(f"server      {server.url}  (log {server.log})")
         print(f"PostgreSQL  {cluster.database_url}\nRay         {cluster.ray.address}\nCtrl-C stops all.", flush=True)

@@ -1,15 +1,14 @@
 """Routes for operators: is the server alive, can it take runs, what does it do."""
 
-from typing import Literal
-
 import prometheus_client as prometheus
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.dependencies import Service
+from app.api.dependencies import Service, require_operator
 from app.api.http.contents import Responses, describe_texts
 from app.api.instruments import Instruments
-from app.api.models.operations import LivenessBody, ReadinessBody
+from app.api.models.operations import CheckBody, LivenessBody, ReadinessBody
+from app.services.upkeep.readiness import Inspector
 
 router = APIRouter(tags=["operations"])
 
@@ -24,17 +23,26 @@ async def get_liveness() -> LivenessBody:
 
 
 @router.get("/readyz", response_model=ReadinessBody, responses=NOT_READY)
-async def get_readiness(service: Service) -> JSONResponse:
-    """The database answers and a worker is warm: 200, else 503."""
-    await service.store.count_by_status()
-    workers = service.engine.ready_workers
-    ready = workers > 0 and not service.hub.closing
-    status: Literal["ready", "not ready"] = "ready" if ready else "not ready"
-    body = ReadinessBody(status=status, workers=workers, waiting=service.engine.waiting)
-    return JSONResponse(body.model_dump(), 200 if ready else 503)
+async def get_readiness(request: Request, service: Service) -> JSONResponse:
+    """The database can be written, a worker is warm and the server is not stopping: 200, else 503."""
+    inspector: Inspector = request.app.state.inspector
+    found = await inspector.look()
+    body = ReadinessBody(
+        status="ready" if found.is_ready else "not ready",
+        checks={
+            check.name: CheckBody(ok=check.why is None, why=check.why, needed=check.is_needed) for check in found.checks
+        },
+        used_bytes=None if found.space is None else found.space.used_bytes,
+        free_bytes=None if found.space is None else found.space.free_bytes,
+        workers=service.engine.ready_workers,
+        waiting=service.waiting,
+    )
+    return JSONResponse(body.model_dump(), 200 if found.is_ready else 503)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": METRICS}})
+@router.get(
+    "/metrics", dependencies=[Depends(require_operator)], response_class=Response, responses={200: {"content": METRICS}}
+)
 async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""
     state = request.app.state

@@ -16,6 +16,7 @@ from app.api.http.problems import Problem, not_found
 from app.api.instruments import count_free_bytes
 from app.pages.admin_access import require_operator
 from app.pages.routes import get_pages
+from app.services.upkeep.storage import Storage
 from app.store.measures import Measures
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
@@ -23,7 +24,11 @@ router = APIRouter(prefix="/admin", include_in_schema=False)
 SHOWN = 20  # runs that ended, and clients
 RECENT_S = 86_400.0
 # What the page says after a button was used.
-DONE = {"stopped": "The run was stopped.", "cleared": "The written results were deleted. They are written anew."}
+DONE = {
+    "stopped": "The run was stopped.",
+    "cleared": "The written results were deleted. They are written anew.",
+    "pruned": "Old runs and views are dropped in the next seconds. The log says how many.",
+}
 # With no-referrer, as other pages have it, a browser would send `Origin: null` with the buttons' requests.
 HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
@@ -85,6 +90,14 @@ async def clear_results(encoder: Encoding) -> Response:
     """Delete the files of large results."""
     await asyncio.to_thread(encoder.files.clear)
     return RedirectResponse("../../admin?done=cleared", 303)
+
+
+@router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator)])
+async def prune(request: Request) -> Response:
+    """Have housekeeping look now, and not at its next turn."""
+    storage: Storage = request.app.state.storage
+    storage.is_near_full.set()
+    return RedirectResponse("../admin?done=pruned", 303)
 
 
 def format_bytes(size: float) -> str:

@@ -12,7 +12,7 @@ from app.services.errors import InvalidTraceError
 from app.services.identity import Client
 from app.services.runs import ID_LENGTH
 from app.services.shares import StoredShares
-from app.services.storage import Storage
+from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.runs import RunStore
 from mhc_core.record.codec import encode_frame

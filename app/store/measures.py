@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text
 
 from app.store.database import Database
-from app.store.runs import LIVE
+from app.store.runs import DROPPED, LIVE
 from app.store.tables import runs, snapshots, usage
 
 
@@ -69,7 +69,7 @@ class Measures:
     async def list_ended(self, since: float, limit: int) -> list[EndedRun]:
         """Runs that ended after a time, the last first."""
         names = ("id", "kind", "client", "status", "reason", "created_at", "started_at", "finished_at")
-        query = select(*(runs.c[name] for name in names)).where(runs.c.finished_at > since)
+        query = select(*(runs.c[name] for name in names)).where(runs.c.finished_at > since, runs.c.status != DROPPED)
         query = query.order_by(runs.c.finished_at.desc()).limit(limit)
         return await self._database.call(lambda c: [EndedRun(**row._mapping) for row in c.execute(query)])
 

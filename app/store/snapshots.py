@@ -82,7 +82,7 @@ class SnapshotStore:
             if known is None:
                 connection.execute(insert(snapshots).values(**vars(fresh)))
                 connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
-            elif known.expires_at is not None:
+            elif is_longer(by.expires_at, known):
                 _renew(connection, snapshot_id, by.expires_at)
             return known or fresh, known is None
 
@@ -94,7 +94,7 @@ class SnapshotStore:
 
     async def renew(self, snapshot: Snapshot, expires_at: float) -> None:
         """Keep a view that is looked at until then, where it is not kept longer."""
-        if snapshot.expires_at is not None and expires_at - snapshot.expires_at > RENEW_EVERY_S:
+        if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _renew(connection, snapshot.id, expires_at))
 
     async def list_of(self, client: str) -> list[Snapshot]:
@@ -114,6 +114,13 @@ class SnapshotStore:
             unpin_unheld(connection, list_held(snapshot.runs, snapshot.sweep))
 
         await self._database.call(work)
+
+
+def is_longer(expires_at: float | None, snapshot: Snapshot) -> bool:
+    """Whether a view would be kept longer so, by so much that it is worth to be written."""
+    if snapshot.expires_at is None or expires_at is None:
+        return snapshot.expires_at is not None
+    return expires_at - snapshot.expires_at > RENEW_EVERY_S
 
 
 def _find(connection: Connection, snapshot_id: str) -> Snapshot | None:

@@ -18,6 +18,8 @@ from app.engine.ray.slot import Slot
 
 log = logging.getLogger("mhc.bridge")
 
+FIND_S = 10.0
+
 
 class Bridge:
     """Slots by their numbers."""
@@ -90,6 +92,7 @@ async def main(descriptor: int) -> None:
     """Connect to the cluster, and serve."""
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=2**24)
     options = Options.decode(await reader.readline())
+    await find_head(options.address)
     # The address is given, or Ray would start a cluster of its own.
     ray.init(address=options.address, logging_level=logging.WARNING)
     bridge = Bridge(options, writer)
@@ -98,6 +101,17 @@ async def main(descriptor: int) -> None:
     finally:
         bridge.close()
         ray.shutdown()
+
+
+async def find_head(address: str) -> None:
+    """End this process where nothing listens: Ray itself would try for minutes, and say little."""
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(FIND_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError as error:  # TimeoutError is one
+        sys.exit(f"no Ray cluster answers at {address}: {error or 'no answer'}")
+    writer.close()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ LOST = (
 )
 # A worker that has not come by then, as where others hold what it needs, is mentioned in the log.
 PATIENCE_S = 15.0
+# A worker that grew for a run gives back what it holds more than others when it has had nothing to do for this long.
+GIVE_BACK_S = 10.0
+MAX_REASON = 500
 # Restarts are the slot's business: Ray must not compute again what was half told already.
 # Beside the thread that computes there are two others, which its stubs do not know.
 declare: Any = ray.remote
@@ -43,6 +46,8 @@ class Slot:
         self._numbers, self._number, self._job_id = itertools.count(1), 0, ""
         self._watch: asyncio.Task[None] | None = None
         self._replacing: asyncio.Task[Introduction] | None = None
+        self._giving_back: asyncio.Task[None] | None = None  # waits, and can be cancelled
+        self._returning: asyncio.Task[None] | None = None  # is at it, and has to be waited for
         self._is_over = False
 
     async def open(self) -> None:
@@ -57,19 +62,20 @@ class Slot:
     async def run(self, job: dict[str, Any]) -> None:
         """Compute a job and tell its lines."""
         self._number, self._job_id = next(self._numbers), job["run"]
+        await self._settle()
         try:
             await self._provide(shape_of(job, self._options))
         except NoRoom as error:
-            self._tell_job_end("failed", str(error))
+            self._give_up("failed", str(error))
         except asyncio.CancelledError:
-            self._tell_job_end("cancelled", None)
+            self._give_up("cancelled", None)
         except RayError:
             log.exception("no worker for %s", job["run"])
             self.fail(LOST)
         else:
             await self._pass_on(job)
-        if self._actor is None:
-            self.fail("it gave way to a larger worker, which did not come")
+        if self._shape != usual_shape(self._options) and not self._is_over:
+            self._giving_back = asyncio.create_task(self._give_back())
 
     def cancel(self, job_id: str) -> None:
         """Stop the job between two frames, or while it waits for resources."""
@@ -85,11 +91,13 @@ class Slot:
         self.fail("it was stopped")
 
     def fail(self, reason: str) -> None:
-        """The worker is gone; the first reason counts."""
+        """The worker is gone; the first reason counts. Of a traceback of Ray its last line is told."""
         if not self._is_over:
             self._is_over = True
+            if self._giving_back is not None:
+                self._giving_back.cancel()
             self._release()
-            self._tell_end(reason)
+            self._tell_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
     async def _pass_on(self, job: dict[str, Any]) -> None:
         if self._refusal is not None:
@@ -156,6 +164,32 @@ class Slot:
         if self._actor is not None:
             ray.kill(self._actor)
         self._actor = self._watch = None
+
+    async def _give_back(self) -> None:
+        """Become a usual worker again, unless a job comes before."""
+        await asyncio.sleep(GIVE_BACK_S)
+        task, self._giving_back = self._giving_back, None  # From here on a job waits for it, and does not stop it.
+        self._returning = task
+        try:
+            await self._replace(usual_shape(self._options), self._options.wait_s)
+        except (NoRoom, RayError, TimeoutError) as error:
+            self.fail(f"it gave back what it held, and then got nothing: {error}")
+
+    async def _settle(self) -> None:
+        """Have no change under way that no job asked for."""
+        if self._giving_back is not None:
+            self._giving_back.cancel()
+            self._giving_back = None
+        if self._returning is not None:
+            await asyncio.wait({self._returning})
+            self._returning = None
+
+    def _give_up(self, status: str, reason: str | None) -> None:
+        """End a job that has not begun, and with it the worker, where it gave way to one that did not come."""
+        if self._actor is None:
+            self.fail(reason or "it was stopped while it was replaced")
+        else:
+            self._tell_job_end(status, reason)
 
     def _tell_job_end(self, status: str, reason: str | None) -> None:
         self._tell(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")

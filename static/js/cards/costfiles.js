@@ -2,7 +2,7 @@
 
 import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
-import { withLink } from '../share/caption.js';
+import { sayRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { theme } from '../state/look.js';
 import { copyText, notify } from '../ui/clipboard.js';
@@ -29,7 +29,11 @@ export function costItems(toSpec, fail) {
   const image = async (/** @type {'png' | 'svg'} */ format) =>
     download(await toImage(await figure(), format, TITLE, toFoot(), IMAGE), `${NAME}.${format}`);
   const pdf = async () =>
-    figureToPdf(await postCostsFigure(toSpec(), 'light'), PAPER, withLink(TITLE, [`${toFoot()}.`]));
+    figureToPdf(
+      await postCostsFigure(toSpec(), 'light'),
+      PAPER,
+      withLink(TITLE, [`${toFoot()}.`, `Predicted for the settings that these runs share: ${sayRuns()}.`]),
+    );
   const items = [
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },

@@ -87,7 +87,7 @@ function sayTied({ mhc }) {
   const rounds = specOf(mhc ?? /** @type {any} */ ({}))?.connection.sinkhorn_iters;
   const how = rounds === undefined ? '' : ` (Sinkhorn: divide by the sums of columns and rows, ${rounds} times)`;
   const product = numbers
-    ? ` On the way through ${layersOf(mhc)} layers its factor is never above ${power(numbers.gain_fwd_log10, 4)} forward and ${power(numbers.gain_bwd_log10, 4)} backward.`
+    ? ` On the way through ${layersOf(mhc)} layers its factor is never above ${power(numbers.gain_fwd_log10)} forward and ${power(numbers.gain_bwd_log10)} backward.`
     : '';
   return (
     `mHC makes of the same numbers weights above zero, whose rows and columns sum to one${how}. ` +
@@ -130,8 +130,6 @@ const lastOf = (columns, key) => valueAt(columns, key, layersOf(columns) - 1);
 /** @param {number} value */
 const round = (value) => formatValue(value, null, undefined, 3);
 
-/** @param {number} log10 @param {number} [digits] */
-const power = (log10, digits = 3) =>
-  Math.abs(log10) < 1
-    ? formatFixed(10 ** log10, digits - 1)
-    : formatValue(log10 < 5 ? 10 ** log10 : null, log10, undefined, digits);
+/** Near to one in as many digits as the headlines of the cards: 1.00 here and 1.003 there would be read as two numbers. @param {number} log10 */
+const power = (log10) =>
+  Math.abs(log10) < 1 ? formatFixed(10 ** log10, 3) : formatValue(log10 < 5 ? 10 ** log10 : null, log10, undefined, 3);

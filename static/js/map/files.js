@@ -1,7 +1,7 @@
 /** What a map's menu takes away: images, numbers, the figure itself. */
 
 import { toImage } from '../figures/plot.js';
-import { withLink } from '../share/caption.js';
+import { sayRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { WIDTH_PX as PAPER_PX } from '../share/paper.js';
 import * as state from '../state/signals.js';
@@ -35,7 +35,11 @@ export function mapItems(view, map, { values, figure }, toPaper) {
     void draw(format).then((url) => download(url, `${NAME}.${format}`));
   const pdf = async () => {
     const { figure: onPaper, height } = fitMap(await toPaper(), PAPER_PX);
-    const caption = withLink(title, [values.metric.meaning, `${mapFoot(view, map, values)}.`]);
+    const caption = withLink(title, [
+      values.metric.meaning,
+      `${mapFoot(view, map, values)}.`,
+      `Sweep ${values.id}; compared beside it: ${sayRuns()}.`,
+    ]);
     return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
   };
   return [

@@ -1,6 +1,7 @@
 /** What stands below a figure in a paper: what it shows, of which runs, with which settings, and where it is found. */
 
 import { specOf } from '../data/record.js';
+import { ROOT } from '../net/sent.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -14,13 +15,17 @@ import { toNotes, toSettings } from './report.js';
 export function toCaption(title, meaning) {
   const columns = state.slots.value.map((slot) => slot.columns);
   const labels = state.slots.value.map((slot) => slot.label);
-  const runs = state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`);
   return withLink(title, [
     meaning,
-    `${runs.join(', ')}.`,
+    `${sayRuns()}.`,
     settingsText(columns.map(specOf), labels),
     ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last is of tables
   ]);
+}
+
+/** The runs that are shown, each with its id. */
+export function sayRuns() {
+  return state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`).join(', ');
 }
 
 /** @param {string} title @param {string[]} sentences @returns {Caption} */
@@ -33,7 +38,7 @@ function toUrl() {
   const stored = state.snapshot.value?.url;
   if (!stored && hasUnnamed(state.view.value)) return '';
   const url = stored ?? urlOf(state.view.value);
-  return new URL(url === '/' ? `/#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
+  return new URL(url === `${ROOT}/` ? `${url}#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
 }
 
 /** @param {any[]} specs null of a trace @param {string[]} labels */

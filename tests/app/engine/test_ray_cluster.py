@@ -13,11 +13,12 @@ import pytest
 
 from app.engine.ray.actor import Introduction
 from app.engine.ray.engine import RayEngine
-from app.engine.ray.slot import explain_skew
+from app.engine.ray.slot import GIVE_BACK_S, explain_skew
 from app.settings import Settings
+from tests.conftest import start_server
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
-from tests.contract.engine.ray_cluster import RayCluster, find_processes, start_cluster
+from tests.contract.engine.ray_cluster import RayCluster, find_actors, read_stat, start_cluster
 
 pytestmark = pytest.mark.full
 Case = Callable[[Bench], Awaitable[None]]
@@ -150,13 +151,18 @@ def test_what_the_cluster_lacks_is_refused_at_once() -> None:
     play(case, ray_cpus=512)
 
 
-def test_a_larger_worker_takes_the_place_of_a_small_one() -> None:
+def test_a_larger_worker_takes_the_place_of_a_small_one_and_gives_back_what_it_held() -> None:
     async def case(bench: Bench) -> None:
         await bench.wait_until_ready()
         (small,) = bench.harness.list_workers()
         await bench.compute(WIDE)
         (large,) = bench.harness.list_workers()
         assert large != small
+        await wait_until(lambda: large not in bench.harness.list_workers(), GIVE_BACK_S + 30)
+        await bench.compute()
+        (again,) = bench.harness.list_workers()
+        assert again not in (small, large)
+        assert bench.engine.ready_workers == 1
 
     play(case)
 
@@ -208,10 +214,29 @@ def no_bridge_is_left() -> Iterator[None]:
 
 def list_bridges() -> list[int]:
     """Bridges that are children of this process."""
-    found = []
-    for pid in find_processes("python"):
-        line = Path(f"/proc/{pid}/cmdline")
-        if line.exists() and b"app.engine.ray.bridge" in line.read_bytes():
-            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-            found += [pid] if int(parent) == os.getpid() else []
-    return found
+    return list_children(os.getpid())
+
+
+def test_a_killed_server_leaves_nothing_in_the_cluster(tmp_path: Path) -> None:
+    flags = ("--engine", "ray", "--ray-address", start_cluster().address, "--workers", "1")
+    before = set(find_actors())
+    server = start_server(tmp_path, *flags, "--no-precompute", forked=False)
+    (bridge,) = list_children(server.process.pid)
+    assert set(find_actors()) - before
+    server.kill()
+    deadline = time.monotonic() + 20
+    while (set(find_actors()) - before or is_running(bridge)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert set(find_actors()) - before == set()
+    assert not is_running(bridge)
+
+
+def list_children(pid: int) -> list[int]:
+    """Children that are bridges: a server has others."""
+    children = [int(each) for path in Path(f"/proc/{pid}/task").glob("*/children") for each in path.read_text().split()]
+    return [child for child in children if b"app.engine.ray.bridge" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there, and not only its entry."""
+    return Path(f"/proc/{pid}/stat").exists() and read_stat(pid)[0] != "Z"

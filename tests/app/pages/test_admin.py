@@ -1,6 +1,7 @@
 """The operator's page: what it says, who may see it, and that only its own buttons are obeyed."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from app.pages.admin import format_bytes, format_s
 from tests.app.api.test_ownership import give_token
 from tests.app.engine.test_cancel import LONG
-from tests.conftest import Server, compute, wait_for_end
+from tests.conftest import Server, StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]
 
@@ -45,10 +46,23 @@ def test_written_results_can_be_deleted(server: Server) -> None:
     assert not kept.exists()
 
 
+def test_old_runs_are_dropped_when_asked(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    server = launch("--workers", "1", "--keep-s", "0.1", "--sweep-s", "3600")
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        run_id = compute(http, fresh_spec())
+        time.sleep(0.2)
+        told = httpx.post(f"{server.url}/admin/prune", headers={"Origin": server.url}, follow_redirects=True)
+        assert "are dropped in the next seconds" in told.text
+        deadline = time.monotonic() + 60
+        while http.get(f"/runs/{run_id}").status_code != 404:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}]
 )
-@pytest.mark.parametrize("path", ["runs/none/stop", "results/clear"])
+@pytest.mark.parametrize("path", ["runs/none/stop", "results/clear", "prune"])
 def test_only_the_page_itself_is_obeyed(server: Server, path: str, headers: dict[str, str]) -> None:
     told = httpx.post(f"{server.url}/admin/{path}", headers=headers)
     assert told.status_code == 403

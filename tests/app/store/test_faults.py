@@ -12,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.store.database import Database
+from app.store.errors import StoreUnavailable
 from app.store.schema import open_current
 from app.store.upkeep.checking import Counted, check
+from tests.app.store.filled import add_run, do, to_url
 from tests.conftest import Server, StartServer, compute, start_server
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -62,6 +65,7 @@ def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: 
     assert list_damage(own.data) == []
 
 
+@pytest.mark.full
 def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -74,6 +78,7 @@ def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_
     assert list_damage(own.data) == []
 
 
+@pytest.mark.full
 def test_a_lock_of_another_process_is_waited_for_and_told(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -122,6 +127,7 @@ def fill(path: Path, leave: int) -> None:
         file.write(bytes(max(0, shutil.disk_usage(path.parent).free - leave)))
 
 
+@pytest.mark.full
 def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with (
         serve(small_disk / "data", "--min-free-bytes", "4000000") as own,
@@ -141,6 +147,7 @@ def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) 
         compute(http, spec)
 
 
+@pytest.mark.full
 def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with serve(small_disk / "data", "--min-free-bytes", "1") as own, httpx.Client(base_url=own.api, timeout=60) as http:
         done = compute(http, fresh_spec())
@@ -156,3 +163,18 @@ def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: F
         compute(http, spec)
         own.kill()
         assert list_damage(own.data) == []
+
+
+def test_a_deleted_file_that_was_not_open_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "data" / NAME
+
+    async def work(database: Database) -> None:
+        await add_run(database, "r")
+        database._engine.dispose()
+        shutil.rmtree(path.parent)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="was deleted"):
+                await add_run(database, "s")
+            assert not path.exists()
+
+    do(to_url(path), work)

@@ -17,7 +17,7 @@ MODULES = """() => {
         return [...new Set(scripts.map((path) => path.replace(/^\\/static\\/[^\\/]*\\//, '')))].sort();
     };
     const loaded = performance.getEntriesByType('resource').map(({ name }) => name);
-    const named = [...document.querySelectorAll('link[rel=modulepreload], link[rel=preload], script[src]')];
+    const named = [...document.querySelectorAll('link[rel=modulepreload], link[rel=prefetch], script[src]')];
     return [ours(loaded), ours(named.map((item) => item.src || item.href))];
 }"""
 

@@ -39,7 +39,7 @@ def test_the_story_says_why_with_the_numbers_of_the_opening_view(open_page: Open
     expect(page.locator(".lesson h2")).to_contain_text("from one stream to four")
     text = page.locator(".lesson-text")
     expect(text).to_contain_text(f"a signal that all streams share becomes up to {gain(read(server, HC)):.0f} times")
-    expect(text).to_contain_text(f"and the same signal becomes at most {gain(read(server, OPENING)):.2f} times")
+    expect(text).to_contain_text(f"and the same signal becomes at most {gain(read(server, OPENING)):.3f} times")
     for word in ("Hyper-Connections (HC", "Manifold-constrained", "stream"):
         expect(text).to_contain_text(word)
     # Three curves are seen: mHC's size is not the residual network's.

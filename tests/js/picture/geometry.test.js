@@ -292,7 +292,7 @@ test('a picture has a name for every run, also of those of which nothing has com
   const words = toStill(plan)
     .filter(({ kind }) => kind === 'text')
     .map(({ text }) => text);
-  for (const word of ['A HC', 'B mHC', '2 streams', 'size 1 to 2', 'layer 1']) assert.ok(words.includes(word), word);
+  for (const word of ['A HC', 'B mHC', '2 streams', 'sizes 1 to 2', 'layer 1']) assert.ok(words.includes(word), word);
 });
 
 test('while nothing has come there are names alone', () => {

@@ -49,11 +49,14 @@ function toWords(reading, gain) {
   const span = spanOf([reading], 'sizes');
   return [
     [reading.streams === 1 ? 'one stream' : `${reading.streams} streams`],
-    ...(span
-      ? [[`size ${formatLog(span[0])} to ${formatLog(span[1])}`, `${formatLog(span[0])} to ${formatLog(span[1])}`]]
-      : []),
+    ...(span ? [saySpan(reading, `${formatLog(span[0])} to ${formatLog(span[1])}`)] : []),
     ...(gain === null ? [] : [[`shared signal × ${formatLog(gain)}`, `shared × ${formatLog(gain)}`]]),
   ];
+}
+
+/** Other cards show the size of the mean of all streams, which is smaller where they differ. @param {Reading} reading @param {string} span */
+function saySpan({ streams }, span) {
+  return [`${streams === 1 ? 'size' : 'sizes'} ${span}`, span];
 }
 
 /** The words in one line, as many of them as fit: half a number is none. @param {string[][]} words @param {number} x its right end @param {number} y @param {number} room */

@@ -20,7 +20,8 @@ export const HELP = {
     'The layer at the cursor is magnified: lines into the branch are what it reads of each stream, lines out of it where it writes, lines across how ' +
     'streams mix, all as thick as their weight, with the size of each stream before and after. Where mixing is dynamic, it is the mean over tokens, ' +
     'and the lighter band is their standard deviation. A signal that is sent passes at one pace, but slower inside the magnified layer, where beads on the lines are as large as the weights; elsewhere its beads and numbers are the size measured ' +
-    'in each stream, and on the way back that of its gradient, on a scale of its own. “Shared signal” is the largest factor by which mixing alone ' +
+    'in each stream, and on the way back that of its gradient, on a scale of its own. The sizes beside a run are those of its streams one by one; the card Activation shows that of their mean, which is smaller where streams differ. ' +
+    '“Shared signal” is the largest factor by which mixing alone ' +
     'makes a signal larger that all streams have in common.',
   symbol: 'x_l[i], H_pre, H_res, H_post',
   source:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.services.errors import StorageFullError
-from app.services.housekeeping import Housekeeping
-from app.services.storage import Storage, count_excess, explain_full
+from app.services.upkeep.housekeeping import Housekeeping
+from app.services.upkeep.storage import Storage, count_excess, explain_full
 from app.settings import Settings
 from app.store.database import Database
 from app.store.runs import RunStore
@@ -81,7 +81,7 @@ def test_a_run_that_was_used_lately_is_spared_though_the_store_is_full(tmp_path:
 
 
 def test_a_full_store_is_swept_before_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.housekeeping.MIN_PAUSE_S", 0.01)
+    monkeypatch.setattr("app.services.upkeep.housekeeping.MIN_PAUSE_S", 0.01)
     path = tmp_path / "mhc-scope.db"
 
     async def work(database: Database) -> None:

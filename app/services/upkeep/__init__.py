@@ -1,0 +1,1 @@
+"""What a server does for its store beside requests: room, readiness, sweeps."""
