@@ -132,7 +132,7 @@ function addStory({ summary, story: soFar }, run) {
   add('h2', given.labels[run], story);
   const told = summary ?? soFar;
   if (!told) return;
-  add('p', `${told.headline.label}: ${told.headline.text}`, story).className = 'headline';
+  add('p', told.headline.text, story).className = 'headline';
   const sentences = add('ul', '', story);
   for (const { text } of told.findings) add('li', text, sentences);
 }
