@@ -22,7 +22,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences audit setup setup-dev update chromium postgresql clean
+.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences audit setup setup-dev update chromium postgresql nginx clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -38,10 +38,10 @@ test: setup-dev chromium
 	$(BIN)/pytest -m "not full" $(ALONE)
 
 # What `test` leaves out: every case of the samples, looks, and long flows.
-test-rest: setup-dev chromium postgresql
+test-rest: setup-dev chromium postgresql nginx
 	$(PYTEST) -m full
 
-test-full: setup-dev chromium postgresql
+test-full: setup-dev chromium postgresql nginx
 	cd static && $(WITH_NODE) npm test --silent
 	$(PYTEST) --ignore $(ALONE)
 	$(BIN)/pytest $(ALONE)
@@ -147,6 +147,14 @@ postgresql:
 		echo "PostgreSQL comes from the system's packages, for tests of the store: 60 MB." && \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || \
 		{ echo "PostgreSQL is missing: apt-get install postgresql"; exit 1; }
+
+# The tests of deploy/nginx.conf start one of their own.
+nginx:
+	@command -v nginx >/dev/null || ls /usr/sbin/nginx >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "nginx comes from the system's packages, for tests of the edge: 4 MB." && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx >/dev/null; } || \
+		{ echo "nginx is missing: apt-get install nginx"; exit 1; }
 
 clean:
 	rm -rf .venv .venv-bench static/node_modules build *.egg-info

@@ -1,26 +1,18 @@
 """The command line: `serve`, `run`, `verify`, `check`, `trace`, `schema`, and what operators have in `commands`."""
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import uvicorn
-from pydantic import ValidationError
 from tqdm import tqdm
 
 from app.commands import COMMANDS
 from app.commands.checkdata import check_data
-from app.observe import logs
-from app.settings import Settings
+from app.commands.serve import serve
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
-
-# After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
-GRACE_S = 5
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,54 +66,6 @@ def _add_check(commands: Any) -> None:
         parser.add_argument(f"--{name}", help=f"package.module:function that {meaning}, see docs/check.md")
     parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-
-
-def serve(arguments: Sequence[str]) -> int:
-    """Serve until a signal."""
-    try:
-        settings = Settings(_cli_parse_args=list(arguments), _cli_prog_name="mhc-scope serve")
-    except ValidationError as error:
-        print(error, file=sys.stderr)
-        return 2
-
-    from app.engine.registry import prepare_engine
-
-    prepare_engine(settings)
-
-    # Late, here and below: with torch they take a second or two, which no mistake in the arguments should cost.
-    from app.engine.registry import UnknownEngine
-    from app.files import MissingAsset
-    from app.main import create_app
-    from app.store.schema import UnusableDatabase
-
-    try:
-        app = create_app(settings)
-    except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
-        print(error, file=sys.stderr)
-        return 2
-    logs.configure(settings.log_format)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        timeout_graceful_shutdown=GRACE_S,
-        proxy_headers=False,  # the app has a layer of its own for them
-        access_log=False,
-        server_header=False,
-        log_config=None,
-    )
-    server = Server(config)
-    server.run()
-    return 0 if server.started else 1
-
-
-class Server(uvicorn.Server):
-    """Tells open event streams of a signal at once: they would keep the server up until the grace is over."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """From the signal handler."""
-        super().handle_exit(sig, frame)
-        asyncio.get_running_loop().call_soon_threadsafe(self.config.app.state.hub.close)  # type: ignore[union-attr]
 
 
 def run_once(source: str, out: Path | None) -> int:

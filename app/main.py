@@ -13,9 +13,11 @@ from app.api.dependencies import require_read
 from app.api.http import problems
 from app.api.http.body_limit import BodyLimit
 from app.api.http.cookies import ClientCookies
+from app.api.http.hosts import AllowedHosts
 from app.api.http.kept_files import TURNS
 from app.api.http.proxies import TrustedProxies
 from app.api.http.request_log import RequestLog
+from app.api.http.root_path import RootPath
 from app.api.http.stream import NDJSON
 from app.api.instruments import Instruments, RequestMetrics
 from app.api.models.links import API
@@ -40,12 +42,10 @@ from app.services.upkeep.readiness import Inspector
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
-from app.store.frame_log import FrameLog
 from app.store.live_traces import LiveTraceStore
 from app.store.measures import Measures
 from app.store.notifications import Hub
 from app.store.rooms import RoomStore
-from app.store.runs import RunStore
 from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
 from app.store.tokens import TokenStore
@@ -72,9 +72,9 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    assets = Assets()
+    assets = Assets(settings.root)
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
-    app.state.pages, app.state.pictures = Pages(assets), Pictures()
+    app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
     app.state.identities = Identities(settings, TokenStore(app.state.database))
@@ -95,10 +95,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
-    app.add_middleware(security.SecurityHeaders, origins=settings.origins)
+    app.add_middleware(AllowedHosts, names=settings.host_names)
+    own = {settings.public_origin} if settings.public_url else set()
+    app.add_middleware(security.SecurityHeaders, origins={*settings.origins, *own})
     app.add_middleware(ClientCookies, public_url=settings.public_url)
     app.add_middleware(RequestMetrics, instruments=app.state.instruments)
     app.add_middleware(RequestLog)
+    app.add_middleware(RootPath, root_path=settings.root)
     app.add_middleware(TrustedProxies, trusted=settings.forwarded_allow_ips)
     return app
 
@@ -107,20 +110,18 @@ def create_app(settings: Settings) -> FastAPI:
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
-    store = RunStore(database)
-    log = FrameLog(store, hub, settings.log_cache_bytes)
     app.state.snapshots = SnapshotStore(database)
     storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
-    app.state.runs = Runs(settings, store, log, app.state.engine, hub, storage)
+    app.state.runs = Runs(settings, database, app.state.engine, hub, storage)
     app.state.inspector = Inspector(settings, app.state.runs, database)
-    app.state.traces = Traces(settings, store, app.state.stored, storage)
-    app.state.rooms = Rooms(settings, RoomStore(database), log)
+    app.state.traces = Traces(settings, app.state.runs.store, app.state.stored, storage)
+    app.state.rooms = Rooms(settings, RoomStore(database), app.state.runs.log)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
     housekeeping = Housekeeping(settings, database, storage)
     app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)
-    app.state.encoder = Encoder(settings, log)
+    app.state.encoder = Encoder(settings, app.state.runs.log)
     try:
         await app.state.encoder.start()
         await app.state.runs.start()

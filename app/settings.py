@@ -1,16 +1,22 @@
 """Everything an operator can set: one definition behind `MHC_*` variables and the flags of `serve`."""
 
 import os
+import re
+import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 GIB = 2**30
+
+# What may stand in an address without being written otherwise, part by part.
+ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 LogFormat = Literal["text", "json"]
 
@@ -36,6 +42,19 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Names that a request may call the server by, separated by commas; * allows all. Addresses, "
+        "localhost, this machine's name and that of the public URL are allowed anyway.",
+    )
+    root_path: str = Field("", description="Path below which a proxy shows the server, such as /tools/mhc.")
+    private_host: str = Field("127.0.0.1", description="Address of the private port.")
+    private_port: Port = Field(0, description="Port at which operators read /metrics; 0 means none.")
+    header_s: PositiveFloat = Field(10.0, description="Time until the head of a request must be whole.")
+    body_s: PositiveFloat = Field(30.0, description="Time without progress after which a body is given up.")
+    unread_s: PositiveFloat = Field(30.0, description="Time after which a client that does not read is cut off.")
+    idle_s: PositiveInt = Field(75, description="Time that a connection is kept between two requests.")
+    connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
 
     sso_header: str = Field(
         "", description="Header in which such a proxy names who has signed in, such as X-Remote-User; empty means none."
@@ -110,6 +129,12 @@ class Settings(BaseSettings):
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
     min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
+    lease_s: PositiveFloat = Field(
+        10.0, description="Time after which other servers take over the runs of one that is silent."
+    )
+    store_patience_s: PositiveFloat = Field(
+        30.0, description="Time that a frame waits for a database that cannot be written, before its run fails."
+    )
     encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
     encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
     encode_inside_bytes: int = Field(
@@ -145,6 +170,22 @@ class Settings(BaseSettings):
             raise ValueError("not an address such as https://scope.example.org")
         return url.rstrip("/")
 
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        path = path.rstrip("/")
+        if path and not ROOT_PATH.fullmatch(path):
+            raise ValueError("not a path such as /tools/mhc")
+        return path
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, text: str) -> str:
+        for name in filter(None, text.split(",")):
+            if name != "*" and not HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a name such as scope.example.org")
+        return text.lower()
+
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, text: str) -> str:
@@ -158,6 +199,41 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """Origins whose pages may call the API, beside this server's own."""
         return tuple(filter(None, self.cors_origins.split(",")))
+
+    @model_validator(mode="after")
+    def _check_one_root(self) -> Self:
+        path = urlsplit(self.public_url).path
+        if self.root_path and path not in ("", self.root_path):
+            raise ValueError(f"the path of the public URL, {path}, is not the root path {self.root_path}")
+        return self
+
+    @property
+    def root(self) -> str:
+        """Path below which a proxy shows the server; empty for none."""
+        return self.root_path or urlsplit(self.public_url).path
+
+    @property
+    def public_base(self) -> str:
+        """The public URL with the root path, empty where it is not known."""
+        return self.public_url and self.public_url.removesuffix(self.root) + self.root
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where to listen."""
+        return [(self.host, self.port)] + ([(self.private_host, self.private_port)] if self.private_port else [])
+
+    @property
+    def host_names(self) -> set[str]:
+        """Names that a request may call the server by, beside addresses and localhost; * stands for all."""
+        machine = socket.gethostname().lower()
+        own = {self.host.lower(), machine, f"{machine}.local", urlsplit(self.public_url).hostname or ""}
+        return {*own, *self.allowed_hosts.split(",")} - {""}
+
+    @property
+    def public_origin(self) -> str:
+        """Origin of pages at the public URL, which a proxy may hide from the requests; empty where it is not known."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}" if self.public_url else ""
 
     @property
     def worker_count(self) -> int:

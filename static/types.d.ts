@@ -401,6 +401,8 @@ export interface SavedView {
 
 export interface Boot {
   page: string;
+  /** The path below which a proxy shows the server; empty for none. */
+  root: string;
   version: string;
   /** Runs that the server computes at once; of pages that can start some. */
   workers?: number;

@@ -33,12 +33,19 @@ def read_compose() -> dict[str, Any]:
     return compose
 
 
+def read_example() -> dict[str, str]:
+    """Variables that an operator is shown."""
+    return dict(line.split("=", 1) for line in (DEPLOY / "example.env").read_text().splitlines() if "=" in line)
+
+
 def read_environments() -> dict[str, dict[str, str]]:
     """What servers are told, by where it stands, with the defaults that compose would fill in."""
     found = {}
     for name in ("server-1", "server-2"):
         given = read_compose()["services"][name]["environment"]
-        found[f"compose {name}"] = {key: fill_in(str(value)) for key, value in given.items()}
+        found[f"compose {name}"] = {key: fill_in(str(value)) for key, value in given.items()} | {
+            "MHC_PUBLIC_URL": read_example()["MHC_PUBLIC_URL"]
+        }
     deployment = next(each for each in read_documents("kuberay.yaml") if each["kind"] == "Deployment")
     (server,) = deployment["spec"]["template"]["spec"]["containers"]
     secret = "postgresql+psycopg://user@host/name"
@@ -156,7 +163,7 @@ def test_volumes_and_networks_are_declared_and_files_are_there() -> None:
 
 def test_the_example_names_every_variable_that_must_be_given() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
-    example = dict(line.split("=", 1) for line in (DEPLOY / "example.env").read_text().splitlines() if "=" in line)
+    example = read_example()
     assert set(re.findall(r"\$\{(\w+):\?", text)) <= set(example)
     assert set(example) <= set(re.findall(r"\$\{(\w+)", text))
     assert example["POSTGRES_PASSWORD"] == ""

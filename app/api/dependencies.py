@@ -1,6 +1,7 @@
 """What routes are given: the app's services, who asks, and what the ids in an address name."""
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,9 +30,12 @@ from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
 from app.store.tokens import read_token_id
+from mhc_core.record import codec
 from mhc_core.record.result import Result
 
 ROOM_HEADER = "X-Room"  # names the room of a course that a request is made in
+# What a proxy adds to a request.
+FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 MAX_CHARGED = 8  # runs of one figure; more are refused by its route
 
 
@@ -159,6 +163,31 @@ def require_admin(client: Annotated[identity.Client, Depends(get_client)]) -> id
     return client
 
 
+async def require_operator(request: Request) -> None:
+    """Refuse what is for operators alone."""
+    if not is_at_operators_door(request) and (await get_client(request)).rights != "admin":
+        port = request.app.state.settings.private_port
+        wanted = f"port {port}" if port else "this machine"
+        raise Problem("private", 403, f"only a request from {wanted}, or with an admin's token, may read this")
+
+
+def is_at_operators_door(request: Request) -> bool:
+    """Whether a request comes by the private port, where there is one.
+
+    Without one, whether a process of this machine sends it, before which no proxy stands: a scraper beside the server
+    needs no setting then.
+    """
+    _, port = request.scope["server"]
+    private: int = request.app.state.settings.private_port
+    if private:
+        return bool(port == private)
+    try:
+        is_local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+    return is_local and not FORWARDED & set(request.headers.keys())
+
+
 def get_viewer(
     client: Annotated[identity.Client, Depends(get_client)],
     viewer: Annotated[
@@ -215,6 +244,14 @@ async def find_done(service: Runs, run_id: str) -> Run:
 async def load_result(service: Runs, run: Run) -> Result:
     """The run's columns."""
     return await read_result(service.log.read_all(run.id))
+
+
+async def load_start(service: Runs, run: Run) -> Result:
+    """What the run's first frame says: its source, layers and streams."""
+    result = Result(keeps_frames=False)
+    for line in await service.log.read(run.id, -1, 1):
+        result.add(codec.decode_line(line))
+    return result
 
 
 async def charge_reading(request: Request, service: Service, client: Client, run_id: str) -> None:

@@ -10,16 +10,17 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from app import figures
-from app.api.dependencies import Service, charge_reading, find_done, load_result
-from app.api.http.drawing import respond_figure
-from app.api.http.kept_files import CHANGELESS
+from app.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
+from app.api.http.kept_files import CHANGELESS, respond_file
 from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval
 from app.api.models.figures import FigureBody, FigureItem, PanelsBody
-from app.api.models.links import API
+from app.api.models.links import API, to_address
 from app.figures.run_names import to_labels
 from app.figures.style import ThemeName
+from app.services.encoding.jobs import AskedFigure
 from mhc_core.record import codec
+from mhc_core.record.source import SpecSource
 
 router = APIRouter(prefix=API, tags=["figures"])
 
@@ -41,7 +42,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
     """The figures there are of a run."""
     await find_done(service, run_id)
-    base = f"{API}/runs/{run_id}/figures"
+    base = to_address(f"{API}/runs/{run_id}/figures")
     return [
         FigureItem(key=panel.key, title=panel.title, meaning=panel.meaning, href=f"{base}/{panel.key}")
         for panel in figures.PANELS.values()
@@ -50,9 +51,11 @@ async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
 
 @router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody, dependencies=[Depends(charge_reading)])
 async def get_figure(
+    request: Request,
     run_id: str,
     panel: str,
     service: Service,
+    encoder: Encoding,
     others: Annotated[str, Query(alias="with", max_length=200, description="More run ids, by commas.")] = "",
     layer: Annotated[int | None, Query(ge=0, description="The cursor, a layer from 0; the last by default.")] = None,
     theme: ThemeName = "light",
@@ -71,7 +74,10 @@ async def get_figure(
     if difference and len(ids) < 2:
         raise invalid_query("difference", True, "at least one more run, `with`")
     runs = [await find_done(service, name) for name in ids]
-    results = [await load_result(service, run) for run in runs]
+    is_large = any(map(encoder.is_large, runs))
+    # Of a trace, only its frames say how many steps there are.
+    is_outside = is_large and all(isinstance(run.source, SpecSource) for run in runs)
+    results = [await (load_start if is_outside else load_result)(service, run) for run in runs]
     top = max(result.depth for result in results) - 1
     if layer is not None and layer > top:
         raise invalid_query("layer", layer, f"0 to {top}")
@@ -81,9 +87,15 @@ async def get_figure(
         raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)
     _check_step(step, max(result.train_steps for result in results))
-    return await respond_figure(
-        lambda: figures.figure(panel, results, labels, cursor, theme, view, difference, step, interval)
+    asked = AskedFigure(panel, tuple(labels), cursor, theme, view, difference, step, interval)
+    if not is_outside:
+        return Response(await asyncio.to_thread(asked.draw, results), media_type="application/json")
+    is_packed = "gzip" in request.headers.get("accept-encoding", "")
+    path = await encoder.get_figure(runs, asked, is_packed=is_packed)
+    headers = {"ETag": f'"{path.name}"', "Vary": "Accept-Encoding"} | (
+        {"Content-Encoding": "gzip"} if is_packed else {}
     )
+    return await respond_file(request, path, max(run.finished_at or 0.0 for run in runs), headers, "application/json")
 
 
 def _check_step(step: int | None, steps: int) -> None:

@@ -92,7 +92,7 @@ class Instruments:
         for status, count in service.ended.items():
             self.ended.labels(status).set(count)
         self.frames.set(service.frames_stored)
-        self.waiting.set(service.engine.waiting)
+        self.waiting.set(service.waiting)
         self.running.set(service.engine.running)
         self.workers.set(service.engine.ready_workers)
         self.deaths.set(service.engine.worker_deaths)

@@ -38,11 +38,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """
     if app.openapi_schema:
         return app.openapi_schema
+    root = app.state.settings.root
     openapi = get_openapi(
         title="mHC Scope",
         version=__version__,
         description="How signals travel through deep stacks, layer by layer, measured by real passes.",
         routes=app.routes,
+        servers=[{"url": root}] if root else None,
     )
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
     _add_models(schemas)

@@ -1,10 +1,10 @@
 """Routes for operators: is the server alive, can it take runs, what does it do."""
 
 import prometheus_client as prometheus
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.dependencies import Service
+from app.api.dependencies import Service, require_operator
 from app.api.http.contents import Responses, describe_texts
 from app.api.instruments import Instruments
 from app.api.models.operations import CheckBody, LivenessBody, ReadinessBody
@@ -35,12 +35,14 @@ async def get_readiness(request: Request, service: Service) -> JSONResponse:
         used_bytes=None if found.space is None else found.space.used_bytes,
         free_bytes=None if found.space is None else found.space.free_bytes,
         workers=service.engine.ready_workers,
-        waiting=service.engine.waiting,
+        waiting=service.waiting,
     )
     return JSONResponse(body.model_dump(), 200 if found.is_ready else 503)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": METRICS}})
+@router.get(
+    "/metrics", dependencies=[Depends(require_operator)], response_class=Response, responses={200: {"content": METRICS}}
+)
 async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""
     state = request.app.state

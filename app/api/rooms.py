@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api.dependencies import FoundRoom, OwnRoom, RoomService, Runner
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
-from app.api.models.links import API
+from app.api.models.links import API, to_address
 from app.api.models.rooms import DeletedRoomBody, OpenedRoomBody, RoomBody, RoomRequest, SavedViewBody
 
 router = APIRouter(prefix=API, tags=["rooms"])
@@ -31,7 +31,7 @@ async def open_room(request: Request, rooms: RoomService, client: Runner) -> Res
     room, key = await rooms.open(plan, client)
     shown = RoomBody.build(room)
     body = OpenedRoomBody(room=shown, key=key, teacher_url=f"{shown.url}#key={key}")
-    return JSONResponse(body.model_dump(mode="json"), 201, {"Location": f"{API}/rooms/{room.id}"})
+    return JSONResponse(body.model_dump(mode="json"), 201, {"Location": to_address(f"{API}/rooms/{room.id}")})
 
 
 @router.get("/rooms/{room_id}")

@@ -23,7 +23,7 @@ from app.api.http.addresses import to_base
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
 from app.api.http.problems import Problem
-from app.api.models.links import API, to_links
+from app.api.models.links import API, to_address, to_links
 from app.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
 from app.services.errors import NotATraceError
 from app.store.runs import Run
@@ -124,4 +124,4 @@ async def read_lines(request: Request) -> list[bytes]:
 
 def to_page(request: Request, record_id: str) -> str:
     """Link to the page that shows a trace, absolute where the server knows its address."""
-    return (to_base(request, request.app.state.settings.public_url) or "") + VIEW.format(id=record_id)
+    return (to_base(request, request.app.state.settings.public_base) or to_address("")) + VIEW.format(id=record_id)

@@ -28,6 +28,12 @@ class SinkError(RuntimeError):
     """A sink cannot go on with a job; the text says why, and becomes the job's reason."""
 
 
+class Crash(str):
+    """The reason of a job that failed because the process that computed it was lost: tried again, it may succeed."""
+
+    __slots__ = ()
+
+
 class Sink(Protocol):
     """Receives the reports of an engine. Calls for one job come one after the other."""
 
@@ -38,10 +44,16 @@ class Sink(Protocol):
         """Encoded frames; the index of the first is `first`."""
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """The job is over after `index` frames. The last report of a job, and the only one of its kind."""
+        """The job is over after `index` frames. The last report of a job, and the only one of its kind.
+
+        The reason is a `Crash` where not the job is at fault but what computed it.
+        """
 
     def on_moved(self, job_ids: Sequence[str]) -> None:
         """The places of these waiting jobs have changed."""
+
+    def on_free(self) -> None:
+        """A worker waits for a job. An engine that does not say so is asked again and again, which is slower."""
 
 
 class Engine(ABC):
@@ -80,6 +92,11 @@ class Engine(ABC):
     @abstractmethod
     def running(self) -> int:
         """Jobs under way."""
+
+    @property
+    def free(self) -> int:
+        """Jobs that would begin at once. A caller with a queue of its own, which others share, submits no more."""
+        return max(0, self.ready_workers - self.running - self.waiting)
 
     @property
     @abstractmethod

@@ -1,18 +1,15 @@
-"""Who sees the operator's page: an admin, by the token that a browser asks for, or a process of this machine."""
+"""Who sees the operator's page: an admin, by the token that a browser asks for, or who comes by the operators' door."""
 
 import base64
 import binascii
-import ipaddress
 
 from fastapi import Request
 
-from app.api.dependencies import read_bearer
+from app.api.dependencies import is_at_operators_door, read_bearer
 from app.api.http.problems import Problem
 from app.services.errors import RefusedError
 from app.services.identity import Claims, Identities, require_rights
 
-# What a proxy adds to a request: it comes from elsewhere then, whatever its peer is.
-FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as password"'}
 
 
@@ -20,7 +17,7 @@ async def require_operator(request: Request) -> None:
     """Refuse everyone else; a browser then asks for a name, which is of no matter, and a password, the token."""
     token = read_bearer(request) or read_password(request)
     if token is None:
-        if is_on_this_machine(request):
+        if is_at_operators_door(request):
             return
         raise Problem("no-token", 401, "this needs the token of an admin", headers=ASK)
     identities: Identities = request.app.state.identities
@@ -40,13 +37,3 @@ def read_password(request: Request) -> str | None:
         return base64.b64decode(packed, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         return ""
-
-
-def is_on_this_machine(request: Request) -> bool:
-    """Whether a process of this machine asks, without a proxy."""
-    if request.client is None or FORWARDED & set(request.headers.keys()):
-        return False
-    try:
-        return ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False

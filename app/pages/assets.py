@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.http.problems import not_found
+from app.api.http.root_path import to_route
 from app.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
 from app.pages.vendored import MODULES, PARTS, SCRIPTS, STARTED, by_package
 
@@ -64,9 +65,15 @@ class _File:
 
 
 class Assets:
-    """All files in memory, by address."""
+    """All files in memory, by their path; addresses begin with the root path.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    root: path below which a proxy shows the server.
+    """
+
+    def __init__(self, root: str = "") -> None:
+        self._root = root
         self._files: dict[str, _File] = {}
         self._addresses: dict[str, str] = {}
         self._load_static()
@@ -89,7 +96,7 @@ class Assets:
 
     async def respond(self, request: Request) -> Response:
         """Serve one file."""
-        file = self._files.get(request.url.path)
+        file = self._files.get(to_route(request.scope))
         if file is None:
             raise not_found("file", request.url.path)
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
@@ -123,11 +130,11 @@ class Assets:
                 found[path] = self._add(f"/vendor/{package}@{version}-{digest}{path.removeprefix(package)}", body)
         return found
 
-    def _add(self, address: str, body: bytes) -> str:
-        suffix = Path(address).suffix
-        media_type = TYPES.get(suffix) or mimetypes.guess_type(address)[0] or "application/octet-stream"
-        self._files[address] = _File(body, media_type)
-        return address
+    def _add(self, path: str, body: bytes) -> str:
+        suffix = Path(path).suffix
+        media_type = TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+        self._files[path] = _File(body, media_type)
+        return self._root + path
 
 
 def choose_coding(accepted: str) -> str | None:

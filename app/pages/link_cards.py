@@ -187,7 +187,7 @@ def _describe(labels: Sequence[str], runs: Sequence[Run]) -> str:
 
 
 def _to_card(request: Request, path: str, title: str, description: str, picture: str | None, alt: str) -> Card:
-    base = to_base(request, request.app.state.settings.public_url)
+    base = to_base(request, request.app.state.settings.public_base)
     return Card(
         title=title,
         description=textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …"),

@@ -18,7 +18,8 @@ from app.api.dependencies import (
     find_view,
 )
 from app.api.http.problems import TITLES, Problem
-from app.api.models.links import API
+from app.api.http.root_path import to_route
+from app.api.models.links import API, to_address
 from app.api.models.rooms import RoomBody
 from app.api.models.snapshots import SnapshotBody
 from app.figures import PANELS
@@ -48,8 +49,8 @@ GONE = (
 class Pages:
     """Renders templates."""
 
-    def __init__(self, assets: Assets) -> None:
-        self._assets = assets
+    def __init__(self, assets: Assets, root: str = "") -> None:
+        self._assets, self._root = assets, root
         loader = FunctionLoader(lambda name: read_file(f"{TEMPLATES}/{name}").decode())
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
@@ -60,6 +61,7 @@ class Pages:
             modules=self._assets.modules,
             import_map=Markup(self._assets.import_map),
             version=__version__,
+            root=self._root,
             colors=to_shared_colors(),
             **values,
         )
@@ -69,7 +71,7 @@ class Pages:
 
 def to_boot(page: str, **values: Any) -> Markup:
     """Data for a `<script type="application/json">`: JSON in which nothing can end the element."""
-    known = {"page": page, "version": __version__, "rules": to_view_rules()}
+    known = {"page": page, "root": to_address(""), "version": __version__, "rules": to_view_rules()}
     text = codec.to_json({**known, **values}).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
@@ -88,12 +90,13 @@ def get_pages(request: Request) -> Pages:
 
 def show_problem(request: Request, problem: Problem) -> Response | None:
     """An error as a page, for a browser that opens an address of a page; None for everyone else."""
-    is_page = request.method == "GET" and not request.url.path.startswith(f"{API}/")
+    path = to_route(request.scope)
+    is_page = request.method == "GET" and not path.startswith(f"{API}/")
     if not is_page or "text/html" not in request.headers.get("accept", ""):
         return None
-    title, detail, is_framed = TITLES[problem.kind], problem.detail, request.url.path.startswith(EMBED)
+    title, detail, is_framed = TITLES[problem.kind], problem.detail, path.startswith(EMBED)
     if is_framed and problem.kind == "not-found":
-        title, detail = "This figure is gone", GONE.format(name=request.url.path.removeprefix(EMBED)[:60])
+        title, detail = "This figure is gone", GONE.format(name=path.removeprefix(EMBED)[:60])
     ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
     page = get_pages(request).render(
         "problem.html",

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,6 +91,6 @@ def _foreign_origin(scope: Scope) -> str | None:
     origin = headers.get("origin")
     if origin is None and headers.get("sec-fetch-site") in FOREIGN_SITES:
         return "another site"  # a browser that leaves the origin out still says this
-    if origin is None or urlsplit(origin).netloc == headers.get("host"):
+    if origin is None or origin.partition("://")[2] == headers.get("host"):
         return None
     return origin

@@ -2,35 +2,36 @@
 
 import asyncio
 import hashlib
-import logging
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.engine.contract import RUN, VERIFICATION, EndStatus, Engine, Job, Sink, SinkError
+from app.engine.contract import RUN, VERIFICATION, Engine
 from app.presets import OPENING
 from app.services.admission import require_admissible
 from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
 from app.services.predictions import Predictions
+from app.services.queue.dispatcher import Dispatcher
+from app.services.queue.neighbours import Neighbours
 from app.services.shares import require_queue_share
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
+from app.store.database import Database
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
+from app.store.queue.queue import Queue
 from app.store.runs import Cost, NewJob, Run, RunStore
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
 
-log = logging.getLogger("mhc.runs")
-
 ID_LENGTH = 20
 # Status of a run that was not started, because it would take longer than the caller wants to wait.
 UNSTARTED = "unstarted"
-
-
-STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
+# A run that another server computes is stopped by it, or ended once its lease is over and it was not renewed.
+LOOK_S, STOP_S = 0.05, 5.0
 
 
 @dataclass(frozen=True)
@@ -61,38 +62,48 @@ class Cancelled:
     watchers: int
 
 
-class Runs(Sink):
-    """Everything that happens to runs; the engine reports to it."""
+class Runs:
+    """Everything that happens to runs, here and, where the database is shared, on other servers."""
 
-    def __init__(
-        self, settings: Settings, store: RunStore, log: FrameLog, engine: Engine, hub: Hub, storage: Storage
-    ) -> None:
-        self._settings, self.store, self.log, self.engine, self.hub = settings, store, log, engine, hub
-        self.storage = storage
+    def __init__(self, settings: Settings, database: Database, engine: Engine, hub: Hub, storage: Storage) -> None:
+        self._settings, self.engine, self.hub, self.storage = settings, engine, hub, storage
+        self.store = RunStore(database)
+        self.log = FrameLog(self.store, hub, settings.log_cache_bytes, is_shared=database.is_shared)
         self.predictions = Predictions(engine, settings.worker_count)
+        self._queue = Queue(database, settings.lease_s)
+        self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
+        self._neighbours = Neighbours(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
         self._submitting = asyncio.Lock()
-        # Frames that an earlier server process stored of a run now computed anew.
-        self._stored: dict[str, list[bytes]] = {}
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
-        self.ended: Counter[str] = Counter()
-        self.frames_stored = 0
 
     async def start(self) -> None:
         """Bring up the engine, take over what an earlier process left, and see to the opening comparison."""
-        await self.engine.start(self)
-        for run in await self.store.unfinished():
-            if has_outdated_numerics(run):
-                await self.log.finish(run.id, run.frames, "failed", STALE_NUMERICS)
-                continue
-            self._stored[run.id] = await self.store.read(run.id, -1, run.frames)
-            self.predictions.expect(run.id, run.kind, parse_spec(run.spec))
-            self.engine.submit(Job(run.id, run.kind, run.spec))
+        await self._dispatcher.start()
+        if self._neighbours is not None:
+            self._neighbours.start()
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
 
     async def stop(self) -> None:
-        """Stop computing; runs under way are queued again by the next process."""
-        await self.engine.stop()
+        """Stop computing; runs under way are queued again for another server, or the next process."""
+        if self._neighbours is not None:
+            await self._neighbours.stop()
+        await self._dispatcher.stop()
+
+    @property
+    def ended(self) -> Counter[str]:
+        """How many runs have ended here since the start, by status."""
+        return self._dispatcher.reports.ended
+
+    @property
+    def frames_stored(self) -> int:
+        """Frames stored since the start."""
+        return self._dispatcher.reports.frames_stored
+
+    @property
+    def waiting(self) -> int:
+        """Runs that wait, on all servers."""
+        return len(self._dispatcher.board.waiting)
 
     async def submit(self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf) -> list[Submitted]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
@@ -123,7 +134,7 @@ class Runs(Sink):
     async def _submit(self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf) -> dict[str, Submitted]:
         """What became of each."""
         for run_id in by_id:
-            await self.engine.settle(run_id)
+            await self._settle(run_id)
         async with self._submitting:
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
@@ -139,99 +150,81 @@ class Runs(Sink):
                 require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
-            if fresh and is_started:
-                await self._enqueue(fresh, costs, client)
+            put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()
         return {
-            run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], is_started)
+            run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], run_id in put, is_started)
             for run_id, run in known.items()
         }
 
     async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
         """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
-        is_asked = run.is_live and viewer is not None
-        watchers = self.hub.count_watchers(run.id, exclude=viewer or "") if is_asked else 0
+        watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
         if run.is_live and not watchers:
-            await self.engine.cancel(run.id)
-            run = await self.store.get(run.id) or run
+            await self._dispatcher.cancel(run.id)
+            run = await self._wait_for_stop(run.id) or run
         return Cancelled(run, watchers)
 
     def position(self, run_id: str) -> int | None:
         """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
-        return 0 if run_id in self.fed else self.engine.position(run_id)
+        return 0 if run_id in self.fed else self._dispatcher.board.places.get(run_id)
 
-    # The engine's reports.
-
-    async def on_start(self, run_id: str) -> None:
-        """A worker has the run."""
-        self.predictions.begin(run_id)
-        await self.store.set_running(run_id)
-        self.hub.publish(run_id)
-
-    async def on_lines(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store what is not stored yet. What is must have come out the same, or the log would be torn."""
-        stored = self._stored.get(run_id, [])
-        repeated = list(lines[: max(0, len(stored) - first)])
-        if repeated != stored[first : first + len(repeated)]:
-            raise SinkError("computed again after a restart, it gave other frames than those stored")
-        if len(repeated) < len(lines):
-            await self.log.append(run_id, first + len(repeated), lines[len(repeated) :])
-            self.frames_stored += len(lines) - len(repeated)
-
-    async def on_end(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Close the log."""
-        self.predictions.end(run_id, is_done=status == "done")
-        index = max(index, len(self._stored.pop(run_id, ())))
-        self.ended[status] += 1
-        await self.log.finish(run_id, index, status, reason)
-
-    def on_moved(self, run_ids: Sequence[str]) -> None:
-        """Let those who wait see their place."""
-        for run_id in run_ids:
-            self.hub.publish(run_id)
+    async def is_live(self, run_id: str) -> bool:
+        """Whether more of its log is to come: asked where `position` knows nothing, as of what has just been queued."""
+        run = await self.store.get(run_id)
+        return run is not None and run.is_live
 
     # Below: helpers.
+
+    async def _count_watchers(self, run_id: str, viewer: str) -> int:
+        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
+        return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
+
+    async def _settle(self, run_id: str) -> None:
+        """Where the run is being stopped, here or elsewhere, wait until it has ended."""
+        await self.engine.settle(run_id)
+        if self._neighbours:
+            await self._wait_for_stop(run_id)
+
+    async def _wait_for_stop(self, run_id: str) -> Run | None:
+        """The run; where another server is asked to stop it, not before it has, or its lease is over."""
+        until = time.monotonic() + self._settings.lease_s + STOP_S
+        while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(LOOK_S)
+        return run
 
     async def _usable(self, run_id: str) -> Run | None:
         """The stored run, unless it has to be computed anew."""
         run = await self.store.get(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
-        if run.is_live and self.engine.position(run_id) is None:
-            # It may have ended between the two looks; if not, its end could not be stored.
-            run = await self.store.get(run_id)
-            return run if run is not None and run.status == "done" else None
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: Client) -> None:
-        for run_id in fresh:
-            self.log.begin(run_id)
-        jobs = {run_id: Job(run_id, asked.kind, asked.spec.canonical()) for run_id, asked in fresh.items()}
-        await self.store.put_queued(
-            {
-                run_id: NewJob(
-                    job.kind, SpecSource(spec=job.spec), costs[run_id], fresh[run_id].of_run, client.key, client.address
-                )
-                for run_id, job in jobs.items()
-            }
-        )
-        for run_id, job in jobs.items():
-            self.predictions.expect(run_id, job.kind, fresh[run_id].spec)
-            self.engine.submit(job)
+    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: Client) -> frozenset[str]:
+        """Put them into the queue; ids of those that no one else has put there meanwhile."""
+        jobs = {
+            run_id: NewJob(
+                asked.kind,
+                SpecSource(spec=asked.spec.canonical()),
+                costs[run_id],
+                asked.of_run,
+                client.key,
+                client.address,
+            )
+            for run_id, asked in fresh.items()
+        }
+        return (await self._dispatcher.take_turn(jobs)).put
 
-    def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_started: bool) -> Submitted:
+    def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_new: bool, is_started: bool) -> Submitted:
         if known is None and not is_started:
             return Submitted(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:
             return Submitted(run_id, known.status, None, False, cost)
-        position = self.engine.position(run_id)
-        status = "queued" if position else "running"
-        return Submitted(run_id, status, position or None, known is None, cost)
-
-
-def has_outdated_numerics(run: Run) -> bool:
-    """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
-    return run.kind == RUN and parse_spec(run.spec).id != run.id
+        position = self.position(run_id)
+        status = known.status if known and position is None else "queued" if position else "running"
+        return Submitted(run_id, status, position or None, is_new, cost)
 
 
 def read_spec(run: Run) -> RunSpec:

@@ -256,14 +256,13 @@ class Sweeps:
                 await subscription.wait(LOOK_S)
 
     async def _look(self, sweep: Sweep, run_id: str) -> None:
-        position = self._runs.engine.position(run_id)
+        position = self._runs.position(run_id)
         if position is not None:
             sweep.states[run_id] = "queued" if position else "running"
             return
         run = await self._runs.store.get(run_id)
-        if run is None or run.is_live:
-            # Its end could not be stored, or the run is gone already.
-            sweep.states[run_id], sweep.reasons[run_id] = "failed", "the server could not store its end"
+        if run is None:
+            sweep.states[run_id], sweep.reasons[run_id] = "failed", "it was dropped before its end was seen"
             return
         sweep.states[run_id] = run.status
         if run.reason:

@@ -1,8 +1,8 @@
 """Who watches which run: wakes viewers when a run's log or its place in the queue has changed."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -35,6 +35,7 @@ class Hub:
         self._by_run: defaultdict[str, set[Subscription]] = defaultdict(set)
         self.open_streams = 0
         self.closing = False
+        self.on_watch: Callable[[], None] | None = None  # called when a viewer has come or gone
 
     @contextmanager
     def subscribe(self, run_ids: Iterable[str], viewer: str) -> Iterator[Subscription]:
@@ -43,6 +44,7 @@ class Hub:
         self.open_streams += 1
         for run_id in ids:
             self._by_run[run_id].add(subscription)
+        self._tell_watched()
         try:
             yield subscription
         finally:
@@ -51,6 +53,7 @@ class Hub:
                 self._by_run[run_id].discard(subscription)
                 if not self._by_run[run_id]:
                     del self._by_run[run_id]
+            self._tell_watched()
 
     def publish(self, run_id: str) -> None:
         """Wake the viewers of a run."""
@@ -60,6 +63,18 @@ class Hub:
     def count_watchers(self, run_id: str, exclude: str) -> int:
         """Streams open on a run, those of one viewer left out."""
         return sum(subscription.viewer != exclude for subscription in self._by_run.get(run_id, ()))
+
+    def list_watched(self) -> list[str]:
+        """Runs that someone watches here."""
+        return list(self._by_run)
+
+    def count_viewers(self) -> dict[tuple[str, str], int]:
+        """Streams by run and viewer."""
+        return Counter((run_id, one.viewer) for run_id, viewers in self._by_run.items() for one in viewers)
+
+    def _tell_watched(self) -> None:
+        if self.on_watch is not None:
+            self.on_watch()
 
     def close(self) -> None:
         """Let every stream end: the server is stopping."""

@@ -6,11 +6,15 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, null, select, update
 
 from app.store.database import Database
 from app.store.frames import append_lines, read_lines
-from app.store.tables import frames, live_traces, runs
+from app.store.queue.dialect import lock_queue, notify, read_clock
+from app.store.queue.ends import end_run
+from app.store.queue.leases import Lease, TornLog, require_lease
+from app.store.queue.usage import charge
+from app.store.tables import frames, runs
 from mhc_core.record import codec
 from mhc_core.record.source import Source, SpecSource, TraceSource, parse_source
 from mhc_core.record.summary import EndStatus
@@ -24,6 +28,9 @@ Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: c
 TOUCH_EVERY_S = 600.0
 BATCH = 64  # lines that are inserted together
 IS_KNOWN = runs.c.status != DROPPED
+# Columns of an earlier attempt, where a run starts again.
+ATTEMPT = ("reason", "device", "versions", "summary", "started_at", "finished_at", "server", "leased_until")
+EMPTY: dict[str, Any] = {**dict.fromkeys(ATTEMPT, null()), "fence": runs.c.fence + 1}
 
 
 @dataclass(frozen=True)
@@ -121,19 +128,7 @@ class RunStore:
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
         """Jobs by id, new or starting again: without frames, waiting."""
-        now = time.time()
-        common = {"status": "queued", "frames": 0, "created_at": now, "used_at": now}
-
-        def work(connection: Connection) -> None:
-            pinned = set(connection.execute(select(runs.c.id).where(runs.c.id.in_(fresh), runs.c.pinned)).scalars())
-            connection.execute(delete(frames).where(frames.c.run_id.in_(fresh)))
-            connection.execute(delete(runs).where(runs.c.id.in_(fresh)))
-            rows = [
-                {"id": run_id, "pinned": run_id in pinned, **asdict(job), **common} for run_id, job in fresh.items()
-            ]
-            connection.execute(insert(runs), rows)
-
-        await self._database.call(work)
+        await self._database.call(lambda connection: put_jobs(connection, fresh, read_clock(connection)))
 
     async def add_record(
         self,
@@ -179,43 +174,75 @@ class RunStore:
 
         return await self._database.call(work)
 
-    async def set_running(self, run_id: str) -> None:
-        """A worker has taken the run."""
-        values = {"status": "running", "started_at": time.time()}
-        await self._database.call(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(values)))
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
+        """Add frames; the index of the first says where, and an index can be stored once.
 
-    async def append(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Add frames; the index of the first says where, and an index can be stored once."""
-        await self._database.call(lambda connection: append_lines(connection, run_id, first, lines))
+        With a lease, frames may come again, as from a run that was begun anew: they must be those that are stored.
+        Without one the run is a trace that others write, and is noted as used.
 
-    async def finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> bytes:
-        """Close the log with an `end` frame, which is returned."""
-        line = codec.encode_end(run_id, index, status, reason)
-        values = {"status": status, "reason": reason, "finished_at": time.time()}
+        Raises
+        ------
+        LeaseLost
+            Where the run is another server's now. Nothing is stored.
+        TornLog
+            Where frames came again, and are others.
+        """
 
         def work(connection: Connection) -> None:
-            append_lines(connection, run_id, index, [line])
-            connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+            if lease is None:
+                append_lines(connection, run_id, first, lines)
+                connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
+            else:
+                stored = require_lease(connection, lease, is_live=True).frames
+                if stored > first:
+                    _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
+                if new := lines[max(0, stored - first) :]:
+                    append_lines(connection, run_id, max(first, stored), new)
+            notify(connection, "log", run_id)
 
         await self._database.call(work)
-        return line
+
+    async def finish(
+        self,
+        run_id: str,
+        index: int,
+        status: EndStatus,
+        reason: str | None,
+        lease: Lease | None = None,
+        seconds: float = 0.0,
+    ) -> bytes:
+        """Close the log with an `end` frame, which is returned; `seconds` of computing are charged to the client.
+
+        With a lease it may be asked again, as where it is not known whether the transaction was made.
+
+        Raises
+        ------
+        LeaseLost
+            Where the run is another server's now. Nothing is stored.
+        """
+
+        def work(connection: Connection) -> bytes:
+            now = read_clock(connection)
+            if lease is None:
+                return end_run(connection, run_id, index, status, reason, now)
+            lock_queue(connection)
+            row = require_lease(connection, lease)
+            if row.status not in LIVE:
+                (line,) = read_lines(connection, run_id, row.frames - 2, 1)
+                return line
+            client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
+            charge(connection, client, seconds, now)
+            notify(connection, "queue")
+            return end_run(connection, run_id, row.frames, status, reason, now)
+
+        return await self._database.call(work)
 
     async def read(self, run_id: str, after: int, limit: int) -> list[bytes]:
         """Lines behind index `after`, in order."""
         return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit))
 
-    async def unfinished(self) -> list[Run]:
-        """Runs that an earlier server process left behind, oldest first; not traces, which others write."""
-        of_others = select(live_traces.c.run_id)
-        query = select(runs).where(runs.c.status.in_(LIVE), runs.c.id.not_in(of_others)).order_by(runs.c.created_at)
-
-        def work(connection: Connection) -> list[Run]:
-            return [to_run(row) for row in connection.execute(query)]
-
-        return await self._database.call(work)
-
     async def list_live_costs(self) -> list[LiveCost]:
-        """Runs that wait or run; not traces, which cost no time here."""
+        """Runs that wait or run, on every server; not traces, which cost no time here."""
         seconds = runs.c.cost["seconds"].as_float()
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
         return await self._database.call(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
@@ -237,3 +264,38 @@ class RunStore:
 def to_run(row: Row[Any]) -> Run:
     """A row of `runs`."""
     return Run(**{**row._mapping, "source": parse_source(row.source)})
+
+
+def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:
+    """Put jobs into the queue, new or starting again; those that are live or done by now stay. Ids of those put."""
+    query = select(runs.c.id, runs.c.status).where(runs.c.id.in_(fresh))
+    status = {row.id: row.status for row in connection.execute(query)} if fresh else {}
+    put = {run_id: job for run_id, job in fresh.items() if status.get(run_id) not in (*LIVE, "done")}
+    rows = [{"id": run_id, **_to_values(job, now)} for run_id, job in put.items()]
+    if again := put.keys() & status.keys():
+        connection.execute(delete(frames).where(frames.c.run_id.in_(again)))
+    for row in rows:
+        if row["id"] in again:  # not deleted: snapshots hold it, others watch it, and its fence must go on growing
+            connection.execute(update(runs).where(runs.c.id == row["id"]).values(EMPTY | row))
+    if new := [row for row in rows if row["id"] not in again]:
+        connection.execute(insert(runs), new)
+    return frozenset(put)
+
+
+def _to_values(job: NewJob, now: float) -> dict[str, Any]:
+    """Columns of a run that waits."""
+    return {
+        **asdict(job),
+        "status": "queued",
+        "frames": 0,
+        "bytes": 0,
+        "attempts": 0,
+        "is_cancel_asked": False,
+        "created_at": now,
+        "used_at": now,
+    }
+
+
+def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:
+    if list(lines[: len(stored)]) != list(stored):
+        raise TornLog("computed again, it gave other frames than those stored")

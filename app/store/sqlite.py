@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine
 
@@ -89,7 +90,10 @@ class SqliteFile:
             self.remember()
 
     def _rescue(self, engine: Engine) -> None:
-        raw = engine.raw_connection()
+        try:
+            raw = engine.raw_connection()
+        except sqlite3.OperationalError:
+            raise UnusableDatabase(f"the database {self.path} was deleted: restore a backup") from None
         try:
             assert isinstance(raw.driver_connection, sqlite3.Connection)
             copy_to(raw.driver_connection, self.path)
@@ -102,6 +106,11 @@ class SqliteFile:
             found = self.path.stat()
             return found.st_dev, found.st_ino
         return None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A new connection of the server's engine. It creates no file: one that went away is not to be an empty one."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
 
 
 def set_pragmas(connection: Any, record: Any) -> None:

@@ -33,7 +33,8 @@ def start(data: Path) -> subprocess.Popen[bytes]:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
-    flags = ["--no-precompute", "--port", str(PORT), "--data", str(data)]
+    shares = ["--client-read-bytes", "100000000000", "--address-read-bytes", "100000000000"]
+    flags = ["--no-precompute", *shares, "--port", str(PORT), "--data", str(data)]
     with (data / "server.log").open("wb") as log:
         server = subprocess.Popen([sys.executable, "-m", "app", "serve", *flags], stderr=log, preexec_fn=limit)
     while True:
@@ -81,7 +82,7 @@ async def download(run_ids: list[str], clients: int, coding: str) -> tuple[list[
                 async for chunk in answer.aiter_raw():
                     sent += len(chunk)
             statuses.append(answer.status_code)
-            if answer.status_code != 503:
+            if answer.status_code not in (429, 503):
                 return
             await asyncio.sleep(int(answer.headers["retry-after"]))
 
@@ -101,6 +102,8 @@ def measure(name: str, server: int, run_ids: list[str], clients: int, coding: st
     time.sleep(2)
     begun = time.perf_counter()
     statuses, sent = asyncio.run(download(run_ids, clients, coding))
+    if not clients:
+        time.sleep(3)
     took_s = time.perf_counter() - begun
     stop.set()
     livez = answers.get()
@@ -129,6 +132,7 @@ def main() -> None:
         server = start(Path(folder))
         try:
             run_ids = [compute(seed) for seed in range(known.distinct)]
+            print(json.dumps(measure("nothing, 5 s", server.pid, [], 0, "identity")), flush=True)
             for coding in ("identity", "gzip"):
                 for name in ("first", "kept"):
                     row = measure(f"{coding}, {name}", server.pid, run_ids, known.clients, coding)

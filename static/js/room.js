@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import { render } from 'preact';
 import { ApiError, SENT } from './net/api.js';
 import { changeRoom, deleteRoom, exportRoom, getRoom, listRoomViews, openRoom } from './net/rooms.js';
+import { ROOT } from './net/sent.js';
 import { boot } from './state/boot.js';
 import { html } from './ui/html.js';
 import { CopyText } from './ui/menu.js';
@@ -114,7 +115,7 @@ async function download() {
 
 async function drop() {
   const { views: gone, runs } = await deleteRoom(/** @type {any} */ (boot.room).id, key);
-  location.assign('/rooms');
+  location.assign(`${ROOT}/rooms`);
   return `Deleted, with ${gone} views and ${runs} runs.`;
 }
 

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.problems import Problem, to_response
+from app.api.http.root_path import to_route
 from mhc_core.spec import SpecError
 
 # An over-long body is still read, and thrown away, up to this: a client that is cut off in mid-sentence sees
@@ -28,7 +29,7 @@ class BodyLimit:
         """Refuse what announces too much, and count what comes."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        own = self._find_own(scope["path"])
+        own = self._find_own(to_route(scope))
         limit = self._max_bytes if own is None else own
         declared = Headers(scope=scope).get("content-length", "")
         announced = int(declared) if declared.isdecimal() else 0

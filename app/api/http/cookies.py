@@ -6,6 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.http.root_path import to_route
 from app.services.identity import new_cookie, to_cookie_key
 
 COOKIE = "mhc_client"
@@ -49,7 +50,7 @@ class ClientCookies:
 
 def _wants_cookie(scope: Scope) -> bool:
     headers = Headers(scope=scope)
-    if "authorization" in headers or "/embed/" in scope["path"] or scope["path"].startswith(("/static/", "/vendor/")):
+    if "authorization" in headers or to_route(scope).startswith(("/embed/", "/static/", "/vendor/")):
         return False
     cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
     return cookie is None or to_cookie_key(cookie) is None

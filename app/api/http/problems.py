@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.models.links import to_address
 from app.observe import context
 from app.services.errors import (
     EncodersBusyError,
@@ -83,7 +84,10 @@ TITLES = {
     "may-not-teach": "This client may not make rooms here",
     "too-many-rooms": "There are too many rooms",
     "foreign-origin": "Requests from another site's page are refused",
-    "private": "This is for the operator",
+    "wrong-host": "The server is not called so",
+    "private": "This is for the operators of the server",
+    "timeout": "The request took too long to arrive",
+    "too-many-connections": "Too many connections are open",
     "internal": "The server made a mistake",
     "http": "The request was refused",
 }
@@ -152,7 +156,7 @@ def to_response(problem: Problem, path: str) -> Response:
     """The problem as a response; `instance` is the path that was asked for."""
     context.note(problem=problem.kind)
     body: dict[str, Any] = {
-        "type": f"/docs#problem-{problem.kind}",
+        "type": to_address(f"/docs#problem-{problem.kind}"),
         "title": TITLES[problem.kind],
         "status": problem.status,
         "detail": problem.detail,

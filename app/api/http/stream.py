@@ -165,7 +165,11 @@ class Feed:
                 self._open.remove(run_id)
             return self._to_chunk(run_id, lines)
         if position is None:
-            self._open.remove(run_id)
+            # Its end may have been stored since the log was read; then the next round finds it.
+            if not await self._service.is_live(run_id) and not await self._service.log.read(
+                run_id, self._cursors[run_id]
+            ):
+                self._open.remove(run_id)
         elif self._told.get(run_id) != position:
             self._told[run_id] = position
             return self._to_status(run_id, position)

@@ -1,8 +1,23 @@
-"""Addresses of a run."""
+"""Addresses in answers, and those of a run."""
+
+from contextvars import ContextVar
 
 from pydantic import BaseModel
 
 API = "/api/v1"
+
+# Of the request that is answered: bodies are built far from it.
+_root: ContextVar[str] = ContextVar("root_path", default="")
+
+
+def set_root(path: str) -> None:
+    """Say below which path a proxy shows the server, for the task that answers a request."""
+    _root.set(path)
+
+
+def to_address(path: str) -> str:
+    """The address of a route by its path, as the browser or another client reaches it."""
+    return _root.get() + path
 
 
 class Links(BaseModel):
@@ -17,6 +32,6 @@ class Links(BaseModel):
 
 def to_links(run_id: str) -> Links:
     """Addresses of a run."""
-    base = f"{API}/runs/{run_id}"
+    base = to_address(f"{API}/runs/{run_id}")
     names = ("events", "result", "figures", "composite")
     return Links(self=base, **{name: f"{base}/{name}" for name in names})

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.models.links import to_address
 from app.api.models.times import to_time
 from app.services.rooms import RoomPlan, render_sheet
 from app.store.rooms import Room
@@ -57,7 +58,7 @@ class RoomBody(BaseModel):
         """From the stored row."""
         return cls(
             id=room.id,
-            url=f"/r/{room.id}",
+            url=to_address(f"/r/{room.id}"),
             title=room.title,
             sheet=room.sheet,
             sheet_html=render_sheet(room.sheet),
@@ -89,7 +90,7 @@ class SavedViewBody(BaseModel):
     def build(cls, view: Snapshot) -> "SavedViewBody":
         """From the stored row."""
         kept = {name: getattr(view, name) for name in ("id", "title", "note", "runs")}
-        return cls(url=f"/s/{view.id}", created_at=to_time(view.created_at), **kept)
+        return cls(url=to_address(f"/s/{view.id}"), created_at=to_time(view.created_at), **kept)
 
 
 class DeletedRoomBody(BaseModel):

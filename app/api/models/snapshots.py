@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.models.links import API
+from app.api.models.links import API, to_address
 from app.api.models.times import to_time
 from app.store.snapshots import Snapshot
 
@@ -56,11 +56,11 @@ class SnapshotBody(BaseModel):
         """From the stored row."""
         kept = {**vars(snapshot), **to_times(snapshot), "sweep": None}
         if snapshot.sweep is not None:
-            base = f"{API}/snapshots/{snapshot.id}/sweep"
+            base = to_address(f"{API}/snapshots/{snapshot.id}/sweep")
             counts = Counter(snapshot.sweep["states"].values())
             links = {"values": f"{base}/values", "figure": f"{base}/figure"}
             kept["sweep"] = StoredSweepBody(id=snapshot.sweep["id"], counts=counts, **links)
-        return cls(url=f"/s/{snapshot.id}", **kept)
+        return cls(url=to_address(f"/s/{snapshot.id}"), **kept)
 
 
 class KeptSnapshotBody(SnapshotBody):
@@ -88,7 +88,7 @@ class OwnSnapshotBody(BaseModel):
     def build(cls, snapshot: Snapshot) -> "OwnSnapshotBody":
         """From the stored row."""
         kept = {name: getattr(snapshot, name) for name in ("id", "title", "bytes")}
-        return cls(url=f"/s/{snapshot.id}", **kept, **to_times(snapshot))
+        return cls(url=to_address(f"/s/{snapshot.id}"), **kept, **to_times(snapshot))
 
 
 class DeletedBody(BaseModel):

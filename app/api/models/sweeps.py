@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.models.links import API
+from app.api.models.links import API, to_address
 from app.services.sweep_values import MeasuredSweep
 from app.services.sweeps import Sweep
 from mhc_core.record.grid import Axis
@@ -61,8 +61,8 @@ class SweepBody(BaseModel):
     @classmethod
     def build(cls, sweep: Sweep) -> "SweepBody":
         """As it is now."""
-        base = f"{API}/runs/sweep/{sweep.id}"
-        links = SweepLinks(self=base, values=f"{base}/values", figure=f"{base}/figure", run=f"{API}/runs/{{id}}")
+        base, run = to_address(f"{API}/runs/sweep/{sweep.id}"), to_address(f"{API}/runs/{{id}}")
+        links = SweepLinks(self=base, values=f"{base}/values", figure=f"{base}/figure", run=run)
         axes = {"x": _to_body(sweep.x), "y": None if sweep.y is None else _to_body(sweep.y)}
         kept = {name: getattr(sweep, name) for name in ("id", "is_open", "reasons", "ids")}
         return cls(**kept, **axes, counts=sweep.count(), links=links)

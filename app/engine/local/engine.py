@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.engine.contract import EndStatus, Engine, Job, Sink, SinkError
+from app.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from app.engine.local.process import WorkerProcess
 from app.engine.worker import Worker
 from app.settings import Settings
@@ -180,6 +180,8 @@ class LocalEngine(Engine):
             death.cancel()
 
     async def _next_job(self) -> _Entry:
+        if not self._queue:
+            self._sink.on_free()
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
@@ -211,7 +213,7 @@ class LocalEngine(Engine):
             if entry.given_up.done() and entry.verdict is not None:
                 await self._end(entry, *entry.verdict)
                 return await self._wait_for_answer(worker)
-            await self._end(entry, *(entry.verdict or ("failed", await worker.explain_end())))
+            await self._end(entry, *(entry.verdict or ("failed", Crash(await worker.explain_end()))))
         except SinkError as error:
             await self._end(entry, "failed", str(error))
         except Exception as error:
@@ -268,7 +270,6 @@ class LocalEngine(Engine):
         try:
             await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:
-            # The row stays live without a job here; the next POST of the spec, or a restart, starts it anew.
             log.exception("the end of run %s could not be stored", entry.job.id)
         self._entries.pop(entry.job.id, None)
         entry.settled.set()

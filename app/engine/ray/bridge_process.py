@@ -21,7 +21,7 @@ from app.engine.ray.ray_worker import RayWorker
 log = logging.getLogger("mhc.engine")
 
 # Without its socket a bridge ends its workers and then itself; one that is stuck in Ray is killed.
-STOP_S = 5.0
+STOP_S = 1.5
 HEADER_BYTES = 2**16
 
 

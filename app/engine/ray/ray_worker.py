@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 # The bridge answers a kill in milliseconds; one that is stuck in Ray is not waited for.
-CLOSE_S = 5.0
+CLOSE_S = 2.0
 
 
 class RayWorker:

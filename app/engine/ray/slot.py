@@ -24,6 +24,7 @@ LOST = (
 PATIENCE_S = 15.0
 # A worker that grew for a run gives back what it holds more than others when it has had nothing to do for this long.
 GIVE_BACK_S = 10.0
+MAX_REASON = 500
 # Restarts are the slot's business: Ray must not compute again what was half told already.
 # Beside the thread that computes there are two others, which its stubs do not know.
 declare: Any = ray.remote
@@ -90,13 +91,13 @@ class Slot:
         self.fail("it was stopped")
 
     def fail(self, reason: str) -> None:
-        """The worker is gone; the first reason counts."""
+        """The worker is gone; the first reason counts. Of a traceback of Ray its last line is told."""
         if not self._is_over:
             self._is_over = True
             if self._giving_back is not None:
                 self._giving_back.cancel()
             self._release()
-            self._tell_end(reason)
+            self._tell_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
     async def _pass_on(self, job: dict[str, Any]) -> None:
         if self._refusal is not None:

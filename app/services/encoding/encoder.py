@@ -2,14 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.services.encoding.files import EncodedFiles
-from app.services.encoding.jobs import write_result
+from app.services.encoding.jobs import AskedFigure, write_figure, write_result
 from app.services.encoding.pool import EncodingPool
 from app.services.errors import EncodingFailedError
 from app.settings import Settings
@@ -54,8 +54,20 @@ class Encoder:
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
         return await self._get(key, [run], write_result, run.id, form, is_packed)
 
-    async def _get(self, key: str, runs: list[Run], work: Callable[..., None], *arguments: Any) -> Path:
-        """`work` is given a file of frames for each run, then the arguments, then the file to make."""
+    async def get_figure(self, runs: Sequence[Run], asked: AskedFigure, *, is_packed: bool) -> Path:
+        """A file that holds the figure of these runs as JSON.
+
+        Raises
+        ------
+        RefusedError
+            Where too many files are being written, or this one could not be.
+        """
+        together = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
+        key = f"{together}-{asked.name}{'.gz' if is_packed else ''}"
+        return await self._get(key, runs, write_figure, asked, is_packed)
+
+    async def _get(self, key: str, runs: Sequence[Run], work: Callable[..., None], *arguments: Any) -> Path:
+        """`work` is given the runs' files of frames, then the arguments, then the file to make."""
         if (path := await asyncio.to_thread(self.files.find, key)) is not None:
             return path
         if key not in self._made:
@@ -65,13 +77,13 @@ class Encoder:
         # Shielded: others wait for it too, and who asks again finds it made.
         return await asyncio.shield(self._made[key])
 
-    async def _make(self, key: str, runs: list[Run], work: Callable[..., None], *arguments: Any) -> Path:
+    async def _make(self, key: str, runs: Sequence[Run], work: Callable[..., None], *arguments: Any) -> Path:
         try:
             with self.files.work() as folder:
                 frames = [folder / f"{index}.ndjson" for index in range(len(runs))]
                 for run, path in zip(runs, frames, strict=True):
                     await spool(self._log.read_all(run.id), path)
-                await self.pool.run(work, *frames, *arguments, folder / "made")
+                await self.pool.run(work, frames, *arguments, folder / "made")
                 return await asyncio.to_thread(self.files.put, key, folder / "made")
         except OSError as error:
             raise EncodingFailedError(f"the file could not be written: {error.strerror}") from error

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import time
 
 from app.presets import OPENING
+from app.services.upkeep.clock import PatientClock
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
@@ -26,6 +26,7 @@ class Housekeeping:
 
     def __init__(self, settings: Settings, database: Database, storage: Storage) -> None:
         self._settings, self._database, self._storage = settings, database, storage
+        self._clock = PatientClock()
         self._spare = [spec.id for spec in OPENING.specs]
         self._task: asyncio.Task[None] | None = None
 
@@ -40,7 +41,7 @@ class Housekeeping:
 
     async def sweep(self) -> None:
         """Drop what is over its time; then, where the store is nearly full, runs that were not used for longest."""
-        now, settings = time.time(), self._settings
+        now, settings = self._clock.now(), self._settings
         views = await drop_expired(self._database, now)
         old = await sweep(self._database, now - settings.keep_s, now - settings.keep_trace_s, self._spare)
         freed = 0

@@ -2,6 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { depthOf } from '../data/record.js';
+import { ROOT } from '../net/sent.js';
 import { moveAtOnce } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -23,7 +24,7 @@ export function Hand() {
   if (layers.current === 0 || fields.length === 0) return null;
   const move = (/** @type {Field} */ field, /** @type {number} */ value) =>
     setRefused(!moveAtOnce(() => state.setBase(field.path, value)));
-  const link = html`<a href=${`/#${toHash(state.view.value, boot.rules)}`} target="_blank" rel="noopener">Compute this view</a>`;
+  const link = html`<a href=${`${ROOT}/#${toHash(state.view.value, boot.rules)}`} target="_blank" rel="noopener">Compute this view</a>`;
   return html`
     <details class="hand">
       <summary>Try it</summary>

@@ -1,6 +1,7 @@
 /** The calls that make exactly this view: curl, Python, JSON. */
 
 import { signal } from '@preact/signals';
+import { ROOT } from '../net/sent.js';
 import { figureQuery } from '../share/export.js';
 import { toSnippets } from '../share/snippets.js';
 import * as state from '../state/signals.js';
@@ -14,7 +15,7 @@ export function ApiDialog() {
   return html`
     <${Dialog} title="This view over HTTP" isOpen=${opened.value === 'api'} onClose=${closeDialog}>
       <${Snippets} />
-      <p class="hint">All routes and fields: <a href="/docs">/docs</a>. Machine-readable: <a href="/openapi.json">/openapi.json</a>.</p>
+      <p class="hint">All routes and fields: <a href=${`${ROOT}/docs`}>/docs</a>. Machine-readable: <a href=${`${ROOT}/openapi.json`}>/openapi.json</a>.</p>
     <//>
   `;
 }
@@ -38,7 +39,7 @@ function Snippets() {
   const panels = state.shownPanels.value;
   const panel = panels.find((item) => item.key === pictured.value) ?? panels[0];
   if (!panel) return html`<p class="hint">…</p>`;
-  const snippets = toSnippets(location.origin, state.specs.value, shownOf(panel));
+  const snippets = toSnippets(location.origin + ROOT, state.specs.value, shownOf(panel));
   const shown = snippets.find((item) => item.key === chosen.value) ?? snippets[0];
   return html`
     <div class="api-choices">

@@ -16,7 +16,7 @@ import { Control } from './fields.js';
 import { FieldHelp } from './parts/fieldhelp.js';
 import { OpenTrace, Twin } from './traces.js';
 
-const SHOWN_LETTERS = 12; // of a model's name that a choice has room for
+const SHOWN_LETTERS = 11; // of a model's name that a choice has room for
 const TRACED = 'A trace has no spec, so settings do not change it.';
 
 export function Compared() {

@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks';
 import { formatCount } from '../data/numbers.js';
 import { ApiError } from '../net/api.js';
+import { ROOT } from '../net/sent.js';
 import { toFrameHeight } from '../picture/files.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
@@ -102,7 +103,7 @@ function Frame({ id, hasMap }) {
   const panels = [picture, ...state.shownPanels.value, ...others];
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
-  const url = new URL(`/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
+  const url = new URL(`${ROOT}/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
   const text = `<iframe src="${url}" width="${FRAME_WIDTH}" height="${heightOf(framed.value)}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
   return html`
     <p class="choice">

@@ -6,6 +6,7 @@ import { shareDone } from '../cards/story.js';
 import { formatCount, formatSeconds, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing, specOf } from '../data/record.js';
 import { MapButton } from '../map/button.js';
+import { ROOT } from '../net/sent.js';
 import { isReady, share } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
@@ -19,7 +20,7 @@ const THEMES = /** @type {const} */ ({ auto: 'Auto', light: 'Light', dark: 'Dark
 export function TopBar() {
   return html`
     <header class="topbar">
-      <div class="identity"><h1 class="brand"><a href="/"><b>mHC</b> Scope</a></h1><${Status} /></div>
+      <div class="identity"><h1 class="brand"><a href=${`${ROOT}/`}><b>mHC</b> Scope</a></h1><${Status} /></div>
       <button type="button" class="settings-button only-narrow" popovertarget="settings">Settings</button>
       <${Fold} label="Presets, share and more" sign="⋯">
         <${Opener} name="presets" className="presets">Presets<//>

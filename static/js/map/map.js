@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { formatSeconds } from '../data/numbers.js';
 import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
+import { ROOT } from '../net/sent.js';
 import { share } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
 import { commit } from '../state/actions.js';
@@ -90,7 +91,7 @@ function MapBody({ map }) {
       }
       ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
       <details class="map-http"><summary>The same over HTTP</summary>
-        <${CopyText} label="curl" text=${toSweepSnippet(location.origin, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
+        <${CopyText} label="curl" text=${toSweepSnippet(location.origin + ROOT, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
       </details>
       <${Toast} isOver />
     </div>

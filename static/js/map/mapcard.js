@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { isPrinting } from '../figures/print.js';
 import { ApiError, getSweepFigure, getSweepValues, insist } from '../net/api.js';
+import { ROOT } from '../net/sent.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
@@ -53,7 +54,7 @@ export function MapCard({ view, map, links }) {
   const fields = state.fields.value;
   const lead = {
     toHref: (/** @type {number} */ row, /** @type {number} */ column) =>
-      `/#${toHash(withCell(fields, view, map, row, column), boot.rules)}`,
+      `${ROOT}/#${toHash(withCell(fields, view, map, row, column), boot.rules)}`,
   };
   const figure = found && (isPrinting.value ? found.paper : found.screen);
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };

@@ -1,6 +1,7 @@
 /** The server's routes, and its refusals. */
 
 import { readBatches } from './events.js';
+import { ROOT } from './sent.js';
 
 /**
  * @typedef {import('../../types').Estimate} Estimate
@@ -15,7 +16,7 @@ import { readBatches } from './events.js';
  * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
  */
 
-export const API = '/api/v1';
+export const API = `${ROOT}/api/v1`;
 /** Sent with every request: in which room of a course it is made, where it is in one. */
 export const SENT = /** @type {Record<string, string>} */ ({});
 /** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */

@@ -1,6 +1,7 @@
 /** What stands below a figure in a paper: what it shows, of which runs, with which settings, and where it is found. */
 
 import { specOf } from '../data/record.js';
+import { ROOT } from '../net/sent.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -37,7 +38,7 @@ function toUrl() {
   const stored = state.snapshot.value?.url;
   if (!stored && hasUnnamed(state.view.value)) return '';
   const url = stored ?? urlOf(state.view.value);
-  return new URL(url === '/' ? `/#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
+  return new URL(url === `${ROOT}/` ? `${url}#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
 }
 
 /** @param {any[]} specs null of a trace @param {string[]} labels */

@@ -1,5 +1,6 @@
 /** The address follows the view: replaced while something is dragged, pushed on release, so that Back is undo. */
 
+import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import { pushStep, renameStep } from './past/trail.js';
 import { findPreset, isSame, nameIn, pathOf, toView } from './presets.js';
@@ -8,6 +9,8 @@ import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
 import { fromSpecs } from './view/spec.js';
 
 /** @typedef {import('../../types').View} View */
+
+const HOME = `${ROOT}/`;
 
 /** Where we were before the drag that is going on. @type {string | null} */
 let before = null;
@@ -27,7 +30,7 @@ export function urlOf(view) {
   const hash = isPresets ? toLookHash(view, boot.rules, toView(preset)) : toHash(view, boot.rules);
   if (isPresets) return pathOf(preset) + (hash ? `#${hash}` : '');
   // The bare address is that of the opening view, so that the view of an empty hash says at least its version.
-  return hash === toHash(openingView(), boot.rules) ? '/' : `/#${hash || EMPTY}`;
+  return hash === toHash(openingView(), boot.rules) ? HOME : `${HOME}#${hash || EMPTY}`;
 }
 
 /** What a visitor sees without touching anything. */
@@ -35,7 +38,7 @@ export const openingView = () => fromSpecs(fields.value, boot.rules.opening);
 
 /** Whether the address is one that follows the view: not that of a stored one. */
 export function isOwn() {
-  return location.pathname === '/' || nameIn(location.pathname) !== undefined;
+  return location.pathname === HOME || nameIn(location.pathname) !== undefined;
 }
 
 function here() {

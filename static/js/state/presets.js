@@ -3,13 +3,14 @@
 import { computed, signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
 import { reduceColumn } from '../data/reduce.js';
+import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
 import { fromSpecs, haveSameSpecs } from './view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Preset} Preset @typedef {import('../../types').View} View */
 
-const PATH = '/p/';
+const PATH = `${ROOT}/p/`;
 
 /** All of them once they have come; before that the one that the page was opened with. */
 export const presets = signal(boot.preset ? [boot.preset] : /** @type {Preset[]} */ ([]));

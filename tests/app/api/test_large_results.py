@@ -99,6 +99,29 @@ def test_tables_and_archives_come_from_outside_too(http: httpx.Client, run_id: s
             np.testing.assert_array_equal(outside[name], inside[name])
 
 
+def test_figures_of_large_runs_come_from_outside(
+    outside: Server, http: httpx.Client, client: httpx.Client, run_id: str
+) -> None:
+    other = {**SPEC, "connection": {"kind": "mhc"}}
+    with_other = compute(http, other)
+    for asker in (http, client):
+        assert compute(asker, SPEC) == run_id
+        assert compute(asker, other) == with_other
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("gain", {}),
+        ("activation", {"with": with_other, "layer": 3, "theme": "dark", "label": ["one", "two"]}),
+        ("cka", {"step": 1}),
+        ("gain", {"with": with_other, "difference": True, "first": 2, "last": 9}),
+    ]
+    before = set((outside.data / "encoded").glob("*"))
+    for panel, parameters in asked:
+        url = f"/runs/{run_id}/figures/{panel}"
+        assert http.get(url, params=parameters).json() == client.get(url, params=parameters).json(), panel
+    assert len(set((outside.data / "encoded").glob("*")) - before) == len(asked)
+    for wrong in ({"layer": 24}, {"step": 2}, {"label": ["a", "b"]}, {"view": "none"}):
+        assert http.get(f"/runs/{run_id}/figures/gain", params=wrong).status_code == 422
+
+
 def test_what_the_caller_has_is_not_sent_again(http: httpx.Client, client: httpx.Client, run_id: str) -> None:
     compute(client, SPEC)
     for asker in (http, client):

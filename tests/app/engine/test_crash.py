@@ -24,14 +24,45 @@ def read_lines(http: httpx.Client, run_id: str) -> list[str]:
     return http.get(f"/runs/{run_id}/events", headers=NDJSON, timeout=60).text.splitlines()
 
 
-def test_a_killed_worker_fails_its_run_and_no_other(
+def kill_worker(server: Server) -> None:
+    """Kill the one worker, and wait until another has taken its place."""
+    worker = wait_for_worker(server)
+    os.kill(worker, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while worker in (now := server.worker_pids()) or not now:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_for_attempt(http: httpx.Client, run_id: str) -> None:
+    """Wait until the run is under way again."""
+    deadline = time.monotonic() + 60
+    while http.get(f"/runs/{run_id}").json()["status"] != "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_whose_worker_is_killed_is_tried_once_more(
+    lone_server: Server, lone_client: httpx.Client, client: httpx.Client, fresh_spec: FreshSpec
+) -> None:
+    spec = fresh_spec(depth=128, width=64)
+    run_id = start_long(lone_client, spec)
+    kill_worker(lone_server)
+    assert wait_for_end(lone_client, run_id)["status"] == "done"
+    # Half from before, half from after: the log of an undisturbed run.
+    assert compute(client, spec) == run_id
+    assert read_lines(client, run_id) == read_lines(lone_client, run_id)
+
+
+def test_a_worker_killed_twice_fails_its_run_and_no_other(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
     http, spec = lone_client, fresh_spec(**LONG)
     run_id = start_long(http, spec)
     waiting = http.post("/runs", json=fresh_spec()).json()["id"]
-    worker = wait_for_worker(lone_server)
-    os.kill(worker, signal.SIGKILL)
+    kill_worker(lone_server)
+    wait_for_attempt(http, run_id)
+    kill_worker(lone_server)
     end = wait_for_end(http, run_id)
     assert end["status"] == "failed"
     assert "SIGKILL" in end["reason"]

@@ -18,7 +18,7 @@ from app.settings import Settings
 from tests.conftest import start_server
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
-from tests.contract.engine.ray_cluster import RayCluster, find_processes, start_cluster
+from tests.contract.engine.ray_cluster import RayCluster, find_actors, read_stat, start_cluster
 
 pytestmark = pytest.mark.full
 Case = Callable[[Bench], Awaitable[None]]
@@ -219,15 +219,15 @@ def list_bridges() -> list[int]:
 
 def test_a_killed_server_leaves_nothing_in_the_cluster(tmp_path: Path) -> None:
     flags = ("--engine", "ray", "--ray-address", start_cluster().address, "--workers", "1")
-    before = set(find_processes("ray::Actor"))
+    before = set(find_actors())
     server = start_server(tmp_path, *flags, "--no-precompute", forked=False)
     (bridge,) = list_children(server.process.pid)
-    assert set(find_processes("ray::Actor")) - before
+    assert set(find_actors()) - before
     server.kill()
     deadline = time.monotonic() + 20
-    while (set(find_processes("ray::Actor")) - before or is_running(bridge)) and time.monotonic() < deadline:
+    while (set(find_actors()) - before or is_running(bridge)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert set(find_processes("ray::Actor")) - before == set()
+    assert set(find_actors()) - before == set()
     assert not is_running(bridge)
 
 
@@ -239,5 +239,4 @@ def list_children(pid: int) -> list[int]:
 
 def is_running(pid: int) -> bool:
     """Whether the process is there, and not only its entry."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return Path(f"/proc/{pid}/stat").exists() and read_stat(pid)[0] != "Z"

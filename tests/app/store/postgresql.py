@@ -4,6 +4,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,17 +24,41 @@ _names = itertools.count()
 
 
 class PostgreSQL:
-    """A running server."""
+    """A server that can be stopped and started again, on the same port and data."""
 
-    def __init__(self, port: int) -> None:
-        self._address = f"127.0.0.1:{port}"
+    def __init__(self, programs: Path, data: Path, port: int, user: int | None) -> None:
+        self._address, self._port, self._user, self._folder = f"127.0.0.1:{port}", port, user, data.parent
+        settings = [f"--{name}={value}" for name, value in OPTIONS.items()]
+        self._command: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(port), *settings]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._process = subprocess.Popen(self._command, user=self._user, cwd=self._folder)
+        _wait(self._port, self._process)
+
+    def stop(self) -> None:
+        """Stop it at once: connections are cut."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=START_S)
+            self._process = None
 
     def create_database(self) -> str:
         """A new database; its SQLAlchemy URL."""
         name = f"test_{next(_names)}"
-        with psycopg.connect(f"postgresql://postgres@{self._address}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+        self.execute(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://postgres@{self._address}/{name}"
+
+    def cut_connections(self, url: str) -> None:
+        """End every connection to a database."""
+        name = url.rpartition("/")[2]
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    def execute(self, statement: str) -> None:
+        """Do something as the superuser."""
+        with psycopg.connect(f"postgresql://postgres@{self._address}/postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 def find_programs() -> Path | None:
@@ -61,18 +86,13 @@ def run_server(programs: Path) -> Iterator[PostgreSQL]:
         "trust",
         "--no-sync",
     ]
-    settings = [f"--{name}={value}" for name, value in OPTIONS.items()]
+    server = PostgreSQL(programs, data, port, user)
     try:
         subprocess.run(initdb, user=user, cwd=folder, check=True, capture_output=True)
-        command: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(port), *settings]
-        with subprocess.Popen(command, user=user, cwd=folder) as process:
-            try:
-                _wait(port, process)
-                yield PostgreSQL(port)
-            finally:
-                process.terminate()
-                process.wait(timeout=START_S)
+        server.start()
+        yield server
     finally:
+        server.stop()
         shutil.rmtree(folder)
 
 

@@ -12,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.store.database import Database
+from app.store.errors import StoreUnavailable
 from app.store.schema import open_current
 from app.store.upkeep.checking import Counted, check
+from tests.app.store.filled import add_run, do, to_url
 from tests.conftest import Server, StartServer, compute, start_server
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -160,3 +163,18 @@ def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: F
         compute(http, spec)
         own.kill()
         assert list_damage(own.data) == []
+
+
+def test_a_deleted_file_that_was_not_open_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "data" / NAME
+
+    async def work(database: Database) -> None:
+        await add_run(database, "r")
+        database._engine.dispose()
+        shutil.rmtree(path.parent)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="was deleted"):
+                await add_run(database, "s")
+            assert not path.exists()
+
+    do(to_url(path), work)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
+from app.store.queue.queue import Queue
 from app.store.runs import NewJob, RunStore
 from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
@@ -44,7 +45,9 @@ def test_a_trace_that_grows_is_not_queued_again(tmp_path: Path) -> None:
     async def work(runs: RunStore, live: LiveTraceStore) -> None:
         await runs.put_queued({"r": NewJob("run", SpecSource(spec={}), {})})
         await live.open("l", TRACE, "secret")
-        assert [run.id for run in await runs.unfinished()] == ["r"]
+        turn = await Queue(runs._database, 10).take_turn({}, free=9)
+        assert [run.id for run in turn.claimed] == ["r"]
+        assert (await Queue(runs._database, 10).beat([("r", 1)])).freed == []
         assert await live.list_open() == ["l"]
         await runs.finish("l", 0, "done", None)
         assert await live.list_open() == []

@@ -1,7 +1,6 @@
 """The store and its migrations on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,14 +11,16 @@ from sqlalchemy import create_engine, text
 
 from app.store import migrations, schema
 from app.store.database import Database
+from app.store.errors import UnusableDatabase
 from app.store.live_traces import LiveTraceStore
+from app.store.queue.queue import Queue
 from app.store.runs import NewJob, RunStore
-from app.store.schema import UnusableDatabase, upgrade
+from app.store.schema import upgrade
 from app.store.snapshots import SnapshotStore
 from app.store.tables import metadata
 from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE
 
 pytestmark = pytest.mark.full
@@ -30,20 +31,10 @@ VALUES ('{id}', '{spec}', 'done', '{{}}', 0, 1.5, 1.5, false)"""
 SPEC = '{"depth": 4, "input": {"text": "nul\\u0000"}}'
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """One server for all tests here."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with run_server(programs) as running:
-        yield running
-
-
 @pytest.fixture
-def url(server: PostgreSQL) -> str:
+def url(postgresql: PostgreSQL) -> str:
     """An empty database."""
-    return server.create_database()
+    return postgresql.create_database()
 
 
 def query(url: str, *statements: str) -> list[tuple[Any, ...]]:
@@ -142,7 +133,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         await store.put_queued({"r": NewJob("run", SpecSource(spec={}), {"seconds": 1.5})})
         await store.put_queued({"v": NewJob("verification", SpecSource(spec={}), {}, of_run="r")})
         line = b'{"run":"r","index":0,"type":"forward"}\n'
-        await store.set_running("r")
+        turn = await Queue(database, 10).take_turn({}, free=1)
+        assert [claimed.id for claimed in turn.claimed] == ["r"]
         await store.append("r", 0, [line])
         end = await store.finish("r", 1, "done", None)
         assert await store.read("r", -1, 10) == [line, end]
@@ -150,7 +142,7 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert run is not None
         assert job is not None
         assert (run.status, run.frames, run.source, run.cost) == ("done", 2, SpecSource(spec={}), {"seconds": 1.5})
-        assert [left.id for left in await store.unfinished()] == ["v"]
+        assert turn.board.waiting == ("v",)
         assert await store.add_record("t", TRACE, [])
         snapshots = SnapshotStore(database)
         stored, is_new = await snapshots.put(["r"], "v=1", "title")
@@ -164,7 +156,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert found is not None
         assert found.accepts("secret")
         assert await live.list_open() == ["l"]
-        assert [left.id for left in await store.unfinished()] == ["v"]
+        board = (await Queue(database, 10).take_turn({}, free=0)).board
+        assert (board.waiting, board.running) == (("v",), {"l"})
         await store.finish("l", 0, "failed", "no news")
         assert await live.list_open() == []
         assert await sweep(database, 1e12, 1e12, ()) == 1

@@ -13,6 +13,7 @@ from app.store.database import Database
 from app.store.errors import DataInUse
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
+from app.store.queue.queue import Queue
 from app.store.runs import NewJob, RunStore
 from app.store.snapshots import SnapshotStore
 from mhc_core.record import codec
@@ -59,9 +60,9 @@ def test_what_happens_to_a_run_happens_to_no_other(tmp_path: Path) -> None:
         async def look() -> list[tuple[str, int]]:
             return [(run.status, run.frames) for name in "qrs" if (run := await store.get(name)) is not None]
 
-        await store.put_queued({"q": JOB, "s": JOB})
         waiting = ("queued", 0)
-        await store.set_running("r")
+        await Queue(store._database, 10).take_turn({}, free=1)
+        await store.put_queued({"q": JOB, "s": JOB})
         assert await look() == [waiting, ("running", 0), waiting]
         await log.append("r", 0, LINES[:3])
         assert await look() == [waiting, ("running", 3), waiting]
@@ -111,8 +112,12 @@ def test_an_index_is_stored_once(tmp_path: Path) -> None:
 def test_a_run_that_starts_again_has_no_frames(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:2])
+        await log.finish("r", 2, "failed", "out of memory")
         log.begin("r")
         await store.put_queued({"r": JOB})
+        run = await store.get("r")
+        assert run is not None
+        assert (run.status, run.reason, run.frames, run.bytes, run.finished_at) == ("queued", None, 0, 0, None)
         assert await log.read("r", -1) == []
 
     with_log(tmp_path, 1_000_000, work)

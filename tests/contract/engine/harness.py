@@ -11,7 +11,7 @@ from typing import Any
 from app.engine.contract import Engine
 from app.engine.registry import build_engine
 from app.settings import GIB, Settings
-from tests.contract.engine.ray_cluster import find_processes, start_cluster
+from tests.contract.engine.ray_cluster import find_actors, start_cluster
 from tests.forked import find_workers, start_fork_server
 
 
@@ -83,8 +83,8 @@ class RayHarness(MarkedHarness):
         return super().build(ray_address=self.address or start_cluster().address, **settings)
 
     def list_candidates(self) -> list[int]:
-        """By the name that Ray gives them."""
-        return find_processes("ray::")
+        """On the nodes of this process."""
+        return find_actors()
 
 
 def kill(pid: int) -> None:

@@ -49,11 +49,22 @@ def start_cluster() -> RayCluster:
     return RayCluster()
 
 
-def find_processes(start: str) -> list[int]:
-    """Process ids by the start of the name."""
+def find_actors() -> list[int]:
+    """Process ids of the actors on nodes that this process has started."""
     found = []
     for path in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It has ended since.
-            if path.read_text().startswith(start):
+            if path.read_text().startswith("ray::Actor") and _is_ours(int(path.parent.name)):
                 found.append(int(path.parent.name))
     return sorted(found)
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether it runs, on a node that is a child of this process."""
+    state, node = read_stat(pid)[:2]
+    return state != "Z" and int(read_stat(int(node))[1]) == os.getpid()
+
+
+def read_stat(pid: int) -> list[str]:
+    """State, parent, and what follows in /proc/PID/stat."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -41,6 +41,7 @@ class Recorder:
         self.of: defaultdict[str, Reports] = defaultdict(Reports)
         self.order: list[str] = []  # job ids as they started
         self.moved: list[list[str]] = []
+        self.freed = 0
         self.broken: list[str] = []  # what an engine must not do
         self.failures: dict[tuple[str, str], Exception] = {}  # (call, job id) -> what the sink raises
         self.gates: dict[tuple[str, str], asyncio.Event] = {}  # (call, job id) -> what the sink waits for
@@ -77,6 +78,10 @@ class Recorder:
     def on_moved(self, job_ids: Sequence[str]) -> None:
         """Keep the order of those who wait."""
         self.moved.append(list(job_ids))
+
+    def on_free(self) -> None:
+        """Count the workers that said that they wait."""
+        self.freed += 1
 
     async def wait_for(self, is_there: Callable[[], bool]) -> None:
         """Until something that reports change is so."""

@@ -1,6 +1,7 @@
 /** One line on the page that opens: back to the view that was left, with Back for the steps before it. Never unasked; it stays until it is used or closed, for nothing may jump under a hand. */
 
 import { signal } from '@preact/signals';
+import { ROOT } from '../../net/sent.js';
 import { openAddress } from '../../state/actions.js';
 import { boot } from '../../state/boot.js';
 import { leftSteps, resume } from '../../state/past/trail.js';
@@ -9,8 +10,9 @@ import { notify } from '../../ui/clipboard.js';
 import { html } from '../../ui/html.js';
 import { titleOf, viewAt } from './reading.js';
 
+const HOME = `${ROOT}/`;
 const left = leftSteps();
-const isOffered = signal(location.pathname === '/' && location.hash === '' && left.length > 0 && left.at(-1) !== '/');
+const isOffered = signal(location.pathname === HOME && location.hash === '' && left.length > 0 && left.at(-1) !== HOME);
 
 function goOn() {
   isOffered.value = false;

@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { ROOT } from '../../net/sent.js';
 import { commit, openAddress } from '../../state/actions.js';
 import { boot } from '../../state/boot.js';
 import { pushStep } from '../../state/past/trail.js';
@@ -122,7 +123,7 @@ function dropAndFocus(act) {
 /** In this page, unless the reader asks for another tab; a stored view comes with a page of its own. @param {MouseEvent} event @param {Visited} item */
 function open(event, item) {
   const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
-  if (isElsewhere || item.url.startsWith('/s/') || !areAllKnown.value) return;
+  if (isElsewhere || item.url.startsWith(`${ROOT}/s/`) || !areAllKnown.value) return;
   event.preventDefault();
   closeDialog();
   history.pushState(pushStep(item.url), '', item.url);

@@ -1,6 +1,7 @@
 /** Words around the strips: whose they are, which layers they span, what widths and lines are. No browser here. */
 
 import { shortenName } from '../../data/labels.js';
+import { range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { spanOf } from './reading.js';
 import { formatLog, keysOf, widthAt } from './scale.js';
@@ -10,6 +11,8 @@ import { layersPerLine } from './strip.js';
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale */
 
 const SIZES = [15, 14, 13]; // of letters of a name, the first that fits
+const NAME_SHARE = 0.62; // of the room on a phone
+const BOLD = 1.13; // times the width of other letters
 const SMALL = 12;
 const HEAD_Y = 10;
 const ROW_PX = 17;
@@ -19,7 +22,7 @@ const ROOMY_PX = 800; // where the key has room under the strips alone
 /** A run's name and what was measured of it. @param {import('./picture.js').Shown} shown @param {number} run @param {Layout} layout @returns {Shape[]} */
 export function toLabel({ label, name = label, reading, gain, end }, run, { bands, isNarrow }) {
   const { x, y, room } = bands[run].label;
-  const { text, size } = fitName(label, name, isNarrow ? room / 2 : room);
+  const { text, size } = fitName(label, name, isNarrow ? NAME_SHARE * room : room);
   const head = toText(x, y, text, run, { size, isBold: true, ...(name === text ? {} : { title: name }) });
   const words = reading ? toWords(reading, gain) : [[end ?? '…']];
   if (isNarrow) return [head, toAside(words, x + room, y, room - widthOf(text, size + 1) - 16)];
@@ -32,10 +35,11 @@ export function toLabel({ label, name = label, reading, gain, end }, run, { band
 
 /** A label in letters as large as they fit, or its whole name as far as it does. @param {string} label @param {string} name @param {number} room in pixels */
 function fitName(label, name, room) {
-  const size = SIZES.find((one) => widthOf(label, one) <= room) ?? SIZES[SIZES.length - 1];
+  const fits = (/** @type {string} */ text, /** @type {number} */ size) => widthOf(text, BOLD * size) <= room;
+  const size = SIZES.find((one) => fits(label, one)) ?? SIZES[SIZES.length - 1];
   const [letter, ...words] = name.split(' ');
   let text = label;
-  for (let most = label.length - 3; widthOf(text, size) > room && most > 2; most--)
+  for (let most = label.length - 3; !fits(text, size) && most > 2; most--)
     text = `${letter} ${shortenName(words.join(' '), most)}`;
   return { text, size };
 }
@@ -57,9 +61,14 @@ function saySpan({ streams }, span) {
 
 /** The words in one line, as many of them as fit: half a number is none. @param {string[][]} words @param {number} x its right end @param {number} y @param {number} room */
 function toAside(words, x, y, room) {
-  const whole = words.map(([text]) => text);
-  const told = widthOf(whole.join(' · '), SMALL) > room ? whole.slice(0, 2) : whole;
-  return toText(x, y, fitText(told.join(' · '), SMALL, room), 'muted', { size: SMALL, anchor: 'end' });
+  const told = range(1, words.length).map((count) =>
+    words
+      .slice(0, count)
+      .map(([text]) => text)
+      .join(' · '),
+  );
+  const most = told.findLast((text) => widthOf(text, SMALL) <= room) ?? told[0];
+  return toText(x, y, fitText(most, SMALL, room), 'muted', { size: SMALL, anchor: 'end' });
 }
 
 /** The ends of the layers, over the strips. @param {Layout} layout @returns {Shape[]} */

@@ -3,15 +3,18 @@
  * before. The tab that changed its view last is the one that is continued.
  */
 
+import { ROOT } from '../../net/sent.js';
 import { readList, writeList } from './store.js';
 
 const KEY = 'trail';
 const MAX_STEPS = 24;
 /** Addresses that the page can open without its server: not those of stored views. */
 const OWN = /^\/(?:#.*|p\/.*)?$/s;
+/** @param {string} url */
+const isOwn = (url) => url.startsWith(ROOT) && OWN.test(url.slice(ROOT.length));
 
 /** @type {string[]} */
-const before = readList(KEY, (url) => typeof url === 'string' && OWN.test(url)).items;
+const before = readList(KEY, (url) => typeof url === 'string' && isOwn(url)).items;
 
 let steps = [...before, here()];
 let at = before.length;
@@ -64,6 +67,6 @@ addEventListener('popstate', () => {
 function save() {
   const past = steps
     .slice(0, at + 1)
-    .filter((url, index, all) => OWN.test(url) && url !== all[index - 1] && !(index === 0 && url === '/'));
+    .filter((url, index, all) => isOwn(url) && url !== all[index - 1] && !(index === 0 && url === `${ROOT}/`));
   for (let count = MAX_STEPS; count > 0 && writeList(KEY, past.slice(-count)) !== ''; count = count >> 1);
 }

@@ -1,0 +1,41 @@
+"""`serve`: the page and the API, until a signal. Its flags are the settings, which read them themselves."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from app.observe import logs
+from app.settings import Settings
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serve until a signal."""
+    try:
+        settings = Settings(_cli_parse_args=list(arguments), _cli_prog_name="mhc-scope serve")
+    except ValidationError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+    os.umask(0o077)  # the database and its folder are for this user alone
+    from app.engine.registry import prepare_engine
+
+    prepare_engine(settings)
+
+    # Late: with torch they take a second or two, which no mistake in the arguments should cost.
+    from app.edge.server import Server
+    from app.engine.registry import UnknownEngine
+    from app.files import MissingAsset
+    from app.main import create_app
+    from app.store.errors import UnusableDatabase
+
+    try:
+        app = create_app(settings)
+    except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
+        print(error, file=sys.stderr)
+        return 2
+    logs.configure(settings.log_format)
+    server = Server(app, settings)
+    server.run()
+    return 0 if server.started else 1

@@ -1,0 +1,95 @@
+"""Accepting connections: a few at a time, and with patience where descriptors have run out."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+# Connections that the kernel holds ready, and how many are taken at once: between two turns others are closed.
+BACKLOG, BATCH = 2048, 16
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+RETRY_S = 0.2
+# At most one line of the log in this time.
+QUIET_S = 60.0
+
+
+class Listener:
+    """One listening socket. uvicorn closes it like a server of asyncio.
+
+    asyncio's own goes on accepting where it cannot, and writes a page of the log each time.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, build: Callable[[], asyncio.Protocol]
+    ) -> None:
+        self._loop, self._sock, self._build = loop, sock, build
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._told = -QUIET_S
+        sock.setblocking(False)
+        loop.add_reader(sock.fileno(), self._accept)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self._sock.getsockname()[:2]
+        return str(host), int(port)
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+
+    async def wait_closed(self) -> None:
+        """It closes at once."""
+
+    def _accept(self) -> None:
+        if self._tasks:
+            return  # those before have not been let in yet, nor others closed for them
+        for _ in range(BATCH):
+            try:
+                connection, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in SCARCE:
+                    raise
+                self._pause(error)
+                return
+            connection.setblocking(False)
+            task = self._loop.create_task(self._connect(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._build, connection)
+        except OSError as error:
+            logger.info("a connection broke as it was accepted: %s", error)
+            connection.close()
+
+    def _pause(self, error: OSError) -> None:
+        """The kernel says again and again that someone waits: do not listen to it for a while."""
+        self._loop.remove_reader(self._sock.fileno())
+        self._retry = self._loop.call_later(RETRY_S, self._loop.add_reader, self._sock.fileno(), self._accept)
+        if self._loop.time() - self._told >= QUIET_S:
+            self._told = self._loop.time()
+            logger.warning("cannot accept connections: %s; trying again every %s s", error.strerror, RETRY_S)
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets of a name or an address; a name such as localhost may have two.
+
+    Raises
+    ------
+    OSError
+        Where the port is taken, or the host is not of this machine.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = {(family, address[:2]) for family, _, _, _, address in found}
+    return [socket.create_server(address, family=family, backlog=BACKLOG) for family, address in sorted(addresses)]

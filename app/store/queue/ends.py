@@ -1,0 +1,32 @@
+"""How a run that no worker holds ends, or waits again."""
+
+from sqlalchemy import Connection, update
+
+from app.store.frames import append_lines
+from app.store.queue.dialect import notify
+from app.store.tables import runs
+from mhc_core.record import codec
+from mhc_core.record.summary import EndStatus
+
+FREE = {"server": None, "leased_until": None, "fence": runs.c.fence + 1}
+
+
+def end_run(
+    connection: Connection, run_id: str, index: int, status: EndStatus, reason: str | None, now: float
+) -> bytes:
+    """Close the log behind `index` frames with an `end`, which is returned, and wake viewers everywhere."""
+    plain = None if reason is None else reason.replace("\0", "\\0")  # which PostgreSQL's texts cannot hold
+    line = codec.encode_end(run_id, index, status, plain)
+    append_lines(connection, run_id, index, [line])
+    values = {"status": status, "reason": plain, "finished_at": now, "leased_until": None}
+    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+    notify(connection, "log", run_id)
+    return line
+
+
+def queue_again(connection: Connection, run_id: str, *, is_counted: bool) -> None:
+    """Let the run wait, with the frames that it has; an attempt that is not counted was broken off by a clean stop."""
+    attempts = runs.c.attempts - (0 if is_counted else 1)
+    values = {"status": "queued", "started_at": None, "attempts": attempts, **FREE}
+    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+    notify(connection, "log", run_id)

@@ -1,0 +1,160 @@
+"""The queue of all servers, one transaction a call: who puts a run, who claims it, who gives it back."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from app.store.database import Database
+from app.store.queue import reconcile, servers
+from app.store.queue.board import LIVE, Board, read_board
+from app.store.queue.dialect import lock_queue, notify, read_clock
+from app.store.queue.ends import end_run, queue_again
+from app.store.queue.leases import Lease, require_lease
+from app.store.queue.reconcile import Beat
+from app.store.queue.servers import Watched
+from app.store.queue.usage import charge, forget_old
+from app.store.runs import NewJob, Run, put_jobs, to_run
+from app.store.tables import live_traces, runs
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The queue after a turn: what was put into it, and which runs this server has claimed."""
+
+    board: Board
+    put: frozenset[str]
+    claimed: list[Run]
+
+
+class Queue:
+    """What one server does with the queue."""
+
+    def __init__(self, database: Database, lease_s: float) -> None:
+        self._database, self._lease_s = database, lease_s
+        self.server, self.is_shared = database.server, database.is_shared
+
+    async def take_turn(self, fresh: Mapping[str, NewJob], free: int) -> Turn:
+        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free."""
+
+        def work(connection: Connection) -> Turn:
+            now = read_clock(connection)
+            if fresh or free:
+                lock_queue(connection)
+            put = put_jobs(connection, fresh, now)
+            board = read_board(connection, now)
+            chosen = board.waiting[:free]
+            if not chosen:
+                _tell(connection, put)
+                return Turn(board, put, [])
+            claimed = self._claim(connection, chosen, now)
+            _tell(connection, put | {run.id for run in claimed})
+            return Turn(read_board(connection, now), put, claimed)
+
+        return await self._database.call(work)
+
+    async def put_back(self, lease: Lease, client: str, seconds: float) -> None:
+        """Let a run wait again whose worker was lost.
+
+        Raises
+        ------
+        LeaseLost
+            Where it is another server's now.
+        """
+
+        def work(connection: Connection) -> None:
+            lock_queue(connection)
+            require_lease(connection, lease)
+            charge(connection, client, seconds, read_clock(connection))
+            queue_again(connection, lease.run_id, is_counted=True)
+            notify(connection, "queue")
+
+        await self._database.call(work)
+
+    async def ask_cancel(self, run_id: str) -> bool:
+        """End a run that waits; of one under way note that its server shall stop it. False where it is neither."""
+        of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
+
+        def work(connection: Connection) -> bool:
+            lock_queue(connection)
+            query = select(runs.c.status, runs.c.frames).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
+            row = connection.execute(query.with_for_update()).one_or_none()
+            if row is None or row.status not in LIVE:
+                return False
+            if row.status == "queued":
+                end_run(connection, run_id, row.frames, "cancelled", None, read_clock(connection))
+                notify(connection, "queue")
+            else:
+                connection.execute(update(runs).where(runs.c.id == run_id).values(is_cancel_asked=True))
+                notify(connection, "cancel", run_id)
+            return True
+
+        return await self._database.call(work)
+
+    async def beat(self, held: Collection[tuple[str, int]]) -> Beat:
+        """Say that this server is there and computes these, run and fence; free what no server computes."""
+
+        def work(connection: Connection) -> Beat:
+            lock_queue(connection)  # two servers may take each other for dead
+            now = read_clock(connection)
+            if self.is_shared:
+                servers.note_alive(connection, self.server, now, self._lease_s)
+            return reconcile.beat(connection, self.server, held, now, self._lease_s, self.is_shared)
+
+        return await self._database.call(work)
+
+    async def join(self) -> None:
+        """Say that this server has started."""
+
+        def work(connection: Connection) -> None:
+            lock_queue(connection)
+            now = read_clock(connection)
+            forget_old(connection, now)
+            servers.note_alive(connection, self.server, now, self._lease_s)
+
+        await self._database.call(work)
+
+    async def leave(self) -> None:
+        """Give back the runs under way: this server stops."""
+        await self._database.call(lambda connection: servers.leave(connection, self.server))
+
+    async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Status and frames of runs: what has changed since, a viewer has not seen."""
+        query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
+        rows = await self._database.call(lambda connection: connection.execute(query).all())
+        return {row.id: (row.status, row.frames) for row in rows}
+
+    async def put_watchers(self, watched: Watched) -> None:
+        """Let other servers know who watches which run here."""
+
+        def work(connection: Connection) -> None:
+            lock_queue(connection)
+            servers.note_alive(connection, self.server, read_clock(connection), self._lease_s)
+            servers.put_watchers(connection, self.server, watched)
+
+        await self._database.call(work)
+
+    async def count_watchers(self, run_id: str, exclude: str) -> int:
+        """Streams open on a run at other servers."""
+        return await self._database.call(
+            lambda connection: servers.count_watchers(connection, run_id, self.server, exclude)
+        )
+
+    def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[Run]:
+        values = {
+            "status": "running",
+            "server": self.server,
+            "leased_until": now + self._lease_s,
+            "fence": runs.c.fence + 1,
+            "attempts": runs.c.attempts + 1,
+            "started_at": now,
+            "is_cancel_asked": False,
+        }
+        connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(values))
+        found = {row.id: to_run(row) for row in connection.execute(select(runs).where(runs.c.id.in_(run_ids)))}
+        return [found[run_id] for run_id in run_ids]
+
+
+def _tell(connection: Connection, changed: Collection[str]) -> None:
+    if changed:
+        notify(connection, "queue")

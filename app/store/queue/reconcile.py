@@ -1,0 +1,79 @@
+"""No run stays under way without a process that computes it: leases are renewed, and lost ones are found."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, update
+
+from app.store.queue.dialect import notify
+from app.store.queue.ends import FREE, end_run, queue_again
+from app.store.queue.leases import MAX_ATTEMPTS
+from app.store.tables import live_traces, runs
+
+RENEW_AT = 2 / 3  # of a lease is left when it is renewed
+LOST = "the process that computed it was lost, {} times"
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a heartbeat has found.
+
+    Attributes
+    ----------
+    gone: runs that this server holds and whose lease is another's now.
+    to_cancel: runs that this server holds, and that someone asked another server to stop.
+    freed: runs that no server computed, which wait again or have ended.
+    """
+
+    gone: list[str]
+    to_cancel: list[str]
+    freed: list[str]
+
+
+def beat(
+    connection: Connection, server: str, held: Collection[tuple[str, int]], now: float, lease_s: float, is_shared: bool
+) -> Beat:
+    """Renew the leases of `held`, run and fence, and free the runs that no one computes. The queue is locked."""
+    mine = {row.id: row for row in connection.execute(_select_held(server))}
+    kept = [run_id for run_id, fence in held if run_id in mine and mine[run_id].fence == fence]
+    old = [run_id for run_id in kept if mine[run_id].leased_until < now + RENEW_AT * lease_s]
+    if old:
+        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + lease_s))
+    freed = _free(connection, _is_lost(server, kept, now, is_shared), now)
+    gone = [run_id for run_id, _ in held if run_id not in kept]
+    return Beat(gone, [run_id for run_id in kept if mine[run_id].is_cancel_asked], freed)
+
+
+def _select_held(server: str) -> Any:
+    columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
+    return select(*columns).where(runs.c.status == "running", runs.c.server == server)
+
+
+def _is_lost(server: str, kept: Collection[str], now: float, is_shared: bool) -> ColumnElement[bool]:
+    """Runs under way without a job. A database that is not shared has no other server that is alive."""
+    of_owners = select(live_traces.c.run_id)
+    forgotten = and_(runs.c.server == server, runs.c.id.not_in(kept))
+    others = and_(runs.c.server != server, runs.c.leased_until < now if is_shared else true())
+    lost = or_(runs.c.server.is_(None), forgotten, others)
+    return and_(runs.c.status == "running", runs.c.id.not_in(of_owners), lost)
+
+
+def _free(connection: Connection, is_lost: ColumnElement[bool], now: float) -> list[str]:
+    columns = (runs.c.id, runs.c.frames, runs.c.attempts, runs.c.is_cancel_asked)
+    lost: list[Row[Any]] = list(connection.execute(select(*columns).where(is_lost).with_for_update()))
+    for row in lost:
+        _free_one(connection, row, now)
+    if lost:
+        notify(connection, "queue")
+    return [row.id for row in lost]
+
+
+def _free_one(connection: Connection, row: Row[Any], now: float) -> None:
+    connection.execute(update(runs).where(runs.c.id == row.id).values(FREE))
+    if row.is_cancel_asked:
+        end_run(connection, row.id, row.frames, "cancelled", None, now)
+    elif row.attempts >= MAX_ATTEMPTS:
+        end_run(connection, row.id, row.frames, "failed", LOST.format(row.attempts), now)
+    else:
+        queue_again(connection, row.id, is_counted=True)

@@ -1,0 +1,148 @@
+"""The queue of one server: fair, retried once, patient with its database. On SQLite and on PostgreSQL."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_url, wait_until
+
+
+def test_a_single_run_waits_for_one_cell_of_anothers_sweep_at_most(database_url: str) -> None:
+    async def act() -> None:
+        server = await Server(database_url).start()
+        cells = [await server.submit(make_spec(seed), "sweeper") for seed in range(20)]
+        single = await server.submit(make_spec(100), "light")
+        assert server.runs.position(single) == 1, "next, whoever came first"
+        assert [server.runs.position(cell) for cell in cells[:3]] == [0, 2, 3]
+        await server.compute(cells[0])
+        await wait_until(lambda: len(server.engine.begun) == 2)
+        assert server.engine.begun == [cells[0], single]
+        await server.stop()
+
+    play(act())
+
+
+def test_clients_and_their_use_outlive_a_restart(database_url: str) -> None:
+    async def act() -> None:
+        server = await Server(database_url).start()
+        first, second = [await server.submit(make_spec(seed), "heavy") for seed in range(2)]
+        await server.engine.step(first)
+        server.runs._dispatcher.reports.held[first].begun_s -= 50.0  # type: ignore[operator]
+        await server.compute(first)
+        await server.kill()
+        server = await Server(database_url).start()
+        await wait_until(lambda: server.engine.begun == [second])
+        third, fourth = await server.submit(make_spec(3), "heavy"), await server.submit(make_spec(4), "light")
+        assert [server.runs.position(run_id) for run_id in (second, third, fourth)] == [0, 2, 1]
+        assert (await server.get(third)).client == "heavy"
+        await server.stop()
+
+    play(act())
+
+
+def test_a_crash_is_tried_once_more_with_the_frames_that_are_there(database_url: str) -> None:
+    async def act() -> None:
+        server = await Server(database_url).start()
+        run_id = await server.submit(make_spec(1))
+        watching = asyncio.create_task(server.follow(run_id))
+        await server.engine.step(run_id, 2)
+        await server.engine.crash(run_id)
+        await wait_until(lambda: server.engine.begun == [run_id] * 2)
+        await server.compute(run_id, 5)
+        frames = await watching
+        check_log(frames, "done")
+        assert len(frames) == 6
+        await server.stop()
+
+    play(act())
+
+
+def test_a_second_crash_fails_it_with_the_reason(database_url: str) -> None:
+    async def act() -> None:
+        server = await Server(database_url).start()
+        run_id = await server.submit(make_spec(1))
+        for attempt in (1, 2):
+            await wait_until(lambda attempt=attempt: len(server.engine.begun) == attempt)
+            await server.engine.step(run_id)
+            await server.engine.crash(run_id)
+        run = await server.get(run_id)
+        assert (run.status, run.reason) == ("failed", "the worker process was killed")
+        check_log(await server.follow(run_id), "failed")
+        await server.stop()
+
+    play(act())
+
+
+def test_frames_that_differ_when_it_is_tried_again_fail_it(database_url: str) -> None:
+    async def act() -> None:
+        server = await Server(database_url).start()
+        run_id = await server.submit(make_spec(1))
+        await server.engine.step(run_id, 2)
+        await server.engine.crash(run_id)
+        await wait_until(lambda: server.engine.begun == [run_id] * 2)
+        reports = server.runs._dispatcher.reports
+        await reports.on_start(run_id)
+        line = b'{"run":"%s","index":0,"type":"layer"}\n' % run_id.encode()
+        try:
+            await reports.on_lines(run_id, 0, [line])
+        except Exception as error:
+            await server.engine.end(run_id, "failed", str(error))
+        run = await server.get(run_id)
+        assert run.reason == "computed again, it gave other frames than those stored"
+        check_log(await server.follow(run_id), "failed")
+        await server.stop()
+
+    play(act())
+
+
+def test_a_row_under_way_without_a_job_is_found(database_url: str) -> None:
+    async def act() -> None:
+        server = await Server(database_url).start()
+        run_id = await server.submit(make_spec(1))
+        server.engine.frames.clear()  # as if the engine had lost it without a word
+        del server.runs._dispatcher.reports.held[run_id]
+        await wait_until(lambda: server.engine.begun == [run_id] * 2)
+        await server.compute(run_id)
+        check_log(await server.follow(run_id), "done")
+        await server.stop()
+
+    play(act())
+
+
+def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
+    async def act() -> None:
+        server = await Server(sqlite_url(tmp_path)).start()
+        run_id = await server.submit(make_spec(1))
+        watching = asyncio.create_task(server.follow(run_id))
+        await server.engine.step(run_id)
+        other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        writing = asyncio.create_task(server.compute(run_id, 4))
+        await asyncio.sleep(7)  # longer than SQLite's own patience, which is 5 s
+        assert not writing.done()
+        other.execute("COMMIT")
+        other.close()
+        await writing
+        check_log(await watching, "done")
+        await server.stop()
+
+    play(act())
+
+
+def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
+    async def act() -> None:
+        server = await Server(sqlite_url(tmp_path), store_patience_s=0.1).start()
+        run_id = await server.submit(make_spec(1))
+        watching = asyncio.create_task(server.follow(run_id))
+        await server.engine.step(run_id)
+        other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        await server.engine.end(run_id, "done")  # its patience is at an end, and it goes on
+        assert server.engine.running == 0
+        other.execute("COMMIT")
+        other.close()
+        check_log(await watching, "done")
+        assert (await server.get(run_id)).status == "done"
+        await server.stop()
+
+    play(act())

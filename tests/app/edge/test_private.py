@@ -1,0 +1,44 @@
+"""What is for operators alone, and for the user who runs the server."""
+
+import stat
+
+import httpx
+import pytest
+
+from tests.conftest import Server, StartServer, free_port
+
+
+def test_this_machine_reads_metrics_unless_a_proxy_asks(server: Server) -> None:
+    assert "mhc_runs" in httpx.get(f"{server.url}/metrics").text
+    for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via"):
+        answer = httpx.get(f"{server.url}/metrics", headers={name: "127.0.0.1"})
+        assert (answer.status_code, answer.json()["type"]) == (403, "/docs#problem-private")
+
+
+def test_with_a_private_port_only_that_shows_metrics(launch: StartServer) -> None:
+    port = free_port()
+    server = launch("--workers", "1", "--private-port", str(port), ready="/livez")
+    assert "mhc_runs" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    refused = httpx.get(f"{server.url}/metrics", headers={"Host": f"127.0.0.1:{port}"})
+    assert refused.status_code == 403
+    assert str(port) in refused.json()["detail"]
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_only_its_user_reads_the_database(launch: StartServer, is_old: bool) -> None:
+    server = launch("--workers", "1", ready="/livez")
+    if is_old:
+        server.terminate()
+        (server.data / "mhc-scope.db").chmod(0o644)
+        server = launch("--workers", "1", ready="/livez")
+    for path in server.data.iterdir():
+        if path.name != "server.log":  # which the test made
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_a_folder_that_it_makes_is_for_its_user_alone(launch: StartServer) -> None:
+    server = launch("--workers", "1", ready="/livez")
+    server.terminate()
+    again = launch("--workers", "1", "--data", str(server.data / "new"), ready="/livez")
+    assert stat.S_IMODE((again.data / "new").stat().st_mode) == 0o700
