@@ -27,7 +27,7 @@ export function sayWhy(runs) {
   return (
     'A deep network passes a signal from layer to layer. In a ResNet (2015) there is one stream of it, to which every layer adds its result. ' +
     `Hyper-Connections (HC, 2024) carry several streams and let every layer mix them freely: room for more, but the mixings multiply${gainWords(runs.hc, ', and here a signal that all streams share becomes up to')}. ` +
-    `Manifold-constrained Hyper-Connections (mHC, 2025) mix with weights that sum to one${gainWords(runs.mhc, ', and the same signal becomes at most')}.`
+    `Manifold-constrained Hyper-Connections (mHC, 2025) use weights that sum to one${gainWords(runs.mhc, ', and the same signal becomes at most')}.`
   );
 }
 
