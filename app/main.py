@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.identities = Identities(settings, TokenStore(app.state.database))
     app.state.streams, app.state.reads = StreamShares(settings), ReadShares(settings)
     app.state.stored = StoredShares(settings, ShareStore(app.state.database))
-    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.describe(app, settings.root)  # type: ignore[method-assign]
     for router in (*ROUTERS, link_cards.router, routes.router):
         app.include_router(router, dependencies=[Depends(require_read)])
     for router in (*KEYED_ROUTERS, operations.router, admin.router):

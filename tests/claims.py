@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI
 
 from app.api import openapi
-from app.api.routers import ROUTERS
+from app.api.routers import KEYED_ROUTERS, ROUTERS
 from app.figures import PANELS
 from app.presets import PRESETS
 from mhc_core.spec.families import FAMILIES
@@ -123,7 +123,7 @@ def _room(path: Path) -> str:
 
 def _describe_interface() -> dict[str, Any]:
     app = FastAPI(generate_unique_id_function=lambda route: route.name)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *KEYED_ROUTERS):
         app.include_router(router)
     return openapi.describe(app)
 

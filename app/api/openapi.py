@@ -31,14 +31,13 @@ WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest", "TwinBody")
 UNUSED = ("HTTPValidationError", "ValidationError")
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description.
+def describe(app: FastAPI, root: str = "") -> dict[str, Any]:
+    """The OpenAPI description of an app below the path `root`.
 
     Specs are parsed and frames are written by the core, so its schemas are put in here; every error is a problem.
     """
     if app.openapi_schema:
         return app.openapi_schema
-    root = app.state.settings.root
     openapi = get_openapi(
         title="mHC Scope",
         version=__version__,

@@ -1,1 +1,1 @@
-"""What an operator sees of the server: log lines that name request, run and client, and traces."""
+"""What an operator sees of the server: log lines that name request, run and client."""
