@@ -52,7 +52,7 @@ def test_run_writes_json_with_nested_lists(call: Call, tmp_path: Path) -> None:
         (("serve", "--port", "70000"), "", "65535"),
         (("serve", "--colour", "red"), "", "colour"),
         (("serve", "--database-url", "nonsense"), "", "SQLAlchemy URL"),
-        (("serve", "--engine", "steam"), "", "engine: got 'steam', wanted local\n"),
+        (("serve", "--engine", "steam"), "", "engine: got 'steam', wanted local or ray\n"),
         (("serve", "--data", "/proc/nowhere"), "", "/proc/nowhere"),
         (("dance",), "", "dance"),
     ],

@@ -180,7 +180,7 @@ def from_refusal(error: RefusedError) -> Problem:
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
     if status == 401:
-        is_wrong = isinstance(error, InvalidTokenError | WrongTokenError)
+        is_wrong = isinstance(error, InvalidTokenError)
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
     due = error.due if isinstance(error, GapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)

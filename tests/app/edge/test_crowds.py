@@ -50,7 +50,8 @@ def test_half_open_connections_give_way(narrow: Server) -> None:
         assert count_descriptors(narrow) < DESCRIPTORS - 16
     finally:
         close_all(socks)
-    assert len(narrow.log.read_text()) - before < 2000
+    said = [line for line in narrow.log.read_text()[before:].splitlines() if "mhc.request" not in line]
+    assert len(said) < 20, said
 
 
 def test_where_all_are_at_work_one_may_still_ask_whether_the_server_lives(narrow: Server) -> None:

@@ -156,7 +156,7 @@ def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pyt
 
 
 def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_BODY", 2000)
+    monkeypatch.setattr(server, "MAX_BODY", 3000)
 
     def break_down(number: int) -> None:
         traces.faults = [503] if number in (0, 2) else []
@@ -164,7 +164,7 @@ def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, mo
     watch(traces, 4, break_down)
     assert_whole(traces, 4)
     assert len(traces.requests) > 10
-    assert max(traces.sizes) < 2000
+    assert max(traces.sizes) < 3000
 
 
 def test_a_server_hears_of_a_training_that_is_quiet(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
