@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from app.api.dependencies import Service, require_operator
 from app.api.http.contents import Responses, describe_texts
 from app.api.instruments import Instruments
-from app.api.models.operations import CheckBody, LivenessBody, ReadinessBody
+from app.api.models.operations import LivenessBody, ReadinessBody, ReadinessCheckBody
 from app.services.upkeep.readiness import Inspector
 
 router = APIRouter(tags=["operations"])
@@ -30,7 +30,8 @@ async def get_readiness(request: Request, service: Service) -> JSONResponse:
     body = ReadinessBody(
         status="ready" if found.is_ready else "not ready",
         checks={
-            check.name: CheckBody(ok=check.why is None, why=check.why, needed=check.is_needed) for check in found.checks
+            check.name: ReadinessCheckBody(ok=check.why is None, why=check.why, needed=check.is_needed)
+            for check in found.checks
         },
         used_bytes=None if found.space is None else found.space.used_bytes,
         free_bytes=None if found.space is None else found.space.free_bytes,

@@ -11,7 +11,7 @@ class LivenessBody(BaseModel):
     status: Literal["alive"]
 
 
-class CheckBody(BaseModel):
+class ReadinessCheckBody(BaseModel):
     """One thing that was looked at."""
 
     ok: bool
@@ -23,7 +23,7 @@ class ReadinessBody(BaseModel):
     """Whether runs can be taken."""
 
     status: Literal["ready", "not ready"]
-    checks: dict[str, CheckBody] = Field(
+    checks: dict[str, ReadinessCheckBody] = Field(
         description="`database`: a row could be written, in the last ten seconds. `room`: there is some, on the disk "
         "and below the cap. `runs`: none is said to be computed that no server computes. `workers`: one is warm. "
         "`accepting`: the server is not stopping."

@@ -28,6 +28,7 @@ STALE_NUMERICS = "the server was updated meanwhile and computes other numbers no
 # An engine that does not tell when a worker is free is looked at this often, while runs wait.
 LOOK_S = 0.05
 MAX_BEAT_S, BEATS = 1.0, 3  # a lease outlives so many heartbeats
+MAX_IDLE_BEAT_S = 5.0  # of a server that is alone and computes nothing: each beat writes to its disk
 RETRY_S = 1.0
 
 
@@ -42,6 +43,7 @@ class Dispatcher:
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
         self.board = Board()
         self._beat_s = min(MAX_BEAT_S, settings.lease_s / BEATS)
+        self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
         self._turn = asyncio.Lock()
         self._woken, self._beat_due = asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -173,7 +175,8 @@ class Dispatcher:
 
     async def _beat_for_ever(self) -> None:
         while True:
-            await _wait(self._beat_due, self._beat_s)
+            is_idle = not self._queue.is_shared and not self.reports.held
+            await _wait(self._beat_due, self._idle_beat_s if is_idle else self._beat_s)
             await self._try(self.beat(), "no heartbeat")
 
     async def _try(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:

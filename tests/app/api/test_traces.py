@@ -182,7 +182,9 @@ def send_zeros(server: Server, announced: bool) -> bytes:
     assert parts.hostname is not None
     assert parts.port is not None
     length = f"Content-Length: {TWO_GIGABYTES}" if announced else "Transfer-Encoding: chunked"
-    head = f"POST /api/v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n{length}\r\n\r\n"
+    head = (
+        f"POST /api/v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n{length}\r\n\r\n"
+    )
     with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         connection.sendall(head.encode())
         reader = threading.Thread(target=_receive, args=(connection, received))

@@ -56,6 +56,7 @@ def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server]
     assert told[0][1] in (tmp_path / "view.html").read_text("utf-8")
     page.goto(link)
     expect(dialog_of(page).get_by_role("status")).to_have_text("6 of 6 runs, stored with this view")
+    expect(page.locator("[data-cell]")).to_have_count(6)
     assert numbers(page) == told
 
 
