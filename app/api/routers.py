@@ -28,5 +28,5 @@ ROUTERS = (
     descriptions.router,
     costs.router,
 )
-# For those who have the secret of what they name, whoever they are.
+# For callers who have the secret of what they name, known or not.
 KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router, rooms.keyed_router)

@@ -1,4 +1,4 @@
-"""What is refused whoever asks, and by which figure: predicted cost, traces that are read or grow."""
+"""What is refused to every caller, and by which figure: predicted cost, traces that are read or grow."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,6 @@
 """What tests of the service share."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -29,6 +30,20 @@ def postgresql() -> Iterator[PostgreSQL]:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
     with run_server(programs) as running:
         yield running
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 20 MB, which can be filled or made read-only."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", folder], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("no file system can be mounted here: it needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])

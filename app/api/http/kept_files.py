@@ -32,7 +32,7 @@ async def respond_file(
 
     What cannot be served as one part is served whole, which every server may do.
     """
-    file = await asyncio.to_thread(path.open, "rb")  # now: whoever deletes it later takes nothing from this answer
+    file = await asyncio.to_thread(path.open, "rb")  # now: deleting the file later does not change this answer
     size = file.seek(0, 2)
     is_same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
     part = read_part(request.headers.get("range", ""), size) if is_same else None

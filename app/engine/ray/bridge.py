@@ -77,11 +77,11 @@ class Bridge:
         return tell
 
     def _end_teller(self, number: int) -> Callable[[str], None]:
-        def tell_end(reason: str) -> None:
+        def report_end(reason: str) -> None:
             del self._slots[number]
             self._write({"worker": number, "gone": reason})
 
-        return tell_end
+        return report_end
 
     def _write(self, header: dict[str, Any], payload: bytes = b"") -> None:
         if not self._writer.is_closing():  # else the server is gone, and this process ends

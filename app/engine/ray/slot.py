@@ -36,10 +36,10 @@ class NoRoom(RuntimeError):
 
 
 class Slot:
-    """`tell(lines)` takes lines for the server, `tell_end(reason)` is called once, when the worker is gone."""
+    """`tell(lines)` takes lines for the server, `report_end(reason)` is called once, when the worker is gone."""
 
-    def __init__(self, options: Options, tell: Callable[[bytes], None], tell_end: Callable[[str], None]) -> None:
-        self._options, self._tell, self._tell_end = options, tell, tell_end
+    def __init__(self, options: Options, tell: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
+        self._options, self._tell, self._report_end = options, tell, report_end
         self._actor: Any = None
         self._shape = usual_shape(options)
         self._refusal: str | None = None
@@ -97,7 +97,7 @@ class Slot:
             if self._giving_back is not None:
                 self._giving_back.cancel()
             self._release()
-            self._tell_end(reason.strip().splitlines()[-1][:MAX_REASON])
+            self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
     async def _pass_on(self, job: dict[str, Any]) -> None:
         if self._refusal is not None:

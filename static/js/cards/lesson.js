@@ -6,7 +6,7 @@ import { present } from '../figures/presented.js';
 import { commit } from '../state/actions.js';
 import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
-import { recall, remember } from '../state/memory.js';
+import { recall, remember } from '../state/past/memory.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs, haveSameSpecs } from '../state/view/spec.js';

@@ -5,7 +5,7 @@ import { showAll } from '../figures/boxes.js';
 import { share } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { setTheme, theme } from '../state/look.js';
-import { recall, remember } from '../state/memory.js';
+import { recall, remember } from '../state/past/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/view/spec.js';

@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,28 +80,14 @@ def test_a_data_folder_that_is_a_file_is_refused(call: Call, tmp_path: Path) -> 
     assert data.read_bytes() == b"kept"
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that can be made read-only."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("no file system can be mounted here: it needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
 @pytest.mark.parametrize("has_lock", [True, False])
-def test_a_read_only_disk_is_refused(call: Call, mounted: Path, whole: bytes, has_lock: bool) -> None:
-    data = mounted / "data"
+def test_a_read_only_disk_is_refused(call: Call, small_disk: Path, whole: bytes, has_lock: bool) -> None:
+    data = small_disk / "data"
     data.mkdir()
     (data / NAME).write_bytes(whole)
     if has_lock:
         (data / "lock").touch()
-    subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     check_refusal(call, data, "cannot be written")
     assert (data / NAME).read_bytes() == whole
 

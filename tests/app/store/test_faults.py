@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,20 +95,6 @@ def test_a_lock_of_another_process_is_waited_for_and_told(launch: StartServer, f
         compute(http, spec)
         assert http.get(f"/runs/{done}").json()["status"] == "done"
     assert list_damage(own.data) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 20 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("no file system can be mounted here: it needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,27 +16,7 @@ from app.store.upkeep import sweeping
 from app.store.upkeep.sweeping import drop_oldest, give_back, sweep
 from mhc_core.record.source import SpecSource
 from tests.app.store.filled import DAY_S, add_run, do, to_url
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.records import TRACE
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A real PostgreSQL."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with run_server(programs) as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of either kind."""
-    if request.param == "postgresql":
-        server: PostgreSQL = request.getfixturevalue("postgresql")
-        return server.create_database()
-    return to_url(tmp_path / "mhc-scope.db")
 
 
 async def list_runs(database: Database) -> list[str]:
@@ -49,7 +28,7 @@ async def count_frames(database: Database) -> int:
     return await database.call(lambda c: int(c.execute(select(func.count()).select_from(frames)).scalar_one()))
 
 
-def test_old_runs_go_whole_and_others_stay(url: str) -> None:
+def test_old_runs_go_whole_and_others_stay(database_url: str) -> None:
     async def work(database: Database) -> None:
         await add_run(database, "new", age_days=0.5)
         for name in ("old", "held", "opening"):
@@ -61,10 +40,12 @@ def test_old_runs_go_whole_and_others_stay(url: str) -> None:
         assert await list_runs(database) == ["held", "new", "opening", "trace"]
         assert await count_frames(database) == 3 * 11 + 1
 
-    do(url, work)
+    do(database_url, work)
 
 
-def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
 
     async def work(database: Database) -> None:
@@ -79,10 +60,12 @@ def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(url: str, monkeypa
         assert len(between) >= 5, "requests came in between"
         assert await list_runs(database) == []
 
-    do(url, work)
+    do(database_url, work)
 
 
-def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
 
     async def work(database: Database) -> None:
@@ -98,10 +81,10 @@ def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(url: str, monkeypa
         assert len(await RunStore(database).read("big", -1, 100)) == 31
         assert await count_frames(database) == 31
 
-    do(url, work)
+    do(database_url, work)
 
 
-def test_a_trace_that_comes_again_while_it_goes_is_stored(url: str) -> None:
+def test_a_trace_that_comes_again_while_it_goes_is_stored(database_url: str) -> None:
     async def work(database: Database) -> None:
         store = RunStore(database)
         assert await store.add_record("t", TRACE, [])
@@ -112,10 +95,10 @@ def test_a_trace_that_comes_again_while_it_goes_is_stored(url: str) -> None:
         assert await sweep(database, 0.0, 0.0, ()) == 0
         assert await list_runs(database) == ["t"]
 
-    do(url, work)
+    do(database_url, work)
 
 
-def test_what_a_crash_cut_short_is_taken_up(url: str) -> None:
+def test_what_a_crash_cut_short_is_taken_up(database_url: str) -> None:
     async def work(database: Database) -> None:
         await add_run(database, "r", frames=40)
         await database.call(lambda c: c.execute(runs.update().values(status="dropped")))
@@ -123,10 +106,10 @@ def test_what_a_crash_cut_short_is_taken_up(url: str) -> None:
         assert await list_runs(database) == []
         assert await count_frames(database) == 0
 
-    do(url, work)
+    do(database_url, work)
 
 
-def test_a_verification_can_be_asked_for_while_the_old_one_goes(url: str) -> None:
+def test_a_verification_can_be_asked_for_while_the_old_one_goes(database_url: str) -> None:
     async def work(database: Database) -> None:
         store, job = RunStore(database), NewJob("verification", SpecSource(spec={}), {}, of_run="r")
         await store.put_queued({"v": job})
@@ -135,10 +118,10 @@ def test_a_verification_can_be_asked_for_while_the_old_one_goes(url: str) -> Non
         assert await store.find_job("verification", "r") is None
         await store.put_queued({"w": job})
 
-    do(url, work)
+    do(database_url, work)
 
 
-def test_the_oldest_go_first_and_no_more_than_must(url: str) -> None:
+def test_the_oldest_go_first_and_no_more_than_must(database_url: str) -> None:
     async def work(database: Database) -> None:
         for age, name in enumerate("abcdef", start=1):
             await add_run(database, name, age_days=age)
@@ -150,7 +133,7 @@ def test_the_oldest_go_first_and_no_more_than_must(url: str) -> None:
         assert await drop_oldest(database, 10**12, time.time() - 2.5 * DAY_S, ["d"]) == pytest.approx(each, rel=0.1)
         assert await list_runs(database) == ["a", "b", "d", "trace"], "c was the only one that was old and not spared"
 
-    do(url, work)
+    do(database_url, work)
 
 
 def test_pages_are_given_back_to_the_disk(tmp_path: Path) -> None:
