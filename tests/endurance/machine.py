@@ -198,15 +198,15 @@ def run(arguments: Sequence[str]) -> list[Row]:
     return run_sequences(options.store, options.sequences, options.seconds, options.seed)
 
 
-def run_sequences(store: Store, sequences: int, seconds: float, seed: int = 0) -> list[Row]:
+def run_sequences(store: Store, sequences: int, seconds: float, seed: int = 0, part: int = PART) -> list[Row]:
     """Play so many sequences, in parts with a seed each; rows of what was done and what was wrong."""
     tally, failures, started = Counter[str](), 0, time.monotonic()
     with open_site(store, *FLAGS) as site:
         finished: dict[str, list[bytes]] = {}
-        for first in range(0, sequences, PART):
+        for first in range(0, sequences, part):
             if time.monotonic() < started + seconds:
                 machine = type("Trial", (Machine,), {"site": site, "tally": tally, "finished": finished})
-                failures += not play(hypothesis.seed(seed + first)(machine), min(PART, sequences - first))
+                failures += not play(hypothesis.seed(seed + first)(machine), min(part, sequences - first))
         lost = count_lost(site, finished)
         broken = site.database.check()
         left = site.close()
