@@ -4,6 +4,7 @@ A viewer reads the frame log and nothing else: a live run, a late viewer, a reco
 one case. All that can be refused is refused before the first byte.
 """
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Literal
@@ -35,6 +36,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Acce
 # 4 ms for a comparison; a higher level is 3 times slower for 10 % less.
 PACK_LEVEL = 1
 GZIP_WBITS = 31
+# An index of a frame, -1 for none; as patterns of the description, where nothing says the same.
+INDEX = "(-1|[0-9]{1,9})"
+ONE_INDEX, INDICES = f"^{INDEX}?$", f"^({INDEX}(,{INDEX})*)?$"
 # How soon an EventSource comes back to a server that has stopped.
 RECONNECT_MS = 1000
 
@@ -116,13 +120,9 @@ async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def parse_cursors(text: str | None, runs: int) -> list[int]:
     """The index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
     parts = text.split(",") if text else ["-1"] * runs
-    try:
-        cursors = [int(part) for part in parts]
-    except ValueError:
-        cursors = []
-    if len(cursors) != runs or any(not -1 <= cursor < 2**31 for cursor in cursors):
+    if len(parts) != runs or not all(re.fullmatch(INDEX, part) for part in parts):
         raise invalid_query("after", text, f"{runs} frame indices from -1, separated by commas")
-    return cursors
+    return [int(part) for part in parts]
 
 
 class Feed:
