@@ -21,8 +21,8 @@ from app.services.identity import (
     to_viewer,
 )
 from app.settings import Settings
+from app.store.clients.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from app.store.database import Database
-from app.store.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from app.store.upkeep.beside import open_beside
 
 HOST = "192.0.2.7"
