@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.app.api.test_ownership import give_token
+from tests.app.ownership.conftest import give_token
 from tests.conftest import Server, start_server
 
 COOKIE = re.compile(r"mhc_token=mhc_[\w-]+; HttpOnly; Path=/; SameSite=lax")

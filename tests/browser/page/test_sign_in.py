@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.app.api.test_ownership import give_token
+from tests.app.ownership.conftest import give_token
 from tests.browser.conftest import Watch, load_page, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.conftest import Server, start_server
