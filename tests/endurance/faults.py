@@ -239,3 +239,4 @@ FAULTS: dict[str, tuple[Callable[[Path, bool], AbstractContextManager[Scene]], s
     "clock of the database": (clock_of_database, "clock_s"),
 }
 """By name: what sets the scene, and the option that says how long it lasts."""
+ON_POSTGRESQL = ("silent network", "reset network", "clock of the database")

@@ -10,8 +10,9 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 
-# A clock that was set back makes a lease look longer than any that was given.
-MAX_HOLDS = 10
+# A clock that was set back makes a lease look longer than any that was given. One that was set ahead makes it look
+# over, until the server that has it renews it, which it does before this.
+MIN_HOLDS, MAX_HOLDS = 0.5, 10
 
 
 class Silence(Generic[K]):
@@ -36,4 +37,4 @@ class Silence(Generic[K]):
         known = self._seen.get(key)
         if known is not None and known[0] == end:
             return known
-        return end, present + min(max(left_s, self._hold_s), MAX_HOLDS * self._hold_s)
+        return end, present + min(max(left_s, MIN_HOLDS * self._hold_s), MAX_HOLDS * self._hold_s)

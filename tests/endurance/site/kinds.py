@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.engine import make_url
 
 from app.settings import Settings
@@ -25,6 +26,13 @@ class Place:
 
     def __init__(self, site: Site, database_url: str, ray: RayCluster | None = None) -> None:
         self.site, self.database_url, self.ray = site, database_url, ray
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection to the database, beside the servers."""
+        engine = create_engine(self.database_url, poolclass=NullPool)
+        with engine.connect() as connection:
+            yield connection
 
 
 @contextmanager

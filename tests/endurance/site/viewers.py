@@ -56,7 +56,12 @@ class Event:
 
 def follow(urls: Sequence[str], run_id: str, patience_s: float) -> Followed:
     """Follow a run, at the next server whenever a stream is cut, until its end or the end of patience."""
-    found, begun = Followed(run_id), time.monotonic()
+    return fill(Followed(run_id), urls, patience_s)
+
+
+def fill(found: Followed, urls: Sequence[str], patience_s: float) -> Followed:
+    """The same, for those who look at what is there meanwhile."""
+    begun = time.monotonic()
     places = itertools.cycle(urls)
     with httpx.Client(timeout=TIMEOUT) as http:
         while not found.status and not found.torn and time.monotonic() - begun < patience_s:
