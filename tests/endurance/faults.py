@@ -15,7 +15,6 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from benchmarks.rows import Row
-from tests.app.store.test_faults import fill
 from tests.endurance.site.clocks import Clock, DatabaseClock, find_library
 from tests.endurance.site.kinds import Place, open_database, open_postgresql, open_sqlite
 from tests.endurance.site.ledger import Ledger, find_damage, find_live
@@ -139,7 +138,9 @@ def full_disk(folder: Path, is_forked: bool) -> Iterator[Scene]:
 
 
 def _fill_disk(ballast: Path, seconds: float) -> None:
-    fill(ballast, 4096)
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:  # others write too
+            file.write(bytes(4096))
     time.sleep(seconds)
     ballast.unlink()
 

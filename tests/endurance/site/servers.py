@@ -16,7 +16,7 @@ from tests.conftest import ROOT, Server, free_port
 from tests.contract.engine.ray_cluster import read_stat
 from tests.forked import fork_server
 
-READY_S, STOP_S, GONE_S = 280.0, 60.0, 20.0
+READY_S, STOP_S, GONE_S = 600.0, 60.0, 20.0
 MARK = "ENDURANCE_TRIAL"  # a variable that all processes of a trial inherit, by which those that are left are found
 
 

@@ -84,12 +84,13 @@ def _follow_once(http: httpx.Client, url: str, found: Followed) -> None:
         found.is_open = True
         for event in read_events(answer.iter_lines()):
             if event.id:
-                _take(event, found)
+                take(event, found)
             if found.torn or event.name in ("end", "closing"):
                 return
 
 
-def _take(event: Event, found: Followed) -> None:
+def take(event: Event, found: Followed) -> None:
+    """Note a frame, or that it is not the one that was due."""
     if int(event.id) != len(found.lines):
         found.torn.append(f"run {found.run_id}: frame {event.id} came where {len(found.lines)} was due")
         return
