@@ -58,7 +58,7 @@ def test_a_jump_holds_no_run_of_a_server_that_died(postgresql: PostgreSQL, ahead
         run_id = await c.submit(make_spec(1))
         await c.engine.step(run_id, 2)
         watching = asyncio.create_task(c.follow(run_id))
-        await wait_until(lambda: b.runs._queue.count_watchers(run_id, "nobody"))
+        await wait_until(lambda: has_watchers(b, run_id, 1))
         watching.cancel()
         c.hub.on_watch = None
         await c.kill()
@@ -67,15 +67,15 @@ def test_a_jump_holds_no_run_of_a_server_that_died(postgresql: PostgreSQL, ahead
         begun = time.monotonic()
         await wait_until(lambda: a.engine.begun == [run_id])
         assert time.monotonic() - begun < LEASE_S + 5
-        await wait_until(lambda: has_no_watcher(b, run_id))
+        await wait_until(lambda: has_watchers(b, run_id, 0))
         await a.compute(run_id, 4)
         check_log(await b.follow(run_id), "done")
 
     play_two(postgresql, act)
 
 
-async def has_no_watcher(server: Server, run_id: str) -> bool:
-    return await server.runs._queue.count_watchers(run_id, "nobody") == 0
+async def has_watchers(server: Server, run_id: str, count: int) -> bool:
+    return await server.runs._queue.count_watchers(run_id, "nobody") == count
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_not_waited_for_so_long() -> None:
