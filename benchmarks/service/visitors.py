@@ -91,6 +91,24 @@ class Visitor:
         self.tally.answers[answer.status_code] += 1
         return answer
 
+    async def download(self, path: str) -> int:
+        """Read an answer piece by piece, as it is sent; its bytes."""
+        sent, until = 0, time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                async with self.http.stream("GET", path) as answer:
+                    if answer.is_success:
+                        self.tally.answers[answer.status_code] += 1
+                        async for chunk in answer.aiter_raw():
+                            sent += len(chunk)
+                        return sent
+                    await answer.aread()
+            except httpx.HTTPError as error:
+                self.fail(f"GET {path}: {type(error).__name__} {error}")
+            if answer.status_code not in BUSY or time.monotonic() > until:
+                self.fail(f"GET {path}: {answer.status_code} {answer.text[:200]}")
+            await self.obey(answer)
+
     async def submit(self, spec: dict[str, Any]) -> str:
         """Start a run; its id."""
         run_id: str = (await self.ask("POST", f"{API}/runs", json=spec)).json()["id"]

@@ -35,11 +35,12 @@ class Ending:
 
 @dataclass
 class Held:
-    """A run that this server computes; `ending` is an end that could not be stored yet."""
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
 
     lease: Lease
     client: str
     attempts: int
+    seconds: float
     begun_s: float | None = None
     ending: Ending | None = None
 
