@@ -27,11 +27,11 @@ import httpx
 from app.services.identity import new_cookie
 from benchmarks.rows import Row, format_table
 from benchmarks.scale import read_resident
-from benchmarks.service.serving import DESCRIPTORS, lower_own_weight, read_log, serve
+from benchmarks.service.serving import DESCRIPTORS, begin, read_log, serve
 from benchmarks.service.visitors import API, Failed, Tally, Visitor
 from tests.conftest import Server
 
-LARGE = {"depth": 1000, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "mhc", "streams": 8}}
+LARGE = {"width": 16, "input": {"tokens": 16}, "connection": {"kind": "mhc", "streams": 8}}
 OF_LIGHT, OF_PROBE, OF_READER = "127.0.0.3", "127.0.0.4", "127.0.2.{}"
 PER_ADDRESS, PER_READER = 200, 5  # connections of one that wants nothing; downloads of one address
 SMALL_BYTES = 4096  # so much is read ahead by the kernel of one who does not read
@@ -173,7 +173,7 @@ async def use(server: Server, known: argparse.Namespace, run_id: str) -> Seen:
 
 def attack(server: Server, known: argparse.Namespace) -> list[Row]:
     """Everything at once, and then the server alone again."""
-    run_id = asyncio.run(prepare(server))
+    run_id = asyncio.run(prepare(server, known.depth))
     before = read_resident(server.process.pid)
     context = multiprocessing.get_context("spawn")
     stop, answers = context.Event(), context.Queue()
@@ -206,11 +206,11 @@ def attack(server: Server, known: argparse.Namespace) -> list[Row]:
     ]
 
 
-async def prepare(server: Server) -> str:
+async def prepare(server: Server, depth: int) -> str:
     """A large run whose result has been written and sent once."""
     tally = Tally()
     async with Visitor(server.url, tally, OF_READER.format(250)) as visitor:
-        run_id = await visitor.compute(LARGE)
+        run_id = await visitor.compute({**LARGE, "depth": depth})
         await visitor.download(f"{API}/runs/{run_id}/result.json")
         for seed in range(3):
             await visitor.compute({"seed": seed, "width": 32})
@@ -229,6 +229,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=520)
     parser.add_argument("--bodies", type=int, default=200)
     parser.add_argument("--downloads", type=int, default=100)
+    parser.add_argument("--depth", type=int, default=1000, help="layers of the run that is downloaded")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--nice", type=int, default=0)
     return parser.parse_args(arguments)
@@ -245,7 +246,7 @@ def measure(known: argparse.Namespace) -> list[Row]:
 def main() -> None:
     """Print the table."""
     known = parse()
-    lower_own_weight(known.nice)
+    begin(known.nice)
     print(format_table(measure(known)))
 
 

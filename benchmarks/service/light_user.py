@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from benchmarks.rows import Row, format_table
-from benchmarks.service.serving import lower_own_weight, measure_database, serve
+from benchmarks.service.serving import begin, measure_database, serve
 from benchmarks.service.visitors import API, Failed, Tally, Visitor
 from tests.conftest import Server
 
@@ -162,7 +162,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Print the table."""
     known = parse()
-    lower_own_weight(known.nice)
+    begin(known.nice)
     print(format_table(measure(known)))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.rows import Row, format_table
 from benchmarks.service.doings import DOINGS, Hand, draw_frames
-from benchmarks.service.serving import Held, look, lower_own_weight, read_log, serve
+from benchmarks.service.serving import Held, begin, look, read_log, serve
 from benchmarks.service.visitors import Failed, Tally, Visitor
 from tests.conftest import Server
 
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nice", type=int, default=0)
     known = parser.parse_args()
-    lower_own_weight(known.nice)
+    begin(known.nice)
     print(format_table(measure(known.minutes, known.people, known.seed)))
 
 

@@ -1,6 +1,8 @@
 """A server of a load's own, and what it holds: memory, descriptors, the size of its database."""
 
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +67,7 @@ def read_log(server: Server, *words: str) -> list[str]:
     return [line for line in server.log.read_text(errors="replace").splitlines() if any(word in line for word in words)]
 
 
-def lower_own_weight(niceness: int) -> None:
-    """Give way to other work on the machine; the server takes this over."""
+def begin(niceness: int) -> None:
+    """Give way to other work on the machine, as the server then does too; SIGTERM ends both."""
     os.nice(niceness)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
