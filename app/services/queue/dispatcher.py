@@ -155,7 +155,8 @@ class Dispatcher:
             return
         if self._engine.position(run.id) is not None:  # under an earlier lease, which was lost
             await self._engine.cancel(run.id)
-        self.reports.held[run.id] = Held(lease, run.client, run.attempts, predict_seconds(run.cost))
+        seconds = predict_seconds(run.cost)
+        self.reports.held[run.id] = Held(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
             self._log.forget(run.id)
         else:
