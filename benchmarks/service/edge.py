@@ -27,7 +27,7 @@ import httpx
 from app.services.identity import new_cookie
 from benchmarks.rows import Row, format_table
 from benchmarks.scale import read_resident
-from benchmarks.service.serving import DESCRIPTORS, begin, read_log, serve
+from benchmarks.service.serving import DESCRIPTORS, begin, read_log, serve, to_p95
 from benchmarks.service.visitors import API, Failed, Tally, Visitor
 from tests.conftest import Server
 
@@ -215,11 +215,6 @@ async def prepare(server: Server, depth: int) -> str:
         for seed in range(3):
             await visitor.compute({"seed": seed, "width": 32})
     return run_id
-
-
-def to_p95(values: Sequence[float]) -> float:
-    """The value that 95 of 100 stay below."""
-    return statistics.quantiles(values, n=20, method="inclusive")[18]
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

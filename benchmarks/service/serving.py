@@ -2,8 +2,9 @@
 
 import os
 import signal
+import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,3 +72,8 @@ def begin(niceness: int) -> None:
     """Give way to other work on the machine, as the server then does too; SIGTERM ends both."""
     os.nice(niceness)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def to_p95(values: Sequence[float]) -> float:
+    """The value that 95 of 100 stay below."""
+    return statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]

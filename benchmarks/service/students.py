@@ -21,7 +21,7 @@ import orjson
 
 from app.presets import OPENING
 from benchmarks.rows import Row, format_table
-from benchmarks.service.serving import begin, read_log, serve
+from benchmarks.service.serving import begin, read_log, serve, to_p95
 from benchmarks.service.visitors import API, Event, Failed, Tally, Visitor
 from tests.conftest import Server
 
@@ -212,11 +212,6 @@ def build_rows(waves: Sequence[Sequence[Student]], tally: Tally, log: Sequence[s
 def to_jain(values: Sequence[float]) -> float:
     """Jain's index: 1 where all have the same, 1 / n where one has all."""
     return sum(values) ** 2 / (len(values) * sum(value**2 for value in values))
-
-
-def to_p95(values: Sequence[float]) -> float:
-    """The value that 95 of 100 stay below."""
-    return statistics.quantiles(values, n=20, method="inclusive")[18]
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
