@@ -64,6 +64,7 @@ def ground_of(z: float | None, axis: Any, paper: Any) -> list[float]:
     return list(unlabel_rgb(color))
 
 
+@pytest.mark.full
 def test_a_cell_without_a_number_is_marked_in_the_narrowest_map(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     noises = [round(0.1 * index, 1) for index in range(15)] + [10.0]
     spec = fresh_spec(depth=150, width=8, connection={"kind": "hc", "streams": 8})

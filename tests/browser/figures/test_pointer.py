@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
@@ -73,6 +74,7 @@ def count_pixels(page: Page, boxes: Sequence[FloatRect], color: str) -> list[int
     ]
 
 
+@pytest.mark.full
 def test_words_at_the_cursor_hide_no_pixel_of_a_curve(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     card = card_of(page, "similarity")  # its curves leave little room
@@ -109,6 +111,7 @@ def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage)
         assert card.locator(".plot").evaluate("plot => getComputedStyle(plot).zIndex") == "auto"
 
 
+@pytest.mark.full
 def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: Watch) -> None:
     context = browser.new_context(has_touch=True, is_mobile=True)
     page = load_page(context, watch, VIEW, width=390, height=844)
@@ -136,6 +139,7 @@ def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: W
     watch.check()
 
 
+@pytest.mark.full
 def test_the_backward_line_is_named_on_the_page_and_in_files(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=64&width=16&runs=residual,hc,mhc")
     card = card_of(page, "gain")
