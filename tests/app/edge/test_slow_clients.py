@@ -37,6 +37,7 @@ def test_a_head_that_does_not_end_is_given_up(hasty: Server) -> None:
     assert LIMIT_S <= seconds < LATE_S
 
 
+@pytest.mark.full
 def test_a_head_in_drops_gains_no_time(hasty: Server) -> None:
     with connect(hasty) as sock:
         sock.sendall(HALF_HEAD)
