@@ -20,8 +20,8 @@ from app.services.identity import (
     to_viewer,
 )
 from app.settings import Settings
+from app.store.clients.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from app.store.database import Database
-from app.store.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from app.store.upkeep.beside import open_beside
 from tests.apart import run_loop
 

@@ -16,9 +16,9 @@ from app.services.errors import (
 from app.services.identity import SERVER, Client, to_address_key
 from app.services.shares import RUN_S, ReadShares, StoredShares, StreamShares, require_queue_share
 from app.settings import Settings
+from app.store.clients.shares import ShareStore
 from app.store.database import Database
 from app.store.runs import LiveCost, NewJob, RunStore
-from app.store.shares import ShareStore
 from app.store.snapshots import Owner, SnapshotStore
 from mhc_core.record.source import SpecSource
 from tests.apart import run_loop

@@ -5,11 +5,11 @@ from pydantic import ValidationError
 
 from app.api.models.rooms import RoomRequest
 from app.api.models.snapshots import SnapshotRequest
+from app.store.clients.shares import ShareStore
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.rooms import RoomStore
 from app.store.runs import NewJob, RunStore
-from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
 from mhc_core.record.source import SpecSource
 from tests.apart import run_loop
