@@ -59,6 +59,7 @@ def test_a_mutant_is_named(name: str, seed: int) -> None:
         assert failure.got, failure
 
 
+@pytest.mark.full
 def test_layers_that_share_a_parameter_are_named() -> None:
     report = check(Shared)
     assert [line.name for line in report.failures] == ["sharing"], str(report)

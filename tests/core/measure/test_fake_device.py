@@ -54,6 +54,7 @@ def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, bloc
     assert deep.syncs == shallow.syncs
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", [pytest.param("mhc", marks=pytest.mark.full), "mhc_lite"])
 def test_a_mapping_in_bfloat16_stays_on_the_device(device: FakeDevice, kind: str) -> None:
     connection = {"kind": kind, "init": "megatron", "dynamic": True, "mapping_dtype": "bfloat16"}
