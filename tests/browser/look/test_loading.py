@@ -27,6 +27,7 @@ def find_modules(page: Page) -> tuple[list[str], list[str]]:
     return loaded, named
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("path", ["/#v=1&runs=mhc&depth=6&width=16", "/embed/{run}?panel=gain"])
 def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Server, path: str) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -39,6 +40,7 @@ def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Serve
     assert loaded == named
 
 
+@pytest.mark.full
 def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
     wait_until_done(page)
@@ -48,6 +50,7 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     assert "js/map/map.js" in find_modules(page)[0]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("key", "title", "module"),
     [
@@ -66,6 +69,7 @@ def test_a_dialog_comes_when_its_key_is_pressed(open_page: OpenPage, key: str, t
     assert module in find_modules(page)[0]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("button", "title", "module"),
     [
@@ -104,6 +108,7 @@ def test_words_come_before_what_draws_figures(open_page: OpenPage, server: Serve
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
 
 
+@pytest.mark.full
 def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page("/docs", wait=False)
@@ -113,6 +118,7 @@ def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: W
     expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))
 
 
+@pytest.mark.full
 def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
