@@ -239,7 +239,7 @@ def test_a_hand_near_the_slider_finds_deeper_layers_here(open_page: OpenPage) ->
     wait_until(page, lambda: page.evaluate(AHEAD))
     assert curves(page, "gain") == before  # nothing of it is shown
     with silence(page):
-        drag(page, "Depth", 0.07, release=False)
+        drag(page, "Depth", 0.14, release=False)
         depth = depth_of(page)
         assert 12 < depth <= 24
         wait_until(page, lambda: lengths(page, "gain") == [depth] * 3)
