@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     )
     encoded_bytes: PositiveInt = Field(GIB // 2, description="Large results kept in the data folder once written.")
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
+    spans: bool = Field(
+        False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
+    )
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
 
     @field_validator("database_url")

@@ -22,8 +22,8 @@ from app.services.errors import (
 )
 from app.services.identity import SERVER, Client, to_address_key
 from app.settings import Settings
+from app.store.clients.shares import ShareStore
 from app.store.runs import LiveCost
-from app.store.shares import ShareStore
 from mhc_core.findings.numerals import format_value
 
 WHOSE = ("this client", "all clients of this address")

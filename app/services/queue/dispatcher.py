@@ -142,7 +142,7 @@ class Dispatcher:
             return
         if self._engine.position(run.id) is not None:  # under an earlier lease, which was lost
             await self._engine.cancel(run.id)
-        self.reports.held[run.id] = Held(lease, run.client, run.attempts)
+        self.reports.held[run.id] = Held(lease, run.client, run.attempts, run.kind, run.created_at)
         if run.frames:
             self._log.forget(run.id)
         else:

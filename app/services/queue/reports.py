@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from app.engine.contract import Crash, EndStatus, Sink, SinkError
+from app.observe import spans
 from app.services.predictions import Predictions
 from app.store.errors import StoreUnavailable
 from app.store.frame_log import FrameLog
@@ -40,6 +41,8 @@ class Held:
     lease: Lease
     client: str
     attempts: int
+    kind: str
+    queued_at: float
     begun_s: float | None = None
     ending: Ending | None = None
 
@@ -123,6 +126,7 @@ class Reports(Sink):
                 index, status, reason = ending.index, ending.status, ending.reason
                 await self._log.finish(job_id, index, status, reason, held.lease, ending.seconds)
                 self.ended[ending.status] += 1
+                _record_span(job_id, held, ending)
         except LeaseLost as error:
             log.warning("what was computed is dropped: %s", error)
             self._log.forget(job_id)
@@ -140,3 +144,9 @@ class Reports(Sink):
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, RETRY_MAX_S)
+
+
+def _record_span(run_id: str, held: Held, ending: Ending) -> None:
+    now = time.time()
+    begun_at = None if held.begun_s is None else now - ending.seconds
+    spans.record_run(spans.RunTimes(run_id, held.kind, held.client, ending.status, held.queued_at, begun_at, now))

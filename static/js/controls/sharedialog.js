@@ -7,7 +7,19 @@ import { ROOT } from '../net/sent.js';
 import { toFrameHeight } from '../picture/files.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
-import { failure, framed, framedTheme, links, note, remove, saved, store, toWords, words } from '../share/share.js';
+import {
+  close,
+  failure,
+  framed,
+  framedTheme,
+  links,
+  note,
+  remove,
+  saved,
+  store,
+  toWords,
+  words,
+} from '../share/share.js';
 import * as state from '../state/signals.js';
 import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
@@ -49,7 +61,7 @@ function submit(event) {
 
 export function ShareDialog() {
   return html`
-    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${() => (links.value = null)}>
+    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${close}>
       ${
         failure.value
           ? html`<p class="error" role="alert">${failure.value}</p>`

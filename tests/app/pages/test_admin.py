@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.pages.admin import format_bytes, format_s
-from tests.app.api.test_ownership import give_token
 from tests.app.engine.test_cancel import LONG
+from tests.app.ownership.conftest import give_token
 from tests.conftest import Server, StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]

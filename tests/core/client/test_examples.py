@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.apart import run_apart
 from tests.conftest import ROOT, Server
-from tests.core.client.apart import run_apart
 from tests.traced import capture_trace
 
 MAX_LINES = 8
