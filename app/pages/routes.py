@@ -105,6 +105,8 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         title=title,
         detail=detail,
         is_framed=is_framed,
+        needs_token=problem.kind == "no-token" and not is_framed,
+        path=to_address(path),
     )
     page.headers.update(problem.headers)
     return page

@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from app.api.dependencies import Service, require_operator
 from app.api.http.contents import Responses, describe_texts
 from app.api.http.credentials import OPERATOR, require
-from app.api.instruments import Instruments
 from app.api.models.operations import LivenessBody, ReadinessBody, ReadinessCheckBody
+from app.api.operators.instruments import Instruments
 from app.services.upkeep.readiness import Inspector
 
 router = APIRouter(tags=["operations"])
