@@ -36,13 +36,14 @@ class Ending:
 
 @dataclass
 class Held:
-    """A run that this server computes; `ending` is an end that could not be stored yet."""
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
 
     lease: Lease
     client: str
     attempts: int
     kind: str
     queued_at: float
+    seconds: float
     begun_s: float | None = None
     ending: Ending | None = None
 

@@ -37,16 +37,21 @@ class Queue:
         self._leases: Leases = Silence(lease_s)
         self._servers: Silence[str] = Silence(lease_s)
 
-    async def take_turn(self, fresh: Mapping[str, NewJob], free: int) -> Turn:
-        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free."""
+    async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
+        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
+
+        Where none is free, `short_s` claims one run that is predicted to take no longer.
+        """
 
         def work(connection: Connection) -> Turn:
             now = read_clock(connection)
-            if fresh or free:
+            if fresh or free or short_s is not None:
                 lock_queue(connection)
             put = put_jobs(connection, fresh, now)
             board = read_board(connection, now)
             chosen = board.waiting[:free]
+            if not free and short_s is not None:
+                chosen = board.find_short(short_s)
             if not chosen:
                 _tell(connection, put)
                 return Turn(board, put, [])
