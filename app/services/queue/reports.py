@@ -81,7 +81,7 @@ class Reports(Sink):
         lease = self.held[job_id].lease
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, lease))
-        except (LeaseLost, TornLog) as error:
+        except (LeaseLost, TornLog, StoreUnavailable) as error:
             raise SinkError(str(error)) from None
         self.frames_stored += len(lines)
 

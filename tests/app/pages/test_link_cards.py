@@ -107,6 +107,7 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
     assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
 
 
+@pytest.mark.full
 def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> None:
     spec = small("hc", noise=0.5)
     grid = {
@@ -161,6 +162,7 @@ def test_the_picture_is_kept_by_those_who_have_it(web: httpx.Client) -> None:
     assert web.get(f"/s/{name}/picture.png").content == answer.content
 
 
+@pytest.mark.full
 def test_what_overflows_is_drawn(web: httpx.Client) -> None:
     specs = [small("hc", noise=10), small("mhc", noise=3), small("kromhc", noise=3), small("none")]
     name = store(web, [spec | {"depth": 300} for spec in specs], "漢字 × 10⁻³ → √")
