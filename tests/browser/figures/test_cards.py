@@ -58,6 +58,7 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     expect(label).to_contain_text("weight 1")
 
 
+@pytest.mark.full
 def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=8")
     card = card_of(page, "theory")
