@@ -72,6 +72,11 @@ def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) ->
     expect(notes.nth(1)).to_contain_text("Drift of the mixing σ is 0.3; the law wants 0")
     expect(card.locator(".plot")).to_contain_text("No law applies to these runs here.")
     card.get_by_role("button", name="gain →").click()
+    beside, figure = (card.locator(part).bounding_box() for part in (".theory-notes", ".plot-box"))
+    assert beside is not None
+    assert figure is not None
+    assert beside["x"] >= figure["x"] + figure["width"]
+    assert figure["width"] > beside["width"] > 200
 
 
 @pytest.mark.full
