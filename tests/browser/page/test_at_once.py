@@ -214,6 +214,7 @@ def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) 
     expect(page.locator(".picture-box")).not_to_be_in_viewport()
     page.evaluate(SETTLED)  # by then the page has been told what is in sight
     assert page.evaluate(UNSEEN, 4) == [0, True]
+    page.locator("#field-depth").dispatch_event("change")  # the hand lets go
     wait_until_done(page)
     assert "at depth 5" in page.title()
     cursor = re.compile("layer 2,")  # a quarter of the way up
