@@ -174,7 +174,8 @@ def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(tmp_path
         feed = Feed(server.runs, 0.5, {run_id: 0}, "sse")
         other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        text = b"".join([chunk async for chunk in feed.follow("viewer")])
+        with server.hub.subscribe([run_id], "viewer") as subscription:
+            text = b"".join([chunk async for chunk in feed.follow(subscription)])
         other.execute("COMMIT")
         other.close()
         assert text.endswith(
