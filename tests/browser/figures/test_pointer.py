@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import OpenPage, Watch, load_page, wait_until, wait_until_drawn
@@ -73,6 +74,7 @@ def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage)
         assert card.locator(".plot").evaluate("plot => getComputedStyle(plot).zIndex") == "auto"
 
 
+@pytest.mark.full
 def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: Watch) -> None:
     context = browser.new_context(has_touch=True, is_mobile=True)
     page = load_page(context, watch, VIEW, width=390, height=844)
@@ -100,6 +102,7 @@ def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: W
     watch.check()
 
 
+@pytest.mark.full
 def test_the_backward_line_is_named_on_the_page_and_in_files(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=64&width=16&runs=residual,hc,mhc")
     card = card_of(page, "gain")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.result import Result
@@ -80,6 +81,7 @@ def test_five_steps_set_the_runs_and_say_what_their_columns_hold(open_page: Open
     assert page.url.endswith("/#v=1")
 
 
+@pytest.mark.full
 def test_the_reader_is_asked_to_move_the_drift_and_the_story_follows(open_page: OpenPage) -> None:
     page = open_page("/")
     take(page, 5)
@@ -93,6 +95,7 @@ def test_the_reader_is_asked_to_move_the_drift_and_the_story_follows(open_page: 
     expect(page.locator(".lesson-text")).not_to_contain_text("becomes up to 790 times")
 
 
+@pytest.mark.full
 def test_it_is_hidden_for_good_and_leaves_presets_alone(open_page: OpenPage, server: Server) -> None:
     page = open_page("/")
     page.get_by_role("button", name="Story").click()
