@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true, update
+from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from app.store.database import Database
 from app.store.queue.dialect import lock_queue, read_clock
+from app.store.queue.silence import Silence
 from app.store.tables import sweep_askers, sweeps
 
 
@@ -59,6 +60,7 @@ class SweepStore:
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database, self._lease_s = database, lease_s
         self.server, self.is_shared = database.server, database.is_shared
+        self._silence: Silence[str] = Silence(lease_s)
 
     async def find(self, sweep_id: str) -> SweepRow | None:
         """The row, if there is one."""
@@ -115,15 +117,15 @@ class SweepStore:
         """Open sweeps whose server is gone; from here on this one feeds them."""
 
         def work(connection: Connection) -> list[SweepRow]:
-            now = read_clock(connection)
+            lock_queue(connection)
+            theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
+            others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
+            ends = {row.id: row.leased_until for row in others}
             # Of a database that is not shared, every other server is one from before.
-            is_lost: ColumnElement[bool] = sweeps.c.server.is_(None) | (sweeps.c.server != self.server)
-            if self.is_shared:
-                is_lost &= sweeps.c.leased_until < now
-            query = select(*_COLUMNS).where(sweeps.c.is_open, is_lost).with_for_update(skip_locked=True)
-            found = [SweepRow(**row._mapping) for row in connection.execute(query)]
-            ids = [row.id for row in found]
-            connection.execute(update(sweeps).where(sweeps.c.id.in_(ids)).values(**self._take(connection)))
+            lost = self._silence.find(ends, read_clock(connection)) if self.is_shared else list(ends)
+            is_free = sweeps.c.is_open & (sweeps.c.server.is_(None) | sweeps.c.id.in_(lost))
+            found = [SweepRow(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(is_free))]
+            connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
             return found
 
         return await self._database.call(work)
