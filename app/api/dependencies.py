@@ -170,10 +170,15 @@ def require_admin(client: Annotated[identity.Client, Depends(get_client)]) -> id
 
 async def require_operator(request: Request) -> None:
     """Refuse what is for operators alone."""
-    if not is_at_operators_door(request) and (await get_client(request)).rights != "admin":
+    if is_at_operators_door(request):
+        return
+    client = await get_client(request)
+    if client.rights != "admin":
         port = request.app.state.settings.private_port
         wanted = f"port {port}" if port else "this machine"
-        raise Problem("private", 403, f"only a request from {wanted}, or with an admin's token, may read this")
+        status, headers = (403, {}) if client.is_known else (401, {"WWW-Authenticate": "Bearer"})
+        detail = f"only a request from {wanted}, or with an admin's token, may read this"
+        raise Problem("private", status, detail, headers=headers)
 
 
 def is_at_operators_door(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -77,13 +78,16 @@ async def compare_runs(
     """
     specs = parse_comparison(await request.body())
     if stream.SSE in request.headers.get("accept", ""):
-        ticket = place()  # before anything is started: a stream that has begun cannot be refused
+        held = ExitStack()
+        held.callback(place().give_back)  # before anything is started: a stream that has begun cannot be refused
+        # And before the answer: who asked for one of these first may cancel it meanwhile, where nobody else watches.
+        subscription = held.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
             submitted = await service.submit(specs, client, limit_s)
         except BaseException:
-            ticket.give_back()
+            held.close()
             raise
-        return stream.respond_submitted(request, service, ticket, submitted, have.split(","), viewer)
+        return stream.respond_submitted(request, service, held, subscription, submitted, have.split(","))
     submitted = await service.submit(specs, client, limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
@@ -96,7 +100,12 @@ async def stream_runs(
     place: StreamPlace,
     viewer: Viewer,
     ids: Annotated[str, Query(max_length=400, description="Run ids, separated by commas.")],
-    after: Annotated[str | None, Query(max_length=200, description="Last index seen of each run.")] = None,
+    after: Annotated[
+        str | None,
+        Query(
+            max_length=200, description="Last index seen of each run.", json_schema_extra={"pattern": stream.INDICES}
+        ),
+    ] = None,
 ) -> Response:
     """Several runs on one connection; `id:` is the list of last indices, and resumes like a single stream."""
     names = ids.split(",")
@@ -120,7 +129,10 @@ async def stream_run(
     service: Service,
     place: StreamPlace,
     viewer: Viewer,
-    after: Annotated[str | None, Query(max_length=20, description="Last index seen.")] = None,
+    after: Annotated[
+        str | None,
+        Query(max_length=20, description="Last index seen.", json_schema_extra={"pattern": stream.ONE_INDEX}),
+    ] = None,
 ) -> Response:
     """Frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
     run = await find_run(service, run_id)

@@ -9,9 +9,10 @@ import * as state from '../state/signals.js';
 import { clear, paint } from './canvas.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { toCursor, toPlan, toStill } from './geometry/picture.js';
+import { toShown } from './geometry/run.js';
 import { TITLE, toSentence } from './geometry/words.js';
 import { PulseCanvas } from './pulsecanvas.js';
-import { chooseShown, guessStreams, isAwaited, toPalette, toShown } from './shown.js';
+import { chooseShown, guessStreams, isAwaited, toPalette } from './shown.js';
 
 const SLACK_PX = 12;
 
