@@ -93,7 +93,7 @@ def to_rows(
 ) -> list[Row]:
     """What was said meanwhile, and what is left."""
     refused = ", ".join(f"{kind} x {count}" for kind, count in ledger.refused.items()) or "none was refused"
-    said = "; ".join(f"{what} x {count}" for what, count in heard.unready.items()) or "nothing"
+    said = "; ".join(f"{' '.join(what.split())} x {count}" for what, count in heard.unready.items()) or "nothing"
     back = min((at for at in heard.posted_at if at > mended), default=None)
     ends = ", ".join(f"{count} {status}" for status, count in sorted(ledger.ends.items()))
     failed = "; ".join(f"{count} failed: {why}" for why, count in ledger.reasons.items())
