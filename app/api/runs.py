@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -77,13 +78,16 @@ async def compare_runs(
     """
     specs = parse_comparison(await request.body())
     if stream.SSE in request.headers.get("accept", ""):
-        ticket = place()  # before anything is started: a stream that has begun cannot be refused
+        held = ExitStack()
+        held.callback(place().give_back)  # before anything is started: a stream that has begun cannot be refused
+        # And before the answer: who asked for one of these first may cancel it meanwhile, where nobody else watches.
+        subscription = held.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
             submitted = await service.submit(specs, client, limit_s)
         except BaseException:
-            ticket.give_back()
+            held.close()
             raise
-        return stream.respond_submitted(request, service, ticket, submitted, have.split(","), viewer)
+        return stream.respond_submitted(request, service, held, subscription, submitted, have.split(","))
     submitted = await service.submit(specs, client, limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)

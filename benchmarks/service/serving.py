@@ -15,6 +15,7 @@ from benchmarks.scale import list_children, read_resident
 from tests.app.edge.crowded import count_descriptors, start_with_descriptors
 from tests.conftest import Server
 
+START_S = 600.0  # a server that gives way may wait long for its workers
 DESCRIPTORS = 1024  # `ulimit -n` of a shell that nobody has changed
 
 
@@ -22,7 +23,7 @@ DESCRIPTORS = 1024  # `ulimit -n` of a shell that nobody has changed
 def serve(*flags: str, descriptors: int = DESCRIPTORS) -> Iterator[Server]:
     """A server with a data folder of its own, which goes with it."""
     with TemporaryDirectory() as data:
-        server = start_with_descriptors(Path(data), descriptors, "--no-precompute", *flags)
+        server = start_with_descriptors(Path(data), descriptors, "--no-precompute", *flags, start_s=START_S)
         try:
             yield server
         finally:

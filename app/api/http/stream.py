@@ -4,9 +4,11 @@ A viewer reads the frame log and nothing else: a live run, a late viewer, a reco
 one case. All that can be refused is refused before the first byte.
 """
 
+import logging
 import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
 import orjson
@@ -19,8 +21,12 @@ from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
 from app.services.shares import StreamTicket
 from app.settings import Settings
+from app.store.errors import StoreUnavailable
+from app.store.notifications import Subscription
 from app.store.runs import Run
 from mhc_core.record import codec
+
+log = logging.getLogger("mhc.api")
 
 Form = Literal["sse", "ndjson"]
 Place = Callable[[], StreamTicket]  # takes one, at the last moment at which a stream can be refused
@@ -28,7 +34,8 @@ SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
 CONTENTS = {
     SSE: "Server-Sent Events. `event` is the type of a frame, `data` the frame as JSON, of schema `Frame`, and `id` is "
-    "its index. Before the first frame `status` tells the place in the queue; `closing` says that the server stops.",
+    "its index. Before the first frame `status` tells the place in the queue; `closing` says why the stream "
+    "ends before its runs: the server stops, or cannot read its database now. It can be taken up again.",
     NDJSON: "One frame a line as JSON, of schema `Frame`.",
 }
 FOLLOWED = "An event `submitted`, whose data is the answer as JSON, then the events of `/runs/events`."
@@ -60,18 +67,24 @@ def respond(
         return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    return _send(request, feed.follow(viewer), form, place())
+    held = ExitStack()
+    held.callback(place().give_back)
+    subscription = held.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
+    return _send(request, feed.follow(subscription), form, held)
 
 
 def respond_submitted(
     request: Request,
     service: Runs,
-    ticket: StreamTicket,
+    held: ExitStack,
+    subscription: Subscription,
     submitted: Sequence[Submitted],
     have: Collection[str],
-    viewer: str,
 ) -> Response:
-    """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks."""
+    """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks.
+
+    `held` is what the stream takes, its place and its subscription, and closes when it is over.
+    """
     settings: Settings = request.app.state.settings
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, settings.heartbeat_s, cursors, "sse")
@@ -79,33 +92,31 @@ def respond_submitted(
     async def follow() -> AsyncIterator[bytes]:
         bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
         yield b"event: submitted\ndata: " + orjson.dumps(bodies) + b"\n\n"
-        async for chunk in feed.follow(viewer):
+        async for chunk in feed.follow(subscription):
             yield chunk
 
-    return _send(request, follow(), "sse", ticket, 202 if any(item.is_new for item in submitted) else 200)
+    return _send(request, follow(), "sse", held, 202 if any(item.is_new for item in submitted) else 200)
 
 
 class CountedStream(StreamingResponse):
-    """A stream that has a place, which is given back however it ends."""
+    """A stream that has a place and a subscription, which are given back however it ends."""
 
-    ticket: StreamTicket
+    held: ExitStack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self.ticket.give_back()
+            self.held.close()
 
 
-def _send(
-    request: Request, chunks: AsyncIterator[bytes], form: Form, ticket: StreamTicket, status: int = 200
-) -> Response:
+def _send(request: Request, chunks: AsyncIterator[bytes], form: Form, held: ExitStack, status: int = 200) -> Response:
     headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
     response = CountedStream(chunks, status, headers, SSE if form == "sse" else NDJSON)
-    response.ticket = ticket
+    response.held = held
     return response
 
 
@@ -134,26 +145,31 @@ class Feed:
         self._open = list(cursors)
         self._told: dict[str, int | None] = {}
 
-    async def follow(self, viewer: str) -> AsyncIterator[bytes]:
-        """Chunks until every run has ended, the viewer has gone, or the server stops."""
-        hub = self._service.hub
-        with hub.subscribe(self._cursors, viewer) as subscription:
-            if self._form == "sse":
-                yield f"retry: {RECONNECT_MS}\n\n".encode()
-            while self._open:
-                idle = True
-                for run_id in list(self._open):
-                    if chunk := await self._next_chunk(run_id):
-                        idle = False
+    async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        """Chunks until every run has ended, the viewer has gone, or the server stops or loses its database."""
+        if self._form == "sse":
+            yield f"retry: {RECONNECT_MS}\n\n".encode()
+        while self._open:
+            idle = True
+            for run_id in list(self._open):
+                try:
+                    chunk = await self._next_chunk(run_id)
+                except StoreUnavailable as error:
+                    log.warning("a stream is cut off, and may be taken up again: %s", error)
+                    for chunk in self._to_closing(str(error)):
                         yield chunk
-                if not idle:
-                    continue
-                if hub.closing:
-                    if self._form == "sse":
-                        yield b'event: closing\ndata: {"reason": "the server is stopping"}\n\n'
                     return
-                if self._open and not await subscription.wait(self._heartbeat_s) and self._form == "sse":
-                    yield b": heartbeat\n\n"
+                if chunk:
+                    idle = False
+                    yield chunk
+            if not idle:
+                continue
+            if self._service.hub.closing:
+                for chunk in self._to_closing("the server is stopping"):
+                    yield chunk
+                return
+            if self._open and not await subscription.wait(self._heartbeat_s) and self._form == "sse":
+                yield b": heartbeat\n\n"
 
     async def _next_chunk(self, run_id: str) -> bytes:
         """The next lines of a run; else its place, if that has changed; else nothing."""
@@ -185,6 +201,10 @@ class Feed:
             event_id = ",".join(map(str, self._cursors.values()))
             events.append(f"id: {event_id}\nevent: {codec.frame_type(line)}\ndata: ".encode() + line + b"\n")
         return b"".join(events)
+
+    def _to_closing(self, reason: str) -> list[bytes]:
+        """Why a stream ends before its runs; lines of JSON have no place for it."""
+        return [b"event: closing\ndata: " + orjson.dumps({"reason": reason}) + b"\n\n"] if self._form == "sse" else []
 
     def _to_status(self, run_id: str, position: int) -> bytes:
         """An event outside the log, without an id: the run waits at this place, or has left the queue."""

@@ -19,7 +19,8 @@ def follow_until_closed(form: Form, cursor: int) -> bytes:
         hub.close()
         service = SimpleNamespace(hub=hub, position=lambda run_id: 1, log=SimpleNamespace(read=read))
         feed = Feed(cast(Any, service), 1.0, {"r": cursor}, form)
-        return b"".join([chunk async for chunk in feed.follow("viewer")])
+        with hub.subscribe(["r"], "viewer") as subscription:
+            return b"".join([chunk async for chunk in feed.follow(subscription)])
 
     return run_loop(work())
 

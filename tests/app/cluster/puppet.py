@@ -159,7 +159,8 @@ class Server:
     async def follow(self, run_id: str, viewer: str = "viewer") -> list[dict[str, Any]]:
         """All frames of a run, as a viewer gets them, to the end of the stream."""
         feed = Feed(self.runs, 0.5, {run_id: -1}, "ndjson")
-        text = b"".join([chunk async for chunk in feed.follow(viewer)])
+        with self.runs.hub.subscribe([run_id], viewer) as subscription:
+            text = b"".join([chunk async for chunk in feed.follow(subscription)])
         return [json.loads(line) for line in text.splitlines()]
 
     async def compute(self, run_id: str, frames: int = 3) -> None:

@@ -12,7 +12,7 @@ import httpx
 from tests.conftest import ROOT, START_S, Server, free_port
 
 
-def start_with_descriptors(data: Path, descriptors: int, *flags: str) -> Server:
+def start_with_descriptors(data: Path, descriptors: int, *flags: str, start_s: float = START_S) -> Server:
     """Start `python -m app serve` under `ulimit -n`, and wait until it is ready."""
     data.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), data / "server.log"
@@ -22,7 +22,7 @@ def start_with_descriptors(data: Path, descriptors: int, *flags: str) -> Server:
         limited = ["bash", "-c", f'ulimit -n {descriptors} && exec "$@"', "bash", *command]
         process = subprocess.Popen(limited, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
     server = Server(process, f"http://127.0.0.1:{port}", data, log)
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{server.url}/readyz").status_code == 200:

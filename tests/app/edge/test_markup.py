@@ -1,5 +1,6 @@
 """Markup in whatever a request says: no page repeats it as markup, and no answer with it can be taken for a page."""
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +28,13 @@ PLACES = (
 HEADERS = ("X-Request-ID", "Accept", "Referer", "User-Agent", "Cookie", "X-Room", "Last-Event-ID")
 
 
+@pytest.fixture(scope="module")
+def web(server: Server) -> Iterator[httpx.Client]:
+    """HTTP to the server, with patience."""
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
 def check(answer: httpx.Response, text: str) -> None:
     """It is no page that a browser would run the text in."""
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -40,25 +48,24 @@ def check(answer: httpx.Response, text: str) -> None:
 
 @pytest.mark.attack("XSS")
 @pytest.mark.parametrize("place", PLACES)
-def test_an_address_is_not_repeated_as_markup(server: Server, place: str) -> None:
+def test_an_address_is_not_repeated_as_markup(web: httpx.Client, place: str) -> None:
     for text in (MARKUP, ENDS, BREAKS):
         for accepted in ("text/html", "application/json"):
-            url = server.url + place.format(quote(text, safe=""))
-            check(httpx.get(url, headers={"Accept": accepted}), text)
+            check(web.get(place.format(quote(text, safe="")), headers={"Accept": accepted}), text)
 
 
 @pytest.mark.attack("XSS")
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_header_is_not_repeated_as_markup(server: Server, name: str) -> None:
+def test_a_header_is_not_repeated_as_markup(web: httpx.Client, name: str) -> None:
     for path in ("/", "/nothing", "/api/v1/runs/x"):
         for text in (MARKUP, ENDS):
-            check(httpx.get(f"{server.url}{path}", headers={name: text}), text)
+            check(web.get(path, headers={name: text}), text)
 
 
 @pytest.mark.attack("XSS")
 @pytest.mark.parametrize("field", ["depth", "connection", "input", MARKUP])
-def test_a_refused_body_is_repeated_as_json_alone(server: Server, field: str) -> None:
-    answer = httpx.post(f"{server.api}/runs", json={field: MARKUP}, headers={"Accept": "text/html"})
+def test_a_refused_body_is_repeated_as_json_alone(web: httpx.Client, field: str) -> None:
+    answer = web.post("/api/v1/runs", json={field: MARKUP}, headers={"Accept": "text/html"})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,55 @@
+"""A comparison watches its runs from when it is asked for: no one ends them before its stream has begun."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import orjson
+import pytest
+from fastapi import Request
+
+from app.api.runs import compare_runs
+from app.services.errors import TooExpensiveError
+from app.services.identity import Client
+from app.services.shares import StreamShares
+from app.settings import Settings
+from tests.app.cluster.puppet import Server, make_spec, play, sqlite_url
+
+
+def build_request(body: bytes) -> Request:
+    """A POST that asks for a stream."""
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    app = SimpleNamespace(state=SimpleNamespace(settings=Settings()))
+    headers = [(b"accept", b"text/event-stream")]
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers, "app": app}, receive)
+
+
+def test_who_asked_first_does_not_end_a_run_for_one_whose_stream_is_about_to_begin(tmp_path: Path) -> None:
+    async def act() -> None:
+        server, spec = await Server(sqlite_url(tmp_path)).start(), make_spec(1)
+        run_id = await server.submit(spec, "ann")
+        await server.engine.step(run_id)
+        ben, shares = Client("ben", "192.0.2.1"), StreamShares(Settings())
+        request = build_request(orjson.dumps([spec.canonical()]))
+        about_to_begin = await compare_runs(request, server.runs, ben, lambda: shares.take(ben), "page of ben")
+        assert await server.cancel(run_id, "page of ann") == "running"
+        assert about_to_begin.status_code == 200
+        await server.stop()
+
+    play(act())
+
+
+def test_a_comparison_that_is_refused_watches_nothing(tmp_path: Path) -> None:
+    async def act() -> None:
+        server, spec = await Server(sqlite_url(tmp_path), max_run_seconds=1e-9).start(), make_spec(1)
+        ben, shares = Client("ben", "192.0.2.1"), StreamShares(Settings())
+        request = build_request(orjson.dumps([spec.canonical()]))
+        with pytest.raises(TooExpensiveError):
+            await compare_runs(request, server.runs, ben, lambda: shares.take(ben), "page of ben")
+        assert server.runs.hub.list_watched() == []
+        assert shares.open == 0
+        await server.stop()
+
+    play(act())
