@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
+    short_run_s: float = Field(
+        2.0,
+        ge=0,
+        description="Predicted time of a run up to which one more worker takes it, where there are two or more and all "
+        "are busy with longer ones; 0 means none does.",
+    )
     max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
     max_run_bytes: PositiveFloat = Field(4.0 * GIB, description="Largest predicted memory of an admitted spec.")
 

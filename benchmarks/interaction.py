@@ -2,7 +2,7 @@
 
 Every drag goes over thirty values of the depth, the last being that of the default spec, a value each `MOVE_MS`,
 under a new seed; all on one page, as a person would. The clocks run in the page: from the first
-`input` event until the first new curve has been painted, and from `change`, the release, to the frame in which every
+`input` event until the first new curve has been painted, by Plotly or as a sketch, and from `change`, the release, to the frame in which every
 run has ended and no figure waits or is dimmed. Tasks of the main thread that the browser calls long (over 50 ms) are
 collected as well.
 
@@ -23,6 +23,7 @@ from tests.browser.conftest import wait_until_done
 DRAGS, VALUES, MOVE_MS = 15, 30, 50
 FIRST_SEED = 20_000
 FIRST_DEPTH = 18
+NEAR_MS = 1000  # a hand that comes to the slider and then reads the figure
 MAX_MS = 60_000
 TRIP = "two requests, a worker's first frame and a drawing, on two cores that browser, server and workers share"
 CORES = "three runs and five figures on two cores; repeated runs differ by a tenth"
@@ -46,7 +47,7 @@ const during = (callback) => (time) => {
 window.requestAnimationFrame = (callback) => ask(during(callback));
 const { port1, port2 } = new MessageChannel();
 port1.onmessage = () => {
-  if (drag && drag.first === null && lengths() !== drag.before) drag.first = performance.now() - drag.begun;
+  if (drag && drag.first === null && (drag.isSketched || lengths() !== drag.before)) drag.first = performance.now() - drag.begun;
 };
 const onDrawn = () => {
   if (drag?.first !== null) return;
@@ -63,12 +64,30 @@ window.arm = () => {
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration);
 }).observe({ type: 'longtask' });
+// While a hand moves, curves are sketched: one of more layers than all before is a new one.
+const { beginPath, lineTo } = CanvasRenderingContext2D.prototype;
+let points = 0;
+CanvasRenderingContext2D.prototype.beginPath = function (...rest) {
+  points = 0;
+  return beginPath.apply(this, rest);
+};
+CanvasRenderingContext2D.prototype.lineTo = function (...rest) {
+  points++;
+  if (drag?.first === null && points >= drag.layers && this.canvas.closest('[data-panel=activation] .plot-box')) {
+    drag.isSketched = true;
+    port2.postMessage(null);
+  }
+  return lineTo.apply(this, rest);
+};
+const known = () =>
+  Math.max(...document.querySelector('[data-panel=activation] .plot').data.map((trace) =>
+    (trace.y ?? []).filter((value) => value !== null).length));
 const lengths = () =>
   JSON.stringify((document.querySelector('[data-panel=activation] .plot')?.data ?? []).map((trace) => trace.y?.length));
 addEventListener('input', (event) => {
   if (event.target.id !== 'field-depth' || drag) return;
   longest = 0;
-  drag = { begun: performance.now(), before: lengths(), first: null };
+  drag = { begun: performance.now(), before: lengths(), layers: known(), first: null, isSketched: false };
 }, true);
 addEventListener('change', (event) => {
   if (event.target.id !== 'field-depth') return;
@@ -122,12 +141,14 @@ FRAMES = """
 """
 
 
-def drag_once(page: Page, url: str, seed: int) -> dict[str, float]:
+def drag_once(page: Page, url: str, seed: int, near_ms: int = 0) -> dict[str, float]:
     """Milliseconds to the first new curve and from the release to the last, and the longest task."""
     page.goto(f"{url}/#v=1&depth={FIRST_DEPTH}&seed={seed}")
     expect(page.locator(".status")).to_contain_text(f"seed {seed}", timeout=MAX_MS)
     wait_until_done(page)
     page.evaluate("window.arm()")
+    page.get_by_role("slider", name="Depth", exact=True).hover()
+    page.wait_for_timeout(near_ms)
     move = grab_depth(page)
     for step in range(1, VALUES + 1):
         move(step)
@@ -139,11 +160,13 @@ def drag_once(page: Page, url: str, seed: int) -> dict[str, float]:
     return found
 
 
-def measure_drags(browser: Browser, url: str, drags: int = DRAGS) -> dict[str, float]:
+def measure_drags(
+    browser: Browser, url: str, drags: int = DRAGS, near_ms: int = 0, seed: int = FIRST_SEED
+) -> dict[str, float]:
     """Medians of the waits, the longest task of all, and the wait after the first drag, on a page just opened."""
     page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(CLOCK)
-    found = [drag_once(page, url, FIRST_SEED + index) for index in range(drags)]
+    found = [drag_once(page, url, seed + index, near_ms) for index in range(drags)]
     page.close()
     return {
         "first": statistics.median(item["first"] for item in found),
@@ -190,12 +213,14 @@ def main() -> None:
     """Print the rows."""
     with open_chromium() as (browser, server):
         drags = measure_drags(browser, server.url)
+        near = measure_drags(browser, server.url, near_ms=NEAR_MS, seed=FIRST_SEED + DRAGS)
         frames = measure_cursor(browser, server.url)
         signal = measure_signal(browser, server.url)
     against = f"{DRAGS} drags over {VALUES} depths, default spec, Chromium"
     print_rows(
         [
             Row("first curve moves after a drag begins", against, drags["first"], "ms", 150, reason=TRIP),
+            Row("the same of a hand that was near for 1 s", against, near["first"], "ms", 16),
             Row("release of a long drag to final curves", against, drags["last"], "ms", 600, reason=CORES),
             Row("the same of the first drag on a page just opened", "the same", drags["cold"], "ms", 600, reason=CORES),
             Row("longest task of the main thread while streaming", against, drags["longest"], "ms", 100, reason=PAUSE),

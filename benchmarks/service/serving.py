@@ -1,7 +1,10 @@
 """A server of a load's own, and what it holds: memory, descriptors, the size of its database."""
 
 import os
-from collections.abc import Iterator
+import signal
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +68,12 @@ def read_log(server: Server, *words: str) -> list[str]:
     return [line for line in server.log.read_text(errors="replace").splitlines() if any(word in line for word in words)]
 
 
-def lower_own_weight(niceness: int) -> None:
-    """Give way to other work on the machine; the server takes this over."""
+def begin(niceness: int) -> None:
+    """Give way to other work on the machine, as the server then does too; SIGTERM ends both."""
     os.nice(niceness)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def to_p95(values: Sequence[float]) -> float:
+    """The value that 95 of 100 stay below."""
+    return statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]

@@ -91,6 +91,24 @@ class Visitor:
         self.tally.answers[answer.status_code] += 1
         return answer
 
+    async def download(self, path: str) -> int:
+        """Read an answer piece by piece, as it is sent; its bytes."""
+        sent, until = 0, time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                async with self.http.stream("GET", path) as answer:
+                    if answer.is_success:
+                        self.tally.answers[answer.status_code] += 1
+                        async for chunk in answer.aiter_raw():
+                            sent += len(chunk)
+                        return sent
+                    await answer.aread()
+            except httpx.HTTPError as error:
+                self.fail(f"GET {path}: {type(error).__name__} {error}")
+            if answer.status_code not in BUSY or time.monotonic() > until:
+                self.fail(f"GET {path}: {answer.status_code} {answer.text[:200]}")
+            await self.obey(answer)
+
     async def submit(self, spec: dict[str, Any]) -> str:
         """Start a run; its id."""
         run_id: str = (await self.ask("POST", f"{API}/runs", json=spec)).json()["id"]
@@ -132,7 +150,7 @@ class Visitor:
                 async with self.http.stream(method, path, **options) as answer:
                     if answer.is_success:
                         self.tally.answers[answer.status_code] += 1
-                        async for event in parse_events(answer.aiter_lines()):
+                        async for event in parse_events(answer.aiter_bytes()):
                             yield event
                         return
                     await answer.aread()
@@ -152,14 +170,14 @@ class Event:
     data: bytes
 
 
-async def parse_events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
-    """Events of a stream of lines."""
-    fields: dict[str, str] = {}
-    async for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        elif fields:
+async def parse_events(pieces: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    """Events of a stream, from pieces of any length; comments and bare fields are left out."""
+    rest = b""
+    async for piece in pieces:
+        *blocks, rest = (rest + piece).split(b"\n\n")
+        for block in blocks:
+            lines = [line.partition(b": ") for line in block.split(b"\n") if not line.startswith(b":")]
+            fields = {name.decode(): value for name, _, value in lines}
             if "data" in fields:
-                yield Event(fields.get("event", "message"), fields.get("id"), fields["data"].encode())
-            fields = {}
+                number = fields["id"].decode() if "id" in fields else None
+                yield Event(fields.get("event", b"message").decode(), number, fields["data"])

@@ -2,6 +2,7 @@
 
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
+import { followAhead } from './ahead/ahead.js';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
 import { Lesson } from './cards/lesson.js';
@@ -195,6 +196,7 @@ async function main() {
   followPrint();
   followTitle();
   followVisits();
+  followAhead();
   const wait = (/** @type {ApiError} */ error) => {
     state.problem.value = error;
     return true;

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[pool] = "1"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the trial ends what it has started
     rows = load_trial(arguments[0])(arguments[1:])
     print(f"{describe_machine()}\n\n{format_table(rows)}")
     return int(any(row.is_met is False for row in rows))

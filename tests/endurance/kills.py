@@ -1,6 +1,7 @@
 """Kills under load: of workers, servers, and of what a cluster stands on; and stops by signal with streams open."""
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ from tests.endurance.site.load import under_load
 from tests.endurance.site.servers import mark, wait_until_gone
 
 CLIENTS = 4
-FIND_S, WORK_S, REST_S = 60.0, 30.0, (0.0, 1.0)
+FIND_S, WORK_S, REST_S = 280.0, 30.0, (0.0, 1.0)
 SITES: dict[str, Callable[..., AbstractContextManager[Place]]] = {"sqlite": open_sqlite, "cluster": open_cluster}
 
 
@@ -121,13 +122,13 @@ def list_kills(place: Place, counts: argparse.Namespace) -> Iterator[tuple[Kill,
 
 def kill_workers(place: Place, done: Done) -> None:
     """One of all workers, busy or not."""
-    os.kill(_wait_for(lambda: _list_workers(place)), signal.SIGKILL)
+    _kill_one(lambda: _list_workers(place))
 
 
 def kill_bridges(place: Place, done: Done) -> None:
     """The way of one server into the cluster."""
     server = random.choice(place.site.servers)
-    os.kill(_wait_for(lambda: list_children(server.process.pid)), signal.SIGKILL)
+    _kill_one(lambda: list_children(server.process.pid))
 
 
 def kill_raylets(place: Place, done: Done) -> None:
@@ -156,11 +157,12 @@ def _list_workers(place: Place) -> list[int]:
     return find_actors() if place.ray else [pid for server in place.site.servers for pid in server.worker_pids()]
 
 
-def _wait_for(find: Callable[[], list[int]]) -> int:
-    """One of what is there, once something is."""
+def _kill_one(find: Callable[[], list[int]]) -> None:
+    """Kill one of what is there, once something is."""
     deadline = time.monotonic() + FIND_S
-    while not (found := find()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing to kill for {FIND_S:g} s")
+    while time.monotonic() < deadline:
+        with contextlib.suppress(IndexError, ProcessLookupError):  # there is none now, or it has just ended
+            os.kill(random.choice(find()), signal.SIGKILL)
+            return
         time.sleep(0.05)
-    return random.choice(found)
+    raise TimeoutError(f"nothing to kill for {FIND_S:g} s")

@@ -7,6 +7,7 @@ two. The servers stay up from one sequence to the next; a sequence that fails is
 import argparse
 import itertools
 import signal
+import sys
 import time
 import traceback
 from collections import Counter
@@ -34,6 +35,7 @@ from tests.endurance.viewers import Viewer
 
 LEASE_S = 6.0  # outlives the longest lock
 STEPS, WORKERS = 8, 2
+PART = 50  # sequences that have a seed: one that breaks a law ends its part
 MAX_KILLS = 3  # a worker that is lost before it is ready is started again later and later
 FLAGS = ("--workers", str(WORKERS), "--heartbeat-s", "1", "--lease-s", f"{LEASE_S:g}")
 
@@ -67,6 +69,7 @@ class Machine(RuleBasedStateMachine):
         self.tally["broken"] = 1
         self.session = Session(self.site, WORKERS, self.tally, self.finished)
         self.restarts = self.kills = 0
+        self.started = time.monotonic()
         self.tally["sequences"] += 1
 
     def pick(self, place: int) -> Server:
@@ -154,9 +157,24 @@ class Machine(RuleBasedStateMachine):
             assert read_log(self.pick(0), run_id) == self.finished[run_id]
 
     def teardown(self) -> None:
-        """Let everything come to its end, and look at all of it."""
-        self.session.settle()
-        self.tally["broken"] = 0
+        """Let everything come to its end, and look at all of it; not where a rule has failed."""
+        failure = sys.exc_info()[1]
+        if not isinstance(failure, Exception):  # Hypothesis ends sequences by an exception of another kind
+            failure = None
+            try:
+                self.session.settle()
+                self.tally["broken"] = 0
+            except AssertionError as error:
+                failure = error
+                raise
+            finally:
+                self._report(failure)
+        else:
+            self._report(failure)
+
+    def _report(self, failure: BaseException | None) -> None:
+        took, number = time.monotonic() - self.started, self.tally["sequences"]
+        print(f"sequence {number}: {took:.1f} s, {failure or 'well'}", file=sys.stderr, flush=True)
 
     def _end(self, place: int, number: signal.Signals) -> int:
         """End a server; its place."""
@@ -174,26 +192,35 @@ def run(arguments: Sequence[str]) -> list[Row]:
     parser = argparse.ArgumentParser(prog="python -m tests.endurance machine", description=__doc__)
     parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--sequences", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=7200, help="no part begins later than this")
     parser.add_argument("--seed", type=int, default=0, help="another seed finds other sequences")
     options = parser.parse_args(arguments)
-    return run_sequences(options.store, options.sequences, options.seed)
+    return run_sequences(options.store, options.sequences, options.seconds, options.seed)
 
 
-def run_sequences(store: Store, sequences: int, seed: int = 0) -> list[Row]:
-    """Play so many sequences; rows of what was done and what was wrong."""
+def run_sequences(store: Store, sequences: int, seconds: float, seed: int = 0, part: int = PART) -> list[Row]:
+    """Play so many sequences, in parts with a seed each; rows of what was done and what was wrong."""
     tally, failures, started = Counter[str](), 0, time.monotonic()
     with open_site(store, *FLAGS) as site:
         finished: dict[str, list[bytes]] = {}
-        machine = type("Trial", (Machine,), {"site": site, "tally": tally, "finished": finished})
-        try:
-            run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=to_settings(sequences))
-        except Exception:  # of any invariant, with the shortest sequence that Hypothesis has found
-            traceback.print_exc()
-            failures = 1
+        for first in range(0, sequences, part):
+            if time.monotonic() < started + seconds:
+                machine = type("Trial", (Machine,), {"site": site, "tally": tally, "finished": finished})
+                failures += not play(hypothesis.seed(seed + first)(machine), min(part, sequences - first))
         lost = count_lost(site, finished)
         broken = site.database.check()
         left = site.close()
     return to_rows(store, tally, failures, lost, len(broken), len(left), time.monotonic() - started)
+
+
+def play(machine: type[Machine], sequences: int) -> bool:
+    """Play sequences until one breaks a law; whether none did."""
+    try:
+        run_state_machine_as_test(machine, settings=to_settings(sequences))
+    except Exception:  # of any invariant, with the shortest sequence that Hypothesis has found
+        traceback.print_exc()
+        return False
+    return True
 
 
 def to_settings(sequences: int) -> hypothesis.settings:

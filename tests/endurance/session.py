@@ -19,7 +19,7 @@ from tests.endurance.viewers import Viewer
 Spec = dict[str, Any]
 
 OWNER, STRANGER = "owner", "stranger"  # two viewers of one client
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 STUCK_S = 90.0  # what takes longer is never to come, however loaded the machine is
 LOSSES = ("the worker process was killed (SIGKILL)", "the process that computed it was lost")
 LIVE = ("queued", "running")

@@ -11,6 +11,7 @@ const RANKS = [
   ['instant'],
   ['state/view', 'state/past', 'picture/geometry'],
   ['state'],
+  ['ahead'],
   ['ui'],
   ['figures'],
   ['share'],

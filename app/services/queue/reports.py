@@ -36,13 +36,14 @@ class Ending:
 
 @dataclass
 class Held:
-    """A run that this server computes; `ending` is an end that could not be stored yet."""
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
 
     lease: Lease
     client: str
     attempts: int
     kind: str
     queued_at: float
+    seconds: float
     begun_s: float | None = None
     ending: Ending | None = None
 
@@ -80,7 +81,7 @@ class Reports(Sink):
         lease = self.held[job_id].lease
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, lease))
-        except (LeaseLost, TornLog) as error:
+        except (LeaseLost, TornLog, StoreUnavailable) as error:
             raise SinkError(str(error)) from None
         self.frames_stored += len(lines)
 

@@ -1,6 +1,7 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
 import { useMemo } from 'preact/hooks';
+import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -122,6 +123,17 @@ function NumberInput({ field, id, value, set, describedBy, label }) {
     aria-label=${label} aria-describedby=${describedBy} ...${draft} />`;
 }
 
+/** A hand that comes near the depth is likely to move it. @param {boolean} is */
+const comeNear = (is) => () => {
+  isNear.value = is;
+};
+const NEARING = {
+  onPointerEnter: comeNear(true),
+  onPointerLeave: comeNear(false),
+  onFocus: comeNear(true),
+  onBlur: comeNear(false),
+};
+
 /** @param {Part} props */
 function SliderControl({ field, id, value, set, describedBy, help }) {
   const stops = stopsOf(field);
@@ -132,7 +144,7 @@ function SliderControl({ field, id, value, set, describedBy, help }) {
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
       <${NumberInput} field=${field} id=${`${id}-exact`} value=${value} set=${set} describedBy=${describedBy} label=${`${field.title}, exact`} /></div>
     <input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }}
-      aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} />
+      aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />
   `;
 }
 

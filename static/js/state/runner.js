@@ -7,7 +7,7 @@ import { boot } from './boot.js';
 import { follow, noteLive, stopFollowing } from './follow.js';
 import { keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
-import { install, installKnown, isTrace, recallTrace } from './slots.js';
+import { install, installKnown, isBeginning, isTrace, recallTrace } from './slots.js';
 import { defaultView, TRACE, toSpec } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
 
@@ -73,18 +73,31 @@ function ask(isAsked) {
  * another view is given up. Returns whether there is anything.
  */
 export function showAtOnce() {
-  const asked = state.asked.value;
   if (state.isOfView.value) return false;
-  const view = state.settings.value;
-  const known = view.runs.map((choice) =>
-    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(state.fields.value, view, choice)),
-  );
+  const known = recallView();
   if (known.length === 0 || known.includes(null)) return false;
+  const asked = state.asked.value;
   stopFollowing();
   void cancelAll(asked);
   installKnown(asked, known);
   hurry();
   return true;
+}
+
+/** What is here of each run of the view; null of one of which nothing is. */
+function recallView() {
+  const view = state.settings.value;
+  return view.runs.map((choice) =>
+    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(state.fields.value, view, choice)),
+  );
+}
+
+/** Records have come that were asked for ahead: while the hand still moves they tell more of the view than its first layers. */
+export function showMore() {
+  const isWaiting = state.isMoving.value && state.isOfView.value && state.slots.value.some(isBeginning);
+  const known = isWaiting ? recallView() : [];
+  if (known.length > 0 && !known.some((item) => item === null || isBeginning(item)))
+    installKnown(state.asked.value, known);
 }
 
 async function pump() {

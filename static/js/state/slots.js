@@ -50,6 +50,9 @@ function growing(id) {
 /** Whether a place is that of a trace. @param {Slot} slot */
 export const isTrace = ({ asked, columns }) => isAskedTrace(asked) || modelOf(columns) !== null;
 
+/** Whether all that is here of a run are the first layers of one that is less deep. @param {Pick<Slot, 'id' | 'columns' | 'known'>} item */
+export const isBeginning = ({ id, columns, known }) => id === '' && known === null && columns.start !== null;
+
 /** What is here of a trace without asking; null where nothing is. @param {string} id @returns {{id: string, columns: Columns, known: null} | null} */
 export function recallTrace(id) {
   const columns = recallRecord(id) ?? growing(id);

@@ -21,6 +21,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
+@pytest.mark.attack("spoofed address")
 @pytest.mark.parametrize(
     "spoofed",
     [
@@ -42,6 +43,7 @@ def test_what_a_peer_says_of_itself_changes_nothing(
         assert ann.delete(f"/runs/{run_id}").json()["status"] == "cancelled"
 
 
+@pytest.mark.attack("CSRF")
 @pytest.mark.parametrize(
     "headers",
     [

@@ -45,6 +45,7 @@ def test_over_https_the_cookie_is_sent_over_https_alone(server: Server) -> None:
     assert answer.headers["set-cookie"].endswith("; Secure")
 
 
+@pytest.mark.attack("forged token")
 @pytest.mark.parametrize(
     "header",
     ["Bearer", "Bearer x", "bearer mhc_", "Bearer mhc_0123456789abcdef_" + "x" * 43, "Bearer ' OR 1=1 --"],
@@ -124,6 +125,7 @@ def test_a_trusted_proxy_names_the_client(closed: tuple[Server, dict[str, str]],
         assert ann.delete(f"/runs/{run_id}").json()["status"] == "cancelled"
 
 
+@pytest.mark.attack("spoofed address")
 def test_two_names_are_no_name(closed: tuple[Server, dict[str, str]]) -> None:
     server, _ = closed
     answer = httpx.post(f"{server.api}/runs", headers=[(SSO, "mallory"), (SSO, "ann")], json={})

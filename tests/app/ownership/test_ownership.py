@@ -13,6 +13,7 @@ from tests.conftest import Server, compute
 HERE = "127.0.0.1"
 
 
+@pytest.mark.attack("ownership")
 @pytest.mark.parametrize("how", ["cookie", "new cookie", "none", "her address as viewer", "viewer"])
 def test_another_client_does_not_cancel_a_run(
     clients: Clients, client: httpx.Client, fresh_spec: FreshSpec, how: str
@@ -29,6 +30,7 @@ def test_another_client_does_not_cancel_a_run(
     assert ann.delete(f"/runs/{run_id}").json()["status"] == "cancelled"
 
 
+@pytest.mark.attack("ownership")
 def test_a_viewers_token_is_none_in_another_mouth(clients: Clients, fresh_spec: FreshSpec) -> None:
     ann, ben = clients
     run_id = start_long(ann, fresh_spec(**LONG))
@@ -83,6 +85,7 @@ def test_a_view_is_told_with_its_key_once(clients: Clients, view: dict[str, Any]
         assert view["key"] not in httpx.get(place).text
 
 
+@pytest.mark.attack("ownership")
 @pytest.mark.parametrize("key", ["", "x", "mine", "mhc_0123456789abcdef_" + "x" * 43, "null", "None", "\0"])
 def test_without_its_key_another_does_not_delete_a_view(
     clients: Clients, view: dict[str, Any], fresh_spec: FreshSpec, key: str

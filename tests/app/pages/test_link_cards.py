@@ -75,6 +75,7 @@ def count_near(pixels: np.ndarray, color: str) -> int:
     return int(np.all(abs(pixels.astype(int) - wanted) < 40, axis=2).sum())
 
 
+@pytest.mark.attack("XSS")
 def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, server: Server) -> None:
     name = store(web, [small("residual"), small("hc")], TITLE, "v=1&B.name=ours+%26+<b>")
     tags = read_tags(web, f"/s/{name}")
@@ -210,6 +211,7 @@ def test_a_host_that_is_none_makes_no_address(host: str, base: str | None) -> No
     assert to_base(Request(scope), "https://public.example") == "https://public.example"
 
 
+@pytest.mark.attack("rebinding")
 def test_a_strange_host_gets_no_page(web: httpx.Client) -> None:
     for host in ("a.example/<b>", "evil.example"):
         answer = web.get("/", headers={"Host": host})

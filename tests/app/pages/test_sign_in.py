@@ -54,6 +54,7 @@ def test_an_admin_reaches_the_operators_page_so(hidden: tuple[Server, str, str])
         assert http.get("/admin").status_code == 200
 
 
+@pytest.mark.attack("forged token")
 @pytest.mark.parametrize("token", ["", "x", "mhc_0123456789abcdef_" + "x" * 43, "\x00", "é" * 50])
 def test_a_wrong_token_is_kept_nowhere(hidden: tuple[Server, str, str], token: str) -> None:
     server, _, _ = hidden
@@ -64,6 +65,7 @@ def test_a_wrong_token_is_kept_nowhere(hidden: tuple[Server, str, str], token: s
         assert "mhc_token" not in http.cookies
 
 
+@pytest.mark.attack("open redirect")
 @pytest.mark.parametrize(
     "after",
     ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "javascript:alert(1)", "/\r\nX: y"],
@@ -75,6 +77,7 @@ def test_it_leads_to_no_other_site(hidden: tuple[Server, str, str], after: str) 
         assert "elsewhere" not in http.get("/sign-in", params={"next": after}).text
 
 
+@pytest.mark.attack("CSRF")
 @pytest.mark.parametrize("origin", [None, "null", "https://elsewhere.example"])
 def test_another_sites_page_signs_no_one_in_or_out(hidden: tuple[Server, str, str], origin: str | None) -> None:
     server, token, _ = hidden
@@ -84,6 +87,7 @@ def test_another_sites_page_signs_no_one_in_or_out(hidden: tuple[Server, str, st
         assert http.post("/sign-in/out", headers=headers).status_code == 403
 
 
+@pytest.mark.attack("forged token")
 def test_a_cookie_with_a_wrong_token_is_not_taken_for_none(server: Server) -> None:
     with httpx.Client(base_url=server.url, cookies={"mhc_token": "x"}) as http:
         assert http.get("/api/v1/snapshots").status_code == 401

@@ -196,3 +196,15 @@ def test_a_charge_takes_no_time_to_speak_of() -> None:
     for number in range(2000):
         shares.charge(student(number), 1)
     assert (time.perf_counter() - started) / 2000 < 0.01
+
+
+def test_addresses_with_many_streams_leave_some_to_those_with_few() -> None:
+    shares = StreamShares(Settings())
+    for number in range(448):
+        shares.take(student(number, f"203.0.113.{number // 200}"))
+    with pytest.raises(ServerStreamsError, match="448 event streams are open; 448 are allowed to addresses with more"):
+        shares.take(student(449, "203.0.113.2"))
+    for number in range(64):
+        shares.take(student(number, f"198.51.100.{number}"))
+    with pytest.raises(ServerStreamsError, match="512 event streams are open; 512 are allowed"):
+        shares.take(student(1, "198.51.100.200"))

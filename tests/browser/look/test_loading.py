@@ -5,8 +5,9 @@ import threading
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+from app.files import CHECKOUT, list_files, read_file
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.conftest import Server, compute
 
@@ -21,6 +22,13 @@ MODULES = """() => {
     const loaded = performance.getEntriesByType('resource').map(({ name }) => name);
     const named = [...document.querySelectorAll('link[rel=modulepreload], link[rel=prefetch], script[src]')];
     return [ours(loaded), ours(named.map((item) => item.src || item.href))];
+}"""
+
+# A style sheet as the browser understands it; what it imports is not asked for.
+RULES = """(text) => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(text);
+    return [...sheet.cssRules].map((rule) => rule.cssText);
 }"""
 
 
@@ -129,3 +137,14 @@ def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: W
     page.route("**/js/map/map.js", lambda route: route.fulfill(status=404, body=""))
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.get_by_text("did not come from the server. Reload the page to try again.")).to_be_visible()
+
+
+def test_style_sheets_lose_their_comments_and_no_rule(browser: Browser) -> None:
+    paths = [path for path in list_files("static/css") if path.endswith(".css")]
+    page = browser.new_page()
+    for path in paths:
+        written, served = (CHECKOUT / path).read_text(), read_file(path).decode()
+        assert "/*" not in served
+        rules = [page.evaluate(RULES, text) for text in (written, served)]
+        assert rules[0] == rules[1], path
+    page.close()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import OpenPage, wait_until, wait_until_done
 from tests.browser.page.test_page import curves, drag
@@ -43,6 +43,28 @@ STEP = """place => new Promise((resolve) => {
         resolve(['activation', 'gain', 'gradient'].map((key) => [key, isSketched(key)]));
     });
 })"""
+# A hand that goes to and fro, deeper than all that is here, until it is let go; whether a sketch then has whole curves.
+CREEP = """() => {
+    const slider = document.getElementById('field-depth');
+    const { lineTo, beginPath } = CanvasRenderingContext2D.prototype;
+    let points = 0;
+    CanvasRenderingContext2D.prototype.beginPath = function (...rest) {
+        points = 0;
+        return beginPath.apply(this, rest);
+    };
+    CanvasRenderingContext2D.prototype.lineTo = function (...rest) {
+        if (this.canvas.className === 'sketch' && ++points === Number(slider.value)) window.isWhole = true;
+        return lineTo.apply(this, rest);
+    };
+    [window.isHeld, window.isWhole] = [true, false];
+    const step = (place) => {
+        if (!window.isHeld) return slider.dispatchEvent(new Event('change', { bubbles: true }));
+        slider.value = String(place);
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+        setTimeout(step, 30, place === 9 ? 10 : 9);
+    };
+    step(9);
+}"""
 NOISE = "Drift of the mixing σ"
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
 DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
@@ -194,3 +216,87 @@ def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: Open
     assert said["y"][0] == pytest.approx(2 * before["y"][0])
     assert said["y"][1:] == pytest.approx(before["y"][1 : len(said["y"])])
     assert any("Shown at once" in fault for fault in watch.faults)
+
+
+# ---- deeper stacks, asked for before a hand wants them
+
+
+# Whether the answer to a request for deeper stacks is here whole.
+AHEAD = """() => performance.getEntriesByType('resource').some(({ name }) =>
+    name.includes('/runs/compare') && name.includes('limit_s=2'))"""
+
+
+def hover_depth(page: Page) -> None:
+    page.get_by_role("slider", name="Depth", exact=True).hover()
+
+
+def is_ahead(url: str) -> bool:
+    """Whether runs are asked for that the page does not show: no more than is predicted to take two seconds."""
+    return "/runs/compare" in url and "limit_s=2" in url
+
+
+def test_a_hand_near_the_slider_finds_deeper_layers_here(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=12", height=TALL_PX)
+    before = curves(page, "gain")
+    hover_depth(page)
+    wait_until(page, lambda: page.evaluate(AHEAD))
+    assert curves(page, "gain") == before  # nothing of it is shown
+    with silence(page):
+        drag(page, "Depth", 0.14, release=False)
+        depth = depth_of(page)
+        assert 12 < depth <= 24
+        wait_until(page, lambda: lengths(page, "gain") == [depth] * 3)
+        page.wait_for_timeout(DIMMED_MS)
+        assert [is_stale(page, panel) for panel in ("gain", "activation", "gradient")] == [False, False, True]
+        at_once = {panel: curves(page, panel) for panel in ("gain", "activation")}
+        assert all(None not in line["y"] for found in at_once.values() for line in found)
+        page.mouse.up()
+    wait_until_done(page)
+    assert {panel: curves(page, panel) for panel in at_once} == at_once
+
+
+@pytest.mark.full
+def test_a_hand_beyond_all_layers_here_gets_them_while_it_moves(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=6&seed=31", height=TALL_PX)
+    page.evaluate(CREEP)  # which never rests
+    wait_until(page, lambda: page.evaluate("window.isWhole"))
+    page.evaluate("window.isHeld = false")
+    wait_until_done(page)
+    assert lengths(page, "gain") == [depth_of(page)] * 3
+
+
+@pytest.mark.full
+def test_what_is_asked_for_itself_comes_first(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=48&seed=32")
+    with page.expect_request(lambda request: is_ahead(request.url)):
+        hover_depth(page)
+    given_up: list[str] = []
+    page.on("request", lambda request: given_up.append(request.url) if request.method == "DELETE" else None)
+    page.get_by_role("spinbutton", name="Seed, exact").or_(page.locator("#field-seed")).first.fill("33")
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: len(given_up) > 0)
+    wait_until_done(page)
+    expect(page.locator(".status")).to_contain_text("seed 33")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("view", ["train.steps=2", "block.scaling=inv_sqrt_depth", "A.depth=6"])
+def test_no_deeper_stack_is_asked_for_that_does_not_begin_alike(open_page: OpenPage, view: str) -> None:
+    assert_nothing_ahead(open_page(f"/#v=1&depth=12&{view}"))
+
+
+@pytest.mark.full
+def test_who_saves_data_is_sent_nothing_ahead(open_page: OpenPage, visitor: BrowserContext) -> None:
+    page = open_page("/livez", wait=False)
+    page.add_init_script("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })")
+    page.goto(page.url.replace("/livez", "/#v=1&depth=12"))
+    wait_until_done(page)
+    assert_nothing_ahead(page)
+
+
+def assert_nothing_ahead(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if is_ahead(request.url) else None)
+    hover_depth(page)
+    page.wait_for_timeout(600)
+    assert asked == []

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy.engine import make_url
+
 from app.settings import Settings
 from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.contract.engine.ray_cluster import RayCluster
@@ -24,6 +27,13 @@ class Place:
     def __init__(self, site: Site, database_url: str, ray: RayCluster | None = None) -> None:
         self.site, self.database_url, self.ray = site, database_url, ray
 
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection to the database, beside the servers."""
+        engine = create_engine(self.database_url, poolclass=NullPool)
+        with engine.connect() as connection:
+            yield connection
+
 
 @contextmanager
 def open_sqlite(
@@ -41,12 +51,11 @@ def open_sqlite(
 
 @contextmanager
 def open_postgresql(
-    folder: Path, *flags: str, port: int | None = None, postgresql: PostgreSQL, count: int = 2
+    folder: Path, url: str, *flags: str, port: int | None = None, is_forked: bool = False
 ) -> Iterator[Place]:
-    """Servers on a PostgreSQL that runs, with workers of their own; `port` is that of a relay to it."""
-    url = postgresql.create_database()
-    used = url if port is None else _replace_port(url, port)
-    site = Site(folder, ("--workers", "1", "--database-url", used, *flags), count)
+    """Two servers on a database of PostgreSQL, with a worker each; `port` is that of a relay to it."""
+    used = make_url(url).set(port=port or make_url(url).port).render_as_string(hide_password=False)
+    site = Site(folder, ("--workers", "1", "--database-url", used, *flags), 2, is_forked=is_forked)
     try:
         site.start()
         yield Place(site, url)
@@ -76,8 +85,3 @@ def open_database() -> Iterator[PostgreSQL]:
         raise SystemExit("PostgreSQL is missing: apt-get install postgresql")
     with run_server(programs) as running:
         yield running
-
-
-def _replace_port(url: str, port: int) -> str:
-    head, _, rest = url.rpartition(":")
-    return f"{head}:{port}/{rest.partition('/')[2]}"

@@ -16,7 +16,7 @@ from tests.conftest import ROOT, Server, free_port
 from tests.contract.engine.ray_cluster import read_stat
 from tests.forked import fork_server
 
-READY_S, STOP_S, GONE_S = 180.0, 60.0, 20.0
+READY_S, STOP_S, GONE_S = 600.0, 60.0, 20.0
 MARK = "ENDURANCE_TRIAL"  # a variable that all processes of a trial inherit, by which those that are left are found
 
 
@@ -25,7 +25,7 @@ class Site:
 
     Parameters
     ----------
-    folder: where data folders and logs go, one a server.
+    folder: where logs go, and data folders, one a server.
     flags: of each `serve`.
     count: how many servers.
     is_forked: from a process that has imported the app, which starts them in a tenth of the time.
@@ -94,7 +94,7 @@ class Site:
     def list_crashes(self) -> list[str]:
         """Tracebacks that servers have logged, from the first start on: what was logged before each, and its end."""
         found = []
-        for path in sorted(self.folder.glob("*/server.log")):
+        for path in sorted(self.folder.glob("server-*.log")):
             before, *crashes = path.read_text(errors="replace").split("Traceback (most recent call last):\n")
             for crash in crashes:
                 lines = crash.splitlines()
@@ -108,7 +108,7 @@ class Site:
         port = self._ports[number]
         data = self.folder / f"data-{number}"
         data.mkdir(parents=True, exist_ok=True)
-        log = data / "server.log"
+        log = self.folder / f"server-{number}.log"  # not in the data folder, which a trial may delete
         given = ["serve", "--port", str(port), "--data", str(data), "--no-precompute", *self._flags]
         process = fork_server(given, log) if self._is_forked else self._execute(given, log)
         return Server(process, f"http://127.0.0.1:{port}", data, log)

@@ -56,7 +56,12 @@ class Event:
 
 def follow(urls: Sequence[str], run_id: str, patience_s: float) -> Followed:
     """Follow a run, at the next server whenever a stream is cut, until its end or the end of patience."""
-    found, begun = Followed(run_id), time.monotonic()
+    return fill(Followed(run_id), urls, patience_s)
+
+
+def fill(found: Followed, urls: Sequence[str], patience_s: float) -> Followed:
+    """The same, for those who look at what is there meanwhile."""
+    begun = time.monotonic()
     places = itertools.cycle(urls)
     with httpx.Client(timeout=TIMEOUT) as http:
         while not found.status and not found.torn and time.monotonic() - begun < patience_s:
@@ -79,12 +84,13 @@ def _follow_once(http: httpx.Client, url: str, found: Followed) -> None:
         found.is_open = True
         for event in read_events(answer.iter_lines()):
             if event.id:
-                _take(event, found)
+                take(event, found)
             if found.torn or event.name in ("end", "closing"):
                 return
 
 
-def _take(event: Event, found: Followed) -> None:
+def take(event: Event, found: Followed) -> None:
+    """Note a frame, or that it is not the one that was due."""
     if int(event.id) != len(found.lines):
         found.torn.append(f"run {found.run_id}: frame {event.id} came where {len(found.lines)} was due")
         return
