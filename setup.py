@@ -5,6 +5,7 @@ All else stands in pyproject.toml. A checkout and an editable install carry noth
 
 import io
 import json
+import lzma
 import shutil
 import sys
 import tarfile
@@ -24,6 +25,8 @@ from app.pages.vendored import CHARACTERS, FONTS, list_carried, package_of  # no
 
 OURS = ("templates", "static/css", "static/js", "static/img")
 OTHERS = files.NODE_MODULES
+# For text, of which no byte lies on a boundary.
+PACKING = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}
 # What is left out of a font beside signs: dates, formulas, pixels of old screens.
 TABLES = ["FFTM", "MATH", "gasp"]
 
@@ -79,7 +82,10 @@ def write_archives(folder: Path) -> None:
     others = [path for path in paths if path.startswith(OTHERS)]
     with tarfile.open(folder / files.OURS.name, "w:bz2") as archive:
         add_files(archive, [path for path in paths if path not in others])
-    with tarfile.open(folder / files.OTHERS.name, "w:xz", preset=9) as archive:
+    with (
+        lzma.open(folder / files.OTHERS.name, "wb", filters=[PACKING]) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
         add_files(archive, others)
 
 

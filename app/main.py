@@ -36,8 +36,8 @@ from app.services.live_traces import LiveTraces
 from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StoredShares, StreamShares
-from app.services.sweep_values import SweepValues
-from app.services.sweeps import Sweeps
+from app.services.sweeps.sweeps import Sweeps
+from app.services.sweeps.values import SweepValues
 from app.services.traces import Traces
 from app.services.upkeep.housekeeping import Housekeeping
 from app.services.upkeep.readiness import Inspector
@@ -51,6 +51,7 @@ from app.store.measures import Measures
 from app.store.notifications import Hub
 from app.store.rooms import RoomStore
 from app.store.snapshots import SnapshotStore
+from app.store.sweeps import SweepStore
 from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
@@ -122,7 +123,8 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.traces = Traces(settings, app.state.runs.store, app.state.stored, storage)
     app.state.rooms = Rooms(settings, RoomStore(database), app.state.runs.log)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
-    app.state.sweeps, app.state.sweep_values = Sweeps(settings, app.state.runs), SweepValues(app.state.runs)
+    app.state.sweeps = Sweeps(settings, app.state.runs, SweepStore(database, settings.lease_s))
+    app.state.sweep_values = SweepValues(app.state.runs)
     housekeeping = Housekeeping(settings, database, storage)
     app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)
@@ -130,6 +132,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     try:
         await app.state.encoder.start()
         await app.state.runs.start()
+        await app.state.sweeps.go_on()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield

@@ -114,8 +114,7 @@ TEMPLATE = """# Accessibility, measured
 Written by `python -m benchmarks accessibility` in Chromium: the page, all that opens on it and an embedded figure, at
 1440 and 390 px, light and dark; {texts} texts, {parts} parts and curves, {targets} targets. A text's colour is the
 computed one with its opacity, its background the pixels below it in a picture taken without text; of several the worst
-counts. So do numbers in cells and labels beside curves; of values at the cursor, through which curves show, the ground
-counts. Limits are those of WCAG 2.2 AA: 4.5 for text, 3 for large
+counts. So do numbers in cells and labels beside curves. Limits are those of WCAG 2.2 AA: 4.5 for text, 3 for large
 text, for parts that are operated and for curves, 24 px for targets. `tests/browser/look/test_contrast.py` holds the
 page to them, `tests/browser/look/test_access.py` every view to axe.
 

@@ -1,8 +1,8 @@
 """A hand on the page: a long drag of the depth slider, and the layer cursor. `python -m benchmarks.interaction`.
 
 Every drag goes over thirty values of the depth, the last being that of the default spec, a value each `MOVE_MS`,
-under a new seed; all on one page, as a person would. The clocks run in the page: from the first
-`input` event until the first new curve has been painted, by Plotly or as a sketch, and from `change`, the release, to the frame in which every
+under a new seed; all on one page, as a person would. The clocks run in the page: from the first `input` event until the
+first new curve has been painted, by Plotly or as a sketch, and from `change`, the release, to the frame in which every
 run has ended and no figure waits or is dimmed. Tasks of the main thread that the browser calls long (over 50 ms) are
 collected as well.
 
@@ -47,7 +47,8 @@ const during = (callback) => (time) => {
 window.requestAnimationFrame = (callback) => ask(during(callback));
 const { port1, port2 } = new MessageChannel();
 port1.onmessage = () => {
-  if (drag && drag.first === null && (drag.isSketched || lengths() !== drag.before)) drag.first = performance.now() - drag.begun;
+  if (drag?.first !== null) return;
+  if (drag.isSketched || lengths() !== drag.before) drag.first = performance.now() - drag.begun;
 };
 const onDrawn = () => {
   if (drag?.first !== null) return;

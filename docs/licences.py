@@ -1,6 +1,7 @@
 """Write docs/licences.md: whose files the server passes on or draws with, under which licence. `make licences`."""
 
 import json
+import re
 from pathlib import Path
 
 from app.files import CHECKOUT, NODE_MODULES
@@ -11,6 +12,8 @@ INSIDE = {
     "jspdf": ("@babel/runtime", "fast-png", "fflate", "iobuffer", "pako"),
     "svg2pdf.js": ("cssesc", "font-family-papandreou", "specificity", "svgpath"),
 }
+# The line of the Apache License in which an owner is named.
+COPYRIGHT = re.compile(r"^ +Copyright \d{4} .+$", re.MULTILINE)
 TARGET = Path(__file__).with_name("licences.md")
 HEAD = """# Licences of others
 
@@ -34,8 +37,18 @@ def describe() -> str:
         folder = CHECKOUT / NODE_MODULES / package
         about = json.loads((folder / "package.json").read_bytes())
         table += f"| {package} | {about['version']} | {about['license']} | {what} |\n"
-        texts += f"\n## {package}\n\n```text\n{read_licence(folder).strip()}\n```\n"
+        texts += f"\n## {package}\n\n{to_text(read_licence(folder))}\n"
     return table + texts
+
+
+def to_text(licence: str) -> str:
+    """The text of a licence; of one that has the words of our own, its copyright and where the words stand."""
+    ours = (CHECKOUT / "LICENSE").read_text()
+    [line] = COPYRIGHT.findall(ours)
+    own = COPYRIGHT.findall(licence)
+    if len(own) == 1 and COPYRIGHT.sub(line, licence).split() == ours.split():
+        return f"{own[0].strip().rstrip('.')}. The text is that of `LICENSE`, with this line in it."
+    return f"```text\n{licence.strip()}\n```"
 
 
 def read_licence(folder: Path) -> str:

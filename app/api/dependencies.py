@@ -22,8 +22,9 @@ from app.services.results import read_result
 from app.services.rooms import Rooms
 from app.services.runs import Runs
 from app.services.shares import ReadShares, StreamShares, StreamTicket
-from app.services.sweep_values import SweepValues
-from app.services.sweeps import Sweep, Sweeps
+from app.services.sweeps.sweep import Sweep
+from app.services.sweeps.sweeps import Sweeps
+from app.services.sweeps.values import SweepValues
 from app.services.traces import Traces
 from app.store.clients.tokens import read_token_id
 from app.store.measures import Measures
@@ -170,10 +171,15 @@ def require_admin(client: Annotated[identity.Client, Depends(get_client)]) -> id
 
 async def require_operator(request: Request) -> None:
     """Refuse what is for operators alone."""
-    if not is_at_operators_door(request) and (await get_client(request)).rights != "admin":
+    if is_at_operators_door(request):
+        return
+    client = await get_client(request)
+    if client.rights != "admin":
         port = request.app.state.settings.private_port
         wanted = f"port {port}" if port else "this machine"
-        raise Problem("private", 403, f"only a request from {wanted}, or with an admin's token, may read this")
+        status, headers = (403, {}) if client.is_known else (401, {"WWW-Authenticate": "Bearer"})
+        detail = f"only a request from {wanted}, or with an admin's token, may read this"
+        raise Problem("private", status, detail, headers=headers)
 
 
 def is_at_operators_door(request: Request) -> bool:
@@ -283,9 +289,9 @@ async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str
     return snapshot
 
 
-def find_sweep(sweeps: SweepService, sweep_id: str) -> Sweep:
+async def find_sweep(sweeps: SweepService, sweep_id: str) -> Sweep:
     """The sweep of that id."""
-    sweep = sweeps.get(sweep_id)
+    sweep = await sweeps.find(sweep_id)
     if sweep is None:
         raise not_found("sweep", sweep_id)
     return sweep

@@ -100,7 +100,12 @@ async def stream_runs(
     place: StreamPlace,
     viewer: Viewer,
     ids: Annotated[str, Query(max_length=400, description="Run ids, separated by commas.")],
-    after: Annotated[str | None, Query(max_length=200, description="Last index seen of each run.")] = None,
+    after: Annotated[
+        str | None,
+        Query(
+            max_length=200, description="Last index seen of each run.", json_schema_extra={"pattern": stream.INDICES}
+        ),
+    ] = None,
 ) -> Response:
     """Several runs on one connection; `id:` is the list of last indices, and resumes like a single stream."""
     names = ids.split(",")
@@ -124,7 +129,10 @@ async def stream_run(
     service: Service,
     place: StreamPlace,
     viewer: Viewer,
-    after: Annotated[str | None, Query(max_length=20, description="Last index seen.")] = None,
+    after: Annotated[
+        str | None,
+        Query(max_length=20, description="Last index seen.", json_schema_extra={"pattern": stream.ONE_INDEX}),
+    ] = None,
 ) -> Response:
     """Frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
     run = await find_run(service, run_id)

@@ -33,9 +33,9 @@ from app.figures.style import THEMES, ThemeName
 from app.services.ownership import new_key, require_owner, to_owner
 from app.services.runs import Runs
 from app.services.shares import StoredShares
-from app.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored
-from app.services.sweep_values import MeasuredSweep
-from app.services.sweeps import Sweeps
+from app.services.sweeps.stored import StoredSweep, from_stored, list_done, to_stored
+from app.services.sweeps.sweeps import Sweeps
+from app.services.sweeps.values import MeasuredSweep
 from app.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
@@ -84,7 +84,7 @@ async def create_snapshot(
 
 async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, name: str) -> StoredSweep:
     """What is to be stored of a sweep, or what a snapshot holds of one."""
-    known = sweeps.get(name)
+    known = await sweeps.find(name)
     if known is not None:
         return await to_stored(known, service)
     snapshot = await snapshots.get(name)

@@ -16,7 +16,7 @@ from app.api.models.links import API
 from app.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
 from app.figures.panels.map import build_map
 from app.figures.style import THEMES, ThemeName
-from app.services.sweep_values import MeasuredSweep
+from app.services.sweeps.values import MeasuredSweep
 from mhc_core.record.grid import Axis
 
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
@@ -64,7 +64,7 @@ async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimat
 
 @router.get("/{sweep_id}")
 async def get_sweep(sweep: FoundSweep) -> SweepBody:
-    """How far it is. A sweep is forgotten when the server restarts, its runs are not: POST it again and it goes on."""
+    """How far it is. It goes on after a restart, and where its server is lost; it is kept as long as runs are."""
     return SweepBody.build(sweep)
 
 
@@ -74,8 +74,7 @@ async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) 
 
     Runs under way are cancelled unless someone watches them.
     """
-    await sweeps.leave(sweep, client)
-    return SweepBody.build(sweep)
+    return SweepBody.build(await sweeps.leave(sweep, client))
 
 
 @router.get("/{sweep_id}/values")

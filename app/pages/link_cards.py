@@ -19,9 +19,9 @@ from app.figures.style import THEMES
 from app.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
 from app.presets import BY_NAME, KEY, OPENING, Preset, find_shown
 from app.services.runs import Runs
-from app.services.stored_sweeps import from_stored
-from app.services.sweep_values import SweepValues
-from app.services.sweeps import Sweep
+from app.services.sweeps.stored import from_stored
+from app.services.sweeps.sweep import Sweep
+from app.services.sweeps.values import SweepValues
 from app.store.runs import Run
 from app.store.snapshots import Snapshot
 from mhc_core.metrics import METRICS

@@ -11,13 +11,13 @@ SIGNALS: tuple[Preset, ...] = (
         "Where theory speaks",
         "Wide MLP layers on Gaussian input, which meet the premises of laws: each measured curve beside its band.",
         {
-            kind: {
+            label: {
                 "connection": {"kind": kind},
                 "width": 128,
                 "block": {"kind": "mlp", "activation": "relu", "mlp_ratio": 2},
                 "input": {"kind": "gaussian"},
             }
-            for kind in ("none", "residual", "hc", "mhc")
+            for label, kind in {"Plain": "none", "Residual": "residual", "HC": "hc", "mHC": "mhc"}.items()
         },
         metric="act_rms",
         reduction="last",

@@ -50,7 +50,7 @@ COMPARISONS: tuple[Preset, ...] = (
             label: {"connection": {"kind": kind, "noise": 1.0}}
             for label, kind in {
                 "mHC": "mhc",
-                "mHC lite": "mhc_lite",
+                "mHC-lite": "mhc_lite",
                 "KromHC": "kromhc",
                 "Orthostochastic": "orthostochastic",
             }.items()

@@ -85,6 +85,7 @@ class Database:
         """
         asked = time.monotonic()
         doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked)
+        doing.add_done_callback(_take_note)
         try:
             async with asyncio.timeout(ANSWER_S if self.is_shared else None):
                 # Shielded: a client that goes away must not leave the caller unsure whether its transaction happened.
@@ -134,6 +135,12 @@ class Database:
     def _unlock(self) -> None:
         if self._file is not None:
             self._file.unlock()
+
+
+def _take_note(doing: "asyncio.Future[Any]") -> None:
+    """An error that comes when no one waits any more is no news: asyncio would log it."""
+    if not doing.cancelled():
+        doing.exception()
 
 
 def _create_engine(url: str, file: SqliteFile | None) -> Engine:

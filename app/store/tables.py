@@ -101,6 +101,32 @@ rooms = Table(
     Column("created_at", Float, nullable=False),
 )
 
+# Grids of runs. One server feeds an open one, as long as its lease holds.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("grid", JSON, nullable=False),
+    Column("states", JSON, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("asked_by", JSON, nullable=False),
+    Column("client", String(96), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("is_cancel_asked", Boolean, nullable=False),
+    Column("server", String(40)),
+    Column("leased_until", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Index("sweeps_open", "is_open", "changed_at"),
+)
+# Clients that asked for a sweep and have not left it.
+sweep_askers = Table(
+    "sweep_askers",
+    metadata,
+    Column("sweep", ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
+    Column("client", String(96), primary_key=True),
+)
+
 # Given out by the operator; only a hash is kept.
 tokens = Table(
     "tokens",

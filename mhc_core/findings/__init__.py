@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mhc_core.findings.captured import build_captured_headline, describe_captured
+from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
@@ -67,6 +67,7 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
     """The summary frame of a pass captured from a model that no spec describes."""
     told = [
         describe_captured(result),
+        describe_reading(result),
         describe_activation(result),
         describe_gradient(result),
         describe_limits(dtype, result),

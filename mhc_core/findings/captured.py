@@ -34,6 +34,21 @@ def describe_captured(result: Result) -> Finding:
     )
 
 
+def describe_reading(result: Result) -> Finding | None:
+    """Layers whose branch reads the streams by no weights that could be heard."""
+    lost = [flag for flag in result.status.get("h_pre", {}).values() if flag == "unknown"]
+    if not lost or result.streams == 1:
+        return None
+    where = (
+        "In no layer is H_pre" if len(lost) == result.depth else f"In {len(lost)} of {result.depth} layers H_pre is not"
+    )
+    text = (
+        f"{where} known: what the branch reads is no sum of the streams with one weight for each, as where every "
+        "channel has a gate of its own."
+    )
+    return build_finding("reading", text, "mixing", {"layers_unknown": len(lost)})
+
+
 def describe_heard(result: Result, iteration: int) -> Finding:
     """Which layers one observation of a training has heard."""
     layers, reached = result.depth, _count_gradients(result)

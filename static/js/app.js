@@ -158,9 +158,10 @@ function PrintedFoot() {
   return html`<p class="only-print">${footLine()}</p>`;
 }
 
-/** The document is called after the view. */
+/** The document is called after the view; while a hand is on a slider, as before: to name it takes the browser a tenth of a frame. */
 function followTitle() {
   effect(() => {
+    if (state.isDragging.value) return;
     const stored = state.snapshot.value?.title;
     document.title = stored ? `${stored} · mHC Scope` : title.value;
   });

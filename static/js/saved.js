@@ -5,17 +5,23 @@ import { fillDifference } from './data/difference.js';
 import { choose } from './data/drawing.js';
 import { fill } from './data/fill.js';
 import { formatValue } from './data/numbers.js';
-import { depthOf, specOf } from './data/record.js';
+import { depthOf, methodOf, specOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
 import { know } from './instant/known.js';
 import { looks } from './lines/dress.js';
+import { toCursor, toPlan, toStill } from './picture/geometry/picture.js';
+import { KEYS } from './picture/geometry/reading.js';
+import { toColors, toShown } from './picture/geometry/run.js';
+import { toSvg } from './picture/svg.js';
 import { unpack } from './share/pack.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('./controls/liveview.js').Slider} Slider */
 /** A figure of the file, as it was saved and as it follows. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
 
 const LEAST_PX = 620; // of a figure, as those that stand still
+const PICTURE_PX = 930; // that of the file
+const GRADIENTS = 'grad_rms_streams'; // which the picture needs for a signal alone
 const COMPOSITE = 'composite_gain_fwd';
 
 /** @type {import('./controls/liveview.js').Given} */
@@ -24,6 +30,7 @@ Object.assign(looks, given.methods);
 const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
 const said = /** @type {HTMLElement} */ (hand.querySelector('.said'));
 const cards = given.panels.flatMap(({ key, figure }) => toCard(key, withRules(figure, given.rules)));
+const [picture] = toCard('picture', withRules(given.panels[0].figure, given.rules));
 /** Where each slider is, by the path of its setting. */
 const places = new Map(given.sliders.map(({ path, value }) => [path, value]));
 let frame = 0;
@@ -96,10 +103,12 @@ function showSoon(runs) {
 function show(runs) {
   const isMoved = !isAsSaved();
   for (const card of cards) draw(card, isMoved ? runs : null);
+  drawPicture(picture, isMoved ? runs : null);
   // Of what was saved, and no figure that follows.
   for (const part of document.querySelectorAll('.run, .settings, .numbers, .beside')) dim(part, isMoved);
   const others = document.querySelectorAll('.panel');
-  for (const part of others) if (!cards.some(({ section }) => section === part)) dim(part, isMoved);
+  const all = [...cards, picture];
+  for (const part of others) if (!all.some(({ section }) => section === part)) dim(part, isMoved);
   said.textContent = isMoved ? sayGains(runs) : 'As saved.';
 }
 
@@ -118,6 +127,22 @@ function draw({ still, live, template }, runs) {
   const figure = (given.isDifference ? fillDifference : fill)(template, results, labels, layer);
   const height = Number(still.querySelector('svg')?.getAttribute('height'));
   drawPlot(live, figure, { width: Math.max(LEAST_PX, live.clientWidth), height });
+}
+
+/** Its sizes and mixing; no signal is sent here. @param {Card} card @param {Columns[] | null} runs null for what was saved */
+function drawPicture({ still, live, template }, runs) {
+  const needed = KEYS.filter((key) => key !== GRADIENTS);
+  const isKnown = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
+  dim(still, runs !== null && !isKnown);
+  still.classList.toggle('replaced', isKnown);
+  live.hidden = !isKnown;
+  if (!isKnown) return;
+  const layers = Math.max(...runs.map(depthOf));
+  const shown = runs.map((columns, run) => toShown({ columns, label: given.labels[run] }, null));
+  const plan = toPlan(shown, PICTURE_PX, layers);
+  const shapes = [...toStill(plan), ...toCursor(plan, Math.min(given.layer, layers - 1))];
+  const size = { width: PICTURE_PX, height: plan.layout.height };
+  live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }
 
 /** @param {Element} part @param {boolean} waits */

@@ -62,7 +62,6 @@
       bold: Number(style.fontWeight) >= 700,
       svg: isSvg,
       off: isOff(element),
-      atCursor: element.closest('.cursor-value') !== null,
       box,
     };
   };

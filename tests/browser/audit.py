@@ -112,8 +112,6 @@ def audit(page: Page, root: str = "body") -> list[Finding]:
 
 def _to_text(item: dict[str, Any], picture: np.ndarray) -> Finding:
     grounds = colors_below(picture, item["box"])
-    if item["atCursor"]:
-        grounds = grounds[:1]  # A curve may show through, for words must not hide it; the value is in the readout too.
     least = min((contrast(blend(item["color"], back), back) for back in grounds), default=21)
     is_large = item["px"] >= 24 or (item["px"] >= 18.66 and item["bold"])
     name = f"“{item['text']}”{' in a figure' if item['svg'] else ''}, {item['px']:g} px"

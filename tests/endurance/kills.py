@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.rows import Row
 from tests.app.engine.test_ray_cluster import list_children
-from tests.contract.engine.ray_cluster import find_actors
+from tests.contract.engine.ray_cluster import RayCluster, find_actors
 from tests.endurance.site.kinds import CPUS, Place, open_cluster, open_sqlite
 from tests.endurance.site.ledger import Ledger, find_damage, find_live
 from tests.endurance.site.load import under_load
 from tests.endurance.site.servers import mark, wait_until_gone
 
 CLIENTS = 4
-FIND_S, WORK_S, REST_S = 280.0, 30.0, (0.0, 1.0)
+TRIES, FIND_S, WORK_S, REST_S = 5, 280.0, 30.0, (0.0, 1.0)
 SITES: dict[str, Callable[..., AbstractContextManager[Place]]] = {"sqlite": open_sqlite, "cluster": open_cluster}
 
 
@@ -136,7 +137,17 @@ def kill_raylets(place: Place, done: Done) -> None:
     assert place.ray is not None
     node = place.ray.nodes.pop(random.randrange(len(place.ray.nodes)))
     os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
-    place.ray.nodes.append(place.ray.add_node(CPUS))
+    place.ray.nodes.append(_add_node(place.ray))
+
+
+def _add_node(ray: RayCluster) -> Any:
+    """Ray gives a machine 30 s to start, which on a busy one is not always enough."""
+    for _ in range(TRIES):
+        try:
+            return ray.add_node(CPUS)
+        except Exception as error:  # Ray has no class for it
+            print(f"Ray: {error}", flush=True)
+    raise RuntimeError(f"no machine of the cluster started in {TRIES} tries")
 
 
 def kill_servers(place: Place, done: Done) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     precondition,
@@ -35,8 +36,8 @@ from tests.endurance.viewers import Viewer
 
 LEASE_S = 6.0  # outlives the longest lock
 STEPS, WORKERS = 8, 2
-PART = 50  # sequences that have a seed: one that breaks a law ends its part
-MAX_KILLS = 3  # a worker that is lost before it is ready is started again later and later
+PART = 10  # sequences that have a seed: one that breaks a law ends its part
+MAX_KILLS = 2  # a worker that is lost before it is ready is started again later and later
 FLAGS = ("--workers", str(WORKERS), "--heartbeat-s", "1", "--lease-s", f"{LEASE_S:g}")
 
 places = st.integers(0, 1)
@@ -68,7 +69,7 @@ class Machine(RuleBasedStateMachine):
             self.site.renew()
         self.tally["broken"] = 1
         self.session = Session(self.site, WORKERS, self.tally, self.finished)
-        self.restarts = self.kills = 0
+        self.restarts = self.kills = self.locks = 0
         self.started = time.monotonic()
         self.tally["sequences"] += 1
 
@@ -76,9 +77,18 @@ class Machine(RuleBasedStateMachine):
         """A server that is up."""
         return self.site.up[place % len(self.site.up)]
 
+    @initialize(target=runs, shape=draw_shapes(), place=places)
+    def begin(self, shape: Spec, place: int) -> Any:
+        """A run that the other rules can do something with."""
+        return self.submit_new(shape, place)
+
     @rule(target=runs, shape=draw_shapes(), place=places)
     def submit(self, shape: Spec, place: int) -> Any:
         """Post a new spec."""
+        return self.submit_new(shape, place)
+
+    def submit_new(self, shape: Spec, place: int) -> Any:
+        """Post a spec with a seed of its own."""
         return multiple(*self.session.submit(self.pick(place), [shape | {"seed": next(_seeds)}]))
 
     @rule(target=runs, shapes=st.lists(draw_shapes(), min_size=3, max_size=3, unique_by=repr), place=places)
@@ -92,11 +102,15 @@ class Machine(RuleBasedStateMachine):
         """Post a spec that was posted before."""
         self.session.submit_again(self.pick(place), run_id)
 
-    @rule(target=viewers, run_id=runs, place=places, name=st.sampled_from([OWNER, STRANGER]))
-    def watch(self, run_id: str, place: int, name: str) -> Viewer:
+    @rule(target=viewers, run_id=runs, place=places)
+    def watch_as_owner(self, run_id: str, place: int) -> Viewer:
         """Open a stream."""
-        self.tally["streams"] += 1
-        return self.session.watch(self.pick(place), run_id, name)
+        return self.session.watch(self.pick(place), run_id, OWNER)
+
+    @rule(target=viewers, run_id=runs, place=places)
+    def watch_as_stranger(self, run_id: str, place: int) -> Viewer:
+        """Open a stream that holds up the owner's DELETE."""
+        return self.session.watch(self.pick(place), run_id, STRANGER)
 
     @rule(viewer=viewers)
     def cut(self, viewer: Viewer) -> None:
@@ -124,9 +138,11 @@ class Machine(RuleBasedStateMachine):
             self.tally["workers killed"] += 1
             self.session.note_loss()
 
+    @precondition(lambda self: not self.locks)
     @rule(seconds=st.sampled_from([0.3, 1.0, 2.0]))
     def lock(self, seconds: float) -> None:
         """Lock the database from outside, beside what comes next."""
+        self.locks += 1
         self.tally["locks"] += 1
         self.session.hold_database(seconds)
 

@@ -88,6 +88,7 @@ class Session:
         """Open a stream."""
         viewer = Viewer(run_id, name, self.asked[run_id].generation)
         self.viewers.append(viewer)
+        self.tally["streams"] += 1
         viewer.open(server)
         return viewer
 

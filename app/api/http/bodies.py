@@ -26,7 +26,9 @@ def _to_body(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SPEC_BODY = refer_to(RunSpec)
-SPECS_BODY = _to_body({"type": "array", "maxItems": MAX_SPECS, "items": {"$ref": "#/components/schemas/RunSpec"}})
+SPECS_BODY = _to_body(
+    {"type": "array", "minItems": 1, "maxItems": MAX_SPECS, "items": {"$ref": "#/components/schemas/RunSpec"}}
+)
 
 
 def parse_comparison(body: bytes) -> list[RunSpec]:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.http.methods import list_methods
 from app.api.models.links import to_address
 from app.observe import context
 from app.services.errors import (
@@ -237,7 +238,10 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
         assert isinstance(error, HTTPException)
         kind = {404: "not-found", 405: "not-allowed"}.get(error.status_code, "http")
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        return answer(request, Problem(kind, error.status_code, detail, headers=dict(error.headers or {})))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(list_methods(app, dict(request.scope)))
+        return answer(request, Problem(kind, error.status_code, detail, headers=headers))
 
     async def on_crash(request: Request, error: Exception) -> Response:
         problem = Problem("internal", 500, "see the server's log", headers=crash_headers)

@@ -4,6 +4,8 @@ A viewer reads the frame log and nothing else: a live run, a late viewer, a reco
 one case. All that can be refused is refused before the first byte.
 """
 
+import logging
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack
@@ -19,9 +21,12 @@ from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
 from app.services.shares import StreamTicket
 from app.settings import Settings
+from app.store.errors import StoreUnavailable
 from app.store.notifications import Subscription
 from app.store.runs import Run
 from mhc_core.record import codec
+
+log = logging.getLogger("mhc.api")
 
 Form = Literal["sse", "ndjson"]
 Place = Callable[[], StreamTicket]  # takes one, at the last moment at which a stream can be refused
@@ -29,7 +34,8 @@ SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
 CONTENTS = {
     SSE: "Server-Sent Events. `event` is the type of a frame, `data` the frame as JSON, of schema `Frame`, and `id` is "
-    "its index. Before the first frame `status` tells the place in the queue; `closing` says that the server stops.",
+    "its index. Before the first frame `status` tells the place in the queue; `closing` says why the stream "
+    "ends before its runs: the server stops, or cannot read its database now. It can be taken up again.",
     NDJSON: "One frame a line as JSON, of schema `Frame`.",
 }
 FOLLOWED = "An event `submitted`, whose data is the answer as JSON, then the events of `/runs/events`."
@@ -37,6 +43,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Acce
 # 4 ms for a comparison; a higher level is 3 times slower for 10 % less.
 PACK_LEVEL = 1
 GZIP_WBITS = 31
+# An index of a frame, -1 for none; as patterns of the description, where nothing says the same.
+INDEX = "(-1|[0-9]{1,9})"
+ONE_INDEX, INDICES = f"^{INDEX}?$", f"^({INDEX}(,{INDEX})*)?$"
 # How soon an EventSource comes back to a server that has stopped.
 RECONNECT_MS = 1000
 
@@ -122,13 +131,9 @@ async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def parse_cursors(text: str | None, runs: int) -> list[int]:
     """The index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
     parts = text.split(",") if text else ["-1"] * runs
-    try:
-        cursors = [int(part) for part in parts]
-    except ValueError:
-        cursors = []
-    if len(cursors) != runs or any(not -1 <= cursor < 2**31 for cursor in cursors):
+    if len(parts) != runs or not all(re.fullmatch(INDEX, part) for part in parts):
         raise invalid_query("after", text, f"{runs} frame indices from -1, separated by commas")
-    return cursors
+    return [int(part) for part in parts]
 
 
 class Feed:
@@ -141,20 +146,27 @@ class Feed:
         self._told: dict[str, int | None] = {}
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
-        """Chunks until every run has ended, the viewer has gone, or the server stops."""
+        """Chunks until every run has ended, the viewer has gone, or the server stops or loses its database."""
         if self._form == "sse":
             yield f"retry: {RECONNECT_MS}\n\n".encode()
         while self._open:
             idle = True
             for run_id in list(self._open):
-                if chunk := await self._next_chunk(run_id):
+                try:
+                    chunk = await self._next_chunk(run_id)
+                except StoreUnavailable as error:
+                    log.warning("a stream is cut off, and may be taken up again: %s", error)
+                    for chunk in self._to_closing(str(error)):
+                        yield chunk
+                    return
+                if chunk:
                     idle = False
                     yield chunk
             if not idle:
                 continue
             if self._service.hub.closing:
-                if self._form == "sse":
-                    yield b'event: closing\ndata: {"reason": "the server is stopping"}\n\n'
+                for chunk in self._to_closing("the server is stopping"):
+                    yield chunk
                 return
             if self._open and not await subscription.wait(self._heartbeat_s) and self._form == "sse":
                 yield b": heartbeat\n\n"
@@ -189,6 +201,10 @@ class Feed:
             event_id = ",".join(map(str, self._cursors.values()))
             events.append(f"id: {event_id}\nevent: {codec.frame_type(line)}\ndata: ".encode() + line + b"\n")
         return b"".join(events)
+
+    def _to_closing(self, reason: str) -> list[bytes]:
+        """Why a stream ends before its runs; lines of JSON have no place for it."""
+        return [b"event: closing\ndata: " + orjson.dumps({"reason": reason}) + b"\n\n"] if self._form == "sse" else []
 
     def _to_status(self, run_id: str, position: int) -> bytes:
         """An event outside the log, without an id: the run waits at this place, or has left the queue."""

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.models.links import API, to_address
-from app.services.sweep_values import MeasuredSweep
-from app.services.sweeps import Sweep
+from app.services.sweeps.sweep import Sweep
+from app.services.sweeps.values import MeasuredSweep
 from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import Reduction, to_title
 

@@ -1,5 +1,6 @@
 """The worker's end of the pipe to its parent: lines that come fast travel together."""
 
+import os
 import threading
 import time
 from typing import BinaryIO
@@ -40,8 +41,11 @@ class Answers:
                 self._begun = None
 
     def _flush(self) -> None:
-        self._pipe.write(b"".join(self._waiting))
-        self._pipe.flush()
+        try:
+            self._pipe.write(b"".join(self._waiting))
+            self._pipe.flush()
+        except BrokenPipeError:
+            os._exit(0)  # The parent is gone; no one reads what is being computed.
         self._waiting.clear()
         now = time.monotonic()
         taken_s = 0.0 if self._begun is None else now - self._begun

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
+from functools import partial
 
 from app.presets import OPENING
 from app.services.upkeep.clock import PatientClock
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
+from app.store.sweeps import drop_ended
 from app.store.upkeep.expiry import drop_expired
 from app.store.upkeep.sweeping import drop_oldest, give_back, sweep
 
@@ -44,6 +46,7 @@ class Housekeeping:
         now, settings = self._clock.now(), self._settings
         views = await drop_expired(self._database, now)
         old = await sweep(self._database, now - settings.keep_s, now - settings.keep_trace_s, self._spare)
+        await self._database.call(partial(drop_ended, before=now - settings.keep_s))
         freed = 0
         if excess := await self._storage.count_excess():
             freed = await drop_oldest(self._database, excess, now - min(SPARED_S, settings.keep_s), self._spare)

@@ -1,5 +1,6 @@
 /** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
 
+import { useComputed } from '@preact/signals';
 import { useMemo, useState } from 'preact/hooks';
 import { ofPart } from '../figures/filling.js';
 import { isInterval, shownStep, titleOf, toTitle, unitOf } from '../figures/places.js';
@@ -25,6 +26,7 @@ export function PanelCard({ panel, level = 'h2' }) {
   const view = state.viewOf(panel);
   const template = useTemplate(view);
   const unit = unitOf(view);
+  const told = useComputed(() => tellFindings(panel.key)).value;
   const id = `panel-${panel.key}`;
   const items = useMemo(() => {
     const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
@@ -53,7 +55,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${tellFindings(panel.key)} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${told} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
       ${panel.key === 'theory' ? null : html`<${Missing} figure=${view.figure} />`}
       ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
@@ -67,13 +69,14 @@ const toFrameItems = ({ key }) => [
   { title: 'Full screen', note: 'to present; key f', run: () => present(key) },
 ];
 
-/** What the runs' own sentences say of a panel. @param {string} key */
+/** What the runs' own sentences say of a panel, in one text, so that a card follows changes alone. @param {string} key */
 function tellFindings(key) {
   state.dataTick.value;
-  return state.slots.value.flatMap(({ label, columns }) => {
+  const told = state.slots.value.flatMap(({ label, columns }) => {
     const texts = (columns.summary?.findings ?? []).filter(({ panel }) => panel === key).map(({ text }) => text);
     return texts.length > 0 ? [`${label}: ${texts.join(' ')}`] : [];
   });
+  return told.join('. ');
 }
 
 /** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */

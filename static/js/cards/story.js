@@ -8,7 +8,7 @@ import { toPartFindings, toPartHeadline } from '../instant/partwords.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
-import { html } from '../ui/html.js';
+import { html, still } from '../ui/html.js';
 import { sayTraining } from './progress.js';
 import { VerifyButton } from './verifying.js';
 
@@ -99,8 +99,7 @@ function showPanel(key) {
   if (panel) bringIntoSight(panel);
 }
 
-/** @param {{finding: import('../../types').Finding}} props */
-function Sentence({ finding }) {
+const Sentence = still((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
   const point = () => (state.pointed.value = finding.panel);
   const leave = () => (state.pointed.value = null);
   const numbers = Object.entries(finding.numbers)
@@ -108,7 +107,7 @@ function Sentence({ finding }) {
     .join(', ');
   return html`<p><button type="button" class="sentence" title=${numbers} onClick=${() => showPanel(finding.panel)}
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
-}
+});
 
 /** @param {import('../state/signals.js').Slot} slot */
 function progressOf({ columns, place }) {

@@ -1,7 +1,7 @@
 /** The compared runs: each with its line, its connection and, on request, settings of its own. */
 
-import { signal } from '@preact/signals';
-import { useLayoutEffect, useRef } from 'preact/hooks';
+import { signal, useComputed } from '@preact/signals';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, verify } from '../cards/verifying.js';
 import { shortenName } from '../data/labels.js';
@@ -12,7 +12,7 @@ import { chosenStyles } from '../state/styles.js';
 import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
-import { Control } from './fields.js';
+import { Control, listPaths, targetOf, toListed } from './fields.js';
 import { FieldHelp } from './parts/fieldhelp.js';
 import { OpenTrace, Twin } from './traces.js';
 
@@ -20,7 +20,7 @@ const SHOWN_LETTERS = 11; // of a model's name that a choice has room for
 const TRACED = 'A trace has no spec, so settings do not change it.';
 
 export function Compared() {
-  const { runs } = state.settings.value;
+  const runs = useComputed(() => state.settings.value.runs).value;
   const kind = state.fields.value.get(KIND);
   return html`
     <section class="compared" aria-label="Compared runs">
@@ -89,12 +89,14 @@ function isWhole(run) {
 
 /** @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
-  return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${itemsOf(run, isOnly)} />`;
+  const runs = useComputed(() => state.settings.value.runs).value;
+  const canVerify = useComputed(() => isVerifiable(state.slots.value[run])).value;
+  const items = useMemo(() => itemsOf(run, isOnly, canVerify), [run, isOnly, canVerify, runs]);
+  return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />`;
 }
 
-/** @param {number} run @param {boolean} isOnly */
-function itemsOf(run, isOnly) {
-  const slot = state.slots.value[run];
+/** @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
+function itemsOf(run, isOnly, canVerify) {
   const rename = () => {
     renamed.value = run;
   };
@@ -115,12 +117,12 @@ function itemsOf(run, isOnly) {
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
     // The last: it comes when the run is done, and must not move the others from under a pointer.
-    ...(isVerifiable(slot)
+    ...(canVerify
       ? [
           {
             title: 'Verify',
             note: isTrace ? 'its numbers against each other' : 'against theory and float64',
-            run: () => verify(slot),
+            run: () => verify(state.slots.value[run]),
           },
         ]
       : []),
@@ -178,19 +180,20 @@ function Differences() {
 
 /** @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
-  const fields = [...state.fields.value.values()].filter(
-    (field) =>
-      (field.group === 'connection' || field.path in choice.own) &&
-      field.path !== KIND &&
-      !isFixed(field) &&
-      appliesTo(state.fields.value, state.settings.value, choice, field),
-  );
+  const isMeant = (/** @type {import('../../types').Field} */ field) => {
+    const now = state.settings.value.runs[run] ?? choice; // what is computed does not follow props
+    const isOwn = field.group === 'connection' || field.path in now.own;
+    return (
+      isOwn && field.path !== KIND && !isFixed(field) && appliesTo(state.fields.value, state.settings.value, now, field)
+    );
+  };
+  const fields = toListed(useComputed(() => listPaths(isMeant)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
   const said = own.map((field) => `${field.title.toLowerCase()} ${nameOf(choice.own[field.path])}`).join(', ');
   return html`
     <details class="own"><summary>${said || 'settings of its own'}</summary>
-      ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${{ run }} />`)}
+      ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}
     </details>
   `;
 }

@@ -1,5 +1,6 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
+import { useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
@@ -8,7 +9,7 @@ import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
 import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
-import { html } from '../ui/html.js';
+import { html, still } from '../ui/html.js';
 import { DYNAMIC, DynamicNote } from './parts/dynamicnote.js';
 import { FieldHelp } from './parts/fieldhelp.js';
 import { PlayButton } from './play.js';
@@ -44,15 +45,27 @@ function groupOf(field) {
 
 /** @param {{group: string}} props */
 function Group({ group }) {
-  const fields = [...state.fields.value.values()].filter((field) => groupOf(field) === group && isShown(field));
+  const paths = useComputed(() => listPaths((field) => groupOf(field) === group && isShown(field))).value;
+  const fields = toListed(paths);
   if (fields.length === 0) return null;
   return html`
     <details class="group" open=${OPEN.includes(group)}>
       <summary>${TITLES[group] ?? nameOf(group)}<${Changed} fields=${fields} /></summary>
-      ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${{ run: null }} />`)}
+      ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${COMMON} />`)}
       ${fields.some((field) => field.path === 'seed') ? html`<${SeedNote} />` : null}
     </details>
   `;
+}
+
+/** Paths of some fields in one word, so that what shows them follows changes alone. @param {(field: Field) => boolean} isMeant */
+export function listPaths(isMeant) {
+  const paths = [...state.fields.value.values()].filter(isMeant).map(({ path }) => path);
+  return paths.join(' ');
+}
+
+/** @param {string} paths */
+export function toListed(paths) {
+  return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
 /** How many settings of a closed group differ from the default. @param {{fields: Field[]}} props */
@@ -76,30 +89,38 @@ function isShown(field) {
   return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
 
-/** @param {{field: Field, target: Target}} props */
-export function Control({ field, target }) {
+/** One and the same of each run, so that a control is not drawn anew for it. @type {Target} */
+const COMMON = { run: null };
+/** @type {Target[]} */
+const OWN = [...boot.rules.letters].map((_, run) => ({ run }));
+
+/** @param {number} run */
+export const targetOf = (run) => OWN[run];
+
+/** A drag moves one of forty: each follows its own value. */
+export const Control = still(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
   const id = `field-${path.replaceAll('.', '-')}`;
-  const choice = run === null ? { kind: '', own: {} } : state.settings.value.runs[run];
-  const value = settingOf(state.settings.value, choice, field);
-  const error = state.fieldErrors.value.get(field.path);
+  const choiceNow = () => (run === null ? null : state.settings.value.runs[run]) ?? { kind: '', own: {} };
+  const value = useComputed(() => settingOf(state.settings.value, choiceNow(), field)).value;
+  const error = useComputed(() => state.fieldErrors.value.get(field.path)).value;
   const set = (/** @type {Value} */ next) =>
     run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
-  const isOwn = run !== null && field.path in choice.own;
+  const isOwn = useComputed(() => field.path in choiceNow().own).value;
   const Kind = kindOf(field);
   return useMemo(
     () => html`
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
-      ${isOwn ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${field.title.toLowerCase()}</button>` : null}
+      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${field.title.toLowerCase()}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `,
-    [field, run, value, error, isOwn], // a drag moves one of forty
+    [field, run, value, error, isOwn],
   );
-}
+});
 
 /** @param {Field} field */
 function kindOf(field) {

@@ -85,6 +85,8 @@ class PlotBox {
     this.ids = '';
     /** Of the plot, in its own pixels. */
     this.height = 0;
+    /** Of the box and how much larger it is shown, as they were before the hand began to move: to ask anew would lay the page out. @type {{width: number, zoom: number} | null} */
+    this.room = null;
     /** What the plot shows, so that nothing is drawn twice: in a word, of each run, and at which step. */
     this.drawn = '';
     /** @type {import('../data/drawing.js').Place[]} */
@@ -109,7 +111,10 @@ class PlotBox {
     this.view = new IntersectionObserver(([entry]) => {
       this.isInSight = entry.isIntersecting;
     });
-    this.size = new ResizeObserver(() => this.redraw());
+    this.size = new ResizeObserver(() => {
+      this.room = null;
+      this.redraw();
+    });
     this.sight.observe(box);
     this.view.observe(box);
     this.size.observe(box);
@@ -158,7 +163,7 @@ class PlotBox {
 
   /** @param {boolean} [isForced] in sight or not, and whatever else is going on */
   draw(isForced = false) {
-    const width = Math.floor(this.box.clientWidth / magnificationOf(this.box));
+    const { width, zoom } = this.measure();
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
     if (!hasPlotly()) return this.await();
     this.box.removeAttribute('aria-busy');
@@ -190,7 +195,8 @@ class PlotBox {
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
       this.hand.zoom.applyTo(figure, this.layersShown());
-      if (followsHand() && this.plot.hasChildNodes() && canSketch(figure)) this.showSketch(figure, width, wanted);
+      if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
+        this.showSketch(figure, { width, zoom }, wanted);
       else this.showPlot(figure, width, wanted);
       if (isNew) state.hasMoved.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
@@ -198,6 +204,16 @@ class PlotBox {
     const pointed = [cursor, state.step.peek(), wanted].join('|');
     if (pointed !== this.pointed) this.placeCursor();
     this.pointed = pointed;
+  }
+
+  /** The room that it has. */
+  measure() {
+    if (!followsHand()) this.room = null;
+    if (this.room) return this.room;
+    const zoom = magnificationOf(this.box);
+    const room = { width: Math.floor(this.box.clientWidth / zoom), zoom };
+    if (followsHand()) this.room = room;
+    return room;
   }
 
   /** What there is to draw comes first, for it is told in words as well. */
@@ -217,8 +233,8 @@ class PlotBox {
     return step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
   }
 
-  /** As long as a hand moves. @param {Figure} figure @param {number} width @param {string} wanted */
-  showSketch(figure, width, wanted) {
+  /** As long as a hand moves. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
+  showSketch(figure, { width, zoom }, wanted) {
     const canvas = this.sketch?.canvas ?? document.createElement('canvas');
     canvas.className = 'sketch';
     if (!canvas.isConnected) this.overlay.before(canvas);
@@ -227,7 +243,7 @@ class PlotBox {
     this.sketch = {
       canvas,
       drawn: wanted,
-      areas: drawSketch(canvas, figure, { width, height, magnified: magnificationOf(this.box) }),
+      areas: drawSketch(canvas, figure, { width, height, magnified: zoom }),
     };
   }
 
@@ -311,8 +327,8 @@ function notifyMissing() {
 
 const ofTheEnd = () => null;
 
-/** @param {{template: Figure, title: string, told?: string[], toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
-export function Plot({ template, title, told = [], toStep = ofTheEnd, toHeight = heightOf }) {
+/** @param {{template: Figure, title: string, told?: string, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
+export function Plot({ template, title, told = '', toStep = ofTheEnd, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
@@ -327,7 +343,7 @@ export function Plot({ template, title, told = [], toStep = ofTheEnd, toHeight =
   const hasCurves = [...Object.values(layers), ...Object.values(steps)].includes('line');
   return html`
     <div class=${hasCurves ? 'value-room' : 'no-room'}></div>
-    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${[`${title}: a figure; its numbers are under “Show as table” in the menu`, ...told].join('. ')}>
+    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
     </div>

@@ -28,10 +28,14 @@ export function canSketch({ data, layout }) {
  */
 export function drawSketch(canvas, figure, { width, height, magnified }) {
   const scale = magnified * devicePixelRatio;
-  Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
-  canvas.style.setProperty('width', `${width * magnified}px`);
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
-  pen.scale(scale, scale);
+  const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+  // A size that is set, also to what it was, has the page laid out anew.
+  if (canvas.width !== wide || canvas.height !== high) {
+    Object.assign(canvas, { width: wide, height: high });
+    canvas.style.setProperty('width', `${width * magnified}px`);
+  }
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
   const { layout } = figure;
   pen.fillStyle = layout.paper_bgcolor;
   pen.fillRect(0, 0, width, height);

@@ -1,7 +1,7 @@
 /** Columns of a spec's mixing matrices, as they travel: cast to the run's type, with logarithms and statuses. `mhc_core/record/columns.py` says the same. */
 
 import { specOf } from '../data/record.js';
-import { measureComposites, measureMatrices, toValues, unfold } from './products.js';
+import { measureComposites, measureMatrices, OF_MATRICES, toValues, unfold } from './products.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {(value: number) => number} Cast */
 
@@ -20,11 +20,12 @@ export function addProducts(known, base, h_res) {
     !base.bands.has(key) &&
     (base.layers.has(key) || base.matrices.has(key));
   known.matrices.set('h_res', h_res);
-  for (const [key, column] of Object.entries(measureMatrices(h_res))) {
+  const measured = OF_MATRICES.some(isNew) ? measureMatrices(h_res) : {};
+  for (const [key, column] of Object.entries(measured)) {
     if (isNew(key)) putColumn(known, key, column, base.log10.has(key), cast);
   }
-  for (const [key, powers] of Object.entries(measureComposites(h_res))) {
-    if (isNew(key)) putPowers(known, key, toValues(powers), base.log10.has(key));
+  for (const [key, powers] of Object.entries(measureComposites(h_res, isNew))) {
+    putPowers(known, key, toValues(powers), base.log10.has(key));
   }
   const [h_pre, h_post] = ['h_pre', 'h_post'].map((key) => known.matrices.get(key));
   if (h_pre && h_post && isNew('unfolded')) putSigned(known, 'unfolded', unfold(h_pre, h_post, h_res), cast);

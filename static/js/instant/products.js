@@ -12,6 +12,9 @@ import { scaleBy, timesFrom, toLog10, toShift } from '../data/composites.js';
 /** Beyond these a weight that travels is rescaled, long before a double ends. */
 const LARGE = 2 ** 300;
 
+/** What `measureMatrices` tells. */
+export const OF_MATRICES = ['h_res_row_sum', 'h_res_col_sum', 'h_res_min', 'ds_error', 'gain_fwd', 'gain_bwd'];
+
 /** Row sums, column sums and what follows of each matrix, by metric: numbers a layer, or n a layer. @param {Matrix} h_res */
 export function measureMatrices({ shape: [layers, n], data }) {
   const sums = Array.from({ length: layers }, (_, layer) =>
@@ -31,25 +34,49 @@ export function measureMatrices({ shape: [layers, n], data }) {
   };
 }
 
-/** Gains of the products over depth, by metric: upwards of layers 1 to l, downwards of l to L. @param {Matrix} h_res @returns {Record<string, Powers>} */
-export function measureComposites({ shape: [layers, n], data }) {
-  const up = accumulate(layers, n, (layer, product) => timesFrom(data, layer * n * n, product, n));
-  const down = accumulate(layers, n, (layer, product) => {
+/**
+ * Gains of the products over depth, by metric: upwards of layers 1 to l, downwards of l to L.
+ * @param {Matrix} h_res
+ * @param {(key: string) => boolean} [isWanted] the others are left out: a hand that drags the depth has half of them
+ * @returns {Record<string, Powers>}
+ */
+export function measureComposites(h_res, isWanted = () => true) {
+  const found = [...(UP.some(isWanted) ? measureUp(h_res) : []), ...(DOWN.some(isWanted) ? measureDown(h_res) : [])];
+  return Object.fromEntries(found.filter(([key]) => isWanted(key)));
+}
+
+const UP = ['composite_gain_fwd', 'composite_norm_inf'];
+const DOWN = ['composite_gain_bwd', 'composite_norm_1', 'composite_min_col_sum'];
+
+/** @param {Matrix} h_res @returns {[string, Powers][]} */
+function measureUp({ shape: [layers, n], data }) {
+  const products = accumulate(layers, n, (layer, product) => timesFrom(data, layer * n * n, product, n));
+  return [
+    ['composite_gain_fwd', measure(products, n, ({ rows }) => largest(rows))],
+    ['composite_norm_inf', measure(products, n, ({ rows }) => largest(rows), toMagnitudes)],
+  ];
+}
+
+/** @param {Matrix} h_res @returns {[string, Powers][]} */
+function measureDown({ shape: [layers, n], data }) {
+  const products = accumulate(layers, n, (layer, product) => {
     const factor = data.subarray((layers - 1 - layer) * n * n, (layers - layer) * n * n);
     return timesFrom(product, 0, factor, n);
   }).reverse();
-  /** @param {Scaled[]} products @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] */
-  const measure = (products, read, of = (scaled) => scaled) =>
-    products.map(({ scaled, exponent }) => ({ scaled: read(sumsOf(of(scaled), n)), exponent }));
-  const magnitudes = (/** @type {Float64Array} */ scaled) => scaled.map(Math.abs);
-  return {
-    composite_gain_fwd: measure(up, ({ rows }) => largest(rows)),
-    composite_gain_bwd: measure(down, ({ columns }) => largest(columns)),
-    composite_norm_inf: measure(up, ({ rows }) => largest(rows), magnitudes),
-    composite_norm_1: measure(down, ({ columns }) => largest(columns), magnitudes),
-    composite_min_col_sum: measure(down, ({ columns }) => Math.min(...columns)),
-  };
+  return [
+    ['composite_gain_bwd', measure(products, n, ({ columns }) => largest(columns))],
+    ['composite_norm_1', measure(products, n, ({ columns }) => largest(columns), toMagnitudes)],
+    ['composite_min_col_sum', measure(products, n, ({ columns }) => Math.min(...columns))],
+  ];
 }
+
+/** @param {Scaled[]} products @param {number} n @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] @returns {Powers} */
+function measure(products, n, read, of = (scaled) => scaled) {
+  return products.map(({ scaled, exponent }) => ({ scaled: read(sumsOf(of(scaled), n)), exponent }));
+}
+
+/** @param {Float64Array} scaled */
+const toMagnitudes = (scaled) => scaled.map(Math.abs);
 
 /** The product up to each layer, rescaled by powers of two, which round nothing. @param {number} layers @param {number} n @param {(layer: number, product: Float64Array) => Float64Array} grow @returns {Scaled[]} */
 function accumulate(layers, n, grow) {

@@ -9,9 +9,10 @@ import * as state from '../state/signals.js';
 import { clear, paint } from './canvas.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { toCursor, toPlan, toStill } from './geometry/picture.js';
+import { toShown } from './geometry/run.js';
 import { TITLE, toSentence } from './geometry/words.js';
 import { PulseCanvas } from './pulsecanvas.js';
-import { chooseShown, guessStreams, isAwaited, toPalette, toShown } from './shown.js';
+import { chooseShown, guessStreams, isAwaited, toPalette } from './shown.js';
 
 const SLACK_PX = 12;
 
@@ -36,14 +37,26 @@ export class PictureBox {
     this.density = 1;
     this.zoom = 1;
     this.isHeld = false;
+    this.isInSight = true;
+    /** Of the box, as it was before a hand began to move: to ask anew would lay the page out. @type {{width: number, zoom: number} | null} */
+    this.room = null;
     /** Where the cursors were before the last press, and before the one before it. */
     this.before = [cursorsNow(), cursorsNow()];
     boxes.add(this);
     if (isAwaited()) this.reserve();
-    this.size = new ResizeObserver(() => this.redraw());
+    this.size = new ResizeObserver(() => {
+      this.room = null;
+      this.redraw();
+    });
     this.size.observe(box);
+    this.sight = new IntersectionObserver(([entry]) => {
+      this.isInSight = entry.isIntersecting;
+      this.drawSoon();
+    });
+    this.sight.observe(box);
     this.stopData = effect(() => {
       [state.dataTick.value, state.slots.value, state.phase.value, state.templates.value, state.step.value];
+      state.isMoving.value;
       this.redraw();
     });
     this.stopCursor = effect(() => {
@@ -66,13 +79,22 @@ export class PictureBox {
 
   drawSoon() {
     this.box.setAttribute('aria-busy', 'true');
-    scheduleDraw(this, () => this.draw());
+    if (this.isInSight || !state.isMoving.peek()) scheduleDraw(this, () => this.draw()); // out of sight when the hand rests
+  }
+
+  /** The room that it has. */
+  measure() {
+    const isKept = state.isMoving.peek();
+    if (isKept && this.room) return this.room;
+    const zoom = magnificationOf(this.box);
+    const room = { width: Math.floor(this.box.clientWidth / zoom), zoom };
+    this.room = isKept ? room : null;
+    return room;
   }
 
   draw() {
     const templates = state.templates.peek();
-    const zoom = magnificationOf(this.box);
-    const width = Math.floor(this.box.clientWidth / zoom);
+    const { width, zoom } = this.measure();
     if (width === 0) return;
     if (!templates || isAwaited()) return this.reserve();
     const { places, step, isStale } = chooseShown(templates, this.places);
@@ -105,7 +127,7 @@ export class PictureBox {
       toCursor(this.plan, Math.min(state.hovered.peek() ?? state.cursor.peek(), layers - 1), state.part.peek()),
       density,
     );
-    this.say();
+    if (!state.isMoving.peek()) this.say();
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
   }
 
@@ -208,6 +230,7 @@ export class PictureBox {
     clearTimeout(this.timer);
     this.pulse.end();
     this.size.disconnect();
+    this.sight.disconnect();
     this.dimmer.end();
     unschedule(this);
   }

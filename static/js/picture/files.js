@@ -8,10 +8,11 @@ import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
 import { toCursor, toPlan, toStill } from './geometry/picture.js';
+import { toShown } from './geometry/run.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
 import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
-import { chooseShown, toPalette, toShown } from './shown.js';
+import { chooseShown, toPalette } from './shown.js';
 import { toSvg } from './svg.js';
 
 /** @typedef {import('../../types').Templates} Templates @typedef {import('./geometry/shapes.js').Shape} Shape */

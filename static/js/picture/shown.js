@@ -1,12 +1,12 @@
 /** What the picture shows now: columns of every place, at the step of the cursor, and the colours of the theme. */
 
 import { choose, shownOf, slotAt } from '../data/drawing.js';
-import { methodOf, modelOf } from '../data/record.js';
+import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
-import { toRunStyles } from '../lines/dress.js';
 import * as state from '../state/signals.js';
 import { connections, settingOf } from '../state/view/spec.js';
-import { KEYS, toReading } from './geometry/reading.js';
+import { KEYS } from './geometry/reading.js';
+import { toColors } from './geometry/run.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place */
 
@@ -55,49 +55,10 @@ export function guessStreams() {
   });
 }
 
-/** @param {Place} place @param {number | null} step @param {number} [streams] how many there will be, until the run says it @returns {import('./geometry/picture.js').Shown} */
-export function toShown({ columns, label }, step, streams) {
-  const isStep = step !== null && columns.trained > 0;
-  return {
-    label,
-    name: nameWhole(label, columns),
-    streams,
-    reading: toReading(columns),
-    gain: isStep ? null : gainOf(columns),
-    end: columns.end?.status ?? null,
-  };
-}
-
-/** A label with the whole name of a model in place of the shortened one. @param {string} label @param {import('../../types').Columns} columns */
-function nameWhole(label, columns) {
-  const model = modelOf(columns);
-  return model && label.includes('…') ? `${label.split(' ')[0]} ${model}` : label;
-}
-
-/** How many times larger at most a signal that all streams share comes out of mixing alone, log10; null of one stream, which nothing mixes. @param {import('../../types').Columns} columns */
-function gainOf(columns) {
-  if ((columns.start?.streams ?? 1) < 2) return null;
-  const logs = /** @type {Float64Array | undefined} */ (columns.log10.get('composite_gain_fwd'));
-  const known = logs?.filter((log10) => !Number.isNaN(log10)) ?? [];
-  return known.length > 0 ? Math.max(...known) : null;
-}
-
 /** Colours of runs and theme, from the templates that figures are drawn from. @param {Templates} templates @returns {import('./geometry/shapes.js').Palette} */
 export function toPalette({ panels }) {
-  const { layout } = panels[0].figure;
-  const { paper_bgcolor: card, font, xaxis, meta } = layout;
-  return {
-    ...Object.fromEntries(toRunStyles(state.slots.value.map(methodShown), meta.theme).map(toColor)),
-    card,
-    grid: xaxis.gridcolor,
-    ink: meta.ink,
-    muted: meta.muted,
-    font: font.family,
-  };
+  return toColors(panels[0].figure, state.slots.value.map(methodShown));
 }
 
 /** The method of the run that a place shows. @param {import('../state/signals.js').Slot} slot */
 const methodShown = (slot) => methodOf(shownOf(slot, (columns) => columns.start !== null).columns);
-
-/** A run that has not begun has the colour of nothing yet: it draws nothing. @param {import('../../types').RunStyle | null} style @param {number} run */
-const toColor = (style, run) => [run, style?.color ?? 'transparent'];

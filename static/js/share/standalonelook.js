@@ -62,6 +62,7 @@ section.card > ul { padding-left: 18px; }
 .sliders label { flex: 1 1 200px; font-size: 13px; }
 .sliders output { float: right; font-weight: 600; font-variant-numeric: tabular-nums; }
 .sliders input { display: block; width: 100%; accent-color: var(--accent); min-height: 24px; }
+.live svg { max-width: none; }
 .live { margin: 8px 0 4px; overflow-x: auto; }
 @media screen { .replaced { display: none; } .waits { opacity: .42; } }
 details { margin-top: 6px; }

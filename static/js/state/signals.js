@@ -101,9 +101,12 @@ export const shownPanels = computed(
   () => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? [],
 );
 
+/** The views that were chosen on cards: one and the same while other parts of the view change. */
+const cards = computed(() => view.value.cards);
+
 /** What a panel's card shows: the first of its views until one is chosen. @param {import('../../types').Panel} panel */
 export function viewOf(panel) {
-  const chosen = view.value.cards?.[panel.key];
+  const chosen = cards.value?.[panel.key];
   return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
 }
 

@@ -59,6 +59,7 @@ def check_problem(response: httpx.Response, status: int, field: str, wanted: str
     return problem
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", BAD_SPECS)
 @pytest.mark.parametrize("route", ["/runs", "/estimate"])
 def test_a_bad_spec_is_refused_by_name(client: httpx.Client, route: str, name: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
+from app.api.http.problems import Problem
+from app.api.http.stream import parse_cursors
 from app.api.models.descriptions import PresetsBody, PreviewsBody
 from app.api.models.figures import FigureBody, PanelsBody
 from app.api.models.results import ResultBody
@@ -162,3 +164,31 @@ def test_every_call_is_on_the_page_of_the_interface(openapi: dict[str, Any], ser
     for name, scheme in openapi["components"]["securitySchemes"].items():
         assert f"<td><code>{name}</code></td>" in page
         assert scheme["description"].split("`")[0].strip() in page
+
+
+def test_a_method_that_is_not_there_is_refused_with_those_that_are(openapi: dict[str, Any], server: Server) -> None:
+    for path, methods in openapi["paths"].items():
+        refused = httpx.request("PATCH", server.url + re.sub(r"{\w+}", "nothing", path))
+        assert refused.status_code == 405, path
+        assert set(refused.headers["Allow"].split(", ")) == {method.upper() for method in methods}, path
+    assert httpx.request("PATCH", f"{server.url}/docs").headers["Allow"] == "GET"
+
+
+def test_indices_are_described_as_they_are_taken(openapi: dict[str, Any]) -> None:
+    texts = ["", "-1", "0", "999999999", "1,2", "-2", "+1", " 1", "1_0", "x", "1,", ",", "9" * 10, "\u0661"]
+    for path, runs in (("/api/v1/runs/{run_id}/events", 1), ("/api/v1/runs/events", 2)):
+        (after,) = (item for item in openapi["paths"][path]["get"]["parameters"] if item["name"] == "after")
+        told = after["schema"].get("pattern") or after["schema"]["anyOf"][0]["pattern"]
+        for text in texts:
+            is_told = re.fullmatch(told, text) is not None and text.count(",") in (0, runs - 1)
+            if text and text.count(",") != runs - 1:  # how many there must be, a pattern cannot say
+                continue
+            assert is_told == is_taken(text, runs), text
+
+
+def is_taken(text: str, runs: int) -> bool:
+    """Whether the text is parsed."""
+    try:
+        return len(parse_cursors(text, runs)) == runs
+    except Problem:
+        return False

@@ -156,15 +156,16 @@ def test_cancel_and_go_on(lone_client: httpx.Client, fresh_spec: FreshSpec) -> N
 
 
 @pytest.mark.full
-def test_after_a_restart_the_same_post_goes_on(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    grid = build_grid(fresh_spec())
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_sweep_goes_on_after_a_restart(launch: StartServer, fresh_spec: FreshSpec, how: str) -> None:
+    grid = {"spec": fresh_spec(**SLOW), "x": {"field": "connection.noise", "values": [0.1, 0.2, 0.3, 0.4]}}
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         sweep_id = http.post(SWEEP, json=grid).json()["id"]
-        finish(http, sweep_id)
-    own.kill()
+        wait_until(http, sweep_id, lambda body: bool(body["counts"].get("done")))
+    getattr(own, how)()
     with httpx.Client(base_url=launch("--workers", "1").api, timeout=60) as http:
-        assert http.get(f"{SWEEP}/{sweep_id}").status_code == 404
+        assert finish(http, sweep_id)["counts"] == {"done": 4}
         again = http.post(SWEEP, json=grid)
         assert (again.status_code, again.json()["id"]) == (200, sweep_id)
 

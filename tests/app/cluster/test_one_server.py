@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+from app.api.http.stream import Feed
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_url, wait_until
 
 
@@ -160,6 +161,28 @@ def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(tmp_path: Pat
         other.close()
         check_log(await server.follow(run_id), "failed")
         assert (await server.get(run_id)).reason == "the database cannot be used now: database is locked"
+        await server.stop()
+
+    play(act())
+
+
+def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(tmp_path: Path) -> None:
+    async def act() -> None:
+        server = await Server(sqlite_url(tmp_path), log_cache_bytes=1).start()
+        run_id = await server.submit(make_spec(1))
+        await server.compute(run_id)
+        feed = Feed(server.runs, 0.5, {run_id: 0}, "sse")
+        other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        with server.hub.subscribe([run_id], "viewer") as subscription:
+            text = b"".join([chunk async for chunk in feed.follow(subscription)])
+        other.execute("COMMIT")
+        other.close()
+        assert text.endswith(
+            b'event: closing\ndata: {"reason":"the database cannot be used now: database is locked"}\n\n'
+        )
+        check_log(await server.follow(run_id), "done")
+        assert server.hub.open_streams == 0
         await server.stop()
 
     play(act())

@@ -13,7 +13,7 @@ def test_this_machine_reads_metrics_unless_a_proxy_asks(server: Server) -> None:
     assert "mhc_runs" in httpx.get(f"{server.url}/metrics").text
     for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via"):
         answer = httpx.get(f"{server.url}/metrics", headers={name: "127.0.0.1"})
-        assert (answer.status_code, answer.json()["type"]) == (403, "/docs#problem-private")
+        assert (answer.status_code, answer.json()["type"]) == (401, "/docs#problem-private")
 
 
 def test_with_a_private_port_only_that_shows_metrics(launch: StartServer) -> None:
@@ -21,7 +21,8 @@ def test_with_a_private_port_only_that_shows_metrics(launch: StartServer) -> Non
     server = launch("--workers", "1", "--private-port", str(port), ready="/livez")
     assert "mhc_runs" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
     refused = httpx.get(f"{server.url}/metrics", headers={"Host": f"127.0.0.1:{port}"})
-    assert refused.status_code == 403
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
     assert str(port) in refused.json()["detail"]
     assert httpx.get(f"{server.url}/livez").status_code == 200
 

@@ -52,7 +52,7 @@ def test_every_address_of_a_page_begins_with_it(site: httpx.Client, stored: dict
     assert len(addresses) > 2
     assert [address for address in addresses if not address.startswith(f"{ROOT}/")] == []
     for address in {address for address in addresses if "/static/" in address or "/vendor/" in address}:
-        assert httpx.get(str(site.base_url.copy_with(path=address))).status_code == 200, address
+        assert site.get(str(site.base_url.copy_with(path=address))).status_code == 200, address
 
 
 def test_links_of_previews_and_pictures_begin_with_it(site: httpx.Client, stored: dict[str, Any]) -> None:

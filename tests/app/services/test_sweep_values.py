@@ -3,9 +3,10 @@
 from typing import Any
 
 from app.services.identity import SERVER
-from app.services.sweep_values import SweepValues
-from app.services.sweeps import Axis, Sweep
+from app.services.sweeps.sweep import Sweep
+from app.services.sweeps.values import SweepValues
 from mhc_core.metrics import METRICS
+from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import REDUCTIONS, Reduced
 from tests.apart import run_loop
 

@@ -58,6 +58,7 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     expect(label).to_contain_text("weight 1")
 
 
+@pytest.mark.full
 def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=8")
     card = card_of(page, "theory")
@@ -71,6 +72,11 @@ def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) ->
     expect(notes.nth(1)).to_contain_text("Drift of the mixing σ is 0.3; the law wants 0")
     expect(card.locator(".plot")).to_contain_text("No law applies to these runs here.")
     card.get_by_role("button", name="gain →").click()
+    beside, figure = (card.locator(part).bounding_box() for part in (".theory-notes", ".plot-box"))
+    assert beside is not None
+    assert figure is not None
+    assert beside["x"] >= figure["x"] + figure["width"]
+    assert figure["width"] > beside["width"] > 200
 
 
 @pytest.mark.full

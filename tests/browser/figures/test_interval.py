@@ -120,6 +120,7 @@ def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page
     assert canvas.evaluate("canvas => canvas.toDataURL()") == before
 
 
+@pytest.mark.full
 def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
     gain = page.locator("[data-panel=gain]")

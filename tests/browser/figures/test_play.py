@@ -45,6 +45,7 @@ def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPag
     assert rounds(page) == 50
 
 
+@pytest.mark.full
 def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(0))
     page.get_by_role("button", name="Play Sinkhorn rounds").click()

@@ -70,6 +70,7 @@ def open_text(page: Page, folder: Path, text: str) -> None:
     page.goto(path.as_uri())
 
 
+@pytest.mark.full
 def test_it_says_what_a_trace_did_not_hear(page: Page, tmp_path: Path) -> None:
     model = build_deepseek()
     with torch.no_grad(), attach(model) as probe:

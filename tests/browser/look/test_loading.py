@@ -1,15 +1,17 @@
 """A page loads what it runs, all at once, and leaves the rest until it is asked for."""
 
 import re
+import threading
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from app.files import CHECKOUT, list_files, read_file
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.conftest import Server, compute
 
+DRAWS = "**/plotly-cartesian.min.js"
 # Scripts that were loaded, and those that the page named beforehand; ours without the hash of their addresses.
 MODULES = """() => {
     const ours = (urls) => {
@@ -100,19 +102,20 @@ def test_a_dialog_comes_when_its_button_is_pressed(open_page: OpenPage, button: 
     expect(opener).to_be_focused()
 
 
-def test_words_come_before_what_draws_figures(open_page: OpenPage, server: Server) -> None:
+def test_words_come_before_what_draws_figures(open_page: OpenPage, watch: Watch, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         compute(http, {"depth": 6, "width": 16})
-    page = open_page("/#v=1&runs=mhc&depth=6&width=16", wait=False)
-    order = """() => new Promise((resolve) => {
-        const look = () => {
-            const isTold = /\\d/.test(document.querySelector('.story-card .headline')?.textContent ?? '');
-            if (isTold || 'Plotly' in window) resolve({ isTold, isHere: 'Plotly' in window });
-            else requestAnimationFrame(look);
-        };
-        look();
-    })"""
-    assert page.evaluate(order) == {"isTold": True, "isHere": False}
+    page = open_page("/docs", wait=False)
+    held: list[Route] = []
+    is_open = threading.Event()
+    page.route(DRAWS, lambda route: route.continue_() if is_open.is_set() else held.append(route))
+    page.goto(watch.origin + "/#v=1&runs=mhc&depth=6&width=16", wait_until="commit")
+    expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))
+    assert held, "it is asked for beforehand"
+    assert page.evaluate("'Plotly' in window") is False
+    is_open.set()
+    for route in held:
+        route.continue_()
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
 
 
@@ -120,7 +123,7 @@ def test_words_come_before_what_draws_figures(open_page: OpenPage, server: Serve
 def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page("/docs", wait=False)
-    page.route("**/plotly-cartesian.min.js", lambda route: route.fulfill(status=404, body=""))
+    page.route(DRAWS, lambda route: route.fulfill(status=404, body=""))
     page.goto(watch.origin + "/#v=1&runs=mhc&depth=6&width=16")
     expect(page.get_by_text("What draws the figures did not come from the server.")).to_be_visible()
     expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))

@@ -16,7 +16,7 @@ from tests.conftest import Server
 SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
 def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, card: str) -> None:
     page = see_page(theme=theme)
@@ -122,7 +122,7 @@ def show_figure(page: Page, card: Locator) -> None:
     expect(card.locator(".plot .main-svg").first).to_be_attached()
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
 def test_every_figure_has_its_table(see_page: OpenPage, panel: str) -> None:
     page = see_page("/#v=1&depth=8")

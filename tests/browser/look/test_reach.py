@@ -11,6 +11,7 @@ from tests.browser.look.test_keyboard import focus
 VIEW = "/#v=1&runs=residual,hc,mhc&depth=8&width=16"
 
 
+@pytest.mark.full
 def test_two_stops_lead_past_the_bar_to_figures_and_settings(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     address = page.url

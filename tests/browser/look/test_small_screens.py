@@ -36,7 +36,7 @@ def check(page: Page, width: int) -> None:
     assert bottom <= 90
 
 
-@pytest.mark.sample(12)
+@pytest.mark.full
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(("width", "height"), SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,5 +1,6 @@
 """A hand on a slider: what needs no pass is there at once, of all runs or of none, and is what the server says."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import OpenPage, wait_until, wait_until_done
+from tests.browser.conftest import SETTLED, OpenPage, wait_until, wait_until_done
 from tests.browser.page.test_page import curves, drag
 
 # Of every figure of curves in sight, in every frame: how many layers each run is drawn over.
@@ -42,6 +43,20 @@ STEP = """place => new Promise((resolve) => {
         const isSketched = (key) => document.querySelector(`[data-panel=${key}] .sketch`) !== null;
         resolve(['activation', 'gain', 'gradient'].map((key) => [key, isSketched(key)]));
     });
+})"""
+# How often the picture is drawn in the frame that follows a move, and whether the document has its old name then.
+UNSEEN = """place => new Promise((resolve) => {
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    let drawn = 0;
+    CanvasRenderingContext2D.prototype.clearRect = function (...rest) {
+        if (this.canvas.closest('.picture-box')) drawn++;
+        return clearRect.apply(this, rest);
+    };
+    const title = document.title;
+    const slider = document.getElementById('field-depth');
+    slider.value = String(place);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    requestAnimationFrame(() => resolve([drawn, document.title === title]));
 })"""
 # A hand that goes to and fro, deeper than all that is here, until it is let go; whether a sketch then has whole curves.
 CREEP = """() => {
@@ -194,6 +209,19 @@ def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: Open
     wait_until_done(page)
     expect(page.locator(".sketch")).to_have_count(0)
     assert lengths(page, "gain") == [5] * 3
+
+
+def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16")
+    page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")
+    expect(page.locator(".picture-box")).not_to_be_in_viewport()
+    page.evaluate(SETTLED)  # by then the page has been told what is in sight
+    assert page.evaluate(UNSEEN, 4) == [0, True]
+    page.locator("#field-depth").dispatch_event("change")  # the hand lets go
+    wait_until_done(page)
+    assert "at depth 5" in page.title()
+    cursor = re.compile("layer 2,")  # a quarter of the way up
+    expect(page.locator(".picture-box")).to_have_attribute("aria-label", cursor)
 
 
 @pytest.mark.full

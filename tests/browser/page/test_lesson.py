@@ -48,6 +48,7 @@ def test_the_story_says_why_with_the_numbers_of_the_opening_view(open_page: Open
     assert ours < 0.9 * theirs
 
 
+@pytest.mark.full
 def test_five_steps_set_the_runs_and_say_what_their_columns_hold(open_page: OpenPage, server: Server) -> None:
     page = open_page("/")
     one = take(page, 1)

@@ -15,6 +15,7 @@ def place(page: Page) -> list[str]:
     return page.locator(f"{STAGE} [role=status]").all_text_contents()
 
 
+@pytest.mark.full
 def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> None:
     page = open_page("/", width=1920, height=1080)
     start = page.get_by_role("button", name="▷ Present")

@@ -143,6 +143,7 @@ def test_a_server_with_an_empty_folder_is_given_the_specs_again(
         other.kill()
 
 
+@pytest.mark.full
 def test_a_dropped_network_loses_nothing(server: Server, open_long: OpenLong, relay: StartRelay) -> None:
     wire = relay(server)
     page = open_long(f"http://127.0.0.1:{wire.port}")

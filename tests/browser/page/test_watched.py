@@ -30,6 +30,7 @@ def page(open_page: OpenPage, watched: str) -> Page:
     return open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={watched}")
 
 
+@pytest.mark.full
 def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
     scrubber = page.locator(".scrubber")
     expect(scrubber).to_contain_text(f"Latest step {ITERATIONS[-1]}of {COUNT} observations")

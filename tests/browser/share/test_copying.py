@@ -45,6 +45,7 @@ def test_a_figure_is_copied_as_an_image(open_page: OpenPage) -> None:
     expect(page.locator(".toast")).to_have_count(0, timeout=10_000)
 
 
+@pytest.mark.full
 def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=8", theme="light")
     choose(page, "Activation", "Show as table")

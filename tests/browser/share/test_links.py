@@ -13,7 +13,7 @@ from tests.browser.page.test_page import curves
 LINKS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("links.json").read_text())
 
 
-@pytest.mark.sample(9)
+@pytest.mark.sample(20)
 @pytest.mark.parametrize("link", LINKS, ids=[link["hash"] or "default" for link in LINKS])
 def test_a_link_of_a_release_opens_what_it_did(open_page: OpenPage, link: dict[str, Any]) -> None:
     page = open_page(f"/#{link['hash']}")

@@ -1,5 +1,6 @@
 """A text of 200 kB is computed and shared, and is in no address."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -14,6 +15,7 @@ def text_of(page: Page) -> str:
     return page.locator("#field-input-text").input_value()
 
 
+@pytest.mark.full
 def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     page.locator("summary", has_text="Input").click()

@@ -16,7 +16,9 @@ SHEET = "## Task\n\nDrag **depth** to 64.\n\n<b>not bold</b>"
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server where anyone makes rooms."""
-    running = start_server(tmp_path_factory.mktemp("course"), "--workers", "1", "--rooms-by", "anyone")
+    running = start_server(
+        tmp_path_factory.mktemp("course"), "--no-precompute", "--workers", "1", "--rooms-by", "anyone"
+    )
     yield running
     running.kill()
 

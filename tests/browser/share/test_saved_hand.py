@@ -78,6 +78,9 @@ def test_a_smaller_depth_is_shown_as_the_server_says_it(saved: Saved, server: Se
     results = compute(server, depth=6)
     assert check_curves(page, "gain", results) == 6
     assert check_curves(page, "activation", results) == 3
+    picture = page.locator("[data-panel=picture]")
+    expect(picture.locator(".live svg")).to_contain_text("layer 4 magnified")
+    expect(picture.locator(".live svg").get_by_text("6", exact=True)).to_be_visible()
     # The way down is another of another stack: what only a pass can tell is dimmed.
     gradient = page.locator("[data-panel=gradient]")
     expect(gradient.locator(".figure")).to_have_class("figure waits")
@@ -98,7 +101,7 @@ def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, fo
     move(page, "connection.noise", 0.5)
     expect(page.locator("[data-panel=gain] .live .main-svg").first).to_be_visible()
     assert check_curves(page, "gain", compute(server, connection={"noise": 0.5})) == 6
-    for panel in ("activation", "gradient", "similarity"):
+    for panel in ("picture", "activation", "gradient", "similarity"):
         expect(page.locator(f"[data-panel={panel}] .figure")).to_have_class("figure waits")
     for panel in ("mixing", "detail", "unfolded"):
         expect(page.locator(f"[data-panel={panel}] .live .main-svg").first).to_be_attached()

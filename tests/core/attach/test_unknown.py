@@ -1,5 +1,7 @@
 """What was not heard is `unknown`, and what was computed and is no number is `nan`: numbers of a trace say which."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import torch
 from mhc_core.attach.hearing.gradients import ParameterNorms
 from mhc_core.attach.hearing.joined import Joined, JoinedLayer
 from mhc_core.attach.measurement import build_frames
+from mhc_core.findings.numerals import format_value
+from mhc_core.record.frames import ForwardFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
 
@@ -85,3 +89,27 @@ def test_a_matrix_that_is_no_number_is_told_as_that() -> None:
     flags = list_flags(measure(heard))
     assert ("gain_fwd", LOST + 1, "unknown") in flags
     assert ("composite_gain_fwd", LAYERS - 1, "nan") in flags, "the worse of the two reasons is told"
+
+
+def test_a_trace_from_before_unknown_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """It has `nan` for what was not heard, too: nothing in it tells the two apart, and nothing is made up."""
+    heard = draw(2)
+    heard.layers[LOST].h_pre = None
+    old = Result()
+    for frame in build_frames(heard, ParameterNorms([]), SOURCE, None):
+        is_measured = isinstance(frame, ForwardFrame)
+        old.add(replace(frame, status=dict.fromkeys(frame.status, "nan")) if is_measured else frame)
+    old.save(tmp_path / "old.mhct")
+    read = Result.load(tmp_path / "old.mhct")
+    assert ("h_pre", LOST, "nan") in list_flags(read)
+    assert ("h_pre", LOST, "unknown") not in list_flags(read)
+    assert format_value(None, status=read.status["h_pre"][LOST]) == "nan"
+    assert format_value(None, status=measure(heard).status["h_pre"][LOST]) == "not known"
+
+
+def test_what_is_not_read_by_weights_is_told_in_a_sentence() -> None:
+    heard = draw(2)
+    heard.layers[LOST].h_pre = None
+    texts = {finding.key: finding.text for finding in measure(heard).summary.findings}
+    assert texts["reading"].startswith("In 1 of 4 layers H_pre is not known")
+    assert "reading" not in {finding.key for finding in measure(draw(2)).summary.findings}

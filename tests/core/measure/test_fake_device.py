@@ -22,12 +22,8 @@ FEW = [("mhc-dynamic", "transformer"), ("frac-dynamic", "pair")]
 ALL = list(product(CONNECTIONS, ("mlp", "transformer", "conv", "pair")))
 
 
-def is_fast(case: tuple[str, str]) -> bool:
-    return case in FEW or case == ("default", "mhc-dynamic")
-
-
 def to_params(cases: list[tuple[str, str]]) -> list[Any]:
-    return [pytest.param(*case, id="-".join(case), marks=[] if is_fast(case) else pytest.mark.full) for case in cases]
+    return [pytest.param(*case, id="-".join(case), marks=[] if case in FEW else pytest.mark.full) for case in cases]
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +148,7 @@ SIZES: dict[str, tuple[dict[str, Any], float]] = {
 RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dynamic")]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("size", "name"), to_params(RUNS))
 def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:
     """Every operator call counts, those that only make views too; waits of the eigensolver are among the waits."""

@@ -258,6 +258,7 @@ def test_mixing_that_is_not_known_is_not_said_to_stay(sound: Observation) -> Non
     assert told.tell(120, 2.0) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_sound_training_raises_none_and_a_rate_a_thousand_times_larger_does(
     name: str, caplog: pytest.LogCaptureFixture

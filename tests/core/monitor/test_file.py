@@ -79,6 +79,7 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sealed.steps["step_loss"], result.steps["step_loss"])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("then", ["freed", pytest.param("full", marks=pytest.mark.full)])
 def test_training_goes_on_while_the_disk_is_full(then: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ndjson"

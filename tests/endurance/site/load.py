@@ -14,7 +14,7 @@ from tests.endurance.site.viewers import follow
 
 # Some that end at once, and some that are under way for a second or two, so that most moments have both.
 DEPTHS, WIDTHS = (4, 16, 64, 128), (16, 32)
-RETRY_S, PATIENCE_S = 0.2, 240.0
+RETRY_S, PATIENCE_S = 0.2, 900.0
 
 
 class Load:

@@ -9,7 +9,7 @@ import { toArea, toLine } from './shapes.js';
 import { toStrip } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale */
-/** A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain`: see `gainOf` in ../shown.js. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened. @typedef {{label: string, name?: string, reading: Reading | null, gain: number | null, end: string | null, streams?: number}} Shown */
+/** A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain`: see `gainOf` in run.js. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened. @typedef {{label: string, name?: string, reading: Reading | null, gain: number | null, end: string | null, streams?: number}} Shown */
 /** @typedef {{layout: Layout, runs: Shown[], sizes: Scale, gradients: Scale}} Plan */
 
 const SHARE = 0.85; // of the room between two streams is the widest ribbon

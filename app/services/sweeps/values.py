@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.services.results import read_result
 from app.services.runs import Runs
-from app.services.sweeps import Sweep
+from app.services.sweeps.sweep import Sweep
 from mhc_core.metrics import METRICS
 from mhc_core.record.grid import Grid
 from mhc_core.record.reduction import REDUCTIONS, Reduced, Reduction, reduce_metric

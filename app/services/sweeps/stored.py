@@ -9,7 +9,7 @@ from typing import Any
 
 from app.services.identity import SERVER
 from app.services.runs import Runs
-from app.services.sweeps import HELD, LIVE, Sweep
+from app.services.sweeps.sweep import HELD, LIVE, Sweep
 from mhc_core.record.grid import Axis
 
 MISSING = "missing"

@@ -1,0 +1,1 @@
+"""Sweeps: grids of runs over one or two fields of a spec."""

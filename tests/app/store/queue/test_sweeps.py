@@ -1,0 +1,171 @@
+"""Sweeps in the database: who may begin one, who feeds it, and what the other servers see and ask for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import update
+
+from app.store.database import Database
+from app.store.sweeps import Limits, SweepRow, SweepStore, TooManyOpen, drop_ended
+from app.store.tables import sweeps
+from tests.apart import run_loop
+
+LEASE_S = 1.0
+LIMITS = Limits(client=2, address=3, all=4)
+GRID = {"spec": {"input": {"text": "a\0b"}}, "x": {"field": "depth", "values": [2, 4]}, "y": None, "ids": [["p", "q"]]}
+HELD = {"q": "held", "p": "held"}  # the cheapest first, and not by name
+
+
+def build_row(name: str, client: str = "ann", address: str = "here") -> SweepRow:
+    """A sweep that nobody has asked for before."""
+    return SweepRow(name, GRID, HELD, {}, {"key": client}, client, address, is_open=True)
+
+
+class Scene:
+    """A database as this server sees it."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.store = SweepStore(self.database, lease_s=LEASE_S)
+
+    async def open(self, name: str, client: str = "ann", address: str = "here") -> SweepRow | None:
+        return await self.store.open(build_row(name, client, address), LIMITS, 2)
+
+    async def set(self, name: str, **values: object) -> None:
+        await self.database.call(lambda c: c.execute(update(sweeps).where(sweeps.c.id == name).values(values)))
+
+    async def find(self, name: str) -> SweepRow:
+        row = await self.store.find(name)
+        assert row is not None
+        return row
+
+
+def play(url: str, act: Callable[[Scene], Awaitable[None]]) -> None:
+    """Do `act` on a new scene."""
+
+    async def inside() -> None:
+        scene = Scene(url)
+        try:
+            await act(scene)
+        finally:
+            await scene.database.close()
+
+    run_loop(inside())
+
+
+def test_what_is_stored_is_read_with_its_order_and_every_character(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        assert await scene.open("s") is None
+        assert await scene.find("s") == replace(build_row("s"), server=scene.store.server)
+        assert list((await scene.find("s")).states) == ["q", "p"]
+        assert await scene.store.find("t\0") is None
+
+    play(database_url, act)
+
+
+def test_one_that_is_under_way_is_joined_and_not_begun_again(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        assert await scene.store.join("s", "ben", 2) is None
+        await scene.open("s")
+        await scene.store.keep("s", {"q": "done", "p": "held"}, {}, True)
+        joined = await scene.open("s", "ben")
+        assert joined is not None
+        assert joined.states == {"q": "done", "p": "held"}
+        assert await scene.store.list_askers("s") == {"ann", "ben"}
+        await scene.open("s", "cid")  # no more than two
+        assert await scene.store.list_askers("s") == {"ann", "ben"}
+        await scene.store.leave("s", {"ann"})
+        assert await scene.store.list_askers("s") == {"ben"}
+
+    play(database_url, act)
+
+
+def test_one_that_is_over_is_begun_again_by_who_asks(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.open("s")
+        await scene.store.ask_cancel("s")
+        assert await scene.store.keep("s", {"q": "cancelled", "p": "cancelled"}, {"q": "why"}, False) is True
+        assert await scene.open("s", "ben") is None
+        assert await scene.store.list_askers("s") == {"ben"}
+        row = await scene.find("s")
+        assert (row.states, row.reasons, row.is_cancel_asked, row.client) == (HELD, {}, False, "ben")
+
+    play(database_url, act)
+
+
+@pytest.mark.parametrize(
+    ("whose", "taken", "free"),
+    [
+        ("client", [("ann", "here")] * 2, ("ben", "here")),
+        ("address", [("ann", "here"), ("ben", "here"), ("cid", "here")], ("ann", "there")),
+        ("all", [("ann", "here"), ("ann", "there"), ("ben", "here"), ("ben", "there")], None),
+    ],
+)
+def test_open_ones_are_a_share(
+    database_url: str, whose: str, taken: list[tuple[str, str]], free: tuple[str, str] | None
+) -> None:
+    async def act(scene: Scene) -> None:
+        for index, (client, address) in enumerate(taken):
+            assert await scene.open(f"s{index}", client, address) is None
+        with pytest.raises(TooManyOpen) as refused:
+            await scene.open("more", "dan" if whose == "all" else "ann", "here")
+        assert refused.value.whose == whose
+        if free is not None:
+            assert await scene.open("other", *free) is None
+        await scene.store.keep("s0", {"q": "done", "p": "done"}, {}, False)
+        assert await scene.open("more", "dan" if whose == "all" else "ann", "there") is None
+
+    play(database_url, act)
+
+
+def test_a_server_that_lost_a_sweep_writes_nothing_of_it(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.open("s")
+        assert await scene.store.keep("s", HELD, {}, True) is False
+        await scene.set("s", server="other")
+        assert await scene.store.keep("s", {"q": "done", "p": "done"}, {}, False) is None
+        assert (await scene.find("s")).states == HELD
+
+    play(database_url, act)
+
+
+def test_what_another_server_fed_is_taken_over_once_its_lease_is_over(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        for name in ("lost", "held"):
+            await scene.open(name)
+        await scene.open("ended", "ben")
+        await scene.set("lost", server="other", leased_until=0.0)
+        await scene.set("ended", server="other", leased_until=0.0, is_open=False)
+        if scene.store.is_shared:  # by what this server sees, and not by the time of day
+            assert await scene.store.take_over() == []
+            await asyncio.sleep(LEASE_S)
+        assert [row.id for row in await scene.store.take_over()] == ["lost"]
+        assert await scene.store.take_over() == []
+        await scene.set("held", server="other")
+        # A server with SQLite is alone: the other is one from before.
+        expected = [] if scene.store.is_shared else ["held"]
+        assert [row.id for row in await scene.store.take_over()] == expected
+        await scene.store.let_go()
+        assert (await scene.find("lost")).server is None
+        assert "lost" in [row.id for row in await scene.store.take_over()]
+
+    play(database_url, act)
+
+
+def test_ended_ones_are_dropped_when_their_time_is_over(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.open("open")
+        await scene.open("new")
+        await scene.store.keep("new", {}, {}, False)
+        await scene.open("old")
+        await scene.store.keep("old", {}, {}, False)
+        for name in ("old", "open"):
+            await scene.set(name, changed_at=5.0)
+        assert await scene.database.call(lambda c: drop_ended(c, 10.0)) == 1
+        assert await scene.store.find("old") is None
+        assert await scene.store.list_askers("old") == set()
+        assert {(await scene.find(name)).id for name in ("open", "new")} == {"open", "new"}
+
+    play(database_url, act)
