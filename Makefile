@@ -22,7 +22,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences audit setup setup-dev update chromium postgresql nginx clean
+.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences audit setup setup-dev update chromium postgresql nginx faketime clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -38,10 +38,10 @@ test: setup-dev chromium
 	$(BIN)/pytest -m "not full" $(ALONE)
 
 # What `test` leaves out: every case of the samples, looks, and long flows.
-test-rest: setup-dev chromium postgresql nginx
+test-rest: setup-dev chromium postgresql nginx faketime
 	$(PYTEST) -m full
 
-test-full: setup-dev chromium postgresql nginx
+test-full: setup-dev chromium postgresql nginx faketime
 	cd static && $(WITH_NODE) npm test --silent
 	$(PYTEST) --ignore $(ALONE)
 	$(BIN)/pytest $(ALONE)
@@ -155,6 +155,13 @@ nginx:
 		echo "nginx comes from the system's packages, for tests of the edge: 4 MB." && \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx >/dev/null; } || \
 		{ echo "nginx is missing: apt-get install nginx"; exit 1; }
+
+# A server whose clock jumps needs a clock that can be set.
+faketime:
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "faketime comes from the system's packages, for trials with clocks: 0.1 MB." && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends faketime >/dev/null; } || \
+		{ echo "faketime is missing: apt-get install faketime"; exit 1; }
 
 clean:
 	rm -rf .venv .venv-bench static/node_modules build *.egg-info

@@ -19,10 +19,13 @@ from setuptools.command.sdist import sdist
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from app.pages.vendored import CHARACTERS, FONTS, list_carried, package_of  # noqa: E402  (a build has no other path to it)
+from app import files  # noqa: E402  (a build has no other path to it)
+from app.pages.vendored import CHARACTERS, FONTS, list_carried, package_of  # noqa: E402
 
 OURS = ("templates", "static/css", "static/js", "static/img")
-OTHERS = "static/node_modules"
+OTHERS = files.NODE_MODULES
+# What is left out of a font beside signs: dates, formulas, pixels of old screens.
+TABLES = ["FFTM", "MATH", "gasp"]
 
 
 def list_files() -> list[str]:
@@ -46,11 +49,21 @@ def check_versions() -> None:
 
 
 def read_carried(path: str) -> bytes:
-    """A file as it is carried: of a font, what we write with it."""
-    if path.removeprefix(f"{OTHERS}/") not in FONTS.values():
-        return (ROOT / path).read_bytes()
+    """A file as it is carried: as a checkout serves it, but of a font only what we write with it."""
+    if path.removeprefix(f"{OTHERS}/") in FONTS.values():
+        return read_font(path)
+    if path.startswith(OTHERS) and path.endswith("/package.json"):
+        about = json.loads((ROOT / path).read_bytes())
+        return json.dumps({key: about[key] for key in ("name", "version", "license")}).encode()
+    return files.read_file(path)
+
+
+def read_font(path: str) -> bytes:
+    """A font with the shapes of what we write with it."""
     sfnt.ZLIB_COMPRESSION_LEVEL = 0  # the archive packs better
-    options = subset.Options(flavor="woff", hinting=False, recalc_timestamp=False, drop_tables=["FFTM"])
+    options = subset.Options(
+        flavor="woff", hinting=False, recalc_timestamp=False, layout_features=["kern"], drop_tables=TABLES
+    )
     font = subset.load_font(ROOT / path, options)
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=CHARACTERS)
@@ -60,18 +73,27 @@ def read_carried(path: str) -> bytes:
     return packed.getvalue()
 
 
-def write_archive(target: Path) -> None:
-    """All of them in one file: the same bytes on every machine, at any time."""
-    with tarfile.open(target, "w:xz", preset=9) as archive:
-        for path in list_files():
-            body = read_carried(path)
-            entry = tarfile.TarInfo(path)
-            entry.size = len(body)
-            archive.addfile(entry, io.BytesIO(body))
+def write_archives(folder: Path) -> None:
+    """All of them in two files: the same bytes on every machine, at any time."""
+    paths = list_files()
+    others = [path for path in paths if path.startswith(OTHERS)]
+    with tarfile.open(folder / files.OURS.name, "w:bz2") as archive:
+        add_files(archive, [path for path in paths if path not in others])
+    with tarfile.open(folder / files.OTHERS.name, "w:xz", preset=9) as archive:
+        add_files(archive, others)
+
+
+def add_files(archive: tarfile.TarFile, paths: list[str]) -> None:
+    """Put files into an archive, by their paths in the checkout."""
+    for path in paths:
+        body = read_carried(path)
+        entry = tarfile.TarInfo(path)
+        entry.size = len(body)
+        archive.addfile(entry, io.BytesIO(body))
 
 
 class BuildWithFiles(build_py):
-    """Python modules, and the archive that `app.files` reads."""
+    """Python modules, and the archives that `app.files` reads."""
 
     def run(self) -> None:
         """Build, and carry. Modules that an earlier build of this folder left would travel along: they go first."""
@@ -80,7 +102,7 @@ class BuildWithFiles(build_py):
             shutil.rmtree(built)
         super().run()
         if not self.editable_mode:
-            write_archive(built / "app" / "carried.tar.xz")
+            write_archives(built / "app")
 
 
 class SdistWithFiles(sdist):

@@ -8,9 +8,9 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from app.api import openapi, operations
+from app.api import openapi
 from app.api.dependencies import require_read
-from app.api.http import problems
+from app.api.http import problems, request_spans
 from app.api.http.body_limit import BodyLimit
 from app.api.http.cookies import ClientCookies
 from app.api.http.hosts import AllowedHosts
@@ -19,12 +19,14 @@ from app.api.http.proxies import TrustedProxies
 from app.api.http.request_log import RequestLog
 from app.api.http.root_path import RootPath
 from app.api.http.stream import NDJSON
-from app.api.instruments import Instruments, RequestMetrics
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES
+from app.api.operators import routes as operations
+from app.api.operators.instruments import Instruments, RequestMetrics
 from app.api.routers import KEYED_ROUTERS, ROUTERS
 from app.engine.registry import build_engine
-from app.pages import admin, link_cards, routes, security
+from app.observe import spans
+from app.pages import admin, link_cards, routes, security, sign_in
 from app.pages.assets import Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
@@ -41,14 +43,14 @@ from app.services.upkeep.housekeeping import Housekeeping
 from app.services.upkeep.readiness import Inspector
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
+from app.store.clients.shares import ShareStore
+from app.store.clients.tokens import TokenStore
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.measures import Measures
 from app.store.notifications import Hub
 from app.store.rooms import RoomStore
-from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
-from app.store.tokens import TokenStore
 from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
@@ -64,6 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
         Where another server uses the data folder, or its database is not one of this version.
     UnknownEngine
         Where the settings name an engine that there is not.
+    NoTelemetry
+        Where they ask for spans, and the packages for them are missing.
     """
     app = FastAPI(
         lifespan=_live,
@@ -71,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
+        telemetry=request_spans.configure(settings.spans),
     )
     assets = Assets(settings.root)
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
@@ -83,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: openapi.describe(app, settings.root)  # type: ignore[method-assign]
     for router in (*ROUTERS, link_cards.router, routes.router):
         app.include_router(router, dependencies=[Depends(require_read)])
-    for router in (*KEYED_ROUTERS, operations.router, admin.router):
+    for router in (*KEYED_ROUTERS, operations.router, admin.router, sign_in.router):
         app.include_router(router)
     app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
     for prefix in ("/static", "/vendor"):
@@ -136,3 +141,4 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
         await app.state.live_traces.stop()
         await app.state.runs.stop()
         await database.close()
+        await asyncio.to_thread(spans.stop)  # it may wait for those who collect

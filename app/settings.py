@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
+    short_run_s: float = Field(
+        2.0,
+        ge=0,
+        description="Predicted time of a run up to which one more worker takes it, where there are two or more and all "
+        "are busy with longer ones; 0 means none does.",
+    )
     max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
     max_run_bytes: PositiveFloat = Field(4.0 * GIB, description="Largest predicted memory of an admitted spec.")
 
@@ -142,6 +148,9 @@ class Settings(BaseSettings):
     )
     encoded_bytes: PositiveInt = Field(GIB // 2, description="Large results kept in the data folder once written.")
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
+    spans: bool = Field(
+        False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
+    )
     precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
 
     @field_validator("database_url")

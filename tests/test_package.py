@@ -1,12 +1,16 @@
 """What a wheel carries: everything that the product reads, and signs for everything that it writes."""
 
+import ast
+import re
 import unicodedata
 from pathlib import Path
 
 import pytest
 from fontTools.ttLib import TTFont
 
-from app.files import ARCHIVE, CHECKOUT, NODE_MODULES, list_files
+import mhc_core.attach
+from app.cli import main
+from app.files import CHECKOUT, NODE_MODULES, is_installed, list_files
 from app.pages.vendored import CHARACTERS, FONTS, LETTERS, list_carried
 
 # Where sentences, labels and names stand that may come to be drawn, with the files that hold them.
@@ -14,7 +18,7 @@ SOURCES = {"app": "*.py", "mhc_core": "*.py", "static/js": "*.js", "static/css":
 
 
 def test_a_checkout_reads_its_own_files() -> None:
-    assert not ARCHIVE.exists()
+    assert not is_installed()
     assert Path(__file__).resolve().parent.parent == CHECKOUT
     assert "templates/index.html" in list_files("templates")
 
@@ -40,3 +44,20 @@ def test_the_fonts_have_a_shape_for_each_sign_and_letter(is_bold: bool) -> None:
     font = TTFont(CHECKOUT / NODE_MODULES / FONTS[is_bold])
     letters = {chr(code) for code in LETTERS if unicodedata.category(chr(code)).startswith("L")}
     assert {character for character in _read_signs() | letters if ord(character) not in font.getBestCmap()} == set()
+
+
+def test_the_description_for_others_names_commands_and_code_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (CHECKOUT / "docs" / "package.md").read_text()
+    commands, code = (
+        re.findall(r"^mhc-scope (\w+)", text, re.MULTILINE),
+        re.findall(r"```python\n(.*?)```", text, re.DOTALL),
+    )
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    help_text = capsys.readouterr().out
+    assert len(commands) == 5
+    assert [name for name in commands if not re.search(rf"^    {name}\s", help_text, re.MULTILINE)] == []
+    tree = ast.parse("".join(code))
+    imported = [part for part in tree.body if isinstance(part, ast.ImportFrom)]
+    assert [name.name for part in imported for name in part.names] == ["Monitor", "attach"]
+    assert {"Monitor", "attach"} <= set(mhc_core.attach.__all__)

@@ -1,9 +1,7 @@
 """A trace of a tiny DeepSeek-V4, stored as the store's own API stores records that are not computed here."""
 
-import asyncio
 import hashlib
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +13,7 @@ from mhc_core.attach import attach
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
+from tests.apart import run_loop
 from tests.conftest import Server, start_server
 from tests.core.attach.attachable import backward, build_deepseek
 
@@ -57,8 +56,7 @@ def start_with_trace(data: Path) -> Server:
 def store_trace(data: Path) -> None:
     """Store the trace in a data folder that no server uses."""
     data.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(1) as thread:  # Playwright's loop runs in this one
-        thread.submit(lambda: asyncio.run(_store(data, capture_trace()))).result()
+    run_loop(_store(data, capture_trace()))
 
 
 def add_trace(server: Server, scratch: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from app.api.http.cookies import COOKIE
+from app.api.http.cookies import COOKIE, TOKEN_COOKIE
 from app.api.http.problems import Problem, not_found
 from app.api.http.proxies import FROM_PROXY
 from app.engine.contract import RUN
@@ -25,11 +25,11 @@ from app.services.shares import ReadShares, StreamShares, StreamTicket
 from app.services.sweep_values import SweepValues
 from app.services.sweeps import Sweep, Sweeps
 from app.services.traces import Traces
+from app.store.clients.tokens import read_token_id
 from app.store.measures import Measures
 from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
-from app.store.tokens import read_token_id
 from mhc_core.record import codec
 from mhc_core.record.result import Result
 
@@ -105,15 +105,20 @@ def read_bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+def read_access_token(request: Request) -> str | None:
+    """The access token of a request: its bearer, else that of the person who has signed in; None without one."""
+    return read_bearer(request) or request.cookies.get(TOKEN_COOKIE)
+
+
 async def get_client(request: Request) -> identity.Client:
     """Who asks, which shares and rights hang on."""
-    return await _recognise(request, read_bearer(request))
+    return await _recognise(request, read_access_token(request))
 
 
 async def get_keyed_client(request: Request) -> identity.Client:
     """The same, for routes whose bearer may be the key of what they name instead of an access token."""
-    bearer = read_bearer(request)
-    return await _recognise(request, bearer if bearer and read_token_id(bearer) else None)
+    token = read_access_token(request)
+    return await _recognise(request, token if token and read_token_id(token) else None)
 
 
 async def _recognise(request: Request, token: str | None) -> identity.Client:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from app.api.http import problems
 from app.api.http.contents import REF
+from app.api.http.credentials import ANYONE, SCHEMES
 from app.api.models.problems import ProblemBody
 from app.api.models.rooms import RoomRequest
 from app.api.models.snapshots import SnapshotRequest
@@ -47,6 +48,7 @@ def describe(app: FastAPI, root: str = "") -> dict[str, Any]:
     )
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
     _add_models(schemas)
+    openapi["components"]["securitySchemes"], openapi["security"] = SCHEMES, ANYONE
     for unused in UNUSED:
         schemas.pop(unused, None)
     for methods in openapi["paths"].values():

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.api.dependencies import FoundRoom, OwnRoom, RoomService, Runner
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
+from app.api.http.credentials import KEY, TOKEN, require
 from app.api.models.links import API, to_address
 from app.api.models.rooms import DeletedRoomBody, OpenedRoomBody, RoomBody, RoomRequest, SavedViewBody
 
@@ -17,6 +18,7 @@ router = APIRouter(prefix=API, tags=["rooms"])
 keyed_router = APIRouter(prefix=API, tags=["rooms"])  # for those who have the key of the room
 
 BODY = {"requestBody": refer_to(RoomRequest)}
+OF_TEACHER = require(KEY, TOKEN)  # an admin's token
 OCTETS = "application/octet-stream"  # clients that are generated from the description know none for zip
 PIECE = 2**16
 ZIP: Responses = {
@@ -40,20 +42,20 @@ async def get_room(room: FoundRoom) -> RoomBody:
     return RoomBody.build(room)
 
 
-@keyed_router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY)
+@keyed_router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY | OF_TEACHER)
 async def change_room(request: Request, rooms: RoomService, room: OwnRoom) -> RoomBody:
     """Replace what the teacher says of the room."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     return RoomBody.build(await rooms.change(room, plan))
 
 
-@keyed_router.get("/rooms/{room_id}/views")
+@keyed_router.get("/rooms/{room_id}/views", openapi_extra=OF_TEACHER)
 async def list_room_views(rooms: RoomService, room: OwnRoom) -> list[SavedViewBody]:
     """The views that were saved in the room, newest first; for its teacher."""
     return [SavedViewBody.build(view) for view in await rooms.store.list_views(room.id)]
 
 
-@keyed_router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP)
+@keyed_router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP, openapi_extra=OF_TEACHER)
 async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     """Everything of the room in a zip: sheet, presets, views, and the frames of their runs; for its teacher."""
     file = await rooms.export(room)
@@ -61,7 +63,7 @@ async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     return StreamingResponse(_read_pieces(file), media_type=OCTETS, headers=headers)
 
 
-@keyed_router.delete("/rooms/{room_id}")
+@keyed_router.delete("/rooms/{room_id}", openapi_extra=OF_TEACHER)
 async def delete_room(rooms: RoomService, room: OwnRoom) -> DeletedRoomBody:
     """Delete the room, the views that were saved in it, and their runs that no other view holds; for its teacher."""
     views, runs = await rooms.store.delete(room.id)

@@ -20,6 +20,7 @@ from app.api.dependencies import (
 )
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
+from app.api.http.credentials import BROWSER, KEY, TOKEN, require
 from app.api.http.drawing import respond_figure
 from app.api.http.problems import not_found
 from app.api.http.queries import AskedNumber
@@ -98,7 +99,7 @@ async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True
     return [OwnSnapshotBody.build(snapshot) for snapshot in await snapshots.list_of(client.key)]
 
 
-@keyed_router.delete("/snapshots/{snapshot_id}")
+@keyed_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
 async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: Bearer) -> DeletedBody:
     """Forget a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
 

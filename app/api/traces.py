@@ -22,6 +22,7 @@ from app.api.dependencies import (
 from app.api.http.addresses import to_base
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
+from app.api.http.credentials import KEY, require
 from app.api.http.problems import Problem
 from app.api.models.links import API, to_address, to_links
 from app.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
@@ -81,7 +82,7 @@ async def open_live_trace(request: Request, traces: TraceService, live: LiveServ
     return LiveTraceBody(id=run.id, token=opened.token, url=page, due=run.frames, links=links)
 
 
-@feeding_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY)
+@feeding_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
 async def feed_live_trace(request: Request, run: Owned, live: LiveService, index: FirstIndex) -> FedBody:
     """Add NDJSON lines to a trace that grows: those that are stored already are passed over, a gap is 409.
 
@@ -91,7 +92,7 @@ async def feed_live_trace(request: Request, run: Owned, live: LiveService, index
     return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
 
 
-@feeding_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)})
+@feeding_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
 async def end_live_trace(request: Request, run: Owned, live: LiveService) -> FedBody:
     """Close a trace that grows; one that has ended stays as it is."""
     asked = parse_model(EndRequest, await read_body(request))

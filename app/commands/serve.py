@@ -28,11 +28,13 @@ def serve(arguments: Sequence[str]) -> int:
     from app.engine.registry import UnknownEngine
     from app.files import MissingAsset
     from app.main import create_app
+    from app.observe.spans import NoTelemetry
     from app.store.errors import UnusableDatabase
 
     try:
         app = create_app(settings)
-    except (MissingAsset, UnknownEngine, UnusableDatabase, OSError) as error:  # OSError: no folder for the data
+    # OSError: no folder for the data.
+    except (MissingAsset, NoTelemetry, UnknownEngine, UnusableDatabase, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_format)

@@ -58,7 +58,7 @@ def _find_mistake(known: argparse.Namespace) -> str | None:
 
 
 def _add(connection: Any, known: argparse.Namespace) -> int:
-    from app.store.tokens import add_token
+    from app.store.clients.tokens import add_token
 
     expires_at = time.time() + known.days * DAY_S if known.days else None
     token, text = add_token(connection, known.name.strip(), known.rights, expires_at)
@@ -72,7 +72,7 @@ def _add(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _list(connection: Any, known: argparse.Namespace) -> int:
-    from app.store.tokens import list_tokens
+    from app.store.clients.tokens import list_tokens
 
     row = "{:18}{:7}{:28}{}"
     print(row.format("id", "rights", "holds", "name"))
@@ -82,7 +82,7 @@ def _list(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _remove(connection: Any, known: argparse.Namespace) -> int:
-    from app.store.tokens import remove_token
+    from app.store.clients.tokens import remove_token
 
     if remove_token(connection, known.id):
         print(f"Token {known.id} is refused from now on.")

@@ -17,11 +17,15 @@ VERIFICATION = "verification"  # the one frame `recomputation` of a spec
 
 @dataclass(frozen=True)
 class Job:
-    """A spec, and what is to be computed of it, `kind`. The frames carry `id` as their run."""
+    """A spec, and what is to be computed of it, `kind`. The frames carry `id` as their run.
+
+    `is_spare`: a short job for the spare worker, where the engine has one.
+    """
 
     id: str
     kind: str
     spec: dict[str, Any]
+    is_spare: bool = False
 
 
 class SinkError(RuntimeError):
@@ -97,6 +101,11 @@ class Engine(ABC):
     def free(self) -> int:
         """Jobs that would begin at once. A caller with a queue of its own, which others share, submits no more."""
         return max(0, self.ready_workers - self.running - self.waiting)
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a short job would begin at once, beside workers that are all busy with long ones."""
+        return False
 
     @property
     @abstractmethod

@@ -6,15 +6,15 @@ It needs no script. What a button does is a POST, taken only from this page itse
 import asyncio
 import time
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.api.dependencies import Encoding, Service, get_measures
-from app.api.http.problems import Problem, not_found
-from app.api.instruments import count_free_bytes
+from app.api.http.problems import not_found
+from app.api.operators.instruments import count_free_bytes
 from app.pages.admin_access import require_operator
+from app.pages.forms import HEADERS, require_own_page
 from app.pages.routes import get_pages
 from app.services.upkeep.storage import Storage
 from app.store.measures import Measures
@@ -29,19 +29,7 @@ DONE = {
     "cleared": "The written results were deleted. They are written anew.",
     "pruned": "Old runs and views are dropped in the next seconds. The log says how many.",
 }
-# With no-referrer, as other pages have it, a browser would send `Origin: null` with the buttons' requests.
-HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
-
 Reads = Annotated[Measures, Depends(get_measures)]
-
-
-def require_own_page(request: Request) -> None:
-    """Refuse a POST that another site's page, or nothing that can be told, has sent."""
-    origin, host = request.headers.get("origin"), request.headers.get("host")
-    if origin is None or urlsplit(origin).netloc != host:
-        raise Problem(
-            "foreign-origin", 403, "this is for the buttons of the admin page; scripts have the HTTP interface"
-        )
 
 
 @router.get("", dependencies=[Depends(require_operator)])

@@ -5,7 +5,7 @@ import binascii
 
 from fastapi import Request
 
-from app.api.dependencies import is_at_operators_door, read_bearer
+from app.api.dependencies import is_at_operators_door, read_access_token
 from app.api.http.problems import Problem
 from app.services.errors import RefusedError
 from app.services.identity import Claims, Identities, require_rights
@@ -15,7 +15,7 @@ ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as passwor
 
 async def require_operator(request: Request) -> None:
     """Refuse everyone else; a browser then asks for a name, which is of no matter, and a password, the token."""
-    token = read_bearer(request) or read_password(request)
+    token = read_access_token(request) or read_password(request)
     if token is None:
         if is_at_operators_door(request):
             return

@@ -1,11 +1,11 @@
 """The OpenAPI description as plain rows for `/docs`, which the server renders without any script."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
-METHODS = ("get", "post", "delete")
+METHODS = ("get", "post", "put", "delete")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Call:
     fields: list[Field]
     body: str
     answers: list[tuple[str, Markup]]
+    needs: list[str] = field(default_factory=list)  # one of these credentials
 
 
 def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
@@ -53,7 +54,18 @@ def _to_call(method: str, path: str, operation: dict[str, Any]) -> Call:
     fields = [_to_field(item["name"], item["in"], item) for item in operation.get("parameters", [])]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     answers = [(code, to_html(answer["description"])) for code, answer in operation["responses"].items()]
-    return Call(method.upper(), path, to_html(operation["description"]), fields, _name_of(body), answers)
+    needs = ["none" if not item else " and ".join(item) for item in operation.get("security", [])]
+    return Call(method.upper(), path, to_html(operation["description"]), fields, _name_of(body), answers, needs)
+
+
+def describe_credentials(openapi: dict[str, Any]) -> list[tuple[str, str, Markup]]:
+    """How a caller says who it is: name, where it is sent, meaning."""
+    rows = []
+    for name, scheme in openapi["components"]["securitySchemes"].items():
+        is_bearer = scheme["type"] == "http"
+        sent = "Authorization: Bearer ..." if is_bearer else f"Cookie: {scheme['name']}=..."
+        rows.append((name, sent, to_html(scheme["description"])))
+    return rows
 
 
 def _describe_spec(schemas: dict[str, Any]) -> list[Call]:

@@ -26,7 +26,7 @@ from app.figures import PANELS
 from app.figures.style import ThemeName, to_shared_colors
 from app.files import TEMPLATES, read_file
 from app.pages.assets import Assets
-from app.pages.docs import describe
+from app.pages.docs import describe, describe_credentials
 from app.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
 from app.pages.security import page_policy
 from app.pages.view_rules import to_view_rules
@@ -105,6 +105,8 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         title=title,
         detail=detail,
         is_framed=is_framed,
+        needs_token=problem.kind == "no-token" and not is_framed,
+        path=to_address(path),
     )
     page.headers.update(problem.headers)
     return page
@@ -183,8 +185,9 @@ async def get_embed_page(
 @router.get("/docs")
 async def get_docs(request: Request) -> Response:
     """The routes, drawn from the OpenAPI description."""
-    sections = describe(request.app.openapi())
-    return get_pages(request).render("docs.html", sections=sections, problems=TITLES)
+    openapi = request.app.openapi()
+    sections, credentials = describe(openapi), describe_credentials(openapi)
+    return get_pages(request).render("docs.html", sections=sections, credentials=credentials, problems=TITLES)
 
 
 async def get_openapi(request: Request) -> Response:

@@ -26,15 +26,15 @@ STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-
 PARTS = ("eventsource-parser/dist/errors.js",)
 # The fonts of the pictures that the server draws itself, by whether they are bold.
 FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.woff"]}
-# What a wheel keeps of the fonts, an eighth of their bytes: what people write names with, and the signs of our sources.
+# What a wheel keeps of the fonts, a tenth of their bytes: what people write names with, and the signs of our sources.
 LETTERS = (*range(0x20, 0x180), *range(0x384, 0x3CF), *range(0x400, 0x460))  # Latin, Greek, Cyrillic
 SIGNS = (
-    *range(0x2010, 0x205F),  # dashes, quotation marks, ellipses
+    *range(0x2010, 0x2028),  # dashes, quotation marks, ellipses
+    *range(0x2030, 0x203B),
     *range(0x2070, 0x209D),  # small digits above and below the line
-    *range(0x2190, 0x219A),  # arrows
-    *range(0x2200, 0x2266),  # mathematics
-    *map(ord, "⇐⇒⇔⋅⋮⋯"),
-    *range(0x25A0, 0x2600),  # squares, circles, triangles
+    *map(ord, "←↑→↓↔⇐⇒⇔"),
+    *map(ord, "∀∂∃∅∆∇∈∉∏∑−∓∗∘√∝∞∧∨∩∪∫∼≈≠≡≤≥≪≫⊂⊃⊆⊇⊕⊗⊙⊥⋅⋮⋯"),
+    *map(ord, "■□▲△▶▷▼▽◀◁◆◇○●◐"),
     *map(ord, "ᵀ⚄✓✕✗❚"),
 )
 CHARACTERS = (*LETTERS, *SIGNS)
@@ -55,7 +55,10 @@ def package_of(path: str) -> str:
 
 
 def list_carried() -> list[str]:
-    """Paths in node_modules of everything that the product needs, with what says its version and licence."""
+    """Paths in node_modules of everything that the product needs, with what says its version.
+
+    The texts of licences are in docs/licences.md, which a wheel holds beside our own.
+    """
     needed = [*MODULES.values(), *SCRIPTS.values(), *PARTS, *FONTS.values()]
-    about = {f"{package_of(path)}/{name}" for path in needed for name in ("package.json", "LICENSE")}
+    about = {f"{package_of(path)}/package.json" for path in needed}
     return sorted({*needed, *about})

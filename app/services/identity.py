@@ -14,7 +14,7 @@ from typing import Literal
 
 from app.services.errors import InvalidTokenError, NoRightError, NoTokenError
 from app.settings import Settings
-from app.store.tokens import TokenStore, hash_secret, read_token_id
+from app.store.clients.tokens import TokenStore, hash_secret, read_token_id
 
 Rights = Literal["read", "run", "admin"]
 # Each includes those before it.

@@ -5,8 +5,8 @@ import time
 
 from app.services.errors import NotOwnerError
 from app.services.identity import Client
+from app.store.clients.tokens import hash_secret, read_token_id
 from app.store.snapshots import Owner, Snapshot
-from app.store.tokens import hash_secret, read_token_id
 
 KEY_BYTES = 24
 

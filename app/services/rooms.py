@@ -14,11 +14,11 @@ from markdown_it import MarkdownIt
 from app.services.errors import MayNotTeachError, NotTheTeacherError, TooManyRoomsError
 from app.services.identity import Client
 from app.settings import Settings
+from app.store.clients.tokens import hash_secret
 from app.store.frame_log import FrameLog
 from app.store.pins import list_held
 from app.store.rooms import Room, RoomStore
 from app.store.snapshots import Snapshot
-from app.store.tokens import hash_secret
 
 # No HTML, no images: a sheet is shown to everyone in the room, and loads nothing from elsewhere.
 MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")

@@ -22,8 +22,8 @@ from app.services.errors import (
 )
 from app.services.identity import SERVER, Client, to_address_key
 from app.settings import Settings
+from app.store.clients.shares import ShareStore
 from app.store.runs import LiveCost
-from app.store.shares import ShareStore
 from mhc_core.findings.numerals import format_value
 
 WHOSE = ("this client", "all clients of this address")
@@ -31,6 +31,8 @@ WHOSE = ("this client", "all clients of this address")
 RUN_S = 0.1
 MAX_RETRY_S = 60.0
 KILO = 1000  # reads are counted in kB
+# Of all streams one in so many is kept for addresses that have no more than one client may have.
+KEPT_PART = 8
 READ_KB = 100  # the least that a read counts as
 
 
@@ -104,12 +106,17 @@ class StreamShares:
             if self._open[key] >= limit:
                 detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed"
                 raise TooManyStreamsError(detail)
-        if self.open >= self._settings.max_streams:
-            detail = f"{self.open} event streams are open; {self._settings.max_streams} are allowed"
-            raise ServerStreamsError(detail)
+        room, to_whom = self._find_room(self._open[keys[1]])
+        if self.open >= room:
+            raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}")
         self._open.update(keys)
         self.open += 1
         return StreamTicket(self, keys)
+
+    def _find_room(self, of_address: int) -> tuple[int, str]:
+        """Streams that there may be where an address that has `of_address` of them asks for one more, and why."""
+        room, few = self._settings.max_streams, self._settings.client_streams
+        return (room, "") if of_address < few else (room - room // KEPT_PART, f" to addresses with more than {few}")
 
     def release(self, keys: Sequence[str]) -> None:
         """One place less is taken of each share."""

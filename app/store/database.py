@@ -21,6 +21,8 @@ from app.store.sqlite import SqliteFile
 T = TypeVar("T")
 
 POSTGRESQL, THREADS = "postgresql", 8
+# For a server on another machine that is there and says nothing, as where its disk hangs.
+ANSWER_S = 20.0
 # A server that is cut off without a word is given up after about ten seconds, and so is a wait for another's lock.
 POSTGRESQL_CONNECT = {
     "connect_timeout": 5,
@@ -78,12 +80,17 @@ class Database:
         Raises
         ------
         StoreUnavailable
-            Where the database is locked, its disk is full, or it cannot be reached. Whether the transaction was made
-            may then be unknown.
+            Where the database is locked, its disk is full, it cannot be reached, or does not answer. Whether the
+            transaction was made, or will be, may then be unknown.
         """
         asked = time.monotonic()
-        # Shielded: a client that goes away must not leave the caller unsure whether its transaction happened.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked))
+        doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked)
+        try:
+            async with asyncio.timeout(ANSWER_S if self.is_shared else None):
+                # Shielded: a client that goes away must not leave the caller unsure whether its transaction happened.
+                return await asyncio.shield(doing)
+        except TimeoutError:
+            raise StoreUnavailable(f"the database has not answered for {ANSWER_S:g} s") from None
 
     def _do(self, work: Callable[[Connection], T], asked: float) -> T:
         try:

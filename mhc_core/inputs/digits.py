@@ -3,6 +3,8 @@
 Shapes: B images, T = 64 pixels, C width, K = 10 digits.
 """
 
+import io
+import lzma
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from mhc_core.rng import integers, normal
 from mhc_core.spec import RunSpec
 
 DIGITS, PIXELS, WHITE = 10, 64, 16
-IMAGES = Path(__file__).with_name("digits.npz")
+IMAGES = Path(__file__).with_name("digits.npz.xz")
 
 
 class DigitsInput(nn.Module):
@@ -84,5 +86,5 @@ def pick_images(seed: int, batch: int) -> np.ndarray:
 @cache
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
     """Images (1797, 64) of values 0 to 16, row by row, and the digits that they show, (1797)."""
-    with np.load(IMAGES, allow_pickle=False) as stored:
+    with lzma.open(IMAGES) as packed, np.load(io.BytesIO(packed.read()), allow_pickle=False) as stored:
         return stored["images"].astype(np.float64), stored["digits"].astype(np.int64)

@@ -22,7 +22,7 @@ import { Continue } from './controls/views/continue.js';
 import { followVisits } from './controls/views/visits.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
-import { ApiError, getPresets, getSchema, insist } from './net/api.js';
+import { ApiError, getPresets, getSchema, insist, toSignIn } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
@@ -128,7 +128,7 @@ function Banner() {
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
-      ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}</div>` : null}
+      ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
       ${
         notices.length > 0
           ? html`<div class="banner bad" role="alert"><b>Not all of this link could be followed.</b> ${notices.join('; ')}

@@ -27,6 +27,7 @@ def test_a_sound_module_passes() -> None:
     assert " 0 fails" in last
 
 
+@pytest.mark.full
 def test_a_mutant_fails_in_json() -> None:
     done = call("tests.core.conformance.mutants.transposed:Transposed", "--json")
     assert done.returncode == 1, done.stderr
@@ -51,6 +52,7 @@ def test_functions_are_named_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\nfails          orientation " in capsys.readouterr().out
 
 
+@pytest.mark.full
 def test_a_mistake_is_named_without_a_traceback() -> None:
     done = call("nowhere:Class")
     assert (done.returncode, done.stdout) == (2, "")

@@ -10,6 +10,7 @@ from app.api.http.root_path import to_route
 from app.services.identity import new_cookie, to_cookie_key
 
 COOKIE = "mhc_client"
+TOKEN_COOKIE = "mhc_token"  # an access token, of a person who has signed in with it
 MAX_AGE_S = 34_560_000  # 400 days, the most that browsers keep one
 SITE = ("same-origin", "none")
 
@@ -22,7 +23,7 @@ class ClientCookies:
     """
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
-        self._app, self._is_public_https = app, public_url.startswith("https:")
+        self._app, self._public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap `send` where the request has no cookie of ours."""
@@ -44,8 +45,13 @@ class ClientCookies:
         kept = cookie[COOKIE]
         kept["path"], kept["max-age"] = scope.get("root_path") or "/", str(MAX_AGE_S)
         kept["httponly"], kept["samesite"] = True, "Lax"
-        kept["secure"] = scope.get("scheme") == "https" or self._is_public_https
+        kept["secure"] = is_safe(scope, self._public_url)
         return kept.OutputString()
+
+
+def is_safe(scope: Scope, public_url: str) -> bool:
+    """Whether browsers reach this server by https alone."""
+    return scope.get("scheme") == "https" or public_url.startswith("https:")
 
 
 def _wants_cookie(scope: Scope) -> bool:

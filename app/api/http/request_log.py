@@ -8,6 +8,7 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.http import request_spans
 from app.observe import context
 
 log = logging.getLogger("mhc.request")
@@ -37,6 +38,8 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request_id
+                _note_run(scope)
+                request_spans.note_ids()
             else:
                 answer.bytes += len(message.get("body", b""))
             await send(message)
@@ -60,8 +63,11 @@ def choose_id(given: str | None) -> str:
 
 
 def _write(scope: Scope, answer: _Answer, ms: float) -> None:
+    told = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
+    log.info("%s %s", scope["method"], scope["path"][:200], extra=told)
+
+
+def _note_run(scope: Scope) -> None:
     run_id = scope.get("path_params", {}).get("run_id")
     if isinstance(run_id, str):
         context.note(run=run_id[:64])
-    told = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
-    log.info("%s %s", scope["method"], scope["path"][:200], extra=told)

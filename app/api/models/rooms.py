@@ -4,9 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.models.fields import NO_NUL, to_time
 from app.api.models.links import to_address
-from app.api.models.texts import NO_NUL
-from app.api.models.times import to_time
 from app.services.rooms import RoomPlan, render_sheet
 from app.store.rooms import Room
 from app.store.snapshots import Snapshot

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.api.models.fields import to_time
 from app.api.models.links import Links, to_links
-from app.api.models.times import to_time
 from app.services.runs import Submitted
 from app.store.runs import Cost, Run
 from mhc_core.record.source import SpecSource

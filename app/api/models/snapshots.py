@@ -5,9 +5,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.models.fields import NO_NUL, to_time
 from app.api.models.links import API, to_address
-from app.api.models.texts import NO_NUL
-from app.api.models.times import to_time
 from app.store.snapshots import Snapshot
 
 MAX_STATE, MAX_TITLE, MAX_NOTE, MAX_RUNS = 16_000, 200, 1_000, 8

@@ -1,14 +1,16 @@
-"""The engine of one machine: a queue and a fixed number of warm worker processes."""
+"""The engine of one machine: a queue and a fixed number of warm worker processes.
+
+Where it has two or more, one more is started for short jobs when all of these are busy with long ones.
+"""
 
 import asyncio
 import logging
-from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from app.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
+from app.engine.local.line import Entry, Line
 from app.engine.local.process import WorkerProcess
 from app.engine.worker import Worker
 from app.settings import Settings
@@ -23,19 +25,8 @@ CANCEL_GRACE_S = 0.15
 KILL_GRACE_S = 1.0
 # A worker that dies before it is ready is tried again after this, doubled each time.
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
-
-
-@dataclass(eq=False)
-class _Entry:
-    """A job that has been submitted and has not ended."""
-
-    job: Job
-    frames: int = 0  # Passed on so far.
-    worker: Worker | None = None
-    verdict: tuple[EndStatus, str | None] | None = None  # How it ends if it is stopped from outside.
-    # Set where its worker, asked to stop, has not answered in time.
-    given_up: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+# The spare worker is there while it is needed, and this much longer.
+SPARE_IDLE_S = 60.0
 
 
 class LocalEngine(Engine):
@@ -43,9 +34,8 @@ class LocalEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._queue: deque[_Entry] = deque()
-        self._entries: dict[str, _Entry] = {}
-        self._arrived = asyncio.Event()
+        self._line, self._spare_line = Line(), Line(SPARE_IDLE_S)
+        self._entries: dict[str, Entry] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
         self._slots: list[asyncio.Task[None]] = []
@@ -55,7 +45,8 @@ class LocalEngine(Engine):
     async def start(self, sink: Sink) -> None:
         """Start one slot a worker; workers warm up meanwhile."""
         self._sink = sink
-        self._slots = [asyncio.create_task(self._keep_slot()) for _ in range(self._settings.worker_count)]
+        lines = [self._line] * self._settings.worker_count + [self._spare_line] * self._has_spare
+        self._slots = [asyncio.create_task(self._keep_slot(line)) for line in lines]
 
     async def stop(self) -> None:
         """Cancel the slots; each kills its worker."""
@@ -65,22 +56,22 @@ class LocalEngine(Engine):
         for entry in self._entries.values():
             entry.settled.set()
         self._entries.clear()
-        self._queue.clear()
+        for line in (self._line, self._spare_line):
+            line.jobs.clear()
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = _Entry(job)
-        self._queue.append(entry)
-        self._arrived.set()
+        entry = self._entries[job.id] = Entry(job, self._spare_line if job.is_spare else self._line)
+        entry.line.put(entry)
 
     async def cancel(self, job_id: str) -> None:
         """Take the job out of the queue, or stop its worker."""
         entry = self._entries.get(job_id)
         if entry is None:
             return
-        if entry in self._queue:
-            self._queue.remove(entry)
+        if entry in entry.line.jobs:
+            entry.line.jobs.remove(entry)
             entry.verdict = ("cancelled", None)
             self._notify_moved()
             await self._end(entry, "cancelled", None)
@@ -99,17 +90,34 @@ class LocalEngine(Engine):
         entry = self._entries.get(job_id)
         if entry is None:
             return None
-        return self._queue.index(entry) + 1 if entry in self._queue else 0
+        return entry.line.jobs.index(entry) + 1 if entry in entry.line.jobs else 0
 
     @property
     def waiting(self) -> int:
         """Jobs in the queue."""
-        return len(self._queue)
+        return len(self._line.jobs) + len(self._spare_line.jobs)
 
     @property
     def running(self) -> int:
         """Jobs under way."""
-        return len(self._entries) - len(self._queue)
+        return len(self._entries) - self.waiting
+
+    @property
+    def free(self) -> int:
+        """Jobs that would begin at once; what the spare worker does takes nothing from the others."""
+        return max(0, self.ready_workers - len(self._entries) + self._count_spare())
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a short job may be given to the spare worker."""
+        return self._has_spare and not self._count_spare()
+
+    @property
+    def _has_spare(self) -> bool:
+        return self._settings.worker_count > 1 and self._settings.short_run_s > 0
+
+    def _count_spare(self) -> int:
+        return sum(entry.line is self._spare_line for entry in self._entries.values())
 
     @property
     def rates(self) -> Rates:
@@ -128,11 +136,13 @@ class LocalEngine(Engine):
 
     # One slot: a worker, replaced whenever it dies.
 
-    async def _keep_slot(self) -> None:
+    async def _keep_slot(self, line: Line) -> None:
         retry_s = RETRY_S
         while True:
+            if line.idle_s is not None:
+                await line.wait()
             try:
-                was_ready = await self._serve_worker()
+                was_ready = await self._serve_worker(line)
             except Exception:
                 log.exception("a worker could not be started, or its slot failed")
                 was_ready = False
@@ -141,16 +151,17 @@ class LocalEngine(Engine):
                 log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
                 await asyncio.sleep(retry_s)
 
-    async def _serve_worker(self) -> bool:
-        """Give jobs to one worker until it dies; says whether it ever became ready."""
+    async def _serve_worker(self, line: Line) -> bool:
+        """Give jobs to one worker until it dies, or has none for too long; says whether it ever became ready."""
         worker = await self._spawn()
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
                 return False
-            self._workers[worker] = Rates.model_validate_json(first[0].removeprefix(READY))
-            self._rates = combine(list(self._workers.values()))
-            while (entry := await self._take_job(worker)) is not None:
+            if line is self._line:  # the spare one has measured how fast a machine is that is busy with others
+                self._workers[worker] = Rates.model_validate_json(first[0].removeprefix(READY))
+                self._rates = combine(list(self._workers.values()))
+            while (entry := await self._take_job(worker, line)) is not None:
                 if not await self._execute(worker, entry):
                     break
             return True
@@ -165,36 +176,34 @@ class LocalEngine(Engine):
     async def _spawn(self) -> Worker:
         return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
 
-    async def _take_job(self, worker: Worker) -> _Entry | None:
-        """The next job, or None when the worker dies while it waits."""
-        arrival, death = asyncio.create_task(self._next_job()), asyncio.create_task(worker.wait())
+    async def _take_job(self, worker: Worker, line: Line) -> Entry | None:
+        """The next job, or None when the worker dies while it waits, or has waited for too long."""
+        arrival, death = asyncio.create_task(self._next_job(line)), asyncio.create_task(worker.wait())
         try:
-            await asyncio.wait({arrival, death}, return_when=asyncio.FIRST_COMPLETED)
-            if not death.done():
+            await asyncio.wait({arrival, death}, timeout=line.idle_s, return_when=asyncio.FIRST_COMPLETED)
+            if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():
-                self._queue.appendleft(arrival.result())
+                line.jobs.appendleft(arrival.result())
             return None
         finally:
             arrival.cancel()
             death.cancel()
 
-    async def _next_job(self) -> _Entry:
-        if not self._queue:
+    async def _next_job(self, line: Line) -> Entry:
+        if not line.jobs:
             self._sink.on_free()
-        while not self._queue:
-            self._arrived.clear()
-            await self._arrived.wait()
-        entry = self._queue.popleft()
+        await line.wait()
+        entry = line.jobs.popleft()
         self._notify_moved()
         return entry
 
     def _notify_moved(self) -> None:
-        self._sink.on_moved([entry.job.id for entry in self._queue])
+        self._sink.on_moved([entry.job.id for entry in self._line.jobs])
 
     # One job.
 
-    async def _execute(self, worker: Worker, entry: _Entry) -> bool:
+    async def _execute(self, worker: Worker, entry: Entry) -> bool:
         """Run a job to its end and report it; says whether the worker can take another."""
         entry.worker = worker
         deadline_s = self._settings.run_deadline_s
@@ -224,7 +233,7 @@ class LocalEngine(Engine):
             entry.worker = None
         return False
 
-    async def _pass_on(self, worker: Worker, entry: _Entry) -> dict[str, Any] | None:
+    async def _pass_on(self, worker: Worker, entry: Entry) -> dict[str, Any] | None:
         """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
@@ -247,7 +256,7 @@ class LocalEngine(Engine):
             worker.kill()
         return False
 
-    def _stop_job(self, entry: _Entry, status: EndStatus, reason: str | None) -> None:
+    def _stop_job(self, entry: Entry, status: EndStatus, reason: str | None) -> None:
         """Ask the worker to stop, and do not wait for it long."""
         entry.verdict = entry.verdict or (status, reason)
         if entry.worker is not None:
@@ -255,18 +264,18 @@ class LocalEngine(Engine):
             asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, entry)
 
     @staticmethod
-    def _give_up(entry: _Entry) -> None:
+    def _give_up(entry: Entry) -> None:
         if entry.worker is not None and not entry.given_up.done():
             entry.given_up.set_result(None)
 
     @staticmethod
-    def _judge(entry: _Entry, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+    def _judge(entry: Entry, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
         """A stop from outside explains a run that its worker broke off, but undoes none that was done."""
         if report["status"] == "cancelled" and entry.verdict is not None:
             return entry.verdict
         return report["status"], report["reason"]
 
-    async def _end(self, entry: _Entry, status: EndStatus, reason: str | None) -> None:
+    async def _end(self, entry: Entry, status: EndStatus, reason: str | None) -> None:
         try:
             await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:

@@ -73,18 +73,13 @@ def collect_modules() -> dict[str, str]:
             continue
         folder = posixpath.dirname(path)
         source = read_file(f"{STATIC}/js/{path}").decode()
-        needed = [posixpath.normpath(posixpath.join(folder, found[2])) for found in IMPORT.finditer(_to_code(source))]
+        needed = [posixpath.normpath(posixpath.join(folder, found[2])) for found in IMPORT.finditer(source)]
         waiting += needed
         names = iter(needed)
-        text = IMPORT.sub(lambda found, names=names: f"{found[1]}{PREFIX}{next(names)}{found[3]}", _to_code(source))  # type: ignore[misc]
+        text = IMPORT.sub(lambda found, names=names: f"{found[1]}{PREFIX}{next(names)}{found[3]}", source)  # type: ignore[misc]
         packed = base64.b64encode(text.encode()).decode()
         addresses[f"{PREFIX}{path}"] = f"data:text/javascript;base64,{packed}"
     return addresses
-
-
-def _to_code(source: str) -> str:
-    """A module without its block comments, whose types name other files as well."""
-    return re.sub(r"/\*\*.*?\*/", "", source, flags=re.DOTALL)
 
 
 def _to_frames(index: int, result: Result) -> list[object]:

@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.store.errors import StoreUnavailable
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
-from app.store.queue.board import Board
+from app.store.queue.board import Board, predict_seconds
 from app.store.queue.leases import Lease
 from app.store.queue.queue import Queue, Turn
 from app.store.runs import NewJob, Run
@@ -42,6 +42,7 @@ class Dispatcher:
         patience_s = settings.store_patience_s
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
         self.board = Board()
+        self._short_s, self._workers = settings.short_run_s, settings.worker_count
         self._beat_s = min(MAX_BEAT_S, settings.lease_s / BEATS)
         self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
         self._turn = asyncio.Lock()
@@ -127,13 +128,25 @@ class Dispatcher:
     async def _take_turn(self, fresh: Mapping[str, NewJob]) -> Turn:
         async with self._turn:
             self._woken.clear()
-            turn = await self._queue.take_turn(fresh, self._engine.free)
+            free, short_s = self._engine.free, self._find_short_s()
+            turn = await self._queue.take_turn(fresh, free, short_s)
             for run in turn.claimed:
-                await self._begin(run)
+                await self._begin(run, is_spare=not free)
+            if turn.claimed and (left_s := self._find_short_s()) is not None and turn.board.find_short(left_s):
+                self.wake()  # all workers are busy with long runs from here on
             self._show(turn.board)
         return turn
 
-    async def _begin(self, run: Run) -> None:
+    def _find_short_s(self) -> float | None:
+        """How long a run may take that the spare worker is given; None where it is given none.
+
+        It is there for those who wait behind long runs. Behind short ones they are soon done, and cores are few.
+        """
+        short_s, held = self._short_s, self.reports.held.values()
+        is_held_up = len(held) >= self._workers and all(one.seconds > short_s for one in held)
+        return short_s if is_held_up and not self._engine.free and self._engine.has_spare else None
+
+    async def _begin(self, run: Run, *, is_spare: bool) -> None:
         assert run.server is not None
         lease = Lease(run.id, run.server, run.fence)
         spec = _read_current(run)
@@ -142,13 +155,14 @@ class Dispatcher:
             return
         if self._engine.position(run.id) is not None:  # under an earlier lease, which was lost
             await self._engine.cancel(run.id)
-        self.reports.held[run.id] = Held(lease, run.client, run.attempts)
+        seconds = predict_seconds(run.cost)
+        self.reports.held[run.id] = Held(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
             self._log.forget(run.id)
         else:
             self._log.begin(run.id, lease)
         self._predictions.expect(run.id, run.kind, spec)
-        self._engine.submit(Job(run.id, run.kind, run.spec))
+        self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
     def _show(self, board: Board) -> None:
         """Let those who wait see their place."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from app.engine.contract import Crash, EndStatus, Sink, SinkError
+from app.observe import spans
 from app.services.predictions import Predictions
 from app.store.errors import StoreUnavailable
 from app.store.frame_log import FrameLog
@@ -35,11 +36,14 @@ class Ending:
 
 @dataclass
 class Held:
-    """A run that this server computes; `ending` is an end that could not be stored yet."""
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
 
     lease: Lease
     client: str
     attempts: int
+    kind: str
+    queued_at: float
+    seconds: float
     begun_s: float | None = None
     ending: Ending | None = None
 
@@ -77,7 +81,7 @@ class Reports(Sink):
         lease = self.held[job_id].lease
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, lease))
-        except (LeaseLost, TornLog) as error:
+        except (LeaseLost, TornLog, StoreUnavailable) as error:
             raise SinkError(str(error)) from None
         self.frames_stored += len(lines)
 
@@ -123,6 +127,7 @@ class Reports(Sink):
                 index, status, reason = ending.index, ending.status, ending.reason
                 await self._log.finish(job_id, index, status, reason, held.lease, ending.seconds)
                 self.ended[ending.status] += 1
+                _record_span(job_id, held, ending)
         except LeaseLost as error:
             log.warning("what was computed is dropped: %s", error)
             self._log.forget(job_id)
@@ -140,3 +145,9 @@ class Reports(Sink):
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, RETRY_MAX_S)
+
+
+def _record_span(run_id: str, held: Held, ending: Ending) -> None:
+    now = time.time()
+    begun_at = None if held.begun_s is None else now - ending.seconds
+    spans.record_run(spans.RunTimes(run_id, held.kind, held.client, ending.status, held.queued_at, begun_at, now))

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,21 +17,29 @@ LIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class Board:
-    """Ids of runs that wait, the next one first; of those under way; and how many live runs each client has."""
+    """Ids of runs that wait, the next one first; of those under way; and how many live runs each client has.
+
+    `seconds` is what those that wait are predicted to take.
+    """
 
     waiting: tuple[str, ...] = ()
     running: frozenset[str] = frozenset()
     of_client: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, int]:
         """Run -> its place in the queue, 1 for the next; 0 where it is under way."""
         return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
 
+    def find_short(self, short_s: float) -> tuple[str, ...]:
+        """The first that waits and takes no longer than this; none where no run does."""
+        return tuple(run_id for run_id in self.waiting if self.seconds[run_id] <= short_s)[:1]
+
     def without(self, run_id: str, client: str) -> "Board":
         """The board after a run under way of this client has ended."""
         left = {**self.of_client, client: self.of_client.get(client, 1) - 1}
-        return Board(self.waiting, self.running - {run_id}, left)
+        return replace(self, running=self.running - {run_id}, of_client=left)
 
 
 def read_live(connection: Connection) -> list[Row[Any]]:
@@ -47,7 +55,8 @@ def read_board(connection: Connection, now: float) -> Board:
     waiting = [Waiting(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
     order = order_fairly(waiting, _sum_used(connection, live, now)) if waiting else []
     running = frozenset(row.id for row in live if row.status == "running")
-    return Board(tuple(order), running, Counter(row.client for row in live))
+    seconds = {run.id: run.seconds for run in waiting}
+    return Board(tuple(order), running, Counter(row.client for row in live), seconds)
 
 
 def predict_seconds(cost: Mapping[str, float]) -> float:

@@ -11,8 +11,9 @@ from app.store.queue.board import LIVE, Board, read_board
 from app.store.queue.dialect import lock_queue, notify, read_clock
 from app.store.queue.ends import end_run, queue_again
 from app.store.queue.leases import Lease, require_lease
-from app.store.queue.reconcile import Beat
+from app.store.queue.reconcile import Beat, Leases
 from app.store.queue.servers import Watched
+from app.store.queue.silence import Silence
 from app.store.queue.usage import charge, forget_old
 from app.store.runs import NewJob, Run, put_jobs, to_run
 from app.store.tables import live_traces, runs
@@ -33,17 +34,24 @@ class Queue:
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database, self._lease_s = database, lease_s
         self.server, self.is_shared = database.server, database.is_shared
+        self._leases: Leases = Silence(lease_s)
+        self._servers: Silence[str] = Silence(lease_s)
 
-    async def take_turn(self, fresh: Mapping[str, NewJob], free: int) -> Turn:
-        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free."""
+    async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
+        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
+
+        Where none is free, `short_s` claims one run that is predicted to take no longer.
+        """
 
         def work(connection: Connection) -> Turn:
             now = read_clock(connection)
-            if fresh or free:
+            if fresh or free or short_s is not None:
                 lock_queue(connection)
             put = put_jobs(connection, fresh, now)
             board = read_board(connection, now)
             chosen = board.waiting[:free]
+            if not free and short_s is not None:
+                chosen = board.find_short(short_s)
             if not chosen:
                 _tell(connection, put)
                 return Turn(board, put, [])
@@ -98,8 +106,9 @@ class Queue:
             lock_queue(connection)  # two servers may take each other for dead
             now = read_clock(connection)
             if self.is_shared:
-                servers.note_alive(connection, self.server, now, self._lease_s)
-            return reconcile.beat(connection, self.server, held, now, self._lease_s, self.is_shared)
+                self._note_alive(connection, now)
+            leases = self._leases if self.is_shared else None
+            return reconcile.beat(connection, self.server, held, now, self._lease_s, leases)
 
         return await self._database.call(work)
 
@@ -110,7 +119,7 @@ class Queue:
             lock_queue(connection)
             now = read_clock(connection)
             forget_old(connection, now)
-            servers.note_alive(connection, self.server, now, self._lease_s)
+            self._note_alive(connection, now)
 
         await self._database.call(work)
 
@@ -129,7 +138,7 @@ class Queue:
 
         def work(connection: Connection) -> None:
             lock_queue(connection)
-            servers.note_alive(connection, self.server, read_clock(connection), self._lease_s)
+            self._note_alive(connection, read_clock(connection))
             servers.put_watchers(connection, self.server, watched)
 
         await self._database.call(work)
@@ -139,6 +148,9 @@ class Queue:
         return await self._database.call(
             lambda connection: servers.count_watchers(connection, run_id, self.server, exclude)
         )
+
+    def _note_alive(self, connection: Connection, now: float) -> None:
+        servers.note_alive(connection, self.server, now, self._lease_s, self._servers)
 
     def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[Run]:
         values = {

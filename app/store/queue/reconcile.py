@@ -9,9 +9,11 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, 
 from app.store.queue.dialect import notify
 from app.store.queue.ends import FREE, end_run, queue_again
 from app.store.queue.leases import MAX_ATTEMPTS
+from app.store.queue.silence import Silence
 from app.store.tables import live_traces, runs
 
 RENEW_AT = 2 / 3  # of a lease is left when it is renewed
+Leases = Silence[tuple[str, int]]
 LOST = "the process that computed it was lost, {} times"
 
 
@@ -32,15 +34,25 @@ class Beat:
 
 
 def beat(
-    connection: Connection, server: str, held: Collection[tuple[str, int]], now: float, lease_s: float, is_shared: bool
+    connection: Connection,
+    server: str,
+    held: Collection[tuple[str, int]],
+    now: float,
+    lease_s: float,
+    silence: Leases | None,
 ) -> Beat:
-    """Renew the leases of `held`, run and fence, and free the runs that no one computes. The queue is locked."""
+    """Renew the leases of `held`, run and fence, and free the runs that no one computes. The queue is locked.
+
+    `silence` is what was seen of other servers' leases; without it no other server is alive.
+    """
     mine = {row.id: row for row in connection.execute(_select_held(server))}
     kept = [run_id for run_id, fence in held if run_id in mine and mine[run_id].fence == fence]
-    old = [run_id for run_id in kept if mine[run_id].leased_until < now + RENEW_AT * lease_s]
+    # One that ends later than it could was given before the clock was set back.
+    old = [run_id for run_id in kept if not RENEW_AT * lease_s <= mine[run_id].leased_until - now <= lease_s]
     if old:
         connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + lease_s))
-    freed = _free(connection, _is_lost(server, kept, now, is_shared), now)
+    silent = None if silence is None else silence.find(_read_others(connection, server), now)
+    freed = _free(connection, _is_lost(server, kept, silent), now)
     gone = [run_id for run_id, _ in held if run_id not in kept]
     return Beat(gone, [run_id for run_id in kept if mine[run_id].is_cancel_asked], freed)
 
@@ -50,11 +62,19 @@ def _select_held(server: str) -> Any:
     return select(*columns).where(runs.c.status == "running", runs.c.server == server)
 
 
-def _is_lost(server: str, kept: Collection[str], now: float, is_shared: bool) -> ColumnElement[bool]:
-    """Runs under way without a job. A database that is not shared has no other server that is alive."""
+def _read_others(connection: Connection, server: str) -> dict[tuple[str, int], float]:
+    """When other servers' leases end, by run and fence."""
+    is_theirs = and_(runs.c.status == "running", runs.c.server != server, runs.c.leased_until.is_not(None))
+    query = select(runs.c.id, runs.c.fence, runs.c.leased_until).where(is_theirs)
+    return {(row.id, row.fence): row.leased_until for row in connection.execute(query)}
+
+
+def _is_lost(server: str, kept: Collection[str], silent: Collection[tuple[str, int]] | None) -> ColumnElement[bool]:
+    """Runs under way without a job."""
     of_owners = select(live_traces.c.run_id)
     forgotten = and_(runs.c.server == server, runs.c.id.not_in(kept))
-    others = and_(runs.c.server != server, runs.c.leased_until < now if is_shared else true())
+    is_silent = true() if silent is None else runs.c.id.in_([run_id for run_id, _ in silent])
+    others = and_(runs.c.server != server, is_silent)
     lost = or_(runs.c.server.is_(None), forgotten, others)
     return and_(runs.c.status == "running", runs.c.id.not_in(of_owners), lost)
 

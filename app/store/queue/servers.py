@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.store.queue.dialect import lock_queue, notify
 from app.store.queue.ends import queue_again
+from app.store.queue.silence import Silence
 from app.store.tables import live_traces, runs, servers, watchers
 
 Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> streams
@@ -21,9 +22,11 @@ def register(connection: Connection, server: str, now: float) -> None:
     connection.execute(insert(servers).values(id=server, name=name, started_at=now, seen_at=now))
 
 
-def note_alive(connection: Connection, server: str, now: float, lease_s: float) -> None:
+def note_alive(connection: Connection, server: str, now: float, lease_s: float, silence: Silence[str]) -> None:
     """Renew the server's row, and drop those of servers that have not done so for long, with their watchers."""
-    connection.execute(delete(servers).where(servers.c.seen_at < now - lease_s, servers.c.id != server))
+    others = connection.execute(select(servers.c.id, servers.c.seen_at).where(servers.c.id != server))
+    if silent := silence.find({row.id: row.seen_at + lease_s for row in others}, now):
+        connection.execute(delete(servers).where(servers.c.id.in_(silent)))
     if connection.execute(update(servers).where(servers.c.id == server).values(seen_at=now)).rowcount == 0:
         register(connection, server, now)  # others took this one for dead, as while it could not reach the database
 

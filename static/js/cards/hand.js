@@ -20,7 +20,7 @@ export function Hand() {
   const [isRefused, setRefused] = useState(false);
   state.dataTick.value;
   layers.current = Math.max(layers.current, wholeLayers());
-  const fields = PATHS.flatMap((path) => state.fields.value.get(path) ?? []).filter(isMovable);
+  const fields = movableFields();
   if (layers.current === 0 || fields.length === 0) return null;
   const move = (/** @type {Field} */ field, /** @type {number} */ value) =>
     setRefused(!moveAtOnce(() => state.setBase(field.path, value)));
@@ -34,8 +34,13 @@ export function Hand() {
   `;
 }
 
+/** Settings that a hand can move. */
+export function movableFields() {
+  return PATHS.flatMap((path) => state.fields.value.get(path) ?? []).filter(isMovable);
+}
+
 /** Layers that are known of all runs: those of the shallowest, once all are whole. */
-function wholeLayers() {
+export function wholeLayers() {
   const slots = state.slots.value;
   const isWhole = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
   return isWhole ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;

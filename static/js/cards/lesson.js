@@ -67,9 +67,9 @@ export function Lesson() {
       <ol class="lesson-steps">
         ${STEPS.map(
           ({ title }, index) => html`
-          <li><button type="button" aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}><b>${index + 1}</b> ${title}</button></li>`,
+          <li><button type="button" aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}><b>${index + 1}</b> <span>${title}</span></button></li>`,
         )}
-        <li><button type="button" title="The picture fills the screen; the arrow keys go through the steps" onClick=${() => present(PICTURE, true)}>▷ Present</button></li>
+        <li><button type="button" title="The picture fills the screen; the arrow keys go through the steps" onClick=${() => present(PICTURE, true)}>▷ <span>Present</span></button></li>
       </ol>
     </section>
   `;

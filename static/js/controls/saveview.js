@@ -16,6 +16,7 @@ import { cornerText, fitMap, mapAxes, mapSettings, missingText, READING, toMapNu
 import { toMarkup as toPicture, toTables } from '../picture/files.js';
 import { HELP, MEANING, TITLE } from '../picture/geometry/words.js';
 import { downloadText } from '../share/export.js';
+import { toBase64 } from '../share/pack.js';
 import { toNotes, toSettings } from '../share/report.js';
 import { toFileName, toPage } from '../share/standalone.js';
 import { loadTemplates, theme } from '../state/look.js';
@@ -24,6 +25,7 @@ import * as state from '../state/signals.js';
 import { cells, drawIn, sourceOf as sourceOfMap } from '../state/sweeper.js';
 import { kindName } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
+import { toLive } from './liveview.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
 
@@ -45,12 +47,13 @@ const COST = {
 /**
  * @param {{title: string, note: string}} words
  * @param {{title: string, url: string}[]} links what leads back to the live page
- * @returns {Promise<number>} bytes of the file
+ * @returns {Promise<{bytes: number, hasSliders: boolean}>} of the file
  */
 export async function saveView(words, links) {
-  const text = toPage(await toWhole(words, links));
+  const whole = await toWhole(words, links);
+  const text = toPage(whole);
   downloadText(text, 'text/html', toFileName(words.title));
-  return new Blob([text]).size;
+  return { bytes: new Blob([text]).size, hasSliders: whole.live !== null };
 }
 
 /** @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').Whole>} */
@@ -72,6 +75,8 @@ async function toWhole(words, links) {
       ...(await toMapCard(isDark)),
       { ...COST, beside: toMarkup(html`<${CostTables} />`) },
     ],
+    live: await toLive(),
+    nonce: toBase64(crypto.getRandomValues(new Uint8Array(12))),
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
     palettes: { screen: palette(isDark), paper: palette(false), isDark },

@@ -7,7 +7,20 @@ import { ROOT } from '../net/sent.js';
 import { toFrameHeight } from '../picture/files.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
-import { failure, framed, framedTheme, links, note, remove, saved, store, toWords, words } from '../share/share.js';
+import { MissingPart } from '../share/paper.js';
+import {
+  close,
+  failure,
+  framed,
+  framedTheme,
+  links,
+  note,
+  remove,
+  saved,
+  store,
+  toWords,
+  words,
+} from '../share/share.js';
 import * as state from '../state/signals.js';
 import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
@@ -30,14 +43,16 @@ async function save() {
       { title: 'These settings, computed anew', url: long },
     ];
     const { saveView } = await import('./saveview.js');
-    const bytes = await saveView(
+    const { bytes, hasSliders } = await saveView(
       toWords(),
       back.filter(({ url }) => url),
     );
-    saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.`;
+    saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.${hasSliders ? ' Its sliders work without a server.' : ''}`;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    saved.value = `${error.title}: ${error.message}`;
+    if (error instanceof MissingPart)
+      saved.value = `No file was made, for a part of it did not come from the server (${error.message})`;
+    else if (error instanceof ApiError) saved.value = `${error.title}: ${error.message}`;
+    else throw error;
   }
 }
 
@@ -49,7 +64,7 @@ function submit(event) {
 
 export function ShareDialog() {
   return html`
-    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${() => (links.value = null)}>
+    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${close}>
       ${
         failure.value
           ? html`<p class="error" role="alert">${failure.value}</p>`

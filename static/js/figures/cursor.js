@@ -2,13 +2,12 @@
 
 import { stepsOn } from '../data/steps.js';
 import { outermost } from '../lines/outermost.js';
-import { standAside, toHeights } from './aside.js';
+import { placeValues, ROW_PX } from './valuerow.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 
-const LABEL_PX = 17;
-const LETTER_PX = 7;
-const BESIDE_PX = 8; // from the cursor to its words
+const PAD_PX = 14; // around a value, and between its parts
+const LIFT_PX = 9; // words in the plot may stand half above it
 
 /**
  * Put the cursors' lines, and the value at each curve, over a plot: while a pointer is over a layer, on whichever figure, the values there.
@@ -16,13 +15,16 @@ const BESIDE_PX = 8; // from the cursor to its words
  * @param {Area[]} areas of its subplots
  * @param {Figure} figure
  * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
+ * @returns {number} rows that the values take over the plot
  */
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   const isApart = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
   const resting = isApart ? partsAt(areas, figure, layer, step, false) : [];
   for (const part of resting) part.classList.add('resting');
   overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
-  overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
+  const parts = partsAt(areas, figure, hovered ?? layer, step, true);
+  overlay.replaceChildren(...resting, ...parts);
+  return new Set(parts.filter((part) => part.dataset.run).map((part) => part.style.top)).size;
 }
 
 /** @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasValues @returns {HTMLElement[]} */
@@ -78,71 +80,57 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** A dot on each curve and its value beside it, none over another. @param {Area} area @param {Figure} figure @param {number} place */
+/** A dot on each curve, and the values in rows over the plot. @param {Area} area @param {Figure} figure @param {number} place */
 function values(area, figure, place) {
   const x = area.toX(place);
   if (!isInside(area, x)) return [];
-  const points = figure.data
-    .filter((trace) => trace.visible !== false && trace.meta.end)
-    .flatMap((trace) =>
-      outermost(trace, place).map(({ index, whose }) => ({
-        y: area.toY(trace.y[index]) - area.top,
-        text: trace.text[index],
-        whose,
-        color: trace.line.color,
-      })),
-    )
-    .filter((point) => point.y >= -1 && point.y <= area.height + 1);
-  const { tops, isLeft } = placeWords(area, figure, x, points);
-  return points.flatMap((point, index) => {
-    const label = box(
-      `cursor-value${isLeft ? ' to-left' : ''}`,
-      { left: x + (isLeft ? -BESIDE_PX : BESIDE_PX), top: area.top + tops[index] },
-      point.text,
-    );
-    const dot = box('cursor-dot', { left: x, top: area.top + point.y });
-    if (point.whose) label.append(box('whose', {}, point.whose));
-    dot.style.background = point.color;
-    label.style.color = `color-mix(in srgb, ${point.color} 85%, var(--ink))`; // legible in the pale fill of a band as well
+  const points = pointsAt(area, figure, place);
+  const room = area.left + area.width + figure.layout.margin.r;
+  const places = placeValues(
+    points.map(({ words }) => measure(words, figure.layout.font.family)),
+    { x, room },
+  );
+  return points.flatMap(({ y, name, text, whose, color }, index) => {
+    const { left, row } = places[index];
+    const label = box('cursor-value', { left, top: area.top - LIFT_PX - ROW_PX * (row + 1) }, text);
+    label.dataset.run = name;
+    if (whose) label.append(box('whose', {}, whose));
+    label.style.color = `color-mix(in srgb, ${color} 85%, var(--ink))`;
+    if (y < -1 || y > area.height + 1) return [label];
+    const dot = box('cursor-dot', { left: x, top: area.top + y });
+    dot.style.background = color;
     return [dot, label];
   });
 }
 
-/**
- * On which side of the cursor, and how high, words stand: where they have room, and curves run through them least.
- * @param {Area} area @param {Figure} figure @param {number} x @param {{y: number, text: string, whose: string}[]} points
- */
-function placeWords(area, figure, x, points) {
-  const widths = points.map(({ text, whose }) => LETTER_PX * `${text} ${whose}`.length);
-  const longest = Math.max(0, ...widths);
-  const drawn = figure.data.filter((trace) => trace.visible !== false && trace.line?.width > 0);
-  const curves = toHeights(drawn, area);
-  const heights = points.map(({ y }) => y);
-  const beside = [false, true].map((isLeft) => {
-    const reach = (/** @type {number} */ width) =>
-      /** @type {[number, number]} */ (
-        isLeft ? [x - BESIDE_PX - width, x - BESIDE_PX] : [x + BESIDE_PX, x + BESIDE_PX + width]
-      );
-    const [left, right] = reach(longest);
-    const taken = wordsIn(area, figure, left, right);
-    const size = { letter: LABEL_PX, room: area.height, taken };
-    const hasRoom = isLeft ? left >= area.left : right <= area.left + area.width;
-    return { isLeft, hasRoom, ...standAside(heights, widths.map(reach), curves, size) };
-  });
-  const [right, left] = beside;
-  if (right.hasRoom !== left.hasRoom) return right.hasRoom ? right : left;
-  return left.hidden < right.hidden ? left : right;
+/** What the curves say there, in the order of the runs: where, of which run, what, and of which of its streams. @param {Area} area @param {Figure} figure @param {number} place */
+function pointsAt(area, figure, place) {
+  return figure.data
+    .filter((trace) => trace.visible !== false && trace.meta.end)
+    .sort((one, other) => one.meta.run - other.meta.run)
+    .flatMap((trace) =>
+      outermost(trace, place).map(({ index, whose }) => {
+        const [name, text] = [trace.name.split(' ')[0], trace.text[index]];
+        const words = [name, text, whose].filter(Boolean).join(' ');
+        return { y: area.toY(trace.y[index]) - area.top, name, text, whose, words, color: trace.line.color };
+      }),
+    );
 }
 
-/** Where between two places words stand in the plot, down from its top: what is said where a curve is lost. @param {Area} area @param {Figure} figure @param {number} left @param {number} right @returns {[number, number][]} */
-function wordsIn(area, figure, left, right) {
-  const words = (figure.layout.annotations ?? []).filter(
-    (/** @type {any} */ { xref, yref }) => xref === area.x.replace('axis', '') && yref === area.y.replace('axis', ''),
-  );
-  return words.flatMap((/** @type {any} */ { x, y, xanchor, text }) => {
-    const at = area.toX(x);
-    const [from, to] = xanchor === 'right' ? [at - LETTER_PX * text.length, at] : [at, at + LETTER_PX * text.length];
-    const middle = area.toY(y) - area.top;
-    return from < right && to > left ? [[middle - LABEL_PX / 2, middle + LABEL_PX / 2]] : [];
-  });
+/** Widths of words, which are asked for in every frame. @type {Map<string, number>} */
+const widths = new Map();
+const MAX_WIDTHS = 4000;
+/** @type {CanvasRenderingContext2D | null} */
+let pen = null;
+
+/** How wide a value is with what is around it. @param {string} words @param {string} family */
+function measure(words, family) {
+  const known = widths.get(words);
+  if (known !== undefined) return known;
+  if (widths.size > MAX_WIDTHS) widths.clear();
+  pen ??= /** @type {CanvasRenderingContext2D} */ (document.createElement('canvas').getContext('2d'));
+  pen.font = `600 12px ${family}`;
+  const width = Math.ceil(pen.measureText(words).width) + PAD_PX;
+  widths.set(words, width);
+  return width;
 }

@@ -98,6 +98,8 @@ class PlotBox {
     this.hand = new PlotHand(this);
     /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
     this.pointed = '';
+    /** For which there is room over the plot. */
+    this.rows = 1;
     boxes.add(this);
     this.sight = new IntersectionObserver(
       ([entry]) => {
@@ -287,7 +289,11 @@ class PlotBox {
 
   placeCursor() {
     const cursors = { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
-    if (this.shown) drawCursor(this.overlay, this.areas(), this.shown, cursors);
+    if (!this.shown) return;
+    const rows = drawCursor(this.overlay, this.areas(), this.shown, cursors);
+    if (rows <= this.rows) return;
+    this.rows = rows; // never fewer again: nothing shall move under a hand
+    /** @type {HTMLElement} */ (this.box.previousElementSibling).style.setProperty('--rows', String(rows));
   }
 
   end() {
@@ -333,7 +339,10 @@ export function Plot({ template, title, told = '', toStep = ofTheEnd, toHeight =
     return () => kept.current?.end();
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);
+  const { layers = {}, steps = {} } = template.layout.meta;
+  const hasCurves = [...Object.values(layers), ...Object.values(steps)].includes('line');
   return html`
+    <div class=${hasCurves ? 'value-room' : 'no-room'}></div>
     <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>

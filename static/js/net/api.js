@@ -228,3 +228,9 @@ export function openEvents(ids, after) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
   return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
 }
+
+/** Where a person signs in with a token, and comes back to this view from. */
+export function toSignIn() {
+  const here = location.pathname + location.search + location.hash;
+  return `${ROOT}/sign-in?next=${encodeURIComponent(here)}`;
+}

@@ -8,7 +8,7 @@ import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, toTables } from './files.js';
-import { HELP, MEANING, TITLE } from './geometry/words.js';
+import { HELP, MEANING, SHOWN, STREAM, TITLE } from './geometry/words.js';
 import { KEY, placesOf } from './shown.js';
 import { sendSignal, sentAt, stopSignal } from './signal.js';
 
@@ -46,7 +46,7 @@ export function PictureCard({ level = 'h2', children = null }) {
           <${Menu} label=${`${TITLE}: more`} items=${items} />
         </div>
       </header>
-      <p class="meaning">${MEANING}</p>
+      <p class="meaning">${STREAM} <span class="only-wide">${SHOWN}</span></p>
       ${isTable && templates ? html`<${Tables} templates=${templates} />` : html`<${Picture} />`}
       ${children}
     </section>

@@ -44,7 +44,18 @@ export async function share(panel) {
   await store();
 }
 
+/** Counts requests for a link, and closings of the dialog: what comes after its dialog was closed opens none. */
+let asked = 0;
+
+/** Close the dialog, also to what is on its way. */
+export function close() {
+  if (links.value === null) return;
+  asked++;
+  links.value = null;
+}
+
 export async function store() {
+  const mine = ++asked;
   failure.value = saved.value = '';
   try {
     const runs = state.slots.value.map((slot) => slot.id);
@@ -52,16 +63,19 @@ export async function store() {
     const stored = await withSource(state.view.value.map, (held) =>
       postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }),
     );
-    const short = new URL(stored.url, location.href).href;
-    const said = await copyText(short);
-    const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
     const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
     if (trouble) notify(trouble);
+    if (mine !== asked) return;
+    const short = new URL(stored.url, location.href).href;
+    const said = await copyText(short);
+    if (mine !== asked) return;
+    const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
     const isOwn = keyOf(stored.id) !== '';
     const expires = stored.expires_at ?? '';
     links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null, isOwn, expires };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (mine !== asked) return;
     failure.value = `${error.title}: ${error.message}`;
     links.value = { id: '', short: '', long: '', said: '', hasMap: false, isOwn: false, expires: '' };
   }

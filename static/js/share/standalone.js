@@ -1,4 +1,4 @@
-/** A view as one HTML file that needs nothing else: no server, no script, no request. No browser here. */
+/** A view as one HTML file that needs nothing else: no server, no request. No browser here. */
 
 import { toStyle } from './standalonelook.js';
 
@@ -11,11 +11,12 @@ import { toStyle } from './standalonelook.js';
  * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, source: unknown,
  *   findings: {text: string, numbers: [string, string][]}[]}} Told one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
- *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[]}} Whole
+ *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
+ * @typedef {import('./carried.js').Carried & {given: string}} Live what moves in the file, and `given`, the text of what it moves through
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
 
-// No script, no font, no request: what the file shows is in it.
+// No font, no request: what the file shows is in it. Of scripts it runs its own alone.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /** @param {Whole} whole */
@@ -25,13 +26,13 @@ export function toPage(whole) {
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}${whole.live ? `; script-src 'nonce-${whole.nonce}'` : ''}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="mHC Scope ${escapeHtml(whole.version)}">
 <meta name="referrer" content="no-referrer">
 <title>${title} · mHC Scope</title>
 <style>${toStyle(whole.palettes)}</style>
-</head>
+${whole.live ? toScripts(whole.live, whole.nonce) : ''}</head>
 <body>
 <header>
 <p class="brand"><b>mHC</b> Scope</p>
@@ -48,7 +49,7 @@ ${whole.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)
 <section class="story" aria-label="What the runs show">
 ${whole.runs.map(toStory).join('\n')}
 </section>
-${toSettings(whole)}
+${whole.live ? HAND : ''}${toSettings(whole)}
 ${whole.cards.map(toCard).join('\n')}
 <section class="card">
 <h2>What to keep in mind</h2>
@@ -57,6 +58,23 @@ ${whole.cards.map(toCard).join('\n')}
 </main>
 </body>
 </html>
+`;
+}
+
+/** Where the sliders come, and what they say. */
+const HAND = `<section class="card hand" id="hand" aria-label="Try it"><h2>Try it</h2>
+<p class="muted">What follows from these runs is shown at once, without a server. What needs new runs is dimmed: the links above compute them.</p>
+<div class="sliders"></div><p class="said" aria-live="polite"></p></section>
+`;
+
+/** @param {Live} live @param {string} nonce */
+function toScripts({ given, entry, imports, plotly }, nonce) {
+  const start = (/** @type {string} */ type) => `<script nonce="${nonce}"${type && ` type="${type}"`}`;
+  const safe = (/** @type {string} */ json) => json.replaceAll('<', '\\u003c');
+  return `${start('application/json')} id="given">${safe(given)}</script>
+${start('importmap')}>${safe(JSON.stringify({ imports }))}</script>
+${start('')}>${plotly.replaceAll('</script', '<\\/script')}</script>
+${start('module')}>import "${entry}";</script>
 `;
 }
 

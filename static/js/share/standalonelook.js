@@ -9,7 +9,7 @@ ${RULES}
 :root { color-scheme: light; ${declare(paper)} }
 body { background: none; font-size: 12px; padding: 0; max-width: none; }
 .run { --run: var(--paper-run) !important; }
-.on-screen { display: none; }
+.on-screen, .live, .hand { display: none; }
 .on-paper { display: block; }
 .panel, .run { break-inside: avoid; }
 h2 { break-after: avoid; }
@@ -58,6 +58,12 @@ section.card > ul { padding-left: 18px; }
 .figure { margin: 8px 0 4px; overflow-x: auto; }
 .figure svg { display: block; width: 100%; min-width: 620px; height: auto; }
 .on-paper { display: none; }
+.sliders { display: flex; flex-wrap: wrap; gap: 6px 24px; margin: 8px 0; }
+.sliders label { flex: 1 1 200px; font-size: 13px; }
+.sliders output { float: right; font-weight: 600; font-variant-numeric: tabular-nums; }
+.sliders input { display: block; width: 100%; accent-color: var(--accent); min-height: 24px; }
+.live { margin: 8px 0 4px; overflow-x: auto; }
+@media screen { .replaced { display: none; } .waits { opacity: .42; } }
 details { margin-top: 6px; }
 summary { cursor: pointer; font-size: 13px; padding: 3px 0; }
 summary:focus-visible, [tabindex]:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px; }

@@ -1,11 +1,11 @@
 """What a viewer of a run that waits is sent, without a server: the feed over stand-ins for service and log."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
 from app.api.http.stream import Feed, Form
 from app.store.notifications import Hub
+from tests.apart import run_loop
 
 
 def follow_until_closed(form: Form, cursor: int) -> bytes:
@@ -21,7 +21,7 @@ def follow_until_closed(form: Form, cursor: int) -> bytes:
         feed = Feed(cast(Any, service), 1.0, {"r": cursor}, form)
         return b"".join([chunk async for chunk in feed.follow("viewer")])
 
-    return asyncio.run(work())
+    return run_loop(work())
 
 
 def test_a_server_that_stops_tells_event_sources_alone() -> None:

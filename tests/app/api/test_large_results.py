@@ -71,6 +71,7 @@ def find_encoders(server: Server) -> list[int]:
     return found
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("arrays", ["nested", "packed"])
 def test_a_result_from_outside_is_that_from_inside(
     http: httpx.Client, run_id: str, client: httpx.Client, arrays: str
@@ -99,6 +100,7 @@ def test_tables_and_archives_come_from_outside_too(http: httpx.Client, run_id: s
             np.testing.assert_array_equal(outside[name], inside[name])
 
 
+@pytest.mark.full
 def test_figures_of_large_runs_come_from_outside(
     outside: Server, http: httpx.Client, client: httpx.Client, run_id: str
 ) -> None:

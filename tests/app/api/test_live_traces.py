@@ -242,6 +242,7 @@ def test_a_trace_without_news_fails(launch: StartServer, lines: list[bytes]) -> 
         assert silent.feed(1, lines[1:2]).status_code == 409
 
 
+@pytest.mark.full
 def test_a_killed_server_goes_on_where_it_was(launch: StartServer, lines: list[bytes]) -> None:
     """The owner repeats what it has no answer for; the trace comes out whole, each frame once."""
     port = free_port()

@@ -134,3 +134,31 @@ def test_streams_name_the_schema_of_their_frames(openapi: dict[str, Any], client
     lines = client.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}).text.splitlines()
     assert all(validator.is_valid(json.loads(line)) for line in lines)
     assert not validator.is_valid(json.loads(lines[0]) | {"layers": "all"})
+
+
+def test_what_a_call_needs_is_described(openapi: dict[str, Any]) -> None:
+    schemes = openapi["components"]["securitySchemes"]
+    assert {name: scheme["type"] for name, scheme in schemes.items()} == {
+        **dict.fromkeys(("token", "key", "operator"), "http"),
+        "cookie": "apiKey",
+    }
+    assert openapi["security"] == [{"token": []}, {"cookie": []}, {}]
+    needed = {
+        operation["operationId"]: {name for item in operation["security"] for name in item}
+        for operation in list_operations(openapi)
+        if operation.get("security") and {} not in operation["security"]
+    }
+    teacher = {name: {"key", "token"} for name in ("change_room", "list_room_views", "export_room", "delete_room")}
+    owner = {name: {"key"} for name in ("feed_live_trace", "end_live_trace")}
+    assert needed == {**teacher, **owner, "get_metrics": {"operator"}}
+    assert all(name in schemes for names in needed.values() for name in names)
+
+
+def test_every_call_is_on_the_page_of_the_interface(openapi: dict[str, Any], server: Server) -> None:
+    page = httpx.get(f"{server.url}/docs").text
+    for path, methods in openapi["paths"].items():
+        for method in methods:
+            assert f"<h3>{method.upper()} {path}</h3>" in page
+    for name, scheme in openapi["components"]["securitySchemes"].items():
+        assert f"<td><code>{name}</code></td>" in page
+        assert scheme["description"].split("`")[0].strip() in page

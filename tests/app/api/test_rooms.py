@@ -96,6 +96,7 @@ def test_a_room_from_its_making_to_its_end(server: Server) -> None:
     assert httpx.get(f"{server.api}/runs/{mine['run']}").status_code == 200
 
 
+@pytest.mark.attack("ownership")
 def test_only_the_teacher_sees_changes_exports_and_deletes(server: Server) -> None:
     opened, stranger = open_room(server), as_teacher(open_room(server))
     at = f"{server.api}/rooms/{opened['room']['id']}"
@@ -114,6 +115,7 @@ def test_only_the_teacher_sees_changes_exports_and_deletes(server: Server) -> No
     assert changed.json()["title"] == httpx.get(at).json()["title"] == "Signals, 2027"
 
 
+@pytest.mark.attack("XSS")
 def test_an_image_becomes_a_link(server: Server) -> None:
     """It would tell another host who reads the sheet."""
     html = open_room(server, sheet="![x](https://elsewhere.example/x.png)")["room"]["sheet_html"]
@@ -121,6 +123,7 @@ def test_an_image_becomes_a_link(server: Server) -> None:
     assert 'href="https://elsewhere.example/x.png"' in html
 
 
+@pytest.mark.attack("XSS")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_sheet_runs_and_loads_nothing(server: Server, text: str) -> None:
     """Checked as a browser reads it: by elements and their addresses."""

@@ -113,6 +113,7 @@ def test_what_a_killed_worker_computed_is_computed_again(
     assert finish(lone_client, body["id"])["counts"] == {"done": 3}
 
 
+@pytest.mark.full
 def test_the_server_holds_what_the_clients_share_has_no_room_for(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "2", "--address-queue-s", "0.001", "--client-queue-s", "0.001", "--queue-size", "2")
     with httpx.Client(base_url=own.api, timeout=60) as http:

@@ -138,6 +138,7 @@ def test_a_twin_is_a_spec_that_the_server_takes(http: httpx.Client, posted: http
     assert (refused.status_code, refused.json()["type"]) == (409, "/docs#problem-not-a-trace")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_trace_is_refused_and_not_stored(name: str, server: Server, http: httpx.Client) -> None:
     build, field, wanted = BROKEN[name]
@@ -160,6 +161,7 @@ def test_a_quota_is_kept(launch: StartServer, content: bytes) -> None:
     assert (refused.json()["type"], refused.headers["retry-after"]) == ("/docs#problem-too-much-stored", "3600")
 
 
+@pytest.mark.full
 def test_a_trace_survives_a_restart(launch: StartServer, content: bytes, trace: Trace) -> None:
     first = launch("--workers", "1", ready="/livez")
     httpx.post(f"{first.api}/traces", content=content, headers=OCTETS, timeout=60).raise_for_status()

@@ -108,6 +108,7 @@ def test_what_cannot_be_verified_is_refused(lone_client: httpx.Client, fresh_spe
     lone_client.delete(f"/runs/{run_id}")
 
 
+@pytest.mark.full
 def test_a_recomputation_is_no_run_of_its_own(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:

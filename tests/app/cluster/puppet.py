@@ -22,6 +22,7 @@ from app.store.runs import Run
 from app.store.upkeep.space import SpaceStore
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.spec import RunSpec, parse_spec
+from tests.apart import run_loop
 
 LEASE_S = 2.0
 WAIT_S = 30.0
@@ -203,7 +204,7 @@ def play(act: Awaitable[None]) -> None:
         async with asyncio.timeout(4 * WAIT_S):
             await act
 
-    asyncio.run(inside())
+    run_loop(inside())
 
 
 def sqlite_url(folder: Path) -> str:

@@ -146,3 +146,20 @@ def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
         await server.stop()
 
     play(act())
+
+
+def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(tmp_path: Path) -> None:
+    async def act() -> None:
+        server = await Server(sqlite_url(tmp_path), store_patience_s=0.1).start()
+        run_id = await server.submit(make_spec(1))
+        other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        await server.engine.step(run_id)
+        assert server.engine.running == 0
+        other.execute("COMMIT")
+        other.close()
+        check_log(await server.follow(run_id), "failed")
+        assert (await server.get(run_id)).reason == "the database cannot be used now: database is locked"
+        await server.stop()
+
+    play(act())

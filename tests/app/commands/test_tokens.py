@@ -1,6 +1,5 @@
 """Tokens from the command line: given out, listed and taken back, beside a running server and without one."""
 
-import asyncio
 import re
 import sqlite3
 from contextlib import closing
@@ -11,6 +10,7 @@ import pytest
 
 from app.store.database import Database
 from mhc_core.client import Client, RefusedError
+from tests.apart import run_loop
 from tests.app.conftest import Call
 from tests.conftest import start_server
 
@@ -51,7 +51,7 @@ def test_a_token_can_be_given_out_before_the_first_start(call: Call, tmp_path: P
     done = call("token", "add", "ann", "--data", str(data), "--days", "0")
     assert done.returncode == 0, done.stderr
     assert "until it is removed" in done.stderr
-    asyncio.run(Database(f"sqlite:///{data / 'mhc-scope.db'}").close())  # a server opens it, and finds the folder free
+    run_loop(Database(f"sqlite:///{data / 'mhc-scope.db'}").close())  # a server opens it, and finds the folder free
 
 
 @pytest.mark.parametrize(

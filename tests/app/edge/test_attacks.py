@@ -47,6 +47,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
+@pytest.mark.attack("traversal")
 @pytest.mark.parametrize("path", TRAVERSALS)
 def test_no_path_leads_out(target: Server, path: str) -> None:
     answer = ask(target, build("GET", path))
@@ -55,6 +56,7 @@ def test_no_path_leads_out(target: Server, path: str) -> None:
     assert b"\r\nset-cookie: a=b" not in answer.lower()
 
 
+@pytest.mark.attack("smuggling")
 @pytest.mark.parametrize("headers", BROKEN.values(), ids=list(BROKEN))
 def test_a_head_that_two_readers_could_read_differently_is_refused(target: Server, headers: list[str]) -> None:
     smuggled = b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -63,6 +65,7 @@ def test_a_head_that_two_readers_could_read_differently_is_refused(target: Serve
     assert to_status(answer) in (0, 400, 408, 422, 431, 501)
 
 
+@pytest.mark.attack("smuggling")
 @pytest.mark.parametrize(
     "start", [b"\x16\x03\x01\x02\x00\x01", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET\r\n\r\n", b"\x00" * 20_000]
 )

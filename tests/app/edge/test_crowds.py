@@ -40,6 +40,7 @@ def close_all(socks: list[socket.socket]) -> None:
         sock.close()
 
 
+@pytest.mark.full
 def test_half_open_connections_give_way(narrow: Server) -> None:
     before = len(narrow.log.read_text())
     socks = open_many(narrow, 2 * DESCRIPTORS, b"GET / HTT")

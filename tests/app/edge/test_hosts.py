@@ -22,6 +22,7 @@ EVIL = (
 )
 
 
+@pytest.mark.attack("rebinding")
 @pytest.mark.parametrize("host", EVIL)
 def test_another_name_is_refused(server: Server, host: str) -> None:
     for method, path in (("GET", "/"), ("GET", "/livez"), ("POST", "/api/v1/runs"), ("DELETE", "/api/v1/runs/x")):

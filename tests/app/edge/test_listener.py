@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 from app.edge.listener import Listener, bind
+from tests.apart import run_loop
 
 
 class Seen(asyncio.Protocol):
@@ -33,4 +34,4 @@ def test_no_part_of_an_answer_waits_for_the_other_side() -> None:
             writer.close()
             listener.close()
 
-    assert asyncio.run(ask()) != 0
+    assert run_loop(ask()) != 0

@@ -5,6 +5,7 @@ import stat
 import httpx
 import pytest
 
+from tests.app.conftest import Call
 from tests.conftest import Server, StartServer, free_port
 
 
@@ -23,6 +24,18 @@ def test_with_a_private_port_only_that_shows_metrics(launch: StartServer) -> Non
     assert refused.status_code == 403
     assert str(port) in refused.json()["detail"]
     assert httpx.get(f"{server.url}/livez").status_code == 200
+
+
+@pytest.mark.parametrize("has_port", [False, True])
+def test_an_admins_token_reads_metrics_from_everywhere(call: Call, launch: StartServer, has_port: bool) -> None:
+    flags = ("--private-port", str(free_port())) if has_port else ()
+    server = launch("--workers", "1", *flags, ready="/livez")
+    for rights, status in (("admin", 200), ("run", 403), ("read", 403)):
+        added = call("token", "add", rights, "--rights", rights, "--data", str(server.data))
+        headers = {"X-Forwarded-For": "192.0.2.7", "Authorization": f"Bearer {added.stdout.strip()}"}
+        answer = httpx.get(f"{server.url}/metrics", headers=headers)
+        assert answer.status_code == status, rights
+        assert ("mhc_runs" in answer.text) == (status == 200)
 
 
 @pytest.mark.parametrize("is_old", [False, True])

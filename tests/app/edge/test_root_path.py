@@ -44,6 +44,7 @@ def stored(site: httpx.Client, fresh_spec: Callable[..., dict[str, Any]]) -> dic
     return snapshot
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("page", ["/", "/docs", "/p/laws", "/s/{id}", "/embed/{id}", "/nowhere"])
 def test_every_address_of_a_page_begins_with_it(site: httpx.Client, stored: dict[str, Any], page: str) -> None:
     answer = site.get(page.format(id=stored["id"]), headers={"Accept": "text/html"})

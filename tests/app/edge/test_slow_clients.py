@@ -37,6 +37,7 @@ def test_a_head_that_does_not_end_is_given_up(hasty: Server) -> None:
     assert LIMIT_S <= seconds < LATE_S
 
 
+@pytest.mark.full
 def test_a_head_in_drops_gains_no_time(hasty: Server) -> None:
     with connect(hasty) as sock:
         sock.sendall(HALF_HEAD)
@@ -50,6 +51,7 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(hasty: Server) 
     assert LIMIT_S <= seconds < LATE_S
 
 
+@pytest.mark.full
 def test_after_an_answer_the_next_head_has_its_own_time(hasty: Server) -> None:
     with connect(hasty) as sock:
         for _ in range(3):
@@ -64,6 +66,7 @@ def test_after_an_answer_the_next_head_has_its_own_time(hasty: Server) -> None:
     assert b"HTTP/1.1 408" in said
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_half_a_body_is_given_up(hasty: Server, chunked: bool) -> None:
     header, body = ("Transfer-Encoding: chunked", b"1\r\n{\r\n") if chunked else ("Content-Length: 100", b"{")
@@ -75,6 +78,7 @@ def test_half_a_body_is_given_up(hasty: Server, chunked: bool) -> None:
     assert LIMIT_S <= seconds < LATE_S
 
 
+@pytest.mark.full
 def test_a_body_in_drops_is_given_up_and_a_steady_one_is_taken(hasty: Server) -> None:
     with connect(hasty) as sock:
         sock.sendall(build("POST", "/api/v1/runs", ["Content-Length: 100000"]))
@@ -126,6 +130,7 @@ def count_streams(http: httpx.Client) -> int:
     return int(float(text.partition("\nmhc_streams_open ")[2].partition("\n")[0]))
 
 
+@pytest.mark.full
 def test_a_slow_reader_that_reads_gets_all(hasty: Server, fresh_spec: Callable[..., dict[str, Any]]) -> None:
     with httpx.Client(base_url=hasty.api, timeout=60) as http:
         run_id = compute(http, fresh_spec(depth=256, width=16))

@@ -54,6 +54,7 @@ def test_a_run_whose_worker_is_killed_is_tried_once_more(
     assert read_lines(client, run_id) == read_lines(lone_client, run_id)
 
 
+@pytest.mark.full
 def test_a_worker_killed_twice_fails_its_run_and_no_other(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -82,6 +83,7 @@ def wait_for_worker(server: Server) -> int:
     return pid
 
 
+@pytest.mark.full
 def test_a_worker_killed_while_idle_is_replaced(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -96,6 +98,7 @@ def test_a_worker_killed_while_idle_is_replaced(
     assert lone_server.worker_pids() != [worker]
 
 
+@pytest.mark.full
 def test_a_worker_killed_while_it_warms_up_is_told_and_replaced(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", ready="/livez")
     worker = wait_for_worker(own)
@@ -119,6 +122,7 @@ def test_a_run_past_the_deadline_fails(launch: StartServer, fresh_spec: FreshSpe
         assert f'mhc_runs_ended{{status="{status}"}} 1.0\n' in counts
 
 
+@pytest.mark.full
 def test_a_run_out_of_memory_fails_and_says_so(launch: StartServer, fresh_spec: FreshSpec) -> None:
     # A worker with a CUDA build of torch takes 760 MiB before it computes.
     own = launch("--workers", "1", "--worker-memory-bytes", str(1200 * 2**20))

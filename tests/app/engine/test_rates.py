@@ -9,6 +9,7 @@ from app.settings import Settings
 from mhc_core.cost.estimates import estimate
 from mhc_core.cost.rates import DEFAULT_RATES
 from mhc_core.spec import RunSpec
+from tests.apart import run_loop
 
 
 class Silent:
@@ -39,4 +40,4 @@ def test_a_warm_worker_replaces_the_usual_rates_by_its_own() -> None:
         assert engine.rates != DEFAULT_RATES
         assert 0 < estimate(RunSpec(), engine.rates).seconds < 100
 
-    asyncio.run(wait_for_worker())
+    run_loop(wait_for_worker())

@@ -16,6 +16,7 @@ COUNT = """import os, sys, app.engine.local.template, torch
 print(len(os.listdir("/proc/self/task")), torch.cuda.is_initialized(), "app.main" in sys.modules)"""
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
 def test_the_template_has_one_thread_no_device_and_nothing_of_the_server() -> None:
     told = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, check=True, capture_output=True, text=True).stdout

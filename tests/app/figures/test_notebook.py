@@ -63,6 +63,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("installed")
 def test_the_example_shows_runs_results_and_figures(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MHC_SCOPE_URL", server.url)
@@ -78,8 +79,8 @@ def test_the_example_shows_runs_results_and_figures(server: Server, monkeypatch:
     assert go.Figure(shown["figure"][PLOTLY]).layout.title.text.startswith("Mixing")
 
 
-@pytest.mark.usefixtures("installed")
 @pytest.mark.sample(2)
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("kind", ["trace", "hc", "residual", "trained"])
 def test_the_table_has_the_records_numbers(kind: str) -> None:
     if kind == "trace":

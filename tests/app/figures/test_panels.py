@@ -33,7 +33,7 @@ from tests.app.figures.filled import (
 )
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_fills_as_python_does(key: str, view: View, comparison: str) -> None:
@@ -60,7 +60,7 @@ def test_half_a_run_and_no_run_are_filled_as_well(key: str, view: View) -> None:
     assert not any(trace.get("visible", True) for trace in ours["data"] if trace["meta"]["run"] == 2)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("comparison", ["three", "overflow", "many streams", "unlike depth", "trained"])
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_draws_differences_as_python_does(key: str, view: View, comparison: str) -> None:
@@ -74,7 +74,7 @@ def test_the_page_draws_differences_as_python_does(key: str, view: View, compari
         assert_alike(ours, next(theirs), f"{key} {comparison} {narrow}", abs_tol=2e-7)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("comparison", ["three", "overflow", "seeds", "unlike depth", "dynamic"])
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_shows_chosen_layers_as_python_does(key: str, view: View, comparison: str) -> None:
@@ -219,7 +219,7 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
     assert "static" in static.layout.annotations[-1].text
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(
     ("key", "view"), [case for case in list_views() if case[1].needs], ids=lambda value: getattr(value, "key", value)

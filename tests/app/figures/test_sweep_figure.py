@@ -31,6 +31,7 @@ def test_the_figure_is_the_values(client: httpx.Client, fresh_spec: FreshSpec) -
         assert drawn.layout.yaxis.title.text == "Expansion rate n"
 
 
+@pytest.mark.full
 def test_numbers_are_legible_on_their_cells(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec(depth=48, connection={"kind": "hc"})
     axes = {
@@ -64,6 +65,7 @@ def ground_of(z: float | None, axis: Any, paper: Any) -> list[float]:
     return list(unlabel_rgb(color))
 
 
+@pytest.mark.full
 def test_a_cell_without_a_number_is_marked_in_the_narrowest_map(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     noises = [round(0.1 * index, 1) for index in range(15)] + [10.0]
     spec = fresh_spec(depth=150, width=8, connection={"kind": "hc", "streams": 8})
@@ -77,6 +79,7 @@ def test_a_cell_without_a_number_is_marked_in_the_narrowest_map(client: httpx.Cl
     assert list(drawn.data[2].text) == ["×" if value is None else "" for value in row]
 
 
+@pytest.mark.full
 def test_values_that_read_alike_have_cells_of_their_own(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     noises = [0.30001, 0.30002, 0.5]
     axis = {"field": "connection.noise", "values": noises}

@@ -20,6 +20,7 @@ VIEWS = [(key, view) for key, view in list_views() if key in ("training", "activ
 IDS = [f"{key}-{view.key}" for key, view in VIEWS]
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize(("key", "view"), VIEWS, ids=IDS)
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 def test_the_page_fills_what_python_fills(key: str, view: View, difference: bool) -> None:

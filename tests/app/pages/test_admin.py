@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.pages.admin import format_bytes, format_s
-from tests.app.api.test_ownership import give_token
 from tests.app.engine.test_cancel import LONG
+from tests.app.ownership.conftest import give_token
 from tests.conftest import Server, StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -59,6 +59,7 @@ def test_old_runs_are_dropped_when_asked(launch: StartServer, fresh_spec: FreshS
             time.sleep(0.2)
 
 
+@pytest.mark.attack("CSRF")
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}]
 )
@@ -69,6 +70,7 @@ def test_only_the_page_itself_is_obeyed(server: Server, path: str, headers: dict
     assert told.json()["type"].endswith("foreign-origin")
 
 
+@pytest.mark.attack("spoofed address")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
 def test_nobody_comes_in_through_a_proxy(server: Server, header: str) -> None:
     headers = {header: "127.0.0.1", "Origin": server.url}
@@ -91,6 +93,7 @@ def test_an_admin_comes_in_from_elsewhere_by_token(server: Server) -> None:
     assert tokens["admin"] not in server.log.read_text()
 
 
+@pytest.mark.attack("forged token")
 def test_what_is_no_password_lets_no_one_in(server: Server) -> None:
     for given in ("Basic", "Basic !", "Basic /w==", "Basic Og==", "Digest a"):
         headers = {"Authorization": given, "X-Forwarded-For": "203.0.113.9"}

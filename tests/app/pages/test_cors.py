@@ -56,6 +56,7 @@ def test_a_listed_page_follows_a_run(listing: Server, fresh_spec: FreshSpec) -> 
     assert "event: end" in answer.text
 
 
+@pytest.mark.attack("CSRF")
 def test_a_strangers_page_is_turned_away(listing: Server) -> None:
     before = ask_first(listing, STRANGER, "content-type")
     assert before.status_code == 400

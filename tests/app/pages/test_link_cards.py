@@ -75,6 +75,7 @@ def count_near(pixels: np.ndarray, color: str) -> int:
     return int(np.all(abs(pixels.astype(int) - wanted) < 40, axis=2).sum())
 
 
+@pytest.mark.attack("XSS")
 def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, server: Server) -> None:
     name = store(web, [small("residual"), small("hc")], TITLE, "v=1&B.name=ours+%26+<b>")
     tags = read_tags(web, f"/s/{name}")
@@ -106,6 +107,7 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
     assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
 
 
+@pytest.mark.full
 def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> None:
     spec = small("hc", noise=0.5)
     grid = {
@@ -160,6 +162,7 @@ def test_the_picture_is_kept_by_those_who_have_it(web: httpx.Client) -> None:
     assert web.get(f"/s/{name}/picture.png").content == answer.content
 
 
+@pytest.mark.full
 def test_what_overflows_is_drawn(web: httpx.Client) -> None:
     specs = [small("hc", noise=10), small("mhc", noise=3), small("kromhc", noise=3), small("none")]
     name = store(web, [spec | {"depth": 300} for spec in specs], "漢字 × 10⁻³ → √")
@@ -208,6 +211,7 @@ def test_a_host_that_is_none_makes_no_address(host: str, base: str | None) -> No
     assert to_base(Request(scope), "https://public.example") == "https://public.example"
 
 
+@pytest.mark.attack("rebinding")
 def test_a_strange_host_gets_no_page(web: httpx.Client) -> None:
     for host in ("a.example/<b>", "evil.example"):
         answer = web.get("/", headers={"Host": host})

@@ -105,6 +105,7 @@ def test_a_page_has_a_strict_policy(page: httpx.Response) -> None:
     assert "unsafe-eval" not in page.headers["content-security-policy"]
 
 
+@pytest.mark.attack("XSS")
 def test_a_page_runs_no_inline_script(page: httpx.Response) -> None:
     for attributes in re.findall(r"<script([^>]*)>", page.text):
         inert = 'type="importmap"' in attributes or 'type="application/json"' in attributes
@@ -135,6 +136,7 @@ def test_modules_of_the_import_map_are_served(web: httpx.Client) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.attack("XSS")
 def test_a_title_cannot_end_the_boot_script(web: httpx.Client, snapshot: dict[str, Any]) -> None:
     text = web.get(f"/s/{snapshot['id']}").text
     assert "</script><b>" not in text
@@ -154,6 +156,7 @@ def test_every_answer_has_the_security_headers(web: httpx.Client) -> None:
         assert "server" not in headers
 
 
+@pytest.mark.attack("CSRF")
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
 def test_a_foreign_page_can_start_nothing(web: httpx.Client, origin: str) -> None:
     for method, url in (("POST", "/api/v1/runs"), ("DELETE", "/api/v1/runs/x"), ("POST", "/api/v1/snapshots")):

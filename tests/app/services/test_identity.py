@@ -1,6 +1,5 @@
 """Who is taken for whom: tokens, names of a proxy, cookies, addresses; and what each may do."""
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Literal
@@ -21,9 +20,10 @@ from app.services.identity import (
     to_viewer,
 )
 from app.settings import Settings
+from app.store.clients.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from app.store.database import Database
-from app.store.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from app.store.upkeep.beside import open_beside
+from tests.apart import run_loop
 
 HOST = "192.0.2.7"
 
@@ -38,7 +38,7 @@ def recognise(url: str, claims: Claims, anonymous: Literal["run", "read", "none"
         finally:
             await database.close()
 
-    return asyncio.run(ask())
+    return run_loop(ask())
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def test_a_spec_that_costs_too_much_is_refused_with_the_figure(lone_client: http
     assert memory[0]["got"] == f"{format_value(estimate['peak_bytes'] / 1e9, digits=3)} GB predicted"
 
 
+@pytest.mark.full
 def test_the_limit_is_a_setting(launch: StartServer) -> None:
     own = launch("--workers", "1", "--max-run-seconds", "0.001", ready="/livez")
     answer = httpx.post(f"{own.api}/runs", json={})

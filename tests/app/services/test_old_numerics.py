@@ -79,6 +79,7 @@ def test_a_stored_map_of_old_runs_opens_as_before(launch: StartServer, fresh_spe
         assert http.post(SWEEP, json=grid).json()["ids"] == body["ids"], "asked for again it is computed anew"
 
 
+@pytest.mark.full
 def test_old_runs_survive_an_update_and_those_under_way_say_why_they_end(
     launch: StartServer, fresh_spec: FreshSpec
 ) -> None:

@@ -1,6 +1,5 @@
 """What one client may take beside others: seconds of the queue, streams, bytes that are read, bytes that are kept."""
 
-import asyncio
 import time
 from pathlib import Path
 
@@ -17,11 +16,12 @@ from app.services.errors import (
 from app.services.identity import SERVER, Client, to_address_key
 from app.services.shares import RUN_S, ReadShares, StoredShares, StreamShares, require_queue_share
 from app.settings import Settings
+from app.store.clients.shares import ShareStore
 from app.store.database import Database
 from app.store.runs import LiveCost, NewJob, RunStore
-from app.store.shares import ShareStore
 from app.store.snapshots import Owner, SnapshotStore
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 
 CLASS, HOME = "192.0.2.7", "198.51.100.1"
 QUEUE = Settings(client_queue_s=10, address_queue_s=40, queue_s=60, queue_size=500, workers=2)
@@ -187,7 +187,7 @@ def test_what_is_kept_counts_whoever_asks_with_which_cookie(tmp_path: Path) -> N
         await shares.require_room(student(9, HOME))
         await database.close()
 
-    asyncio.run(check())
+    run_loop(check())
 
 
 def test_a_charge_takes_no_time_to_speak_of() -> None:
@@ -196,3 +196,15 @@ def test_a_charge_takes_no_time_to_speak_of() -> None:
     for number in range(2000):
         shares.charge(student(number), 1)
     assert (time.perf_counter() - started) / 2000 < 0.01
+
+
+def test_addresses_with_many_streams_leave_some_to_those_with_few() -> None:
+    shares = StreamShares(Settings())
+    for number in range(448):
+        shares.take(student(number, f"203.0.113.{number // 200}"))
+    with pytest.raises(ServerStreamsError, match="448 event streams are open; 448 are allowed to addresses with more"):
+        shares.take(student(449, "203.0.113.2"))
+    for number in range(64):
+        shares.take(student(number, f"198.51.100.{number}"))
+    with pytest.raises(ServerStreamsError, match="512 event streams are open; 512 are allowed"):
+        shares.take(student(1, "198.51.100.200"))

@@ -1,6 +1,5 @@
 """Numbers of a sweep are of one moment: what says that all is done has every number."""
 
-import asyncio
 from typing import Any
 
 from app.services.identity import SERVER
@@ -8,6 +7,7 @@ from app.services.sweep_values import SweepValues
 from app.services.sweeps import Axis, Sweep
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduced
+from tests.apart import run_loop
 
 
 def build_sweep(**states: str) -> Sweep:
@@ -32,7 +32,7 @@ class Interrupted(SweepValues):
 def test_a_run_that_ends_while_others_are_read_has_its_number() -> None:
     sweep = build_sweep(a="running", b="done", c="held")
     values = Interrupted(sweep, {"a": "done", "c": "failed"})
-    grid = asyncio.run(values.measure(sweep, "composite_gain_fwd", "max")).grid
+    grid = run_loop(values.measure(sweep, "composite_gain_fwd", "max")).grid
     assert not sweep.is_open
     assert grid.status == [["done", "done", "failed"]]
     assert grid.values == [[1.0, 1.0, None]]
@@ -49,5 +49,5 @@ class Emptied:
 
 def test_a_run_that_is_dropped_is_gone_and_has_no_number() -> None:
     sweep = build_sweep(a="done")
-    grid = asyncio.run(SweepValues(Emptied()).measure(sweep, "composite_gain_fwd", "max")).grid  # type: ignore[arg-type]
+    grid = run_loop(SweepValues(Emptied()).measure(sweep, "composite_gain_fwd", "max")).grid  # type: ignore[arg-type]
     assert (grid.status, grid.values, sweep.states) == ([["gone"]], [[None]], {"a": "gone"})

@@ -86,6 +86,7 @@ def test_its_result_can_be_fetched_in_every_form(http: httpx.Client, trace: Trac
     assert product["gain_fwd"]["value"] == pytest.approx(wanted, rel=1e-6)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("panel", "view"), VIEWS)
 def test_every_figure_is_drawn_alone_and_beside_a_run(
     http: httpx.Client, trace: Trace, run_id: str, panel: str, view: str
@@ -146,6 +147,7 @@ def test_a_view_of_it_is_shared_with_its_name_and_a_picture(
         assert httpx.get(f"{server.url}/embed/{runs[-1]}?panel=gain").status_code == 200
 
 
+@pytest.mark.full
 def test_it_stays_when_the_server_starts_again(tmp_path: Path, trace: Trace) -> None:
     start_with_trace(tmp_path).kill()
     again = start_server(tmp_path, "--no-precompute", "--workers", "1")

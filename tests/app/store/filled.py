@@ -1,6 +1,5 @@
 """Databases with runs in them, for tests of what is done to a store beside requests."""
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from app.store.database import Database
 from app.store.runs import NewJob, RunStore
 from app.store.tables import runs
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 
 T = TypeVar("T")
 DAY_S = 86_400.0
@@ -29,7 +29,7 @@ def do(url: str, work: Callable[[Database], Awaitable[T]], *, is_beside: bool = 
         finally:
             await database.close()
 
-    return asyncio.run(inside())
+    return run_loop(inside())
 
 
 def to_url(path: Path) -> str:

@@ -1,6 +1,5 @@
 """Until when a view is kept: as long as the longest of those who store it wants, and each look at it renews that."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from app.store.database import Database
 from app.store.snapshots import RENEW_EVERY_S, Owner, Snapshot, SnapshotStore
+from tests.apart import run_loop
 
 NOW = 1_800_000_000.0
 Act = Callable[[SnapshotStore, Snapshot], Awaitable[object]]
@@ -27,7 +27,7 @@ def store_then(folder: Path, first: float | None, act: Act) -> Snapshot:
         assert found is not None
         return found
 
-    return asyncio.run(check())
+    return run_loop(check())
 
 
 @pytest.mark.parametrize(

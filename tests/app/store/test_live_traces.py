@@ -1,6 +1,5 @@
 """Rows of traces that grow, on SQLite; `test_postgresql.py` does the same there."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from app.store.queue.queue import Queue
 from app.store.runs import NewJob, RunStore
 from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 from tests.records import TRACE
 
 Work = Callable[[RunStore, LiveTraceStore], Awaitable[None]]
@@ -25,7 +25,7 @@ def do(folder: Path, work: Work) -> None:
         finally:
             await database.close()
 
-    asyncio.run(inside())
+    run_loop(inside())
 
 
 def test_a_token_is_known_by_its_hash(tmp_path: Path) -> None:

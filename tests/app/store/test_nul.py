@@ -1,19 +1,18 @@
 """U+0000, which PostgreSQL's texts cannot hold: no id has it, texts are refused, and that of a spec is kept."""
 
-import asyncio
-
 import pytest
 from pydantic import ValidationError
 
 from app.api.models.rooms import RoomRequest
 from app.api.models.snapshots import SnapshotRequest
+from app.store.clients.shares import ShareStore
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.rooms import RoomStore
 from app.store.runs import NewJob, RunStore
-from app.store.shares import ShareStore
 from app.store.snapshots import SnapshotStore
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 from tests.records import TRACE
 
 
@@ -37,7 +36,7 @@ def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url:
         finally:
             await database.close()
 
-    asyncio.run(inside())
+    run_loop(inside())
 
 
 @pytest.mark.parametrize("field", ["state", "title", "note", "sweep"])

@@ -1,6 +1,5 @@
 """The store and its migrations on a real PostgreSQL."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +19,7 @@ from app.store.snapshots import SnapshotStore
 from app.store.tables import metadata
 from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE
 
@@ -164,4 +164,4 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert await live.find("l") is None
         await database.close()
 
-    asyncio.run(inside())
+    run_loop(inside())

@@ -1,6 +1,5 @@
 """The store alone, on a real SQLite file: what memory has dropped comes back from the database, the same bytes."""
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.store.snapshots import SnapshotStore
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame, ForwardFrame, Frame
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 from tests.records import START, TRACE
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore]
         finally:
             await database.close()
 
-    return asyncio.run(inside())
+    return run_loop(inside())
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 1_000, 10_000_000])

@@ -44,6 +44,7 @@ def test_unfolded_connections_of_a_residual_and_a_plain_stack(open_page: OpenPag
     ]
 
 
+@pytest.mark.full
 def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=residual")
     card = card_of(page, "unfolded")
@@ -88,6 +89,7 @@ def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> No
     assert page.evaluate("location.pathname") == "/p/laws"
 
 
+@pytest.mark.full
 def test_a_table_of_several_seeds_holds_what_the_curve_shows(open_page: OpenPage, server: Server) -> None:
     body = {"depth": 6, "width": 16, "seeds": 3, "connection": {"kind": "hc"}}
     page = open_page("/#v=1&depth=6&width=16&seeds=3&runs=hc")
@@ -224,6 +226,7 @@ def test_a_verification_that_is_refused_says_so(
     page.close()
 
 
+@pytest.mark.full
 def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3")
     card = page.locator("[data-panel=detail]")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
@@ -65,6 +66,7 @@ def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_
     expect(page).to_have_url(re.compile("layer=12$"))
 
 
+@pytest.mark.full
 def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15")
     chip = page.get_by_role("button", name=re.compile("show all layers"))
@@ -79,6 +81,7 @@ def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: Op
             expect(chip).to_have_count(0)
 
 
+@pytest.mark.full
 def test_it_is_chosen_and_cleared_by_keyboard(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     cursor = page.get_by_role("slider", name="Layer")
@@ -146,6 +149,7 @@ def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: 
     expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain")
 
 
+@pytest.mark.full
 def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
     expect(page.locator("[data-panel=gain]").get_by_role("heading", level=2)).to_have_text(

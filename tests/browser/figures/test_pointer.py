@@ -1,14 +1,10 @@
-"""A pointer over one figure: all cards show the layer under it, and no words hide a curve."""
+"""A pointer over one figure: all cards show the layer under it."""
 
-import io
 import re
-from collections.abc import Sequence
 
-import numpy as np
-from PIL import Image
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from app.figures.methods import to_run_styles
 from tests.browser.conftest import OpenPage, Watch, load_page, wait_until, wait_until_drawn
 from tests.browser.figures.test_cards import card_of
 
@@ -22,7 +18,6 @@ PLACES = """card => {
         return Math.round(low + (x / _length) * (high - low));
     });
 }"""
-TOLERANCE = 12  # of a colour's parts: an edge is mixed with what lies under it
 
 
 def move_to(page: Page, panel: str, share: float) -> None:
@@ -62,36 +57,6 @@ def test_all_cards_show_the_layer_under_the_pointer_and_forget_it(open_page: Ope
     wait_until(page, lambda: lens.evaluate("canvas => canvas.toDataURL()") != still)
 
 
-def count_pixels(page: Page, boxes: Sequence[FloatRect], color: str) -> list[int]:
-    """Pixels of a colour in each box of the screen."""
-    pixels = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
-    wanted = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
-    is_near = (np.abs(pixels - wanted) <= TOLERANCE).all(2)
-    return [
-        int(is_near[int(box["y"]) : int(box["y"] + box["height"]), int(box["x"]) : int(box["x"] + box["width"])].sum())
-        for box in boxes
-    ]
-
-
-def test_words_at_the_cursor_hide_no_pixel_of_a_curve(see_page: OpenPage) -> None:
-    page = see_page(VIEW)
-    card = card_of(page, "similarity")  # its curves leave little room
-    wait_until_drawn(page, "similarity")
-    page.mouse.move(2, 2)
-    styles = [style.color for style in to_run_styles(["residual", "hc", "mhc"], "dark") if style is not None]
-    boxes = [box for item in card.locator(".cursor-value").all() if (box := item.bounding_box())]
-    assert len(boxes) == 3
-    # Words are of the same colours as curves: blank, their boxes alone may hide something.
-    for item in card.locator(".cursor-value").all():
-        item.evaluate("label => label.style.setProperty('color', 'transparent')")
-    shown = np.array([count_pixels(page, boxes, color) for color in styles])
-    card.locator(".overlay").evaluate("overlay => overlay.style.setProperty('visibility', 'hidden')")
-    alone = np.array([count_pixels(page, boxes, color) for color in styles])
-    assert alone.max() > 10, "a curve runs where words stand"
-    assert np.abs(shown - alone).max() <= 2, "edges are mixed with what lies under them"
-    card.locator(".overlay").evaluate("overlay => overlay.removeAttribute('style')")
-
-
 def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     for panel in ("activation", "cka"):
@@ -109,6 +74,7 @@ def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage)
         assert card.locator(".plot").evaluate("plot => getComputedStyle(plot).zIndex") == "auto"
 
 
+@pytest.mark.full
 def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: Watch) -> None:
     context = browser.new_context(has_touch=True, is_mobile=True)
     page = load_page(context, watch, VIEW, width=390, height=844)
@@ -136,6 +102,7 @@ def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: W
     watch.check()
 
 
+@pytest.mark.full
 def test_the_backward_line_is_named_on_the_page_and_in_files(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=64&width=16&runs=residual,hc,mhc")
     card = card_of(page, "gain")

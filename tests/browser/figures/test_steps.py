@@ -106,6 +106,7 @@ def test_keys_move_the_step(open_page: OpenPage) -> None:
     expect(page.get_by_role("dialog", name="Help")).to_contain_text("one step of training back or on")
 
 
+@pytest.mark.full
 def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=5&layer=4")
     readout = page.get_by_role("table", name="Values at layer 4, step 5")
@@ -119,6 +120,7 @@ def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
     assert [10 ** line[3] for line in gains(page)] == pytest.approx([float(text) for text in shown], rel=1e-3)
 
 
+@pytest.mark.full
 def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=2")
     card = page.locator("[data-panel=training]")
@@ -191,6 +193,7 @@ def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
     assert trained != first
 
 
+@pytest.mark.full
 def test_cards_say_how_far_training_is(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=8&width=64&train.steps=250", wait=False)
     progress = page.locator("[data-panel=gain] .card-progress")

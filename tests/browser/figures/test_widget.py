@@ -103,6 +103,7 @@ def test_a_document_draws_every_figure_with_one_cursor(page: Page, results: list
     assert detail.inner_html() != before, "the matrices are those of the cursor"
 
 
+@pytest.mark.full
 def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_path: Path) -> None:
     open_text(page, tmp_path, write_document(results, "dark"))
     area = page.locator("[data-panel=activation] .nsewdrag").first
@@ -123,6 +124,7 @@ def test_a_trace_whose_name_is_markup_stays_text(page: Page, tmp_path: Path) -> 
     assert page.locator("img").count() == 0
 
 
+@pytest.mark.full
 def test_a_notebook_frames_it_and_shares_the_cursor(page: Page, results: list[Result], tmp_path: Path) -> None:
     widget = Widget(*results, layer=2)
     values = json.dumps({"document": widget.document, "layer": 2, "height": 700}).replace("</", "<\\/")

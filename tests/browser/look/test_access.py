@@ -129,6 +129,7 @@ def test_axe_finds_nothing_on_the_other_pages(open_page: OpenPage, watch: Watch,
         audit(other, path)
 
 
+@pytest.mark.full
 def test_axe_finds_nothing_where_something_is_wrong(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 422")
     page = open_page("/#v=1&depth=8&deptth=9&block.heads=7", wait=False)

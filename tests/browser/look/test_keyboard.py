@@ -100,6 +100,7 @@ def test_single_keys(open_page: OpenPage) -> None:
     expect(page.get_by_role("dialog", name="Help")).to_contain_text("less or more depth")
 
 
+@pytest.mark.full
 def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=220&width=512", wait=False)
     expect(page.locator(".status")).to_contain_text("press Run")

@@ -4,8 +4,9 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from app.files import CHECKOUT, list_files, read_file
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.conftest import Server, compute
 
@@ -21,12 +22,20 @@ MODULES = """() => {
     return [ours(loaded), ours(named.map((item) => item.src || item.href))];
 }"""
 
+# A style sheet as the browser understands it; what it imports is not asked for.
+RULES = """(text) => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(text);
+    return [...sheet.cssRules].map((rule) => rule.cssText);
+}"""
+
 
 def find_modules(page: Page) -> tuple[list[str], list[str]]:
     loaded, named = page.evaluate(MODULES)
     return loaded, named
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("path", ["/#v=1&runs=mhc&depth=6&width=16", "/embed/{run}?panel=gain"])
 def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Server, path: str) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -39,6 +48,7 @@ def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Serve
     assert loaded == named
 
 
+@pytest.mark.full
 def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
     wait_until_done(page)
@@ -48,6 +58,7 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     assert "js/map/map.js" in find_modules(page)[0]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("key", "title", "module"),
     [
@@ -66,6 +77,7 @@ def test_a_dialog_comes_when_its_key_is_pressed(open_page: OpenPage, key: str, t
     assert module in find_modules(page)[0]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("button", "title", "module"),
     [
@@ -104,6 +116,7 @@ def test_words_come_before_what_draws_figures(open_page: OpenPage, server: Serve
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
 
 
+@pytest.mark.full
 def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page("/docs", wait=False)
@@ -113,6 +126,7 @@ def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: W
     expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))
 
 
+@pytest.mark.full
 def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
@@ -120,3 +134,14 @@ def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: W
     page.route("**/js/map/map.js", lambda route: route.fulfill(status=404, body=""))
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.get_by_text("did not come from the server. Reload the page to try again.")).to_be_visible()
+
+
+def test_style_sheets_lose_their_comments_and_no_rule(browser: Browser) -> None:
+    paths = [path for path in list_files("static/css") if path.endswith(".css")]
+    page = browser.new_page()
+    for path in paths:
+        written, served = (CHECKOUT / path).read_text(), read_file(path).decode()
+        assert "/*" not in served
+        rules = [page.evaluate(RULES, text) for text in (written, served)]
+        assert rules[0] == rules[1], path
+    page.close()

@@ -27,6 +27,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
     assert page.evaluate(paper) == f"#{red:02x}{green:02x}{blue:02x}"
 
 
+@pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
     page.get_by_role("button", name="Theme: Auto").click()
@@ -219,6 +220,7 @@ def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> N
     assert page.evaluate("scrollY") == 0
 
 
+@pytest.mark.full
 def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", height=700)
     card = page.locator(".story-card").nth(1)

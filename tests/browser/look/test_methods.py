@@ -1,6 +1,7 @@
 """A method has its colour wherever it is shown: in any place of the page, and framed alone."""
 
 import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
 from app.figures.methods import METHODS
@@ -13,6 +14,7 @@ MARKS = "() => [...document.querySelectorAll('.story-card')].map((card) => card.
 SWATCHES = "() => [...document.querySelectorAll('.compared .swatch line')].map((line) => line.getAttribute('stroke'))"
 
 
+@pytest.mark.full
 def test_mhc_is_blue_in_the_first_place_and_when_a_run_before_it_is_removed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc,hc&depth=8&width=16", theme="light")
     wait_until_done(page)
@@ -27,6 +29,7 @@ def test_mhc_is_blue_in_the_first_place_and_when_a_run_before_it_is_removed(open
     assert page.evaluate(SWATCHES) == [first, second]
 
 
+@pytest.mark.full
 def test_one_run_framed_has_its_methods_colour(open_page: OpenPage, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         run = compute(http, {"depth": 8, "width": 16, "connection": {"kind": "mhc"}})

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
@@ -29,6 +30,7 @@ def test_two_stops_lead_past_the_bar_to_figures_and_settings(open_page: OpenPage
     assert page.url == address, "the hash is the view's"
 
 
+@pytest.mark.full
 def test_a_skip_link_opens_the_settings_of_a_phone(open_page: OpenPage) -> None:
     page = open_page(VIEW, width=390, height=844)
     page.get_by_role("link", name="Skip to the settings").focus()
@@ -37,6 +39,7 @@ def test_a_skip_link_opens_the_settings_of_a_phone(open_page: OpenPage) -> None:
     expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
 
 
+@pytest.mark.full
 def test_a_figure_is_called_after_what_it_shows(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     told = (
@@ -48,6 +51,7 @@ def test_a_figure_is_called_after_what_it_shows(open_page: OpenPage) -> None:
     assert "C mHC: " in name
 
 
+@pytest.mark.full
 def test_the_cursor_says_one_sentence_when_it_rests(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     said = page.locator("p.sr[role=status]").first
@@ -63,6 +67,7 @@ def test_the_cursor_says_one_sentence_when_it_rests(open_page: OpenPage) -> None
     expect(page.locator(".readout[aria-live]")).to_have_count(0)
 
 
+@pytest.mark.full
 def test_a_sentence_looks_like_what_it_is(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     look = page.locator(".story-card .sentence").first.evaluate(

@@ -1,5 +1,6 @@
 """A hand on a slider renders what it changes: counted in components, for time says little on a busy machine."""
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, wait_until_done
@@ -34,6 +35,7 @@ def count_renders(page: Page) -> dict[str, int]:
     return found
 
 
+@pytest.mark.full
 def test_a_step_of_the_depth_renders_what_it_changes(open_page: OpenPage) -> None:
     page = open_page("/")
     found = count_renders(page)

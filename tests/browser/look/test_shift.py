@@ -8,7 +8,7 @@ from tests.browser.conftest import OpenPage, wait_until_done
 from tests.conftest import Server
 
 
-@pytest.mark.sample(5)
+@pytest.mark.full
 @pytest.mark.parametrize("size", SHIFTED_SIZES, ids=["1440", "390"])
 @pytest.mark.parametrize("path", [*SHIFTED_PAGES, "/#v=1&runs=mhc&depth=8", "/p/no_skip"])
 def test_a_page_does_not_move_while_it_loads(

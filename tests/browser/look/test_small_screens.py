@@ -36,7 +36,7 @@ def check(page: Page, width: int) -> None:
     assert bottom <= 90
 
 
-@pytest.mark.sample("pairs")
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(("width", "height"), SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -46,6 +46,7 @@ def test_the_first_screen_shows_a_figure(see_page: OpenPage, path: str, width: i
     assert page.evaluate(SEEN) >= 90
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [761, 1024, 1180])
 def test_the_bar_is_one_line_at_every_width(see_page: OpenPage, width: int) -> None:
     page = see_page("/#v=1&depth=8", width=width, height=768)

@@ -88,6 +88,7 @@ def test_a_link_opens_the_map(open_page: OpenPage) -> None:
     wait_until_done(page)
 
 
+@pytest.mark.full
 def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: OpenPage) -> None:
     """The list of numbers comes from the server while values are typed already."""
     page = open_page(BASE)
@@ -136,6 +137,7 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     expect(page.get_by_role("spinbutton", name="Expansion rate n, exact")).to_have_value("3")
 
 
+@pytest.mark.full
 def test_the_table_says_what_the_cells_say(see_page: OpenPage) -> None:
     page = see_page(SMALL)
     wait_for_cells(page, 6)

@@ -11,6 +11,7 @@ from tests.conftest import Server, wait_for_end
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, **LONG}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 390), ("light", 1280), ("dark", 1280)])
 def test_it_can_be_read_and_used(browser: Browser, server: Server, theme: str, width: int) -> None:
     seed = width + len(theme)

@@ -149,6 +149,7 @@ def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page:
     assert all(None not in line["y"] for line in curves(page, "activation"))
 
 
+@pytest.mark.full
 def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12")
     before = curves(page, "gain")
@@ -167,6 +168,7 @@ def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
         assert known["y"] == pytest.approx(said["y"], rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.full
 def test_no_frame_has_runs_of_different_depths(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=24&seed=77")
     page.evaluate(WATCH)
@@ -199,6 +201,7 @@ def test_a_hand_that_moves_asks_for_nothing_that_it_passes(open_page: OpenPage) 
     assert len(asked) == 1
 
 
+@pytest.mark.full
 def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16", height=TALL_PX)
     found: list[Any] = page.evaluate(STEP, 4)

@@ -33,6 +33,7 @@ def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     assert page.locator(".story-card h2").all_text_contents()[0] == "A HC"
 
 
+@pytest.mark.full
 def test_a_run_can_have_settings_of_its_own(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     run = page.locator(".run", has=page.get_by_label("Connection of run C"))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.result import Result
@@ -80,6 +81,7 @@ def test_five_steps_set_the_runs_and_say_what_their_columns_hold(open_page: Open
     assert page.url.endswith("/#v=1")
 
 
+@pytest.mark.full
 def test_the_reader_is_asked_to_move_the_drift_and_the_story_follows(open_page: OpenPage) -> None:
     page = open_page("/")
     take(page, 5)
@@ -93,6 +95,7 @@ def test_the_reader_is_asked_to_move_the_drift_and_the_story_follows(open_page: 
     expect(page.locator(".lesson-text")).not_to_contain_text("becomes up to 790 times")
 
 
+@pytest.mark.full
 def test_it_is_hidden_for_good_and_leaves_presets_alone(open_page: OpenPage, server: Server) -> None:
     page = open_page("/")
     page.get_by_role("button", name="Story").click()
@@ -105,3 +108,25 @@ def test_it_is_hidden_for_good_and_leaves_presets_alone(open_page: OpenPage, ser
     page.goto(f"{server.url}/p/no_skip")
     expect(page.locator(".preset-banner")).to_be_visible()
     expect(page.locator(".lesson")).to_have_count(0)
+
+
+def test_on_a_phone_all_steps_and_the_picture_are_in_the_first_screen(open_page: OpenPage) -> None:
+    page = open_page("/", width=390, height=844)
+    buttons = page.locator(".lesson-steps button")
+    tops = set()
+    for index in range(buttons.count()):
+        box = buttons.nth(index).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert min(box["width"], box["height"]) >= 24
+        tops.add(box["y"])
+    assert len(tops) == 1, "one row"
+    expect(buttons.first.get_by_text("One stream")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="5 What four streams keep")).to_be_in_viewport()
+    picture, bar = (page.locator(part).bounding_box() for part in (".picture-box", ".scrubber"))
+    assert picture is not None
+    assert bar is not None
+    assert bar["y"] - picture["y"] > 200, "two runs of it"
+    take(page, 3)
+    expect(buttons.nth(2).get_by_text("Free mixing explodes")).to_be_in_viewport(ratio=1)

@@ -151,7 +151,7 @@ def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> 
     expect(page.locator(".story-card h2")).to_have_text(HEADS)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.full
 @looks
 def test_axe_finds_nothing(
     open_page: OpenPage, watch: Watch, traced: Server, file: Path, theme: str, width: int

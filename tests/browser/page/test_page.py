@@ -190,6 +190,7 @@ def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
     expect(banner).to_contain_text("connection.dynamic: got perhaps")
 
 
+@pytest.mark.full
 def test_a_link_out_of_range_opens_as_near_as_is_allowed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&width=16&depth=4&connection.noise=12&layer=50")
     banner = page.get_by_role("alert")
@@ -198,6 +199,7 @@ def test_a_link_out_of_range_opens_as_near_as_is_allowed(open_page: OpenPage) ->
     expect(page.locator(".scrubber")).to_contain_text("Layer 4 / 4")
 
 
+@pytest.mark.full
 def test_the_document_is_called_after_the_view(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&B.name=ours")
     assert page.title() == "HC, ours at depth 8 · mHC Scope"
@@ -250,6 +252,7 @@ def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
     expect(page.locator(".status")).to_contain_text("cancelled")
 
 
+@pytest.mark.full
 def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=64&width=16&runs=hc&connection.noise=10")
     (line,) = curves(page, "gain")
@@ -258,6 +261,7 @@ def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
     assert "×10" in (page.locator(".readout [data-key=composite_gain_bwd]").first.text_content() or "")
 
 
+@pytest.mark.full
 def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=9&runs=hc,mhc")
     page.get_by_role("button", name="API").click()

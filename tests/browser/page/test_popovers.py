@@ -39,6 +39,7 @@ def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, wid
         page.wait_for_timeout(100)
 
 
+@pytest.mark.full
 def test_a_long_menu_stays_within_a_low_window(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=8&width=32", width=1024, height=620)
     button = page.get_by_role("button", name="Composite gain: more")

@@ -48,6 +48,7 @@ def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> N
     expect(start).to_be_focused()
 
 
+@pytest.mark.full
 def test_from_a_card_they_go_through_the_presets(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32", width=390, height=844)
     menu = page.get_by_role("button", name="Composite gain: more")

@@ -14,7 +14,7 @@ from tests.browser.conftest import OpenPage, read_result, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
-QUICK = ("mhc_fig_7", "no_skip", "relu_correlation")  # in every run of the tests
+QUICK = ("mhc_fig_7",)  # in every run of the tests
 MARKS = "() => [...document.querySelectorAll('.story-card')].map((card) => card.style.getPropertyValue('--run'))"
 IN_SIGHT = """key => {
   const plot = document.querySelector(`#panel-${key} .plot`).getBoundingClientRect();
@@ -66,6 +66,7 @@ def test_a_preset_opened_by_its_link(open_page: OpenPage, server: Server, name: 
     assert page.url.endswith(f"/p/{name}")
 
 
+@pytest.mark.full
 def test_a_change_by_hand_ends_what_is_said_and_back_brings_it_again(open_page: OpenPage) -> None:
     page = open_page("/p/no_skip")
     first = page.locator(".story-card .headline").first
@@ -91,6 +92,7 @@ def test_a_change_by_hand_ends_what_is_said_and_back_brings_it_again(open_page: 
     assert "#v=1&runs=none,residual&block.kind=mlp" in page.url
 
 
+@pytest.mark.full
 def test_a_stored_view_of_a_preset_keeps_what_is_said(open_page: OpenPage, server: Server) -> None:
     page = open_page("/p/no_skip#v=1&layer=3")
     expect(page.locator(".scrubber")).to_contain_text("Layer 3")

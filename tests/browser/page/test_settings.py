@@ -42,6 +42,7 @@ def test_help_opens_by_a_tap_and_closes_by_a_tap_beside_it(open_page: OpenPage) 
     expect(page.locator("#settings:popover-open")).to_have_count(1)
 
 
+@pytest.mark.full
 def test_dynamic_mixing_that_changes_nothing_says_why_and_what_would(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=4&width=16&input.tokens=16&connection.dynamic=true")
     note = page.locator(".controls .note")

@@ -42,6 +42,7 @@ def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     assert f"B.trace={ID}" in beside.url
 
 
+@pytest.mark.full
 def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     beside.get_by_role("spinbutton", name="Depth, exact").fill("7")
     beside.keyboard.press("Enter")

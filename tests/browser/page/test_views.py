@@ -74,6 +74,7 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
     expect(page.locator(".story-card h2")).to_have_text(["A mHC"])
 
 
+@pytest.mark.full
 def test_two_views_are_compared_run_by_run_or_by_their_first(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     for url in (SMALL, OTHER, MANY):
@@ -96,6 +97,7 @@ def test_two_views_are_compared_run_by_run_or_by_their_first(open_page: OpenPage
     assert page.url.endswith("/#v=1&runs=residual,residual&width=32&A.depth=9&B.depth=8")
 
 
+@pytest.mark.full
 def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, server: Server) -> None:
     one = open_page(SMALL)
     visit(one, server, SMALL)
@@ -119,6 +121,7 @@ def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, se
     expect(other.get_by_role("dialog", name="Your views").get_by_role("alert")).to_contain_text("can not be read")
 
 
+@pytest.mark.full
 def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     for depth in (9, 10):

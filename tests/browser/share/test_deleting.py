@@ -1,6 +1,7 @@
 """Who stored a view can delete its link, from the dialog that made it; no one else is offered to."""
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
@@ -15,6 +16,7 @@ def open_share(page: Page) -> Locator:
     return dialog
 
 
+@pytest.mark.full
 def test_a_link_is_deleted_where_it_was_made(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=5")
     dialog = open_share(page)
@@ -34,6 +36,7 @@ def test_a_link_is_deleted_where_it_was_made(open_page: OpenPage, server: Server
     assert httpx.get(link).status_code == 200
 
 
+@pytest.mark.full
 def test_a_link_of_another_is_not_offered_for_deletion(open_page: OpenPage) -> None:
     first = open_page("/#v=1&depth=7")
     open_share(first)

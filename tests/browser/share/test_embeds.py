@@ -95,6 +95,7 @@ def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None
     expect(page.get_by_role("alert")).to_contain_text("There is no panel nothing; there are picture, gain, activation")
 
 
+@pytest.mark.full
 def test_a_frame_of_a_run_that_is_not_here_says_so_where_it_is_framed(
     open_page: OpenPage, server: Server, watch: Watch
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_frame_of_a_run_that_is_not_here_says_so_where_it_is_framed(
     assert "frame-ancestors 'none'" in other.headers["content-security-policy"]
 
 
+@pytest.mark.full
 def test_a_frame_says_that_its_run_was_cancelled(open_page: OpenPage, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         run = http.post("/runs", json={"depth": 300, "width": 256, "seed": 77}).json()["id"]
@@ -119,6 +121,7 @@ def test_a_frame_says_that_its_run_was_cancelled(open_page: OpenPage, server: Se
     expect(page.get_by_role("alert")).to_contain_text("Run A mHC was cancelled. What it had computed by then is shown.")
 
 
+@pytest.mark.full
 def test_a_frame_waits_for_a_server_that_is_away(
     open_page: OpenPage, server: Server, stored: str, watch: Watch
 ) -> None:
@@ -233,11 +236,13 @@ def test_a_stored_map_is_framed(
     assert opened.url == f"{server.url}/#v=1&runs=hc&depth=4&width=16&connection.streams=3"
 
 
+@pytest.mark.full
 def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=map", wait=False)
     expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are picture, gain, activation")
 
 
+@pytest.mark.full
 def test_a_frame_can_be_moved_without_the_server(open_page: OpenPage, server: Server, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=gain&theme=light", wait=False)
     page.locator(".hand summary").click()

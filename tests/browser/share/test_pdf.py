@@ -82,6 +82,7 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     assert "A box stands" not in text
 
 
+@pytest.mark.full
 def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -> None:
     page = open_page(SMALL)
     picture = save_pdf(page, "How the signal travels")
@@ -105,6 +106,7 @@ def test_cost_and_map_are_saved_too(open_page: OpenPage, server: Server) -> None
     assert "sweep" in read_text(save_pdf(page, "Map"))
 
 
+@pytest.mark.full
 def test_what_does_not_come_is_told(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("Failed to load resource|ERR_FAILED")
     page = open_page(SMALL)

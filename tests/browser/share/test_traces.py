@@ -58,6 +58,7 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
     assert len(drawn) == STREAMS
 
 
+@pytest.mark.full
 def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) -> None:
     visit = see_page(store_view(traced))
     expect(visit.locator(".banners")).to_contain_text("Change anything to compute anew; a trace stays as it is.")

@@ -142,6 +142,7 @@ def test_layernorm_scaling_counts_blocks_from_one(block: str, layers: int) -> No
         assert branch.norm_scale == pytest.approx(1 / math.sqrt(layer // layers + 1), rel=1e-15)
 
 
+@pytest.mark.full
 def test_layernorm_scaling_slows_the_growth_of_variance_to_a_logarithm() -> None:
     """One linear matrix a layer: variance 1 + sum of 1 / l."""
     block = {"kind": "mlp", "mlp_ratio": 0, "activation": "linear", "weights": "orthogonal"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.apart import run_apart
 from tests.conftest import ROOT, Server
-from tests.core.client.apart import run_apart
 from tests.traced import capture_trace
 
 MAX_LINES = 8
@@ -35,6 +35,7 @@ def count_lines(source: str) -> int:
     return len({line for node in body for line in range(node.lineno, (node.end_lineno or 0) + 1)})
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_runs(name: str, at_server: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = ROOT / "examples" / f"{name}.py"

@@ -1,6 +1,5 @@
 """A server that is busy or not there yet is asked again, when it says."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -11,8 +10,8 @@ import pytest
 from mhc_core.client import AsyncClient, Client, LostError, RefusedError
 from mhc_core.client.exchange import Answer, Ask, Lost, Patience, Pause, ask, read_retry_after
 from mhc_core.client.following import Following
+from tests.apart import run_loop
 from tests.conftest import StartServer, free_port
-from tests.core.client.apart import run_apart
 
 FreshSpec = Callable[..., dict[str, Any]]
 ONE_RUN = ("--workers", "1", "--address-queue-s", "0.001", "--client-queue-s", "0.001")
@@ -44,7 +43,7 @@ def test_a_figure_waits_for_its_run(launch: StartServer, fresh_spec: FreshSpec) 
             run = await client.submit(fresh_spec(depth=128))
             return await client.figure(run, "gain", theme="dark", difference=None)
 
-    assert run_apart(lambda: asyncio.run(draw()))["data"]
+    assert run_loop(draw())["data"]
 
 
 @pytest.mark.full

@@ -1,6 +1,5 @@
 """Runs from a script, against a real server: what the client says is what the server's own files say."""
 
-import asyncio
 import inspect
 import io
 import json
@@ -15,10 +14,10 @@ from mhc_core.client import AsyncClient, Client, LostError, RefusedError, RunFai
 from mhc_core.record import codec
 from mhc_core.record.frames import AnyFrame
 from mhc_core.spec import SpecError, parse_spec
+from tests.apart import run_loop
 from tests.app.engine.test_cancel import LONG
 from tests.browser.relay import Relay
 from tests.conftest import Server, free_port
-from tests.core.client.apart import run_apart
 
 FreshSpec = Callable[..., dict[str, Any]]
 
@@ -98,7 +97,7 @@ def test_the_async_client_does_the_same(server: Server, script: Client, fresh_sp
             frames = [frame async for frame in client.follow(run)]
             return run.id, frames, (await client.result(run)).to_arrays()
 
-    run_id, frames, arrays = run_apart(lambda: asyncio.run(compute()))
+    run_id, frames, arrays = run_loop(compute())
     assert to_lines(run_id, frames) == to_lines(run_id, list(script.follow(run_id)))
     for name, column in script.result(run_id).to_arrays().items():
         np.testing.assert_array_equal(arrays[name], column)

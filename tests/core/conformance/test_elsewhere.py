@@ -13,6 +13,7 @@ ALWAYS = {"mixing applied", "mixing backward", "token axis", "timing", "dynamic 
 MHC = {"exp", "rows", "columns", "rounds", "eps", "range of H_pre", "range of H_post", "bias", "gate", "precision"}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", SOUND)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_none_is_accused(name: str, seed: int) -> None:

@@ -45,6 +45,7 @@ MUTANTS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str, set[str]]
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", MUTANTS)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full), pytest.param(2, marks=pytest.mark.full)])
 def test_a_mutant_is_named(name: str, seed: int) -> None:
@@ -58,6 +59,7 @@ def test_a_mutant_is_named(name: str, seed: int) -> None:
         assert failure.got, failure
 
 
+@pytest.mark.full
 def test_layers_that_share_a_parameter_are_named() -> None:
     report = check(Shared)
     assert [line.name for line in report.failures] == ["sharing"], str(report)

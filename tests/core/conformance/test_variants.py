@@ -90,6 +90,7 @@ class Clamped(PlainMHC):
         return matrix / matrix.sum(-1, keepdim=True).clamp_min(1e-8)
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("build", [Static, Linears, ChannelsOuter, LearnedNorm, LogDomain, Transposing, Clamped])
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 6))])
 def test_a_variant_is_not_accused(build: type[PlainMHC], seed: int) -> None:

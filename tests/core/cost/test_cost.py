@@ -182,6 +182,7 @@ def test_cost_grows_with_everything_that_makes_a_run_larger() -> None:
             assert getattr(large, key) > getattr(small, key), (fields, key)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic"])
 def test_the_arithmetic_of_a_step_is_what_the_operators_do(name: str) -> None:
     fields: dict[str, Any] = {

@@ -63,7 +63,7 @@ def told(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, Fin
 Told = tuple[RunSpec, Result, dict[str, Finding]]
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> None:
     _, result, findings = told
     assert result.summary.findings[0].key == "connection"

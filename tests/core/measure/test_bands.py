@@ -110,6 +110,7 @@ def hc_blow_up() -> tuple[RunSpec, Result]:
     return spec, collect(list(run(spec)))
 
 
+@pytest.mark.full
 def test_overflow_of_some_seeds_is_still_ordered() -> None:
     """Activations leave float32 in some seeds: they rank above all others, and the composite gain goes on."""
     spec, result = hc_blow_up()

@@ -110,7 +110,7 @@ def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: s
     assert_loop_is_autograd(spec_of(connection, block, position))
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
 def test_the_loop_gives_autograds_gradients_of_variants(fields: dict[str, Any]) -> None:
     assert_loop_is_autograd(build_spec(**fields))
@@ -162,7 +162,7 @@ def test_autograd_gives_the_slopes_of_the_loss(connection: dict[str, Any], block
     assert_slopes(spec_of(connection, block, position, depth=3))
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
 def test_autograd_gives_the_slopes_of_the_loss_of_variants(fields: dict[str, Any]) -> None:
     assert_slopes(build_spec(depth=3, **fields))
@@ -221,7 +221,7 @@ def _loss_from(stack: Stack, state: torch.Tensor) -> torch.Tensor:
     return stack.loss(state)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac", "frac-dynamic"])
 def test_the_reported_norms_are_norms_of_slopes(name: str) -> None:
     """Every entry of one layer moved on its own: the frames' norms against finite differences, with nothing between."""

@@ -93,6 +93,7 @@ def test_in_float64_the_states_of_the_same_stack_stay_finite_longer() -> None:
     np.testing.assert_allclose(double.layers["act_rms"][:first], single.layers["act_rms"][:first], rtol=1e-3)
 
 
+@pytest.mark.full
 def test_sigma2_far_below_the_least_float_keeps_its_logarithm() -> None:
     result = measure(build_spec(depth=1024, dtype="float32", connection={"init": "megatron", "noise": 1.0}))
     log10 = result.layers_log10["composite_sigma2"]

@@ -8,8 +8,8 @@ import '../sent.js';
 
 const EVIL = '</script><script>alert("1")</script>&\'';
 
-/** @param {string} text */
-function build(text, isDark = true) {
+/** @param {string} text @param {boolean} [isDark] @param {any} [live] */
+function build(text, isDark = true, live = null) {
   const numbers = {
     caption: text,
     head: ['layer', text],
@@ -56,6 +56,8 @@ function build(text, isDark = true) {
     ],
     notes: [text],
     cards: [card],
+    live,
+    nonce: 'abc',
   });
 }
 
@@ -144,4 +146,19 @@ test('notes speak once of what is the same and of each run where it is not', () 
 test('a title makes a plain file name', () => {
   assert.equal(toFileName('A Résidual, B mHC 20/../x'), 'mhc-scope-a-residual-b-mhc-20-x.html');
   assert.equal(toFileName('…'), 'mhc-scope-view.html');
+});
+
+test('what moves runs its own scripts alone, whatever the records hold', () => {
+  const live = {
+    given: JSON.stringify({ text: EVIL }),
+    entry: 'mhc-scope/saved.js',
+    imports: { 'mhc-scope/saved.js': 'data:text/javascript;base64,' },
+    plotly: 'const end = "</script>";',
+  };
+  const page = build('plain', false, live);
+  assert.equal(page.match(/<script/g)?.length, 4);
+  assert.equal(page.match(/<script nonce="abc"/g)?.length, 4);
+  assert.equal(page.match(/<\/script>/g)?.length, 4);
+  assert.match(page, /script-src 'nonce-abc'">/);
+  assert.ok(!build('plain', false).includes('script'), 'without sliders there is none');
 });

@@ -7,9 +7,11 @@ import { formatLog } from './scale.js';
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading */
 
 export const TITLE = 'How the signal travels';
-export const MEANING =
-  'A stream is a signal that a network hands from layer to layer: a residual network has one, others several. ' +
+export const STREAM =
+  'A stream is a signal that a network hands from layer to layer: a residual network has one, others several.';
+export const SHOWN =
   'Its width is the size of what it carries. In each layer a branch, such as attention, reads the streams, they mix (thin lines), and the branch writes to them.';
+export const MEANING = `${STREAM} ${SHOWN}`;
 
 /** @type {import('../../../types').Panel['help']} */
 export const HELP = {

@@ -74,6 +74,7 @@ def test_each_thing_that_is_not_well_is_told(launch: StartServer, fresh_spec: Fr
         time.sleep(0.2)
 
 
+@pytest.mark.full
 def test_probes_are_few_and_a_run_under_way_is_not_stuck(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:

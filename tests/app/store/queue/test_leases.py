@@ -1,6 +1,5 @@
 """Leases in the database: a server that lost one writes nothing, and no run stays under way without a server."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -14,6 +13,7 @@ from app.store.runs import NewJob, RunStore
 from app.store.tables import runs
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
+from tests.apart import run_loop
 
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(9)]
 LEASE_S = 10.0
@@ -62,7 +62,7 @@ def play(url: str, act: Act) -> None:
         finally:
             await scene.database.close()
 
-    asyncio.run(inside())
+    run_loop(inside())
 
 
 def test_a_claim_gives_a_lease_and_counts_an_attempt(database_url: str) -> None:

@@ -1,6 +1,5 @@
 """Runs that are said to be computed though no server does it."""
 
-import asyncio
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -9,6 +8,7 @@ from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.tables import runs
 from app.store.upkeep.probe import count_stuck
+from tests.apart import run_loop
 from tests.records import TRACE
 
 
@@ -29,4 +29,4 @@ def test_what_no_lease_holds_is_stuck_once_its_time_is_over(tmp_path: Path) -> N
         await database.close()
         return found
 
-    assert asyncio.run(work()) == 2, "lapsed and bare"
+    assert run_loop(work()) == 2, "lapsed and bare"

@@ -6,8 +6,9 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.dependencies import Service, require_operator
 from app.api.http.contents import Responses, describe_texts
-from app.api.instruments import Instruments
+from app.api.http.credentials import OPERATOR, require
 from app.api.models.operations import LivenessBody, ReadinessBody, ReadinessCheckBody
+from app.api.operators.instruments import Instruments
 from app.services.upkeep.readiness import Inspector
 
 router = APIRouter(tags=["operations"])
@@ -16,13 +17,13 @@ NOT_READY: Responses = {503: {"description": "Not yet, or no longer", "model": R
 METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text format."})
 
 
-@router.get("/livez")
+@router.get("/livez", openapi_extra=require())
 async def get_liveness() -> LivenessBody:
     """The process answers."""
     return LivenessBody(status="alive")
 
 
-@router.get("/readyz", response_model=ReadinessBody, responses=NOT_READY)
+@router.get("/readyz", response_model=ReadinessBody, responses=NOT_READY, openapi_extra=require())
 async def get_readiness(request: Request, service: Service) -> JSONResponse:
     """The database can be written, a worker is warm and the server is not stopping: 200, else 503."""
     inspector: Inspector = request.app.state.inspector
@@ -42,7 +43,11 @@ async def get_readiness(request: Request, service: Service) -> JSONResponse:
 
 
 @router.get(
-    "/metrics", dependencies=[Depends(require_operator)], response_class=Response, responses={200: {"content": METRICS}}
+    "/metrics",
+    dependencies=[Depends(require_operator)],
+    response_class=Response,
+    responses={200: {"content": METRICS}},
+    openapi_extra=require(OPERATOR),
 )
 async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""

@@ -1,0 +1,106 @@
+"""Spans of requests and of runs, for those who collect them with OpenTelemetry; without the setting none are made.
+
+Requests are followed by FastAPI. Where spans go is said by OpenTelemetry's own variables, such as
+OTEL_EXPORTER_OTLP_ENDPOINT. Source: https://opentelemetry.io/docs/specs/otel/trace/api/
+"""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import Context
+from opentelemetry.trace import StatusCode, set_span_in_context
+
+if TYPE_CHECKING:  # of the extra
+    from opentelemetry.sdk.trace import TracerProvider
+
+EXTRA = "telemetry"
+NAMESPACE = "mhc"
+NS = 1e9
+QUERY, HIDDEN = "url.query", "hidden"
+
+_provider: "TracerProvider | None" = None
+
+
+class NoTelemetry(Exception):
+    """The setting asks for spans, and the packages that send them are not installed."""
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """A run that has ended; times in seconds since 1970, `begun_at` None where no worker had it."""
+
+    id: str
+    kind: str
+    client: str
+    status: str
+    queued_at: float
+    begun_at: float | None
+    ended_at: float
+
+
+def start() -> "TracerProvider":
+    """Begin to send spans; returns what others make theirs with.
+
+    Raises
+    ------
+    NoTelemetry
+        Where the extra is not installed.
+    """
+    global _provider
+    if find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None:
+        raise NoTelemetry(f"spans: they need the extra {EXTRA}: pip install 'mhc-scope[{EXTRA}]'")
+    _provider = _build_provider()
+    return _provider
+
+
+def stop() -> None:
+    """Send what has not been sent."""
+    global _provider
+    if _provider is not None:
+        _provider.shutdown()
+        _provider = None
+
+
+def record_run(run: RunTimes) -> None:
+    """Send a span of a run, with its wait and its computation as parts."""
+    if _provider is None:
+        return
+    tracer = _provider.get_tracer(NAMESPACE)
+    ids = {f"{NAMESPACE}.{name}": getattr(run, name) for name in ("kind", "client", "status")}
+    attributes = {f"{NAMESPACE}.run": run.id, **ids}
+    whole = tracer.start_span(f"run {run.kind}", Context(), attributes=attributes, start_time=to_ns(run.queued_at))
+    inside, begun_at = set_span_in_context(whole, Context()), run.begun_at or run.ended_at
+    for part, begin, end in (("wait", run.queued_at, begun_at), ("compute", begun_at, run.ended_at)):
+        tracer.start_span(part, inside, start_time=to_ns(begin)).end(to_ns(end))
+    if run.status == "failed":
+        whole.set_status(StatusCode.ERROR)
+    whole.end(to_ns(run.ended_at))
+
+
+def to_ns(seconds: float) -> int:
+    """Nanoseconds since 1970."""
+    return int(seconds * NS)
+
+
+def _build_provider() -> "TracerProvider":
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    class HidesQueries(SpanProcessor):
+        """What a query holds, such as a view's text or a viewer's token, leaves this server no more than in its log."""
+
+        def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+            """Cover it."""
+            if span.attributes and QUERY in span.attributes:
+                span.set_attribute(QUERY, HIDDEN)
+
+    provider = TracerProvider(
+        resource=Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", "mhc-scope")})
+    )
+    provider.add_span_processor(HidesQueries())
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider

@@ -1,0 +1,1 @@
+"""What the store knows of clients: their tokens, and what they have used."""

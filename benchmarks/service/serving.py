@@ -1,0 +1,79 @@
+"""A server of a load's own, and what it holds: memory, descriptors, the size of its database."""
+
+import os
+import signal
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import TimeoutExpired
+from tempfile import TemporaryDirectory
+
+from benchmarks.scale import list_children, read_resident
+from tests.app.edge.crowded import count_descriptors, start_with_descriptors
+from tests.conftest import Server
+
+DESCRIPTORS = 1024  # `ulimit -n` of a shell that nobody has changed
+
+
+@contextmanager
+def serve(*flags: str, descriptors: int = DESCRIPTORS) -> Iterator[Server]:
+    """A server with a data folder of its own, which goes with it."""
+    with TemporaryDirectory() as data:
+        server = start_with_descriptors(Path(data), descriptors, "--no-precompute", *flags)
+        try:
+            yield server
+        finally:
+            try:
+                server.terminate()
+            except TimeoutExpired:
+                server.kill()
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a server holds at a time; memory and sizes in bytes, `workers` is the memory of all its children."""
+
+    server: int
+    workers: int
+    descriptors: int
+    database: int
+
+
+def look(server: Server) -> Held:
+    """What it holds now."""
+    pid = server.process.pid
+    return Held(read_resident(pid), _read_below(pid), count_descriptors(server), measure_database(server.data))
+
+
+def measure_database(data: Path) -> int:
+    """Bytes of the database and its log."""
+    return sum(path.stat().st_size for path in data.glob("mhc-scope.db*"))
+
+
+def _read_below(pid: int) -> int:
+    total = 0
+    for child in list_children(pid):
+        try:
+            total += read_resident(child) + _read_below(child)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended since it was listed
+    return total
+
+
+def read_log(server: Server, *words: str) -> list[str]:
+    """Lines of its log with any of these words."""
+    return [line for line in server.log.read_text(errors="replace").splitlines() if any(word in line for word in words)]
+
+
+def begin(niceness: int) -> None:
+    """Give way to other work on the machine, as the server then does too; SIGTERM ends both."""
+    os.nice(niceness)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def to_p95(values: Sequence[float]) -> float:
+    """The value that 95 of 100 stay below."""
+    return statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]

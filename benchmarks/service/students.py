@@ -1,0 +1,244 @@
+"""A course of 300 who open the page and drag sliders, in waves of 60: how long they wait, and whether all wait alike.
+
+`python -m benchmarks.service.students [--students 300] [--wave 60] [--seconds 60] [--own 0.5]`. Without browsers, with
+the calls that the page makes: itself, its files once, what it boots with, and while a slider moves a comparison of
+three runs every 0.8 s, for which the one before is left and cancelled. The answer to the last one, where the hand has
+let go, is waited for. `own` is the share of students whose runs are like no other's; runs of the others are the same
+for the same place of the slider.
+"""
+
+import argparse
+import asyncio
+import random
+import re
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.presets import OPENING
+from benchmarks.rows import Row, format_table
+from benchmarks.service.serving import begin, read_log, serve, to_p95
+from benchmarks.service.visitors import API, Event, Failed, Tally, Visitor
+from tests.conftest import Server
+
+SPECS: list[dict[str, Any]] = [spec.model_dump(mode="json") for spec in OPENING.specs]
+BOOT = ("schema", "presets", "panels?runs=3&theme=light")
+FILES = re.compile(r'(?:href|src)="(/(?:static|vendor)/[^"]+)"')
+DEPTHS = range(16, 97, 4)  # places of the slider
+LIFE_S = 0.8  # MIN_LIFE_MS in static/js/state/runner.js
+UNASKED_S = 6  # and UNASKED_S there: what is predicted to take longer is started when Run is pressed
+DRAG_S, REST_S = (1.0, 4.0), (1.0, 3.0)
+MOST_HAVE = 24  # ids of runs that a page has kept and says so
+UNFAIR, JAIN = 0.8, 0.95
+
+
+@dataclass
+class Student:
+    """What one has got: waits for answers to a slider that was let go, and the time in which they were got."""
+
+    waits_s: list[float] = field(default_factory=list)
+    begun: float = 0.0
+    ended: float = 0.0
+    opened_s: float = 0.0
+    calls: int = 0
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Answers a minute."""
+        return 60 * len(self.waits_s) / max(1e-9, self.ended - self.begun)
+
+
+class Page:
+    """The page of one student."""
+
+    def __init__(self, visitor: Visitor, draw: random.Random, seed: int) -> None:
+        self._visitor, self._draw, self._seed = visitor, draw, seed
+        self._depth = self._draw.choice(DEPTHS)
+        self._have: dict[str, None] = {}
+        self._live: list[str] = []
+        self._following: asyncio.Task[bool] | None = None
+        self._submitted = asyncio.Event()
+        self.student = Student()
+
+    async def open(self) -> None:
+        """The page with its files, what it boots with, and the view that it opens with."""
+        begun = time.perf_counter()
+        page = (await self._ask("GET", "/")).text
+        await asyncio.gather(*(self._ask("GET", path) for path in dict.fromkeys(FILES.findall(page))))
+        await asyncio.gather(*(self._ask("GET", f"{API}/{path}") for path in BOOT))
+        await self._follow(SPECS)
+        self.student.opened_s = time.perf_counter() - begun
+
+    async def drag(self) -> None:
+        """Move the slider for a while, let go, and wait for the answer."""
+        until = time.monotonic() + self._draw.uniform(*DRAG_S)
+        while time.monotonic() < until:
+            moved = time.monotonic()
+            await self._show(self._move())
+            await asyncio.sleep(max(0.0, moved + LIFE_S - time.monotonic()))
+        begun, specs = time.perf_counter(), self._move()
+        if not await (await self._show(specs)):
+            self._visitor.fail("a stream ended before its runs")
+        self.student.waits_s.append(time.perf_counter() - begun)
+        self.student.runs = specs
+
+    async def check(self) -> None:
+        """What was answered last is kept."""
+        known = await self._ask("POST", f"{API}/runs/compare", json=self.student.runs)
+        if any(run["status"] != "done" for run in known.json()):
+            self._visitor.fail(f"a final answer was lost: {known.text[:200]}")
+
+    def _move(self) -> list[dict[str, Any]]:
+        place = DEPTHS.index(self._depth) + self._draw.choice((-2, -1, 1, 2))
+        self._depth = DEPTHS[max(0, min(len(DEPTHS) - 1, place))]
+        return [{**spec, "depth": self._depth, "seed": self._seed} for spec in SPECS]
+
+    async def _show(self, specs: list[dict[str, Any]]) -> "asyncio.Task[bool]":
+        """Leave what was wanted before, and follow this; returns once the server has said what became of it."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)  # what went wrong is in the tally
+        live, self._live = self._live, []
+        cancels = [self._ask("DELETE", f"{API}/runs/{run_id}?viewer={self._visitor.name}") for run_id in live]
+        self._submitted.clear()
+        self._following = asyncio.create_task(self._follow(specs))
+        submitted = asyncio.create_task(self._submitted.wait())
+        await asyncio.gather(*cancels)
+        await asyncio.wait({self._following, submitted}, return_when=asyncio.FIRST_COMPLETED)
+        submitted.cancel()
+        return self._following
+
+    async def _follow(self, specs: list[dict[str, Any]]) -> bool:
+        """Start runs and follow them; whether all ended. Where they take long, Run is pressed."""
+        for limit in (f"&limit_s={UNASKED_S}", ""):
+            have = list(self._have)[-MOST_HAVE:]
+            self.student.calls += 1
+            stream = self._visitor.compare(specs, f"{limit}&have={','.join(have)}")
+            try:
+                async for event in stream:
+                    if event.kind == "submitted" and self._note_submitted(event, have):
+                        break  # not started
+                    if event.kind == "end":
+                        self._note_end(event)
+                else:
+                    return not self._live
+            finally:
+                await stream.aclose()  # type: ignore[attr-defined]
+        return False
+
+    def _note_submitted(self, event: Event, have: Sequence[str]) -> bool:
+        """Which runs are followed from here; whether none was started."""
+        found = orjson.loads(event.data)
+        if any(run["status"] == "unstarted" for run in found):
+            return True
+        self._live = [run["id"] for run in found if run["id"] not in have]
+        self._submitted.set()
+        return False
+
+    def _note_end(self, event: Event) -> None:
+        end = orjson.loads(event.data)
+        if end["run"] in self._live:
+            self._live.remove(end["run"])
+        if end["status"] == "done":
+            self._have[end["run"]] = None
+        else:
+            self._visitor.fail(f"run {end['run']} ended as {end['status']}: {end['reason']}")
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        self.student.calls += 1
+        return await self._visitor.ask(method, path, **options)
+
+
+async def attend(server: Server, tally: Tally, number: int, known: argparse.Namespace) -> Student:
+    """One student, from opening the page to the last answer."""
+    draw = random.Random(number)
+    seed = 1000 + number if draw.random() < known.own else 0
+    address = f"127.0.0.{2 + number % 8}"  # a class without a proxy would have one, and 256 connections
+    async with Visitor(server.url, tally, address) as visitor:
+        page = Page(visitor, draw, seed)
+        student = page.student
+        try:
+            await page.open()
+            student.begun = time.monotonic()
+            until = student.begun + known.seconds
+            while time.monotonic() < until:
+                await page.drag()
+                student.ended = time.monotonic()
+                await asyncio.sleep(draw.uniform(*REST_S))
+            await page.check()
+        except Failed:
+            pass  # it is in the tally
+    return student
+
+
+async def hold_course(server: Server, tally: Tally, known: argparse.Namespace) -> list[list[Student]]:
+    """All waves, one after another."""
+    waves = []
+    for first in range(0, known.students, known.wave):
+        numbers = range(first, min(first + known.wave, known.students))
+        waves.append(await asyncio.gather(*(attend(server, tally, number, known) for number in numbers)))
+    return waves
+
+
+def build_rows(waves: Sequence[Sequence[Student]], tally: Tally, log: Sequence[str]) -> list[Row]:
+    """What they waited for, and how evenly."""
+    students = [student for wave in waves for student in wave]
+    waits = [wait for student in students for wait in student.waits_s]
+    opened = [student.opened_s for student in students]
+    of = f"{len(students)} students in waves of {len(waves[0])}; {len(waits)} final answers"
+    rates = [[student.rate for student in wave] for wave in waves]
+    least = min(min(wave) / statistics.mean(wave) for wave in rates)
+    calls = sum(student.calls for student in students)
+    return [
+        Row("page opened, median", of, statistics.median(opened), "s"),
+        Row("page opened, p95", of, to_p95(opened), "s"),
+        Row("final answer, median", of, statistics.median(waits), "s"),
+        Row("final answer, p95", of, to_p95(waits), "s"),
+        Row("fairness of final answers a minute", "Jain, least of the waves", min(map(to_jain, rates)), "", JAIN, True),
+        Row("the student with the fewest, of the mean", "least of the waves", least, "x", UNFAIR, True),
+        Row("calls", of, calls, ""),
+        Row("told to wait, and obeyed", "429", tally.refused[429], ""),
+        Row("told to wait, and obeyed", "503", tally.refused[503], ""),
+        Row("errors", f"{calls} calls", len(tally.errors), "", 0, reason="; ".join(tally.errors[:3])),
+        Row("errors in the log of the server", "lines with ERROR or Traceback", len(log), "", 0),
+    ]
+
+
+def to_jain(values: Sequence[float]) -> float:
+    """Jain's index: 1 where all have the same, 1 / n where one has all."""
+    return sum(values) ** 2 / (len(values) * sum(value**2 for value in values))
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Counts and seconds; the defaults are what is to be shown."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--students", type=int, default=300)
+    parser.add_argument("--wave", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="that each drags")
+    parser.add_argument("--own", type=float, default=0.5, help="share of students whose runs are like no other's")
+    parser.add_argument("--nice", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def measure(known: argparse.Namespace) -> list[Row]:
+    """Start a server, and hold a course."""
+    tally = Tally()
+    with serve() as server:
+        waves = asyncio.run(hold_course(server, tally, known))
+        return build_rows(waves, tally, read_log(server, "ERROR", "Traceback"))
+
+
+def main() -> None:
+    """Print the table."""
+    known = parse()
+    begin(known.nice)
+    print(format_table(measure(known)))
+
+
+if __name__ == "__main__":
+    main()

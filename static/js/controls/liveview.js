@@ -1,0 +1,71 @@
+/** What a saved file needs so that its sliders work without a server: the runs as columns, and the figures that its cards show. */
+
+import { movableFields, wholeLayers } from '../cards/hand.js';
+import { depthOf, specOf } from '../data/record.js';
+import { know } from '../instant/known.js';
+import { carry } from '../share/carried.js';
+import { pack } from '../share/pack.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { settingOf, stopsOf } from '../state/view/spec.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field */
+/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is that of the saved runs */
+/**
+ * @typedef {{runs: Columns[], labels: string[], layer: number, isDifference: boolean, sliders: Slider[],
+ *   panels: {key: string, figure: Figure}[], atOnce: import('../../types').AtOnceRules, rules: import('../../types').FigureRules,
+ *   methods: import('../../types').ViewRules['methods']}} Given
+ */
+
+/** Beyond this a file would be slow to open: runs of a thousand layers. */
+const MAX_CHARACTERS = 8e6;
+
+/**
+ * Null where no slider means anything: of traces, of stacks that train, of chosen layers, or of runs that are too large.
+ * @returns {Promise<import('../share/standalone.js').Live | null>}
+ */
+export async function toLive() {
+  const runs = state.slots.value.map(({ columns }) => columns);
+  const layers = wholeLayers();
+  if (layers === 0 || state.part.value || !runs.every(canMove)) return null;
+  const sliders = movableFields().map((field) => toSlider(field, layers));
+  const { templates } = state;
+  if (sliders.length === 0 || !templates.value) return null;
+  /** @type {Given} */
+  const given = {
+    runs,
+    labels: state.slots.value.map(({ label }) => label),
+    layer: state.cursor.value,
+    isDifference: state.isDifference.value,
+    sliders,
+    panels: state.shownPanels.value.map((panel) => ({
+      key: panel.key,
+      figure: withoutRules(state.viewOf(panel).figure),
+    })),
+    atOnce: boot.rules.at_once,
+    rules: templates.value.rules,
+    methods: boot.rules.methods,
+  };
+  const text = pack(given);
+  return text.length > MAX_CHARACTERS ? null : { given: text, ...(await carry()) };
+}
+
+/** Whether anything follows from a run. @param {Columns} columns */
+function canMove(columns) {
+  const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
+  return know(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null;
+}
+
+/** @param {Field} field @param {number} layers that are known @returns {Slider} */
+function toSlider(field, layers) {
+  const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));
+  const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
+  const all = [...new Set([...stops, value])].sort((one, other) => one - other);
+  return { path: field.path, title: field.title, unit: field.unit, stops: all, value };
+}
+
+/** They are the same of all figures. @param {Figure} figure @returns {Figure} */
+function withoutRules({ data, layout }) {
+  const { rules: _, ...meta } = layout.meta;
+  return { data, layout: { ...layout, meta: /** @type {any} */ (meta) } };
+}

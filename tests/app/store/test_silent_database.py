@@ -1,0 +1,84 @@
+"""A PostgreSQL that is there and says nothing: callers are told in time, and all goes on once it speaks."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from app.store import database
+from app.store.database import Database
+from app.store.errors import StoreUnavailable
+from tests.app.store.postgresql import PostgreSQL
+from tests.endurance.site.relay import Relay
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture
+def relay(postgresql: PostgreSQL) -> Iterator[tuple[Relay, str]]:
+    """A relay, and the address of a new database behind it."""
+    url = make_url(postgresql.create_database())
+    relay = Relay(url.port or 0)
+    yield relay, url.set(port=relay.port).render_as_string(hide_password=False)
+    relay.close()
+
+
+async def ask(store: Database) -> int:
+    return await store.call(lambda connection: int(connection.execute(text("SELECT 7")).scalar_one()))
+
+
+def test_a_silent_database_is_told_in_time(relay: tuple[Relay, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    cable, url = relay
+    monkeypatch.setattr(database, "ANSWER_S", 0.5)
+
+    async def scene() -> None:
+        store = Database(url)
+        assert await ask(store) == 7
+        cable.stall()
+        begun = time.monotonic()
+        asked = [asyncio.create_task(ask(store)) for _ in range(2 * database.THREADS)]  # more than can be asked at once
+        said = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(error) for error in said} == {StoreUnavailable}
+        assert {str(error) for error in said} == {"the database has not answered for 0.5 s"}
+        assert time.monotonic() - begun < 20
+        cable.mend()
+        await answer_again(store)
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def test_reset_connections_are_told_and_made_anew(relay: tuple[Relay, str]) -> None:
+    cable, url = relay
+
+    async def scene() -> None:
+        store = Database(url)
+        cable.refuse()
+        with pytest.raises(StoreUnavailable, match="cannot be used now"):
+            await ask_until_refused(store)
+        cable.mend()
+        await answer_again(store)
+        await store.close()
+
+    asyncio.run(scene())
+
+
+async def ask_until_refused(store: Database) -> None:
+    """The relay drops connections a moment later."""
+    for _ in range(200):
+        await ask(store)
+        await asyncio.sleep(0.05)
+
+
+async def answer_again(store: Database) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            assert await ask(store) == 7
+            return
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
+    raise AssertionError("it is not used again")
