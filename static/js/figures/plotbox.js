@@ -240,11 +240,8 @@ class PlotBox {
     if (!canvas.isConnected) this.overlay.before(canvas);
     const height = this.toHeight(figure, width < NARROW_PX, width);
     this.shown = figure;
-    this.sketch = {
-      canvas,
-      drawn: wanted,
-      areas: drawSketch(canvas, figure, { width, height, magnified: zoom }),
-    };
+    const areas = drawSketch(canvas, figure, { width, height, magnified: zoom });
+    this.sketch = { canvas, drawn: wanted, areas };
   }
 
   /** @param {Figure} figure @param {number} width @param {string} wanted */
