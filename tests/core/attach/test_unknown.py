@@ -97,8 +97,9 @@ def test_a_trace_from_before_unknown_is_read_as_it_was_written(tmp_path: Path) -
     heard.layers[LOST].h_pre = None
     old = Result()
     for frame in build_frames(heard, ParameterNorms([]), SOURCE, None):
-        is_measured = isinstance(frame, ForwardFrame)
-        old.add(replace(frame, status=dict.fromkeys(frame.status, "nan")) if is_measured else frame)
+        if isinstance(frame, ForwardFrame):
+            frame = replace(frame, status=dict.fromkeys(frame.status, "nan"))
+        old.add(frame)
     old.save(tmp_path / "old.mhct")
     read = Result.load(tmp_path / "old.mhct")
     assert ("h_pre", LOST, "nan") in list_flags(read)
