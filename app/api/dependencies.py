@@ -108,7 +108,8 @@ def read_bearer(request: Request) -> str | None:
 
 def read_access_token(request: Request) -> str | None:
     """The access token of a request: its bearer, else that of the person who has signed in; None without one."""
-    return read_bearer(request) or request.cookies.get(TOKEN_COOKIE)
+    bearer = read_bearer(request)  # an empty one is a wrong one, and not none
+    return request.cookies.get(TOKEN_COOKIE) if bearer is None else bearer
 
 
 async def get_client(request: Request) -> identity.Client:
@@ -118,8 +119,8 @@ async def get_client(request: Request) -> identity.Client:
 
 async def get_keyed_client(request: Request) -> identity.Client:
     """The same, for routes whose bearer may be the key of what they name instead of an access token."""
-    token = read_access_token(request)
-    return await _recognise(request, token if token and read_token_id(token) else None)
+    bearer, kept = read_bearer(request), request.cookies.get(TOKEN_COOKIE)
+    return await _recognise(request, bearer if bearer and read_token_id(bearer) else kept)
 
 
 async def _recognise(request: Request, token: str | None) -> identity.Client:

@@ -30,9 +30,9 @@ from hypothesis.stateful import (
 
 from benchmarks.rows import Row
 from tests.conftest import Server
-from tests.endurance.session import OWNER, STRANGER, Session, Spec, read_log
-from tests.endurance.sites import Site, Store, kill_worker, open_site
-from tests.endurance.viewers import Viewer
+from tests.endurance.play.session import OWNER, STRANGER, Session, Spec, read_log
+from tests.endurance.play.sites import Site, Store, kill_worker, open_site
+from tests.endurance.play.viewers import Viewer
 
 LEASE_S = 6.0  # outlives the longest lock
 STEPS, WORKERS = 8, 2

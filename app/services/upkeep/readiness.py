@@ -91,11 +91,9 @@ class Inspector:
         return time.monotonic() - probe.at > (GOOD_S if probe.why is None else BAD_S)
 
     async def _probe(self) -> Probe:
-        now = time.time()
         try:
-            await write_probe(self._database, self._server, now)
-            begun = now - self._settings.run_deadline_s - STUCK_S
-            stuck = await count_stuck(self._database, now - STUCK_S, begun)
+            await write_probe(self._database, self._server, time.time())
+            stuck = await count_stuck(self._database, STUCK_S, self._settings.run_deadline_s + STUCK_S)
             space = await self._runs.storage.measure()
         except StoreUnavailable as error:
             return Probe(time.monotonic(), str(error))

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from app.store.database import Database
+from app.store.queue.dialect import read_clock
 from app.store.tables import live_traces, probes, runs
 
 KEPT_S = 86_400.0  # rows of servers that are gone
@@ -24,12 +25,18 @@ async def write_probe(database: Database, server: str, now: float) -> None:
     await database.call(work)
 
 
-async def count_stuck(database: Database, lapsed: float, begun: float) -> int:
-    """Runs under way whose lease was over at `lapsed`, or that have none and were begun before `begun`.
+async def count_stuck(database: Database, lapsed_s: float, begun_s: float) -> int:
+    """Runs under way whose lease has been over for `lapsed_s`, or that have none and were begun `begun_s` ago.
 
     Traces that grow from outside have no lease.
     """
-    is_alone = or_(runs.c.leased_until < lapsed, runs.c.leased_until.is_(None) & (runs.c.started_at < begun))
     is_fed = runs.c.id.in_(select(live_traces.c.run_id))
-    query = select(func.count()).select_from(runs).where(runs.c.status == "running", is_alone, ~is_fed)
-    return await database.call(lambda connection: int(connection.execute(query).scalar_one()))
+    running = select(func.count()).select_from(runs).where(runs.c.status == "running", ~is_fed)
+
+    def work(connection: Connection) -> int:
+        now = read_clock(connection)
+        is_bare = runs.c.leased_until.is_(None) & (runs.c.started_at < now - begun_s)
+        is_alone = or_(runs.c.leased_until < now - lapsed_s, is_bare)
+        return int(connection.execute(running.where(is_alone)).scalar_one())
+
+    return await database.call(work)

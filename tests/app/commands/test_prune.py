@@ -22,7 +22,7 @@ def data(tmp_path: Path) -> Path:
 
     async def work(database: Database) -> None:
         await add_run(database, "new", age_days=2)
-        await add_run(database, "old", frames=300, age_days=20)
+        await add_run(database, "old", frames=600, age_days=20)
         await RunStore(database).add_record("trace", TRACE, [])
         await database.call(lambda c: c.exec_driver_sql("UPDATE runs SET used_at = 0 WHERE id = 'trace'"))
 

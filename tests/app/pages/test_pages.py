@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.figures.style import to_shared_colors
+from app.files import list_files, read_file
 from app.pages.assets import choose_coding
 from tests.conftest import ROOT, Server, compute
 
@@ -61,9 +62,9 @@ def test_a_page_loads_nothing_from_another_host(page: httpx.Response) -> None:
 def test_the_instrument_takes_all_our_styles(web: httpx.Client) -> None:
     [address] = re.findall(r'<link rel="stylesheet" href="([^"]+)">', web.get("/").text)
     sheet = web.get(address).text
-    files = [path for path in (ROOT / "static" / "css").rglob("*.css") if path.name != "page.css"]
+    files = [path for path in list_files("static/css") if path.endswith(".css") and not path.endswith("/page.css")]
     assert len(files) > 10
-    assert all(sheet.count(path.read_text()) == 1 for path in files)
+    assert all(sheet.count(read_file(path).decode()) == 1 for path in files)
     assert "@import" not in sheet
 
 

@@ -161,3 +161,14 @@ def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: 
     expect(story.locator(".headline")).to_contain_text("of all layers")
     expect(story).to_contain_text("over 3 layers in the median of 3 seeds.")
     expect(story).not_to_contain_text("3 matrices")
+
+
+def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    for at in (0, 300):
+        for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):
+            page.evaluate("at => scrollTo(0, at)", at)
+            part.focus()
+            expect(part).to_be_focused()
+            assert page.evaluate("scrollY") == at
+            page.evaluate("document.activeElement.blur()")

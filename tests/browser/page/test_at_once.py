@@ -216,6 +216,7 @@ def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) 
     page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")
     expect(page.locator(".picture-box")).not_to_be_in_viewport()
     page.evaluate(SETTLED)  # by then the page has been told what is in sight
+    expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
     assert page.evaluate(UNSEEN, 4) == [0, True]
     page.locator("#field-depth").dispatch_event("change")  # the hand lets go
     wait_until_done(page)

@@ -12,9 +12,9 @@ import httpx
 
 from mhc_core.spec import parse_spec
 from tests.conftest import Server
-from tests.endurance.expected import explain_log, explain_part, read_end
-from tests.endurance.sites import Site
-from tests.endurance.viewers import Viewer
+from tests.endurance.play.expected import explain_log, explain_part, read_end
+from tests.endurance.play.sites import Site
+from tests.endurance.play.viewers import Viewer
 
 Spec = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from tests.app.store.postgresql import find_programs, run_server
 from tests.conftest import Server, start_server
-from tests.endurance.databases import Database, Postgresql, Sqlite
+from tests.endurance.play.databases import Database, Postgresql, Sqlite
 
 Store = Literal["sqlite", "postgresql"]
 
