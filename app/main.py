@@ -10,14 +10,15 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 
 from app.api import openapi
 from app.api.dependencies import require_read
-from app.api.http import problems, request_spans
-from app.api.http.body_limit import BodyLimit
-from app.api.http.cookies import ClientCookies
-from app.api.http.hosts import AllowedHosts
+from app.api.http import problems
 from app.api.http.kept_files import TURNS
-from app.api.http.proxies import TrustedProxies
-from app.api.http.request_log import RequestLog
-from app.api.http.root_path import RootPath
+from app.api.http.middleware import request_spans
+from app.api.http.middleware.body_limit import BodyLimit
+from app.api.http.middleware.cookies import ClientCookies
+from app.api.http.middleware.hosts import AllowedHosts
+from app.api.http.middleware.proxies import TrustedProxies
+from app.api.http.middleware.request_log import RequestLog
+from app.api.http.middleware.root_path import RootPath
 from app.api.http.stream import NDJSON
 from app.api.models.links import API
 from app.api.models.traces import MAX_BATCH_BYTES

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from app.api.http.cookies import COOKIE, TOKEN_COOKIE
+from app.api.http.middleware.cookies import COOKIE, TOKEN_COOKIE
+from app.api.http.middleware.proxies import FROM_PROXY
 from app.api.http.problems import Problem, not_found
-from app.api.http.proxies import FROM_PROXY
 from app.engine.contract import RUN
 from app.observe import context
 from app.services import identity

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from app.api.http.proxies import TrustedProxies
+from app.api.http.middleware.proxies import TrustedProxies
 from app.edge.limits import Limits
 from app.services.identity import to_block
 

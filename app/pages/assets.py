@@ -22,8 +22,8 @@ import brotli
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.http.middleware.root_path import to_route
 from app.api.http.problems import not_found
-from app.api.http.root_path import to_route
 from app.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
 from app.pages.vendored import MODULES, PARTS, SCRIPTS, STARTED, by_package
 

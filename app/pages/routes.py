@@ -17,8 +17,8 @@ from app.api.dependencies import (
     find_run,
     find_view,
 )
+from app.api.http.middleware.root_path import to_route
 from app.api.http.problems import TITLES, Problem
-from app.api.http.root_path import to_route
 from app.api.models.links import API, to_address
 from app.api.models.rooms import RoomBody
 from app.api.models.snapshots import SnapshotBody

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.api.dependencies import read_access_token
-from app.api.http.cookies import TOKEN_COOKIE, is_safe
+from app.api.http.middleware.cookies import TOKEN_COOKIE, is_safe
 from app.api.models.links import to_address
 from app.pages.forms import HEADERS, require_own_page
 from app.pages.routes import get_pages

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.http.middleware.root_path import to_route
 from app.api.http.problems import Problem, to_response
-from app.api.http.root_path import to_route
 from mhc_core.spec import SpecError
 
 # An over-long body is still read, and thrown away, up to this: a client that is cut off in mid-sentence sees

@@ -8,7 +8,7 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.http import request_spans
+from app.api.http.middleware import request_spans
 from app.observe import context
 
 log = logging.getLogger("mhc.request")

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.http.root_path import to_route
+from app.api.http.middleware.root_path import to_route
 from app.services.identity import new_cookie, to_cookie_key
 
 COOKIE = "mhc_client"
