@@ -39,7 +39,8 @@ test: setup-dev chromium
 
 # What `test` leaves out: every case of the samples, looks, and long flows.
 test-rest: setup-dev chromium postgresql nginx faketime
-	$(PYTEST) -m full
+	$(PYTEST) -m full --ignore $(ALONE)
+	$(BIN)/pytest -m full $(ALONE)
 
 test-full: setup-dev chromium postgresql nginx faketime
 	cd static && $(WITH_NODE) npm test --silent

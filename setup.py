@@ -28,7 +28,7 @@ OTHERS = files.NODE_MODULES
 # For text, of which no byte lies on a boundary.
 PACKING = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}
 # What is left out of a font beside signs: dates, formulas, pixels of old screens.
-TABLES = ["FFTM", "MATH", "gasp"]
+TABLES = ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
 
 
 def list_files() -> list[str]:
@@ -64,8 +64,9 @@ def read_carried(path: str) -> bytes:
 def read_font(path: str) -> bytes:
     """A font with the shapes of what we write with it."""
     sfnt.ZLIB_COMPRESSION_LEVEL = 0  # the archive packs better
+    # Neither our pictures nor jsPDF move letters together.
     options = subset.Options(
-        flavor="woff", hinting=False, recalc_timestamp=False, layout_features=["kern"], drop_tables=TABLES
+        flavor="woff", hinting=False, recalc_timestamp=False, layout_features=[], drop_tables=TABLES
     )
     font = subset.load_font(ROOT / path, options)
     subsetter = subset.Subsetter(options)

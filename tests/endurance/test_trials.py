@@ -12,7 +12,7 @@ from tests.endurance.site.clocks import find_library
 pytestmark = pytest.mark.full
 
 FEW = ("--workers", "3", "--servers", "1", "--stops", "1", "--raylets", "1", "--bridges", "1")
-BRIEF = ("--disk-s", "3", "--lock-s", "8", "--folder-s", "1", "--cut-s", "12", "--clock-s", "3")
+BRIEF = ("--disk-s", "14", "--lock-s", "14", "--folder-s", "1", "--cut-s", "12", "--clock-s", "3")
 
 
 @pytest.mark.parametrize("site", kills.SITES)

@@ -12,7 +12,7 @@ K = TypeVar("K")
 
 # A clock that was set back makes a lease look longer than any that was given. One that was set ahead makes it look
 # over, until the server that has it renews it, which it does before this.
-MIN_HOLDS, MAX_HOLDS = 0.5, 10
+MIN_HOLDS, MAX_HOLDS = 0.5, 2
 
 
 class Silence(Generic[K]):

@@ -15,7 +15,6 @@ from app.engine.ray.actor import Introduction
 from app.engine.ray.engine import RayEngine
 from app.engine.ray.slot import GIVE_BACK_S, explain_skew
 from app.settings import Settings
-from tests.apart import run_loop
 from tests.conftest import start_server
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
@@ -46,7 +45,7 @@ def play(case: Case, **settings: Any) -> None:
             await bench.engine.stop()
         await wait_until(lambda: not bench.harness.list_workers(), 10)
 
-    run_loop(asyncio.wait_for(scene(), 240))
+    asyncio.run(asyncio.wait_for(scene(), 240))  # in this thread: Ray starts machines from the main one alone
 
 
 def pid_of_bridge(bench: Bench) -> int:
@@ -98,7 +97,7 @@ def test_on_a_small_cluster_others_are_waited_for_and_a_lost_machine_is_replaced
     """One machine with two CPUs: each of two servers holds one."""
     cluster = RayCluster(nodes=1, cpus=2)
     try:
-        run_loop(asyncio.wait_for(play_on_small_cluster(cluster), 280))
+        asyncio.run(asyncio.wait_for(play_on_small_cluster(cluster), 280))
     finally:
         cluster.stop()
     assert not cluster.folder.exists()
@@ -180,7 +179,7 @@ def test_no_cluster_at_the_address_leaves_jobs_waiting_and_says_so(caplog: pytes
         await engine.stop()
         assert engine.bridge_pid is None
 
-    run_loop(scene())
+    asyncio.run(scene())
 
 
 def test_numbers_of_other_versions_are_not_taken() -> None:
