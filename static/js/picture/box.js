@@ -79,7 +79,7 @@ export class PictureBox {
 
   drawSoon() {
     this.box.setAttribute('aria-busy', 'true');
-    if (this.isInSight || !state.isMoving.peek()) scheduleDraw(this, () => this.draw()); // out of sight when the hand rests
+    scheduleDraw(this, () => this.draw());
   }
 
   /** The room that it has. */
@@ -93,6 +93,7 @@ export class PictureBox {
   }
 
   draw() {
+    if (!this.isInSight && state.isMoving.peek()) return; // when the hand rests
     const templates = state.templates.peek();
     const { width, zoom } = this.measure();
     if (width === 0) return;
