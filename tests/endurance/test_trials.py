@@ -11,14 +11,13 @@ from tests.endurance.site.clocks import find_library
 
 pytestmark = pytest.mark.full
 
-FEW = ("--workers", "3", "--servers", "1", "--stops", "1", "--raylets", "1", "--bridges", "1")
+FEW = ("--workers", "3", "--servers", "1", "--stops", "1")
 BRIEF = ("--disk-s", "14", "--lock-s", "14", "--folder-s", "1", "--cut-s", "12", "--clock-s", "3")
 
 
-@pytest.mark.parametrize("site", kills.SITES)
-def test_kills_lose_nothing(site: str) -> None:
-    require_postgresql(site == "cluster")
-    assert list_missed(kills.run(["--site", site, *FEW])) == []
+def test_kills_lose_nothing() -> None:
+    """Of one server: with a cluster, whose machines take minutes to start, only a person kills."""
+    assert list_missed(kills.run(["--site", "sqlite", *FEW])) == []
 
 
 @pytest.mark.parametrize("name", faults.FAULTS)
