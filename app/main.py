@@ -50,9 +50,9 @@ from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
 from app.store.measures import Measures
 from app.store.notifications import Hub
+from app.store.queue.sweeps import SweepStore
 from app.store.rooms import RoomStore
 from app.store.snapshots import SnapshotStore
-from app.store.sweeps import SweepStore
 from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.

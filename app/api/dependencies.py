@@ -123,6 +123,19 @@ async def get_keyed_client(request: Request) -> identity.Client:
     return await _recognise(request, bearer if bearer and read_token_id(bearer) else kept)
 
 
+async def recognise_holder(request: Request, token: str) -> identity.Client:
+    """Who has the access token; only the address of the request counts beside it.
+
+    Raises
+    ------
+    InvalidTokenError
+        Where it is not one of this server's, or has expired.
+    """
+    identities: identity.Identities = request.app.state.identities
+    host = request.client.host if request.client else "unknown"
+    return await identities.recognise(identity.Claims(host, token))
+
+
 async def _recognise(request: Request, token: str | None) -> identity.Client:
     host = request.client.host if request.client else "unknown"
     name = _read_name(request) if request.scope.get(FROM_PROXY) else None

@@ -5,10 +5,10 @@ import binascii
 
 from fastapi import Request
 
-from app.api.dependencies import is_at_operators_door, read_access_token
+from app.api.dependencies import is_at_operators_door, read_access_token, recognise_holder
 from app.api.http.problems import Problem
 from app.services.errors import RefusedError
-from app.services.identity import Claims, Identities, require_rights
+from app.services.identity import require_rights
 
 ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as password"'}
 
@@ -20,10 +20,8 @@ async def require_operator(request: Request) -> None:
         if is_at_operators_door(request):
             return
         raise Problem("no-token", 401, "this needs the token of an admin", headers=ASK)
-    identities: Identities = request.app.state.identities
-    host = request.client.host if request.client else "unknown"
     try:
-        require_rights(await identities.recognise(Claims(host, token)), "admin")
+        require_rights(await recognise_holder(request, token), "admin")
     except RefusedError as error:
         raise Problem("no-token", 401, str(error), headers=ASK) from None
 

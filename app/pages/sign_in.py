@@ -9,13 +9,13 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.api.dependencies import read_access_token
+from app.api.dependencies import read_access_token, recognise_holder
 from app.api.http.middleware.cookies import TOKEN_COOKIE, is_safe
 from app.api.models.links import to_address
 from app.pages.forms import HEADERS, require_own_page
 from app.pages.routes import get_pages
 from app.services.errors import RefusedError
-from app.services.identity import Claims, Client, Identities
+from app.services.identity import Client
 
 router = APIRouter(prefix="/sign-in", include_in_schema=False)
 
@@ -30,7 +30,7 @@ async def get_sign_in_page(request: Request, after: Next = "") -> Response:
     if token is None:
         return _render(request, after)
     try:
-        holder = await _recognise(request, token)
+        holder = await recognise_holder(request, token)
     except RefusedError as error:
         return _render(request, after, mistake=f"{to_sentence(error)} Sign in with another, or sign out.", kept=True)
     return _render(request, after, holder=holder, kept=True)
@@ -42,7 +42,7 @@ async def sign_in(request: Request) -> Response:
     fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=8)
     after, token = fields.get("next", [""])[0], fields.get("token", [""])[0].strip()
     try:
-        await _recognise(request, token)
+        await recognise_holder(request, token)
     except RefusedError as error:
         page = _render(request, after, mistake=to_sentence(error))
         page.status_code = 401
@@ -64,12 +64,6 @@ async def sign_out(request: Request) -> Response:
 def _read_root(request: Request) -> str:
     root: str = request.scope.get("root_path", "")
     return root or "/"
-
-
-async def _recognise(request: Request, token: str) -> Client:
-    identities: Identities = request.app.state.identities
-    host = request.client.host if request.client else "unknown"
-    return await identities.recognise(Claims(host, token))
 
 
 def to_sentence(error: RefusedError) -> str:

@@ -14,7 +14,7 @@ from app.services.runs import Runs
 from app.services.sweeps.sweep import HELD, LIVE, Sweep
 from app.settings import Settings
 from app.store.errors import StoreUnavailable
-from app.store.sweeps import SweepStore
+from app.store.queue.sweeps import SweepStore
 
 log = logging.getLogger("mhc.sweeps")
 

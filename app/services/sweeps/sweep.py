@@ -11,7 +11,7 @@ from typing import Any
 
 from app.services.errors import InvalidRequestError
 from app.services.identity import Client
-from app.store.sweeps import SweepRow
+from app.store.queue.sweeps import SweepRow
 from mhc_core.record.grid import Axis
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 

@@ -17,7 +17,7 @@ from app.services.sweeps.feeder import Feeder
 from app.services.sweeps.sweep import HELD, Sweep, axis_names, build, require_size
 from app.settings import Settings
 from app.store.errors import StoreUnavailable
-from app.store.sweeps import Limits, SweepRow, SweepStore, TooManyOpen
+from app.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.grid import Axis

@@ -10,7 +10,7 @@ from app.services.upkeep.clock import PatientClock
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
-from app.store.sweeps import drop_ended
+from app.store.queue.sweeps import drop_ended
 from app.store.upkeep.expiry import drop_expired
 from app.store.upkeep.sweeping import drop_oldest, give_back, sweep
 

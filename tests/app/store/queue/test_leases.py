@@ -13,7 +13,7 @@ from app.store.runs import NewJob, RunStore
 from app.store.tables import runs
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
-from tests.apart import run_loop
+from tests.app.store.queue import scenes
 
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(9)]
 LEASE_S = 10.0
@@ -52,17 +52,9 @@ class Scene:
 Act = Callable[[Scene], Awaitable[None]]
 
 
-def play(url: str, act: Act) -> None:
+def play(url: str, act: Callable[[Scene], Awaitable[None]]) -> None:
     """Do `act` on a new scene."""
-
-    async def inside() -> None:
-        scene = Scene(url)
-        try:
-            await act(scene)
-        finally:
-            await scene.database.close()
-
-    run_loop(inside())
+    scenes.play(lambda: Scene(url), act)
 
 
 def test_a_claim_gives_a_lease_and_counts_an_attempt(database_url: str) -> None:

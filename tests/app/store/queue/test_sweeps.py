@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from app.store.database import Database
-from app.store.sweeps import Limits, SweepRow, SweepStore, TooManyOpen, drop_ended
+from app.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen, drop_ended
 from app.store.tables import sweeps
-from tests.apart import run_loop
+from tests.app.store.queue import scenes
 
 LEASE_S = 1.0
 LIMITS = Limits(client=2, address=3, all=4)
@@ -44,15 +44,7 @@ class Scene:
 
 def play(url: str, act: Callable[[Scene], Awaitable[None]]) -> None:
     """Do `act` on a new scene."""
-
-    async def inside() -> None:
-        scene = Scene(url)
-        try:
-            await act(scene)
-        finally:
-            await scene.database.close()
-
-    run_loop(inside())
+    scenes.play(lambda: Scene(url), act)
 
 
 def test_what_is_stored_is_read_with_its_order_and_every_character(database_url: str) -> None:
