@@ -117,6 +117,7 @@ export interface FigureRules {
   high_share: number;
   start_stretch: number;
   start_away: number;
+  start_alike: number;
   max_ticks: number;
   min_steps: number;
   room_for_one: number;

@@ -8,9 +8,11 @@ from typing import Any
 from app.figures.fill.numbers import say_status
 
 GAP = 0.085  # least distance of two labels, in heights of the plot
-STRETCH = 0.3  # of a line that words at its beginning stand beside
-AWAY = 0.6  # from the line to their middle, in gaps
+STRETCH = 0.25  # of a line that words at its beginning stand beside
+ALIKE = 0.02  # heights between lines that are told from each other
+AWAY = 0.6  # from a line to their middle, in gaps
 HIGH = 0.8  # above this there is no room for a label
+ROUNDING = 1e-9
 Annotation = dict[str, Any]
 
 
@@ -109,9 +111,9 @@ def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow:
 def find_start(
     drawn: list[float | None], beside: list[float | None] | None, span: tuple[float, float]
 ) -> dict[str, Any] | None:
-    """Where the words of a line stand that begins apart from its run's own line: the point, and the height in the plot.
+    """The beginning of a line that is labelled there: its point, and between which heights it stays beside its words.
 
-    `beside` is that line, `span` that of the axis. The words stand over the line, or under it where there is no room.
+    `beside` is its run's own line, `span` that of the axis. None where it begins at that line.
     """
     low, high = span
     known = [index for index, value in enumerate(drawn) if value is not None]
@@ -126,28 +128,65 @@ def find_start(
     other = beside[first] if beside else None
     if other is not None and abs(shares[0] - (other - low) / (high - low)) < GAP:
         return None
-    over = max(shares) + AWAY * GAP
-    return {"point": first, "place": over if over < 1 else max(min(shares) - AWAY * GAP, 0.0)}
+    return {"point": first, "high": max(shares), "low": min(shares)}
 
 
-def start_labels(starts: list[dict[str, Any]], span: tuple[float, float], narrow: bool) -> list[Annotation]:
-    """Words at the beginnings of lines, none over another; a start is {x, place, name, word, color}."""
+def start_labels(
+    starts: list[dict[str, Any]], ticks: list[float], span: tuple[float, float], narrow: bool
+) -> list[Annotation]:
+    """Words at the beginnings of lines, none over another nor on a tick; lines that lie on each other share theirs.
+
+    A start is {x, high, low, name, word, color}; `ticks` are those of the axis, as far as they are known.
+    """
     low, high = span
-    places = spread([start["place"] for start in starts])
-    return [
-        {
-            "xref": "x",
-            "x": start["x"],
-            "xanchor": "left",
-            "yref": "y",
-            "y": low + place * (high - low),
-            "yanchor": "middle",
-            "showarrow": False,
-            "text": f"{_shorten(start['name']) if narrow else start['name']} {start['word']}",
-            "font": {"color": start["color"], "size": 12},
-        }
-        for start, place in zip(starts, places, strict=True)
-    ]
+    taken = [((tick - low) / (high - low), AWAY * GAP) for tick in ticks]
+    labels = []
+    for start in _join_starts(starts):
+        place = _place_start(start, taken)
+        taken.append((place, GAP))
+        names = [_shorten(name) if narrow else name for name in start["names"]]
+        labels.append(
+            {
+                "xref": "x",
+                "x": start["x"],
+                "xanchor": "left",
+                "yref": "y",
+                "y": low + place * (high - low),
+                "yanchor": "middle",
+                "showarrow": False,
+                "text": f"{', '.join(names)} {start['word']}",
+                "font": {"color": start["color"], "size": 12},
+            }
+        )
+    return labels
+
+
+def _join_starts(starts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines that lie on each other as one with all their names, from the highest down."""
+    joined: list[dict[str, Any]] = []
+    for start in starts:
+        same = next(
+            (line for line in joined if all(abs(line[end] - start[end]) < ALIKE for end in ("high", "low"))), None
+        )
+        if same is None:
+            joined.append({**start, "names": [start["name"]]})
+        else:
+            same["names"].append(start["name"])
+    return sorted(joined, key=lambda line: -float(line["high"]))
+
+
+def _place_start(line: dict[str, Any], taken: list[tuple[float, float]]) -> float:
+    """Over the line, or under it where there is no room; what is taken is heights, and how far from them is free."""
+    over = _move_clear(line["high"] + AWAY * GAP, taken, 1)
+    return over if over + GAP / 2 <= 1 else max(_move_clear(line["low"] - AWAY * GAP, taken, -1), 0.0)
+
+
+def _move_clear(place: float, taken: list[tuple[float, float]], way: int) -> float:
+    """The next free height up (1) or down (-1)."""
+    for other, away in sorted(taken, key=lambda item: way * item[0]):
+        if abs(place - other) < away - ROUNDING:
+            place = other + way * away
+    return place
 
 
 def cell_label(text: str, x_id: str, y_id: str, color: str) -> Annotation:

@@ -39,6 +39,7 @@ class FigureRules:
     high_share: float
     start_stretch: float
     start_away: float
+    start_alike: float
     max_ticks: int
     min_steps: float
     room_for_one: float
@@ -64,6 +65,7 @@ RULES = FigureRules(
     high_share=labels.HIGH,
     start_stretch=labels.STRETCH,
     start_away=labels.AWAY,
+    start_alike=labels.ALIKE,
     max_ticks=scales.MAX_TICKS,
     min_steps=scales.MIN_STEPS,
     room_for_one=scales.ROOM_FOR_ONE,

@@ -64,13 +64,13 @@ export function endLabels(ends, narrow, { label_gap }) {
 }
 
 /**
- * A name in so many letters: without the folders before it, or with the middle of its last part left out, so that both ends tell which it is.
+ * A name in so many letters: without the folders before it where it is a path, which has no spaces, or with the middle of its last part left out, so that both ends tell which it is.
  * @param {string} name
  * @param {number} most
  */
 export function shortenName(name, most) {
   if (Array.from(name).length <= most) return name;
-  const last = Array.from(name.slice(name.lastIndexOf('/', name.length - 2) + 1));
+  const last = Array.from(name.includes(' ') ? name : name.slice(name.lastIndexOf('/', name.length - 2) + 1));
   if (last.length + 2 <= most) return `…/${last.join('')}`;
   if (last.length <= most) return last.join('');
   const tail = Math.floor((most - 1) / 2);
@@ -138,15 +138,15 @@ export function lostLabels(losses, [low, high], narrow, { label_gap, high_share 
 }
 
 /**
- * Where the words of a line stand that begins apart from its run's own line: the point, and the height in the plot. They stand over the
- * line, or under it where there is no room.
+ * The beginning of a line that is labelled there: its point, and between which heights of the plot it stays beside its words. Null where it
+ * begins at its run's own line.
  * @param {(number | null)[]} drawn
  * @param {(number | null)[] | undefined} beside that line
  * @param {[number, number]} span of the axis
  * @param {FigureRules} rules
- * @returns {{point: number, place: number} | null}
+ * @returns {{point: number, high: number, low: number} | null}
  */
-export function findStart(drawn, beside, [low, high], { label_gap, start_stretch, start_away }) {
+export function findStart(drawn, beside, [low, high], { label_gap, start_stretch }) {
   const known = drawn.flatMap((value, point) =>
     value === null ? [] : [{ point, share: (value - low) / (high - low) }],
   );
@@ -155,33 +155,62 @@ export function findStart(drawn, beside, [low, high], { label_gap, start_stretch
   const shares = known.slice(0, Math.max(2, Math.floor(start_stretch * known.length))).map((item) => item.share);
   const other = beside?.[point] ?? null;
   if (other !== null && Math.abs(share - (other - low) / (high - low)) < label_gap) return null;
-  const over = Math.max(...shares) + start_away * label_gap;
-  return { point, place: over < 1 ? over : Math.max(Math.min(...shares) - start_away * label_gap, 0) };
+  return { point, high: Math.max(...shares), low: Math.min(...shares) };
 }
 
 /**
- * Words at the beginnings of lines, none over another.
- * @param {{x: number, place: number, name: string, word: string, color: string}[]} starts
+ * Words at the beginnings of lines, none over another nor on a tick's grid line; lines that lie on each other share theirs.
+ * @param {{x: number, high: number, low: number, name: string, word: string, color: string}[]} starts
+ * @param {number[]} ticks the heights of the axis's ticks, as far as they are known
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
  * @param {FigureRules} rules
  */
-export function startLabels(starts, [low, high], narrow, { label_gap }) {
-  const places = spread(
-    starts.map((start) => start.place),
-    label_gap,
-  );
-  return starts.map(({ x, name, word, color }, index) => ({
-    xref: 'x',
-    x,
-    xanchor: 'left',
-    yref: 'y',
-    y: low + places[index] * (high - low),
-    yanchor: 'middle',
-    showarrow: false,
-    text: `${narrow ? shorten(name) : name} ${word}`,
-    font: { color, size: 12 },
-  }));
+export function startLabels(starts, ticks, [low, high], narrow, rules) {
+  /** @type {[number, number][]} */
+  const taken = ticks.map((tick) => [(tick - low) / (high - low), rules.start_away * rules.label_gap]);
+  return joinStarts(starts, rules).map(({ x, names, word, color, ...line }) => {
+    const place = placeStart(line, taken, rules);
+    taken.push([place, rules.label_gap]);
+    return {
+      xref: 'x',
+      x,
+      xanchor: 'left',
+      yref: 'y',
+      y: low + place * (high - low),
+      yanchor: 'middle',
+      showarrow: false,
+      text: `${(narrow ? names.map(shorten) : names).join(', ')} ${word}`,
+      font: { color, size: 12 },
+    };
+  });
+}
+
+/** Lines that lie on each other as one, from the highest down. @param {Parameters<typeof startLabels>[0]} starts @param {FigureRules} rules */
+function joinStarts(starts, { start_alike }) {
+  /** @type {{x: number, high: number, low: number, names: string[], word: string, color: string}[]} */
+  const joined = [];
+  for (const { name, ...start } of starts) {
+    const isAlike = (/** @type {{high: number, low: number}} */ line) =>
+      Math.abs(line.high - start.high) < start_alike && Math.abs(line.low - start.low) < start_alike;
+    const same = joined.find(isAlike);
+    if (same) same.names.push(name);
+    else joined.push({ ...start, names: [name] });
+  }
+  return joined.sort((a, b) => b.high - a.high);
+}
+
+/** Over the line, or under it where there is no room. @param {{high: number, low: number}} line @param {[number, number][]} taken heights, and how far from them is free @param {FigureRules} rules */
+function placeStart({ high, low }, taken, { label_gap, start_away }) {
+  const over = moveClear(high + start_away * label_gap, taken, 1);
+  if (over + label_gap / 2 <= 1) return over;
+  return Math.max(moveClear(low - start_away * label_gap, taken, -1), 0);
+}
+
+/** The next free height up (1) or down (-1). @param {number} place @param {[number, number][]} taken @param {1 | -1} way */
+function moveClear(place, taken, way) {
+  const met = [...taken].sort(([one], [other]) => way * (one - other));
+  return met.reduce((at, [other, away]) => (Math.abs(at - other) < away - ROUNDING ? other + way * away : at), place);
 }
 
 /** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { findLost, shortenName, spread } from '../../../static/js/data/labels.js';
+import { findLost, findStart, shortenName, spread, startLabels } from '../../../static/js/data/labels.js';
 import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
+import { rules } from '../sent.js';
 
 test('labels keep their order and their distance within the plot', () => {
   for (const places of [
@@ -114,6 +115,27 @@ test('labels keep off what stands there already, above or below it', () => {
       assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 0.9 + 1e-9);
     }
   }
+});
+
+test('words at the beginning of a line stand clear of ticks and of its curve', () => {
+  const look = { word: 'backward', color: 'black', x: 1 };
+  const place = (high, low, ticks) =>
+    startLabels([{ ...look, high, low, name: 'B HC' }], ticks, [0, 1], false, rules)[0].y;
+  const [away, gap] = [rules.start_away * rules.label_gap, rules.label_gap];
+  assert.equal(place(0.5, 0.4, []), 0.5 + away, 'over it');
+  assert.equal(place(0.5, 0.4, [0.56]), 0.56 + away, 'and over the tick');
+  assert.equal(place(0.93, 0.8, []), 0.8 - away, 'under it where there is no room');
+  assert.equal(place(0.9, 0.8, [0.95]), 0.8 - away, 'or a tick takes it');
+  const two = [
+    { ...look, high: 0.5, low: 0.4, name: 'B HC' },
+    { ...look, high: 0.501, low: 0.4, name: 'C Frac' },
+  ];
+  const told = (narrow) => startLabels(two, [], [0, 1], narrow, rules).map(({ text }) => text);
+  assert.deepEqual(told(false), ['B HC, C Frac backward'], 'lines on each other share their words');
+  assert.deepEqual(told(true), ['B, C backward']);
+  const apart = startLabels([two[0], { ...two[1], high: 0.53 }], [], [0, 1], false, rules).map(({ y }) => y);
+  assert.ok(Math.abs(apart[0] - apart[1]) >= gap - 1e-9);
+  assert.equal(findStart([2, 1], [2.01, 3], [0, 3], rules), null, 'it begins at its own line');
 });
 
 test('a long name keeps both its ends, or its last part', () => {
