@@ -16,7 +16,7 @@ from app.figures.fill.labels import (
     cell_note,
     end_labels,
     find_lost,
-    find_start,
+    find_stretches,
     foot_note,
     format_rows,
     format_status,
@@ -203,11 +203,11 @@ def _find_starts(figure: Figure, span: tuple[float, float]) -> list[dict[str, An
     for trace in [trace for trace in shown if "start" in trace["meta"]]:
         run, word = trace["meta"]["run"], trace["meta"]["start"]
         beside = next((item["y"] for item in shown if item["meta"]["run"] == run and item["meta"]["end"]), None)
-        start = find_start(trace["y"], beside, span)
-        if start is not None:
+        stretches = find_stretches(trace["y"], beside, span)
+        if stretches:
             # In the ink of words: in some runs' colours they could not be read where a grid line passes.
             look = {"name": trace["name"], "word": word, "color": figure["layout"]["meta"]["ink"]}
-            starts.append({"x": trace["x"][start["point"]], "high": start["high"], "low": start["low"], **look})
+            starts.append({"x": trace["x"], "stretches": stretches, **look})
     return starts
 
 

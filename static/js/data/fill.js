@@ -6,7 +6,7 @@ import {
   cellNote,
   endLabels,
   findLost,
-  findStart,
+  findStretches,
   footNote,
   formatRows,
   formatStatus,
@@ -197,8 +197,8 @@ function findStarts(figure, span) {
   const { ink: color, rules } = figure.layout.meta; // in some runs' colours they could not be read where a grid line passes
   return shown.flatMap(({ meta: { run, start: word }, x, y, name }) => {
     const beside = word && shown.find(({ meta }) => meta.run === run && meta.end)?.y;
-    const start = word && findStart(y, beside, span, rules);
-    return start ? [{ x: x[start.point], high: start.high, low: start.low, name, word, color }] : [];
+    const stretches = word ? findStretches(y, beside || undefined, span, rules) : [];
+    return word && stretches.length > 0 ? [{ x, stretches, name, word, color }] : [];
   });
 }
 

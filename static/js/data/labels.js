@@ -1,6 +1,6 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
-import { sayStatus } from './numbers.js';
+import { range, sayStatus } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
@@ -138,29 +138,46 @@ export function lostLabels(losses, [low, high], narrow, { label_gap, high_share 
 }
 
 /**
- * The beginning of a line that is labelled there: its point, and between which heights of the plot it stays beside its words. Null where it
- * begins at its run's own line.
+ * A stretch of a line that words may stand beside: its first point, and between which heights of the plot the line lies there, and its run's
+ * own line. @typedef {{point: number, line: [number, number], own: [number, number] | null}} Stretch
+ */
+
+/**
+ * Where the words of a line may stand that begins apart from its run's own line: stretches from its beginning on; none where it begins there.
  * @param {(number | null)[]} drawn
- * @param {(number | null)[] | undefined} beside that line
+ * @param {(number | null)[] | undefined} beside its run's own line
  * @param {[number, number]} span of the axis
  * @param {FigureRules} rules
- * @returns {{point: number, high: number, low: number} | null}
+ * @returns {Stretch[]}
  */
-export function findStart(drawn, beside, [low, high], { label_gap, start_stretch }) {
-  const known = drawn.flatMap((value, point) =>
-    value === null ? [] : [{ point, share: (value - low) / (high - low) }],
-  );
-  if (known.length === 0) return null;
-  const [{ point, share }] = known;
-  const shares = known.slice(0, Math.max(2, Math.floor(start_stretch * known.length))).map((item) => item.share);
-  const other = beside?.[point] ?? null;
-  if (other !== null && Math.abs(share - (other - low) / (high - low)) < label_gap) return null;
-  return { point, high: Math.max(...shares), low: Math.min(...shares) };
+export function findStretches(drawn, beside, [low, high], { label_gap, start_stretch, start_share, start_places }) {
+  const known = drawn.flatMap((value, point) => (value === null ? [] : [point]));
+  if (known.length === 0) return [];
+  const toShare = (/** @type {number} */ value) => (value - low) / (high - low);
+  const [first] = known;
+  const other = beside?.[first] ?? null;
+  if (other !== null && Math.abs(toShare(Number(drawn[first])) - toShare(other)) < label_gap) return [];
+  const length = Math.max(2, Math.floor(start_stretch * known.length));
+  const step = Math.max(1, Math.floor((start_share * known.length) / start_places));
+  return range(0, start_places - 1)
+    .map((place) => known.slice(place * step, place * step + length))
+    .filter((points) => points.length === length)
+    .map((points) => ({
+      point: points[0],
+      line: /** @type {[number, number]} */ (toEnds(drawn, points)),
+      own: toEnds(beside, points),
+    }));
+
+  /** @param {(number | null)[] | undefined} values @param {number[]} points @returns {[number, number] | null} */
+  function toEnds(values, points) {
+    const shares = points.flatMap((point) => values?.[point] ?? []).map(toShare);
+    return shares.length > 0 ? [Math.min(...shares), Math.max(...shares)] : null;
+  }
 }
 
 /**
- * Words at the beginnings of lines, none over another nor on a tick's grid line; lines that lie on each other share theirs.
- * @param {{x: number, high: number, low: number, name: string, word: string, color: string}[]} starts
+ * Words near the beginnings of lines, none over another nor on a tick's grid line; lines that lie on each other share theirs.
+ * @param {{x: (number | null)[], stretches: Stretch[], name: string, word: string, color: string}[]} starts
  * @param {number[]} ticks the heights of the axis's ticks, as far as they are known
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
@@ -169,12 +186,12 @@ export function findStart(drawn, beside, [low, high], { label_gap, start_stretch
 export function startLabels(starts, ticks, [low, high], narrow, rules) {
   /** @type {[number, number][]} */
   const taken = ticks.map((tick) => [(tick - low) / (high - low), rules.start_away * rules.label_gap]);
-  return joinStarts(starts, rules).map(({ x, names, word, color, ...line }) => {
-    const place = placeStart(line, taken, rules);
+  return joinStarts(starts, rules).map(({ x, names, word, color, stretches }) => {
+    const { point, place } = placeStart(stretches, taken, rules);
     taken.push([place, rules.label_gap]);
     return {
       xref: 'x',
-      x,
+      x: x[point],
       xanchor: 'left',
       yref: 'y',
       y: low + place * (high - low),
@@ -188,23 +205,28 @@ export function startLabels(starts, ticks, [low, high], narrow, rules) {
 
 /** Lines that lie on each other as one, from the highest down. @param {Parameters<typeof startLabels>[0]} starts @param {FigureRules} rules */
 function joinStarts(starts, { start_alike }) {
-  /** @type {{x: number, high: number, low: number, names: string[], word: string, color: string}[]} */
+  /** @type {(Omit<typeof starts[0], 'name'> & {names: string[]})[]} */
   const joined = [];
   for (const { name, ...start } of starts) {
-    const isAlike = (/** @type {{high: number, low: number}} */ line) =>
-      Math.abs(line.high - start.high) < start_alike && Math.abs(line.low - start.low) < start_alike;
+    const isAlike = (/** @type {{stretches: Stretch[]}} */ { stretches: [{ line }] }) =>
+      line.every((end, index) => Math.abs(end - start.stretches[0].line[index]) < start_alike);
     const same = joined.find(isAlike);
     if (same) same.names.push(name);
     else joined.push({ ...start, names: [name] });
   }
-  return joined.sort((a, b) => b.high - a.high);
+  return joined.sort((a, b) => b.stretches[0].line[1] - a.stretches[0].line[1]);
 }
 
-/** Over the line, or under it where there is no room. @param {{high: number, low: number}} line @param {[number, number][]} taken heights, and how far from them is free @param {FigureRules} rules */
-function placeStart({ high, low }, taken, { label_gap, start_away }) {
-  const over = moveClear(high + start_away * label_gap, taken, 1);
-  if (over + label_gap / 2 <= 1) return over;
-  return Math.max(moveClear(low - start_away * label_gap, taken, -1), 0);
+/** Over the first stretch that has room, or else under the beginning. @param {Stretch[]} stretches @param {[number, number][]} taken heights, and how far from them is free @param {FigureRules} rules */
+function placeStart(stretches, taken, { label_gap, start_away }) {
+  const half = label_gap / 2;
+  for (const { point, line, own } of stretches) {
+    const place = moveClear(line[1] + start_away * label_gap, taken, 1);
+    const isClear = own === null || own[1] < place - half || own[0] > place + half;
+    if (isClear && place + half <= 1 + ROUNDING) return { point, place };
+  }
+  const [{ point, line }] = stretches;
+  return { point, place: Math.max(moveClear(line[0] - start_away * label_gap, taken, -1), 0) };
 }
 
 /** The next free height up (1) or down (-1). @param {number} place @param {[number, number][]} taken @param {1 | -1} way */
