@@ -91,12 +91,12 @@ class Visitor:
         self.tally.answers[answer.status_code] += 1
         return answer
 
-    async def download(self, path: str) -> int:
+    async def download(self, path: str, coding: str = "identity") -> int:
         """Read an answer piece by piece, as it is sent; its bytes."""
         sent, until = 0, time.monotonic() + PATIENCE_S
         while True:
             try:
-                async with self.http.stream("GET", path) as answer:
+                async with self.http.stream("GET", path, headers={"Accept-Encoding": coding}) as answer:
                     if answer.is_success:
                         self.tally.answers[answer.status_code] += 1
                         async for chunk in answer.aiter_raw():
