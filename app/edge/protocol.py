@@ -57,10 +57,11 @@ class EdgeProtocol(H11Protocol):
         """Note that something came, and when a head began."""
         self._received += len(data)
         if self in self._gate.waiting and not self._has_begun:
-            self._has_begun, self._gate.waiting[self] = True, self.loop.time()
+            self._has_begun = True
+            self._gate.waiting.begin(self, self.loop.time())
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._gate.waiting.pop(self, None)
+            self._gate.waiting.end(self)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -68,7 +69,7 @@ class EdgeProtocol(H11Protocol):
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._has_begun = bool(self.conn.trailing_data[0])
-            self._gate.waiting[self] = self.loop.time()
+            self._gate.waiting.begin(self, self.loop.time())
 
     def pause_writing(self) -> None:
         """More is to be sent than the client has read."""
@@ -86,7 +87,7 @@ class EdgeProtocol(H11Protocol):
         if self._unread is not None:
             if self._unread.is_too_slow(now, -self._count_pending()):
                 self.drop()
-        elif (since := self._gate.waiting.get(self)) is not None:
+        elif (since := self._gate.waiting.since(self)) is not None:
             if now - since > limits.header_s and not self.is_sending:
                 self._end_waiting()
         elif self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
@@ -113,7 +114,7 @@ class EdgeProtocol(H11Protocol):
 
     def drop(self) -> None:
         """Cut the connection off."""
-        self._gate.waiting.pop(self, None)  # it is over: the next that needs room must not count on it
+        self._gate.waiting.end(self)  # it is over: the next that needs room must not count on it
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
@@ -126,7 +127,7 @@ class EdgeProtocol(H11Protocol):
             path = self.scope["path"] if self.scope and self.conn.our_state is h11.SEND_RESPONSE else ""
             answer = to_response(Problem(kind, status, detail), path)
             self.transport.write(_to_bytes(status, bytes(answer.body)))
-        self._gate.waiting.pop(self, None)
+        self._gate.waiting.end(self)
         self.transport.close()
 
 

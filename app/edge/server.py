@@ -13,6 +13,7 @@ from uvicorn.config import STARTUP_FAILURE
 from app.edge.gate import Gate
 from app.edge.limits import Limits
 from app.edge.listener import Listener, bind
+from app.edge.memory import spare_known_objects
 from app.edge.protocol import EdgeProtocol
 from app.settings import Settings
 
@@ -56,6 +57,7 @@ class Server(uvicorn.Server):
             logger.error("cannot listen: %s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        spare_known_objects()
         settings = self._settings
         self._gate = Gate(self._app, Limits.build(settings), settings.forwarded_allow_ips, settings.root)
         loop = asyncio.get_running_loop()

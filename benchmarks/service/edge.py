@@ -36,7 +36,7 @@ OF_LIGHT, OF_PROBE, OF_READER = "127.0.0.3", "127.0.0.4", "127.0.2.{}"
 PER_ADDRESS, PER_READER = 200, 5  # connections of one that wants nothing; downloads of one address
 SMALL_BYTES = 4096  # so much is read ahead by the kernel of one who does not read
 HOLD_S = 35.0  # a connection that was cut off without being told so is opened again after this
-LOOK_S, PROBE_S, PAUSE_S, SETTLE_S = 0.5, 0.02, 0.5, 5.0
+LOOK_S, PROBE_S, PAUSE_S, SETTLE_S, AFTER_S = 0.5, 0.02, 0.5, 5.0, 15.0
 TARGET_LIVEZ_MS, TARGET_LIGHT_S, TARGET_MEMORY = 100.0, 3.0, 1.2
 
 
@@ -186,7 +186,7 @@ def attack(server: Server, known: argparse.Namespace) -> list[Row]:
         livez, failed = answers.get()
         prober.join()
         held = ", ".join(f"{holder.open} open, {holder.opened} in all" for holder in holders)
-    time.sleep(SETTLE_S)
+    time.sleep(AFTER_S)
     memory = read_resident(server.process.pid) / before
     of = f"{known.half_open} half-open, {known.streams} unread, {known.bodies} half bodies, {known.downloads} downloads"
     log = read_log(server, "ERROR", "Traceback")
