@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from app.api.http.middleware.proxies import TrustedProxies
+from app.edge.files import FileAnswers
 from app.edge.limits import Limits
 from app.edge.memory import Crowd, give_back
 from app.edge.waiting import Waiting
@@ -21,8 +22,10 @@ SETTLE_S = 2.0  # until what connections held has been let go of
 class Gate:
     """Counts connections, closes those that wait too long, and finds room where descriptors are scarce."""
 
-    def __init__(self, app: Any, limits: Limits, proxies: str, root_path: str) -> None:
-        self.limits, self.root_path = limits, root_path
+    def __init__(
+        self, app: Any, limits: Limits, proxies: str, root_path: str, files: FileAnswers | None = None
+    ) -> None:
+        self.limits, self.root_path, self.files = limits, root_path, files
         self.waiting = Waiting()
         self._proxies = TrustedProxies(app, proxies).trusted_hosts
         self._all: set[EdgeProtocol] = set()

@@ -28,13 +28,14 @@ class EdgeProtocol(H11Protocol):
         self._gate = gate
         self.address = ""
         self.block: str | None = None
-        self._has_begun = self._has_answered = False
+        self._has_begun = self._has_answered = self._is_limited = False
         self._received = 0
         self._body: Pace | None = None
         self._unread: Pace | None = None
 
     def answer_probes(self, why: str, status: int) -> None:
         """Answer only whether the server is alive, and `why` to all else."""
+        self._is_limited = True
         self.app = ProbesOnly(self.app, self._gate.root_path, Problem("too-many-connections", status, why))
 
     @property
@@ -54,14 +55,30 @@ class EdgeProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that something came, and when a head began."""
+        """Note that something came, and when a head began; answer at once what is ready."""
         self._received += len(data)
+        if self._is_idle and self._gate.files is not None and (answer := self._gate.files.find(data)) is not None:
+            self._send(*answer)
+            return
         if self in self._gate.waiting and not self._has_begun:
             self._has_begun = True
             self._gate.waiting.begin(self, self.loop.time())
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._gate.waiting.end(self)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all that was asked has been answered and taken, and nothing of a next request has come."""
+        is_between = self in self._gate.waiting and not self._has_begun
+        return is_between and not self._is_limited and not self.is_sending and not self.transport.is_closing()
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        """Answer with a file, and wait for the next request as uvicorn does."""
+        dated = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        self._gate.waiting.end(self)
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", dated, head, b"\r\n", body)))
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
