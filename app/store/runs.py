@@ -85,6 +85,7 @@ class Run:
     fence: int  # grows with every lease, so that a server that lost its lease can write nothing
     attempts: int  # times that a worker has begun it
     is_cancel_asked: bool
+    wanted_at: float | None  # when a client that it does not belong to asked for it last, while it was live
     bytes: int  # stored, of its frames
 
     @property
@@ -297,6 +298,7 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
         "bytes": 0,
         "attempts": 0,
         "is_cancel_asked": False,
+        "wanted_at": None,
         "created_at": now,
         "used_at": now,
     }
