@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Connections over the limit of an address that are still told so; more are cut off.
 TOLD = 16
-SETTLE_S = 2.0  # until what connections held has been let go of
+SETTLE_S = 5.0  # until what connections held has been let go of
 
 
 class Gate:
