@@ -9,11 +9,14 @@ import lzma
 import shutil
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
+import zopfli.zlib
 from fontTools import subset
 from fontTools.ttLib import sfnt
 from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
@@ -112,6 +115,48 @@ class BuildWithFiles(build_py):
             write_archives(built / "app")
 
 
+class PackedWheel(bdist_wheel):
+    """A wheel whose files are packed as small as its format can say: 1 % less, at some seconds of a build."""
+
+    def run(self) -> None:
+        """Build it, and pack it again."""
+        super().run()
+        for _, _, wheel in self.distribution.dist_files:
+            pack_again(Path(wheel))
+
+
+class Deflate:
+    """Packs a file whole, once all of it is here; in place of what `zipfile` packs with."""
+
+    def __init__(self) -> None:
+        self._body = b""
+
+    def compress(self, piece: bytes) -> bytes:
+        """Nothing yet."""
+        self._body += piece
+        return b""
+
+    def flush(self) -> bytes:
+        """All of it: what zlib's format puts before and after is left out."""
+        packed: bytes = zopfli.zlib.compress(self._body, numiterations=3)
+        return packed[2:-4]
+
+
+def pack_again(path: Path) -> None:
+    """Pack the files of an archive again, in their order. What is packed by itself stays as it is."""
+    packed = path.with_suffix(".packed")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w") as new:
+        for entry in old.infolist():
+            body = old.read(entry)  # before the entry tells where it lies in the new one
+            is_packed = entry.filename.endswith((".xz", ".bz2"))
+            entry.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
+            with new.open(entry, "w") as file:
+                if not is_packed:
+                    file._compressor = Deflate()  # the module has no name for it
+                file.write(body)
+    packed.replace(path)
+
+
 class SdistWithFiles(sdist):
     """Also what a wheel is built from: files that belong to no Python package."""
 
@@ -121,4 +166,4 @@ class SdistWithFiles(sdist):
         super().make_distribution()
 
 
-setup(cmdclass={"build_py": BuildWithFiles, "sdist": SdistWithFiles})
+setup(cmdclass={"build_py": BuildWithFiles, "bdist_wheel": PackedWheel, "sdist": SdistWithFiles})

@@ -1,4 +1,4 @@
-"""Contrast, sizes, tab stops and motion of the page, in real Chromium: writes docs/accessibility.md and prints rows.
+"""Contrast, sizes, axe, tab stops and motion of all pages, in real Chromium: writes docs/accessibility.md, prints rows.
 
 `python -m benchmarks accessibility`. How a value comes about stands in tests/browser/audit.py, which a test of the
 default page uses too.
@@ -18,11 +18,13 @@ from benchmarks.chromium import open_chromium
 from benchmarks.rows import Row, print_rows
 from tests.browser.audit import GRAPHIC, LETTERS_PX, TARGET_PX, TEXT, audit, contrast, grow, worst
 from tests.browser.conftest import wait_until_done
-from tests.browser.look.test_access import press, share, verify
+from tests.browser.look.test_access import AXE, FINDINGS, press, share, verify
+from tests.browser.share.test_rooms import make_room
 
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
 HEIGHT_PX = 1000
 PLACED_MS = 200  # what opens beside a button is put there a moment after it is there
+OTHERS = {"sign in": "/sign-in", "operator": "/admin", "rooms": "/rooms"}
 OPENED = "dialog[open], .popover:not(.fold):popover-open"
 MAX_STOPS = 200
 RING_PX = 6  # around a focused element, where its ring lies
@@ -50,6 +52,7 @@ def to_openers(page: Page) -> dict[str, Callable[[], None]]:
         "API": lambda: press(page, "API"),
         "help": lambda: press(page, "Help"),
         "presets": lambda: press(page, re.compile("^Presets$")),
+        "your views": lambda: press(page, re.compile("^Your views")),
         "map": lambda: press(page, re.compile("^Map")),
         "theme menu": lambda: press(page, re.compile("^Theme")),
         "a figure's help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
@@ -61,12 +64,12 @@ def to_openers(page: Page) -> dict[str, Callable[[], None]]:
 
 
 def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
-    """The page, all that opens on it, and an embedded figure."""
+    """The page, all that opens on it, an embedded figure, and the other pages."""
     looked = Looked(theme, width)
     with opened(browser, url, theme, width) as page:
         wait_until_done(page)
         grow(page)
-        looked.views["page"] = audit(page)
+        note(looked, page, "page")
         name = share(page)
         page.keyboard.press("Escape")
         for view, act in to_openers(page).items():
@@ -75,19 +78,36 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
             page.wait_for_timeout(PLACED_MS)
             if view == "presets":
                 expect(page.locator(".spark path").first).to_be_attached()
-            looked.views[view] = audit(page, OPENED)
+            note(looked, page, view, OPENED)
             for _ in range(2):  # on a phone a menu stands on the fold
                 page.keyboard.press("Escape")
             expect(page.locator(OPENED)).to_have_count(0)
         if width < 761:
             page.get_by_role("button", name="Settings", exact=True).click()
-            looked.views["settings"] = audit(page, "#settings")
+            note(looked, page, "settings", "#settings")
             page.keyboard.press("Escape")
     with opened(browser, f"{url}/embed/{name}?panel=gain&theme={theme}", theme, width) as page:
         expect(page.locator(".plot .main-svg").first).to_be_visible()
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
-        looked.views["embed"] = audit(page)
+        note(looked, page, "embed")
+    for view, path in OTHERS.items():
+        with opened(browser, url + path, theme, width) as page:
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            note(looked, page, view)
+            if view == "rooms":
+                make_room(page, "v=1&depth=8&width=32")
+                expect(page.get_by_role("heading", name=re.compile("Saved by students"))).to_be_visible()
+                note(looked, page, "a room")
     return looked
+
+
+def note(looked: Looked, page: Page, view: str, root: str = "body") -> None:
+    """What is found of a view: ours, and what axe says."""
+    looked.views[view] = audit(page, root)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    said = page.evaluate(FINDINGS) if root == "body" else page.locator(root).first.evaluate(FINDINGS)
+    looked.axe += [f"{view}: {line}" for line in said]
 
 
 # ---- focus
@@ -160,7 +180,7 @@ def measure(browser: Browser, url: str) -> list[Row]:
             moving, drift = page.evaluate(MOVING), page.evaluate(JUMP)
     lines = write_report(looks, stops, moving, drift)
     everything = [item for looked in looks for findings in looked.views.values() for item in findings]
-    against = "page, dialogs and embed, 1440 and 390 px, both themes"
+    against = "all pages, dialogs and an embed, 1440 and 390 px, both themes"
     limits = {
         "text": ("x", TEXT),
         "part": ("x", GRAPHIC),
@@ -175,12 +195,13 @@ def measure(browser: Browser, url: str) -> list[Row]:
         # Large text has a limit of its own: its value is said as if it were small.
         value = least.value * limit / least.wanted
         rows.append(Row(f"least {kind}", against, value, unit, limit, at_least=True, reason=least.name))
+    rows.append(Row("violations that axe finds", against, sum(len(looked.axe) for looked in looks), "", 0))
     return [*rows, Row("findings that fall short", against, len(lines), "", 0, reason="see docs/accessibility.md")]
 
 
 def main() -> None:
     """Write the report, print the rows."""
-    with open_chromium() as (browser, server):
+    with open_chromium("--rooms-by", "anyone") as (browser, server):
         print_rows(measure(browser, server.url))
 
 

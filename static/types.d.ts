@@ -116,7 +116,10 @@ export interface FigureRules {
   label_gap: number;
   high_share: number;
   start_stretch: number;
+  start_share: number;
+  start_places: number;
   start_away: number;
+  start_alike: number;
   max_ticks: number;
   min_steps: number;
   room_for_one: number;

@@ -151,6 +151,8 @@ async def cancel_run(run_id: str, service: Service, client: Runner, viewer: View
     cancelled = await service.cancel(run, viewer)
     status = cancelled.run.status
     detail = f"the run is {status}"
+    if cancelled.is_wanted:
+        detail = "the run goes on: another client has just asked for it too"
     if cancelled.watchers:
         detail = f"the run goes on: {cancelled.watchers} other event streams are open on it"
     return CancelBody(id=run_id, status=status, watchers=cancelled.watchers, detail=detail)

@@ -15,11 +15,12 @@ NAME_LENGTH = 24  # letters of a run's name that figures have room for
 def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
     """A name in so many letters, so that both ends tell which it is; `static/js/data/labels.js` does the same.
 
-    Without the folders before it where that is enough, or else with the middle of its last part left out.
+    Without the folders before it where it is a path, which has no spaces, and that is enough, or else with the middle
+    of its last part left out.
     """
     if len(name) <= most:
         return name
-    last = name[name.rfind("/", 0, -1) + 1 :]
+    last = name if " " in name else name[name.rfind("/", 0, -1) + 1 :]
     if len(last) + 2 <= most:
         return f"…/{last}"
     if len(last) <= most:

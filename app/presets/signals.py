@@ -3,6 +3,14 @@
 from app.presets.preset import RESIDUAL, Preset, Reference, compare
 
 LIMIT = "0.9484"  # token similarity after 20 layers of infinite width
+# What starts of mHC are called where they come from.
+INITS = {
+    "residual": "residual-equivalent",
+    "mhc_lite": "mHC-lite",
+    "lucidrains": "lucidrains",
+    "megatron": "Megatron",
+    "deepseek_v4": "DeepSeek-V4",
+}
 
 SIGNALS: tuple[Preset, ...] = (
     compare(
@@ -69,8 +77,8 @@ SIGNALS: tuple[Preset, ...] = (
         "Pre-norm, post-norm, none",
         "A plain residual stack with its norm before the branch, after the addition, and without one.",
         {
-            f"{place} norm": RESIDUAL | {"block": {"norm_position": key}}
-            for place, key in {"pre": "pre", "post": "post", "no": "none"}.items()
+            label: RESIDUAL | {"block": {"norm_position": key}}
+            for label, key in {"pre-norm": "pre", "post-norm": "post", "no norm": "none"}.items()
         },
         metric="grad_rms",
         reduction="first",
@@ -82,8 +90,8 @@ SIGNALS: tuple[Preset, ...] = (
         "Pre-norm, post-norm, DeepNorm",
         "DeepNorm enlarges the skip path of a post-norm stack and draws its branches smaller.",
         {
-            "pre norm": RESIDUAL,
-            "post norm": RESIDUAL | {"block": {"norm_position": "post"}},
+            "pre-norm": RESIDUAL,
+            "post-norm": RESIDUAL | {"block": {"norm_position": "post"}},
             "DeepNorm": RESIDUAL | {"block": {"norm_position": "post", "scaling": "deepnorm"}},
         },
         metric="grad_rms",
@@ -96,8 +104,13 @@ SIGNALS: tuple[Preset, ...] = (
         "Scaled branches",
         "A residual stack with plain branches, with 1/√depth on each, with ReZero's gain and with LayerNorm Scaling.",
         {
-            scaling.replace("_", " "): RESIDUAL | {"block": {"scaling": scaling}}
-            for scaling in ("constant", "inv_sqrt_depth", "rezero", "layernorm_scaling")
+            label: RESIDUAL | {"block": {"scaling": scaling}}
+            for label, scaling in {
+                "constant": "constant",
+                "1/√depth": "inv_sqrt_depth",
+                "ReZero": "rezero",
+                "LayerNorm Scaling": "layernorm_scaling",
+            }.items()
         },
         metric="act_rms",
         reduction="last",
@@ -110,9 +123,9 @@ STARTS: tuple[Preset, ...] = (
         "starts",
         "init_presets",
         "Ways to initialise mHC",
-        "Our residual-equivalent start, mhc-lite's, Megatron's and DeepSeek-V4's, each without drift.",
+        "Our residual-equivalent start, mHC-lite's, Megatron's and DeepSeek-V4's, each without drift.",
         {
-            name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
+            INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
             for name in ("residual", "mhc_lite", "megatron", "deepseek_v4")
         },
         metric="act_rms",
@@ -123,10 +136,10 @@ STARTS: tuple[Preset, ...] = (
         "starts",
         "init_identity",
         "Near the identity, or not",
-        "How much of the differences between streams survives 64 layers: 92 % with mhc-lite's start, next to nothing "
+        "How much of the differences between streams survives 64 layers: 92 % with mHC-lite's start, next to nothing "
         "with lucidrains', which leaves 30 % after one layer, and nothing with Megatron's average of all streams.",
         {
-            name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
+            INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
             for name in ("mhc_lite", "lucidrains", "megatron")
         },
         metric="composite_sigma2",
@@ -140,7 +153,7 @@ STARTS: tuple[Preset, ...] = (
         "Mixing that reads the tokens",
         "The same starts with dynamic mixing: Megatron and DeepSeek-V4 draw random projections, the others none.",
         {
-            name.replace("_", " "): {"connection": {"kind": "mhc", "init": name, "noise": 0.0, "dynamic": True}}
+            INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0, "dynamic": True}}
             for name in ("mhc_lite", "lucidrains", "megatron", "deepseek_v4")
         },
         metric="stream_cos",

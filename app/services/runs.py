@@ -31,7 +31,7 @@ ID_LENGTH = 20
 # Status of a run that was not started, because it would take longer than the caller wants to wait.
 UNSTARTED = "unstarted"
 # A run that another server computes is stopped by it, or ended once its lease is over and it was not renewed.
-LOOK_S, STOP_S = 0.05, 5.0
+FIRST_LOOK_S, LOOK_S, STOP_S = 0.005, 0.05, 5.0
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """Result of cancelling a run; `watchers` is how many others watch a run that was therefore left alone."""
+    """Result of cancelling a run, which is left alone where others watch it or another client has just asked for it."""
 
     run: Run
     watchers: int
+    is_wanted: bool
 
 
 class Runs:
@@ -134,7 +135,7 @@ class Runs:
     async def _submit(self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf) -> dict[str, Submitted]:
         """What became of each."""
         for run_id in by_id:
-            await self._settle(run_id)
+            await self._settle(run_id, client)
         async with self._submitting:
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
@@ -159,10 +160,11 @@ class Runs:
     async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
         """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
         watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
+        is_wanted = False
         if run.is_live and not watchers:
-            await self._dispatcher.cancel(run.id)
+            is_wanted = not await self._dispatcher.cancel(run.id, is_forced=viewer is None)
             run = await self._wait_for_stop(run.id) or run
-        return Cancelled(run, watchers)
+        return Cancelled(run, watchers, is_wanted)
 
     def position(self, run_id: str) -> int | None:
         """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
@@ -179,19 +181,21 @@ class Runs:
         elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
         return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
 
-    async def _settle(self, run_id: str) -> None:
-        """Where the run is being stopped, here or elsewhere, wait until it has ended."""
+    async def _settle(self, run_id: str, client: Client) -> None:
+        """Wait for a run that is being stopped, here or elsewhere; of another client's, say that it is wanted."""
         await self.engine.settle(run_id)
-        if self._neighbours:
-            await self._wait_for_stop(run_id)
+        run = await self._wait_for_stop(run_id)
+        if run and run.is_live and run.client != client.key and not await self._queue.want(run_id):
+            await self._wait_for_stop(run_id)  # it has been told to stop since
 
     async def _wait_for_stop(self, run_id: str) -> Run | None:
         """The run; where another server is asked to stop it, not before it has, or its lease is over."""
-        until = time.monotonic() + self._settings.lease_s + STOP_S
+        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_LOOK_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
             if time.monotonic() > until:
                 break
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LOOK_S)
         return run
 
     async def _usable(self, run_id: str) -> Run | None:

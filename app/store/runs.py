@@ -1,5 +1,6 @@
 """Records as rows: what was asked or brought, what became of it, and its frames."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -84,6 +85,7 @@ class Run:
     fence: int  # grows with every lease, so that a server that lost its lease can write nothing
     attempts: int  # times that a worker has begun it
     is_cancel_asked: bool
+    wanted_at: float | None  # when a client that it does not belong to asked for it last, while it was live
     bytes: int  # stored, of its frames
 
     @property
@@ -242,9 +244,9 @@ class RunStore:
 
         return await self._database.call(work)
 
-    async def read(self, run_id: str, after: int, limit: int) -> list[bytes]:
-        """Lines behind index `after`, in order."""
-        return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit))
+    async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
+        """Lines behind index `after`, in order; `read_lines` says how many."""
+        return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
         """Runs that wait or run, on every server; not traces, which cost no time here."""
@@ -296,6 +298,7 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
         "bytes": 0,
         "attempts": 0,
         "is_cancel_asked": False,
+        "wanted_at": None,
         "created_at": now,
         "used_at": now,
     }

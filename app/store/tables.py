@@ -49,6 +49,7 @@ runs = Table(
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("is_cancel_asked", Boolean, nullable=False, server_default=false()),
+    Column("wanted_at", Float),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Index("runs_by_status", "status", "created_at"),
     Index("runs_of_run", "of_run", "kind", unique=True),

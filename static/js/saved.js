@@ -1,39 +1,31 @@
 /** In a file that was saved of a view: sliders for what follows from its runs, without a server. What else the file shows needs no script. */
 
-import { createColumns } from './data/columns.js';
 import { fillDifference } from './data/difference.js';
-import { choose } from './data/drawing.js';
 import { fill } from './data/fill.js';
-import { formatValue } from './data/numbers.js';
-import { depthOf, methodOf, specOf } from './data/record.js';
+import { depthOf, methodOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
-import { know } from './instant/known.js';
 import { looks } from './lines/dress.js';
 import { toCursor, toPlan, toStill } from './picture/geometry/picture.js';
 import { KEYS } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
 import { unpack } from './share/pack.js';
+import { addSliders, isKnown, sayGains } from './share/sliders.js';
 
-/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('./controls/liveview.js').Slider} Slider */
+/** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure */
 /** A figure of the file, as it was saved and as it follows. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
 
 const LEAST_PX = 620; // of a figure, as those that stand still
 const PICTURE_PX = 930; // that of the file
 const GRADIENTS = 'grad_rms_streams'; // which the picture needs for a signal alone
-const COMPOSITE = 'composite_gain_fwd';
 
 /** @type {import('./controls/liveview.js').Given} */
 const given = unpack(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
 Object.assign(looks, given.methods);
 const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
-const said = /** @type {HTMLElement} */ (hand.querySelector('.said'));
 const cards = given.panels.flatMap(({ key, figure }) => toCard(key, withRules(figure, given.rules)));
 const [picture] = toCard('picture', withRules(given.panels[0].figure, given.rules));
-/** Where each slider is, by the path of its setting. */
-const places = new Map(given.sliders.map(({ path, value }) => [path, value]));
-let frame = 0;
 
 /** @param {string} key @param {Figure} template @returns {Card[]} */
 function toCard(key, template) {
@@ -49,82 +41,28 @@ function toCard(key, template) {
   return [{ section, still, live, template }];
 }
 
-/** @param {Slider} slider */
-function addSlider({ path, title, unit, stops, value }) {
-  const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
-  const range = /** @type {HTMLInputElement} */ (input);
-  const tell = (/** @type {number} */ at) => {
-    output.textContent = String(at);
-    range.value = String(stops.indexOf(at));
-    range.setAttribute('aria-valuetext', `${at} ${unit}`);
-  };
-  Object.assign(range, { type: 'range', min: '0', max: String(stops.length - 1), step: '1' });
-  label.append(`${title} `, output, range);
-  label.dataset.path = path;
-  hand.querySelector('.sliders')?.append(label);
-  tell(value);
-  range.oninput = () => {
-    const before = /** @type {number} */ (places.get(path));
-    places.set(path, stops[Number(range.value)]);
-    const known = follow();
-    if (known === null) places.set(path, before);
-    tell(/** @type {number} */ (places.get(path)));
-    if (known === null) said.textContent = 'That does not follow from these runs.';
-    else showSoon(known);
-  };
-}
-
-/** The runs as the sliders have them; null where one of them is not known. @returns {Columns[] | null} */
-function follow() {
-  if (isAsSaved()) return given.runs;
-  const known = given.runs.map((columns) => know(columns, toWanted(columns), given.atOnce));
-  return known.every((columns) => columns !== null) ? known : null;
-}
-
-const isAsSaved = () => given.sliders.every(({ path, value }) => places.get(path) === value);
-
-/** @param {Columns} columns @returns {import('./instant/known.js').Wanted} */
-function toWanted(columns) {
-  const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
-  return {
-    layers: Math.min(depthOf(columns), places.get('depth') ?? Infinity),
-    noise: places.get('connection.noise') ?? noise,
-    rounds: places.get('connection.sinkhorn_iters') ?? sinkhorn_iters,
-  };
-}
-
-/** Once a frame, all of it. @param {Columns[]} runs */
-function showSoon(runs) {
-  cancelAnimationFrame(frame);
-  frame = requestAnimationFrame(() => show(runs));
-}
-
-/** @param {Columns[]} runs */
+/** All of it. @param {Columns[] | null} runs null for what was saved */
 function show(runs) {
-  const isMoved = !isAsSaved();
-  for (const card of cards) draw(card, isMoved ? runs : null);
-  drawPicture(picture, isMoved ? runs : null);
+  const isMoved = runs !== null;
+  for (const card of cards) draw(card, runs);
+  drawPicture(picture, runs);
   // Of what was saved, and no figure that follows.
   for (const part of document.querySelectorAll('.run, .settings, .numbers, .beside')) dim(part, isMoved);
   const others = document.querySelectorAll('.panel');
   const all = [...cards, picture];
   for (const part of others) if (!all.some(({ section }) => section === part)) dim(part, isMoved);
-  said.textContent = isMoved ? sayGains(runs) : 'As saved.';
+  return isMoved ? sayGains(runs, given.labels) : 'As saved.';
 }
 
 /** @param {Card} card @param {Columns[] | null} runs null for what was saved */
 function draw({ still, live, template }, runs) {
-  const slots = (runs ?? []).map((known, run) => ({
-    ...{ id: '', asked: undefined, label: given.labels[run], columns: createColumns(), place: null, known, before: [] },
-  }));
-  const { results, labels } = choose(template, slots, []);
-  const isKnown = runs !== null && results.every((columns, run) => columns === runs[run]);
-  dim(still, runs !== null && !isKnown);
-  still.classList.toggle('replaced', isKnown);
-  live.hidden = !isKnown;
-  if (!isKnown) return;
-  const layer = Math.min(given.layer, Math.max(...results.map(depthOf)) - 1);
-  const figure = (given.isDifference ? fillDifference : fill)(template, results, labels, layer);
+  const drawn = runs !== null && isKnown(template, runs) ? runs : null;
+  dim(still, runs !== null && drawn === null);
+  still.classList.toggle('replaced', drawn !== null);
+  live.hidden = drawn === null;
+  if (drawn === null) return;
+  const layer = Math.min(given.layer, Math.max(...drawn.map(depthOf)) - 1);
+  const figure = (given.isDifference ? fillDifference : fill)(template, drawn, given.labels, layer);
   const height = Number(still.querySelector('svg')?.getAttribute('height'));
   drawPlot(live, figure, { width: Math.max(LEAST_PX, live.clientWidth), height });
 }
@@ -132,11 +70,11 @@ function draw({ still, live, template }, runs) {
 /** Its sizes and mixing; no signal is sent here. @param {Card} card @param {Columns[] | null} runs null for what was saved */
 function drawPicture({ still, live, template }, runs) {
   const needed = KEYS.filter((key) => key !== GRADIENTS);
-  const isKnown = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
-  dim(still, runs !== null && !isKnown);
-  still.classList.toggle('replaced', isKnown);
-  live.hidden = !isKnown;
-  if (!isKnown) return;
+  const isTold = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
+  dim(still, runs !== null && !isTold);
+  still.classList.toggle('replaced', isTold);
+  live.hidden = !isTold;
+  if (!isTold) return;
   const layers = Math.max(...runs.map(depthOf));
   const shown = runs.map((columns, run) => toShown({ columns, label: given.labels[run] }, null));
   const plan = toPlan(shown, PICTURE_PX, layers);
@@ -150,14 +88,4 @@ function dim(part, waits) {
   part.classList.toggle('waits', waits);
 }
 
-/** The largest gain of each run, in words. @param {Columns[]} runs */
-function sayGains(runs) {
-  const gains = runs.map((columns, run) => {
-    const logs = /** @type {Float64Array | undefined} */ (columns.log10.get(COMPOSITE));
-    const log10 = Math.max(...(logs ?? []).filter(Number.isFinite));
-    return `${given.labels[run]} ${Number.isFinite(log10) ? formatValue(10 ** log10, log10, undefined, 3) : 'not known'}`;
-  });
-  return `Largest gain forward: ${gains.join(', ')}.`;
-}
-
-for (const slider of given.sliders) addSlider(slider);
+addSliders(given, hand, show);

@@ -6,11 +6,13 @@ import { depthOf, sayUnheard } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
 import { looks } from './lines/dress.js';
+import { addSliders, isKnown, sayGains, toSliders } from './share/sliders.js';
 
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
  * @typedef {{templates: import('../types').Templates, methods: import('../types').ViewRules['methods'], labels: string[],
- *   runs: any[][], layer: number}} Given `runs` are the frames of each record; `layer` is from 0
+ *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], at_once: import('../types').AtOnceRules}} Given
+ *   `runs` are the frames of each record; `layer` is from 0
  * @typedef {{panel: Panel, view: number, card: HTMLElement, plot: HTMLElement}} Shown
  */
 
@@ -22,7 +24,9 @@ const given = JSON.parse(/** @type {HTMLElement} */ (document.getElementById('gi
 Object.assign(looks, given.methods);
 const records = given.runs.map(toColumns);
 const named = records.map((columns, run) => ({ label: given.labels[run], columns }));
-const layers = Math.max(1, ...records.map(depthOf));
+/** The records, or what follows from them where sliders were moved. @type {Columns[] | null} */
+let moved = null;
+let layers = Math.max(1, ...records.map(depthOf));
 const slider = /** @type {HTMLInputElement} */ (document.getElementById('layer'));
 let layer = Math.min(given.layer, layers - 1);
 
@@ -79,7 +83,10 @@ function hasData({ data }) {
 
 /** @param {Shown} shown */
 function draw(shown) {
-  const figure = fill(shown.panel.views[shown.view].figure, records, given.labels, layer);
+  const template = shown.panel.views[shown.view].figure;
+  const known = moved !== null && isKnown(template, moved) ? moved : null;
+  shown.card.classList.toggle('waits', moved !== null && known === null);
+  const figure = fill(template, known ?? records, given.labels, layer);
   const { layout } = figure;
   layout.shapes = [...(layout.shapes ?? []), ...toCursor(layout)];
   const width = shown.plot.clientWidth;
@@ -126,6 +133,19 @@ function show() {
   for (const shown of cards) scheduleDraw(shown.panel.key, () => draw(shown));
 }
 
+/** What follows from the records, as the sliders have them. @param {Columns[] | null} runs */
+function showMoved(runs) {
+  moved = runs;
+  layers = Math.max(1, ...(runs ?? records).map(depthOf));
+  slider.max = String(layers);
+  document.getElementById('stories')?.classList.toggle('waits', runs !== null);
+  const before = layer;
+  layer = Math.min(layer, layers - 1);
+  show();
+  if (layer !== before) parent.postMessage({ layer }, '*');
+  return runs === null ? 'As computed.' : sayGains(runs, given.labels);
+}
+
 /** @param {Columns} columns @param {number} run */
 function addStory({ summary, story: soFar }, run) {
   const story = add('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
@@ -139,6 +159,10 @@ function addStory({ summary, story: soFar }, run) {
 
 for (const [run, columns] of records.entries()) addStory(columns, run);
 const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(panel) ?? []);
+const sliders = toSliders(given.movable, records, given.at_once);
+const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
+hand.hidden = sliders.length === 0;
+addSliders({ runs: records, sliders, atOnce: given.at_once }, hand, showMoved);
 slider.max = String(layers);
 slider.oninput = () => moveTo(Number(slider.value) - 1);
 window.onmessage = ({ source, data }) => {

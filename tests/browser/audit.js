@@ -28,16 +28,18 @@
       .slice(0, 48) ||
     element.id ||
     element.tagName.toLowerCase();
-  /** Without what a scrolling box around it hides. */
+  /** Without what a scrolling box around it hides: all that is not within its border. */
   const clip = (element, [left, top, width, height]) => {
     let [right, bottom] = [left + width, top + height];
     for (let at = element.parentElement; at; at = at.parentElement) {
-      const { overflowX, overflowY } = getComputedStyle(at);
-      if (overflowX === 'visible' && overflowY === 'visible') continue;
-      const around = at.getBoundingClientRect();
+      const style = getComputedStyle(at);
+      if (style.overflowX === 'visible' && style.overflowY === 'visible') continue;
       if (at === document.documentElement || at === document.body) break;
-      [left, top] = [Math.max(left, around.left), Math.max(top, around.top)];
-      [right, bottom] = [Math.min(right, around.right), Math.min(bottom, around.bottom)];
+      const around = at.getBoundingClientRect();
+      const border = (side) => Number.parseFloat(style[`border${side}Width`]);
+      [left, top] = [Math.max(left, around.left + border('Left')), Math.max(top, around.top + border('Top'))];
+      right = Math.min(right, around.right - border('Right'));
+      bottom = Math.min(bottom, around.bottom - border('Bottom'));
     }
     [left, top, right, bottom] = [
       Math.max(left, 0),

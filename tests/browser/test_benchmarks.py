@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks import hand, interaction, page, visit
+from benchmarks import at_once, hand, interaction, page, visit
 from tests.conftest import Server
 
 
@@ -35,3 +35,27 @@ def test_a_hand_on_a_slider(browser: Browser, server: Server) -> None:
     found = hand.measure_hand(browser, server.url, hand.SLIDERS["drift"], "gain", 0.5)
     assert 0 < found["work"] <= found["most"]
     assert found["frames"] > 0
+
+
+@pytest.mark.full
+def test_what_is_shown_at_once_is_what_the_server_says(browser: Browser, server: Server) -> None:
+    found = at_once.measure(browser, server.url, 4)
+    assert found.views == 4
+    assert found.figures > 10
+    assert found.values > 1000
+    assert found.largest <= at_once.TOLERANCE
+    assert found.differing + found.said == []
+
+
+def test_a_difference_between_figures_is_found() -> None:
+    curve = {"name": "0 act_rms", "isLog": True, "values": [0.0, 1.0, None]}
+    for values in ([0.0, 1.0 + 1e-5, None], [0.0, 1.0, 2.0], [0.0, 1.0]):
+        found = at_once.Found()
+        figures = [
+            {"gain": {"isDimmed": False, "traces": [curve | {"values": other}]}} for other in (curve["values"], values)
+        ]
+        at_once.add(found, figures[0], figures[1], "address")
+        assert (found.figures, len(found.differing)) == (1, 1)
+    found = at_once.Found()
+    at_once.add(found, {"gain": {"isDimmed": False, "traces": [curve]}}, {}, "address")
+    assert len(found.differing) == 1

@@ -16,7 +16,7 @@ from app.figures.fill.labels import (
     cell_note,
     end_labels,
     find_lost,
-    find_start,
+    find_stretches,
     foot_note,
     format_rows,
     format_status,
@@ -139,7 +139,7 @@ def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narro
         if rule["scale"] == "log":
             places, texts = log_ticks(low, high)
             layout[name] |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
-        longest = max(longest, _label_lines(figure, results, (low, high), layers, narrow))
+        longest = max(longest, _label_lines(figure, results, name, (low, high), layers, narrow))
     if narrow:
         ticks = [text for name in layout["meta"]["axes"] for text in layout[name].get("ticktext", [])]
         layout["margin"]["l"] = 56 if any("×" in text for text in ticks) else 40
@@ -167,9 +167,9 @@ def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
 
 
 def _label_lines(
-    figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
+    figure: Figure, results: list[Columns | None], axis_name: str, span: tuple[float, float], layers: int, narrow: bool
 ) -> int:
-    """Label the curves; the number of letters of the longest label right of them."""
+    """Label the curves of an axis; the number of letters of the longest label right of them."""
     layout = figure["layout"]
     ends, losses = [], []
     for trace in [trace for trace in _visible(figure) if trace["meta"]["end"]]:
@@ -192,7 +192,7 @@ def _label_lines(
         end = _line_end(trace, result, lost, span)
         ends += [] if end is None else [{**end, "color": color}]
     labels = end_labels(ends, narrow)
-    starts = start_labels(_find_starts(figure, span), span, narrow)
+    starts = start_labels(_find_starts(figure, span), layout[axis_name].get("tickvals", []), span, narrow)
     figure["layout"]["annotations"] += lost_labels(losses, span, narrow) + starts + labels
     return max([0, *(len(label["text"]) for label in labels)])
 
@@ -203,11 +203,11 @@ def _find_starts(figure: Figure, span: tuple[float, float]) -> list[dict[str, An
     for trace in [trace for trace in shown if "start" in trace["meta"]]:
         run, word = trace["meta"]["run"], trace["meta"]["start"]
         beside = next((item["y"] for item in shown if item["meta"]["run"] == run and item["meta"]["end"]), None)
-        start = find_start(trace["y"], beside, span)
-        if start is not None:
+        stretches = find_stretches(trace["y"], beside, span)
+        if stretches:
             # In the ink of words: in some runs' colours they could not be read where a grid line passes.
             look = {"name": trace["name"], "word": word, "color": figure["layout"]["meta"]["ink"]}
-            starts.append({"x": trace["x"][start["point"]], "place": start["place"], **look})
+            starts.append({"x": trace["x"], "stretches": stretches, **look})
     return starts
 
 

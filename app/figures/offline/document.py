@@ -7,11 +7,13 @@ import re
 from collections.abc import Sequence
 
 from app import figures
+from app.figures.at_once import to_at_once_rules, to_movable_fields
 from app.figures.methods import to_plain_methods
 from app.figures.run_names import to_labels
 from app.figures.style import FONT, THEMES, Theme, ThemeName
 from app.files import NODE_MODULES, STATIC, read_file
 from mhc_core.record import codec
+from mhc_core.record.frames import EndFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 
@@ -27,8 +29,15 @@ h2 { font-size: 15px; margin: 0 0 4px; } p, ul { margin: 0 0 6px; } ul { padding
 .headline { font-weight: 700; } .bar { position: sticky; top: 0; z-index: 9; background: PAGE; padding: 6px 0; }
 #stories, #cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
 section { border: 1px solid GRID; border-radius: 10px; padding: 10px 14px; min-width: 0; overflow: hidden; }
-.missing { opacity: 0.75; }
+.missing { opacity: 0.75; } .waits { opacity: .42; }
 input { width: min(420px, 60%); vertical-align: middle; }
+#hand { margin: 0 0 10px; } #hand summary { font-weight: 700; cursor: pointer; }
+.sliders { display: flex; flex-wrap: wrap; gap: 6px 24px; margin: 6px 0; } .sliders label { flex: 1 1 200px; }
+.sliders output { float: right; font-weight: 700; } .sliders input { display: block; width: 100%; min-height: 24px; }
+"""
+HAND = """<details id="hand" open hidden><summary>Try it</summary>
+<div class="sliders"></div><p class="said" aria-live="polite">
+What follows from these runs is shown at once; what needs new runs is dimmed.</p></details>
 """
 
 
@@ -49,6 +58,8 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
         "labels": to_labels([result.label for result in results]),
         "runs": runs,
         "layer": max(result.depth for result in results) - 1 if layer is None else layer,
+        "movable": to_movable_fields(),
+        "at_once": to_at_once_rules(),
     }
     plotly = read_file(f"{NODE_MODULES}/{PLOTLY}").decode().replace("</script", "<\\/script")
     return f"""<!doctype html>
@@ -59,7 +70,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
 <script>{plotly}</script></head>
 <body><div id="stories"></div>
 <p class="bar"><label>Cursor <input id="layer" type="range" min="1" value="1"></label> <span id="place"></span></p>
-<div id="cards"></div><script type="module">import '{PREFIX}{FIRST_MODULE}';</script></body></html>
+{HAND}<div id="cards"></div><script type="module">import '{PREFIX}{FIRST_MODULE}';</script></body></html>
 """
 
 
@@ -85,7 +96,12 @@ def collect_modules() -> dict[str, str]:
 def _to_frames(index: int, result: Result) -> list[object]:
     if not result.frames:
         raise SpecError(f"results.{index}", "no frames", "a result that keeps its frames")
-    return [json.loads(codec.encode_frame(frame, str(index), place)) for place, frame in enumerate(result.frames)]
+    lines = [codec.encode_frame(frame, str(index), place) for place, frame in enumerate(result.frames)]
+    if result.has_summary and not isinstance(
+        result.frames[-1], EndFrame
+    ):  # a run that was measured here; only what is whole can be moved by sliders
+        lines.append(codec.encode_end(str(index), len(lines), "done", None))
+    return [json.loads(line) for line in lines]
 
 
 def _to_safe_json(text: bytes) -> str:

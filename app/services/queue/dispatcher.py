@@ -89,17 +89,23 @@ class Dispatcher:
         # Shielded: what has been claimed must reach the engine, even if who asked goes away.
         return await asyncio.shield(asyncio.ensure_future(self._take_turn(fresh or {})))
 
-    async def cancel(self, run_id: str) -> None:
-        """Stop a run that is computed here, end one that waits, or ask the server that computes it."""
+    async def cancel(self, run_id: str, is_forced: bool) -> bool:
+        """Stop a run that is computed here, end one that waits, or ask the server that computes it.
+
+        False where another client has just asked for it, and nothing is forced: then it goes on.
+        """
         async with self._turn:
+            answer = await self._queue.ask_cancel(run_id, is_forced)
             is_held = run_id in self.reports.held
-            is_live = not is_held and await self._queue.ask_cancel(run_id)
+        if answer == "wanted":
+            return False
         if is_held:
             await self._engine.cancel(run_id)
-        if is_live:
+        elif answer == "stops":
             self._log.forget(run_id)
             self._hub.publish(run_id)
             await self.take_turn()  # which moves those behind it
+        return True
 
     async def beat(self) -> None:
         """Renew leases, free runs that no server computes, and stop those that shall not go on.

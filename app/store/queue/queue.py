@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, select, update
 
@@ -17,6 +18,10 @@ from app.store.queue.silence import Silence
 from app.store.queue.usage import charge, forget_old
 from app.store.runs import NewJob, Run, put_jobs, to_run
 from app.store.tables import live_traces, runs
+
+Answer = Literal["stops", "wanted", "over"]
+# Who has asked for a run opens a stream on it within this time, if any: from then on it is watched.
+WANTED_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -79,23 +84,41 @@ class Queue:
 
         await self._database.call(work)
 
-    async def ask_cancel(self, run_id: str) -> bool:
-        """End a run that waits; of one under way note that its server shall stop it. False where it is neither."""
-        of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
+    async def want(self, run_id: str) -> bool:
+        """Note that a client that the run does not belong to asks for it; False where it is over, or being stopped."""
 
         def work(connection: Connection) -> bool:
+            values = {"wanted_at": read_clock(connection)}
+            mine = (runs.c.id == run_id, runs.c.status.in_(LIVE), runs.c.is_cancel_asked.is_(False))
+            return connection.execute(update(runs).where(*mine).values(values)).rowcount > 0
+
+        return await self._database.call(work)
+
+    async def ask_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
+        """End a run that waits; of one under way note that its server shall stop it.
+
+        In one transaction with the look at who wants it: else another client that has just been told that the run is
+        computed would see it cancelled. Of a run that is wanted nothing is changed, unless it is forced.
+        """
+        of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
+
+        def work(connection: Connection) -> Answer:
             lock_queue(connection)
-            query = select(runs.c.status, runs.c.frames).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
+            columns = (runs.c.status, runs.c.frames, runs.c.wanted_at)
+            query = select(*columns).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
             row = connection.execute(query.with_for_update()).one_or_none()
             if row is None or row.status not in LIVE:
-                return False
+                return "over"
+            now = read_clock(connection)
+            if not is_forced and row.wanted_at is not None and now - row.wanted_at < WANTED_S:
+                return "wanted"
             if row.status == "queued":
-                end_run(connection, run_id, row.frames, "cancelled", None, read_clock(connection))
+                end_run(connection, run_id, row.frames, "cancelled", None, now)
                 notify(connection, "queue")
             else:
                 connection.execute(update(runs).where(runs.c.id == run_id).values(is_cancel_asked=True))
                 notify(connection, "cancel", run_id)
-            return True
+            return "stops"
 
         return await self._database.call(work)
 

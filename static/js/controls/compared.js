@@ -9,7 +9,7 @@ import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { chosenStyles } from '../state/styles.js';
-import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences } from '../state/view/spec.js';
+import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences, toInner } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { Control, listPaths, targetOf, toListed } from './fields.js';
@@ -190,7 +190,7 @@ function OwnSettings({ choice, run }) {
   const fields = toListed(useComputed(() => listPaths(isMeant)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
-  const said = own.map((field) => `${field.title.toLowerCase()} ${nameOf(choice.own[field.path])}`).join(', ');
+  const said = own.map((field) => `${toInner(field)} ${nameOf(choice.own[field.path])}`).join(', ');
   return html`
     <details class="own"><summary>${said || 'settings of its own'}</summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}

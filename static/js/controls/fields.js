@@ -7,7 +7,7 @@ import { commit, dragTo } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
-import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf } from '../state/view/spec.js';
+import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, toInner } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
 import { html, still } from '../ui/html.js';
 import { DYNAMIC, DynamicNote } from './parts/dynamicnote.js';
@@ -114,7 +114,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
-      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${field.title.toLowerCase()}</button>` : null}
+      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${toInner(field)}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `,

@@ -9,8 +9,7 @@ import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { settingOf, stopsOf } from '../state/view/spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field */
-/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is that of the saved runs */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**
  * @typedef {{runs: Columns[], labels: string[], layer: number, isDifference: boolean, sliders: Slider[],
  *   panels: {key: string, figure: Figure}[], atOnce: import('../../types').AtOnceRules, rules: import('../../types').FigureRules,

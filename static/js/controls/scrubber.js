@@ -39,7 +39,7 @@ function LayerSlider() {
   const { first: least, last: most } = state.interval.value;
   const [layer, last] = [state.cursor.value, state.layers.value - 1];
   const [first] = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
-  const block = first?.start?.blocks?.[layer] ?? '';
+  const block = (first?.start?.blocks?.[layer] ?? '').replaceAll('_', ' ');
   return html`
     <label for="cursor"><b>Layer ${layer + 1}</b> / ${last + 1}<small>${block || '\u00a0'}</small></label>
     <div class="track"><input type="range" id="cursor" min=${least + 1} max=${most + 1} step="1" value=${layer + 1} disabled=${least === most}

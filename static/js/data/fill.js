@@ -6,7 +6,7 @@ import {
   cellNote,
   endLabels,
   findLost,
-  findStart,
+  findStretches,
   footNote,
   formatRows,
   formatStatus,
@@ -119,7 +119,7 @@ function fillAxes(figure, results, layers, narrow) {
       const [tickvals, ticktext] = logTicks(...span);
       Object.assign(layout[name], { tickmode: 'array', tickvals, ticktext });
     }
-    longest = Math.max(longest, labelLines(figure, results, span, layers, narrow));
+    longest = Math.max(longest, labelLines(figure, results, name, span, layers, narrow));
   }
   const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
   if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
@@ -153,11 +153,12 @@ function dataRange(figure, rule) {
 /**
  * @param {Figure} figure
  * @param {(Columns | null)[]} results
- * @param {[number, number]} span
+ * @param {string} axis
+ * @param {[number, number]} span of that axis
  * @param {number} layers
  * @param {boolean} narrow
  */
-function labelLines(figure, results, span, layers, narrow) {
+function labelLines(figure, results, axis, span, layers, narrow) {
   const [ends, losses] = [/** @type {any[]} */ ([]), /** @type {any[]} */ ([])];
   for (const trace of visible(figure).filter((item) => item.meta.end)) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
@@ -185,7 +186,7 @@ function labelLines(figure, results, span, layers, narrow) {
   }
   const { rules } = figure.layout.meta;
   const labels = endLabels(ends, narrow, rules);
-  const starts = startLabels(findStarts(figure, span), span, narrow, rules);
+  const starts = startLabels(findStarts(figure, span), figure.layout[axis].tickvals ?? [], span, narrow, rules);
   figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...starts, ...labels);
   return Math.max(0, ...labels.map(({ text }) => [...text].length));
 }
@@ -196,8 +197,8 @@ function findStarts(figure, span) {
   const { ink: color, rules } = figure.layout.meta; // in some runs' colours they could not be read where a grid line passes
   return shown.flatMap(({ meta: { run, start: word }, x, y, name }) => {
     const beside = word && shown.find(({ meta }) => meta.run === run && meta.end)?.y;
-    const start = word && findStart(y, beside, span, rules);
-    return start ? [{ x: x[start.point], place: start.place, name, word, color }] : [];
+    const stretches = word ? findStretches(y, beside || undefined, span, rules) : [];
+    return word && stretches.length > 0 ? [{ x, stretches, name, word, color }] : [];
   });
 }
 

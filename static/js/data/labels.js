@@ -1,6 +1,6 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
-import { sayStatus } from './numbers.js';
+import { range, sayStatus } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
@@ -64,13 +64,13 @@ export function endLabels(ends, narrow, { label_gap }) {
 }
 
 /**
- * A name in so many letters: without the folders before it, or with the middle of its last part left out, so that both ends tell which it is.
+ * A name in so many letters: without the folders before it where it is a path, which has no spaces, or with the middle of its last part left out, so that both ends tell which it is.
  * @param {string} name
  * @param {number} most
  */
 export function shortenName(name, most) {
   if (Array.from(name).length <= most) return name;
-  const last = Array.from(name.slice(name.lastIndexOf('/', name.length - 2) + 1));
+  const last = Array.from(name.includes(' ') ? name : name.slice(name.lastIndexOf('/', name.length - 2) + 1));
   if (last.length + 2 <= most) return `…/${last.join('')}`;
   if (last.length <= most) return last.join('');
   const tail = Math.floor((most - 1) / 2);
@@ -138,50 +138,101 @@ export function lostLabels(losses, [low, high], narrow, { label_gap, high_share 
 }
 
 /**
- * Where the words of a line stand that begins apart from its run's own line: the point, and the height in the plot. They stand over the
- * line, or under it where there is no room.
+ * A stretch of a line that words may stand beside: its first point, and between which heights of the plot the line lies there, and its run's
+ * own line. @typedef {{point: number, line: [number, number], own: [number, number] | null}} Stretch
+ */
+
+/**
+ * Where the words of a line may stand that begins apart from its run's own line: stretches from its beginning on; none where it begins there.
  * @param {(number | null)[]} drawn
- * @param {(number | null)[] | undefined} beside that line
+ * @param {(number | null)[] | undefined} beside its run's own line
  * @param {[number, number]} span of the axis
  * @param {FigureRules} rules
- * @returns {{point: number, place: number} | null}
+ * @returns {Stretch[]}
  */
-export function findStart(drawn, beside, [low, high], { label_gap, start_stretch, start_away }) {
-  const known = drawn.flatMap((value, point) =>
-    value === null ? [] : [{ point, share: (value - low) / (high - low) }],
-  );
-  if (known.length === 0) return null;
-  const [{ point, share }] = known;
-  const shares = known.slice(0, Math.max(2, Math.floor(start_stretch * known.length))).map((item) => item.share);
-  const other = beside?.[point] ?? null;
-  if (other !== null && Math.abs(share - (other - low) / (high - low)) < label_gap) return null;
-  const over = Math.max(...shares) + start_away * label_gap;
-  return { point, place: over < 1 ? over : Math.max(Math.min(...shares) - start_away * label_gap, 0) };
+export function findStretches(drawn, beside, [low, high], { label_gap, start_stretch, start_share, start_places }) {
+  const known = drawn.flatMap((value, point) => (value === null ? [] : [point]));
+  if (known.length === 0) return [];
+  const toShare = (/** @type {number} */ value) => (value - low) / (high - low);
+  const [first] = known;
+  const other = beside?.[first] ?? null;
+  if (other !== null && Math.abs(toShare(Number(drawn[first])) - toShare(other)) < label_gap) return [];
+  const length = Math.max(2, Math.floor(start_stretch * known.length));
+  const step = Math.max(1, Math.floor((start_share * known.length) / start_places));
+  return range(0, start_places - 1)
+    .map((place) => known.slice(place * step, place * step + length))
+    .filter((points) => points.length === length)
+    .map((points) => ({
+      point: points[0],
+      line: /** @type {[number, number]} */ (toEnds(drawn, points)),
+      own: toEnds(beside, points),
+    }));
+
+  /** @param {(number | null)[] | undefined} values @param {number[]} points @returns {[number, number] | null} */
+  function toEnds(values, points) {
+    const shares = points.flatMap((point) => values?.[point] ?? []).map(toShare);
+    return shares.length > 0 ? [Math.min(...shares), Math.max(...shares)] : null;
+  }
 }
 
 /**
- * Words at the beginnings of lines, none over another.
- * @param {{x: number, place: number, name: string, word: string, color: string}[]} starts
+ * Words near the beginnings of lines, none over another nor on a tick's grid line; lines that lie on each other share theirs.
+ * @param {{x: (number | null)[], stretches: Stretch[], name: string, word: string, color: string}[]} starts
+ * @param {number[]} ticks the heights of the axis's ticks, as far as they are known
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
  * @param {FigureRules} rules
  */
-export function startLabels(starts, [low, high], narrow, { label_gap }) {
-  const places = spread(
-    starts.map((start) => start.place),
-    label_gap,
-  );
-  return starts.map(({ x, name, word, color }, index) => ({
-    xref: 'x',
-    x,
-    xanchor: 'left',
-    yref: 'y',
-    y: low + places[index] * (high - low),
-    yanchor: 'middle',
-    showarrow: false,
-    text: `${narrow ? shorten(name) : name} ${word}`,
-    font: { color, size: 12 },
-  }));
+export function startLabels(starts, ticks, [low, high], narrow, rules) {
+  /** @type {[number, number][]} */
+  const taken = ticks.map((tick) => [(tick - low) / (high - low), rules.start_away * rules.label_gap]);
+  return joinStarts(starts, rules).map(({ x, names, word, color, stretches }) => {
+    const { point, place } = placeStart(stretches, taken, rules);
+    taken.push([place, rules.label_gap]);
+    return {
+      xref: 'x',
+      x: x[point],
+      xanchor: 'left',
+      yref: 'y',
+      y: low + place * (high - low),
+      yanchor: 'middle',
+      showarrow: false,
+      text: `${(narrow ? names.map(shorten) : names).join(', ')} ${word}`,
+      font: { color, size: 12 },
+    };
+  });
+}
+
+/** Lines that lie on each other as one, from the highest down. @param {Parameters<typeof startLabels>[0]} starts @param {FigureRules} rules */
+function joinStarts(starts, { start_alike }) {
+  /** @type {(Omit<typeof starts[0], 'name'> & {names: string[]})[]} */
+  const joined = [];
+  for (const { name, ...start } of starts) {
+    const isAlike = (/** @type {{stretches: Stretch[]}} */ { stretches: [{ line }] }) =>
+      line.every((end, index) => Math.abs(end - start.stretches[0].line[index]) < start_alike);
+    const same = joined.find(isAlike);
+    if (same) same.names.push(name);
+    else joined.push({ ...start, names: [name] });
+  }
+  return joined.sort((a, b) => b.stretches[0].line[1] - a.stretches[0].line[1]);
+}
+
+/** Over the first stretch that has room, or else under the beginning. @param {Stretch[]} stretches @param {[number, number][]} taken heights, and how far from them is free @param {FigureRules} rules */
+function placeStart(stretches, taken, { label_gap, start_away }) {
+  const half = label_gap / 2;
+  for (const { point, line, own } of stretches) {
+    const place = moveClear(line[1] + start_away * label_gap, taken, 1);
+    const isClear = own === null || own[1] < place - half || own[0] > place + half;
+    if (isClear && place + half <= 1 + ROUNDING) return { point, place };
+  }
+  const [{ point, line }] = stretches;
+  return { point, place: Math.max(moveClear(line[0] - start_away * label_gap, taken, -1), 0) };
+}
+
+/** The next free height up (1) or down (-1). @param {number} place @param {[number, number][]} taken @param {1 | -1} way */
+function moveClear(place, taken, way) {
+  const met = [...taken].sort(([one], [other]) => way * (one - other));
+  return met.reduce((at, [other, away]) => (Math.abs(at - other) < away - ROUNDING ? other + way * away : at), place);
 }
 
 /** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */

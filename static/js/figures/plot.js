@@ -73,6 +73,9 @@ function drawTogether() {
   return together.length > 0;
 }
 
+/** A slow line brings Plotly in half a minute. */
+const LIBRARY_MS = 30_000;
+
 /** @type {Promise<void> | null} */
 let loading = null;
 
@@ -85,18 +88,31 @@ export const hasPlotly = () => 'Plotly' in window;
  */
 export function loadPlotly() {
   if (hasPlotly()) return Promise.resolve();
-  loading ??= new Promise((resolve, reject) => {
+  const { href } = /** @type {HTMLLinkElement} */ (document.getElementById('plotly'));
+  loading ??= addScript(href).catch((error) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}
+
+/**
+ * A connection may die without a word, and a script waits on it for ever. So one that does not come is asked for again, beside the first; by
+ * another address, for what is under way is not asked for twice.
+ * @param {string} href @param {number} asked how often it was asked for before @returns {Promise<void>}
+ */
+const addScript = (href, asked = 0) =>
+  new Promise((resolve, reject) => {
     const script = document.createElement('script');
-    script.src = /** @type {HTMLLinkElement} */ (document.getElementById('plotly')).href;
-    script.onload = () => resolve();
+    script.src = asked ? `${href}?${new URLSearchParams({ asked: String(asked) })}` : href;
+    const again = setTimeout(() => addScript(href, asked + 1).then(resolve, reject), LIBRARY_MS);
+    script.onload = () => resolve(clearTimeout(again));
     script.onerror = () => {
-      loading = null;
+      clearTimeout(again);
       reject(new Error('the script that draws figures did not come from the server'));
     };
     document.head.append(script);
   });
-  return loading;
-}
 
 /** Only where Plotly is here. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {

@@ -215,16 +215,16 @@ def test_norms_and_scalings_are_those_that_are_said() -> None:
 
 def test_starts_leave_the_share_of_differences_that_is_said() -> None:
     shares = {label: result.layers["composite_sigma2"] for label, result in run("init_identity").items()}
-    assert shares["mhc lite"][-1] == pytest.approx(0.92, abs=5e-3)
+    assert shares["mHC-lite"][-1] == pytest.approx(0.92, abs=5e-3)
     assert shares["lucidrains"][0] == pytest.approx(0.30, abs=5e-3)
     assert 0 < shares["lucidrains"][-1] < 1e-30
-    assert shares["megatron"][0] == 0
+    assert shares["Megatron"][0] == 0
 
 
 def test_megatron_and_deepseek_v4_draw_projections_and_the_others_none() -> None:
     for label, result in run("init_dynamic").items():
         moves = float(result.matrices["h_res_std"].max()) > 0
-        assert moves == (label in ("megatron", "deepseek v4")), label
+        assert moves == (label in ("Megatron", "DeepSeek-V4")), label
 
 
 def test_starts_are_compared_without_drift() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
@@ -22,6 +23,12 @@ from tests.core.conftest import CONNECTIONS, build_spec, measure
 from tests.traced import NAME, capture_trace
 
 DOTTED = ".shapelayer path"
+DEPTH = 8
+DRAWN_MS = 300  # longer than a document takes to draw all its figures
+# The curves that a card shows, by run and metric.
+DRAWN = """card => card.querySelector('.js-plotly-plot').data
+    .filter((trace) => trace.visible !== false && trace.meta.key)
+    .map(({ meta, y }) => ({ run: meta.run, key: meta.key, values: y }))"""
 PANELS = {"gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"}
 HOST = """<!doctype html><body style="margin:0"><div id="el"></div><script type="module">
 MODULE
@@ -102,6 +109,65 @@ def test_a_document_draws_every_figure_with_one_cursor(page: Page, results: list
     expect(page.locator(f"[data-panel=gain] {DOTTED}")).not_to_have_count(0)
     page.wait_for_timeout(300)
     assert detail.inner_html() != before, "the matrices are those of the cursor"
+
+
+def move(page: Page, path: str, value: float) -> None:
+    """Put a slider on the stop of a value, as a key does: stop by stop."""
+    slider = page.locator(f"#hand [data-path='{path}']")
+    output = slider.locator("output")
+    slider.locator("input").focus()
+    while float(output.inner_text()) != value:
+        page.keyboard.press("ArrowRight" if float(output.inner_text()) < value else "ArrowLeft")
+
+
+def measure_both(**moved: float) -> list[Result]:
+    """What runs of HC and mHC measure with these settings, by their leaves."""
+    depth = moved.pop("depth", DEPTH)
+    return [measure(build_spec(depth=depth, connection={"kind": kind, **moved})) for kind in ("hc", "mhc")]
+
+
+def check_gains(page: Page, expected: list[Result]) -> None:
+    """The gains of both runs are drawn as these measure them, to 1e-6."""
+    drawn = page.locator("[data-panel=gain]").evaluate(DRAWN)
+    assert len(drawn) == 4
+    for curve in drawn:
+        wanted = expected[curve["run"]].layers[curve["key"]]
+        np.testing.assert_allclose(10.0 ** np.array(curve["values"], dtype=float), wanted, rtol=1e-6)
+
+
+def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> None:
+    computed = measure_both()
+    open_text(page, tmp_path, write_document(computed))
+    expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
+    check_gains(page, computed)
+    said = page.locator(".said")
+    moved: dict[str, float] = {}
+    for path, value, waiting in (
+        ("depth", 5, ("gradient",)),  # the way down is another of another stack
+        ("connection.noise", 0.5, ("gradient", "activation")),
+        ("connection.sinkhorn_iters", 2, ("gradient", "activation")),
+    ):
+        move(page, path, value)
+        moved[path.rpartition(".")[2]] = value
+        page.wait_for_timeout(DRAWN_MS)
+        check_gains(page, measure_both(**moved))
+        for panel in ("gain", "mixing", "gradient", "activation"):
+            dimmed = page.locator(f"[data-panel={panel}]").evaluate("card => card.classList.contains('waits')")
+            assert dimmed == (panel in waiting), (path, panel)
+    assert max(measure_both(**moved)[1].layers["composite_gain_bwd"]) > 1.001, "few rounds are seen"
+    expect(page.locator("#place")).to_have_text("layer 5 of 5")
+    for path, value in (("connection.noise", 0.3), ("connection.sinkhorn_iters", 20), ("depth", DEPTH)):
+        move(page, path, value)
+    expect(said).to_have_text("As computed.")
+    expect(page.locator(".waits")).to_have_count(0)
+    page.wait_for_timeout(DRAWN_MS)
+    check_gains(page, computed)
+
+
+def test_records_of_stacks_that_train_have_no_sliders(page: Page, results: list[Result], tmp_path: Path) -> None:
+    open_text(page, tmp_path, write_document(results))
+    expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
+    expect(page.locator("#hand")).to_be_hidden()
 
 
 @pytest.mark.full

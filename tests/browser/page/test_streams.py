@@ -201,6 +201,7 @@ def test_what_is_never_answered_is_asked_for_again(
     page.goto(f"http://127.0.0.1:{wire.port}/#v=1&runs=hc&depth=8")
     # The browser may ask again over a connection that is as dead, one after the other of the six that it keeps.
     expect(page.locator(".topbar .status")).to_contain_text(re.compile(r"\d runs? (stored|in )"), timeout=150_000)
+    expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_attached(timeout=150_000)
     wait_until_done(page)
     assert stalled
     context.close()

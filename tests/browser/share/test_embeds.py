@@ -1,14 +1,17 @@
 """Every card can be framed in another page: chosen figure, theme and view, from the dialog and from a card's menu."""
 
+import math
 import re
 import time
 from functools import partial
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from app.figures.fill.numbers import format_value
+from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 from tests.browser.conftest import OpenPage, Watch, read_result, wait_until, wait_until_done
 from tests.browser.look.test_access import audit
@@ -18,16 +21,9 @@ GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 35)"}
 PAPERS = {"light": "#ffffff", "dark": "#1b1e23"}
 PAPER = "document.querySelector('.plot').layout.paper_bgcolor"
 KINDS = ("residual", "hc", "mhc")
-# The forward curve of run B, as logarithms.
-HC_GAIN = """() => {
-    const { data } = document.querySelector('.plot');
-    const isForward = (trace) => trace.meta?.fill?.y === 'middle.log10.composite_gain_fwd';
-    return [...data.find((trace) => trace.name === 'B ours' && isForward(trace)).y];
-}"""
-
-
-def has_gain(page: Page, gain: list[float]) -> bool:
-    return bool(page.evaluate(HC_GAIN) == pytest.approx(gain, abs=1e-6))
+# The gains of all runs, forward and backward, as logarithms.
+GAINS = """() => document.querySelector('.plot').data.filter(({ meta, visible }) => visible !== false && meta.key)
+    .map(({ meta, y }) => ({ run: meta.run, key: meta.key, values: y }))"""
 
 
 @pytest.fixture(scope="module")
@@ -248,20 +244,41 @@ def test_a_frame_can_be_moved_without_the_server(open_page: OpenPage, server: Se
     page.locator(".hand summary").click()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    moves: tuple[tuple[str, dict[str, float]], ...] = (("Depth", {}), ("Drift", {"noise": 0.0}))
-    for title, drift in moves:
-        slider = page.locator(".hand label", has_text=title).locator("input")
-        if title == "Depth":
-            for _ in range(3):
-                slider.press("ArrowLeft")
-        else:
-            slider.press("Home")
-        body = {"depth": 5, "width": 16, "connection": {"kind": "hc", **drift}}
-        expect(page.locator(".hand output").first).to_have_text("5")
-        with httpx.Client(base_url=server.api, timeout=60) as http:
-            compute(http, body)
-        result = read_result(server, parse_spec(body))
-        # The curve is drawn in a frame after the one that shows the number.
-        wait_until(page, partial(has_gain, page, list(result.layers_log10["composite_gain_fwd"])))
-        assert "depth=5" in str(page.locator(".hand a").get_attribute("href"))
+    moved: dict[str, float] = {}
+    for title, field, value in (("Depth", "depth", 5), ("Drift", "noise", 0.9), ("Sinkhorn", "sinkhorn_iters", 2)):
+        move(page, title, value)
+        moved[field] = value
+        results = [compute_moved(server, kind, moved) for kind in KINDS]
+        # The curves are drawn in a frame after the one that shows the number.
+        wait_until(page, partial(has_gains, page, results))
+        assert f"{field}={value}" in str(page.locator(".hand a").get_attribute("href"))
+    assert max(results[2].layers["composite_gain_bwd"]) > 1.001, "few rounds are seen"
     assert asked == []
+
+
+def move(page: Page, title: str, value: float) -> None:
+    """Put a slider on the stop of a value, as a key does: stop by stop."""
+    label = page.locator(".hand label", has_text=title)
+    at = label.locator("output")
+    while float(at.inner_text()) != value:
+        label.locator("input").press("ArrowRight" if float(at.inner_text()) < value else "ArrowLeft")
+
+
+def compute_moved(server: Server, kind: str, moved: dict[str, float]) -> Result:
+    """What the server says of the stored run of that kind at another depth, drift and number of rounds."""
+    depth, *connection = moved.items()
+    body = {"width": 16, **dict([depth]), "connection": {"kind": kind, **dict(connection)}}
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        compute(http, body)
+    return read_result(server, parse_spec(body))
+
+
+def has_gains(page: Page, results: list[Result]) -> bool:
+    """Whether the gains that are drawn are those of these runs, to 1e-6."""
+    drawn = page.evaluate(GAINS)
+    wanted = [results[curve["run"]].layers_log10[curve["key"]] * math.log(10) for curve in drawn]
+    found = [np.array(curve["values"], dtype=float) * math.log(10) for curve in drawn]
+    return len(drawn) == 6 and all(
+        one.shape == other.shape and np.allclose(one, other, rtol=0, atol=1e-6)
+        for one, other in zip(found, wanted, strict=True)
+    )

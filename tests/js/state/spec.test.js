@@ -7,6 +7,7 @@ import {
   isFixed,
   nearestStop,
   toDifferences,
+  toInner,
   toLabels,
   toSpecs,
   toStops,
@@ -70,6 +71,29 @@ test('labels tell runs of one kind apart', () => {
   assert.deepEqual(toLabels(defaultView(viewRules), fields, viewRules), ['A Residual', 'B HC', 'C mHC']);
   const twins = { base: {}, runs: [choice('mhc', { 'connection.noise': 1 }), choice('mhc')], cursor: null };
   assert.deepEqual(toLabels(twins, fields, viewRules), ['A mHC 1', 'B mHC 0.3']);
+  const three = [1, 2, 2].map((seed) => choice('residual', { seed }));
+  three[2].own.depth = 8;
+  assert.deepEqual(
+    toLabels({ base: {}, runs: three, cursor: null }, fields, viewRules),
+    ['A Residual 1', 'B Residual 2', 'C Residual 2 8'],
+    'one setting is not enough',
+  );
+  const pairs = [...three.slice(0, 2), choice('hc', { 'connection.noise': 0 }), choice('hc')];
+  assert.deepEqual(
+    toLabels({ base: {}, runs: pairs, cursor: null }, fields, viewRules),
+    ['A Residual 1', 'B Residual 2', 'C HC 0', 'D HC 0.3'],
+    'what tells runs of another method apart tells nothing here',
+  );
+});
+
+test('within a sentence a title keeps the capitals of names', () => {
+  const inner = (title) => toInner({ title });
+  assert.deepEqual(['Depth', 'Drift of the mixing σ', 'Sinkhorn rounds', 'MLP ratio'].map(inner), [
+    'depth',
+    'drift of the mixing σ',
+    'Sinkhorn rounds',
+    'MLP ratio',
+  ]);
 });
 
 test('stops of a slider hold both ends, the small values and no rounding dust', () => {

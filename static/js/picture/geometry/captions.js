@@ -38,7 +38,8 @@ function fitName(label, name, room) {
   const fits = (/** @type {string} */ text, /** @type {number} */ size) => widthOf(text, BOLD * size) <= room;
   const size = SIZES.find((one) => fits(label, one)) ?? SIZES[SIZES.length - 1];
   const [letter, ...words] = name.split(' ');
-  let text = label;
+  const told = `${letter} …${words.slice(1).join(' ')}`; // what tells it from others of its method
+  let text = !fits(label, size) && label === name && words.length > 1 && fits(told, size) ? told : label;
   for (let most = label.length - 3; !fits(text, size) && most > 2; most--)
     text = `${letter} ${shortenName(words.join(' '), most)}`;
   return { text, size };

@@ -211,17 +211,37 @@ export function toDifferences(fields, view) {
     .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
 }
 
-/** `A Residual`, `B HC`; where two runs share their kind, the first setting in which they differ as well; a name instead, where there is one, and of a trace that of its model. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
+/** `A Residual`, `B HC`; where runs share their kind, what tells them apart as well; a name instead, where there is one, and of a trace that of its model. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
 export function toLabels(view, fields, rules, models = []) {
   return view.runs.map((choice, index) => {
-    const alike = view.runs.filter((other) => other.kind === choice.kind).length > 1;
-    const field = fields.get(view.runs.flatMap((other) => Object.keys(other.own))[0]);
-    const own = alike && field ? [nameOf(settingOf(view, choice, field))] : [];
+    const alike = view.runs.filter((other) => other.kind === choice.kind);
+    const own = findTelling(fields, view, alike).flatMap((field, place) => {
+      const value = settingOf(view, choice, field);
+      return place > 0 && value === field.initial ? [] : [nameOf(value)]; // of two that differ one says so
+    });
     const model = models[index];
     const name = choice.name ?? (model ? shortenName(model, rules.name_length) : model);
     const kind = choice.kind === TRACE ? nameOf(TRACE) : rules.connections[choice.kind].name;
     return [rules.letters[index], ...(name ? [name] : [kind, ...own])].join(' ');
   });
+}
+
+/** The first settings in which runs differ, as many as it takes to tell them all apart. @param {Map<string, Field>} fields @param {View} view @param {Choice[]} runs */
+function findTelling(fields, view, runs) {
+  const paths = [...new Set(runs.flatMap((choice) => Object.keys(choice.own)))];
+  const differing = paths.flatMap((path) => fields.get(path) ?? []).filter((field) => countKinds([field]) > 1);
+  const all = countKinds(differing);
+  return differing.slice(0, differing.findIndex((_, last) => countKinds(differing.slice(0, last + 1)) === all) + 1);
+
+  /** @param {Field[]} by how many kinds of runs there are by these settings */
+  function countKinds(by) {
+    return new Set(runs.map((choice) => JSON.stringify(by.map((field) => settingOf(view, choice, field))))).size;
+  }
+}
+
+/** A field's title within a sentence: names and abbreviations keep their capitals. @param {Field} field */
+export function toInner({ title }) {
+  return /^[A-Z]{2}|^Sinkhorn|^Jacobian/.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
 }
 
 /**

@@ -170,11 +170,11 @@ def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_is_lost(database_
     async def act(scene: Scene) -> None:
         await scene.put("r")
         (lease,) = await scene.claim()
-        assert await scene.queue.ask_cancel("r")
+        assert await scene.queue.ask_cancel("r") == "stops"
         assert (await scene.queue.beat([("r", lease.fence)])).to_cancel == ["r"]
         assert (await scene.queue.beat([])).freed == ["r"]
         assert (await scene.status("r"))[0] == "cancelled"
-        assert not await scene.queue.ask_cancel("r")
+        assert await scene.queue.ask_cancel("r") == "over"
 
     play(database_url, act)
 
@@ -182,7 +182,7 @@ def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_is_lost(database_
 def test_a_run_that_waits_is_cancelled_in_the_database(database_url: str) -> None:
     async def act(scene: Scene) -> None:
         await scene.put("r")
-        assert await scene.queue.ask_cancel("r")
+        assert await scene.queue.ask_cancel("r") == "stops"
         assert await scene.status("r") == ("cancelled", 1, None)
         await scene.put("r")
         assert await scene.status("r") == ("queued", 0, None)
@@ -245,5 +245,18 @@ def test_a_reason_with_a_nul_character_is_stored(database_url: str) -> None:
         (lease,) = await scene.claim()
         await scene.store.finish("r", 0, "failed", "got 'a\0b'", lease)
         assert await scene.status("r") == ("failed", 1, "got 'a\\0b'")
+
+    play(database_url, act)
+
+
+def test_a_run_that_another_client_has_just_asked_for_goes_on_unless_an_operator_stops_it(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.put("r")
+        assert await scene.queue.want("r")
+        assert await scene.queue.ask_cancel("r") == "wanted"
+        await scene.claim()
+        assert await scene.queue.ask_cancel("r") == "wanted"
+        assert await scene.queue.ask_cancel("r", is_forced=True) == "stops"
+        assert not await scene.queue.want("r")
 
     play(database_url, act)

@@ -1,0 +1,36 @@
+"""What lets figures follow sliders without a server: which columns follow from a record, and which settings move."""
+
+from typing import Any
+
+from mhc_core.metrics import METRICS
+from mhc_core.metrics.similarity import MANY_LAYERS
+from mhc_core.spec import NUMERICS_VERSION, RunSpec
+from mhc_core.spec.block import DEPTH_SCALED
+
+MOVABLE = ("depth", "connection.noise", "connection.sinkhorn_iters")
+
+
+def to_at_once_rules() -> dict[str, Any]:
+    """What lets the page know columns of a view without asking: see `static/js/instant`."""
+    return {
+        "numerics": NUMERICS_VERSION,
+        "prefix": [key for key, metric in METRICS.items() if metric.prefix],
+        "forward": [key for key, metric in METRICS.items() if metric.frame == "forward"],
+        "absolute": [key for key, metric in METRICS.items() if metric.precision and metric.precision[1]],
+        "depth_scaled": DEPTH_SCALED,
+        "cka_layers": MANY_LAYERS,
+    }
+
+
+def to_movable_fields() -> list[dict[str, Any]]:
+    """The settings that sliders move, with the ends and the steps of their ranges."""
+    schema = RunSpec.model_json_schema()
+    return [_to_field(schema, path) for path in MOVABLE]
+
+
+def _to_field(schema: dict[str, Any], path: str) -> dict[str, Any]:
+    part, _, leaf = path.rpartition(".")
+    model = schema["$defs"][schema["properties"][part]["$ref"].rpartition("/")[2]] if part else schema
+    field = model["properties"][leaf]
+    ends = {"min": field["minimum"], "max": field["maximum"], "step": field["step"]}
+    return {"path": path, "title": field["title"], "unit": field.get("unit", ""), **ends}

@@ -1,0 +1,213 @@
+"""What the page shows at once against what the server says, in random views: `python -m benchmarks.at_once`.
+
+Each view is opened by its link in a window so tall that every figure is drawn. One of its sliders is moved while no
+request for runs is answered; what is then drawn and not dimmed was shown at once. The slider is let go, the server
+answers, and the page is loaded anew: it now has the server's numbers alone. Values on a logarithmic axis are compared
+relative to themselves, others relative to the larger of themselves and 1. The page itself compares every column that it
+knew, drawn or not, and says in the console where one differs by more than 1e-6.
+"""
+
+import argparse
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+
+from benchmarks.chromium import open_chromium
+from benchmarks.rows import Row, print_rows
+from tests.browser.conftest import SETTLED, wait_until_done
+
+VIEWS, SEED = 200, 11
+TALL_PX = 5200  # every figure is in sight: what is not is not drawn
+DIMMED_MS = 450  # longer than a figure that waits takes to be dimmed
+TOLERANCE = 1e-6
+KINDS = ("residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "frac", "identity_hc")
+SETTINGS: dict[str, tuple[Any, ...]] = {
+    "depth": (6, 12, 24, 48, 64),
+    "width": (16, 32, 64),
+    "seed": range(1000),  # type: ignore[dict-item]
+    "dtype": ("float32", "float32", "float64"),
+    "block.kind": ("mlp", "transformer", "conv"),
+    "block.scaling": ("constant", "constant", "inv_sqrt_depth"),
+    "input.kind": ("text", "gaussian"),
+    "connection.streams": (2, 4),
+    "connection.noise": (0.1, 0.3, 0.6, 1.0),
+    "connection.sinkhorn_iters": (3, 20),
+    "connection.dynamic": ("false",) * 5 + ("true",),
+}
+SLIDERS = ("depth", "connection-noise", "connection-sinkhorn_iters")
+# Puts a slider on another stop, a share of the way up the others; the depth on a smaller one. False without one.
+MOVE = """([name, share]) => {
+    const slider = document.getElementById(`field-${name}`);
+    if (!slider) return false;
+    const [at, max] = [Number(slider.value), name === 'depth' ? Number(slider.value) : Number(slider.max)];
+    const others = [...new Array(max + 1).keys()].filter((stop) => stop !== at);
+    if (others.length === 0) return false;
+    slider.value = String(others[Math.floor(share * others.length)]);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    return true;
+}"""
+RELEASE = "name => document.getElementById(`field-${name}`).dispatchEvent(new Event('change', { bubbles: true }))"
+# Of every figure whether it is dimmed, and its values by trace, as numbers or null.
+DRAWN = """() => Object.fromEntries([...document.querySelectorAll('[data-panel]')].flatMap((card) => {
+    const plot = card.querySelector('.plot');
+    if (!plot?.data) return [];
+    const toValues = (cells) => [...cells].flatMap((cell) => (cell?.length === undefined ? [cell] : [...cell]));
+    const traces = plot.data.filter((trace) => trace.visible !== false && (trace.z ?? trace.y)).map((trace) => {
+        const axis = `yaxis${(trace.yaxis ?? 'y').slice(1)}`;
+        const isLog = !trace.z && plot.layout.meta.axes?.[axis]?.scale === 'log';
+        const values = toValues(trace.z ?? trace.y).map((value) => (Number.isFinite(value) ? value : null));
+        return { name: `${trace.meta.run} ${trace.meta.key}`, isLog, values };
+    });
+    if (traces.length === 0) return [];
+    return [[card.dataset.panel, { isDimmed: card.querySelector('.plot-box.stale') !== null, traces }]];
+}))"""
+
+Figures = dict[str, dict[str, Any]]
+
+
+@dataclass
+class Found:
+    """What was compared so far."""
+
+    views: int = 0
+    figures: int = 0
+    dimmed: int = 0
+    values: int = 0
+    largest: float = 0.0
+    differing: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def note(self, message: ConsoleMessage) -> None:
+        """Keep what the page says of a difference."""
+        if "Shown at once" in message.text:
+            self.said.append(message.text)
+
+
+def draw_view(drawn: random.Random) -> str:
+    """The hash of a random view of one to three runs."""
+    kinds = drawn.sample(KINDS, drawn.randint(1, 3))
+    settings = {path: drawn.choice(values) for path, values in SETTINGS.items()}
+    return "&".join(["v=1", f"runs={','.join(kinds)}", *(f"{path}={value}" for path, value in settings.items())])
+
+
+@contextmanager
+def silence(page: Page) -> Iterator[None]:
+    """A server that hears requests for runs and does not answer until the block ends."""
+    held: list[Route] = []
+    page.route("**/runs/compare*", lambda route: held.append(route))  # a bound method is refused
+    yield
+    for route in held:
+        route.continue_()
+    page.unroute("**/runs/compare*")
+
+
+def read_figures(page: Page) -> Figures:
+    """All figures, once they are drawn."""
+    page.evaluate(SETTLED)
+    expect(page.locator(".plot-box[data-waits]:not(.stale)")).to_have_count(0)
+    expect(page.locator(".sketch")).to_have_count(0)
+    found: Figures = page.evaluate(DRAWN)
+    return found
+
+
+def move(page: Page, drawn: random.Random) -> str | None:
+    """Move one of the sliders that mean something for the view; its name."""
+    for name in drawn.sample(SLIDERS, len(SLIDERS)):
+        if page.evaluate(MOVE, [name, drawn.random()]):
+            return name
+    return None
+
+
+def compare_view(page: Page, url: str, drawn: random.Random, found: Found) -> None:
+    """One view: moved, answered, loaded anew, compared."""
+    page.goto(f"{url}/#{draw_view(drawn)}")
+    wait_until_done(page)
+    with silence(page):
+        name = move(page, drawn)
+        if name is None:
+            return
+        page.wait_for_timeout(DIMMED_MS)
+        at_once = read_figures(page)
+        page.evaluate(RELEASE, name)
+    wait_until_done(page)
+    page.reload()
+    wait_until_done(page)
+    add(found, at_once, read_figures(page), page.url)
+
+
+def add(found: Found, at_once: Figures, said: Figures, address: str) -> None:
+    """Count what was shown, and how far it is from what the server says."""
+    found.views += 1
+    for panel, figure in at_once.items():
+        if figure["isDimmed"]:
+            found.dimmed += 1
+            continue
+        found.figures += 1
+        mine, theirs = figure["traces"], said.get(panel, {"traces": []})["traces"]
+        if [trace["name"] for trace in mine] != [trace["name"] for trace in theirs]:
+            found.differing.append(f"{address}: {panel} has other curves")
+            continue
+        for one, other in zip(mine, theirs, strict=True):
+            found.values += len(one["values"])
+            away = to_difference(one, other)
+            found.largest = max(found.largest, away)
+            if away > TOLERANCE:
+                found.differing.append(f"{address}: {panel}, {one['name']}: {away:.3g}")
+
+
+def to_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """The largest difference of two curves or matrices; infinite where one has numbers that the other has not."""
+    if len(one["values"]) != len(other["values"]):
+        return math.inf
+    largest = 0.0
+    for a, b in zip(one["values"], other["values"], strict=True):
+        if (a is None) != (b is None):
+            return math.inf
+        if a is not None:
+            largest = max(largest, abs(a - b) * math.log(10) if one["isLog"] else abs(a - b) / max(1.0, abs(b)))
+    return largest
+
+
+def measure(browser: Browser, url: str, views: int, seed: int = SEED) -> Found:
+    """Compare so many views, each in the same page."""
+    drawn, found = random.Random(seed), Found()
+    context = browser.new_context(viewport={"width": 1440, "height": TALL_PX}, reduced_motion="reduce")
+    page = context.new_page()
+    page.on("console", found.note)
+    for _ in range(views):
+        compare_view(page, url, drawn, found)
+    context.close()
+    return found
+
+
+def to_rows(found: Found) -> list[Row]:
+    """As rows of the table."""
+    where = f"{found.views} random views, {found.values:,} values"
+    return [
+        Row("largest difference of what was shown at once", where, found.largest, "", TOLERANCE),
+        Row("figures that differ by more than 1e-6", f"{found.figures} shown at once", len(found.differing), "", 0),
+        Row("differences that the page found itself", "every column known at once", len(found.said), "", 0),
+        Row("figures dimmed until the server had answered", f"{found.figures} shown at once", found.dimmed, ""),
+    ]
+
+
+def main() -> None:
+    """Compare, say what differs, print the rows."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.at_once", description=__doc__)
+    parser.add_argument("--views", type=int, default=VIEWS)
+    parser.add_argument("--seed", type=int, default=SEED)
+    options = parser.parse_args()
+    with open_chromium("--no-precompute") as (browser, server):
+        found = measure(browser, server.url, options.views, options.seed)
+    print_rows(to_rows(found))
+    for text in [*found.differing, *found.said]:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

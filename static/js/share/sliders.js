@@ -1,0 +1,112 @@
+/** Sliders of a document that holds its runs and asks no server: what follows from the runs is shown as the sliders move. */
+
+import { createColumns } from '../data/columns.js';
+import { choose } from '../data/drawing.js';
+import { formatValue } from '../data/numbers.js';
+import { depthOf, specOf } from '../data/record.js';
+import { know } from '../instant/known.js';
+import { toStops } from '../state/view/spec.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').AtOnceRules} AtOnceRules */
+/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is that of the given runs */
+/** A setting that a hand can move. @typedef {{path: string, title: string, unit: string, min: number, max: number, step: number}} Movable */
+
+const COMPOSITE = 'composite_gain_fwd';
+
+/**
+ * Put the sliders into a box with the classes `sliders` and `said` in it.
+ * @param {{runs: Columns[], sliders: Slider[], atOnce: AtOnceRules}} given
+ * @param {HTMLElement} box
+ * @param {(runs: Columns[] | null) => string} show the runs as the sliders have them, null for the given ones; what it answers is said. Once a frame.
+ */
+export function addSliders({ runs, sliders, atOnce }, box, show) {
+  const said = /** @type {HTMLElement} */ (box.querySelector('.said'));
+  const places = new Map(sliders.map(({ path, value }) => [path, value]));
+  const isAsGiven = () => sliders.every(({ path, value }) => places.get(path) === value);
+  let frame = 0;
+  const move = (/** @type {string} */ path, /** @type {number} */ value) => {
+    const before = Number(places.get(path));
+    places.set(path, value);
+    const known = isAsGiven() ? null : follow(runs, places, atOnce);
+    if (known === undefined) {
+      places.set(path, before);
+      said.textContent = 'That does not follow from these runs.';
+      return before;
+    }
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => {
+      said.textContent = show(known);
+    });
+    return value;
+  };
+  for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, move));
+}
+
+/** @param {Slider} slider @param {(path: string, value: number) => number} move answers where the slider is then */
+function toLabel({ path, title, unit, stops, value }, move) {
+  const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
+  const range = /** @type {HTMLInputElement} */ (input);
+  const tell = (/** @type {number} */ at) => {
+    output.textContent = String(at);
+    range.value = String(stops.indexOf(at));
+    range.setAttribute('aria-valuetext', `${at} ${unit}`.trim());
+  };
+  Object.assign(range, { type: 'range', min: '0', max: String(stops.length - 1), step: '1' });
+  label.append(`${title} `, output, range);
+  label.dataset.path = path;
+  tell(value);
+  range.oninput = () => tell(move(path, stops[Number(range.value)]));
+  return label;
+}
+
+/** What is known of all runs; nothing where one of them is not known. @param {Columns[]} runs @param {Map<string, number>} places @param {AtOnceRules} atOnce @returns {Columns[] | undefined} */
+function follow(runs, places, atOnce) {
+  const known = runs.flatMap((columns) => know(columns, toWanted(columns, places), atOnce) ?? []);
+  return known.length === runs.length ? known : undefined;
+}
+
+/** @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/known.js').Wanted} */
+function toWanted(columns, places) {
+  const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
+  return {
+    layers: Math.min(depthOf(columns), places.get('depth') ?? Infinity),
+    noise: places.get('connection.noise') ?? noise,
+    rounds: places.get('connection.sinkhorn_iters') ?? sinkhorn_iters,
+  };
+}
+
+/** Sliders for settings that all runs share which have them; none where nothing follows from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {AtOnceRules} atOnce @returns {Slider[]} */
+export function toSliders(fields, runs, atOnce) {
+  if (follow(runs, new Map(), atOnce) === undefined) return [];
+  const layers = Math.min(...runs.map(depthOf));
+  return fields.flatMap(({ path, title, unit, min, max, step }) => {
+    const values = new Set(runs.flatMap((columns) => settingOf(columns, path) ?? []));
+    if (values.size !== 1) return [];
+    const [value] = values;
+    const stops = toStops(min, max, step).filter((stop) => path !== 'depth' || stop <= layers);
+    return [{ path, title, unit, value, stops: [...new Set([...stops, value])].sort((one, other) => one - other) }];
+  });
+}
+
+/** @param {Columns} columns @param {string} path @returns {number | undefined} */
+function settingOf(columns, path) {
+  return path.split('.').reduce((/** @type {any} */ part, name) => part?.[name], specOf(columns));
+}
+
+/** Whether all that a figure draws is known of runs as the sliders have them. @param {Figure} template @param {Columns[]} runs */
+export function isKnown(template, runs) {
+  const slots = runs.map((known) => ({
+    ...{ id: '', asked: undefined, label: '', columns: createColumns(), place: null, known, before: [] },
+  }));
+  return choose(template, slots, []).results.every((columns, run) => columns === runs[run]);
+}
+
+/** The largest gain of each run, in words. @param {Columns[]} runs @param {string[]} labels */
+export function sayGains(runs, labels) {
+  const gains = runs.map((columns, run) => {
+    const logs = /** @type {Float64Array | undefined} */ (columns.log10.get(COMPOSITE));
+    const log10 = Math.max(...(logs ?? []).filter(Number.isFinite));
+    return `${labels[run]} ${Number.isFinite(log10) ? formatValue(10 ** log10, log10, undefined, 3) : 'not known'}`;
+  });
+  return `Largest gain forward: ${gains.join(', ')}.`;
+}
