@@ -77,7 +77,9 @@ class Page:
         """The page with its files, what it boots with, and the view that it opens with."""
         begun = time.perf_counter()
         page = (await self._ask("GET", "/")).text
-        await asyncio.gather(*(self._ask("GET", path) for path in dict.fromkeys(FILES.findall(page))))
+        files = dict.fromkeys(FILES.findall(page))
+        self.student.calls += len(files)
+        await self._visitor.load(files)
         await asyncio.gather(*(self._ask("GET", f"{API}/{path}") for path in BOOT))
         await self._follow(SPECS)
         self.student.opened_s = time.perf_counter() - begun
