@@ -69,6 +69,7 @@ class Page:
         self._depth = self._draw.choice(DEPTHS)
         self._have: dict[str, None] = {}
         self._live: list[str] = []
+        self._shown = SPECS
         self._following: asyncio.Task[bool] | None = None
         self._submitted = asyncio.Event()
         self.student = Student(str(to_cookie_key(visitor.http.cookies["mhc_client"])), is_own=bool(seed))
@@ -77,7 +78,9 @@ class Page:
         """The page with its files, what it boots with, and the view that it opens with."""
         begun = time.perf_counter()
         page = (await self._ask("GET", "/")).text
-        await asyncio.gather(*(self._ask("GET", path) for path in dict.fromkeys(FILES.findall(page))))
+        files = dict.fromkeys(FILES.findall(page))
+        self.student.calls += len(files)
+        await self._visitor.load(files)
         await asyncio.gather(*(self._ask("GET", f"{API}/{path}") for path in BOOT))
         await self._follow(SPECS)
         self.student.opened_s = time.perf_counter() - begun
@@ -111,7 +114,9 @@ class Page:
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)  # what went wrong is in the tally
-        live, self._live = self._live, []
+        is_other = specs != self._shown
+        self._shown = specs
+        live, self._live = self._live if is_other else [], []  # what is wanted again is not cancelled
         cancels = [self._ask("DELETE", f"{API}/runs/{run_id}?viewer={self._visitor.name}") for run_id in live]
         self._submitted.clear()
         self._following = asyncio.create_task(self._follow(specs))
