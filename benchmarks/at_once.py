@@ -10,6 +10,7 @@ knew, drawn or not, and says in the console where one differs by more than 1e-6.
 import argparse
 import math
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -206,7 +207,7 @@ def main() -> None:
         found = measure(browser, server.url, options.views, options.seed)
     print_rows(to_rows(found))
     for text in [*found.differing, *found.said]:
-        print(text)
+        print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":
