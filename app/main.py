@@ -28,7 +28,7 @@ from app.api.routers import KEYED_ROUTERS, ROUTERS
 from app.engine.registry import build_engine
 from app.observe import spans
 from app.pages import admin, link_cards, routes, security, sign_in
-from app.pages.assets import Assets
+from app.pages.assets import FOLDERS, Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
 from app.services.encoding.encoder import Encoder
@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         telemetry=request_spans.configure(settings.spans),
     )
-    assets = Assets(settings.root)
+    assets = app.state.assets = Assets(settings.root)
     app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
     app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
     app.state.engine = build_engine(settings)
@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (*KEYED_ROUTERS, operations.router, admin.router, sign_in.router):
         app.include_router(router)
     app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
-    for prefix in ("/static", "/vendor"):
+    for prefix in FOLDERS:
         app.add_route(f"{prefix}/{{path:path}}", assets.respond, include_in_schema=False)
     problems.install(app, security.BARE_HEADERS, routes.show_problem)
     # The last one added is the outermost.

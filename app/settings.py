@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         2.0,
         ge=0,
         description="Predicted time of a run up to which one more worker takes it, where there are two or more and all "
-        "are busy with longer ones; 0 means none does.",
+        "are busy; 0 means none does.",
     )
     max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
     max_run_bytes: PositiveFloat = Field(4.0 * GIB, description="Largest predicted memory of an admitted spec.")
@@ -248,6 +248,11 @@ class Settings(BaseSettings):
     def worker_count(self) -> int:
         """Worker processes to keep."""
         return self.workers or count_cores()
+
+    @property
+    def spare_run_s(self) -> float:
+        """Predicted time of a run up to which a spare worker takes it; 0 where there is none."""
+        return self.short_run_s if self.engine == "local" and self.worker_count > 1 else 0.0
 
     @property
     def threads_per_worker(self) -> int:

@@ -409,6 +409,8 @@ export interface Boot {
   version: string;
   /** Runs that the server computes at once; of pages that can start some. */
   workers?: number;
+  /** One more where all are predicted to take no longer. */
+  short_run_s?: number;
   rules: ViewRules;
   snapshot?: Snapshot;
   /** The preset whose page it is. */

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import Service
 from app.api.http.bodies import SPEC_BODY
+from app.api.http.kept_bodies import KeptBody
 from app.api.http.problems import to_item
 from app.api.models.descriptions import MetricsBody, PresetsBody, PreviewsBody
 from app.api.models.estimates import EstimateBody
@@ -36,9 +37,9 @@ async def estimate_run(request: Request, service: Service, together: Together = 
 
 
 @router.get("/schema", response_model=dict[str, Any])
-async def get_schema() -> Response:
+async def get_schema(request: Request) -> Response:
     """JSON schema of a spec; `control`, `unit`, `step` and `applies` in it make the page's controls."""
-    return Response(_write_schema(), media_type="application/json")
+    return _write_schema().respond(request)
 
 
 @router.get("/metrics-catalogue", response_model=MetricsBody)
@@ -48,31 +49,31 @@ async def list_metrics() -> dict[str, Any]:
 
 
 @router.get("/presets", response_model=PresetsBody)
-async def list_presets() -> Response:
+async def list_presets(request: Request) -> Response:
     """Named comparisons, the first is `default`."""
-    return Response(_write_presets(), media_type="application/json")
+    return _write_presets().respond(request)
 
 
 @router.get("/presets/previews", response_model=PreviewsBody)
-async def list_previews() -> Response:
+async def list_previews(request: Request) -> Response:
     """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
 
     Each is of a run of this version, made before and stored with the code.
     """
-    return Response(_write_previews(), media_type="application/json")
+    return _write_previews().respond(request)
 
 
 @cache
-def _write_schema() -> bytes:
-    return codec.to_json(RunSpec.model_json_schema())
+def _write_schema() -> KeptBody:
+    return KeptBody(codec.to_json(RunSpec.model_json_schema()))
 
 
 @cache
-def _write_presets() -> bytes:
-    return codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]})
+def _write_presets() -> KeptBody:
+    return KeptBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
 
 
 @cache
-def _write_previews() -> bytes:
+def _write_previews() -> KeptBody:
     previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
-    return codec.to_json({"previews": previews})
+    return KeptBody(codec.to_json({"previews": previews}))

@@ -1,8 +1,6 @@
 """Routes of figures: the page's templates, and the same figures filled with finished runs for notebooks."""
 
 import asyncio
-import hashlib
-from functools import cache
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,6 +9,7 @@ from starlette.responses import Response
 
 from app import figures
 from app.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
+from app.api.http.kept_bodies import KeptBody
 from app.api.http.kept_files import CHANGELESS, respond_file
 from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval
@@ -25,17 +24,19 @@ from mhc_core.record.source import SpecSource
 router = APIRouter(prefix=API, tags=["figures"])
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+_panels: dict[tuple[int, ThemeName], KeptBody] = {}
 RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
 
 
 @router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
     """Every panel: its meaning and its Plotly figure without data."""
-    body, etag = await asyncio.to_thread(_panels_body, runs, theme)
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in request.headers.get("if-none-match", ""):
+    if (body := _panels.get((runs, theme))) is None:
+        body = _panels[runs, theme] = await asyncio.to_thread(_write_panels, runs, theme)
+    headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
+    if body.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return body.respond(request, headers)
 
 
 @router.get("/runs/{run_id}/figures")
@@ -111,7 +112,5 @@ def _require_view(panel: str, view: str | None) -> None:
         raise invalid_query("view", view, f"one of {', '.join(views)}")
 
 
-@cache
-def _panels_body(runs: int, theme: ThemeName) -> tuple[bytes, str]:
-    body = codec.to_json(figures.to_response(runs, theme))
-    return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+def _write_panels(runs: int, theme: ThemeName) -> KeptBody:
+    return KeptBody(codec.to_json(figures.to_response(runs, theme)))

@@ -5,7 +5,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from app.api.http.middleware.proxies import TrustedProxies
+from app.edge.files import FileAnswers
 from app.edge.limits import Limits
+from app.edge.memory import Crowd, give_back
+from app.edge.waiting import Waiting
 from app.services.identity import to_block
 
 if TYPE_CHECKING:
@@ -13,21 +16,22 @@ if TYPE_CHECKING:
 
 # Connections over the limit of an address that are still told so; more are cut off.
 TOLD = 16
+SETTLE_S = 5.0  # until what connections held has been let go of
 
 
 class Gate:
-    """Counts connections, closes those that wait too long, and finds room where descriptors are scarce.
+    """Counts connections, closes those that wait too long, and finds room where descriptors are scarce."""
 
-    `waiting` holds the connections without a whole request, the longest waiting first: no answer is lost with them.
-    """
-
-    def __init__(self, app: Any, limits: Limits, proxies: str, root_path: str) -> None:
-        self.limits, self.root_path = limits, root_path
-        self.waiting: dict[EdgeProtocol, float] = {}
+    def __init__(
+        self, app: Any, limits: Limits, proxies: str, root_path: str, files: FileAnswers | None = None
+    ) -> None:
+        self.limits, self.root_path, self.files = limits, root_path, files
+        self.waiting = Waiting()
         self._proxies = TrustedProxies(app, proxies).trusted_hosts
         self._all: set[EdgeProtocol] = set()
         self._by_address: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
+        self._crowd = Crowd()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look at all connections now and then."""
@@ -41,9 +45,11 @@ class Gate:
     def admit(self, protocol: "EdgeProtocol", now: float) -> None:
         """A new connection: count it, and refuse it where its address has too many or no descriptor is left."""
         self._all.add(protocol)
-        self.waiting[protocol] = now
         if protocol.address not in self._proxies:
-            self._count(protocol)
+            protocol.block = to_block(protocol.address)
+        self.waiting.begin(protocol, now)
+        if protocol.block is not None:
+            self._count(protocol, protocol.block)
         over = len(self._all) - self.limits.room
         if over <= 0 or self._free_one(protocol):
             return
@@ -52,8 +58,7 @@ class Gate:
         else:
             protocol.answer_probes("the server has as many connections as it may have", 503)
 
-    def _count(self, protocol: "EdgeProtocol") -> None:
-        protocol.block = block = to_block(protocol.address)
+    def _count(self, protocol: "EdgeProtocol", block: str) -> None:
         self._by_address[block] += 1
         over = self._by_address[block] - self.limits.per_address
         if over > TOLD:
@@ -64,7 +69,7 @@ class Gate:
     def forget(self, protocol: "EdgeProtocol") -> None:
         """A connection has ended."""
         self._all.discard(protocol)
-        self.waiting.pop(protocol, None)
+        self.waiting.end(protocol)
         if protocol.block is not None:
             self._by_address[protocol.block] -= 1
             if self._by_address[protocol.block] <= 0:
@@ -72,16 +77,17 @@ class Gate:
             protocol.block = None
 
     def _free_one(self, newcomer: "EdgeProtocol") -> bool:
-        """Close the connection that has waited longest without a whole request; False where there is none."""
-        for protocol in self.waiting:
-            if protocol is not newcomer and not protocol.is_sending:
-                protocol.drop()
-                return True
-        return False
+        """Close a connection that has no whole request; False where there is none."""
+        found = self.waiting.choose(newcomer)
+        if found is not None:
+            found.drop()
+        return found is not None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for protocol in list(self._all):
                 protocol.keep_time(loop.time())
+            if self._crowd.has_left(len(self._all)):
+                loop.call_later(SETTLE_S, loop.run_in_executor, None, give_back)
         finally:
             self.start(loop)

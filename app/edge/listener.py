@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 BACKLOG, BATCH = 2048, 16
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_S = 0.2
+# What the kernel takes of an answer before it can be sent. It would take megabytes for one who does not read.
+UNSENT_BYTES = 2**17
 # At most one line of the log in this time.
 QUIET_S = 60.0
 
@@ -64,6 +66,7 @@ class Listener:
             connection.setblocking(False)
             # asyncio does so for listening sockets that it makes itself: else the second half of an answer waits 40 ms.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             task = self._loop.create_task(self._connect(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -28,13 +28,14 @@ class EdgeProtocol(H11Protocol):
         self._gate = gate
         self.address = ""
         self.block: str | None = None
-        self._has_begun = self._has_answered = False
+        self._has_begun = self._has_answered = self._is_limited = False
         self._received = 0
         self._body: Pace | None = None
         self._unread: Pace | None = None
 
     def answer_probes(self, why: str, status: int) -> None:
         """Answer only whether the server is alive, and `why` to all else."""
+        self._is_limited = True
         self.app = ProbesOnly(self.app, self._gate.root_path, Problem("too-many-connections", status, why))
 
     @property
@@ -54,13 +55,30 @@ class EdgeProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that something came, and when a head began."""
+        """Note that something came, and when a head began; answer at once what is ready."""
         self._received += len(data)
+        if self._is_idle and self._gate.files is not None and (answer := self._gate.files.find(data)) is not None:
+            self._send(*answer)
+            return
         if self in self._gate.waiting and not self._has_begun:
-            self._has_begun, self._gate.waiting[self] = True, self.loop.time()
+            self._has_begun = True
+            self._gate.waiting.begin(self, self.loop.time())
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._gate.waiting.pop(self, None)
+            self._gate.waiting.end(self)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all that was asked has been answered and taken, and nothing of a next request has come."""
+        is_between = self in self._gate.waiting and not self._has_begun
+        return is_between and not self._is_limited and not self.is_sending and not self.transport.is_closing()
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        """Answer with a file, and wait for the next request as uvicorn does."""
+        dated = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        self._gate.waiting.end(self)
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", dated, head, b"\r\n", body)))
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -68,7 +86,7 @@ class EdgeProtocol(H11Protocol):
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._has_begun = bool(self.conn.trailing_data[0])
-            self._gate.waiting[self] = self.loop.time()
+            self._gate.waiting.begin(self, self.loop.time())
 
     def pause_writing(self) -> None:
         """More is to be sent than the client has read."""
@@ -86,7 +104,7 @@ class EdgeProtocol(H11Protocol):
         if self._unread is not None:
             if self._unread.is_too_slow(now, -self._count_pending()):
                 self.drop()
-        elif (since := self._gate.waiting.get(self)) is not None:
+        elif (since := self._gate.waiting.since(self)) is not None:
             if now - since > limits.header_s and not self.is_sending:
                 self._end_waiting()
         elif self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
@@ -113,7 +131,7 @@ class EdgeProtocol(H11Protocol):
 
     def drop(self) -> None:
         """Cut the connection off."""
-        self._gate.waiting.pop(self, None)  # it is over: the next that needs room must not count on it
+        self._gate.waiting.end(self)  # it is over: the next that needs room must not count on it
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
@@ -126,7 +144,7 @@ class EdgeProtocol(H11Protocol):
             path = self.scope["path"] if self.scope and self.conn.our_state is h11.SEND_RESPONSE else ""
             answer = to_response(Problem(kind, status, detail), path)
             self.transport.write(_to_bytes(status, bytes(answer.body)))
-        self._gate.waiting.pop(self, None)
+        self._gate.waiting.end(self)
         self.transport.close()
 
 

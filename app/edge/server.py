@@ -10,9 +10,11 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
+from app.edge.files import FileAnswers
 from app.edge.gate import Gate
 from app.edge.limits import Limits
 from app.edge.listener import Listener, bind
+from app.edge.memory import spare_known_objects
 from app.edge.protocol import EdgeProtocol
 from app.settings import Settings
 
@@ -56,8 +58,11 @@ class Server(uvicorn.Server):
             logger.error("cannot listen: %s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        spare_known_objects()
         settings = self._settings
-        self._gate = Gate(self._app, Limits.build(settings), settings.forwarded_allow_ips, settings.root)
+        state = self._app.state
+        files = FileAnswers(state.assets, settings.root, settings.host_names, state.instruments)
+        self._gate = Gate(self._app, Limits.build(settings), settings.forwarded_allow_ips, settings.root, files)
         loop = asyncio.get_running_loop()
         self._gate.start(loop)
         self.servers = [Listener(loop, sock, self._build_protocol) for socks in found for sock in socks]  # type: ignore[misc]

@@ -14,8 +14,7 @@ import mimetypes
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 import brotli
@@ -27,6 +26,8 @@ from app.api.http.problems import not_found
 from app.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
 from app.pages.vendored import MODULES, PARTS, SCRIPTS, STARTED, by_package
 
+# Below these all addresses are of files.
+FOLDERS = ("/static", "/vendor")
 OURS = ("js", "img", "fonts")
 # Lists the style sheets; is served with all of them in it, which is one request in place of 18.
 STYLE_SHEET = "css/page.css"
@@ -52,16 +53,24 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@dataclass
 class _File:
-    body: bytes
-    media_type: str
-    packed: dict[str, bytes] = field(default_factory=dict)
+    """One file, as it is and as it travels, by coding."""
 
-    def pack(self, coding: str) -> bytes:
-        if coding not in self.packed:
-            self.packed[coding] = PACKERS[coding](self.body)
-        return self.packed[coding]
+    def __init__(self, body: bytes, media_type: str, suffix: str) -> None:
+        self._media_type, self._is_compressible = media_type, suffix in COMPRESSIBLE
+        self.packed: dict[str | None, bytes] = {None: body}
+
+    def choose(self, accepted: str) -> str | None:
+        return choose_coding(accepted) if self._is_compressible else None
+
+    def pack(self, coding: str) -> None:
+        self.packed[coding] = PACKERS[coding](self.packed[None])
+
+    def build(self, coding: str | None) -> Response:
+        headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+        if coding is not None:
+            headers["Content-Encoding"] = coding
+        return Response(self.packed[coding], headers=headers, media_type=self._media_type)
 
 
 class Assets:
@@ -99,13 +108,16 @@ class Assets:
         file = self._files.get(to_route(request.scope))
         if file is None:
             raise not_found("file", request.url.path)
-        headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-        body = file.body
-        coding = choose_coding(request.headers.get("accept-encoding", ""))
-        if coding is not None and Path(request.url.path).suffix in COMPRESSIBLE:
-            headers["Content-Encoding"] = coding
-            body = await asyncio.to_thread(file.pack, coding)
-        return Response(body, headers=headers, media_type=file.media_type)
+        coding = file.choose(request.headers.get("accept-encoding", ""))
+        if coding is not None and coding not in file.packed:
+            await asyncio.to_thread(file.pack, coding)
+        return file.build(coding)
+
+    def find(self, path: str, accepted: str) -> Response | None:
+        """The answer in the coding that the header Accept-Encoding takes, where it is packed already."""
+        file = self._files.get(path)
+        coding = None if file is None else file.choose(accepted)
+        return None if file is None or coding not in file.packed else file.build(coding)
 
     def _load_static(self) -> None:
         paths = [path for folder in OURS for path in list_files(f"{STATIC}/{folder}")]
@@ -133,10 +145,11 @@ class Assets:
     def _add(self, path: str, body: bytes) -> str:
         suffix = Path(path).suffix
         media_type = TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-        self._files[path] = _File(body, media_type)
+        self._files[path] = _File(body, media_type, suffix)
         return self._root + path
 
 
+@lru_cache(256)
 def choose_coding(accepted: str) -> str | None:
     """The coding in which a file travels, by the header Accept-Encoding; None for as it is."""
     # A weight of 0 refuses a coding; other weights do not outweigh the size.

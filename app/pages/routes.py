@@ -30,6 +30,7 @@ from app.pages.docs import describe, describe_credentials
 from app.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
 from app.pages.security import page_policy
 from app.pages.view_rules import to_view_rules
+from app.settings import Settings
 from app.store.rooms import Room
 from mhc_core import __version__
 from mhc_core.record import codec
@@ -76,10 +77,10 @@ def to_boot(page: str, **values: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def count_workers(request: Request) -> int:
-    """Runs that this server computes at once."""
-    count: int = request.app.state.settings.worker_count
-    return count
+def describe_workers(request: Request) -> dict[str, float]:
+    """How many runs this server computes at once, and up to which predicted time one more, 0 where none."""
+    settings: Settings = request.app.state.settings
+    return {"workers": settings.worker_count, "short_run_s": settings.spare_run_s}
 
 
 def get_pages(request: Request) -> Pages:
@@ -122,7 +123,7 @@ async def get_index(
     """The instrument, in a room of a course where the query names one."""
     card = await build_default_preview(request, service)
     entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
-    boot = to_boot("index", workers=count_workers(request), **entered)
+    boot = to_boot("index", **describe_workers(request), **entered)
     return get_pages(request).render("index.html", boot=boot, card=card)
 
 
@@ -158,7 +159,7 @@ async def get_snapshot_page(request: Request, service: Service, stored: FoundSna
     """A stored view."""
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)
-    boot = to_boot("snapshot", snapshot=snapshot, workers=count_workers(request))
+    boot = to_boot("snapshot", snapshot=snapshot, **describe_workers(request))
     return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card)
 
 

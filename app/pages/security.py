@@ -70,10 +70,7 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                is_part = headers.get("content-type", "").startswith(PARTS)
-                for name, value in (PART_HEADERS if is_part else BARE_HEADERS).items():
-                    headers.setdefault(name, value)
+                complete(MutableHeaders(scope=message))
             await send(message)
 
         origin = _foreign_origin(scope)
@@ -82,6 +79,13 @@ class SecurityHeaders:
             response = to_response(Problem("foreign-origin", 403, detail), scope["path"])
             return await response(scope, receive, send_with_headers)
         return await self._app(scope, receive, send_with_headers)
+
+
+def complete(headers: MutableHeaders) -> None:
+    """Add the security headers that an answer does not have."""
+    is_part = headers.get("content-type", "").startswith(PARTS)
+    for name, value in (PART_HEADERS if is_part else BARE_HEADERS).items():
+        headers.setdefault(name, value)
 
 
 def _foreign_origin(scope: Scope) -> str | None:

@@ -8,12 +8,15 @@ the same bytes. What another server may write comes from the database always.
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
+from app.store.frames import take_lines
 from app.store.notifications import Hub
 from app.store.queue.leases import Lease
 from app.store.runs import RunStore
 from mhc_core.record.summary import EndStatus
 
-PAGE = 256
+PAGE, PAGE_BYTES = 256, 2**20
+# Each of many viewers holds so much until its client has taken it.
+VIEWER_BYTES = 2**16
 
 
 class FrameLog:
@@ -54,18 +57,18 @@ class FrameLog:
             self.forget(run_id)
         self._hub.publish(run_id)
 
-    async def read(self, run_id: str, after: int, limit: int = PAGE) -> list[bytes]:
-        """Lines behind index `after`, at most `limit`."""
+    async def read(self, run_id: str, after: int, limit: int = PAGE, limit_bytes: float = VIEWER_BYTES) -> list[bytes]:
+        """Lines behind index `after`, at most `limit`, and no more behind the one that makes `limit_bytes` full."""
         cached = self._cached.get(run_id)
         if cached is None:
-            return await self._store.read(run_id, after, limit)
+            return await self._store.read(run_id, after, limit, limit_bytes)
         self._cached.move_to_end(run_id)
-        return cached[after + 1 : after + 1 + limit]
+        return take_lines(cached[after + 1 : after + 1 + limit], limit_bytes)
 
     async def read_all(self, run_id: str) -> AsyncIterator[bytes]:
         """Every line stored now."""
         after = -1
-        while page := await self.read(run_id, after):
+        while page := await self.read(run_id, after, limit_bytes=PAGE_BYTES):
             for line in page:
                 yield line
             after += len(page)

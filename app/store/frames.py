@@ -4,8 +4,9 @@ A stored line is a zlib stream, or the line itself: where that is shorter, and a
 begins with `{`, which no zlib stream does.
 """
 
+import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -16,6 +17,8 @@ from mhc_core.record.frames import StartFrame, SummaryFrame
 
 # A higher level takes up to twice the time and saves 3 % (`python -m benchmarks.storage`).
 PACK_LEVEL = 1
+# Rows that are fetched at a time: a reader may stop in the middle.
+ROWS = 32
 
 
 def pack_line(line: bytes) -> bytes:
@@ -41,10 +44,25 @@ def append_lines(connection: Connection, run_id: str, first: int, lines: Sequenc
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
 
 
-def read_lines(connection: Connection, run_id: str, after: int, limit: int) -> list[bytes]:
-    """Lines behind index `after`, in order, at most `limit`."""
+def read_lines(
+    connection: Connection, run_id: str, after: int, limit: int, limit_bytes: float = math.inf
+) -> list[bytes]:
+    """Lines behind index `after`, in order, at most `limit`, and as many as `take_lines` takes."""
     query = select(frames.c.line).where(frames.c.run_id == run_id, frames.c.idx > after)
-    return [unpack_line(stored) for stored in connection.execute(query.order_by(frames.c.idx).limit(limit)).scalars()]
+    rows = query.order_by(frames.c.idx).limit(limit).execution_options(yield_per=ROWS)
+    with connection.execute(rows) as found:
+        return take_lines(map(unpack_line, found.scalars()), limit_bytes)
+
+
+def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
+    """The first lines, one at least where there is one, until they have `limit_bytes`; the rest is not looked at."""
+    taken, size = [], 0
+    for line in lines:
+        taken.append(line)
+        size += len(line)
+        if size >= limit_bytes:
+            break
+    return taken
 
 
 def _to_columns(line: bytes) -> dict[str, Any]:

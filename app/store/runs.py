@@ -1,5 +1,6 @@
 """Records as rows: what was asked or brought, what became of it, and its frames."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -243,9 +244,9 @@ class RunStore:
 
         return await self._database.call(work)
 
-    async def read(self, run_id: str, after: int, limit: int) -> list[bytes]:
-        """Lines behind index `after`, in order."""
-        return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit))
+    async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
+        """Lines behind index `after`, in order; `read_lines` says how many."""
+        return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
         """Runs that wait or run, on every server; not traces, which cost no time here."""

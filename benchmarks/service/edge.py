@@ -36,7 +36,7 @@ OF_LIGHT, OF_PROBE, OF_READER = "127.0.0.3", "127.0.0.4", "127.0.2.{}"
 PER_ADDRESS, PER_READER = 200, 5  # connections of one that wants nothing; downloads of one address
 SMALL_BYTES = 4096  # so much is read ahead by the kernel of one who does not read
 HOLD_S = 35.0  # a connection that was cut off without being told so is opened again after this
-LOOK_S, PROBE_S, PAUSE_S, SETTLE_S = 0.5, 0.02, 0.5, 5.0
+LOOK_S, PROBE_S, PAUSE_S, SETTLE_S, AFTER_S = 0.5, 0.02, 0.5, 5.0, 15.0
 TARGET_LIVEZ_MS, TARGET_LIGHT_S, TARGET_MEMORY = 100.0, 3.0, 1.2
 
 
@@ -144,7 +144,7 @@ class Seen:
     light_s: list[float] = field(default_factory=list)
     light: Tally = field(default_factory=Tally)
     readers: Tally = field(default_factory=Tally)
-    sent: int = 0
+    sent: list[int] = field(default_factory=list)
 
 
 async def use(server: Server, known: argparse.Namespace, run_id: str) -> Seen:
@@ -165,7 +165,7 @@ async def use(server: Server, known: argparse.Namespace, run_id: str) -> Seen:
     async def download(number: int) -> None:
         async with Visitor(server.url, seen.readers, OF_READER.format(1 + number // PER_READER)) as reader:
             with contextlib.suppress(Failed):  # it is in the tally
-                seen.sent += await reader.download(f"{API}/runs/{run_id}/result.json")
+                seen.sent.append(await reader.download(f"{API}/runs/{run_id}/result.json"))
 
     await asyncio.gather(run_light(), *map(download, range(known.downloads)))
     return seen
@@ -186,7 +186,7 @@ def attack(server: Server, known: argparse.Namespace) -> list[Row]:
         livez, failed = answers.get()
         prober.join()
         held = ", ".join(f"{holder.open} open, {holder.opened} in all" for holder in holders)
-    time.sleep(SETTLE_S)
+    time.sleep(AFTER_S)
     memory = read_resident(server.process.pid) / before
     of = f"{known.half_open} half-open, {known.streams} unread, {known.bodies} half bodies, {known.downloads} downloads"
     log = read_log(server, "ERROR", "Traceback")
@@ -198,7 +198,8 @@ def attack(server: Server, known: argparse.Namespace) -> list[Row]:
         Row("light run, median", of, statistics.median(seen.light_s), "s"),
         Row("light run, p95", f"{of}; {len(seen.light_s)} runs", to_p95(seen.light_s), "s", TARGET_LIGHT_S),
         Row("light run, told to wait", "429 or 503", sum(seen.light.refused.values()), ""),
-        Row("downloads sent", "result.json", seen.sent / 1e6, "MB"),
+        Row("downloads sent", f"{len(seen.sent)} x result.json", sum(seen.sent) / 1e6, "MB"),
+        Row("one download", "its smallest", min(seen.sent, default=0) / 1e6, "MB"),
         Row("downloads told to wait", "429 or 503", sum(seen.readers.refused.values()), ""),
         Row("memory of the server, after", f"{before / 1e6:.0f} MB before", memory, "x", TARGET_MEMORY),
         Row("errors", held, len(errors), "", 0, reason="; ".join(errors[:3])),

@@ -4,13 +4,16 @@
 the calls that the page makes: itself, its files once, what it boots with, and while a slider moves a comparison of
 three runs every 0.8 s, for which the one before is left and cancelled. The answer to the last one, where the hand has
 let go, is waited for. `own` is the share of students whose runs are like no other's; runs of the others are the same
-for the same place of the slider.
+for the same place of the slider. What two cores cannot compute for all is to be shared fairly: students of the first
+kind shall be given the same time of workers. Those of the second kind live on what others have asked for as well.
 """
 
 import argparse
 import asyncio
+import contextlib
 import random
 import re
+import sqlite3
 import statistics
 import time
 from collections.abc import Sequence
@@ -20,6 +23,7 @@ from typing import Any
 import orjson
 
 from app.presets import OPENING
+from app.services.identity import to_cookie_key
 from benchmarks.rows import Row, format_table
 from benchmarks.service.serving import begin, read_log, serve, to_p95
 from benchmarks.service.visitors import API, Event, Failed, Tally, Visitor
@@ -34,13 +38,17 @@ UNASKED_S = 6  # and UNASKED_S there: what is predicted to take longer is starte
 DRAG_S, REST_S = (1.0, 4.0), (1.0, 3.0)
 MOST_HAVE = 24  # ids of runs that a page has kept and says so
 UNFAIR, JAIN = 0.8, 0.95
+EVENLY = "seconds of workers; least of the waves"
 
 
 @dataclass
 class Student:
     """What one has got: waits for answers to a slider that was let go, and the time in which they were got."""
 
+    client: str
+    is_own: bool
     waits_s: list[float] = field(default_factory=list)
+    used_s: float = 0.0  # time of workers
     begun: float = 0.0
     ended: float = 0.0
     opened_s: float = 0.0
@@ -56,14 +64,14 @@ class Student:
 class Page:
     """The page of one student."""
 
-    def __init__(self, visitor: Visitor, draw: random.Random, seed: int) -> None:
+    def __init__(self, visitor: Visitor, draw: random.Random, seed: int = 0) -> None:
         self._visitor, self._draw, self._seed = visitor, draw, seed
         self._depth = self._draw.choice(DEPTHS)
         self._have: dict[str, None] = {}
         self._live: list[str] = []
         self._following: asyncio.Task[bool] | None = None
         self._submitted = asyncio.Event()
-        self.student = Student()
+        self.student = Student(str(to_cookie_key(visitor.http.cookies["mhc_client"])), is_own=bool(seed))
 
     async def open(self) -> None:
         """The page with its files, what it boots with, and the view that it opens with."""
@@ -185,22 +193,40 @@ async def hold_course(server: Server, tally: Tally, known: argparse.Namespace) -
     return waves
 
 
-def build_rows(waves: Sequence[Sequence[Student]], tally: Tally, log: Sequence[str]) -> list[Row]:
+def note_used(waves: Sequence[Sequence[Student]], server: Server) -> int:
+    """Note for all students what was computed for them, which the queue goes by; how many runs were computed."""
+    with contextlib.closing(sqlite3.connect(server.data / "mhc-scope.db", timeout=60)) as database:
+        used = dict(database.execute("SELECT client, seconds FROM usage"))
+        ((computed,),) = database.execute("SELECT count(*) FROM runs WHERE status = 'done'")
+    for wave in waves:
+        for student in wave:
+            student.used_s = used.get(student.client, 0.0)
+    return int(computed)
+
+
+def build_rows(
+    waves: Sequence[Sequence[Student]], tally: Tally, log: Sequence[str], computed: int, took_s: float
+) -> list[Row]:
     """What they waited for, and how evenly."""
     students = [student for wave in waves for student in wave]
     waits = [wait for student in students for wait in student.waits_s]
     opened = [student.opened_s for student in students]
     of = f"{len(students)} students in waves of {len(waves[0])}; {len(waits)} final answers"
-    rates = [[student.rate for student in wave] for wave in waves]
-    least = min(min(wave) / statistics.mean(wave) for wave in rates)
+    used = [[student.used_s for student in wave if student.is_own] for wave in waves]
+    used = [wave for wave in used if sum(wave)]
+    least = min((min(wave) / statistics.mean(wave) for wave in used), default=None)
+    rates = {is_own: [one.rate for one in students if one.is_own == is_own] or [0.0] for is_own in (True, False)}
     calls = sum(student.calls for student in students)
     return [
         Row("page opened, median", of, statistics.median(opened), "s"),
         Row("page opened, p95", of, to_p95(opened), "s"),
         Row("final answer, median", of, statistics.median(waits), "s"),
         Row("final answer, p95", of, to_p95(waits), "s"),
-        Row("fairness of final answers a minute", "Jain, least of the waves", min(map(to_jain, rates)), "", JAIN, True),
-        Row("the student with the fewest, of the mean", "least of the waves", least, "x", UNFAIR, True),
+        Row("final answers a minute, own runs", "median student", statistics.median(rates[True]), ""),
+        Row("final answers a minute, shared runs", "median student", statistics.median(rates[False]), ""),
+        Row("fairness of computing, own runs", EVENLY, min(map(to_jain, used), default=None), "", JAIN, True),
+        Row("who was given least, of the mean, own runs", EVENLY, least, "x", UNFAIR, True),
+        Row("runs computed a second", f"{computed} runs", computed / took_s, ""),
         Row("calls", of, calls, ""),
         Row("told to wait, and obeyed", "429", tally.refused[429], ""),
         Row("told to wait, and obeyed", "503", tally.refused[503], ""),
@@ -229,8 +255,10 @@ def measure(known: argparse.Namespace) -> list[Row]:
     """Start a server, and hold a course."""
     tally = Tally()
     with serve() as server:
+        begun = time.monotonic()
         waves = asyncio.run(hold_course(server, tally, known))
-        return build_rows(waves, tally, read_log(server, "ERROR", "Traceback"))
+        took_s = time.monotonic() - begun
+        return build_rows(waves, tally, read_log(server, "ERROR", "Traceback"), note_used(waves, server), took_s)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from app.services.identity import new_cookie
 API = "/api/v1"
 SSE = {"Accept": "text/event-stream"}
 TIMEOUT_S = 120.0
+CONNECTIONS = 6  # of a browser to one server
 # One who is told to wait again and again gives up, which counts as an error.
 PATIENCE_S = 300.0
 BUSY = (429, 503)
@@ -42,7 +43,8 @@ class Visitor:
     """A browser or a script, at an address of this machine, with a cookie of its own."""
 
     def __init__(self, url: str, tally: Tally, address: str = "127.0.0.1") -> None:
-        transport = httpx.AsyncHTTPTransport(local_address=address)
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        transport = httpx.AsyncHTTPTransport(local_address=address, limits=limits)
         cookies = {"mhc_client": new_cookie()}
         self.http = httpx.AsyncClient(base_url=url, transport=transport, cookies=cookies, timeout=TIMEOUT_S)
         self.tally = tally
@@ -91,12 +93,12 @@ class Visitor:
         self.tally.answers[answer.status_code] += 1
         return answer
 
-    async def download(self, path: str) -> int:
+    async def download(self, path: str, coding: str = "identity") -> int:
         """Read an answer piece by piece, as it is sent; its bytes."""
         sent, until = 0, time.monotonic() + PATIENCE_S
         while True:
             try:
-                async with self.http.stream("GET", path) as answer:
+                async with self.http.stream("GET", path, headers={"Accept-Encoding": coding}) as answer:
                     if answer.is_success:
                         self.tally.answers[answer.status_code] += 1
                         async for chunk in answer.aiter_raw():

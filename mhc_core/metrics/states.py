@@ -8,6 +8,7 @@ Sums of squares run in float64: float32 states near 1e19 would overflow when squ
 
 import torch
 
+MAX_RANKED = 256  # samples of which a rank is taken
 LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off in the fifth digit
 
 
@@ -110,15 +111,17 @@ def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
 
 def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
     """exp of the entropy of each layer's normalised singular values, of at most 256 samples: (K), float64."""
-    kept = m_KNC[:, pick_samples(m_KNC.shape[1], 256, m_KNC.device)].double()
-    # The eigensolver refuses non-finite input; such a layer gets nan afterwards.
-    usable = torch.isfinite(kept).flatten(1).all(1)
-    kept = torch.where(usable[:, None, None], kept, 0.0)
-    kept = kept / kept.abs().amax((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    samples = m_KNC.shape[1]
+    kept = m_KNC if samples <= MAX_RANKED else m_KNC[:, pick_samples(samples, MAX_RANKED, m_KNC.device)]
+    largest_K = kept.abs().amax((1, 2)).double()  # not finite where one entry is not
+    usable_K = torch.isfinite(largest_K)
+    kept = kept.double() / largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None]
     # In float64 the squared singular values keep eight digits of the singular values.
     wide = kept.shape[1] < kept.shape[2]
     gram = kept @ kept.mT if wide else kept.mT @ kept
+    # The eigensolver refuses non-finite input; such a layer gets nan afterwards.
+    gram = torch.where(usable_K[:, None, None], gram, 0.0)
     singular = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     share = singular / singular.sum(1, keepdim=True)
     rank = torch.exp(-torch.xlogy(share, share).sum(1))
-    return torch.where(usable, rank, torch.nan)
+    return torch.where(usable_K, rank, torch.nan)

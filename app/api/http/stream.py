@@ -4,6 +4,7 @@ A viewer reads the frame log and nothing else: a live run, a late viewer, a reco
 one case. All that can be refused is refused before the first byte.
 """
 
+import asyncio
 import logging
 import re
 import zlib
@@ -162,6 +163,7 @@ class Feed:
                 if chunk:
                     idle = False
                     yield chunk
+                    await asyncio.sleep(0)  # frames in memory to a client that reads fast, or has gone: no other waits
             if not idle:
                 continue
             if self._service.hub.closing:

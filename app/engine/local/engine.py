@@ -1,6 +1,6 @@
 """The engine of one machine: a queue and a fixed number of warm worker processes.
 
-Where it has two or more, one more is started for short jobs when all of these are busy with long ones.
+Where it has two or more, there is one more for short jobs that come when all of these are busy.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ CANCEL_GRACE_S = 0.15
 KILL_GRACE_S = 1.0
 # A worker that dies before it is ready is tried again after this, doubled each time.
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
-# The spare worker is there while it is needed, and this much longer.
+# A spare worker that has had nothing to do for so long is replaced by a new one, which holds a tenth of the memory.
 SPARE_IDLE_S = 60.0
 
 
@@ -38,6 +38,8 @@ class LocalEngine(Engine):
         self._entries: dict[str, Entry] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
+        self._are_warm = asyncio.Event()  # all workers, each for the first time
+        self._spare: Worker | None = None  # once it is warm
         self._slots: list[asyncio.Task[None]] = []
         self._deaths = 0
         self._sink: Sink
@@ -109,12 +111,12 @@ class LocalEngine(Engine):
 
     @property
     def has_spare(self) -> bool:
-        """Whether a short job may be given to the spare worker."""
-        return self._has_spare and not self._count_spare()
+        """Whether the spare worker waits for a job."""
+        return self._spare is not None and not self._count_spare()
 
     @property
     def _has_spare(self) -> bool:
-        return self._settings.worker_count > 1 and self._settings.short_run_s > 0
+        return self._settings.spare_run_s > 0
 
     def _count_spare(self) -> int:
         return sum(entry.line is self._spare_line for entry in self._entries.values())
@@ -139,8 +141,8 @@ class LocalEngine(Engine):
     async def _keep_slot(self, line: Line) -> None:
         retry_s = RETRY_S
         while True:
-            if line.idle_s is not None:
-                await line.wait()
+            if line is self._spare_line:
+                await self._are_warm.wait()  # it shall not hold them up
             try:
                 was_ready = await self._serve_worker(line)
             except Exception:
@@ -152,35 +154,45 @@ class LocalEngine(Engine):
                 await asyncio.sleep(retry_s)
 
     async def _serve_worker(self, line: Line) -> bool:
-        """Give jobs to one worker until it dies, or has none for too long; says whether it ever became ready."""
+        """Give jobs to one worker until it dies, or has no more for too long; says whether it ever became ready."""
         worker = await self._spawn()
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
                 return False
-            if line is self._line:  # the spare one has measured how fast a machine is that is busy with others
-                self._workers[worker] = Rates.model_validate_json(first[0].removeprefix(READY))
-                self._rates = combine(list(self._workers.values()))
-            while (entry := await self._take_job(worker, line)) is not None:
+            self._note_ready(worker, line, first[0])
+            idle_s = None  # a new one may wait for ever
+            while (entry := await self._take_job(worker, line, idle_s)) is not None:
                 if not await self._execute(worker, entry):
                     break
+                idle_s = line.idle_s
             return True
         finally:
             self._workers.pop(worker, None)
+            self._spare = None if self._spare is worker else self._spare
             worker.kill()
             reason = await worker.explain_end()
             if not worker.was_killed:
                 self._deaths += 1
                 log.warning("worker %s is gone: %s", worker.name, reason)
 
+    def _note_ready(self, worker: Worker, line: Line, answer: bytes) -> None:
+        if line is self._spare_line:  # it has measured how fast a machine is that may be busy with others
+            self._spare = worker
+            return
+        self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
+        self._rates = combine(list(self._workers.values()))
+        if len(self._workers) == self._settings.worker_count:
+            self._are_warm.set()
+
     async def _spawn(self) -> Worker:
         return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
 
-    async def _take_job(self, worker: Worker, line: Line) -> Entry | None:
+    async def _take_job(self, worker: Worker, line: Line, idle_s: float | None) -> Entry | None:
         """The next job, or None when the worker dies while it waits, or has waited for too long."""
         arrival, death = asyncio.create_task(self._next_job(line)), asyncio.create_task(worker.wait())
         try:
-            await asyncio.wait({arrival, death}, timeout=line.idle_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
             if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():

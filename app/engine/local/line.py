@@ -10,7 +10,7 @@ from app.engine.worker import Worker
 
 @dataclass(eq=False)
 class Line:
-    """Jobs that wait for the same workers; a worker of it that has had no job for `idle_s` ends, None for never."""
+    """Jobs that wait for the same workers; one that has had no job for `idle_s` since its last ends, None for never."""
 
     idle_s: float | None = None
     jobs: deque["Entry"] = field(default_factory=deque)

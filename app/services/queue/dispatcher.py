@@ -42,7 +42,7 @@ class Dispatcher:
         patience_s = settings.store_patience_s
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
         self.board = Board()
-        self._short_s, self._workers = settings.short_run_s, settings.worker_count
+        self._short_s = settings.short_run_s
         self._beat_s = min(MAX_BEAT_S, settings.lease_s / BEATS)
         self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
         self._turn = asyncio.Lock()
@@ -134,23 +134,12 @@ class Dispatcher:
     async def _take_turn(self, fresh: Mapping[str, NewJob]) -> Turn:
         async with self._turn:
             self._woken.clear()
-            free, short_s = self._engine.free, self._find_short_s()
+            free, short_s = self._engine.free, self._short_s if self._engine.has_spare else None
             turn = await self._queue.take_turn(fresh, free, short_s)
-            for run in turn.claimed:
-                await self._begin(run, is_spare=not free)
-            if turn.claimed and (left_s := self._find_short_s()) is not None and turn.board.find_short(left_s):
-                self.wake()  # all workers are busy with long runs from here on
+            for place, run in enumerate(turn.claimed):
+                await self._begin(run, is_spare=place >= free)
             self._show(turn.board)
         return turn
-
-    def _find_short_s(self) -> float | None:
-        """How long a run may take that the spare worker is given; None where it is given none.
-
-        It is there for those who wait behind long runs. Behind short ones they are soon done, and cores are few.
-        """
-        short_s, held = self._short_s, self.reports.held.values()
-        is_held_up = len(held) >= self._workers and all(one.seconds > short_s for one in held)
-        return short_s if is_held_up and not self._engine.free and self._engine.has_spare else None
 
     async def _begin(self, run: Run, *, is_spare: bool) -> None:
         assert run.server is not None

@@ -32,9 +32,9 @@ class Board:
         """Run -> its place in the queue, 1 for the next; 0 where it is under way."""
         return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
 
-    def find_short(self, short_s: float) -> tuple[str, ...]:
-        """The first that waits and takes no longer than this; none where no run does."""
-        return tuple(run_id for run_id in self.waiting if self.seconds[run_id] <= short_s)[:1]
+    def find_short(self, short_s: float, behind: int) -> tuple[str, ...]:
+        """The first behind so many that wait which takes no longer than this; none where no run does."""
+        return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
 
     def without(self, run_id: str, client: str) -> "Board":
         """The board after a run under way of this client has ended."""

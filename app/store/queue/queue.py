@@ -45,7 +45,7 @@ class Queue:
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
         """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
 
-        Where none is free, `short_s` claims one run that is predicted to take no longer.
+        Of those behind them, `short_s` claims one run more that is predicted to take no longer; it comes last.
         """
 
         def work(connection: Connection) -> Turn:
@@ -55,8 +55,8 @@ class Queue:
             put = put_jobs(connection, fresh, now)
             board = read_board(connection, now)
             chosen = board.waiting[:free]
-            if not free and short_s is not None:
-                chosen = board.find_short(short_s)
+            if short_s is not None:
+                chosen += board.find_short(short_s, behind=free)
             if not chosen:
                 _tell(connection, put)
                 return Turn(board, put, [])

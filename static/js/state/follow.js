@@ -131,11 +131,18 @@ function conclude() {
 let ticking = 0;
 let ticked = 0;
 
-/** Tell the page: of the first frames at once, of those that follow a few times a second. */
+/** Tell the page: of the first frames at once, of those that follow a few times a second, of short runs when they are due. */
 function tick() {
   if (ticking) return;
-  const rest = state.hasMoved.value ? ticked + TICK_MS - performance.now() : 0;
+  const rest = isAwaited() ? 0 : Math.max(ticked + TICK_MS, state.dueAt.value) - performance.now();
   ticking = setTimeout(tickNow, rest);
+}
+
+/** Whether the first frames bring what the page does not show yet: what is known of all runs at once is there before them. */
+function isAwaited() {
+  return (
+    !state.hasMoved.value && state.slots.value.some(({ known, columns }) => known === null && columns.end === null)
+  );
 }
 
 function tickNow() {

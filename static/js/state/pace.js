@@ -23,9 +23,15 @@ export function secondsLeft(columns, steps) {
 /**
  * Seconds from submitting all runs to the end of the last, and memory of those that are computed at once.
  *
- * @param {import('../../types').Cost[]} costs @param {number} workers
+ * @param {import('../../types').Cost[]} costs @param {number} workers @param {number} [short_s] runs up to this long have one worker more
  */
-export function predictTogether(costs, workers) {
+export function predictTogether(costs, workers, short_s = 0) {
+  const areShort = costs.every((cost) => (cost.seconds_likely ?? cost.seconds) <= short_s);
+  return predict(costs, workers + (areShort ? 1 : 0));
+}
+
+/** @param {import('../../types').Cost[]} costs @param {number} workers */
+function predict(costs, workers) {
   const peaks = costs.map((cost) => cost.peak_bytes).sort((a, b) => b - a);
   return {
     low_s: finishLast(costs, 'seconds_low', workers),

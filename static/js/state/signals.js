@@ -41,7 +41,7 @@ export const problem = signal(/** @type {import('../net/api.js').ApiError | null
 export const notices = signal(/** @type {string[]} */ ([]));
 export const estimates = signal(/** @type {import('../../types').Estimate[]} */ ([]));
 /** What they will take together. */
-export const predicted = computed(() => predictTogether(estimates.value, boot.workers ?? 1));
+export const predicted = computed(() => predictTogether(estimates.value, boot.workers ?? 1, boot.short_run_s ?? 0));
 /** Whether a figure has drawn anything of the runs that were asked for last. */
 export const hasMoved = signal(false);
 /** Whether a hand moves through what is known at once, and does not rest. */

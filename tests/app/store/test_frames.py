@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.store.database import Database
+from app.store.frame_log import VIEWER_BYTES, FrameLog
 from app.store.frames import pack_line, unpack_line
+from app.store.notifications import Hub
 from app.store.runs import NewJob, RunStore
 from mhc_core.record.source import SpecSource
 from tests.app.store.filled import build_lines, do, to_url
@@ -44,6 +46,28 @@ def test_the_row_of_a_run_says_what_its_frames_take(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         ((stored,),) = database.execute("SELECT sum(length(line)) FROM frames").fetchall()
     assert size == stored < sum(map(len, lines))
+
+
+@pytest.mark.parametrize("is_held", [True, False], ids=["memory", "database"])
+def test_a_viewer_is_given_few_bytes_at_a_time(tmp_path: Path, is_held: bool) -> None:
+    lines = build_lines("r", 200)
+    line = b'{"run":"r","index":200,"type":"forward","values":[' + b"0," * VIEWER_BYTES + b"0]}\n"
+
+    async def work(database: Database) -> tuple[list[bytes], list[bytes], list[bytes]]:
+        store = RunStore(database)
+        log = FrameLog(store, Hub(), 2**30)
+        await store.put_queued({"r": NewJob("run", SpecSource(spec={}), {})})
+        log.begin("r")
+        await log.append("r", 0, [*lines, line, lines[0]])
+        if not is_held:
+            log.forget("r")
+        few = await log.read("r", -1, limit_bytes=3 * len(lines[0]) - 1)
+        return few, await log.read("r", 199), [one async for one in log.read_all("r")]
+
+    few, large, whole = do(to_url(tmp_path / "mhc-scope.db"), work)
+    assert few == lines[:3]
+    assert large == [line]  # one at least, however large
+    assert whole == [*lines, line, lines[0]]
 
 
 @pytest.mark.parametrize("line", [b"{}\n", b'{"run":"r","index":0,"type":"forward"}\n'])

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, wait_until, wait_until_done
+from tests.browser.page.test_page import drag
 
 # What is drawn from now on: figures, and the cursors over them.
 COUNT = """() => {
@@ -17,6 +18,18 @@ COUNT = """() => {
         watcher.observe(box.querySelector('.overlay'), { childList: true });
     }
 }"""
+
+# How often the progress of runs is told from now on, as to all cards, and for how many ms.
+COUNT_TOLD = """() => {
+    window.told = 0;
+    window.begun = performance.now();
+    const watcher = new MutationObserver((changes) => {
+        window.told += changes.length;
+        window.took = performance.now() - window.begun;
+    });
+    watcher.observe(document.querySelector('.topbar'), { subtree: true, attributeFilter: ['value'] });
+}"""
+TICK_MS = 100  # see static/js/state/follow.js
 
 
 @pytest.mark.full
@@ -34,3 +47,13 @@ def test_what_is_shown_already_is_not_drawn_again(open_page: OpenPage) -> None:
     expect(page.locator(".scrubber label").first).to_contain_text("Layer 5")
     expect(waiting).to_have_count(0)
     wait_until(page, lambda: "cursor of gain" in page.evaluate("window.drawn"))
+
+
+def test_frames_of_what_is_known_at_once_are_told_a_few_times_a_second(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=96")
+    drag(page, "Depth", 0.22, release=False)
+    page.evaluate(COUNT_TOLD)
+    page.mouse.up()
+    wait_until_done(page)
+    told, took_ms = page.evaluate("[window.told, window.took]")
+    assert 1 <= told <= took_ms / TICK_MS + 1

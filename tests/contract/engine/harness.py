@@ -22,7 +22,8 @@ class Harness(ABC):
 
     def build(self, **settings: Any) -> Engine:
         """An engine with these settings, not started."""
-        return build_engine(Settings(engine=self.name, **settings))
+        # Without a spare worker, which an engine may have: it is beside those that are counted and killed here.
+        return build_engine(Settings(engine=self.name, short_run_s=0, **settings))
 
     @abstractmethod
     def list_workers(self) -> list[int]:

@@ -30,6 +30,13 @@ test('one worker computes one run after the other, two share them in their order
   assert.equal(predictTogether(costs, 8).likely_s, 3);
 });
 
+test('short runs have one worker more, unless one of them is long', () => {
+  const costs = [cost(1), cost(1), cost(1)];
+  assert.equal(predictTogether(costs, 2, 0).likely_s, 2);
+  assert.equal(predictTogether(costs, 2, 1).likely_s, 1);
+  assert.equal(predictTogether([...costs, cost(1.5)], 2, 1).likely_s, 2.5);
+});
+
 test('a run that was stored before there was a range has its one number', () => {
   assert.equal(predictTogether([{ seconds: 2, peak_bytes: 1 }], 2).high_s, 2);
 });

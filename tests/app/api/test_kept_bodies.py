@@ -1,0 +1,43 @@
+"""What stays the same while the server runs is written and compressed once, whoever asks."""
+
+import gzip
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+
+from app.api.http.kept_bodies import KeptBody
+
+PATHS = ["schema", "presets", "presets/previews", "panels?runs=3&theme=light"]
+
+
+def build_request(coding: str) -> Request:
+    scope: dict[str, Any] = {"type": "http", "headers": [(b"accept-encoding", coding.encode())]}
+    return Request(scope)
+
+
+def test_it_is_compressed_once() -> None:
+    kept = KeptBody(b'{"a":[' + b"1," * 5000 + b"1]}")
+    first, second = (kept.respond(build_request("gzip, br"), {"ETag": kept.etag}) for _ in range(2))
+    assert first.body is second.body
+    assert gzip.decompress(bytes(first.body)) == kept.plain
+    assert dict(first.headers) == {
+        "etag": kept.etag,
+        "vary": "Accept-Encoding",
+        "content-encoding": "gzip",
+        "content-length": str(len(first.body)),
+        "content-type": "application/json",
+    }
+    plain = kept.respond(build_request("identity"))
+    assert plain.body is kept.plain
+    assert "content-encoding" not in plain.headers
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_both_forms_say_the_same(client: httpx.Client, path: str) -> None:
+    packed, plain = (client.get(f"/{path}", headers={"Accept-Encoding": coding}) for coding in ("gzip", "identity"))
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.content == plain.content
+    assert packed.json()

@@ -1,0 +1,101 @@
+"""What a server does with its memory: it looks at little of it again, and gives back what a crowd has left."""
+
+import asyncio
+import ctypes
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import cast
+
+import pytest
+
+from app.edge.gate import Gate
+from app.edge.limits import Limits
+from app.edge.memory import CROWD, Crowd
+from app.edge.protocol import EdgeProtocol
+from tests.apart import run_loop
+from tests.conftest import ROOT
+
+COLLECTED = """
+import gc, time
+import app.main  # what a server has loaded
+from app.edge.memory import spare_known_objects
+
+def measure():
+    gc.collect()
+    begun = time.thread_time()
+    gc.collect()
+    return time.thread_time() - begun
+
+before = measure()
+spare_known_objects()
+print(before / measure())
+"""
+PIECES, PIECE_BYTES = 500, 100_000
+TRIMMED = f"""
+import os
+from app.edge.memory import give_back
+from benchmarks.scale import read_resident
+
+before = read_resident(os.getpid())
+pieces = [bytes([k % 256]) * ({PIECE_BYTES} if k % 2 else 2_000) for k in range(2 * {PIECES})]
+del pieces[1::2]
+kept = read_resident(os.getpid()) - before
+give_back()
+print(kept, read_resident(os.getpid()) - before)
+"""
+
+
+@dataclass(eq=False)
+class Guest:
+    """What a gate asks of a connection."""
+
+    address: str
+    block: str | None = None
+    is_sending: bool = False
+
+    def keep_time(self, now: float) -> None:
+        """It has all the time."""
+
+
+@pytest.mark.full
+def test_what_is_there_for_good_is_not_looked_at_again() -> None:
+    done = subprocess.run([sys.executable, "-c", COLLECTED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 5
+
+
+def test_half_of_a_crowd_has_to_leave() -> None:
+    crowd = Crowd()
+    counts = [CROWD * 2, CROWD + 1, CROWD, CROWD, CROWD // 2 + 1, CROWD // 2, 0, CROWD - 1, 0]
+    assert [crowd.has_left(count) for count in counts] == [False, False, True, False, False, True, False, False, False]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library has no malloc_trim")
+def test_what_was_freed_between_things_in_use_goes_back() -> None:
+    done = subprocess.run([sys.executable, "-c", TRIMMED], cwd=ROOT, capture_output=True, text=True, check=True)
+    kept, left = map(int, done.stdout.split())
+    assert kept > PIECES * PIECE_BYTES / 2
+    assert left < kept / 4
+
+
+def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = threading.Event()
+    monkeypatch.setattr("app.edge.gate.SETTLE_S", 0.0)
+    monkeypatch.setattr("app.edge.gate.give_back", given.set)
+
+    async def work() -> bool:
+        gate = Gate(None, Limits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")
+        gate.start(asyncio.get_running_loop())
+        guests = [cast(EdgeProtocol, Guest(f"10.0.0.{k}")) for k in range(CROWD)]
+        for guest in guests:
+            gate.admit(guest, 0.0)
+        await asyncio.sleep(0.2)
+        is_early = given.is_set()
+        for guest in guests:
+            gate.forget(guest)
+        is_noticed = await asyncio.to_thread(given.wait, 10)
+        gate.stop()
+        return is_noticed and not is_early
+
+    assert run_loop(work())
