@@ -4,7 +4,7 @@ import ctypes
 import gc
 
 # The youngest objects are looked at as often as ever. All of them seldom: with 800 streams open it takes 0.1 s,
-# in which nobody is served.
+# in which no one is served.
 THRESHOLDS = (700, 10, 100)
 # Fewer connections than these leave nothing behind that matters.
 CROWD = 64
