@@ -93,10 +93,12 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
     for view, path in OTHERS.items():
         with opened(browser, url + path, theme, width) as page:
             expect(page.get_by_role("heading", level=1)).to_be_visible()
+            grow(page)
             note(looked, page, view)
             if view == "rooms":
                 make_room(page, "v=1&depth=8&width=32")
                 expect(page.get_by_role("heading", name=re.compile("Saved by students"))).to_be_visible()
+                grow(page)
                 note(looked, page, "a room")
     return looked
 

@@ -175,8 +175,7 @@ class PlotBox {
       this.slots(step, template),
       step === this.step ? this.places : [],
     );
-    const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek()) && !state.isOfView.peek();
-    this.dimmer.set(isStale || isOutdated);
+    this.dimmer.set(isStale || state.isOutdated.peek());
     const cursor = state.cursor.peek();
     const wanted = [
       ...places.map((place) => place.signature),

@@ -99,8 +99,7 @@ export class PictureBox {
     if (width === 0) return;
     if (!templates || isAwaited()) return this.reserve();
     const { places, step, isStale } = chooseShown(templates, this.places);
-    const isOutdated = ['checking', 'asking', 'refused', 'busy'].includes(state.phase.peek());
-    this.dimmer.set(isStale || isOutdated);
+    this.dimmer.set(isStale || state.isOutdated.peek());
     this.palette = toPalette(templates);
     const density = zoom * devicePixelRatio;
     Object.assign(this, { density, zoom });

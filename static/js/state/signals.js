@@ -80,6 +80,12 @@ export const isOfView = computed(
   () => slots.value.length === asked.value.length && slots.value.every((slot, run) => slot.asked === asked.value[run]),
 );
 
+/** Whether what was asked for itself is shown no longer: the settings are others, and the server has not answered yet. */
+export const isOutdated = computed(() => {
+  const isAsking = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
+  return isAsking && !isOfView.value && slots.value.some(({ asked: own }) => own !== undefined);
+});
+
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
 export const layers = computed(() => {
   dataTick.value;

@@ -149,6 +149,16 @@ def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page:
     assert all(None not in line["y"] for line in curves(page, "activation"))
 
 
+def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=12&runs=mhc_lite", height=TALL_PX)  # whose products are not known in float32
+    with silence(page):
+        drag(page, NOISE, 0.2)
+        expect(page.locator("[data-panel=gain] .plot-box.stale")).to_be_attached()
+        expect(page.locator(".picture-box.stale")).to_be_attached()
+    wait_until_done(page)
+    expect(page.locator(".stale")).to_have_count(0)
+
+
 @pytest.mark.full
 def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12")
