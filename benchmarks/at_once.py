@@ -25,7 +25,7 @@ from tests.browser.conftest import SETTLED, wait_until_done
 
 VIEWS, SEED, LIMIT_S = 200, 11, 3600.0
 TALL_PX = 5200  # every figure is in sight: what is not is not drawn
-DIMMED_MS = 450  # longer than a figure that waits takes to be dimmed
+DIMMED_MS = 450  # longer than a figure that was drawn takes to be dimmed
 TOLERANCE = 1e-6
 KINDS = ("residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "frac", "identity_hc")
 SETTINGS: dict[str, tuple[Any, ...]] = {
@@ -111,7 +111,7 @@ def silence(page: Page) -> Iterator[None]:
 def read_figures(page: Page) -> Figures:
     """All figures, once they are drawn."""
     page.evaluate(SETTLED)
-    expect(page.locator(".plot-box[data-waits]:not(.stale)")).to_have_count(0)
+    expect(page.locator(".plot-box[data-waits]")).to_have_count(0)
     expect(page.locator(".sketch")).to_have_count(0)
     found: Figures = page.evaluate(DRAWN)
     return found
@@ -133,6 +133,7 @@ def compare_view(page: Page, url: str, drawn: random.Random, found: Found) -> No
         name = move(page, drawn)
         if name is None:
             return
+        read_figures(page)  # all are drawn
         page.wait_for_timeout(DIMMED_MS)
         at_once = read_figures(page)
         page.evaluate(RELEASE, name)
