@@ -138,7 +138,7 @@ class Deflate:
 
     def flush(self) -> bytes:
         """All of it: what zlib's format puts before and after is left out."""
-        packed: bytes = zopfli.zlib.compress(self._body, numiterations=3)
+        packed: bytes = zopfli.zlib.compress(self._body, numiterations=15)
         return packed[2:-4]
 
 

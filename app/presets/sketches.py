@@ -4,6 +4,7 @@
 """
 
 import json
+import lzma
 import sys
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 
-FILE = Path(__file__).with_name("sketches.json")
+FILE = Path(__file__).with_name("sketches.json.xz")
 POINTS = 48
 DIGITS = 4  # of a point of a curve that is 240 px wide
 NUMBER_DIGITS = 7  # of the number that is told, of which people read four
@@ -26,7 +27,7 @@ NUMBER_DIGITS = 7  # of the number that is told, of which people read four
 @cache
 def read_sketches() -> dict[str, list[dict[str, Any]]]:
     """Of each preset its runs, in their order: {id, curve, value, log10, status}."""
-    found: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text())
+    found: dict[str, list[dict[str, Any]]] = json.loads(lzma.decompress(FILE.read_bytes()))
     return found
 
 
@@ -73,7 +74,8 @@ def main() -> None:
         told = ",\n  ".join(json.dumps(item, separators=(",", ":")) for item in runs)
         lines.append(f"{json.dumps(preset.name)}: [\n  {told}\n]")
         sys.stderr.write(f"{preset.name}\n")
-    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    FILE.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
 
 
 if __name__ == "__main__":

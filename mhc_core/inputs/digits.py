@@ -87,4 +87,7 @@ def pick_images(seed: int, batch: int) -> np.ndarray:
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
     """Images (1797, 64) of values 0 to 16, row by row, and the digits that they show, (1797)."""
     with lzma.open(IMAGES) as packed, np.load(io.BytesIO(packed.read()), allow_pickle=False) as stored:
-        return stored["images"].astype(np.float64), stored["digits"].astype(np.int64)
+        pixels, digits = stored["pixels"].astype(np.float64), stored["digits"].astype(np.int64)
+    images = np.empty(pixels.T.shape)
+    images[np.argsort(digits, kind="stable")] = pixels.T
+    return images, digits
