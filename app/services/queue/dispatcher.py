@@ -136,6 +136,8 @@ class Dispatcher:
             self._woken.clear()
             free, short_s = self._engine.free, self._short_s if self._engine.has_spare else None
             turn = await self._queue.take_turn(fresh, free, short_s)
+            for run_id in turn.put:  # it may have ended here before, and waits now: its old end is none
+                self._log.forget(run_id)
             for place, run in enumerate(turn.claimed):
                 await self._begin(run, is_spare=place >= free)
             self._show(turn.board)

@@ -120,3 +120,17 @@ def test_streams_of_others_keep_a_run_going(
         while client.delete(f"/runs/{run_id}").json()["status"] != "cancelled":
             assert time.monotonic() < deadline, "the closed stream still counts"
             time.sleep(0.02)
+
+
+def test_a_cancelled_run_that_waits_again_has_no_end(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    spec, other = fresh_spec(**LONG), fresh_spec(**LONG)
+    run_id = start_long(lone_client, spec)
+    lone_client.delete(f"/runs/{run_id}")
+    busy = start_long(lone_client, other)
+    assert lone_client.post("/runs", json=spec).json()["status"] == "queued"
+    with lone_client.stream("GET", f"/runs/{run_id}/events") as stream:
+        lines = stream.iter_lines()  # closes the stream where nothing holds it
+        found = next(line for line in lines if line.startswith("event: "))
+    assert found == "event: status"
+    for live in (run_id, busy):
+        lone_client.delete(f"/runs/{live}")
