@@ -275,7 +275,8 @@ def to_run(row: Row[Any]) -> Run:
 
 def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:
     """Put jobs into the queue, new or starting again; those that are live or done by now stay. Ids of those put."""
-    query = select(runs.c.id, runs.c.status).where(runs.c.id.in_(fresh))
+    # Locked: a run that is dropped at this moment would be gone before it waits again.
+    query = select(runs.c.id, runs.c.status).where(runs.c.id.in_(fresh)).with_for_update()
     status = {row.id: row.status for row in connection.execute(query)} if fresh else {}
     put = {run_id: job for run_id, job in fresh.items() if status.get(run_id) not in (*LIVE, "done")}
     rows = [{"id": run_id, **_to_values(job, now)} for run_id, job in put.items()]

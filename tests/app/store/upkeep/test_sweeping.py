@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, delete, func, select
 
 from app.store.database import Database
 from app.store.runs import NewJob, RunStore
@@ -57,7 +58,7 @@ def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
             seen.append((await count_frames(database), await store.get("big") is None))
         assert await task == 1
         between = {count for count, is_gone in seen if is_gone and 0 < count < before}
-        assert len(between) >= 5, "requests came in between"
+        assert len(between) >= 2, "requests came in between"
         assert await list_runs(database) == []
 
     do(database_url, work)
@@ -80,6 +81,32 @@ def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(
         assert (run.status, run.frames) == ("done", 31)
         assert len(await RunStore(database).read("big", -1, 100)) == 31
         assert await count_frames(database) == 31
+
+    do(database_url, work)
+
+
+def test_a_run_whose_row_goes_at_that_moment_is_put_anew(database_url: str) -> None:
+    going, may_end = threading.Event(), threading.Event()
+
+    def drop(connection: Connection) -> None:
+        connection.execute(delete(frames))
+        connection.execute(delete(runs))
+        going.set()
+        assert may_end.wait(20)
+
+    async def work(database: Database) -> None:
+        await add_run(database, "r")
+        await database.call(lambda c: c.execute(runs.update().values(status="dropped")))
+        dropping = asyncio.create_task(database.call(drop))
+        await asyncio.to_thread(going.wait, 20)
+        job = NewJob("run", SpecSource(spec={}), {})
+        putting = asyncio.create_task(RunStore(database).put_queued({"r": job}))
+        await asyncio.sleep(0.3)
+        may_end.set()
+        await asyncio.gather(dropping, putting)
+        run = await RunStore(database).get("r")
+        assert run is not None
+        assert run.status == "queued"
 
     do(database_url, work)
 
