@@ -12,8 +12,8 @@ import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
+import { toSpark } from './parts/spark.js';
 import { playSetting } from './play.js';
-import { toSpark } from './spark.js';
 
 /** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
 

@@ -1,4 +1,4 @@
-"""What stays the same while the server runs is written and compressed once, whoever asks."""
+"""What stays the same while the server runs is written and compressed once for all who ask."""
 
 import gzip
 from typing import Any

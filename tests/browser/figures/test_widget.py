@@ -17,6 +17,7 @@ from app.figures.offline.widget import MODULE, Widget
 from mhc_core.attach import attach
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
+from tests.browser.share.test_saved_hand import move
 from tests.conftest import ROOT
 from tests.core.attach.attachable import build_deepseek
 from tests.core.conftest import CONNECTIONS, build_spec, measure
@@ -109,15 +110,6 @@ def test_a_document_draws_every_figure_with_one_cursor(page: Page, results: list
     expect(page.locator(f"[data-panel=gain] {DOTTED}")).not_to_have_count(0)
     page.wait_for_timeout(300)
     assert detail.inner_html() != before, "the matrices are those of the cursor"
-
-
-def move(page: Page, path: str, value: float) -> None:
-    """Put a slider on the stop of a value, as a key does: stop by stop."""
-    slider = page.locator(f"#hand [data-path='{path}']")
-    output = slider.locator("output")
-    slider.locator("input").focus()
-    while float(output.inner_text()) != value:
-        page.keyboard.press("ArrowRight" if float(output.inner_text()) < value else "ArrowLeft")
 
 
 def measure_both(**moved: float) -> list[Result]:

@@ -25,7 +25,7 @@ DRAWN = """card => card.querySelector('.live:not([hidden])').data.filter((trace)
 
 
 def move(page: Page, path: str, value: float) -> None:
-    """Put a slider of the file on the stop of a value, as a key does: stop by stop."""
+    """Put a slider of a file on the stop of a value, as a key does: stop by stop."""
     slider = page.locator(f"#hand [data-path='{path}']")
     output = slider.locator("output")
     slider.locator("input").focus()
