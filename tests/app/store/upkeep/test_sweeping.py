@@ -48,6 +48,7 @@ def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
+    monkeypatch.setattr(sweeping, "PAUSE_S", 0.05)  # a busy machine counts slowly
 
     async def work(database: Database) -> None:
         await add_run(database, "big", frames=95)
@@ -58,7 +59,7 @@ def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
             seen.append((await count_frames(database), await store.get("big") is None))
         assert await task == 1
         between = {count for count, is_gone in seen if is_gone and 0 < count < before}
-        assert len(between) >= 2, "requests came in between"
+        assert len(between) >= 5, "requests came in between"
         assert await list_runs(database) == []
 
     do(database_url, work)
