@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from app.store import sqlite
-from app.store.errors import StoreUnavailable, UnusableDatabase
+from app.store.errors import ConnectionCut, StoreUnavailable, UnusableDatabase
 from app.store.schema import require_current, upgrade
 from app.store.sqlite import SqliteFile
 
@@ -97,6 +97,8 @@ class Database:
         try:
             return self._transact(work, asked)
         except (OperationalError, InterfaceError) as error:
+            if error.connection_invalidated:
+                raise ConnectionCut(self._explain(error)) from error
             if self._file is None or not self._file.has_moved():
                 raise StoreUnavailable(self._explain(error)) from error
             self._find_again(self._file)

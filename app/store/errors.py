@@ -11,3 +11,7 @@ class DataInUse(UnusableDatabase):
 
 class StoreUnavailable(RuntimeError):
     """The database cannot be used now; the text says why. The same call may succeed later."""
+
+
+class ConnectionCut(StoreUnavailable):
+    """A connection was cut in the middle of a transaction, which may or may not have been made; others can be had."""

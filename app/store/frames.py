@@ -6,7 +6,7 @@ begins with `{`, which no zlib stream does.
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -48,10 +48,18 @@ def read_lines(
     connection: Connection, run_id: str, after: int, limit: int, limit_bytes: float = math.inf
 ) -> list[bytes]:
     """Lines behind index `after`, in order, at most `limit`, and as many as `take_lines` takes."""
-    query = select(frames.c.line).where(frames.c.run_id == run_id, frames.c.idx > after)
-    rows = query.order_by(frames.c.idx).limit(limit).execution_options(yield_per=ROWS)
-    with connection.execute(rows) as found:
-        return take_lines(map(unpack_line, found.scalars()), limit_bytes)
+    return take_lines(map(unpack_line, _read_rows(connection, run_id, after, limit)), limit_bytes)
+
+
+def _read_rows(connection: Connection, run_id: str, after: int, limit: int) -> Iterator[bytes]:
+    """Stored lines, `ROWS` at a time: a cursor of the server would stay open where its connection is cut."""
+    query = select(frames.c.line).where(frames.c.run_id == run_id).order_by(frames.c.idx)
+    for begun in range(0, limit, ROWS):
+        rows = query.where(frames.c.idx > after + begun).limit(min(ROWS, limit - begun))
+        found = connection.execute(rows).scalars().all()
+        yield from found
+        if len(found) < ROWS:
+            return
 
 
 def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import psycopg
 import pytest
 
 from tests.app.cluster.puppet import LEASE_S, Server, check_log, make_spec, play, wait_until
@@ -11,6 +12,8 @@ from tests.app.store.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.full
 
+# Of the database that is connected to.
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 Act = Callable[[Server, Server], Awaitable[None]]
 
 
@@ -208,6 +211,26 @@ def test_cut_connections_are_made_anew(postgresql: PostgreSQL) -> None:
         frames = await asyncio.wait_for(watching, 10)
         check_log(frames, "done")
         assert len(frames) == 7
+
+    play_two(postgresql, act)
+
+
+def test_a_reader_whose_connection_is_cut_reads_again(postgresql: PostgreSQL) -> None:
+    """Held by a lock, so that the cut comes in the middle of reading."""
+
+    async def act(a: Server, b: Server) -> None:
+        run_id = await a.submit(make_spec(1))
+        await a.compute(run_id, 40)
+        address = a.database.url.replace("+psycopg", "")
+        with psycopg.connect(address) as other, psycopg.connect(address, autocommit=True) as looking:
+            other.execute("LOCK TABLE frames IN ACCESS EXCLUSIVE MODE")
+            watching = asyncio.create_task(b.follow(run_id))
+            for _ in range(2):
+                await wait_until(lambda: looking.execute(WAITING).fetchall() != [])
+                looking.execute(f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting")
+        frames = await asyncio.wait_for(watching, 10)
+        check_log(frames, "done")
+        assert len(frames) == 41
 
     play_two(postgresql, act)
 
