@@ -29,7 +29,7 @@ from app.pages.vendored import CHARACTERS, FONTS, list_carried, package_of  # no
 OURS = ("templates", "static/css", "static/js", "static/img")
 OTHERS = files.NODE_MODULES
 # For text, of which no byte lies on a boundary.
-PACKING = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}
+PACKING = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0, "lc": 2}
 # What is left out of a font beside signs: dates, formulas, pixels of old screens.
 TABLES = ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
 

@@ -11,8 +11,8 @@ TEMPLATES, STATIC, NODE_MODULES = "templates", "static", "static/node_modules"
 # Made by setup.py as it builds a wheel; a checkout never has them. Packed together, files take half of what each would,
 # and what people write is packed best by another method than what a machine has made short.
 OURS, OTHERS = PACKAGE / "ours.tar.bz2", PACKAGE / "others.tar.xz"
-# Our scripts and style sheets. Those of others are taken as they are.
-COMMENTED = re.compile(r"static/(?:js/.+\.js|css/.+\.css)")
+# Our scripts and style sheets, and one package that is published with its comments. Others are taken as they are.
+COMMENTED = re.compile(r"static/(?:js/.+\.js|css/.+\.css|node_modules/eventsource-parser/.+\.js)")
 # A comment between /* and */, wherever it is, and lines that begin with //. An address in a text has its slashes within
 # a line, and no text or pattern of ours holds /*: tests compare what is left with what a compiler makes of each file.
 COMMENT = re.compile(r"/\*.*?\*/|^[ \t]*//[^\n]*", re.DOTALL | re.MULTILINE)

@@ -11,7 +11,7 @@ import json
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mhc_core.spec.block import GRID_BLOCKS, BlockSpec
 from mhc_core.spec.connection import ConnectionSpec
@@ -19,6 +19,7 @@ from mhc_core.spec.errors import SpecError, to_spec_errors
 from mhc_core.spec.families import FAMILIES, MANIFOLD, MULTI_STREAM
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.part import POSITIVE, Part, control
+from mhc_core.spec.rules import add_rules
 from mhc_core.spec.train import TrainSpec
 
 # Part of every id. Raise it when a change moves a published number, so that old links are computed anew.
@@ -31,6 +32,8 @@ UNBOUNDED = "its loss is linear in the output, so training would lower it withou
 
 class RunSpec(Part):
     """One run: a stack, its input and its seed. `{}` is valid and is mHC in the default comparison."""
+
+    model_config = ConfigDict(json_schema_extra=add_rules)
 
     depth: int = Field(
         64,

@@ -6,13 +6,15 @@ product must not meet. Before it reads the description, what OpenAPI 3.1 cannot 
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import venv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,20 @@ import httpx
 
 from app.api.http.contents import ITEM_SCHEMA
 from benchmarks.rows import Row
+from mhc_core.spec import RunSpec
 from tests.conftest import Server, free_port, start_server
 
 TOOL = "schemathesis>=4.32,<4.33"
 CHECK = "positive_data_acceptance"
 # Valid by the description and refused all the same: here it cannot say what is wanted. All other checks stay.
 NOT_TOLD = {
-    "rules between the fields of a spec": [
-        *("submit_run", "compare_runs", "estimate_run", "compare_costs", "get_costs_csv", "get_costs_figure"),
-        *("start_sweep", "estimate_sweep"),
-    ],
+    "what compared specs share, and what a sweep makes of one": ["compare_runs", "start_sweep", "estimate_sweep"],
     "what the bytes of a trace must be": ["add_trace", "open_live_trace"],
     "how many layers, steps, runs and labels there are": ["get_figure", "get_composite", "stream_runs"],
 }
+# Their description says what fields of a spec must be together, which the tool's generator cannot read: they have valid
+# data in a run of their own, by `valid_specs`.
+TAKE_A_SPEC = ["submit_run", "estimate_run", "compare_costs", "get_costs_csv", "get_costs_figure"]
 READINESS = """# That it is not ready is what it is asked for.
 [[operations]]
 include-operation-id = "get_readiness"
@@ -43,6 +46,7 @@ expected-statuses = ["2xx", "4xx", 503]
 FLAGS = ("--no-precompute", "--workers", "1", "--max-run-seconds", "1e12", "--max-run-bytes", "1e18")
 MORE_FLAGS = ("--run-deadline-s", "0.5", "--rooms-by", "anyone", "--heartbeat-s", "0.2")
 REQUEST_S = 60.0
+QUIET = ("--no-color", "--no-shrink", "--continue-on-failure", "--generation-database", "none")
 
 
 def run(arguments: Sequence[str]) -> list[Row]:
@@ -58,10 +62,10 @@ def run(arguments: Sequence[str]) -> list[Row]:
     server = start_server(folder / "data", *FLAGS, *MORE_FLAGS, "--private-port", str(port))
     started = time.monotonic()
     try:
-        events = call(tool, server, folder, options.cases, options.seconds)
+        files = call(tool, server, folder, options.cases, options.seconds)
     finally:
         server.kill()
-    return to_rows(list(read_cases(events)), server, time.monotonic() - started)
+    return to_rows([case for path in files for case in read_cases(path)], server, time.monotonic() - started)
 
 
 def install(folder: Path) -> Path:
@@ -72,25 +76,38 @@ def install(folder: Path) -> Path:
     return folder / "bin" / "schemathesis"
 
 
-def call(tool: Path, server: Server, folder: Path, cases: int, seconds: int) -> Path:
-    """Let it test the server; the file of what it did."""
+def call(tool: Path, server: Server, folder: Path, cases: int, seconds: int) -> list[Path]:
+    """Let it test the server; the files of what it did."""
     described = describe_streams(httpx.get(f"{server.url}/openapi.json", timeout=REQUEST_S).json())
-    operations = sum(map(len, described["paths"].values()))
-    description, settings, events = folder / "openapi.json", folder / "schemathesis.toml", folder / "events.ndjson"
+    described["components"]["schemas"]["RunSpec"].pop("allOf")
+    description, hooks = folder / "openapi.json", folder / "valid_specs.py"
     description.write_text(json.dumps(described))
-    settings.write_text(to_settings())
-    command = [tool, "--config-file", settings, "run", description, "--url", server.url]
-    limits = ["--max-examples", max(1, cases // operations), "--max-time", seconds, "--request-timeout", REQUEST_S]
-    quiet = ["--no-color", "--no-shrink", "--continue-on-failure", "--generation-database", "none"]
-    report = ["--report", "ndjson", "--report-ndjson-path", events]
-    subprocess.run([*map(str, [*command, *limits, *quiet, *report])], cwd=folder, stdout=sys.stderr, check=False)
-    return events
+    shutil.copy(Path(__file__).with_name(hooks.name), hooks)
+    each = max(1, cases // sum(map(len, described["paths"].values())))
+    limits = ["--max-examples", each, "--max-time", seconds, "--request-timeout", REQUEST_S]
+    hooked = {"PYTHONPATH": str(folder), "SCHEMATHESIS_HOOKS": hooks.stem}
+    hooked["SPEC"] = json.dumps(RunSpec.model_json_schema())
+    valid = ["--mode", "positive", "--phases", "fuzzing"]
+    for name in TAKE_A_SPEC:
+        valid += ["--include-operation-id", name]
+    files = []
+    for part, left_out, more, variables in (
+        ("all", NOT_TOLD | {"in a run of their own": TAKE_A_SPEC}, [], {}),
+        ("valid", NOT_TOLD, valid, hooked),
+    ):
+        settings = folder / f"{part}.toml"
+        settings.write_text(to_settings(left_out))
+        files.append(folder / f"{part}.ndjson")
+        command = [tool, "--config-file", settings, "run", description, "--url", server.url, *QUIET, *limits, *more]
+        command += ["--report", "ndjson", "--report-ndjson-path", files[-1]]
+        subprocess.run(list(map(str, command)), cwd=folder, env=os.environ | variables, stdout=sys.stderr, check=False)
+    return files
 
 
-def to_settings() -> str:
-    """Its configuration: all checks, but for the one of operations whose description cannot say all."""
+def to_settings(left_out: Mapping[str, Sequence[str]]) -> str:
+    """Its configuration: all checks, but for the one of valid data of some operations, by reason."""
     parts = [READINESS]
-    for reason, names in NOT_TOLD.items():
+    for reason, names in left_out.items():
         parts.append(f"# {reason}\n[[operations]]\ninclude-operation-id = {json.dumps(names)}")
         parts.append(f"[operations.checks.{CHECK}]\nenabled = false\n")
     return "\n".join(parts)

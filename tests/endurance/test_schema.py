@@ -1,4 +1,4 @@
-"""The short form of the trial by Schemathesis: a case or two of each operation."""
+"""The short form of the trial by Schemathesis: a few cases of each operation."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.endurance.schema import to_settings as to_text
 
 @pytest.mark.full
 def test_requests_made_up_of_the_description_break_no_check() -> None:
-    rows = run(["--cases", "1", "--seconds", "30"])
+    rows = run(["--cases", "500", "--seconds", "20"])  # the first case of an operation is always its smallest
     assert [row.measure for row in rows if row.limit == 0 and not row.is_met] == []
 
 
@@ -39,7 +39,7 @@ def test_streams_are_described_by_their_items() -> None:
 
 
 def test_each_check_that_is_left_out_has_its_reason() -> None:
-    text = to_text()
+    text = to_text(NOT_TOLD)
     for reason, names in NOT_TOLD.items():
         assert f"# {reason}\n" in text
         assert json.dumps(names) in text

@@ -1,0 +1,87 @@
+"""What a spec's validation asks of several fields together, as JSON Schema: so that its description says it too."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mhc_core.spec.families import FAMILIES
+
+Schema = dict[str, Any]
+
+
+def add_rules(schema: Schema, spec: type[BaseModel]) -> None:
+    """Add them to the JSON schema of a spec. A test holds them against `parse_spec`."""
+    at = _Fields(spec)
+    grid = {"enum": [side * side for side in range(2, 33)]}
+    untrained = at.ask("train.steps", {"const": 0})
+    schema["allOf"] = [
+        at.where("block.kind", ["transformer"], at.divide("block.heads", range(1, 65))),
+        at.where("block.kind", ["conv", "pair"], at.ask("input.tokens", grid)),
+        at.where("block.scaling", ["deepnorm"], at.ask("block.norm_position", {"const": "post"})),
+        at.where("block.scaling", ["layernorm_scaling"], at.ask("block.norm_position", {"const": "pre"})),
+        at.where("input.kind", ["digits"], at.ask("input.tokens", {"const": 64})),
+        at.where("input.kind", ["gaussian", "correlated"], untrained),
+        {"anyOf": [at.ask("seeds", {"const": 1}), untrained]},
+        {"anyOf": [at.ask("input.batch", {"minimum": 2}), at.ask("input.tokens", {"minimum": 4})]},
+    ]
+    for kind, family in FAMILIES.items():
+        counts = [n for n in range(1, 17) if family.rule(n, n) is None]
+        if any(family.rule(n, 1) for n in counts):
+            schema["allOf"].append(at.where("connection.kind", [kind], at.divide("connection.streams", counts)))
+        elif len(counts) < 16:
+            schema["allOf"].append(at.where("connection.kind", [kind], at.ask("connection.streams", {"enum": counts})))
+
+
+class _Fields:
+    """Conditions on fields by their dotted names; one that is left out has its default."""
+
+    def __init__(self, spec: type[BaseModel]) -> None:
+        self._spec = spec
+
+    def ask(self, path: str, wanted: Schema) -> Schema:
+        """That a value meets `wanted`, of one keyword."""
+        asked = wanted
+        is_needed = not _meets(self._find(path).default, wanted)
+        for name in reversed(path.split(".")):
+            asked = {"properties": {name: asked}} | ({"required": [name]} if is_needed else {})
+        return asked
+
+    def where(self, path: str, values: Sequence[str], then: Schema) -> Schema:
+        """That `then` holds where a field has one of these values."""
+        others = [value for value in get_args(self._find(path).annotation) if value not in values]
+        return {"anyOf": [self.ask(path, {"enum": others}), then]}
+
+    def divide(self, path: str, values: Sequence[int]) -> Schema:
+        """That a value is one of these, and divides the width."""
+        return {"anyOf": [_join(self.ask(path, {"const": n}), self.ask("width", {"multipleOf": n})) for n in values]}
+
+    def _find(self, path: str) -> FieldInfo:
+        """What the spec says of a field."""
+        *parts, name = path.split(".")
+        model: Any = self._spec
+        for part in parts:
+            model = model.model_fields[part].annotation
+        field: FieldInfo = model.model_fields[name]
+        return field
+
+
+def _join(one: Schema, other: Schema) -> Schema:
+    """Both conditions, on fields of different parts."""
+    needed = [*one.get("required", ()), *other.get("required", ())]
+    return {"properties": one["properties"] | other["properties"]} | ({"required": needed} if needed else {})
+
+
+def _meets(value: Any, wanted: Schema) -> bool:
+    ((keyword, bound),) = wanted.items()
+    match keyword:
+        case "const":
+            return bool(value == bound)
+        case "enum":
+            return value in bound
+        case "minimum":
+            return bool(value >= bound)
+        case "multipleOf":
+            return bool(value % bound == 0)
+    raise ValueError(keyword)

@@ -1,0 +1,68 @@
+"""The JSON schema of a spec against its validation: what several fields must be together is said by both, alike."""
+
+import random
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from mhc_core.spec import CONNECTION_KINDS, RunSpec, SpecErrors, parse_spec
+
+SCHEMA = RunSpec.model_json_schema()
+VALUES: dict[str, tuple[Any, ...]] = {
+    "width": (4, 6, 7, 12, 64, 65, 4096),
+    "seeds": (1, 2),
+    "connection.kind": CONNECTION_KINDS,
+    "connection.streams": tuple(range(1, 17)),
+    "block.kind": ("mlp", "transformer", "conv", "pair"),
+    "block.heads": (1, 2, 3, 4, 5, 16, 63, 64),
+    "block.scaling": ("constant", "rezero", "deepnorm", "layernorm_scaling"),
+    "block.norm_position": ("pre", "post", "none"),
+    "input.kind": ("text", "gaussian", "correlated", "digits"),
+    "input.batch": (1, 2, 64),
+    "input.tokens": (2, 3, 4, 5, 9, 63, 64, 1024),
+    "train.steps": (0, 1, 5000),
+}
+CASES = 2000
+
+
+def draw_specs() -> Iterator[dict[str, Any]]:
+    """Specs of two to five fields, any of which may break a rule with another."""
+    drawn = random.Random(5)
+    for _ in range(CASES):
+        spec: dict[str, Any] = {}
+        for path in drawn.sample(sorted(VALUES), drawn.randint(2, 5)):
+            part, _, name = path.rpartition(".")
+            (spec.setdefault(part, {}) if part else spec)[name] = drawn.choice(VALUES[path])
+        yield spec
+
+
+def is_taken(spec: dict[str, Any]) -> bool:
+    """Whether validation takes a spec."""
+    try:
+        parse_spec(spec)
+    except SpecErrors:
+        return False
+    return True
+
+
+@cache
+def draw_refused() -> list[dict[str, Any]]:
+    """Those of them that validation refuses."""
+    return [spec for spec in draw_specs() if not is_taken(spec)]
+
+
+def test_the_schema_says_what_validation_asks_of_fields_together() -> None:
+    validator = Draft202012Validator(SCHEMA)
+    refused = draw_refused()
+    assert [spec for spec in draw_specs() if validator.is_valid(spec) == (spec in refused)] == []
+    assert CASES / 4 < len(refused) < 3 * CASES / 4
+
+
+@pytest.mark.parametrize("rule", range(len(SCHEMA["allOf"])))
+def test_no_rule_of_the_schema_is_idle(rule: int) -> None:
+    rest = SCHEMA | {"allOf": [item for index, item in enumerate(SCHEMA["allOf"]) if index != rule]}
+    without = Draft202012Validator(rest)
+    assert any(map(without.is_valid, draw_refused()))
