@@ -24,6 +24,7 @@ from benchmarks.rows import Row, print_rows
 from tests.browser.conftest import SETTLED, wait_until_done
 
 VIEWS, SEED, LIMIT_S = 200, 11, 3600.0
+TOLD = 10  # views between two words of how far it is
 TALL_PX = 5200  # every figure is in sight: what is not is not drawn
 DIMMED_MS = 450  # longer than a figure that was drawn takes to be dimmed
 TOLERANCE = 1e-6
@@ -185,6 +186,8 @@ def measure(browser: Browser, url: str, views: int, seed: int = SEED, limit_s: f
     deadline = time.monotonic() + limit_s
     while found.views < views and time.monotonic() < deadline:
         compare_view(page, url, drawn, found)
+        if found.views % TOLD == 0:
+            print(f"{found.views} of {views} views, {len(found.differing)} differ", file=sys.stderr, flush=True)
     context.close()
     return found
 

@@ -1,7 +1,7 @@
 """The way to the database: work runs off the event loop, one transaction a call."""
 
 import asyncio
-import importlib.util
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -10,28 +10,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
-from app.store import sqlite
+from app.store import postgresql, sqlite
 from app.store.errors import ConnectionCut, StoreUnavailable, UnusableDatabase
 from app.store.schema import require_current, upgrade
 from app.store.sqlite import SqliteFile
 
+log = logging.getLogger("mhc.store")
+
 T = TypeVar("T")
 
-POSTGRESQL, THREADS = "postgresql", 8
+THREADS = 8
 # For a server on another machine that is there and says nothing, as where its disk hangs.
 ANSWER_S = 20.0
-# A server that is cut off without a word is given up after about ten seconds, and so is a wait for another's lock.
-POSTGRESQL_CONNECT = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-}
+# What is under way at the end is given up after so long, on a server that does not answer.
+CLOSE_S = 5.0
 
 
 class Database:
@@ -58,9 +53,9 @@ class Database:
     def __init__(self, url: str, *, is_beside: bool = False) -> None:
         self.server = secrets.token_hex(8)
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.is_shared = make_url(url).get_backend_name() == POSTGRESQL
+        self.is_shared = make_url(url).get_backend_name() == postgresql.NAME
         if self.is_shared:
-            _require_psycopg(make_url(url))
+            postgresql.require_driver(make_url(url))
         self._file = SqliteFile(Path(make_url(url).database or "")) if self.is_sqlite else None
         if self._file is not None and not is_beside:
             self._file.lock()
@@ -71,6 +66,7 @@ class Database:
             self._unlock()
             raise
         event.listen(self._engine, "connect", self._sign)
+        self._connections = postgresql.Connections(self._engine) if self.is_shared else None
         self.url = url
         self._threads = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store")
 
@@ -85,7 +81,7 @@ class Database:
         """
         asked = time.monotonic()
         doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked)
-        doing.add_done_callback(_take_note)
+        doing.add_done_callback(take_note)
         try:
             async with asyncio.timeout(ANSWER_S if self.is_shared else None):
                 # Shielded: a client that goes away must not leave the caller unsure whether its transaction happened.
@@ -125,8 +121,13 @@ class Database:
         return f"the database cannot be used now: {str(error.orig).strip()}"
 
     async def close(self) -> None:
-        """Finish what is under way and let go of the files."""
-        await asyncio.to_thread(self._threads.shutdown)
+        """Finish what is under way, unless the database does not answer, and let go of the files."""
+        ending = asyncio.ensure_future(asyncio.to_thread(self._threads.shutdown))
+        if self._connections is not None and not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
+            log.warning("the database does not answer: what is under way there is given up")
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._connections.cut()
+        await ending
         self._engine.dispose()
         self._unlock()
 
@@ -139,34 +140,18 @@ class Database:
             self._file.unlock()
 
 
-def _take_note(doing: "asyncio.Future[Any]") -> None:
-    """An error that comes when no one waits any more is no news: asyncio would log it."""
+def take_note(doing: "asyncio.Future[Any]") -> None:
+    """For work that is shielded: an error that comes when no one waits any more is no news, and asyncio logs it."""
     if not doing.cancelled():
         doing.exception()
 
 
 def _create_engine(url: str, file: SqliteFile | None) -> Engine:
-    engine = create_engine(url, **_to_options(make_url(url)))
+    is_shared = make_url(url).get_backend_name() == postgresql.NAME
+    engine = create_engine(url, **(postgresql.to_options(make_url(url), THREADS) if is_shared else {}))
     if file is not None:
         event.listen(engine, "connect", sqlite.set_pragmas)
         event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))
         with engine.connect():  # held from here on: if the file is deleted, this connection still reads it
             file.remember()
     return engine
-
-
-def _require_psycopg(url: URL) -> None:
-    """Refuse other drivers: servers tell each other what happens through this one."""
-    if url.get_driver_name() != "psycopg":
-        wanted = url.set(drivername="postgresql+psycopg").render_as_string()
-        raise UnusableDatabase(f"database_url: got the driver {url.get_driver_name()}, wanted {wanted}")
-    if importlib.util.find_spec("psycopg") is None:
-        raise UnusableDatabase("PostgreSQL needs psycopg: pip install mhc-scope[postgres]")
-
-
-def _to_options(url: URL) -> dict[str, Any]:
-    """How PostgreSQL is connected to; what the URL says itself goes before."""
-    if url.get_backend_name() != POSTGRESQL:
-        return {}
-    connect = {name: value for name, value in POSTGRESQL_CONNECT.items() if name not in url.query}
-    return {"connect_args": connect, "pool_pre_ping": True, "pool_size": THREADS, "max_overflow": 0}

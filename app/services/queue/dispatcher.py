@@ -13,6 +13,7 @@ from app.engine.contract import RUN, Engine, Job
 from app.services.predictions import Predictions
 from app.services.queue.reports import Held, Reports
 from app.settings import Settings
+from app.store.database import take_note
 from app.store.errors import StoreUnavailable
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
@@ -87,7 +88,9 @@ class Dispatcher:
             Where the database cannot be used now.
         """
         # Shielded: what has been claimed must reach the engine, even if who asked goes away.
-        return await asyncio.shield(asyncio.ensure_future(self._take_turn(fresh or {})))
+        turn = asyncio.ensure_future(self._take_turn(fresh or {}))
+        turn.add_done_callback(take_note)
+        return await asyncio.shield(turn)
 
     async def cancel(self, run_id: str, is_forced: bool) -> bool:
         """Stop a run that is computed here, end one that waits, or ask the server that computes it.

@@ -1,9 +1,11 @@
 """A PostgreSQL that is there and says nothing: callers are told in time, and all goes on once it speaks."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -12,6 +14,7 @@ from app.store import database
 from app.store.database import Database
 from app.store.errors import StoreUnavailable
 from tests.app.store.postgresql import PostgreSQL
+from tests.conftest import StartServer
 from tests.endurance.site.relay import Relay
 
 pytestmark = pytest.mark.full
@@ -64,6 +67,21 @@ def test_reset_connections_are_told_and_made_anew(relay: tuple[Relay, str]) -> N
         await store.close()
 
     asyncio.run(scene())
+
+
+def test_a_server_ends_though_its_database_is_silent(relay: tuple[Relay, str], launch: StartServer) -> None:
+    cable, url = relay
+    server = launch("--workers", "1", "--database-url", url)
+    spec = {"depth": 64, "train": {"steps": 500}}
+    assert httpx.post(f"{server.api}/runs", json=spec).status_code == 202
+    cable.stall()
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(60)
+    said = server.log.read_text()
+    assert "the database does not answer: what is under way there is given up" in said
+    assert "Application shutdown complete" in said
+    assert "Traceback" not in said
+    cable.mend()
 
 
 async def ask_until_refused(store: Database) -> None:
