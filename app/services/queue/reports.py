@@ -119,8 +119,10 @@ class Reports(Sink):
     async def _store_end(self, job_id: str, held: Held, ending: Ending) -> None:
         try:
             if isinstance(ending.reason, Crash) and held.attempts < MAX_ATTEMPTS:
-                log.warning("run %s is tried once more: %s", job_id, ending.reason)
-                await self._queue.put_back(held.lease, held.client, ending.seconds)
+                if await self._queue.put_back(held.lease, held.client, ending.seconds):
+                    log.warning("run %s is tried once more: %s", job_id, ending.reason)
+                else:
+                    self.ended["cancelled"] += 1
                 self._log.forget(job_id)
                 self._hub.publish(job_id)
             else:

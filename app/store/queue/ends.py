@@ -1,6 +1,6 @@
 """How a run that no worker holds ends, or waits again."""
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from app.store.frames import append_lines
 from app.store.queue.dialect import notify
@@ -30,3 +30,15 @@ def queue_again(connection: Connection, run_id: str, *, is_counted: bool) -> Non
     values = {"status": "queued", "started_at": None, "attempts": attempts, **FREE}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
     notify(connection, "log", run_id)
+
+
+def let_go(connection: Connection, run_id: str, now: float, *, is_counted: bool) -> bool:
+    """Let a run wait that lost its worker or its server; one that someone has asked to stop ends. Whether it waits."""
+    query = select(runs.c.frames, runs.c.is_cancel_asked).where(runs.c.id == run_id)
+    row = connection.execute(query.with_for_update()).one()
+    if not row.is_cancel_asked:
+        queue_again(connection, run_id, is_counted=is_counted)
+        return True
+    connection.execute(update(runs).where(runs.c.id == run_id).values(FREE))
+    end_run(connection, run_id, row.frames, "cancelled", None, now)
+    return False

@@ -10,7 +10,7 @@ from app.store.database import Database
 from app.store.queue import reconcile, servers
 from app.store.queue.board import LIVE, Board, read_board
 from app.store.queue.dialect import lock_queue, notify, read_clock
-from app.store.queue.ends import end_run, queue_again
+from app.store.queue.ends import end_run, let_go
 from app.store.queue.leases import Lease, require_lease
 from app.store.queue.reconcile import Beat, Leases
 from app.store.queue.servers import Watched
@@ -66,8 +66,8 @@ class Queue:
 
         return await self._database.call(work)
 
-    async def put_back(self, lease: Lease, client: str, seconds: float) -> None:
-        """Let a run wait again whose worker was lost.
+    async def put_back(self, lease: Lease, client: str, seconds: float) -> bool:
+        """Let a run wait again whose worker was lost; False where it was asked to stop, and is cancelled now.
 
         Raises
         ------
@@ -75,14 +75,16 @@ class Queue:
             Where it is another server's now.
         """
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             lock_queue(connection)
             require_lease(connection, lease)
-            charge(connection, client, seconds, read_clock(connection))
-            queue_again(connection, lease.run_id, is_counted=True)
+            now = read_clock(connection)
+            charge(connection, client, seconds, now)
+            waits = let_go(connection, lease.run_id, now, is_counted=True)
             notify(connection, "queue")
+            return waits
 
-        await self._database.call(work)
+        return await self._database.call(work)
 
     async def want(self, run_id: str) -> bool:
         """Note that a client that the run does not belong to asks for it; False where it is over, or being stopped."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, update
 
 from app.store.queue.dialect import notify
-from app.store.queue.ends import FREE, end_run, queue_again
+from app.store.queue.ends import FREE, end_run, let_go
 from app.store.queue.leases import MAX_ATTEMPTS
 from app.store.queue.silence import Silence
 from app.store.tables import live_traces, runs
@@ -90,10 +90,8 @@ def _free(connection: Connection, is_lost: ColumnElement[bool], now: float) -> l
 
 
 def _free_one(connection: Connection, row: Row[Any], now: float) -> None:
-    connection.execute(update(runs).where(runs.c.id == row.id).values(FREE))
-    if row.is_cancel_asked:
-        end_run(connection, row.id, row.frames, "cancelled", None, now)
-    elif row.attempts >= MAX_ATTEMPTS:
+    if row.attempts >= MAX_ATTEMPTS and not row.is_cancel_asked:
+        connection.execute(update(runs).where(runs.c.id == row.id).values(FREE))
         end_run(connection, row.id, row.frames, "failed", LOST.format(row.attempts), now)
     else:
-        queue_again(connection, row.id, is_counted=True)
+        let_go(connection, row.id, now, is_counted=True)

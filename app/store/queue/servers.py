@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.store.queue.dialect import lock_queue, notify
-from app.store.queue.ends import queue_again
+from app.store.queue.dialect import lock_queue, notify, read_clock
+from app.store.queue.ends import let_go
 from app.store.queue.silence import Silence
 from app.store.tables import live_traces, runs, servers, watchers
 
@@ -32,12 +32,12 @@ def note_alive(connection: Connection, server: str, now: float, lease_s: float, 
 
 
 def leave(connection: Connection, server: str) -> None:
-    """Give back the runs that the server computed, and drop its row: it stops."""
+    """Let go of the runs that the server computed, and drop its row: it stops."""
     lock_queue(connection)
-    of_owners = select(live_traces.c.run_id)
+    now, of_owners = read_clock(connection), select(live_traces.c.run_id)
     mine = select(runs.c.id).where(runs.c.status == "running", runs.c.server == server, runs.c.id.not_in(of_owners))
     for run_id in list(connection.execute(mine).scalars()):
-        queue_again(connection, run_id, is_counted=False)
+        let_go(connection, run_id, now, is_counted=False)
     connection.execute(delete(servers).where(servers.c.id == server))
     notify(connection, "queue")
 

@@ -166,6 +166,19 @@ def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(tmp_path: Pat
     play(act())
 
 
+def test_a_delete_that_meets_the_loss_of_the_worker_is_obeyed(tmp_path: Path) -> None:
+    async def act() -> None:
+        server = await Server(sqlite_url(tmp_path)).start()
+        run_id = await server.submit(make_spec(1))
+        await server.engine.step(run_id, 2)
+        server.engine.cancel = server.engine.crash  # type: ignore[method-assign]  # killed as it is told to stop
+        assert await server.cancel(run_id) == "cancelled"
+        check_log(await server.follow(run_id), "cancelled")
+        await server.stop()
+
+    play(act())
+
+
 def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(tmp_path: Path) -> None:
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path), log_cache_bytes=1).start()

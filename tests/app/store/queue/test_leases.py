@@ -166,6 +166,28 @@ def test_a_lost_run_is_queued_again_once_and_then_fails(database_url: str) -> No
     play(database_url, act)
 
 
+def test_a_run_that_shall_be_cancelled_ends_so_when_its_worker_is_lost(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.put("r")
+        (lease,) = await scene.claim()
+        assert await scene.queue.ask_cancel("r") == "stops"
+        assert not await scene.queue.put_back(lease, "", 0.0)
+        assert (await scene.status("r"))[0] == "cancelled"
+
+    play(database_url, act)
+
+
+def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_stops(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.put("r")
+        await scene.claim()
+        assert await scene.queue.ask_cancel("r") == "stops"
+        await scene.queue.leave()
+        assert (await scene.status("r"))[0] == "cancelled"
+
+    play(database_url, act)
+
+
 def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_is_lost(database_url: str) -> None:
     async def act(scene: Scene) -> None:
         await scene.put("r")
