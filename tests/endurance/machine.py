@@ -134,8 +134,10 @@ class Machine(RuleBasedStateMachine):
     def kill_a_worker(self, place: int, which: int) -> None:
         """SIGKILL a worker."""
         self.kills += 1
-        if kill_worker(self.pick(place), which):
+        pid = kill_worker(self.pick(place), which)
+        if pid is not None:
             self.tally["workers killed"] += 1
+            self.session.killed.append(pid)
             self.session.note_loss()
 
     @precondition(lambda self: not self.locks)
@@ -199,6 +201,7 @@ class Machine(RuleBasedStateMachine):
         self.tally[f"servers ended by {number.name}"] += 1
         if number == signal.SIGKILL:
             self.session.note_loss()
+            self.session.note_ghosts(self.site.servers[place], LEASE_S)
         self.site.end(place, number)
         return place
 

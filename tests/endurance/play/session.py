@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ Spec = dict[str, Any]
 
 OWNER, STRANGER = "owner", "stranger"  # two viewers of one client
 PATIENCE_S = 90.0
+LOOK_S = 5.0
 STUCK_S = 90.0  # what takes longer is never to come, however loaded the machine is
 LOSSES = ("the worker process was killed (SIGKILL)", "the process that computed it was lost")
 LIVE = ("queued", "running")
@@ -48,6 +50,8 @@ class Session:
     asked: dict[str, Asked] = field(default_factory=dict)
     viewers: list[Viewer] = field(default_factory=list)
     lock: threading.Thread | None = None
+    killed: list[int] = field(default_factory=list)  # workers
+    ghosts: list[tuple[str, str, float]] = field(default_factory=list)  # run and name of a viewer, until when it counts
 
     # What is done.
 
@@ -103,7 +107,9 @@ class Session:
         told = answer.json()
         self.tally[f"told {told['status']} by DELETE"] += 1
         if told["watchers"]:
-            assert others, f"no one else watches: {told}"
+            now = time.monotonic()
+            ghosts = [one for one, other, until in self.ghosts if one == run_id and other != name and now < until]
+            assert others or ghosts, f"no one else watches: {told}"
         else:
             assert told["status"] not in LIVE, f"a run goes on that no one else watches: {told}"
 
@@ -123,6 +129,11 @@ class Session:
         """A worker or a server was killed: runs that have not ended may have lost an attempt."""
         for one in self.asked.values():
             one.losses += 1
+
+    def note_ghosts(self, server: Server | None, lease_s: float) -> None:
+        """A server is about to be killed: its viewers count at others until its lease is over, and a look later."""
+        until = time.monotonic() + lease_s + LOOK_S
+        self.ghosts += [(one.run_id, one.name, until) for one in self.viewers if one.is_open and one.server is server]
 
     def _request(self, method: str, server: Server, path: str, **more: Any) -> httpx.Response | None:
         """An answer; None where the database could not be used, which only a lock excuses."""
@@ -150,6 +161,7 @@ class Session:
         for run_id in self.asked:
             self._check_run(run_id)
         self._check_rows()
+        self._wait_for_killed()
         for server in self.site.up:
             self._wait_for_workers(server)
 
@@ -163,6 +175,13 @@ class Session:
             time.sleep(0.02)
         assert answer.status_code == 200 or not self.asked[run_id].is_certain, f"run {run_id} is lost"
         self.tally["slowest end, ms"] = max(self.tally["slowest end, ms"], round(1000 * (time.monotonic() - began)))
+
+    def _wait_for_killed(self) -> None:
+        """A process that was killed takes a while to end, and is given runs until then: those of the next sequence."""
+        until = time.monotonic() + STUCK_S
+        while left := [pid for pid in self.killed if Path(f"/proc/{pid}").exists()]:
+            assert time.monotonic() < until, f"workers that were killed are there still: {left}"
+            time.sleep(0.02)
 
     def _wait_for_workers(self, server: Server) -> None:
         until = time.monotonic() + STUCK_S

@@ -101,13 +101,14 @@ def find_processes(servers: Sequence[int]) -> list[int]:
     return found
 
 
-def kill_worker(server: Server, which: int) -> bool:
-    """Kill one of its workers; False where there is none at the moment."""
+def kill_worker(server: Server, which: int) -> int | None:
+    """Kill one of its workers; its number, None where there is none at the moment."""
     if not (workers := server.worker_pids()):
-        return False
+        return None
+    pid = workers[which % len(workers)]
     with contextlib.suppress(ProcessLookupError):
-        os.kill(workers[which % len(workers)], signal.SIGKILL)
-    return True
+        os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 @contextmanager

@@ -18,6 +18,7 @@ class Viewer:
 
     def __init__(self, run_id: str, name: str, generation: int) -> None:
         self.run_id, self.name, self.generation = run_id, name, generation
+        self.server: Server | None = None  # the last one that it was open at
         self.lines: list[bytes] = []
         self.wrong: str | None = None
         self.has_ended = False
@@ -40,6 +41,7 @@ class Viewer:
         """Read from behind what has been seen; returns once the answer has begun, or failed."""
         assert not self.is_open
         self._begun.clear()
+        self.server = server
         self._thread = threading.Thread(target=self._read, args=(server,), daemon=True)
         self._thread.start()
         self._begun.wait(QUIET_S)
