@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ THREADS = 8
 ANSWER_S = 20.0
 # What is under way at the end is given up after so long, on a server that does not answer.
 CLOSE_S = 5.0
+# How often a cut connection is made anew for who reads; a database that is away cannot be connected to.
+CUTS = 5
 
 
 class Database:
@@ -88,6 +91,19 @@ class Database:
                 return await asyncio.shield(doing)
         except TimeoutError:
             raise StoreUnavailable(f"the database has not answered for {ANSWER_S:g} s") from None
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` that changes nothing, and do it once more where its connection was cut meanwhile.
+
+        Raises
+        ------
+        StoreUnavailable
+            As `call` does.
+        """
+        for _ in range(CUTS):
+            with suppress(ConnectionCut):
+                return await self.call(work)
+        return await self.call(work)
 
     def _do(self, work: Callable[[Connection], T], asked: float) -> T:
         try:

@@ -69,7 +69,7 @@ class LiveTraceStore:
     async def list_open(self) -> list[str]:
         """Ids of those that have not ended."""
         query = select(runs.c.id).join(live_traces, live_traces.c.run_id == runs.c.id).where(runs.c.status.in_(LIVE))
-        return await self._database.call(lambda connection: list(connection.execute(query).scalars()))
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
 
 def hash_token(token: str) -> str:

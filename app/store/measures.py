@@ -64,14 +64,14 @@ class Measures:
         """Runs that wait or are computed, the oldest first."""
         names = ("id", "kind", "client", "status", "created_at", "started_at", "cost")
         query = select(*(runs.c[name] for name in names)).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
-        return await self._database.call(lambda c: [LiveRun(**row._mapping) for row in c.execute(query)])
+        return await self._database.read(lambda c: [LiveRun(**row._mapping) for row in c.execute(query)])
 
     async def list_ended(self, since: float, limit: int) -> list[EndedRun]:
         """Runs that ended after a time, the last first."""
         names = ("id", "kind", "client", "status", "reason", "created_at", "started_at", "finished_at")
         query = select(*(runs.c[name] for name in names)).where(runs.c.finished_at > since, runs.c.status != DROPPED)
         query = query.order_by(runs.c.finished_at.desc()).limit(limit)
-        return await self._database.call(lambda c: [EndedRun(**row._mapping) for row in c.execute(query)])
+        return await self._database.read(lambda c: [EndedRun(**row._mapping) for row in c.execute(query)])
 
     async def list_clients(self, limit: int) -> list[ClientUse]:
         """Clients by the bytes that they have here, the largest first."""
@@ -87,7 +87,7 @@ class Measures:
                 for client in {*used, *shared, *stored}
             ]
 
-        found = await self._database.call(work)
+        found = await self._database.read(work)
         return sorted(found, key=lambda use: (-use.bytes, -use.seconds, use.client))[:limit]
 
     async def count_bytes(self) -> tuple[int, int]:
@@ -102,4 +102,4 @@ class Measures:
                 whole = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
             return int(known), int(whole)
 
-        return await self._database.call(work)
+        return await self._database.read(work)

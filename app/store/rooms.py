@@ -56,7 +56,7 @@ class RoomStore:
             row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
             return None if row is None else Room(**row._mapping)
 
-        return await self._database.call(work)
+        return await self._database.read(work)
 
     async def change(self, room_id: str, values: dict[str, Any]) -> None:
         """Replace what the teacher wrote."""
@@ -65,7 +65,7 @@ class RoomStore:
 
     async def count(self) -> int:
         """Rooms that there are."""
-        return int(await self._database.call(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
+        return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
     async def list_views(self, room_id: str) -> list[Snapshot]:
         """The views that were saved in it, newest first."""
@@ -74,7 +74,7 @@ class RoomStore:
         def work(connection: Connection) -> list[Snapshot]:
             return [Snapshot(**row._mapping) for row in connection.execute(query)]
 
-        return await self._database.call(work)
+        return await self._database.read(work)
 
     async def delete(self, room_id: str) -> tuple[int, int]:
         """Delete the room, its views, and the finished runs that no other view holds; says how many of both."""

@@ -121,7 +121,7 @@ class RunStore:
             row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
             return None if row is None else to_run(row)
 
-        return await self._database.call(work)
+        return await self._database.read(work)
 
     async def find_job(self, kind: str, of_run: str) -> Run | None:
         """The job of this kind about a run, if there is one."""
@@ -131,7 +131,7 @@ class RunStore:
             row = connection.execute(query).one_or_none()
             return None if row is None else to_run(row)
 
-        return await self._database.call(work)
+        return await self._database.read(work)
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
         """Jobs by id, new or starting again: without frames, waiting."""
@@ -246,13 +246,13 @@ class RunStore:
 
     async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
         """Lines behind index `after`, in order; `read_lines` says how many."""
-        return await self._database.call(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
+        return await self._database.read(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
         """Runs that wait or run, on every server; not traces, which cost no time here."""
         seconds = runs.c.cost["seconds"].as_float()
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
-        return await self._database.call(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
     async def touch(self, run: Run) -> None:
         """Note that the run is used, so that the sweep spares it."""
@@ -264,7 +264,7 @@ class RunStore:
     async def count_by_status(self) -> dict[str, int]:
         """How many runs are stored, by status."""
         query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
-        rows = await self._database.call(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
 
 

@@ -92,7 +92,7 @@ class SnapshotStore:
         """The snapshot, if it is known."""
         if "\0" in snapshot_id:  # PostgreSQL takes no such text
             return None
-        return await self._database.call(lambda connection: _find(connection, snapshot_id))
+        return await self._database.read(lambda connection: _find(connection, snapshot_id))
 
     async def renew(self, snapshot: Snapshot, expires_at: float) -> None:
         """Keep a view that is looked at until then, where it is not kept longer."""
@@ -106,7 +106,7 @@ class SnapshotStore:
         def work(connection: Connection) -> list[Snapshot]:
             return [Snapshot(**row._mapping) for row in connection.execute(query)]
 
-        return await self._database.call(work)
+        return await self._database.read(work)
 
     async def delete(self, snapshot: Snapshot) -> None:
         """Forget a view, and let go of the runs that no other view holds."""

@@ -9,7 +9,7 @@ import logging
 import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Literal
 
 import orjson
@@ -22,7 +22,7 @@ from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
 from app.services.shares import StreamTicket
 from app.settings import Settings
-from app.store.errors import ConnectionCut, StoreUnavailable
+from app.store.errors import StoreUnavailable
 from app.store.notifications import Subscription
 from app.store.runs import Run
 from mhc_core.record import codec
@@ -47,8 +47,6 @@ GZIP_WBITS = 31
 # An index of a frame, -1 for none; as patterns of the description, where nothing says the same.
 INDEX = "(-1|[0-9]{1,9})"
 ONE_INDEX, INDICES = f"^{INDEX}?$", f"^({INDEX}(,{INDEX})*)?$"
-# How often a stream reads once more where its connection to the database was cut; one that is away cannot be had anew.
-CUTS = 5
 # How soon an EventSource comes back to a server that has stopped.
 RECONNECT_MS = 1000
 
@@ -156,7 +154,7 @@ class Feed:
             idle = True
             for run_id in list(self._open):
                 try:
-                    chunk = await self._try_chunk(run_id)
+                    chunk = await self._next_chunk(run_id)
                 except StoreUnavailable as error:
                     log.warning("a stream is cut off, and may be taken up again: %s", error)
                     for chunk in self._to_closing(str(error)):
@@ -174,13 +172,6 @@ class Feed:
                 return
             if self._open and not await subscription.wait(self._heartbeat_s) and self._form == "sse":
                 yield b": heartbeat\n\n"
-
-    async def _try_chunk(self, run_id: str) -> bytes:
-        """The next chunk, read once more where a connection was cut meanwhile."""
-        for _ in range(CUTS):
-            with suppress(ConnectionCut):
-                return await self._next_chunk(run_id)
-        return await self._next_chunk(run_id)
 
     async def _next_chunk(self, run_id: str) -> bytes:
         """The next lines of a run; else its place, if that has changed; else nothing."""

@@ -28,4 +28,4 @@ class ShareStore:
                 sums.append(sum(int(connection.execute(query).scalar() or 0) for query in (of_runs, of_views)))
             return sums[0], sums[1]
 
-        return await self._database.call(work)
+        return await self._database.read(work)

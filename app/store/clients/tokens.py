@@ -42,7 +42,7 @@ class TokenStore:
             row = connection.execute(query).one_or_none()
             return None if row is None else _to_token(row)
 
-        return await self._database.call(work)
+        return await self._database.read(work)
 
 
 def add_token(

@@ -155,7 +155,7 @@ class Queue:
     async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
         """Status and frames of runs: what has changed since, a viewer has not seen."""
         query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
-        rows = await self._database.call(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {row.id: (row.status, row.frames) for row in rows}
 
     async def put_watchers(self, watched: Watched) -> None:
@@ -170,7 +170,7 @@ class Queue:
 
     async def count_watchers(self, run_id: str, exclude: str) -> int:
         """Streams open on a run at other servers."""
-        return await self._database.call(
+        return await self._database.read(
             lambda connection: servers.count_watchers(connection, run_id, self.server, exclude)
         )
 

@@ -66,7 +66,7 @@ class SweepStore:
         """The row, if there is one."""
         if "\0" in sweep_id:  # PostgreSQL takes no such text
             return None
-        return await self._database.call(lambda connection: _find(connection, sweep_id))
+        return await self._database.read(lambda connection: _find(connection, sweep_id))
 
     async def join(self, sweep_id: str, client: str, max_askers: int) -> SweepRow | None:
         """Make the client one more of those who asked for a sweep that is under way; None where it is not."""
@@ -139,7 +139,7 @@ class SweepStore:
     async def list_askers(self, sweep_id: str) -> set[str]:
         """Keys of the clients that asked for it and have not left it."""
         query = select(sweep_askers.c.client).where(sweep_askers.c.sweep == sweep_id)
-        return await self._database.call(lambda connection: set(connection.execute(query).scalars()))
+        return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
     async def leave(self, sweep_id: str, clients: set[str]) -> None:
         """These clients want it no more."""

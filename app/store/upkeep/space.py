@@ -27,7 +27,7 @@ class SpaceStore:
 
     async def measure(self) -> Space:
         """What is used and free now."""
-        used = await self._database.call(_count_pages if self._database.is_sqlite else _ask_size)
+        used = await self._database.read(_count_pages if self._database.is_sqlite else _ask_size)
         return Space(used, self._measure_disk())
 
     def _measure_disk(self) -> int | None:
