@@ -15,16 +15,20 @@ from tests.watched import EVERY, ITERATIONS, NAME, capture_lines, capture_watche
 
 STEP = 3
 LABELS = [f"A {NAME}", "B HC"]
-BESIDE = encode_lines("trained")[0]  # a run that trains four steps
 VIEWS = [(key, view) for key, view in list_views() if key in ("training", "activation", "gradient", "unfolded")]
 IDS = [f"{key}-{view.key}" for key, view in VIEWS]
+
+
+def train_beside() -> Any:
+    """Lines of a run that trains four steps."""
+    return encode_lines("trained")[0]
 
 
 @pytest.mark.sample(6)
 @pytest.mark.parametrize(("key", "view"), VIEWS, ids=IDS)
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 def test_the_page_fills_what_python_fills(key: str, view: View, difference: bool) -> None:
-    lines = [capture_lines(), BESIDE]
+    lines = [capture_lines(), train_beside()]
     panels = figures.to_response(2, "dark")["panels"]
     [panel] = [item for item in panels if item["key"] == key]
     [figure] = [item["figure"] for item in panel["views"] if item["key"] == view.key]
@@ -48,7 +52,7 @@ def test_its_axis_and_its_title_say_the_trainer_s_numbers() -> None:
 
 
 def test_beside_a_run_that_trains_steps_are_counted() -> None:
-    watched, trained = capture_watched(), decode_result(BESIDE)
+    watched, trained = capture_watched(), decode_result(train_beside())
     assert count_trained(watched) == len(ITERATIONS)
     assert name_step([watched], STEP) == STEP * EVERY
     assert name_step([watched, trained], STEP) == STEP + 1

@@ -16,16 +16,19 @@ from tests.conftest import Server
 from tests.core.attach.attachable import LAYERS, build_deepseek
 from tests.traced import NAME, capture_trace
 
-ID = capture_trace().id
 SMALL = "depth=4&width=16&input.tokens=16"
-BESIDE = f"/#v=1&runs=hc,trace&{SMALL}&B.trace={ID}"
 HEADS = ["A HC", f"B {NAME}"]
+
+
+def say_beside() -> str:
+    """The address of a small run and the trace."""
+    return f"/#v=1&runs=hc,trace&{SMALL}&B.trace={capture_trace().id}"
 
 
 @pytest.fixture
 def beside(open_page: OpenPage, traced: Server) -> Page:
     """A small run and the trace, by their address."""
-    return open_page(BESIDE)
+    return open_page(say_beside())
 
 
 def heads(page: Page) -> list[str]:
@@ -39,7 +42,7 @@ def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME}")
     expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
     expect(beside.locator(".scrubber")).to_contain_text(f"/ {LAYERS}")
-    assert f"B.trace={ID}" in beside.url
+    assert f"B.trace={capture_trace().id}" in beside.url
 
 
 @pytest.mark.full
@@ -49,11 +52,11 @@ def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     wait_until_done(beside)
     assert heads(beside) == HEADS
     expect(beside.locator(".scrubber")).to_contain_text("/ 7")
-    assert f"B.trace={ID}" in beside.url
+    assert f"B.trace={capture_trace().id}" in beside.url
     assert "depth=7" in beside.url
     beside.go_back()
     wait_until_done(beside)
-    assert beside.url.endswith(BESIDE)
+    assert beside.url.endswith(say_beside())
     slider = beside.locator('[data-path="depth"] input[type=range]')
     slider.focus()
     for _ in range(3):
@@ -118,7 +121,7 @@ def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
 
 @pytest.mark.full
 def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) -> None:
-    page = open_page(f"/#v=1&runs=trace&A.trace={ID}")
+    page = open_page(f"/#v=1&runs=trace&A.trace={capture_trace().id}")
     assert heads(page) == [f"A {NAME}"]
     expect(page.locator(".status")).to_contain_text("1 run stored")
     for name in ("Run", "Map"):
@@ -143,13 +146,13 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
     ("hash_", "said"),
     [
         (f"runs=hc,trace&{SMALL}&B.trace=x", "B.trace: got x, wanted the id of a trace"),
-        (f"runs=hc&{SMALL}&A.trace={ID}", "A.trace: run A of this link is no trace"),
+        (f"runs=hc&{SMALL}&A.trace=THERE", "A.trace: run A of this link is no trace"),
         (f"runs=hc,trace&{SMALL}", "this link does not say which trace it means"),
     ],
     ids=["no id", "no trace", "not named"],
 )
 def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, hash_: str, said: str) -> None:
-    page = open_page(f"/#v=1&{hash_}")
+    page = open_page(f"/#v=1&{hash_.replace('THERE', capture_trace().id)}")
     expect(page.locator(".banner")).to_contain_text(said)
     assert heads(page) == ["A HC"]
 
@@ -158,16 +161,16 @@ def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, has
 def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced: Server) -> None:
     beside.get_by_role("button", name="Share", exact=True).click()
     dialog = beside.get_by_role("dialog", name="Share")
-    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"B.trace={ID}")
+    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"B.trace={capture_trace().id}")
     short = dialog.get_by_label("Link to the snapshot").text_content() or ""
     dialog.get_by_role("button", name="Close").click()
     beside.get_by_role("button", name="API", exact=True).click()
     beside.get_by_role("button", name="Python").click()
-    expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{ID}")')
+    expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{capture_trace().id}")')
     beside.goto(short)
     wait_until_done(beside)
     assert heads(beside) == HEADS
     beside.get_by_role("combobox", name="Connection of run A").select_option("residual")
     wait_until_done(beside)
     assert heads(beside) == ["A Residual", f"B {NAME}"]
-    assert f"B.trace={ID}" in beside.url
+    assert f"B.trace={capture_trace().id}" in beside.url
