@@ -196,7 +196,7 @@ class LocalEngine(Engine):
             if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():
-                line.jobs.appendleft(arrival.result())
+                line.put_first(arrival.result())
             return None
         finally:
             arrival.cancel()
@@ -226,7 +226,8 @@ class LocalEngine(Engine):
                 await self._end(entry, *entry.verdict)
                 return True
             worker.send({"run": entry.job.id, "kind": entry.job.kind, "spec": entry.job.spec})
-            await self._sink.on_start(entry.job.id)  # While the worker begins.
+            if not entry.is_second_try:
+                await self._sink.on_start(entry.job.id)  # While the worker begins.
             report = await self._pass_on(worker, entry)
             if report is not None:
                 await self._end(entry, *self._judge(entry, report))
@@ -234,7 +235,14 @@ class LocalEngine(Engine):
             if entry.given_up.done() and entry.verdict is not None:
                 await self._end(entry, *entry.verdict)
                 return await self._wait_for_answer(worker)
-            await self._end(entry, *(entry.verdict or ("failed", Crash(await worker.explain_end()))))
+            reason = await worker.explain_end()
+            if entry.frames == 0 and entry.verdict is None and not entry.is_second_try:
+                # A run's first frame comes before anything is computed: its worker was dead when it was given the run.
+                # Of a verification, which has one frame, this cannot be told: it may be tried once more than others.
+                entry.is_second_try = True
+                entry.line.put_first(entry)
+            else:
+                await self._end(entry, *(entry.verdict or ("failed", Crash(reason))))
         except SinkError as error:
             await self._end(entry, "failed", str(error))
         except Exception as error:

@@ -21,6 +21,11 @@ class Line:
         self.jobs.append(entry)
         self.arrived.set()
 
+    def put_first(self, entry: "Entry") -> None:
+        """Before all others: it was its turn."""
+        self.jobs.appendleft(entry)
+        self.arrived.set()
+
     async def wait(self) -> None:
         """Until a job waits."""
         while not self.jobs:
@@ -35,6 +40,7 @@ class Entry:
     job: Job
     line: Line
     frames: int = 0  # Passed on so far.
+    is_second_try: bool = False  # The worker that it was first given to was dead already.
     worker: Worker | None = None
     verdict: tuple[EndStatus, str | None] | None = None  # How it ends if it is stopped from outside.
     # Set where its worker, asked to stop, has not answered in time.
