@@ -4,6 +4,8 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from app.api.http.stream import Feed
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_url, wait_until
 
@@ -149,6 +151,7 @@ def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
     play(act())
 
 
+@pytest.mark.full
 def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(tmp_path: Path) -> None:
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path), store_patience_s=0.1).start()

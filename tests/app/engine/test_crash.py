@@ -199,6 +199,7 @@ def test_two_servers_do_not_share_a_data_folder(server: Server) -> None:
     assert "Traceback" not in str(failure.value)[str(failure.value).index("another") :]
 
 
+@pytest.mark.full
 def test_the_opening_comparison_is_there_without_a_click(launch: StartServer) -> None:
     own = launch("--precompute")
     with httpx.Client(base_url=own.api, timeout=60) as http:

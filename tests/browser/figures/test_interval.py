@@ -44,6 +44,7 @@ def shown(page: Page) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.full
 def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_else(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     chip = page.get_by_role("button", name=re.compile("show all layers"))

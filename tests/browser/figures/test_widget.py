@@ -127,6 +127,7 @@ def check_gains(page: Page, expected: list[Result]) -> None:
         np.testing.assert_allclose(10.0 ** np.array(curve["values"], dtype=float), wanted, rtol=1e-6)
 
 
+@pytest.mark.full
 def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> None:
     computed = measure_both()
     open_text(page, tmp_path, write_document(computed))

@@ -274,6 +274,7 @@ def is_ahead(url: str) -> bool:
     return "/runs/compare" in url and "limit_s=2" in url
 
 
+@pytest.mark.full
 def test_a_hand_near_the_slider_finds_deeper_layers_here(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12", height=TALL_PX)
     before = curves(page, "gain")
