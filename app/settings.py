@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
     min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
-    log_cache_bytes: PositiveInt = Field(32_000_000, description="Frames held in memory beside the database.")
+    log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     lease_s: PositiveFloat = Field(
         10.0, description="Time after which other servers take over the runs of one that is silent."
     )

@@ -23,6 +23,10 @@ def serve(arguments: Sequence[str]) -> int:
 
     prepare_engine(settings)
 
+    from app.edge.memory import share_one_heap
+
+    share_one_heap()
+
     # Late: with torch they take a second or two, which no mistake in the arguments should cost.
     from app.edge.server import Server
     from app.engine.registry import UnknownEngine

@@ -45,6 +45,23 @@ kept = read_resident(os.getpid()) - before
 give_back()
 print(kept, read_resident(os.getpid()) - before)
 """
+HEAPS = """
+import ctypes, sys, threading
+from app.edge.memory import share_one_heap
+
+if sys.argv[1:]:
+    share_one_heap()
+kept, all_there = [], threading.Barrier(6)
+
+def keep():
+    kept.append([bytes(2000) for _ in range(100)])
+    all_there.wait()
+
+for _ in range(5):
+    threading.Thread(target=keep).start()
+all_there.wait()
+ctypes.CDLL(None).malloc_stats()
+"""
 
 
 @dataclass(eq=False)
@@ -99,3 +116,12 @@ def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -
         return is_noticed and not is_early
 
     assert run_loop(work())
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_stats"), reason="not glibc")
+def test_threads_share_one_heap() -> None:
+    def count(*arguments: str) -> int:
+        command = [sys.executable, "-c", HEAPS, *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr.count("Arena ")
+
+    assert count("shared") == 1 < count()
