@@ -48,11 +48,11 @@ from app.store.clients.shares import ShareStore
 from app.store.clients.tokens import TokenStore
 from app.store.database import Database
 from app.store.live_traces import LiveTraceStore
-from app.store.measures import Measures
 from app.store.notifications import Hub
 from app.store.queue.sweeps import SweepStore
 from app.store.rooms import RoomStore
 from app.store.snapshots import SnapshotStore
+from app.store.upkeep.measures import Measures
 from app.store.upkeep.space import SpaceStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.

@@ -27,10 +27,10 @@ from app.services.sweeps.sweeps import Sweeps
 from app.services.sweeps.values import SweepValues
 from app.services.traces import Traces
 from app.store.clients.tokens import read_token_id
-from app.store.measures import Measures
 from app.store.rooms import ROOM_ADDRESS, Room
 from app.store.runs import Run
 from app.store.snapshots import Snapshot, SnapshotStore
+from app.store.upkeep.measures import Measures
 from mhc_core.record import codec
 from mhc_core.record.result import Result
 

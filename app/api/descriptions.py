@@ -10,8 +10,7 @@ from app.api.dependencies import Service
 from app.api.http.bodies import SPEC_BODY
 from app.api.http.kept_bodies import KeptBody
 from app.api.http.problems import to_item
-from app.api.models.descriptions import MetricsBody, PresetsBody, PreviewsBody
-from app.api.models.estimates import EstimateBody
+from app.api.models.descriptions import EstimateBody, MetricsBody, PresetsBody, PreviewsBody
 from app.api.models.links import API
 from app.engine.contract import RUN
 from app.figures.style import MAX_RUNS

@@ -14,10 +14,10 @@ from app.api.dependencies import Encoding, Service, get_measures
 from app.api.http.problems import not_found
 from app.api.operators.instruments import count_free_bytes
 from app.pages.admin_access import require_operator
-from app.pages.forms import HEADERS, require_own_page
 from app.pages.routes import get_pages
+from app.pages.security import FORM_HEADERS, require_own_page
 from app.services.upkeep.storage import Storage
-from app.store.measures import Measures
+from app.store.upkeep.measures import Measures
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
@@ -59,7 +59,7 @@ async def get_admin_page(request: Request, service: Service, measures: Reads, en
         format_bytes=format_bytes,
         format_s=format_s,
     )
-    page.headers.update(HEADERS)
+    page.headers.update(FORM_HEADERS)
     return page
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
 
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +27,9 @@ BARE_HEADERS = {**HEADERS, "Content-Security-Policy": BARE_POLICY}
 PARTS = ("text/javascript", "text/css", "font/")
 PART_HEADERS = {"X-Content-Type-Options": "nosniff"}
 
+# For pages with forms: with no-referrer a browser would send `Origin: null` with what their buttons send.
+FORM_HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+
 FOREIGN_SITES = ("cross-site", "same-site")
 
 # What pages of listed origins may send and read. No cookie is let through: without a token they are their address.
@@ -34,6 +39,13 @@ CORS: dict[str, Any] = {
     "expose_headers": ("Content-Disposition", "ETag", "Location", "Retry-After"),
     "allow_private_network": True,
 }
+
+
+def require_own_page(request: Request) -> None:
+    """Refuse a POST that another site's page, or nothing that can be told, has sent."""
+    origin, host = request.headers.get("origin"), request.headers.get("host")
+    if origin is None or urlsplit(origin).netloc != host:
+        raise Problem("foreign-origin", 403, "this is for the buttons of this page; scripts have the HTTP interface")
 
 
 def page_policy(import_map_hash: str, *, frame_ancestors: str = "'none'") -> str:

@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from app.api.dependencies import read_access_token, recognise_holder
 from app.api.http.middleware.cookies import TOKEN_COOKIE, is_safe
 from app.api.models.links import to_address
-from app.pages.forms import HEADERS, require_own_page
 from app.pages.routes import get_pages
+from app.pages.security import FORM_HEADERS, require_own_page
 from app.services.errors import RefusedError
 from app.services.identity import Client
 
@@ -47,7 +47,7 @@ async def sign_in(request: Request) -> Response:
         page = _render(request, after, mistake=to_sentence(error))
         page.status_code = 401
         return page
-    answer = RedirectResponse(to_own_address(after), status_code=303, headers=HEADERS)
+    answer = RedirectResponse(to_own_address(after), status_code=303, headers=FORM_HEADERS)
     secure = is_safe(request.scope, request.app.state.settings.public_url)
     answer.set_cookie(TOKEN_COOKIE, token, path=_read_root(request), httponly=True, samesite="lax", secure=secure)
     return answer
@@ -56,7 +56,7 @@ async def sign_in(request: Request) -> Response:
 @router.post("/out", dependencies=[Depends(require_own_page)])
 async def sign_out(request: Request) -> Response:
     """Forget the token in this browser; the token itself stays valid."""
-    answer = RedirectResponse(to_address("/sign-in"), status_code=303, headers=HEADERS)
+    answer = RedirectResponse(to_address("/sign-in"), status_code=303, headers=FORM_HEADERS)
     answer.delete_cookie(TOKEN_COOKIE, path=_read_root(request))
     return answer
 
@@ -85,5 +85,5 @@ def _render(
     page = get_pages(request).render(
         "sign_in.html", after=to_own_address(after), holder=holder, mistake=mistake, kept=kept
     )
-    page.headers.update(HEADERS)
+    page.headers.update(FORM_HEADERS)
     return page

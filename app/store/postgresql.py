@@ -14,11 +14,13 @@ from app.store.errors import UnusableDatabase
 
 NAME = "postgresql"
 # A server that is cut off without a word is given up after about ten seconds, and so is a wait for another's lock.
-CONNECT = {
+ALIVE: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
+}
+CONNECT = ALIVE | {
     "tcp_user_timeout": 10_000,
     "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 }

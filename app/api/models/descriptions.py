@@ -1,10 +1,12 @@
-"""Bodies that describe: metrics, presets and their previews."""
+"""Bodies that describe: metrics, presets and their previews, and what a spec would cost."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.api.models.problems import FieldError
 from app.presets.preset import Reference
+from mhc_core.cost.estimates import Estimate
 from mhc_core.metrics.registry import Metric
 from mhc_core.record.reduction import Reduction
 
@@ -82,3 +84,11 @@ class PreviewsBody(BaseModel):
     """A sketch of each preset."""
 
     previews: list[PreviewBody]
+
+
+class EstimateBody(Estimate):
+    """Predicted cost, and whether this server would take the spec."""
+
+    id: str
+    admitted: bool
+    errors: list[FieldError] = Field(description="Why not.")

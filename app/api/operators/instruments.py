@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.observe import context
 from app.services.encoding.encoder import Encoder
 from app.services.runs import Runs
-from app.store.measures import EndedRun, LiveRun, Measures
+from app.store.upkeep.measures import EndedRun, LiveRun, Measures
 
 # A run may take a millisecond or minutes, and wait as long.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)

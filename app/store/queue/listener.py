@@ -3,18 +3,16 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 from sqlalchemy.engine import make_url
 
+from app.store.postgresql import ALIVE
 from app.store.queue.dialect import CHANNEL
 
 log = logging.getLogger("mhc.store")
 
 LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
-# A connection that is cut without a word is given up after about ten seconds.
-CONNECT: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 
 
 class Listener:
@@ -44,7 +42,7 @@ class Listener:
                 self._is_stopped.wait(RETRY_S)
 
     def _listen(self) -> None:
-        with psycopg.connect(self._address, autocommit=True, **CONNECT) as connection:
+        with psycopg.connect(self._address, autocommit=True, **ALIVE) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
             while not self._is_stopped.is_set():
                 for message in connection.notifies(timeout=LOOK_S):

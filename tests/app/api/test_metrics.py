@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.operators.instruments import LATE_S, Instruments, count_free_bytes
-from app.store.measures import EndedRun
+from app.store.upkeep.measures import EndedRun
 from tests.app.engine.test_cancel import LONG
 from tests.conftest import ROOT, Server, compute
 

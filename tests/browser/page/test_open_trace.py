@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.broken_traces import pack, read_lines
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.look.test_access import audit, looks
-from tests.browser.page.test_traces import HEADS, SMALL, heads, say_beside
+from tests.browser.page.test_traces import HEADS, SMALL, address_beside, heads
 from tests.conftest import Server
 from tests.core.attach.attachable import LAYERS
 from tests.traced import capture_trace
@@ -69,7 +69,7 @@ def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None
     choose(run, file)
     expect(run.locator(".story-card h2")).to_have_text(HEADS)
     wait_until_done(run)
-    assert run.url.endswith(say_beside())
+    assert run.url.endswith(address_beside())
     choose(run, file)
     expect(run.locator(".sending-failed")).to_contain_text("This trace is shown already.")
     run.locator(".sending-failed").get_by_role("button", name="Close").click()
@@ -156,7 +156,7 @@ def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> 
 def test_axe_finds_nothing(
     open_page: OpenPage, watch: Watch, traced: Server, file: Path, theme: str, width: int
 ) -> None:
-    page = open_page(say_beside(), theme=theme, width=width)
+    page = open_page(address_beside(), theme=theme, width=width)
     watch.allow("422")
     spoil(file)
     if width < 761:

@@ -20,7 +20,7 @@ SMALL = "depth=4&width=16&input.tokens=16"
 HEADS = ["A HC", f"B {NAME}"]
 
 
-def say_beside() -> str:
+def address_beside() -> str:
     """The address of a small run and the trace."""
     return f"/#v=1&runs=hc,trace&{SMALL}&B.trace={capture_trace().id}"
 
@@ -28,7 +28,7 @@ def say_beside() -> str:
 @pytest.fixture
 def beside(open_page: OpenPage, traced: Server) -> Page:
     """A small run and the trace, by their address."""
-    return open_page(say_beside())
+    return open_page(address_beside())
 
 
 def heads(page: Page) -> list[str]:
@@ -56,7 +56,7 @@ def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     assert "depth=7" in beside.url
     beside.go_back()
     wait_until_done(beside)
-    assert beside.url.endswith(say_beside())
+    assert beside.url.endswith(address_beside())
     slider = beside.locator('[data-path="depth"] input[type=range]')
     slider.focus()
     for _ in range(3):
