@@ -14,10 +14,13 @@ VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
 # Half of a slider's thumb: its middle stays this far inside the track.
 THUMB_PX = 8
 
-# For a page: whether it shows runs that were computed just now, whole. What the cards below say of costs comes later.
+# For a page: whether it shows its runs whole, or what is still awaited. Runs that were asked for ahead may be stored by
+# then. What the cards below say of costs comes later.
 DONE = """
-const isDone = () => / in [\\d.]+ m?s /.test(document.querySelector('.status').textContent)
-  && !document.querySelector('[aria-busy=true], progress, .plot-box.stale, .story-card.stale');
+const AWAITED = '[aria-busy=true], progress, .plot-box.stale, .story-card.stale';
+const readStatus = () => document.querySelector('.status').textContent;
+const isDone = () => / (stored|in [\\d.]+ m?s) /.test(readStatus()) && !document.querySelector(AWAITED);
+const listAwaited = () => [...document.querySelectorAll(AWAITED)].map((part) => part.className || part.localName);
 """
 
 

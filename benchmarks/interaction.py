@@ -33,6 +33,7 @@ SIGNAL_S = 4.0
 
 CLOCK = (
     DONE
+    + f"const LIMIT_MS = {MAX_MS};"
     + """
 const LOOK_MS = 10; // a timer, for an animation frame asked for is one more to draw
 let drag = null, longest = 0, settle;
@@ -60,7 +61,10 @@ window.arm = () => {
   const plot = document.querySelector('[data-panel=activation] .plot');
   plot.removeListener('plotly_afterplot', onDrawn);
   plot.on('plotly_afterplot', onDrawn);
-  window.settled = new Promise((resolve) => (settle = resolve));
+  window.settled = new Promise((resolve, reject) => {
+    settle = resolve;
+    setTimeout(() => reject(new Error(`still awaited: ${readStatus()}; ${listAwaited()}`)), LIMIT_MS);
+  });
 };
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration);

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import at_once, hand, interaction, page, visit
+from tests.browser.conftest import wait_until_done
 from tests.conftest import Server
 
 
@@ -28,6 +29,16 @@ def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
     assert min(found.values()) > 0
     assert interaction.measure_cursor(browser, server.url) > 0
     assert min(interaction.measure_signal(browser, server.url).values()) > 0
+
+
+@pytest.mark.full
+def test_a_drag_ends_at_runs_that_are_stored(browser: Browser, server: Server) -> None:
+    seed = 30_000
+    visited = browser.new_page()
+    visited.goto(f"{server.url}/#v=1&seed={seed}")
+    wait_until_done(visited)
+    visited.close()
+    assert interaction.measure_drags(browser, server.url, 1, seed=seed)["last"] > 0
 
 
 @pytest.mark.full
