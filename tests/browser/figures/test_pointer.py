@@ -57,7 +57,7 @@ def test_all_cards_show_the_layer_under_the_pointer_and_forget_it(open_page: Ope
     wait_until(page, lambda: lens.evaluate("canvas => canvas.toDataURL()") != still)
 
 
-def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage) -> None:
+def test_the_lines_of_cursors_pass_behind_words_and_the_pointers_label(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     for panel in ("activation", "cka"):
         card = card_of(page, panel)
@@ -65,13 +65,17 @@ def test_the_lines_of_cursors_pass_behind_the_pointers_label(see_page: OpenPage)
         move_to(page, panel, 0.5)
         expect(card.locator(".hoverlayer text").first).to_be_attached()
         ranks = card.evaluate(
-            """card => [card.querySelector('.cursor-x'), card.querySelector('.hoverlayer').closest('svg')]
-                .map((element) => Number(getComputedStyle(element).zIndex))"""
+            """card => ['.cursor-x', '.main-svg:has(.hoverlayer)', '.main-svg:has(.infolayer)']
+                .map((name) => Number(getComputedStyle(card.querySelector(name)).zIndex))"""
         )
-        assert ranks[0] < ranks[1]
+        assert ranks[0] < min(ranks[1:])
         # Nothing between them makes ranks count for less.
         assert card.locator(".overlay").evaluate("overlay => getComputedStyle(overlay).zIndex") == "auto"
         assert card.locator(".plot").evaluate("plot => getComputedStyle(plot).zIndex") == "auto"
+    word = card_of(page, "activation").locator(".annotation-text").first
+    assert word.evaluate(
+        "word => getComputedStyle(word).stroke === getComputedStyle(word.closest('.panel')).backgroundColor"
+    )
 
 
 @pytest.mark.full
