@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     lease_s: PositiveFloat = Field(
-        10.0, description="Time after which other servers take over the runs of one that is silent."
+        10.0, description="Time within which other servers take over the runs of one that is silent."
     )
     store_patience_s: PositiveFloat = Field(
         30.0, description="Time that a frame waits for a database that cannot be written, before its run fails."

@@ -18,7 +18,7 @@ from app.store.errors import StoreUnavailable
 from app.store.frame_log import FrameLog
 from app.store.notifications import Hub
 from app.store.queue.board import Board, predict_seconds
-from app.store.queue.leases import Lease
+from app.store.queue.leases import Lease, to_beat_s
 from app.store.queue.queue import Queue, Turn
 from app.store.runs import NewJob, Run
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
@@ -28,7 +28,6 @@ log = logging.getLogger("mhc.queue")
 STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
 # An engine that does not tell when a worker is free is looked at this often, while runs wait.
 LOOK_S = 0.05
-MAX_BEAT_S, BEATS = 1.0, 3  # a lease outlives so many heartbeats
 MAX_IDLE_BEAT_S = 5.0  # of a server that is alone and computes nothing: each beat writes to its disk
 RETRY_S = 1.0
 
@@ -44,7 +43,7 @@ class Dispatcher:
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
         self.board = Board()
         self._short_s = settings.short_run_s
-        self._beat_s = min(MAX_BEAT_S, settings.lease_s / BEATS)
+        self._beat_s = to_beat_s(settings.lease_s)
         self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
         self._turn = asyncio.Lock()
         self._woken, self._beat_due = asyncio.Event(), asyncio.Event()

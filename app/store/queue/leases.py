@@ -8,6 +8,18 @@ from sqlalchemy import Connection, Row, select
 from app.store.tables import runs
 
 MAX_ATTEMPTS = 2  # a run whose process is lost is tried once more
+MAX_BEAT_S, BEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
+SPARE_BEATS = 2  # the others look once a heartbeat, and one of them claims the run within another
+
+
+def to_beat_s(lease_s: float) -> float:
+    """Seconds between two heartbeats of a server, which renews its leases and looks at those of others."""
+    return min(MAX_BEAT_S, lease_s / BEATS)
+
+
+def to_hold_s(lease_s: float) -> float:
+    """Seconds that a lease holds once given or renewed, so that another server has the run within `lease_s`."""
+    return lease_s - SPARE_BEATS * to_beat_s(lease_s)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from app.store.queue import reconcile, servers
 from app.store.queue.board import LIVE, Board, read_board
 from app.store.queue.dialect import lock_queue, notify, read_clock
 from app.store.queue.ends import end_run, let_go
-from app.store.queue.leases import Lease, require_lease
+from app.store.queue.leases import Lease, require_lease, to_hold_s
 from app.store.queue.reconcile import Beat, Leases
 from app.store.queue.servers import Watched
 from app.store.queue.silence import Silence
@@ -37,10 +37,10 @@ class Queue:
     """What one server does with the queue."""
 
     def __init__(self, database: Database, lease_s: float) -> None:
-        self._database, self._lease_s = database, lease_s
+        self._database, self._hold_s = database, to_hold_s(lease_s)
         self.server, self.is_shared = database.server, database.is_shared
-        self._leases: Leases = Silence(lease_s)
-        self._servers: Silence[str] = Silence(lease_s)
+        self._leases: Leases = Silence(self._hold_s)
+        self._servers: Silence[str] = Silence(self._hold_s)
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
         """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
@@ -133,7 +133,7 @@ class Queue:
             if self.is_shared:
                 self._note_alive(connection, now)
             leases = self._leases if self.is_shared else None
-            return reconcile.beat(connection, self.server, held, now, self._lease_s, leases)
+            return reconcile.beat(connection, self.server, held, now, self._hold_s, leases)
 
         return await self._database.call(work)
 
@@ -175,13 +175,13 @@ class Queue:
         )
 
     def _note_alive(self, connection: Connection, now: float) -> None:
-        servers.note_alive(connection, self.server, now, self._lease_s, self._servers)
+        servers.note_alive(connection, self.server, now, self._hold_s, self._servers)
 
     def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[Run]:
         values = {
             "status": "running",
             "server": self.server,
-            "leased_until": now + self._lease_s,
+            "leased_until": now + self._hold_s,
             "fence": runs.c.fence + 1,
             "attempts": runs.c.attempts + 1,
             "started_at": now,

@@ -38,7 +38,7 @@ def beat(
     server: str,
     held: Collection[tuple[str, int]],
     now: float,
-    lease_s: float,
+    hold_s: float,
     silence: Leases | None,
 ) -> Beat:
     """Renew the leases of `held`, run and fence, and free the runs that no one computes. The queue is locked.
@@ -48,9 +48,9 @@ def beat(
     mine = {row.id: row for row in connection.execute(_select_held(server))}
     kept = [run_id for run_id, fence in held if run_id in mine and mine[run_id].fence == fence]
     # One that ends later than it could was given before the clock was set back.
-    old = [run_id for run_id in kept if not RENEW_AT * lease_s <= mine[run_id].leased_until - now <= lease_s]
+    old = [run_id for run_id in kept if not RENEW_AT * hold_s <= mine[run_id].leased_until - now <= hold_s]
     if old:
-        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + lease_s))
+        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + hold_s))
     silent = None if silence is None else silence.find(_read_others(connection, server), now)
     freed = _free(connection, _is_lost(server, kept, silent), now)
     gone = [run_id for run_id, _ in held if run_id not in kept]

@@ -22,10 +22,10 @@ def register(connection: Connection, server: str, now: float) -> None:
     connection.execute(insert(servers).values(id=server, name=name, started_at=now, seen_at=now))
 
 
-def note_alive(connection: Connection, server: str, now: float, lease_s: float, silence: Silence[str]) -> None:
+def note_alive(connection: Connection, server: str, now: float, hold_s: float, silence: Silence[str]) -> None:
     """Renew the server's row, and drop those of servers that have not done so for long, with their watchers."""
     others = connection.execute(select(servers.c.id, servers.c.seen_at).where(servers.c.id != server))
-    if silent := silence.find({row.id: row.seen_at + lease_s for row in others}, now):
+    if silent := silence.find({row.id: row.seen_at + hold_s for row in others}, now):
         connection.execute(delete(servers).where(servers.c.id.in_(silent)))
     if connection.execute(update(servers).where(servers.c.id == server).values(seen_at=now)).rowcount == 0:
         register(connection, server, now)  # others took this one for dead, as while it could not reach the database

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from app.store.queue.leases import to_hold_s
 from app.store.queue.silence import Silence
 from tests.app.cluster.puppet import LEASE_S, Server, check_log, make_spec, play, wait_until
 from tests.app.store.postgresql import PostgreSQL
@@ -37,7 +38,7 @@ def test_a_jump_takes_no_run_from_a_server_that_lives(postgresql: PostgreSQL, ah
     async def act(a: Server, b: Server, clock: DatabaseClock) -> None:
         run_id = await a.submit(make_spec(1))
         await a.engine.step(run_id, 2)
-        a.runs._dispatcher._beat_s = 0.9 * LEASE_S  # that B comes first after the jump is what can go wrong
+        a.runs._dispatcher._beat_s = 0.9 * to_hold_s(LEASE_S)  # that B comes first after the jump is what can go wrong
         await asyncio.to_thread(clock.set, ahead_s)
         await b.runs._dispatcher.beat()
         await asyncio.sleep(2 * LEASE_S)

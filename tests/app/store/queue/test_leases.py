@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import update
 
 from app.store.database import Database
-from app.store.queue.leases import Lease, LeaseLost, TornLog
+from app.store.queue.leases import Lease, LeaseLost, TornLog, to_beat_s, to_hold_s
 from app.store.queue.queue import Queue
+from app.store.queue.reconcile import RENEW_AT
+from app.store.queue.silence import MIN_HOLDS
 from app.store.queue.usage import charge, read_used
 from app.store.runs import NewJob, RunStore
 from app.store.tables import runs
@@ -66,10 +68,17 @@ def test_a_claim_gives_a_lease_and_counts_an_attempt(database_url: str) -> None:
         assert (run.status, run.server, run.fence, run.attempts) == ("running", lease.server, lease.fence, 1)
         assert run.leased_until is not None
         assert run.started_at is not None
-        assert abs(run.leased_until - run.started_at - LEASE_S) < 1e-3
+        assert abs(run.leased_until - run.started_at - to_hold_s(LEASE_S)) < 1e-3
         assert await scene.claim(5) == [], "a run is claimed once"
 
     play(database_url, act)
+
+
+@pytest.mark.parametrize("lease_s", [0.1, 1.0, 2.0, 8.0, 10.0, 60.0, 3600.0])
+def test_a_lease_is_renewed_before_it_is_taken_for_lost_and_taken_over_in_time(lease_s: float) -> None:
+    beat_s, hold_s = to_beat_s(lease_s), to_hold_s(lease_s)
+    assert (1 - RENEW_AT) * hold_s + beat_s <= MIN_HOLDS * hold_s + 1e-9, "also where a clock was set ahead"
+    assert hold_s + 2 * beat_s <= lease_s + 1e-9, "seen with one heartbeat of the others, claimed by the next"
 
 
 def test_frames_and_ends_of_a_lost_lease_are_refused(database_url: str) -> None:
