@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -30,14 +31,18 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Until the server closes its end."""
-        while line := await reader.readline():
-            self._obey(orjson.loads(line))
+        """Until the server closes its end, or dies with something that it has not read."""
+        with suppress(ConnectionResetError):
+            while line := await reader.readline():
+                self._obey(orjson.loads(line))
 
-    def close(self) -> None:
-        """End all workers."""
+    async def close(self) -> None:
+        """End all workers, and what waits for them: after `ray.shutdown` a call would begin anew with some cluster."""
         for slot in list(self._slots.values()):
             slot.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _obey(self, message: dict[str, Any]) -> None:
         if "open" in message:
@@ -99,7 +104,7 @@ async def main(descriptor: int) -> None:
     try:
         await bridge.serve(reader)
     finally:
-        bridge.close()
+        await bridge.close()
         ray.shutdown()
 
 

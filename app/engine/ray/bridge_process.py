@@ -68,7 +68,7 @@ class BridgeProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "app.engine.ray.bridge", str(theirs.fileno()),
                 pass_fds=[theirs.fileno()], stdin=DEVNULL, stdout=2, start_new_session=True,
-                env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
+                env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"},
             )  # fmt: skip
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=HEADER_BYTES)
         self._writer.write(self._options.encode())

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,13 +13,15 @@ from typing import Any
 import pytest
 
 from app.engine.ray.actor import Introduction
+from app.engine.ray.bridge import Bridge
 from app.engine.ray.engine import RayEngine
+from app.engine.ray.options import Options
 from app.engine.ray.slot import GIVE_BACK_S, explain_skew
 from app.settings import Settings
 from tests.conftest import start_server
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
-from tests.contract.engine.ray_cluster import RayCluster, find_actors, read_stat, start_cluster
+from tests.contract.engine.ray_cluster import GIB, RayCluster, find_actors, read_stat, start_cluster
 
 pytestmark = pytest.mark.full
 Case = Callable[[Bench], Awaitable[None]]
@@ -67,6 +70,28 @@ def test_a_run_fails_with_the_bridge_and_the_next_one_finds_another() -> None:
         assert pid_of_bridge(bench) != old
 
     play(case)
+
+
+def test_a_bridge_whose_server_stops_in_mid_run_ends_without_a_complaint(capfd: pytest.CaptureFixture[str]) -> None:
+    async def case(bench: Bench) -> None:
+        await bench.occupy()
+
+    play(case)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_bridge_whose_server_is_killed_before_it_has_read_all_ends_as_well() -> None:
+    async def scene() -> None:
+        servers, bridges = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=bridges)
+        writer.write(b"lines that no one reads")
+        await writer.drain()
+        servers.close()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        await Bridge(Options("", 1, 0.0, 1.0, GIB), writer).serve(reader)
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
 
 
 def test_a_bridge_that_is_told_to_stop_is_replaced_too() -> None:
