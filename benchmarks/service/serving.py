@@ -5,7 +5,7 @@ import signal
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -50,8 +50,12 @@ def look(server: Server) -> Held:
 
 
 def measure_database(data: Path) -> int:
-    """Bytes of the database and its log."""
-    return sum(path.stat().st_size for path in data.glob("mhc-scope.db*"))
+    """Bytes of the database and its log, which may come and go with a transaction."""
+    total = 0
+    for path in data.glob("mhc-scope.db*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _read_below(pid: int) -> int:

@@ -4,8 +4,10 @@
 the calls that the page makes: itself, its files once, what it boots with, and while a slider moves a comparison of
 three runs every 0.8 s, for which the one before is left and cancelled. The answer to the last one, where the hand has
 let go, is waited for. `own` is the share of students whose runs are like no other's; runs of the others are the same
-for the same place of the slider. What two cores cannot compute for all is to be shared fairly: students of the first
-kind shall be given the same time of workers. Those of the second kind live on what others have asked for as well.
+for the same place of the slider. What two cores cannot compute for all is to be shared fairly. Students of the first
+kind have the same hand, so that they ask for the same work, and shall be given the same time of workers; one more
+client has three such pages open at once, and shall be given no more. Those of the second kind, each with a hand of its
+own, live on what others have asked for as well.
 """
 
 import argparse
@@ -35,9 +37,10 @@ FILES = re.compile(r'(?:href|src)="(/(?:static|vendor)/[^"]+)"')
 DEPTHS = range(16, 97, 4)  # places of the slider
 LIFE_S = 0.8  # MIN_LIFE_MS in static/js/state/runner.js
 UNASKED_S = 6  # and UNASKED_S there: what is predicted to take longer is started when Run is pressed
-DRAG_S, REST_S = (1.0, 4.0), (1.0, 3.0)
+MOVES, REST_S = (1, 5), (1.0, 3.0)  # of one drag, and behind it
+GREEDY_PAGES = 3
 MOST_HAVE = 24  # ids of runs that a page has kept and says so
-UNFAIR, JAIN = 0.8, 0.95
+UNFAIR, JAIN, GREED = 0.8, 0.95, 1.2
 EVENLY = "seconds of workers; least of the waves"
 
 
@@ -47,6 +50,7 @@ class Student:
 
     client: str
     is_own: bool
+    is_greedy: bool = False
     waits_s: list[float] = field(default_factory=list)
     used_s: float = 0.0  # time of workers
     begun: float = 0.0
@@ -87,8 +91,7 @@ class Page:
 
     async def drag(self) -> None:
         """Move the slider for a while, let go, and wait for the answer."""
-        until = time.monotonic() + self._draw.uniform(*DRAG_S)
-        while time.monotonic() < until:
+        for _ in range(self._draw.randint(*MOVES)):
             moved = time.monotonic()
             await self._show(self._move())
             await asyncio.sleep(max(0.0, moved + LIFE_S - time.monotonic()))
@@ -97,6 +100,18 @@ class Page:
             self._visitor.fail("a stream ended before its runs")
         self.student.waits_s.append(time.perf_counter() - begun)
         self.student.runs = specs
+
+    async def use(self, seconds: float) -> None:
+        """From the opening to the last answer; what goes wrong is in the tally."""
+        with contextlib.suppress(Failed):
+            await self.open()
+            self.student.begun = time.monotonic()
+            until = self.student.begun + seconds
+            while time.monotonic() < until:
+                await self.drag()
+                self.student.ended = time.monotonic()
+                await asyncio.sleep(self._draw.uniform(*REST_S))
+            await self.check()
 
     async def check(self) -> None:
         """What was answered last is kept."""
@@ -168,33 +183,33 @@ class Page:
 
 
 async def attend(server: Server, tally: Tally, number: int, known: argparse.Namespace) -> Student:
-    """One student, from opening the page to the last answer."""
-    draw = random.Random(number)
-    seed = 1000 + number if draw.random() < known.own else 0
+    """One student."""
+    draw, hand = random.Random(number), random.Random(f"wave {number // known.wave}")
+    is_own = draw.random() < known.own
     address = f"127.0.0.{2 + number % 8}"  # a class without a proxy would have one, and 256 connections
     async with Visitor(server.url, tally, address) as visitor:
-        page = Page(visitor, draw, seed)
-        student = page.student
-        try:
-            await page.open()
-            student.begun = time.monotonic()
-            until = student.begun + known.seconds
-            while time.monotonic() < until:
-                await page.drag()
-                student.ended = time.monotonic()
-                await asyncio.sleep(draw.uniform(*REST_S))
-            await page.check()
-        except Failed:
-            pass  # it is in the tally
-    return student
+        page = Page(visitor, *((hand, 1000 + number) if is_own else (draw, 0)))
+        await page.use(known.seconds)
+    return page.student
+
+
+async def be_greedy(server: Server, tally: Tally, wave: int, known: argparse.Namespace) -> Student:
+    """One client with several pages of the first kind at once."""
+    async with Visitor(server.url, tally, "127.0.0.10") as visitor:
+        seeds = range(10**6 + GREEDY_PAGES * wave, 10**6 + GREEDY_PAGES * (wave + 1))
+        pages = [Page(visitor, random.Random(f"wave {wave}"), seed) for seed in seeds]
+        await asyncio.gather(*(page.use(known.seconds) for page in pages))
+    pages[0].student.is_greedy = True
+    return pages[0].student
 
 
 async def hold_course(server: Server, tally: Tally, known: argparse.Namespace) -> list[list[Student]]:
     """All waves, one after another."""
     waves = []
-    for first in range(0, known.students, known.wave):
+    for wave, first in enumerate(range(0, known.students, known.wave)):
         numbers = range(first, min(first + known.wave, known.students))
-        waves.append(await asyncio.gather(*(attend(server, tally, number, known) for number in numbers)))
+        attending = [attend(server, tally, number, known) for number in numbers]
+        waves.append(await asyncio.gather(*attending, be_greedy(server, tally, wave, known)))
     return waves
 
 
@@ -213,13 +228,16 @@ def build_rows(
     waves: Sequence[Sequence[Student]], tally: Tally, log: Sequence[str], computed: int, took_s: float
 ) -> list[Row]:
     """What they waited for, and how evenly."""
-    students = [student for wave in waves for student in wave]
+    students = [student for wave in waves for student in wave if not student.is_greedy]
     waits = [wait for student in students for wait in student.waits_s]
     opened = [student.opened_s for student in students]
-    of = f"{len(students)} students in waves of {len(waves[0])}; {len(waits)} final answers"
-    used = [[student.used_s for student in wave if student.is_own] for wave in waves]
-    used = [wave for wave in used if sum(wave)]
+    of = f"{len(students)} students in waves of {len(waves[0]) - 1}; {len(waits)} final answers"
+    used = [[student.used_s for student in wave if student.is_own and not student.is_greedy] for wave in waves]
+    greedy = [student.used_s for wave in waves for student in wave if student.is_greedy]
+    pairs = [(wave, most) for wave, most in zip(used, greedy, strict=True) if sum(wave)]
+    used = [wave for wave, _ in pairs]
     least = min((min(wave) / statistics.mean(wave) for wave in used), default=None)
+    greed = max((most / statistics.mean(wave) for wave, most in pairs), default=None)
     rates = {is_own: [one.rate for one in students if one.is_own == is_own] or [0.0] for is_own in (True, False)}
     calls = sum(student.calls for student in students)
     return [
@@ -231,6 +249,13 @@ def build_rows(
         Row("final answers a minute, shared runs", "median student", statistics.median(rates[False]), ""),
         Row("fairness of computing, own runs", EVENLY, min(map(to_jain, used), default=None), "", JAIN, True),
         Row("who was given least, of the mean, own runs", EVENLY, least, "x", UNFAIR, True),
+        Row(
+            "who had three pages open, of the mean, own runs",
+            "seconds of workers; most of the waves",
+            greed,
+            "x",
+            GREED,
+        ),
         Row("runs computed a second", f"{computed} runs", computed / took_s, ""),
         Row("calls", of, calls, ""),
         Row("told to wait, and obeyed", "429", tally.refused[429], ""),
