@@ -5,9 +5,10 @@ the calls that the page makes: itself, its files once, what it boots with, and w
 three runs every 0.8 s, for which the one before is left and cancelled. The answer to the last one, where the hand has
 let go, is waited for. `own` is the share of students whose runs are like no other's; runs of the others are the same
 for the same place of the slider. What two cores cannot compute for all is to be shared fairly. Students of the first
-kind have the same hand, so that they ask for the same work, and shall be given the same time of workers; one more
-client has three such pages open at once, and shall be given no more. Those of the second kind, each with a hand of its
-own, live on what others have asked for as well.
+kind have the same hand, so that they ask for the same work at the same times, and shall get as many answers. What is
+computed for a place that a slider only passes is a matter of chance. One more client has three such pages open at once:
+it comes last wherever others wait, and lives on what they leave while their hands rest. Students of the second kind,
+each with a hand of its own, live on what others have asked for as well.
 """
 
 import argparse
@@ -40,8 +41,9 @@ UNASKED_S = 6  # and UNASKED_S there: what is predicted to take longer is starte
 MOVES, REST_S = (1, 5), (1.0, 3.0)  # of one drag, and behind it
 GREEDY_PAGES = 3
 MOST_HAVE = 24  # ids of runs that a page has kept and says so
-UNFAIR, JAIN, GREED = 0.8, 0.95, 1.2
-EVENLY = "seconds of workers; least of the waves"
+UNFAIR, JAIN = 0.8, 0.95
+EVENLY = "answers a minute with the same hand; least of the waves"
+SECONDS = "seconds of workers; {} of the waves"
 
 
 @dataclass
@@ -232,12 +234,13 @@ def build_rows(
     waits = [wait for student in students for wait in student.waits_s]
     opened = [student.opened_s for student in students]
     of = f"{len(students)} students in waves of {len(waves[0]) - 1}; {len(waits)} final answers"
-    used = [[student.used_s for student in wave if student.is_own and not student.is_greedy] for wave in waves]
-    greedy = [student.used_s for wave in waves for student in wave if student.is_greedy]
-    pairs = [(wave, most) for wave, most in zip(used, greedy, strict=True) if sum(wave)]
-    used = [wave for wave, _ in pairs]
-    least = min((min(wave) / statistics.mean(wave) for wave in used), default=None)
-    greed = max((most / statistics.mean(wave) for wave, most in pairs), default=None)
+    alike = [[one for one in wave if one.is_own and not one.is_greedy] for wave in waves]
+    alike = [wave for wave in alike if wave]
+    got = [[one.rate for one in wave] for wave in alike]
+    used = [[one.used_s for one in wave] for wave in alike if sum(one.used_s for one in wave)]
+    least = min((min(wave) / statistics.mean(wave) for wave in got), default=None)
+    greedy = [one.used_s for wave in waves for one in wave if one.is_greedy]
+    greed = statistics.mean(greedy) / statistics.mean(one.used_s for wave in alike for one in wave) if used else None
     rates = {is_own: [one.rate for one in students if one.is_own == is_own] or [0.0] for is_own in (True, False)}
     calls = sum(student.calls for student in students)
     return [
@@ -247,15 +250,10 @@ def build_rows(
         Row("final answer, p95", of, to_p95(waits), "s"),
         Row("final answers a minute, own runs", "median student", statistics.median(rates[True]), ""),
         Row("final answers a minute, shared runs", "median student", statistics.median(rates[False]), ""),
-        Row("fairness of computing, own runs", EVENLY, min(map(to_jain, used), default=None), "", JAIN, True),
-        Row("who was given least, of the mean, own runs", EVENLY, least, "x", UNFAIR, True),
-        Row(
-            "who had three pages open, of the mean, own runs",
-            "seconds of workers; most of the waves",
-            greed,
-            "x",
-            GREED,
-        ),
+        Row("fairness of answers, own runs", EVENLY, min(map(to_jain, got), default=None), "", JAIN, True),
+        Row("who got fewest, of the mean, own runs", EVENLY, least, "x", UNFAIR, True),
+        Row("fairness of computing, own runs", SECONDS.format("least"), min(map(to_jain, used), default=None), ""),
+        Row("who had three pages open, of the mean, own runs", SECONDS.format("mean"), greed, "x"),
         Row("runs computed a second", f"{computed} runs", computed / took_s, ""),
         Row("calls", of, calls, ""),
         Row("told to wait, and obeyed", "429", tally.refused[429], ""),
