@@ -10,6 +10,7 @@ import torch
 from mhc_core.metrics.token_products import worst_deviation
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MAX_LAYERS = 128  # that are mapped together: Sinkhorn keeps what each round finds
 
 
 def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
@@ -27,6 +28,9 @@ def measure_rounding(
     ----------
     to_matrices: the family's map from (..., m) to (..., n, n), in the type of what it is given.
     """
-    return {
-        f"ds_error_{name}": worst_deviation(to_matrices(logits_LSm.to(dtype)).double()) for name, dtype in TYPES.items()
-    }
+
+    def measure(dtype: torch.dtype) -> torch.Tensor:
+        parts = logits_LSm.to(dtype).split(MAX_LAYERS)
+        return torch.cat([worst_deviation(to_matrices(part).double()) for part in parts])
+
+    return {f"ds_error_{name}": measure(dtype) for name, dtype in TYPES.items()}

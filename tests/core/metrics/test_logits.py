@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mhc_core.measure.logit_probe import LogitProbe
+from mhc_core.metrics.logits import MAX_LAYERS, measure_rounding
 from mhc_core.stack import build_stack
 from tests.core import measures, reference
 from tests.core.conftest import CONNECTIONS, build_spec, measure
@@ -126,3 +128,19 @@ def test_a_layer_is_heard_once_and_its_listener_leaves() -> None:
     stack()
     assert [column.shape for column in probe.columns().values()] == [(4,)] * 3
     assert all(mixer.listener is None for mixer in stack.connection.mixers)  # type: ignore[union-attr]
+
+
+def test_many_layers_are_mapped_a_part_at_a_time() -> None:
+    layers = 2 * MAX_LAYERS + 1
+    logits_LSm = torch.randn(layers, 3, 16, generator=torch.Generator().manual_seed(0))
+    mapped = []
+
+    def to_matrices(part_LSm: torch.Tensor) -> torch.Tensor:
+        mapped.append(len(part_LSm))
+        return part_LSm.unflatten(-1, (4, 4)).softmax(-1)
+
+    found = measure_rounding(logits_LSm, to_matrices)
+    assert mapped == 2 * [MAX_LAYERS, MAX_LAYERS, 1]
+    alone = [measure_rounding(layer_Sm[None], to_matrices) for layer_Sm in logits_LSm]
+    for key, column_L in found.items():
+        assert torch.equal(column_L, torch.cat([one[key] for one in alone])), key
