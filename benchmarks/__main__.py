@@ -14,21 +14,37 @@ BENCHMARKS = (
 
 
 def collect(name: str) -> list[Row]:
-    """The rows of one benchmark."""
+    """The rows of one benchmark, which are told as they come too.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        Where it has failed.
+    """
     print(f"{name} ...", file=sys.stderr, flush=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-m", f"benchmarks.{name}"]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return [Row(**json.loads(line)) for line in done.stdout.splitlines()]
+    rows = [Row(**json.loads(line)) for line in done.stdout.splitlines()]
+    for row in rows:
+        print("  " + " | ".join(row.to_cells()), file=sys.stderr, flush=True)
+    return rows
 
 
 def main() -> None:
-    """Print the table; what prints tables of its own is run as it is."""
+    """Print the table; what prints tables of its own is run as it is. One that fails costs no rows of the others."""
     if sys.argv[1:2] == ["laws"]:
         sys.exit(subprocess.run([sys.executable, "-m", "benchmarks.laws", *sys.argv[2:]], check=False).returncode)
-    rows = [row for name in sys.argv[1:] or BENCHMARKS for row in collect(name)]
+    rows, failed = [], []
+    for name in sys.argv[1:] or BENCHMARKS:
+        try:
+            rows += collect(name)
+        except subprocess.CalledProcessError:
+            failed.append(name)
     print(f"{describe_machine()}; one thread; medians of at least 9 interleaved rounds\n")
     print(format_table(rows))
+    if failed:
+        sys.exit(f"failed, with its rows missing above: {', '.join(failed)}")
 
 
 main()

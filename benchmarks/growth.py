@@ -5,73 +5,82 @@ otherwise. A layer that costs the same at every depth gives 1.00. CKA compares e
 of each, so it is timed with and without.
 """
 
+import argparse
 import json
-import subprocess
 import sys
-from typing import Any
+import time
+from collections import deque
+from unittest.mock import patch
 
+import torch
+
+from benchmarks.processes import read_memory, run_fresh
 from benchmarks.rows import Row, print_rows
+from mhc_core.measure import step_probe
+from mhc_core.measure.run import run
+from mhc_core.metrics.similarity import CkaRows
+from mhc_core.spec import parse_spec
 
 DEPTHS = (64, 256, 1024)
 ROUNDS = 3
+WIDTH, SMALL_DEPTH = 64, 2
 CKA_REASON = "every pair of layers is compared: L^2 P^2 operations"
 
-CHILD = """
-import json, resource, sys, time
-import torch
-from mhc_core.metrics.similarity import CkaRows
-from mhc_core.run import run
-from mhc_core.spec import parse_spec
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class NoRows(CkaRows):
+    """In the place of CKA: nothing is kept and nothing compared."""
 
-depth, with_cka = int(sys.argv[1]), sys.argv[2] == "True"
-if not with_cka:
-    # A constant row: nothing is kept and nothing compared.
-    def skip(self, layers, samples, device, dtype, biased=False):
+    def __init__(self, layers: int, *_: object, **__: object) -> None:
         self.filled, self.faults_L = 0, torch.zeros(layers, dtype=torch.int64)
-    def count(self, m_KNC):
+
+    def add(self, m_KNC: torch.Tensor) -> torch.Tensor:
+        """Rows of ones."""
         self.filled += len(m_KNC)
         return torch.ones(len(m_KNC), self.filled)
-    CkaRows.__init__, CkaRows.add = skip, count
-torch.set_num_threads(1)
-# Libraries loaded and threads started, in a stack too small to leave room that the measured one could use again.
-list(run(parse_spec({"depth": 2, "width": 64})))
-before, start = peak(), time.process_time()
-for frame in run(parse_spec({"depth": depth, "width": 64})):
-    pass
-print(json.dumps({"seconds": time.process_time() - start, "bytes": peak() - before}))
-"""
 
 
-def _measure(depth: int, with_cka: bool) -> dict[str, Any]:
-    command = [sys.executable, "-c", CHILD, str(depth), str(with_cka)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+def grow(depth: int) -> dict[str, float]:
+    """Processor seconds of a run in this process, and bytes beyond its largest before."""
+    torch.set_num_threads(1)
+    # Libraries loaded and threads started, in a stack too small to leave room that the measured one could use again.
+    deque(run(parse_spec({"depth": SMALL_DEPTH, "width": WIDTH})), maxlen=0)
+    before, begun = read_memory("VmHWM"), time.process_time()
+    deque(run(parse_spec({"depth": depth, "width": WIDTH})), maxlen=0)
+    return {"seconds": time.process_time() - begun, "bytes": read_memory("VmHWM") - before}
+
+
+def measure_growth(depths: tuple[int, ...] = DEPTHS, rounds: int = ROUNDS) -> list[Row]:
+    """Rows of a layer at the greatest depth against one at the least; all depths to standard error."""
+    rows = []
+    for flags, name in ((("--no-cka",), "CKA apart"), ((), "with CKA")):
+        layers = [_measure_layer(depth, flags, rounds) for depth in depths]
+        for depth, (time_ms, size_kb) in zip(depths, layers, strict=True):
+            print(f"{name}: depth {depth:4d} {time_ms:6.2f} ms, {size_kb:6.0f} kB a layer", file=sys.stderr, flush=True)
+        against = f"a layer at depth {depths[0]}, least of {rounds} processes"
+        for what, (last, first) in zip(("time", "memory"), zip(layers[-1], layers[0], strict=True), strict=True):
+            measure = f"{what} of a layer at depth {depths[-1]}, {name}"
+            rows.append(Row(measure, against, last / first, "x", 1.15, reason="" if flags else CKA_REASON))
+    return rows
+
+
+def _measure_layer(depth: int, flags: tuple[str, ...], rounds: int) -> tuple[float, float]:
+    """Milliseconds and kilobytes a layer."""
+    found = [run_fresh("benchmarks.growth", str(depth), *flags) for _ in range(rounds)]
+    seconds, size = (min(one[key] for one in found) / depth for key in ("seconds", "bytes"))
+    return seconds * 1e3, size / 1e3
 
 
 def main() -> None:
-    """Rows of a layer at the greatest depth against one at the least; all depths to standard error."""
-    rows = []
-    for with_cka in (False, True):
-        layers = [_measure_layer(depth, with_cka) for depth in DEPTHS]
-        name = "with CKA" if with_cka else "CKA apart"
-        for depth, (time_ms, size_kb) in zip(DEPTHS, layers, strict=True):
-            print(f"{name}: depth {depth:4d} {time_ms:6.2f} ms, {size_kb:6.0f} kB a layer", file=sys.stderr, flush=True)
-        against = f"a layer at depth {DEPTHS[0]}, least of {ROUNDS} processes"
-        for what, (last, first) in zip(("time", "memory"), zip(layers[-1], layers[0], strict=True), strict=True):
-            measure = f"{what} of a layer at depth {DEPTHS[-1]}, {name}"
-            rows.append(Row(measure, against, last / first, "x", 1.15, reason=CKA_REASON if with_cka else ""))
-    print_rows(rows)
-
-
-def _measure_layer(depth: int, with_cka: bool) -> tuple[float, float]:
-    """Milliseconds and kilobytes a layer."""
-    rounds = [_measure(depth, with_cka) for _ in range(ROUNDS)]
-    seconds, size = (min(found[key] for found in rounds) / depth for key in ("seconds", "bytes"))
-    return seconds * 1e3, size / 1e3
+    """Print the rows, or what one depth takes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("depth", type=int, nargs="?")
+    parser.add_argument("--no-cka", action="store_true")
+    options = parser.parse_args()
+    if options.depth is None:
+        print_rows(measure_growth())
+        return
+    with patch.object(step_probe, "CkaRows", NoRows if options.no_cka else CkaRows):
+        print(json.dumps(grow(options.depth)))
 
 
 if __name__ == "__main__":

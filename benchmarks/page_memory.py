@@ -17,6 +17,7 @@ from benchmarks.chromium import VIEWPORT, open_chromium
 from benchmarks.rows import Row, print_rows
 from tests.browser.conftest import wait_until_done
 
+CODE = "machine code, which the browser goes on compiling"
 RERUNS, WARM, EVERY = 450, 50, 50
 DEPTHS = range(8, 33)  # as many as divide EVERY: each reading sees the same depths
 
@@ -109,7 +110,14 @@ def main() -> None:
     against = f"after {WARM} re-runs, Chromium"
     print_rows(
         [
-            Row(f"{name} of the page after {end - begin} more re-runs", against, last[key] / first[key], "x", limit)
+            Row(
+                f"{name} of the page after {end - begin} more re-runs",
+                against,
+                last[key] / first[key],
+                "x",
+                limit,
+                reason=CODE,
+            )
             for name, key, limit in (
                 ("what scripts have made in the heap", "made", 1.05),
                 ("heap, machine code included,", "heap", 1.1),

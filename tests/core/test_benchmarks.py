@@ -1,11 +1,13 @@
-"""The benchmark of a card runs: once on the CPU, one round of each, no duration asserted."""
+"""Benchmarks run: one round of the card's on the CPU, one of how a run grows, and all in turn. No duration asserted."""
 
+import subprocess
+import sys
 from unittest.mock import patch
 
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, growth
 from benchmarks.rows import format_table
 
 CPU = torch.device("cpu")
@@ -33,3 +35,17 @@ def test_without_a_card_nothing_is_measured(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.count('"value": null') == len(gpu.build_rows())
     lines = format_table(list(gpu.build_rows().values())).splitlines()[2:]
     assert all("unmeasured" in line for line in lines)
+
+
+def test_a_run_grows() -> None:
+    rows = growth.measure_growth(depths=(4, 8), rounds=1)
+    assert [row.measure.rpartition(", ")[2] for row in rows] == ["CKA apart", "CKA apart", "with CKA", "with CKA"]
+    assert all(row.value is not None and row.value > 0 for row in rows)
+
+
+def test_a_benchmark_that_fails_costs_no_rows_of_the_others() -> None:
+    command = [sys.executable, "-m", "benchmarks", "no_such", "gpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "failed, with its rows missing above: no_such" in done.stderr
+    assert all(f"| {row.measure} " in done.stdout for row in gpu.build_rows().values())
