@@ -1,4 +1,4 @@
-"""What the benchmarks of the page share: a server and a Chromium of their own, and a hand on the depth slider."""
+"""What the benchmarks of the page share: a server and a Chromium of their own, and a hand on a slider."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from tests.browser.conftest import FLAGS, find_chromium
+from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
 from tests.conftest import Server, start_server
 
 VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
@@ -37,9 +37,16 @@ def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
             server.terminate()
 
 
-def grab_depth(page: Page) -> Callable[[int], None]:
-    """Press the mouse on the thumb of the depth slider; the result moves it to so many stops from where it was."""
-    slider = page.get_by_role("slider", name="Depth", exact=True)
+def scroll_to(page: Page, panel: str) -> None:
+    """Bring a card into sight, and wait for what is drawn then."""
+    page.locator(f"[data-panel={panel}]").evaluate("card => card.scrollIntoView()")
+    wait_until_done(page)
+
+
+def grab_slider(page: Page, field: str = "field-depth") -> Callable[[int], None]:
+    """Press the mouse on the thumb of a slider; the result moves it to so many stops from where it was."""
+    slider = page.locator(f"#{field}")
+    slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     assert box is not None
     stops, at = float(slider.get_attribute("max") or 1), float(slider.input_value())

@@ -5,15 +5,18 @@ page that shows the default comparison, at its top, where the picture is, and wh
 a move is the time of its `input` event and of the frame that follows, style and layout included, until the next message
 is let in. A frame counts when what is in sight has been drawn in it: the picture, or figures of curves (gain and
 activation for the depth, else gain alone).
+
+Then a mouse drags the slider down, a stop each `MOVE_MS`, and lets it go, each time under a new seed. From `change`,
+the release, until every run has ended and nothing waits or is dimmed: only then are all curves those of the server.
 """
 
 import statistics
 from itertools import product
 from typing import Any
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
-from benchmarks.chromium import VIEWPORT, open_chromium
+from benchmarks.chromium import DONE, VIEWPORT, grab_slider, open_chromium, scroll_to
 from benchmarks.rows import Row, print_rows
 from tests.browser.conftest import wait_until_done
 
@@ -24,6 +27,8 @@ SLIDERS = {
     "drift": ("field-connection-noise", 1),
     "rounds": ("field-connection-sinkhorn_iters", 1),
 }
+RELEASES, DRAGGED, MOVE_MS = 15, 15, 50
+FIRST_SEED = 40_000
 CORES = "browser and server on two cores"
 
 PLACES = ("picture", "gain")
@@ -77,6 +82,24 @@ MOVE = """
 })
 """
 
+LOOK_MS, MAX_MS = 10, 60_000
+CLOCK = (
+    DONE
+    + f"const LOOK_MS = {LOOK_MS}, MAX_MS = {MAX_MS};"
+    + """
+window.listen = (id) => {
+  window.released = new Promise((resolve, reject) => {
+    document.getElementById(id).addEventListener('change', () => {
+      const begun = performance.now();
+      setTimeout(() => reject(new Error(`still awaited: ${readStatus()}; ${listAwaited()}`)), MAX_MS);
+      const look = () => (isDone() ? resolve(performance.now() - begun) : setTimeout(look, LOOK_MS));
+      setTimeout(look, LOOK_MS);
+    }, { once: true });
+  });
+};
+"""
+)
+
 
 def measure_hand(
     browser: Browser, url: str, slider: tuple[str, int], place: str, seconds: float = HAND_S
@@ -86,13 +109,37 @@ def measure_hand(
     page.add_init_script(COUNT)
     page.goto(url)
     wait_until_done(page)
-    page.evaluate("(place) => document.querySelector(`[data-panel=${place}]`).scrollIntoView()", place)
-    wait_until_done(page)
+    scroll_to(page, place)
     found: dict[str, Any] = page.evaluate(MOVE, [*slider, place, seconds, STOPS])
     wait_until_done(page)
     page.close()
     works = sorted(found["works"])
     return {"work": statistics.median(works), "most": works[int(0.95 * len(works))], "frames": found["frames"]}
+
+
+def release_once(page: Page, url: str, field: str, place: str, seed: int) -> float:
+    """Milliseconds from the release to the final curves."""
+    page.goto("about:blank")
+    page.goto(f"{url}/#v=1&seed={seed}")
+    wait_until_done(page)
+    scroll_to(page, place)
+    page.evaluate("(field) => window.listen(field)", field)
+    move = grab_slider(page, field)
+    for step in range(1, 1 + min(DRAGGED, int(page.locator(f"#{field}").input_value()))):
+        move(-step)
+        page.wait_for_timeout(MOVE_MS)
+    page.mouse.up()
+    found: float = page.evaluate("window.released")
+    return found
+
+
+def measure_releases(browser: Browser, url: str, field: str, place: str, releases: int = RELEASES) -> float:
+    """The median of so many."""
+    page = browser.new_page(viewport=VIEWPORT)
+    page.add_init_script(CLOCK)
+    found = [release_once(page, url, field, place, FIRST_SEED + index) for index in range(releases)]
+    page.close()
+    return statistics.median(found)
 
 
 def main() -> None:
@@ -109,6 +156,10 @@ def main() -> None:
             rows.append(
                 Row("slider moved: frames", against, found["frames"], "frames/s", 55, at_least=True, reason=CORES)
             )
+        for (name, (field, _)), place in product(SLIDERS.items(), PLACES):
+            last = measure_releases(browser, server.url, field, place)
+            against = f"{name}, {RELEASES} drags over {DRAGGED} stops, default spec, {place} in sight, Chromium"
+            rows.append(Row("slider let go: all final curves", against, last, "ms", 400, reason=CORES))
     print_rows(rows)
 
 

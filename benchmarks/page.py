@@ -9,7 +9,7 @@ import statistics
 
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.chromium import DONE, VIEWPORT, grab_depth, open_chromium
+from benchmarks.chromium import DONE, VIEWPORT, grab_slider, open_chromium
 from benchmarks.rows import Row, print_rows
 from tests.browser.conftest import wait_until_done
 
@@ -43,7 +43,7 @@ def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&depth=60&seed={seed}")
     wait_until_done(page)
-    move = grab_depth(page)
+    move = grab_slider(page)
     move(1)
     move(2)
     page.mouse.up()

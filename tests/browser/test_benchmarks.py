@@ -24,9 +24,12 @@ def test_a_release(browser: Browser, server: Server) -> None:
 
 @pytest.mark.full
 def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
-    found = interaction.measure_drags(browser, server.url, 1)
-    assert found.pop("longest") >= 0  # the browser reports none that is below 50 ms
-    assert min(found.values()) > 0
+    for place, is_fresh in (("gain", False), ("picture", True)):
+        found = interaction.summarise(
+            interaction.drag_each(browser, server.url, 20_000, place, drags=1, is_fresh=is_fresh)
+        )
+        assert found.pop("longest") >= 0  # the browser reports none that is below 50 ms
+        assert min(found.values()) > 0
     assert interaction.measure_cursor(browser, server.url) > 0
     assert min(interaction.measure_signal(browser, server.url).values()) > 0
 
@@ -38,7 +41,8 @@ def test_a_drag_ends_at_runs_that_are_stored(browser: Browser, server: Server) -
     visited.goto(f"{server.url}/#v=1&seed={seed}")
     wait_until_done(visited)
     visited.close()
-    assert interaction.measure_drags(browser, server.url, 1, seed=seed)["last"] > 0
+    (found,) = interaction.drag_each(browser, server.url, seed, "gain", drags=1)
+    assert found["last"] > 0
 
 
 @pytest.mark.full
@@ -46,6 +50,7 @@ def test_a_hand_on_a_slider(browser: Browser, server: Server) -> None:
     found = hand.measure_hand(browser, server.url, hand.SLIDERS["drift"], "gain", 0.5)
     assert 0 < found["work"] <= found["most"]
     assert found["frames"] > 0
+    assert all(hand.measure_releases(browser, server.url, field, "gain", 1) > 0 for field, _ in hand.SLIDERS.values())
 
 
 @pytest.mark.full
