@@ -43,6 +43,7 @@ def test_arguments_reach_the_class(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["passed"] is True
 
 
+@pytest.mark.full
 def test_functions_are_named_too(capsys: pytest.CaptureFixture[str]) -> None:
     mean = "tests.core.conformance.mutants.mean_for_sum:reduce"
     assert main(["check", PLAIN, "--family", "mhc", "--reduce", mean]) == 0

@@ -37,6 +37,7 @@ def test_without_a_card_nothing_is_measured(capsys: pytest.CaptureFixture[str]) 
     assert all("unmeasured" in line for line in lines)
 
 
+@pytest.mark.full
 def test_a_run_grows() -> None:
     rows = growth.measure_growth(depths=(4, 8), rounds=1)
     assert [row.measure.rpartition(", ")[2] for row in rows] == ["CKA apart", "CKA apart", "with CKA", "with CKA"]

@@ -112,6 +112,7 @@ def test_a_row_under_way_without_a_job_is_found(database_url: str) -> None:
     play(act())
 
 
+@pytest.mark.full
 def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path)).start()
@@ -132,6 +133,7 @@ def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
     play(act())
 
 
+@pytest.mark.full
 def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path), store_patience_s=0.1).start()
@@ -182,6 +184,7 @@ def test_a_delete_that_meets_the_loss_of_the_worker_is_obeyed(tmp_path: Path) ->
     play(act())
 
 
+@pytest.mark.full
 def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(tmp_path: Path) -> None:
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path), log_cache_bytes=1).start()

@@ -66,7 +66,8 @@ def find_faults(card: Locator) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("width", [390, 1440])
 def test_numbers_at_the_cursor_lie_on_nothing(see_page: OpenPage, width: int) -> None:
     page = see_page(VIEW, width=width, height=844)
     slider = page.locator("#cursor")

@@ -49,6 +49,7 @@ def test_what_is_shown_already_is_not_drawn_again(open_page: OpenPage) -> None:
     wait_until(page, lambda: "cursor of gain" in page.evaluate("window.drawn"))
 
 
+@pytest.mark.full
 def test_frames_of_what_is_known_at_once_are_told_a_few_times_a_second(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=96")
     drag(page, "Depth", 0.22, release=False)
