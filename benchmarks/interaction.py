@@ -170,17 +170,20 @@ def drag_once(page: Page, url: str, seed: int, place: str, near_ms: int = 0) -> 
 
 
 def drag_each(
-    browser: Browser, url: str, seed: int, place: str, *, drags: int = DRAGS, near_ms: int = 0, is_fresh: bool = False
+    browser: Browser, url: str, seed: int, place: str, *, drags: int = DRAGS, near_ms: int = 0
 ) -> Iterator[dict[str, float]]:
-    """Drags under seeds from `seed` on; the hand rests on the slider first. On one page, or each on a fresh one."""
+    """Drags on one page under seeds from `seed` on; the hand rests on the slider first."""
     page = browser.new_page(viewport=VIEWPORT)
+    page.add_init_script(CLOCK)
     for index in range(drags):
-        if is_fresh or index == 0:
-            page.close()
-            page = browser.new_page(viewport=VIEWPORT)
-            page.add_init_script(CLOCK)
         yield drag_once(page, url, seed + index, place, near_ms)
     page.close()
+
+
+def drag_each_anew(browser: Browser, url: str, seed: int, place: str) -> Iterator[dict[str, float]]:
+    """As many drags, each on a page just opened."""
+    for index in range(DRAGS):
+        yield from drag_each(browser, url, seed + index, place, drags=1)
 
 
 def summarise(drags: Iterator[dict[str, float]]) -> dict[str, float]:
@@ -196,7 +199,7 @@ def measure_cursor(browser: Browser, url: str) -> float:
     page.goto(f"{url}/#v=1&depth={CURSOR_DEPTH}")
     wait_until_done(page)
     expect(page.locator(".scrubber input[type=range]")).to_have_attribute("max", str(CURSOR_DEPTH))
-    page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")  # the picture stands above it
+    scroll_to(page, "gain")  # the picture stands above it
     page.wait_for_timeout(1000)
     frames: float = page.evaluate(SCRUB, CURSOR_S)
     page.close()
@@ -227,7 +230,7 @@ def main() -> None:
     """Print the rows."""
     with open_chromium() as (browser, server):
         near = summarise(drag_each(browser, server.url, FIRST_SEED, "gain", near_ms=NEAR_MS))
-        opened = summarise(drag_each(browser, server.url, FIRST_SEED + DRAGS, "gain", is_fresh=True))
+        opened = summarise(drag_each_anew(browser, server.url, FIRST_SEED + DRAGS, "gain"))
         picture = summarise(drag_each(browser, server.url, FIRST_SEED + 2 * DRAGS, "picture"))
         frames = measure_cursor(browser, server.url)
         signal = measure_signal(browser, server.url)

@@ -24,10 +24,8 @@ def test_a_release(browser: Browser, server: Server) -> None:
 
 @pytest.mark.full
 def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
-    for place, is_fresh in (("gain", False), ("picture", True)):
-        found = interaction.summarise(
-            interaction.drag_each(browser, server.url, 20_000, place, drags=1, is_fresh=is_fresh)
-        )
+    for place in ("gain", "picture"):
+        found = interaction.summarise(interaction.drag_each(browser, server.url, 20_000, place, drags=1))
         assert found.pop("longest") >= 0  # the browser reports none that is below 50 ms
         assert min(found.values()) > 0
     assert interaction.measure_cursor(browser, server.url) > 0
