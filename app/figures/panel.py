@@ -1,8 +1,8 @@
 """What a panel is, and the parts that panels are drawn from.
 
 A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
-`meta.fill`, axes and labels say how they follow it in `layout.meta`; `fill.py` here and `fill.js` in the page do
-it.
+`meta.fill`, axes and labels say how they follow it in `layout.meta`. `app/figures/fill` fills templates in Python, and
+`static/js/data` does the same in the page.
 
 `layout.meta` knows:
 
@@ -15,15 +15,18 @@ it.
 - `sums`: True, row and column sums of the drawn matrices as tick labels
 - `diverging`: the colour scale of a difference of matrices
 - `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
-  logarithmic scale of `scales.py`
+  logarithmic scale of `fill/scales.py`
+- `composites`: "part" where chosen layers (`interval`, set while filling) have composite gains of their own
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `empty`: what to say when no run has anything to draw
-- `theme`: the theme's name; `colors`: of cells, those of the runs
+- `theme`: the theme's name; `colors`: of cells, those of the runs; `muted`, `ink`: colours of notes and of text
 - `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
 - `unknown`: what to say of runs without data at the step that is shown
 
-A trace's `meta` knows `look`, what of it follows the run's method (`fill/dress.py`), and `parts`: what `customdata`
-counts where one trace draws several lines, such as "stream"; the page names them at the cursor.
+A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
+its last value is labelled; `start`, which line is labelled where it begins; `look`, what of it follows the run's
+connection (`fill/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
+"stream", which the page names at the cursor.
 """
 
 from collections.abc import Callable
@@ -90,7 +93,7 @@ class Panel:
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
     table: what the table view lists.
-    follows_step: whether it shows a trained run as it was at the cursor's step (`steps.py`); all that it
+    follows_step: whether it shows a trained run as it was at the cursor's step (`fill/steps.py`); all that it
         shows then is of the step, or of the trained stack where nothing is known of it.
     """
 

@@ -26,7 +26,7 @@ from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 log = logging.getLogger("mhc.queue")
 
 STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
-# An engine that does not tell when a worker is free is looked at this often, while runs wait.
+# Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also looks this often, to be safe.
 LOOK_S = 0.05
 MAX_IDLE_BEAT_S = 5.0  # of a server that is alone and computes nothing: each beat writes to its disk
 RETRY_S = 1.0
