@@ -1,3 +1,3 @@
 """Stacks of layers, the connections between them, and what can be measured as signals pass."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
