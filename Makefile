@@ -22,7 +22,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types licences audit setup setup-dev update chromium postgresql nginx faketime clean
+.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types settings licences audit setup setup-dev update chromium postgresql nginx faketime clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -79,6 +79,10 @@ wheel: setup-dev
 # The page's types of frames, from the protocol.
 types: setup
 	$(BIN)/python docs/protocol_types.py
+
+# The table of settings, from their definitions.
+settings: setup
+	$(BIN)/python docs/settings.py
 
 licences: setup
 	$(BIN)/python docs/licences.py

@@ -29,7 +29,7 @@ def count_cores() -> int:
 
 
 class Settings(BaseSettings):
-    """The service's settings; the field descriptions are the table of the README."""
+    """The service's settings; docs/settings.md is written from the field descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix="MHC_", cli_kebab_case=True, cli_implicit_flags=True, extra="forbid", frozen=True

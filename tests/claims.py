@@ -1,4 +1,4 @@
-"""Every text that a reader of the page, the interface or the README sees, cut into sentences.
+"""Every text that a reader of the page, the interface, the README or docs/measured.md sees, cut into sentences.
 
 `docs/claims.md` has a row for each sentence that speaks of a paper or a product; `test_claims.py` compares the two.
 """
@@ -30,7 +30,8 @@ TABLE = ROOT / "docs" / "claims.md"
 # Files whose strings are no text for readers, and presets, which are read as they are shown.
 UNSEEN = ("app/store/migrations", "app/presets", "static/js/share/standalonelook.js")
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"({]|mHC|examples/)")
-PLACES = ("preset ", "panel ", "README", "connection kinds", "interface")
+DOCUMENTS = ("README", "docs/measured")
+PLACES = ("preset ", "panel ", *DOCUMENTS, "connection kinds", "interface")
 BREAK = " ¶ "  # between blocks of markup
 NOT_ENDS = re.compile(r"(?:Fig|Eq|Figs|Eqs|al|No|vs)\.$")
 
@@ -96,7 +97,8 @@ def _read_presets() -> Iterator[tuple[str, str]]:
 
 def _read_others() -> Iterator[tuple[str, str]]:
     yield from (("connection kinds", f"{kind.name} {kind.year}") for kind in FAMILIES.values() if kind.year)
-    yield from (("README", text) for text in read_markdown((ROOT / "README.md").read_text()))
+    for document in DOCUMENTS:
+        yield from ((document, text) for text in read_markdown((ROOT / f"{document}.md").read_text()))
     yield from (("interface", text) for text in _read_strings(_describe_interface(), ("description", "summary")))
     for panel in PANELS.values():
         views = [text for view in panel.views for text in (view.title, view.meaning)]

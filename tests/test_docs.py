@@ -1,30 +1,79 @@
-"""The README is held to what it says: its settings table, and its REST lines against a real server."""
+"""Documents do what they say: the README's lines against a real server, generated pages, and links between pages."""
 
 import json
 import re
 import runpy
 import shlex
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 import plotly.io
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from app.settings import Settings
+from mhc_core import __version__
+from tests.apart import run_apart
 from tests.conftest import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+# Variables of the client, and those that deploy/nginx.conf is filled with.
+OTHER_VARIABLES = {
+    *("MHC_SCOPE_TOKEN", "MHC_SCOPE_URL"),
+    *("MHC_CERTIFICATE", "MHC_CERTIFICATE_KEY", "MHC_LISTEN", "MHC_SERVER_NAME", "MHC_UPSTREAM"),
+}
 
 
-def test_settings_table_lists_every_setting_with_its_default_and_meaning() -> None:
-    rows = re.findall(r"^\| `(MHC_\w+)` \| `(--[\w-]+)` \| (?:`(.*?)`)? ?\| (.*) \|$", README, re.MULTILINE)
-    expected = []
-    for name, field in Settings.model_fields.items():
-        default = f"{field.default:g}" if isinstance(field.default, float) and field.default < 1e6 else field.default
-        default = int(default) if isinstance(default, float) else default
-        expected.append((f"MHC_{name.upper()}", f"--{name.replace('_', '-')}", str(default), field.description))
-    assert rows == expected
+def test_the_settings_page_is_what_the_generator_writes() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text()
+    assert written == runpy.run_path(str(ROOT / "docs" / "settings.py"))["describe"](), "`make settings` writes it"
+    rows = re.findall(r"^\| `(MHC_\w+)` \| `(--[\w-]+)` \|", written, re.MULTILINE)
+    assert rows == [(f"MHC_{name.upper()}", f"--{name.replace('_', '-')}") for name in Settings.model_fields]
+
+
+def test_documents_name_settings_that_exist() -> None:
+    known = {f"MHC_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("*.md")]:
+        named = set(re.findall(r"\bMHC_[A-Z_]*[A-Z]\b", document.read_text()))
+        assert named <= known, f"{document.name} names {sorted(named - known)}"
+
+
+def test_the_readme_is_short_and_leaves_settings_to_their_page() -> None:
+    assert len(README.splitlines()) <= 120
+    assert len(set(re.findall(r"MHC_[A-Z_]+[A-Z]", README))) <= 6
+
+
+def test_the_changelog_says_nothing_twice() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    entries = [" ".join(entry.split()) for entry in re.split(r"^(?:- |#.*)", text, flags=re.MULTILINE)]
+    assert sorted(entry for entry, count in Counter(filter(None, entries)).items() if count > 1) == []
+    releases = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert releases[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)", releases[1])
+
+
+def test_the_python_of_the_readme_runs(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, own_model = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    here = {"from": "http://127.0.0.1:8000", "to": server.url}
+    names: dict[str, Any] = {}
+    run_apart(lambda: exec(script.replace(here["from"], here["to"]), names))
+    names["client"].close()
+    assert names["result"].summary.headline.text in capsys.readouterr().out
+    assert len(names["result"].layers["composite_gain_fwd"]) == 64
+    assert "Plotly.newPlot" in (tmp_path / "gain.html").read_text()
+    tokens = torch.arange(16).view(2, 8)
+    model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=32, n_positions=8))
+    attached: dict[str, Any] = {"model": model, "batch": {"input_ids": tokens, "labels": tokens}}
+    run_apart(lambda: exec(own_model.replace(here["from"], here["to"]), attached))
+    assert attached["probe"].result().depth == 2
 
 
 def test_rest_lines_work_as_printed(server: Server) -> None:
@@ -51,8 +100,8 @@ def test_rest_lines_work_as_printed(server: Server) -> None:
 
 
 def test_documents_point_at_files_that_exist() -> None:
-    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} points at {target}"
 
 
