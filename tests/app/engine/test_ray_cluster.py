@@ -58,6 +58,16 @@ def pid_of_bridge(bench: Bench) -> int:
     return pid
 
 
+def test_a_cluster_writes_its_address_into_its_own_folder() -> None:
+    """Ray's default folder may not exist, or hold the address of another cluster."""
+    cluster = RayCluster(nodes=0)
+    try:
+        (written,) = cluster.folder.rglob("ray_current_cluster")
+        assert written.read_text() == cluster.address
+    finally:
+        cluster.stop()
+
+
 def test_a_run_fails_with_the_bridge_and_the_next_one_finds_another() -> None:
     async def case(bench: Bench) -> None:
         (busy,) = await bench.occupy()

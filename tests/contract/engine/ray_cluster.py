@@ -22,7 +22,10 @@ class RayCluster:
 
         # Short, for a socket's path has 107 characters at most.
         self.folder = Path(tempfile.mkdtemp(prefix="mhc-ray-", dir="/tmp"))
-        given = {"object_store_memory": STORE_BYTES, "include_dashboard": False, "temp_dir": str(self.folder)}
+        # Not `temp_dir`: Ray writes the address of the cluster into its default folder whatever that option says. The
+        # default folder may not exist, and where it exists the file may be that of another cluster.
+        os.environ["RAY_TMPDIR"] = str(self.folder)
+        given = {"object_store_memory": STORE_BYTES, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0} | given)
         self.nodes: list[Any] = [self.add_node(cpus) for _ in range(nodes)]
         atexit.register(self.stop)
