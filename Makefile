@@ -8,7 +8,7 @@ DATA ?= data
 BIN := .venv/bin
 # Bytecode comes with the first import: to make it of every file takes half of an install.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
-TORCH_SIZE := and torch with 0.7 GB (CPU build) or 5.5 GB (PyPI's build, with CUDA). README.md says how to choose.
+TORCH_SIZE := with the CPU build of torch; PyPI's CUDA build adds 5 GB. README.md says how to choose.
 # Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores
 # with others, and the small ones of the core come last, so that all lanes end together.
 LANES ?= 3
@@ -102,21 +102,21 @@ setup-dev: .venv/.installed-dev setup
 	@$(PYTHON) -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
-	@echo "Python packages go into .venv: 0.4 GB, $(TORCH_SIZE)"
+	@echo "Python packages go into .venv: 0.8 GB $(TORCH_SIZE)"
 	$(PIP_INSTALL) -e .
 	@touch $@
 
 # All at once, and with it what `setup` would install. Here bytecode is made beforehand, on all cores: tests take warnings for
 # errors, also those that others' code gives when it is compiled. Some of their files are templates, which do not compile.
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
-	@echo "Python packages, with those for tests, go into .venv: 1.3 GB, $(TORCH_SIZE)"
+	@echo "Python packages, with those for tests, go into .venv: 2.8 GB $(TORCH_SIZE)"
 	$(PIP_INSTALL) -e '.[test,lint]'
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 	@touch .venv/.installed $@
 
 static/node_modules/.installed: static/package-lock.json .venv/.installed
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
-	@echo "JavaScript packages go into static/node_modules: 140 MB, by static/package-lock.json."
+	@echo "JavaScript packages go into static/node_modules: 198 MB, by static/package-lock.json."
 	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent
 	@touch $@
 
