@@ -157,7 +157,8 @@ export interface Field {
   is_open: boolean;
   max: number | null;
   step: number | null;
-  applies: Record<string, string | Value[]>;
+  /** Alternatives: the field means anything where all conditions of one of them hold. */
+  applies: Record<string, string | Value[]>[];
 }
 
 /** What the page shows: everything in it stands in the address. */

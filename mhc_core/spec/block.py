@@ -29,13 +29,16 @@ class BlockSpec(Part):
     norm: Literal["rmsnorm", "layernorm"] = Field(
         "rmsnorm",
         title="Norm",
-        description="Normalisation without learned gain, eps 1e-20.",
-        json_schema_extra=control("select", applies={"block.norm_position": ("pre", "post")}),
+        description="Normalisation without learned gain, eps 1e-20: at the norm position, and within a pair block.",
+        json_schema_extra=control(
+            "select", applies=({"block.norm_position": ("pre", "post")}, {"block.kind": ("pair",)})
+        ),
     )
     norm_position: Literal["pre", "post", "none"] = Field(
         "pre",
         title="Norm position",
-        description="pre: before the branch. post: after the addition, per stream. none: no normalisation at all.",
+        description="pre: before the branch. post: after the addition, per stream. none: neither; a pair block "
+        "still normalises its product of edges.",
         json_schema_extra=control("select"),
     )
     activation: Literal["relu", "gelu", "tanh", "linear", "silu"] = Field(

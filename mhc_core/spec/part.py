@@ -1,10 +1,14 @@
 """What every part of a spec shares: strictness, and how a field describes its control."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-POSITIVE = ">0"  # an `applies` condition, beside a tuple of values
+POSITIVE = ">0"  # a condition of `applies`, next to a tuple of values
+
+# Conditions by the dotted path of a field: all of them must hold.
+Conditions = Mapping[str, Sequence[str] | str]
 
 
 def control(
@@ -12,11 +16,13 @@ def control(
     *,
     unit: str = "",
     step: float | None = None,
-    applies: dict[str, Any] | None = None,
+    applies: Conditions | Sequence[Conditions] = (),
     later: bool = False,
 ) -> dict:
     """Extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies.
 
+    `applies` holds conditions, or several alternatives of them; the schema has a list of alternatives. A field that
+    does not apply is dropped from the canonical form, so nothing may read it then.
     `later` marks a field that came after ids had been given out: at its default it leaves no trace in an id.
     """
     extra: dict[str, Any] = {"control": kind, "unit": unit}
@@ -24,8 +30,12 @@ def control(
         extra["later"] = True
     if step is not None:
         extra["step"] = step
-    if applies is not None:
-        extra["applies"] = {path: rule if rule == POSITIVE else list(rule) for path, rule in applies.items()}
+    if applies:
+        alternatives = [applies] if isinstance(applies, Mapping) else applies
+        extra["applies"] = [
+            {path: rule if rule == POSITIVE else list(rule) for path, rule in conditions.items()}
+            for conditions in alternatives
+        ]
     return extra
 
 

@@ -3,7 +3,7 @@
 A `RunSpec` is frozen and strict. Every field carries its bounds, unit, help and the control that shows it;
 `applies` names the settings under which the field means anything. Fields that do not apply are accepted (one base
 spec can be compared over several connections) but leave no trace: `canonical()` drops them, and the id is a
-hash of the canonical form.
+hash of the canonical form. Servers compute the canonical form, so nothing may read a field that does not apply.
 """
 
 import hashlib
@@ -188,15 +188,18 @@ def _keep_applying(
     kept: dict[str, Any] = {}
     for name, field in part.model_fields.items():
         extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        applies: Any = extra.get("applies", {})
         if for_id and extra.get("later") and values[name] == field.default:
             continue
-        if not all(_meets(_look_up(full, path), rule) for path, rule in applies.items()):
+        if "applies" in extra and not any(_meet_all(full, conditions) for conditions in extra["applies"]):
             continue
         inner = field.annotation
         nested = isinstance(inner, type) and issubclass(inner, BaseModel)
         kept[name] = _keep_applying(inner, values[name], full, for_id=for_id) if nested else values[name]  # type: ignore
     return kept
+
+
+def _meet_all(full: dict[str, Any], conditions: dict[str, Any]) -> bool:
+    return all(_meets(_look_up(full, path), rule) for path, rule in conditions.items())
 
 
 def _meets(value: Any, rule: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import { toFields } from '../../static/js/state/view/spec.js';
 
-const multi = { 'connection.kind': ['hc', 'mhc'] };
+const multi = [{ 'connection.kind': ['hc', 'mhc'] }];
 
 export const schema = {
   properties: {
@@ -19,19 +19,19 @@ export const schema = {
         streams: { type: 'integer', default: 4, minimum: 1, maximum: 16, applies: multi },
         dynamic: { type: 'boolean', default: false, applies: multi },
         noise: { type: 'number', default: 0.3, minimum: 0, maximum: 10, applies: multi },
-        sinkhorn_iters: { type: 'integer', default: 20, applies: { 'connection.kind': ['mhc'] } },
+        sinkhorn_iters: { type: 'integer', default: 20, applies: [{ 'connection.kind': ['mhc'] }] },
       },
     },
     InputSpec: {
       properties: {
         kind: { type: 'string', enum: ['text', 'gaussian'], default: 'text' },
-        text: { type: 'string', default: 'ours', applies: { 'input.kind': ['text'] } },
+        text: { type: 'string', default: 'ours', applies: [{ 'input.kind': ['text'] }] },
       },
     },
     TrainSpec: {
       properties: {
         steps: { type: 'integer', default: 0, minimum: 0, maximum: 0 },
-        lr: { type: 'number', default: 0.001, exclusiveMinimum: 0, applies: { 'train.steps': '>0' } },
+        lr: { type: 'number', default: 0.001, exclusiveMinimum: 0, applies: [{ 'train.steps': '>0' }] },
       },
     },
   },

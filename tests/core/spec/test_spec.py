@@ -245,8 +245,8 @@ def test_applies_names_fields_that_exist_and_values_they_can_take() -> None:
     known = dict(walk_fields(RunSpec))
     for path, field in known.items():
         extra = field.json_schema_extra
-        applies: Any = extra.get("applies", {}) if isinstance(extra, dict) else {}
-        for other, rule in applies.items():
+        applies: Any = extra.get("applies", []) if isinstance(extra, dict) else []
+        for other, rule in (item for conditions in applies for item in conditions.items()):
             assert other in known, path
             if rule != ">0":
                 allowed = RunSpec.model_json_schema()["$defs"]

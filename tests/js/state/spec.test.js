@@ -7,6 +7,7 @@ import {
   isFixed,
   nearestStop,
   toDifferences,
+  toFields,
   toInner,
   toLabels,
   toSpecs,
@@ -42,6 +43,30 @@ test('a rule of more than zero is a number, not a list of values', () => {
   const view = defaultView(viewRules);
   assert.equal(appliesTo(fields, view, choice('mhc'), field('train.lr')), false);
   assert.equal(appliesTo(fields, { ...view, base: { 'train.steps': 2 } }, choice('mhc'), field('train.lr')), true);
+});
+
+test('a setting applies where one of its alternatives holds, and no other', () => {
+  const block = {
+    kind: { enum: ['mlp', 'pair'], default: 'mlp' },
+    norm_position: { enum: ['pre', 'none'], default: 'pre' },
+    norm: {
+      enum: ['rmsnorm', 'layernorm'],
+      default: 'rmsnorm',
+      applies: [{ 'block.norm_position': ['pre'] }, { 'block.kind': ['pair'] }],
+    },
+  };
+  const known = toFields({ properties: { block: { $ref: '#/$defs/Block' } }, $defs: { Block: { properties: block } } });
+  const applies = (kind, position) =>
+    appliesTo(
+      known,
+      { ...defaultView(viewRules), base: { 'block.kind': kind, 'block.norm_position': position } },
+      choice('mhc'),
+      known.get('block.norm'),
+    );
+  assert.deepEqual(
+    [applies('mlp', 'pre'), applies('mlp', 'none'), applies('pair', 'pre'), applies('pair', 'none')],
+    [true, false, true, true],
+  );
 });
 
 test('a field with one possible value needs no control', () => {

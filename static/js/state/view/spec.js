@@ -99,7 +99,7 @@ function toField(path, group, property) {
     is_open: property.exclusiveMinimum !== undefined,
     max: property.maximum ?? property.exclusiveMaximum ?? null,
     step: property.step ?? null,
-    applies: property.applies ?? {},
+    applies: property.applies ?? [{}],
   };
 }
 
@@ -117,12 +117,14 @@ export function settingOf(view, choice, field) {
 /** Whether a field means anything for a run. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice @param {Field} field */
 export function appliesTo(fields, view, choice, field) {
   if (choice.kind === TRACE) return false;
-  return Object.entries(field.applies).every(([path, rule]) => {
-    const condition = fields.get(path);
-    if (!condition) return false;
-    const value = settingOf(view, choice, condition);
-    return rule === '>0' ? Number(value) > 0 : rule.includes(/** @type {never} */ (value));
-  });
+  return field.applies.some((conditions) =>
+    Object.entries(conditions).every(([path, rule]) => {
+      const condition = fields.get(path);
+      if (!condition) return false;
+      const value = settingOf(view, choice, condition);
+      return rule === '>0' ? Number(value) > 0 : rule.includes(/** @type {never} */ (value));
+    }),
+  );
 }
 
 /** The specs of a view, of all runs that have one. @param {Map<string, Field>} fields @param {View} view */
