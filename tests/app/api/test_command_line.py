@@ -1,0 +1,25 @@
+"""The command line and the server compute the same result under the same id."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.app.conftest import Call
+from tests.conftest import compute
+from tests.core.drawn import draw_written_out
+
+BATCHES, BATCH = 40, 5
+
+
+@pytest.mark.sample(BATCHES)
+@pytest.mark.parametrize("seed", range(BATCHES))
+def test_both_write_the_same_file_for_random_specs(seed: int, http: httpx.Client, call: Call, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    for spec in draw_written_out(seed, BATCH):
+        done = call("run", "-", "--out", str(out), stdin=spec.model_dump_json())
+        assert done.returncode == 0, done.stderr
+        run_id = compute(http, spec.model_dump())
+        assert run_id == spec.id
+        assert json.loads(out.read_text()) == http.get(f"/runs/{run_id}/result.json").json(), spec.model_dump_json()
