@@ -1,14 +1,16 @@
 """What jobs will cost here: counts over the workers' rates, corrected by how long jobs have really taken.
 
-Rates are measured while nothing runs. What they cannot know is learned: how much workers take from each other when
-they share cores and memory, and by how much the counts are wrong for what people run on this machine.
+Rates are processor times. What they cannot know is learned: how much workers and other programs take from each other
+when they share cores and memory, and by how much the counts are wrong for what people run on this machine. Other
+programs come and go, so a job counts half as much as the one that ended two jobs later.
 """
 
+import bisect
+import itertools
 import math
-import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, Engine
@@ -19,9 +21,10 @@ from mhc_core.spec import RunSpec
 
 # What a job of a kind is predicted to cost, on a machine of these rates.
 COUNT: dict[str, Callable[[RunSpec, Rates], Estimate]] = {RUN: estimate, VERIFICATION: estimate_recomputation}
-REMEMBERED = 16  # jobs; what came before says little of what the machine is busy with now
-SHORTEST_S = 0.1  # of predicted time: shorter jobs tell how long messages take, and what else the machine did
-# Until jobs have ended, the spread that the counts have. As few as this: three jobs that take longer outweigh them.
+REMEMBERED = 16  # jobs; the weight of what came before is below a hundredth
+HALF_LIFE = 2.0  # jobs: three after a load has ended or begun outweigh all before
+SHORTEST_S = 0.1  # of counted time: of shorter jobs, messages and what else the machine does are a large part
+# Until jobs have ended, the spread that the counts have.
 UNKNOWN = [math.log(SPREAD) * share for share in (-1.0, 0.0, 1.0)]
 
 
@@ -71,13 +74,28 @@ class Predictions:
         """The job has ended; one that was not done teaches nothing."""
         job = self._expected.pop(job_id)
         # Others that ran at one end alone slowed a part of it: it belongs to neither kind.
-        if is_done and job.counted_s >= SHORTEST_S and job.is_shared == self._is_shared():
-            self._ratios[job.kind, job.is_shared].append(math.log((time.monotonic() - job.since) / job.counted_s))
+        if is_done and job.is_shared == self._is_shared():
+            ratios, ratio = (
+                self._ratios[job.kind, job.is_shared],
+                math.log((time.monotonic() - job.since) / job.counted_s),
+            )
+            # Messages lengthen short jobs: they cannot show that predictions are too short, but that they are too long.
+            if job.counted_s >= SHORTEST_S or ratio < find_quantile(ratios, 0.5) - math.log(SPREAD):
+                ratios.append(ratio)
 
     def _is_shared(self) -> bool:
         return self._engine.running > 1
 
-    def _learned(self, kind: str, *, is_shared: bool) -> tuple[float, float, float]:
+    def _learned(self, kind: str, *, is_shared: bool) -> tuple[float, ...]:
         """Measured over counted time, of which one, five and nine of ten jobs stay below."""
-        tenths = statistics.quantiles(self._ratios[kind, is_shared], n=10, method="inclusive")
-        return math.exp(tenths[0]), math.exp(tenths[4]), math.exp(tenths[8])
+        return tuple(math.exp(find_quantile(self._ratios[kind, is_shared], share)) for share in (0.1, 0.5, 0.9))
+
+
+def find_quantile(values: Sequence[float], share: float) -> float:
+    """The least value that, with all below it, has so large a share of the weight.
+
+    Values are ordered from the oldest to the latest; each weighs half as much as the one `HALF_LIFE` places later.
+    """
+    weighed = sorted((value, 0.5 ** (-place / HALF_LIFE)) for place, value in enumerate(values))
+    ends = list(itertools.accumulate(weight for _, weight in weighed))
+    return weighed[bisect.bisect_left(ends, share * ends[-1])][0]

@@ -7,7 +7,7 @@ import pytest
 
 from app.engine.contract import RUN, VERIFICATION
 from app.services import predictions as rooms
-from app.services.predictions import REMEMBERED, Predictions
+from app.services.predictions import REMEMBERED, Predictions, find_quantile
 from mhc_core.cost.estimates import SPREAD, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.recomputation import estimate_recomputation
@@ -75,6 +75,46 @@ def test_jobs_that_took_three_times_longer_are_predicted_so_and_others_within_th
     assert found.seconds_likely == pytest.approx(3 * COUNTED_S)
     assert found.seconds_low == pytest.approx(2 * COUNTED_S)
     assert found.seconds_high == pytest.approx(4 * COUNTED_S)
+
+
+@pytest.mark.parametrize("load", [(7.0,) * 40, (14.0, 1.1, 9.0, 7.0, 1.3) * 8], ids=["steady", "now and then"])
+def test_a_load_that_has_ended_is_forgotten_after_three_jobs(clock: Clock, load: tuple[float, ...]) -> None:
+    predictions = make(Busy(running=1), workers=1)
+    for slower in load:
+        compute(predictions, clock, slower * COUNTED_S)
+    for _ in range(3):
+        compute(predictions, clock, COUNTED_S)
+    predictions._engine.running = 0  # type: ignore[misc]
+    assert predictions.predict(RUN, SPEC).seconds_likely == pytest.approx(COUNTED_S, rel=0.1)
+    predictions._engine.running = 1  # type: ignore[misc]
+    for _ in range(5):
+        compute(predictions, clock, COUNTED_S)
+    predictions._engine.running = 0  # type: ignore[misc]
+    assert predictions.predict(RUN, SPEC).seconds_high == pytest.approx(COUNTED_S, rel=0.1)
+
+
+def test_short_jobs_show_that_a_load_has_ended(clock: Clock) -> None:
+    predictions, short = make(Busy(running=1), workers=1), parse_spec({"depth": 2, "width": 16})
+    for _ in range(REMEMBERED):
+        compute(predictions, clock, 10 * COUNTED_S)
+    for _ in range(3):
+        compute(predictions, clock, 2 * estimate(short).seconds, short)
+    predictions._engine.running = 0  # type: ignore[misc]
+    assert predictions.predict(RUN, SPEC).seconds_likely == pytest.approx(2 * COUNTED_S)
+
+
+def test_one_slow_job_changes_no_prediction(clock: Clock) -> None:
+    predictions = make(Busy(running=1), workers=1)
+    for _ in range(REMEMBERED):
+        compute(predictions, clock, COUNTED_S)
+    compute(predictions, clock, 10 * COUNTED_S)
+    predictions._engine.running = 0  # type: ignore[misc]
+    assert predictions.predict(RUN, SPEC).seconds_likely == pytest.approx(COUNTED_S)
+
+
+def test_a_quantile_weighs_the_latest_most() -> None:
+    values = [1.0, 2.0, 3.0]  # weights 1/2, 1/sqrt(2) and 1: the shares end at 0.23, 0.55 and 1
+    assert [find_quantile(values, share) for share in (0.1, 0.22, 0.24, 0.5, 0.56, 1.0)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_what_is_learned_beside_others_is_told_beside_others(clock: Clock) -> None:
