@@ -18,6 +18,8 @@ GIB = 2**30
 ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
+POSTGRESQL = "postgresql+psycopg"  # SQLAlchemy's name of the driver
+
 LogFormat = Literal["text", "json"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -156,11 +158,22 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
+        """Hosts of databases write `postgres://` or `postgresql://`; the one driver that is used is psycopg."""
+        if not url:
+            return url
+        wanted = (
+            "wanted that of PostgreSQL or of an SQLite file, such as postgresql://user@host/name or sqlite:////x.db"
+        )
         try:
-            if url:
-                make_url(url)
-        except ArgumentError:
-            raise ValueError("not an SQLAlchemy URL such as postgresql+psycopg://user@host/name") from None
+            parts = make_url(url)
+        except (ArgumentError, ValueError):  # its message would show a password
+            raise ValueError(f"got what is not a URL, {wanted}") from None
+        if parts.drivername in ("postgres", "postgresql"):
+            return parts.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
+        if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):
+            raise ValueError(f"got a URL of sqlite without a file, {wanted}")
+        if parts.drivername not in (POSTGRESQL, "sqlite"):
+            raise ValueError(f"got a URL of {parts.drivername}, {wanted}")
         return url
 
     @field_validator("ray_address")
@@ -168,7 +181,7 @@ class Settings(BaseSettings):
     def _check_ray_address(cls, address: str) -> str:
         parts = urlsplit(f"//{address}")
         if address and not (parts.hostname and parts.port and parts.netloc == address):
-            raise ValueError("not an address such as 10.0.0.5:6379")
+            raise ValueError("wanted an address such as 10.0.0.5:6379")
         return address
 
     @field_validator("public_url")
@@ -176,7 +189,7 @@ class Settings(BaseSettings):
     def _check_public_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
-            raise ValueError("not an address such as https://scope.example.org")
+            raise ValueError("wanted an address such as https://scope.example.org")
         return url.rstrip("/")
 
     @field_validator("root_path")
@@ -184,7 +197,7 @@ class Settings(BaseSettings):
     def _check_root_path(cls, path: str) -> str:
         path = path.rstrip("/")
         if path and not ROOT_PATH.fullmatch(path):
-            raise ValueError("not a path such as /tools/mhc")
+            raise ValueError("wanted a path such as /tools/mhc")
         return path
 
     @field_validator("allowed_hosts")
@@ -192,7 +205,7 @@ class Settings(BaseSettings):
     def _check_hosts(cls, text: str) -> str:
         for name in filter(None, text.split(",")):
             if name != "*" and not HOST_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is not a name such as scope.example.org")
+                raise ValueError(f"wanted names by commas, such as scope.example.org; {name!r} is none")
         return text.lower()
 
     @field_validator("cors_origins")
@@ -201,7 +214,7 @@ class Settings(BaseSettings):
         for origin in filter(None, text.split(",")):
             parts = urlsplit(origin)
             if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
-                raise ValueError(f"{origin!r} is not an origin such as https://notes.example.org")
+                raise ValueError(f"wanted origins by commas, such as https://notes.example.org; {origin!r} is none")
         return text
 
     @property
@@ -213,7 +226,7 @@ class Settings(BaseSettings):
     def _check_one_root(self) -> Self:
         path = urlsplit(self.public_url).path
         if self.root_path and path not in ("", self.root_path):
-            raise ValueError(f"the path of the public URL, {path}, is not the root path {self.root_path}")
+            raise ValueError(f"MHC_ROOT_PATH: got {self.root_path!r}, wanted the path of MHC_PUBLIC_URL, {path!r}")
         return self
 
     @property

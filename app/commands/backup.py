@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.commands import places
+from app.commands.configuration import InvalidSettings
 
 
 def add_parser(commands: Any) -> None:
@@ -34,7 +33,7 @@ def run_backup(known: argparse.Namespace) -> int:
             wanted = "--force replaces it, unless it is the database itself"
             raise UnusableDatabase(f"there is a file {known.file}: {wanted}")
         size = back_up(path, known.file)
-    except (UnusableDatabase, ValidationError, OSError) as error:
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{known.file}: {size} bytes, a copy of {path}")
@@ -49,7 +48,7 @@ def run_restore(known: argparse.Namespace) -> int:
     try:
         path = places.find_file(places.to_settings(known))
         restore(known.file, path, is_forced=known.force)
-    except (UnusableDatabase, ValidationError, OSError) as error:
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{path}: restored from {known.file}")

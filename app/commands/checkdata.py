@@ -3,9 +3,7 @@
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from app.settings import Settings
+from app.commands.configuration import InvalidSettings, load_settings, print_unknown_variables
 
 
 def check_data(folder: Path) -> int:
@@ -15,12 +13,13 @@ def check_data(folder: Path) -> int:
     from app.store.upkeep.checking import Counted, check
 
     counted, wrong = Counted(), 0
+    print_unknown_variables()
     try:
-        with open_current(Settings(data=folder).sqlalchemy_url) as connection:
+        with open_current(load_settings(data=folder).sqlalchemy_url) as connection:
             for problem in check(connection, counted):
                 wrong += 1
                 print(problem)
-    except (UnusableDatabase, ValidationError, OSError) as error:
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{counted.runs} runs, {counted.frames} frames and {counted.views} views: {wrong or 'nothing'} wrong")

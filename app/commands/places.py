@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from app.commands.configuration import load_settings, print_unknown_variables
 from app.settings import Settings
 
 
@@ -16,10 +17,11 @@ def to_settings(known: argparse.Namespace) -> Settings:
 
     Raises
     ------
-    ValidationError
+    InvalidSettings
         Where a variable or a flag is not valid.
     """
-    return Settings(**({} if known.data is None else {"data": known.data}))
+    print_unknown_variables()
+    return load_settings(data=known.data, database_url=getattr(known, "database_url", None))
 
 
 def find_file(settings: Settings) -> Path:

@@ -7,9 +7,8 @@ import sys
 import time
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.commands import places
+from app.commands.configuration import InvalidSettings
 from app.settings import Settings
 
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -40,7 +39,7 @@ def run(known: argparse.Namespace) -> int:
     since = time.time() - float(found[1]) * UNITS_S[found[2]]
     try:
         print(asyncio.run(_prune(places.to_settings(known), since, known)))
-    except (UnusableDatabase, StoreUnavailable, ValidationError, OSError) as error:
+    except (UnusableDatabase, StoreUnavailable, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -1,23 +1,26 @@
 """`serve`: the page and the API, until a signal. Its flags are the settings, which read them themselves."""
 
+import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
+from app.commands.configuration import InvalidSettings, find_unknown_variables, load_settings
 from app.observe import logs
-from app.settings import Settings
+
+log = logging.getLogger("mhc.settings")
 
 
 def serve(arguments: Sequence[str]) -> int:
     """Serve until a signal."""
     try:
-        settings = Settings(_cli_parse_args=list(arguments), _cli_prog_name="mhc-scope serve")
-    except ValidationError as error:
+        settings = load_settings(arguments)
+    except InvalidSettings as error:
         print(error, file=sys.stderr)
         return 2
 
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that goes away must not end the server
     os.umask(0o077)  # the database and its folder are for this user alone
     from app.engine.registry import prepare_engine
 
@@ -42,6 +45,8 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
+    for sentence in find_unknown_variables():
+        log.warning(sentence)
     server = Server(app, settings)
     server.run()
     return 0 if server.started else 1

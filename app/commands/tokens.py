@@ -4,12 +4,10 @@ import argparse
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from app.settings import Settings
+from app.commands import places
+from app.commands.configuration import InvalidSettings
 
 DAY_S = 86_400.0
 MAX_NAME = 80
@@ -27,8 +25,8 @@ def add_parser(commands: Any) -> None:
     remove = actions.add_parser("remove", help="refuse a token from now on")
     remove.add_argument("id", help="as list shows it")
     for action in (add, listing, remove):
-        action.add_argument("--data", type=Path, help="folder of the database, as of serve")
-        action.add_argument("--database-url", help="SQLAlchemy URL, as of serve")
+        places.add_data(action)
+        action.add_argument("--database-url", help="URL of the database, as of serve")
     parser.set_defaults(run=run)
 
 
@@ -40,11 +38,10 @@ def run(known: argparse.Namespace) -> int:
     from app.store.schema import UnusableDatabase
     from app.store.upkeep.beside import open_beside
 
-    where = {name: value for name in ("data", "database_url") if (value := getattr(known, name)) is not None}
     try:
-        with open_beside(Settings(**where).sqlalchemy_url) as connection:
+        with open_beside(places.to_settings(known).sqlalchemy_url) as connection:
             return int(ACTIONS[known.action](connection, known))
-    except (UnusableDatabase, ValidationError, OSError) as error:
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -24,9 +24,11 @@ def _build_ray(settings: Settings) -> "Engine":
     from app.engine.ray.engine import RayEngine
 
     if find_spec("ray") is None:
-        raise UnknownEngine("engine: ray needs the package ray: install mhc-scope[cluster]")
+        raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")
     if not settings.ray_address:
-        raise UnknownEngine("ray_address: got nothing, wanted host:port of the head; the engine ray starts no cluster")
+        raise UnknownEngine(
+            "MHC_RAY_ADDRESS, --ray-address: got nothing, wanted host:port of the head of a Ray cluster"
+        )
     return RayEngine(settings)
 
 
@@ -50,5 +52,5 @@ def build_engine(settings: Settings) -> "Engine":
         Where there is none of that name, or it lacks what it needs.
     """
     if settings.engine not in ENGINES:
-        raise UnknownEngine(f"engine: got {settings.engine!r}, wanted {' or '.join(ENGINES)}")
+        raise UnknownEngine(f"MHC_ENGINE, --engine: got {settings.engine!r}, wanted {' or '.join(ENGINES)}")
     return ENGINES[settings.engine](settings)

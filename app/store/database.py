@@ -58,7 +58,7 @@ class Database:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.is_shared = make_url(url).get_backend_name() == postgresql.NAME
         if self.is_shared:
-            postgresql.require_driver(make_url(url))
+            postgresql.require_driver()
         self._file = SqliteFile(Path(make_url(url).database or "")) if self.is_sqlite else None
         if self._file is not None and not is_beside:
             self._file.lock()

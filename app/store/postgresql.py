@@ -44,11 +44,8 @@ class Connections:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-def require_driver(url: URL) -> None:
-    """Refuse other drivers: servers tell each other what happens through this one."""
-    if url.get_driver_name() != "psycopg":
-        wanted = url.set(drivername="postgresql+psycopg").render_as_string()
-        raise UnusableDatabase(f"database_url: got the driver {url.get_driver_name()}, wanted {wanted}")
+def require_driver() -> None:
+    """The package that is used to connect must be installed; the settings allow no other."""
     if importlib.util.find_spec("psycopg") is None:
         raise UnusableDatabase("PostgreSQL needs psycopg: pip install mhc-scope[postgres]")
 

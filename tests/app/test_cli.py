@@ -1,7 +1,9 @@
 """The command line as people call it."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,10 +51,14 @@ def test_run_writes_json_with_nested_lists(call: Call, tmp_path: Path) -> None:
         (("run", "nowhere.json"), "", "nowhere.json: No such file"),
         (("run", "-", "--out", "result.xlsx"), "{}", "--out: got 'result.xlsx', wanted a name that ends in"),
         (("run", "-"), '{"device": "cuda"}', "device: got 'cuda', wanted"),
-        (("serve", "--port", "70000"), "", "65535"),
-        (("serve", "--colour", "red"), "", "colour"),
-        (("serve", "--database-url", "nonsense"), "", "SQLAlchemy URL"),
-        (("serve", "--engine", "steam"), "", "engine: got 'steam', wanted local or ray\n"),
+        (("serve", "--port", "70000"), "", "--port: got '70000', wanted an integer from 0 to 65535\n"),
+        (("serve", "--colour", "red"), "", "unrecognized arguments: --colour red"),
+        (
+            ("serve", "--database-url", "nonsense"),
+            "",
+            "--database-url: got what is not a URL, wanted that",
+        ),
+        (("serve", "--engine", "steam"), "", "MHC_ENGINE, --engine: got 'steam', wanted local or ray\n"),
         (("serve", "--data", "/proc/nowhere"), "", "/proc/nowhere"),
         (("dance",), "", "dance"),
     ],
@@ -82,3 +88,44 @@ def test_serve_takes_runs_until_a_signal(tmp_path: Path) -> None:
     assert httpx.post(f"{server.api}/runs", json={"depth": 2, "width": 16}).status_code == 202
     assert server.terminate() < 6
     assert server.process.poll() == -15
+
+
+def test_the_version_is_that_of_the_package(call: Call) -> None:
+    from mhc_core import __version__
+
+    done = call("--version")
+    assert (done.returncode, done.stdout) == (0, f"mhc-scope {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("schema",),
+        ("--help",),
+        ("--version",),
+        ("serve", "--help"),
+        ("token", "list", "--data", "data"),
+        ("backup", "copy.db", "--data", "data"),
+        ("check", "--data", "data"),
+        ("prune", "--data", "data"),
+        ("run", "spec.json"),
+        ("verify", "spec.json"),
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_goes_away_ends_a_command_without_an_error(
+    arguments: tuple[str, ...], tmp_path: Path, call: Call
+) -> None:
+    """As in `mhc-scope schema | head -1`."""
+    (tmp_path / "spec.json").write_text('{"depth": 2, "width": 8, "input": {"tokens": 4}}')
+    assert call("token", "list", "--data", str(tmp_path / "data")).returncode == 0  # makes the database
+    command = [sys.executable, "-m", "app", *arguments]
+    environment = {"PYTHONPATH": str(ROOT)}
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == -signal.SIGPIPE
+    assert "Error" not in error
+    assert "Broken pipe" not in error

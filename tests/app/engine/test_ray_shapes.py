@@ -64,7 +64,7 @@ def test_what_no_machine_has_is_said_with_what_there_is() -> None:
 
 
 def test_the_address_of_a_cluster_is_asked_for() -> None:
-    with pytest.raises(UnknownEngine, match="ray_address: got nothing"):
+    with pytest.raises(UnknownEngine, match="--ray-address: got nothing"):
         build_engine(Settings(engine="ray"))
 
 

@@ -221,7 +221,7 @@ def test_a_strange_host_gets_no_page(web: httpx.Client) -> None:
 
 @pytest.mark.parametrize("url", ["scope.example", "ftp://scope.example", "https://", "https://a.example/?x=1"])
 def test_a_public_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValidationError, match="not an address"):
+    with pytest.raises(ValidationError, match="wanted an address"):
         Settings(public_url=url)
 
 
