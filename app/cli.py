@@ -12,12 +12,14 @@ from tqdm import tqdm
 from app.commands import COMMANDS
 from app.commands.checkdata import check_data
 from app.commands.serve import serve
+from mhc_core import __version__
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code: 0, 1 where a verification or a check fails, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
+    parser.add_argument("--version", action="version", version=f"mhc-scope {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
     run = commands.add_parser("run", help="compute one spec here, and write its columns")
