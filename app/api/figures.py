@@ -12,7 +12,7 @@ from app.api.dependencies import Encoding, Service, charge_reading, find_done, l
 from app.api.http.kept_bodies import KeptBody
 from app.api.http.kept_files import CHANGELESS, respond_file
 from app.api.http.problems import invalid_query, not_found
-from app.api.http.queries import LayerIndex, check_interval
+from app.api.http.queries import LayerIndex, check_interval, refuse_unknown
 from app.api.models.figures import FigureBody, FigureItem, PanelsBody
 from app.api.models.links import API, to_address
 from app.figures.run_names import to_labels
@@ -21,7 +21,7 @@ from app.services.encoding.jobs import AskedFigure
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 
-router = APIRouter(prefix=API, tags=["figures"])
+router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_unknown)])
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 _panels: dict[tuple[int, ThemeName], KeptBody] = {}

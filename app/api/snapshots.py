@@ -23,7 +23,7 @@ from app.api.http.contents import Responses
 from app.api.http.credentials import BROWSER, KEY, TOKEN, require
 from app.api.http.drawing import respond_figure
 from app.api.http.problems import not_found
-from app.api.http.queries import AskedNumber
+from app.api.http.queries import AskedNumber, refuse_unknown
 from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
@@ -135,7 +135,7 @@ async def get_stored_values(measured: StoredGrid) -> ValuesBody:
     return ValuesBody.build(measured)
 
 
-@router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody)
+@router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_stored_figure(measured: StoredGrid, theme: ThemeName = "light") -> Response:
     """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -10,7 +10,7 @@ from app.api.dependencies import FoundSweep, Runner, SweepService, Values
 from app.api.http.bodies import parse_model, refer_to
 from app.api.http.contents import Responses
 from app.api.http.drawing import respond_figure
-from app.api.http.queries import AskedNumber
+from app.api.http.queries import AskedNumber, refuse_unknown
 from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
@@ -83,7 +83,7 @@ async def get_sweep_values(measured: FoundGrid) -> ValuesBody:
     return ValuesBody.build(measured)
 
 
-@router.get("/{sweep_id}/figure", response_model=FigureBody)
+@router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_sweep_figure(measured: FoundGrid, theme: ThemeName = "light") -> Response:
     """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -6,11 +6,12 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("mhc_core.client needs httpx: pip install 'mhc-scope[client]'", name="httpx") from error
 
 from mhc_core.client.async_client import AsyncClient
-from mhc_core.client.errors import ClientError, LostError, RefusedError, RunFailedError
+from mhc_core.client.errors import ArgumentError, ClientError, LostError, RefusedError, RunFailedError
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.sync_client import Client
 
 __all__ = [
+    "ArgumentError",
     "AsyncClient",
     "Client",
     "ClientError",

@@ -1,16 +1,15 @@
 """Every call of the API, without input and output: see `exchange`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mhc_core.client.errors import RefusedError
+from mhc_core.client.errors import ArgumentError, RefusedError
 from mhc_core.client.exchange import API, Ask, Call, Pause, ask, ask_json
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import SweepBar
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
-from mhc_core.spec.errors import SpecError
 
 # What submit takes: a spec, or its fields.
 Spec = RunSpec | Mapping[str, Any]
@@ -22,7 +21,11 @@ OCTETS = "application/octet-stream"
 
 def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
     """The id of what is given as an object or by its id."""
-    return record if isinstance(record, str) else record.id
+    if isinstance(record, str):
+        return record
+    if not isinstance(record, Run | Trace | Sweep | Snapshot):
+        raise ArgumentError("record", record, "what a call of the client returned, or its id")
+    return record.id
 
 
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
@@ -33,6 +36,8 @@ def submit(spec: Spec, limit_s: float) -> Call[Run]:
 
 def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
     """Start several runs that share seed and input."""
+    if isinstance(specs, str | Mapping | RunSpec) or not isinstance(specs, Iterable):
+        raise ArgumentError("specs", specs, "a list of specs")
     bodies = yield from ask_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
     return [Run.read(body) for body in bodies]
 
@@ -59,8 +64,10 @@ def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: 
 
 def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -> Call[Sweep]:
     """Start a grid of runs, or find it."""
+    if not isinstance(axes, Mapping):
+        raise ArgumentError("axes", axes, "a dict of one or two fields of the spec, each with its values")
     if not 1 <= len(axes) <= 2:
-        raise SpecError("axes", sorted(axes), "one or two fields of the spec, each with its values")
+        raise ArgumentError("axes", sorted(axes), "one or two fields of the spec, each with its values")
     x, *y = ({"field": field, "values": list(values)} for field, values in axes.items())
     asked = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
     body = yield from ask_json("POST", "/runs/sweep", limit_s, body=asked)
@@ -133,6 +140,8 @@ def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
 
 def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
     """Give a trace to the server: its file, or a result in memory."""
+    if not isinstance(trace, Result | str | Path):
+        raise ArgumentError("trace", trace, "a result, or the path of a file that it was saved to")
     content = trace.to_bytes() if isinstance(trace, Result) else Path(trace).read_bytes()
     answer = yield from ask(Ask("POST", f"{API}/traces", {}, content, {"content-type": OCTETS}), limit_s)
     body = answer.read_json()
@@ -147,7 +156,11 @@ def get_twin(record: Record, limit_s: float) -> Call[Twin]:
 
 def to_plain(spec: Spec) -> dict[str, Any]:
     """The fields of a spec, as JSON has them."""
-    return spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, RunSpec) else dict(spec)
+    if isinstance(spec, RunSpec):
+        return spec.model_dump(mode="json", exclude_unset=True)
+    if not isinstance(spec, Mapping):
+        raise ArgumentError("spec", spec, "a RunSpec, or a dict of its fields such as {'depth': 64}")
+    return dict(spec)
 
 
 def to_params(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from mhc_core.spec.errors import SpecError
 
 
 class ClientError(Exception):
-    """Anything that a server or the way to it did not do."""
+    """Anything that a call did not do: its arguments are refused here or by the server, or the server is away."""
+
+
+class ArgumentError(SpecError, ClientError):
+    """An argument of a call that cannot be sent: which one, what was received, what is allowed."""
 
 
 class LostError(ClientError):

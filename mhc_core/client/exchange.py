@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from mhc_core.client.errors import LostError, RefusedError
+from mhc_core.client.errors import ArgumentError, LostError, RefusedError
 from mhc_core.record import codec
+from mhc_core.record.container.credentials import to_headers
 from mhc_core.spec.errors import SpecError
 
 API = "/api/v1"
@@ -113,14 +114,28 @@ def check_url(url: str | None) -> str:
 
     Raises
     ------
-    SpecError
+    ArgumentError
         Where it is none.
     """
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SpecError("url", url, f"the address of a server, such as {DEFAULT_URL}")
+        raise ArgumentError("url", url, f"the address of a server, such as {DEFAULT_URL}")
     return url.rstrip("/")
+
+
+def read_token(token: str | None) -> dict[str, str]:
+    """Headers with the access token, by default that of the environment.
+
+    Raises
+    ------
+    ArgumentError
+        Where it cannot be one.
+    """
+    try:
+        return to_headers(token)
+    except SpecError as error:
+        raise ArgumentError(error.field, error.got, error.wanted) from None
 
 
 def ask(request: Ask, limit_s: float) -> Call[Answer]:
@@ -151,9 +166,16 @@ def ask_json(
 ) -> Call[Any]:
     """The same with JSON on both sides, below the API's prefix."""
     headers = {} if body is None else {"content-type": JSON}
-    content = None if body is None else codec.to_json(body)
+    content = None if body is None else _to_json(body)
     answer = yield from ask(Ask(method, API + path, params or {}, content, headers), limit_s)
     return answer.read_json()
+
+
+def _to_json(body: Any) -> bytes:
+    try:
+        return codec.to_json(body)
+    except TypeError as error:
+        raise ArgumentError("body", body, f"what JSON can say ({error})") from None
 
 
 def to_error(request: Ask, answer: Answer | Lost | None) -> RefusedError | LostError:

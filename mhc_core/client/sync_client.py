@@ -14,11 +14,10 @@ import httpx
 from mhc_core.client import calls
 from mhc_core.client.calls import Record, Spec, to_id
 from mhc_core.client.errors import ClientError, RunFailedError
-from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url
+from mhc_core.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url, read_token
 from mhc_core.client.following import Following
 from mhc_core.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_core.client.progress import RunBar, SweepBar
-from mhc_core.record.container.credentials import to_headers
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.reduction import Reduction
 from mhc_core.record.result import Result
@@ -27,8 +26,9 @@ from mhc_core.record.result import Result
 class Client:
     """A server, from a script that waits for its answers. Use it as a context, or close it.
 
-    Every call raises `RefusedError` where the server will not, with what is wrong in which field, and `LostError` where
-    it is away. A server that is busy is asked again when it says, or later each time.
+    Every call raises a `ClientError`: `ArgumentError` where an argument cannot be sent, `RefusedError` where the server
+    will not, with what is wrong in which field, and `LostError` where it is away. A server that is busy is asked again
+    when it says, or later each time.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Client:
         patience_s: float = PATIENCE_S,
         progress: bool | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=check_url(url), timeout=TIMEOUT_S, headers=to_headers(token))
+        self._http = httpx.Client(base_url=check_url(url), timeout=TIMEOUT_S, headers=read_token(token))
         self._patience_s, self._progress = patience_s, progress
         self._viewer = secrets.token_hex(8)
 
@@ -107,7 +107,13 @@ class Client:
         return result
 
     def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`."""
+        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`.
+
+        Raises
+        ------
+        RefusedError
+            Where the API has no such option or value; it names those that there are.
+        """
         return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request, params
+from fastapi.dependencies.utils import get_flat_params
 
 from app.api.http.problems import invalid_query
 from mhc_core.metrics import METRICS
@@ -28,6 +29,15 @@ def get_asked(
     if metric not in METRICS:
         raise invalid_query("metric", metric, f"one of {', '.join(METRICS)}")
     return Asked(metric, reduce)
+
+
+def refuse_unknown(request: Request) -> None:
+    """A parameter that the route does not have is refused by name: ignored, it would give another figure than meant."""
+    fields = get_flat_params(request.scope["route"].dependant)
+    known = [field.alias for field in fields if isinstance(field.field_info, params.Query)]
+    for name, value in request.query_params.items():
+        if name not in known:
+            raise invalid_query(name, value, f"one of the parameters {', '.join(known)}" if known else "no parameter")
 
 
 AskedNumber = Annotated[Asked, Depends(get_asked)]

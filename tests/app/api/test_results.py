@@ -184,6 +184,16 @@ def test_bad_figures_are_refused(client: httpx.Client, run_id: str) -> None:
     check_problem(client.get(f"{url}/gain", params={"with": ",".join("abcdefgh")}), 422, "with", "at most")
 
 
+def test_parameters_that_figures_do_not_have_are_refused_by_name(client: httpx.Client, run_id: str) -> None:
+    red = {"colour": "red"}
+    url = f"/runs/{run_id}/figures/gain"
+    check_problem(client.get(url, params=red), 422, "colour", "one of the parameters with, layer, theme, view")
+    check_problem(client.get("/panels", params=red), 422, "colour", "one of the parameters runs, theme")
+    check_problem(client.get(f"/runs/{run_id}/figures", params=red), 422, "colour", "no parameter")
+    for sweep in ("/runs/sweep/x/figure", "/snapshots/x/sweep/figure"):
+        check_problem(client.get(sweep, params=red), 422, "colour", "one of the parameters theme, metric, reduce")
+
+
 def test_a_run_that_is_not_done_has_no_result(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run_id = client.post("/runs", json=fresh_spec(**LONG)).json()["id"]
     for url in (f"/runs/{run_id}/result", f"/runs/{run_id}/figures/gain"):

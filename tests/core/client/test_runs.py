@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from mhc_core.client import AsyncClient, Client, LostError, RefusedError, RunFailedError
+from mhc_core.client import ArgumentError, AsyncClient, Client, ClientError, LostError, RefusedError, RunFailedError
 from mhc_core.record import codec
 from mhc_core.record.frames import AnyFrame
 from mhc_core.spec import SpecError, parse_spec
@@ -140,8 +140,43 @@ def test_a_server_that_is_away_is_named() -> None:
             script.submit({})
         with pytest.raises(LostError, match=r"GET /api/v1/runs/a/events: .*refused"):
             list(script.follow("a"))
-    with pytest.raises(SpecError, match="url: got 'localhost:8000', wanted the address of a server"):
+    with pytest.raises(ArgumentError, match="url: got 'localhost:8000', wanted the address of a server"):
         Client("localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda client: client.submit("depth"), "spec: got 'depth', wanted a RunSpec, or a dict of its fields"),
+        (lambda client: client.submit([{"depth": 3}]), r"spec: got \[{'depth': 3}\], wanted a RunSpec, or a dict"),
+        (lambda client: client.submit({"depth"}), "spec: got {'depth'}, wanted a RunSpec, or a dict of its fields"),
+        (lambda client: client.submit(None), "spec: got None, wanted"),
+        (lambda client: client.submit({"depth": {3}}), r"body: got {'depth': \{3\}}, wanted what JSON can say \(.*set"),
+        (lambda client: client.compare({"depth": 3}), "specs: got {'depth': 3}, wanted a list of specs"),
+        (lambda client: client.compare([3]), "spec: got 3, wanted a RunSpec, or a dict"),
+        (lambda client: client.get_run(3), "record: got 3, wanted what a call of the client returned, or its id"),
+        (
+            lambda client: client.start_sweep({}, ["depth"]),
+            r"axes: got \['depth'\], wanted a dict of one or two fields",
+        ),
+        (lambda client: client.publish(3), "trace: got 3, wanted a result, or the path of a file"),
+        (lambda client: Client(token="a b"), "token: got '3 characters', wanted an access token"),
+        (lambda client: Client("localhost"), "url: got 'localhost', wanted the address of a server"),
+    ],
+)
+def test_an_argument_that_cannot_be_sent_is_named(call: Callable[[Any], object], said: str) -> None:
+    """Without a server: nothing is sent. Scripts that look for mistakes in specs find them too."""
+    away = f"http://127.0.0.1:{free_port()}"
+    with Client(away, patience_s=0) as script, pytest.raises(ClientError, match=said) as caught:
+        call(script)
+    assert isinstance(caught.value, SpecError)
+
+
+def test_an_option_that_a_figure_does_not_have_is_refused_by_name(script: Client, fresh_spec: FreshSpec) -> None:
+    run = script.submit(fresh_spec())
+    with pytest.raises(ClientError, match="colour: got 'red', wanted one of the parameters with, layer, theme, view"):
+        script.figure(run, "gain", colour="red")
+    assert script.figure(run, "gain", theme="dark")["data"]
 
 
 def test_a_bar_is_shown_where_it_is_wanted(

@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 import polars
 import pytest
 
-from mhc_core.client import Client, RefusedError
-from mhc_core.spec import SpecError
+from mhc_core.client import ArgumentError, Client, RefusedError
 from tests.conftest import Server
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -48,7 +47,7 @@ def test_a_sweep_over_one_field_has_one_row(script: Client, fresh_spec: FreshSpe
     sweep = script.start_sweep(fresh_spec(), {"depth": [2, 3]})
     assert script.cancel_sweep(sweep).id == sweep.id
     assert [len(row) for row in script.get_sweep(sweep).ids] == [2]
-    with pytest.raises(SpecError, match=r"axes: got \[\], wanted one or two fields"):
+    with pytest.raises(ArgumentError, match=r"axes: got \[\], wanted one or two fields"):
         script.sweep({}, {})
     with pytest.raises(RefusedError, match=r"x\.values"):
         script.sweep({}, {"depth": []})
