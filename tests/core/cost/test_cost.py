@@ -1,5 +1,7 @@
 """The cost that is told before a run starts, against what the run has."""
 
+import itertools
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mhc_core.cost import rates
 from mhc_core.cost.counts import count_pass_bytes, count_tape_bytes
 from mhc_core.cost.estimates import compare_connections, count_jacobian_bytes, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, calibrate, combine
@@ -120,6 +123,20 @@ def test_time_follows_the_rates() -> None:
         shares += after - before
     # Every part of the time doubles once.
     assert shares == pytest.approx(before)
+
+
+def test_a_rate_counts_neither_waiting_nor_slow_rounds() -> None:
+    """Programs that take the cores while a worker calibrates leave no trace in its rates."""
+    rounds = itertools.count()
+
+    def work() -> None:
+        time.sleep(0.02)
+        begun = time.thread_time()
+        is_slow = next(rounds) % 2
+        while is_slow and time.thread_time() - begun < 0.02:
+            pass
+
+    assert rates._seconds(work) < 0.01
 
 
 def test_rates_are_measured_and_combined_by_their_median() -> None:
