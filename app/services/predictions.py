@@ -75,10 +75,8 @@ class Predictions:
         job = self._expected.pop(job_id)
         # Others that ran at one end alone slowed a part of it: it belongs to neither kind.
         if is_done and job.is_shared == self._is_shared():
-            ratios, ratio = (
-                self._ratios[job.kind, job.is_shared],
-                math.log((time.monotonic() - job.since) / job.counted_s),
-            )
+            ratios = self._ratios[job.kind, job.is_shared]
+            ratio = math.log((time.monotonic() - job.since) / job.counted_s)
             # Messages lengthen short jobs: they cannot show that predictions are too short, but that they are too long.
             if job.counted_s >= SHORTEST_S or ratio < find_quantile(ratios, 0.5) - math.log(SPREAD):
                 ratios.append(ratio)
