@@ -6,8 +6,10 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 
 from mhc_core import stack as stacks
+from mhc_core.blocks import transformer
 from mhc_core.connections import Mixing
 from mhc_core.spec import MULTI_STREAM, SINKHORN, RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
@@ -64,20 +66,32 @@ def shorten_sinkhorn(stack: Stack) -> None:
 
 def drop_mask(stack: Stack) -> None:
     """Attention to later tokens as well."""
-    plain = torch.nn.functional.scaled_dot_product_attention
 
-    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **_: Any) -> torch.Tensor:
-        return plain(q, k, v)
+    def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(*qkv_3MTD)
 
+    _replace_attention(stack, attend)
+
+
+def fuse_attention(stack: Stack) -> None:
+    """Attention by the fused kernel, which loses the gradient where the softmax is saturated."""
+
+    def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(*qkv_3MTD.unsqueeze(1), is_causal=True).squeeze(0)
+
+    _replace_attention(stack, attend)
+
+
+def _replace_attention(stack: Stack, attend: Callable[[torch.Tensor], torch.Tensor]) -> None:
     for branch in stack.branches:
         compute: Any = branch.compute
 
-        def unmasked(u_BTC: torch.Tensor, compute: Any = compute) -> torch.Tensor:
-            with patch.object(torch.nn.functional, "scaled_dot_product_attention", attend):
+        def replaced(u_BTC: torch.Tensor, compute: Any = compute) -> torch.Tensor:
+            with patch.object(transformer, "attend", attend):
                 found: torch.Tensor = compute(u_BTC)
                 return found
 
-        branch.compute = unmasked  # type: ignore[assignment]
+        branch.compute = replaced  # type: ignore[assignment]
 
 
 class _Enlarge(torch.autograd.Function):

@@ -1,4 +1,11 @@
-"""Attention branch of the transformer block, whose layers alternate between it and an MLP."""
+"""Attention branch of the transformer block, whose layers alternate between it and an MLP.
+
+Shapes: B sequences, H heads, M = B H, T tokens, D = C / H features of a head; R queries of a tile, S keys they see.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -6,6 +13,10 @@ import torch.nn.functional as F
 from mhc_core.blocks.branch import Branch, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
+
+KEPT = 2**18  # attention weights of a layer; more are not kept for the way down, but computed once more
+# Weights and queries of a tile: on a CPU such that it stays in the cache.
+TILE, CARD_TILE = (2**18, 64), (2**26, 1024)
 
 
 class Attention(Branch):
@@ -26,9 +37,8 @@ class Attention(Branch):
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         batch, tokens, width = u_BTC.shape
         qkv = F.linear(u_BTC, self.w_qkv).view(batch, tokens, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, T, C / H)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return F.linear(mixed.transpose(1, 2).reshape(batch, tokens, width), self.w_out)
+        mixed_BHTD = attend(qkv.permute(2, 0, 3, 1, 4).flatten(1, 2)).view(batch, self.heads, tokens, -1)
+        return F.linear(mixed_BHTD.transpose(1, 2).reshape(batch, tokens, width), self.w_out)
 
     @classmethod
     def count_parameters(cls, spec: RunSpec) -> int:
@@ -46,9 +56,94 @@ class Attention(Branch):
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
-        # Queries, keys, values, their mixture, and a log-sum a head.
-        return 4 * spec.width + spec.block.heads
+        # Queries, keys and values, their mixture, and the weights if they are few.
+        wide = 2 if spec.dtype == "bfloat16" else 1  # which attends in float32
+        return wide * (3 * spec.width + _count_kept_weights(spec)) + spec.width
 
     @classmethod
     def count_moved(cls, spec: RunSpec) -> float:
-        return 33.0 * spec.width
+        # Without the weights, whose tiles stay in the cache.
+        return 39.0 * spec.width
+
+
+def _count_kept_weights(spec: RunSpec) -> int:
+    """Attention weights a token that are kept for the way down."""
+    weights = spec.block.heads * spec.input.tokens
+    return weights if spec.input.batch * spec.input.tokens * weights <= KEPT else 0
+
+
+def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
+    """Causal attention softmax(q k^T / sqrt(D)) v of every head, (M, T, D) (arXiv 1706.03762, Eq. 1).
+
+    Computed in float32 at least. Weights are divided by their sum. Fused kernels keep the sum's logarithm instead, and
+    make the weights once more as exp(logit - logarithm). Without a norm logits reach 1e16, where both are rounded by
+    more than 1: such weights do not sum to 1, and the gradient of the logits, a difference that vanishes where the
+    softmax is saturated, is wrong by decades.
+    """
+    mixed_MTD: torch.Tensor = _Attention.apply(qkv_3MTD.to(torch.promote_types(qkv_3MTD.dtype, torch.float32)))
+    return mixed_MTD.to(qkv_3MTD.dtype)
+
+
+class _Attention(torch.autograd.Function):
+    """One node of the graph. Few weights are kept for the way down; many are computed twice, tile by tile."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv_3MTD: torch.Tensor) -> torch.Tensor:
+        q, k, v = qkv_3MTD.unbind(0)
+        if q.shape[0] * q.shape[1] ** 2 <= KEPT:
+            weights = _weigh(q, k)
+            ctx.save_for_backward(qkv_3MTD, weights)
+            return weights @ v
+        ctx.save_for_backward(qkv_3MTD, None)
+        mixed_MTD = torch.empty_like(v)
+        for m, rows, keys in _cut_tiles(q):
+            mixed_MTD[m, rows] = _weigh(q[m, rows], k[m, keys]) @ v[m, keys]
+        return mixed_MTD
+
+    @staticmethod
+    def backward(ctx: Any, grad_MTD: torch.Tensor) -> torch.Tensor:
+        qkv_3MTD, weights = ctx.saved_tensors
+        q, k, v = qkv_3MTD.unbind(0)
+        if torch.is_grad_enabled():  # someone differentiates the gradient
+            return torch.autograd.grad(_weigh(q, k) @ v, qkv_3MTD, grad_MTD, create_graph=True)[0]
+        if weights is not None:
+            return torch.stack(_pull_back(q, k, v, weights, grad_MTD))
+        found_3MTD = torch.zeros_like(qkv_3MTD)
+        for m, rows, keys in _cut_tiles(q):
+            seen = q[m, rows], k[m, keys], v[m, keys]
+            parts = _pull_back(*seen, _weigh(*seen[:2]), grad_MTD[m, rows])
+            for place, (part, tokens) in enumerate(zip(parts, (rows, keys, keys), strict=True)):
+                found_3MTD[place, m, tokens] += part
+        return found_3MTD
+
+
+def _pull_back(
+    q_mRD: torch.Tensor, k_mSD: torch.Tensor, v_mSD: torch.Tensor, weights_mRS: torch.Tensor, grad_mRD: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients at queries, keys and values from that at their mixture.
+
+    That at the logits, P (dP - sum(P dP)), is 0 exactly where one weight is 1 and the others are 0.
+    """
+    grad_mRS = torch.bmm(grad_mRD, v_mSD.mT).mul_(weights_mRS)
+    grad_mRS.addcmul_(weights_mRS, grad_mRS.sum(-1, keepdim=True), value=-1).mul_(q_mRD.shape[-1] ** -0.5)
+    return torch.bmm(grad_mRS, k_mSD), torch.bmm(grad_mRS.mT, q_mRD), torch.bmm(weights_mRS.mT, grad_mRD)
+
+
+def _weigh(q_mRD: torch.Tensor, k_mSD: torch.Tensor) -> torch.Tensor:
+    """Weights (m, R, S) of the keys up to each query's own; the last R of the S keys are the queries' own."""
+    scores_mRS = (q_mRD * q_mRD.shape[-1] ** -0.5) @ k_mSD.mT
+    earlier = k_mSD.shape[1] - q_mRD.shape[1]
+    later_RS = scores_mRS.new_full(scores_mRS.shape[1:], -math.inf).triu_(earlier + 1)
+    # Zeros and then a sum: a logit that has overflowed stays hidden, and masked_fill takes four times as long.
+    return scores_mRS.tril_(earlier).add_(later_RS).softmax(-1)
+
+
+def _cut_tiles(q_MTD: torch.Tensor) -> Iterator[tuple[slice, slice, slice]]:
+    """Heads, queries, and the keys that they see, of every tile."""
+    heads, tokens, _ = q_MTD.shape
+    most, queries = TILE if q_MTD.device.type == "cpu" else CARD_TILE
+    together = max(1, most // (min(queries, tokens) * tokens))
+    for head in range(0, heads, together):
+        for query in range(0, tokens, queries):
+            end = min(query + queries, tokens)
+            yield slice(head, head + together), slice(query, end), slice(0, end)

@@ -252,7 +252,7 @@ def _count_twice_differentiated_calls(spec: RunSpec) -> float:
 
 
 def _attention_values(spec: RunSpec) -> float:
-    """Entries of the attention matrices per token and layer, which the math kernel writes out."""
+    """Entries of the attention matrices per token and layer, which are written out where it is differentiated twice."""
     share = name_layers(spec).count("attention") / spec.depth
     return share * spec.block.heads * spec.input.tokens
 

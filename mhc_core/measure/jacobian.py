@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.jacobian import measure_bidiagonal
@@ -58,11 +57,9 @@ def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[JacobianFra
 def linearise(stack: Stack) -> tuple[Product, Product]:
     """The products v -> J v and u -> J^T u at the stack's own input, of (N, C) vectors in the stack's dtype."""
     x = stack.input().flatten(0, 1).detach().requires_grad_()
-    # The fused attention kernels cannot be differentiated twice.
-    with sdpa_kernel(SDPBackend.MATH):
-        out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
-        d = torch.zeros_like(out, requires_grad=True)
-        (pulled,) = torch.autograd.grad(out, x, d, create_graph=True)
+    out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
+    d = torch.zeros_like(out, requires_grad=True)
+    (pulled,) = torch.autograd.grad(out, x, d, create_graph=True)
 
     def multiply(v: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(pulled, d, v.to(x.dtype), retain_graph=True)[0]

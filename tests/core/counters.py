@@ -1,6 +1,6 @@
 """What a stack's operators really do, counted as they run: bytes read and written, bytes kept for the way down."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,36 +15,37 @@ VIEWS = ("view", "expand", "permute", "transpose", "select", "split", "slice", "
 
 
 class ByteCounter(TorchDispatchMode):
-    """Sums the sizes of all tensors that go into an operator and come out of it."""
+    """Sums the sizes of all tensors that go into an operator and come out of it, but those of the shape in cache."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_cache: tuple[int, ...]) -> None:
         super().__init__()
-        self.moved = 0
+        self.moved, self.in_cache = 0, in_cache
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         if name != "t" and not any(word in name for word in VIEWS):
-            self.moved += sum(_sizes(tree_leaves((args, kwargs, out))))
+            tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, torch.Tensor)]
+            self.moved += sum(t.numel() * t.element_size() for t in tensors if t.shape != self.in_cache)
         return out
 
 
-def _sizes(leaves: Iterable[Any]) -> list[int]:
-    return [leaf.numel() * leaf.element_size() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-
-
 def count_layer_bytes(stack: Stack) -> int:
-    """Bytes that all layers move, up and down, each layer a graph of its own as in a run."""
-    moved = 0
+    """Bytes that all layers move, up and down, each layer a graph of its own as in a run.
+
+    Attention weights are left out: they are computed in tiles that stay in the cache.
+    """
+    moved, spec = 0, stack.spec
+    weights = (spec.input.batch * spec.block.heads, spec.input.tokens, spec.input.tokens)
 
     def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
         nonlocal moved
         branch = list(stack.branches[layer].parameters())
         wanted = [leaf, *branch, *(mixing or ()), *stack.connection.layer_parameters(layer)]
-        with ByteCounter() as up:
+        with ByteCounter(weights) as up:
             output = stack.layer(layer, leaf, mixing)
         grad = torch.ones_like(output.state)
-        with ByteCounter() as down:
+        with ByteCounter(weights) as down:
             torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
         moved += up.moved + down.moved
         return output

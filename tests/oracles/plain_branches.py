@@ -51,7 +51,8 @@ def attend(u: Tensor, own: dict[str, Tensor], heads: int) -> Tensor:
     for head in range(heads):
         rows = slice(head * size, (head + 1) * size)
         q, k, v = u @ w_q[rows].T, u @ w_k[rows].T, u @ w_v[rows].T
-        scores = torch.exp(q @ k.transpose(1, 2) / math.sqrt(size)) * is_past
+        logits = torch.where(is_past, q @ k.transpose(1, 2) / math.sqrt(size), -torch.inf)
+        scores = torch.exp(logits - logits.max(-1, keepdim=True).values.detach())
         found.append(scores / scores.sum(-1, keepdim=True) @ v)
     return torch.cat(found, dim=-1) @ own["w_out"].T
 

@@ -95,7 +95,8 @@ def find_loss(spec: RunSpec, p: dict[str, Tensor], out: Tensor) -> Tensor:
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean of log sum exp(logits) - logits[target]."""
     chosen = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    return (logits.exp().sum(-1).log() - chosen).mean()
+    largest = logits.detach().amax(-1, keepdim=True)
+    return ((logits - largest).exp().sum(-1).log() + largest.squeeze(-1) - chosen).mean()
 
 
 # One layer: x'[i] = sum_j H_res[i, j] x[j] + H_post[i] F(sum_j H_pre[j] x[j])      (mHC, Eq. 3)
