@@ -68,7 +68,8 @@ def drop_mask(stack: Stack) -> None:
     """Attention to later tokens as well."""
 
     def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
-        return F.scaled_dot_product_attention(*qkv_3MTD)
+        q, k, v = qkv_3MTD
+        return F.scaled_dot_product_attention(q, k, v)
 
     _replace_attention(stack, attend)
 
@@ -77,7 +78,19 @@ def fuse_attention(stack: Stack) -> None:
     """Attention by the fused kernel, which loses the gradient where the softmax is saturated."""
 
     def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
-        return F.scaled_dot_product_attention(*qkv_3MTD.unsqueeze(1), is_causal=True).squeeze(0)
+        q, k, v = qkv_3MTD.unsqueeze(1)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True).squeeze(0)
+
+    _replace_attention(stack, attend)
+
+
+def cool_attention(stack: Stack) -> None:
+    """Logits of attention divided by the width of a head, not by its root."""
+    plain = transformer.attend
+
+    def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
+        q, k, v = qkv_3MTD
+        return plain(torch.stack((q * q.shape[-1] ** -0.5, k, v)))
 
     _replace_attention(stack, attend)
 

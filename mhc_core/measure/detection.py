@@ -14,6 +14,10 @@ IDENTITIES = {
     "adjoint": (
         "grad_rms", 0.01, "A layer's gradient foretells what a small move does to the next layer, or to the loss.", OWN,
     ),
+    "attention": (
+        "branch_out_rms", 1e-5, "In float64, attention and its gradient are those of the plain formula.",
+        "arXiv 1706.03762, Eq. 1",
+    ),
 }  # fmt: skip
 
 # By law: what makes it fail, and what it cannot see.
@@ -34,6 +38,8 @@ DETECTS = {
     "causality": "Finds a missing attention mask. It cannot find a mask that hides too much.",
     "adjoint": "Finds a gradient that a layer or the loss makes wrong by 1 %. It cannot find errors across the move "
     "that was asked about, or in the gradients of weights; where a layer bends too much, nothing can be asked.",
+    "attention": "Finds an attention kernel whose output or gradient is wrong, as where softmax is saturated. It "
+    "cannot find wrong weights, or errors of the run's own precision.",
     "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",
     "doubly_stochastic": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
     "anything outside the mixing.",

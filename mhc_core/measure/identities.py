@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mhc_core.blocks.norms import normalise
+from mhc_core.blocks.transformer import Attention
 from mhc_core.connections.manifold import DynamicManifold, ResidualMap, StaticManifold
 from mhc_core.rng import normal
 from mhc_core.spec import PARTS, SINKHORN, RunSpec
@@ -22,6 +24,7 @@ Logits = list[tuple[Array, Array]]  # what entered a residual map, and what left
 CAUSAL_BLOCKS = ("mlp", "transformer")  # elsewhere every token sees every other one
 STEP = 1e-7  # of a state's size, by which it is moved to see what a layer does
 ROUNDING = 2.0**-50
+UNSURE = 1e-7  # relative change of attention by one rounding, above which it is not compared
 CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
 RECTIFIERS = ("relu", "gelu", "silu")
 
@@ -45,6 +48,8 @@ def measure_identities(
     norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry.
     causality: what later tokens do to earlier ones, relative to the largest entry.
     adjoint: of <g_{l+1}, d x_{l+1}> = <g_l, d x_l>, and of d loss at the end, relative.
+    attention: of a layer's attention and its gradient against plain formulas, relative to the largest entry; nan in
+        layers without attention.
     weights: squared weights over what the initialisation makes them in the mean, less 1.
     weights_spread: standard deviation of the last, (L).
     """
@@ -57,6 +62,8 @@ def measure_identities(
         found["norm"] = _check_norm(stack, outputs)
     if spec.block.kind in CAUSAL_BLOCKS:
         found["causality"] = _check_causality(stack, outputs)
+    if spec.block.kind == "transformer":
+        found["attention"] = _check_attention(stack, outputs)
     return found
 
 
@@ -182,17 +189,11 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
             assert output.state.grad is not None
             return output.state.grad * after.state
 
-        errors.append(math.nan if _is_steep(stack.spec, layer, output) else _compare_move(climb, before))
+        errors.append(_compare_move(climb, before))
         before = output.state
     last = _compare_move(stack.loss, before)
     errors[-1] = max(errors[-1], last, key=abs) if math.isfinite(last) else errors[-1]
     return np.array(errors)
-
-
-def _is_steep(spec: RunSpec, layer: int, output: LayerOutput) -> bool:
-    """Whether a step would jump over what softmax does: without a norm its logits grow as the square of the state."""
-    is_attention = spec.block.kind == "transformer" and layer % 2 == 0 and spec.block.norm_position == "none"
-    return is_attention and STEP * float(output.u.detach().square().mean()) > CURVED
 
 
 def _compare_move(function: Callable[[torch.Tensor], torch.Tensor], state: torch.Tensor) -> float:
@@ -213,6 +214,65 @@ def _compare_move(function: Callable[[torch.Tensor], torch.Tensor], state: torch
     if not math.isfinite(first) or abs(second) > CURVED * abs(first) + rounding or due < rounding / CURVED:
         return math.nan
     return first / due - 1
+
+
+# Attention.
+
+
+def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
+    """Attention by formulas of its own, at what every layer reads, and its gradient by plain autograd.
+
+    The kernel of the network is not used, so that a gradient which the kernel itself gets wrong is found here.
+    """
+    errors = np.full(len(outputs), np.nan)
+    for layer, (branch, output) in enumerate(zip(stack.branches, outputs, strict=True)):
+        if isinstance(branch, Attention):
+            u = output.u.detach().view(_batch_shape(stack.spec))
+            u = u if branch.pre_norm is None else normalise(u, branch.pre_norm)
+            errors[layer] = _compare_attention(branch, u, layer)
+    return errors
+
+
+def _compare_attention(branch: Attention, u_BTC: torch.Tensor, layer: int) -> float:
+    """Largest relative error of output and gradient.
+
+    nan where one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
+    have logits so large that rounding decides which of them is seen.
+    """
+    g = normal(0, "attention_gradient", layer, *u_BTC.shape).to(u_BTC)
+    shake = normal(0, "attention_rounding", layer, *u_BTC.shape).to(u_BTC) * ROUNDING
+
+    def formula(u: torch.Tensor) -> torch.Tensor:
+        return _attend_plainly(branch, u)
+
+    due, shaken = _pull_back(formula, u_BTC, g), _pull_back(formula, u_BTC * (1 + shake), g)
+    found = _pull_back(branch.compute, u_BTC, g)
+    unsure = max(_relative(one - other, other) for one, other in zip(shaken, due, strict=True))
+    if not unsure < UNSURE:
+        return math.nan
+    error = max(_relative(one - other, other) for one, other in zip(found, due, strict=True))
+    return error if math.isfinite(error) else float(np.finfo(float).max)
+
+
+def _pull_back(
+    function: Callable[[torch.Tensor], torch.Tensor], u: torch.Tensor, g: torch.Tensor
+) -> tuple[Array, Array]:
+    """The function's value at u, and the gradient of its product with g."""
+    u = u.clone().requires_grad_()
+    value = function(u)
+    return to_numpy(value), to_numpy(torch.autograd.grad(value, u, g)[0])
+
+
+def _attend_plainly(branch: Attention, u_BTC: torch.Tensor) -> torch.Tensor:
+    """W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off."""
+    tokens, width = u_BTC.shape[1:]
+    size = width // branch.heads
+    q, k, v = ((u_BTC @ w.T).unflatten(-1, (branch.heads, size)).transpose(1, 2) for w in branch.w_qkv.chunk(3))
+    places = torch.arange(tokens, device=u_BTC.device)
+    logits = torch.where(places <= places[:, None], q @ k.mT / math.sqrt(size), -math.inf)
+    scores = torch.exp(logits - logits.detach().amax(-1, keepdim=True))
+    mixed = (scores / scores.sum(-1, keepdim=True)) @ v
+    return mixed.transpose(1, 2).flatten(2) @ branch.w_out.T
 
 
 # Weights.

@@ -28,7 +28,7 @@ def draw_input(logit: float, *, tokens: int = 16, batch: int = 2) -> Tensor:
     return torch.randn(batch, tokens, 16, generator=generator, dtype=torch.float64) * math.sqrt(logit / 4)
 
 
-def attend_plainly(u: Tensor, w_qkv: Tensor, w_out: Tensor, heads: int) -> Tensor:
+def attend_plainly(heads: int, u: Tensor, w_qkv: Tensor, w_out: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(D)) v with the largest logit of every row taken off, in elementary operations."""
     tokens, size = u.shape[1], u.shape[2] // heads
     q, k, v = ((u @ w.T).unflatten(-1, (heads, size)).transpose(1, 2) for w in w_qkv.chunk(3))
@@ -46,7 +46,7 @@ def find_gaps(branch: Attention, u: Tensor) -> list[float]:
     ours = [leaf.clone().requires_grad_() for leaf in leaves]
     plain = [leaf.double().requires_grad_() for leaf in leaves]
     branch.w_qkv, branch.w_out = (torch.nn.Parameter(leaf) for leaf in ours[1:])
-    out, due = branch.compute(ours[0]), attend_plainly(*plain, branch.heads)
+    out, due = branch.compute(ours[0]), attend_plainly(branch.heads, *plain)
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
     found = torch.autograd.grad(out, [ours[0], branch.w_qkv, branch.w_out], g.to(out.dtype))
     exact = torch.autograd.grad(due, plain, g.to(out.dtype).double())
@@ -87,8 +87,8 @@ def test_the_gradient_of_saturated_attention_passes_the_values_alone(dtype: str,
 
 @pytest.mark.parametrize(("tokens", "batch"), [(150, 6), (96, 40)])
 def test_many_weights_are_computed_in_tiles(tokens: int, batch: int) -> None:
-    fields = {"tokens": tokens, "batch": batch}
-    assert max(find_gaps(build_attention(**fields), draw_input(4.0, **fields))) < 1e-14
+    branch = build_attention(tokens=tokens, batch=batch)
+    assert max(find_gaps(branch, draw_input(4.0, tokens=tokens, batch=batch))) < 1e-14
 
 
 def test_tiles_keep_no_weights_for_the_way_down() -> None:
