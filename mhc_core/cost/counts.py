@@ -167,6 +167,15 @@ def recomputes(spec: RunSpec) -> bool:
     return count_tape_bytes(spec) > MAX_TAPE_BYTES
 
 
+def disturbs(spec: RunSpec) -> bool:
+    """Whether the gradient is measured a second time, with states that are changed by rounding.
+
+    Of attention without a norm, whose logits grow with the square of the state: where they pass from shares to a choice
+    of one token, a stack may make more of a rounding than of the signal.
+    """
+    return spec.block.kind == "transformer" and spec.block.norm_position == "none" and not spec.train.steps
+
+
 def keeps_maps(spec: RunSpec) -> bool:
     """Whether steps that keep matrices also keep maps of layer by layer: CKA and unfolded connections."""
     return spec.depth <= MAX_STEP_MAP_LAYERS

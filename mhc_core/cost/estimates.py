@@ -30,6 +30,7 @@ from mhc_core.cost.counts import (
     count_step_probe_bytes,
     count_step_probe_calls,
     count_tape_bytes,
+    disturbs,
     is_dynamic,
     recomputes,
 )
@@ -85,12 +86,13 @@ def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 def _count_passes(spec: RunSpec) -> int:
     """Passes up and down: of every seed, of every step and of the trained stack, beside the first."""
-    return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0)
+    return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec)
 
 
 def _count_flops(spec: RunSpec) -> float:
     twice = 1 if spec.train.steps else 0  # before training and after
     flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
+    flops += disturbs(spec) * count_pass_flops(spec)
     flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
     flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
     flops += count_kept_cka(spec) * count_probe_flops(spec)
@@ -178,6 +180,8 @@ def count_work(spec: RunSpec) -> Work:
         work += _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
         work += Work(moved_bytes=count_kept_probe_bytes(spec)).times(count_kept_steps(spec))
         work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
+    if disturbs(spec):
+        work += _count_measured_pass(spec)
     return work + _count_jacobian(spec)
 
 

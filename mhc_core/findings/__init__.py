@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
@@ -16,6 +18,7 @@ from mhc_core.findings.signals import (
     describe_gradient,
     describe_jacobian,
     describe_limits,
+    describe_resolution,
     describe_zero,
 )
 from mhc_core.findings.streams import (
@@ -34,8 +37,11 @@ from mhc_core.theory.premises import is_doubly_stochastic
 __all__ = ["summarise", "summarise_captured"]
 
 
-def summarise(spec: RunSpec, result: Result) -> SummaryFrame:
-    """The summary frame: a headline, then findings, the run's own story first."""
+def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = None) -> SummaryFrame:
+    """The summary frame: a headline, then findings, the run's own story first.
+
+    disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding, where it was measured.
+    """
     told = [
         describe_connection(spec, result),
         describe_stop(spec, result),
@@ -44,6 +50,7 @@ def summarise(spec: RunSpec, result: Result) -> SummaryFrame:
         describe_gradient(result),
     ]
     of_one_pass = [
+        None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L),
         describe_truncation(spec, result),
         describe_symmetry(spec, result),
         describe_frozen(spec, result),

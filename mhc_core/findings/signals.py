@@ -8,6 +8,9 @@ from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
 ALIKE = float(np.log10(1.05))  # decades
+# Roundings of a state that stand for those of a whole layer, when a gradient is measured a second time. One misses 2 of
+# 56 float32 gradients that differ by 5 % from those of float64, 30 miss none.
+ROUNDINGS = {"float32": 30, "float64": 30, "bfloat16": 5}
 
 
 def describe_activation(result: Result) -> Finding | None:
@@ -42,6 +45,23 @@ def describe_gradient(result: Result) -> Finding | None:
         times = format_magnitude(abs(decades))
         text = f"From the last layer down to the first, the gradient {change} {times} times{median}."
     return build_finding("gradient", text, "gradient", {"first_to_last_log10": decades})
+
+
+def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> Finding | None:
+    """From which layer down rounding decides the gradient: where some roundings of every state change it by 5 %.
+
+    disturbed_L: log10 of grad_rms of the same pass with states that are changed by `ROUNDINGS`.
+    """
+    changed = np.abs(disturbed_L - result.layers_log10["grad_rms"])
+    layers = np.flatnonzero(changed > ALIKE)
+    if not len(layers):
+        return None
+    layer, most = int(layers[-1]), float(np.nanmax(changed))
+    text = (
+        f"{dtype} does not resolve the gradient from layer {layer + 1} down: {ROUNDINGS[dtype]} roundings of every "
+        f"state change it up to {format_magnitude(most)} times."
+    )
+    return build_finding("resolution", text, "gradient", {"layer": layer, "changed_log10": most})
 
 
 def describe_limits(dtype: str, result: Result) -> Finding | None:

@@ -14,6 +14,7 @@ import torch
 
 from mhc_core.connections import Mixing
 from mhc_core.cost.counts import recomputes
+from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.measure.probe import (
@@ -25,10 +26,12 @@ from mhc_core.measure.probe import (
 )
 from mhc_core.metrics.gradients import join_norms, measure_norms
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
+from mhc_core.metrics.states import rms
 from mhc_core.metrics.token_products import to_gains
 from mhc_core.record.columns import fetch
 from mhc_core.record.frames import PassFrame
-from mhc_core.stack import LayerOutput, Stack
+from mhc_core.rng import normal
+from mhc_core.stack import DTYPES, LayerOutput, Stack
 
 MIXING_GRADIENTS = ("mixing_grad_norm", "h_res_grad", "logit_grad_norm")
 
@@ -85,6 +88,32 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     eps = torch.finfo(stack.connection.coefficient_dtype).eps
     further = _to_columns(columns, eps) | {key: columns[key] for key in heard}
     yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), further, down.cast)
+
+
+def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:
+    """log10 of grad_rms (L) of a pass in which every state is changed at random by `ROUNDINGS` of the stack's type.
+
+    The stack lies on the device. nan where the gradient is lost.
+    """
+    roundings = torch.finfo(DTYPES[stack.spec.dtype]).eps * ROUNDINGS[stack.spec.dtype]
+    static, tape, layout = stack.connection.static_mixing(), _Tape(recomputes(stack.spec)), lay_out(stack, device)
+    state = stack.embed().detach()
+    # One draw for all layers, moved on by one feature a layer: drawing on a card's host would be a copy a layer.
+    change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
+    for layer in range(stack.spec.depth):
+        output = _climb(stack, layer, state, static, tape)
+        state = output.state.detach() * (1 + change.roll(layer, -1))
+        del output
+    leaf = state.requires_grad_()
+    (grad,) = torch.autograd.grad(stack.loss(leaf), leaf)
+    sizes = []
+    for layer in reversed(range(stack.spec.depth)):
+        sizes.append(rms(layout.merge_grad(layout.to_streams(grad).to(layout.measured_dtype))))
+        grad, *_ = _descend(stack, layer, grad, [], tape)
+    found = torch.stack(sizes[::-1]).double().cpu().numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log10 = np.log10(found)
+    return np.where(np.isfinite(log10), log10, np.nan)
 
 
 def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:

@@ -9,11 +9,12 @@ import torch
 from mhc_core import __version__
 from mhc_core.blocks import name_layers
 from mhc_core.connections.drift import describe_drift
+from mhc_core.cost.counts import disturbs
 from mhc_core.cost.estimates import estimate
 from mhc_core.findings import summarise
 from mhc_core.inputs import describe_input
 from mhc_core.measure.jacobian import measure_jacobian
-from mhc_core.measure.passes import measure
+from mhc_core.measure.passes import measure, measure_disturbed_gradient
 from mhc_core.measure.seeds import measure_seeds
 from mhc_core.measure.training import train
 from mhc_core.metrics.similarity import count_cka_samples
@@ -33,7 +34,7 @@ from mhc_core.record.start import (
     Versions,
 )
 from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
-from mhc_core.stack import build_stack
+from mhc_core.stack import Stack, build_stack
 from mhc_core.theory.laws import find_silence, predict
 
 # Of a predicted cost, what is the same on every machine.
@@ -50,14 +51,19 @@ def run(spec: RunSpec) -> Iterator[Frame]:
     """
     device = choose_device(spec)
     result = Result(keeps_frames=False)
-    for frame in _compute(spec, device):
+    start = _build_start_frame(spec, device)
+    result.add(start)
+    yield start  # before the weights are drawn, which takes its time
+    stack = build_stack(spec).to(device)
+    for frame in _compute(stack, device):
         result.add(frame)
         yield frame
+    disturbed_L = measure_disturbed_gradient(stack, device) if disturbs(spec) else None
     if spec.seeds > 1:
         for frame in measure_seeds(spec, device, result):
             result.add(frame)
             yield frame
-    yield summarise(spec, result)
+    yield summarise(spec, result, disturbed_L)
 
 
 def choose_device(spec: RunSpec) -> torch.device:
@@ -68,9 +74,8 @@ def choose_device(spec: RunSpec) -> torch.device:
     return torch.device("cuda" if present and spec.device != "cpu" else "cpu")
 
 
-def _compute(spec: RunSpec, device: torch.device) -> Iterator[Frame]:
-    yield _build_start_frame(spec, device)
-    stack = build_stack(spec).to(device)
+def _compute(stack: Stack, device: torch.device) -> Iterator[Frame]:
+    spec = stack.spec
     yield from measure(stack, device)
     if spec.train.steps:
         done = yield from train(stack)

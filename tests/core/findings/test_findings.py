@@ -272,3 +272,18 @@ def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
 )
 def test_magnitudes_in_sentences_are_written_as_in_figures(log10: float, text: str) -> None:
     assert format_magnitude(float(log10)) == text
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 12))])
+@pytest.mark.parametrize("scale", [0.2, 1.0])
+def test_a_gradient_that_rounding_decides_is_called_unresolved(scale: float, seed: int) -> None:
+    """Without a norm, attention passes from shares to a choice of one token, and a stack from calm to chaos."""
+    block = {"norm_position": "none", "branch_scale": scale}
+    fields = {"depth": 64, "seed": seed, "device": "cpu", "connection": {"kind": "residual"}, "block": block}
+    coarse, fine = (measure(build_spec({}, **fields, dtype=dtype)) for dtype in ("float32", "float64"))
+    found = {finding.key: finding for finding in coarse.summary.findings}
+    miss = np.abs(coarse.layers_log10["grad_rms"] - fine.layers_log10["grad_rms"])
+    assert "resolution" in found or miss.max() < np.log10(1.05)
+    assert ("resolution" in found) == (scale == 1.0)
+    assert "limits" not in found
+    assert "resolution" not in {finding.key for finding in fine.summary.findings}

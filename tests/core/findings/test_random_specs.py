@@ -88,7 +88,7 @@ def check_spec(body: dict[str, Any]) -> None:
 
 
 Recompute = Callable[[RunSpec, Result, Finding], list[str]]
-OF_ONE_PASS = ("truncation", "symmetry", "frozen", "limits", "zero", "jacobian", "loss", *STREAMS)
+OF_ONE_PASS = ("resolution", "truncation", "symmetry", "frozen", "limits", "zero", "jacobian", "loss", *STREAMS)
 
 
 def largest(result: Result, side: str) -> list[str]:
@@ -132,6 +132,14 @@ def connection(spec: RunSpec, result: Result, finding: Finding) -> list[str]:
     if "min_col_sum" in finding.numbers:
         told.append(format_number(float(np.min(result.layers["composite_min_col_sum"]))))
     return told
+
+
+def resolution(spec: RunSpec, result: Result, finding: Finding) -> list[str]:
+    """Of a second pass, which has no columns; `test_findings` compares it with another type."""
+    assert (spec.block.kind, spec.block.norm_position) == ("transformer", "none")
+    layer, changed = (float(finding.numbers[key] or 0) for key in ("layer", "changed_log10"))
+    bits = spec.dtype.removeprefix("b").removeprefix("float")
+    return [bits, str(int(layer) + 1), "5" if bits == "16" else "30", format_magnitude(changed)]
 
 
 def center(result: Result, key: str) -> np.ndarray:
@@ -262,6 +270,7 @@ RECOMPUTED: dict[str, Recompute] = {
     "symmetry": symmetry,
     "frozen": frozen,
     "limits": limits,
+    "resolution": resolution,
     "zero": zero,
     "jacobian": jacobian,
     "loss": loss,
