@@ -48,20 +48,20 @@ def describe_gradient(result: Result) -> Finding | None:
 
 
 def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> Finding | None:
-    """From which layer down rounding decides the gradient: where some roundings of every state change it by 5 %.
+    """In how many layers rounding decides the gradient: where some roundings of every state change it by 5 %.
 
     disturbed_L: log10 of grad_rms of the same pass with states that are changed by `ROUNDINGS`.
     """
     changed = np.abs(disturbed_L - result.layers_log10["grad_rms"])
-    layers = np.flatnonzero(changed > ALIKE)
-    if not len(layers):
+    layers = int((changed > ALIKE).sum())
+    if not layers:
         return None
-    layer, most = int(layers[-1]), float(np.nanmax(changed))
+    most = float(np.nanmax(changed))
     text = (
-        f"{dtype} does not resolve the gradient from layer {layer + 1} down: {ROUNDINGS[dtype]} roundings of every "
-        f"state change it up to {format_magnitude(most)} times."
+        f"{dtype} does not resolve the gradient of {layers} of {count(result.depth, 'layer')}: {ROUNDINGS[dtype]} "
+        f"roundings of every state change it by 5 % or more, up to {format_magnitude(most)} times."
     )
-    return build_finding("resolution", text, "gradient", {"layer": layer, "changed_log10": most})
+    return build_finding("resolution", text, "gradient", {"layers": layers, "changed_log10": most})
 
 
 def describe_limits(dtype: str, result: Result) -> Finding | None:

@@ -137,9 +137,10 @@ def connection(spec: RunSpec, result: Result, finding: Finding) -> list[str]:
 def resolution(spec: RunSpec, result: Result, finding: Finding) -> list[str]:
     """Of a second pass, which has no columns; `test_findings` compares it with another type."""
     assert (spec.block.kind, spec.block.norm_position) == ("transformer", "none")
-    layer, changed = (float(finding.numbers[key] or 0) for key in ("layer", "changed_log10"))
+    layers, changed = (float(finding.numbers[key] or 0) for key in ("layers", "changed_log10"))
     bits = spec.dtype.removeprefix("b").removeprefix("float")
-    return [bits, str(int(layer) + 1), "5" if bits == "16" else "30", format_magnitude(changed)]
+    roundings = "5" if bits == "16" else "30"
+    return [bits, str(int(layers)), str(spec.depth), roundings, "5", format_magnitude(changed)]
 
 
 def center(result: Result, key: str) -> np.ndarray:
