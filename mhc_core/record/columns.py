@@ -54,29 +54,40 @@ def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[LayerGroup]:
-    """A block's measurements (K, ...) as K groups of values, log10 and status; what is not finite becomes nan.
+    """A block's measurements (K, ...) as K groups of values, log10 and status.
 
-    A column may be shorter than the others: the layers after its end lack it.
+    What is not finite becomes nan. So does what leaves the range of `cast`, above or, in a metric that spans decades,
+    below: it has a status, and its log10 stays. A column may be shorter than the others: the layers after its end lack
+    it.
     """
     size = max(map(len, columns.values()))
     groups: list[LayerGroup] = [{"values": {}, "log10": {}, "status": {}} for _ in range(size)]
     for key, column in columns.items():
-        finite = np.isfinite(column)
-        values = np.where(finite, column, np.nan).astype(cast)
+        is_log = METRICS[key].scale == "log"
+        with np.errstate(over="ignore", under="ignore"):
+            sent = column.astype(cast)
+        lost = ~np.isfinite(sent)
+        if is_log:
+            lost |= (sent == 0) & (column != 0)
+        values = np.where(lost, np.nan, sent)
         for group, value in zip(groups, values, strict=False):
             group["values"][key] = value
-        if METRICS[key].scale == "log":
+        if is_log:
             with np.errstate(divide="ignore", invalid="ignore"):
                 log10 = np.log10(column)
             log10 = np.where(np.isfinite(log10), log10, np.nan).astype(cast)
             for group, value in zip(groups, log10, strict=False):
                 group["log10"][key] = value
-        if not finite.all():
-            for group, measured in zip(groups, column, strict=False):
-                flags = {to_status(item) for item in np.ravel(measured)} - {None}
-                if flags:
-                    group["status"][key] = "nan" if "nan" in flags else "overflow"
+        for layer in np.flatnonzero(lost.reshape(len(lost), -1).any(1)):
+            groups[layer]["status"][key] = _find_worst(sent[layer][lost[layer]])
     return groups
+
+
+def _find_worst(lost: np.ndarray) -> Status:
+    """The status of entries that have no value; `lost` holds them as the type rounds them."""
+    if np.isnan(lost).any():
+        return "nan"
+    return "overflow" if np.isinf(lost).any() else "underflow"
 
 
 def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:

@@ -9,6 +9,7 @@ import pytest
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
 from mhc_core.record.codec import decode_line, encode_frame, to_fields
+from mhc_core.record.columns import to_groups
 from mhc_core.record.frames import AnyFrame, StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.start import Device
@@ -124,6 +125,21 @@ def test_a_finite_value_other_than_zero_has_its_logarithm(case: Case) -> None:
             ordinary = value > (np.finfo(np.float64).tiny if frame.type == "mixing" else np.finfo(np.float32).tiny)
             np.testing.assert_allclose(log[ordinary], np.log10(value[ordinary]), rtol=2e-6, atol=1e-6)
             assert not np.isinf(log).any()
+
+
+def test_a_size_that_its_type_rounds_to_zero_or_to_infinity_has_a_status_and_its_logarithm() -> None:
+    """Sizes are measured in float64: 1.7e-46 of a float32 stack is no true zero, and 1e39 no infinity."""
+    sizes = np.array([1.7e-46, 1e39, 0.0, 1.0])
+    groups = to_groups({"act_rms": sizes, "act_rms_streams": np.stack([sizes, np.ones(4)], axis=1)}, np.float32)
+    flags = ["underflow", "overflow", None, None]
+    for group, size, flag in zip(groups, sizes, flags, strict=True):
+        assert group["status"] == ({} if flag is None else {"act_rms": flag, "act_rms_streams": flag})
+        wanted = np.nan if flag else size
+        np.testing.assert_array_equal(group["values"]["act_rms"], wanted)
+        np.testing.assert_array_equal(group["values"]["act_rms_streams"], [wanted, 1.0])
+        np.testing.assert_allclose(group["log10"]["act_rms"], np.log10(size) if size else np.nan, rtol=1e-6)
+    (cosines,) = to_groups({"token_cos": np.array([1e-50])}, np.float32)
+    assert cosines == {"values": {"token_cos": 0.0}, "log10": {}, "status": {}}, "a cosine near 0 is rounded"
 
 
 def refuse_constant(name: str) -> float:
