@@ -1,7 +1,7 @@
 /** The story in five steps: what each sets, and what it says, with the numbers of the runs that are shown. No browser here. */
 
 import { formatFixed, formatValue } from '../data/numbers.js';
-import { depthOf, specOf } from '../data/record.js';
+import { depthOf, seedsOf, specOf } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
@@ -47,9 +47,11 @@ export function toRuns(shown) {
 /** @param {Runs} runs */
 function sayOne({ residual }) {
   const numbers = numbersOf(residual, 'activation');
-  const sizes = numbers
-    ? ` is ${round(numbers.input_rms)} before the first layer and ${round(10 ** numbers.last_rms_log10)} after the last of ${layersOf(residual)}`
-    : ' grows from layer to layer';
+  const isWhole = lastOf(residual, 'act_rms') !== null; // else the numbers are of the layers before an overflow
+  const sizes =
+    numbers && isWhole
+      ? ` is ${round(numbers.input_rms)} before the first layer and ${round(10 ** numbers.last_rms_log10)} after the last of ${layersOf(residual)}${ofSeeds(residual)}`
+      : ' changes from layer to layer';
   return (
     'A stream is the signal that passes every layer by. A layer reads it, computes attention or an MLP, and adds the result to it. ' +
     `The ribbon is as wide as the signal is large: its size${sizes}. What entered is still in it, times one: this factor is called gain.`
@@ -70,24 +72,24 @@ function sayFour({ hc }) {
 /** @param {Runs} runs @param {number} layer from 0 */
 function sayFree({ hc }, layer) {
   const [noise, gain] = [specOf(hc ?? /** @type {any} */ ({}))?.connection.noise, valueAt(hc, 'gain_fwd', layer)];
-  const numbers = numbersOf(hc, 'connection');
+  const numbers = gainsOf(hc);
   const here =
     gain === null || noise === undefined
       ? ''
       : ` (here random numbers of size ${noise} stand for it). In layer ${layer + 1} the weights of one row then sum to ${round(gain)} in magnitude: what all streams share leaves it ${round(gain)} times as large`;
   const product = numbers
-    ? ` On the way through ${layersOf(hc)} layers the factors multiply to as much as ${power(numbers.gain_fwd_log10)}, and for the gradient on its way back to ${power(numbers.gain_bwd_log10)}.`
+    ? ` On the way through ${layersOf(hc)} layers the factors multiply to as much as ${power(numbers.gain_fwd_log10)}, and for the gradient on its way back to ${power(numbers.gain_bwd_log10)}${ofSeeds(hc)}.`
     : '';
   return `Training changes H_res${here}.${product}`;
 }
 
 /** @param {Runs} runs */
 function sayTied({ mhc }) {
-  const numbers = numbersOf(mhc, 'connection');
+  const numbers = gainsOf(mhc);
   const rounds = specOf(mhc ?? /** @type {any} */ ({}))?.connection.sinkhorn_iters;
   const how = rounds === undefined ? '' : ` (Sinkhorn: divide by the sums of columns and rows, ${rounds} times)`;
   const product = numbers
-    ? ` On the way through ${layersOf(mhc)} layers its factor is never above ${power(numbers.gain_fwd_log10)} forward and ${power(numbers.gain_bwd_log10)} backward.`
+    ? ` On the way through ${layersOf(mhc)} layers its factor is never above ${power(numbers.gain_fwd_log10)} forward and ${power(numbers.gain_bwd_log10)} backward${ofSeeds(mhc)}.`
     : '';
   return (
     `mHC makes of the same numbers weights above zero, whose rows and columns sum to one${how}. ` +
@@ -108,12 +110,25 @@ function sayKept({ mhc }) {
 
 /** @param {Columns | undefined} columns @param {string} before */
 function gainWords(columns, before) {
-  const numbers = numbersOf(columns, 'connection');
-  return numbers ? `${before} ${power(numbers.gain_fwd_log10)} times as large` : '';
+  const numbers = gainsOf(columns);
+  return numbers ? `${before} ${power(numbers.gain_fwd_log10)} times as large${ofSeeds(columns)}` : '';
 }
 
 /** @param {Columns | undefined} columns @param {string} key @returns {Record<string, any> | undefined} */
 const numbersOf = (columns, key) => columns?.summary?.findings.find((finding) => finding.key === key)?.numbers;
+
+/** The largest gains over depth, log10; undefined where they are not known, as after an overflow. @param {Columns | undefined} columns */
+function gainsOf(columns) {
+  const numbers = numbersOf(columns, 'connection');
+  const isKnown = Number.isFinite(numbers?.gain_fwd_log10) && Number.isFinite(numbers?.gain_bwd_log10);
+  return isKnown ? numbers : undefined;
+}
+
+/** Numbers of several seeds are medians. @param {Columns | undefined} columns */
+function ofSeeds(columns) {
+  const seeds = columns ? seedsOf(columns) : 1;
+  return seeds > 1 ? ` (the median of ${seeds} seeds)` : '';
+}
 
 /** @param {Columns | undefined} columns */
 const layersOf = (columns) => (columns ? depthOf(columns) : 0);

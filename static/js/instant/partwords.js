@@ -35,11 +35,16 @@ function sayMedian(columns) {
 function gainsOf(columns, part) {
   const [told] = toPart([columns], part) ?? [];
   if (!told || (columns.start?.streams ?? 1) < 2) return null;
-  const [forward, backward] = Object.values(WAYS).map((key) => {
-    const known = logsOf(told, key).filter((log10) => log10 !== null);
-    return known.length > 0 ? Math.max(...known) : Number.NaN;
-  });
+  const [forward, backward] = Object.values(WAYS).map((key) => largestOf(told, key, part));
   return Number.isNaN(forward) || Number.isNaN(backward) ? null : { forward, backward };
+}
+
+/** The largest log10 over these layers; NaN unless all of them are known. @param {Columns} columns @param {string} key @param {Part} part */
+function largestOf(columns, key, { first, last }) {
+  const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
+  const logs = logsOf(columns, key).slice(first, last + 1);
+  if (logs.length === 0) return Number.NaN;
+  return Math.max(...logs.map((log10, place) => log10 ?? (values?.[first + place] === 0 ? -Infinity : Number.NaN)));
 }
 
 /** The worse of the two gains, named, as the headline of all layers has it; null where it is not known. @param {Columns} columns @param {Part} part */
@@ -63,7 +68,10 @@ function sayMixing(columns, part) {
   if (!gains) return null;
   const count = part.last - part.first + 1;
   const [forward, backward] = [gains.forward, gains.backward].map(formatMagnitude);
-  const text = `${count === 1 ? '1 matrix' : `${count} matrices multiplied`}: largest gain ${forward} forward, ${backward} backward.`;
+  const product = columns.matrices.has('h_res_std')
+    ? `${count === 1 ? '1 matrix' : `${count} matrices`}, averaged over tokens${count === 1 ? '' : ' and multiplied'}`
+    : `${count === 1 ? '1 matrix' : `${count} matrices multiplied`}`;
+  const text = `${product}: largest gain ${forward} forward, ${backward} backward.`;
   const numbers = { gain_fwd_log10: gains.forward, gain_bwd_log10: gains.backward };
   return { key: 'mixing', text, panel: 'gain', numbers };
 }
@@ -81,16 +89,18 @@ function sayActivation(columns, { first, last }) {
   return { key: 'activation', text, panel: 'activation', numbers: { before_log10: before, after_log10: after } };
 }
 
-/** @param {Columns} columns @param {Part} part @returns {Finding | null} */
+/** Of several seeds the page has medians alone, whose ratio is not the median of the seeds' ratios: it is said to be what it is. @param {Columns} columns @param {Part} part @returns {Finding | null} */
 function sayGradient(columns, { first, last }) {
   const logs = logsOf(columns, 'grad_rms');
   const [low, high] = [logs[first] ?? null, logs[last] ?? null];
   if (low === null || high === null || first === last) return null;
   const decades = low - high;
   const change = decades > 0 ? 'grows' : 'shrinks';
+  const seeds = seedsOf(columns);
+  const gradient = seeds > 1 ? `the median over ${seeds} seeds of the gradient` : 'the gradient';
   const text =
     Math.abs(decades) < ALIKE
-      ? `The gradient at layer ${first + 1} is within 5 % of that at layer ${last + 1}${sayMedian(columns)}.`
-      : `From layer ${last + 1} down to layer ${first + 1}, the gradient ${change} ${formatMagnitude(Math.abs(decades))} times${sayMedian(columns)}.`;
+      ? `At layer ${first + 1} ${gradient} is within 5 % of that at layer ${last + 1}.`
+      : `From layer ${last + 1} down to layer ${first + 1}, ${gradient} ${change} ${formatMagnitude(Math.abs(decades))} times.`;
   return { key: 'gradient', text, panel: 'gradient', numbers: { first_to_last_log10: decades } };
 }

@@ -36,6 +36,35 @@ test('chosen layers are spoken of as a stack of them alone would be', () => {
   ]);
 });
 
+test('of several seeds a ratio of medians is called one', () => {
+  const seeds = columnsOf({ start: { source: { kind: 'spec', spec: { seeds: 5 } } } });
+  seeds.bands.set('grad_rms', { p50: Float64Array.from([8, 4, 3.9, 1].map(Math.log10)) });
+  assert.equal(
+    textsOf(seeds, 0, 3).at(-1),
+    'From layer 4 down to layer 1, the median over 5 seeds of the gradient grows 8 times.',
+  );
+  assert.equal(
+    textsOf(seeds, 1, 2).at(-1),
+    'At layer 2 the median over 5 seeds of the gradient is within 5 % of that at layer 3.',
+  );
+});
+
+test('the gain of layers is not said where the mixing of one of them is not known', () => {
+  const overflow = columnsOf();
+  overflow.matrices.get('h_res').data.fill(NaN, 8, 12);
+  assert.equal(toPartHeadline(overflow, { first: 0, last: 3 }), null);
+  assert.equal(toPartHeadline(overflow, { first: 0, last: 1 }), 'forward 4');
+});
+
+test('dynamic matrices are said to be averaged', () => {
+  const dynamic = columnsOf();
+  dynamic.matrices.set('h_res_std', dynamic.matrices.get('h_res'));
+  assert.equal(
+    textsOf(dynamic, 1, 2)[0],
+    '2 matrices, averaged over tokens and multiplied: largest gain 4 forward, 4 backward.',
+  );
+});
+
 test('what a record cannot tell of chosen layers is not said', () => {
   const seeds = columnsOf();
   for (const key of ['composite_gain_fwd', 'composite_gain_bwd']) seeds.bands.set(key, { p50: new Float64Array(4) });

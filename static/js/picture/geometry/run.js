@@ -25,12 +25,18 @@ function nameWhole(label, columns) {
   return model && label.includes('…') ? `${label.split(' ')[0]} ${model}` : label;
 }
 
-/** How many times larger at most a signal that all streams share comes out of mixing alone, log10; null of one stream, which nothing mixes. @param {Columns} columns */
+/**
+ * How many times larger at most a signal that all streams share comes out of mixing alone, log10; null of one stream, which nothing mixes,
+ * and of a stack in which a layer's mixing is not known.
+ * @param {Columns} columns
+ */
 function gainOf(columns) {
   if ((columns.start?.streams ?? 1) < 2) return null;
   const logs = /** @type {Float64Array | undefined} */ (columns.log10.get('composite_gain_fwd'));
+  const values = /** @type {Float64Array | undefined} */ (columns.layers.get('composite_gain_fwd'));
   const known = logs?.filter((log10) => !Number.isNaN(log10)) ?? [];
-  return known.length > 0 ? Math.max(...known) : null;
+  const isWhole = logs?.every((log10, layer) => !Number.isNaN(log10) || values?.[layer] === 0);
+  return isWhole && known.length > 0 ? Math.max(...known) : null;
 }
 
 /** Of runs and of the theme, from a figure's template. @param {Figure} figure @param {(string | null)[]} methods @returns {import('./shapes.js').Palette} */
