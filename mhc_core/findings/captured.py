@@ -7,6 +7,8 @@ from mhc_core.findings.words import build_finding, count, format_magnitude, form
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
 
+COMPOSITES = "float64"  # the type in which products of matrices are made
+
 
 def describe_captured(result: Result) -> Finding:
     """How the state passes the layers by."""
@@ -21,11 +23,11 @@ def describe_captured(result: Result) -> Finding:
         return build_finding("connection", text, "gain", {})
     gains = read_gains(result)
     if result.streams == 1:
-        text = f"One stream, multiplied by a factor on its way past each layer: {format_gains(gains, 1)}."
+        text = f"One stream, multiplied by a factor on its way past each layer: {format_gains(gains, COMPOSITES)}."
         return build_finding("connection", text, "gain", number_gains(gains))
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
     text = (
-        f"{count(result.depth, 'mixing matrix')}: {format_gains(gains, 1)}; "
+        f"{count(result.depth, 'mixing matrix')}: {format_gains(gains, COMPOSITES)}; "
         f"row sums within {format_number(rows)} of 1, column sums within {format_number(columns)}."
     )
     numbers = number_gains(gains)

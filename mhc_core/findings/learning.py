@@ -3,7 +3,14 @@
 import numpy as np
 
 from mhc_core.findings.gains import DIRECTIONS, NUMBERS
-from mhc_core.findings.words import build_finding, count, find_largest, format_magnitude, to_finite
+from mhc_core.findings.words import (
+    build_finding,
+    count,
+    find_largest,
+    format_loss,
+    format_magnitude,
+    to_finite,
+)
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
@@ -47,28 +54,43 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
     done = _count_updates(result)
     if not done or spec.streams == 1:
         return None
-    told: list[str] = []
+    courses = {direction: _read_course(result, key, done) for direction, key in DIRECTIONS.items()}
     numbers: dict[str, float | int | None] = {}
-    for direction, key in DIRECTIONS.items():
-        text, found = _describe_course(result, key, done)
-        told.append(f"{text} {direction}")
-        numbers |= {f"{NUMBERS[direction]}{part}": value for part, value in found.items()}
-    text = f"Through {count(done, 'step')} of training the largest composite gain {' and '.join(told)}."
+    for direction, course in courses.items():
+        parts = {"_untrained": course[0], "": course[-1], "_largest": np.nanmax(course)}
+        numbers |= {f"{NUMBERS[direction]}{part}": to_finite(value) for part, value in parts.items()}
+    steps = count(done, "step")
+    if any(np.isnan(course[-1]) for course in courses.values()):
+        before = " and ".join(f"{format_magnitude(course[0])} {direction}" for direction, course in courses.items())
+        text = (
+            f"After {steps} of training {spec.dtype} overflows, and the largest composite gain is not known; "
+            f"before it was {before}."
+        )
+    else:
+        told = " and ".join(f"{_describe_course(course)} {direction}" for direction, course in courses.items())
+        text = f"Through {steps} of training the largest composite gain {told}."
     return build_finding("training", text, "gain", numbers)
 
 
-def _describe_course(result: Result, key: str, done: int) -> tuple[str, dict[str, float | None]]:
-    """One direction: how it goes, and its numbers."""
+def _read_course(result: Result, key: str, done: int) -> np.ndarray:
+    """log10 of the largest gain over depth at each of these steps, before its update, and of the trained stack."""
     log = result.steps_log10[key.replace("composite", "step")][:done]
     largest = np.where(np.isfinite(log), log, -np.inf).max(1)
-    first, last, peak = float(largest[0]), find_largest(result, key), int(np.argmax(largest))
-    text = f"stays at {format_magnitude(last)}"
-    if not abs(last - first) < SAME:
+    return np.append(largest, find_largest(result, key))
+
+
+def _describe_course(course: np.ndarray) -> str:
+    """How one direction goes."""
+    first, last, peak = course[0], course[-1], int(np.argmax(course))
+    if np.ptp(course) < SAME or (course == first).all():
+        return f"stays at {format_magnitude(last)}"
+    if last == first or abs(last - first) < SAME:
+        text = f"ends where it began, at {format_magnitude(last)}"
+    else:
         text = f"{'grows' if last > first else 'falls'} from {format_magnitude(first)} to {format_magnitude(last)}"
-    if largest[peak] > max(first, last) + SAME:
-        text += f" (with {format_magnitude(largest[peak])} at step {peak + 1})"
-    numbers = {"_untrained": first, "": last, "_largest": max(largest[peak], last)}
-    return text, {part: to_finite(value) for part, value in numbers.items()}
+    if course[peak] > max(first, last) + SAME:
+        text += f" (with {format_magnitude(course[peak])} at step {peak + 1})"
+    return text
 
 
 def _count_updates(result: Result) -> int:
@@ -79,4 +101,4 @@ def _count_updates(result: Result) -> int:
 
 
 def _loss(value: float, what: str) -> str:
-    return f"{value:.3f} nats {what}" if np.isfinite(value) else "not a finite number"
+    return f"{format_loss(value)} nats {what}" if np.isfinite(value) else "not a finite number"

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, format_magnitude, name_median, read_logs, to_finite
+from mhc_core.findings.words import (
+    build_finding,
+    count,
+    format_magnitude,
+    name_median,
+    read_logs,
+    read_ranks,
+    to_finite,
+)
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
@@ -21,30 +29,42 @@ def describe_activation(result: Result) -> Finding | None:
         return None
     last = int(np.flatnonzero(known)[-1])
     slope = _power_of_depth(log[: last + 1])
+    follows = ", " if result.seeds is None else ", which follows "
     origin = "go to" if result.seeds else f"go from {format_magnitude(np.log10(start))} to"
     text = f"Activations {origin} {format_magnitude(log[last])} over {count(last + 1, 'layer')}{name_median(result)}"
     if slope is not None:
-        text += ", about the square root of depth" if 0.4 < slope < 0.6 else f", about depth to the power {slope:.2g}"
+        power = "the square root of depth" if 0.4 < slope < 0.6 else f"depth to the power {slope:.2g}"
+        text += f"{follows}about {power}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
     return build_finding("activation", f"{text}.", "activation", numbers)
 
 
 def describe_gradient(result: Result) -> Finding | None:
-    """How far the gradient grows or shrinks on its way down."""
+    """How far the gradient grows or shrinks on its way down: of several seeds the median of their ratios."""
     if "grad_rms" not in result.layers_log10 or result.depth == 1:
         return None
-    log = read_logs(result, "grad_rms")
-    if not np.isfinite(log[[0, -1]]).all():
+    growth_k = _read_gradient_growth(result)
+    known_k = growth_k[growth_k < np.inf]
+    if not len(known_k):
         return None
-    decades = float(log[0] - log[-1])
-    median = name_median(result)
-    if abs(decades) < ALIKE:
+    decades, median = float(np.median(known_k)), name_median(result, len(known_k))
+    if decades == -np.inf:
+        text = f"From the last layer down to the first, the gradient falls to zero{median}."
+    elif abs(decades) < ALIKE:
         text = f"The gradient at the first layer is within 5 % of that at the last{median}."
     else:
         change = "grows" if decades > 0 else "shrinks"
         times = format_magnitude(abs(decades))
         text = f"From the last layer down to the first, the gradient {change} {times} times{median}."
-    return build_finding("gradient", text, "gradient", {"first_to_last_log10": decades})
+    return build_finding("gradient", text, "gradient", {"first_to_last_log10": to_finite(decades)})
+
+
+def _read_gradient_growth(result: Result) -> np.ndarray:
+    """log10 of the gradient at the first layer over that at the last, an entry a seed; nan where it is not known."""
+    if result.seeds is not None and result.seeds.gradient_growth is not None:
+        return result.seeds.gradient_growth
+    first, last = read_ranks(result, "grad_rms")[[0, -1]]
+    return np.array([first - last if np.isfinite(last) else np.nan])
 
 
 def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> Finding | None:
@@ -58,24 +78,31 @@ def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> 
         return None
     most = float(np.nanmax(changed))
     text = (
-        f"{dtype} does not resolve the gradient of {layers} of {count(result.depth, 'layer')}: {ROUNDINGS[dtype]} "
-        f"roundings of every state change it by 5 % or more, up to {format_magnitude(most)} times."
+        f"{dtype} does not resolve the gradient of {layers} of {count(result.depth, 'layer')}: changing every state by "
+        f"{ROUNDINGS[dtype]} rounding errors changes it by 5 % or more, up to {format_magnitude(most)} times."
     )
     return build_finding("resolution", text, "gradient", {"layers": layers, "changed_log10": most})
 
 
 def describe_limits(dtype: str, result: Result) -> Finding | None:
-    """Where values first left the range of their type, in the direction in which they travel."""
-    activation, gradient = result.status.get("act_rms"), result.status.get("grad_rms")
-    # Of a model from elsewhere the mixing of a layer may be unknown, which is no matter of range.
-    flags = result.status.get("composite_gain_fwd", {})
-    composite = {layer: flag for layer, flag in flags.items() if flag not in ("nan", "unknown")}
+    """Where values first left the range of their type, in the direction in which they travel: what overflows first."""
+    activation, gradient = (_find_flagged(result, key, "overflow", "nan") for key in ("act_rms", "grad_rms"))
+    small, small_gradient = (_find_flagged(result, key, "underflow") for key in ("act_rms", "grad_rms"))
+    composite = _find_flagged(result, "composite_gain_fwd", "overflow", "underflow")
     if activation:
         layer, panel = min(activation), "activation"
-        text = f"Numbers leave the range of {dtype} at layer {layer + 1}; from there on activations have no value."
+        text = f"Numbers leave the range of {dtype} at layer {layer + 1}"
+        stays = len(activation) == result.depth - layer
+        text += "; from there on activations have no value." if stays else "."
     elif gradient:
         layer, panel = max(gradient), "gradient"
         text = f"Gradients leave the range of {dtype} at layer {layer + 1} on their way down."
+    elif small:
+        layer, panel = min(small), "activation"
+        text = f"Activations fall below the range of {dtype} at layer {layer + 1}."
+    elif small_gradient:
+        layer, panel = max(small_gradient), "gradient"
+        text = f"Gradients fall below the range of {dtype} at layer {layer + 1} on their way down."
     elif composite:
         layer, panel = min(composite), "gain"
         text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm goes on."
@@ -84,13 +111,20 @@ def describe_limits(dtype: str, result: Result) -> Finding | None:
     return build_finding("limits", text, panel, {"layer": layer})
 
 
+def _find_flagged(result: Result, key: str, *flags: str) -> list[int]:
+    """Layers at which a column has one of these statuses."""
+    return [layer for layer, flag in result.status.get(key, {}).items() if flag in flags]
+
+
 def describe_zero(result: Result) -> Finding | None:
     """Where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
-    zero = np.flatnonzero(result.layers["act_rms"] == 0)
-    if not len(zero) or result.input["act_rms"] == 0:
+    is_zero = result.layers["act_rms"] == 0
+    if not is_zero[-1] or result.input["act_rms"] == 0:
         return None
-    text = f"Activations are zero from layer {zero[0] + 1} on."
-    return build_finding("zero", text, "activation", {"layer": int(zero[0])})
+    others = np.flatnonzero(~is_zero)
+    first = int(others[-1]) + 1 if len(others) else 0
+    text = f"Activations are zero from layer {first + 1} on."
+    return build_finding("zero", text, "activation", {"layer": first})
 
 
 def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
@@ -109,6 +143,8 @@ def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
             f"After {after} the Jacobian's singular values have not converged: "
             f"it stretches at least {format_magnitude(most)} times somewhere."
         )
+    elif found.values["jacobian_sigma_min"] == 0:  # the least Ritz value is never below the least singular value
+        text = f"The Jacobian stretches at most {format_magnitude(most)} times, and takes some direction to zero."
     elif found.converged.sigma_min:
         text = f"The Jacobian stretches at most {format_magnitude(most)} and at least {format_magnitude(least)} times."
     else:

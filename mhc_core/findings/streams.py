@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, format_number
+from mhc_core.findings.words import build_finding, count, format_loss, format_number, is_dynamic
 from mhc_core.metrics.mixing import composite, unscale
 from mhc_core.metrics.shares import to_shares
 from mhc_core.record.result import Result
@@ -14,7 +14,7 @@ IGNORED = 0.1  # of an even share of the read weights
 UNIFORM = 0.05  # by which entries of the product may differ from 1/n, relative to it
 LEFT = 0.01  # of the differences between streams
 UNMOVED = 1e-3  # of an entry of H_res
-LEARNED = 0.99  # of the loss before training; above it the stack itself has hardly learned
+LEARNED = 0.01  # of the loss before training; where it falls by less the stack itself has hardly learned
 
 
 def describe_dominant_stream(result: Result) -> Finding | None:
@@ -47,7 +47,7 @@ def describe_ignored_streams(result: Result) -> Finding | None:
         text = f"No layer reads {named}."
     else:
         text = f"Layers hardly read {named}: at most {_percent(most)} of the read weights of any layer"
-        text += ", in root mean square over tokens," if _is_dynamic(result) else ","
+        text += ", in root mean square over tokens," if is_dynamic(result) else ","
         text += f" where an even share is {_percent(even)}."
     return build_finding("ignored", text, "mixing", {"share_largest": most, "ignored": len(ignored)})
 
@@ -64,9 +64,10 @@ def describe_uniform(result: Result) -> Finding | None:
         return None
     above = np.flatnonzero(~(kept < LEFT))
     first = int(above[-1]) + 1 if len(above) else 0
+    means = ", each the mean over tokens," if is_dynamic(result) else ""
     text = (
-        f"Mixing has become uniform: every entry of the product of all H_res is within {_percent(deviation)} of 1/{n}, "
-        f"and from layer {first + 1} on mixing alone keeps less than {_percent(LEFT)} of any difference between "
+        f"Mixing has become uniform: every entry of the product of all H_res{means} is within {_percent(deviation)} of "
+        f"1/{n}, and from layer {first + 1} on mixing alone keeps less than {_percent(LEFT)} of any difference between "
         "streams at the input."
     )
     return build_finding("uniform", text, "mixing", {"deviation": deviation, "layer": first, "kept": float(kept[-1])})
@@ -77,16 +78,16 @@ def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
     start = result.kept.get("step_h_res")
     if start is None or spec.streams == 1 or spec.connection.kind not in DRIFTING or result.kept_steps[0] != 0:
         return None
-    if not result.loss <= LEARNED * result.loss_untrained:
+    if not result.loss_untrained - result.loss >= LEARNED * abs(result.loss_untrained):
         return None
     moved = float(np.abs(result.matrices["h_res"].astype(np.float64) - start[0]).max())
     if not moved < UNMOVED:
         return None
     updates = int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())
-    means = " (of its mean over tokens)" if _is_dynamic(result) else ""
+    means = " (of its mean over tokens)" if is_dynamic(result) else ""
     text = (
-        f"Mixing has not learned: in {count(updates, 'step')} the loss falls from {result.loss_untrained:.3f} to "
-        f"{result.loss:.3f}, and no entry of H_res{means} moves by more than {format_number(moved)}."
+        f"Mixing has not learned: in {count(updates, 'step')} the loss falls from {format_loss(result.loss_untrained)} "
+        f"to {format_loss(result.loss)}, and no entry of H_res{means} moves by more than {format_number(moved)}."
     )
     numbers = {"moved": moved, "loss_untrained": float(result.loss_untrained), "loss": float(result.loss)}
     return build_finding("unlearned", text, "mixing", numbers)
@@ -117,10 +118,6 @@ def _find_read_sizes(result: Result) -> np.ndarray | None:
             size = np.hypot(mean, result.matrices.get(f"{key}_std", 0.0))
             return size if key == "h_pre" else size.sum(1)
     return None
-
-
-def _is_dynamic(result: Result) -> bool:
-    return "h_res_std" in result.matrices
 
 
 def _name_streams(streams: np.ndarray) -> str:

@@ -18,18 +18,15 @@ def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float |
     return Finding(key=key, text=text, panel=panel, numbers=dict(numbers))
 
 
-def find_largest(result: Result, key: str) -> float:
-    """Largest log10 over depth: inf where it overflowed and its logarithm with it, -inf where the column is all zero.
+def read_ranks(result: Result, key: str) -> np.ndarray:
+    """log10 of a column of one pass (L): -inf where the value is zero, nan where neither is known."""
+    log = result.layers_log10[key].astype(np.float64)
+    return np.where(np.isnan(log) & (result.layers[key] == 0), -np.inf, log)
 
-    nan where no layer has a value for another reason.
-    """
-    log = result.layers_log10[key]
-    flags = result.status.get(key, {})
-    if any(flag == "overflow" and not np.isfinite(log[layer]) for layer, flag in flags.items()):
-        return float("inf")
-    if np.isfinite(log).any():
-        return float(np.nanmax(log))
-    return float("nan") if key in result.status else float("-inf")
+
+def find_largest(result: Result, key: str) -> float:
+    """Largest log10 over depth, -inf where the column is all zero; nan unless every layer is known."""
+    return float(read_ranks(result, key).max())
 
 
 def read_logs(result: Result, key: str) -> np.ndarray:
@@ -38,9 +35,18 @@ def read_logs(result: Result, key: str) -> np.ndarray:
     return found
 
 
-def name_median(result: Result) -> str:
-    """What is added to a sentence where numbers are medians over seeds."""
-    return "" if result.seeds is None else f" in the median of {result.seeds.seeds} seeds"
+def is_dynamic(result: Result) -> bool:
+    """Whether each token has matrices of its own, of which a record keeps the mean and the spread."""
+    return "h_res_std" in result.matrices
+
+
+def name_median(result: Result, known: int | None = None) -> str:
+    """What is added to a sentence where numbers are medians over seeds, of which so many are known: by default all."""
+    if result.seeds is None:
+        return ""
+    seeds = result.seeds.seeds
+    counted = str(seeds) if known in (None, seeds) else f"{known} of {seeds}"
+    return f" in the median of {counted} seeds"
 
 
 def to_finite(value: Any) -> float | None:
@@ -55,8 +61,9 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ces multiplied" if noun.endswith("matrix") else f"{number} {noun}s"
 
 
-def format_magnitude(log10: float) -> str:
+def format_magnitude(log10: float | np.floating[Any]) -> str:
     """A magnitude as people write it, from its logarithm."""
+    log10 = float(log10)  # a power of a float32 would be a float32, whose range ends at 38
     if np.isnan(log10):
         return NO_NUMBER
     if np.isinf(log10):
@@ -70,3 +77,8 @@ def format_magnitude(log10: float) -> str:
 def format_number(value: float) -> str:
     """A number as people write it."""
     return format_value(value, status=NO_NUMBER, digits=3)
+
+
+def format_loss(value: float) -> str:
+    """A loss as people write it: three decimals, or a power of ten where they would be none or too many."""
+    return f"{value:.3f}" if 1e-3 <= abs(value) < 1e5 else format_value(value, status="not a finite number")

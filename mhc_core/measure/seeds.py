@@ -56,7 +56,10 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
     lost: key -> layer -> how many seeds have no number there; only where there are any.
-    largest: of the composite gains, each seed's largest log10 over depth, (k).
+    largest: of the composite gains, each seed's largest log10 over depth, (k); nan where a layer's is not known.
+    gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf where it has
+        become zero. The median of these is
+        not the ratio of the medians, and cannot be made of the bands.
     """
     bands: dict[str, Values] = {}
     lost: dict[str, dict[int, int]] = {}
@@ -67,8 +70,27 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
         counts = np.sum([_find_lost(result, key) for result in results], axis=0)
         if counts.any():
             lost[key] = {int(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
-    largest: Values = {key: np.array([_to_ranks(result, key).max() for result in results]) for key in LARGEST}
-    return BandsFrame(first=first_seed, seeds=len(results), bands=bands, lost=lost, largest=largest)
+    largest: Values = {key: np.array([_find_largest(result, key) for result in results]) for key in LARGEST}
+    return BandsFrame(
+        first=first_seed,
+        seeds=len(results),
+        bands=bands,
+        lost=lost,
+        largest=largest,
+        gradient_growth=np.array([_find_gradient_growth(result) for result in results]),
+    )
+
+
+def _find_largest(result: Result, key: str) -> float:
+    """Over depth, as log10: nan where a layer is lost, for the gain of the stack is then not known."""
+    largest = float(_to_ranks(result, key).max())
+    return float("nan") if largest == np.inf else largest
+
+
+def _find_gradient_growth(result: Result) -> float:
+    """nan where a layer is lost, or the gradient is zero where it starts."""
+    first, last = _to_ranks(result, "grad_rms")[[0, -1]]
+    return float(first - last) if np.isfinite(last) and first < np.inf else float("nan")
 
 
 def _to_ranks(result: Result, key: str) -> np.ndarray:

@@ -6,6 +6,7 @@ Products are rescaled at every step and their logarithm kept, so that 1e401 is a
 import numpy as np
 
 
+@np.errstate(invalid="ignore")
 def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics of each matrix alone: row and column sums (K, n), the others (K); singular values where n > 1."""
     row, col, lowest = h_res_Knn.sum(2), h_res_Knn.sum(1), h_res_Knn.min((1, 2))
@@ -26,6 +27,7 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     return measured
 
 
+@np.errstate(invalid="ignore")  # of matrices that overflowed the product is nan, which is the result
 def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Metrics of the products over depth: key -> (value, log10 of its magnitude), each (L).
 

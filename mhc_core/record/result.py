@@ -36,6 +36,7 @@ class Seeds(Part):
     first: int
     seeds: int
     largest: Values
+    gradient_growth: np.ndarray | None
     lost: dict[str, dict[int, int]]
 
 
@@ -318,7 +319,13 @@ class Result:
             self.status[key] = dict(flags)
 
     def _add_bands(self, frame: BandsFrame) -> None:
-        self.seeds = Seeds(first=frame.first, seeds=frame.seeds, largest=frame.largest, lost=frame.lost)
+        self.seeds = Seeds(
+            first=frame.first,
+            seeds=frame.seeds,
+            largest=frame.largest,
+            gradient_growth=frame.gradient_growth,
+            lost=frame.lost,
+        )
         for key, band in frame.bands.items():
             self.bands[key] = {name: _to_array(column) for name, column in band.items()}
 

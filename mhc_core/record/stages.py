@@ -76,7 +76,9 @@ class BandsFrame(Part):
     lost: dict[str, dict[int, int]]
     """By metric and layer: seeds that have no number there; only where there are any."""
     largest: dict[str, Row]
-    """Of the composite gains each seed's largest log10 over depth, one entry a seed."""
+    """Of the composite gains each seed's largest log10 over depth, one entry a seed; null where it is not known."""
+    gradient_growth: Row | None = None
+    """Each seed's log10 of the gradient at the first layer over that at the last; null where one is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

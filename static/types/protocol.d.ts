@@ -52,8 +52,10 @@ export interface BandsFrame {
   bands: Record<string, Record<string, Row>>;
   /** By metric and layer: seeds that have no number there; only where there are any. */
   lost: Record<string, Record<string, number>>;
-  /** Of the composite gains each seed's largest log10 over depth, one entry a seed. */
+  /** Of the composite gains each seed's largest log10 over depth, one entry a seed; null where it is not known. */
   largest: Record<string, Row>;
+  /** Each seed's log10 of the gradient at the first layer over that at the last; null where one is not known. */
+  gradient_growth?: Row;
 }
 
 /** What someone fed a model of their own. */

@@ -14,6 +14,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.codec import decode_line, encode_frame, to_fields
 from mhc_core.record.frames import BandsFrame
 from mhc_core.record.result import Result
+from mhc_core.record.summary import Headline
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure, require
 
@@ -147,7 +148,7 @@ def test_zeros_rank_below_every_number() -> None:
         result.layers_log10["act_rms"] = np.where(np.isfinite(logs), logs, np.nan)
         result.layers["token_cos"] = np.array(values)
         result.status = {"act_rms": status, "token_cos": status}
-        for key in seeds.LARGEST:
+        for key in (*seeds.LARGEST, "grad_rms"):
             result.layers[key] = result.layers_log10[key] = np.zeros(len(values))
         return result
 
@@ -164,6 +165,49 @@ def test_zeros_rank_below_every_number() -> None:
     assert frame.lost == {"act_rms": {1: 1, 2: 1}, "token_cos": {1: 1, 2: 1}}
     # A cosine that is lost has no rank: the percentiles are those of the others.
     np.testing.assert_array_equal(frame.bands["token_cos"]["p50"], [10, 5.5, 5])
+
+
+def test_the_growth_of_the_gradient_is_the_median_of_each_seeds_own() -> None:
+    """The ratio of the medians at both ends is another number: here 9.75 in place of 13.9."""
+    fields: dict[str, Any] = {"depth": 100, "width": 16, "connection": {"kind": "hc", "noise": 0.4, "streams": 2}}
+    spec = parse_spec({**fields, "seed": 0, "seeds": 5})
+    result = collect(list(run(spec)))
+    singles = [measure(spec.model_copy(update={"seed": seed, "seeds": 1})) for seed in range(5)]
+    ends = np.array([single.layers["grad_rms"][[0, -1]] for single in singles])
+    median, of_medians = np.median(ends[:, 0] / ends[:, 1]), np.divide(*np.median(ends, axis=0))
+    assert (round(median, 1), round(of_medians, 2)) == (13.9, 9.75)
+    found = next(item for item in result.summary.findings if item.key == "gradient")
+    assert found.text == (
+        "From the last layer down to the first, the gradient grows 13.9 times in the median of 5 seeds."
+    )
+    np.testing.assert_allclose(
+        require(require(result.seeds).gradient_growth), np.log10(ends[:, 0] / ends[:, 1]), atol=1e-6
+    )
+
+
+def test_a_gain_that_overflow_leaves_unknown_is_not_ranked() -> None:
+    """Dynamic mixing is not known after an overflow of the state: its gain is not beyond all numbers, and no median."""
+    fields: dict[str, Any] = {"depth": 200, "width": 16, "seed": 0, "input": {"batch": 1, "tokens": 8}}
+    dynamic = parse_spec({**fields, "connection": {"kind": "hc", "noise": 1.0, "dynamic": True}})
+    static = parse_spec({**fields, "connection": {"kind": "hc", "noise": 1.0}})
+    texts = {}
+    for name, spec in (("one", dynamic), ("seeds", dynamic.model_copy(update={"seeds": 2}))):
+        result = collect(list(run(spec)))
+        texts[name] = result.summary.findings[0].text, result.summary.headline
+    assert np.isnan(require(result.seeds).largest["composite_gain_fwd"]).all()
+    assert texts["one"][0] == (
+        "200 free mixing matrices, averaged over tokens and multiplied: largest gain 6.3×10³⁶ forward up to layer 127; "
+        "then float32 overflows, and the mixing of later layers is not known."
+    )
+    assert texts["one"][1] == Headline(
+        label="forward gain", value=None, log10=None, text="forward 6.3×10³⁶ up to layer 127"
+    )
+    assert texts["seeds"][0] == (
+        "200 free mixing matrices, averaged over tokens and multiplied: largest gain not known, because float32 "
+        "overflows with each of 2 seeds."
+    )
+    assert texts["seeds"][1].text == "gain not known"
+    assert "largest gain 2.2×10⁵⁷ forward, 1.2×10⁵⁹ backward" in measure(static).summary.findings[0].text
 
 
 def test_a_median_over_seeds_is_told() -> None:

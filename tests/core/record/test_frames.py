@@ -13,7 +13,7 @@ from mhc_core.record.columns import to_groups
 from mhc_core.record.frames import AnyFrame, StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.start import Device
-from mhc_core.spec import RunSpec
+from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import Stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, require, run_frames
 
@@ -21,6 +21,14 @@ DEEP = {
     name: build_spec(depth=40, width=8, connection=connection, dtype="float32")
     for name, connection in CONNECTIONS.items()
 }
+VANISHING = parse_spec(
+    {
+        "depth": 400,
+        "width": 16,
+        "connection": {"kind": "none"},
+        "block": {"kind": "mlp", "activation": "gelu", "norm_position": "none"},
+    }
+)
 # What leaves the range of its type, upwards, downwards, and at once.
 EXTREME = {
     "hc-overflow": build_spec(depth=512, dtype="float32", connection={"kind": "hc", "noise": 3.0}),
@@ -140,6 +148,17 @@ def test_a_size_that_its_type_rounds_to_zero_or_to_infinity_has_a_status_and_its
         np.testing.assert_allclose(group["log10"]["act_rms"], np.log10(size) if size else np.nan, rtol=1e-6)
     (cosines,) = to_groups({"token_cos": np.array([1e-50])}, np.float32)
     assert cosines == {"values": {"token_cos": 0.0}, "log10": {}, "status": {}}, "a cosine near 0 is rounded"
+
+
+def test_a_layer_below_the_range_of_float32_is_said_to_be() -> None:
+    result = collect(list(run(VANISHING)))
+    small = [layer for layer, flag in result.status["act_rms"].items() if flag == "underflow"]
+    assert small
+    for layer in small:
+        assert np.isnan(result.layers["act_rms"][layer])
+        assert result.layers_log10["act_rms"][layer] < -45.1
+    (text,) = [finding.text for finding in result.summary.findings if finding.key == "limits"]
+    assert text == f"Activations fall below the range of float32 at layer {small[0] + 1}."
 
 
 def refuse_constant(name: str) -> float:
