@@ -724,8 +724,8 @@ TEMPLATES = (
              check_gradients_small),
     Template("limits", r"The composite gain leaves the range of float64 at layer (?P<layer>\d+); its logarithm goes "
              r"on\.", check_composite_leaves),
-    Template("resolution", rf"(?P<dtype>\w+) does not resolve the gradient of (?P<changed>\d+) of (?P<layers>\d+) layers?: "
-             rf"changing every state by (?P<roundings>\d+) rounding errors changes it by 5 % or more, up to "
+    Template("resolution", rf"(?P<dtype>\w+) does not resolve the gradient of (?P<changed>\d+) of (?P<layers>\d+) "
+             rf"layers?: changing every state by (?P<roundings>\d+) rounding errors changes it by 5 % or more, up to "
              rf"(?P<most>{NUMBER}) times\.", check_resolution),
     Template("zero", r"Activations are zero from layer (?P<layer>\d+) on\.", check_zero),
     Template("jacobian", rf"The Jacobian stretches at most (?P<most>{NUMBER}) and at least (?P<least>{NUMBER}) times\.",
