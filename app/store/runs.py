@@ -83,7 +83,8 @@ class Run:
     server: str | None  # the server that computes it, until `leased_until`
     leased_until: float | None
     fence: int  # grows with every lease, so that a server that lost its lease can write nothing
-    attempts: int  # times that a worker has begun it
+    attempts: int  # times that a worker has begun it, without those that ended because the server was lost or stopped
+    server_losses: int  # times that its server was lost while a worker computed it
     is_cancel_asked: bool
     wanted_at: float | None  # when a client that it does not belong to asked for it last, while it was live
     bytes: int  # stored, of its frames
@@ -298,6 +299,7 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
         "frames": 0,
         "bytes": 0,
         "attempts": 0,
+        "server_losses": 0,
         "is_cancel_asked": False,
         "wanted_at": None,
         "created_at": now,

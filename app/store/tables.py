@@ -48,6 +48,7 @@ runs = Table(
     Column("leased_until", Float),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("server_losses", Integer, nullable=False, server_default="0"),
     Column("is_cancel_asked", Boolean, nullable=False, server_default=false()),
     Column("wanted_at", Float),
     Column("bytes", BigInteger, nullable=False, server_default="0"),

@@ -200,7 +200,6 @@ class Machine(RuleBasedStateMachine):
         self.restarts += 1
         self.tally[f"servers ended by {number.name}"] += 1
         if number == signal.SIGKILL:
-            self.session.note_loss()
             self.session.note_ghosts(self.site.servers[place], LEASE_S)
         self.site.end(place, number)
         return place

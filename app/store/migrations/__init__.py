@@ -4,5 +4,5 @@ To change a table: change `app/store/tables.py`, add a file to `versions/` that 
 revision before, and add its name to `REVISIONS`. A test compares what the files build with the tables.
 """
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 RELEASED, HEAD = REVISIONS[0], REVISIONS[-1]

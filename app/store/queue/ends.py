@@ -1,5 +1,8 @@
 """How a run that no worker holds ends, or waits again."""
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 from sqlalchemy import Connection, select, update
 
 from app.store.frames import append_lines
@@ -24,20 +27,28 @@ def end_run(
     return line
 
 
-def queue_again(connection: Connection, run_id: str, *, is_counted: bool) -> None:
-    """Let the run wait, with the frames that it has; an attempt that is not counted was broken off by a clean stop."""
-    attempts = runs.c.attempts - (0 if is_counted else 1)
-    values = {"status": "queued", "started_at": None, "attempts": attempts, **FREE}
+# Why a run lost its worker, and what that counts as. A stop of the server counts as nothing.
+Cause = Literal["worker lost", "server lost", "server stopped"]
+COUNTS: Mapping[Cause, dict[str, Any]] = {
+    "worker lost": {},  # the attempt was counted when it began
+    "server lost": {"attempts": runs.c.attempts - 1, "server_losses": runs.c.server_losses + 1},
+    "server stopped": {"attempts": runs.c.attempts - 1},
+}
+
+
+def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
+    """Let the run wait again, with the frames that it has."""
+    values = {"status": "queued", "started_at": None, **COUNTS[cause], **FREE}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
     notify(connection, "log", run_id)
 
 
-def let_go(connection: Connection, run_id: str, now: float, *, is_counted: bool) -> bool:
-    """Let a run wait that lost its worker or its server; one that someone has asked to stop ends. Whether it waits."""
+def let_go(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
+    """Requeue a run that lost its worker or its server; one that someone has asked to stop ends. Whether it waits."""
     query = select(runs.c.frames, runs.c.is_cancel_asked).where(runs.c.id == run_id)
     row = connection.execute(query.with_for_update()).one()
     if not row.is_cancel_asked:
-        queue_again(connection, run_id, is_counted=is_counted)
+        requeue(connection, run_id, cause)
         return True
     connection.execute(update(runs).where(runs.c.id == run_id).values(FREE))
     end_run(connection, run_id, row.frames, "cancelled", None, now)

@@ -7,7 +7,10 @@ from sqlalchemy import Connection, Row, select
 
 from app.store.tables import runs
 
-MAX_ATTEMPTS = 2  # a run whose process is lost is tried once more
+MAX_ATTEMPTS = 2  # a run whose worker is lost is tried once more
+# A lost server takes all its runs with it, most of which did nothing wrong, so that losses of servers are counted apart
+# from attempts. Still one of these runs may be what kills the server, and must not do so for ever.
+MAX_SERVER_LOSSES = 10
 MAX_BEAT_S, BEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
 SPARE_BEATS = 2  # the others look once a heartbeat, and one of them claims the run within another
 

@@ -80,7 +80,7 @@ class Queue:
             require_lease(connection, lease)
             now = read_clock(connection)
             charge(connection, client, seconds, now)
-            waits = let_go(connection, lease.run_id, now, is_counted=True)
+            waits = let_go(connection, lease.run_id, now, "worker lost")
             notify(connection, "queue")
             return waits
 

@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, 
 
 from app.store.queue.dialect import notify
 from app.store.queue.ends import FREE, end_run, let_go
-from app.store.queue.leases import MAX_ATTEMPTS
+from app.store.queue.leases import MAX_SERVER_LOSSES
 from app.store.queue.silence import Silence
 from app.store.tables import live_traces, runs
 
 RENEW_AT = 2 / 3  # of a lease is left when it is renewed
 Leases = Silence[tuple[str, int]]
-LOST = "the process that computed it was lost, {} times"
+LOST = "the server that computed it was lost {} times"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _is_lost(server: str, kept: Collection[str], silent: Collection[tuple[str, i
 
 
 def _free(connection: Connection, is_lost: ColumnElement[bool], now: float) -> list[str]:
-    columns = (runs.c.id, runs.c.frames, runs.c.attempts, runs.c.is_cancel_asked)
+    columns = (runs.c.id, runs.c.frames, runs.c.server_losses, runs.c.is_cancel_asked)
     lost: list[Row[Any]] = list(connection.execute(select(*columns).where(is_lost).with_for_update()))
     for row in lost:
         _free_one(connection, row, now)
@@ -90,8 +90,9 @@ def _free(connection: Connection, is_lost: ColumnElement[bool], now: float) -> l
 
 
 def _free_one(connection: Connection, row: Row[Any], now: float) -> None:
-    if row.attempts >= MAX_ATTEMPTS and not row.is_cancel_asked:
-        connection.execute(update(runs).where(runs.c.id == row.id).values(FREE))
-        end_run(connection, row.id, row.frames, "failed", LOST.format(row.attempts), now)
+    losses = row.server_losses + 1
+    if losses >= MAX_SERVER_LOSSES and not row.is_cancel_asked:
+        connection.execute(update(runs).where(runs.c.id == row.id).values({**FREE, "server_losses": losses}))
+        end_run(connection, row.id, row.frames, "failed", LOST.format(losses), now)
     else:
-        let_go(connection, row.id, now, is_counted=True)
+        let_go(connection, row.id, now, "server lost")

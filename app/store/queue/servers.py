@@ -37,7 +37,7 @@ def leave(connection: Connection, server: str) -> None:
     now, of_owners = read_clock(connection), select(live_traces.c.run_id)
     mine = select(runs.c.id).where(runs.c.status == "running", runs.c.server == server, runs.c.id.not_in(of_owners))
     for run_id in list(connection.execute(mine).scalars()):
-        let_go(connection, run_id, now, is_counted=False)
+        let_go(connection, run_id, now, "server stopped")
     connection.execute(delete(servers).where(servers.c.id == server))
     notify(connection, "queue")
 

@@ -40,7 +40,8 @@ def kill_worker(server: Server) -> None:
 def wait_for_attempt(http: httpx.Client, run_id: str) -> None:
     """Wait until the run is under way again."""
     deadline = time.monotonic() + 60
-    while http.get(f"/runs/{run_id}").json()["status"] != "running":
+    while (run := http.get(f"/runs/{run_id}").json())["status"] != "running":
+        assert run["status"] == "queued", run["reason"]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -169,6 +170,22 @@ def test_kill_9_of_the_server_keeps_runs_and_snapshots(
     # Half from before the kill, half from after it: the log of an undisturbed run.
     assert compute(lone_client, cut_spec) == cut
     assert read_lines(lone_client, cut) == joined
+
+
+def test_a_run_outlives_its_server_again_and_again(
+    launch: StartServer, database_url: str, fresh_spec: FreshSpec
+) -> None:
+    flags = ("--workers", "1", "--database-url", database_url, "--lease-s", "2")
+    own = launch(*flags)
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        run_id = start_long(http, fresh_spec(depth=256, width=64))
+    for _ in range(3):
+        own.kill()
+        own = launch(*flags)
+        with httpx.Client(base_url=own.api, timeout=60) as http:
+            wait_for_attempt(http, run_id)
+    with httpx.Client(base_url=own.api, timeout=60) as http:
+        assert wait_for_end(http, run_id)["status"] == "done"
 
 
 @pytest.mark.full

@@ -23,14 +23,14 @@ OWNER, STRANGER = "owner", "stranger"  # two viewers of one client
 PATIENCE_S = 90.0
 LOOK_S = 5.0
 STUCK_S = 90.0  # what takes longer is never to come, however loaded the machine is
-LOSSES = ("the worker process was killed (SIGKILL)", "the process that computed it was lost")
+LOST_WORKER = "the worker process was killed (SIGKILL)"
 LIVE = ("queued", "running")
 NDJSON = {"Accept": "application/x-ndjson"}
 
 
 @dataclass
 class Asked:
-    """A run that was asked for: how often anew, whether it may be cancelled, and how often a process was lost since."""
+    """A run that was asked for: how often anew, whether it may be cancelled, and how often a worker was lost since."""
 
     spec: str
     generation: int = 0
@@ -126,7 +126,7 @@ class Session:
         return self.lock is not None and self.lock.is_alive()
 
     def note_loss(self) -> None:
-        """A worker or a server was killed: runs that have not ended may have lost an attempt."""
+        """A worker was killed: runs that have not ended may have lost an attempt."""
         for one in self.asked.values():
             one.losses += 1
 
@@ -224,7 +224,7 @@ class Session:
         if end["status"] == "cancelled":
             assert one.may_be_cancelled, f"no one cancelled {run_id}"
         if end["status"] == "failed":
-            assert end["reason"].startswith(LOSSES), end
+            assert end["reason"].startswith(LOST_WORKER), end
             assert one.losses > 1, f"run {run_id} failed after {one.losses} losses: {end['reason']}"
         for viewer in self.viewers:
             if viewer.run_id == run_id and viewer.generation == one.generation and one.is_certain:

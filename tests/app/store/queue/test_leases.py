@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from app.store.database import Database
-from app.store.queue.leases import Lease, LeaseLost, TornLog, to_beat_s, to_hold_s
+from app.store.queue.leases import MAX_SERVER_LOSSES, Lease, LeaseLost, TornLog, to_beat_s, to_hold_s
 from app.store.queue.queue import Queue
 from app.store.queue.reconcile import RENEW_AT
 from app.store.queue.silence import MIN_HOLDS
@@ -159,18 +159,51 @@ def test_held_runs_are_renewed_and_forgotten_ones_freed(database_url: str) -> No
     play(database_url, act)
 
 
-def test_a_lost_run_is_queued_again_once_and_then_fails(database_url: str) -> None:
+def test_the_loss_of_a_server_counts_as_no_attempt(database_url: str) -> None:
     async def act(scene: Scene) -> None:
         await scene.put("r")
         (lease,) = await scene.claim()
         await scene.store.append("r", 0, LINES[:2], lease)
-        assert (await scene.queue.beat([])).freed == ["r"]
-        assert await scene.status("r") == ("queued", 2, None)
-        await scene.claim()
-        assert (await scene.queue.beat([])).freed == ["r"]
-        assert await scene.status("r") == ("failed", 3, "the process that computed it was lost, 2 times")
-        assert codec.frame_type((await scene.store.read("r", 1, 5))[0]) == "end"
+        for losses in range(1, MAX_SERVER_LOSSES):
+            assert (await scene.queue.beat([])).freed == ["r"]
+            assert await scene.status("r") == ("queued", 2, None)
+            await scene.claim()
+            run = await scene.store.get("r")
+            assert run is not None
+            assert (run.attempts, run.server_losses) == (1, losses)
+
+    play(database_url, act)
+
+
+def test_a_run_that_loses_server_after_server_fails(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.put("r")
+        for _ in range(MAX_SERVER_LOSSES):
+            await scene.claim()
+            assert (await scene.queue.beat([])).freed == ["r"]
+        reason = f"the server that computed it was lost {MAX_SERVER_LOSSES} times"
+        assert await scene.status("r") == ("failed", 1, reason)
+        assert codec.frame_type((await scene.store.read("r", -1, 5))[0]) == "end"
         assert (await scene.queue.beat([])).freed == []
+        await scene.put("r")
+        run = await scene.store.get("r")
+        assert run is not None
+        assert (run.status, run.server_losses) == ("queued", 0), "requested again, it starts from zero"
+
+    play(database_url, act)
+
+
+def test_the_loss_of_a_worker_is_counted_whatever_servers_were_lost(database_url: str) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.put("r")
+        await scene.claim()
+        await scene.queue.beat([])
+        (lease,) = await scene.claim()
+        assert await scene.queue.put_back(lease, "", 0.0)
+        await scene.claim()
+        run = await scene.store.get("r")
+        assert run is not None
+        assert (run.attempts, run.server_losses) == (2, 1)
 
     play(database_url, act)
 
