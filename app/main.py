@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -32,6 +33,7 @@ from app.pages.assets import FOLDERS, Assets
 from app.pages.link_pictures import Pictures
 from app.pages.routes import Pages
 from app.services.encoding.encoder import Encoder
+from app.services.encoding.files import EncodedFiles
 from app.services.identity import Identities
 from app.services.live_traces import LiveTraces
 from app.services.rooms import Rooms
@@ -84,6 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
+    app.state.encoded = EncodedFiles(settings.data / "encoded", settings.encoded_bytes)
+    app.state.begin_stop = partial(_begin_stop, app)
     app.state.identities = Identities(settings, TokenStore(app.state.database))
     app.state.streams, app.state.reads = StreamShares(settings), ReadShares(settings)
     app.state.stored = StoredShares(settings, ShareStore(app.state.database))
@@ -113,6 +117,13 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _begin_stop(app: FastAPI) -> None:
+    """What a signal to stop changes at once, while requests under way may still finish."""
+    app.state.hub.close()
+    app.state.database.begin_stop()
+    app.state.encoded.begin_stop()
+
+
 @asynccontextmanager
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
@@ -129,7 +140,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     housekeeping = Housekeeping(settings, database, storage)
     app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)
-    app.state.encoder = Encoder(settings, app.state.runs.log)
+    app.state.encoder = Encoder(settings, app.state.runs.log, app.state.encoded)
     try:
         await app.state.encoder.start()
         await app.state.runs.start()
@@ -138,7 +149,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
         await app.state.live_traces.start()
         yield
     finally:
-        hub.close()
+        app.state.begin_stop()
         app.state.encoder.stop()
         await housekeeping.stop()
         await app.state.sweeps.stop()

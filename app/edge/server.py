@@ -82,6 +82,6 @@ class Server(uvicorn.Server):
         self._gate.stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """From the signal handler: end open event streams at once, which would keep the server up for the grace."""
+        """From the signal handler: among others, end open event streams, which would keep the server up."""
         super().handle_exit(sig, frame)
-        asyncio.get_running_loop().call_soon_threadsafe(self._app.state.hub.close)
+        asyncio.get_running_loop().call_soon_threadsafe(self._app.state.begin_stop)

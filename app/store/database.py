@@ -71,6 +71,7 @@ class Database:
         event.listen(self._engine, "connect", self._sign)
         self._connections = postgresql.Connections(self._engine) if self.is_shared else None
         self.url = url
+        self._is_stopping = False
         self._threads = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store")
 
     async def call(self, work: Callable[[Connection], T]) -> T:
@@ -111,7 +112,7 @@ class Database:
         except (OperationalError, InterfaceError) as error:
             if error.connection_invalidated:
                 raise ConnectionCut(self._explain(error)) from error
-            if self._file is None or not self._file.has_moved():
+            if self._file is None or self._is_stopping or not self._file.has_moved():
                 raise StoreUnavailable(self._explain(error)) from error
             self._find_again(self._file)
             return self._transact(work, asked)
@@ -135,6 +136,10 @@ class Database:
 
     def _explain(self, error: DBAPIError) -> str:
         return f"the database cannot be used now: {str(error.orig).strip()}"
+
+    def begin_stop(self) -> None:
+        """Restore no more files: whoever deletes the data folder of a server that is stopping wants it gone."""
+        self._is_stopping = True
 
     async def close(self) -> None:
         """Finish what is under way, unless the database does not answer, and let go of the files."""

@@ -24,9 +24,8 @@ LARGE_FRAMES = 500  # of runs that earlier versions stored, whose bytes no one h
 class Encoder:
     """Writes what is expensive in other processes, and keeps it."""
 
-    def __init__(self, settings: Settings, log: FrameLog) -> None:
-        self._log = log
-        self.files = EncodedFiles(settings.data / "encoded", settings.encoded_bytes)
+    def __init__(self, settings: Settings, log: FrameLog, files: EncodedFiles) -> None:
+        self._log, self.files = log, files
         self.pool = EncodingPool(settings.encoders, settings.encoder_queue)
         self._inside_bytes = settings.encode_inside_bytes
         self._made: dict[str, asyncio.Task[Path]] = {}

@@ -22,6 +22,7 @@ class EncodedFiles:
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder, self._limit_bytes = folder, limit_bytes
+        self._is_stopping = False
         self.evicted = 0
 
     def find(self, key: str) -> Path | None:
@@ -33,10 +34,21 @@ class EncodedFiles:
             return None
         return path
 
+    def begin_stop(self) -> None:
+        """Create no more folders: whoever deletes the data folder of a server that is stopping wants it gone."""
+        self._is_stopping = True
+
     @contextmanager
     def work(self) -> Iterator[Path]:
-        """A folder for files that are being made; it is gone afterwards."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """A folder for files that are being made; it is gone afterwards.
+
+        Raises
+        ------
+        OSError
+            Where it cannot be made.
+        """
+        if not self._is_stopping:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder = Path(tempfile.mkdtemp(prefix="_", dir=self._folder))
         try:
             yield folder

@@ -75,7 +75,10 @@ class Feeder:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._fed:
-            await self._store.let_go()
+            try:
+                await self._store.let_go()
+            except StoreUnavailable as error:
+                log.warning("sweeps are left to others once their leases are over: %s", error)
 
     # Below: helpers.
 

@@ -270,3 +270,11 @@ def test_a_file_that_was_just_found_is_spared(tmp_path: Path) -> None:
             (folder / "made").write_bytes(bytes(100))
             files.put(key, folder / "made")
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"a", "b"}
+
+
+def test_a_server_that_stops_creates_no_folder(tmp_path: Path) -> None:
+    files = EncodedFiles(tmp_path / "data" / "kept", 50)
+    files.begin_stop()
+    with pytest.raises(FileNotFoundError), files.work():
+        pass
+    assert not (tmp_path / "data").exists()

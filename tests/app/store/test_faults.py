@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from app.store.database import Database
 from app.store.errors import StoreUnavailable
 from app.store.schema import open_current
 from app.store.upkeep.checking import Counted, check
+from tests.app.edge.sockets import build, connect
+from tests.app.engine.test_cancel import LONG, start_long
 from tests.app.store.filled import add_run, do, to_url
 from tests.conftest import Server, StartServer, compute, start_server
 
@@ -62,6 +65,41 @@ def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: 
     with httpx.Client(base_url=again.api, timeout=60) as http:
         assert read_frames(http, done) == frames
     assert list_damage(own.data) == []
+
+
+def test_a_data_folder_deleted_while_the_server_stops_is_not_written_again(
+    launch: StartServer, fresh_spec: FreshSpec
+) -> None:
+    own = launch("--workers", "1")
+    with own.log.open() as log, httpx.Client(base_url=own.api, timeout=60) as http, connect(own) as half:
+        start_long(http, fresh_spec(**LONG))
+        for _ in range(3):
+            http.post("/runs", json=fresh_spec(**LONG))
+        x = {"field": "connection.noise", "values": [0.1, 0.2]}
+        assert http.post("/runs/sweep", json={"spec": fresh_spec(), "x": x}).status_code == 202
+        half.sendall(build("POST", "/api/v1/runs", ["Content-Length: 900"], b"{"))  # holds the stop up for its grace
+        time.sleep(0.2)
+        own.process.send_signal(signal.SIGTERM)
+        wait_until_refused(own)
+        for _ in range(3):  # a journal of a transaction under way may come or go meanwhile
+            shutil.rmtree(own.data, ignore_errors=True)
+        while own.process.poll() is None:
+            assert not own.data.exists()
+            time.sleep(0.01)
+        assert "Application shutdown failed" not in log.read()
+    assert not own.data.exists()
+    again = launch("--workers", "1", ready="/livez")
+    assert "mhc_queue_waiting 0.0" in httpx.get(f"{again.url}/metrics").text
+
+
+def wait_until_refused(server: Server) -> None:
+    """Until it accepts no more connections."""
+    deadline = time.monotonic() + WAIT_S
+    with contextlib.suppress(httpx.ConnectError):
+        while time.monotonic() < deadline:
+            httpx.get(f"{server.url}/livez")
+            time.sleep(0.01)
+        raise TimeoutError("the server still accepts connections")
 
 
 @pytest.mark.full
