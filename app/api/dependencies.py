@@ -3,9 +3,7 @@
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -15,13 +13,13 @@ from app.api.http.middleware.proxies import FROM_PROXY
 from app.api.http.problems import Problem, not_found
 from app.engine.contract import RUN
 from app.observe import context
-from app.services import identity
+from app.services import identity, shares
 from app.services.encoding.encoder import Encoder
 from app.services.live_traces import LiveTraces
 from app.services.results import read_result
 from app.services.rooms import Rooms
 from app.services.runs import Runs
-from app.services.shares import ReadShares, StreamShares, StreamTicket
+from app.services.shares import ReadShares, StreamShares
 from app.services.sweeps.sweep import Sweep
 from app.services.sweeps.sweeps import Sweeps
 from app.services.sweeps.values import SweepValues
@@ -240,12 +238,12 @@ Bearer = Annotated[str | None, Depends(read_bearer)]
 Viewer = Annotated[str, Depends(get_viewer)]
 
 
-def get_place(streams: Streams, client: Client) -> Callable[[], StreamTicket]:
-    """Takes a place for an event stream of the caller's, or refuses."""
-    return partial(streams.take, client)
+def get_place(streams: Streams, client: Client) -> shares.StreamPlace:
+    """Where the caller opens event streams."""
+    return shares.StreamPlace(streams, client)
 
 
-StreamPlace = Annotated[Callable[[], StreamTicket], Depends(get_place)]
+StreamPlace = Annotated[shares.StreamPlace, Depends(get_place)]
 
 
 async def find_run(service: Runs, run_id: str) -> Run:

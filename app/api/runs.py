@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -16,6 +16,7 @@ from app.api.http.contents import Responses, describe_items, describe_texts
 from app.api.http.problems import invalid_query
 from app.api.models.links import API
 from app.api.models.runs import CancelBody, RunBody, SubmittedBody
+from app.services.unannounced import Caller, CallerGone
 from mhc_core.spec import parse_spec
 
 router = APIRouter(prefix=API, tags=["runs"])
@@ -23,6 +24,7 @@ router = APIRouter(prefix=API, tags=["runs"])
 LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
 HAVE = "Ids of runs that the caller has whole, separated by commas: a stream leaves their frames out."
 MAX_HAVE = 2000
+CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as nginx has it: no one reads this answer
 POST_RESPONSES: Responses = {
     202: {"description": "Accepted: it waits or is computed"},
     200: {"description": "Known: nothing new is computed", "model": SubmittedBody},
@@ -74,18 +76,24 @@ async def compare_runs(
     """Start several runs that share their seed and input: all of them or none.
 
     With `Accept: text/event-stream` the answer goes on: an event `submitted` holds what else is the whole answer,
-    and the events of all runs follow as from `/runs/events`, which saves a second request.
+    and the events of all runs follow as from `/runs/events`, which saves a second request. Where the connection closes
+    before that event, runs that nobody else asked for or watches are cancelled.
     """
     specs = parse_comparison(await request.body())
     if stream.SSE in request.headers.get("accept", ""):
-        held = ExitStack()
-        held.callback(place().give_back)  # before anything is started: a stream that has begun cannot be refused
-        # And before the answer: who asked for one of these first may cancel it meanwhile, where nobody else watches.
+        place.require_room()  # before anything is started; the place itself is taken when the stream begins
+        held, caller = AsyncExitStack(), Caller(request.is_disconnected)
+        held.push_async_callback(service.withdraw, caller)
+        # Watched from now on: who asked for one of these first may cancel it meanwhile, where nobody else watches.
         subscription = held.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
-            submitted = await service.submit(specs, client, limit_s)
+            submitted = await service.submit(specs, client, limit_s, caller)
+            held.callback(place.take().give_back)
+        except CallerGone:
+            await held.aclose()
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         except BaseException:
-            held.close()
+            await held.aclose()
             raise
         return stream.respond_submitted(request, service, held, subscription, submitted, have.split(","))
     submitted = await service.submit(specs, client, limit_s)

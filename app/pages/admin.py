@@ -53,7 +53,7 @@ async def get_admin_page(request: Request, service: Service, measures: Reads, en
         sizes=sizes,
         engine=service.engine,
         worker_count=settings.worker_count,
-        streams=service.hub.open_streams,
+        streams=request.app.state.streams.open,
         encodings=encoder.pool.jobs,
         done=DONE.get(request.query_params.get("done", "")),
         format_bytes=format_bytes,

@@ -5,7 +5,7 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, Engine
@@ -17,6 +17,7 @@ from app.services.predictions import Predictions
 from app.services.queue.dispatcher import Dispatcher
 from app.services.queue.neighbours import Neighbours
 from app.services.shares import require_queue_share
+from app.services.unannounced import Caller, CallerGone, Unannounced
 from app.services.upkeep.storage import Storage
 from app.settings import Settings
 from app.store.database import Database
@@ -30,6 +31,7 @@ from mhc_core.spec import RunSpec, parse_spec
 ID_LENGTH = 20
 # Status of a run that was not started, because it would take longer than the caller wants to wait.
 UNSTARTED = "unstarted"
+NO_VIEWER = ""  # excludes no one's streams
 # A run that another server computes is stopped by it, or ended once its lease is over and it was not renewed.
 FIRST_LOOK_S, LOOK_S, STOP_S = 0.005, 0.05, 5.0
 
@@ -75,6 +77,7 @@ class Runs:
         self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
         self._neighbours = Neighbours(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
         self._submitting = asyncio.Lock()
+        self._unannounced = Unannounced()
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
 
     async def start(self) -> None:
@@ -106,18 +109,36 @@ class Runs:
         """Runs that wait, on all servers."""
         return len(self._dispatcher.board.waiting)
 
-    async def submit(self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf) -> list[Submitted]:
+    async def submit(
+        self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf, caller: Caller | None = None
+    ) -> list[Submitted]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
 
-        Nothing is queued where what is not known is predicted to take more than `limit_s` in all.
+        Nothing is queued where what is not known is predicted to take more than `limit_s` in all. With a `caller`, the
+        runs may be withdrawn until they are announced.
 
         Raises
         ------
         RefusedError
             Where a spec would cost too much, or there is no room.
+        CallerGone
+            Where the caller has gone before its turn.
         """
-        found = await self._submit({spec.id: Asked(RUN, spec) for spec in specs}, client, limit_s)
+        found = await self._submit({spec.id: Asked(RUN, spec) for spec in specs}, client, limit_s, caller)
         return [found[spec.id] for spec in specs]
+
+    def announce(self, run_ids: Iterable[str]) -> None:
+        """Note that a caller was told of the runs: they go on when it leaves."""
+        self._unannounced.announce(run_ids)
+
+    async def withdraw(self, caller: Caller) -> None:
+        """Cancel what was queued for a caller that was not told of it, unless another asked for it or watches it."""
+        if not self._unannounced.waits(caller):
+            return
+        async with self._submitting:  # or another could find a run live that is cancelled now
+            for run_id in self._unannounced.leave(caller):
+                if not await self._count_watchers(run_id, viewer=NO_VIEWER):
+                    await self._dispatcher.cancel(run_id, is_forced=False)
 
     async def submit_verification(self, run: Run, client: Client) -> Submitted:
         """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
@@ -132,11 +153,15 @@ class Runs:
         job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
         return (await self._submit({job_id: asked}, client))[job_id]
 
-    async def _submit(self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf) -> dict[str, Submitted]:
+    async def _submit(
+        self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf, caller: Caller | None = None
+    ) -> dict[str, Submitted]:
         """What became of each."""
         for run_id in by_id:
             await self._settle(run_id, client)
         async with self._submitting:
+            if caller is not None and await caller.is_gone():
+                raise CallerGone
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
             fresh = {run_id: asked for run_id, asked in by_id.items() if known[run_id] is None}
@@ -152,6 +177,7 @@ class Runs:
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()
+            self._note_asked(by_id.keys() - put, put, caller)
         return {
             run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], run_id in put, is_started)
             for run_id, run in known.items()
@@ -177,6 +203,14 @@ class Runs:
 
     # Below: helpers.
 
+    def _note_asked(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
+        """A caller is told later; without one, who asks is told at once."""
+        if caller is None:
+            self._unannounced.announce(known)
+        else:
+            self._unannounced.join(known, caller)
+            self._unannounced.add(put, caller)
+
     async def _count_watchers(self, run_id: str, viewer: str) -> int:
         elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
         return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
@@ -200,7 +234,7 @@ class Runs:
 
     async def _usable(self, run_id: str) -> Run | None:
         """The stored run, unless it has to be computed anew."""
-        run = await self.store.get(run_id)
+        run = await self._wait_for_stop(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
         await self.store.touch(run)

@@ -90,8 +90,8 @@ class StreamShares:
         self._open: Counter[str] = Counter()
         self.open = 0  # streams of all clients
 
-    def take(self, client: Client) -> "StreamTicket":
-        """A place, to be given back when the stream has ended.
+    def require_room(self, client: Client) -> None:
+        """Refuse one more stream where there is no room for it now.
 
         Raises
         ------
@@ -109,6 +109,11 @@ class StreamShares:
         room, to_whom = self._find_room(self._open[keys[1]])
         if self.open >= room:
             raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}")
+
+    def take(self, client: Client) -> "StreamTicket":
+        """A place, to be given back when the stream has ended; `require_room` says when it is refused."""
+        self.require_room(client)
+        keys = _to_keys(client)
         self._open.update(keys)
         self.open += 1
         return StreamTicket(self, keys)
@@ -125,6 +130,21 @@ class StreamShares:
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]
+
+
+class StreamPlace:
+    """Where one client opens event streams."""
+
+    def __init__(self, shares: StreamShares, client: Client) -> None:
+        self._shares, self._client = shares, client
+
+    def require_room(self) -> None:
+        """As `StreamShares.require_room`."""
+        self._shares.require_room(self._client)
+
+    def take(self) -> "StreamTicket":
+        """As `StreamShares.take`."""
+        return self._shares.take(self._client)
 
 
 class StreamTicket:

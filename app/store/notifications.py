@@ -33,7 +33,6 @@ class Hub:
 
     def __init__(self) -> None:
         self._by_run: defaultdict[str, set[Subscription]] = defaultdict(set)
-        self.open_streams = 0
         self.closing = False
         self.on_watch: Callable[[], None] | None = None  # called when a viewer has come or gone
 
@@ -41,14 +40,12 @@ class Hub:
     def subscribe(self, run_ids: Iterable[str], viewer: str) -> Iterator[Subscription]:
         """Be woken for these runs while the context lasts."""
         subscription, ids = Subscription(viewer), set(run_ids)
-        self.open_streams += 1
         for run_id in ids:
             self._by_run[run_id].add(subscription)
         self._tell_watched()
         try:
             yield subscription
         finally:
-            self.open_streams -= 1
             for run_id in ids:
                 self._by_run[run_id].discard(subscription)
                 if not self._by_run[run_id]:

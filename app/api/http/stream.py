@@ -8,8 +8,8 @@ import asyncio
 import logging
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack
 from typing import Literal
 
 import orjson
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.http.problems import invalid_query
 from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
-from app.services.shares import StreamTicket
+from app.services.shares import StreamPlace
 from app.settings import Settings
 from app.store.errors import StoreUnavailable
 from app.store.notifications import Subscription
@@ -30,7 +30,6 @@ from mhc_core.record import codec
 log = logging.getLogger("mhc.api")
 
 Form = Literal["sse", "ndjson"]
-Place = Callable[[], StreamTicket]  # takes one, at the last moment at which a stream can be refused
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
 CONTENTS = {
@@ -52,7 +51,7 @@ RECONNECT_MS = 1000
 
 
 def respond(
-    request: Request, service: Runs, place: Place, runs: Sequence[Run], after: str | None, viewer: str
+    request: Request, service: Runs, place: StreamPlace, runs: Sequence[Run], after: str | None, viewer: str
 ) -> Response:
     """The stream of one or several runs, from behind the given indices.
 
@@ -68,8 +67,8 @@ def respond(
         return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    held = ExitStack()
-    held.callback(place().give_back)
+    held = AsyncExitStack()
+    held.callback(place.take().give_back)
     subscription = held.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
     return _send(request, feed.follow(subscription), form, held)
 
@@ -77,22 +76,26 @@ def respond(
 def respond_submitted(
     request: Request,
     service: Runs,
-    held: ExitStack,
+    held: AsyncExitStack,
     subscription: Subscription,
     submitted: Sequence[Submitted],
     have: Collection[str],
 ) -> Response:
     """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks.
 
-    `held` is what the stream takes, its place and its subscription, and closes when it is over.
+    `held` is what the stream takes, its place and its subscription, and closes when it is over. Once the first event is
+    sent, the caller knows its runs: they go on when it leaves.
     """
     settings: Settings = request.app.state.settings
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, settings.heartbeat_s, cursors, "sse")
 
     async def follow() -> AsyncIterator[bytes]:
+        if await request.is_disconnected():
+            return
         bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
         yield b"event: submitted\ndata: " + orjson.dumps(bodies) + b"\n\n"
+        service.announce(item.run_id for item in submitted)
         async for chunk in feed.follow(subscription):
             yield chunk
 
@@ -102,17 +105,19 @@ def respond_submitted(
 class CountedStream(StreamingResponse):
     """A stream that has a place and a subscription, which are given back however it ends."""
 
-    held: ExitStack
+    held: AsyncExitStack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self.held.close()
+            await self.held.aclose()
 
 
-def _send(request: Request, chunks: AsyncIterator[bytes], form: Form, held: ExitStack, status: int = 200) -> Response:
+def _send(
+    request: Request, chunks: AsyncIterator[bytes], form: Form, held: AsyncExitStack, status: int = 200
+) -> Response:
     headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.observe import context
 from app.services.encoding.encoder import Encoder
 from app.services.runs import Runs
+from app.services.shares import StreamShares
 from app.store.upkeep.measures import EndedRun, LiveRun, Measures
 
 # A run may take a millisecond or minutes, and wait as long.
@@ -73,10 +74,13 @@ class Instruments:
         evicted = "What made room for others since the start"
         self.evictions = prometheus.Gauge("mhc_evictions", evicted, ["of"], registry=at)
 
-    async def observe(self, service: Runs, measures: Measures, encoder: Encoder, data: Path) -> None:
+    async def observe(
+        self, service: Runs, streams: StreamShares, measures: Measures, encoder: Encoder, data: Path
+    ) -> None:
         """Read what is counted elsewhere."""
         async with self._observing:  # two at a time would count a run twice
             await self._observe_service(service)
+            self.streams.set(streams.open)
             await self._observe_store(measures)
             self.store_bytes.labels("results").set(await asyncio.to_thread(lambda: encoder.files.size_bytes))
             self.disk_free.set(count_free_bytes(data))
@@ -96,7 +100,6 @@ class Instruments:
         self.running.set(service.engine.running)
         self.workers.set(service.engine.ready_workers)
         self.deaths.set(service.engine.worker_deaths)
-        self.streams.set(service.hub.open_streams)
 
     async def _observe_store(self, measures: Measures) -> None:
         self._observe_queue(await measures.list_live())

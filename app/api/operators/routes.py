@@ -53,7 +53,7 @@ async def get_metrics(request: Request, service: Service) -> Response:
     """Counters and gauges as Prometheus reads them."""
     state = request.app.state
     instruments: Instruments = state.instruments
-    await instruments.observe(service, state.measures, state.encoder, state.settings.data)
+    await instruments.observe(service, state.streams, state.measures, state.encoder, state.settings.data)
     return Response(
         prometheus.generate_latest(instruments.registry),
         headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST},

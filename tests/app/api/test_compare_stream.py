@@ -1,6 +1,9 @@
 """A comparison that is started and followed by one request: the stream that the answer to its POST goes on as."""
 
+import contextlib
 import json
+import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +12,9 @@ import pytest
 
 from tests.app.api.test_bodies import check_problem
 from tests.app.api.test_stream import NDJSON, frames_of
+from tests.app.edge.sockets import build, connect
 from tests.app.engine.test_cancel import LONG
-from tests.conftest import StartServer, compute, read_sse
+from tests.conftest import Server, StartServer, compute, read_sse
 
 SSE = {"Accept": "text/event-stream"}
 FreshSpec = Callable[..., dict[str, Any]]
@@ -105,3 +109,46 @@ def test_too_many_streams_start_nothing(launch: StartServer, fresh_spec: FreshSp
             assert refused.status_code == 503
             assert int(refused.headers["retry-after"]) > 0
         assert http.post("/runs", json=spec).status_code == 202, "it was not known"
+
+
+def post_and_leave(server: Server, specs: list[dict[str, Any]]) -> None:
+    """Post a comparison, and close the connection before any of the answer can arrive."""
+    body = json.dumps(specs).encode()
+    headers = ["Accept: text/event-stream", f"Content-Length: {len(body)}"]
+    with connect(server) as sock:
+        sock.sendall(build("POST", "/api/v1/runs/compare", headers, body))
+
+
+def read_gauges(server: Server) -> dict[str, float]:
+    """Runs that wait, runs under way, and streams."""
+    lines = httpx.get(f"{server.url}/metrics", timeout=60).text.splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
+    return {name: float(found[f"mhc_{name}"]) for name in ("queue_waiting", "queue_running", "streams_open")}
+
+
+def test_runs_of_clients_that_disconnect_at_once_are_not_computed(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1")
+    for _ in range(60):
+        post_and_leave(own, compare(fresh_spec(depth=128, width=64), "residual", "hc", "mhc"))
+    deadline = time.monotonic() + 20
+    while any((gauges := read_gauges(own)).values()):
+        assert time.monotonic() < deadline, gauges
+        time.sleep(0.1)
+    assert "Traceback" not in own.log.read_text()
+
+
+def test_pending_submissions_take_no_place_of_a_stream(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    own = launch("--workers", "1", "--max-streams", "2")
+    with contextlib.closing(sqlite3.connect(own.data / "mhc-scope.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")  # so that submissions wait
+        for _ in range(8):
+            post_and_leave(own, [fresh_spec(**LONG)])
+        time.sleep(0.3)
+        with connect(own) as sock:
+            body = json.dumps([fresh_spec()]).encode()
+            headers = ["Accept: text/event-stream", f"Content-Length: {len(body)}"]
+            sock.sendall(build("POST", "/api/v1/runs/compare", headers, body))
+            time.sleep(0.3)
+            other.execute("ROLLBACK")
+            answer = sock.recv(2**16)
+    assert answer.startswith(b"HTTP/1.1 202 "), answer

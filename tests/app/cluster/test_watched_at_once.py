@@ -1,5 +1,6 @@
 """A comparison watches its runs from when it is asked for: no one ends them before its stream has begun."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,9 +9,9 @@ import pytest
 from fastapi import Request
 
 from app.api.runs import compare_runs
-from app.services.errors import TooExpensiveError
+from app.services.errors import TooExpensiveError, TooManyStreamsError
 from app.services.identity import Client
-from app.services.shares import StreamShares
+from app.services.shares import StreamPlace, StreamShares
 from app.settings import Settings
 from tests.app.cluster.puppet import Server, make_spec, play, sqlite_url
 
@@ -33,9 +34,23 @@ def test_who_asked_first_does_not_end_a_run_for_one_whose_stream_is_about_to_beg
         await server.engine.step(run_id)
         ben, shares = Client("ben", "192.0.2.1"), StreamShares(Settings())
         request = build_request(orjson.dumps([spec.canonical()]))
-        about_to_begin = await compare_runs(request, server.runs, ben, lambda: shares.take(ben), "page of ben")
+        about_to_begin = await compare_runs(request, server.runs, ben, StreamPlace(shares, ben), "page of ben")
         assert await server.cancel(run_id, "page of ann") == "running"
         assert about_to_begin.status_code == 200
+        await server.stop()
+
+    play(act())
+
+
+def test_a_comparison_that_finds_no_place_for_its_stream_leaves_no_run(tmp_path: Path) -> None:
+    async def act() -> None:
+        server, specs = await Server(sqlite_url(tmp_path)).start(), [make_spec(1), make_spec(2)]
+        ben, shares = Client("ben", "192.0.2.1"), StreamShares(Settings(client_streams=1))
+        requests = [build_request(orjson.dumps([spec.canonical()])) for spec in specs]  # both find room at first
+        posts = [compare_runs(one, server.runs, ben, StreamPlace(shares, ben), "page of ben") for one in requests]
+        answer, refusal = await asyncio.gather(*posts, return_exceptions=True)
+        assert (answer.status_code, type(refusal)) == (202, TooManyStreamsError)  # type: ignore[union-attr]
+        assert [(await server.get(spec.id)).status for spec in specs] == ["running", "cancelled"]
         await server.stop()
 
     play(act())
@@ -47,7 +62,7 @@ def test_a_comparison_that_is_refused_watches_nothing(tmp_path: Path) -> None:
         ben, shares = Client("ben", "192.0.2.1"), StreamShares(Settings())
         request = build_request(orjson.dumps([spec.canonical()]))
         with pytest.raises(TooExpensiveError):
-            await compare_runs(request, server.runs, ben, lambda: shares.take(ben), "page of ben")
+            await compare_runs(request, server.runs, ben, StreamPlace(shares, ben), "page of ben")
         assert server.runs.hub.list_watched() == []
         assert shares.open == 0
         await server.stop()
