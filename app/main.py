@@ -16,6 +16,7 @@ from app.api.http.kept_files import TURNS
 from app.api.http.middleware import request_spans
 from app.api.http.middleware.body_limit import BodyLimit
 from app.api.http.middleware.cookies import ClientCookies
+from app.api.http.middleware.head import HeadAsGet
 from app.api.http.middleware.hosts import AllowedHosts
 from app.api.http.middleware.proxies import TrustedProxies
 from app.api.http.middleware.request_log import RequestLog
@@ -102,6 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app, security.BARE_HEADERS, routes.show_problem)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
+    app.add_middleware(HeadAsGet)
     streamed = {f"{API}/traces": settings.max_trace_bytes, f"{API}/traces/": MAX_BATCH_BYTES}
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
     if settings.origins:

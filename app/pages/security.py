@@ -34,7 +34,7 @@ FOREIGN_SITES = ("cross-site", "same-site")
 
 # What pages of listed origins may send and read. No cookie is let through: without a token they are their address.
 CORS: dict[str, Any] = {
-    "allow_methods": ("GET", "POST", "DELETE"),
+    "allow_methods": ("GET", "HEAD", "POST", "DELETE"),
     "allow_headers": ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"),
     "expose_headers": ("Content-Disposition", "ETag", "Location", "Retry-After"),
     "allow_private_network": True,

@@ -8,8 +8,9 @@ from starlette.routing import compile_path
 
 
 def list_methods(app: FastAPI, scope: dict[str, Any]) -> list[str]:
-    """Methods of the routes that share the path of the first one at the address of a request."""
+    """Methods of the routes that share the path of the first one at the address of a request; HEAD goes with GET."""
     found = [route for route in iter_route_contexts(app.routes) if route.path and route.methods]
     address = scope["path"].removeprefix(scope.get("root_path", ""))
     first = next((route.path for route in found if compile_path(str(route.path))[0].match(address)), None)
-    return sorted({method for route in found if route.path == first for method in route.methods or ()})
+    methods = {method for route in found if route.path == first for method in route.methods or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

@@ -17,6 +17,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.api.http.middleware.head import is_head
 from app.api.http.problems import invalid_query
 from app.api.models.runs import SubmittedBody
 from app.services.runs import UNSTARTED, Runs, Submitted
@@ -66,6 +67,9 @@ def respond(
     if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
         return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
+    if is_head(request):
+        place.require_room()
+        return _send(request, _stream_nothing(), form, AsyncExitStack())
     feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
     held = AsyncExitStack()
     held.callback(place.take().give_back)
@@ -124,6 +128,12 @@ def _send(
     response = CountedStream(chunks, status, headers, SSE if form == "sse" else NDJSON)
     response.held = held
     return response
+
+
+async def _stream_nothing() -> AsyncIterator[bytes]:
+    """For an answer of which only the head is sent."""
+    return
+    yield
 
 
 async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
