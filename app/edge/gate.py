@@ -1,7 +1,7 @@
 """All connections of the server: who is let in, who gives way, and whose time is over."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from app.api.http.middleware.proxies import TrustedProxies
@@ -14,8 +14,9 @@ from app.services.identity import to_block
 if TYPE_CHECKING:
     from app.edge.protocol import EdgeProtocol
 
-# Connections over the limit of an address that are still told so; more are cut off.
-TOLD = 16
+# Connections over the limit of an address that may wait for a request, as it may be a probe. Where there are more, the
+# oldest is refused without one.
+MAX_EXCESS = 16
 SETTLE_S = 5.0  # until what connections held has been let go of
 
 
@@ -30,6 +31,7 @@ class Gate:
         self._proxies = TrustedProxies(app, proxies).trusted_hosts
         self._all: set[EdgeProtocol] = set()
         self._by_address: Counter[str] = Counter()
+        self._excess: defaultdict[str, dict[EdgeProtocol, None]] = defaultdict(dict)  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._crowd = Crowd()
 
@@ -53,34 +55,36 @@ class Gate:
         over = len(self._all) - self.limits.room
         if over <= 0 or self._free_one(protocol):
             return
+        protocol.answer_probes("the server has as many connections as it may have", 503)
         if over > self.limits.probes:
-            protocol.drop()
-        else:
-            protocol.answer_probes("the server has as many connections as it may have", 503)
+            protocol.give_way()
 
     def _count(self, protocol: "EdgeProtocol", block: str) -> None:
         self._by_address[block] += 1
-        over = self._by_address[block] - self.limits.per_address
-        if over > TOLD:
-            protocol.drop()
-        elif over > 0:
-            protocol.answer_probes(f"{block} has {self.limits.per_address} connections, as many as it may have", 429)
+        if self._by_address[block] <= self.limits.per_address:
+            return
+        protocol.answer_probes(f"{block} has {self.limits.per_address} connections, as many as it may have", 429)
+        excess = self._excess[block]
+        excess[protocol] = None
+        if len(excess) > MAX_EXCESS:
+            next(one for one in excess if one in self.waiting).give_way()  # the newcomer waits, if no other does
 
     def forget(self, protocol: "EdgeProtocol") -> None:
         """A connection has ended."""
         self._all.discard(protocol)
         self.waiting.end(protocol)
         if protocol.block is not None:
+            self._excess[protocol.block].pop(protocol, None)
             self._by_address[protocol.block] -= 1
             if self._by_address[protocol.block] <= 0:
-                del self._by_address[protocol.block]
+                del self._by_address[protocol.block], self._excess[protocol.block]
             protocol.block = None
 
     def _free_one(self, newcomer: "EdgeProtocol") -> bool:
         """Close a connection that has no whole request; False where there is none."""
         found = self.waiting.choose(newcomer)
         if found is not None:
-            found.drop()
+            found.give_way()
         return found is not None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:

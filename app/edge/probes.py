@@ -6,7 +6,6 @@ from app.api.http.problems import Problem, to_response
 from app.pages.security import BARE_HEADERS
 
 PROBES = ("/livez", "/readyz", "/metrics")
-RETRY_AFTER_S = 5
 
 
 class ProbesOnly:
@@ -21,5 +20,5 @@ class ProbesOnly:
         if scope["path"] in self._paths:
             return await self._app(scope, receive, send)
         response = to_response(self._problem, scope["path"])
-        response.headers.update({"Retry-After": str(RETRY_AFTER_S), "Connection": "close", **BARE_HEADERS})
+        response.headers.update({"Connection": "close", **BARE_HEADERS})
         return await response(scope, receive, send)

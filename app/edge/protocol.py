@@ -15,6 +15,8 @@ from app.edge.pace import Pace
 from app.edge.probes import ProbesOnly
 from app.pages.security import BARE_HEADERS
 
+RETRY_AFTER_S = 5
+
 
 class EdgeProtocol(H11Protocol):
     """Closes a connection whose client is too slow.
@@ -28,15 +30,17 @@ class EdgeProtocol(H11Protocol):
         self._gate = gate
         self.address = ""
         self.block: str | None = None
-        self._has_begun = self._has_answered = self._is_limited = False
+        self._has_begun = self._has_answered = False
+        self._limit: Problem | None = None
         self._received = 0
         self._body: Pace | None = None
         self._unread: Pace | None = None
 
     def answer_probes(self, why: str, status: int) -> None:
         """Answer only whether the server is alive, and `why` to all else."""
-        self._is_limited = True
-        self.app = ProbesOnly(self.app, self._gate.root_path, Problem("too-many-connections", status, why))
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        self._limit = Problem("too-many-connections", status, why, headers=headers)
+        self.app = ProbesOnly(self.app, self._gate.root_path, self._limit)
 
     @property
     def is_sending(self) -> bool:
@@ -71,7 +75,7 @@ class EdgeProtocol(H11Protocol):
     def _is_idle(self) -> bool:
         """Whether all that was asked has been answered and taken, and nothing of a next request has come."""
         is_between = self in self._gate.waiting and not self._has_begun
-        return is_between and not self._is_limited and not self.is_sending and not self.transport.is_closing()
+        return is_between and self._limit is None and not self.is_sending and not self.transport.is_closing()
 
     def _send(self, head: bytes, body: bytes) -> None:
         """Answer with a file, and wait for the next request as uvicorn does."""
@@ -110,16 +114,16 @@ class EdgeProtocol(H11Protocol):
         elif self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
             self._body = self._body or Pace(limits.body_s, now, self._received)
             if self._body.is_too_slow(now, self._received):
-                self.refuse(408, "timeout", f"the body hardly went on for {limits.body_s:g} s")
+                self.refuse(Problem("timeout", 408, f"the body hardly went on for {limits.body_s:g} s"))
         else:
             self._body = None
 
     def _end_waiting(self) -> None:
         if self._has_begun:
             limit_s = self._gate.limits.header_s
-            self.refuse(408, "timeout", f"the head of the request was not whole after {limit_s:g} s")
+            self.refuse(Problem("timeout", 408, f"the head of the request was not whole after {limit_s:g} s"))
         elif not self._has_answered:
-            self.drop()  # Between two requests uvicorn keeps the time.
+            self.give_way()  # Between two requests uvicorn keeps the time.
 
     def _count_pending(self) -> int:
         """Bytes that the client has not taken: those held here, and those that the kernel holds for it."""
@@ -129,6 +133,13 @@ class EdgeProtocol(H11Protocol):
         (queued,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, struct.pack("i", 0)))
         return self.transport.get_write_buffer_size() + int(queued)
 
+    def give_way(self) -> None:
+        """Close a connection that waits, with the reason where it is one too many."""
+        if self._limit is None:
+            self.drop()
+        else:
+            self.refuse(self._limit)
+
     def drop(self) -> None:
         """Cut the connection off."""
         self._gate.waiting.end(self)  # it is over: the next that needs room must not count on it
@@ -136,20 +147,19 @@ class EdgeProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
-        self.refuse(400, "http", msg)
+        self.refuse(Problem("http", 400, msg))
 
-    def refuse(self, status: int, kind: str, detail: str) -> None:
+    def refuse(self, problem: Problem) -> None:
         """Answer with a problem, unless an answer has begun, and close."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.is_sending:
             path = self.scope["path"] if self.scope and self.conn.our_state is h11.SEND_RESPONSE else ""
-            answer = to_response(Problem(kind, status, detail), path)
-            self.transport.write(_to_bytes(status, bytes(answer.body)))
+            self.transport.write(_to_bytes(problem, bytes(to_response(problem, path).body)))
         self._gate.waiting.end(self)
         self.transport.close()
 
 
-def _to_bytes(status: int, body: bytes) -> bytes:
-    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close", **BARE_HEADERS}
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    head = f"HTTP/1.1 {status} {STATUS_PHRASES[status].decode()}\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+def _to_bytes(problem: Problem, body: bytes) -> bytes:
+    own = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"{name}: {value}" for name, value in (own | problem.headers | BARE_HEADERS).items()]
+    head = f"HTTP/1.1 {problem.status} {STATUS_PHRASES[problem.status].decode()}\r\n" + "\r\n".join(lines) + "\r\n\r\n"
     return head.encode() + body

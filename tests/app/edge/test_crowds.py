@@ -13,6 +13,7 @@ from tests.app.edge.sockets import build, connect, read_all, to_status
 from tests.conftest import Server, StartServer
 
 DESCRIPTORS = 256
+ALLOWED = 256  # connections of one address, by default
 
 
 @pytest.fixture(scope="module")
@@ -91,4 +92,22 @@ def test_a_proxy_may_have_more(launch: StartServer) -> None:
     server = launch("--workers", "1", "--connections-per-address", "3", ready="/livez")
     socks = open_many(server, 30, b"GET")
     assert httpx.get(f"{server.url}/docs").status_code == 200
+    close_all(socks)
+
+
+def test_every_connection_above_the_limit_of_an_address_is_told_so(launch: StartServer) -> None:
+    server = launch("--workers", "1", "--forwarded-allow-ips", "192.0.2.1", ready="/livez")
+    time.sleep(0.2)  # the connection that asked whether it is alive has ended
+    socks = open_many(server, ALLOWED + 50, b"")
+    time.sleep(0.5)
+    for sock in socks[ALLOWED:]:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it may be closed, behind its answer
+            sock.sendall(build("GET", "/docs"))
+    refused = [read_all(sock) for sock in socks[ALLOWED:]]
+    assert {to_status(said) for said in refused} == {429}
+    assert all(b"\r\nretry-after: 5\r\n" in said.lower() for said in refused)
+    assert all(b"127.0.0.1 has 256 connections" in said for said in refused)
+    for sock in socks[:ALLOWED]:
+        sock.sendall(build("GET", "/livez"))
+    assert {to_status(read_all(sock)) for sock in socks[:ALLOWED]} == {200}
     close_all(socks)
