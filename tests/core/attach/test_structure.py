@@ -183,6 +183,37 @@ class Layer(nn.Module):
             return y - x.reshape(-1, WIDTH).view_as(x) / -4
         if self.kind == "alpha":
             return torch.add(y, x, alpha=3)
+        if self.kind == "stacked":
+            return torch.stack([x, y]).sum(0)
+        if self.kind == "stacked last":
+            return torch.stack((y, x), dim=-1).sum(dim=-1)
+        if self.kind == "averaged":
+            return torch.stack([x, y]).mean(0)
+        if self.kind == "summed":
+            return sum([x, y])  # type: ignore[return-value]
+        if self.kind == "addcmul":
+            return torch.addcmul(x, self.gains, y)
+        if self.kind == "addcmul of the state":
+            return torch.addcmul(y, x, self.gain, value=3)
+        if self.kind == "addcdiv":
+            return torch.addcdiv(x, y, 1 + self.gains)
+        if self.kind == "lerp":
+            return torch.lerp(x, y, 0.25)
+        if self.kind == "lerp from the branch":
+            return y.lerp(x, self.gain)
+        if self.kind == "matrix product added":
+            rows = x.view(-1, WIDTH)
+            return torch.addmm(rows, y.view(-1, WIDTH), self.linear.weight, beta=2).view_as(x)
+        if self.kind == "subtracted from":
+            return -(y - x)
+        if self.kind == "reversed":
+            return torch.rsub(y, x)
+        if self.kind == "stack of another axis":
+            return torch.stack([x, y]).sum(-1, keepdim=True).sum(0).expand_as(x)
+        if self.kind == "lerp by channels":
+            return torch.lerp(x, y, self.gains)
+        if self.kind == "product of the state":
+            return torch.addcmul(y, x, self.gains)
         if self.kind == "channels":
             return x * self.gains + y
         if self.kind == "norm":
@@ -193,10 +224,30 @@ class Layer(nn.Module):
         return y
 
 
-FACTORS = {"sum": 1.0, "halved": 0.5, "learned": 0.5, "divided": 0.25, "alpha": 3.0}
+FACTORS = {
+    "sum": 1.0,
+    "halved": 0.5,
+    "learned": 0.5,
+    "divided": 0.25,
+    "alpha": 3.0,
+    "stacked": 1.0,
+    "stacked last": 1.0,
+    "averaged": 0.5,
+    "summed": 1.0,
+    "addcmul": 1.0,
+    "addcmul of the state": 1.5,
+    "addcdiv": 1.0,
+    "lerp": 0.75,
+    "lerp from the branch": 0.5,
+    "matrix product added": 2.0,
+    "subtracted from": 1.0,
+    "reversed": 1.0,
+}
+# Where the state does not pass by, or is multiplied by more than one number.
+WITHOUT = ["channels", "norm", "relu", "none", "stack of another axis", "lerp by channels", "product of the state"]
 
 
-@pytest.mark.parametrize("kind", ["sum", "halved", "learned", "divided", "alpha", "channels", "norm", "relu", "none"])
+@pytest.mark.parametrize("kind", [*FACTORS, *WITHOUT])
 def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(*(Layer(kind) for _ in range(4))), draw(*SAMPLES, WIDTH)
@@ -204,7 +255,7 @@ def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
     factor = FACTORS.get(kind, np.nan)
     np.testing.assert_allclose(result.matrices["h_res"], factor)
     texts = {finding.key: finding.text for finding in result.summary.findings}
-    assert ("passed on unchanged" in texts["connection"]) == (kind == "sum")
+    assert ("passed on unchanged" in texts["connection"]) == (factor == 1)
     if np.isnan(factor):
         assert result.summary.headline.value is None
         return
@@ -212,7 +263,7 @@ def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
     state = x.detach()
     for layer, module in enumerate(model):
         assert isinstance(module, Layer)
-        y = module.linear(state).tanh().detach()
+        y = (module(state) - factor * state).detach()
         assert result.layers["branch_out_rms"][layer] == pytest.approx(float(y.square().mean().sqrt()), rel=1e-5)
         state = module(state).detach()
 

@@ -1,0 +1,149 @@
+"""Which multiples of its operands one operation of torch adds up.
+
+torch.add(x, y, alpha=3) gives [(x, 1), (y, 3)]. An operand whose factor is not one number, as a gain for each channel,
+is no term. Additions of stacked tensors, torch.stack([x, y]).sum(0), are followed over both operations.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.weak import WeakIdKeyDictionary
+
+SUMS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
+DIFFERENCES = {"sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__"}
+REVERSED_DIFFERENCES = {"rsub", "__rsub__"}
+PRODUCTS = {"mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__"}
+QUOTIENTS = {"div", "div_", "divide", "divide_", "true_divide", "__truediv__", "__itruediv__"}
+NEGATIONS = {"neg", "neg_", "negative", "negative_", "__neg__"}
+INTERPOLATIONS = {"lerp", "lerp_", "__lerp__"}
+# input + value * (something made of the other operands)
+ADDED_PRODUCTS = {"addcmul", "addcmul_", "addcdiv", "addcdiv_"}
+# beta * input + (a product of matrices)
+ADDED_MATRIX_PRODUCTS = {"addmm", "addmm_", "baddbmm", "baddbmm_", "addbmm", "addbmm_"}
+REDUCTIONS = {"sum", "mean"}
+# The same numbers in the same order, or rounded to another type.
+COPIES = {
+    *("view", "view_as", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone", "alias"),
+    *("to", "type", "type_as", "float", "half", "bfloat16", "double", "cpu", "cuda", "requires_grad_", "positive"),
+}
+# These return the tensor itself and leave its values as they are.
+HARMLESS = {"__get__", "requires_grad_", "retain_grad"}
+
+
+class Terms(NamedTuple):
+    """What an operation adds up.
+
+    Attributes
+    ----------
+    known: operands, each with the number by which it is multiplied.
+    others: operands of which something else is made.
+    """
+
+    known: list[tuple[torch.Tensor, float]]
+    others: list[torch.Tensor]
+
+
+class TermReader:
+    """Reads the terms of operations, one after the other."""
+
+    def __init__(self) -> None:
+        self._stacks = WeakIdKeyDictionary()  # a stack of tensors -> its axis and the tensors
+
+    def read(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Terms:
+        """The terms of an operation that is about to run, by its name in torch."""
+        stacked = self._find_stacked(name, args, kwargs)
+        if stacked is not None:
+            return Terms(stacked, [])
+        operands = [*list_operands(args), *list_operands(kwargs.values())]
+        known = [(tensor, factor) for tensor, factor in _list_terms(name, args, kwargs) if factor]
+        named = {id(tensor) for tensor, _ in known}
+        return Terms(known, [tensor for tensor in operands if id(tensor) not in named])
+
+    def remember(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        """Keep what a stack is made of, for the sum over it that may follow."""
+        if name == "stack" and isinstance(out, torch.Tensor):
+            axis = int(_get(args, kwargs, 1, "dim", 0))
+            self._stacks[out] = axis % out.ndim, [*_get(args, kwargs, 0, "tensors")]
+
+    def _find_stacked(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> list[tuple[torch.Tensor, float]] | None:
+        """Terms of a sum or mean over the axis of a stack; None where it is none."""
+        stack = _get(args, kwargs, 0, "input")
+        if name not in REDUCTIONS or not isinstance(stack, torch.Tensor) or stack not in self._stacks:
+            return None
+        axis, tensors = self._stacks[stack]
+        axes = kwargs.get("axis", _get(args, kwargs, 1, "dim"))
+        axes = [axes] if isinstance(axes, int) else axes
+        if not isinstance(axes, tuple | list) or [k % stack.ndim for k in axes] != [axis] or _keeps_axis(args, kwargs):
+            return None
+        return [(tensor, 1.0 / (len(tensors) if name == "mean" else 1)) for tensor in tensors]
+
+
+def list_operands(values: Any) -> list[torch.Tensor]:
+    """Tensors among the arguments, and in lists of them, as torch.einsum takes them."""
+    flat = [part for value in values for part in (value if isinstance(value, tuple | list) else (value,))]
+    return [part for part in flat if isinstance(part, torch.Tensor)]
+
+
+def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[torch.Tensor, float]]:
+    """Operands that are tensors with their factors, 0 where the factor is not one number."""
+    first, second = _get(args, kwargs, 0, "input"), _get(args, kwargs, 1, "other")
+    for operand, factor in zip((first, second), _find_factors(name, args, kwargs, first, second), strict=False):
+        if isinstance(operand, torch.Tensor):
+            yield operand, factor
+    if name in ADDED_PRODUCTS:  # one of the two others may be one number
+        one, other = _get(args, kwargs, 1, "tensor1"), _get(args, kwargs, 2, "tensor2")
+        value, scale = float(kwargs.get("value", 1)), _to_number(other)
+        if isinstance(one, torch.Tensor) and scale:
+            yield one, value * scale if name.startswith("addcmul") else value / scale
+        if isinstance(other, torch.Tensor) and name.startswith("addcmul"):
+            yield other, value * _to_number(one)
+
+
+def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], first: Any, second: Any) -> list[float]:
+    """Factors of the first operands of an operation; [] where it adds up no multiples of them."""
+    alpha = float(kwargs.get("alpha", 1))
+    if name in SUMS:
+        return [1.0, alpha]
+    if name in DIFFERENCES:
+        return [1.0, -alpha]
+    if name in REVERSED_DIFFERENCES:
+        return [-alpha, 1.0]
+    if name in PRODUCTS:
+        return [_to_number(second), _to_number(first)]
+    if name in QUOTIENTS:
+        scale = _to_number(second)
+        return [1 / scale if scale and "rounding_mode" not in kwargs else 0.0]
+    if name in INTERPOLATIONS:
+        weight = _get(args, kwargs, 2, "weight")
+        is_number = not isinstance(weight, torch.Tensor) or weight.numel() == 1
+        return [1.0 - _to_number(weight), _to_number(weight)] if is_number else []
+    if name in ADDED_MATRIX_PRODUCTS:
+        return [float(kwargs.get("beta", 1))]
+    if name in NEGATIONS:
+        return [-1.0]
+    is_copy = name in COPIES or name in ADDED_PRODUCTS or (name == "dropout" and _keeps_all(args, kwargs))
+    return [1.0] if is_copy else []
+
+
+def _get(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, default: Any = None) -> Any:
+    return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def _to_number(value: Any) -> float:
+    """A factor that is one number; 0 where it is not."""
+    if isinstance(value, torch.Tensor):
+        return float(value.detach()) if value.numel() == 1 and not value.is_complex() else 0.0
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _keeps_axis(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    return bool(kwargs.get("keepdims", _get(args, kwargs, 2, "keepdim", False)))
+
+
+def _keeps_all(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether torch.nn.functional.dropout(input, p, training) is given nothing to drop."""
+    p, training = _get(args, kwargs, 1, "p", 0.5), _get(args, kwargs, 2, "training", True)
+    return not training or p == 0
