@@ -12,8 +12,7 @@ from torch import nn
 from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
 from mhc_core.attach.conformance import check
-from mhc_core.attach.families.finder import build_adapter
-from mhc_core.attach.families.residual import Residual
+from mhc_core.attach.families.finder import build_candidates
 from mhc_core.attach.monitor import Monitor
 
 __all__ = ["Adapter", "Attachment", "Monitor", "attach", "check"]
@@ -24,13 +23,15 @@ def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attac
 
     Parameters
     ----------
-    model: one that carries Hyper-Connections, or a residual model. Where its layers are is told by its structure.
+    model: one with Hyper-Connections, or a residual model. Its structure says where its layers may be, and the first
+        forward pass how they are joined.
     layers: of a residual model: its layers in order. Each takes the residual stream, (..., C), as its first argument
-        and returns the next one, alone or first in a tuple.
+        and returns the next one, alone or first in a tuple; or it is a branch, which the code that calls it adds to the
+        residual stream. A list of lists counts as one list.
 
     Raises
     ------
     SpecError
         Where `layers` is not given and the structure does not tell; it says what was seen and proposes `layers`.
     """
-    return Attachment(model, build_adapter(model) if layers is None else Residual(layers))
+    return Attachment(model, build_candidates(model, layers))

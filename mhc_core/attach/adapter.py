@@ -5,13 +5,16 @@ Shapes: N samples (tokens of all sequences), n streams, C width.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from mhc_core.attach.hearing.operations import Operations
 from mhc_core.spec import SpecError
+
+if TYPE_CHECKING:
+    from mhc_core.attach.hearing.joined import Joined
 
 
 class Site(NamedTuple):
@@ -58,11 +61,15 @@ class Listener(Protocol):
     def leave(self, site: int, written: Written) -> None:
         """The layer has been left. May be told again, with a state that is nearer to the next layer."""
 
+    def claim(self) -> None:
+        """What was heard proves that the model is of the adapter's family: no other adapter needs to listen."""
+
 
 class Adapter(ABC):
     """One family of models. Keeps nothing of a pass: one adapter serves many attachments."""
 
     sites: Sequence[Site]
+    needs_proof = False  # whether a pass that does not bear the family out speaks against it
 
     @abstractmethod
     def listen(self, listener: Listener) -> list[Callable[[], None]]:
@@ -93,5 +100,9 @@ class Adapter(ABC):
         return None
 
     @abstractmethod
-    def propose(self, first: int, last: int) -> str | None:
-        """The argument `layers=` that names sites first to last alone; None where there is none."""
+    def is_borne_out(self, heard: "Joined", autocast: torch.dtype | None) -> bool:
+        """Whether states and coefficients of a whole pass are those of a model of the family."""
+
+    @abstractmethod
+    def propose(self, sites: Sequence[int]) -> str | None:
+        """The argument `layers=` that lists these sites, as an expression of `model`; None where there is none."""

@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mhc_core.attach.adapter import Adapter
+from mhc_core.attach.candidates import Candidates, Listening
 from mhc_core.attach.hearing import compiled, padding
 from mhc_core.attach.hearing.gradients import ParameterNorms
-from mhc_core.attach.hearing.joined import join
 from mhc_core.attach.hearing.listener import Passes
 from mhc_core.attach.measurement import build_frames
 from mhc_core.record.frames import AnyFrame
@@ -33,10 +32,12 @@ class Attachment:
     attention mask. A compiled model runs as it is written while it is heard.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter) -> None:
-        self.model, self.adapter = compiled.unwrap(model), adapter
-        self._norms = ParameterNorms(adapter.parameters())
-        self._passes = Passes(self._norms)
+    def __init__(self, model: nn.Module, candidates: Candidates) -> None:
+        self.model, self.candidates = compiled.unwrap(model), candidates
+        self._norms = ParameterNorms(candidates.parameters())
+        self._listening = [Listening(adapter, Passes(self._norms)) for adapter in candidates.adapters]
+        for item in self._listening:
+            item.passes.rivals = [other.passes for other in self._listening if other is not item]
         self._context = ExitStack()
 
     def __enter__(self) -> "Attachment":
@@ -50,8 +51,9 @@ class Attachment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for heard in self._passes.heard:
-            heard.remove()
+        for item in self._listening:
+            for heard in item.passes.heard:
+                heard.remove()
         self._context.close()
 
     def result(self) -> Result:
@@ -62,7 +64,7 @@ class Attachment:
         RuntimeError
             Where no whole forward pass has been heard.
         SpecError
-            Where the layers do not hand one state on.
+            Where the layers do not pass one state on.
         """
         result = Result()
         for frame in self.frames():
@@ -71,25 +73,28 @@ class Attachment:
 
     def frames(self) -> list[AnyFrame]:
         """The frames of the pass, in the order of a run's; see `result`."""
-        heard = join(self._passes.heard, self.adapter)
-        return build_frames(heard, self._norms, _build_source(self.model), self._passes.autocast)
+        heard, passes = self.candidates.choose(self._listening)
+        return build_frames(heard, self._norms, _build_source(self.model), passes.autocast)
 
     def _hook(self) -> list[Callable[[], None]]:
         model = self.model
         undo = [model.register_forward_pre_hook(self._begin).remove]
-        undo += padding.listen(model, self.adapter.find_inner(), self._passes)
-        undo += self.adapter.listen(self._passes)
+        for adapter, passes in self._listening:
+            undo += padding.listen(model, adapter.find_inner(), passes)
+            undo += adapter.listen(passes)
         undo += [handle.remove for handle in self._norms.listen()]
         return [*undo, model.register_forward_hook(self._end).remove]
 
     def _begin(self, model: nn.Module, inputs: Any) -> None:
-        self._passes.begin_call()
+        for item in self._listening:
+            item.passes.begin_call()
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
         """The loss, where the model returns one: alone, or as `loss` of what it returns."""
         loss = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
         is_loss = isinstance(loss, torch.Tensor) and loss.numel() == 1
-        self._passes.end_call(loss.detach() if is_loss and loss is not None else None)
+        for item in self._listening:
+            item.passes.end_call(loss.detach() if is_loss and loss is not None else None)
 
 
 def _build_source(model: nn.Module) -> TraceSource:

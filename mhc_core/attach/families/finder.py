@@ -1,26 +1,44 @@
-"""Which family a model is of, told by its structure."""
+"""Which adapters suit a model, by its structure."""
+
+from collections.abc import Iterable
 
 from torch import nn
 
-from mhc_core.attach.adapter import Adapter
+from mhc_core.attach.candidates import Candidates
+from mhc_core.attach.families.branches import Branches
 from mhc_core.attach.families.hyper import HyperConnections
 from mhc_core.attach.families.places import find_places
+from mhc_core.attach.families.residual import Residual
 from mhc_core.attach.families.split import SplitConnections, find_split
-from mhc_core.attach.families.stacks import build_residual, find_stacks
+from mhc_core.attach.families.stacks import find_layers, list_parts
 from mhc_core.attach.hearing.compiled import unwrap
+from mhc_core.spec import SpecError
 
 
-def build_adapter(model: nn.Module) -> Adapter:
-    """An adapter for the model.
+def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Candidates:
+    """Adapters for the model, or for those of its modules that are its layers.
 
     Raises
     ------
     SpecError
-        Where the structure does not tell where the layers are.
+        Where the structure does not tell where the layers are, or `layers` are none.
     """
     model = unwrap(model)
+    if layers is not None:
+        listed = [part for layer in layers for part in list_parts(layer)]
+        if not listed:
+            raise SpecError("layers", "none", "one module at least")
+        return Candidates(_build_residual(model, listed))
     if split := find_split(model):
-        return SplitConnections(model, split)
-    if places := find_places(model):
-        return HyperConnections(places, [stack.path for stack in find_stacks(model, "model")])
-    return build_residual(model)
+        return Candidates([SplitConnections(model, split)])
+    places = find_places(model)
+    connections = [HyperConnections(places)] if places else []
+    found, refusal = find_layers(model)
+    if not found and not places and refusal is not None:
+        raise refusal
+    return Candidates([*connections, *(_build_residual(model, found) if found else [])], refusal)
+
+
+def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:
+    """The sum may be within a layer, or in the code that calls it."""
+    return [Residual(model, layers), Branches(model, layers)]

@@ -16,8 +16,10 @@ from torch import nn
 from mhc_core.attach.adapter import Adapter, Listener, Site, Written
 from mhc_core.attach.families.coefficients import Coefficients, find_coefficients, find_read_weights
 from mhc_core.attach.families.values import find_like, find_state
+from mhc_core.attach.hearing.joined import Joined
 from mhc_core.attach.hearing.listener import is_in_backward
 from mhc_core.attach.laws import find_tolerance
+from mhc_core.attach.mixing import find_mixings
 from mhc_core.spec import SpecError
 
 KINDS = {"attn": "attention", "attention": "attention", "mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp"}
@@ -32,13 +34,12 @@ class Place(NamedTuple):
 
 
 class HyperConnections(Adapter):
-    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC).
+    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
 
-    `stacks` are lists of layers to propose where nothing proves to be a connection.
-    """
+    needs_proof = True  # shapes of weights may be those of a connection by chance
 
-    def __init__(self, places: Sequence[Place], stacks: Sequence[str] = ()) -> None:
-        self.places, self.stacks = places, stacks
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.places = places
         self.sites = [Site("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
@@ -83,11 +84,19 @@ class HyperConnections(Adapter):
     def explain(self) -> SpecError | None:
         if not self._unread:
             return None
-        wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n)"
-        proposal = f"layers={self.stacks[0]}" if self.stacks else "the model's layers as `layers`"
-        return SpecError("model", next(iter(self._unread.values())), f"{wanted}, or try {proposal}")
+        wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n), or layers="
+        return SpecError("model", next(iter(self._unread.values())), wanted)
 
-    def propose(self, first: int, last: int) -> str | None:
+    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+        """Whether the coefficients make what a branch reads, or the state that follows, in one layer at least.
+
+        States that are not finite do not tell; then the shapes of the coefficients count.
+        """
+        if not torch.isfinite(heard.state_nNC).all() or any(layer.h_pre is not None for layer in heard.layers):
+            return True
+        return any(bool(torch.isfinite(mixing.h_res).any()) for mixing in find_mixings(heard, autocast))
+
+    def propose(self, sites: Sequence[int]) -> str | None:
         return None
 
 
@@ -153,6 +162,8 @@ class _Hearing:
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
         returned = vectors if len(vectors) > 1 else []
         layer.h_pre = find_read_weights(x_nNC, u_NC, [*operands, *returned], tolerance)
+        if layer.h_pre is not None:
+            self.listener.claim()
         rest = [x for x in vectors if layer.h_pre is None or not _is_same(x, layer.h_pre)]
         layer.h_post = rest[0] if len(rest) == 1 else None
 

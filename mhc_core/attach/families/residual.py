@@ -1,7 +1,7 @@
 """Residual models: one stream, and what a layer adds to it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from mhc_core.attach.adapter import Adapter, Listener, Site, Written
+from mhc_core.attach.families.paths import name_layers
 from mhc_core.attach.families.values import find_state
+from mhc_core.attach.hearing.joined import Joined
 from mhc_core.spec import SpecError
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -23,11 +25,8 @@ class Residual(Adapter):
     A listed module is one layer, whatever it holds: of a transformer's block, attention and MLP count together.
     """
 
-    def __init__(self, layers: Iterable[nn.Module], path: str | None = None, start: int = 0) -> None:
-        self.layers = list(layers)
-        if not self.layers:
-            raise SpecError("layers", "none", "one module at least")
-        self.path, self.start = path, start
+    def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
+        self.model, self.layers = model, layers
         self.sites = [Site(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
 
@@ -56,10 +55,12 @@ class Residual(Adapter):
             self._axis[x.shape] = find_channels(self.layers[0], x.shape)
         return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
 
-    def propose(self, first: int, last: int) -> str | None:
-        if self.path is None:
-            return f"layers {first + 1} to {last + 1} of the list alone"
-        return f"layers={self.path}[{self.start + first}:{self.start + last + 1}]"
+    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+        return any(layer.h_res for layer in heard.layers)
+
+    def propose(self, sites: Sequence[int]) -> str | None:
+        name = name_layers(self.model, [self.layers[site] for site in sites])
+        return None if name is None else f"layers={name}"
 
 
 class _Call:
@@ -97,9 +98,13 @@ class _Call:
         write = partial(Written, after=after, h_pre=one, name=type(layer).__name__, weights=list(layer.parameters()))
         if not factor or after.shape != before.shape:
             return write(y=None, h_post=None, h_res=())
-        wide = torch.promote_types(after.dtype, torch.float32)
-        y = after.to(wide) - before.to(after.device, wide) * factor
-        return write(y=y, h_post=one, h_res=((factor * one).view(1, 1),))
+        return write(y=subtract(after, before, factor), h_post=one, h_res=((factor * one).view(1, 1),))
+
+
+def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:
+    """y of x' = c x + y, in float32 at least."""
+    wide = torch.promote_types(after.dtype, torch.float32)
+    return after.to(wide) - before.to(after.device, wide) * factor
 
 
 def find_channels(layer: nn.Module, shape: torch.Size) -> int:

@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from mhc_core.attach.adapter import Adapter, Listener, Site, Written
 from mhc_core.attach.families.hyper import find_autocast, name_branch
 from mhc_core.attach.families.values import list_tensors
+from mhc_core.attach.hearing.joined import Joined
 from mhc_core.attach.laws import find_tolerance, measure_read_error
 from mhc_core.spec import SpecError
 
@@ -81,7 +82,10 @@ class SplitConnections(Adapter):
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
         return self._channels_last(x).flatten(0, -2)
 
-    def propose(self, first: int, last: int) -> str | None:
+    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+        return True
+
+    def propose(self, sites: Sequence[int]) -> str | None:
         return None
 
     def _channels_last(self, x: torch.Tensor) -> torch.Tensor:

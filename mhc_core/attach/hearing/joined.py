@@ -40,6 +40,10 @@ class Joined:
     loss: float | None
 
 
+class NoPassError(RuntimeError):
+    """No pass has reached all layers."""
+
+
 def join(passes: Sequence[Pass], adapter: Adapter) -> Joined:
     """All passes as one whose samples are those of all.
 
@@ -47,7 +51,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> Joined:
     ------
     SpecError
         Where states do not go from layer to layer, or change their shape on the way.
-    RuntimeError
+    NoPassError
         Where no pass has reached all layers.
     """
     chosen = _choose(passes, adapter)
@@ -76,7 +80,13 @@ def check_chain(layers: Sequence[HeardLayer], adapter: Adapter) -> None:
         if place and not _is_same(layer.state.values, layers[place - 1].after):
             breaks.append((place, f"what enters layer {place + 1} is not what left layer {place}"))
     if breaks:
-        raise SpecError("layers", breaks[0][1], f"layers that hand one state on; {_propose(layers, breaks, adapter)}")
+        raise SpecError("layers", breaks[0][1], f"layers that pass one state on; {_propose(layers, breaks, adapter)}")
+
+
+ADVICE = (
+    "no two of them do. Put what happens between two layers into a module together with one of them, such that it takes"
+    " a state and returns the next one, and list these modules as layers="
+)
 
 
 def _propose(layers: Sequence[HeardLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
@@ -88,8 +98,8 @@ def _propose(layers: Sequence[HeardLayer], breaks: Sequence[tuple[int, str]], ad
             runs.append((place - first, first))
             first = place + 1 if changes else place
     length, first = max(runs, key=lambda run: run[0])
-    proposal = adapter.propose(first, first + length - 1) if length else None
-    return "no run of them does" if proposal is None else f"try {proposal}"
+    proposal = adapter.propose([layer.site for layer in layers[first : first + length]]) if length > 1 else None
+    return ADVICE if proposal is None else f"try {proposal}"
 
 
 def _is_same(state: torch.Tensor, before: object) -> bool:
@@ -110,7 +120,7 @@ def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
     ]
     if not whole or not adapter.count_layers():
         reached = max((len(heard.layers) for heard in passes), default=0)
-        raise adapter.explain() or RuntimeError(
+        raise adapter.explain() or NoPassError(
             f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
         )
     with_graph = [heard for heard in whole if any(layer.hears_after for layer in heard.layers.values())]

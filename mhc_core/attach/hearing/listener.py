@@ -25,6 +25,9 @@ class Passes:
         self.heard: list[Pass] = []
         self.mask: torch.Tensor | None = None
         self.autocast: torch.dtype | None = None  # the type of products where the layers run, which may be within
+        self.returned = 0  # calls of the model that came to their end
+        self.rivals: list[Passes] = []  # of other adapters that listen to the same model
+        self.is_claimed, self._is_muted = False, False
         self._call, self._is_open = 0, False
 
     def begin_call(self) -> None:
@@ -34,11 +37,26 @@ class Passes:
     def end_call(self, loss: torch.Tensor | None) -> None:
         """The model has returned."""
         self._is_open = False
+        self.returned += 1
         if self.heard and self.heard[-1].call == self._call:
             self.heard[-1].loss = loss
             self.heard[-1].is_done = True
 
+    def claim(self) -> None:
+        if not self.is_claimed:
+            self.is_claimed = True
+            for rival in self.rivals:
+                rival.mute()
+
+    def mute(self) -> None:
+        """Hear nothing more, and keep nothing of what was heard."""
+        for heard in self.heard:
+            heard.remove()
+        self.heard, self._is_muted = [], True
+
     def enter(self, site: int, state: torch.Tensor) -> bool:
+        if self._is_muted:
+            return False
         if is_in_backward():
             return self._enter_again(site, state)
         if not self._is_new(site):
@@ -58,6 +76,8 @@ class Passes:
         self.heard[-1].read(site, u)
 
     def leave(self, site: int, written: Written) -> None:
+        if self._is_muted:  # since the layer was entered
+            return
         heard = self.heard[-1]
         if not is_in_backward():
             heard.leave(site, written)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from mhc_core.attach.adapter import Adapter
 from mhc_core.attach.attachment import Attachment
+from mhc_core.attach.candidates import Candidates
 from mhc_core.attach.hearing import compiled
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.measure.probe import build_loss_frame
@@ -28,10 +28,10 @@ class Listening:
     has_heard: whether a pass has been heard to its end.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter) -> None:
+    def __init__(self, model: nn.Module, candidates: Candidates) -> None:
         self.model = model
         self.has_heard = False
-        self._attachment = Attachment(model, adapter)
+        self._attachment = Attachment(model, candidates)
         self._has_entered = False
         self._norms: dict[nn.Parameter, torch.Tensor] = {}
         self._handles: list[RemovableHandle] = [

@@ -70,9 +70,9 @@ class Monitor:
         self.model, self.every, self.to = model, every, to
         self.iteration = 0
         self.last: Observation | None = None
-        self._adapter = attach(model, layers).adapter
+        self._candidates = attach(model, layers).candidates
         self._limits = limits or Limits()
-        self._board, self._course = Board(), Course(self._adapter.sites, self._limits)
+        self._board, self._course = Board(), Course(self._limits)
         self._own = {id(parameter) for parameter in model.parameters()}
         self._optimizer: Optimizer | None = None
         self._loss: torch.Tensor | float | None = None
@@ -211,11 +211,11 @@ class Monitor:
 
     def _listen(self) -> None:
         self._loss = None
-        self._listening = Listening(self.model, self._adapter)
+        self._listening = Listening(self.model, self._candidates)
 
     def _take(self, observation: Observation) -> None:
         self.last = observation
-        found = [*find_signs(observation, self._limits), *self._course.find_signs(observation)]
+        found = [*find_signs(observation, self._limits), *self._course.find_signs(observation, self._candidates.sites)]
         new = self._board.raise_new(observation, found)
         for alarm in new:
             logger.warning("after %d updates: %s", alarm.iteration, alarm.text)

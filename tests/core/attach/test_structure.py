@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mhc_core.attach import attach
+from mhc_core.attach.families.places import find_places
 from mhc_core.record.frames import StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.start import CapturedInput
@@ -136,27 +137,60 @@ def test_mixing_that_the_states_do_not_obey_is_not_known() -> None:
     assert texts["connection"].startswith("In no layer is the mixing known")
 
 
-def test_what_only_looks_like_a_connection_is_refused_in_words() -> None:
-    class Gate(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.randn(STREAMS, STREAMS * WIDTH))
+class Lookalike(nn.Module):
+    """A layer with a weight of the shape that weighs four streams together, which it applies to one."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.sigmoid(x.repeat_interleave(STREAMS, -1) @ self.weight.T)
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.norm = Gate(), nn.LayerNorm(WIDTH)
 
-    class Layer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.gate, self.norm = Gate(), nn.LayerNorm(WIDTH)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.norm(x) * self.gate(x).mean(-1, keepdim=True)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x + self.norm(x) * self.gate(x).mean(-1, keepdim=True)
 
-    model, x = nn.Sequential(Layer(), Layer()), draw(*SAMPLES, WIDTH)
-    with pytest.raises(SpecError, match=r"Gate without coefficients.*try layers=model$"):
-        hear(model, x)
-    np.testing.assert_array_equal(hear(model, x, layers=model).matrices["h_res"], 1)
+class Gate(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(STREAMS, STREAMS * WIDTH))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(x.repeat_interleave(STREAMS, -1) @ self.weight.T)
+
+
+class Router(nn.Module):
+    """Logits of experts and the weights of the best: by their shapes what a branch reads, and four streams' weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(STREAMS, WIDTH))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = x @ self.weight.T
+        return logits, logits.softmax(-1)
+
+
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.norm = Router(), nn.LayerNorm(STREAMS)
+        self.experts = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(STREAMS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits, weights = self.router(x)
+        weights = weights * self.norm(logits).sigmoid()
+        return x + sum(weights[..., k : k + 1] * expert(x).tanh() for k, expert in enumerate(self.experts))
+
+
+@pytest.mark.parametrize("layer", [Lookalike, Experts])
+def test_what_only_has_the_shapes_of_a_connection_is_read_as_a_plain_layer(layer: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(layer(), layer()), draw(*SAMPLES, WIDTH)
+    assert find_places(model), "the shapes are those of a connection"
+    result = hear(model, x)
+    assert result.streams == 1
+    np.testing.assert_array_equal(result.matrices["h_res"], 1)
+    with torch.no_grad():
+        assert result.layers["act_rms"][0] == pytest.approx(float(model[0](x).square().mean().sqrt()), rel=1e-6)
 
 
 # ---- skips

@@ -82,10 +82,10 @@ def go_up(model: nn.Module) -> None:
 def test_one_adapter_serves_several_attachments_and_leaves_nothing_behind(name: str) -> None:
     model, go = build(name), ZOO[name].feed
     plain = hear(model, lambda model: go(model).backward())
-    adapter = attach(model).adapter
+    candidates = attach(model).candidates
     for _ in range(2):
         model.zero_grad()
-        with Attachment(model, adapter) as probe:
+        with Attachment(model, candidates) as probe:
             go(model).backward()
         assert_same(probe.result(), plain, 1e-5)
     for module in model.modules():

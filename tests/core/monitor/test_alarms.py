@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mhc_core.attach import Monitor
+from mhc_core.attach.adapter import Site
 from mhc_core.attach.monitor import Alarm, Limits
 from mhc_core.attach.monitor.alarms import Course, find_signs
 from mhc_core.attach.monitor.alarms.course import FOLLOWED
@@ -140,15 +141,16 @@ def test_a_gradient_that_nothing_is_known_of_has_not_vanished(sound: Observation
 class Told:
     """A course that is told losses and columns."""
 
-    def __init__(self, observation: Observation) -> None:
-        self.observation, self.course = deepcopy(observation), Course([], Limits())
+    def __init__(self, observation: Observation, *mixing: torch.nn.Parameter) -> None:
+        self.observation, self.course = deepcopy(observation), Course(Limits())
+        self.sites = [Site("branch", list(mixing))]
 
     def tell(self, iteration: int, loss: float, **columns: np.ndarray) -> list[Alarm]:
         result = deepcopy(self.observation.result)
         result.layers_log10 |= columns
         frames = [frame for frame in self.observation.frames if not isinstance(frame, LossFrame)]
         told = replace(self.observation, iteration=iteration, result=result, frames=[*frames, build_loss_frame(loss)])
-        return self.course.find_signs(told)
+        return self.course.find_signs(told, self.sites)
 
 
 def test_a_loss_that_jumps_names_the_layer_that_moved_first(sound: Observation) -> None:
@@ -237,8 +239,7 @@ def test_mixing_that_the_optimiser_was_not_given(is_forgotten: bool) -> None:
 def test_mixing_whose_matrices_stay(sound: Observation) -> None:
     """Parameters change, but what is made of them does not, as where logits are saturated."""
     weight = torch.nn.Parameter(torch.zeros(2))
-    told = Told(sound)
-    told.course._mixing, told.course._has_moved = [weight], False
+    told = Told(sound, weight)
     for step, loss in enumerate([4.0, 3.0, 2.0]):
         found = told.tell(60 * step, loss)
         with torch.no_grad():
@@ -251,8 +252,7 @@ def test_mixing_whose_matrices_stay(sound: Observation) -> None:
 
 
 def test_mixing_that_is_not_known_is_not_said_to_stay(sound: Observation) -> None:
-    told = Told(sound)
-    told.course._mixing, told.course._has_moved = [torch.nn.Parameter(torch.zeros(2))], False
+    told = Told(sound, torch.nn.Parameter(torch.zeros(2)))
     assert told.tell(0, 4.0) == []
     told.observation.result.matrices["h_res"][0] = np.nan
     assert told.tell(120, 2.0) == []

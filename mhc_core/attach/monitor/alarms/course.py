@@ -39,31 +39,35 @@ class _Point:
 class Course:
     """What was observed so far, as much of it as alarms need."""
 
-    def __init__(self, sites: Sequence[Site], limits: Limits) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.points: deque[_Point] = deque(maxlen=REMEMBERED)
         self.first_loss: float | None = None
-        self._mixing = [item for site in sites for item in site.mixing if item.requires_grad]
         self._first: tuple[int, np.ndarray, list[float]] | None = None
-        self._has_moved = not self._mixing
+        self._has_moved = False
 
-    def find_signs(self, observation: Observation) -> list[Alarm]:
-        """What has gone wrong up to this observation, which is remembered."""
+    def find_signs(self, observation: Observation, sites: Sequence[Site]) -> list[Alarm]:
+        """What has gone wrong up to this observation, which is remembered; `sites` are the layers that it is of."""
         loss = _read_loss(observation)
         columns = {key: observation.read_log10(key) for key in FOLLOWED}
         known = {key: column for key, column in columns.items() if column is not None}
         self.points.append(_Point(observation.iteration, loss, known))
         if self.first_loss is None and loss is not None and math.isfinite(loss):
             self.first_loss = loss
-        return [*self._check_mixing(observation, loss), *self._check_loss(loss), *self._check_size()]
+        mixing = [item for site in sites for item in site.mixing if item.requires_grad]
+        return [*self._check_mixing(observation, loss, mixing), *self._check_loss(loss), *self._check_size()]
 
     # ---- mixing
 
-    def _check_mixing(self, observation: Observation, loss: float | None) -> Iterator[Alarm]:
+    def _check_mixing(
+        self, observation: Observation, loss: float | None, mixing: Sequence[nn.Parameter]
+    ) -> Iterator[Alarm]:
         h_res = observation.result.matrices.get("h_res")
-        if self._has_moved or h_res is None or observation.result.streams == 1 or not np.isfinite(h_res).all():
+        if self._has_moved or not mixing or h_res is None or observation.result.streams == 1:
             return
-        now = h_res.astype(np.float64), _digest(self._mixing)
+        if not np.isfinite(h_res).all():
+            return
+        now = h_res.astype(np.float64), _digest(mixing)
         if self._first is None:
             self._first = (observation.iteration, *now)
             return

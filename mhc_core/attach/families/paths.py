@@ -1,0 +1,45 @@
+"""Modules as people write them: model.layers[3].mlp."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import nn
+
+CONTAINERS = (nn.ModuleList, nn.ModuleDict)  # have no forward pass: their parts are called one by one
+
+
+def extend_path(path: str, module: nn.Module, name: str) -> str:
+    """The path of a module's part by its name."""
+    if isinstance(module, nn.ModuleDict):
+        return f'{path}["{name}"]'
+    return f"{path}[{name}]" if name.isdigit() else f"{path}.{name}"
+
+
+def name_module(model: nn.Module, module: nn.Module) -> str | None:
+    """The path of a module of the model; None where it is not part of it."""
+    return next((path for path, part in _walk(model, "model") if part is module), None)
+
+
+def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
+    """An expression for a list of modules of the model: a list that it has, a part of one, or each module by its path.
+
+    None where a module is not part of the model.
+    """
+    paths = {module: path for path, module in _walk(model, "model")}
+    if any(layer not in paths for layer in layers):
+        return None
+    holder = paths[layers[0]].rpartition("[")[0]
+    found = next((module for module, path in paths.items() if path == holder), None)
+    if isinstance(found, nn.ModuleList | nn.Sequential):
+        children = list(found)
+        first = children.index(layers[0])
+        if children == [*layers]:
+            return holder
+        if children[first : first + len(layers)] == [*layers]:
+            return f"{holder}[{first}:{first + len(layers)}]"
+    return f"[{', '.join(paths[layer] for layer in layers)}]"
+
+
+def _walk(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    yield path, module
+    for name, child in module.named_children():
+        yield from _walk(child, extend_path(path, module, name))
