@@ -1,6 +1,7 @@
 """A monitor as a callback of other trainers. Their packages are imported where the callback is asked for."""
 
 import importlib.util
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ def build_transformers_callback(monitor: "Monitor") -> Any:
         """Starts, counts and ends with the trainer."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-            monitor.start(state.global_step)
+            monitor.start(state.global_step, state.max_steps if state.max_steps > 0 else None)
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
             monitor.sync(state.global_step)
@@ -37,7 +38,8 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
         """Starts, counts and ends with the trainer."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            monitor.start(trainer.global_step)
+            planned = trainer.estimated_stepping_batches  # inf where training goes on until it is stopped
+            monitor.start(trainer.global_step, int(planned) if math.isfinite(planned) else None)
 
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             monitor.sync(trainer.global_step)

@@ -71,6 +71,7 @@ class Courier:
         self._waiting = 0
         self._changed = threading.Condition()
         self._has_ended, self._has_refused, self._has_warned = False, False, False
+        self._has_tried = threading.Event()  # the first parcel has arrived, or did not at once
         self._thread = threading.Thread(target=self._work, name=f"monitor {place.name}", daemon=True)
         self._thread.start()
 
@@ -89,6 +90,11 @@ class Courier:
             self._parcels.append(parcel)
             self._waiting += parcel.size
             self._changed.notify_all()
+
+    def wait_for_first(self, timeout_s: float) -> None:
+        """Wait for the answer to the first parcel, whatever it is; later calls do not wait."""
+        self._has_tried.wait(timeout_s)
+        self._has_tried.set()  # one wait is enough
 
     def close(self, patience_s: float = PATIENCE_S) -> bool:
         """Wait that long for what is on its way; whether all has arrived."""
@@ -113,13 +119,16 @@ class Courier:
                     continue
                 self.place.deliver(parcel.lines)
             except AwayError as error:
+                self._has_tried.set()
                 self._warn(f"{self.place.name} is away, training goes on and the trace waits: {error}")
                 self._rest(wait_s if error.wait_s is None else error.wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 continue
             except RefusedError as error:
+                self._has_tried.set()
                 self._refuse(f"{self.place.name} takes no more of the trace, training goes on: {error}")
                 return
+            self._has_tried.set()
             wait_s = FIRST_WAIT_S
             with self._changed:
                 self._parcels.popleft()

@@ -15,6 +15,8 @@ from mhc_core.attach.monitor.server import LiveServer
 from mhc_core.record.summary import EndStatus, Finding
 from mhc_core.spec import SpecError
 
+FIRST_PATIENCE_S = 2.0  # that a server has to take the first observation, while training waits once
+
 WANTED = (
     "a path that ends in .mhct or .ndjson, the URL of a server, an object with add_scalar or log, or a list of these"
 )
@@ -27,11 +29,14 @@ class Destination(Protocol):
     def link(self) -> str | None:
         """The page that shows what was taken, where there is one."""
 
+    def announce(self) -> None:
+        """Training is about to begin."""
+
     def take(self, observation: Observation, new: list[Alarm]) -> None:
         """One more observation, with the alarms that are new in it."""
 
-    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
-        """The training has ended; all alarms that there were."""
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
+        """The training has ended after so many updates; all alarms that there were."""
 
 
 class Track:
@@ -50,17 +55,24 @@ class Track:
         """The page that shows it, where there is one."""
         return self.place.link if isinstance(self.place, LiveServer) else None
 
+    def announce(self) -> None:
+        """Print where a live trace will be, before there is one."""
+        if isinstance(self.place, LiveServer):
+            self.place.announce()
+
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Send its lines on their way."""
+        """Send its lines on their way; the first ones are waited for, so that the page is known before an update."""
         self.alarms += [alarm.to_finding() for alarm in new]
         if self.courier.has_room:
             self.courier.send(self.record.add(observation, self.alarms))
         else:
             self.left_out += 1
+        if isinstance(self.place, LiveServer):
+            self.courier.wait_for_first(FIRST_PATIENCE_S)
 
-    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
         """Send the end, and wait a while for what is on its way."""
-        self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms]))
+        self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
         if self.courier.close(PATIENCE_S):
             self.place.finish()
 

@@ -1,6 +1,6 @@
 """`Monitor`: watches a model while it trains, one pass of every so many updates.
 
-with Monitor(model, every=100, to="run.mhct") as monitor:
+with Monitor(model, every=100, to="run.mhct", updates=5000) as monitor:
     train(model)
 print(monitor.alarms)
 """
@@ -28,7 +28,7 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class Monitor:
-    """Observes the first training pass, and from then on one of every `every` updates.
+    """Observes the first training pass, from then on one of every `every` updates, and the last where it is known.
 
     It counts updates: steps of the first optimiser that holds parameters of the model. Where no optimiser of torch
     makes them, `step()` counts, called once an update. Between observations the model has no hook. Passes whose
@@ -47,6 +47,7 @@ class Monitor:
         every: int = 100,
         to: Any = None,
         *,
+        updates: int | None = None,
         layers: Iterable[nn.Module] | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -55,19 +56,25 @@ class Monitor:
         ----------
         model: as `attach` takes it, and `layers` with it.
         every: updates from one observation to the next.
-        to: where the trace goes; see docs/monitor.md.
+        to: where the trace goes; see docs/monitor.md. The address of a live page is printed to the standard error.
+        updates: how many updates the training makes in all, those before a resumption included. The last of them is
+            observed too. Where this is None, it is known only afterwards which update was the last; the trace then says
+            how many were made behind its last observation.
         limits: from where on alarms are raised.
 
         Raises
         ------
         SpecError
-            Where `attach` cannot tell the model's layers, `every` is not positive, or `to` is none of what it may be.
+            Where `attach` cannot tell the model's layers, `every` or `updates` is not positive, or `to` is none of what
+            it may be.
         """
         from mhc_core.attach import attach  # here, not above: that package offers this class
 
         if every < 1:
             raise SpecError("every", every, "a number of updates from 1 on")
-        self.model, self.every, self.to = model, every, to
+        if updates is not None and updates < 1:
+            raise SpecError("updates", updates, "a number of updates from 1 on, or None where it is not known")
+        self.model, self.every, self.to, self.updates = model, every, to, updates
         self.iteration = 0
         self.last: Observation | None = None
         self._candidates = attach(model, layers).candidates
@@ -108,8 +115,13 @@ class Monitor:
     ) -> None:
         self.stop("done" if error is None else "failed", None if error is None else f"{type(error).__name__}: {error}")
 
-    def start(self, iteration: int = 0) -> None:
-        """Begin to watch; `iteration` is how many updates were made before, as where training is resumed.
+    def start(self, iteration: int = 0, updates: int | None = None) -> None:
+        """Begin to watch.
+
+        Parameters
+        ----------
+        iteration: how many updates were made before, as where training is resumed.
+        updates: how many the training makes in all, where the monitor was not told before.
 
         Raises
         ------
@@ -119,6 +131,9 @@ class Monitor:
         if self._has_stopped:
             raise RuntimeError("this monitor has been stopped; a new one makes a trace of its own")
         self.iteration = self._due = iteration
+        self.updates = updates if self.updates is None else self.updates
+        for destination in self._destinations:
+            destination.announce()
         if not self._is_silent and not self._handles:
             self._handles = [
                 register_optimizer_step_pre_hook(self._before_update),
@@ -138,7 +153,7 @@ class Monitor:
             self._listening.stop()
             self._listening = None
         for destination in self._destinations:
-            destination.end(status, reason, self.alarms)
+            destination.end(status, reason, self.alarms, self.iteration)
 
     def step(self, iteration: int | None = None) -> None:
         """Count one update, or say how many were made; from the first call on optimisers are not counted."""
@@ -164,7 +179,7 @@ class Monitor:
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
         loss = None if self._loss is None else float(self._loss)
         listening, self._listening = self._listening, None
-        self._due = (self.iteration // self.every + 1) * self.every
+        self._due = self._find_next()
         try:
             observation = listening.read(self.iteration, rate, loss)
         except (RuntimeError, SpecError) as error:
@@ -208,6 +223,12 @@ class Monitor:
             if any(id(parameter) in self._own for group in groups for parameter in group["params"]):
                 self._optimizer = optimizer
         return optimizer is self._optimizer
+
+    def _find_next(self) -> int:
+        """How many updates are made before the next pass that is observed."""
+        following = (self.iteration // self.every + 1) * self.every
+        last = following if self.updates is None else self.updates - 1
+        return last if self.iteration < last < following else following
 
     def _listen(self) -> None:
         self._loss = None

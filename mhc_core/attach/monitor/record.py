@@ -6,6 +6,7 @@ from dataclasses import replace
 from mhc_core.attach.monitor.observation import Observation
 from mhc_core.attach.monitor.step_frame import build_step_frame
 from mhc_core.attach.monitor.story import build_story
+from mhc_core.findings.words import build_finding
 from mhc_core.record.codec import encode_frame
 from mhc_core.record.frames import AnyFrame, EndFrame, PassFrame, SummaryFrame
 from mhc_core.record.summary import EndStatus, Finding
@@ -31,15 +32,27 @@ class GrowingRecord:
         self._last = observation
         return list(self._encode(frames))
 
-    def end(self, status: EndStatus, reason: str | None, alarms: list[Finding]) -> list[bytes]:
-        """The lines that end it: the last observation's whole pass, its summary with the alarms first, and the end."""
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Finding], iteration: int) -> list[bytes]:
+        """The lines that end it: the last observation's whole pass, its summary with the alarms first, and the end.
+
+        `iteration` is how many updates were made; the summary ends with how many of them came behind the observation.
+        """
         frames: list[AnyFrame] = []
         for frame in [] if self._last is None else self._last.frames:
             if isinstance(frame, PassFrame):
                 frames.append(replace(frame, step=self.steps))
             elif isinstance(frame, SummaryFrame):
-                frames.append(replace(frame, findings=[*alarms, *frame.findings]))
+                frames.append(replace(frame, findings=[*alarms, *frame.findings, *self._describe_rest(iteration)]))
         return list(self._encode([*frames, EndFrame(status=status, reason=reason)]))
+
+    def _describe_rest(self, iteration: int) -> list[Finding]:
+        """The updates that were made after the one whose pass was observed last."""
+        rest = 0 if self._last is None else iteration - self._last.iteration - 1
+        if rest < 1 or self._last is None:
+            return []
+        updates = "1 more update was" if rest == 1 else f"{rest} more updates were"
+        text = f"The last observation is of the pass before update {self._last.iteration + 1}; {updates} made after it."
+        return [build_finding("unobserved", text, "training", {"observed": self._last.iteration, "updates": iteration})]
 
     def _encode(self, frames: list[AnyFrame]) -> Iterator[bytes]:
         for frame in frames:

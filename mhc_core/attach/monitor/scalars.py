@@ -43,7 +43,10 @@ class Scalars:
         for tag, value in numbers.items():
             self._try(self.writer.add_scalar, tag, value, observation.iteration)
 
-    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm]) -> None:
+    def announce(self) -> None:
+        """Does nothing: there is no page of ours."""
+
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
         """Does nothing: the caller who made the writer closes it."""
 
     def _try(self, method: Any, *arguments: Any, **named: Any) -> None:

@@ -2,7 +2,7 @@
 
 import http.client
 import json
-import logging
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -24,8 +24,6 @@ LATER = {408, 425, 429}  # and all of the server's own errors: it is worth to tr
 GAP = 409
 EXPLAINED = 300  # characters of what a server says of a refusal
 
-logger = logging.getLogger("mhc_core.monitor")
-
 
 class LiveServer:
     """Posts lines by their index, so that none is lost or doubled however often an answer does not come.
@@ -41,6 +39,7 @@ class LiveServer:
             raise SpecError("to", url, "an address such as http://127.0.0.1:8000")
         self.url = url.rstrip("/").removesuffix("/api/v1")
         self.link: str | None = None
+        self._is_announced = False
         self._access = to_headers()
         self._address, self._token = "", ""
         self._sent = _Sent()
@@ -67,6 +66,12 @@ class LiveServer:
             self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
         self._taken = 0
 
+    def announce(self) -> None:
+        """Print which server shows the training; the address of its page follows when the server has given it one."""
+        if not self._is_announced:
+            self._is_announced = True
+            _print(f"mHC Scope: {self.url} will show this training live, from its first pass on")
+
     def stay(self) -> None:
         """Post no lines, so that the server knows of the training between observations that are far apart."""
         if self._address:
@@ -82,7 +87,7 @@ class LiveServer:
         except (KeyError, TypeError):
             raise RefusedError("its answer names no trace; is it a server of this product?") from None
         self._address = f"{self.url}{PREFIX}/{name}"
-        logger.info("the trace grows at %s", self.link)
+        _print(f"mHC Scope: the live page of this training is {self.link}")
 
     def _append(self, lines: list[bytes]) -> None:
         """Post lines that follow those sent; where the server has lost some of these, with them."""
@@ -146,6 +151,11 @@ class _Sent:
         if not first <= index <= self.count:
             raise _GapError(index)
         return list(self._kept)[index - first :]
+
+
+def _print(text: str) -> None:
+    """For whoever has started the training, whether or not logging is set up; the output of the program stays clean."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _split(lines: list[bytes]) -> Iterator[list[bytes]]:

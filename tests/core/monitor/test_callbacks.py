@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.core.monitor.models import Tiny, build_llama, build_optimizer, draw_batches
 from tests.core.monitor.test_monitor import read, read_frames
 
-STEPS, EVERY, RATE = 7, 3, 1e-3
+STEPS, EVERY, RATE = 8, 3, 1e-3
 
 
 class Batches(Dataset[dict[str, torch.Tensor]]):
@@ -41,7 +41,7 @@ def build_loader(steps: int = STEPS) -> DataLoader[dict[str, torch.Tensor]]:
 def train_plainly(model: Any, path: Path, layers: Any, passes: int = 1) -> Result:
     """What a plain loop of the same updates gives."""
     optimizer, batches = build_optimizer(model, RATE), draw_batches()
-    with Monitor(model, every=EVERY, to=path, layers=layers):
+    with Monitor(model, every=EVERY, to=path, layers=layers, updates=STEPS):
         for _ in range(STEPS):
             optimizer.zero_grad()
             for _ in range(passes):
@@ -51,7 +51,7 @@ def train_plainly(model: Any, path: Path, layers: Any, passes: int = 1) -> Resul
 
 
 def assert_same(found: Result, wanted: Result) -> None:
-    assert found.iterations == wanted.iterations == {0: 0, 1: 3, 2: 6}
+    assert found.iterations == wanted.iterations == {0: 0, 1: 3, 2: 6, 3: 7}, 'the last of 8 is observed'
     for key in ("step_loss", "step_lr", "step_act_rms", "step_grad_rms", "step_param_grad_norm", "step_grad_norm"):
         np.testing.assert_allclose(found.steps[key], wanted.steps[key], rtol=1e-5, err_msg=key)
     np.testing.assert_allclose(found.layers["grad_to_weight"], wanted.layers["grad_to_weight"], rtol=1e-5)
@@ -117,7 +117,7 @@ def test_transformers_trainer_with_evaluation_and_accumulation(tmp_path: Path) -
     settings = {"gradient_accumulation_steps": 2, "eval_strategy": "steps", "eval_steps": EVERY}
     build_trainer(model, monitor, tmp_path, **settings).train()
     result = read(tmp_path / "run.ndjson")
-    assert result.iterations == {0: 0, 1: 3, 2: 6}
+    assert result.iterations == {0: 0, 1: 3, 2: 6, 3: 7}
     other, batches = build_llama(), draw_batches()
     losses = [float(other(**next(batches)).loss.detach()) for _ in range(2)]
     # The trainer has the model divide its losses by the number of passes.
@@ -202,7 +202,7 @@ def test_a_closure_makes_the_pass_within_the_update(tmp_path: Path) -> None:
         loss.backward()
         return float(loss.detach())
 
-    with Monitor(model, every=EVERY, to=tmp_path / "run.ndjson", layers=model.blocks):
+    with Monitor(model, every=EVERY, to=tmp_path / "run.ndjson", layers=model.blocks, updates=STEPS):
         for _ in range(STEPS):
             optimizer.step(closure)
     found, wanted = read(tmp_path / "run.ndjson"), train_plainly(other, tmp_path / "plain.ndjson", other.blocks)

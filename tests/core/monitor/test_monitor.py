@@ -293,6 +293,47 @@ def test_a_resumed_training_keeps_its_count(tmp_path: Path) -> None:
     assert read(tmp_path / "run.ndjson").iterations == {0: 25, 1: 30}
 
 
+@pytest.mark.parametrize(
+    ("updates", "wanted"), [(8, [0, 3, 6, 7]), (7, [0, 3, 6]), (1, [0]), (50, [0, 3, 6]), (None, [0, 3, 6])]
+)
+def test_the_last_update_is_observed_where_it_is_known(updates: int | None, wanted: list[int], tmp_path: Path) -> None:
+    model = Tiny()
+    with Monitor(model, every=3, to=tmp_path / "run.ndjson", layers=model.blocks, updates=updates):
+        losses = train(model, 1 if updates == 1 else 8)
+    result = read(tmp_path / "run.ndjson")
+    assert [*result.iterations.values()] == wanted
+    np.testing.assert_allclose(result.steps["step_loss"], [losses[k] for k in wanted], rtol=1e-6)
+
+
+def test_a_resumed_training_observes_its_last_update(tmp_path: Path) -> None:
+    model = Tiny()
+    monitor = Monitor(model, every=10, to=tmp_path / "run.ndjson", layers=model.blocks)
+    monitor.start(iteration=25, updates=33)
+    train(model, 8)
+    monitor.stop()
+    assert [*read(tmp_path / "run.ndjson").iterations.values()] == [25, 30, 32]
+
+
+@pytest.mark.parametrize(
+    ("updates", "text"),
+    [
+        (4, None),
+        (5, "The last observation is of the pass before update 4; 1 more update was made after it."),
+        (6, "The last observation is of the pass before update 4; 2 more updates were made after it."),
+    ],
+)
+def test_a_trace_says_how_many_updates_came_after_its_last_observation(
+    updates: int, text: str | None, tmp_path: Path
+) -> None:
+    model = Tiny()
+    with Monitor(model, every=3, to=tmp_path / "run.ndjson", layers=model.blocks):
+        train(model, updates)
+    found = {finding.key: finding for finding in read(tmp_path / "run.ndjson").summary.findings}
+    assert (found["unobserved"].text if "unobserved" in found else None) == text
+    if text is not None:
+        assert found["unobserved"].numbers == {"observed": 3, "updates": updates}
+
+
 def test_a_loss_that_the_model_does_not_return_is_told(tmp_path: Path) -> None:
     model, batches = Tiny(), draw_batches()
     optimizer = build_optimizer(model)
@@ -327,6 +368,7 @@ def test_an_error_in_training_ends_the_trace_as_failed(tmp_path: Path) -> None:
     ("arguments", "field"),
     [
         ({"every": 0}, "every"),
+        ({"updates": 0}, "updates"),
         ({"to": "run.txt"}, "to"),
         ({"to": 3}, "to"),
         ({"to": "/no/such/folder/run.mhct"}, "to"),

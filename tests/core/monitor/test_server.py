@@ -1,6 +1,7 @@
 """A trace that grows on a server which is slow, forgetful or away: training goes on, and the trace is whole."""
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -178,16 +179,44 @@ def test_a_server_hears_of_a_training_that_is_quiet(traces: LiveTraces, monkeypa
     assert_whole(traces, 1)
 
 
-def test_the_link_is_told(traces: LiveTraces, caplog: pytest.LogCaptureFixture) -> None:
-    model = Tiny()
-    with (
-        caplog.at_level(logging.INFO, "mhc_core.monitor"),
-        Monitor(model, every=1, to=[f"{traces.url}/api/v1/"], layers=model.blocks) as monitor,
-    ):
+def test_the_address_is_printed_before_the_first_update_and_once(
+    traces: LiveTraces, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, batches, printed = Tiny(), draw_batches(), []
+    optimizer = build_optimizer(model)
+    with Monitor(model, every=1, to=[f"{traces.url}/api/v1/"], layers=model.blocks) as monitor:
+        printed.append(capsys.readouterr().err)
         assert monitor.url is None
-        train(model, 1)
+        for _ in range(3):
+            model(**next(batches)).loss.backward()
+            optimizer.step()
+            printed.append(capsys.readouterr().err)
+        monitor.start(iteration=3)  # as a trainer's callback does within the context
     assert monitor.url == f"{traces.url}/#abc"
-    assert caplog.records[0].getMessage() == f"the trace grows at {traces.url}/#abc"
+    assert printed[0] == f"mHC Scope: {traces.url} will show this training live, from its first pass on\n"
+    assert printed[1] == f"mHC Scope: the live page of this training is {traces.url}/#abc\n"
+    assert printed[2:] == ["", ""]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_training_waits_once_and_not_long_for_a_server_that_does_not_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(destinations, "FIRST_PATIENCE_S", 0.3)
+    monkeypatch.setattr(destinations, "PATIENCE_S", 0.1)
+    model, batches, waits = Tiny(), draw_batches(), []
+    optimizer = build_optimizer(model)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with Monitor(model, every=1, to=url, layers=model.blocks):
+            for _ in range(2):
+                model(**next(batches)).loss.backward()
+                start = time.monotonic()
+                optimizer.step()
+                waits.append(time.monotonic() - start)
+    assert waits[0] >= 0.3
+    assert waits[1] < 0.3
+    assert capsys.readouterr().err == f"mHC Scope: {url} will show this training live, from its first pass on\n"
 
 
 def test_an_address_without_a_host_is_refused() -> None:
