@@ -125,7 +125,7 @@ class _Hearing(TorchFunctionMode):
             self.__exit__(None, None, None)
             if self._open and self._has_sums and self.adapter.fault is None:
                 name = self.adapter.describe(self._open[0].site)
-                self.adapter.fault = f"the output of {name}, which is not added to the state that it reads"
+                self.adapter.fault = f"{name}, not added to what it reads"
             self._forget()
 
     def __torch_function__(
@@ -184,7 +184,7 @@ class _Hearing(TorchFunctionMode):
         found = [match for place in range(len(terms.known)) for match in self._list_matches(terms, place)]
         if len(found) > 1:
             names = " and ".join(self.adapter.describe(match.branch.site) for match in found)
-            self.adapter.fault = f"{names}, whose outputs are added together"
+            self.adapter.fault = f"{names}, added in one sum"
         return found[0] if len(found) == 1 else None
 
     def _list_matches(self, terms: Terms, place: int) -> Iterator[_Sum]:

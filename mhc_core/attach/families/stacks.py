@@ -41,8 +41,8 @@ def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
     stacks = list(find_stacks(model, "model"))
     name = type(model).__name__
     if not stacks:
-        wanted = "its layers as a list, layers=[...]"
-        return [], SpecError("model", f"{name}, without a list of two or more layers that are built alike", wanted)
+        wanted = "two or more layers that are built alike in a list, or its layers as layers=[...]"
+        return [], SpecError("model", f"{name}, without a list of layers", wanted)
     if len(stacks) == 1:
         return stacks[0].layers, None
     seen = ", ".join(f"{stack.path} ({len(stack.layers)} {_name_class(stack)})" for stack in stacks)

@@ -362,9 +362,9 @@ REFUSED: dict[str, tuple[Step, str]] = {
     "a norm behind the sum": (add_normed, "what enters layer 2 is not what left layer 1"),
     "parallel branches, one sum after the other": (
         add_one_after_the_other,
-        r"the output of model.layers\[1\], which is not added to the",
+        r"model.layers\[1\], not added to what it reads",
     ),
-    "parallel branches, one sum": (add_together, r"model.layers\[2\] and model.layers\[3\], whose outputs"),
+    "parallel branches, one sum": (add_together, r"model.layers\[2\] and model.layers\[3\], added in one sum"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The probe on 22 architectures, each held against hooks written here, and against itself without the probe."""
+"""The probe on 24 architectures, each held against hooks written here, and against itself without the probe."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.core.attach.zoo import ZOO
 
 TOLERANCE = 1e-6
 UNCHANGED = "passed on unchanged"
-FAST = ("DeepSeek-V4", "GPT-2", "TransformerEncoder", "ConvNeXt", "hyper-connections HC", "BERT")
+FAST = ("DeepSeek-V4", "GPT-2", "TransformerEncoder", "ConvNeXt", "hyper-connections HC", "BERT", "Mamba")
 NAMES = [pytest.param(name, marks=[] if name in FAST else pytest.mark.full) for name in ZOO]
 
 
@@ -170,9 +170,9 @@ def test_the_table_of_models_says_how_each_is_found() -> None:
         cells[0]: cells for cells in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| (\d) \| (.+?) \|", text, re.MULTILINE)
     }
     assert rows.keys() == ZOO.keys()
-    assert len(rows) == 22
+    assert len(rows) == 24
     for name, animal in ZOO.items():
         _, _, found, streams, past = rows[name]
-        assert found == ("by itself" if animal.proposal is None else f"`{animal.proposal}`")
+        assert found == ("automatically" if animal.proposal is None else f"`{animal.proposal}`")
         assert int(streams) == animal.streams
         assert (past == "not known") == (animal.skip is None)

@@ -1,4 +1,4 @@
-"""22 architectures, tiny and with random weights but for one, each with where its states are, written by hand.
+"""24 architectures, tiny and with random weights but for one, each with where its states are, written by hand.
 
 A state of a plain model is what its layers take and return; one of Hyper-Connections is what their connections take,
 and what the last block returns.
@@ -124,6 +124,32 @@ ZOO: dict[str, Animal] = {
     "Gemma 3": build_causal("Gemma3", layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
     "GPT-NeoX": build_causal("GPTNeoX"),
     "Mixtral": build_causal("Mixtral", num_local_experts=4, num_experts_per_tok=2),
+    "Mamba": Animal(
+        build(
+            "Mamba",
+            "ForCausalLM",
+            vocab_size=VOCABULARY,
+            hidden_size=WIDTH,
+            num_hidden_layers=LAYERS,
+            state_size=8,
+            pad_token_id=0,
+            bos_token_id=0,
+            eos_token_id=1,
+        ),
+        feed_ids,
+        lambda model: model.backbone.layers,
+    ),
+    # Attention in the second layer, Mamba in the others: layers of two classes.
+    "Jamba": build_causal(
+        "Jamba",
+        num_experts=4,
+        num_experts_per_tok=2,
+        attn_layer_period=2,
+        attn_layer_offset=1,
+        mamba_d_state=8,
+        mamba_dt_rank=4,
+        use_mamba_kernels=False,
+    ),
     "T5": Animal(
         build(
             "T5",
