@@ -51,7 +51,8 @@ class Candidates:
         """
         found: list[tuple[Joined, Listening]] = []
         errors: dict[Adapter, Exception] = {}
-        for item in [item for item in heard if item.passes.is_claimed] or heard:
+        left = [item for item in heard if item.adapter in self.adapters]
+        for item in [item for item in left if item.passes.is_claimed] or left:
             try:
                 joined = join(item.passes.heard, item.adapter)
             except (NoPassError, SpecError) as error:
@@ -66,7 +67,7 @@ class Candidates:
             else:
                 found.append((joined, item))
         if not found:
-            raise self._find_error(heard, errors)
+            raise self._find_error(left, errors)
         return self._settle(*found[0])
 
     def _settle(self, joined: Joined, item: Listening) -> tuple[Joined, Passes]:

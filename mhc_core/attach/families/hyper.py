@@ -90,11 +90,17 @@ class HyperConnections(Adapter):
     def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
         """Whether the coefficients make what a branch reads, or the state that follows, in one layer at least.
 
-        States that are not finite do not tell; then the shapes of the coefficients count.
+        States that are not finite do not tell; then the shapes of the coefficients count. A state that a layer does not
+        change obeys any weights, and proves nothing.
         """
         if not torch.isfinite(heard.state_nNC).all() or any(layer.h_pre is not None for layer in heard.layers):
             return True
-        return any(bool(torch.isfinite(mixing.h_res).any()) for mixing in find_mixings(heard, autocast))
+        tolerance = find_tolerance(heard.dtype, autocast=autocast)
+        before = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
+        return any(
+            bool(torch.isfinite(mixing.h_res).any()) and float((layer.after_nNC - x).norm() / x.norm()) > tolerance
+            for layer, x, mixing in zip(heard.layers, before, find_mixings(heard, autocast), strict=False)
+        )
 
     def propose(self, sites: Sequence[int]) -> str | None:
         return None

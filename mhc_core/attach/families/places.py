@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from mhc_core.attach.families.hyper import Place
+from mhc_core.attach.families.paths import CONTAINERS
 
 MAX_STREAMS = 16
 
@@ -50,7 +51,8 @@ def _is_connection(module: nn.Module, widths: set[int]) -> bool:
 
 def _list_weights(module: nn.Module) -> Iterator[tuple[int, int]]:
     """Outputs and inputs, either way round, of weights of the module itself and of linear maps that are its parts."""
-    if isinstance(module, nn.Linear):  # a part of what may be a connection
+    # A linear map is a part of what may be a connection, and a list of modules is never called.
+    if isinstance(module, (nn.Linear, *CONTAINERS)):
         return
     parts = [part.weight for part in module.children() if isinstance(part, nn.Linear)]
     for weight in (*module.parameters(recurse=False), *parts):

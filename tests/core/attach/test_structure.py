@@ -1,6 +1,8 @@
 """What the probe makes of models that nobody named to it: connections, skips and stages of our own, right and wrong."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -158,36 +160,45 @@ class Gate(nn.Module):
 
 
 class Router(nn.Module):
-    """Logits of experts and the weights of the best: by their shapes what a branch reads, and four streams' weights."""
+    """What experts are chosen by, and weights of two experts: by their shapes u and the weights of two streams."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(STREAMS, WIDTH))
+        self.weight = nn.Parameter(torch.randn(2, WIDTH))
+        self.narrow = nn.Parameter(torch.randn(WIDTH // 2, WIDTH))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = x @ self.weight.T
-        return logits, logits.softmax(-1)
+        return x @ self.narrow.T, (x @ self.weight.T).softmax(-1)
 
 
 class Experts(nn.Module):
-    def __init__(self) -> None:
+    """With a size of 0, as many residual branches start, the layer leaves its state as it is."""
+
+    def __init__(self, size: float = 1.0) -> None:
         super().__init__()
-        self.router, self.norm = Router(), nn.LayerNorm(STREAMS)
-        self.experts = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(STREAMS))
+        self.size = size
+        self.router, self.norm = Router(), nn.LayerNorm(WIDTH // 2)
+        self.experts = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits, weights = self.router(x)
-        weights = weights * self.norm(logits).sigmoid()
+        read, weights = self.router(x)
+        weights = self.size * weights * self.norm(read).sigmoid().mean(-1, keepdim=True)
         return x + sum(weights[..., k : k + 1] * expert(x).tanh() for k, expert in enumerate(self.experts))
 
 
-@pytest.mark.parametrize("layer", [Lookalike, Experts])
-def test_what_only_has_the_shapes_of_a_connection_is_read_as_a_plain_layer(layer: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("layer", "connection"), [(Lookalike, Gate), (Experts, Router), (partial(Experts, 0.0), Router)]
+)
+def test_what_only_has_the_shapes_of_a_connection_is_read_as_a_plain_layer(
+    layer: Callable[[], nn.Module], connection: type[nn.Module]
+) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(layer(), layer()), draw(*SAMPLES, WIDTH)
-    assert find_places(model), "the shapes are those of a connection"
-    result = hear(model, x)
-    assert result.streams == 1
+    assert {type(place.connection) for place in find_places(model)} == {connection}
+    with attach(model) as probe:
+        model(x).square().sum().backward()
+    result, again = probe.result(), probe.result()
+    assert result.streams == again.streams == 1
     np.testing.assert_array_equal(result.matrices["h_res"], 1)
     with torch.no_grad():
         assert result.layers["act_rms"][0] == pytest.approx(float(model[0](x).square().mean().sqrt()), rel=1e-6)
