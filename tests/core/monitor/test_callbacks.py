@@ -51,7 +51,7 @@ def train_plainly(model: Any, path: Path, layers: Any, passes: int = 1) -> Resul
 
 
 def assert_same(found: Result, wanted: Result) -> None:
-    assert found.iterations == wanted.iterations == {0: 0, 1: 3, 2: 6, 3: 7}, 'the last of 8 is observed'
+    assert found.iterations == wanted.iterations == {0: 0, 1: 3, 2: 6, 3: 7}, "the last of 8 is observed"
     for key in ("step_loss", "step_lr", "step_act_rms", "step_grad_rms", "step_param_grad_norm", "step_grad_norm"):
         np.testing.assert_allclose(found.steps[key], wanted.steps[key], rtol=1e-5, err_msg=key)
     np.testing.assert_allclose(found.layers["grad_to_weight"], wanted.layers["grad_to_weight"], rtol=1e-5)

@@ -1,6 +1,5 @@
 """A trace that grows on a server which is slow, forgetful or away: training goes on, and the trace is whole."""
 
-import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
