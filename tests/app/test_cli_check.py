@@ -10,6 +10,7 @@ from app.cli import main
 from tests.conftest import ROOT
 
 PLAIN = "tests.core.conformance.plain:PlainMHC"
+WRONG_ONE = "tests.core.conformance.wrong:build"
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,9 +28,27 @@ def test_a_sound_module_passes() -> None:
     assert " 0 fails" in last
 
 
+@pytest.mark.sample(4)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "branch added before the mixing",
+        "branch reads after the mixing",
+        "one mean H_post for all streams",
+        "bias inside the gate",
+        "straight-through Sinkhorn",
+        "branch gradient scaled by 1.02",
+        "coefficients from x.detach()",
+    ],
+)
+def test_a_mistake_that_prevents_a_line_exits_with_1(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", WRONG_ONE, "--args", json.dumps({"name": name})]) == 1
+    assert "likely: " in capsys.readouterr().out
+
+
 @pytest.mark.full
 def test_a_mutant_fails_in_json() -> None:
-    done = call("tests.core.conformance.mutants.transposed:Transposed", "--json")
+    done = call(WRONG_ONE, "--args", '{"name": "H_res applied transposed"}', "--json")
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert report["passed"] is False
@@ -45,7 +64,7 @@ def test_arguments_reach_the_class(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.full
 def test_functions_are_named_too(capsys: pytest.CaptureFixture[str]) -> None:
-    mean = "tests.core.conformance.mutants.mean_for_sum:reduce"
+    mean = "tests.core.conformance.elsewhere:reduce_to_mean"
     assert main(["check", PLAIN, "--family", "mhc", "--reduce", mean]) == 0
     assert "the streams end as their mean" in capsys.readouterr().out
     given = "tests.core.conformance.elsewhere:write_untransposed"

@@ -5,6 +5,7 @@ next state is linear in the streams and in the branch's output.
 """
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,14 +13,23 @@ import torch
 from torch import nn
 
 from mhc_core.attach.conformance.calling import BATCH, TOKENS, Called, Subject
-from mhc_core.attach.conformance.roles import Entries, Place, Roles, find_roles
+from mhc_core.attach.conformance.roles import SEEN, Entries, Place, Roles, find_roles
 
 BASE = 1.0  # a logit for which maps other than exp are defined too
+VISIBLE = 1e-5  # an entry of H_res whose logarithm float32 still measures
 MISFIT = 1e-3  # above it, u or the next state is no mix of streams
 
 
 class NotApplicable(Exception):
-    """A line has nothing to look at; the message says why."""
+    """The line says nothing about this kind of module, or needs an option that was not given; the message says so."""
+
+
+class NotMeasured(Exception):
+    """The line applies, but the module does something that prevents the measurement; the message says what."""
+
+
+class Entangled(NotMeasured):
+    """Entries of a bias move several coefficients alike."""
 
 
 class Observed(NamedTuple):
@@ -37,11 +47,14 @@ class Observed(NamedTuple):
 
 
 class Bench:
-    """One connection, copied. `seed` draws states and parameters."""
+    """One connection, copied. `seed` draws states and parameters.
+
+    `initial` has its parameters as they came, and `pristine` is never called: it is copied where memory matters.
+    """
 
     def __init__(self, subject: Subject, seed: int = 0) -> None:
         self.seed = seed
-        self.initial, self.subject = (subject.on(_copy(subject.module)) for _ in range(2))
+        self.initial, self.pristine, self.subject = (subject.on(_copy(subject.module)) for _ in range(3))
         parameter = next(iter(self.subject.module.parameters()), torch.zeros(()))
         self.dtype, self.device = parameter.dtype, parameter.device
         self.n, self.width = subject.n, subject.width
@@ -49,6 +62,10 @@ class Bench:
         self.notes: dict[str, Any] = {}  # what lines keep for other lines
         self.x = self.draw(BATCH, TOKENS, self.n, self.width)
         self.randomise()
+        if subject.on(_copy(subject.module)).overwrites(self.x):
+            self.initial, self.pristine, self.subject = (
+                replace(one, in_place=True) for one in (self.initial, self.pristine, self.subject)
+            )
 
     def draw(self, *shape: int, salt: int = 0) -> torch.Tensor:
         """Normal numbers that depend on shape, seed and salt alone."""
@@ -62,9 +79,11 @@ class Bench:
             drawn = self.draw(*parameter.shape, salt=salt + 1)
             if parameter.numel() <= 3:
                 parameter.copy_(0.6 + 0.2 * drawn.tanh())  # gates
+            elif parameter.numel() <= (self.n + 2) * self.n:
+                parameter.copy_(0.7 * drawn)  # biases
             else:
-                fan_in = max(parameter.shape)
-                parameter.copy_(drawn * (0.7 if fan_in <= (self.n + 2) * self.n else fan_in**-0.5))
+                inputs = self.n * self.width  # of a projection, whatever axes it has
+                parameter.copy_(drawn * (max(parameter.shape) if parameter.numel() % inputs else inputs) ** -0.5)
 
     @cached_property
     def roles(self) -> Roles:
@@ -138,16 +157,33 @@ class Bench:
             self.set_places(places, BASE)
         return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
 
+    def list_owners(self, target: str) -> list[int] | None:
+        """Which coefficient each entry of a bias moves; None where one moves several alike.
+
+        Raises
+        ------
+        NotMeasured
+            Where the bias has no effect.
+        """
+        places = self.roles.bias[target]
+        try:
+            ordered = self.need_bias(target)
+        except Entangled:
+            return None
+        return [ordered.index(place) for place in places]
+
     def need_bias(self, target: str) -> list[Place]:
         """Entries that are the bias of a target, in the order of the streams, or of (output, input) of H_res.
 
         Raises
         ------
-        NotApplicable
-            Where there is no bias, or its entries do not stand for one coefficient each.
+        NotMeasured
+            Where there is no bias, or its entries do not move one coefficient each.
         """
+        if target in self.roles.entangled:
+            raise NotMeasured(f"parameters of H_res move H_{target} too: see bias")
         if target not in self.roles.bias:
-            raise NotApplicable(f"no bias of H_{target} was found that one could set")
+            raise NotMeasured(f"no bias of H_{target} was found")
         if target not in self._ordered:
             self._ordered[target] = self._order(target, self.roles.bias[target])
         return self._ordered[target]
@@ -155,21 +191,45 @@ class Bench:
     @torch.no_grad()
     def _order(self, target: str, places: list[Place]) -> list[Place]:
         self.stop_dynamic()
-        base = self._measure()[target][0, 0]
+        base = _center_log(self._measure()[target][0, 0])
         changes = []
         for place in places:
             self.set_places([place], BASE + 0.3)
-            changes.append((self._measure()[target][0, 0] - base).nan_to_num().flatten())
+            changes.append((_center_log(self._measure()[target][0, 0]) - base).nan_to_num().flatten())
             self.set_places([place], BASE)
         self.reset()
         change = torch.stack(changes)  # (entries of the bias, coefficients)
+        if change.abs().max() < SEEN:
+            raise NotMeasured(f"biases of H_{target} have no effect where gates and projections are zero")
         # Two streams leave H_res one degree of freedom: each logit moves two entries alike, its own among them.
         if target == "res" and self.n == 2 and (change.diagonal() > 0.99 * change.amax(1)).all():
             return places
-        owners = change.argmax(1).tolist()
-        if sorted(owners) != list(range(len(places))):
-            raise NotApplicable(f"biases of H_{target} do not stand for one entry each")
-        return [places[owners.index(entry)] for entry in range(len(places))]
+        for signed in (change, -change):
+            most, second = signed.topk(2).values.T
+            owners = signed.argmax(1).tolist()
+            if (second < 0.9 * most).all() and sorted(owners) == list(range(len(places))):
+                return [places[owners.index(entry)] for entry in range(len(places))]
+        raise Entangled(f"entries of the bias of H_{target} move several coefficients alike")
+
+    @cached_property
+    @torch.no_grad()
+    def res_offset(self) -> torch.Tensor:
+        """What the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
+        self.need_bias("res")
+        self.stop_dynamic()
+        h_res = self.observe().h_res
+        self.reset()
+        if h_res is None or not (h_res > VISIBLE).all():
+            return torch.zeros(self.n, self.n)
+        offset = center(h_res.mean((0, 1)).log()).cpu()
+        return offset if offset.abs().max() > 0.01 else torch.zeros_like(offset)
+
+    @cached_property
+    @torch.no_grad()
+    def is_dynamic(self) -> bool:
+        """Whether any coefficient differs from token to token."""
+        self.reset()
+        return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure().values())
 
     @torch.no_grad()
     def mixing(
@@ -179,9 +239,11 @@ class Bench:
 
         Raises
         ------
-        NotApplicable
-            Where the module has no bias that one could set so.
+        NotMeasured
+            Where the module has no bias that could be set so.
         """
+        if res is not None:
+            res = res.view(self.n, self.n) - self.res_offset.to(res)
         wanted = {"pre": pre, "post": post, "res": res}
         places = {target: self.need_bias(target) for target, value in wanted.items() if value is not None}
         self.stop_dynamic()
@@ -191,6 +253,17 @@ class Bench:
         observed = self.observe()
         self.reset()
         return observed
+
+
+def center(matrix: torch.Tensor) -> torch.Tensor:
+    """A matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
+    rows, columns = matrix.mean(-1, keepdim=True), matrix.mean(-2, keepdim=True)
+    return matrix - rows - columns + matrix.mean((-2, -1), keepdim=True)
+
+
+def _center_log(value: torch.Tensor) -> torch.Tensor:
+    """A positive matrix (n, n) as the logits that it follows from; everything else as it is."""
+    return center(value.log()) if value.ndim == 2 and bool((value > VISIBLE).all()) else value
 
 
 def _copy(module: nn.Module) -> nn.Module:
@@ -220,8 +293,16 @@ def measure(x: torch.Tensor, called: Called, inverse: torch.Tensor | None = None
     passed = called.write(torch.zeros_like(called.u)).to(exact.dtype)
     h_res = passed @ inverse
     added = called.write(torch.ones_like(called.u)).to(exact.dtype) - passed
-    misfit_write = max(_misfit(passed, h_res @ exact), _misfit(added, added.mean(-1, keepdim=True).expand_as(added)))
-    return Observed(h_pre, added.mean(-1), h_res, misfit_read, misfit_write)
+    h_post = added.mean(-1)
+    # Also for an output that is neither constant nor of length 1: the sum is linear in it, channel by channel.
+    y = 3 * torch.randn(called.u.shape, generator=torch.Generator().manual_seed(0)).to(called.u)
+    written = called.write(y).to(exact.dtype) - passed
+    misfit_write = max(
+        _misfit(passed, h_res @ exact),
+        _misfit(written, h_post.unsqueeze(-1) * y.to(exact.dtype).unsqueeze(-2)),
+        _misfit(added, h_post.unsqueeze(-1).expand_as(added)),
+    )
+    return Observed(h_pre, h_post, h_res, misfit_read, misfit_write)
 
 
 def _misfit(got: torch.Tensor, explained: torch.Tensor) -> float:

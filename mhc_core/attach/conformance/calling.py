@@ -67,7 +67,11 @@ class NotUnderstood(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """A module with what is known of its calls. `carried` says that H_pre comes from the layer before."""
+    """A module with what is known of its calls.
+
+    `carried` says that H_pre comes from the layer before, `in_place` that the next state overwrites the one before, so
+    that a call gives one next state and no other.
+    """
 
     module: nn.Module
     n: int
@@ -76,6 +80,7 @@ class Subject:
     takes_branch: bool = False
     carried: bool = False
     write: Write | None = None
+    in_place: bool = False
 
     def __call__(self, x: torch.Tensor, h_pre: torch.Tensor | None = None) -> Called:
         """Call the module on a state (B, T, n, C); h_pre (B, T, n) where it is carried, 1 by default.
@@ -85,23 +90,43 @@ class Subject:
         NotUnderstood
             Where what is returned has no known form.
         """
-        native = self.layout.to_native(x)
         if self.takes_branch:
-            return self._call_with_branch(native, x)
+            return self._call_with_branch(x)
+        native = self._to_native(x)
         given = x.new_ones(x.shape[:3]) if h_pre is None else h_pre
         returned = self.module(native, self._join(given)) if self.carried else self.module(native)
         parts = list(returned) if isinstance(returned, tuple | list) else [returned]
         functions = [part for part in parts if callable(part) and not isinstance(part, torch.Tensor)]
         tensors = [self._split(part) for part in parts if isinstance(part, torch.Tensor)]
         if functions:
-            return self._with_function(functions[0], tensors, x)
+            called = self._with_function(functions[0], tensors, x)
+            return called._replace(write=lambda y: self._write_afresh(x, h_pre, y)) if self.in_place else called
         return self._with_coefficients(returned, tensors, x)
+
+    def _write_afresh(self, x: torch.Tensor, h_pre: torch.Tensor | None, y: torch.Tensor) -> torch.Tensor:
+        write = replace(self, in_place=False)(x, h_pre).write
+        assert write is not None
+        return write(y)
+
+    @torch.no_grad()
+    def overwrites(self, x: torch.Tensor) -> bool:
+        """Whether the next state of a call changes what the same call gives for another output of the branch."""
+        called = self(x)
+        if called.write is None:
+            return False
+        zeros = torch.zeros_like(called.u)
+        before = called.write(zeros).clone()
+        called.write(zeros + 1)
+        return not torch.equal(called.write(zeros), before)
 
     def on(self, module: nn.Module) -> "Subject":
         """The same conventions for another module of the kind."""
         return replace(self, module=module)
 
-    def _call_with_branch(self, native: torch.Tensor, x: torch.Tensor) -> Called:
+    def _to_native(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layout.to_native(x).clone()  # the module may write into it
+
+    def _call_with_branch(self, x: torch.Tensor) -> Called:
         heard: list[torch.Tensor] = []
 
         def run(y: torch.Tensor) -> torch.Tensor:
@@ -109,7 +134,7 @@ class Subject:
                 heard.append(self._split(u))
                 return self._join(y)
 
-            return self._to_state(_first(self.module(native, branch)), x)
+            return self._to_state(_first(self.module(self._to_native(x), branch)), x)
 
         run(x.new_zeros(*x.shape[:2], x.shape[3]))
         if not heard or heard[0].shape != (*x.shape[:2], x.shape[3]):
@@ -147,8 +172,8 @@ class Subject:
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         assert self.write is not None
-        write, native = self.write, self.layout.to_native(x)
-        return lambda y: self._to_state(write(native, self._join(y), returned), x)
+        write = self.write
+        return lambda y: self._to_state(write(self._to_native(x), self._join(y), returned), x)
 
     def _join(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.flatten(0, 1) if self.layout.joins_tokens else tensor

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import nn
 
-from mhc_core.attach.conformance.bench import Bench, NotApplicable
+from mhc_core.attach.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_core.attach.conformance.calling import Subject, Write
 from mhc_core.attach.conformance.claim import Claim
 from mhc_core.attach.conformance.ends import Expand, Reduce, check_expand, check_reduce
@@ -33,10 +34,11 @@ def check(
     compiled: bool = False,
     seed: int = 0,
 ) -> Report:
-    """Hold an implementation of Hyper-Connections against the laws of its family and against ours.
+    """Compare an implementation of Hyper-Connections with the laws of its family and with ours.
 
-    A copy of the connection is given random parameters and states; what it does is measured, and its coefficients are
-    solved for. The module itself stays as it is.
+    A copy of the connection gets random parameters and states; what it does is measured, and its coefficients are
+    solved for. The module itself does not change. A line that the module itself prevents from being measured fails,
+    unless another line fails and names the cause.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ def check(
         built = [module] if isinstance(module, nn.Module) else [module(), module()]
         subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]
         bench = Bench(subjects[0], seed)
+        opening = _format_opening(seed=seed, streams=streams, width=width, write=write)
         lines = [_run(name, partial(check_line, bench, claim)) for name, check_line in LINES.items()]
         lines += [
             _run("expand", lambda: check_expand(bench, expand)),
@@ -70,12 +73,40 @@ def check(
             _run("sharing", lambda: _check_sharing(subjects)),
             _run("compile", lambda: _check_compiled(bench, compiled)),
         ]
+    lines = [
+        replace(line, reproduce=line.reproduce.replace("open_bench(module)", opening))
+        for line in _fail_unmeasured(lines)
+    ]
     return Report(type(subjects[0].module).__name__, family, tuple(lines))
 
 
-def open_bench(module: nn.Module, seed: int = 0) -> Bench:
-    """The first connection of a module on the bench, for reproductions."""
-    return Bench(find_subjects(module)[0], seed)
+def open_bench(
+    module: nn.Module,
+    seed: int = 0,
+    *,
+    streams: int | None = None,
+    width: int | None = None,
+    write: Write | None = None,
+) -> Bench:
+    """The first connection of a module on the bench, for reproductions. The arguments are those of `check`."""
+    return Bench(find_subjects(module, streams, width, write)[0], seed)
+
+
+def _format_opening(*, seed: int, streams: int | None, width: int | None, write: Write | None) -> str:
+    """The call of `open_bench` that repeats a check."""
+    given = {"seed": seed, "streams": streams, "width": width} | ({} if write is None else {"write": "write"})
+    return f"open_bench({', '.join(['module', *(f'{name}={value}' for name, value in given.items() if value)])})"
+
+
+def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
+    """What could not be measured fails too, once, where no other line says why."""
+    is_explained = any(line.verdict == "fails" for line in lines)
+    for line in lines:
+        if line.verdict == "not measured" and not is_explained:
+            is_explained = True
+            yield fails(line.name, "the line can be measured", "a measurement", line.why, "print(bench.roles)")
+        else:
+            yield line
 
 
 @contextmanager
@@ -98,6 +129,8 @@ def _run(name: str, check_line: Callable[[], Line]) -> Line:
         return check_line()
     except NotApplicable as reason:
         return Line(name, "not applicable", str(reason))
+    except NotMeasured as reason:
+        return Line(name, "not measured", str(reason))
 
 
 def _check_sharing(subjects: list[Subject]) -> Line:
@@ -114,7 +147,9 @@ def _check_sharing(subjects: list[Subject]) -> Line:
     why = f"{len(subjects)} connections have parameters of their own"
     if not shared:
         return holds("sharing", why)
-    return fails("sharing", why, "no parameter in two of them", f"shared: {', '.join(sorted(shared))}")
+    show = "print({name: parameter.data_ptr() for name, parameter in module.named_parameters(remove_duplicate=False)})"
+    likely = "a parameter that is created once, with the class or as a default argument"
+    return fails("sharing", why, "no parameter in two of them", f"shared: {', '.join(sorted(shared))}", show, likely)
 
 
 @torch.no_grad()
@@ -133,4 +168,7 @@ def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
     why = "torch.compile gives the same coefficients"
     if worst < 1e-4:
         return holds("compile", why)
-    return fails("compile", why, "differences below 1e-4", f"{worst:.3g}")
+    show = "print(bench.observe(subject=bench.subject.on(torch.compile(bench.subject.module))).h_res[0, 0])"
+    return fails(
+        "compile", why, "differences below 1e-4", f"{worst:.3g}", show, "a value that the compiler keeps as a constant"
+    )

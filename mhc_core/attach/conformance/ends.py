@@ -24,7 +24,11 @@ def check_expand(bench: Bench, expand: Expand | None) -> Line:
     state = bench.subject.layout.to_state(expand(embedded), bench.n)
     error = (state - embedded.unsqueeze(2)).abs().max().item()
     got = f"streams up to {format_number(error)} away from it"
-    return judge("expand", "every stream starts as the embedding", "n copies", got, "", is_right=error < CLOSE)
+    show = "h = bench.draw(1, 1, bench.width)\nprint(h, expand(h))"
+    likely = "copies that are scaled, or zeros in all streams but the first"
+    return judge(
+        "expand", "every stream starts as the embedding", "n copies", got, show, likely, is_right=error < CLOSE
+    )
 
 
 @torch.no_grad()
@@ -40,4 +44,6 @@ def check_reduce(bench: Bench, claim: Claim, reduce: Reduce | None) -> Line:
     if wanted == "any":
         raise NotApplicable(f"this family says neither sum nor mean; the streams end as {got}: say it with output=")
     why = f"the streams end as their {wanted}"
-    return judge("reduce", why, f"their {wanted}", got, "", is_right=got == f"their {wanted}")
+    show = "print(reduce(bench.subject.layout.to_native(bench.x))[0, 0], bench.x.sum(2)[0, 0], bench.x.mean(2)[0, 0])"
+    likely = "the mean where the sum is meant, or the reverse"
+    return judge("reduce", why, f"their {wanted}", got, show, likely, is_right=got == f"their {wanted}")

@@ -12,7 +12,8 @@ import torch
 
 MAX_ROUNDS = 50
 VISIBLE = 1e-3
-EPS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+TINY_EPS = 1e-6
+EPS = (0.0, TINY_EPS, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
@@ -41,8 +42,8 @@ SCALAR: dict[str, Map] = {
 class SinkhornLaw(NamedTuple):
     """One way to make H_res of its logits.
 
-    `last` is what is normalised last, `halves` which halves of a round there are. `starts_with_eps` says that the first
-    half adds eps to its result instead of to its sums.
+    `last` is what is normalised last, `halves` which halves of a round there are. `eps` is added to the sums of the
+    halves that `eps_in` names; "result" is both, but the first half of all adds it to its result instead.
     """
 
     positive: str
@@ -50,7 +51,7 @@ class SinkhornLaw(NamedTuple):
     rounds: int
     eps: float
     halves: str = "both"
-    starts_with_eps: bool = False
+    eps_in: str = "both"
 
 
 class Fit(NamedTuple):
@@ -61,12 +62,21 @@ class Fit(NamedTuple):
 
 
 def fit_sinkhorn(logits: torch.Tensor, measured: torch.Tensor, positives: tuple[str, ...] = ("exp",)) -> Fit:
-    """The law that explains a measured H_res (n, n) best, from its logits (n, n); rows index the output."""
+    """The law that explains a measured H_res (n, n) best, from its logits (n, n); rows index the output.
+
+    A law with an eps has to be clearly better than one without, as it also imitates rounding.
+    """
     logits, measured = logits.double(), measured.double()
-    fits = (
+    fits = [
         Fit(law, _difference(matrix, measured)) for name in positives for law, matrix in list_sinkhorn(name, logits)
-    )
-    return min(fits, key=lambda fit: fit.error)
+    ]
+    best = min(fits, key=lambda fit: fit.error)
+    plain = min((fit for fit in fits if _is_plain(fit.law)), key=lambda fit: fit.error)
+    return plain if plain.error <= 3 * best.error else best
+
+
+def _is_plain(law: SinkhornLaw) -> bool:
+    return law.eps <= TINY_EPS and law.eps_in in ("both", "result")
 
 
 def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[SinkhornLaw, torch.Tensor]]:
@@ -74,23 +84,20 @@ def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[Sinkhor
     start = POSITIVE[positive](logits)
     for halves, dim in (("rows alone", 1), ("columns alone", 0)):
         yield SinkhornLaw(positive, halves.partition(" ")[0], 1, 0.0, halves), start / start.sum(dim, keepdim=True)
-    for (last, first_dim), eps, starts in product((("rows", 0), ("columns", 1)), EPS, (False, True)):
-        if starts and not eps:
-            continue
-        for rounds, matrix in enumerate(_run(start, first_dim, eps, MAX_ROUNDS, starts), start=1):
-            yield SinkhornLaw(positive, last, rounds, eps, "both", starts), matrix
+    for (last, first_dim), eps in product((("rows", 0), ("columns", 1)), EPS):
+        for eps_in in ("both", "result", "first", "second") if eps else ("both",):
+            for rounds, matrix in enumerate(_run(start, first_dim, eps, MAX_ROUNDS, eps_in), start=1):
+                yield SinkhornLaw(positive, last, rounds, eps, "both", eps_in), matrix
 
 
-def _run(
-    start: torch.Tensor, first_dim: int, eps: float, rounds: int, starts_with_eps: bool = False
-) -> Iterator[torch.Tensor]:
-    matrix = start
+def _run(start: torch.Tensor, first_dim: int, eps: float, rounds: int, eps_in: str = "both") -> Iterator[torch.Tensor]:
+    matrix, first, second = start, 0.0 if eps_in == "second" else eps, 0.0 if eps_in == "first" else eps
     for number in range(rounds):
-        if number == 0 and starts_with_eps:
+        if number == 0 and eps_in == "result":
             matrix = matrix / matrix.sum(first_dim, keepdim=True) + eps
         else:
-            matrix = matrix / (matrix.sum(first_dim, keepdim=True) + eps)
-        matrix = matrix / (matrix.sum(1 - first_dim, keepdim=True) + eps)
+            matrix = matrix / (matrix.sum(first_dim, keepdim=True) + first)
+        matrix = matrix / (matrix.sum(1 - first_dim, keepdim=True) + second)
         yield matrix
 
 

@@ -5,15 +5,16 @@ from dataclasses import asdict, dataclass
 from textwrap import indent
 from typing import Literal
 
-Verdict = Literal["holds", "fails", "design", "not applicable"]
+Verdict = Literal["holds", "fails", "design", "not measured", "not applicable"]
 
 
 @dataclass(frozen=True)
 class Line:
     """One statement about an implementation.
 
-    `why` says what was looked at, or why the line does not apply. `reproduce` is Python that shows a failure; `module`
-    stands for what was checked.
+    `why` says what was checked, or why the line does not apply. Of a failure, `likely` is the mistake that usually
+    causes it, and `reproduce` is Python that shows it; `module` is what was checked. "not measured": the module
+    prevents the measurement, by what another line names. Where no other line fails, such a line fails itself.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Line:
     expected: str = ""
     got: str = ""
     reproduce: str = ""
+    likely: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Report:
         """A table, one row a line; a failure has its reproduction below it."""
         width = max(len(line.name) for line in self.lines)
         rows = [f"{self.subject}, checked as {self.family}", *(_format(line, width) for line in self.lines)]
-        counts = [(v, sum(line.verdict == v for line in self.lines)) for v in ("holds", "fails", "design")]
-        rows.append(", ".join(f"{count} {verdict}" for verdict, count in counts))
+        known = ("holds", "fails", "design", "not measured")
+        counts = [(verdict, sum(line.verdict == verdict for line in self.lines)) for verdict in known]
+        rows.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count or verdict != "not measured"))
         return "\n".join(rows)
 
 
@@ -68,4 +71,6 @@ def _format(line: Line, width: int) -> str:
         row += f"; expected {line.expected}"
     if line.got:
         row += f", got {line.got}" if line.expected else f"; got {line.got}"
+    if line.likely:
+        row += f"\n{' ' * 15}likely: {line.likely}"
     return row if not line.reproduce else f"{row}\n{indent(line.reproduce, ' ' * 17)}"

@@ -37,7 +37,8 @@ class Entries(NamedTuple):
 class Roles:
     """Biases and gates by target, projections by target; entries without effect, and with one that has no gradient.
 
-    `gain` names parameters that scale the state before anything reads it.
+    `gain` names parameters that scale the state before anything reads it. `entangled` names, by "pre" or "post", the
+    parameter whose n^2 entries move that target together with H_res. `error` is what the backward pass raised.
     """
 
     bias: dict[str, list[Place]] = field(default_factory=dict)
@@ -46,13 +47,19 @@ class Roles:
     gain: list[str] = field(default_factory=list)
     dead: dict[str, int] = field(default_factory=dict)
     detached: dict[str, int] = field(default_factory=dict)
+    entangled: dict[str, str] = field(default_factory=dict)
+    error: str = ""
 
 
 def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
     """The roles of all parameters, which are left as they are."""
     moved = _find_moved(module, measure)
-    has_gradient = _find_gradients(module, measure)
     roles = Roles()
+    try:
+        has_gradient = _find_gradients(module, measure)
+    except RuntimeError as error:
+        roles.error = str(error)
+        has_gradient = {name: torch.zeros(3, value.numel()).bool() for name, value in module.named_parameters()}
     for name, parameter in module.named_parameters():
         if not parameter.numel():
             continue
@@ -71,12 +78,15 @@ def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
 def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
     """Give a parameter's entries their roles; effect is (3, entries)."""
     many = effect.sum(0) > 1
+    for target, row in zip(TARGETS[:2], effect, strict=False):
+        if (row & effect[2] & (effect.sum(0) == 2)).sum() == n * n:
+            roles.entangled[target] = name
     if many.sum() == 1:
         index = int(many.nonzero()[0])
         for target, row in zip(TARGETS, effect, strict=True):
             if row[index]:
                 roles.gate.setdefault(target, Place(name, index))
-    elif many.all():
+    elif many.all() and name not in roles.entangled.values():
         roles.gain.append(name)
         return
     for target, row in zip(TARGETS, effect, strict=True):

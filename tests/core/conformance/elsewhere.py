@@ -44,6 +44,11 @@ def add_to_flat_streams(state: torch.Tensor, y: torch.Tensor, returned: Any) -> 
     return hyper_input + (y.unsqueeze(-2) * weights.unsqueeze(-1)).flatten(-2)
 
 
+def reduce_to_mean(x: torch.Tensor) -> torch.Tensor:
+    """The mean of streams (B, T, n, C)."""
+    return x.mean(2)
+
+
 def draw(module: nn.Module) -> nn.Module:
     """The module with parameters that are not what memory held; one-dimensional norms start at zero or one."""
     generator = torch.Generator().manual_seed(3)
@@ -102,5 +107,5 @@ SOUND: dict[str, Sound] = {
     "HY-V4": Sound(build_hy_v4, {"family": "identity_hc", "write": add_to_streams}),
     "Qwen4-Exp": Sound(build_qwen4_exp, {"family": "gated", "write": add_to_flat_streams}),
     "lucidrains' HC": Sound(build_hc, {"family": "hc"}),
-    "lucidrains' mHC": Sound(build_mhc, {}, frozenset({"orientation", "order"})),
+    "lucidrains' mHC": Sound(build_mhc, {}, frozenset({"orientation", "order", "logits"})),
 }

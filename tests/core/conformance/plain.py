@@ -1,4 +1,4 @@
-"""A plain small mHC connection, as the paper's equations print it, its mapping in float32: what mutants change."""
+"""A plain small mHC connection as the paper's equations print it, with its mapping in float32: the base of variants."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ Added = Callable[[torch.Tensor], torch.Tensor]
 
 
 class PlainMHC(nn.Module):
-    """Streams (B, T, n, C) in; the branch's input and a function that takes the branch's output out.
+    """Takes streams (B, T, n, C); returns the branch's input and a function that takes the branch's output.
 
-    Each step is a method, so that a mutant changes one.
+    Each step is a method, so that a variant replaces one.
     """
 
     def __init__(self, streams: int = STREAMS, width: int = WIDTH) -> None:
@@ -26,8 +26,10 @@ class PlainMHC(nn.Module):
         self.gates = nn.Parameter(torch.full((3,), 0.01))
 
     def logits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        v = x.flatten(2).float()
-        return self.add_up(v / v.square().mean(-1, keepdim=True).add(1e-12).sqrt())
+        return self.add_up(self.norm(x.flatten(2).float()))
+
+    def norm(self, v: torch.Tensor) -> torch.Tensor:
+        return v / v.square().mean(-1, keepdim=True).add(1e-12).sqrt()
 
     def add_up(self, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         pre, post, res = (v @ self.phi.float()).split([self.n, self.n, self.n**2], -1)
@@ -58,7 +60,14 @@ class PlainMHC(nn.Module):
     def mix(self, h_res: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return h_res @ x
 
+    def read(self, x: torch.Tensor, h_pre: torch.Tensor, h_post: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
+        return (h_pre.unsqueeze(-1) * x).sum(-2)
+
+    def write(
+        self, x: torch.Tensor, y: torch.Tensor, h_pre: torch.Tensor, h_post: torch.Tensor, h_res: torch.Tensor
+    ) -> torch.Tensor:
+        return self.mix(h_res, x) + h_post.unsqueeze(-1) * y.unsqueeze(-2)
+
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Added]:
-        h_pre, h_post, h_res = (part.float() for part in self.coefficients(x))
-        u = (h_pre.unsqueeze(-1) * x).sum(-2).to(x.dtype)
-        return u, lambda y: (self.mix(h_res, x.float()) + h_post.unsqueeze(-1) * y.unsqueeze(-2)).to(x.dtype)
+        mixing = [part.float() for part in self.coefficients(x)]
+        return self.read(x, *mixing).to(x.dtype), lambda y: self.write(x.float(), y, *mixing).to(x.dtype)

@@ -9,8 +9,7 @@ from torch import nn
 from mhc_core.attach.conformance import check
 from mhc_core.attach.conformance.finding import find_subjects
 from mhc_core.spec import SpecError
-from tests.core.conformance.mutants.stale_pre import StalePre
-from tests.core.conformance.plain import STREAMS, WIDTH, PlainMHC
+from tests.core.conformance.plain import STREAMS, WIDTH, Added, PlainMHC
 
 
 class TakesBranch(PlainMHC):
@@ -44,16 +43,22 @@ class StreamsFirst(PlainMHC):
         return u, lambda y: add(y).movedim(2, 0)
 
 
-class RemembersPre(PlainMHC):
-    """H_pre of the call before, kept in the module."""
+class StalePre(PlainMHC):
+    """Each layer makes H_pre for the layer after it, and passes it on."""
 
-    kept: torch.Tensor | None = None
+    def forward(self, x: torch.Tensor, h_pre: torch.Tensor) -> tuple[torch.Tensor, Added, torch.Tensor]:  # type: ignore[override]
+        next_pre, h_post, h_res = self.coefficients(x)
+        u = (h_pre.unsqueeze(-1) * x).sum(-2)
+        return u, lambda y: self.mix(h_res, x) + h_post.unsqueeze(-1) * y.unsqueeze(-2), next_pre
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
-        h_pre = self.coefficients(x)[0]
-        now = h_pre if self.kept is None else self.kept
-        self.kept = h_pre.detach()
-        return (now.unsqueeze(-1) * x).sum(-2), super().forward(x)[1]
+
+class Overwrites(PlainMHC):
+    """The next state is written over the state that was given, with its gradient."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, Added]:
+        mixing = self.coefficients(x.clone())
+        u = self.read(x.clone(), *mixing)
+        return u, lambda y: x.copy_(self.write(x.clone(), y, *mixing))
 
 
 def apply(state: torch.Tensor, y: torch.Tensor, returned: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -95,9 +100,17 @@ def test_a_carried_h_pre_is_found() -> None:
     assert subject.carried
 
 
-def test_a_kept_h_pre_is_a_design_too() -> None:
-    report = check(RemembersPre())
-    assert report["timing"].verdict == "design", str(report)
+def test_an_h_pre_that_is_passed_on_is_a_design() -> None:
+    report = check(StalePre())
+    assert report.passed, str(report)
+    assert report["timing"].verdict == "design"
+    assert report["timing"].why.startswith("design: stale H_pre")
+
+
+def test_a_state_that_is_overwritten_is_a_design() -> None:
+    report = check(Overwrites())
+    assert report.passed, str(report)
+    assert report["mixing applied"].verdict == "design"
 
 
 @pytest.mark.parametrize("module", [nn.Linear(96, 4), nn.Identity(), nn.TransformerEncoderLayer(16, 2)])

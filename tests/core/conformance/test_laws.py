@@ -8,14 +8,7 @@ import torch
 from mhc_core.attach.conformance import check
 from mhc_core.attach.conformance.laws import SCALAR, draw_slow_logits, fit_scalar, fit_sinkhorn
 from mhc_core.connections.math.sinkhorn import sinkhorn
-from tests.core.conformance.mutants.bf16 import Bf16
-from tests.core.conformance.mutants.missing_exp import MissingExp
-from tests.core.conformance.mutants.no_bias import NoBias
-from tests.core.conformance.mutants.order_swapped import OrderSwapped
-from tests.core.conformance.mutants.transposed import Transposed
-from tests.core.conformance.mutants.unused import Unused
-from tests.core.conformance.mutants.wrong_axis import WrongAxis
-from tests.core.conformance.plain import PlainMHC
+from tests.core.conformance.wrong import WRONG
 
 
 @pytest.mark.sample("values")
@@ -37,20 +30,19 @@ def test_maps_of_single_logits_are_found(name: str) -> None:
     assert fit_scalar(logits, SCALAR[name](logits.double()))[0] == name
 
 
-@pytest.mark.sample(3)
-@pytest.mark.parametrize("build", [Bf16, MissingExp, NoBias, OrderSwapped, Transposed, Unused, WrongAxis])
-def test_a_failure_can_be_reproduced(build: type[PlainMHC], capsys: pytest.CaptureFixture[str]) -> None:
-    module = build()
-    for failure in check(module).failures:
-        if failure.reproduce:
-            exec(failure.reproduce, {"module": module})
-            assert capsys.readouterr().out, failure
+@pytest.mark.sample(6)
+@pytest.mark.parametrize("name", [name for name, wrong in WRONG.items() if wrong.line != "sharing"])
+def test_a_failure_can_be_reproduced(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module, options = WRONG[name].build(), WRONG[name].options
+    for failure in check(module, seed=1, **options).failures:
+        exec(failure.reproduce, {"module": module, **options})
+        assert capsys.readouterr().out, failure
 
 
 def test_a_report_is_read_by_people_and_programs() -> None:
-    report = check(Transposed())
-    assert json.loads(report.to_json())["lines"][5]["verdict"] == "fails"
-    assert str(report).startswith("Transposed, checked as mhc\n")
+    report = check(WRONG["H_res applied transposed"].build())
+    assert json.loads(report.to_json())["lines"][6]["verdict"] == "fails"
+    assert str(report).startswith("Changed, checked as mhc\n")
     assert "\nfails          orientation " in str(report)
     with pytest.raises(KeyError):
         report["colour"]

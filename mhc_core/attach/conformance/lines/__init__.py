@@ -1,13 +1,24 @@
 """The lines of a report, one kind a file. Each takes a bench and a claim, and returns a `Line`.
 
-A line that has nothing to look at raises `NotApplicable`.
+A line that says nothing about this kind of module raises `NotApplicable`; one whose measurement the module itself
+prevents raises `NotMeasured`, which counts as a failure.
 """
 
 from collections.abc import Callable
 
 from mhc_core.attach.conformance.bench import Bench
 from mhc_core.attach.conformance.claim import Claim
-from mhc_core.attach.conformance.lines import applied, dynamic, precision, ranges, reference, sinkhorn, training
+from mhc_core.attach.conformance.lines import (
+    applied,
+    backward,
+    dynamic,
+    logits,
+    precision,
+    ranges,
+    reference,
+    sinkhorn,
+    training,
+)
 from mhc_core.attach.conformance.report import Line
 
 CheckLine = Callable[[Bench, Claim], Line]
@@ -16,7 +27,8 @@ CheckLine = Callable[[Bench, Claim], Line]
 LINES: dict[str, CheckLine] = {
     "read": applied.check_read,
     "mixing applied": applied.check_forward,
-    "mixing backward": applied.check_backward,
+    "mixing backward": backward.check_backward,
+    "branch backward": backward.check_branch,
     "token axis": applied.check_tokens,
     "timing": applied.check_timing,
     "orientation": sinkhorn.check_orientation,
@@ -26,15 +38,19 @@ LINES: dict[str, CheckLine] = {
     "order": sinkhorn.check_order,
     "rounds": sinkhorn.check_rounds,
     "eps": sinkhorn.check_eps,
+    "wide logits": sinkhorn.check_wide,
     "range of H_pre": ranges.check_pre,
     "range of H_post": ranges.check_post,
     "bias": dynamic.check_bias,
+    "stream order": dynamic.check_order,
     "dynamic part": dynamic.check_dynamic,
     "gate": dynamic.check_gate,
     "norm": dynamic.check_norm,
+    "logits": logits.check_logits,
+    "training mode": training.check_mode,
     "start": training.check_start,
     "precision": precision.check_precision,
     "precision in bfloat16": precision.check_low_precision,
-    "gradients": training.check_gradients,
+    "gradients": backward.check_gradients,
     "reference": reference.check_reference,
 }

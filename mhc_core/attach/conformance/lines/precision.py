@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import torch
 
-from mhc_core.attach.conformance.bench import Bench, NotApplicable
+from mhc_core.attach.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_core.attach.conformance.claim import Claim
 from mhc_core.attach.conformance.lines.verdicts import fails, format_number, holds, judge
 from mhc_core.attach.conformance.report import Line
@@ -19,9 +19,11 @@ COARSE = 0.02  # of H_res: states in bfloat16 leave 0.005, a mapping in bfloat16
 @torch.no_grad()
 def check_precision(bench: Bench, claim: Claim) -> Line:
     """Logits that differ by a ten-thousandth give different coefficients."""
+    if not claim.family.reads_streams:
+        raise NotApplicable("this family has no biases")
     known = [target for target in claim.targets if target in bench.roles.bias]
     if not known:
-        raise NotApplicable("no bias was found that one could move")
+        raise NotMeasured("no bias was found")
     rough = {target: _find_roughness(bench, target) for target in known}
     worst = max(rough, key=lambda target: rough[target])
     return judge(
@@ -32,6 +34,7 @@ def check_precision(bench: Bench, claim: Claim) -> Line:
         + (", as bfloat16 or float16 make them" if rough[worst] >= ROUGH else ""),
         f"for t in (1.3, 1.301, 1.302, 1.303):\n    logits = torch.ones({_shape(bench, worst)})\n    logits[0] = t\n"
         f"    print(bench.mixing({worst}=logits).h_{worst}[0, 0])",
+        "logits or coefficients that are cast to the type of the state, or computed under autocast",
         is_right=rough[worst] < ROUGH,
     )
 
@@ -70,10 +73,12 @@ def check_low_precision(bench: Bench, claim: Claim) -> Line:
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("it is seen in H_res of Sinkhorn's rounds alone")
     places = bench.need_bias("res")
+    if not bench.is_dynamic:
+        raise NotApplicable("coefficients are static")
     if "res" not in bench.roles.phi:
-        raise NotApplicable("H_res has no dynamic part, whose digits could be lost")
+        raise NotMeasured("no projection of H_res was found")
     bench.reset()
-    bench.set_places(places, LIFT)
+    bench.set_places(places, LIFT - bench.res_offset)
     low = deepcopy(bench.subject.module).bfloat16()
     bench.reset()
     x = bench.x.bfloat16()
@@ -90,4 +95,10 @@ def check_low_precision(bench: Bench, claim: Claim) -> Line:
     got = f"H_res off by up to {format_number(error)}: it follows the type of the state"
     if claim.dtype != "bfloat16":
         return Line(name, "design", "design: the mapping follows the type of the state: keep it in float32", got=got)
-    return fails(name, why, f"differences below {COARSE:g}, which states in bfloat16 leave", got)
+    show = (
+        f"places = bench.need_bias('res')\nbench.reset()\nbench.set_places(places, {LIFT:g})\n"
+        "low = bench.subject.on(bench.subject.module.bfloat16())\n"
+        "print(bench.observe(bench.x.bfloat16(), low).h_res[0, 0])"
+    )
+    likely = "parameters and state that are not cast to float32 before the projection"
+    return fails(name, why, f"differences below {COARSE:g}, which states in bfloat16 leave", got, show, likely)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from mhc_core.attach.conformance.bench import Bench, NotApplicable, Observed
+from mhc_core.attach.conformance.bench import Bench, NotApplicable, NotMeasured, Observed
 from mhc_core.attach.conformance.claim import Claim
 from mhc_core.attach.conformance.lines.sinkhorn import find_layout, get_law, is_left_to_others
 from mhc_core.attach.conformance.lines.verdicts import format_number, judge
@@ -28,19 +28,26 @@ def check_reference(bench: Bench, claim: Claim) -> Line:
     roles = bench.roles
     for target in claim.targets:
         if any(target not in known for known in (roles.bias, roles.phi, roles.gate)):
-            raise NotApplicable(f"no bias, projection and gate of H_{target} were found")
+            if not bench.is_dynamic:
+                raise NotApplicable("coefficients are static: their laws are other lines")
+            raise NotMeasured(f"no bias, projection and gate of H_{target} were found")
+    if any(bench.subject.module.get_parameter(name).squeeze().ndim > 1 for name in roles.gain):
+        raise NotApplicable("the projection is a product, and ours is one matrix: see logits")
     bench.reset()
     observed = bench.observe()
     differences = [_compare(observed, theirs) for theirs in _list_references(bench, claim)]
     if not differences:
-        raise NotApplicable("projections have a shape that ours do not have")
+        raise NotApplicable("projections have a shape that ours do not have: see logits")
     nearest = min(differences)
     return judge(
         "reference",
         "our connection with the same parameters has the same coefficients",
         f"differences below {AGREES:g}",
         format_number(nearest),
-        "print(bench.observe().h_res[0, 0])",
+        "from mhc_core.attach.conformance.claim import Claim\n"
+        "from mhc_core.attach.conformance.lines.reference import check_reference\n"
+        f"print(bench.observe().h_res[0, 0], check_reference(bench, Claim({claim.name!r})).got)",
+        "a factor in the logits, a norm that divides by the length instead of the rms, or another order of the state",
         is_right=nearest < AGREES,
     )
 
@@ -81,7 +88,7 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
 def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
     law, n = get_law(bench, claim).law, bench.n
     if law.eps > claim.most_eps:
-        raise NotApplicable("ours takes no eps of that size: see eps")
+        raise NotMeasured("ours takes no eps of that size: see eps")
     phi = [_spread(bench, target) for target in claim.targets]
     if any(part is None for part in phi):
         return None

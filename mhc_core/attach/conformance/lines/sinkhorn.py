@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from mhc_core.attach.conformance.bench import Bench, NotApplicable
+from mhc_core.attach.conformance.bench import BASE, Bench, NotApplicable, NotMeasured
 from mhc_core.attach.conformance.claim import Claim
 from mhc_core.attach.conformance.laws import POSITIVE, Fit, draw_slow_logits, fit_sinkhorn
 from mhc_core.attach.conformance.lines.verdicts import fails, format_number, holds, judge, to_code
@@ -12,6 +12,8 @@ from mhc_core.attach.conformance.report import Line
 
 SUM = 0.02  # of a row or a column for mild logits: above what rounds and eps leave
 FITS = 1e-3  # largest difference of a law that explains the matrix
+CLAMPS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10)
+WIDE = 100.0  # a logit whose exponential float32 does not hold
 COARSE = 0.03  # up to here the map is right, but computed too coarsely to tell rounds
 
 
@@ -45,20 +47,26 @@ def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
     """H_res (n, n) for these logits."""
     h_res = bench.mixing(res=logits).h_res
     if h_res is None:
-        raise NotApplicable("no H_res was found")
+        raise NotMeasured("no H_res was found")
     return h_res.mean((0, 1)).cpu()
 
 
 def get_law(bench: Bench, claim: Claim) -> Fit:
-    """The law of the slow logits, where one explains them."""
+    """The law of the slow logits.
+
+    Raises
+    ------
+    NotMeasured
+        Where no law explains them.
+    """
     made = make(bench, claim)
     if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:
-        raise NotApplicable("logits are not exponentiated: see exp")
+        raise NotMeasured("logits are not exponentiated: see exp")
     if made.mild_fit.law.halves != "both":
-        raise NotApplicable(f"{made.mild_fit.law.halves} are normalised: see rows and columns")
+        raise NotMeasured(f"{made.mild_fit.law.halves} are normalised: see rows and columns")
     if made.slow_fit.error > FITS:
         difference = format_number(made.slow_fit.error)
-        raise NotApplicable(f"no law explains H_res better than to {difference}: too coarse, or another method")
+        raise NotMeasured(f"no law explains H_res better than to {difference}: too coarse, or another method")
     return made.slow_fit
 
 
@@ -97,8 +105,9 @@ def check_orientation(bench: Bench, claim: Claim) -> Line:
     rows, columns = (format_number((matrix.sum(dim) - 1).abs().max().item()) for dim in (1, 0))
     got = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
     if layout == "input first" or _is_returned_as_applied(bench):
-        return fails(name, why, "exact row sums", got, _show(make(bench, claim).slow))
-    raise NotApplicable("it cannot be told from a swapped order of the rounds: see order")
+        likely = "H_res is applied transposed, as x.mT @ H_res or by an einsum whose indices are swapped"
+        return fails(name, why, "exact row sums", got, _show(make(bench, claim).slow), likely)
+    raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
 
 
 def is_left_to_others(bench: Bench) -> bool:
@@ -122,16 +131,39 @@ def _check_free(bench: Bench) -> Line:
     plain, n = bench.roles.bias["res"], bench.n
     is_input_first = bench.need_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
     show = "print(bench.mixing(res=torch.arange(16.).view(4, 4)).h_res[0, 0])"
-    return judge(name, why, "A_r applied transposed", "A_r as it is stored", show, is_right=is_input_first)
+    likely = "A_r is applied without the transpose"
+    return judge(name, why, "A_r applied transposed", "A_r as it is stored", show, likely, is_right=is_input_first)
 
 
 def check_exp(bench: Bench, claim: Claim) -> Line:
     """M_0 = exp(t_res)."""
     made = make(bench, claim)
     law, error = made.mild_fit
+    name, why = "exp", "logits are exponentiated before the rounds"
+    if error < COARSE and law.positive == "exp":
+        return _check_clamp(made)
+    if error >= COARSE and any((made.mild_matrix.sum(dim) - 1).abs().max() > SUM for dim in (0, 1)):
+        raise NotMeasured("sums of H_res are not 1: see rows and columns")
     got = law.positive if error < COARSE else f"no known map (nearest: {law.positive}, off by {format_number(error)})"
-    is_right = law.positive == "exp" and error < COARSE
-    return judge("exp", "logits are exponentiated before the rounds", "exp", got, _show(made.mild), is_right=is_right)
+    negative = fit_sinkhorn(-made.mild, made.mild_matrix).error < COARSE
+    likely = "the sign of the logits is wrong" if negative else "a map that is not exp, or logits that are scaled"
+    return fails(name, why, "exp", got, _show(made.mild), likely)
+
+
+def _check_clamp(made: Made) -> Line:
+    """Whether logits of any size are exponentiated, or a clamp stands before."""
+    name, why = "exp", "logits are exponentiated before the rounds"
+    if made.slow_fit.error < FITS:
+        return holds(name, why, "exp")
+    for limit in CLAMPS:
+        if fit_sinkhorn(made.slow.clamp(-limit, limit), made.slow_matrix).error < FITS:
+            likely = "logits are clamped before the exponential"
+            return fails(name, why, "exp", f"exp of logits clamped to {limit:g}", _show(made.slow), likely)
+    if made.slow_fit.error < COARSE:
+        return holds(name, why, "exp")
+    away, most = format_number(made.slow_fit.error), format_number(made.slow.abs().max().item())
+    got = f"exp for small logits alone; up to {away} away for logits up to {most}"
+    return fails(name, why, "exp", got, _show(made.slow), "logits are limited, or rounds that are not Sinkhorn's")
 
 
 def check_rows(bench: Bench, claim: Claim) -> Line:
@@ -148,15 +180,18 @@ def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
     if claim.family.residual == "doubly stochastic":
         h_res = bench.observe().h_res
         if h_res is None:
-            raise NotApplicable("no H_res was found")
+            raise NotMeasured("no H_res was found")
         sums, show = h_res.sum(dim - 2), f"print(bench.observe().h_res.sum({dim - 2}))"
     else:
         made = make(bench, claim)
         sums, show = made.mild_matrix.sum(dim), _show(made.mild)
-        if made.mild_fit.law.positive != "exp":
-            raise NotApplicable("logits are not exponentiated: see exp")
     worst = sums.flatten()[(sums - 1).abs().argmax()].item()
-    return judge(name, f"{name} of H_res sum to 1", "1", format_number(worst), show, is_right=abs(worst - 1) < SUM)
+    likely = (
+        "the residual is added a second time" if abs(worst - 2) < SUM else f"{name} are not normalised, or too seldom"
+    )
+    return judge(
+        name, f"{name} of H_res sum to 1", "1", format_number(worst), show, likely, is_right=abs(worst - 1) < SUM
+    )
 
 
 def check_order(bench: Bench, claim: Claim) -> Line:
@@ -172,14 +207,16 @@ def check_order(bench: Bench, claim: Claim) -> Line:
     if layout == "input first" or _is_returned_as_applied(bench):
         return holds(name, f"{why}, of the matrix as it is stored")
     got = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
-    return fails(name, why, "columns first, rows last", got, _show(make(bench, claim).slow))
+    likely = "the two divisions of a round are swapped"
+    return fails(name, why, "columns first, rows last", got, _show(make(bench, claim).slow), likely)
 
 
 def check_rounds(bench: Bench, claim: Claim) -> Line:
     """As many rounds as said."""
     rounds = get_law(bench, claim).law.rounds
     show, expected = _show(make(bench, claim).slow), f"{claim.rounds} rounds"
-    return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, is_right=rounds == claim.rounds)
+    likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
+    return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == claim.rounds)
 
 
 def check_eps(bench: Bench, claim: Claim) -> Line:
@@ -187,7 +224,51 @@ def check_eps(bench: Bench, claim: Claim) -> Line:
     eps, most = get_law(bench, claim).law.eps, claim.most_eps
     show = _show(make(bench, claim).mild)
     got = f"about {eps:g}"
-    return judge("eps", "what is added to sums is small", f"at most {most:g}", got, show, is_right=eps <= most)
+    likely = "an eps that was chosen for float16; say another one with eps="
+    return judge("eps", "what is added to sums is small", f"at most {most:g}", got, show, likely, is_right=eps <= most)
+
+
+@torch.no_grad()
+def check_wide(bench: Bench, claim: Claim) -> Line:
+    """Logits far from zero, of all tokens and of some."""
+    name, why = "wide logits", "a constant added to all logits of one token does not change its H_res"
+    if claim.family.residual != "sinkhorn":
+        raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
+    far = bench.mixing(res=torch.full((bench.n, bench.n), WIDE)).h_res
+    if far is None:
+        raise NotMeasured("no H_res was found")
+    if not _is_uniform(far):
+        return Line(name, "design", f"design: the exponential overflows for logits of {WIDE:g}: subtract their maximum")
+    if "res" not in bench.roles.phi:
+        return holds(name, why)
+    h_res = shift_tokens(bench)
+    if h_res is None or _is_uniform(h_res):
+        return holds(name, why)
+    got = f"entries from {format_number(h_res.min().item())} to {format_number(h_res.max().item())}"
+    show = "from mhc_core.attach.conformance.lines.sinkhorn import shift_tokens\nprint(shift_tokens(bench)[0])"
+    likely = "the maximum of all tokens is subtracted, so that all exponentials of a token with smaller logits are 0"
+    return fails(name, why, f"entries of {1 / bench.n:g}", got, show, likely)
+
+
+@torch.no_grad()
+def shift_tokens(bench: Bench) -> torch.Tensor | None:
+    """H_res (B, T, n, n) where all logits of a token are equal, but 100 for one token and -100 for the next."""
+    places, entries = bench.need_bias("res"), bench.roles.phi["res"]
+    bench.reset()
+    bench.set_places(places, BASE - bench.res_offset)
+    if "res" in bench.roles.gate:
+        bench.set_places([bench.roles.gate["res"]], 1.0)
+    flat = bench.subject.module.get_parameter(entries.name).view(-1)
+    flat[entries.indices.to(flat.device)] = WIDE * bench.n**2 / len(entries.indices)
+    signs = torch.ones(bench.x.shape[:2]).to(bench.x)
+    signs[:, ::2] = -1
+    h_res = bench.observe(bench.x + 8 * signs[..., None, None]).h_res
+    bench.reset()
+    return h_res
+
+
+def _is_uniform(h_res: torch.Tensor) -> bool:
+    return bool(((h_res - 1 / h_res.shape[-1]).abs() < SUM).all())
 
 
 def _show(logits: torch.Tensor) -> str:

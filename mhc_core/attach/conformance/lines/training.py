@@ -1,10 +1,12 @@
-"""What training needs: gradients, and a start that is the residual network where that is promised."""
+"""What training needs: a start that is the residual network where that is promised, and the same values in train()."""
+
+from copy import deepcopy
 
 import torch
 
 from mhc_core.attach.conformance.bench import Bench, NotApplicable
 from mhc_core.attach.conformance.claim import Claim
-from mhc_core.attach.conformance.lines.verdicts import fails, format_number, holds, judge
+from mhc_core.attach.conformance.lines.verdicts import format_number, judge
 from mhc_core.attach.conformance.report import Line
 
 CLOSE = 1e-3
@@ -32,26 +34,26 @@ def check_start(bench: Bench, claim: Claim) -> Line:
         "u = x and x' = x + y from equal streams",
         got,
         "x = bench.x[:, :, :1].expand_as(bench.x).contiguous()\nprint(bench.initial(x).u - x[:, :, 0])",
+        "initial values of another family, or a stream that starts at another scale",
         is_right=is_right,
     )
 
 
-def check_gradients(bench: Bench, claim: Claim) -> Line:
-    """Every entry of every parameter moves a coefficient, and its gradient says so."""
-    name, why = "gradients", "a gradient reaches every parameter"
-    roles = bench.roles
-    if not list(bench.subject.module.parameters()):
-        raise NotApplicable("the module has no parameters")
-    show = "print(bench.roles.detached, bench.roles.dead)"
-    if roles.detached:
-        got = f"no gradient, though they have an effect: {_list(roles.detached)}"
-        return fails(name, why, "a gradient for each entry that has an effect", got, show)
-    if roles.dead and claim.family.residual not in ("sinkhorn", "free"):
-        return Line(name, "design", f"design: H_res leaves entries without effect: {_list(roles.dead)}")
-    if roles.dead:
-        return fails(name, why, "an effect of each entry", f"none: {_list(roles.dead)}", show)
-    return holds(name, why)
-
-
-def _list(entries: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count} {'entry' if count == 1 else 'entries'})" for name, count in entries.items())
+@torch.no_grad()
+def check_mode(bench: Bench, claim: Claim) -> Line:
+    """The coefficients are the same in training and in evaluation."""
+    bench.reset()
+    training = bench.subject.on(deepcopy(bench.subject.module).train())
+    plain, found = bench.observe(), [bench.observe(subject=training) for _ in range(2)]
+    pairs = [(one, other) for seen in found for one, other in zip(plain[:3], seen[:3], strict=True)]
+    error = max((one - other).abs().max().item() for one, other in pairs if one is not None and other is not None)
+    return judge(
+        "training mode",
+        "coefficients are the same in training and in evaluation",
+        f"differences below {CLOSE:g}",
+        format_number(error),
+        "training = bench.subject.on(bench.subject.module.train())\n"
+        "print(bench.observe(subject=training).h_res[0, 0], bench.observe(subject=training).h_res[0, 0])",
+        "dropout or noise on the coefficients",
+        is_right=error < CLOSE,
+    )

@@ -12,14 +12,14 @@ def holds(name: str, why: str, got: str = "") -> Line:
     return Line(name, "holds", why, got=got)
 
 
-def fails(name: str, why: str, expected: str, got: str, reproduce: str = "") -> Line:
-    """A line that fails; `reproduce` follows lines that open a bench on `module`."""
-    return Line(name, "fails", why, expected, got, HEADER + reproduce if reproduce else "")
+def fails(name: str, why: str, expected: str, got: str, reproduce: str = "", likely: str = "") -> Line:
+    """A line that fails; `reproduce` follows lines that open a bench on `module`, `likely` is the usual mistake."""
+    return Line(name, "fails", why, expected, got, HEADER + reproduce if reproduce else "", likely)
 
 
-def judge(name: str, why: str, expected: str, got: str, reproduce: str, *, is_right: bool) -> Line:
+def judge(name: str, why: str, expected: str, got: str, reproduce: str, likely: str = "", *, is_right: bool) -> Line:
     """A line that holds or fails."""
-    return holds(name, why, got) if is_right else fails(name, why, expected, got, reproduce)
+    return holds(name, why, got) if is_right else fails(name, why, expected, got, reproduce, likely)
 
 
 def to_code(values: torch.Tensor) -> str:

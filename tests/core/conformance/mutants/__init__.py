@@ -1,1 +1,0 @@
-"""Mistakes that were made elsewhere, one a file, each a small change of `PlainMHC`."""
