@@ -225,7 +225,7 @@ class SinkhornFunction(torch.autograd.Function):
         return LogDomain().project(t)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
         (t,) = ctx.saved_tensors
         made, axis = [], -2
         for _ in range(40):

@@ -56,10 +56,10 @@ class LearnedNorm(PlainMHC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(STREAMS * WIDTH)
+        self.learned = nn.RMSNorm(STREAMS * WIDTH)
 
     def logits(self, x: torch.Tensor) -> Logits:
-        return self.add_up(self.norm(x.flatten(2)).float())
+        return self.add_up(self.learned(x.flatten(2)).float())
 
 
 class LogDomain(PlainMHC):

@@ -7,8 +7,18 @@ import torch
 from torch import nn
 
 from mhc_core.attach.conformance import check
+from tests.core.conformance.elsewhere import build_deepseek_v4
 from tests.core.conformance.plain import Added, PlainMHC
-from tests.core.conformance.wrong import APPLICATION, COEFFICIENTS, ENDS, GRADIENTS, SINKHORN, WRONG, FollowsState
+from tests.core.conformance.wrong import (
+    APPLICATION,
+    COEFFICIENTS,
+    ENDS,
+    GRADIENTS,
+    SINKHORN,
+    WRONG,
+    FollowsState,
+    scale_gradient,
+)
 
 LATER_SEEDS = [pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2)]
 
@@ -42,7 +52,7 @@ def test_there_are_forty_and_more() -> None:
     assert len(APPLICATION | COEFFICIENTS | SINKHORN | GRADIENTS | ENDS) >= 40
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("seed", [0, *LATER_SEEDS])
 def test_a_mistake_is_named(name: str, seed: int) -> None:
@@ -80,6 +90,39 @@ def test_the_likely_mistake_is_said_in_words(name: str) -> None:
 @pytest.mark.parametrize("name", list(APPLICATION | COEFFICIENTS | SINKHORN | GRADIENTS))
 def test_a_mistake_is_found_however_the_module_is_called(name: str, form: Callable[[nn.Module], nn.Module]) -> None:
     assert not check(form(WRONG[name].build()), **WRONG[name].options).passed
+
+
+def write_before_mixing(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    return comb.mT @ (x + post.unsqueeze(-1) * y.unsqueeze(-2))
+
+
+def write_by_the_mean(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    return comb.mT @ x + post.mean(-1, keepdim=True).unsqueeze(-1) * y.unsqueeze(-2)
+
+
+def write_a_scaled_gradient(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    return comb.mT @ x + post.unsqueeze(-1) * scale_gradient(y, 1.02).unsqueeze(-2)
+
+
+def write_detached_streams(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor, comb: torch.Tensor) -> torch.Tensor:
+    return comb.mT @ x.detach() + post.unsqueeze(-1) * y.unsqueeze(-2)
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize(
+    ("write", "line"),
+    [
+        (write_before_mixing, "bias"),
+        (write_by_the_mean, "bias"),
+        (write_a_scaled_gradient, "branch backward"),
+        (write_detached_streams, "mixing backward"),
+    ],
+)
+def test_a_mistake_in_what_applies_the_coefficients_of_deepseek_v4_is_named(
+    write: Callable[..., torch.Tensor], line: str
+) -> None:
+    report = check(build_deepseek_v4(), write=lambda x, y, returned: write(x, y, *returned[:2]))
+    assert [failure.name for failure in report.failures] == [line], str(report)
 
 
 @pytest.mark.full
