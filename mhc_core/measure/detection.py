@@ -20,10 +20,33 @@ IDENTITIES = {
     ),
 }  # fmt: skip
 
+# The same of what a layer's coefficients are made by; the tolerance depends on the type in which they are made.
+MAPS = {
+    "map_pre": (
+        "h_pre", "H_pre is what the formula of its family makes of the parameters, here and at moved ones.",
+        "mHC Eq. 7-8; HC Eq. 10; Frac Eq. 11",
+    ),
+    "map_post": (
+        "h_post", "H_post is what the formula of its family makes of the parameters, here and at moved ones.",
+        "mHC Eq. 7-8; HC Eq. 11; Frac Eq. 12",
+    ),
+    "map_res": (
+        "h_res", "H_res is what the formula of its family makes of the parameters, here and at moved ones.",
+        "mHC Eq. 7-9; HC Eq. 12; Frac Eq. 13",
+    ),
+}  # fmt: skip
+
 # By law: what makes it fail, and what it cannot see.
 DETECTS = {
-    "recomputation": "Finds what the run, its metrics or its precision get wrong beside plain autograd in float64. It "
-    "cannot find a fault of the network itself, which both share.",
+    "recomputation": "Finds what the run or its precision get wrong beside plain autograd in float64, and a metric "
+    "that is wrong: each column is computed a second time from its formula. It cannot find a fault of the network "
+    "itself, which both share, or one that is smaller than the tolerance.",
+    "map_pre": "Finds reading weights by another formula, such as a softmax, and a projection of tokens that is wrong. "
+    "It cannot find parameters that start elsewhere.",
+    "map_post": "Finds writing weights by another formula, such as without the factor 2, and a projection of tokens "
+    "that is wrong. It cannot find parameters that start elsewhere.",
+    "map_res": "Finds mixing by another formula, too few rounds, a transposed matrix, and a projection of tokens that "
+    "is wrong. It cannot find parameters that start elsewhere.",
     "sums": "Finds mixing that is not what its family promises. It cannot find a transposed matrix whose sums are 1 "
     "both ways, or anything outside the mixing.",
     "mean_law": "Finds branches that are written with other weights than H_post, and columns that do not sum to 1. It "

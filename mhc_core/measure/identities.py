@@ -211,7 +211,7 @@ def _compare_move(function: Callable[[torch.Tensor], torch.Tensor], state: torch
         up, down, middle = (function(state.detach() + sign * step / size * grad) for sign in (1, -1, 0))
     first, second = float((up - down).sum()), float((up + down - 2 * middle).sum())
     due, rounding = 2 * step * size, float(middle.abs().sum()) * ROUNDING
-    if not math.isfinite(first) or abs(second) > CURVED * abs(first) + rounding or due < rounding / CURVED:
+    if not math.isfinite(first) or abs(second) > CURVED * abs(first) + rounding or due <= rounding / CURVED:
         return math.nan
     return first / due - 1
 

@@ -5,7 +5,7 @@ while the stack runs. `identities` asks what has to hold of any stack. Shapes: L
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,18 +15,19 @@ from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.identities import measure_identities, overhear_logits, to_numpy
+from mhc_core.measure.reference_columns import compute_columns, read_layers
+from mhc_core.measure.reference_mixing import check_coefficients
+from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.rng import normal
-from mhc_core.spec import DOUBLY_STOCHASTIC, PARTS, RunSpec
+from mhc_core.spec import DOUBLY_STOCHASTIC, MULTI_STREAM, RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
-LOGARITHMIC = ("act_rms", "branch_out_rms", "grad_rms", "composite_gain_fwd", "composite_gain_bwd")
-# One rounding of a state, by the type of the run that is verified.
-ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}
 SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
-PASSES = 1.5  # two passes without metrics cost no more than this many float64 runs
+PASSES = 3.0  # passes and metrics in numpy cost no more than this many float64 runs
+DRAWS = 2  # of rounding errors: one draw may by chance move a value by nothing
 
 
 def to_double(spec: RunSpec) -> RunSpec:
@@ -48,120 +49,98 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
     """The spec computed once more: columns, loss, and the error of the stream mean law where it is due.
 
     `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades
-    where values span decades: a chaotic stack makes much of it. They come of a second pass, in which every state is
-    changed at random by as much. Values beyond float64 are inf. Memory is that of the whole graph.
+    where values span decades: a chaotic stack makes much of it. They come from further passes, in which every state
+    and coefficient is changed at random by as much. Values beyond float64 are inf. Memory is that of the whole graph.
 
     Raises
     ------
     SpecError
         Where the spec asks for a device that this machine lacks.
     """
-    twin = to_double(spec)
-    columns, loss, error, identities = _compute(twin, 0.0)
-    shaken, shaken_loss, _, _ = _compute(twin, ROUNDING[spec.dtype])
-    unsure = {key: _compare(key, columns[key], shaken[key]) for key in columns}
+    columns, loss, error, identities = _compute(spec, 0.0)
+    shaken = [_compute(spec, ROUNDING[spec.dtype], draw)[:2] for draw in range(DRAWS)]
+    unsure = {
+        key: np.max([measure_distance(spec, key, column, others[key]) for others, _ in shaken], axis=0)
+        for key, column in columns.items()
+    }
     return RecomputationFrame(
         columns=dict(columns),
         loss=loss,
-        loss_unsure=abs(shaken_loss - loss),
+        loss_unsure=max(abs(other - loss) for _, other in shaken),
         unsure=dict(unsure),
         mean_law_error=error,
         identities=dict(identities),
     )
 
 
-def _compute(twin: RunSpec, rounding: float) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
+def _compute(
+    spec: RunSpec, rounding: float, draw: int = 0
+) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
     """Columns, loss, and where nothing is rounded the error of the stream mean law, if due, and the identities."""
+    twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
     logits = [] if rounding else overhear_logits(stack)
-    outputs, undo = _overhear(stack, rounding)
-    start = stack.embed().detach().requires_grad_()
+    shake = Shake(draw, rounding, rounding if spec.maps_coarsely else min(rounding, ROUNDING["float32"]))
+    outputs, undo = _overhear(stack, shake)
+    start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
     loss = stack.loss(stack.climb(start)[0])
     loss.backward()
     undo()
-    found = [_measure_layer(stack, output) for output in outputs]
-    columns: dict[str, Any] = {key: np.array([layer[key] for layer in found]) for key in found[0] if key != "h_res"}
-    columns |= _multiply(np.array([layer["h_res"] for layer in found]))
+    states = [start, *(output.state for output in outputs)]
+    entering = [to_numpy(stack.connection.streams(state)) for state in states[:-1]]
+    columns = compute_columns(spec, entering[0], read_layers(stack, entering, outputs))
     due = _keeps_mean(twin) and not rounding
     value = float(loss.detach())
-    identities = {} if rounding else measure_identities(stack, start, outputs, logits)
+    identities = {}
+    if not rounding:
+        identities = measure_identities(stack, start, outputs, logits) | check_coefficients(stack, entering, outputs)
     return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 
-def _compare(key: str, column: Array, shaken: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        miss = np.abs(np.log10(shaken) - np.log10(column) if key in LOGARITHMIC else shaken - column)
-    return miss.reshape(len(miss), -1).max(1)
+@dataclass(frozen=True)
+class Shake:
+    """Rounding errors, drawn by number: of states, and of coefficients, relative to each entry; 0 for none."""
+
+    draw: int
+    state: float
+    coefficients: float
+
+    def round(self, tensor: torch.Tensor, name: str, layer: int) -> torch.Tensor:
+        """A state, or a coefficient of this name, changed at random."""
+        size = self.state if name == "state" else self.coefficients
+        noise = normal(self.draw, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
+        return tensor * (1 + size * noise) if size else tensor
+
+    def round_mixing(self, mixing: Mixing, layer: int) -> Mixing:
+        """All coefficients of a layer."""
+        return Mixing(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
-def _overhear(stack: Stack, rounding: float) -> tuple[list[LayerOutput], Callable[[], None]]:
-    """Fills with every layer's output as the stack runs, until undone; gradients at the states are kept."""
+def _overhear(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
+    """Fills with every layer's output as the stack runs, until undone; gradients at what was made are kept."""
     heard: list[LayerOutput] = []
-    plain = stack.layer
+    plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
+    is_learned = stack.spec.connection.kind in MULTI_STREAM  # elsewhere coefficients are 0 and 1
 
     def layer(index: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
+        if mixing is not None and is_learned:
+            mixing = shake.round_mixing(mixing, index)
         output = plain(index, state, mixing)
-        if rounding:
-            shake = normal(0, "rounding", index, *output.state.shape).to(output.state) * rounding
-            output = output._replace(state=output.state * (1 + shake))
-        output.state.retain_grad()
+        output = output._replace(state=shake.round(output.state, "state", index))
+        for part in (output.state, output.u, output.mixing.h_res):
+            if part.requires_grad:
+                part.retain_grad()
         heard.append(output)
         return output
 
+    def make_mixing(index: int, state: torch.Tensor) -> Mixing:
+        return shake.round_mixing(plain_mixing(index, state), index)
+
     def undo() -> None:
-        stack.layer = plain  # type: ignore[method-assign]
+        stack.layer, stack.connection.dynamic_mixing = plain, plain_mixing  # type: ignore[method-assign]
 
-    stack.layer = layer  # type: ignore[method-assign, assignment]
+    stack.layer, stack.connection.dynamic_mixing = layer, make_mixing  # type: ignore[method-assign, assignment]
     return heard, undo
-
-
-def _measure_layer(stack: Stack, output: LayerOutput) -> dict[str, Any]:
-    grad = output.state.grad
-    assert grad is not None
-    state_nNC, grad_nNC = (to_numpy(stack.connection.streams(part)) for part in (output.state, grad))
-    parts = stack.spec.connection.kind in PARTS
-    with np.errstate(over="ignore", invalid="ignore"):
-        m_NC = np.concatenate(state_nNC, axis=1) if parts else state_nNC.mean(0)
-        g_NC = np.concatenate(grad_nNC, axis=1) if parts else grad_nNC.sum(0)
-        h_res = to_numpy(output.mixing.h_res)
-        h_res = h_res.mean(0) if h_res.ndim == 3 else h_res
-        return {
-            "act_rms": _rms(m_NC),
-            "token_cos": _mean_cosine(m_NC),
-            "branch_out_rms": _rms(to_numpy(output.y)),
-            "grad_rms": _rms(g_NC),
-            "h_res_row_sum": h_res.sum(1),
-            "h_res_col_sum": h_res.sum(0),
-            "h_res": h_res,
-        }
-
-
-def _rms(x: Array) -> float:
-    return float(np.sqrt(np.mean(x * x)))
-
-
-def _mean_cosine(m_NC: Array) -> float:
-    """Over all pairs of different samples, from the whole matrix of cosines."""
-    unit = m_NC / np.sqrt((m_NC * m_NC).sum(1, keepdims=True))
-    cosines = unit @ unit.T
-    count = len(cosines)
-    return float((cosines.sum() - np.trace(cosines)) / (count * (count - 1)))
-
-
-def _multiply(h_res_Lnn: Array) -> dict[str, Array]:
-    """Composite gains by multiplying out, which leaves the range of float64 where it will."""
-    layers, n = h_res_Lnn.shape[:2]
-    forward, backward = np.empty(layers), np.empty(layers)
-    with np.errstate(over="ignore", invalid="ignore"):
-        product = np.eye(n)
-        for layer in range(layers):
-            product = h_res_Lnn[layer] @ product
-            forward[layer] = np.abs(product.sum(1)).max()
-        product = np.eye(n)
-        for layer in reversed(range(layers)):
-            product = product @ h_res_Lnn[layer]
-            backward[layer] = np.abs(product.sum(0)).max()
-    return {"composite_gain_fwd": forward, "composite_gain_bwd": backward}
 
 
 def _keeps_mean(spec: RunSpec) -> bool:

@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mhc_core.measure.detection import DETECTS, IDENTITIES
+from mhc_core.measure.detection import DETECTS, IDENTITIES, MAPS
+from mhc_core.measure.reference_columns import REFERENCES
+from mhc_core.measure.rounding import LEAST, MOST, find_tolerance, lift, to_log10
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
-from mhc_core.spec import RunSpec
+from mhc_core.spec import MANIFOLD, PARTS, RunSpec
 from mhc_core.theory.bands import FALSE_ALARM, Band
 from mhc_core.theory.laws import MIXING_EPS, OWN, Curve, predict
 from mhc_core.theory.premises import is_doubly_stochastic, is_free, is_row_stochastic
@@ -26,24 +28,16 @@ Array = np.ndarray
 Verdict = Literal["holds", "fails", "skipped"]
 Scale = Literal["linear", "log10"]
 
-MIXING = ("h_res_row_sum", "h_res_col_sum", "composite_gain_fwd", "composite_gain_bwd")
-KEYS = ("act_rms", "branch_out_rms", "grad_rms", "token_cos", "loss", *MIXING)
-# What rounding costs even where nothing enlarges it, in decades where the metric's scale is log, relative for the loss,
-# else absolute; above the largest that 80 specs of 16 and 96 layers showed. To it comes what the recomputation found.
-LEAST: dict[str, dict[str, float]] = {
-    "float64": dict.fromkeys(KEYS, 1e-12),
-    "float32": dict.fromkeys(KEYS, 1e-5),
-    "bfloat16": dict.fromkeys(KEYS, 0.02) | dict.fromkeys(MIXING, 1e-5) | {"loss": 0.05},
-}
 SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}  # times what one rounding a layer does
-MOST = 0.3  # A wider tolerance would say nothing.
 RANGE = {
     "float32": 36.0,
     "bfloat16": 36.0,
     "float64": 300.0,
 }  # decades either side of 1 in which rms values keep digits
-SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
-AGAIN = "Recomputed in float64 by plain autograd."
+LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
+AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
+SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
+MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
 
 
@@ -89,7 +83,7 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
     checks += _check_columns(spec, result, recomputed)
     if recomputed.mean_law_error is not None:
         checks.append(_check_mean_law(recomputed.mean_law_error))
-    return checks + _check_identities(recomputed)
+    return checks + _check_identities(recomputed) + _check_maps(spec, recomputed)
 
 
 def to_verdict(checks: Sequence[Check]) -> Verdict:
@@ -168,6 +162,20 @@ def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
     return checks
 
 
+def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[Check]:
+    """Coefficients against the formulas of their family."""
+    wide = MAP_WIDE[spec.connection.mapping_dtype if spec.connection.kind in MANIFOLD else "auto"]
+    checks = []
+    for name, (key, text, source) in MAPS.items():
+        error = (recomputed.identities or {}).get(name)
+        if error is not None:
+            errors = np.array(error, dtype=np.float64)
+            known = np.isfinite(errors)
+            key = "h_read" if name == "map_pre" and spec.connection.kind in PARTS else key
+            checks.append(compare(name, key, 0 * errors, errors, wide, known, text, source, scale="linear"))
+    return checks
+
+
 def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
     """Of each layer, and of all together, which knows it better."""
     known = np.isfinite(excess_L)
@@ -191,19 +199,36 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
         {key: np.array(column, dtype=np.float64) for key, column in table.items()}
         for table in (recomputed.columns, recomputed.unsure)
     )
-    kept = _find_in_range(spec, columns)
+    forward_L, backward_L = _find_in_range(spec, columns)
+    kept = {key: _find_known(spec, key, column, forward_L, backward_L) for key, column in columns.items()}
+    # No gradient is known better than the states' own.
+    lost_L = unsure.get("grad_rms_streams", unsure["grad_rms"])
+    unsure |= {key: np.maximum(unsure[key], lost_L) for key in columns if REFERENCES[key] == "gradients"}
     checks = [_check_column(spec, result, key, columns[key], unsure[key], kept[key]) for key in columns]
-    return [*checks, _check_loss(spec, result, recomputed, bool(kept["act_rms"].all()))]
+    return [*checks, _check_loss(spec, result, recomputed, bool(forward_L.all()))]
 
 
 def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array) -> Check:
-    measured, least = result.layers[key].astype(np.float64), _find_least(spec, key)
+    """`again` is the column of the recomputation, nan where it has no value; `kept_L` says which layers can be held."""
+    table = result.matrices if METRICS[key].table == "matrices" else result.layers
+    if key not in table:
+        text = f"{AGAIN} The run has no such column."
+        return compare("recomputation", key, again, again, 1.0, np.zeros(len(again), dtype=bool), text, SOURCE)
+    measured = table[key].astype(np.float64)
     if METRICS[key].scale == "log":
-        zero = (measured == 0) & (again == 0)  # Exactly nothing has no logarithm, and agrees.
-        again, measured = (np.where(zero, 0.0, log) for log in (_to_log10(again), result.layers_log10[key]))
-    unsure_L = SAFETY[spec.dtype] * _accumulate(key, np.nan_to_num(unsure_L))
-    wide_L = least + unsure_L
-    lost, unclear = int((~kept_L).sum()), int((kept_L & (wide_L > MOST)).sum())
+        # Exactly nothing has no logarithm, and agrees.
+        log10 = np.where(measured == 0, -np.inf, result.layers_log10[key])
+        again, measured = lift(spec, key, to_log10(again)), lift(spec, key, log10)
+        zero = np.isneginf(again) & np.isneginf(measured)
+        again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
+    axes = tuple(range(1, again.ndim))
+    wide = find_tolerance(spec, key, again)
+    wide = wide + np.expand_dims(SAFETY[spec.dtype] * _accumulate(key, unsure_L), axes)
+    size = 1.0 if METRICS[key].scale == "log" else np.maximum(1.0, np.abs(again))
+    known, clear = np.isfinite(again) & np.expand_dims(kept_L, axes), wide <= MOST * size
+    if key == "cka":  # which compares two layers
+        known &= kept_L
+    lost, unclear = int((~kept_L).sum()), int((known & ~clear).any(axes).sum())
     text = AGAIN
     if lost:
         text += f" {lost} of {spec.depth} layers are left out, beyond the range of {spec.dtype}."
@@ -211,53 +236,69 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
         text += (
             f" {unclear} of {spec.depth} layers are left out, where the stack makes too much of {spec.dtype} rounding."
         )
-    wide = wide_L if again.ndim == 1 else (wide_L[:, None] * np.maximum(1, np.abs(again)))
-    kept_L = kept_L & (wide_L <= MOST)
-    return compare("recomputation", key, again, measured, wide, kept_L, text, "float64 recomputation")
-
-
-def _find_least(spec: RunSpec, key: str) -> float:
-    """What rounding costs at least; a coarse mapping of dynamic mixing rounds every signal, whatever its own type."""
-    least = LEAST[spec.dtype][key]
-    return max(least, LEAST[spec.connection.mapping_dtype]["act_rms"]) if spec.maps_coarsely else least
+    return compare("recomputation", key, again, measured, wide, known & clear, text, SOURCE)
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
     """The most by any layer passed so far, as what is lost once is not found again; a gradient has passed them all."""
-    if key in ("grad_rms", "composite_gain_bwd"):
+    if not METRICS[key].prefix:
         return np.full_like(unsure_L, unsure_L.max())
     return np.maximum.accumulate(unsure_L)
 
 
-def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> dict[str, Array]:
-    """Layers (L) of each column to compare: what the run's type can hold, by the recomputation's word and not its own.
+def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Array]:
+    """Layers (L) whose states, and whose gradients, the run's type can hold, by the recomputation's word.
 
     What has left the range on the way up is lost in all later layers, and with them every gradient.
     """
-    inside = {key: np.isfinite(column).reshape(spec.depth, -1).all(1) for key, column in columns.items()}
-    # Without a norm in front, attention multiplies the state with itself.
+    # Early records have no streams. Without a norm in front, attention multiplies the state with itself.
+    states, grads = (columns.get(f"{key}_streams", columns[key]) for key in ("act_rms", "grad_rms"))
     is_squared = spec.block.kind == "transformer" and spec.block.norm_position != "pre"
-    for key in SIGNALS:
-        held = np.abs(_to_log10(columns[key])) < RANGE[spec.dtype] / (2 if is_squared else 1)
-        inside[key] &= held | (columns[key] == 0)
-    forward = np.logical_and.accumulate(inside["act_rms"])
+    forward_L = np.logical_and.accumulate(_holds(states, RANGE[spec.dtype] / (2 if is_squared else 1)))
+    held_L = _holds(grads, RANGE[spec.dtype])
     if spec.connection.dynamic:
-        # Gradients of coefficients are sums of products of the two: 1e10 is room for the sums, and for what multiplies
-        # them on their way back into the state.
-        passed = _to_log10(columns["grad_rms"]) + _to_log10(columns["act_rms"]) + 10
-        inside["grad_rms"] &= passed < RANGE[spec.dtype]
-    backward = np.logical_and.accumulate(inside["grad_rms"][::-1])[::-1] & forward.all()
-    for key in ("act_rms", "token_cos", "branch_out_rms"):
-        inside[key] &= forward
-    return inside | {"grad_rms": backward}
+        held_L &= _holds_products(spec, columns)
+    return forward_L, np.logical_and.accumulate(held_L[::-1])[::-1] & forward_L.all()
+
+
+def _holds(values: Array, decades: float) -> Array:
+    """Layers all of whose values are zero or within so many decades of 1."""
+    held = (np.abs(to_log10(values)) < decades) | (values == 0)
+    return held.reshape(len(held), -1).all(1)
+
+
+def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
+    """Layers in which the gradient of coefficients is held.
+
+    It is a sum of products of states and gradients: 1e10 is room for the sums, and for what multiplies them on their
+    way back into the state.
+    """
+    found: Array = to_log10(columns["grad_rms"]) + to_log10(columns["act_rms"]) + 10 < RANGE[spec.dtype]
+    return found
+
+
+def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backward_L: Array) -> Array:
+    """Layers (L) of a column to compare."""
+    source, is_all = REFERENCES[key], not METRICS[key].prefix
+    if source == "mixing" and not spec.connection.dynamic:
+        return ~np.isinf(column).reshape(len(column), -1).any(1)
+    if source == "gradients":
+        return backward_L & _holds(np.nan_to_num(column), RANGE[spec.dtype])
+    known_L = np.full_like(forward_L, forward_L.all()) if is_all else forward_L
+    if key in SIZES:
+        known_L = known_L & _holds(column, RANGE[spec.dtype])
+    return known_L & ~np.isinf(column).reshape(len(column), -1).any(1)
 
 
 def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> Check:
     again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed.loss, recomputed.loss_unsure))
     size = np.maximum(np.abs(again), 1.0)
-    wide = _find_least(spec, "loss") * size + SAFETY[spec.dtype] * unsure
+    least = LOSS_LEAST[spec.dtype]
+    if spec.maps_coarsely:  # which rounds every signal, whatever its own type
+        least = max(least, LEAST[spec.connection.mapping_dtype])
+    wide = least * size + SAFETY[spec.dtype] * unsure
     kept = is_held & (wide <= MOST * size)  # False where either is nan
-    return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, "float64 recomputation")
+    return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, SOURCE)
 
 
 # Comparisons.
@@ -269,32 +310,28 @@ def compare(
     expected: Array,
     measured: Array,
     tolerance: Array | float,
-    kept_L: Array,
+    kept: Array,
     statement: str,
     source: str,
     scale: Scale | None = None,
     detects: str | None = None,
 ) -> Check:
-    """Arrays are (L) or (L, n); layers outside `kept_L` are left out, and a measured nan inside it fails."""
+    """Arrays are (L, ...), `kept` is (L) or as they are: it says what is compared. There a measured nan fails."""
     detects = detects or DETECTS[law]
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
-    if not kept_L.any():
+    if not kept.any():
         statement = f"{statement} Nothing to compare."
         return Check(law, key, None, scale, None, None, None, "skipped", statement, source, detects)
     wide = np.broadcast_to(tolerance, expected.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         miss = np.nan_to_num(np.abs(measured - expected) / wide, nan=np.inf, posinf=np.inf)
-    miss = np.where(kept_L.reshape(-1, *[1] * (miss.ndim - 1)), miss, -1.0)
+    kept = np.expand_dims(kept, tuple(range(kept.ndim, miss.ndim)))
+    miss = np.where(kept, miss, -1.0)
     at = np.unravel_index(int(miss.argmax()), miss.shape)
     verdict: Verdict = "holds" if miss[at] <= 1 else "fails"
     due, got, most = (_finite(part[at]) for part in (expected, measured, wide))
-    layer = int(at[0]) if len(kept_L) > 1 else None
+    layer = int(at[0]) if len(kept) > 1 else None
     return Check(law, key, layer, scale, due, got, most, verdict, statement, source, detects)
-
-
-def _to_log10(values: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(values)
 
 
 def _finite(value: Any) -> float | None:

@@ -9,6 +9,7 @@ import pytest
 from mhc_core.cost.estimates import estimate
 from mhc_core.measure import probe
 from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
+from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import Check, to_verdict, verify
 from mhc_core.record.frames import RecomputationFrame
@@ -42,12 +43,13 @@ def test_true_runs_hold(name: str, dtype: str) -> None:
     assert failures(checks) == []
     assert to_verdict(checks) == "holds"
     compared = {check.metric for check in checks if check.law == "recomputation" and check.verdict == "holds"}
+    result = measure(build_spec(BASE, connection=CONNECTIONS[name], dtype=dtype))
+    # Where streams are identical no gradient reaches the logits, and the run has no share of it.
+    empty = {key for key, column in result.layers.items() if np.isnan(column).all()}
     # In bfloat16 a loss near zero, and gradients of masks that one rounding may turn over, may be left out.
-    unclear = {"loss", "grad_rms"} if dtype == "bfloat16" else set()
-    assert compared | unclear == {
-        "act_rms", "token_cos", "branch_out_rms", "grad_rms", "h_res_row_sum", "h_res_col_sum",
-        "composite_gain_fwd", "composite_gain_bwd", "loss",
-    }  # fmt: skip
+    unclear = {"loss", "cka", *(key for key, source in REFERENCES.items() if source == "gradients")}
+    missing = {"loss", *result.layers, *result.matrices} - compared - empty
+    assert missing <= (unclear if dtype == "bfloat16" else set())
     assert all(check.statement and check.source for check in checks)
 
 
@@ -67,9 +69,10 @@ def test_other_blocks_and_texts_hold(block: str, position: str) -> None:
 def test_in_float64_two_ways_agree_to_twelve_digits() -> None:
     checks = verify_run(build_spec(BASE, connection=CONNECTIONS["mhc-dynamic"], dtype="float64"))
     for check in checks:
-        if check.law == "recomputation":
+        # Singular values of a Gram matrix keep half of the digits, and a deviation that is all rounding has none.
+        if check.law == "recomputation" and not check.metric.startswith(("ds_error", "effective_rank")):
             assert check.tolerance is not None
-            assert check.tolerance < 1e-10, check.metric
+            assert check.tolerance < 1e-9 * max(1.0, abs(check.expected or 0.0)), check.metric
 
 
 @pytest.mark.parametrize(("dtype", "rounding"), [("float32", 2**-23), ("float64", 2**-52), ("bfloat16", 2**-8)])

@@ -1,0 +1,517 @@
+"""Every column and matrix of a run a second time, in plain numpy float64 from what the catalogue's formulas say.
+
+It shares no code with `mhc_core.metrics`: only the rules by which samples are picked are the same, and published with
+the metric. `REFERENCES` says for each key what it is made of; a test holds the keys equal to those of the catalogue.
+Shapes: L layers, n streams, N samples, C width, P samples kept, m logits of one H_res.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
+from mhc_core.spec import MANIFOLD, PARTS, RunSpec
+from mhc_core.stack import LayerOutput, Stack
+
+Array = np.ndarray
+Source = Literal["states", "gradients", "mixing", "jacobian", "training"]
+
+RANKED_SAMPLES = 256  # of which an effective rank is taken
+MAPPED_SAMPLES = 32  # whose logits are mapped in other types
+CKA_SAMPLES = {True: 128, False: 256}  # by whether the stack has more than 256 layers
+SAME = 256  # times eps: spread over size, up to which samples count as the same
+NO_SIGNAL = 300  # times eps: a share of the gradient up to which it is rounding
+
+MAPS = ("cka", "unfolded")
+TOKEN_GAINS = ("s", "_min", "_median", "_mean", "_max")
+REFERENCES: dict[str, Source] = {
+    **dict.fromkeys(
+        (
+            "act_rms", "act_rms_streams", "token_cos", "effective_rank", "stream_cos", "stream_cosines", "cka",
+            "branch_in_rms", "branch_out_rms", "cos_prev", "cos_prev_p05", "cos_prev_p95", "branch_share",
+            "act_share_max", "act_share_entropy",
+        ),
+        "states",
+    ),
+    **dict.fromkeys(
+        (
+            "grad_rms", "grad_rms_streams", "branch_grad_rms", "param_grad_norm", "grad_to_weight",
+            "mixing_grad_norm", "mixing_signal", "mixing_grad_share",
+        ),
+        "gradients",
+    ),
+    **dict.fromkeys(
+        (
+            "h_pre", "h_read", "h_post", "h_res", "h_pre_std", "h_read_std", "h_post_std", "h_res_std",
+            "h_res_row_sum", "h_res_col_sum", "ds_error", "ds_error_tokens", "h_res_min", "h_res_sigma2",
+            "h_res_to_uniform", "h_res_attenuation", "gain_fwd", "gain_bwd", "composite_gain_fwd",
+            "composite_gain_bwd", "composite_norm_inf", "composite_norm_1", "composite_min_col_sum", "composite_sigma2",
+            *(f"composite_gain_{way}_token{name}" for way in ("fwd", "bwd") for name in TOKEN_GAINS),
+            "res_logit_range", "ds_error_float32", "ds_error_bfloat16", "unfolded",
+            "read_share_max", "read_share_entropy", "write_share_max", "write_share_entropy",
+        ),
+        "mixing",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one layer did, in float64.
+
+    Attributes
+    ----------
+    x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
+    grad_u: gradient at u. h_pre, h_post, h_res: with an axis N where mixing is dynamic.
+    grad_h_res: gradient at h_res, summed over samples.
+    logits: of h_res (m), or (N, m); None where there are none.
+    weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
+    """
+
+    x_nNC: Array
+    g_nNC: Array
+    u_NC: Array
+    y_NC: Array
+    grad_u: Array
+    h_pre: Array
+    h_post: Array
+    h_res: Array
+    grad_h_res: Array | None
+    logits: Array | None
+    weights: list[Array]
+    grad_weights: list[Array]
+    grad_mixing: dict[str, Array]
+
+
+def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[Layer]:
+    """What every layer did.
+
+    Parameters
+    ----------
+    stack: after its backward pass, in which the outputs' states, branch inputs and h_res kept their gradients.
+    entering: the streams that enter each layer.
+    outputs: of every layer.
+    """
+    parameters = read_parameters(stack)
+    return [
+        _read_layer(stack, parameters, layer, x_nNC, output)
+        for layer, (x_nNC, output) in enumerate(zip(entering, outputs, strict=True))
+    ]
+
+
+def _read_layer(stack: Stack, parameters: dict[str, Array], layer: int, x_nNC: Array, output: LayerOutput) -> Layer:
+    to_streams, spec = stack.connection.streams, stack.spec
+    grad = output.state.grad
+    assert grad is not None
+    weights = list(stack.branches[layer].parameters())
+    grad_h_res = _grad(output.mixing.h_res)
+    logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.connection.kind in MANIFOLD else np.empty(0)
+    return Layer(
+        x_nNC=_read(to_streams(output.state)),
+        g_nNC=_read(to_streams(grad)),
+        u_NC=_read(output.u),
+        y_NC=_read(output.y),
+        grad_u=_grad(output.u),
+        h_pre=_read(output.mixing.h_pre),
+        h_post=_read(output.mixing.h_post),
+        h_res=_read(output.mixing.h_res),
+        grad_h_res=grad_h_res.sum(0) if grad_h_res.ndim == 3 else grad_h_res,
+        logits=logits if logits.shape[-1] else None,
+        weights=[_read(weight) for weight in weights],
+        grad_weights=[_grad(weight) for weight in weights],
+        grad_mixing=_read_mixing_gradients(stack, layer),
+    )
+
+
+def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
+    prefix, found = f"mixers.{layer}.", {}
+    for name, parameter in stack.connection.named_parameters():
+        if not stack.spec.connection.dynamic and not name.startswith("output."):
+            found[name] = _grad(parameter)[layer]
+        elif name.startswith(prefix):
+            found[name.removeprefix(prefix)] = _grad(parameter)
+    return found
+
+
+def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[Layer]) -> dict[str, Array]:
+    """Every column and matrix that the run carries, index = layer; nan where the catalogue says that there is none.
+
+    Parameters
+    ----------
+    spec: the run, whose type says which values are rounding.
+    start_nNC: the streams that enter the first layer.
+    """
+    with np.errstate(all="ignore"):
+        found = _stack_layers([_measure_layer(spec, layer) for layer in layers])
+        found |= _stack_layers(_measure_passing(spec, start_nNC, layers))
+        found |= _compare_neighbours(layers)
+        found["cka"] = _compare_layers(spec, layers)
+        found |= _multiply_out(layers)
+        if spec.streams > 1:
+            found |= _measure_shares(found)
+            if layers[0].logits is not None:
+                found |= _map_again(spec, [layer.logits for layer in layers if layer.logits is not None])
+        # Maps of every two layers are large, and travel in the run's own type.
+        size = np.float64 if spec.dtype == "float64" else np.float32
+        return {key: column.astype(size) if key in MAPS else column for key, column in found.items()}
+
+
+def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
+# One layer.
+
+
+def _measure_layer(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
+    m_NC = _merge(spec, layer.x_nNC)
+    is_parts = spec.connection.kind in PARTS
+    g_NC = np.concatenate(layer.g_nNC, 1) if is_parts else layer.g_nNC.sum(0)
+    gradient = _norm_of_all(layer.grad_weights)
+    found: dict[str, Array | float] = {
+        "act_rms": _rms(m_NC),
+        "act_rms_streams": np.array([_rms(x) for x in layer.x_nNC]),
+        "token_cos": _average_cosine(m_NC),
+        "effective_rank": _count_directions(m_NC),
+        "branch_in_rms": _rms(layer.u_NC),
+        "branch_out_rms": _rms(layer.y_NC),
+        "grad_rms": _rms(g_NC),
+        "grad_rms_streams": np.array([_rms(g) for g in layer.g_nNC]),
+        "branch_grad_rms": _rms(layer.grad_u),
+        "param_grad_norm": gradient,
+        "grad_to_weight": gradient / _norm_of_all(layer.weights),
+    }
+    if spec.streams > 1:
+        found |= _compare_streams(layer.x_nNC)
+    return found | _measure_mixing(spec, layer) | _measure_pull(spec, layer)
+
+
+def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
+    """Mean over samples of the cosine between every two streams, and over all pairs of different ones."""
+    count, samples = x_nNC.shape[:2]
+    units = _to_units(x_nNC).reshape(count, -1)
+    cosines = units @ units.T / samples
+    others = ~np.eye(count, dtype=bool)
+    return {"stream_cosines": cosines, "stream_cos": float(cosines[others].mean())}
+
+
+def _measure_mixing(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
+    """Coefficients as the run shows them, and what is said of each mean H_res alone."""
+    read = "h_read" if spec.connection.kind in PARTS else "h_pre"
+    found: dict[str, Array | float] = {}
+    for key, part in ((read, layer.h_pre), ("h_post", layer.h_post), ("h_res", layer.h_res)):
+        if layer.h_res.ndim == 3:
+            mean = part.sum(0) / len(part)
+            found |= {key: mean, f"{key}_std": np.sqrt(((part - mean) ** 2).sum(0) / len(part))}
+        else:
+            found[key] = part
+    if layer.h_res.ndim == 3:
+        found["ds_error_tokens"] = float(_miss_doubly_stochastic(layer.h_res).max())
+    return found | _measure_matrix(np.asarray(found["h_res"]))
+
+
+def _measure_matrix(h_res: Array) -> dict[str, Array | float]:
+    n, rows, columns = len(h_res), h_res.sum(1), h_res.sum(0)
+    found: dict[str, Array | float] = {
+        "h_res_row_sum": rows,
+        "h_res_col_sum": columns,
+        "ds_error": float(_miss_doubly_stochastic(h_res)),
+        "h_res_min": float(h_res.min()),
+        "gain_fwd": float(np.abs(rows).max()),
+        "gain_bwd": float(np.abs(columns).max()),
+    }
+    if n > 1:
+        centre = np.eye(n) - 1 / n
+        found |= {
+            "h_res_sigma2": _list_singular_values(h_res)[1],
+            "h_res_to_uniform": _list_singular_values(h_res - np.ones((n, n)) / n)[0],
+            "h_res_attenuation": _list_singular_values(centre @ h_res @ centre)[0],
+        }
+    return found
+
+
+def _miss_doubly_stochastic(matrices: Array) -> Array:
+    """How far any row or column sum of each matrix (..., n, n) is from 1, or any entry below 0."""
+    sums = np.concatenate([matrices.sum(-1), matrices.sum(-2)], -1)
+    found: Array = np.maximum(np.maximum(sums.max(-1) - 1, 1 - sums.min(-1)), -matrices.min((-1, -2)))
+    return found
+
+
+def _measure_pull(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
+    """Norm of the gradient of the mixing's parameters, and how much of it H_res and its logits can follow."""
+    found: dict[str, Array | float] = {}
+    if layer.grad_mixing:
+        found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
+    if layer.logits is not None and layer.grad_h_res is not None and spec.streams > 1:
+        n = spec.streams
+        centre = np.eye(n) - 1 / n
+        followed = _norm_of_all([centre @ layer.grad_h_res @ centre])
+        signal = np.float64(followed) / _norm_of_all([layer.grad_h_res])
+        share = np.float64(_norm_of_all([layer.grad_mixing["b_res"]])) / followed
+        found |= {
+            "mixing_signal": signal,
+            "mixing_grad_share": share if signal > NO_SIGNAL * _find_eps(spec) else math.nan,
+        }
+    return found
+
+
+# A layer and the one before it.
+
+
+def _measure_passing(spec: RunSpec, start_nNC: Array, layers: Sequence[Layer]) -> list[dict[str, Array | float]]:
+    """branch_share: what the branch writes to each stream over that and what mixing passes on, by squared size."""
+    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
+    entering, found = start_nNC, []
+    for layer in layers:
+        count = len(entering)
+        parts = np.split(layer.y_NC, count, 1) if spec.connection.kind in PARTS else [layer.y_NC] * count
+        shares = []
+        for i in range(count):
+            written = _rms(layer.h_post[..., i, None] * parts[i])
+            passed = _rms(skip * sum(layer.h_res[..., i, j, None] * entering[j] for j in range(count)))
+            largest = max(written, passed)
+            w, p = np.float64(written) / largest, np.float64(passed) / largest
+            shares.append(w**2 / (w**2 + p**2))
+        found.append({"branch_share": np.array(shares)})
+        entering = layer.x_nNC
+    return found  # type: ignore[return-value]
+
+
+def _compare_neighbours(layers: Sequence[Layer]) -> dict[str, Array]:
+    """Median and percentiles over samples of the cosine between a layer's branch input and the last one's."""
+    spread = [np.full(3, np.nan)]
+    for before, layer in pairwise(layers):
+        spread.append(np.percentile(_cosines(layer.u_NC, before.u_NC), [50, 5, 95]))
+    return dict(zip(("cos_prev", "cos_prev_p05", "cos_prev_p95"), np.array(spread).T, strict=True))
+
+
+# All layers.
+
+
+def _compare_layers(spec: RunSpec, layers: Sequence[Layer]) -> Array:
+    """CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan where a layer has none."""
+    kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
+    grams = np.array([_multiply_features(_merge(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers])
+    count = grams.shape[1]
+    if spec.cka == "biased":
+        flat = grams.reshape(len(grams), -1)
+        hsic = flat @ flat.T
+    else:
+        grams[:, np.arange(count), np.arange(count)] = 0
+        flat, rows = grams.reshape(len(grams), -1), grams.sum(2)
+        totals = rows.sum(1)
+        hsic = flat @ flat.T + np.outer(totals, totals) / ((count - 1) * (count - 2)) - 2 / (count - 2) * rows @ rows.T
+    scale = np.sqrt(np.diagonal(hsic))
+    # A layer with every layer before it, as records have it.
+    return np.where(np.tri(len(hsic), dtype=bool), hsic / np.outer(scale, scale), np.nan)
+
+
+def _multiply_features(m_PC: Array, eps: float) -> Array:
+    """Gram matrix of features, centred and scaled to at most 1, which CKA does not see; nan where all are the same."""
+    spread = (m_PC.max(0) - m_PC.min(0)).max()
+    if not spread > SAME * eps * np.abs(m_PC).max():
+        return np.full((len(m_PC), len(m_PC)), np.nan)
+    centred = m_PC - m_PC.mean(0)
+    centred = centred / np.abs(centred).max()
+    gram: Array = centred @ centred.T
+    return gram
+
+
+def _multiply_out(layers: Sequence[Layer]) -> dict[str, Array]:
+    """Composites upwards H_l ... H_1 and downwards H_L ... H_l, and what layers read of each other through them."""
+    h_res = np.array([_average(layer.h_res, 2) for layer in layers])
+    n = h_res.shape[1]
+    up, up_log = map(np.array, zip(*_accumulate(h_res), strict=True))
+    # Downwards the transpose is a product in the same order as upwards.
+    down, down_log = map(np.array, zip(*reversed([*_accumulate(matrix.T for matrix in h_res[::-1])]), strict=True))
+    down = np.swapaxes(down, 1, 2)
+    found = {
+        "composite_gain_fwd": _scale(np.abs(up.sum(2)).max(1), up_log),
+        "composite_gain_bwd": _scale(np.abs(down.sum(1)).max(1), down_log),
+        "composite_norm_inf": _scale(np.array([np.linalg.norm(m, np.inf) for m in up]), up_log),
+        "composite_norm_1": _scale(np.array([np.linalg.norm(m, 1) for m in down]), down_log),
+        "composite_min_col_sum": _scale(down.sum(1).min(1), down_log),
+    }
+    if n > 1:
+        centre = np.eye(n) - 1 / n
+        apart, log = zip(*_accumulate(centre @ matrix @ centre for matrix in h_res), strict=True)
+        found["composite_sigma2"] = _scale(np.array([_list_singular_values(m)[0] for m in apart]), np.array(log))
+    if layers[0].h_res.ndim == 3:
+        found |= _multiply_tokens(layers)
+    if layers[0].h_pre.ndim < layers[0].h_res.ndim:
+        found["unfolded"] = _unfold(layers, h_res)
+    return found
+
+
+def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
+    """M_l = H_l ... H_1 over its largest entry (..., n, n), and the natural logarithm of that entry (...)."""
+    product: Any = np.float64(1)
+    log: Any = 0.0
+    for matrix in matrices:
+        product = matrix @ product if product.ndim else matrix
+        size = np.abs(product).max((-1, -2))
+        product = product / np.where(size > 0, size, 1.0)[..., None, None]
+        log = log + np.log(size)
+        yield product, log
+
+
+def _scale(values: Array, log: Array) -> Array:
+    """values * e^log, which may be beyond float64 though neither factor is."""
+    return np.sign(values) * np.exp(np.log(np.abs(values)) + log)
+
+
+def _multiply_tokens(layers: Sequence[Layer]) -> dict[str, Array]:
+    """Gains of each token's own products: of their mean, and least, median, mean and largest over tokens."""
+    up = [_measure_tokens(*product) for product in _accumulate(layer.h_res for layer in layers)]
+    transposed = (np.swapaxes(layer.h_res, 1, 2) for layer in reversed(layers))
+    down = [_measure_tokens(*product) for product in _accumulate(transposed)][::-1]
+    return {
+        f"composite_gain_{way}_token{name}": np.array([row[name] for row in rows])
+        for way, rows in (("fwd", up), ("bwd", down))
+        for name in TOKEN_GAINS
+    }
+
+
+def _measure_tokens(product_Nnn: Array, log_N: Array) -> dict[str, float]:
+    """Gains of tokens' products, each times e^log: the largest |row sum|, or of transposes the largest |column sum|."""
+    sums_Nn, top = product_Nnn.sum(2), log_N.max()
+    mean_n = (np.exp(log_N - top)[:, None] * sums_Nn).mean(0)
+    own_N = np.sort(np.log(np.abs(sums_Nn).max(1)) + log_N)
+    middle = own_N[[(len(own_N) - 1) // 2, len(own_N) // 2]]
+    logs = {
+        "s": np.log(np.abs(mean_n).max()) + top,
+        "_min": own_N[0],
+        "_median": middle.mean(),
+        "_mean": np.log(np.exp(own_N - own_N[-1]).mean()) + own_N[-1],
+        "_max": own_N[-1],
+    }
+    return {name: float(np.exp(value)) for name, value in logs.items()}
+
+
+def _unfold(layers: Sequence[Layer], h_res_Lnn: Array) -> Array:
+    """w[k, j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, from the layer that reads back to the embedding."""
+    depth = len(layers)
+    reads_Ln = np.array([_average(layer.h_pre, 1) for layer in layers])
+    writes_Ln = np.array([_average(layer.h_post, 1) for layer in layers])
+    weights, carried_kn = np.zeros((depth, depth + 1)), reads_Ln.copy()
+    for j in reversed(range(depth)):
+        later = slice(j + 1, depth)
+        weights[later, j + 1] = carried_kn[later] @ writes_Ln[j]
+        carried_kn[later] = carried_kn[later] @ h_res_Lnn[j]
+    weights[:, 0] = carried_kn.sum(1)
+    return weights
+
+
+def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:
+    """Largest share and evenness of what streams hold, and of the weights with which layers read and write."""
+    reads = np.abs(columns["h_pre"]) if "h_pre" in columns else np.abs(columns["h_read"]).sum(1)
+    sizes = columns["act_rms_streams"] / columns["act_rms_streams"].max(1, keepdims=True)
+    found = {}
+    for key, size in (("act", sizes**2), ("read", reads), ("write", np.abs(columns["h_post"]))):
+        share = size / size.sum(1, keepdims=True)
+        found[f"{key}_share_max"] = share.max(1)
+        entropy = np.array([-sum(p * math.log(p) for p in row if p > 0) if row.sum() > 0 else np.nan for row in share])
+        found[f"{key}_share_entropy"] = entropy / math.log(share.shape[1])
+    return found
+
+
+def _map_again(spec: RunSpec, logits: Sequence[Array]) -> dict[str, Array]:
+    """The range of the logits of any one H_res, and how far it is from doubly stochastic if mapped in other types."""
+    found = {}
+    if logits[0].shape[-1] > 1:
+        found["res_logit_range"] = np.array([(t.max(-1) - t.min(-1)).max() for t in logits])
+    samples = [0] if logits[0].ndim == 1 else _pick_samples(len(logits[0]), MAPPED_SAMPLES)
+    kept = np.array([t.reshape(-1, t.shape[-1])[samples] for t in logits])
+    for name, to_type in ROUND.items():
+        parts = (map_logits(spec, kept[first : first + 64], to_type) for first in range(0, len(kept), 64))
+        found[f"ds_error_{name}"] = np.concatenate([_miss_doubly_stochastic(part).max(1) for part in parts])
+    return found
+
+
+# Small formulas.
+
+
+def _merge(spec: RunSpec, x_nNC: Array) -> Array:
+    return np.concatenate(x_nNC, 1) if spec.connection.kind in PARTS else x_nNC.sum(0) / len(x_nNC)
+
+
+def _rms(x: Array) -> float:
+    """Divided by the largest entry first, whose square may be beyond float64."""
+    largest = np.abs(x).max()
+    return float(largest * np.sqrt(np.mean((x / largest) ** 2))) if largest > 0 else float(largest)
+
+
+def _norm_of_all(parts: Sequence[Array]) -> float:
+    """Euclidean norm of all entries together."""
+    flat = np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(1)
+    return _rms(flat) * math.sqrt(flat.size) if flat.size else 0.0
+
+
+def _cosines(a_NC: Array, b_NC: Array) -> Array:
+    """Of each sample."""
+    found: Array = np.sum(_to_units(a_NC) * _to_units(b_NC), axis=1)
+    return found
+
+
+def _to_units(x_NC: Array) -> Array:
+    x_NC = x_NC / np.abs(x_NC).max(-1, keepdims=True)
+    found: Array = x_NC / np.sqrt((x_NC**2).sum(-1, keepdims=True))
+    return found
+
+
+def _average_cosine(m_NC: Array) -> float:
+    """Over all pairs of different samples, from all cosines, some rows at a time."""
+    unit, total = _to_units(m_NC), 0.0
+    count = len(unit)
+    for first in range(0, count, 1024):
+        cosines = unit[first : first + 1024] @ unit.T
+        total += cosines.sum() - np.trace(cosines, first)
+    return float(total / (count * (count - 1)))
+
+
+def _count_directions(m_NC: Array) -> float:
+    """exp of the entropy of the normalised singular values."""
+    kept = m_NC[_pick_samples(len(m_NC), RANKED_SAMPLES)]
+    if not kept.any():
+        return math.nan
+    values = _list_singular_values(kept / np.abs(kept).max())
+    share = values[values > 0] / values.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def _list_singular_values(matrix: Array) -> Array:
+    """From the largest to the least; nan where an entry is not finite."""
+    if not np.isfinite(matrix).all():
+        return np.full(min(matrix.shape), np.nan)
+    return np.linalg.svd(matrix, compute_uv=False)
+
+
+def _pick_samples(count: int, most: int) -> Array:
+    """At most so many of the samples, evenly spaced from the first to the last: which the metrics publish."""
+    kept = min(count, most)
+    return np.round(np.arange(kept) * (count - 1) / max(kept - 1, 1)).astype(int)
+
+
+def _find_eps(spec: RunSpec) -> float:
+    """Spacing of the type in which the run measures: float32 at least."""
+    return 2.0**-52 if spec.dtype == "float64" else 2.0**-23
+
+
+def _average(part: Array, ndim: int) -> Array:
+    """The mean over samples, where there is such an axis."""
+    return part.mean(0) if part.ndim > ndim else part
+
+
+def _read(tensor: object) -> Array:
+    values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
+    return values
+
+
+def _grad(tensor: object) -> Array:
+    """The gradient that autograd left at a tensor; 0 where none came."""
+    grad = tensor.grad  # type: ignore[attr-defined]
+    return np.zeros(tuple(tensor.shape)) if grad is None else _read(grad)  # type: ignore[attr-defined]

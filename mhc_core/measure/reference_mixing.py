@@ -1,0 +1,249 @@
+"""Mixing coefficients of every family a second time, in plain numpy from the raw parameters.
+
+It shares no code with `mhc_core.connections`; it reads parameters by their names. `compute_coefficients` follows each
+paper's formula, `check_coefficients` compares a stack with it at the stack's own parameters and at moved ones: at its
+start a sigmoid can have the value of a softmax, and a projection of zero hides what it multiplies.
+
+Arithmetic is float64, or rounded to a coarser type after every operation, see `ROUND`.
+Shapes: L layers, n streams, N samples, C width, m logits of one H_res, D = n C.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import torch
+
+from mhc_core.rng import normal
+from mhc_core.spec import MANIFOLD, MULTI_STREAM, PARTS, SINKHORN, RunSpec
+from mhc_core.stack import LayerOutput, Stack
+
+Array = np.ndarray
+Round = Callable[[Array], Array]
+
+TINY = 1e-20  # under the root of every norm, as the mHC paper has it
+MOVE = 0.3  # standard deviation by which parameters are moved
+MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """One layer's mixing, each array with a leading axis N where it is dynamic.
+
+    Attributes
+    ----------
+    h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
+    """
+
+    h_pre: Array
+    h_post: Array
+    h_res: Array
+
+
+def read_parameters(stack: Stack) -> dict[str, Array]:
+    """The connection's parameters by name, in float64."""
+    return {name: p.detach().cpu().double().numpy() for name, p in stack.connection.named_parameters()}
+
+
+def compute_coefficients(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> Coefficients:
+    """The mixing of one layer, by the formula of its family.
+
+    Parameters
+    ----------
+    parameters: of the whole connection, see `read_parameters`.
+    x_nNC: the streams that enter the layer; static mixing ignores them.
+    """
+    kind = spec.connection.kind
+    if kind not in MULTI_STREAM:
+        one = np.ones(1)
+        return Coefficients(one, one, np.full((1, 1), float(kind == "residual")))
+    if kind in MANIFOLD:
+        t_pre, t_post, t_res = compute_logits(spec, parameters, layer, x_nNC)
+        eps = spec.connection.sinkhorn_eps if kind in SINKHORN else 0.0
+        return Coefficients(_sigmoid(t_pre) + eps, 2 * _sigmoid(t_post), map_logits(spec, t_res, lambda x: x))
+    return _compute_free(spec, _select(spec, parameters, layer), np.moveaxis(x_nNC, 0, 1))
+
+
+def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
+    """One layer's own parameters; those of static mixing have an axis L."""
+    if not spec.connection.dynamic:
+        return {name: p[layer] for name, p in parameters.items() if not name.startswith("output.")}
+    prefix = f"mixers.{layer}."
+    return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
+
+
+def _compute_free(spec: RunSpec, own: dict[str, Array], x_NnC: Array) -> Coefficients:
+    """HC (arXiv 2409.19606, Eq. 10-13) and Frac-Connections (arXiv 2503.14125, Eq. 11-14): A + s tanh(norm(x) W)."""
+    is_parts = spec.connection.kind in PARTS
+    names = ("y", "b", "a") if is_parts else ("a_m", "b", "a_r")
+    pre, post, res = (own[name] for name in names)
+    if spec.connection.dynamic:
+        normed = _divide_by_rms(x_NnC)
+        pre_moved, post_moved, res_moved = (np.tanh(normed @ own[f"w_{name[-1]}"]) for name in names)
+        pre = pre + own["s_a"] * (pre_moved if is_parts else pre_moved[..., 0])
+        post = post + own["s_b"] * post_moved[..., 0]
+        res = res + own["s_a"] * res_moved
+    # The papers index rows by the input.
+    return Coefficients(np.swapaxes(pre, -1, -2) if is_parts else pre, post, np.swapaxes(res, -1, -2))
+
+
+def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> tuple[Array, Array, Array]:
+    """Logits of H_pre, H_post and H_res, (m) or (N, m): t = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7)."""
+    n, own = spec.streams, _select(spec, parameters, layer)
+    t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
+    if spec.connection.dynamic:
+        x_NnC = np.moveaxis(x_nNC, 0, 1)
+        v_NnC = _divide_by_rms(x_NnC) if spec.connection.init == "lucidrains" else x_NnC
+        raw = _divide_by_rms(v_NnC.reshape(len(v_NnC), -1)) @ own["phi"]
+        a_pre, a_post, a_res = own["a"]
+        t_pre = t_pre + a_pre * raw[:, :n]
+        t_post = t_post + a_post * raw[:, n : 2 * n]
+        t_res = t_res + a_res * raw[:, 2 * n :]
+    return t_pre, t_post, t_res
+
+
+# From logits to H_res.
+
+
+def map_logits(spec: RunSpec, logits: Array, to_type: Round) -> Array:
+    """H_res (..., n, n) of raw logits (..., m), every intermediate result rounded by `to_type`."""
+    kind, n, lead = spec.connection.kind, spec.streams, logits.shape[:-1]
+    t = to_type(logits)
+    if kind in SINKHORN:
+        return _run_sinkhorn(
+            t.reshape(*lead, n, n), spec.connection.sinkhorn_iters, spec.connection.sinkhorn_eps, to_type
+        )
+    if kind == "mhc_lite":
+        orders = [np.eye(n)[list(order)] for order in permutations(range(n))]
+        shares = np.exp(t - t.max(-1, keepdims=True))
+        shares = to_type(shares / shares.sum(-1, keepdims=True))
+        return to_type(np.einsum("...k,kij->...ij", shares, np.array(orders)))
+    if kind == "kromhc":
+        product = np.ones((*lead, 1, 1))
+        for k in range(t.shape[-1]):
+            p, q = to_type(_sigmoid(t[..., k])), to_type(_sigmoid(-t[..., k]))
+            pair = np.stack([np.stack([p, q], -1), np.stack([q, p], -1)], -2)
+            size = 2 * product.shape[-1]
+            product = to_type(product[..., :, None, :, None] * pair[..., None, :, None, :]).reshape(*lead, size, size)
+        return product
+    if kind == "orthostochastic":
+        square = t.reshape(*lead, n, n)
+        skew = square - np.swapaxes(square, -1, -2)
+        # Cayley transform. Its matrix is never singular; it is solved for in float64 whatever the type.
+        orthogonal = np.linalg.solve(np.eye(n) + skew, np.eye(n) - skew)
+        return to_type(orthogonal**2)
+    assert kind == "identity_hc", f"no reference for the mixing of {kind}"
+    return np.broadcast_to(np.eye(n), (*lead, n, n))
+
+
+def _run_sinkhorn(t: Array, rounds: int, eps: float, to_type: Round) -> Array:
+    """mHC Eq. 8-9: columns, then rows. In the logarithm, or with eps as DeepSeek-V4 adds it."""
+    if rounds == 0:
+        return to_type(np.exp(t))
+    if eps:
+        matrix = to_type(to_type(np.exp(_take_log_share(t, -2))) + eps)
+        for turn in range(2 * rounds - 1):
+            axis = -1 if turn % 2 == 0 else -2
+            matrix = to_type(matrix / to_type(to_type(matrix.sum(axis, keepdims=True)) + eps))
+        return matrix
+    for turn in range(2 * rounds - 1):
+        t = to_type(_take_log_share(t, -2 if turn % 2 == 0 else -1))
+    return to_type(np.exp(_take_log_share(t, -1)))
+
+
+def _take_log_share(t: Array, axis: int) -> Array:
+    """log(e^t / sum e^t) over an axis."""
+    moved = t - t.max(axis, keepdims=True)
+    found: Array = moved - np.log(np.exp(moved).sum(axis, keepdims=True))
+    return found
+
+
+def _to_float32(x: Array) -> Array:
+    return x.astype(np.float32).astype(np.float64)
+
+
+def _to_bfloat16(x: Array) -> Array:
+    """The nearest value with 8 significant bits, ties to even."""
+    bits = x.astype(np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    return rounded.view(np.float32).astype(np.float64)
+
+
+ROUND: dict[str, Round] = {"float32": _to_float32, "bfloat16": _to_bfloat16}
+
+
+def _sigmoid(t: Array) -> Array:
+    found: Array = 0.5 * (1 + np.tanh(0.5 * t))
+    # 1 + tanh loses the digits of what is close to 0.
+    small = np.exp(np.minimum(t, 0))
+    return np.where(t < 0, small / (1 + small), found)
+
+
+def _divide_by_rms(x: Array) -> Array:
+    found: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + TINY)
+    return found
+
+
+# The comparison.
+
+
+def check_coefficients(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> dict[str, Array]:
+    """Errors of H_pre, H_post and H_res of every layer, (L) each: the largest difference from the formula's.
+
+    The larger of the error at the stack's own parameters and at moved ones, relative to the largest entry above 1.
+
+    Parameters
+    ----------
+    stack: in float64. Its connection's parameters are moved and put back.
+    entering: the streams (n, N, C) that enter each layer.
+    outputs: of every layer.
+    """
+    spec, parameters = stack.spec, read_parameters(stack)
+    errors = [
+        _compare(output.mixing, compute_coefficients(spec, parameters, layer, x_nNC))
+        for layer, (x_nNC, output) in enumerate(zip(entering, outputs, strict=True))
+    ]
+    found = np.array(errors)
+    if parameters:
+        found = np.maximum(found, _check_moved(stack, entering, outputs))
+    return dict(zip(("map_pre", "map_post", "map_res"), found.T, strict=True))
+
+
+@torch.no_grad()
+def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
+    """The same at moved parameters, for a few samples: (L, 3)."""
+    spec, own = stack.spec, {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
+    errors = []
+    try:
+        for name, p in stack.connection.named_parameters():
+            p.add_(MOVE * normal(spec.seed, f"moved.{name}", -1, *p.shape).to(p))
+        parameters, static = read_parameters(stack), stack.connection.static_mixing()
+        for layer, x_nNC in enumerate(entering):
+            few = x_nNC[:, :MOVED_SAMPLES]
+            mixing = (
+                [part[layer] for part in static]
+                if static is not None
+                else stack.connection.dynamic_mixing(layer, _first_samples(stack, layer, outputs))
+            )
+            errors.append(_compare(mixing, compute_coefficients(spec, parameters, layer, few)))
+    finally:
+        for name, p in stack.connection.named_parameters():
+            p.copy_(own[name])
+    return np.array(errors)
+
+
+def _first_samples(stack: Stack, layer: int, outputs: list[LayerOutput]) -> torch.Tensor:
+    """The state that enters a layer of dynamic mixing, whose first axis is the samples."""
+    state = outputs[layer - 1].state if layer else stack.embed()
+    return state.detach()[:MOVED_SAMPLES]
+
+
+def _compare(mixing: object, due: Coefficients) -> list[float]:
+    parts = [part.detach().cpu().double().numpy() for part in mixing]  # type: ignore[attr-defined]
+    errors = []
+    for got, expected in zip(parts, (due.h_pre, due.h_post, due.h_res), strict=True):
+        assert got.shape == expected.shape, f"coefficients of the shape {got.shape}, not {expected.shape}"
+        size = max(1.0, float(np.abs(expected).max()))
+        errors.append(float(np.abs(got - expected).max()) / size)
+    return errors

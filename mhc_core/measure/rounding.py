@@ -1,0 +1,99 @@
+"""How far rounding may move a column of an honest run: what it costs at least, by metric and type.
+
+Columns are compared on the metric's own scale: in decades where its values span decades, else as they are. A magnitude
+below `find_floor` is rounding, and counts as `LIFT` times that much.
+"""
+
+import numpy as np
+
+from mhc_core.measure.reference_columns import REFERENCES
+from mhc_core.metrics import METRICS
+from mhc_core.spec import RunSpec
+
+Array = np.ndarray
+
+# One rounding of a state, by the type of the run that is verified.
+ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}
+# What rounding costs even where nothing enlarges it, in decades or relative to the larger of 1 and the value; above the
+# largest that 80 specs of 16 and 96 layers showed.
+LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}
+MOST = 0.3  # A wider tolerance would say nothing.
+PROMISED = 1e-5  # what the catalogue promises of most columns, relative to their values
+LIFT = 3.0
+# The effective rank takes singular values from a Gram matrix, which keeps half of float64's digits of the small ones.
+RANK_LEAST = 1e-4
+# Samples that lie close together leave CKA fewer digits than the catalogue promises; it is taken in float32 at least.
+CKA_LEAST = {"float64": 2e-11, "float32": 2e-4, "bfloat16": 0.04}
+
+
+def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
+    """What rounding may do to each entry at least, on the scale of `to_scale`: `LEAST`, as the catalogue promises it.
+
+    A metric of which the catalogue promises half as many digits as of others gets twice the tolerance.
+    """
+    least = LEAST[_find_type(spec, key)]
+    relative, absolute = METRICS[key].precision or (PROMISED, PROMISED)
+    if METRICS[key].scale == "log":
+        wide = np.full(expected.shape, min(least * max(1.0, relative / PROMISED), MOST / 3))
+        floor = find_floor(spec, key)
+        return wide - np.log10(1 - floor / np.maximum(10**expected, LIFT * floor)) if floor else wide
+    found: Array = least * (absolute + relative * np.abs(expected)) / PROMISED
+    if key == "effective_rank":
+        return np.maximum(found, RANK_LEAST * np.abs(expected))
+    return np.full(expected.shape, CKA_LEAST[_find_type(spec, key)]) if key == "cka" else found
+
+
+def find_floor(spec: RunSpec, key: str) -> float:
+    """Magnitude up to which a column that spans decades is rounding; 0 where its values keep their digits."""
+    _, absolute = METRICS[key].precision or (0.0, 0.0)
+    if METRICS[key].scale != "log" or not absolute:
+        return 0.0
+    own = _find_type(spec, key)
+    if _names_type(key):
+        _, promised = METRICS[f"ds_error_{own}"].precision or (0.0, 0.0)
+        return promised
+    return absolute * LEAST[own] / PROMISED
+
+
+def _find_type(spec: RunSpec, key: str) -> str:
+    """The type whose rounding moves a column most.
+
+    Coefficients are float32 at least, unless their mapping is coarser; of dynamic mixing that rounds every signal.
+    """
+    is_mixing = REFERENCES[key] == "mixing"
+    own: str = "float32" if is_mixing and spec.dtype == "bfloat16" else spec.dtype
+    own = key.rpartition("_")[2] if _names_type(key) else own
+    return max(own, spec.connection.mapping_dtype, key=LEAST.__getitem__) if spec.maps_coarsely else own
+
+
+def _names_type(key: str) -> bool:
+    """Whether a column is of what a named type would make of the run."""
+    return key.startswith("ds_error_") and key.rpartition("_")[2] in LEAST
+
+
+def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
+    """Values on the scale on which they are compared, magnitudes below the floor lifted; -inf for 0 where none is."""
+    if METRICS[key].scale != "log":
+        return values
+    return lift(spec, key, to_log10(values))
+
+
+def lift(spec: RunSpec, key: str, log10: Array) -> Array:
+    """Decades, none below those of `LIFT` times the floor."""
+    floor = find_floor(spec, key)
+    return np.maximum(log10, np.log10(LIFT * floor)) if floor else log10
+
+
+def measure_distance(spec: RunSpec, key: str, column: Array, other: Array) -> Array:
+    """How far two columns (L, ...) are apart in each layer, (L): inf where one of them alone has no number."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(to_scale(spec, key, column) - to_scale(spec, key, other))
+    apart = np.where(np.isnan(column) != np.isnan(other), np.inf, np.nan_to_num(apart, nan=0.0, posinf=np.inf))
+    found: Array = apart.reshape(len(apart), -1).max(1)
+    return found
+
+
+def to_log10(values: Array) -> Array:
+    """-inf for 0, nan for what is negative."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(values)
