@@ -88,7 +88,7 @@ def verify_once(source: str) -> int:
     """Compute a spec in this process and print what verification says of it, one line a check."""
     from mhc_core.findings.numerals import format_value
     from mhc_core.measure.recomputation import recompute
-    from mhc_core.measure.verification import to_verdict, verify
+    from mhc_core.measure.verification import summarise_checks, to_verdict, verify
 
     try:
         spec = _read_spec(source)
@@ -104,10 +104,9 @@ def verify_once(source: str) -> int:
         layer = "" if check.layer is None else check.layer + 1
         metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
         print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
-    verdict = to_verdict(checks)
-    print(f"{verdict}: {len(checks)} checks", "", "What each check can find, and what it cannot:", sep="\n")
+    print(summarise_checks(checks), "", "What each check can find, and what it cannot:", sep="\n")
     print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
-    return 1 if verdict == "fails" else 0
+    return 1 if to_verdict(checks) == "fails" else 0
 
 
 def check_once(known: argparse.Namespace) -> int:

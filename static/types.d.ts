@@ -261,6 +261,7 @@ export interface Verification {
   run: string;
   status: string;
   verdict: Check['verdict'] | null;
+  summary: string;
   checks: Check[];
 }
 export interface FieldError {

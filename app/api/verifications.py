@@ -70,7 +70,7 @@ async def _respond(service: Runs, run: Run) -> Response:
     if job is None:
         raise not_found("verification of run", run.id)
     if job.is_live:
-        body = VerificationBody(run=run.id, status=job.status, verdict=None, checks=[])
+        body = VerificationBody(run=run.id, status=job.status, verdict=None, summary="", checks=[])
         return JSONResponse(body.model_dump(), 202, {"Location": f"{to_links(run.id).self}/verify", "Retry-After": "1"})
     if job.status != "done":
         raise Problem("not-ready", 409, f"the recomputation of run {run.id} is {job.status}: {job.reason}")

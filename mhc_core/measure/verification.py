@@ -38,6 +38,7 @@ LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
 MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
+NAMED = 3  # failed checks that the summary names
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
 
 
@@ -90,6 +91,26 @@ def to_verdict(checks: Sequence[Check]) -> Verdict:
     """Of all together: `fails` if one does, `holds` if one does and none fails."""
     verdicts = {check.verdict for check in checks}
     return "fails" if "fails" in verdicts else "holds" if "holds" in verdicts else "skipped"
+
+
+def summarise_checks(checks: Sequence[Check]) -> str:
+    """How many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
+    failed = [check for check in checks if check.verdict == "fails"]
+    compared = len(checks) - sum(check.verdict == "skipped" for check in checks)
+    rest = f" {len(checks) - compared} could not be compared." if compared < len(checks) else ""
+    if failed:
+        names = ", ".join(_name_check(check) for check in failed[:NAMED])
+        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        return f"{len(failed)} of {compared} checks failed: {names}{more}.{rest}"
+    if not compared:
+        return "Nothing could be compared."
+    return ("The one check holds." if compared == 1 else f"All {compared} checks hold.") + rest
+
+
+def _name_check(check: Check) -> str:
+    """Layers count from 1 for people."""
+    place = "" if check.layer is None else f" at layer {check.layer + 1}"
+    return f"{check.law} of {check.metric}{place}"
 
 
 # Laws.
@@ -204,17 +225,32 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
     # No gradient is known better than the states' own.
     lost_L = unsure.get("grad_rms_streams", unsure["grad_rms"])
     unsure |= {key: np.maximum(unsure[key], lost_L) for key in columns if REFERENCES[key] == "gradients"}
-    checks = [_check_column(spec, result, key, columns[key], unsure[key], kept[key]) for key in columns]
+    checks = [
+        _check_column(spec, result, key, columns[key], unsure[key], kept[key])
+        for key in columns
+        if not _has_no_value(result, key, columns[key])
+    ]
     return [*checks, _check_loss(spec, result, recomputed, bool(forward_L.all()))]
+
+
+def _has_no_value(result: Result, key: str, again: Array) -> bool:
+    """Whether neither the run nor the recomputation has a value in any layer, as of gradients that symmetry forbids."""
+    measured = _find_column(result, key)
+    return bool(np.isnan(again).all()) and measured is not None and bool(np.isnan(measured).all())
+
+
+def _find_column(result: Result, key: str) -> Array | None:
+    """In float64; None where the record has no such column."""
+    found = (result.matrices if METRICS[key].table == "matrices" else result.layers).get(key)
+    return None if found is None else found.astype(np.float64)
 
 
 def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array) -> Check:
     """`again` is the column of the recomputation, nan where it has no value; `kept_L` says which layers can be held."""
-    table = result.matrices if METRICS[key].table == "matrices" else result.layers
-    if key not in table:
+    measured = _find_column(result, key)
+    if measured is None:
         text = f"{AGAIN} The run has no such column."
         return compare("recomputation", key, again, again, 1.0, np.zeros(len(again), dtype=bool), text, SOURCE)
-    measured = table[key].astype(np.float64)
     if METRICS[key].scale == "log":
         # Exactly nothing has no logarithm, and agrees.
         log10 = np.where(measured == 0, -np.inf, result.layers_log10[key])

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from mhc_core.measure.verification import Check, Verdict, to_verdict
+from mhc_core.measure.verification import Check, Verdict, summarise_checks, to_verdict
 
 
 class CheckBody(BaseModel):
@@ -30,10 +30,13 @@ class VerificationBody(BaseModel):
     run: str
     status: str = Field(description="Of the recomputation: queued, running or done.")
     verdict: Verdict | None
+    summary: str = Field(description="How many checks failed, and which; empty until the recomputation is done.")
     checks: list[CheckBody]
 
     @classmethod
     def build(cls, run_id: str, checks: Sequence[Check]) -> "VerificationBody":
         """From finished checks."""
         bodies = [CheckBody(**check.to_data()) for check in checks]
-        return cls(run=run_id, status="done", verdict=to_verdict(checks), checks=bodies)
+        return cls(
+            run=run_id, status="done", verdict=to_verdict(checks), summary=summarise_checks(checks), checks=bodies
+        )

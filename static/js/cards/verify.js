@@ -85,14 +85,8 @@ const WAITING = {
 };
 
 /** @param {{body: Verification}} props */
-function Verdict({ body }) {
-  const count = (/** @type {string} */ verdict) => body.checks.filter((check) => check.verdict === verdict).length;
-  const [holds, fails, skipped] = [count('holds'), count('fails'), count('skipped')];
-  const rest = skipped > 0 ? ` ${skipped} could not be compared.` : '';
-  if (fails > 0)
-    return html`<p class="verdict fails">${SIGNS.fails} ${fails} of ${body.checks.length} checks fail.${rest}</p>`;
-  if (holds === 0) return html`<p class="verdict skipped">${SIGNS.skipped} Nothing could be compared.</p>`;
-  return html`<p class="verdict holds">${SIGNS.holds} ${holds === 1 ? 'The one check holds.' : `All ${holds} checks hold.`}${rest}</p>`;
+function Verdict({ body: { verdict, summary } }) {
+  return verdict && html`<p class="verdict ${verdict}">${SIGNS[verdict]} ${summary}</p>`;
 }
 
 /** @param {{checks: Check[], isTrace: boolean}} props */

@@ -11,7 +11,7 @@ from mhc_core.measure import probe
 from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import Check, to_verdict, verify
+from mhc_core.measure.verification import Check, summarise_checks, to_verdict, verify
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
@@ -51,6 +51,19 @@ def test_true_runs_hold(name: str, dtype: str) -> None:
     missing = {"loss", *result.layers, *result.matrices} - compared - empty
     assert missing <= (unclear if dtype == "bfloat16" else set())
     assert all(check.statement and check.source for check in checks)
+
+
+def test_the_summary_counts_what_failed_and_names_it(lite: tuple[RunSpec, Result, RecomputationFrame]) -> None:
+    spec, result, recomputed = lite
+    right = verify(spec, result, recomputed)
+    compared = sum(check.verdict != "skipped" for check in right)
+    assert summarise_checks(right).startswith(f"All {compared} checks hold.")
+    wrong = verify(spec, change(result, "act_rms", 1.001, 5), recomputed)
+    assert summarise_checks(wrong).startswith(f"1 of {compared} checks failed: recomputation of act_rms at layer 6.")
+    assert summarise_checks([]) == "Nothing could be compared."
+    failed = [check for check in wrong if check.verdict == "fails"]
+    named = "recomputation of act_rms at layer 6"
+    assert summarise_checks(5 * failed) == f"5 of 5 checks failed: {named}, {named}, {named} and 2 more."
 
 
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
