@@ -93,7 +93,7 @@ def verify_once(source: str) -> int:
     try:
         spec = _read_spec(source)
         result = _compute(spec)
-        checks = verify(spec, result, None if spec.train.steps else recompute(spec))
+        checks = verify(spec, result, recompute(spec))
     except (SpecError, SpecErrors, OSError) as error:
         return _explain(error)
     row = "{:9}{:19}{:26}{:>6}{:>14}{:>14}{:>12}  {}"

@@ -40,9 +40,6 @@ async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
     run = await find_done(service, run_id)
     if isinstance(run.source, TraceSource):
         return await _check_trace(service, run)
-    spec = read_spec(run)
-    if spec.train.steps:
-        return await _answer(service, run, None)
     submitted = await service.submit_verification(run, client)
     if submitted.status != "done":
         await _wait_for_end(service, submitted.run_id)

@@ -15,7 +15,7 @@ from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.identities import measure_identities, overhear_logits, to_numpy
-from mhc_core.measure.reference_columns import compute_columns, read_layers
+from mhc_core.measure.reference_columns import compute_columns, compute_jacobian, measure_total_gradient, read_layers
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
@@ -38,7 +38,7 @@ def to_double(spec: RunSpec) -> RunSpec:
 
 def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
     """Predicted cost of `recompute`."""
-    twin = to_double(spec)
+    twin = to_double(spec).model_copy(update={"jacobian": 0 if spec.train.steps else spec.jacobian})
     cost = estimate(twin, rates)
     more = {key: PASSES * getattr(cost, key) for key in ("flops", *SECONDS)}
     more["peak_bytes"] = LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True)
@@ -47,6 +47,8 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
 
 def recompute(spec: RunSpec) -> RecomputationFrame:
     """The spec computed once more: columns, loss, and the error of the stream mean law where it is due.
+
+    Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
     `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades
     where values span decades: a chaotic stack makes much of it. They come from further passes, in which every state
@@ -60,7 +62,7 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
     columns, loss, error, identities = _compute(spec, 0.0)
     shaken = [_compute(spec, ROUNDING[spec.dtype], draw)[:2] for draw in range(DRAWS)]
     unsure = {
-        key: np.max([measure_distance(spec, key, column, others[key]) for others, _ in shaken], axis=0)
+        key: np.max([measure_distance(spec, key, column, others.get(key)) for others, _ in shaken], axis=0)
         for key, column in columns.items()
     }
     return RecomputationFrame(
@@ -81,14 +83,21 @@ def _compute(
     stack = build_stack(twin).to(choose_device(twin))
     logits = [] if rounding else overhear_logits(stack)
     shake = Shake(draw, rounding, rounding if spec.maps_coarsely else min(rounding, ROUNDING["float32"]))
-    outputs, undo = _overhear(stack, shake)
+    if spec.train.steps:
+        stack.input.set_batch(0)
+    heard, undo = _overhear(stack, shake)
     start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
     loss = stack.loss(stack.climb(start)[0])
     loss.backward()
+    outputs = list(heard)
+    jacobian = {} if spec.train.steps or not spec.jacobian else compute_jacobian(stack, spec.jacobian)
     undo()
     states = [start, *(output.state for output in outputs)]
     entering = [to_numpy(stack.connection.streams(state)) for state in states[:-1]]
-    columns = compute_columns(spec, entering[0], read_layers(stack, entering, outputs))
+    columns = compute_columns(spec, entering[0], read_layers(stack, entering, outputs)) | jacobian
+    if spec.train.steps:
+        stack.embed().backward(start.grad)  # to the embedding's own parameters, which training moves too
+        columns["step_grad_norm"] = measure_total_gradient(stack)
     due = _keeps_mean(twin) and not rounding
     value = float(loss.detach())
     identities = {}

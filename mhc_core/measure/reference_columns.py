@@ -12,8 +12,11 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
+from mhc_core.rng import normal
 from mhc_core.spec import MANIFOLD, PARTS, RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
@@ -24,6 +27,7 @@ RANKED_SAMPLES = 256  # of which an effective rank is taken
 MAPPED_SAMPLES = 32  # whose logits are mapped in other types
 CKA_SAMPLES = {True: 128, False: 256}  # by whether the stack has more than 256 layers
 SAME = 256  # times eps: spread over size, up to which samples count as the same
+SPANNED = 1e-12  # relative length of what is left of a new direction, where the ones before span it
 NO_SIGNAL = 300  # times eps: a share of the gradient up to which it is rounding
 
 MAPS = ("cka", "unfolded")
@@ -56,7 +60,31 @@ REFERENCES: dict[str, Source] = {
         ),
         "mixing",
     ),
+    **dict.fromkeys(
+        (
+            "jacobian_sigma_max", "jacobian_sigma_max_bound", "jacobian_sigma_min", "jacobian_sigma_min_bound",
+            "jacobian_ritz", "jacobian_mismatch",
+        ),
+        "jacobian",
+    ),
+    # Of the first step of training, each but the first three by the formula of the metric that it is named
+    # after, see `name_untrained`.
+    **dict.fromkeys(
+        (
+            "step_loss", "step_lr", "step_grad_norm", "step_param_grad_norm", "step_mixing_grad_norm", "step_act_rms",
+            "step_grad_rms", "step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95", "step_token_cos",
+            "step_gain_fwd", "step_gain_bwd", "step_h_pre", "step_h_read", "step_h_post", "step_h_res", "step_cka",
+            "step_act_rms_streams", "step_grad_rms_streams", "step_stream_cos", "step_unfolded",
+        ),
+        "training",
+    ),
 }  # fmt: skip
+
+
+def name_untrained(key: str) -> str:
+    """The metric of a run that a metric of training takes at every step."""
+    name = key.removeprefix("step_")
+    return f"composite_{name}" if name in ("gain_fwd", "gain_bwd") else name
 
 
 @dataclass(frozen=True)
@@ -430,6 +458,64 @@ def _map_again(spec: RunSpec, logits: Sequence[Array]) -> dict[str, Array]:
         parts = (map_logits(spec, kept[first : first + 64], to_type) for first in range(0, len(kept), 64))
         found[f"ds_error_{name}"] = np.concatenate([_miss_doubly_stochastic(part).max(1) for part in parts])
     return found
+
+
+def measure_total_gradient(stack: Stack) -> Array:
+    """Norm of the gradient of all parameters together, (1)."""
+    return np.array([_norm_of_all([_grad(parameter) for parameter in stack.parameters()])])
+
+
+# The Jacobian.
+
+
+def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
+    """Ritz values of J = d out / d x_0 (K), and of the largest and least the value and its residual bound, (1) each.
+
+    They are the singular values of J restricted to the Krylov space of J^T J, spanned by (J^T J)^k v: no bidiagonal
+    matrix is made. The bound is the residual of the pair over sqrt(2). {} where a product is not finite.
+    """
+    spec = stack.spec
+    x = stack.input().flatten(0, 1).detach().requires_grad_()
+    with sdpa_kernel(SDPBackend.MATH):  # the others cannot be differentiated twice
+        out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
+        weights = torch.zeros_like(out, requires_grad=True)
+        (pulled,) = torch.autograd.grad(out, x, weights, create_graph=True)
+    start = normal(spec.seed, "jacobian", -1, *x.shape).double().numpy().ravel()
+    basis, images, returned = [start / np.linalg.norm(start)], [], []
+    for _ in range(min(steps, start.size)):
+        v = torch.from_numpy(basis[-1]).view_as(x).to(x)
+        (image,) = torch.autograd.grad(pulled, weights, v, retain_graph=True)
+        (back,) = torch.autograd.grad(out, x, image, retain_graph=True)
+        images.append(_read(image).ravel())
+        returned.append(_read(back).ravel())
+        new = returned[-1]
+        for _ in range(2):
+            new = new - np.array(basis).T @ (np.array(basis) @ new)
+        length, size = np.linalg.norm(new), np.linalg.norm(returned[-1])
+        if not np.isfinite(size):
+            return {}
+        if length <= SPANNED * size:
+            break
+        basis.append(new / length)
+    return _find_ritz(np.array(basis[: len(images)]), np.array(images), np.array(returned))
+
+
+def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[str, Array]:
+    """From orthonormal v, J v and J^T J v, a row each."""
+    _, ritz, mix_KK = np.linalg.svd(images_KD.T, full_matrices=False)
+    # J^T u - s v, of unit vectors u and v.
+    residuals = [
+        np.linalg.norm(q @ returned_KD / s - s * (q @ basis_KD)) if s > 0 else 0.0
+        for s, q in zip(ritz, mix_KK, strict=True)
+    ]
+    bounds = np.array(residuals) / math.sqrt(2)
+    return {
+        "jacobian_ritz": ritz,
+        "jacobian_sigma_max": ritz[:1],
+        "jacobian_sigma_max_bound": bounds[:1],
+        "jacobian_sigma_min": ritz[-1:],
+        "jacobian_sigma_min_bound": bounds[-1:],
+    }
 
 
 # Small formulas.

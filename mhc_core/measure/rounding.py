@@ -73,8 +73,8 @@ def _names_type(key: str) -> bool:
 
 def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
     """Values on the scale on which they are compared, magnitudes below the floor lifted; -inf for 0 where none is."""
-    if METRICS[key].scale != "log":
-        return values
+    if METRICS[key].scale != "log" or REFERENCES[key] == "jacobian":
+        return values  # of singular values, rounding leaves what is small beside the largest
     return lift(spec, key, to_log10(values))
 
 
@@ -84,8 +84,10 @@ def lift(spec: RunSpec, key: str, log10: Array) -> Array:
     return np.maximum(log10, np.log10(LIFT * floor)) if floor else log10
 
 
-def measure_distance(spec: RunSpec, key: str, column: Array, other: Array) -> Array:
+def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None) -> Array:
     """How far two columns (L, ...) are apart in each layer, (L): inf where one of them alone has no number."""
+    if other is None or other.shape != column.shape:
+        return np.full(len(column), np.inf)
     with np.errstate(invalid="ignore"):
         apart = np.abs(to_scale(spec, key, column) - to_scale(spec, key, other))
     apart = np.where(np.isnan(column) != np.isnan(other), np.inf, np.nan_to_num(apart, nan=0.0, posinf=np.inf))

@@ -7,17 +7,17 @@ has how often each found planted faults.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
 
 from mhc_core.measure.detection import DETECTS, IDENTITIES, MAPS
-from mhc_core.measure.reference_columns import REFERENCES
+from mhc_core.measure.reference_columns import REFERENCES, name_untrained
 from mhc_core.measure.rounding import LEAST, MOST, find_tolerance, lift, to_log10
 from mhc_core.metrics import METRICS
-from mhc_core.record.frames import RecomputationFrame
+from mhc_core.record.frames import JacobianFrame, RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import MANIFOLD, PARTS, RunSpec
 from mhc_core.theory.bands import FALSE_ALARM, Band
@@ -35,6 +35,7 @@ RANGE = {
     "float64": 300.0,
 }  # decades either side of 1 in which rms values keep digits
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
+FIRST_STEP = "At the first step, before any update."
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
 MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
@@ -73,15 +74,18 @@ class Check:
 
 
 def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[Check]:
-    """Every check that applies. `recomputed` comes from `recompute`; None for a stack that was trained."""
+    """Every check that applies. `recomputed` comes from `recompute`; without it, laws and sums alone.
+
+    Of a stack that was trained, the first step is recomputed.
+    """
     curves = predict(spec)
     checks = [_check_curve(curve, result) for curve in curves] + _check_sums(spec, result)
     checks += [_check_steps(curve, curve.steps_log10, result) for curve in curves if curve.steps_log10 is not None]
     if is_free(spec):
         checks.append(_check_drift(spec, result))
-    if recomputed is None or spec.train.steps:
+    if recomputed is None:
         return checks
-    checks += _check_columns(spec, result, recomputed)
+    checks += (_check_first_step if spec.train.steps else _check_columns)(spec, result, recomputed)
     if recomputed.mean_law_error is not None:
         checks.append(_check_mean_law(recomputed.mean_law_error))
     return checks + _check_identities(recomputed) + _check_maps(spec, recomputed)
@@ -221,16 +225,82 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
         for table in (recomputed.columns, recomputed.unsure)
     )
     forward_L, backward_L = _find_in_range(spec, columns)
-    kept = {key: _find_known(spec, key, column, forward_L, backward_L) for key, column in columns.items()}
+    layered = [key for key in columns if METRICS[key].table in ("layers", "matrices")]
+    kept = {
+        key: _find_known(spec, key, column, forward_L, backward_L) for key, column in columns.items() if key in layered
+    }
     # No gradient is known better than the states' own.
     lost_L = unsure.get("grad_rms_streams", unsure["grad_rms"])
-    unsure |= {key: np.maximum(unsure[key], lost_L) for key in columns if REFERENCES[key] == "gradients"}
+    unsure |= {key: np.maximum(unsure[key], lost_L) for key in layered if REFERENCES[key] == "gradients"}
     checks = [
         _check_column(spec, result, key, columns[key], unsure[key], kept[key])
-        for key in columns
+        for key in layered
         if not _has_no_value(result, key, columns[key])
     ]
+    if result.jacobian is not None:
+        checks += _check_jacobian(spec, result.jacobian, columns, unsure)
     return [*checks, _check_loss(spec, result, recomputed, bool(forward_L.all()))]
+
+
+def _check_jacobian(
+    spec: RunSpec, frame: JacobianFrame, columns: dict[str, Array], unsure: dict[str, Array]
+) -> list[Check]:
+    """Singular values and bounds relative to the largest, beside which rounding leaves what is small."""
+    if "jacobian_ritz" not in columns:  # beyond float64
+        return []
+    size, checks = columns["jacobian_sigma_max"], []
+    least = LEAST[spec.connection.mapping_dtype] if spec.maps_coarsely else LEAST[spec.dtype]
+    for key in (key for key, source in REFERENCES.items() if source == "jacobian"):
+        measured = np.atleast_1d(np.array(frame.values[key], dtype=np.float64))
+        # How far products disagree is rounding alone.
+        again, apart = (table.get(key, np.zeros(1)) for table in (columns, unsure))
+        wide = least * size + SAFETY[spec.dtype] * apart
+        if len(measured) != len(again):  # one of them spanned all that can be reached a step before
+            measured, again, wide = (part[:1] for part in (measured, again, wide))
+        known = (wide <= MOST * size) & np.isfinite(again)
+        check = compare("recomputation", key, again, measured, wide, known, AGAIN, SOURCE, scale="linear")
+        checks.append(replace(check, layer=None))
+    return checks
+
+
+def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
+    """What training measured at step 0, before any update, as the columns of a run that does not train."""
+    first = Result(result.depth, keeps_frames=False)
+    is_kept = bool(result.kept_steps) and result.kept_steps[0] == 0
+    names = {name_untrained(key): key for key, source in REFERENCES.items() if source == "training"}
+    for name, key in names.items():
+        column = result.kept.get(key) if METRICS[key].table == "kept" else result.steps.get(key)
+        if name not in METRICS or column is None or (METRICS[key].table == "kept" and not is_kept):
+            continue
+        (first.matrices if METRICS[name].table == "matrices" else first.layers)[name] = column[0]
+        log10 = result.steps_log10[key][0] if key in result.steps_log10 else to_log10(column[0])
+        first.layers_log10 |= {name: log10} if METRICS[name].scale == "log" else {}
+    first.loss = float(result.steps["step_loss"][0])
+    kept = {key: column for key, column in recomputed.columns.items() if key in (*first.layers, *first.matrices)}
+    part = replace(recomputed, columns=kept, unsure={key: recomputed.unsure[key] for key in kept})
+    checks = [
+        replace(check, metric=names[check.metric], statement=f"{FIRST_STEP} {check.statement}")
+        for check in _check_columns(spec, first, part)
+    ]
+    return [*checks, *_check_step_numbers(spec, result, recomputed)]
+
+
+def _check_step_numbers(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
+    """The norm of all gradients in the first step, and the step size in every one, as far as it came."""
+    again, unsure = (
+        np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
+    )
+    wide = LEAST[spec.dtype] + SAFETY[spec.dtype] * unsure
+    known = (wide <= MOST) & (np.abs(to_log10(again)) < RANGE[spec.dtype])
+    norm = result.steps_log10["step_grad_norm"][:1].astype(np.float64)
+    text = f"{FIRST_STEP} {AGAIN}"
+    checks = [compare("recomputation", "step_grad_norm", to_log10(again), norm, wide, known, text, SOURCE)]
+    rates = result.steps["step_lr"].astype(np.float64)
+    due = np.array([spec.train.lr * min(1.0, (step + 1) / max(1, spec.train.warmup)) for step in range(len(rates))])
+    text = "The step size grows linearly over the warm-up and is constant from there on. Of all steps the worst."
+    known = np.isfinite(rates)
+    rate = compare("recomputation", "step_lr", due, rates, 1e-6 * due, known, text, "definition of the metric")
+    return [*checks, replace(rate, layer=None)]
 
 
 def _has_no_value(result: Result, key: str, again: Array) -> bool:

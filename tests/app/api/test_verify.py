@@ -112,6 +112,13 @@ def test_what_cannot_be_verified_is_refused(lone_client: httpx.Client, fresh_spe
     lone_client.delete(f"/runs/{run_id}")
 
 
+def test_of_a_run_that_trains_the_first_step_is_recomputed(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    spec = fresh_spec(depth=4, width=16, input={"kind": "text", "batch": 1, "tokens": 16}, train={"steps": 3})
+    body = verify(client, compute(client, spec))
+    assert body["verdict"] == "holds", body["summary"]
+    assert {"step_loss", "step_grad_norm", "step_cka"} <= {check["metric"] for check in body["checks"]}
+
+
 @pytest.mark.full
 def test_a_recomputation_is_no_run_of_its_own(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec

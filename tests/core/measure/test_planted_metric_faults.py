@@ -15,7 +15,7 @@ import torch
 
 from mhc_core.connections import hc, manifold
 from mhc_core.connections.connection import Mixing
-from mhc_core.measure import logit_probe, passes, probe
+from mhc_core.measure import jacobian, logit_probe, passes, probe, step_frame, training
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
@@ -45,11 +45,16 @@ SPECS: dict[str, Values] = {
     "parts": {"kind": "frac", "noise": 0.5},
     "parts, dynamic": {"kind": "frac", "noise": 0.5, "dynamic": True},
 }
+MORE: dict[str, Values] = {
+    "jacobian": {"connection": SPECS["free"], "jacobian": 4},
+    "trained": {"connection": SPECS["static"], "train": {"steps": 3, "warmup": 3}},
+    "parts, trained": {"connection": SPECS["parts"], "train": {"steps": 3}},
+}
 
 
 @cache
 def pick(name: str) -> RunSpec:
-    return build_spec(BASE, connection=SPECS[name])
+    return build_spec(BASE, **(MORE[name] if name in MORE else {"connection": SPECS[name]}))
 
 
 @cache
@@ -104,7 +109,22 @@ def scaled(value: Any, *_: Any) -> Any:
     return 1.05 * value
 
 
-def with_logs(change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., Any]:
+def change_step(**changes: Callable[[np.ndarray], np.ndarray]) -> Plant:
+    """What a step of training measured, before it becomes a frame."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        right = training.build_step_frame
+
+        def wrong(spec: RunSpec, step: int, rate: float, values: Values, *, is_kept: bool) -> Any:
+            changed = {key: change(values[key]) for key, change in changes.items() if key in values}
+            return right(spec, step, rate, values | changed, is_kept=is_kept)
+
+        patch.setattr(training, "build_step_frame", wrong)
+
+    return plant
+
+
+def with_logs(change: Callable[..., np.ndarray]) -> Callable[..., Any]:
     """For a column that is a pair of values and logarithms."""
 
     def wrong(pair: tuple[np.ndarray, np.ndarray], *arguments: Any) -> Any:
@@ -173,6 +193,10 @@ def gram_biased(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: bool) -> 
 def sum_norms(groups: Any) -> torch.Tensor:
     """The sum of the tensors' norms, for the root of the sum of their squares."""
     return torch.stack([torch.stack(list(group)).sum() for group in groups])
+
+
+def norms(group: Any) -> list[torch.Tensor]:
+    return [torch.linalg.vector_norm(tensor).double() for tensor in group]
 
 
 def skip_branch_share_square(value: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -357,15 +381,75 @@ FAULTS: dict[str, tuple[str, Plant]] = {
 }
 
 
-@pytest.mark.parametrize("name", SPECS)
+FAULTS |= {
+    "jacobian_sigma_max": (
+        "jacobian",
+        change_result(jacobian, "measure_bidiagonal", jacobian_sigma_max=lambda v, *_: v**2),
+    ),
+    "jacobian_sigma_max_bound": (
+        "jacobian",
+        change_result(jacobian, "measure_bidiagonal", jacobian_sigma_max_bound=lambda v, *_: v * 2**0.5),
+    ),
+    "jacobian_sigma_min": (
+        "jacobian",
+        change_result(jacobian, "measure_bidiagonal", jacobian_sigma_min=lambda v, alpha, beta: alpha.min()),
+    ),
+    "jacobian_sigma_min_bound": (
+        "jacobian",
+        change_result(
+            jacobian, "measure_bidiagonal", jacobian_sigma_min_bound=lambda v, alpha, beta: beta[-1] / 2**0.5
+        ),
+    ),
+    "jacobian_ritz": (
+        "jacobian",
+        change_result(jacobian, "measure_bidiagonal", jacobian_ritz=lambda v, alpha, beta: np.sort(alpha)[::-1]),
+    ),
+    "jacobian_mismatch": (
+        "jacobian",
+        change_result(jacobian, "_measure", jacobian_mismatch=lambda v, found: found.alpha.max()),
+    ),
+    "step_loss": ("trained", change_step(step_loss=lambda v: v / np.log(2))),
+    "step_lr": ("trained", replace(training, "learning_rate", lambda plan, step: plan.lr)),
+    "step_grad_norm": ("trained", change_step(step_grad_norm=lambda v: v**2)),
+    "step_param_grad_norm": (
+        "trained",
+        replace(training, "measure_groups", lambda groups: sum_norms(map(norms, groups))),
+    ),
+    "step_mixing_grad_norm": ("trained", change_step(step_mixing_grad_norm=lambda v: v[::-1])),
+    "step_act_rms": ("trained", change_step(step_act_rms=lambda v: v**2)),
+    "step_grad_rms": ("trained", change_step(step_grad_rms=lambda v: v / 4)),
+    "step_cos_prev": ("trained", change_step(step_cos_prev=lambda v: np.roll(v, 1))),
+    "step_cos_prev_p05": ("trained", change_step(step_cos_prev_p05=lambda v: np.roll(v, 1))),
+    "step_cos_prev_p95": ("trained", change_step(step_cos_prev_p95=lambda v: np.roll(v, 1))),
+    "step_token_cos": ("trained", change_step(step_token_cos=lambda v: v + (1 - v) / 16)),
+    "step_gain_fwd": (
+        "trained",
+        change_result(step_frame, COMPOSITES, composite_gain_fwd=with_logs(lambda v, h: 1.05 * v)),
+    ),
+    "step_gain_bwd": (
+        "trained",
+        change_result(step_frame, COMPOSITES, composite_gain_bwd=with_logs(lambda v, h: v[::-1])),
+    ),
+    "step_h_pre": ("trained", change_step(step_h_pre=lambda v: v / v.sum(1, keepdims=True))),
+    "step_h_read": ("parts, trained", change_step(step_h_read=lambda v: v[:, ::-1])),
+    "step_h_post": ("trained", change_step(step_h_post=lambda v: v / 2)),
+    "step_h_res": ("trained", change_step(step_h_res=lambda v: np.swapaxes(v, 1, 2))),
+    "step_cka": ("trained", replace(similarity, "fill_centred_gram", gram_biased)),
+    "step_act_rms_streams": ("trained", change_step(step_act_rms_streams=lambda v: v[:, ::-1])),
+    "step_grad_rms_streams": ("trained", change_step(step_grad_rms_streams=lambda v: v[:, ::-1])),
+    "step_stream_cos": ("trained", change_step(step_stream_cos=lambda v: v + (1 - v) / 4)),
+    "step_unfolded": ("trained", replace(step_frame, "unfold", unfold_one_too_far)),
+}
+
+
+@pytest.mark.parametrize("name", [*SPECS, *MORE])
 def test_without_a_fault_every_check_holds(name: str) -> None:
     assert find_failures(pick(name), recompute_once(name)) == []
 
 
 def test_every_metric_has_a_second_formula_and_a_planted_fault() -> None:
-    measured = {key for key, metric in METRICS.items() if metric.table in ("layers", "matrices")}
-    assert set(REFERENCES) == measured
-    assert set(FAULTS) == measured
+    assert set(REFERENCES) == set(METRICS)
+    assert set(FAULTS) == set(METRICS)
 
 
 @pytest.mark.parametrize("key", FAULTS)
@@ -375,7 +459,7 @@ def test_a_fault_in_the_code_of_a_metric_is_found(key: str, monkeypatch: pytest.
     plant(monkeypatch)
     failed = find_failures(pick(name), recomputed)
     (found,) = (check for check in failed if (check.law, check.metric) == ("recomputation", key))
-    assert found.layer is not None
+    assert (found.layer is None) is (METRICS[key].shape in ("", "K", "S"))
     assert found.expected != found.measured
 
 

@@ -195,12 +195,26 @@ def test_a_fault_in_the_metrics_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
     assert ("recomputation", "grad_rms") in failures(checks)
 
 
+TRAINED: dict[str, Any] = {"input": {"kind": "text"}, "train": {"steps": 5, "lr": 0.01}}
+
+
 def test_a_trained_run_is_held_against_what_training_keeps() -> None:
-    spec = build_spec(BASE, connection={"kind": "kromhc"}, input={"kind": "text"}, train={"steps": 5, "lr": 0.01})
+    spec = build_spec(BASE, connection={"kind": "kromhc"}, **TRAINED)
     checks = verify(spec, measure(spec), None)
     assert {check.verdict for check in checks} == {"holds"}
     laws = {check.law for check in checks}
     assert laws == {"doubly_stochastic", "sums"}
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac-dynamic"])
+def test_the_first_step_of_training_is_recomputed(name: str, dtype: str) -> None:
+    spec = build_spec(BASE, connection=CONNECTIONS[name], dtype=dtype, **TRAINED)
+    result = measure(spec)
+    checks = verify(spec, result, recompute(spec))
+    assert failures(checks) == []
+    compared = {check.metric for check in checks if check.law == "recomputation"}
+    assert compared >= {*result.steps, *result.kept}
 
 
 def test_the_twin_is_the_same_stack_in_float64_and_costs_more() -> None:
