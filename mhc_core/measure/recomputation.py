@@ -1,7 +1,8 @@
-"""A spec computed once more, in float64 and by plain autograd, and its main columns by plain formulas.
+"""A spec computed once more, in float64 and by plain autograd, and every column by a second formula.
 
-It shares the network with `run`, but neither the layer loop nor the metrics: states and coefficients are overheard
-while the stack runs. `identities` asks what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
+It shares the network with `run`, but neither the layer loop nor the metrics: states and coefficients are recorded
+while the stack runs. `reference_columns` has the formulas, `reference_mixing` those of the coefficients, `identities`
+what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
 """
 
 from collections.abc import Callable
@@ -41,8 +42,14 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
     twin = to_double(spec).model_copy(update={"jacobian": 0 if spec.train.steps else spec.jacobian})
     cost = estimate(twin, rates)
     more = {key: PASSES * getattr(cost, key) for key in ("flops", *SECONDS)}
-    more["peak_bytes"] = LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True)
+    more["peak_bytes"] = LIBRARY_BYTES + count_run_bytes(twin, whole_graph=True) + _count_kept_bytes(twin)
     return Estimate(**cost.model_dump() | more)
+
+
+def _count_kept_bytes(spec: RunSpec) -> float:
+    """What a run does not keep: gradients at branch inputs and H_res, its logits, and vectors of the Jacobian."""
+    samples, mixing = spec.input.batch * spec.input.tokens, 2 * spec.streams**2 if spec.connection.dynamic else 0
+    return 8.0 * samples * (spec.depth * (spec.width + mixing) + 3 * spec.jacobian * spec.width)
 
 
 def recompute(spec: RunSpec) -> RecomputationFrame:

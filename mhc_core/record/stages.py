@@ -83,11 +83,15 @@ class BandsFrame(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecomputationFrame(Part):
-    """A spec computed once more, in float64 and by plain autograd: the one frame of a verification."""
+    """A spec computed once more, in float64 and by plain autograd: the one frame of a verification.
+
+    Of a run that trains it is the first step, before any update.
+    """
 
     type: Literal["recomputation"] = "recomputation"
     columns: Values
-    """By metric, (L) or (L, n); null where beyond float64."""
+    """Every column and matrix of the run by metric, singular values of its Jacobian as rows; null where there is no
+    value, or none within float64. Of CKA each layer has those before it. Early records have ten columns."""
     loss: float | None
     loss_unsure: float | None
     """What one rounding a layer in the run's type does to the loss."""

@@ -294,14 +294,17 @@ export interface ProgressFrame {
   done: number;
 }
 
-/** A spec computed once more, in float64 and by plain autograd: the one frame of a verification. */
+/** A spec computed once more, in float64 and by plain autograd: the one frame of a verification.
+
+Of a run that trains it is the first step, before any update. */
 export interface RecomputationFrame {
   /** Id of the record. */
   run: string;
   /** Place of the frame in the record, from 0. */
   index: number;
   type: 'recomputation';
-  /** By metric, (L) or (L, n); null where beyond float64. */
+  /** Every column and matrix of the run by metric, singular values of its Jacobian as rows; null where there is no
+  value, or none within float64. Of CKA each layer has those before it. Early records have ten columns. */
   columns: Record<string, Value>;
   loss: number | null;
   /** What one rounding a layer in the run's type does to the loss. */

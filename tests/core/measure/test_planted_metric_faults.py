@@ -537,7 +537,7 @@ def test_a_wrong_formula_of_the_coefficients_is_found(
 
 
 def test_a_wrong_projection_is_found_where_the_preset_projects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = manifold.project
+    right: Any = manifold.project
 
     def wrong(v: torch.Tensor, *more: Any) -> Any:
         return right(2 * torch.nn.functional.normalize(v, dim=1), *more[:-1], 1.0)  # an eps that is not negligible
