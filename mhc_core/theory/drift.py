@@ -5,16 +5,19 @@ from functools import lru_cache
 import numpy as np
 
 from mhc_core.rng import normal
-from mhc_core.theory.bands import Walk, find_band
-from mhc_core.theory.draws import DRAWS
+from mhc_core.theory.bands import FALSE_ALARM, Walk, find_band
 from mhc_core.theory.gaussian import Array
+
+DRIFT_DRAWS = 4096  # the law is exact, and its bands are as right as the tails of this sample
+COMPARISONS = 8  # of a run that may fail by chance, and share the false alarms: here columns and steps, both ways
 
 
 @lru_cache(maxsize=64)
 def find_drift_walk(n: int, s: float, layers: int) -> Walk:
     """Of ln max_i |(M_l 1)_i|, M_l a product of l matrices I + s G, n >= 2."""
-    draws = sample_drift_gain(n, s, layers)
-    return Walk(find_band(draws), find_band(np.diff(draws, axis=0)) if layers > 1 else None)
+    draws, alarm = sample_drift_gain(n, s, layers), FALSE_ALARM / COMPARISONS
+    steps = find_band(np.diff(draws, axis=0), false_alarm=alarm) if layers > 1 else None
+    return Walk(find_band(draws, false_alarm=alarm), steps)
 
 
 def sample_drift_gain(n: int, s: float, layers: int) -> Array:
@@ -22,13 +25,15 @@ def sample_drift_gain(n: int, s: float, layers: int) -> Array:
 
     Given v, (I + s G) v is v + s |v| g with g standard normal in n dimensions, so vectors are drawn and not matrices.
     """
-    draws = normal(0, f"theory.drift.{n}", -1, layers, DRAWS, n).numpy()
-    v, log_size = np.full((DRAWS, n), n**-0.5), np.full(DRAWS, np.log(n) / 2)
-    gains = np.empty((layers, DRAWS))
+    draws_LnD = normal(0, f"theory.drift.{n}", -1, layers, n, DRIFT_DRAWS).numpy()
+    draws_LnD *= np.float32(s)
+    v_nD = np.full((n, DRIFT_DRAWS), n**-0.5, dtype=np.float32)
+    growth_LD, largest_LD = np.empty((2, layers, DRIFT_DRAWS), dtype=np.float32)
     for layer in range(layers):
-        v = v + s * draws[layer]
-        size = np.sqrt((v * v).sum(1))
-        v /= size[:, None]
-        log_size = log_size + np.log(size)
-        gains[layer] = log_size + np.log(np.abs(v).max(1))
-    return gains
+        v_nD += draws_LnD[layer]
+        squares_nD = v_nD * v_nD
+        growth_LD[layer] = squares_nD.sum(0)
+        largest_LD[layer] = squares_nD.max(0) / growth_LD[layer]
+        v_nD /= np.sqrt(growth_LD[layer])
+    found: Array = (np.cumsum(np.log(growth_LD), axis=0, dtype=np.float64) + np.log(largest_LD) + np.log(n)) / 2
+    return found

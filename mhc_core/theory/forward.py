@@ -19,6 +19,8 @@ from mhc_core.theory.moments import second_moment, square_of
 from mhc_core.theory.network import Network
 from mhc_core.theory.pairs import Pair, PairTable, build_table, find_table
 
+LEAST_APART = 1e-12  # of 1 - c of a mean: what rounding makes of samples that are the same
+
 
 class Forward:
     """The way up of one network.
@@ -57,7 +59,7 @@ class Forward:
         self._note_spread(0)
         self.x[0] = np.log(to_gamma(self._fourth.average(net.samples) - 1, self._normals.draw(DRAWS)))
         if net.skip == 0:
-            self.cosine[0] = self._draw_cosines(DRAWS, net.samples)
+            self.cosine[0] = np.minimum(self._draw_cosines(DRAWS, net.samples), 1 - LEAST_APART)
 
     def _draw_cosines(self, count: int, samples: int) -> Array:
         """Mean cosines of Gaussian samples."""
@@ -168,13 +170,11 @@ class Forward:
     def _disturb(self, c: Array, pair: Pair, width: int, samples: int) -> Array:
         """Mean cosines of vectors of that width whose directions have correlation c.
 
-        Noise is a factor on 1 - c, which has to stay above 0. At finite width cosines are nearer to zero by
-        c (1 - c^2) / (2 width).
+        Noise is a factor on 1 - c, which has to stay above 0 where it was.
         """
-        c = c * (1 - (1 - c**2) / (2 * width))
-        apart = np.maximum(1 - c, 1e-12)
+        apart = np.maximum(1 - c - pair.bend / width, LEAST_APART)
         factor = to_gamma(pair.cosine_variance(samples) / (width * apart**2), self._normals.draw(len(c)))
-        return np.clip(1 - apart * factor, -1, 1)
+        return np.where(c < 1, np.clip(1 - apart * factor, -1, 1), 1.0)
 
 
 def _linear(c: Array | float) -> Pair:

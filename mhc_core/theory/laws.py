@@ -153,7 +153,7 @@ def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
         size = _widen_walk(bands.size, rounding)
         curves.append(_of_walk(name, "act_rms", size, _size_formula(network), MEAN_FIELD, premise))
     if bands.cosine is not None and spec.input.kind != "text":
-        curves.append(_of_cosine(_widen(bands.cosine, rounding), network, premise))
+        curves.append(_of_cosine(bands.cosine, rounding, network, premise))
     if spec.input.kind in ("gaussian", "correlated"):
         # d loss / d output is N(0, 1) over the number of samples.
         found = _widen_walk(bands.gradient, rounding[::-1])
@@ -207,12 +207,15 @@ def _gradient_formula(network: Network) -> str:
     return f"E g_{{l-1}}^2 = ({network.skip:g} + chi) / ({network.skip:g} + a^2 E F^2) E g_l^2, {chi}"
 
 
-def _of_cosine(band: Band, network: Network, premise: str) -> Curve:
+def _of_cosine(band: Band, rounding: Array, network: Network, premise: str) -> Curve:
     formula = "c' = E[phi(z_1) phi(z_2)] / E[phi(z)^2], z_1 and z_2 of correlation c"
     source = MEAN_FIELD
     if network.activation == "relu":
         formula, source = "c' = (sqrt(1 - c^2) + c (pi - arccos c)) / pi", "Cho & Saul 2009"
-    band = Band(band.median, np.maximum(band.low, -1.0), np.minimum(band.high, 1.0))
+    if network.correlation >= 1:  # Samples that are the same stay the same, until rounding grows in a chaotic stack.
+        band = Band(np.ones_like(band.median), band.low, np.ones_like(band.high))
+    # Rounding takes a measured cosine past 1, so the ends of cosines come first.
+    band = _widen(Band(band.median, np.maximum(band.low, -1.0), np.minimum(band.high, 1.0)), rounding)
     return _without_weak(Curve("correlation_map", "token_cos", *band, None, None, None, formula, source, premise))
 
 

@@ -2,7 +2,11 @@
 
 With z_0 common to both, h_1 and h_2 are independent given z_0: h = sqrt(q) (sqrt(c) z_0 + sqrt(1 - c) z). The inner
 mean is over z, by Gauss-Legendre nodes between cuts where h passes 0, 1, 4 and 16, as activations change there and
-nowhere else; the outer one over z_0 has pieces as in `gaussian`. Four digits and more, as bands need.
+nowhere else; the outer one over z_0 has pieces as in `gaussian`.
+
+Between the values of c that are computed, cubic polynomials are used. Layers change 1 - c by a factor, so that after
+many of them a small error of rho alone would be a fixed point that does not exist. What is interpolated is therefore
+(1 - rho) / (1 - c), which is smooth up to c = 1; of relu and linear layers rho has a closed form.
 Shapes: c on a grid of 33 values from -1 to 1; K outer nodes.
 """
 
@@ -15,8 +19,8 @@ import numpy as np
 from mhc_core.theory.activations import ACTIVATIONS, Activation
 from mhc_core.theory.gaussian import Array, Function, expect
 
-HALF = 1 - np.linspace(1, 0, 17) ** 2  # 0 to 1, dense at 1, where everything changes as sqrt(1 - c)
-STEPS = len(HALF) - 1
+STEPS = 16
+HALF = 1 - np.linspace(1, 0, STEPS + 1) ** 4  # 0 to 1, dense at 1, where everything changes as sqrt(1 - c)
 INNER, OUTER = np.polynomial.legendre.leggauss(6), np.polynomial.legendre.leggauss(12)
 CUTS_Z, CUTS_H = np.array([-7.0, -4, -1.5, 1.5, 4, 7]), np.array([-16.0, -4, -1, 0, 1, 4, 16])
 END = 8.0
@@ -26,12 +30,17 @@ Q_RANGE = (2.0**-12, 2.0**14)  # beyond, phi is a power of its input and nothing
 class Pair(NamedTuple):
     """Means over two samples, each (...) where looked up; subscripts are samples.
 
-    rho: E[phi_1 phi_2] / E[phi^2]. square: E[phi_1^2 phi_2^2] / E[phi^2]^2. slope: E[phi'_1 phi'_2] / E[phi'^2].
+    rho: E[phi_1 phi_2] / E[phi^2]. bend: what finite width adds to a mean cosine, times the width.
+    square: E[phi_1^2 phi_2^2] / E[phi^2]^2. slope: E[phi'_1 phi'_2] / E[phi'^2].
     square_slope: E[phi'_1^2 phi'_2^2] / E[phi'^2]^2. cross: E[phi_1^2 phi'_2^2] / (E[phi^2] E[phi'^2]).
     common, paired, own: parts of the variance of a mean cosine, see `cosine_variance`.
+
+    A cosine is A / sqrt(B_1 B_2), of sums over units of phi_1 phi_2, phi_1^2 and phi_2^2: `bend` and the variance
+    follow from the moments of one unit by the delta method.
     """
 
     rho: Array
+    bend: Array
     square: Array
     slope: Array
     square_slope: Array
@@ -49,28 +58,54 @@ class Pair(NamedTuple):
         return np.maximum(self.common + self.paired / samples + 2 * self.own / pairs, 0)
 
 
+POWERS = np.array([1, 1, 0, 0, 0, 0, 2, 2, 2])  # of 1 - c in each row of a table
+CLOSED: dict[str, Function] = {
+    "relu": lambda c: (np.sqrt(1 - c * c) + c * (math.pi - np.arccos(c))) / math.pi,  # Cho & Saul 2009
+    "linear": lambda c: c,
+}
+
+
 class PairTable:
     """`Pair` over c for one activation and q, and the fourth moments of one sample.
 
+    rows (9, 33): 1 - rho, bend and the other fields of `Pair`, over 1 - c to `POWERS`.
+    closed: rho as a function of c, where it has a closed form.
     square, square_slope, cross: as of `Pair`, at c = 1. along: E[phi'^2 h^2] / (E[phi'^2] q), what the gradient keeps
     of its part along the sample.
     """
 
-    def __init__(self, rows: Array, square: float, square_slope: float, cross: float, along: float) -> None:
-        self.rows = rows
+    def __init__(
+        self, rows: Array, closed: Function | None, square: float, square_slope: float, cross: float, along: float
+    ) -> None:
+        self.rows, self.closed = rows, closed
         self.square, self.square_slope, self.cross, self.along = square, square_slope, cross, along
 
     def at(self, c: Array) -> Pair:
-        """At correlations from -1 to 1, by straight lines in sqrt(1 - |c|)."""
-        place = STEPS * (1 + np.sign(c) * (1 - np.sqrt(1 - np.minimum(np.abs(c), 1))))
-        index = np.minimum(place.astype(int), 2 * STEPS - 1)
-        t = place - index
-        return Pair(*(self.rows[:, index] * (1 - t) + self.rows[:, index + 1] * t))
+        """At correlations from -1 to 1."""
+        apart = np.maximum(1 - c, 0)
+        rows = self._interpolate(c) * apart ** POWERS.reshape(-1, *[1] * np.ndim(c))
+        rows[0] = 1 - rows[0] if self.closed is None else self.closed(np.clip(c, -1, 1))
+        return Pair(*rows)
 
-    def blend(self, other: "PairTable", share: float) -> "PairTable":
-        """Between this table and another."""
-        names = ("rows", "square", "square_slope", "cross", "along")
-        return PairTable(*((1 - share) * getattr(self, name) + share * getattr(other, name) for name in names))
+    def _interpolate(self, c: Array) -> Array:
+        """Cubics through four neighbours in (1 - |c|)^(1/4), on either side of c = 0."""
+        place = STEPS * (1 - np.maximum(1 - np.abs(c), 0) ** 0.25)
+        first = np.clip(place.astype(int) - 1, 0, STEPS - 3)
+        side = np.where(np.asarray(c) < 0, -1, 1)
+        weights = cubic_weights(place - first - 1)
+        found: Array = sum(weight * self.rows[:, STEPS + side * (first + k)] for k, weight in enumerate(weights))
+        return found
+
+
+def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
+    """Of values at -1, 0, 1 and 2, for the cubic through them at t."""
+    t = np.asarray(t)
+    return (
+        -t * (t - 1) * (t - 2) / 6,
+        (t * t - 1) * (t - 2) / 2,
+        -t * (t + 1) * (t - 2) / 2,
+        t * (t * t - 1) / 6,
+    )
 
 
 @lru_cache(maxsize=256)
@@ -83,21 +118,33 @@ def build_table(name: str, q: float) -> PairTable:
         expect(lambda h: slope(h) ** 4, q) / square_slope**2,
         expect(lambda h: (phi(h) * slope(h)) ** 2, q) / (square * square_slope),
     )
-    units = square, square**2, square_slope, square_slope**2, square * square_slope
-    inside = [_average(ACTIVATIONS[name], q, c, square) for c in HALF[:-1]]
-    negative = [_average_opposites(phi, slope, q)] + [found[1] for found in reversed(inside[1:])]
-    positive = [found[0] for found in inside] + [np.array([1.0, alone[0], 1.0, alone[1], alone[2], 0, 0, 0])]
-    scale = np.array([*units, square**2, square**2, square**2])
-    rows = np.array([row / scale for row in negative + positive[:-1]] + positive[-1:]).T
-    return PairTable(rows, *alone, expect(lambda h: (slope(h) * h) ** 2, q) / (square_slope * q))
+    inside = [_average(ACTIVATIONS[name], q, c) for c in HALF[:-1]]
+    moments = [_average_opposites(phi, slope, q), *(found[1] for found in reversed(inside[1:]))]
+    moments += [found[0] for found in inside]
+    units = np.array([square, square**2, square**2, square_slope, square_slope**2, square * square_slope])
+    rows = np.array(moments).T / np.concatenate([units, [square**2] * 3])[:, None]
+    # Rows are now 1 - rho, E[phi_1^3 phi_2], and the rest of `Pair`.
+    rows[1] = (1 - rows[0]) * (0.75 * alone[0] + 0.25 * rows[2]) - rows[1]
+    rows /= (1 - np.concatenate([-HALF[:0:-1], HALF[:-1]])) ** POWERS[:, None]
+    end = 4 * rows[:, -1] - 6 * rows[:, -2] + 4 * rows[:, -3] - rows[:, -4]  # at c = 1, from the four next to it
+    end[[0, 2, 3, 4, 5]] = q * square_slope / square, alone[0], 1.0, alone[1], alone[2]
+    rows = np.concatenate([rows, end[:, None]], axis=1)
+    return PairTable(rows, CLOSED.get(name), *alone, expect(lambda h: (slope(h) * h) ** 2, q) / (square_slope * q))
 
 
 def find_table(name: str, q: float) -> PairTable:
-    """The table near q, between powers of 2: for bands, where q differs from layer to layer."""
+    """The table near q, between powers of 2: where q differs from layer to layer."""
     place = math.log2(min(max(q, Q_RANGE[0]), Q_RANGE[1]))
-    below = build_table(name, 2.0 ** math.floor(place))
-    share = place - math.floor(place)
-    return below.blend(build_table(name, 2.0 ** math.ceil(place)), share) if share else below
+    below = math.floor(place)
+    if place == below:
+        return build_table(name, q)
+    tables = [build_table(name, 2.0 ** (below + k)) for k in (-1, 0, 1, 2)]
+    weights = cubic_weights(place - below)
+    blended = {
+        part: sum(weight * getattr(table, part) for weight, table in zip(weights, tables, strict=True))
+        for part in ("rows", "square", "square_slope", "cross", "along")
+    }
+    return PairTable(closed=CLOSED.get(name), **blended)
 
 
 def _average_opposites(phi: Function, slope: Function, q: float) -> Array:
@@ -112,34 +159,48 @@ def _average_opposites(phi: Function, slope: Function, q: float) -> Array:
     def slope2(h: Array) -> Array:
         return slope(h) ** 2
 
-    pairs = (phi, phi), (square, square), (slope, slope), (slope2, slope2), (square, slope2)
-    return np.array([*(average(*pair) for pair in pairs), 0.0, 0.0, 0.0])
+    def cube(h: Array) -> Array:
+        return phi(h) ** 3
+
+    pairs = (cube, phi), (square, square), (slope, slope), (slope2, slope2), (square, slope2)
+    apart = average(square, lambda h: np.ones_like(h)) - average(phi, phi)
+    return np.array([apart, *(average(*pair) for pair in pairs), 0.0, 0.0, 0.0])
 
 
-def _average(activation: Activation, q: float, c: float, square: float) -> tuple[Array, Array]:
-    """The rows of `Pair` at c and at -c, without their units; at -c the second sample has z_0 reversed."""
+def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
+    """The moments that a table is made of at c and at -c, without their units.
+
+    At -c the second sample has z_0 reversed.
+    """
     z_K, weight_K = _outer_nodes(max(4, math.ceil(math.log2(max(END * math.sqrt(q * c), 1.0))) + 1))
     centre_K, spread = math.sqrt(q * c) * z_K, math.sqrt(q * (1 - c))
     z, weight = _inner_nodes(centre_K, spread)
     h = centre_K[:, None] + spread * z
     out, slope = activation.phi(h), activation.slope(h)
-    one, two, three, four, slopes, slopes2 = (
-        np.einsum("kj,kj->k", part, weight) for part in (out, out**2, out**3, out**4, slope, slope**2)
-    )
-    ratio = float(weight_K @ one**2) / square
+
+    def average(values: Array) -> Array:
+        found: Array = np.einsum("kj,kj->k", values, weight)
+        return found
+
+    one, two, three, slopes, slopes2 = (average(part) for part in (out, out**2, out**3, slope, slope**2))
+    # Differences are taken before means: near c = 1 they are as small as 1 - c.
+    own = average((out - one[:, None]) ** 2)
+    ratio = 1 - float(weight_K @ own) / float(weight_K @ two)
     common = one**2 - ratio * two
-    paired = 4 * one**2 * two - 4 * one * ratio * three + ratio**2 * four - (2 * one**2 - ratio * two) ** 2
+    paired = 2 * one[:, None] * out - ratio * out**2
     spreads = [
-        weight_K @ common**2 - (weight_K @ common) ** 2,
-        weight_K @ paired,
-        weight_K @ (two - one**2) ** 2,
+        weight_K @ (common - weight_K @ common) ** 2,
+        weight_K @ average((paired - average(paired)[:, None]) ** 2),
+        weight_K @ own**2,
     ]
 
-    def build_row(order: slice) -> Array:
-        pairs = (one, one), (two, two), (slopes, slopes), (slopes2, slopes2), (two, slopes2)
-        return np.array([*(weight_K @ (first * second[order]) for first, second in pairs), *spreads])
+    def build_row(apart: Array, order: slice) -> Array:
+        pairs = (three, one), (two, two), (slopes, slopes), (slopes2, slopes2), (two, slopes2)
+        moments = (weight_K @ (first * second[order]) for first, second in pairs)
+        return np.array([weight_K @ apart, *moments, *spreads])
 
-    return build_row(slice(None)), build_row(slice(None, None, -1))
+    back = slice(None, None, -1)
+    return build_row(own, slice(None)), build_row(two - one * one[back], back)
 
 
 @lru_cache(maxsize=64)
@@ -162,5 +223,5 @@ def _inner_nodes(centre_K: Array, spread: float) -> tuple[Array, Array]:
     cuts = np.sort(np.clip(cuts, CUTS_Z[0], CUTS_Z[-1]), axis=1)
     half = np.diff(cuts)[:, :, None] / 2
     z = ((cuts[:, 1:] + cuts[:, :-1])[:, :, None] / 2 + half * x).reshape(len(centre_K), -1)
-    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return z, (half * weight).reshape(len(centre_K), -1) * density
+    density = (half * weight).reshape(len(centre_K), -1) * np.exp(-z * z / 2)
+    return z, density / density.sum(1, keepdims=True)

@@ -11,10 +11,12 @@ from mhc_core.theory.forward import Forward
 from mhc_core.theory.gaussian import Array
 from mhc_core.theory.network import Network
 
+SIZES, COSINES = 4, 16  # of `find_slack`; pairs of samples drift apart, whose cosines the law takes as equal
 
-def find_slack(width: int) -> float:
+
+def find_slack(width: int, second_order: float = SIZES) -> float:
     """How much wider bands are than their draws: for what is of second order in 1 / width, and is left out."""
-    return 1.05 + 4 / width
+    return 1.05 + second_order / width
 
 
 MIN_STEP_WIDTH = 32  # below, steps stray by more than first order in 1 / width says
@@ -36,7 +38,7 @@ def find_signal_bands(network: Network) -> SignalBands:
     return SignalBands(
         _find_walk((forward.log_v[1:, None] + forward.x[1:]) / 2, network.width),
         _find_walk(backward.y[1:] / 2, network.width),
-        find_band(forward.cosine[1:], find_slack(network.width)) if network.skip == 0 else None,
+        find_band(forward.cosine[1:], find_slack(network.width, COSINES)) if network.skip == 0 else None,
     )
 
 

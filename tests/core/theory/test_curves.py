@@ -98,7 +98,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {
     ),
     "hc": ({"connection": {"kind": "hc"}, "block": PRE}, {"drift_gain": GAINS}),
     "hc-wild": (
-        {"connection": {"kind": "hc", "noise": 5.0, "streams": 3, "dynamic": True}, "block": PRE},
+        {"connection": {"kind": "hc", "noise": 2.0, "streams": 3, "dynamic": True}, "block": PRE},
         {"drift_gain": GAINS},
     ),
     **{
@@ -158,7 +158,7 @@ WRONG = {
     "relu without He's factor": ("relu", {"block": {**MLP, "weights": "xavier"}}, "act_rms"),
     "tanh read as relu": ("relu", {"block": {**MLP, "activation": "tanh"}}, "token_cos"),
     "a smaller branch": ("residual-pre", {"block": {**PRE, "branch_scale": 0.5}}, "act_rms"),
-    "more drift": ("hc", {"connection": {"kind": "hc", "noise": 2.0}}, "composite_gain_fwd"),
+    "more drift": ("hc", {"connection": {"kind": "hc", "noise": 3.0}}, "composite_gain_fwd"),
     "exp read as Sinkhorn": ("mhc", {"connection": {"kind": "mhc", "sinkhorn_iters": 0}}, "composite_gain_fwd"),
 }
 
@@ -234,6 +234,73 @@ def test_curves_say_what_textbooks_do() -> None:
     still: dict[str, Any] = {"kind": "transformer", "scaling": "rezero"}
     for metric, value in (("act_rms", 1.0), ("grad_rms", 1 / 1024)):
         np.testing.assert_allclose(curve_of(metric, connection=RESIDUAL, block=still, **wide), value, rtol=1e-3)
+
+
+@pytest.mark.sample("values")
+@pytest.mark.parametrize(("width", "depth"), [(512, 100), (1024, 96), (1024, 400), (4096, 200), (4096, 1024)])
+def test_the_cosine_curve_is_the_exact_map_of_wide_layers(width: int, depth: int) -> None:
+    """And the exact value lies in the band, at every width and depth."""
+    (curve,) = (
+        curve
+        for curve in predict(build_spec(BASE, connection=PLAIN, block=MLP, width=width, depth=depth))
+        if curve.metric == "token_cos"
+    )
+    c, exact = 0.0, np.empty(depth)
+    for layer in range(depth):
+        c = (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / math.pi
+        exact[layer] = c
+    assert curve.speaks_L.all()
+    assert ((curve.low <= exact) & (exact <= curve.high)).all()
+    # A few layers' width off the limit, and the median of a log-normal variable below its mean.
+    variance = 8 * np.arange(1, depth + 1) / width
+    distance = np.log((1 - curve.values) / (1 - exact))
+    assert (np.abs(distance) < 0.05 + variance / 2 + 0.15 * np.sqrt(variance)).all()
+
+
+def draw_cosines(depth: int, width: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Mean cosines (L) of a random relu stack, from the exact law of a layer: units are Gaussian given the last."""
+    x_CN, found = rng.standard_normal((width, samples)), np.empty(depth)
+    for layer in range(depth):
+        values, vectors = np.linalg.eigh(2 * x_CN.T @ x_CN / width)
+        root = vectors * np.sqrt(np.maximum(values, 0))
+        x_CN = np.maximum(rng.standard_normal((width, samples)) @ root.T, 0)
+        unit = x_CN / np.linalg.norm(x_CN, axis=0)
+        found[layer] = ((unit.sum(1) ** 2).sum() - samples) / (samples * (samples - 1))
+    return found
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize(("width", "depth"), [(1024, 96), (64, 64), (256, 256), (1024, 400)])
+def test_cosines_of_independent_draws_lie_in_the_band(width: int, depth: int) -> None:
+    (curve,) = (
+        curve
+        for curve in predict(build_spec(BASE, connection=PLAIN, block=MLP, width=width, depth=depth))
+        if curve.metric == "token_cos"
+    )
+    rng = np.random.default_rng(0)
+    columns = np.array([draw_cosines(depth, width, 32, rng) for _ in range(8)])
+    outside = ((columns < curve.low) | (columns > curve.high)) & curve.speaks_L
+    assert not outside.any()
+    # The band is some standard deviations wide and no more.
+    deviation = np.log(1 - columns[:, -1]).std()
+    assert np.log((1 - curve.low[-1]) / (1 - curve.values[-1])) < 8 * deviation
+
+
+@pytest.mark.parametrize("correlation", [1.0, 0.999])
+def test_rounding_may_take_a_cosine_past_one(correlation: float) -> None:
+    """In float32 samples that are the same have cosines up to 1.0000004."""
+    spec = build_spec(
+        BASE, connection=PLAIN, block={"kind": "mlp"}, input={"kind": "correlated", "correlation": correlation},
+        width=64, depth=40,
+    )  # fmt: skip
+    (curve,) = (curve for curve in predict(spec) if curve.metric == "token_cos")
+    column = measure(spec).layers["token_cos"]
+    if correlation == 1:
+        assert (curve.values == 1).all()
+        assert (np.abs(column - 1) < 1e-6).all()
+        assert column.max() > 1  # else the case shows nothing
+    assert ((column >= curve.low) & (column <= curve.high)).all()
+    assert (curve.high <= 1 + 40 * 2**-20).all()
 
 
 def test_pre_norm_shrinks_the_last_gradient_by_the_root_of_depth_and_post_norm_does_not() -> None:
