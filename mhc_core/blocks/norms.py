@@ -29,11 +29,17 @@ def _within_range(x: torch.Tensor) -> torch.Tensor:
 def _rms_norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The normalised x and 1 / rms (..., 1), both float32 at least.
 
-    The mean of squares is taken in float64: float32 states of any size keep their digits.
+    The mean of squares is taken in float64: float32 states of any size keep their digits. float64 states are divided by
+    their largest entry where that is above 1e100, as the square of 1e155 is infinite.
     """
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float64)
-    dtype = x.dtype if x.dtype == torch.float64 else torch.float32
-    scale = torch.rsqrt(norm.square() / x.shape[-1] + NORM_EPS).to(dtype)
+    if x.dtype == torch.float64:
+        largest = x.detach().abs().amax(-1, keepdim=True)
+        unit = torch.where(largest > 1e100, largest, 1.0)
+        norm = torch.linalg.vector_norm(x / unit, dim=-1, keepdim=True)
+        scale = torch.rsqrt(norm.square() / x.shape[-1] + NORM_EPS) / unit
+    else:
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float64)
+        scale = torch.rsqrt(norm.square() / x.shape[-1] + NORM_EPS).to(torch.float32)
     return x * scale, scale
 
 

@@ -26,13 +26,15 @@ STEP = 1e-7  # of a state's size, by which it is moved to see what a layer does
 ROUNDING = 2.0**-50
 UNSURE = 1e-7  # relative change of attention by one rounding, above which it is not compared
 CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
+TINY = 1e-290  # Below, entries that are small beside the largest are subnormal, and have lost digits.
+NORMED = 1e-5  # rms of a sample below which the eps of a norm, 1e-20 beside its square, is no longer nothing
 RECTIFIERS = ("relu", "gelu", "silu")
 
 
 def measure_identities(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], logits: Logits
 ) -> dict[str, Array]:
-    """Errors of every relation that is due, (L) each; nan where a relation could not be asked.
+    """Errors of every relation that applies, (L) each; nan where it could not be evaluated.
 
     Parameters
     ----------
@@ -52,9 +54,14 @@ def measure_identities(
         layers without attention.
     weights: squared weights over what the initialisation makes them in the mean, less 1.
     weights_spread: standard deviation of the last, (L).
+    adjoint_lost: 1 in layers whose states or gradients are subnormal in float64, where there are any.
     """
     spec = stack.spec
-    found = {"layer_rule": _check_layers(stack, start, outputs), "adjoint": _check_adjoint(stack, start, outputs)}
+    lost_L = _find_subnormal(start, outputs)
+    found = {"layer_rule": _check_layers(stack, start, outputs)}
+    found |= {"adjoint": _check_adjoint(stack, start, outputs, lost_L)}
+    if lost_L.any():
+        found["adjoint_lost"] = lost_L.astype(float)
     found |= dict(zip(("weights", "weights_spread"), _check_weights(stack), strict=True))
     if logits and spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
         found["projection"] = _check_projection(spec, logits)
@@ -148,9 +155,14 @@ def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
 
 
 def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
+    """nan where a sample is so small that the norm's eps shows, or twice its size is beyond float64."""
     shape, errors = _batch_shape(stack.spec), []
     with torch.no_grad():
         for branch, output in zip(stack.branches, outputs, strict=True):
+            sizes_N = torch.linalg.vector_norm(output.u, math.inf, dim=-1)
+            if not (float(sizes_N.min()) > NORMED and float(2 * sizes_N.max()) < math.inf):
+                errors.append(math.nan)
+                continue
             again = branch(2 * output.u.view(shape)).reshape(output.y.shape)
             errors.append(_relative(to_numpy(again - output.y), to_numpy(output.y)))
     return np.array(errors)
@@ -175,43 +187,66 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
     return np.array(errors)
 
 
-def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
+def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], lost_L: Array) -> Array:
     """Layer by layer: the state before it is moved along its own gradient, and the gradient after it weighs the move.
 
-    The last entry is also of the loss. nan where the layer bends too much for a step.
+    The last entry is also of the loss. nan where the layer bends too much for a step, and in the layers `lost_L`.
     """
     before, errors = start, []
     is_static = stack.connection.static_mixing() is not None
     for layer, output in enumerate(outputs):
 
-        def climb(state: torch.Tensor, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
+        def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
             after = stack.layer(layer, state, output.mixing if is_static else None)
             assert output.state.grad is not None
-            return output.state.grad * after.state
+            return output.state.grad / unit * after.state
 
-        errors.append(_compare_move(climb, before))
+        errors.append(math.nan if lost_L[layer] else _compare_move(climb, before))
         before = output.state
-    last = _compare_move(stack.loss, before)
+    last = math.nan if lost_L[-1] else _compare_move(lambda state, unit: stack.loss(state) / unit, before)
     errors[-1] = max(errors[-1], last, key=abs) if math.isfinite(last) else errors[-1]
     return np.array(errors)
 
 
-def _compare_move(function: Callable[[torch.Tensor], torch.Tensor], state: torch.Tensor) -> float:
+def _find_subnormal(start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
+    """Layers (L) in which a state or a gradient, before or after, is not zero and below `TINY`."""
+    states = [start, *(output.state for output in outputs)]
+    is_tiny = np.array([_is_tiny(state) or _is_tiny(state.grad) for state in states])
+    found: Array = is_tiny[1:] | is_tiny[:-1]
+    return found
+
+
+def _is_tiny(values: torch.Tensor | None) -> bool:
+    return values is not None and 0 < _find_peak(values) < TINY
+
+
+def _find_peak(values: torch.Tensor) -> float:
+    return float(torch.linalg.vector_norm(values.detach(), math.inf))
+
+
+def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state: torch.Tensor) -> float:
     """What a small move of the state along its gradient does to the sum of the function, over what the gradient says.
 
-    Less 1; nan where the step is too large for the function's bends, or too small for its rounding.
+    The function divides by its second argument, the largest entry of the gradient. Less 1; nan where the step is too
+    large for the function's bends, or too small for its rounding.
     """
-    grad = state.grad
+    grad, peak = state.grad, _find_peak(state)
     assert grad is not None
-    size = float(grad.norm())
-    if not (math.isfinite(size) and size > 0):
+    top = _find_peak(grad)
+    if not (math.isfinite(top) and top > 0):
         return math.nan
-    step = STEP * float(state.detach().norm())
+    # Divided by their largest entries before they are multiplied, as products leave the range of float64 first.
+    direction = grad / top
+    size, step = float(direction.norm()), STEP * peak * float((state.detach() / peak).norm()) if peak else 0.0
     with torch.no_grad():
-        up, down, middle = (function(state.detach() + sign * step / size * grad) for sign in (1, -1, 0))
+        up, down, middle = (function(state.detach() + sign * step / size * direction, top) for sign in (1, -1, 0))
     first, second = float((up - down).sum()), float((up + down - 2 * middle).sum())
     due, rounding = 2 * step * size, float(middle.abs().sum()) * ROUNDING
-    if not math.isfinite(first) or abs(second) > CURVED * abs(first) + rounding or due <= rounding / CURVED:
+    if (
+        not (math.isfinite(first) and due > 0)
+        or abs(second) > CURVED * abs(first) + rounding
+        or due <= rounding / CURVED
+    ):
         return math.nan
     return first / due - 1
 

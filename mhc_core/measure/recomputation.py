@@ -15,6 +15,7 @@ from mhc_core.connections import Mixing
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.identities import measure_identities, overhear_logits, to_numpy
 from mhc_core.measure.reference_columns import compute_columns, compute_jacobian, measure_total_gradient, read_layers
 from mhc_core.measure.reference_mixing import check_coefficients
@@ -27,8 +28,7 @@ from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
 SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
-PASSES = 3.0  # passes and metrics in numpy cost no more than this many float64 runs
-DRAWS = 2  # of rounding errors: one draw may by chance move a value by nothing
+PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
 
 
 def to_double(spec: RunSpec) -> RunSpec:
@@ -57,9 +57,10 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
-    `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades
-    where values span decades: a chaotic stack makes much of it. They come from further passes, in which every state
-    and coefficient is changed at random by as much. Values beyond float64 are inf. Memory is that of the whole graph.
+    `unsure` and `loss_unsure` are the largest changes that disturbed passes show, in decades where values span decades:
+    passes in which the input, every state and every coefficient are changed at random, in one by a rounding of the
+    spec's type, in another by `ROUNDINGS` of them. So they hold what a chaotic stack makes of rounding, and what units
+    do that rounding switches on or off. Values beyond float64 are inf. Memory is that of the whole graph.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
         Where the spec asks for a device that this machine lacks.
     """
     columns, loss, error, identities = _compute(spec, 0.0)
-    shaken = [_compute(spec, ROUNDING[spec.dtype], draw)[:2] for draw in range(DRAWS)]
+    shaken = [_compute(spec, roundings, draw)[:2] for draw, roundings in enumerate((1.0, ROUNDINGS[spec.dtype]))]
     unsure = {
         key: np.max([measure_distance(spec, key, column, others.get(key)) for others, _ in shaken], axis=0)
         for key, column in columns.items()
@@ -83,13 +84,15 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
 
 def _compute(
-    spec: RunSpec, rounding: float, draw: int = 0
+    spec: RunSpec, roundings: float, draw: int = 0
 ) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
     """Columns, loss, and where nothing is rounded the error of the stream mean law, if due, and the identities."""
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
-    logits = [] if rounding else overhear_logits(stack)
-    shake = Shake(draw, rounding, rounding if spec.maps_coarsely else min(rounding, ROUNDING["float32"]))
+    logits = [] if roundings else overhear_logits(stack)
+    of_state = ROUNDING[spec.dtype]
+    of_coefficients = of_state if spec.maps_coarsely else min(of_state, ROUNDING["float32"])
+    shake = Shake(draw, roundings * of_state, roundings * of_coefficients)
     if spec.train.steps:
         stack.input.set_batch(0)
     heard, undo = _overhear(stack, shake)
@@ -105,17 +108,17 @@ def _compute(
     if spec.train.steps:
         stack.embed().backward(start.grad)  # to the embedding's own parameters, which training moves too
         columns["step_grad_norm"] = measure_total_gradient(stack)
-    due = _keeps_mean(twin) and not rounding
+    due = _keeps_mean(twin) and not roundings
     value = float(loss.detach())
     identities = {}
-    if not rounding:
+    if not roundings:
         identities = measure_identities(stack, start, outputs, logits) | check_coefficients(stack, entering, outputs)
     return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 
 @dataclass(frozen=True)
 class Shake:
-    """Rounding errors, drawn by number: of states, and of coefficients, relative to each entry; 0 for none."""
+    """Rounding errors, drawn by number: their size in states and coefficients, relative to each entry; 0 for none."""
 
     draw: int
     state: float

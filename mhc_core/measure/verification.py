@@ -28,18 +28,16 @@ Array = np.ndarray
 Verdict = Literal["holds", "fails", "skipped"]
 Scale = Literal["linear", "log10"]
 
-SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}  # times what one rounding a layer does
-RANGE = {
-    "float32": 36.0,
-    "bfloat16": 36.0,
-    "float64": 300.0,
-}  # decades either side of 1 in which rms values keep digits
+SAFETY = 3.0  # times the largest change that the recomputation's disturbed passes show
+# Decades either side of 1 in which rms values keep digits. Metrics of every type square in float64.
+RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
 FIRST_STEP = "At the first step, before any update."
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
 MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
 NAMED = 3  # failed checks that the summary names
+SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
 
 
@@ -79,8 +77,13 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
     Of a stack that was trained, the first step is recomputed.
     """
     curves = predict(spec)
-    checks = [_check_curve(curve, result) for curve in curves] + _check_sums(spec, result)
-    checks += [_check_steps(curve, curve.steps_log10, result) for curve in curves if curve.steps_log10 is not None]
+    held = _find_held(spec, curves, result)
+    checks = [_check_curve(curve, result, held[curve.metric]) for curve in curves] + _check_sums(spec, result)
+    checks += [
+        _check_steps(curve, curve.steps_log10, result, held[curve.metric])
+        for curve in curves
+        if curve.steps_log10 is not None
+    ]
     if is_free(spec):
         checks.append(_check_drift(spec, result))
     if recomputed is None:
@@ -120,7 +123,33 @@ def _name_check(check: Check) -> str:
 # Laws.
 
 
-def _check_curve(curve: Curve, result: Result) -> Check:
+def _find_held(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
+    """Layers (L), by metric, in which the run's type keeps the digits of the value that the law predicts.
+
+    Where the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
+    lost in all later layers, and with them every gradient.
+    """
+    every = np.ones(spec.depth, dtype=bool)
+    inside = {curve.metric: _is_in_range(spec, curve, result) for curve in curves if curve.metric in SIGNALS}
+    forward = np.logical_and.accumulate(inside.get("act_rms", every))
+    backward = np.logical_and.accumulate(inside.get("grad_rms", every)[::-1])[::-1] & forward.all()
+    limits = {"act_rms": forward, "token_cos": forward, "grad_rms": backward}
+    return {curve.metric: limits.get(curve.metric, every) for curve in curves}
+
+
+def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
+    """(L)."""
+    assert curve.low_log10 is not None
+    assert curve.high_log10 is not None
+    low, high = (
+        np.where(curve.speaks_L, part, result.layers_log10[curve.metric])
+        for part in (curve.low_log10, curve.high_log10)
+    )
+    found: Array = ~((low < -RANGE[spec.dtype]) | (high > RANGE[spec.dtype]))
+    return found
+
+
+def _check_curve(curve: Curve, result: Result, held_L: Array) -> Check:
     if curve.values_log10 is not None:
         measured, value, low, high = (
             result.layers_log10[curve.metric], curve.values_log10, curve.low_log10, curve.high_log10,
@@ -130,18 +159,19 @@ def _check_curve(curve: Curve, result: Result) -> Check:
     assert low is not None
     assert high is not None
     wide = np.where(measured > value, high - value, value - low)
-    known = np.isfinite(measured) & curve.speaks_L
+    known = np.isfinite(measured) & curve.speaks_L & held_L
     return compare(curve.law, curve.metric, value, measured, wide, known, curve.holds, curve.source)
 
 
-def _check_steps(curve: Curve, band: Band, result: Result) -> Check:
+def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> Check:
     """The change from each layer to the next: narrow where the column itself has wandered far. Shown at the latter."""
     with np.errstate(invalid="ignore"):
         step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
     value, low, high = (np.concatenate([[0.0], part]) for part in band)
     wide = np.where(step > value, high - value, value - low)
     text = f"{curve.holds} The change from each layer to the next."
-    return compare(curve.law, curve.metric, value, step, wide, np.isfinite(step), text, curve.source)
+    known = np.isfinite(step) & held_L & np.append(True, held_L[:-1])
+    return compare(curve.law, curve.metric, value, step, wide, known, text, curve.source)
 
 
 def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
@@ -177,8 +207,8 @@ def _check_mean_law(error: float) -> Check:
 def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
     errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
     checks = [
-        compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]), text, source,
-                 scale="linear")
+        compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]),
+                text + _say_lost(errors.get(f"{key}_lost")), source, scale="linear")
         for key, (metric, wide, text, source) in IDENTITIES.items()
         if key in errors
     ]  # fmt: skip
@@ -199,6 +229,12 @@ def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[Check]:
             key = "h_read" if name == "map_pre" and spec.connection.kind in PARTS else key
             checks.append(compare(name, key, 0 * errors, errors, wide, known, text, source, scale="linear"))
     return checks
+
+
+def _say_lost(lost_L: Array | None) -> str:
+    if lost_L is None:
+        return ""
+    return f" {int(lost_L.sum())} of {len(lost_L)} layers are left out: their gradients or states are subnormal."
 
 
 def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
@@ -254,7 +290,7 @@ def _check_jacobian(
         measured = np.atleast_1d(np.array(frame.values[key], dtype=np.float64))
         # How far products disagree is rounding alone.
         again, apart = (table.get(key, np.zeros(1)) for table in (columns, unsure))
-        wide = least * size + SAFETY[spec.dtype] * apart
+        wide = least * size + SAFETY * apart
         if len(measured) != len(again):  # one of them spanned all that can be reached a step before
             measured, again, wide = (part[:1] for part in (measured, again, wide))
         known = (wide <= MOST * size) & np.isfinite(again)
@@ -290,7 +326,7 @@ def _check_step_numbers(spec: RunSpec, result: Result, recomputed: Recomputation
     again, unsure = (
         np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
     )
-    wide = LEAST[spec.dtype] + SAFETY[spec.dtype] * unsure
+    wide = LEAST[spec.dtype] + SAFETY * unsure
     known = (wide <= MOST) & (np.abs(to_log10(again)) < RANGE[spec.dtype])
     norm = result.steps_log10["step_grad_norm"][:1].astype(np.float64)
     text = f"{FIRST_STEP} {AGAIN}"
@@ -329,7 +365,7 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
         again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
     axes = tuple(range(1, again.ndim))
     wide = find_tolerance(spec, key, again)
-    wide = wide + np.expand_dims(SAFETY[spec.dtype] * _accumulate(key, unsure_L), axes)
+    wide = wide + np.expand_dims(SAFETY * _accumulate(key, unsure_L), axes)
     size = 1.0 if METRICS[key].scale == "log" else np.maximum(1.0, np.abs(again))
     known, clear = np.isfinite(again) & np.expand_dims(kept_L, axes), wide <= MOST * size
     if key == "cka":  # which compares two layers
@@ -402,7 +438,7 @@ def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, i
     least = LOSS_LEAST[spec.dtype]
     if spec.maps_coarsely:  # which rounds every signal, whatever its own type
         least = max(least, LEAST[spec.connection.mapping_dtype])
-    wide = least * size + SAFETY[spec.dtype] * unsure
+    wide = least * size + SAFETY * unsure
     kept = is_held & (wide <= MOST * size)  # False where either is nan
     return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, SOURCE)
 

@@ -307,13 +307,15 @@ export interface RecomputationFrame {
   value, or none within float64. Of CKA each layer has those before it. Early records have ten columns. */
   columns: Record<string, Value>;
   loss: number | null;
-  /** What one rounding a layer in the run's type does to the loss. */
+  /** Largest change of the loss in passes whose states are disturbed by some roundings of the run's type. */
   loss_unsure: number | null;
   /** The same of the columns, (L): in decades where values span decades. */
   unsure: Record<string, Value>;
   /** Largest relative error of the stream mean law, where it is due. */
   mean_law_error?: number;
-  /** Errors of exact relations by name, (L); null where a relation could not be asked. Early records have none. */
+  /** Errors of exact relations by name, (L); null where a relation could not be evaluated. Early records have none.
+  
+  `adjoint_lost`, where present, is 1 in layers whose states or gradients are subnormal in float64. */
   identities?: Record<string, Value>;
 }
 

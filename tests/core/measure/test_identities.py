@@ -11,7 +11,7 @@ from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.traces.consistency import DETECTS as OF_RECORDS
 from mhc_core.measure.verification import verify
-from tests.core.conftest import CONNECTIONS, build_spec, collect
+from tests.core.conftest import CONNECTIONS, build_spec, collect, require
 from tests.core.measure.test_verify import failures
 
 BASE: dict[str, Any] = {
@@ -51,6 +51,46 @@ def test_scaled_stacks_obey_them_too(scaling: tuple[str, str]) -> None:
     block = {"scaling": scaling[0], "norm_position": scaling[1]}
     spec = build_spec(BASE, connection={"kind": "residual"}, block=block, seed=3)
     assert failures(verify(spec, collect(list(run(spec))), recompute(spec))) == []
+
+
+DEEP: dict[str, Any] = {"width": 16, "device": "cpu", "input": {"kind": "gaussian", "batch": 2, "tokens": 8}}
+PLAIN_GELU = {"kind": "mlp", "activation": "gelu", "norm_position": "none", "branch_scale": 0.7}
+LIMITS: dict[str, dict[str, Any]] = {
+    "states above 1e154": {"depth": 600, "connection": {"kind": "hc", "noise": 1.0}, "block": {"kind": "mlp"}},
+    "states above 1e154, layernorm": {
+        "depth": 600, "connection": {"kind": "hc", "noise": 1.0}, "block": {"kind": "mlp", "norm": "layernorm"},
+    },
+    "subnormal gradients": {"depth": 1024, "connection": {"kind": "none"}, "block": PLAIN_GELU},
+    "states that vanish": {"depth": 8, "connection": {"kind": "none"}, "block": {"kind": "mlp", "branch_scale": 1e-7}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_relations_hold_at_the_limits_of_float64(name: str) -> None:
+    spec = build_spec(DEEP, dtype="float32", **LIMITS[name])
+    recomputed = recompute(spec)
+    checks = {check.law: check for check in verify(spec, collect(list(run(spec))), recomputed)}
+    assert not [law for law in IDENTITIES if law in checks and checks[law].verdict == "fails"]
+    assert checks["layer_rule"].verdict == "holds"
+    if name.startswith("states above"):
+        assert checks["norm"].verdict == "holds"
+        assert checks["adjoint"].verdict == "holds"
+    if name == "subnormal gradients":
+        assert "layers are left out: their gradients or states are subnormal." in checks["adjoint"].statement
+        assert checks["adjoint"].verdict == "holds"
+    if name == "states that vanish":
+        assert np.isnan(np.array(require(recomputed.identities)["norm"], dtype=float)).sum() == 7
+
+
+def test_a_gradient_of_1e_minus_200_that_is_wrong_is_found() -> None:
+    """What is small is left out only where float64 has lost its digits."""
+    spec = build_spec(DEEP, depth=700, dtype="float32", connection={"kind": "none"}, block=PLAIN_GELU)
+    with planted(FAULTS["gradient times 1.05"][0]):
+        recomputed = recompute(spec)
+    grad = np.array(recomputed.columns["grad_rms"], dtype=float)
+    assert grad[0] < 1e-160
+    assert "adjoint_lost" not in require(recomputed.identities)
+    assert abs(np.array(require(recomputed.identities)["adjoint"])[-1]) > 0.01
 
 
 FOUND_BY = {
