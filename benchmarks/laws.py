@@ -1,151 +1,152 @@
-"""How often honest runs leave a law's band, and how often planted faults are found: the tables of docs/laws.md.
+"""How often Verify calls honest runs wrong, and how often it finds planted faults: the tables of docs/laws.md.
 
-`python -m benchmarks laws`, an hour and a half on two cores; `--seeds 30` takes a tenth. Columns are those of the
-product's own stacks in float32, under plain autograd, with plain formulas.
+`python -m benchmarks laws`. Every number comes from the path that Verify takes: the run in its own dtype, its float64
+recomputation where the table says so, then `verify`. Each finished piece of work is appended to a journal
+(`--journal`), so that the measurement can be stopped and resumed, and `--print` shows the tables of what is there.
+Cheap combinations come first; all of it takes some ten hours on two cores.
 """
 
 import argparse
 import itertools
-import math
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks.faults import FAULTS, build_faulty, planted
-from mhc_core.measure.recomputation import recompute
+from benchmarks.faults import FAULTS, planted
+from mhc_core.cost.estimates import estimate
+from mhc_core.measure.detection import IDENTITIES
+from mhc_core.measure.recomputation import estimate_recomputation, recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
-from mhc_core.theory.laws import Curve, predict
+from mhc_core.theory.premises import describe_network
 
-Columns = dict[str, np.ndarray]
+Body = dict[str, Any]
 ACTIVATIONS, NORMS, SKIPS = ("relu", "tanh", "gelu", "silu", "linear"), ("pre", "post", "none"), ("none", "residual")
-SIGNALS = ("act_rms", "grad_rms", "token_cos")
-RANGE = 36.0  # decades either side of 1 in which float32 keeps digits
-FEW_SEEDS = 5  # of exact relations, which chance has no part in
+INPUT: Body = {"input": {"kind": "gaussian", "batch": 2, "tokens": 16}}
+PIECE, PIECE_SECONDS = 10, 4.0  # seeds of a piece, and fewer where they would take longer
+SEEDS, SEEDS_WIDE, WIDE = 300, 100, 512  # seeds of each combination, and of those wider than WIDE
+RECOMPUTED, RECOMPUTED_LARGE = 100, 10  # seeds that are recomputed as well, and of large stacks
+LARGE = 2**20  # depth times width squared
+FAULT_SEEDS, RELATION_SEEDS = 100, 5  # the latter of exact relations, in which chance plays no part
+EXACT = ("sums", "mean_law", *IDENTITIES)
+ANY = "any check"
 
-# Alarms on honest runs.
+
+@dataclass(frozen=True)
+class Piece:
+    """Some seeds of one combination, with one fault or none. `table`: which table its counts are for."""
+
+    table: str
+    name: str
+    body: str
+    fault: str | None
+    first: int
+    seeds: int
+    recomputed: bool
+
+    def predict_seconds(self) -> float:
+        """Predicted time of the combination's seeds up to these."""
+        once, again = predict_costs(self.body)
+        return (self.first + self.seeds) * (once + again * self.recomputed)
 
 
-def list_combinations() -> list[dict[str, Any]]:
-    """All of activation, norm and skip at depth and width 64, and every corner of norm, skip, depth and width."""
-    middle = [_describe(*choice, 64, 64) for choice in itertools.product(ACTIVATIONS, NORMS, SKIPS)]
-    corners = itertools.product(NORMS, SKIPS, (16, 256), (16, 256))
+@cache
+def predict_costs(body: str) -> tuple[float, float]:
+    """Predicted seconds of a run, and of its recomputation."""
+    spec = parse_spec(json.loads(body))
+    return estimate(spec).seconds, estimate_recomputation(spec).seconds
+
+
+# Combinations.
+
+
+def list_combinations() -> list[Body]:
+    """Those that a law speaks of, and mixing in several streams for the exact relations."""
+    signals = [body for body in (*_list_signals(), *_list_large()) if describe_network(parse_spec(body)) is not None]
+    return [*signals, *_list_drifts(), *_list_mixing()]
+
+
+def _list_signals() -> list[Body]:
+    """Every activation, norm and skip at depth and width 64; corners of norm, skip, depth and width."""
+    bodies = [_describe(*choice, 64, 64) for choice in itertools.product(ACTIVATIONS, NORMS, SKIPS)]
     turns = itertools.cycle(ACTIVATIONS)
-    bodies = middle + [_describe(next(turns), *corner) for corner in corners]
+    bodies += [_describe(next(turns), *corner) for corner in itertools.product(NORMS, SKIPS, (16, 256), (16, 256))]
     bodies += [_describe(activation, "none", "none", 16, 64) for activation in ("relu", "tanh", "linear")]
     bodies += [_describe("tanh", norm, "residual", 64, 256) for norm in NORMS]
     bodies += [_describe("relu", norm, "none", 256, 64, ratio=0) for norm in NORMS]
-    bodies.append(_describe("relu", "none", "none", 64, 64, ratio=0))
-    drifts = (16, 0.3, 4), (64, 0.1, 2), (64, 0.3, 4), (64, 1.0, 4), (256, 0.3, 8)
-    bodies += [
-        {"depth": depth, "connection": {"kind": "hc", "noise": noise, "streams": streams}, **INPUT}
-        for depth, noise, streams in drifts
+    bodies += [_describe("relu", "none", "none", depth, 64, ratio=0) for depth in (64, 300)]
+    bodies += [_describe("relu", "none", "none", 64, 32), _describe("relu", "none", "none", 64, 64, weights="xavier")]
+    for correlation in (0.9, 1.0):
+        drawn = {"input": INPUT["input"] | {"kind": "correlated", "correlation": correlation}}
+        bodies += [_describe(activation, "pre", "none", 40, 64) | drawn for activation in ("relu", "gelu")]
+    return bodies
+
+
+def _list_large() -> list[Body]:
+    return [
+        _describe("relu", "none", "none", 96, 1024, ratio=0),
+        _describe("relu", "none", "none", 8, 4096, ratio=0),
+        _describe("gelu", "pre", "none", 4, 4096),
+        _describe("silu", "post", "residual", 4, 4096),
+        _describe("tanh", "none", "none", 100, 512, ratio=0),
+        _describe("tanh", "none", "none", 16, 2048, ratio=0),
+        _describe("linear", "none", "residual", 16, 1024),
+        _describe("gelu", "pre", "residual", 32, 1024),
+        _describe("gelu", "pre", "residual", 1024, 64),
+        _describe("relu", "post", "none", 1024, 64, ratio=0),
+        _describe("tanh", "post", "residual", 512, 128),
+        _describe("relu", "none", "none", 1024, 128, ratio=0),
     ]
-    return [body for body in bodies if predict(parse_spec(body))]
 
 
-INPUT = {"input": {"kind": "gaussian", "batch": 2, "tokens": 16}}
+def _list_drifts() -> list[Body]:
+    drifts = [(depth, 0.3, 4) for depth in (8, 16, 32, 64)]
+    drifts += [(64, 0.1, 2), (64, 1.0, 4), (256, 0.3, 8), (1024, 0.1, 4)]
+    block = {"kind": "mlp", "mlp_ratio": 1}
+    return [
+        {"depth": depth, "width": 16, "connection": {"kind": "hc", "noise": noise, "streams": streams},
+         "block": block, **INPUT}
+        for depth, noise, streams in drifts
+    ]  # fmt: skip
 
 
-def _describe(activation: str, norm: str, skip: str, depth: int, width: int, ratio: int = 1) -> dict[str, Any]:
+def _list_mixing() -> list[Body]:
+    connections: list[Body] = [
+        {"kind": "mhc", "init": "mhc_lite", "noise": 1.0},
+        {"kind": "mhc", "init": "lucidrains", "noise": 1.0, "dynamic": True},
+        {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
+        {"kind": "mhc_lite", "init": "mhc_lite", "noise": 1.0},
+        {"kind": "kromhc", "noise": 1.0, "dynamic": True},
+        {"kind": "hc", "dynamic": True},
+        {"kind": "frac"},
+    ]
+    base: Body = {"depth": 24, "width": 32, "input": {"kind": "text", "batch": 2, "tokens": 16}}
+    return [base | {"connection": connection, "block": {"kind": "transformer"}} for connection in connections]
+
+
+def _describe(
+    activation: str, norm: str, skip: str, depth: int, width: int, ratio: int = 1, weights: str = "he"
+) -> Body:
     if activation in ("gelu", "silu") and (norm, skip) == ("none", "none"):
         activation = "tanh"  # there is no law of these
-    block = {"kind": "mlp", "activation": activation, "norm_position": norm, "mlp_ratio": ratio}
+    block = {"kind": "mlp", "activation": activation, "norm_position": norm, "mlp_ratio": ratio, "weights": weights}
     return {"depth": depth, "width": width, "connection": {"kind": skip}, "block": block, **INPUT}
 
 
-def count_alarms(body: dict[str, Any], seeds: int) -> dict[tuple[str, str], int]:
-    """By law and metric: of how many seeds the column leaves the band anywhere."""
-    return _count(body, range(seeds), None)
-
-
-def _count(body: dict[str, Any], seeds: range, fault: str | None) -> dict[tuple[str, str], int]:
-    torch.set_num_threads(1)
-    curves = predict(parse_spec(body))
-    alarms = dict.fromkeys([(curve.law, curve.metric) for curve in curves], 0)
-    for seed in seeds:
-        columns = measure_columns(parse_spec(body | {"seed": seed}), fault)
-        for curve in curves:
-            alarms[curve.law, curve.metric] += leaves(curve, columns[curve.metric])
-    return alarms
-
-
-def measure_columns(spec: RunSpec, fault: str | None) -> Columns:
-    """What laws speak of, (L) each: natural logarithms but for the cosine."""
-    stack = build_faulty(FAULTS[fault][0] if fault else None)(spec)
-    states: list[torch.Tensor] = []
-
-    def keep(_: int, output: Any) -> None:
-        output.state.retain_grad()
-        states.append(output.state)
-
-    start = stack.embed().detach().requires_grad_()
-    last, mixings = stack.climb(start, keep)
-    stack.loss(last).backward()
-    found = [_measure(stack.connection.streams(state), stack.connection.streams(_grad(state))) for state in states]
-    columns = dict(zip(SIGNALS, np.array(found).T, strict=True))
-    return columns | _multiply([mixing.h_res.detach().double().numpy() for mixing in mixings])
-
-
-def _grad(state: torch.Tensor) -> torch.Tensor:
-    assert state.grad is not None
-    return state.grad
-
-
-def _measure(x_nNC: torch.Tensor, g_nNC: torch.Tensor) -> tuple[float, float, float]:
-    m_NC, g_NC = x_nNC.detach().double().mean(0), g_nNC.double().sum(0)
-    unit = m_NC / m_NC.norm(dim=1, keepdim=True)
-    count = len(unit)
-    cosine = (float(unit.sum(0).square().sum()) - count) / (count * (count - 1))
-    return float(m_NC.square().mean().log()) / 2, float(g_NC.square().mean().log()) / 2, cosine
-
-
-def _multiply(h_res: list[np.ndarray]) -> Columns:
-    n = h_res[0].shape[-1]
-    forward, backward, product = [], [], np.eye(n)
-    for matrix in h_res:
-        product = matrix @ product
-        forward.append(_log(product.sum(1)))
-    product = np.eye(n)
-    for matrix in reversed(h_res):
-        product = product @ matrix
-        backward.append(_log(product.sum(0)))
-    return {"composite_gain_fwd": np.array(forward), "composite_gain_bwd": np.array(backward[::-1])}
-
-
-def _log(sums: np.ndarray) -> float:
-    largest = float(np.abs(sums).max())
-    return math.log(largest) if largest else -math.inf
-
-
-def leaves(curve: Curve, column: np.ndarray) -> bool:
-    """Whether a column leaves its band anywhere; values that float32 cannot hold do not count."""
-    low, high = curve.low, curve.high
-    if curve.low_log10 is not None and curve.high_log10 is not None:
-        low, high, column = curve.low_log10, curve.high_log10, column / math.log(10)
-    held = np.isfinite(column) & ((np.abs(column) < RANGE) | (curve.low_log10 is None))
-    known = curve.speaks_L & held
-    return bool(((column < low) | (column > high))[known].any()) or _steps_leave(curve, column, held)
-
-
-def _steps_leave(curve: Curve, column: np.ndarray, held: np.ndarray) -> bool:
-    if curve.steps_log10 is None:
-        return False
-    steps, known = np.diff(np.where(held, column, 0.0)), held[1:] & held[:-1]
-    return bool(((steps < curve.steps_log10.low) | (steps > curve.steps_log10.high))[known].any())
-
-
-# Planted faults.
-
 MLP = {"kind": "mlp", "activation": "gelu", "norm_position": "pre", "mlp_ratio": 4}
-DEFAULT = {"input": {"kind": "gaussian", "batch": 2, "tokens": 64}}
-CASES: dict[str, dict[str, Any]] = {
+DEFAULT: Body = {"input": {"kind": "gaussian", "batch": 2, "tokens": 64}}
+# By law: a stack in which faults are planted.
+CASES: dict[str, Body] = {
     "mean_field": {"connection": {"kind": "none"}, "block": MLP | {"activation": "tanh"}, **DEFAULT},
     "correlation_map": {"connection": {"kind": "none"}, "block": MLP | {"activation": "tanh"}, **DEFAULT},
     "residual_pre": {"connection": {"kind": "residual"}, "block": MLP, **DEFAULT},
@@ -157,106 +158,176 @@ CASES: dict[str, dict[str, Any]] = {
     "rows_exact": {"connection": {"kind": "mhc", "init": "mhc_lite"}},
     "drift_gain": {"connection": {"kind": "hc"}},
 }
-RELATIONS: dict[str, dict[str, Any]] = {
+RELATIONS: dict[str, Body] = {
     "mHC": {"connection": {"kind": "mhc", "init": "mhc_lite"}},
     "mHC, dynamic": {"connection": {"kind": "mhc", "init": "mhc_lite", "dynamic": True}},
     "HC": {"connection": {"kind": "hc"}},
     "residual": {"connection": {"kind": "residual"}},
-    "residual, norm behind": {"connection": {"kind": "residual"}, "block": {"norm_position": "post"}},
+    "residual, norm after the addition": {"connection": {"kind": "residual"}, "block": {"norm_position": "post"}},
 }
 
 
-def count_found(law: str, fault: str, seeds: int) -> int | None:
-    """Of how many seeds the law finds the fault, whichever of its metrics does; None where it cannot be made."""
-    body = CASES[law]
-    if not FAULTS[fault][1](parse_spec(body)):
-        return None
-    torch.set_num_threads(1)
-    curves, found = [curve for curve in predict(parse_spec(body)) if curve.law == law], 0
-    for seed in range(seeds):
-        columns = measure_columns(parse_spec(body | {"seed": seed}), fault)
-        found += any(leaves(curve, columns[curve.metric]) for curve in curves)
-    return found
+# Work.
 
 
-def find_by_verify(case: str, fault: str | None, seed: int) -> list[str] | None:
-    """The checks of Verify that fail on a run with the fault; None where it cannot be made."""
-    spec = parse_spec(RELATIONS[case] | {"seed": seed})
-    if fault is not None and not FAULTS[fault][1](spec):
-        return None
+def list_pieces() -> list[Piece]:
+    """Everything to compute, cheap combinations first."""
+    pieces = [piece for body in list_combinations() for piece in _split_combination(body)]
+    for (law, body), fault in itertools.product(CASES.items(), FAULTS):
+        pieces += _split("faults", law, body, fault, FAULT_SEEDS, 0)
+    for (name, body), planted_fault in itertools.product(RELATIONS.items(), (None, *FAULTS)):
+        pieces += _split("relations", name, body, planted_fault, RELATION_SEEDS, RELATION_SEEDS)
+    return sorted(pieces, key=Piece.predict_seconds)
+
+
+def _split_combination(body: Body) -> list[Piece]:
+    spec = parse_spec(body)
+    is_large = spec.depth * spec.width**2 > LARGE
+    seeds = SEEDS_WIDE if spec.width > WIDE else SEEDS
+    return _split("honest", "", body, None, seeds, RECOMPUTED_LARGE if is_large else RECOMPUTED)
+
+
+def _split(table: str, name: str, body: Body, fault: str | None, seeds: int, recomputed: int) -> list[Piece]:
+    if fault is not None and not FAULTS[fault][1](parse_spec(body)):
+        return []
+    text = json.dumps(body, sort_keys=True)
+    size = max(1, min(PIECE, round(PIECE_SECONDS / sum(predict_costs(text)))))
+    return [
+        Piece(table, name, text, fault, first, min(size, seeds - first), first < recomputed)
+        for first in range(0, seeds, size)
+    ]
+
+
+Counts = dict[str, tuple[int, int]]
+
+
+def measure_piece(piece: Piece) -> Counts:
+    """By `law metric`: seeds in which a check of it fails, and seeds in which one compared anything."""
     torch.set_num_threads(1)
-    with planted(FAULTS[fault][0] if fault else None):
-        result = Result()
-        for frame in run(spec):
-            result.add(frame)
-        return sorted({check.law for check in verify(spec, result, recompute(spec)) if check.verdict == "fails"})
+    failed, compared = Counter[str](), Counter[str]()
+    with planted(FAULTS[piece.fault][0] if piece.fault else None):
+        for seed in range(piece.first, piece.first + piece.seeds):
+            checks = verify_once(parse_spec(json.loads(piece.body) | {"seed": seed}), recomputed=piece.recomputed)
+            verdicts = {(f"{check.law} {check.metric}", check.verdict) for check in checks}
+            compared.update({key for key, verdict in verdicts if verdict != "skipped"} | {ANY})
+            wrong = {key for key, verdict in verdicts if verdict == "fails"}
+            failed.update(wrong | {ANY} if wrong else ())
+    return {key: (failed[key], count) for key, count in compared.items()}
+
+
+def verify_once(spec: RunSpec, *, recomputed: bool) -> list[Any]:
+    """What Verify says of one run."""
+    result = Result()
+    for frame in run(spec):
+        result.add(frame)
+    return verify(spec, result, recompute(spec) if recomputed else None)
+
+
+def read_journal(path: Path) -> dict[Piece, Counts]:
+    """What is done."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    entries = [json.loads(line) for line in lines]
+    return {
+        Piece(**entry["piece"]): {key: (failed, compared) for key, (failed, compared) in entry["counts"].items()}
+        for entry in entries
+    }
+
+
+def main() -> None:
+    """Compute what the journal lacks, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--journal", type=Path, default=Path("laws.jsonl"), help="results so far; resumed from")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--print", action="store_true", help="only print the tables of the journal")
+    arguments = parser.parse_args()
+    if not arguments.print:
+        _compute(arguments.journal, arguments.processes)
+    print("\n".join(format_tables(read_journal(arguments.journal))))
+
+
+def _compute(journal: Path, processes: int) -> None:
+    done = read_journal(journal)
+    due = [piece for piece in list_pieces() if piece not in done]
+    with ProcessPoolExecutor(processes) as pool, journal.open("a") as file:
+        running = {pool.submit(measure_piece, piece): piece for piece in due}
+        for count, future in enumerate(as_completed(running), 1):
+            file.write(json.dumps({"piece": asdict(running[future]), "counts": future.result()}) + "\n")
+            file.flush()
+            print(f"{count} of {len(due)}", file=sys.stderr, flush=True)
 
 
 # Tables.
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=300, help="of each combination; a third as many for each fault")
-    parser.add_argument("--processes", type=int, default=2)
-    arguments = parser.parse_args()
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        for line in itertools.chain(
-            format_alarms(pool, arguments.seeds), format_power(pool, max(arguments.seeds // 3, 1)), format_verify(pool)
-        ):
-            print(line, flush=True)
+def format_tables(done: dict[Piece, Counts]) -> Iterator[str]:
+    """All tables, of what is done."""
+    honest = [(piece.body, counts) for piece, counts in done.items() if piece.table == "honest"]
+    yield from format_alarms(honest)
+    yield from format_power({piece: counts for piece, counts in done.items() if piece.table == "faults"})
+    yield from format_relations({piece: counts for piece, counts in done.items() if piece.table == "relations"})
 
 
-def format_alarms(pool: ProcessPoolExecutor, seeds: int) -> Iterator[str]:
-    """Pooled for each law and metric, and the worst combination of each."""
-    bodies = list_combinations()
-    yield f"{len(bodies)} combinations, {seeds} seeds each.\n"
-    yield "| law | metric | combinations | false alarms, pooled | worst combination |\n|---|---|---|---|---|"
-    shares: dict[tuple[str, str], list[float]] = {}
-    for counted in pool.map(count_alarms, bodies, itertools.repeat(seeds)):
-        for key, alarms in counted.items():
-            shares.setdefault(key, []).append(alarms / seeds)
-    for (law, metric), found in sorted(shares.items()):
-        yield f"| {law} | {metric} | {len(found)} | {100 * np.mean(found):.2f} % | {100 * max(found):.1f} % |"
+def format_alarms(honest: Iterable[tuple[str, Counts]]) -> Iterator[str]:
+    """By check: pooled over all runs, and the worst combination."""
+    found: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for body, counts in honest:
+        for key, (failed, compared) in counts.items():
+            found[key][body].update({"failed": failed, "compared": compared})
+    bodies = found[ANY]
+    yield f"{len(bodies)} combinations, {sum(runs['compared'] for runs in bodies.values())} runs.\n"
+    yield "| check | metric | combinations | runs | false alarms, pooled | worst combination |"
+    yield "|---|---|---|---|---|---|"
+    for key in sorted(found, key=lambda key: (_rank(key), key)):
+        by_body = found[key]
+        failed, compared = (sum(runs[name] for runs in by_body.values()) for name in ("failed", "compared"))
+        worst = max(by_body.values(), key=lambda runs: runs["failed"] / runs["compared"])
+        law, _, metric = (key, "", "") if key == ANY else key.partition(" ")
+        yield (
+            f"| {law} | {metric} | {len(by_body)} | {compared} | {failed} ({100 * failed / compared:.2f} %) "
+            f"| {worst['failed']} of {worst['compared']} |"
+        )
 
 
-def format_power(pool: ProcessPoolExecutor, seeds: int) -> Iterator[str]:
-    """By law and fault, the share of seeds in which the law finds it."""
-    yield f"\n| law, of {seeds} seeds | " + " | ".join(FAULTS) + " |\n" + "|---" * (len(FAULTS) + 1) + "|"
-    pairs = list(itertools.product(CASES, FAULTS))
-    found = list(pool.map(count_found, *zip(*pairs, strict=True), itertools.repeat(seeds)))
-    for law, row in zip(CASES, _cut(found), strict=True):
-        shares = ["" if count is None else f"{100 * count / seeds:.0f} %" for count in row]
-        yield f"| {law} | " + " | ".join(shares) + " |"
+def _rank(key: str) -> int:
+    law = key.partition(" ")[0]
+    return 3 if key == ANY else 2 if law in EXACT else 1 if law == "recomputation" else 0
 
 
-def format_verify(pool: ProcessPoolExecutor) -> Iterator[str]:
+def format_power(faults: dict[Piece, Counts]) -> Iterator[str]:
+    """By law and fault, the share of seeds in which the law finds it, with any of its metrics."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for piece, counts in faults.items():
+        assert piece.fault is not None
+        cell = found[piece.name, piece.fault]
+        cell[0] += max((failed for key, (failed, _) in counts.items() if key.startswith(f"{piece.name} ")), default=0)
+        cell[1] += piece.seeds
+    yield "\n| law | seeds | " + " | ".join(FAULTS) + " |\n" + "|---" * (len(FAULTS) + 2) + "|"
+    for law in CASES:
+        cells = [found.get((law, fault), [0, 0]) for fault in FAULTS]
+        shares = [f"{100 * hits / seeds:.0f} %" if seeds else "" for hits, seeds in cells]
+        yield f"| {law} | {max(seeds for _, seeds in cells)} | " + " | ".join(shares) + " |"
+
+
+def format_relations(relations: dict[Piece, Counts]) -> Iterator[str]:
     """By stack and fault, which checks of Verify find it, in how many seeds."""
     yield (
-        f"\n| checks that fail, of {FEW_SEEDS} seeds | none | "
+        f"\n| checks that fail, of {RELATION_SEEDS} seeds | none | "
         + " | ".join(FAULTS)
         + " |\n"
         + "|---" * (len(FAULTS) + 2)
         + "|"
     )
-    for case in RELATIONS:
+    for name in RELATIONS:
         cells = []
         for fault in (None, *FAULTS):
-            seeds = range(FEW_SEEDS)
-            found = list(pool.map(find_by_verify, itertools.repeat(case), itertools.repeat(fault), seeds))
-            cells.append(_format_checks([checks for checks in found if checks is not None]))
-        yield f"| {case} | " + " | ".join(cells) + " |"
-
-
-def _format_checks(found: list[list[str]]) -> str:
-    counts = Counter(law for checks in found for law in checks)
-    return ", ".join(f"{law} {count}" for law, count in sorted(counts.items()))
-
-
-def _cut(found: list[int | None]) -> list[list[int | None]]:
-    width = len(FAULTS)
-    return [found[start : start + width] for start in range(0, len(found), width)]
+            counts = Counter[str]()
+            for piece, found in relations.items():
+                if (piece.name, piece.fault) == (name, fault):
+                    for key, (failed, _) in found.items():
+                        law = key.partition(" ")[0]
+                        counts[law] = max(counts[law], failed) if key != ANY else 0
+            cells.append(", ".join(f"{law} {count}" for law, count in sorted(counts.items()) if count))
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
