@@ -128,13 +128,13 @@ def test_a_unit_that_rounding_switches_at_relu_s_kink_is_no_fault() -> None:
 
 
 @pytest.mark.full
-def test_honest_runs_at_kinks_and_in_chaos_fail_in_less_than_one_percent() -> None:
+def test_of_honest_runs_at_kinks_and_in_chaos_one_of_100_fails_at_most() -> None:
     chaos = {"block": KINKS["block"] | {"activation": "tanh", "branch_scale": 2.0}}
     failed = 0
-    for more, seed in itertools.product(({}, chaos), range(150)):
+    for more, seed in itertools.product(({}, chaos), range(50)):
         spec = parse_spec(KINKS | more | {"seed": seed})
         failed += any(law == "recomputation" for law, _ in failures(verify_run(spec)))
-    assert failed <= 3
+    assert failed <= 1
 
 
 def test_what_a_type_cannot_hold_is_left_out_of_laws() -> None:
