@@ -28,6 +28,8 @@ from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
 SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
+# Times the change by one rounding, as a run rounds in more places than once a layer.
+LINEAR = {"float32": 10.0, "float64": 10.0, "bfloat16": 5.0}
 PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
 
 
@@ -57,10 +59,11 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
-    `unsure` and `loss_unsure` are the largest changes that disturbed passes show, in decades where values span decades:
-    passes in which the input, every state and every coefficient are changed at random, in one by a rounding of the
-    spec's type, in another by `ROUNDINGS` of them. So they hold what a chaotic stack makes of rounding, and what units
-    do that rounding switches on or off. Values beyond float64 are inf. Memory is that of the whole graph.
+    `unsure` and `loss_unsure` say how far rounding may move them, in decades where values span decades. Two disturbed
+    passes show it. In one, the input, every state and every coefficient are changed at random by one rounding of the
+    spec's type, and what that changes counts `LINEAR` times. In the other, states are changed by `ROUNDINGS` roundings,
+    so that what a chaotic stack makes of rounding is in it, and what units do that rounding switches on or off.
+    Values beyond float64 are inf. Memory is that of the whole graph.
 
     Raises
     ------
@@ -68,15 +71,20 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
         Where the spec asks for a device that this machine lacks.
     """
     columns, loss, error, identities = _compute(spec, 0.0)
-    shaken = [_compute(spec, roundings, draw)[:2] for draw, roundings in enumerate((1.0, ROUNDINGS[spec.dtype]))]
+    once, once_loss, *_ = _compute(spec, 1.0, 0)
+    often, often_loss, *_ = _compute(spec, ROUNDINGS[spec.dtype], 1)
+    linear = LINEAR[spec.dtype]
     unsure = {
-        key: np.max([measure_distance(spec, key, column, others.get(key)) for others, _ in shaken], axis=0)
+        key: np.maximum(
+            linear * measure_distance(spec, key, column, once.get(key)),
+            measure_distance(spec, key, column, often.get(key)),
+        )
         for key, column in columns.items()
     }
     return RecomputationFrame(
         columns=dict(columns),
         loss=loss,
-        loss_unsure=max(abs(other - loss) for _, other in shaken),
+        loss_unsure=max(linear * abs(once_loss - loss), abs(often_loss - loss)),
         unsure=dict(unsure),
         mean_law_error=error,
         identities=dict(identities),
@@ -92,7 +100,7 @@ def _compute(
     logits = [] if roundings else overhear_logits(stack)
     of_state = ROUNDING[spec.dtype]
     of_coefficients = of_state if spec.maps_coarsely else min(of_state, ROUNDING["float32"])
-    shake = Shake(draw, roundings * of_state, roundings * of_coefficients)
+    shake = Shake(draw, roundings * of_state, min(roundings, 1.0) * of_coefficients)
     if spec.train.steps:
         stack.input.set_batch(0)
     heard, undo = _overhear(stack, shake)

@@ -28,7 +28,7 @@ Array = np.ndarray
 Verdict = Literal["holds", "fails", "skipped"]
 Scale = Literal["linear", "log10"]
 
-SAFETY = 3.0  # times the largest change that the recomputation's disturbed passes show
+SAFETY = 3.0  # times what the recomputation's disturbed passes show
 # Decades either side of 1 in which rms values keep digits. Metrics of every type square in float64.
 RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
