@@ -36,6 +36,7 @@ FIRST_STEP = "At the first step, before any update."
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
 MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
+MISMATCH_FACTOR = 10.0  # products of the Jacobian disagree by rounding alone: its order of magnitude is checked
 NAMED = 3  # failed checks that the summary names
 SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
@@ -290,10 +291,11 @@ def _check_jacobian(
         measured = np.atleast_1d(np.array(frame.values[key], dtype=np.float64))
         # How far products disagree is rounding alone.
         again, apart = (table.get(key, np.zeros(1)) for table in (columns, unsure))
-        wide = least * size + SAFETY * apart
+        digits = MISMATCH_FACTOR if key == "jacobian_mismatch" else 1.0
+        wide = digits * least * size + SAFETY * apart + np.finfo(np.float64).tiny  # a Jacobian can be exactly zero
         if len(measured) != len(again):  # one of them spanned all that can be reached a step before
             measured, again, wide = (part[:1] for part in (measured, again, wide))
-        known = (wide <= MOST * size) & np.isfinite(again)
+        known = (wide <= np.maximum(MOST * size, 2 * np.finfo(np.float64).tiny)) & np.isfinite(again)
         check = compare("recomputation", key, again, measured, wide, known, AGAIN, SOURCE, scale="linear")
         checks.append(replace(check, layer=None))
     return checks

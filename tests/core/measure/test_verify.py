@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from mhc_core.cost.estimates import estimate
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure import probe
+from mhc_core.measure.detection import MAPS
 from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
@@ -18,6 +20,7 @@ from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import CONNECTIONS, build_spec, collect, measure
+from tests.core.drawn import draw_specs
 
 BASE: dict[str, Any] = {
     "depth": 12,
@@ -159,6 +162,15 @@ def test_the_default_drift_holds() -> None:
     assert failures(verify(spec, measure(spec), None)) == []
 
 
+def test_a_stack_that_passes_nothing_on_agrees() -> None:
+    """Branches that start at zero, and nothing that passes them by: states, gradients and the Jacobian are zero."""
+    spec = build_spec(BASE, connection={"kind": "none"}, block={"scaling": "rezero"}, jacobian=3)
+    checks = verify_run(spec)
+    assert failures(checks) == []
+    (check,) = (check for check in checks if check.metric == "jacobian_sigma_max")
+    assert (check.verdict, check.expected, check.measured) == ("holds", 0.0, 0.0)
+
+
 def test_overflow_is_left_out_and_said() -> None:
     spec = build_spec(BASE, depth=256, dtype="float32", connection={"kind": "hc", "noise": 3.0})
     assert "act_rms" in measure(spec).status
@@ -250,6 +262,29 @@ def test_a_fault_in_the_metrics_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
     spec = build_spec(BASE, connection={"kind": "mhc"}, dtype="float32", seed=77)
     checks = verify(spec, collect(list(run(spec))), recompute(spec))
     assert ("recomputation", "grad_rms") in failures(checks)
+
+
+def count_false_alarms(count: int, seed: int) -> tuple[int, Counter[str]]:
+    """Comparisons with the recomputation of honest random runs, and those that fail, by metric."""
+    choices: dict[str, list[Any]] = {"depth": [3, 8, 16], "dtype": list(TYPES), "jacobian": [0, 3], "train__steps": [0]}
+    compared, failed = 0, Counter[str]()
+    for body in draw_specs(count, seed, **choices):
+        checks = [check for check in verify_run(parse_spec(body)) if check.law in ("recomputation", *MAPS)]
+        compared += sum(check.verdict != "skipped" for check in checks)
+        failed += Counter(check.metric for check in checks if check.verdict == "fails")
+    return compared, failed
+
+
+def test_few_honest_random_runs_fail_none() -> None:
+    assert count_false_alarms(16, seed=1)[1] == Counter()
+
+
+@pytest.mark.full
+def test_of_honest_random_runs_at_most_one_comparison_in_a_hundred_fails() -> None:
+    count = 200
+    compared, failed = count_false_alarms(count, seed=2)
+    assert failed.total() <= 0.01 * compared, failed
+    assert max(failed.values(), default=0) <= 0.03 * count, failed
 
 
 TRAINED: dict[str, Any] = {"input": {"kind": "text"}, "train": {"steps": 5, "lr": 0.01}}
