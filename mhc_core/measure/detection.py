@@ -24,15 +24,15 @@ IDENTITIES = {
 MAPS = {
     "map_pre": (
         "h_pre", "H_pre is what the formula of its family makes of the parameters, here and at moved ones.",
-        "mHC Eq. 7-8; HC Eq. 10; Frac Eq. 11",
+        "mHC Eq. 7-9; HC Eq. 10-13; Frac Eq. 11-14",
     ),
     "map_post": (
         "h_post", "H_post is what the formula of its family makes of the parameters, here and at moved ones.",
-        "mHC Eq. 7-8; HC Eq. 11; Frac Eq. 12",
+        "mHC Eq. 7-9; HC Eq. 10-13; Frac Eq. 11-14",
     ),
     "map_res": (
         "h_res", "H_res is what the formula of its family makes of the parameters, here and at moved ones.",
-        "mHC Eq. 7-9; HC Eq. 12; Frac Eq. 13",
+        "mHC Eq. 7-9; HC Eq. 10-13; Frac Eq. 11-14",
     ),
 }  # fmt: skip
 

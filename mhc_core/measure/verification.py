@@ -34,6 +34,11 @@ RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
 FIRST_STEP = "At the first step, before any update."
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
+# Columns, by what they are made of, that show how far rounding moves it: relative, or between -1 and 1.
+KNOWN_BEST = {
+    "states": ("act_rms", "token_cos", "cos_prev", "cos_prev_p05", "cos_prev_p95"),
+    "gradients": ("grad_rms", "grad_rms_streams"),
+}
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
 MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
 MISMATCH_FACTOR = 10.0  # products of the Jacobian disagree by rounding alone: its order of magnitude is checked
@@ -266,9 +271,14 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
     kept = {
         key: _find_known(spec, key, column, forward_L, backward_L) for key, column in columns.items() if key in layered
     }
-    # No gradient is known better than the states' own.
-    lost_L = unsure.get("grad_rms_streams", unsure["grad_rms"])
-    unsure |= {key: np.maximum(unsure[key], lost_L) for key in layered if REFERENCES[key] == "gradients"}
+    # Percentiles, and columns that happen to stay where others move, are known no better than the others.
+    # What training did at its first step has no summary.
+    is_resolved = bool(spec.train.steps) or all(finding.key != "resolution" for finding in result.summary.findings)
+    for source, known in KNOWN_BEST.items():
+        least_L = np.max([unsure[key] for key in known if key in unsure], axis=0)
+        if source == "gradients" and not is_resolved:
+            least_L = np.full_like(least_L, np.inf)  # the run itself found that rounding decides them
+        unsure |= {key: np.maximum(unsure[key], least_L) for key in layered if REFERENCES[key] == source}
     checks = [
         _check_column(spec, result, key, columns[key], unsure[key], kept[key])
         for key in layered
