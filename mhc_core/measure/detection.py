@@ -24,15 +24,15 @@ IDENTITIES = {
 MAPS = {
     "map_pre": (
         "h_pre", "H_pre is what the formula of its family makes of the parameters, here and at moved ones.",
-        "mHC Eq. 7-9; HC Eq. 10-13; Frac Eq. 11-14",
+        "mHC Eq. 7-9; arXiv 2409.19606; arXiv 2503.14125",
     ),
     "map_post": (
         "h_post", "H_post is what the formula of its family makes of the parameters, here and at moved ones.",
-        "mHC Eq. 7-9; HC Eq. 10-13; Frac Eq. 11-14",
+        "mHC Eq. 7-9; arXiv 2409.19606; arXiv 2503.14125",
     ),
     "map_res": (
         "h_res", "H_res is what the formula of its family makes of the parameters, here and at moved ones.",
-        "mHC Eq. 7-9; HC Eq. 10-13; Frac Eq. 11-14",
+        "mHC Eq. 7-9; arXiv 2409.19606; arXiv 2503.14125",
     ),
 }  # fmt: skip
 

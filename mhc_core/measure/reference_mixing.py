@@ -74,7 +74,7 @@ def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str
 
 
 def _compute_free(spec: RunSpec, own: dict[str, Array], x_NnC: Array) -> Coefficients:
-    """HC (arXiv 2409.19606, Eq. 10-13) and Frac-Connections (arXiv 2503.14125, Eq. 11-14): A + s tanh(norm(x) W)."""
+    """HC (arXiv 2409.19606) and Frac-Connections (arXiv 2503.14125, Eq. 11-14): A + s tanh(norm(x) W)."""
     is_parts = spec.connection.kind in PARTS
     names = ("y", "b", "a") if is_parts else ("a_m", "b", "a_r")
     pre, post, res = (own[name] for name in names)
