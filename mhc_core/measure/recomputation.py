@@ -28,7 +28,7 @@ from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
 SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
-# Times the change by one rounding, as a run rounds in more places than once a layer.
+# Roundings of a state that what `ROUNDINGS` of them change is shared among.
 LINEAR = {"float32": 10.0, "float64": 10.0, "bfloat16": 5.0}
 PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
 
@@ -59,11 +59,11 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
-    `unsure` and `loss_unsure` say how far rounding may move them, in decades where values span decades. Two disturbed
-    passes show it. In one, the input, every state and every coefficient are changed at random by one rounding of the
-    spec's type, and what that changes counts `LINEAR` times. In the other, states are changed by `ROUNDINGS` roundings,
-    so that what a chaotic stack makes of rounding is in it, and what units do that rounding switches on or off.
-    Values beyond float64 are inf. Memory is that of the whole graph.
+    `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades where values
+    span decades. Two disturbed passes show it. In one, the input, every state and every coefficient are changed at
+    random by one rounding. In the other, states are changed by `ROUNDINGS` roundings, and what that changes counts a
+    share of 1 / `LINEAR`: so what a chaotic stack makes of rounding is in it, and what units do that rounding switches
+    on or off. Values beyond float64 are inf. Memory is that of the whole graph.
 
     Raises
     ------
@@ -76,15 +76,15 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
     linear = LINEAR[spec.dtype]
     unsure = {
         key: np.maximum(
-            linear * measure_distance(spec, key, column, once.get(key)),
-            measure_distance(spec, key, column, often.get(key)),
+            measure_distance(spec, key, column, once.get(key)),
+            measure_distance(spec, key, column, often.get(key)) / linear,
         )
         for key, column in columns.items()
     }
     return RecomputationFrame(
         columns=dict(columns),
         loss=loss,
-        loss_unsure=max(linear * abs(once_loss - loss), abs(often_loss - loss)),
+        loss_unsure=max(abs(once_loss - loss), abs(often_loss - loss) / linear),
         unsure=dict(unsure),
         mean_law_error=error,
         identities=dict(identities),

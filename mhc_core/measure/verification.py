@@ -28,7 +28,8 @@ Array = np.ndarray
 Verdict = Literal["holds", "fails", "skipped"]
 Scale = Literal["linear", "log10"]
 
-SAFETY = 3.0  # times what the recomputation's disturbed passes show
+# Times what one rounding a layer does, as a run rounds in more places.
+SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}
 # Decades either side of 1 in which rms values keep digits. Metrics of every type square in float64.
 RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
@@ -302,7 +303,9 @@ def _check_jacobian(
         # How far products disagree is rounding alone.
         again, apart = (table.get(key, np.zeros(1)) for table in (columns, unsure))
         digits = MISMATCH_FACTOR if key == "jacobian_mismatch" else 1.0
-        wide = digits * least * size + SAFETY * apart + np.finfo(np.float64).tiny  # a Jacobian can be exactly zero
+        wide = (
+            digits * least * size + SAFETY[spec.dtype] * apart + np.finfo(np.float64).tiny
+        )  # a Jacobian can be exactly zero
         if len(measured) != len(again):  # one of them spanned all that can be reached a step before
             measured, again, wide = (part[:1] for part in (measured, again, wide))
         known = (wide <= np.maximum(MOST * size, 2 * np.finfo(np.float64).tiny)) & np.isfinite(again)
@@ -338,7 +341,7 @@ def _check_step_numbers(spec: RunSpec, result: Result, recomputed: Recomputation
     again, unsure = (
         np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
     )
-    wide = LEAST[spec.dtype] + SAFETY * unsure
+    wide = LEAST[spec.dtype] + SAFETY[spec.dtype] * unsure
     known = (wide <= MOST) & (np.abs(to_log10(again)) < RANGE[spec.dtype])
     norm = result.steps_log10["step_grad_norm"][:1].astype(np.float64)
     text = f"{FIRST_STEP} {AGAIN}"
@@ -377,7 +380,7 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
         again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
     axes = tuple(range(1, again.ndim))
     wide = find_tolerance(spec, key, again)
-    wide = wide + np.expand_dims(SAFETY * _accumulate(key, unsure_L), axes)
+    wide = wide + np.expand_dims(SAFETY[spec.dtype] * _accumulate(key, unsure_L), axes)
     size = 1.0 if METRICS[key].scale == "log" else np.maximum(1.0, np.abs(again))
     known, clear = np.isfinite(again) & np.expand_dims(kept_L, axes), wide <= MOST * size
     if key == "cka":  # which compares two layers
@@ -450,7 +453,7 @@ def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, i
     least = LOSS_LEAST[spec.dtype]
     if spec.maps_coarsely:  # which rounds every signal, whatever its own type
         least = max(least, LEAST[spec.connection.mapping_dtype])
-    wide = least * size + SAFETY * unsure
+    wide = least * size + SAFETY[spec.dtype] * unsure
     kept = is_held & (wide <= MOST * size)  # False where either is nan
     return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, SOURCE)
 

@@ -94,7 +94,7 @@ class RecomputationFrame(Part):
     value, or none within float64. Of CKA each layer has those before it. Early records have ten columns."""
     loss: float | None
     loss_unsure: float | None
-    """Largest change of the loss in passes whose states are disturbed by some roundings of the run's type."""
+    """What one rounding a layer in the run's type does to the loss, by passes whose states are disturbed."""
     unsure: Values
     """The same of the columns, (L): in decades where values span decades."""
     mean_law_error: float | None = None

@@ -307,7 +307,7 @@ export interface RecomputationFrame {
   value, or none within float64. Of CKA each layer has those before it. Early records have ten columns. */
   columns: Record<string, Value>;
   loss: number | null;
-  /** Largest change of the loss in passes whose states are disturbed by some roundings of the run's type. */
+  /** What one rounding a layer in the run's type does to the loss, by passes whose states are disturbed. */
   loss_unsure: number | null;
   /** The same of the columns, (L): in decades where values span decades. */
   unsure: Record<string, Value>;
