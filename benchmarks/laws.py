@@ -3,7 +3,7 @@
 `python -m benchmarks laws`. Every number comes from the path that Verify takes: the run in its own dtype, its float64
 recomputation where the table says so, then `verify`. Each finished piece of work is appended to a journal
 (`--journal`), so that the measurement can be stopped and resumed, and `--print` shows the tables of what is there.
-Cheap combinations come first; all of it takes some three hours of one idle core.
+Cheap combinations come first; all of it takes several hours of one idle core.
 """
 
 import argparse
