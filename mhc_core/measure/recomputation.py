@@ -28,8 +28,8 @@ from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
 SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
-# Roundings of a state that what `ROUNDINGS` of them change is shared among.
-LINEAR = {"float32": 10.0, "float64": 10.0, "bfloat16": 5.0}
+# Roundings of a coefficient in a disturbed pass, where a state has `ROUNDINGS`; what they change is divided by it.
+SHARED = {"float32": 10.0, "float64": 10.0, "bfloat16": 5.0}
 PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
 
 
@@ -60,47 +60,41 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
     `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades where values
-    span decades. Two disturbed passes show it. In one, the input, every state and every coefficient are changed at
-    random by one rounding. In the other, states are changed by `ROUNDINGS` roundings, and what that changes counts a
-    share of 1 / `LINEAR`: so what a chaotic stack makes of rounding is in it, and what units do that rounding switches
-    on or off. Values beyond float64 are inf. Memory is that of the whole graph.
+    span decades. Two disturbed passes show it: the input, every state and every coefficient are changed at random, up
+    in one pass and down in the other, by more than one rounding, and what that changes is divided by `SHARED`. So what
+    a chaotic stack makes of rounding is in it, and a unit so close to relu's kink that rounding may switch it is
+    switched in one of the two. Values beyond float64 are inf. Memory is that of the whole graph.
 
     Raises
     ------
     SpecError
         Where the spec asks for a device that this machine lacks.
     """
-    columns, loss, error, identities = _compute(spec, 0.0)
-    once, once_loss, *_ = _compute(spec, 1.0, 0)
-    often, often_loss, *_ = _compute(spec, ROUNDINGS[spec.dtype], 1)
-    linear = LINEAR[spec.dtype]
+    columns, loss, error, identities = _compute(spec, 0)
+    (up, up_loss, *_), (down, down_loss, *_) = (_compute(spec, sign) for sign in (1, -1))
+    shared = SHARED[spec.dtype]
     unsure = {
-        key: np.maximum(
-            measure_distance(spec, key, column, once.get(key)),
-            measure_distance(spec, key, column, often.get(key)) / linear,
-        )
+        key: np.maximum(*(measure_distance(spec, key, column, other.get(key)) for other in (up, down))) / shared
         for key, column in columns.items()
     }
     return RecomputationFrame(
         columns=dict(columns),
         loss=loss,
-        loss_unsure=max(abs(once_loss - loss), abs(often_loss - loss) / linear),
+        loss_unsure=max(abs(up_loss - loss), abs(down_loss - loss)) / shared,
         unsure=dict(unsure),
         mean_law_error=error,
         identities=dict(identities),
     )
 
 
-def _compute(
-    spec: RunSpec, roundings: float, draw: int = 0
-) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
-    """Columns, loss, and where nothing is rounded the error of the stream mean law, if due, and the identities."""
+def _compute(spec: RunSpec, sign: int) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
+    """Columns, loss, and of the plain pass (sign 0) the error of the stream mean law, if due, and the identities."""
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
-    logits = [] if roundings else overhear_logits(stack)
+    logits = [] if sign else overhear_logits(stack)
     of_state = ROUNDING[spec.dtype]
     of_coefficients = of_state if spec.maps_coarsely else min(of_state, ROUNDING["float32"])
-    shake = Shake(draw, roundings * of_state, min(roundings, 1.0) * of_coefficients)
+    shake = Shake(sign * ROUNDINGS[spec.dtype] * of_state, sign * SHARED[spec.dtype] * of_coefficients)
     if spec.train.steps:
         stack.input.set_batch(0)
     heard, undo = _overhear(stack, shake)
@@ -116,26 +110,25 @@ def _compute(
     if spec.train.steps:
         stack.embed().backward(start.grad)  # to the embedding's own parameters, which training moves too
         columns["step_grad_norm"] = measure_total_gradient(stack)
-    due = _keeps_mean(twin) and not roundings
+    due = _keeps_mean(twin) and not sign
     value = float(loss.detach())
     identities = {}
-    if not roundings:
+    if not sign:
         identities = measure_identities(stack, start, outputs, logits) | check_coefficients(stack, entering, outputs)
     return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 
 @dataclass(frozen=True)
 class Shake:
-    """Rounding errors, drawn by number: their size in states and coefficients, relative to each entry; 0 for none."""
+    """Rounding errors of one draw: their signed size in states and coefficients, relative to each entry; 0 for none."""
 
-    draw: int
     state: float
     coefficients: float
 
     def round(self, tensor: torch.Tensor, name: str, layer: int) -> torch.Tensor:
         """A state, or a coefficient of this name, changed at random."""
         size = self.state if name == "state" else self.coefficients
-        noise = normal(self.draw, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
+        noise = normal(0, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
         return tensor * (1 + size * noise) if size else tensor
 
     def round_mixing(self, mixing: Mixing, layer: int) -> Mixing:

@@ -27,7 +27,7 @@ from tests.core.checkpoint.stored import draw_connections, write_file
 
 pytestmark = pytest.mark.full
 
-MAX_BYTES = 1.5e6  # half of them are the page and what it needs of others
+MAX_BYTES = 10e6
 DEPTH = 4
 SPEC = json.dumps({"depth": DEPTH, "width": 16, "input": {"tokens": 16}})
 TIMEOUT_S = 280

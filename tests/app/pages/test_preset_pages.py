@@ -85,9 +85,8 @@ def headline_by_hand(result: Result, preset: Preset) -> float:
     """The preset's number from the columns, without what the page and its pictures reduce them with."""
     is_of_steps = METRICS[preset.metric].table == "steps"
     column = np.asarray((result.steps if is_of_steps else result.layers)[preset.metric], dtype=np.float64)
-    return float(
-        {"first": column[0], "last": column[-1], "max": column.max(), "median": np.nanmedian(column)}[preset.reduction]
-    )
+    found = {"first": column[0], "last": column[-1], "min": np.nanmin(column), "max": column.max()}
+    return float((found | {"median": np.nanmedian(column)})[preset.reduction])
 
 
 @pytest.mark.parametrize(
