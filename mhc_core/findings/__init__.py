@@ -42,15 +42,16 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
 
     disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding, where it was measured.
     """
+    unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
     told = [
         describe_connection(spec, result),
         describe_stop(spec, result),
         describe_training(spec, result),
         describe_activation(result),
-        describe_gradient(result),
+        # Where rounding decides the gradient, its growth would be a number without meaning.
+        _of_first_seed(spec, unresolved) or describe_gradient(result),
     ]
     of_one_pass = [
-        None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L),
         describe_truncation(spec, result),
         describe_symmetry(spec, result),
         describe_frozen(spec, result),

@@ -323,6 +323,7 @@ def test_a_gradient_that_rounding_decides_is_called_unresolved(scale: float, see
     miss = np.abs(coarse.layers_log10["grad_rms"] - fine.layers_log10["grad_rms"])
     assert "resolution" in found or miss.max() < np.log10(1.05)
     assert ("resolution" in found) == (scale == 1.0)
+    assert ("gradient" in found) == (scale != 1.0), "a growth that rounding decides is not stated"
     assert "limits" not in found
     assert "resolution" not in {finding.key for finding in fine.summary.findings}
 
