@@ -120,7 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _begin_stop(app: FastAPI) -> None:
-    """What a signal to stop changes at once, while requests under way may still finish."""
+    """Close event streams and stop restoring deleted files. Running requests may still finish."""
     app.state.hub.close()
     app.state.database.begin_stop()
     app.state.encoded.begin_stop()

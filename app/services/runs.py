@@ -128,11 +128,11 @@ class Runs:
         return [found[spec.id] for spec in specs]
 
     def announce(self, run_ids: Iterable[str]) -> None:
-        """Note that a caller was told of the runs: they go on when it leaves."""
+        """Record that a caller has received the ids of the runs: they continue when it disconnects."""
         self._unannounced.announce(run_ids)
 
     async def withdraw(self, caller: Caller) -> None:
-        """Cancel what was queued for a caller that was not told of it, unless another asked for it or watches it."""
+        """Cancel runs whose ids the caller never received, unless another caller requested or watches them."""
         if not self._unannounced.waits(caller):
             return
         async with self._submitting:  # or another could find a run live that is cancelled now
@@ -204,7 +204,7 @@ class Runs:
     # Below: helpers.
 
     def _note_asked(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
-        """A caller is told later; without one, who asks is told at once."""
+        """Without a caller, the ids are in the answer to this request. A caller receives them later."""
         if caller is None:
             self._unannounced.announce(known)
         else:

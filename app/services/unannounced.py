@@ -1,7 +1,7 @@
-"""Runs that were queued for callers who have not been told so yet.
+"""Runs whose ids no caller has received yet.
 
-A caller that follows its runs on the same connection learns their ids from it. Where the connection closes before that,
-nobody would look at these runs, and nobody could cancel them.
+A caller that follows its runs on the same connection receives their ids there. If the connection closes before that,
+nobody can watch these runs or cancel them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,38 +12,38 @@ class CallerGone(Exception):
 
 
 class Caller:
-    """Someone who asks for runs, and who is told on this connection; `is_gone` says whether it is closed."""
+    """The connection of a request for runs; `is_gone` returns whether it is closed."""
 
     def __init__(self, is_gone: Callable[[], Awaitable[bool]]) -> None:
         self.is_gone = is_gone
 
 
 class Unannounced:
-    """Runs that nobody was told of, each with the callers that wait to be told."""
+    """Ids of queued runs that no caller has received, each with the callers that wait for it."""
 
     def __init__(self) -> None:
         self._callers: dict[str, set[Caller]] = {}
 
     def add(self, run_ids: Iterable[str], caller: Caller) -> None:
-        """The caller waits to be told of runs that have just been queued for it."""
+        """Add runs that were just queued for the caller."""
         self._callers |= {run_id: {caller} for run_id in run_ids}
 
     def join(self, run_ids: Iterable[str], caller: Caller) -> None:
-        """The caller waits too, for those of the runs that nobody was told of."""
+        """Add the caller to those of the runs whose ids no caller has received."""
         for run_id in self._callers.keys() & set(run_ids):
             self._callers[run_id].add(caller)
 
     def announce(self, run_ids: Iterable[str]) -> None:
-        """Somebody was told of the runs."""
+        """Remove runs whose ids a caller has received."""
         for run_id in run_ids:
             self._callers.pop(run_id, None)
 
     def waits(self, caller: Caller) -> bool:
-        """Whether the caller was not told of some run."""
+        """Return whether the caller still waits for the id of a run."""
         return any(caller in callers for callers in self._callers.values())
 
     def leave(self, caller: Caller) -> list[str]:
-        """The caller is gone; runs for which no other caller waits."""
+        """Remove the caller, and return the runs that no other caller waits for."""
         left = [run_id for run_id, callers in self._callers.items() if callers == {caller}]
         self.announce(left)
         for callers in self._callers.values():

@@ -138,7 +138,7 @@ class Database:
         return f"the database cannot be used now: {str(error.orig).strip()}"
 
     def begin_stop(self) -> None:
-        """Restore no more files: whoever deletes the data folder of a server that is stopping wants it gone."""
+        """Stop restoring files, so that a data folder deleted during shutdown stays deleted."""
         self._is_stopping = True
 
     async def close(self) -> None:

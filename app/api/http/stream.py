@@ -131,7 +131,7 @@ def _send(
 
 
 async def _stream_nothing() -> AsyncIterator[bytes]:
-    """For an answer of which only the head is sent."""
+    """An empty body, for an answer to HEAD."""
     return
     yield
 

@@ -35,7 +35,7 @@ class EncodedFiles:
         return path
 
     def begin_stop(self) -> None:
-        """Create no more folders: whoever deletes the data folder of a server that is stopping wants it gone."""
+        """Stop creating folders, so that a data folder deleted during shutdown stays deleted."""
         self._is_stopping = True
 
     @contextmanager
