@@ -128,6 +128,12 @@ def test_a_unit_that_rounding_switches_at_relu_s_kink_is_no_fault() -> None:
     assert ("recomputation", "grad_rms") in failures(verify(spec, change(result, "grad_rms", 1.05, 40), recomputed))
 
 
+@pytest.mark.parametrize("seed", [17, 36])
+def test_a_unit_is_found_whichever_way_rounding_switches_it(seed: int) -> None:
+    """One disturbed pass switches the unit of seed 17, the opposite one that of seed 36: 2 and 19 % of a gradient."""
+    assert failures(verify_run(parse_spec(KINKS | {"seed": seed}))) == []
+
+
 @pytest.mark.full
 def test_of_honest_runs_at_kinks_and_in_chaos_one_of_100_fails_at_most() -> None:
     chaos = {"block": KINKS["block"] | {"activation": "tanh", "branch_scale": 2.0}}
