@@ -19,7 +19,7 @@ from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, find_one, require, run_frames, shake
 
 CPU = torch.device("cpu")
-ONE_SEQUENCE = {"kind": "gaussian", "batch": 1, "tokens": 4}
+ONE_SEQUENCE: dict[str, Any] = {"kind": "gaussian", "batch": 1, "tokens": 4}
 FULL = 32  # tokens times width: the dimension of J
 LINEAR: dict[str, Any] = {"kind": "mlp", "mlp_ratio": 0, "activation": "linear", "norm_position": "none"}
 PLAIN = {"kind": "none"}
