@@ -34,8 +34,9 @@ Body = dict[str, Any]
 ACTIVATIONS, NORMS, SKIPS = ("relu", "tanh", "gelu", "silu", "linear"), ("pre", "post", "none"), ("none", "residual")
 INPUT: Body = {"input": {"kind": "gaussian", "batch": 2, "tokens": 16}}
 PIECE, PIECE_SECONDS = 10, 4.0  # seeds of a piece, and fewer where they would take longer
-SEEDS, SEEDS_WIDE, WIDE = 300, 100, 512  # seeds of each combination, and of those wider than WIDE
-RECOMPUTED, RECOMPUTED_LARGE = 50, 10  # seeds that are recomputed as well, and of large stacks
+SEEDS, SEEDS_LARGE = 300, 100  # seeds of each combination, and of those wider than WIDE or deeper than DEEP
+WIDE, DEEP = 512, 256
+RECOMPUTED, RECOMPUTED_LARGE = 50, 10  # seeds that are recomputed as well, and of large or deep stacks
 LARGE = 2**20  # depth times width squared
 FAULT_SEEDS, RELATION_SEEDS = 100, 5  # the latter of exact relations, in which chance plays no part
 EXACT = ("sums", "mean_law", *IDENTITIES)
@@ -182,8 +183,8 @@ def list_pieces() -> list[Piece]:
 
 def _split_combination(body: Body) -> list[Piece]:
     spec = parse_spec(body)
-    is_large = spec.depth * spec.width**2 > LARGE
-    seeds = SEEDS_WIDE if spec.width > WIDE else SEEDS
+    is_large = spec.depth * spec.width**2 > LARGE or spec.depth > DEEP
+    seeds = SEEDS_LARGE if spec.width > WIDE or spec.depth > DEEP else SEEDS
     return _split("honest", "", body, None, seeds, RECOMPUTED_LARGE if is_large else RECOMPUTED)
 
 
