@@ -116,7 +116,7 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
       assert.ok(text.split(/\s+/).length <= WORDS, `${text.split(/\s+/).length} words: ${text}`);
       assert.doesNotMatch(text, /undefined|null|NaN/);
       for (const [, gain] of text.matchAll(
-        /HC (?:makes a shared signal up to|reaches) ×?([\d.]+(?:×10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?)/g,
+        /HC (?:makes a shared signal up to|reaches) ×?(\d+(?:\.\d+)?(?:×10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?)/g,
       )) {
         const log10 = peak(runs.hc, 'composite_gain_fwd');
         assert.ok(log10 > 0, `${text}: the gain is at most 10^${log10}`);
