@@ -4,6 +4,7 @@ import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
+import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
@@ -84,9 +85,11 @@ export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** How many settings of a closed group differ from the default. @param {{fields: Field[]}} props */
+/** How many settings of a group differ from those of the page as it opens. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
-  const count = fields.filter((field) => field.path in state.settings.value.base).length;
+  const { base: opening } = openingView();
+  const { base } = state.settings.value;
+  const count = fields.filter(({ path, initial }) => (base[path] ?? initial) !== (opening[path] ?? initial)).length;
   return count > 0 ? html`<span class="count" title="changed from the default">${count}</span>` : null;
 }
 

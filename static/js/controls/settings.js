@@ -8,6 +8,8 @@ import { Compared } from './compared.js';
 import { Controls, query } from './fields.js';
 import { Cost } from './topbar.js';
 
+const isPhone = matchMedia('(max-width: 760px)');
+
 export function Drawer() {
   return settingsOpened.value ? html`<${Sheet} />` : null;
 }
@@ -16,7 +18,8 @@ function Sheet() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     const opener = document.activeElement;
-    sheet.current?.querySelector('input')?.focus();
+    if (isPhone.matches) document.querySelector('.bench')?.scrollIntoView(); // the picture stays visible above the drawer
+    sheet.current?.querySelector('input')?.focus({ preventScroll: true });
     return () => {
       query.value = '';
       if (opener instanceof HTMLElement) opener.focus();
