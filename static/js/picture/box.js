@@ -198,7 +198,7 @@ export class PictureBox {
     this.box.style.setProperty('height', px(height));
     const outer = /** @type {HTMLElement} */ (this.box.parentElement);
     outer.dataset.form = form;
-    outer.style.setProperty('--row-top', px(strips.bottom + 24));
+    outer.style.setProperty('--row-top', px(strips.bottom + 22));
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
     outer.style.setProperty('--inside-top', inside ? px(inside.top) : 'auto');
   }
