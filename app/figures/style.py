@@ -5,7 +5,7 @@ from typing import Literal
 
 ThemeName = Literal["dark", "light"]
 MAX_RUNS = 4
-FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
+FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
 @dataclass(frozen=True)
