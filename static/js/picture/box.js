@@ -7,16 +7,17 @@ import { scheduleDraw, unschedule } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { frameOf, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
 import { sayExchange, TITLE, toSentence } from './geometry/words.js';
+import { rangesDrawn } from './seeds.js';
 import {
   chooseShown,
   guessStreams,
   isAwaited,
-  isFree,
   isLog,
   isOpen,
   magnifiedRun,
@@ -74,7 +75,7 @@ export class PictureBox {
     this.sight.observe(box);
     this.stopData = effect(() => {
       [state.dataTick.value, state.slots.value, state.phase.value, state.templates.value, state.step.value];
-      [state.isMoving.value, isLog.value, isOpen.value];
+      [state.isMoving.value, isLog.value, isOpen.value, rangesDrawn.value];
       this.redraw();
     });
     this.stopCursor = effect(() => {
@@ -137,6 +138,7 @@ export class PictureBox {
       layers,
       look.isLog,
       look.isOpen,
+      rangesDrawn.peek(),
       Object.values(this.palette),
     ].join('|');
     if (wanted !== this.drawn || !this.plan) {
@@ -198,7 +200,7 @@ export class PictureBox {
     this.box.style.setProperty('height', px(height));
     const outer = /** @type {HTMLElement} */ (this.box.parentElement);
     outer.dataset.form = form;
-    outer.style.setProperty('--row-top', px(strips.bottom + 24));
+    outer.style.setProperty('--row-top', px(strips.bottom + 22));
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
     outer.style.setProperty('--inside-top', inside ? px(inside.top) : 'auto');
   }

@@ -1,6 +1,6 @@
 /** A run as the picture shows it, from its columns, and the colours of all. No browser here. */
 
-import { gainOf } from '../../data/gain.js';
+import { formatGain, gainOf } from '../../data/gains.js';
 import { modelOf, specOf } from '../../data/record.js';
 import { toRunStyles } from '../../lines/dress.js';
 import { toReading } from './reading.js';
@@ -9,7 +9,7 @@ import { toReading } from './reading.js';
 
 /** Colours that no method has, for signs of weights, and the colour that very wide ribbons turn to. */
 const MORE = {
-  light: { plus: '#2f7d5b', minus: '#8a3d8f', hot: '#f7c071' },
+  light: { plus: '#2f7d5b', minus: '#8a3d8f', hot: '#ffc25e' },
   dark: { plus: '#63c29a', minus: '#cf86d6', hot: '#ffe3b0' },
 };
 
@@ -22,9 +22,15 @@ export function toShown({ columns, label }, step, streams) {
     kind: specOf(columns)?.connection.kind ?? null,
     streams,
     reading: toReading(columns),
-    gain: isStep ? null : gainOf(columns),
+    gain: isStep ? null : sayGain(columns),
     end: columns.end?.status ?? null,
   };
+}
+
+/** Of one stream, which nothing mixes, it is 1. @param {Columns} columns */
+function sayGain(columns) {
+  const gain = gainOf(columns);
+  return columns.start?.streams === 1 && gain.value === 1 ? '1' : formatGain(gain);
 }
 
 /** A label with the whole name of a model in place of the shortened one. @param {string} label @param {Columns} columns */
