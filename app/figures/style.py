@@ -36,7 +36,7 @@ class Theme:
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
-# Signed values run from magenta (negative) to teal (positive): neither is the colour of HC (orange) or mHC (blue). Zero
+# Signed values run from magenta (negative) to green (positive): neither is the colour of HC (orange) or mHC (blue). Zero
 # is close to the card, so that other values stand out. tests/app/figures/test_methods.py checks the distances.
 THEMES: dict[ThemeName, Theme] = {
     "dark": Theme(
@@ -47,13 +47,13 @@ THEMES: dict[ThemeName, Theme] = {
         grid="#262d37",
         accent="#eef1f5",
         diverging=(
-            (0.0, "#f79ddb"),
-            (0.25, "#b0529a"),
-            (0.45, "#47314a"),
+            (0.0, "#f6aee9"),
+            (0.25, "#c4459f"),
+            (0.45, "#4a2f4c"),
             (0.5, "#262c35"),
-            (0.55, "#22403f"),
-            (0.75, "#2a8a7c"),
-            (1.0, "#7fe3cd"),
+            (0.55, "#203f2d"),
+            (0.75, "#1f9150"),
+            (1.0, "#86dc9c"),
         ),
     ),
     "light": Theme(
@@ -64,13 +64,13 @@ THEMES: dict[ThemeName, Theme] = {
         grid="#e6e4de",
         accent="#15181c",
         diverging=(
-            (0.0, "#8a1a6e"),
-            (0.25, "#d583bf"),
-            (0.45, "#f6e6f1"),
+            (0.0, "#822b74"),
+            (0.25, "#d97fcc"),
+            (0.45, "#f7e3f3"),
             (0.5, "#f4f3f0"),
-            (0.55, "#dff0ec"),
-            (0.75, "#5cb3a4"),
-            (1.0, "#04594f"),
+            (0.55, "#dcf2e2"),
+            (0.75, "#3fae72"),
+            (1.0, "#0f5c2a"),
         ),
     ),
 }

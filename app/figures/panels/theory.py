@@ -58,9 +58,9 @@ PANEL = Panel(
         formula="measured value at layer l, predicted median and predicted range",
         reading="The band covers the curves that other weights and inputs give at this width, including rounding. A "
         "run for which the theory holds leaves it about once in 500 times. No band is drawn where it would be wider "
-        "than a factor of 100. A prediction is shown only if all its assumptions hold; otherwise the card names the first "
-        "one that does not. For trained stacks only the predictions about constrained mixing hold, at every step; the "
-        "others are about stacks as initialised.",
+        "than a factor of 100. A prediction is shown only if all its assumptions hold; otherwise the card names the "
+        "first one that does not. For trained stacks only the predictions about constrained mixing hold, at every "
+        "step; the others are about stacks as initialised.",
         symbol="depends on the law",
         source="Mean-field theory of wide layers (Poole et al. 2016, Schoenholz et al. 2017), the arc-cosine map (Cho "
         "& Saul 2009), doubly stochastic products, and products of random matrices; each law names its own.",

@@ -131,13 +131,16 @@ export function offeredViews(panel) {
   return panel.views.filter((item) => !item.needs || known.includes(item.needs) || item.key === shown);
 }
 
+/** Cards that are no panel, with the views that they have. @type {Record<string, string[]>} */
+const OTHER_CARDS = { picture: ['linear', 'log'] };
+
 /** What a link says of cards that this page does not have: only the templates know. */
 export const unknownCards = computed(() =>
   Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
     if (!templates.value) return [];
     const panel = templates.value.panels.find((item) => item.key === panelKey);
-    if (!panel) return [`view.${panelKey}: there is no such panel`];
-    const keys = panel.views.map((item) => item.key);
+    const keys = OTHER_CARDS[panelKey] ?? panel?.views.map((item) => item.key);
+    if (!keys) return [`view.${panelKey}: there is no such panel`];
     return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
   }),
 );
