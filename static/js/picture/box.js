@@ -25,6 +25,7 @@ import {
   toPalette,
   toRuns,
 } from './shown.js';
+import { SignalCanvas } from './signalcanvas.js';
 import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
@@ -37,7 +38,6 @@ export class PictureBox {
     const [still, cursor, front] = /** @type {NodeListOf<HTMLCanvasElement>} */ (box.querySelectorAll('canvas'));
     this.still = still;
     this.cursor = cursor;
-    this.front = front;
     const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (box.querySelector(name));
     this.frame = find('.picture-frame');
     this.tip = find('.picture-tip');
@@ -89,6 +89,10 @@ export class PictureBox {
     };
     document.fonts.addEventListener('loadingdone', onFonts);
     this.stopFonts = () => document.fonts.removeEventListener('loadingdone', onFonts);
+    this.signal = new SignalCanvas(
+      front,
+      () => this.plan && { plan: this.plan, palette: this.palette, density: this.density },
+    );
     this.listen();
   }
 
@@ -145,6 +149,7 @@ export class PictureBox {
       this.plan = toPlan(toRuns(places, step), width, layers, look);
       this.takeRoom(this.plan.layout);
       this.paintOn(this.still, toStill(this.plan));
+      this.signal.redraw();
     }
     Object.assign(this, { drawn: wanted, places, step });
     this.drawCursor(this.plan);
@@ -174,7 +179,11 @@ export class PictureBox {
 
   /** Paper gets lines and letters: browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
   print(plan) {
-    if (!isPrinting.peek()) return this.paper.replaceChildren();
+    if (!isPrinting.peek()) {
+      if (this.paper.firstChild) this.takeRoom(plan.layout);
+      return this.paper.replaceChildren();
+    }
+    this.box.style.setProperty('height', 'auto');
     const layer = Math.min(state.cursor.peek(), plan.layout.layers - 1);
     const shapes = [
       ...toStill(plan),
@@ -322,6 +331,7 @@ export class PictureBox {
     this.stopData();
     this.stopCursor();
     this.stopFonts();
+    this.signal.end();
     clearTimeout(this.timer);
     this.size.disconnect();
     this.sight.disconnect();

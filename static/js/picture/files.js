@@ -23,6 +23,7 @@ const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
+const KEPT_MS = 60_000; // until a saved film is surely written
 const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
@@ -31,7 +32,7 @@ export function shownRuns(templates) {
   return toRuns(places, step);
 }
 
-/** The picture at a width, without title. @param {Templates} templates @param {number} width @returns {{shapes: Shape[], width: number, height: number}} */
+/** The picture at a width, without title. @param {Templates} templates @param {number} width */
 function toWhole(templates, width) {
   const plan = toPlan(shownRuns(templates), width, state.layers.value, { isLog: isLog.value });
   const { layout, runs } = plan;
@@ -42,18 +43,19 @@ function toWhole(templates, width) {
     ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
     toText(layout.strips.left, layout.strips.bottom + 40, sayCaption(isLog.value), 'muted'),
   ];
-  return { shapes, width, height: layout.height };
+  return { shapes, width, height: layout.height, plan };
 }
 
-/** With title and foot line, so that it can stand alone. @param {Templates} templates @returns {{shapes: Shape[], width: number, height: number}} */
+/** With title and foot line, so that it can stand alone. @param {Templates} templates */
 function toImage(templates) {
-  const { shapes, height } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
+  const { shapes, height, plan } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
   const whole = HEAD_PX + height + FOOT_PX;
   const words = [
-    toText(PAD_PX, 26, TITLE, 'ink', { size: 18, isBold: true }),
-    toText(PAD_PX, whole - 16, footLine(), 'muted', { size: 11 }),
+    toText(PAD_PX, 24, TITLE, 'ink', { size: 16, isBold: true }),
+    toText(PAD_PX, whole - 16, footLine(), 'muted'),
   ];
-  return { shapes: [...move(shapes, PAD_PX, HEAD_PX), ...words], width: WIDTH_PX, height: whole };
+  const moved = /** @type {Shape[]} */ ([...move(shapes, PAD_PX, HEAD_PX), ...words]);
+  return { shapes: moved, width: WIDTH_PX, height: whole, plan };
 }
 
 /** @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
@@ -69,6 +71,18 @@ function toUrl(templates, format) {
     palette,
   );
   return canvas.toDataURL('image/png');
+}
+
+/** The signal as a film, where the browser can make one. @param {Templates} templates */
+async function saveFilm(templates) {
+  const { filmType, recordFilm } = await import('./film.js');
+  const type = filmType();
+  if (!type) return notify('This browser cannot record video. Use Chrome, Edge or Firefox.');
+  notify('Recording 7 seconds …');
+  const film = await recordFilm({ ...toImage(templates), left: PAD_PX, top: HEAD_PX }, toPalette(templates), type);
+  const url = URL.createObjectURL(film);
+  download(url, `${NAME}.webm`);
+  setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
 }
 
 /** As markup, of so many pixels. @param {Templates} templates @param {number} width */
@@ -145,6 +159,7 @@ export function pictureItems(templates) {
       note: 'lines and letters, with a caption',
       run: () => void downloadPdf(toPictureFile(), `${NAME}.pdf`),
     },
+    { title: 'Video', note: 'WebM: the signal passes', run: () => void saveFilm(templates) },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(numbers(), 'text/csv', `${NAME}.csv`) },
     {
       title: 'Copy the numbers',
