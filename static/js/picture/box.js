@@ -9,6 +9,7 @@ import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
+import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { frameOf, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
@@ -184,13 +185,19 @@ export class PictureBox {
       return this.paper.replaceChildren();
     }
     this.box.style.setProperty('height', 'auto');
-    const layer = Math.min(state.cursor.peek(), plan.layout.layers - 1);
+    const { layout, runs } = toPlan(plan.runs, plan.layout.width, plan.layout.layers, {
+      isLog: isLog.peek(),
+      isOpen: true,
+    });
+    const layer = Math.min(state.cursor.peek(), layout.layers - 1);
+    const whole = { ...plan, layout };
     const shapes = [
-      ...toStill(plan),
-      toFrame(plan.layout, layer),
-      ...toCursor(plan, layer, state.part.peek(), magnifiedRun(plan.runs)),
+      ...toStill(whole),
+      toFrame(layout, layer),
+      ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
+      ...toCaptionLines(layout, isLog.peek()),
     ];
-    this.paper.innerHTML = toSvg(shapes, this.palette, plan.layout);
+    this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }
 
   /** Take the room of what is to come, so that nothing below moves when it does. */

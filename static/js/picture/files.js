@@ -2,15 +2,24 @@
 
 import { formatValue } from '../data/numbers.js';
 import { toCaption } from '../share/caption.js';
-import { download, downloadPdf, downloadText, footLine, loadPdf, paperTemplates } from '../share/export.js';
+import {
+  download,
+  downloadBlob,
+  downloadPdf,
+  downloadText,
+  footLine,
+  loadPdf,
+  paperTemplates,
+} from '../share/export.js';
 import { FONT } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
+import { toCaptionLines } from './geometry/captions.js';
 import { toCursor, toFrame, toPlan, toStill } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
-import { MEANING, sayCaption, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
+import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
 import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
 
@@ -23,7 +32,6 @@ const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const KEPT_MS = 60_000; // until a saved film is surely written
 const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
@@ -41,7 +49,7 @@ function toWhole(templates, width) {
     ...toStill(plan),
     toFrame(layout, layer),
     ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
-    toText(layout.strips.left, layout.strips.bottom + 40, sayCaption(isLog.value), 'muted'),
+    ...toCaptionLines(layout, isLog.value),
   ];
   return { shapes, width, height: layout.height, plan };
 }
@@ -80,9 +88,7 @@ async function saveFilm(templates) {
   if (!type) return notify('This browser cannot record video. Use Chrome, Edge or Firefox.');
   notify('Recording 7 seconds …');
   const film = await recordFilm({ ...toImage(templates), left: PAD_PX, top: HEAD_PX }, toPalette(templates), type);
-  const url = URL.createObjectURL(film);
-  download(url, `${NAME}.webm`);
-  setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
+  downloadBlob(film, `${NAME}.webm`);
 }
 
 /** As markup, of so many pixels. @param {Templates} templates @param {number} width */
@@ -97,7 +103,8 @@ async function toPictureFile() {
   const { shapes, height } = toWhole(templates, PAPER_PX);
   const size = { width: PAPER_PX, height };
   const { toPdf } = await loadPdf();
-  return toPdf(toSvg(shapes, { ...toPalette(templates), font: FONT }, size), size, toCaption(TITLE, MEANING));
+  const markup = toSvg(shapes, { ...toPalette(templates), font: FONT }, size);
+  return toPdf(markup.replaceAll('font-weight="600"', 'font-weight="700"'), size, toCaption(TITLE, MEANING)); // the weights that a PDF has
 }
 
 /** How high a frame of the card is that is so wide. @param {Templates} templates @param {number} width */
