@@ -5,6 +5,7 @@ import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { fitText, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { sayCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
@@ -127,6 +128,13 @@ export function toAxis(layout) {
       toText(x, y, text, 'muted', { anchor, size: SMALL }),
     ];
   });
+}
+
+/** How to read the picture, where it is an image. @param {Layout} layout @param {boolean} isLog @returns {Shape[]} */
+export function toCaptionLines({ strips, inside, width }, isLog) {
+  const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
+  const rows = wrapText(sayCaption(isLog), SMALL, room);
+  return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 
 /** A quarter where that is whole, as 16 of 64; else a round number. @param {number} rough */

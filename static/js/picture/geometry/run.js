@@ -23,6 +23,7 @@ export function toShown({ columns, label }, step, streams) {
     streams,
     reading: toReading(columns),
     gain: isStep ? null : sayGain(columns),
+    course: isStep ? null : courseOf(columns),
     end: columns.end?.status ?? null,
   };
 }
@@ -31,6 +32,14 @@ export function toShown({ columns, label }, step, streams) {
 function sayGain(columns) {
   const gain = gainOf(columns);
   return columns.start?.streams === 1 && gain.value === 1 ? '1' : formatGain(gain);
+}
+
+/** Gains of the product up to each layer and, backward, from each layer on, log10; null where they are not measured. @param {Columns} columns */
+function courseOf({ log10 }) {
+  const [forward, backward] = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => log10.get(key));
+  return forward && backward
+    ? { forward: /** @type {Float64Array} */ (forward), backward: /** @type {Float64Array} */ (backward) }
+    : null;
 }
 
 /** A label with the whole name of a model in place of the shortened one. @param {string} label @param {Columns} columns */
