@@ -42,7 +42,7 @@ def numbers(page: Page) -> list[list[str]]:
 
 def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server: Server) -> None:
     page = open_page(BASE)
-    press(page, "Map")
+    press(page, "Sweep")
     dialog = dialog_of(page)
     expect(dialog.get_by_role("combobox", name="Across: setting")).to_have_value("depth")
     expect(dialog.get_by_role("combobox", name="Up: setting")).to_have_value("connection.streams")
@@ -174,7 +174,7 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
 def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 422")
     page = open_page(BASE)
-    press(page, "Map")
+    press(page, "Sweep")
     values = dialog_of(page).get_by_role("textbox", name="Across: values")
     values.fill("2, 2000")
     values.press("Tab")

@@ -26,6 +26,14 @@ def test_every_setting_has_its_help(open_page: OpenPage) -> None:
     expect(drift).to_be_focused()
 
 
+def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.locator(".group .count")).to_have_count(0)
+    page.get_by_role("spinbutton", name="Depth, exact").fill("8")
+    page.keyboard.press("Enter")
+    expect(page.locator(".group .count")).to_have_text(["1"])
+
+
 @pytest.mark.full
 def test_help_opens_by_a_tap_and_closes_by_a_tap_beside_it(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
