@@ -40,11 +40,11 @@ class Theme:
 THEMES: dict[ThemeName, Theme] = {
     "dark": Theme(
         name="dark",
-        card="#1b1e23",
-        ink="#e8eaed",
+        card="#151a21",
+        ink="#eef1f5",
         muted="#9aa0a8",
         grid="#2c3038",
-        accent="#5cb0f0",
+        accent="#eef1f5",
         diverging=(
             (0.0, "#f58a5b"),
             (0.25, "#a8532f"),
@@ -58,10 +58,10 @@ THEMES: dict[ThemeName, Theme] = {
     "light": Theme(
         name="light",
         card="#ffffff",
-        ink="#1a1c1f",
+        ink="#15181c",
         muted="#62666d",
         grid="#e7e5e1",
-        accent="#0f66b0",
+        accent="#15181c",
         diverging=(
             (0.0, "#a63a12"),
             (0.25, "#e8926b"),

@@ -52,7 +52,6 @@ function Group({ group }) {
     <details class="group" open=${OPEN.includes(group)}>
       <summary>${TITLES[group] ?? nameOf(group)}<${Changed} fields=${fields} /></summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${COMMON} />`)}
-      ${fields.some((field) => field.path === 'seed') ? html`<${SeedNote} />` : null}
     </details>
   `;
 }
@@ -74,15 +73,6 @@ function Changed({ fields }) {
   return count > 0 ? html`<span class="count" title="settings that differ from the default">${count}</span>` : null;
 }
 
-function SeedNote() {
-  const roll = () => commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
-  return html`
-    <p class="hint">One seed misleads: of 200 seeds, nine in ten put HC's default gain between 29 and 13000.
-      Set “Seeds” above 1 to draw the band of many.
-      <button type="button" class="dice" onClick=${roll}>⚄ Another seed</button></p>
-  `;
-}
-
 /** Whether a field means anything for one of the runs. @param {Field} field */
 function isShown(field) {
   if (field.path === KIND || isFixed(field)) return false;
@@ -101,7 +91,7 @@ export const targetOf = (run) => OWN[run];
 export const Control = still(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
-  const id = `field-${path.replaceAll('.', '-')}`;
+  const id = `setting-${path.replaceAll('.', '-')}`; // the sliders below the picture have ids with field-
   const choiceNow = () => (run === null ? null : state.settings.value.runs[run]) ?? { kind: '', own: {} };
   const value = useComputed(() => settingOf(state.settings.value, choiceNow(), field)).value;
   const error = useComputed(() => state.fieldErrors.value.get(field.path)).value;
@@ -155,17 +145,22 @@ const NEARING = {
   onBlur: comeNear(false),
 };
 
-/** @param {Part} props */
-function SliderControl({ field, id, value, set, describedBy, help }) {
+/** The slider itself: it moves from stop to stop, and its value is entered on release. @param {Part & {isDisabled?: boolean}} props */
+export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
   const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
   const share = `${(100 * at) / (stops.length - 1)}%`;
+  return html`<input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }} disabled=${isDisabled}
+    aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />`;
+}
+
+/** @param {Part} props */
+function SliderControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
       <${NumberInput} field=${field} id=${`${id}-exact`} value=${value} set=${set} describedBy=${describedBy} label=${`${field.title}, exact`} /></div>
-    <input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }}
-      aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />
+    <${RangeInput} field=${field} id=${id} value=${value} set=${set} describedBy=${describedBy} />
   `;
 }
 

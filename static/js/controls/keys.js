@@ -9,7 +9,7 @@ import { recall, remember } from '../state/past/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/view/spec.js';
-import { openDialog } from '../ui/opened.js';
+import { openDialog, openSettings } from '../ui/opened.js';
 import { presentCard } from './present/steps.js';
 
 const KEY = 'single-keys';
@@ -43,6 +43,7 @@ export const SHORTCUTS = [
   { signs: ['r'], title: 'run', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
   { signs: ['d'], title: 'difference to run A', keys: { d: () => showDifference(!state.view.value.difference) } },
+  { signs: ['e'], title: 'all settings', keys: { e: () => openSettings() } },
   { signs: ['v'], title: 'your views', keys: { v: () => openDialog('views') } },
   { signs: ['f'], title: 'one card on the full screen, to present', keys: { f: presentCard } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
