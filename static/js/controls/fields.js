@@ -4,6 +4,7 @@ import { useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
+import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
@@ -67,10 +68,11 @@ export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** How many settings of a closed group differ from the default. @param {{fields: Field[]}} props */
+/** How many settings of a group differ from what a first visit shows. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
-  const count = fields.filter((field) => field.path in state.settings.value.base).length;
-  return count > 0 ? html`<span class="count" title="settings that differ from the default">${count}</span>` : null;
+  const first = openingView();
+  const count = fields.filter((field) => state.baseValue(field) !== settingOf(first, COMMON_CHOICE, field)).length;
+  return count > 0 ? html`<span class="count">${count} changed</span>` : null;
 }
 
 /** Whether a field means anything for one of the runs. @param {Field} field */
@@ -78,6 +80,9 @@ function isShown(field) {
   if (field.path === KIND || isFixed(field)) return false;
   return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
+
+/** @type {import('../../types').Choice} */
+const COMMON_CHOICE = { kind: '', own: {} };
 
 /** One and the same of each run, so that a control is not drawn anew for it. @type {Target} */
 const COMMON = { run: null };

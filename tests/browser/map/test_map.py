@@ -21,7 +21,7 @@ SMALL = f"{BASE}&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3&map.metric
 
 
 def dialog_of(page: Page) -> Locator:
-    return page.get_by_role("dialog", name="Map")
+    return page.get_by_role("dialog", name="Sweep")
 
 
 def wait_for_cells(page: Page, cells: int) -> None:
@@ -94,7 +94,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
     page = open_page(BASE)
     held: list[Route] = []
     page.route("**/metrics-catalogue", lambda route: held.append(route))
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.get_by_role("button", name="Sweep", exact=True).click()
     values = dialog_of(page).get_by_role("textbox", name="Across: values")
     values.fill("2, ")
     page.wait_for_timeout(100)
@@ -108,7 +108,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
 @pytest.mark.full
 def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page(BASE)
-    tab_to(page, "Map")
+    tab_to(page, "Sweep")
     page.keyboard.press("Enter")
     tab_to(page, "Across: values")
     page.keyboard.type("2, 4, 6")

@@ -28,10 +28,12 @@ def test_every_setting_has_its_help(open_page: OpenPage) -> None:
 
 def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:
     page = open_page()
+    page.get_by_role("button", name="All settings").click()
+    expect(page.locator("#settings .group").first).to_be_visible()
     expect(page.locator(".group .count")).to_have_count(0)
     page.get_by_role("spinbutton", name="Depth, exact").fill("8")
     page.keyboard.press("Enter")
-    expect(page.locator(".group .count")).to_have_text(["1"])
+    expect(page.locator(".group .count")).to_have_text(["1 changed"])
 
 
 @pytest.mark.full
