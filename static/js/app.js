@@ -126,7 +126,7 @@ function Banner() {
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
-      ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
+      ${problem ? html`<div class="banner bad" role="alert">${sayProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
       ${
         notices.length > 0
           ? html`<div class="banner bad" role="alert"><b>Part of this link couldn't be applied.</b> ${notices.join('; ')}
@@ -135,13 +135,23 @@ function Banner() {
       }
       ${
         stored
-          ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
-        shared. Change anything to compute anew${state.hasTrace.value ? '; a trace stays as it is' : ''}.
+          ? html`<div class="banner" role="status">Snapshot${stored.title && stored.title !== state.labels.value.join(', ') ? html` <b>${stored.title}</b>` : ''} from ${formatDate(stored.created_at)}. Edit anything to recompute${state.hasTrace.value ? '; recordings stay as they are' : ''}.
         ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
           : null
       }
     </div>
   `;
+}
+
+const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** @param {string} time */
+const formatDate = (time) => DAY.format(new Date(time));
+
+/** What is wrong with settings is said of them by name. @param {ApiError} problem */
+function sayProblem(problem) {
+  const sentences = problem.errors.length > 0 ? [...state.fieldErrors.value.values()] : [];
+  return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
 
 /** The notices are read. */

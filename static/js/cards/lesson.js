@@ -7,9 +7,9 @@ import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
-import { fromSpecs, haveSameSpecs } from '../state/view/spec.js';
+import { fromSpecs } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
-import { STEPS, sayWhy, toRuns } from './lessonsteps.js';
+import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
 
 /** The step that was chosen last. */
 const chosen = signal(/** @type {number | null} */ (null));
@@ -24,12 +24,18 @@ function viewOf(step) {
   );
 }
 
-/** The step whose runs are shown: none once anything was changed. */
+/** The connections of a view's runs. @param {import('../../types').View} view */
+const kindsOf = (view) => view.runs.map(({ kind }) => kind).join();
+
+/** The step that was chosen, as long as its connections are shown: sliders may move. */
 export const current = computed(() => {
   const step = chosen.value;
   if (step === null || state.fields.value.size === 0) return null;
-  return haveSameSpecs(state.fields.value, state.settings.value, viewOf(step)) ? step : null;
+  return kindsOf(state.settings.value) === kindsOf(viewOf(step)) ? step : null;
 });
+
+/** Whether the reader was asked to drag a slider; until the view is another. */
+const asked = signal(/** @type {import('../../types').View | null} */ (null));
 
 /** @param {number} step */
 export function go(step) {
@@ -54,30 +60,42 @@ export function Heading() {
           ({ title }, index) => html`
           <li><button type="button" class="step" aria-label=${`${index + 1}: ${title}`} title=${title} aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}>${index + 1}</button></li>`,
         )}
-        <li><button type="button" class="next" onClick=${next}>Next <span aria-hidden="true">›</span></button></li>
+        <li><button type="button" class="next" onClick=${next}>${nextLabel(step)} <span aria-hidden="true">›</span></button></li>
       </ol>
     </section>
   `;
 }
 
+/** @param {number | null} step */
+function nextLabel(step) {
+  if (step === null) return 'Start';
+  return step < STEPS.length - 1 ? 'Next' : 'Your turn';
+}
+
 /** Go to the next step; after the last one, to the slider that the reader is asked to drag. */
 function next() {
   const step = current.value ?? -1;
-  if (step < STEPS.length - 1) go(step + 1);
-  else document.getElementById('field-connection-noise')?.focus();
+  if (step < STEPS.length - 1) return go(step + 1);
+  chosen.value = null;
+  asked.value = state.settings.value;
+  document.getElementById('field-connection-noise')?.focus();
 }
 
-const NUMBERS = ['no', 'one way', 'two ways', 'three ways', 'four ways', 'five ways', 'six ways'];
-
-function Headline() {
-  const count = state.settings.value.runs.length;
-  return html`One signal, ${state.layers.value} layers, ${NUMBERS[count] ?? `${count} ways`} to connect them`;
+/** The runs as they are drawn: what is known at once of those that are asked for, else those before. */
+function shownColumns() {
+  state.dataTick.value;
+  return state.slots.value.map((slot) => shownOf(slot, hasGains).columns);
 }
+
+/** @param {import('../../types').Columns} columns */
+const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
+
+const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => start !== null))}`;
 
 /** What the step says of the runs that are shown. */
 export function LessonText() {
-  state.dataTick.value;
   const step = current.value;
-  const runs = toRuns(state.slots.value.map((slot) => shownOf(slot, (item) => item.summary !== null).columns));
-  return html`${step === null ? sayWhy(runs) : STEPS[step].say(runs, state.cursor.value)}`;
+  const runs = toRuns(shownColumns().filter(hasGains));
+  if (asked.value === state.settings.value) return html`${sayTask(runs)}`;
+  return html`${step === null ? sayClaim(runs) : STEPS[step].say(runs)}`;
 }

@@ -1,6 +1,6 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
-import { useComputed } from '@preact/signals';
+import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
@@ -8,6 +8,7 @@ import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
+import { checkNumber } from '../state/view/refusals.js';
 import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, toInner } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
 import { html, still } from '../ui/html.js';
@@ -32,11 +33,25 @@ const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device
 /** Open from the start; the others are a click away. */
 const OPEN = ['', 'connection'];
 
+/** What is searched for among the settings. */
+export const query = signal('');
+
 export function Controls() {
-  const groups = [...new Set([...state.fields.value.values()].map(groupOf))].sort(
-    (a, b) => Number(a === 'numerics') - Number(b === 'numerics'),
-  );
-  return html`${groups.map((group) => html`<${Group} key=${group} group=${group} />`)}`;
+  const isSearching = query.value.trim() !== '';
+  const found = [...state.fields.value.values()].filter((field) => isShown(field) && isFound(field));
+  if (isSearching && found.length === 0)
+    return html`<p class="hint" role="status">No setting matches “${query.value}”.</p>`;
+  const groups = [...new Set(found.map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
+  return html`${groups.map((group) => html`<${Group} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
+}
+
+/** Whether every word that is searched for is in what a field is called, does, or belongs to. @param {Field} field */
+function isFound(field) {
+  const text = `${field.title} ${field.path} ${field.description} ${TITLES[groupOf(field)] ?? ''}`.toLowerCase();
+  return query.value
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 /** @param {Field} field */
@@ -44,13 +59,15 @@ function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
 
-/** @param {{group: string}} props */
-function Group({ group }) {
-  const paths = useComputed(() => listPaths((field) => groupOf(field) === group && isShown(field))).value;
+/** @param {{group: string, isOpen: boolean}} props */
+function Group({ group, isOpen }) {
+  const paths = useComputed(() =>
+    listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
+  ).value;
   const fields = toListed(paths);
   if (fields.length === 0) return null;
   return html`
-    <details class="group" open=${OPEN.includes(group)}>
+    <details class="group" open=${isOpen}>
       <summary>${TITLES[group] ?? nameOf(group)}<${Changed} fields=${fields} /></summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${COMMON} />`)}
     </details>
@@ -68,10 +85,11 @@ export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** How many settings of a group differ from what a first visit shows. @param {{fields: Field[]}} props */
+/** How many settings of a group differ from those of the page as it opens. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
-  const first = openingView();
-  const count = fields.filter((field) => state.baseValue(field) !== settingOf(first, COMMON_CHOICE, field)).length;
+  const { base: opening } = openingView();
+  const { base } = state.settings.value;
+  const count = fields.filter(({ path, initial }) => (base[path] ?? initial) !== (opening[path] ?? initial)).length;
   return count > 0 ? html`<span class="count">${count} changed</span>` : null;
 }
 
@@ -80,9 +98,6 @@ function isShown(field) {
   if (field.path === KIND || isFixed(field)) return false;
   return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
-
-/** @type {import('../../types').Choice} */
-const COMMON_CHOICE = { kind: '', own: {} };
 
 /** One and the same of each run, so that a control is not drawn anew for it. @type {Target} */
 const COMMON = { run: null };
@@ -99,7 +114,10 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
   const id = `setting-${path.replaceAll('.', '-')}`; // the sliders below the picture have ids with field-
   const choiceNow = () => (run === null ? null : state.settings.value.runs[run]) ?? { kind: '', own: {} };
   const value = useComputed(() => settingOf(state.settings.value, choiceNow(), field)).value;
-  const error = useComputed(() => state.fieldErrors.value.get(field.path)).value;
+  const error = useComputed(() => {
+    const { path: refused, sentence } = refusal.value;
+    return (refused === field.path && sentence) || state.fieldErrors.value.get(field.path);
+  }).value;
   const set = (/** @type {Value} */ next) =>
     run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
   const isOwn = useComputed(() => field.path in choiceNow().own).value;
@@ -109,7 +127,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
-      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${toInner(field)}</button>` : null}
+      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${toInner(field)}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `,
@@ -128,11 +146,21 @@ function kindOf(field) {
 
 /** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
 
+/** Why what was typed last was not taken. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
+const refusal = signal({ path: '', sentence: '' });
+
+/** @param {string} path @param {string} sentence */
+function refuse(path, sentence) {
+  refusal.value = { path, sentence };
+}
+
 /** @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
-    if (Number.isFinite(number) && number !== value) commit(() => set(number));
+    const refusal = Number.isFinite(number) ? checkNumber(field, number) : '';
+    refuse(field.path, refusal);
+    if (Number.isFinite(number) && !refusal && number !== value) commit(() => set(number));
     else event.target.value = value;
   });
   return html`<input type="number" id=${id} min=${field.min} max=${field.max} step="any"
@@ -217,8 +245,8 @@ function TextControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
       <span class="hint">${new TextEncoder().encode(value).length} bytes
-        ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>our own text</button>` : null}</span></div>
-    ${isTooLong(value) ? html`<p class="hint">Too long for the address: a link to these settings leaves it out. Share makes a short link that keeps it.</p>` : null}
+        ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>Default text</button>` : null}</span></div>
+    ${isTooLong(value) ? html`<p class="hint">This text is too long for the address. Use Share for a short link that keeps it.</p>` : null}
     <textarea id=${id} rows="4" aria-describedby=${describedBy} spellcheck="false" ...${draft}></textarea>
   `;
 }

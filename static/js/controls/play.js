@@ -1,4 +1,4 @@
-/** A slider played as an animation: each step waits for the runs of the step before. One plays at a time. */
+/** Plays a slider as an animation: each step waits for the runs of the step before. One slider plays at a time. */
 
 import { signal } from '@preact/signals';
 import { commit, dragTo } from '../state/actions.js';

@@ -5,8 +5,10 @@ import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { closeSettings, settingsOpened } from '../ui/opened.js';
 import { Compared } from './compared.js';
-import { Controls } from './fields.js';
+import { Controls, query } from './fields.js';
 import { Cost } from './topbar.js';
+
+const isPhone = matchMedia('(max-width: 760px)');
 
 export function Drawer() {
   return settingsOpened.value ? html`<${Sheet} />` : null;
@@ -16,20 +18,29 @@ function Sheet() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     const opener = document.activeElement;
-    sheet.current?.focus();
-    return () => opener instanceof HTMLElement && opener.focus();
+    if (isPhone.matches) document.querySelector('.bench')?.scrollIntoView(); // the picture stays visible above the drawer
+    sheet.current?.querySelector('input')?.focus({ preventScroll: true });
+    return () => {
+      query.value = '';
+      if (opener instanceof HTMLElement) opener.focus();
+    };
   }, []);
   /** What is open inside the drawer closes first. @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
-    if (event.key === 'Escape' && !sheet.current?.querySelector(':popover-open')) closeSettings();
+    if (event.key === 'Escape' && !event.defaultPrevented && !sheet.current?.querySelector(':popover-open'))
+      closeSettings();
+  };
+  const search = (/** @type {any} */ event) => {
+    query.value = event.target.value;
   };
   return html`
-    <aside ref=${sheet} class="drawer" id="settings" aria-labelledby="settings-title" tabindex="-1" onKeyDown=${onKeyDown}>
+    <aside ref=${sheet} class="drawer" id="settings" aria-labelledby="settings-title" onKeyDown=${onKeyDown}>
       <header class="drawer-head">
         <h2 id="settings-title">All settings</h2>
         <button type="button" class="icon" aria-label="Close settings" onClick=${closeSettings}>✕</button>
+        <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${search} />
       </header>
-      ${state.fields.value.size > 0 ? html`<${Compared} /><${Controls} /><${Cost} />` : null}
+      ${state.fields.value.size > 0 ? html`${query.value.trim() ? null : html`<${Compared} />`}<${Controls} /><${Cost} />` : null}
     </aside>
   `;
 }

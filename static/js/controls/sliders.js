@@ -11,17 +11,12 @@ import { RangeInput } from './fields.js';
 
 /** @typedef {import('../../types').Field} Field */
 
-/** What each slider is called here; the rest comes from the schema. */
-const SLIDERS = [
-  { path: 'depth', title: 'Depth' },
-  { path: 'connection.streams', title: 'Streams' },
-  { path: 'connection.noise', title: 'Drift σ' },
-];
+const PATHS = ['depth', 'connection.streams', 'connection.noise'];
 
 export function Sliders() {
   return html`
     <section class="sliders" aria-label="Sliders">
-      ${SLIDERS.map(({ path, title }) => html`<${Slider} key=${path} field=${state.fields.value.get(path)} title=${title} />`)}
+      ${PATHS.map((path) => html`<${Slider} key=${path} field=${state.fields.value.get(path)} />`)}
       <div class="sliders-more">
         <button type="button" class="quiet" onClick=${rollSeed} title="Draw the weights and the noise again with another seed"><span aria-hidden="true">⚄</span> Another seed</button>
         <button type="button" class="quiet" onClick=${() => openSettings()} title="All settings and the compared runs (key: e)">All settings <span aria-hidden="true">›</span></button>
@@ -39,13 +34,13 @@ export function rollSeed() {
 const COMMON = { kind: '', own: {} };
 
 /** Its place is kept until the schema has come. */
-const Slider = still(function Slider(/** @type {{field: Field | undefined, title: string}} */ { field, title }) {
+const Slider = still(function Slider(/** @type {{field: Field | undefined}} */ { field }) {
   if (!field) return html`<div class="slider"></div>`;
-  return html`<${KnownSlider} field=${field} title=${title} />`;
+  return html`<${KnownSlider} field=${field} />`;
 });
 
-/** @param {{field: Field, title: string}} props */
-function KnownSlider({ field, title }) {
+/** @param {{field: Field}} props */
+function KnownSlider({ field }) {
   const { path } = field;
   const id = `field-${path.replaceAll('.', '-')}`;
   const value = useComputed(() => settingOf(state.settings.value, COMMON, field)).value;
@@ -55,7 +50,7 @@ function KnownSlider({ field, title }) {
   ).value;
   return html`
     <div class=${`slider ${error ? 'wrong' : ''}`} data-path=${path}>
-      <label for=${id}>${title}</label>
+      <label for=${id}>${field.title}</label>
       <output for=${id}>${isUsed ? formatSetting(value, field) : '–'}</output>
       <${RangeInput} field=${field} id=${id} value=${value} set=${(/** @type {number} */ next) => state.setBase(path, next)} describedBy=${`${id}-help`} isDisabled=${!isUsed} />
       <p class="slider-help" role="tooltip" id=${`${id}-help`}>${field.description}</p>

@@ -8,7 +8,8 @@ import { follow, noteLive, stopFollowing } from './follow.js';
 import { keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
 import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
-import { defaultView, hasAllowed, TRACE, toSpec } from './view/spec.js';
+import { hasValidNumbers } from './view/refusals.js';
+import { defaultView, TRACE, toSpec } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
@@ -88,7 +89,7 @@ export function showAtOnce() {
 function recallView() {
   const view = state.settings.value;
   const fields = state.fields.value;
-  if (!view.runs.every((choice) => hasAllowed(fields, view, choice))) return []; // the server says what is wrong with it
+  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server says what is wrong with it
   return view.runs.map((choice) =>
     choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
   );

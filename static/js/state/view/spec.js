@@ -108,21 +108,6 @@ export function isFixed(field) {
   return (field.min !== null && field.min === field.max) || field.options?.length === 1;
 }
 
-/** Whether a field can have a value: the server refuses all others. @param {Field} field @param {Value} value */
-export function isAllowed({ type, min, max, is_open: isOpen }, value) {
-  if (type !== 'integer' && type !== 'number') return true;
-  const number = Number(value);
-  if (!Number.isFinite(number) || (type === 'integer' && !Number.isInteger(number))) return false;
-  return (min === null || (isOpen ? number > min : number >= min)) && (max === null || number <= max);
-}
-
-/** Whether every setting of a run can have its value. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
-export function hasAllowed(fields, view, choice) {
-  return [...fields.values()].every(
-    (field) => !appliesTo(fields, view, choice, field) || isAllowed(field, settingOf(view, choice, field)),
-  );
-}
-
 /** The setting of one run: its own, else the common one, else the default. @param {View} view @param {Choice} choice @param {Field} field @returns {Value} */
 export function settingOf(view, choice, field) {
   if (field.path === KIND) return choice.kind;
