@@ -21,7 +21,7 @@ SMALL = f"{BASE}&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3&map.metric
 
 
 def dialog_of(page: Page) -> Locator:
-    return page.get_by_role("dialog", name="Map")
+    return page.get_by_role("dialog", name="Sweep")
 
 
 def wait_for_cells(page: Page, cells: int) -> None:
@@ -42,7 +42,7 @@ def numbers(page: Page) -> list[list[str]]:
 
 def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server: Server) -> None:
     page = open_page(BASE)
-    press(page, "Map")
+    press(page, "Sweep")
     dialog = dialog_of(page)
     expect(dialog.get_by_role("combobox", name="Across: setting")).to_have_value("depth")
     expect(dialog.get_by_role("combobox", name="Up: setting")).to_have_value("connection.streams")
@@ -94,7 +94,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
     page = open_page(BASE)
     held: list[Route] = []
     page.route("**/metrics-catalogue", lambda route: held.append(route))
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.get_by_role("button", name="Sweep", exact=True).click()
     values = dialog_of(page).get_by_role("textbox", name="Across: values")
     values.fill("2, ")
     page.wait_for_timeout(100)
@@ -108,7 +108,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
 @pytest.mark.full
 def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page(BASE)
-    tab_to(page, "Map")
+    tab_to(page, "Sweep")
     page.keyboard.press("Enter")
     tab_to(page, "Across: values")
     page.keyboard.type("2, 4, 6")
@@ -174,7 +174,7 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
 def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 422")
     page = open_page(BASE)
-    press(page, "Map")
+    press(page, "Sweep")
     values = dialog_of(page).get_by_role("textbox", name="Across: values")
     values.fill("2, 2000")
     values.press("Tab")

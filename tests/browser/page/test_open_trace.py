@@ -11,10 +11,11 @@ from playwright.sync_api import Page, expect
 from tests.broken_traces import pack, read_lines
 from tests.browser.conftest import OpenPage, Watch, wait_until_done
 from tests.browser.look.test_access import audit, looks
+from tests.browser.page.test_page import curves
 from tests.browser.page.test_traces import HEADS, SMALL, address_beside, heads
 from tests.conftest import Server
 from tests.core.attach.attachable import LAYERS
-from tests.traced import capture_trace
+from tests.traced import NAME, capture_trace
 
 RUN = f"/#v=1&runs=hc&{SMALL}"
 DROP = """(content) => {
@@ -76,6 +77,23 @@ def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None
     expect(run.locator(".sending-failed")).to_have_count(0)
     run.go_back()
     expect(run.locator(".story-card h2")).to_have_text(HEADS[:1])
+
+
+def test_a_recording_comes_first_in_view_and_at_its_own_depth(
+    open_page: OpenPage, traced: Server, file: Path
+) -> None:
+    page = open_page("/#v=1&depth=32&width=16", height=900)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
+    expect(page.locator(".story-card h2").first).to_have_text(f"A {NAME}")
+    wait_until_done(page)
+    assert heads(page)[1:] == ["B Residual", "C HC", "D mHC"]
+    assert {len(line["y"]) for line in curves(page, "activation")} == {LAYERS}
+    assert page.locator(".picture-box").evaluate("box => box.getBoundingClientRect().top") >= 0
+    expect(page.locator(".picture-box")).to_be_in_viewport(ratio=0.5)
+    expect(page.locator(".toast")).to_contain_text(f"Depth set to {LAYERS}")
+    page.go_back()
+    expect(page.locator(".story-card h2")).to_have_text(["A Residual", "B HC", "C mHC"])
 
 
 @pytest.mark.full

@@ -73,6 +73,16 @@ def test_nothing_is_counted_as_changed_on_a_first_visit(open_page: OpenPage) -> 
     expect(drawer.locator(".count")).to_have_text("1")
 
 
+def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("button", name="All settings").click()
+    expect(page.locator("#settings .group").first).to_be_visible()
+    expect(page.locator(".group .count")).to_have_count(0)
+    page.get_by_role("spinbutton", name="Depth, exact").fill("8")
+    page.keyboard.press("Enter")
+    expect(page.locator(".group .count")).to_have_text(["1 changed"])
+
+
 @pytest.mark.full
 def test_on_a_phone_the_drawer_leaves_the_picture_in_sight(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)

@@ -97,6 +97,41 @@ def test_two_views_are_compared_run_by_run_or_by_their_first(open_page: OpenPage
     assert page.url.endswith("/#v=1&runs=residual,residual&width=32&A.depth=9&B.depth=8")
 
 
+def compare_two(page: Page, server: Server, urls: tuple[str, str]) -> Locator:
+    """Look at two views, tick them in the list, and compare them; the sentence beside the button."""
+    for url in urls:
+        visit(page, server, url)
+    dialog = open_list(page)
+    for box in dialog.get_by_role("checkbox").all()[:2]:
+        box.check()
+    return dialog
+
+
+def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
+    open_page: OpenPage, server: Server
+) -> None:
+    views = ("/#v=1&depth=8&width=16", "/#v=1&depth=9&width=16")
+    page = open_page(views[0])
+    dialog = compare_two(page, server, views)
+    expect(dialog).to_contain_text("Shows HC and mHC of each view: 4 of 6 runs.")
+    dialog.get_by_role("button", name="Compare", exact=True).click()
+    wait_until_done(page)
+    assert page.locator(".story-card h2").all_text_contents() == ["A HC 9", "B mHC 9", "C HC", "D mHC"]
+
+
+def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
+    views = ("/#v=1&runs=hc&depth=8&width=16&seed=1", "/#v=1&runs=hc&depth=8&width=16&seed=2")
+    page = open_page(views[0])
+    dialog = compare_two(page, server, views)
+    expect(dialog).to_contain_text("The runs differ in seed, so part of what differs is chance.")
+    dialog.get_by_role("button", name="Compare", exact=True).click()
+    wait_until_done(page)
+    assert page.locator(".story-card h2").all_text_contents() == ["A HC 2", "B HC 1"]
+    assert page.locator(".story-card .headline").nth(0).text_content() != page.locator(
+        ".story-card .headline"
+    ).nth(1).text_content()
+
+
 @pytest.mark.full
 def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, server: Server) -> None:
     one = open_page(SMALL)
