@@ -26,7 +26,7 @@ def describe_corpus(spec: RunSpec) -> dict[str, Any]:
     training, held_out = load_corpus()
     return {
         "kind": "corpus",
-        "dataset": "Tiny Shakespeare: parts of Shakespeare's plays (Karpathy 2015)",
+        "dataset": "Tiny Shakespeare, from github.com/karpathy/char-rnn",
         "licence": "public domain",
         "training_bytes": len(training),
         "held_out_bytes": len(held_out),
