@@ -1,6 +1,6 @@
 """How far mixing drifts when stacks are trained on text, and what becomes of gains and loss: the data of docs/drift.md.
 
-`python -m benchmarks.drift --journal FILE` trains one stack after another and appends a line of JSON to the journal
+`python -m benchmarks drift --journal FILE` trains one stack after another and appends a line of JSON to the journal
 for each, so that it can be stopped at any time: a later call goes on with the first run that is missing. Batches,
 optimiser and schedule are those of a run of the product, and so are the weights; what a run records of every step is
 left out, which saves a quarter of the time. `docs/drift.py` makes the document from the journal.

@@ -132,6 +132,15 @@ def test_the_canonical_form_has_no_text() -> None:
         parse_spec({"input": {"kind": "corpora"}})
 
 
+def test_the_schema_offers_the_corpus_and_no_text_for_it() -> None:
+    """The page's controls are made from it."""
+    fields = RunSpec.model_json_schema()["$defs"]["InputSpec"]["properties"]
+    assert fields["kind"]["enum"] == ["text", "corpus", "gaussian", "correlated", "digits"]
+    assert fields["kind"]["control"] == "select"
+    assert fields["text"]["applies"] == [{"input.kind": ["text"]}]
+    assert not any("corpus" in rule["input.kind"] for rule in fields["correlation"]["applies"])
+
+
 def test_a_run_says_what_it_read() -> None:
     training, held_out = load_corpus()
     said = CorpusInput(**describe_input(corpus_spec()))
