@@ -3,6 +3,7 @@
 import hashlib
 import math
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tests.core.conftest import CONNECTIONS, build_spec, measure
 SHORT = {"kind": "corpus", "batch": 2, "tokens": 12}
 
 
-def corpus_spec(**fields: object) -> RunSpec:
+def corpus_spec(**fields: Any) -> RunSpec:
     return build_spec(input=SHORT, **fields)
 
 
@@ -75,7 +76,7 @@ def test_measured_passes_read_the_last_tenth_before_and_after_training() -> None
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone() -> None:
-    def batch(step: int, **fields: object) -> list[bytes]:
+    def batch(step: int, **fields: Any) -> list[bytes]:
         return read_batch(build_corpus_input(corpus_spec(**fields)), step)
 
     assert batch(4) == batch(4, depth=2, connection={"kind": "hc"}, dtype="float32", width=16)

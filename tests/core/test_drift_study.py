@@ -48,7 +48,7 @@ def test_drift_is_measured_in_the_unit_of_the_noise(name: str) -> None:
     with torch.no_grad():
         for parameter_name, parameter in connection.named_parameters():
             if parameter_name.rpartition(".")[2] in ("a_r", "b_res"):
-                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     found = watch.measure(1)
     assert found["drift"] == pytest.approx(0.3, rel=0.15)
     if name.startswith("HC"):
