@@ -17,8 +17,8 @@ from mhc_core.spec import parse_spec
 OPENING = compare(
     "start",
     "opening",
-    "Residual, HC and mHC, layer by layer",
-    "The same 64 layers joined in three ways, with the same drift on the mixing of HC and mHC.",
+    "One signal, 64 layers, three ways to connect them",
+    "The same 64 layers connected in three ways, with the same drift on the mixing of HC and mHC.",
     {"Residual": RESIDUAL, "HC": HC, "mHC": {"connection": {"kind": "mhc", "init": "lucidrains"}}},
 )
 KEEPS_STREAMS = parse_spec({"connection": {"kind": "mhc", "init": "mhc_lite"}})

@@ -306,7 +306,7 @@ def test_only_what_is_above_one_amplifies(noise: float) -> None:
     if not noise:
         assert (
             text
-            == "The product of 6 unconstrained mixing matrices has a gain of up to 1.00× forward and 1.00× backward."
+            == "The product of 4 unconstrained mixing matrices has a gain of up to 1.00× forward and 1.00× backward."
         )
 
 

@@ -194,8 +194,8 @@ def test_a_gain_that_overflow_leaves_unknown_is_not_ranked() -> None:
         texts[name] = result.summary.findings[0].text, result.summary.headline
     assert np.isnan(require(result.seeds).largest["composite_gain_fwd"]).all()
     assert texts["one"][0] == (
-        "The product of 200 unconstrained mixing matrices, averaged over tokens, amplifies up to 6.3×10³⁶ times forward "
-        "within 127 layers; then float32 overflows, and later mixing is unknown."
+        "The product of 200 unconstrained mixing matrices, averaged over tokens, amplifies up to 6.3×10³⁶ times "
+        "forward within 127 layers; then float32 overflows, and later mixing is unknown."
     )
     assert texts["one"][1] == Headline(
         label="gain", value=None, log10=None, text="gain 6.3×10³⁶ times within 127 layers"
@@ -219,8 +219,8 @@ def test_a_median_over_seeds_is_told() -> None:
         assert found.numbers[f"gain_{side}_log10"] == pytest.approx(np.percentile(logs, 50))
         assert found.numbers[f"gain_{side}_log10_p95"] == pytest.approx(np.percentile(logs, 95))
         assert f"{10 ** np.percentile(logs, 50):.3g}" in found.text
-    assert "in the median of 8 seeds" in found.text
-    assert result.summary.headline.text.endswith(", median of 8 seeds")
+    assert "medians of 8 seeds" in found.text
+    assert result.summary.headline.text.endswith(" (median of 8 seeds)")
 
 
 @pytest.mark.parametrize("connection", [{"kind": "hc"}, {"kind": "mhc"}, {"kind": "mhc", "dynamic": True}])
