@@ -71,7 +71,7 @@ class RunSpec(Part):
         0,
         ge=0,
         le=64,
-        title="Jacobian products",
+        title="Jacobian probes",
         description="Pairs of products of the input-output Jacobian with vectors, from which its extreme singular "
         "values are taken; 0 leaves them out.",
         json_schema_extra=control("number", unit="products", step=1, later=True),

@@ -6,7 +6,7 @@ import { depthOf, methodOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
 import { looks } from './lines/dress.js';
-import { toCursor, toPlan, toStill } from './picture/geometry/picture.js';
+import { magnifiedOf, toCursor, toFrame, toPlan, toStill } from './picture/geometry/picture.js';
 import { KEYS } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
@@ -76,9 +76,13 @@ function drawPicture({ still, live, template }, runs) {
   live.hidden = !isTold;
   if (!isTold) return;
   const layers = Math.max(...runs.map(depthOf));
-  const shown = runs.map((columns, run) => toShown({ columns, label: given.labels[run] }, null));
+  const shown = runs.map((columns, run) => ({
+    ...toShown({ columns, label: given.labels[run] }, null),
+    isFree: given.areFree[run],
+  }));
   const plan = toPlan(shown, PICTURE_PX, layers);
-  const shapes = [...toStill(plan), ...toCursor(plan, Math.min(given.layer, layers - 1))];
+  const layer = Math.min(given.layer, layers - 1);
+  const shapes = [...toStill(plan), toFrame(plan.layout, layer), ...toCursor(plan, layer, null, magnifiedOf(shown))];
   const size = { width: PICTURE_PX, height: plan.layout.height };
   live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }

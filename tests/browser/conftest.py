@@ -201,8 +201,8 @@ def wait_until_done(page: Page) -> None:
     status = page.locator(".topbar .status")
     expect(status).to_be_attached()
     page.evaluate(SETTLED)
-    expect(status).to_contain_text(re.compile(r"\d runs? (stored|in )"), timeout=READY_MS)
-    expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_attached()
+    expect(status).to_have_attribute("data-phase", "idle", timeout=READY_MS)
+    expect(page.locator(".plot .main-svg").first).to_be_attached()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     expect(page.locator(".stale")).to_have_count(0)
 

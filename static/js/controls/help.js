@@ -1,4 +1,4 @@
-/** The sheet behind "?": the keys, and how to turn them off. */
+/** Help: how to use the page, and its keys. */
 
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
@@ -11,7 +11,7 @@ export function HelpDialog() {
 
 function Sheet() {
   return html`
-    <p>Change a setting and every figure follows. Each figure has its meaning under “?” and its numbers as a table in its menu.</p>
+    <p>Drag a slider, and every figure follows. Each figure explains itself under “?”, and shows its numbers as a table from its menu.</p>
     <h3>Keys</h3>
     <table class="keys">
       ${SHORTCUTS.map(
@@ -21,7 +21,7 @@ function Sheet() {
       )}
     </table>
     <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
-      onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Single keys act</label>
-    <p class="hint">They rest while you type in a field. Tab reaches everything, the arrow keys move sliders, Escape closes what is open.</p>
+      onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
+    <p class="hint">Shortcuts are off while you type. Tab reaches every control, the arrow keys move sliders, Escape closes what is open.</p>
   `;
 }

@@ -13,11 +13,11 @@ import { html } from '../ui/html.js';
 /** A link's map begins by itself; a hand's waits for the button, for its choice may not be the one that is wanted. */
 export const isByHand = signal(false);
 
-export function MapButton() {
+export function SweepButton() {
   const title = state.isOfTraces.value
     ? 'A trace has no spec, whose settings a map could vary'
     : 'One number of every run on a grid of two settings';
-  return html`<button type="button" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Map</button>`;
+  return html`<button type="button" class="quiet" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Sweep</button>`;
 }
 
 function open() {

@@ -65,7 +65,7 @@ function fitText(trace, places, room) {
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 
-/** `Depth × Expansion rate n`. @param {Map<string, Field>} fields @param {MapChoice} map */
+/** `Depth × Streams`. @param {Map<string, Field>} fields @param {MapChoice} map */
 export function mapAxes(fields, map) {
   return [map.x, map.y].flatMap((axis) => (axis ? [titleOf(fields, axis.path)] : [])).join(' × ');
 }

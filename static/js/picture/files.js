@@ -7,39 +7,42 @@ import { FONT } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
-import { toCursor, toPlan, toStill } from './geometry/picture.js';
-import { toShown } from './geometry/run.js';
+import { toCursor, toFrame, toPlan, toStill } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
-import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
-import { chooseShown, toPalette } from './shown.js';
+import { MEANING, sayCaption, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
+import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
 
 /** @typedef {import('../../types').Templates} Templates @typedef {import('./geometry/shapes.js').Shape} Shape */
 
 const NAME = 'mhc-scope-picture';
 const WIDTH_PX = 1200;
-const PAPER_PX = 840; // of a PDF: its letters are small on a page, and legible
+const PAPER_PX = 1000; // of a PDF: its letters are small on a page, and legible
 const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const FRAME_PX = { above: 128, beside: 32 }; // of a frame: title and meaning, and what lies around
+const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {
   const { places, step } = chooseShown(templates, []);
-  return places.map((place) => toShown(place, step));
+  return toRuns(places, step);
 }
 
 /** The picture at a width, without title. @param {Templates} templates @param {number} width @returns {{shapes: Shape[], width: number, height: number}} */
 function toWhole(templates, width) {
-  const plan = toPlan(shownRuns(templates), width, state.layers.value);
-  return {
-    shapes: [...toStill(plan), ...toCursor(plan, state.cursor.value, state.part.value)],
-    width,
-    height: plan.layout.height,
-  };
+  const plan = toPlan(shownRuns(templates), width, state.layers.value, { isLog: isLog.value });
+  const { layout, runs } = plan;
+  const layer = Math.min(state.cursor.value, layout.layers - 1);
+  const shapes = [
+    ...toStill(plan),
+    toFrame(layout, layer),
+    ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
+    toText(layout.strips.left, layout.strips.bottom + 40, sayCaption(isLog.value), 'muted'),
+  ];
+  return { shapes, width, height: layout.height };
 }
 
 /** With title and foot line, so that it can stand alone. @param {Templates} templates @returns {{shapes: Shape[], width: number, height: number}} */

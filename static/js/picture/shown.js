@@ -1,23 +1,64 @@
-/** What the picture shows now: columns of every place, at the step of the cursor, and the colours of the theme. */
+/** What the picture shows now: columns of every run, at the step of the cursor, and the colours of the theme. */
 
+import { computed, signal } from '@preact/signals';
 import { choose, shownOf, slotAt } from '../data/drawing.js';
 import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
+import { noteView } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { connections, settingOf } from '../state/view/spec.js';
+import { connections, isFree, settingOf } from '../state/view/spec.js';
+import { magnifiedOf, toOrder } from './geometry/picture.js';
 import { KEYS } from './geometry/reading.js';
-import { toColors } from './geometry/run.js';
+import { toColors, toShown } from './geometry/run.js';
+import { rangeOf } from './seeds.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place */
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
 
 export const KEY = 'picture';
 const USUAL_STREAMS = 4;
+const GAIN = 'composite_gain_fwd';
 /** What of a panel says that it shows a step of training. */
 const FOLLOWER = /** @type {any} */ ({ key: KEY, follows_step: true });
 
+/** Whether widths are logarithmic: part of the view, as the choices of other cards are. */
+export const isLog = computed(() => state.view.value.cards?.[KEY] === 'log');
+
+/** @param {boolean} isOn */
+export function setLog(isOn) {
+  const { cards, ...rest } = state.view.value;
+  const { [KEY]: _, ...others } = cards ?? {};
+  const chosen = isOn ? { ...others, [KEY]: 'log' } : others;
+  state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+  noteView();
+}
+
+/** Whether the magnified layer is shown where it has no room next to the strips. */
+export const isOpen = signal(false);
+
+/** The run that someone chose to magnify. */
+const chosenRun = signal(/** @type {number | null} */ (null));
+
+/** @param {number} run */
+export function magnify(run) {
+  chosenRun.value = run;
+}
+
+/** The run that is magnified: the chosen one where it is there. @param {Shown[]} runs */
+export function magnifiedRun(runs) {
+  const { value: chosen } = chosenRun;
+  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs);
+}
+
+/** Magnify the next run, from top to bottom. @param {Shown[]} runs */
+export function magnifyNext(runs) {
+  const order = toOrder(runs).filter((run) => runs[run].reading);
+  const now = magnifiedRun(runs);
+  if (now !== null && order.length > 0) magnify(order[(order.indexOf(now) + 1) % order.length]);
+}
+
 /** The columns that each run is drawn from, in the form in which figures say it. @param {Templates} templates @returns {Figure} */
 function toTemplate({ rules }) {
-  const data = state.slots.value.flatMap((_, run) => KEYS.map((key) => ({ meta: { run, key, fill: {} } })));
+  const data = state.slots.value.flatMap((_, run) => [...KEYS, GAIN].map((key) => ({ meta: { run, key, fill: {} } })));
   return { data, layout: { meta: { rules } } };
 }
 
@@ -33,6 +74,15 @@ export function chooseShown(templates, drawn) {
   const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
   const held = /** @type {any[]} */ (drawn.map((place) => (place.columns.layers.size > 0 ? place : undefined)));
   return { ...choose(template, shown, held), step };
+}
+
+/** The runs as the picture draws them. @param {Place[]} places @param {number | null} step @returns {Shown[]} */
+export function toRuns(places, step) {
+  const guesses = guessStreams();
+  return places.map((place, run) => {
+    const shown = toShown(place, step, guesses[run]);
+    return { ...shown, isFree: isFree(shown.kind ?? null), range: shown.gain === null ? null : rangeOf(place.columns) };
+  });
 }
 
 /** The step that is shown, in the words of a title; empty where no run trains. @param {Templates} templates */

@@ -129,8 +129,8 @@ def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> N
         names = [api.post("/snapshots", json=body | {"state": state}).json()["id"] for state in states]
     gain, activation, none, unknown = (read_picture(web.get(f"/s/{name}/picture.png")) for name in names)
     alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
-    assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Expansion rate n"
-    assert alts[1] == "Map: Activation, last layer, of HC over Depth and Expansion rate n"
+    assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Streams"
+    assert alts[1] == "Map: Activation, last layer, of HC over Depth and Streams"
     assert alts[2] == alts[3] == "Composite gain and streams by layer of A HC"
     assert np.array_equal(none[200:580, 560:], unknown[200:580, 560:])
     assert np.any(gain[200:580, 560:] != activation[200:580, 560:])

@@ -65,7 +65,7 @@ def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) ->
     expect(notes.nth(1)).to_contain_text("Drift gain.")
     card.get_by_role("button", name="activation").click()
     expect(notes.nth(0)).to_have_text("No law here. Block is Transformer; the law wants mlp.")
-    expect(notes.nth(1)).to_contain_text("Drift of the mixing σ is 0.3; the law wants 0")
+    expect(notes.nth(1)).to_contain_text("Drift σ is 0.3; the law wants 0")
     expect(card.locator(".plot")).to_contain_text("No law applies to these runs here.")
     card.get_by_role("button", name="gain →").click()
     beside, figure = (card.locator(part).bounding_box() for part in (".theory-notes", ".plot-box"))
@@ -128,7 +128,7 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
     assert "±0 %" in rows["Residual"][2]
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.post_data or "") if "/costs" in request.url else None)
-    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams = page.get_by_role("spinbutton", name="Streams, exact")
     streams.fill("3")
     streams.press("Enter")
     expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not with these settings.")
@@ -142,7 +142,7 @@ def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: Open
     watch.allow("ERR_INTERNET_DISCONNECTED")
     page = open_page("/#v=1&depth=8")
     card, before = page.locator(".cost-card"), cost_rows(page)
-    streams = page.get_by_role("spinbutton", name="Expansion rate n, exact")
+    streams = page.get_by_role("spinbutton", name="Streams, exact")
     streams.fill("2")
     streams.press("Enter")
     page.context.set_offline(True)

@@ -60,19 +60,19 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
         posted = http.post("/runs", json=spec)
         assert posted.status_code == 200, "the cell is that run"
         gains = http.get(f"/runs/{posted.json()['id']}/result").json()["layers"]["composite_gain_fwd"]
-    assert float(told["Depth 6, Expansion rate n 3"]) == pytest.approx(max(gains), rel=1e-3)
+    assert float(told["Depth 6, Streams 3"]) == pytest.approx(max(gains), rel=1e-3)
     # Another number of the same runs needs none of them again.
     dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute(
-        "aria-label", re.compile(re.escape(told["Depth 2, Expansion rate n 2"]))
+        "aria-label", re.compile(re.escape(told["Depth 2, Streams 2"]))
     )
     assert "map.metric=effective_rank" in page.url
-    cell = dialog.get_by_role("button", name=re.compile("^Depth 6, Expansion rate n 3:"))
+    cell = dialog.get_by_role("button", name=re.compile("^Depth 6, Streams 3:"))
     cell.click()
     expect(dialog).not_to_be_visible()
     wait_until_done(page)
     expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("6")
-    expect(page.get_by_role("spinbutton", name="Expansion rate n, exact")).to_have_value("3")
+    expect(page.get_by_role("spinbutton", name="Streams, exact")).to_have_value("3")
     assert "map" not in page.url
     page.go_back()
     expect(dialog).to_be_visible()
@@ -120,11 +120,11 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page.locator("[data-cell='0,0']").focus()
     for key in ("ArrowRight", "ArrowUp", "ArrowUp", "ArrowRight", "ArrowLeft"):
         page.keyboard.press(key)
-    assert focus(page).startswith("Depth 4, Expansion rate n 3: ")
+    assert focus(page).startswith("Depth 4, Streams 3: ")
     for key, place in {
-        "End": "6, Expansion rate n 3",
-        "Control+Home": "2, Expansion rate n 3",
-        "Control+End": "6, Expansion rate n 2",
+        "End": "6, Streams 3",
+        "Control+Home": "2, Streams 3",
+        "Control+End": "6, Streams 2",
     }.items():
         page.keyboard.press(key)
         assert focus(page).startswith(f"Depth {place}: ")
@@ -134,7 +134,7 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     expect(dialog_of(page)).not_to_be_visible()
     wait_until_done(page)
     expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
-    expect(page.get_by_role("spinbutton", name="Expansion rate n, exact")).to_have_value("3")
+    expect(page.get_by_role("spinbutton", name="Streams, exact")).to_have_value("3")
 
 
 @pytest.mark.full
@@ -157,7 +157,7 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog.get_by_role("status")).to_contain_text("cancelled")
     expect(dialog.get_by_role("button", name=re.compile("^Compute 12 runs"))).to_be_enabled()
-    expect(dialog.get_by_role("button", name=re.compile("^Depth 2, Expansion rate n 2: [0-9]"))).to_be_visible()
+    expect(dialog.get_by_role("button", name=re.compile("^Depth 2, Streams 2: [0-9]"))).to_be_visible()
     # Another theme and another number are of what is there: nothing more is computed.
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
@@ -236,7 +236,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
         == share.get_by_label("Link to the snapshot").text_content()
     )
     stored.keyboard.press("Escape")
-    dialog.get_by_role("button", name=re.compile("^Depth 4, Expansion rate n 3:")).click()
+    dialog.get_by_role("button", name=re.compile("^Depth 4, Streams 3:")).click()
     wait_until_done(stored)
     expect(stored.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
 
@@ -253,7 +253,7 @@ def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage
     dialog = dialog_of(stored)
     told = re.compile(r"^([1-7]) of 8 runs are here; (\d) had not been computed, stored with this view$")
     expect(dialog.get_by_role("status")).to_have_text(told)
-    expect(dialog.get_by_role("button", name="Depth 321, Expansion rate n 3: cancelled")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Depth 321, Streams 3: cancelled")).to_be_visible()
     expect(dialog.get_by_role("button", name="Compute 8 runs")).to_be_enabled()
 
 
@@ -273,7 +273,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_pa
     told = dict(numbers(page))
     assert [row["status"] for row in rows] == ["done"] * 6
     for row in rows:
-        place = f"Depth {row['depth']}, Expansion rate n {row['connection.streams']}"
+        place = f"Depth {row['depth']}, Streams {row['connection.streams']}"
         value = float(row["composite_gain_fwd max"])
         assert float(told[place]) == pytest.approx(value, rel=1e-3)
         assert float(row["log10 composite_gain_fwd max"]) == pytest.approx(math.log10(value))
@@ -282,7 +282,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_pa
         pytest.approx([float(row["composite_gain_fwd max"]) for row in part]) for part in (rows[:3], rows[3:])
     ]
     svg = taken["svg"].decode()
-    assert "Composite gain, forward, largest over layers · Depth × Expansion rate n" in svg
+    assert "Composite gain, forward, largest over layers · Depth × Streams" in svg
     assert "mHC Scope · HC, width 32, seed 0, float32 · 6 runs" in svg
     assert taken["png"].startswith(b"\x89PNG")
 

@@ -80,7 +80,7 @@ CREEP = """() => {
     };
     step(9);
 }"""
-NOISE = "Drift of the mixing σ"
+NOISE = "Drift σ"
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
 DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
 

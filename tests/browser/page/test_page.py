@@ -100,9 +100,9 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
 def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     length = page.evaluate("history.length")
-    drag(page, "Expansion rate n", 0.1, release=False)
+    drag(page, "Streams", 0.1, release=False)
     page.wait_for_timeout(400)
-    drag(page, "Expansion rate n", 0.4)
+    drag(page, "Streams", 0.4)
     wait_until_done(page)
     assert page.evaluate("history.length") == length + 1
 
@@ -195,7 +195,7 @@ def test_a_link_out_of_range_opens_as_near_as_is_allowed(open_page: OpenPage) ->
     page = open_page("/#v=1&runs=mhc&width=16&depth=4&connection.noise=12&layer=50")
     banner = page.get_by_role("alert")
     expect(banner).to_contain_text("connection.noise: was 12, allowed is 0 to 10, so it is 10 here; layer: was 50,")
-    expect(page.get_by_role("spinbutton", name="Drift of the mixing σ, exact").first).to_have_value("10")
+    expect(page.get_by_role("spinbutton", name="Drift σ, exact").first).to_have_value("10")
     expect(page.locator(".scrubber")).to_contain_text("Layer 4 / 4")
 
 

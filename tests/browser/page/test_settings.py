@@ -17,7 +17,7 @@ def test_every_setting_has_its_help(open_page: OpenPage) -> None:
     assert fields.count() > 20
     for field in fields.all():
         expect(field.get_by_role("button", name=re.compile(": what it does$"))).to_have_count(1)
-    drift = page.get_by_role("button", name="Drift of the mixing σ: what it does").first
+    drift = page.get_by_role("button", name="Drift σ: what it does").first
     drift.focus()
     page.keyboard.press("Enter")
     expect(page.locator(OPEN)).to_contain_text("From 0 to 10. At first 0.3.")

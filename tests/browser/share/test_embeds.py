@@ -187,7 +187,7 @@ def stored_map(server: Server) -> tuple[str, dict[str, str]]:
         view = {"runs": [compute(http, spec)], "state": state, "sweep": sweep}
         name: str = http.post("/snapshots", json=view).json()["id"]
         told = {
-            f"Depth {depth}, Expansion rate n {count}": format_value(values[row][column])
+            f"Depth {depth}, Streams {count}": format_value(values[row][column])
             for row, count in enumerate(streams)
             for column, depth in enumerate(depths)
         }
@@ -206,7 +206,7 @@ def test_a_stored_map_is_framed(
     card = page.locator("#panel-map")
     expect(card.locator("h1")).to_have_text("Map")
     expect(card).to_contain_text("Composite gain, forward, largest over layers.")
-    expect(card).to_contain_text("HC · Depth × Expansion rate n")
+    expect(card).to_contain_text("HC · Depth × Streams")
     expect(card).to_contain_text("HC, width 16, seed 0, float32 · 6 runs")
     cells = card.get_by_role("link")
     expect(cells).to_have_count(6)
@@ -226,7 +226,7 @@ def test_a_stored_map_is_framed(
     numbers = list(told.values())
     assert card.locator("tbody td").all_text_contents() == [*numbers[3:], *numbers[:3]], "as in the figure, y upwards"
     with page.context.expect_page() as opening:
-        card.get_by_role("link", name=re.compile("^Depth 4, Expansion rate n 3")).click()
+        card.get_by_role("link", name=re.compile("^Depth 4, Streams 3")).click()
     opened = opening.value
     wait_until_done(opened)
     assert opened.url == f"{server.url}/#v=1&runs=hc&depth=4&width=16&connection.streams=3"

@@ -277,7 +277,7 @@ def test_a_saved_view_holds_the_open_map(
     saved = Saved(browser, path)
     card = saved.page.locator("[data-panel=map]")
     expect(card).to_contain_text("Composite gain, forward, largest over layers.")
-    expect(card.locator(".unit")).to_have_text("Depth × Expansion rate n · HC, width 64, seed 0, float32")
+    expect(card.locator(".unit")).to_have_text("Depth × Streams · HC, width 64, seed 0, float32")
     assert card.locator(".figure").count() == (2 if theme == "dark" else 1)
     figure = card.locator(".figure svg").first
     expect(figure).to_be_visible()

@@ -2,14 +2,15 @@
 
 import { shownOf } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
-import { depthOf, isGrowing, seedsOf, trainSteps } from '../data/record.js';
+import { isGrowing, trainSteps } from '../data/record.js';
 import { sayPart } from '../figures/places.js';
 import { toPartFindings, toPartHeadline } from '../instant/partwords.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html, still } from '../ui/html.js';
-import { sayTraining } from './progress.js';
+import { bringIntoSight } from '../ui/sight.js';
+import { sayTraining, shareDone } from './progress.js';
 import { VerifyButton } from './verifying.js';
 
 const LINES = 3;
@@ -20,9 +21,9 @@ const toTold = (columns) => columns.summary ?? columns.story;
 /** @param {import('../../types').Columns} columns */
 const isTold = (columns) => toTold(columns) !== null;
 
-export function Story() {
+export function Results() {
   return html`
-    <section class="story" aria-label="What the runs show">
+    <section class="story results" aria-label="What the runs show">
       ${state.slots.value.length === 0 ? state.settings.value.runs.map(() => html`<div class="card story-card awaited"></div>`) : null}
       ${state.slots.value.map((slot, run) => html`<${RunStory} key=${run} slot=${slot} run=${run} />`)}
     </section>
@@ -87,12 +88,6 @@ function PartStory({ columns }) {
   `;
 }
 
-/** Scroll to something, gliding unless the reader wants no motion. @param {Element} element @param {ScrollBehavior} [behavior] */
-export function bringIntoSight(element, behavior = 'smooth') {
-  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  element.scrollIntoView({ behavior: isStill ? 'instant' : behavior, block: 'center' });
-}
-
 /** @param {string} key */
 function showPanel(key) {
   const panel = document.getElementById(`panel-${key}`);
@@ -117,18 +112,4 @@ function progressOf({ columns, place }) {
   return trainSteps(columns) > 0 || isGrowing(columns)
     ? sayTraining(columns)
     : `${Math.round(100 * shareDone(columns))} %`;
-}
-
-/**
- * How much of a run is in: of its steps where it trains, beside which measuring is short; else of its frames, where
- * forward, similarity and backward have one each layer.
- * @param {import('../../types').Columns} columns
- */
-export function shareDone(columns) {
-  if (columns.end) return 1;
-  if (!columns.start) return 0;
-  if (trainSteps(columns) > 0) return columns.trained / trainSteps(columns);
-  const first = Math.min(1, columns.last / (3 * depthOf(columns) + 5));
-  const seeds = seedsOf(columns);
-  return (first + (columns.progress ?? 0) * (seeds - 1)) / seeds;
 }
