@@ -248,7 +248,7 @@ StreamPlace = Annotated[shares.StreamPlace, Depends(get_place)]
 
 async def find_run(service: Runs, run_id: str) -> Run:
     """The run, noted as used. Other jobs, such as verifications, are not shown."""
-    run = await service.store.get(run_id)
+    run = await service.find(run_id)
     if run is None or run.kind != RUN:
         raise not_found("run", run_id)
     await service.store.touch(run)

@@ -177,7 +177,7 @@ def _describe_curves(labels: Sequence[str]) -> str:
 
 
 async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[Run]:
-    found = [await service.store.get(run_id) for run_id in run_ids]
+    found = [await service.find(run_id) for run_id in run_ids]
     return [run for run in found if run is not None and run.status == "done"]
 
 

@@ -147,8 +147,9 @@ class RunStore:
         reason: str | None = None,
         client: str = "",
         address: str = "",
+        cost: Cost | None = None,
     ) -> bool:
-        """Store a record that is complete, such as a trace, and close its log; False where the id is known.
+        """Store a complete record, such as a trace or one that ships, and close its log; False where the id is known.
 
         `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
         transaction, and not held in memory together.
@@ -161,7 +162,7 @@ class RunStore:
             "source": codec.to_plain(source),
             "status": status,
             "reason": reason,
-            "cost": {},
+            "cost": cost or {},
             "client": client,
             "address": address,
             **times,
