@@ -404,6 +404,8 @@ export interface Boot {
   /** The path below which a proxy shows the server; empty for none. */
   root: string;
   version: string;
+  /** Of a page without a server: at which values of the sliders all runs of the opening view are written. */
+  site?: { grid: Record<string, number[]> };
   /** Runs that the server computes at once; of pages that can start some. */
   workers?: number;
   /** One more where all are predicted to take no longer. */

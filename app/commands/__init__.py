@@ -5,6 +5,6 @@ A command adds its parser with `set_defaults(run=run)`; add its module to `COMMA
 
 from types import ModuleType
 
-from app.commands import backup, prune, tokens
+from app.commands import backup, prune, site, tokens
 
-COMMANDS: tuple[ModuleType, ...] = (backup, prune, tokens)
+COMMANDS: tuple[ModuleType, ...] = (backup, prune, site, tokens)

@@ -60,6 +60,10 @@ class _File:
         self._media_type, self._is_compressible = media_type, suffix in COMPRESSIBLE
         self.packed: dict[str | None, bytes] = {None: body}
 
+    @property
+    def body(self) -> bytes:
+        return self.packed[None]
+
     def choose(self, accepted: str) -> str | None:
         return choose_coding(accepted) if self._is_compressible else None
 
@@ -98,6 +102,10 @@ class Assets:
         if name not in self._addresses:
             raise MissingAsset(f"no asset is named {name!r}; there are {', '.join(sorted(self._addresses))}")
         return self._addresses[name]
+
+    def bodies(self) -> dict[str, bytes]:
+        """All files by their path, which begins with a slash."""
+        return {path: file.body for path, file in self._files.items()}
 
     def modules(self, entry: str) -> list[str]:
         """Addresses of the modules that an entry needs before it runs: the browser need not find them one by one."""

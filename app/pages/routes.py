@@ -57,7 +57,16 @@ class Pages:
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
         """A page with its policy."""
-        html = self._environment.get_template(name).render(
+        policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
+        html = self._fill(name, policy=None, **values)
+        return HTMLResponse(html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+
+    def render_file(self, name: str, **values: Any) -> str:
+        """A page for a file server, which sends no policy: the page states it itself."""
+        return self._fill(name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values)
+
+    def _fill(self, name: str, **values: Any) -> str:
+        return self._environment.get_template(name).render(
             asset=self._assets.address,
             modules=self._assets.modules,
             import_map=Markup(self._assets.import_map),
@@ -66,8 +75,6 @@ class Pages:
             colors=to_shared_colors(),
             **values,
         )
-        policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
-        return HTMLResponse(html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
 
 def to_boot(page: str, **values: Any) -> Markup:

@@ -48,9 +48,12 @@ def require_own_page(request: Request) -> None:
         raise Problem("foreign-origin", 403, "this is for the buttons of this page; scripts have the HTTP interface")
 
 
-def page_policy(import_map_hash: str, *, frame_ancestors: str = "'none'") -> str:
-    """Content-Security-Policy of a page: everything from this host, and the import map by its hash."""
-    rules = {
+def page_policy(import_map_hash: str, *, frame_ancestors: str | None = "'none'") -> str:
+    """Content-Security-Policy of a page: everything from this host, and the import map by its hash.
+
+    `frame_ancestors` is None for a policy within the page itself, where browsers reject that rule.
+    """
+    rules: dict[str, str | None] = {
         "default-src": "'none'",
         "script-src": f"'self' '{import_map_hash}'",
         # Plotly sets styles on elements, and draws its export through a blob.
@@ -62,7 +65,7 @@ def page_policy(import_map_hash: str, *, frame_ancestors: str = "'none'") -> str
         "base-uri": "'none'",
         "form-action": "'self'",
     }
-    return "; ".join(f"{name} {value}" for name, value in rules.items())
+    return "; ".join(f"{name} {value}" for name, value in rules.items() if value is not None)
 
 
 class SecurityHeaders:

@@ -23,6 +23,7 @@ import { followVisits } from './controls/views/visits.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
 import { ApiError, getPresets, getSchema, insist, toSignIn } from './net/api.js';
+import { hasServer } from './net/sent.js';
 import { PictureCard } from './picture/card.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
@@ -97,7 +98,7 @@ const LATER = {
     load: () => import('./cards/verify.js').then((part) => part.VerifyDialog),
   },
   map: {
-    isWanted: () => hasMap.value,
+    isWanted: () => hasServer && hasMap.value,
     load: () => import('./map/map.js').then((part) => part.MapDialog),
   },
   stage: {
@@ -191,7 +192,7 @@ async function main() {
   followLook(fail);
   followKeys();
   followPlay();
-  followDrops();
+  if (hasServer) followDrops();
   followCursor();
   followPrint();
   followTitle();

@@ -7,6 +7,7 @@ import { isInterval, shownStep, titleOf, toTitle, unitOf } from '../figures/plac
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
+import { hasServer } from '../net/sent.js';
 import { exportItems } from '../share/export.js';
 import { share } from '../share/share.js';
 import { showCard } from '../state/actions.js';
@@ -67,7 +68,7 @@ export function PanelCard({ panel, level = 'h2' }) {
 
 /** @param {Panel} panel */
 export const toFrameItems = ({ key }) => [
-  { title: 'Embed', note: 'HTML for another page', run: () => void share(key) },
+  ...(hasServer ? [{ title: 'Embed', note: 'HTML for another page', run: () => void share(key) }] : []),
   { title: 'Full screen', note: 'key f', run: () => present(key) },
 ];
 

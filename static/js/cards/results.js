@@ -7,6 +7,7 @@ import { isGrowing, trainSteps } from '../data/record.js';
 import { sayPart } from '../figures/places.js';
 import { measure } from '../instant/measure.js';
 import { toPartFindings } from '../instant/partwords.js';
+import { hasServer } from '../net/sent.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
@@ -49,7 +50,7 @@ export function Results() {
             ${COLUMNS.map(({ title, note }) => html`<th scope="col">${title}<small>${note}</small></th>`)}
             <th scope="col">Loss<small>nats per ${lossUnit()}</small></th>
             ${preset.value ? html`<th scope="col">This example<small>${preset.value.told}</small></th>` : null}
-            <th scope="col">Verified</th>
+            ${hasServer ? html`<th scope="col">Verified</th>` : null}
           </tr></thead>
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
         </table>
@@ -79,7 +80,7 @@ function Row({ slot, run }) {
       ${COLUMNS.map(({ key, say }) => html`<${Cell} measured=${measured[key]} say=${say} color=${style?.color} />`)}
       <td>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       ${preset.value ? html`<td>${toHeadline(preset.value, slot.columns) ?? '–'}</td>` : null}
-      <td><${VerifyMark} slot=${slot} /></td>
+      ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
     </tr>
   `;
 }

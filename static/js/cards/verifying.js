@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { modelOf } from '../data/record.js';
+import { hasServer } from '../net/sent.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 
@@ -13,7 +14,7 @@ export const verified = signal(/** @type {Slot | null} */ (null));
 /** Whether a place shows a record that is done and belongs to the view. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
   // The phase first: readers follow it, and columns do not signal that they have ended.
-  return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
+  return hasServer && state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
 }
 
 /** @param {Slot} slot */

@@ -5,6 +5,7 @@ import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, verify } from '../cards/verifying.js';
 import { shortenName } from '../data/labels.js';
+import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -28,7 +29,7 @@ export function Compared() {
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       <div class="adds">
         ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
-        <${OpenTrace} />
+        ${hasServer ? html`<${OpenTrace} />` : null}
       </div>
       <${DifferenceSwitch} />
       <${Differences} />
@@ -74,7 +75,7 @@ function Run({ choice, run, isOnly }) {
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${isWhole(run)} /></div>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${hasServer && isWhole(run)} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>

@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { showAll } from '../figures/boxes.js';
+import { hasServer } from '../net/sent.js';
 import { share } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { setTheme, theme } from '../state/look.js';
@@ -40,8 +41,12 @@ export const SHORTCUTS = [
   },
   { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
-  { signs: ['r'], title: 'run what waits', keys: { r: runAll } },
-  { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
+  ...(hasServer
+    ? [
+        { signs: ['r'], title: 'run what waits', keys: { r: runAll } },
+        { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
+      ]
+    : []),
   {
     signs: ['d'],
     title: 'show runs relative to run A',

@@ -1,6 +1,7 @@
 /** The three sliders below the picture, another seed, and the way to all settings. */
 
 import { useComputed } from '@preact/signals';
+import { hasServer } from '../net/sent.js';
 import { commit } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { appliesTo, settingOf } from '../state/view/spec.js';
@@ -8,6 +9,7 @@ import { html, still } from '../ui/html.js';
 import { openSettings } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';
 import { RangeInput } from './fields.js';
+import { SiteNote } from './parts/sitenote.js';
 
 /** @typedef {import('../../types').Field} Field */
 
@@ -18,10 +20,11 @@ export function Sliders() {
     <section class="sliders" aria-label="Sliders">
       ${PATHS.map((path) => html`<${Slider} key=${path} field=${state.fields.value.get(path)} />`)}
       <div class="sliders-more">
-        <button type="button" class="quiet dice" onClick=${rollSeed} title="Draw the weights and the noise again with another seed">Another seed</button>
+        ${hasServer ? html`<button type="button" class="quiet dice" onClick=${rollSeed} title="Draw the weights and the noise again with another seed">Another seed</button>` : null}
         <button type="button" class="quiet onward" onClick=${() => openSettings()} title="All settings and the compared runs (key: e)">All settings</button>
       </div>
     </section>
+    ${hasServer ? null : html`<${SiteNote} />`}
     <${CursorRow} />
   `;
 }

@@ -6,7 +6,7 @@ import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
 import { SweepButton } from '../map/button.js';
-import { ROOT } from '../net/sent.js';
+import { hasServer, ROOT } from '../net/sent.js';
 import { isReady, share } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
@@ -25,15 +25,19 @@ export function TopBar() {
       <nav aria-label="Page">
         <button type="button" class="quiet" title="Go to the first step of the story" onClick=${() => go(0)}>Story</button>
         <button type="button" class="quiet" onClick=${() => openDialog('presets')}>Examples</button>
-        <${SweepButton} />
+        ${hasServer ? html`<${SweepButton} />` : null}
       </nav>
       <span class="spacer"></span>
       <${Status} />
-      <${RunButton} />
-      <button type="button" class="quiet" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'Get a link to these numbers' : 'Available when all runs are done'}>Share</button>
+      ${hasServer ? html`<${RunButton} /><${ShareButton} />` : null}
       <${MoreMenu} />
     </header>
   `;
+}
+
+function ShareButton() {
+  const title = isReady() ? 'Get a link to these numbers' : 'Available when all runs are done';
+  return html`<button type="button" class="quiet" onClick=${() => share()} disabled=${!isReady()} title=${title}>Share</button>`;
 }
 
 function MoreMenu() {
@@ -41,7 +45,7 @@ function MoreMenu() {
   const items = [
     { title: 'Your views', note: 'what you have looked at in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
-    { title: 'API', note: 'the calls behind this view', run: () => openDialog('api') },
+    ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),
     { title: 'Help', note: 'keys and terms', run: () => openDialog('help') },
     {
       title: `Theme: ${THEMES[theme]}`,
@@ -84,6 +88,7 @@ function Status() {
 /** @param {import('../state/signals.js').Phase} phase */
 function sayPhase(phase) {
   if (!state.isConnected.value) return 'Connection lost. Trying again.';
+  if (phase === 'asking' && !hasServer) return ''; // the line below the sliders says why
   if (phase === 'asking') return `Takes about ${sayWait()}.`;
   if (phase === 'busy')
     return `${state.problem.value?.status === 0 ? 'Server unreachable' : 'Server busy'}. Trying again.`;
@@ -109,7 +114,7 @@ function sayWait() {
 /** What the view costs, as predicted before anything starts. */
 export function Cost() {
   const estimates = state.estimates.value;
-  if (estimates.length === 0) return null;
+  if (estimates.length === 0 || !hasServer) return null;
   const flops = estimates.reduce((sum, item) => sum + item.flops, 0);
   return html`
     <p class="cost"><span class="sr">Predicted cost: </span>about ${sayWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,

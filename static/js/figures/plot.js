@@ -73,6 +73,9 @@ function drawTogether() {
   return together.length > 0;
 }
 
+/** Where Plotly is. Read now: a relative address means another file once the address of the page has changed. */
+export const PLOTLY = /** @type {HTMLLinkElement | null} */ (document.getElementById('plotly'))?.href ?? '';
+
 /** A slow line brings Plotly in half a minute. */
 const LIBRARY_MS = 30_000;
 
@@ -88,8 +91,7 @@ export const hasPlotly = () => 'Plotly' in window;
  */
 export function loadPlotly() {
   if (hasPlotly()) return Promise.resolve();
-  const { href } = /** @type {HTMLLinkElement} */ (document.getElementById('plotly'));
-  loading ??= addScript(href).catch((error) => {
+  loading ??= addScript(PLOTLY).catch((error) => {
     loading = null;
     throw error;
   });

@@ -38,7 +38,7 @@ export const openingView = () => fromSpecs(fields.value, boot.rules.opening);
 
 /** Whether the address is one that follows the view: not that of a stored one. */
 export function isOwn() {
-  return location.pathname === HOME || nameIn(location.pathname) !== undefined;
+  return [HOME, `${HOME}index.html`].includes(location.pathname) || nameIn(location.pathname) !== undefined;
 }
 
 function here() {

@@ -3,7 +3,7 @@
 import { computed, signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
 import { reduceColumn } from '../data/reduce.js';
-import { ROOT } from '../net/sent.js';
+import { hasServer, ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
 import { fromSpecs, haveSameSpecs } from './view/spec.js';
@@ -11,6 +11,7 @@ import { fromSpecs, haveSameSpecs } from './view/spec.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Preset} Preset @typedef {import('../../types').View} View */
 
 const PATH = `${ROOT}/p/`;
+const ENDING = hasServer ? '' : '.html';
 
 /** All of them once they have come; before that the one that the page was opened with. */
 export const presets = signal(boot.preset ? [boot.preset] : /** @type {Preset[]} */ ([]));
@@ -22,10 +23,11 @@ if (boot.preset) state.view.value = toFirstView(boot.preset);
 export const findPreset = (name) => presets.value.find((preset) => preset.name === name);
 
 /** The address of a preset's own page. @param {Preset} preset */
-export const pathOf = (preset) => PATH + preset.name;
+export const pathOf = (preset) => PATH + preset.name + ENDING;
 
-/** The name in an address such as `/p/laws`. @param {string} pathname */
-export const nameIn = (pathname) => (pathname.startsWith(PATH) ? pathname.slice(PATH.length) : undefined);
+/** The name in an address such as `/p/laws`, or `/p/laws.html` on a file server. @param {string} pathname */
+export const nameIn = (pathname) =>
+  pathname.startsWith(PATH) ? pathname.slice(PATH.length).replace(/\.html$/, '') : undefined;
 
 /** What a preset opens with. @param {Preset} preset @returns {View} */
 export function toView(preset) {

@@ -1,11 +1,13 @@
 /** Keeps the runs those of the view: asks, follows, cancels. The latest view wins; at most one request is under way. */
 
 import { effect } from '@preact/signals';
+import { addFrame, createColumns } from '../data/columns.js';
 import { haveClimbed } from '../data/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
+import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
 import { follow, noteLive, stopFollowing } from './follow.js';
-import { keptIds, recallSpec } from './kept.js';
+import { keepRecord, keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
 import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
@@ -185,9 +187,11 @@ async function start(isAsked) {
       stream?.close();
       return void cancelOvertaken(submitted, specs);
     }
+    const isStopped = submitted.some((run) => run.status === 'unstarted');
+    if (isStopped && !hasServer) return await showRelated(submitted, asked, stream);
     state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
     leaveAlone(begun);
-    if (submitted.some((run) => run.status === 'unstarted')) {
+    if (isStopped) {
       stream?.close();
       return stopUnasked();
     }
@@ -267,6 +271,30 @@ async function predict(specs) {
 function leaveAlone(begun) {
   const predicted_s = state.predicted.value.high_s;
   state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
+}
+
+/**
+ * Without a server: show what follows from related runs, which the answer brings, or the last whole runs where that is not all.
+ * @param {import('../../types').Submitted[]} submitted
+ * @param {string[]} asked
+ * @param {import('../net/api.js').EventStream} [stream]
+ */
+async function showRelated(submitted, asked, stream) {
+  const records = new Map(submitted.map(({ id }) => [id, createColumns()]));
+  for await (const batch of stream?.batches ?? []) {
+    for (const { data } of batch) addFrame(/** @type {Columns} */ (records.get(data.run)), data);
+  }
+  for (const [id, columns] of records) if (columns.end) keepRecord(id, columns);
+  if (isOvertaken(asked)) return;
+  const known = recallView();
+  const isKnown = known.length > 0 && known.every((item) => item !== null && !isBeginning(item));
+  state.batch(() => {
+    state.problem.value = null;
+    state.estimates.value = [];
+    if (!isKnown) restoreWhole();
+    else if (!state.isOfView.value || state.slots.value.some(isBeginning)) installKnown(asked, known);
+    state.phase.value = isKnown ? 'idle' : 'asking';
+  });
 }
 
 async function stopUnasked() {

@@ -1,0 +1,200 @@
+"""The page as files for any file server: what `mhc-scope site` writes.
+
+The browser asks for the same paths as from a server, and `static/js/net/site.js` answers them from these files:
+
+    index.html, p/PRESET.html, s/VIEW.html    pages; all addresses in them are relative
+    static/, vendor/                          what pages load, under the names that a server gives it
+    api/                                      answers that are the same for everyone, and `runs.json`, the list of runs
+    records/ID.frames                         the frames of a run, one a line, gzip
+
+Nothing is ever deleted, so that links into a site stay valid when it is written again.
+"""
+
+import gzip
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from app.api.models.snapshots import SnapshotBody
+from app.figures import MAX_RUNS, to_response
+from app.figures.style import ThemeName
+from app.pages.assets import Assets
+from app.pages.link_cards import MAX_DESCRIPTION, SUMMARY, Card
+from app.pages.routes import Pages, to_boot
+from app.presets import OPENING, PRESETS
+from app.presets.sketches import read_sketches
+from app.store.snapshots import Snapshot
+from mhc_core.cost.estimates import ConnectionCost
+from mhc_core.cost.paper_models import paper_shapes
+from mhc_core.metrics.registry import to_catalogue
+from mhc_core.record import codec
+from mhc_core.record.start import StartFrame
+from mhc_core.spec import RunSpec, parse_spec
+
+INDEX = "api/runs.json"
+KIND = "connection.kind"
+Grid = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class WrittenRun:
+    """A run of the site: its id, its first frame, and the spec that it was computed from; None for a trace."""
+
+    id: str
+    start: StartFrame
+    spec: RunSpec | None
+
+
+class Site:
+    """A folder that becomes a site.
+
+    Parameters
+    ----------
+    folder: empty, not there yet, or a site that was written before.
+
+    Raises
+    ------
+    FileExistsError
+        Where the folder holds something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() and any(folder.iterdir()) and not (folder / INDEX).is_file():
+            raise FileExistsError(17, "it is not empty, and holds no site", str(folder))
+        self._folder = folder
+        self.bytes = 0
+
+    def find_record(self, run_id: str) -> list[bytes] | None:
+        """The frames of a run that an earlier call wrote; None where there are none."""
+        path = self._folder / to_record_path(run_id)
+        return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
+
+    def write_record(self, run_id: str, lines: Sequence[bytes]) -> WrittenRun:
+        """Write all frames of a finished run, its end among them."""
+        start = codec.decode_line(lines[0])
+        assert isinstance(start, StartFrame)
+        self._write(to_record_path(run_id), gzip.compress(b"".join(lines), mtime=0))
+        spec = None if start.spec is None else parse_spec(start.spec)
+        return WrittenRun(run_id, start, spec)
+
+    def write_answers(self, runs: Iterable[WrittenRun], costs: Mapping[RunSpec, list[ConnectionCost]]) -> None:
+        """Write what the interface of a server would answer, and which runs there are."""
+        bodies: dict[str, Any] = {
+            "schema": RunSpec.model_json_schema(),
+            "presets": {"presets": [preset.to_plain() for preset in PRESETS]},
+            "previews": {"previews": [{"name": name, "runs": runs} for name, runs in read_sketches().items()]},
+            "metrics": {"metrics": to_catalogue()},
+            "paper-costs": paper_shapes().model_dump(),
+            "costs": [
+                {"spec": to_sent(spec), "costs": [cost.model_dump() for cost in found]} for spec, found in costs.items()
+            ],
+            "runs": [_to_entry(run) for run in runs],
+        }
+        for theme in get_args(ThemeName):
+            for count in range(1, MAX_RUNS + 1):
+                bodies[f"panels-{count}-{theme}"] = to_response(count, theme)
+        for name, body in bodies.items():
+            self._write(f"api/{name}.json", codec.to_json(body))
+
+    def write_pages(self, grid: Grid, views: Sequence[Snapshot]) -> None:
+        """Write the pages and what they load."""
+        for path, body in Assets().bodies().items():
+            self._write(path.removeprefix("/"), body)
+        top, below = _Writer(".", grid), _Writer("..", grid)
+        self._write("index.html", top.render("index.html", "index", "mHC Scope", SUMMARY))
+        for preset in PRESETS:
+            page = below.render(
+                "preset.html",
+                "index",
+                preset.title,
+                preset.description,
+                told={"preset": preset.to_plain()},
+                preset=preset,
+            )
+            self._write(f"p/{preset.name}.html", page)
+        for view in views:
+            snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
+            page = below.render(
+                "snapshot.html", "snapshot", view.title, view.note, told={"snapshot": snapshot}, snapshot=snapshot
+            )
+            self._write(f"s/{view.id}.html", page)
+        self._write(".nojekyll", b"")  # GitHub Pages then serves the files as they are
+
+    def _write(self, path: str, body: bytes) -> None:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(body)
+        self.bytes += len(body)
+
+
+class _Writer:
+    """Renders pages that lie at a path `root` away from the top of the site."""
+
+    def __init__(self, root: str, grid: Grid) -> None:
+        self._pages, self._root, self._grid = Pages(Assets(root), root), root, grid
+
+    def render(
+        self, template: str, page: str, title: str, description: str, told: Mapping[str, Any] | None = None, **more: Any
+    ) -> bytes:
+        boot = to_boot(page, **{**(told or {}), "root": self._root, "site": {"grid": self._grid}})
+        summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
+        card = Card(title, summary, url=None, picture=None, alt="")
+        return self._pages.render_file(template, boot=boot, card=card, **more).encode()
+
+
+def to_record_path(run_id: str) -> str:
+    """Where the frames of a run are. No web server knows the ending, so none unpacks the file on the way."""
+    return f"records/{run_id}.frames"
+
+
+def list_grid(grid: Grid) -> list[RunSpec]:
+    """The runs of the opening view at every point of a grid; where a setting does not apply to a run, once."""
+    found: dict[str, RunSpec] = {}
+    for spec in OPENING.specs:
+        points: list[dict[str, Any]] = [spec.model_dump(mode="json")]
+        for path, values in grid.items():
+            points = [_put(point, path, value) for point in points for value in values]
+        found |= {made.id: made for made in map(parse_spec, points)}
+    return list(found.values())
+
+
+def _put(spec: dict[str, Any], path: str, value: float) -> dict[str, Any]:
+    part, _, leaf = path.rpartition(".")
+    if not part:
+        return {**spec, leaf: value}
+    return {**spec, part: {**spec[part], leaf: value}} if leaf in spec[part] else spec
+
+
+def to_sent(spec: RunSpec) -> dict[str, Any]:
+    """A spec as the page sends it: its connection, and what differs from the defaults of the schema."""
+    schema = RunSpec.model_json_schema()
+    sent: dict[str, Any] = {}
+    for name, value in spec.model_dump(mode="json").items():
+        if not isinstance(value, dict):
+            if value != schema["properties"][name]["default"]:
+                sent[name] = value
+            continue
+        fields = schema["$defs"][schema["properties"][name]["$ref"].rpartition("/")[2]]["properties"]
+        kept = {
+            leaf: inner
+            for leaf, inner in value.items()
+            if f"{name}.{leaf}" == KIND or inner != fields[leaf].get("default")
+        }
+        if kept:
+            sent[name] = kept
+    return sent
+
+
+def _to_entry(run: WrittenRun) -> dict[str, Any]:
+    """`is_current`: whether a server of this version would answer the spec with this run."""
+    sent = None if run.spec is None else to_sent(run.spec)
+    is_current = run.spec is not None and run.spec.id == run.id
+    return {
+        "id": run.id,
+        "spec": sent,
+        "is_current": is_current,
+        "depth": run.start.layers,
+        "cost": None if run.start.cost is None else codec.to_fields(run.start.cost),
+    }
