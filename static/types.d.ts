@@ -404,7 +404,7 @@ export interface Boot {
   /** The path below which a proxy shows the server; empty for none. */
   root: string;
   version: string;
-  /** Of a page without a server: at which values of the sliders all runs of the opening view are written. */
+  /** Of a page without a server: the values of settings for which the runs of the opening view were written. */
   site?: { grid: Record<string, number[]> };
   /** Runs that the server computes at once; of pages that can start some. */
   workers?: number;

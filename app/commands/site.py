@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from app.store.snapshots import Snapshot
     from mhc_core.spec import RunSpec
 
-# Around the opening view. Between these points the page computes the gains itself.
+# Settings for which the runs of the opening view are written; sliders stop at them.
 GRIDS: dict[str, "Grid"] = {
     "small": {
         "depth": [8, 16, 32, 64, 128],
         "connection.streams": [2, 4, 8],
-        "connection.noise": [0.0, 0.1, 0.3, 0.5, 1.0],
+        "connection.noise": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0],
     },
     "none": {},
 }
@@ -67,7 +67,7 @@ def write_site(known: argparse.Namespace) -> str:
     grid = GRIDS[known.grid]
     views, records = asyncio.run(_read_views(places.to_settings(known), known.view)) if known.view else ([], {})
     runs = {run_id: site.write_record(run_id, lines) for run_id, lines in records.items()}
-    wanted = SPECS | {spec.id: spec for spec in list_grid(grid)}
+    wanted = {**SPECS, **{spec.id: spec for spec in list_grid(grid)}}
     missing = [spec for run_id, spec in wanted.items() if run_id not in runs]
     runs |= {run.id: run for run in _write_runs(site, missing)}
     site.write_answers(runs.values(), _compare_costs(grid))

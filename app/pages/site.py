@@ -2,10 +2,10 @@
 
 The browser asks for the same paths as from a server, and `static/js/net/site.js` answers them from these files:
 
-    index.html, p/PRESET.html, s/VIEW.html    pages; all addresses in them are relative
-    static/, vendor/                          what pages load, under the names that a server gives it
-    api/                                      answers that are the same for everyone, and `runs.json`, the list of runs
-    records/ID.frames                         the frames of a run, one a line, gzip
+    index.html, preset-NAME.html, view-ID.html    pages; they are in one folder, and all addresses in them are relative
+    static/, vendor/                              what pages load, under the names that a server gives it
+    api/                                          answers that are the same for everyone, and the list of runs
+    records/ID.frames                             the frames of a run, one a line, gzip
 
 Nothing is ever deleted, so that links into a site stay valid when it is written again.
 """
@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+
+from markupsafe import Markup
 
 from app.api.models.snapshots import SnapshotBody
 from app.figures import MAX_RUNS, to_response
@@ -33,6 +35,7 @@ from mhc_core.record import codec
 from mhc_core.record.start import StartFrame
 from mhc_core.spec import RunSpec, parse_spec
 
+ROOT = "."
 INDEX = "api/runs.json"
 KIND = "connection.kind"
 Grid = Mapping[str, Sequence[float]]
@@ -100,26 +103,26 @@ class Site:
 
     def write_pages(self, grid: Grid, views: Sequence[Snapshot]) -> None:
         """Write the pages and what they load."""
-        for path, body in Assets().bodies().items():
+        assets = Assets(ROOT)
+        pages = Pages(assets, ROOT)
+        for path, body in assets.bodies().items():
             self._write(path.removeprefix("/"), body)
-        top, below = _Writer(".", grid), _Writer("..", grid)
-        self._write("index.html", top.render("index.html", "index", "mHC Scope", SUMMARY))
+
+        def write_page(path: str, title: str, description: str, boot: Markup, **more: Any) -> None:
+            summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
+            card = Card(title, summary, url=None, picture=None, alt="")
+            self._write(path, pages.render_file(boot=boot, card=card, **more).encode())
+
+        told: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
+        write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **told), name="index.html")
         for preset in PRESETS:
-            page = below.render(
-                "preset.html",
-                "index",
-                preset.title,
-                preset.description,
-                told={"preset": preset.to_plain()},
-                preset=preset,
-            )
-            self._write(f"p/{preset.name}.html", page)
+            boot = to_boot("index", preset=preset.to_plain(), **told)
+            path = f"preset-{preset.name}.html"
+            write_page(path, preset.title, preset.description, boot, name="preset.html", preset=preset)
         for view in views:
             snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
-            page = below.render(
-                "snapshot.html", "snapshot", view.title, view.note, told={"snapshot": snapshot}, snapshot=snapshot
-            )
-            self._write(f"s/{view.id}.html", page)
+            boot = to_boot("snapshot", snapshot=snapshot, **told)
+            write_page(f"view-{view.id}.html", view.title, view.note, boot, name="snapshot.html", snapshot=snapshot)
         self._write(".nojekyll", b"")  # GitHub Pages then serves the files as they are
 
     def _write(self, path: str, body: bytes) -> None:
@@ -127,21 +130,6 @@ class Site:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
         self.bytes += len(body)
-
-
-class _Writer:
-    """Renders pages that lie at a path `root` away from the top of the site."""
-
-    def __init__(self, root: str, grid: Grid) -> None:
-        self._pages, self._root, self._grid = Pages(Assets(root), root), root, grid
-
-    def render(
-        self, template: str, page: str, title: str, description: str, told: Mapping[str, Any] | None = None, **more: Any
-    ) -> bytes:
-        boot = to_boot(page, **{**(told or {}), "root": self._root, "site": {"grid": self._grid}})
-        summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
-        card = Card(title, summary, url=None, picture=None, alt="")
-        return self._pages.render_file(template, boot=boot, card=card, **more).encode()
 
 
 def to_record_path(run_id: str) -> str:

@@ -72,7 +72,7 @@ function Row({ slot, run }) {
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
-  const isOld = columns !== slot.columns && columns !== slot.known;
+  const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.known);
   const measured = measure(columns, state.part.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>

@@ -73,9 +73,6 @@ function drawTogether() {
   return together.length > 0;
 }
 
-/** Where Plotly is. Read now: a relative address means another file once the address of the page has changed. */
-export const PLOTLY = /** @type {HTMLLinkElement | null} */ (document.getElementById('plotly'))?.href ?? '';
-
 /** A slow line brings Plotly in half a minute. */
 const LIBRARY_MS = 30_000;
 
@@ -91,7 +88,8 @@ export const hasPlotly = () => 'Plotly' in window;
  */
 export function loadPlotly() {
   if (hasPlotly()) return Promise.resolve();
-  loading ??= addScript(PLOTLY).catch((error) => {
+  const { href } = /** @type {HTMLLinkElement} */ (document.getElementById('plotly'));
+  loading ??= addScript(href).catch((error) => {
     loading = null;
     throw error;
   });

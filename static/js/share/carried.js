@@ -1,6 +1,5 @@
 /** What a saved file carries so that its sliders work: the page's own modules, and what draws figures. As `app/figures/offline` does. */
 
-import { PLOTLY } from '../figures/plot.js';
 import { toBase64 } from './pack.js';
 import { MissingPart } from './paper.js';
 
@@ -29,7 +28,8 @@ export async function carry() {
     imports[name] = `data:text/javascript;base64,${toBase64(new TextEncoder().encode(named))}`;
     await Promise.all(needed.map(take));
   };
-  const [drawing] = await Promise.all([read(new URL(PLOTLY)), take(new URL(ENTRY, root))]);
+  const plotly = new URL(/** @type {HTMLLinkElement} */ (document.getElementById('plotly')).href);
+  const [drawing] = await Promise.all([read(plotly), take(new URL(ENTRY, root))]);
   return { entry: PREFIX + ENTRY, imports, plotly: drawing };
 }
 

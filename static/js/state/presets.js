@@ -10,8 +10,8 @@ import { fromSpecs, haveSameSpecs } from './view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Preset} Preset @typedef {import('../../types').View} View */
 
-const PATH = `${ROOT}/p/`;
-const ENDING = hasServer ? '' : '.html';
+/** What the address of a preset's page begins and ends with: on a file server all pages are in one folder. */
+const [PATH, ENDING] = hasServer ? [`${ROOT}/p/`, ''] : [`${ROOT}/preset-`, '.html'];
 
 /** All of them once they have come; before that the one that the page was opened with. */
 export const presets = signal(boot.preset ? [boot.preset] : /** @type {Preset[]} */ ([]));
@@ -25,7 +25,7 @@ export const findPreset = (name) => presets.value.find((preset) => preset.name =
 /** The address of a preset's own page. @param {Preset} preset */
 export const pathOf = (preset) => PATH + preset.name + ENDING;
 
-/** The name in an address such as `/p/laws`, or `/p/laws.html` on a file server. @param {string} pathname */
+/** The name in an address such as `/p/laws`, or `/preset-laws.html` on a file server. @param {string} pathname */
 export const nameIn = (pathname) =>
   pathname.startsWith(PATH) ? pathname.slice(PATH.length).replace(/\.html$/, '') : undefined;
 

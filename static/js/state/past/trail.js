@@ -9,7 +9,7 @@ import { readList, writeList } from './store.js';
 const KEY = 'trail';
 const MAX_STEPS = 24;
 /** Addresses that the page can open without its server: not those of stored views. */
-const OWN = /^\/(?:#.*|p\/.*)?$/s;
+const OWN = /^\/(?:#.*|p\/.*|preset-.*)?$/s;
 /** @param {string} url */
 const isOwn = (url) => url.startsWith(ROOT) && OWN.test(url.slice(ROOT.length));
 

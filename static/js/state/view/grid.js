@@ -1,6 +1,6 @@
 /** A map's choice: which fields, which values, which run. No browser here. */
 
-import { appliesTo, KIND, TRACE, toSpec } from './spec.js';
+import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 
 /**
  * @typedef {import('../../../types').Field} Field
@@ -65,6 +65,7 @@ export function ladder(field) {
 
 /** The values that a slider stops at while it is played: few enough to be seen one by one, each a step of the field. @param {Field} field */
 export function playStops(field) {
+  if (writtenStops[field.path]) return writtenStops[field.path];
   const { min, step } = { min: field.min ?? 0, step: field.step ?? 1 };
   const max = min > 0 ? Math.min(field.max ?? 1, 4 * Number(field.initial)) : (field.max ?? 1);
   const mantissas = min > 0 ? [1, 1.5] : [1, 1.5, 2, 3, 5, 7];

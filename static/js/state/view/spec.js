@@ -18,6 +18,9 @@ export const TRACE = 'trace';
 /** Names and years of connections by their kind, which the server sends with the page. @type {import('../../../types').ViewRules['connections']} */
 export const connections = {};
 
+/** On a page without a server, by path: the values of a setting for which runs were written. @type {Record<string, number[]>} */
+export const writtenStops = {};
+
 /** Whether nothing bounds the mixing of a kind of connection. @param {string | null} kind */
 export const isFree = (kind) => kind !== null && connections[kind]?.mixing === 'free';
 
@@ -269,7 +272,7 @@ export function toStops(min, max, step) {
 
 /** The values that a field's slider stops at. @param {Field} field */
 export function stopsOf(field) {
-  return toStops(field.min ?? 0, field.max ?? 1, field.step ?? 1);
+  return writtenStops[field.path] ?? toStops(field.min ?? 0, field.max ?? 1, field.step ?? 1);
 }
 
 /** Without the last bits of 0.1 + 0.2. @param {number} value */
