@@ -17,8 +17,6 @@ from tests.conftest import Server
 QUICK = ("mhc_fig_7",)  # in every run of the tests
 MARKS = """() => [...document.querySelectorAll('.results-table tbody th')]
   .map((run) => run.style.getPropertyValue('--run'))"""
-    "() => [...document.querySelectorAll('.results-table tbody th')].map((run) => run.style.getPropertyValue('--run'))"
-)
 IN_SIGHT = """key => {
   const plot = document.querySelector(`#panel-${key} .plot`).getBoundingClientRect();
   return plot.height > 0 && plot.top >= 0 && plot.top + plot.height / 3 <= innerHeight;
