@@ -1,5 +1,6 @@
 /** The results: a row per run with the same five numbers, and its findings in words below. */
 
+import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
 import { formatValue } from '../data/numbers.js';
@@ -54,7 +55,6 @@ export function Results() {
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
         </table>
       </div>
-      <div class="findings">${slots.map((slot, run) => html`<${Findings} key=${run} slot=${slot} />`)}</div>
     </section>
   `;
 }
@@ -67,6 +67,7 @@ function lossUnit() {
 
 /** @param {{slot: Slot | undefined, run: number}} props */
 function Row({ slot, run }) {
+  const [isOpen, setOpen] = useState(false);
   state.dataTick.value;
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
   const style = stylesOf()[run];
@@ -75,12 +76,16 @@ function Row({ slot, run }) {
   const measured = measure(columns, state.part.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>
-      <th scope="row" style=${{ '--run': style?.color }}><${Swatch} style=${style} />${label}<${Progress} slot=${slot} /></th>
+      <th scope="row" style=${{ '--run': style?.color }}>
+        <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
+        <${Progress} slot=${slot} />
+      </th>
       ${COLUMNS.map(({ key, say }) => html`<${Cell} measured=${measured[key]} say=${say} color=${style?.color} />`)}
       <td>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       ${preset.value ? html`<td>${toHeadline(preset.value, slot.columns) ?? '–'}</td>` : null}
       <td><${VerifyMark} slot=${slot} /></td>
     </tr>
+    <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan=${preset.value ? 8 : 7}><${Findings} slot=${slot} /></td>` : null}</tr>
   `;
 }
 
@@ -103,7 +108,7 @@ function Sparkline({ curve, color }) {
   const points = curve.flatMap((value, index) =>
     value === null ? [] : [`${toX(index).toFixed(1)},${toY(value).toFixed(1)}`],
   );
-  return html`<svg class="spark" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
+  return html`<svg class="curve" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
 }
 
 /** How far a run is, until it is done; why it failed. @param {{slot: Slot}} props */
@@ -128,19 +133,18 @@ function progressOf({ columns, place }) {
 /** The findings of a run in words. @param {{slot: Slot}} props */
 function Findings({ slot }) {
   state.dataTick.value;
-  const { columns, label } = shownOf(slot, hasFindings);
+  const { columns } = shownOf(slot, hasFindings);
   const findings = (columns.summary ?? columns.story)?.findings ?? [];
   const { value: part } = state.part;
   const ofPart = part && columns.summary ? toPartFindings(columns, part) : [];
-  if (findings.length === 0) return null;
+  if (findings.length === 0) return html`<p>No findings yet.</p>`;
   return html`
-    <details class=${columns === slot.columns ? '' : 'stale'}>
-      <summary>${label}: ${findings.length + ofPart.length} findings in words</summary>
+    <div class=${columns === slot.columns ? '' : 'stale'}>
       ${ofPart.length > 0 ? html`<h3>${sayPart()}</h3>` : null}
       ${ofPart.map((finding) => html`<${Sentence} key=${`part ${finding.key}`} finding=${finding} />`)}
       ${part ? html`<h3>all layers</h3>` : null}
       ${findings.map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
-    </details>
+    </div>
   `;
 }
 

@@ -58,7 +58,7 @@ export function toSmall(template) {
     layout: {
       ...layout,
       margin: { ...margin, ...SMALL.margin },
-      xaxis: { ...xaxis, title: undefined },
+      xaxis: { ...xaxis, title: undefined, showgrid: false },
       yaxis: { ...yaxis, nticks: SMALL.ticks },
       meta: { ...meta, isSmall: true, rules: { ...meta.rules, label_gap: SMALL.label_gap } },
     },
@@ -349,6 +349,14 @@ function notifyMissing() {
 
 const ofTheEnd = () => null;
 
+/** What an empty plot waits for. */
+function Waiting() {
+  state.dataTick.value;
+  const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
+  const texts = open.map(({ label, place }) => (place ? `${label} (place ${place} in the queue)` : label));
+  return html`<p class="plot-waits hint">${texts.length > 0 ? `Computing ${texts.join(', ')} …` : ''}</p>`;
+}
+
 /** `values` is the element for the values at the cursor. @param {{template: Figure, title: string, told?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
 export function Plot({ template, title, told = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -372,6 +380,7 @@ export function Plot({ template, title, told = '', values, toStep = ofTheEnd, to
     <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
+      <${Waiting} />
     </div>
     <p class="touched" aria-hidden="true"></p>
   `;
