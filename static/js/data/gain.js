@@ -20,15 +20,18 @@ export function gainOf(columns, key = 'composite_gain_fwd') {
   return isWhole && known.length > 0 ? Math.max(...known) : null;
 }
 
-/** As `×790`, `×1.00`, `×13,000` or `×1.2×10¹²`, with three digits, or fewer where they are not known that well. @param {number} log10 @param {number} [digits] */
-export function formatGain(log10, digits = 3) {
+/** As `×790`. @param {number} log10 @param {number} [digits] */
+export const formatGain = (log10, digits) => `×${formatFactor(log10, digits)}`;
+
+/** As `790`, `1.00`, `13,000` or `1.2×10¹²`, with three digits, or fewer where they are not known that well. @param {number} log10 @param {number} [digits] */
+export function formatFactor(log10, digits = 3) {
   if (log10 >= 5 || log10 < -3) {
     let [exponent, mantissa] = [Math.floor(log10), ''];
     mantissa = (10 ** (log10 - exponent)).toFixed(1);
     if (mantissa === '10.0') [mantissa, exponent] = ['1.0', exponent + 1];
-    return `×${mantissa}${formatPower(exponent)}`;
+    return `${mantissa}${formatPower(exponent)}`;
   }
   const value = Number((10 ** log10).toPrecision(digits));
   const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(value)));
-  return `×${value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })}`;
+  return `${value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })}`;
 }

@@ -89,7 +89,7 @@ def test_axe_finds_nothing_in_what_opens(see_page: OpenPage, theme: str, width: 
         "help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
         "cost": lambda: page.get_by_role("button", name="Cost: what it shows").click(),
         "verification": lambda: verify(page),
-        "presets": lambda: press(page, re.compile("^Presets$")),
+        "presets": lambda: press(page, re.compile("^Examples$")),
         "theme": lambda: press(page, re.compile("^Theme")),
     }
     for name, act in opened.items():

@@ -1,9 +1,9 @@
 """On a very large screen letters and figures grow; what is under the pointer stays what is meant."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, wait_until_drawn
+from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
 from tests.browser.look.test_look import check_paper
 
 # Heights of lines of text, as they are seen.
@@ -54,7 +54,7 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
     page.mouse.move(x, y)
     page.wait_for_timeout(150)  # a hand is slower than the figure is to see what is under it
     page.mouse.click(x, y)
-    expect(page.locator(".scrubber label").first).to_contain_text("Layer 20 / 24")
+    expect_layer(page, 20, 24)
     wait_until_drawn(page, panel)
     # In one look: a cursor that is drawn anew is another element.
     left, right = page.evaluate(

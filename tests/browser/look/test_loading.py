@@ -55,7 +55,7 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
     wait_until_done(page)
     assert "js/map/map.js" not in find_modules(page)[0]
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.get_by_role("button", name="Sweep", exact=True).click()
     expect(page.get_by_role("dialog", name="Map")).to_be_visible()
     assert "js/map/map.js" in find_modules(page)[0]
 
@@ -135,7 +135,7 @@ def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: W
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
     wait_until_done(page)
     page.route("**/js/map/map.js", lambda route: route.fulfill(status=404, body=""))
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.get_by_role("button", name="Sweep", exact=True).click()
     expect(page.get_by_text("did not come from the server. Reload the page to try again.")).to_be_visible()
 
 

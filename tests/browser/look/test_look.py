@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, expect_layer, wait_until, wait_until_done, wait_until_drawn
 from tests.browser.page.test_page import curves, readout
 from tests.conftest import Server
 
@@ -55,12 +55,12 @@ def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -
     slider = page.get_by_role("slider", name=re.compile("^Layer"))
     slider.focus()
     slider.press("Home")
-    expect(page.locator(".scrubber label")).to_contain_text("Layer 1 / 64")
+    expect_layer(page, 1, 64)
     first = {panel: cursor_left(page, panel) for panel in ("gain", "activation")}
     numbers = readout(page)
     for _ in range(9):
         slider.press("ArrowRight")
-    expect(page.locator(".scrubber label")).to_contain_text("Layer 10 / 64")
+    expect_layer(page, 10, 64)
     page.wait_for_url("**/#v=1&connection.init=mhc_lite&layer=10")
     assert readout(page) != numbers
     for panel, left in first.items():
@@ -89,15 +89,15 @@ def test_everything_can_be_reached_by_the_keyboard(see_page: OpenPage) -> None:
         "Presets",
         "Connection of run A",
         "field-depth",
-        "Composite gain: what it shows",
-        "Composite gain: more",
+        "Gain, forward: what it shows",
+        "Gain, forward: more",
     ):
         assert wanted in names
 
 
 def test_help_opens_and_closes(see_page: OpenPage) -> None:
     page = see_page(theme="dark")
-    page.get_by_role("button", name="Composite gain: what it shows").click()
+    page.get_by_role("button", name="Gain, forward: what it shows").click()
     popover = page.locator(".popover:popover-open")
     expect(popover).to_contain_text("arXiv 2512.24880")
     page.keyboard.press("Escape")
@@ -142,7 +142,7 @@ def test_every_figure_has_its_table(see_page: OpenPage, panel: str) -> None:
 )
 def test_a_figure_can_be_taken_away(see_page: OpenPage, tmp_path: Path, item: str, ending: str, start: bytes) -> None:
     page = see_page("/#v=1&depth=8")
-    page.get_by_role("button", name="Composite gain: more").click()
+    page.get_by_role("button", name="Gain, forward: more").click()
     with page.expect_download() as waiting:
         page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
     path = tmp_path / "figure"

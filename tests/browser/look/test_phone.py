@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, expect_layer, wait_until_done, wait_until_drawn
 
 SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
@@ -74,7 +74,7 @@ def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
     read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"
     for layer in (2, 33, 40, 64):
         page.get_by_role("slider", name="Layer").fill(str(layer))
-        expect(page.locator(".scrubber label").first).to_contain_text(f"Layer {layer} / 64")
+        expect_layer(page, layer, 64)
         wait_until_drawn(page, "streams")
         labels = card.locator(".cursor-value").evaluate_all(read)
         [(left, right)] = card.locator(".plot-box").evaluate_all(read)
