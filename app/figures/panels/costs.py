@@ -21,6 +21,7 @@ MEASURES = {
 }
 DRAWN = {"bytes_moved": "circle-open", "seconds": "circle"}
 ROW_PX = 26
+AXIS = "added to the residual connection: ● time, ○ memory traffic"
 
 
 def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
@@ -30,7 +31,7 @@ def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
 
 
 def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
-    """A row per connection, filled dots for time and open ones for memory traffic, relative to the residual connection."""
+    """A row per connection, relative to the residual one: filled dots for time, open ones for memory traffic."""
     names = [KIND_NAMES[cost.connection] for cost in costs]
     added = {measure: [100 * share for share in to_added(costs, measure)] for measure in DRAWN}
     paper = paper_shapes()
@@ -49,11 +50,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
             range=[low - pad, high + pad],
             ticksuffix=" %",
             nticks=6,
-            title={
-                "text": "added to the residual connection: ● time, ○ memory traffic",
-                "standoff": 6,
-                "font": {"size": 12},
-            },
+            title={"text": AXIS, "standoff": 6, "font": {"size": 12}},
         ),
         yaxis=quiet_axis(theme, autorange="reversed"),
         annotations=[],
@@ -66,7 +63,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
         xanchor="left",
         yanchor="bottom",
         showarrow=False,
-        text=f"{published:.3g} % time, mHC in the paper ({paper.published_source})",
+        text=f"{published:.3g} % time: mHC in the paper",
         font={"color": theme.ink, "size": 12},
     )
     colors = [getattr(METHODS[cost.connection], theme.name) for cost in costs]

@@ -2,8 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
-import { formatGain } from '../data/gain.js';
-import { formatValue } from '../data/numbers.js';
+import { formatFactor, formatGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { sayPart } from '../figures/places.js';
 import { measure } from '../instant/measure.js';
@@ -22,16 +21,11 @@ import { VerifyMark } from './verifying.js';
 
 /** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest', say: (log10) => formatGain(log10) },
-  { key: 'backward', title: 'Gain, backward', note: 'largest', say: (log10) => formatGain(log10) },
-  { key: 'activation', title: 'Activation', note: 'last layer', say: formatLog },
-  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: formatLog },
+  { key: 'forward', title: 'Gain, forward', note: 'largest', say: formatGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest', say: formatGain },
+  { key: 'activation', title: 'Activation', note: 'last layer', say: formatFactor },
+  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: formatFactor },
 ];
-
-/** @param {number} log10 */
-function formatLog(log10) {
-  return formatValue(Math.abs(log10) < 300 ? 10 ** log10 : null, log10, undefined, 3);
-}
 
 /** @param {Columns} columns */
 const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
