@@ -43,7 +43,6 @@ export function Results() {
             <th scope="col">Run</th>
             ${COLUMNS.map(({ title, note }) => html`<th scope="col">${title}<small>${note}</small></th>`)}
             <th scope="col">Loss<small>nats per ${lossUnit()}</small></th>
-            ${preset.value ? html`<th scope="col">This example<small>${preset.value.told}</small></th>` : null}
             <th scope="col">Verified</th>
           </tr></thead>
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
@@ -76,10 +75,9 @@ function Row({ slot, run }) {
       </th>
       ${COLUMNS.map(({ key, say }) => html`<${Cell} measured=${measured[key]} say=${say} color=${style?.color} />`)}
       <td>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
-      ${preset.value ? html`<td>${toHeadline(preset.value, slot.columns) ?? '–'}</td>` : null}
       <td><${VerifyMark} slot=${slot} /></td>
     </tr>
-    <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan=${preset.value ? 8 : 7}><${Findings} slot=${slot} /></td>` : null}</tr>
+    <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan="7"><${Findings} slot=${slot} /></td>` : null}</tr>
   `;
 }
 

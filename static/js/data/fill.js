@@ -53,7 +53,7 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   if (visible(figure).length === 0) {
     hideTicks(layout);
     const waiting = labels.filter((_, run) => isWaiting(figure, results, run));
-    const text = waiting.length > 0 ? `Computing ${waiting.join(', ')} …` : meta.empty;
+    const text = waiting.length > 0 ? `Computing ${meta.isSmall ? '' : waiting.join(', ')} …` : meta.empty;
     if (text && !isNoted) layout.annotations.push(note(text, meta.muted));
   }
   return figure;

@@ -60,7 +60,11 @@ export function toSmall(template) {
       margin: { ...margin, ...SMALL.margin },
       xaxis: { ...xaxis, title: undefined, showgrid: false },
       yaxis: { ...yaxis, nticks: SMALL.ticks },
-      meta: { ...meta, isSmall: true, rules: { ...meta.rules, label_gap: SMALL.label_gap, letter_px: SMALL.letter_px } },
+      meta: {
+        ...meta,
+        isSmall: true,
+        rules: { ...meta.rules, label_gap: SMALL.label_gap, letter_px: SMALL.letter_px },
+      },
     },
   };
 }
@@ -349,12 +353,12 @@ function notifyMissing() {
 
 const ofTheEnd = () => null;
 
-/** What an empty plot waits for. */
-function Waiting() {
+/** What an empty plot waits for; a small one has no room for names. @param {{isSmall: boolean}} props */
+function Waiting({ isSmall }) {
   state.dataTick.value;
   const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
-  const texts = open.map(({ label, place }) => (place ? `${label} (place ${place} in the queue)` : label));
-  return html`<p class="plot-waits hint">${texts.length > 0 ? `Computing ${texts.join(', ')} …` : ''}</p>`;
+  const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
+  return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
 }
 
 /** `values` is the element for the values at the cursor. @param {{template: Figure, title: string, told?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
@@ -380,7 +384,7 @@ export function Plot({ template, title, told = '', values, toStep = ofTheEnd, to
     <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
-      <${Waiting} />
+      <${Waiting} isSmall=${Boolean(template.layout.meta.isSmall)} />
     </div>
     <p class="touched" aria-hidden="true"></p>
   `;
