@@ -39,19 +39,17 @@ export function toOrder(runs) {
   return [...places.filter((run) => !runs[run].isFree), ...places.filter((run) => runs[run].isFree)];
 }
 
-/** All that stays as it is while the cursor moves. @param {Plan} plan @returns {Shape[]} */
+/** What stays as it is while the cursor moves: ribbons, mixing and the layers' numbers. @param {Plan} plan @returns {Shape[]} */
 export function toStill(plan) {
-  if (!hasBegun(plan)) return plan.runs.flatMap((shown, run) => toLabel(shown, plan.names[run], run, plan.layout));
-  return [...toStrips(plan), ...toAxis(plan.layout), ...plan.runs.flatMap((_, run) => toSides(plan, run))];
+  return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
 }
 
-/** Name and gain of a run. @param {Plan} plan @param {number} run @returns {Shape[]} */
-function toSides({ layout, runs, names, order }, run) {
-  const shown = runs[run];
-  return [
+/** Names and gains. @param {Plan} plan @returns {Shape[]} */
+function toSides({ layout, runs, names, order }) {
+  return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
     ...toGain(shown.gain, sayRange(shown, run === order[0]), run, layout),
-  ];
+  ]);
 }
 
 /** What is between names and gains: runs whose mixing is free flood what is around them, so they are drawn first. @param {Plan} plan @returns {Shape[]} */
@@ -80,7 +78,7 @@ export function hasBegun({ runs }) {
 }
 
 /**
- * What follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
+ * Names, gains and what follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
  * @param {Plan} plan
  * @param {number} layer from 0
  * @param {{first: number, last: number} | null} part the chosen layers, null for all
@@ -88,11 +86,12 @@ export function hasBegun({ runs }) {
  * @returns {Shape[]}
  */
 export function toCursor(plan, layer, part, run) {
-  if (!hasBegun(plan)) return [];
+  const sides = toSides(plan);
+  if (!hasBegun(plan)) return sides;
   const reading = run === null ? null : plan.runs[run]?.reading;
   const inside = reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer) : [];
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
-  return [...(part ? toVeils(plan.layout, part) : []), ...edge, ...inside];
+  return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
 }
 
 /** The run that is magnified unless someone chooses: the first whose mixing is free, else the first of several streams. @param {Shown[]} runs @returns {number | null} */
