@@ -139,6 +139,7 @@ export class PictureBox {
     const wanted = [
       ...[...chosen.sizes.places, ...chosen.mixing.places].map(({ signature }) => signature),
       chosen.step,
+      chosen.sizes.isStale,
       width,
       density,
       layers,

@@ -90,7 +90,7 @@ export function toRuns({ step, sizes, mixing }) {
     const mixed = mixing.places[run].columns;
     const shown = toShown(place, step, { streams: guesses[run], mixed });
     const range = shown.gain === null ? null : rangeOf(mixed);
-    return { ...shown, isFree: isFree(shown.kind ?? null), range };
+    return { ...shown, isFree: isFree(shown.kind ?? null), range, isBehind: sizes.isStale };
   });
 }
 

@@ -12,9 +12,9 @@ import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
 /**
  * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gains.js`),
  * `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
- * `isFree` says that nothing bounds its mixing: such runs are at the bottom, and behind the others.
+ * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
- *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean}} Shown
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
  * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][]}} Plan
  */
 
@@ -89,7 +89,8 @@ export function toCursor(plan, layer, part, run) {
   const sides = toSides(plan);
   if (!hasBegun(plan)) return sides;
   const reading = run === null ? null : plan.runs[run]?.reading;
-  const inside = reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer) : [];
+  const inside =
+    reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
   return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
 }
