@@ -9,7 +9,7 @@ from app.api.http.problems import Problem
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 
 MAX_SPECS = 8
-# Runs that are compared must agree in these, or the comparison says nothing.
+# Where compared runs differ in these, part of what else differs between them is chance.
 SHARED = ("seed", "input")
 
 
@@ -31,8 +31,8 @@ SPECS_BODY = _to_body(
 )
 
 
-def parse_comparison(body: bytes) -> list[RunSpec]:
-    """A list of specs that share their seed and input; the mistakes of item k are named `k.field`."""
+def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
+    """A list of specs that share their seed and input unless `is_mixed`; the mistakes of item k are named `k.field`."""
     items = _parse_list(body)
     specs, errors = [], []
     for index, item in enumerate(items):
@@ -42,7 +42,8 @@ def parse_comparison(body: bytes) -> list[RunSpec]:
             errors += [_within(index, error) for error in found.errors]
     if errors:
         raise SpecErrors(errors)
-    _require_shared(specs)
+    if not is_mixed:
+        _require_shared(specs)
     return specs
 
 
@@ -84,7 +85,7 @@ def _require_shared(specs: list[RunSpec]) -> None:
             if getattr(spec, name) != getattr(specs[0], name):
                 got = getattr(spec, name)
                 got = got.model_dump_json() if isinstance(got, BaseModel) else got
-                errors.append(SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec"))
+                errors.append(SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec, or ?mixed=true"))
     if errors:
         raise SpecErrors(errors)
 

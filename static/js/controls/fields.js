@@ -90,7 +90,7 @@ function Changed({ fields }) {
   const { base: opening } = openingView();
   const { base } = state.settings.value;
   const count = fields.filter(({ path, initial }) => (base[path] ?? initial) !== (opening[path] ?? initial)).length;
-  return count > 0 ? html`<span class="count" title="changed from the default">${count}</span>` : null;
+  return count > 0 ? html`<span class="count">${count} changed</span>` : null;
 }
 
 /** Whether a field means anything for one of the runs. @param {Field} field */

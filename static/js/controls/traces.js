@@ -1,8 +1,9 @@
 /** Opening traces: a button under the compared runs, a file dropped on the page, a link that is pasted. */
 
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import {
+  adapted,
   failure,
   forgetFailure,
   hasRoom,
@@ -14,6 +15,7 @@ import {
   untold,
 } from '../state/traces.js';
 import { findId } from '../state/view/traces.js';
+import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
 
@@ -110,6 +112,9 @@ const holdsFiles = (event) => event.dataTransfer?.types.includes('Files') === tr
 
 /** Take files that are dropped, and links that are pasted where no one types, for as long as the page is there. */
 export function followDrops() {
+  effect(() => {
+    if (adapted.value) notify(adapted.value);
+  });
   addEventListener('dragover', (event) => {
     if (!holdsFiles(event)) return;
     event.preventDefault(); // else the browser would open the file in place of the page

@@ -1,7 +1,7 @@
 /** The map: one number of every run on a grid of two settings. Cells fill as they are computed; each opens its run. */
 
 import { signal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatSeconds } from '../data/numbers.js';
 import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
@@ -15,7 +15,7 @@ import { toSweep, withCell } from '../state/view/grid.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';
-import { change, isByHand } from './button.js';
+import { change, closeSweep, waitsForButton } from './button.js';
 import { missingText } from './cells.js';
 import { MapChoices } from './choices.js';
 import { MapFigure, MapTable } from './figure.js';
@@ -32,28 +32,26 @@ const catalogue = signal(/** @type {Metric[]} */ ([]));
 
 export function MapDialog() {
   const { map } = state.view.value;
-  const close = () => {
-    if (!map) return;
-    void stopMap(map);
-    change(undefined);
-  };
-  return html`<${Dialog} title="Map" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
+  const close = () => map && closeSweep();
+  return html`<${Dialog} title="Sweep" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
 }
 
 /** Open a cell's run: its two settings, in the view. @param {MapChoice} map @param {number} row @param {number} column */
 function openCell(map, row, column) {
-  void stopMap(map);
   commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
 }
 
 /** @param {{map: MapChoice}} props */
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
+  const latestMap = useRef(map);
+  latestMap.current = map;
   useEffect(() => {
     if (catalogue.value.length === 0)
       insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
-    if (!isByHand.value || isShown(map)) void fillMap(map); // or what was there when it was closed
-    isByHand.value = false;
+    if (!waitsForButton.value || isShown(map)) void fillMap(map); // or what was there when it was closed
+    waitsForButton.value = false;
+    return () => void stopMap(latestMap.current);
   }, []);
   useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
   const { value: latest } = cells; // read before its owner is compared, or the first change would not be seen

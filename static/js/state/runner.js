@@ -7,7 +7,8 @@ import { boot } from './boot.js';
 import { follow, noteLive, stopFollowing } from './follow.js';
 import { keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
-import { install, installKnown, isBeginning, isTrace, recallTrace } from './slots.js';
+import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
+import { hasValidNumbers } from './view/refusals.js';
 import { defaultView, TRACE, toSpec } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
 
@@ -87,8 +88,10 @@ export function showAtOnce() {
 /** What is here of each run of the view; null of one of which nothing is. */
 function recallView() {
   const view = state.settings.value;
+  const fields = state.fields.value;
+  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server says what is wrong with it
   return view.runs.map((choice) =>
-    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(state.fields.value, view, choice)),
+    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
   );
 }
 
@@ -276,6 +279,7 @@ async function stopUnasked() {
 function refuse(error) {
   void cancelAll([]);
   state.batch(() => {
+    if (error.retryAfter_s === null) restoreWhole();
     state.problem.value = error;
     state.phase.value = error.retryAfter_s === null ? 'refused' : 'busy';
     state.spoken.value = `${error.title}: ${error.message}`;

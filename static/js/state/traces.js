@@ -15,6 +15,8 @@ const OTHER_INPUT = 'seed and input: here the twin has those of the runs beside 
 export const sending = signal(/** @type {Sending | null} */ (null));
 /** Why what was opened last is not shown, in sentences; empty where it is. */
 export const failure = signal(/** @type {string[]} */ ([]));
+/** What opening a recording changed in the view, in a sentence. */
+export const adapted = signal('');
 /** By the id of a trace: what its twin could not take over, in sentences. */
 export const untold = signal(/** @type {Record<string, string[]>} */ ({}));
 
@@ -37,7 +39,7 @@ async function openFile(file) {
   sending.value = { name: file.name, share: 0 };
   try {
     const { id } = await postTrace(file, (share) => (sending.value = { name: file.name, share }), aborting.signal);
-    return show(id);
+    return await show(id);
   } catch (error) {
     return aborting.signal.aborted ? false : refuse(error, file.name);
   } finally {
@@ -53,7 +55,7 @@ export async function openRecord(id) {
   if (!hasRoom()) return fail([FULL()]);
   try {
     const { spec } = await getRun(id);
-    if (spec === null) return show(id);
+    if (spec === null) return await show(id);
     failure.value = [];
     commit(
       () => (state.view.value = withSpec(state.fields.value, state.view.value, spec, state.view.value.runs.length)),
@@ -64,14 +66,28 @@ export async function openRecord(id) {
   }
 }
 
-/** @param {string} id */
-function show(id) {
-  if (tracesOf(state.view.value).includes(id)) return fail(['This trace is shown already.']);
+/** Put a recording first, with all runs at its depth, and scroll to the picture. @param {string} id */
+async function show(id) {
+  if (tracesOf(state.view.value).includes(id)) return fail(['This recording is already open.']);
+  const depth = await readDepth(id);
   failure.value = [];
-  state.spoken.value = 'The trace is here, beside the runs.';
-  commit(() => (state.view.value = withTrace(state.view.value, id)));
+  const before = depthOfSpec(state.settings.value.base);
+  commit(() => (state.view.value = withTrace(state.view.value, id, depth)));
+  scrollTo(0, 0);
+  state.spoken.value = 'The recording is open as run A.';
+  adapted.value =
+    depth === null || depth === before ? '' : `Depth set to ${depth}, as in the recording. Back undoes it.`;
   return true;
 }
+
+/** Layers of a recording; null of one that is still written, whose end may bring more. @param {string} id @returns {Promise<number | null>} */
+async function readDepth(id) {
+  const { status } = await getRun(id);
+  return status === 'running' ? null : depthOfSpec((await getTwin(id)).spec);
+}
+
+/** @param {{depth?: any}} spec without what is the default */
+const depthOfSpec = ({ depth }) => Number(depth ?? state.fields.value.get('depth')?.initial);
 
 /** Put beside a trace a synthetic stack of its depth, streams and initialisation. @param {number} run its place */
 export async function makeTwin(run) {

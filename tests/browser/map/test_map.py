@@ -21,7 +21,7 @@ SMALL = f"{BASE}&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3&map.metric
 
 
 def dialog_of(page: Page) -> Locator:
-    return page.get_by_role("dialog", name="Map")
+    return page.get_by_role("dialog", name="Sweep")
 
 
 def wait_for_cells(page: Page, cells: int) -> None:
@@ -42,7 +42,7 @@ def numbers(page: Page) -> list[list[str]]:
 
 def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server: Server) -> None:
     page = open_page(BASE)
-    press(page, "Map")
+    press(page, "Sweep")
     dialog = dialog_of(page)
     expect(dialog.get_by_role("combobox", name="Across: setting")).to_have_value("depth")
     expect(dialog.get_by_role("combobox", name="Up: setting")).to_have_value("connection.streams")
@@ -71,8 +71,8 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
     cell.click()
     expect(dialog).not_to_be_visible()
     wait_until_done(page)
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("6")
-    expect(page.get_by_role("spinbutton", name="Streams, exact")).to_have_value("3")
+    expect(page.locator("output[for=field-depth]")).to_have_text("6")
+    expect(page.locator("output[for=field-connection-streams]")).to_have_text("3")
     assert "map" not in page.url
     page.go_back()
     expect(dialog).to_be_visible()
@@ -94,7 +94,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
     page = open_page(BASE)
     held: list[Route] = []
     page.route("**/metrics-catalogue", lambda route: held.append(route))
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.get_by_role("button", name="Sweep", exact=True).click()
     values = dialog_of(page).get_by_role("textbox", name="Across: values")
     values.fill("2, ")
     page.wait_for_timeout(100)
@@ -108,7 +108,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
 @pytest.mark.full
 def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page(BASE)
-    tab_to(page, "Map")
+    tab_to(page, "Sweep")
     page.keyboard.press("Enter")
     tab_to(page, "Across: values")
     page.keyboard.type("2, 4, 6")
@@ -133,8 +133,8 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(dialog_of(page)).not_to_be_visible()
     wait_until_done(page)
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
-    expect(page.get_by_role("spinbutton", name="Streams, exact")).to_have_value("3")
+    expect(page.locator("output[for=field-depth]")).to_have_text("4")
+    expect(page.locator("output[for=field-connection-streams]")).to_have_text("3")
 
 
 @pytest.mark.full
@@ -174,7 +174,7 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
 def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("status of 422")
     page = open_page(BASE)
-    press(page, "Map")
+    press(page, "Sweep")
     values = dialog_of(page).get_by_role("textbox", name="Across: values")
     values.fill("2, 2000")
     values.press("Tab")
@@ -224,7 +224,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(told[0]))
     dialog.get_by_role("button", name="Close").click()
-    press(stored, "Map")
+    press(stored, "Sweep")
     expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
     assert numbers(stored) == told, "the button opens the map that was stored"
     assert not [line for line in asked if line.startswith("POST /api/v1/runs/sweep ")]
@@ -238,7 +238,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     stored.keyboard.press("Escape")
     dialog.get_by_role("button", name=re.compile("^Depth 4, Streams 3:")).click()
     wait_until_done(stored)
-    expect(stored.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
+    expect(stored.locator("output[for=field-depth]")).to_have_text("4")
 
 
 @pytest.mark.full

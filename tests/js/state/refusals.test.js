@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkNumber, sayRefusal } from '../../../static/js/state/view/refusals.js';
+import { checkNumber, hasValidNumbers, sayRefusal } from '../../../static/js/state/view/refusals.js';
+import { fields } from '../schema.js';
 
 const DEPTH = { title: 'Depth', type: 'integer', min: 1, max: 1024, is_open: false };
 const RATE = { title: 'Learning rate', type: 'number', min: 0, max: 10, is_open: true };
@@ -25,4 +26,11 @@ test("the server's errors are sentences", () => {
   assert.equal(say('a divisor of width 65', 'Heads'), 'Heads (4) must divide width (65). Use 1, 5 or 13.');
   assert.equal(say('one of mlp, conv', 'Block'), 'Block must be one of mlp, conv.');
   assert.equal(sayRefusal(undefined, { field: 'body', got: 1, wanted: 'an object' }), 'body must be an object.');
+});
+
+test('a view is checked run by run, where a setting means something', () => {
+  const isValid = (base, kind = 'hc') => hasValidNumbers(fields, { base, runs: [], cursor: null }, { kind, own: {} });
+  assert.equal(isValid({ depth: 64.5 }), false);
+  assert.equal(isValid({ depth: 64, 'connection.noise': 11 }), false);
+  assert.equal(isValid({ 'connection.noise': 11 }, 'residual'), true);
 });

@@ -1,7 +1,7 @@
 /** One layer of one run magnified: what its branch reads, how streams mix, where it writes, and the product of all layers up to it. No browser here. */
 
 import { multiply, rowSums, toLog10 } from '../../data/composites.js';
-import { formatGain } from '../../data/gains.js';
+import { formatGain } from '../../data/gain.js';
 import { formatFixed, range } from '../../data/numbers.js';
 import { logAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
@@ -203,7 +203,6 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   const product = multiply(mix.mean, 'first-cursor', layer);
   if (!product.scaled.every(Number.isFinite)) return [];
   const log10 = toLog10(Math.max(...rowSums(product).map(Math.abs)), product.exponent);
-  const gain = { value: Math.abs(log10) < 300 ? 10 ** log10 : null, log10, status: '' };
   const most = Math.max(...product.scaled.map(Math.abs));
   const cell = Math.min(MAP_PX.cell, MAP_PX.most / n);
   const cells = Array.from(product.scaled, (weight, index) => {
@@ -216,6 +215,6 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   return [
     ...cells,
     toText(x, y - 9, words, 'muted'),
-    toText(x, y + 10, `×${formatGain(gain)}`, 'ink', { size: 16, isBold: true }),
+    toText(x, y + 10, formatGain(log10), 'ink', { size: 16, isBold: true }),
   ];
 }

@@ -10,7 +10,7 @@ import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
- * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gains.js`),
+ * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gain.js`),
  * `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
  * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,

@@ -1,6 +1,6 @@
 /** A run as the picture shows it, from its columns, and the colours of all. No browser here. */
 
-import { formatGain, gainOf } from '../../data/gains.js';
+import { formatFactor, gainOf } from '../../data/gain.js';
 import { modelOf, specOf } from '../../data/record.js';
 import { toRunStyles } from '../../lines/dress.js';
 import { toReading } from './reading.js';
@@ -35,7 +35,8 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
 /** Of one stream, which nothing mixes, it is 1. @param {Columns} columns */
 function sayGain(columns) {
   const gain = gainOf(columns);
-  return columns.start?.streams === 1 && gain.value === 1 ? '1' : formatGain(gain);
+  if (gain === null) return null;
+  return columns.start?.streams === 1 && gain === 0 ? '1' : formatFactor(gain);
 }
 
 /** Gains of the product up to each layer and, backward, from each layer on, log10; null where they are not measured. @param {Columns} columns */

@@ -3,7 +3,7 @@
  * ribbon outgrows the strips the view zooms out by factors of ten, and a ruler shows by how much. No browser here.
  */
 
-import { formatGain } from '../../data/gains.js';
+import { formatFactor } from '../../data/gain.js';
 import { formatFixed, range } from '../../data/numbers.js';
 import { toGain, toLabel } from './captions.js';
 import { xOf } from './layout.js';
@@ -198,17 +198,13 @@ function toRunningGain({ runs, layout }, run, leg, front) {
   if (!course || gain === null || reading?.streams === 1) return toGain(gain, [], run, layout);
   const end = course.forward.length;
   const forward = leg === 'forward' && front < end ? largestOf(course.forward.slice(0, Math.ceil(front))) : null;
-  const back = leg === 'backward' ? [`gradient ×${sayGain(largestOf(course.backward.slice(Math.floor(front))))}`] : [];
-  return toGain(forward === null ? gain : sayGain(forward), back, run, layout);
+  const back =
+    leg === 'backward' ? [`gradient ×${formatFactor(largestOf(course.backward.slice(Math.floor(front))))}`] : [];
+  return toGain(forward === null ? gain : formatFactor(forward), back, run, layout);
 }
 
 /** log10; before any layer nothing has been mixed. @param {ArrayLike<number>} logs */
 function largestOf(logs) {
   const known = Array.from(logs).filter((log10) => !Number.isNaN(log10));
   return known.length > 0 ? Math.max(...known) : 0;
-}
-
-/** @param {number} log10 */
-function sayGain(log10) {
-  return formatGain({ value: log10 < 300 ? 10 ** log10 : null, log10, status: '' });
 }

@@ -1,6 +1,8 @@
 /** Why a value of a setting is refused, in a sentence. No browser here. */
 
-/** @typedef {import('../../../types').Field} Field */
+import { appliesTo, settingOf } from './spec.js';
+
+/** @typedef {import('../../../types').Field} Field @typedef {import('../../../types').View} View */
 
 /** What a field refuses before the server is asked; empty of what it may take. @param {Field} field @param {number} value */
 export function checkNumber(field, value) {
@@ -9,6 +11,14 @@ export function checkNumber(field, value) {
   const isWhole = type !== 'integer' || Number.isInteger(value);
   if (isWhole && !isLow && !(max !== null && value > max)) return '';
   return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${sayBounds(field)}.`;
+}
+
+/** Whether every number among the settings of a run is one that its field takes. @param {Map<string, Field>} fields @param {View} view @param {import('../../../types').Choice} choice */
+export function hasValidNumbers(fields, view, choice) {
+  return [...fields.values()].every((field) => {
+    const value = settingOf(view, choice, field);
+    return typeof value !== 'number' || !appliesTo(fields, view, choice, field) || checkNumber(field, value) === '';
+  });
 }
 
 /** @param {Field} field */
