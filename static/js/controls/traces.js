@@ -35,7 +35,7 @@ export function OpenTrace() {
     <div class="open-trace">
       ${
         hasRoom()
-          ? html`<button type="button" class="add" disabled=${sending.value !== null} onClick=${() => input.current?.click()}>+ Open a trace</button>
+          ? html`<button type="button" class="add" disabled=${sending.value !== null} onClick=${() => input.current?.click()}>+ Import a recording</button>
       <${TraceHelp} />`
           : null
       }
@@ -48,15 +48,15 @@ export function OpenTrace() {
 
 function TraceHelp() {
   return html`
-    <${Popover} label="Trace: what it is" sign="?" className="icon field-help">
-      <h3>A trace of your own model</h3>
-      <p>What mHC Scope heard of a model that runs elsewhere: its signals, gradients and mixing, layer by layer. In Python:</p>
+    <${Popover} label="Recording: what it is" sign="?" className="icon field-help">
+      <h3>A recording of your own model</h3>
+      <p>A recording of your own model's forward and backward pass: signals, gradients and mixing of each layer. Make one in Python:</p>
       <pre>from mhc_core.attach import attach
 
 with attach(model) as probe:
     model(inputs).loss.backward()
 probe.result().save("ours${SUFFIX}")</pre>
-      <p>Open the file here, drop it anywhere on the page, or paste the link of a trace that this server has.</p>
+      <p>Import the file here, drop it anywhere on the page, or paste a link to a recording on this server.</p>
     <//>
   `;
 }
@@ -90,11 +90,11 @@ export function Twin({ run, trace, isWhole }) {
   const unknown = untold.value[trace];
   return html`
     <p class="twin">
-      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="Adds a synthetic stack with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Make its twin</button>` : null}
+      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}
     </p>
     ${
       unknown?.length
-        ? html`<details class="own"><summary>not told of its twin: ${unknown.length}</summary><ul class="hint">${unknown.map((sentence) => html`<li>${sentence}</li>`)}</ul></details>`
+        ? html`<details class="own"><summary>${unknown.length === 1 ? "1 setting couldn't" : `${unknown.length} settings couldn't`} be matched</summary><ul class="hint">${unknown.map((sentence) => html`<li>${sentence}</li>`)}</ul></details>`
         : null
     }
   `;
@@ -103,7 +103,7 @@ export function Twin({ run, trace, isWhole }) {
 /** What stands over the page while a file is held over it. */
 export function DropZone() {
   return isOver.value
-    ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the trace to show it beside the runs</p></div>`
+    ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>`
     : null;
 }
 

@@ -62,7 +62,7 @@ def test_the_main_job_by_keyboard_alone(open_page: OpenPage) -> None:
     tab_to(page, "Share", "Shift+Tab")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("The link is copied.")
+    expect(dialog).to_contain_text("Create link")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('dialog') !== null"), "the focus stays in the dialog"
     page.keyboard.press("Escape")
@@ -92,7 +92,7 @@ def test_single_keys(open_page: OpenPage) -> None:
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     page.keyboard.press("s")
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("Create link")
     page.keyboard.press("]")
     page.keyboard.press("Escape")
     assert depth(page) == 9, "keys rest while a dialog is open"
@@ -127,7 +127,7 @@ def test_keys_rest_while_someone_types(see_page: OpenPage, role: str) -> None:
 def test_keys_can_be_turned_off(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=mhc")
     page.get_by_role("button", name="Help").click()
-    page.get_by_role("checkbox", name="Single keys act").uncheck()
+    page.get_by_role("checkbox", name="Enable keyboard shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.reload()
     wait_until_done(page)

@@ -61,7 +61,7 @@ def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
     more = page.get_by_role("button", name="Presets, share and more")
     more.click()
     page.get_by_role("button", name="Share", exact=True).click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("Create link")
     page.keyboard.press("Escape")
     expect(more).to_be_focused()
 

@@ -62,7 +62,7 @@ def spoil(file: Path) -> None:
 def choose(page: Page, file: Path) -> None:
     """Press the button and choose a file."""
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="+ Open a trace").click()
+        page.get_by_role("button", name="+ Import a recording").click()
     chooser.value.set_files(file)
 
 
@@ -72,16 +72,14 @@ def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None
     wait_until_done(run)
     assert run.url.endswith(address_beside())
     choose(run, file)
-    expect(run.locator(".sending-failed")).to_contain_text("This trace is shown already.")
+    expect(run.locator(".sending-failed")).to_contain_text("This recording is already open.")
     run.locator(".sending-failed").get_by_role("button", name="Close").click()
     expect(run.locator(".sending-failed")).to_have_count(0)
     run.go_back()
     expect(run.locator(".story-card h2")).to_have_text(HEADS[:1])
 
 
-def test_a_recording_comes_first_in_view_and_at_its_own_depth(
-    open_page: OpenPage, traced: Server, file: Path
-) -> None:
+def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPage, traced: Server, file: Path) -> None:
     page = open_page("/#v=1&depth=32&width=16", height=900)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
@@ -146,9 +144,9 @@ def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) 
     page = open_page(f"/#v=1&runs=hc,mhc,residual,none&{SMALL}")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))
-    expect(page.get_by_role("button", name="+ Open a trace")).to_have_count(0)
+    expect(page.get_by_role("button", name="+ Import a recording")).to_have_count(0)
     page.evaluate(DROP, "")
-    expect(page.locator(".sending-failed")).to_contain_text("4 runs are shown, and no more fit: remove one first.")
+    expect(page.locator(".sending-failed")).to_contain_text("4 runs is the maximum. Remove one first.")
     assert not any(url.endswith("/traces") for url in sent)
 
 
@@ -156,7 +154,7 @@ def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) 
 def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> None:
     page = open_page(f"/#v=1&runs=hc,trace&depth=4&B.trace={capture_trace().id}")
     told = httpx.get(f"{traced.api}/runs/{capture_trace().id}/twin").json()
-    page.get_by_role("button", name="Make its twin").click()
+    page.get_by_role("button", name="Add a matching synthetic run").click()
     expect(page.locator(".story-card h2")).to_have_text([*HEADS, "C mHC"])
     wait_until_done(page)
     assert f"C.depth={LAYERS}" in page.url
@@ -181,7 +179,7 @@ def test_axe_finds_nothing(
         page.get_by_role("button", name="Settings", exact=True).click()
     choose(page, file)
     expect(page.locator(".sending-failed")).to_be_visible()
-    page.get_by_role("button", name="Trace: what it is").click()
+    page.get_by_role("button", name="Recording: what it is").click()
     expect(page.locator(".popover:popover-open").last).to_be_visible()
     audit(page, "a trace that was refused")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, open_settings, wait_until_done
 
 OPEN = ".popover:popover-open"
 
@@ -28,7 +28,7 @@ def test_every_setting_has_its_help(open_page: OpenPage) -> None:
 
 def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_role("button", name="All settings").click()
+    open_settings(page)
     expect(page.locator("#settings .group").first).to_be_visible()
     expect(page.locator(".group .count")).to_have_count(0)
     page.get_by_role("spinbutton", name="Depth, exact").fill("8")
