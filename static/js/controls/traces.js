@@ -1,4 +1,4 @@
-/** Opening traces: a button under the compared runs, a file dropped on the page, a link that is pasted. */
+/** Importing recordings: a button under the compared runs, a file dropped on the page, a link that is pasted. */
 
 import { effect, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
@@ -41,8 +41,6 @@ export function OpenTrace() {
       }
       <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${choose} />
     </div>
-    <${Sending} />
-    <${Failure} />
   `;
 }
 
@@ -100,11 +98,12 @@ export function Twin({ run, trace, isWhole }) {
   `;
 }
 
-/** What stands over the page while a file is held over it. */
+/** Over the page: the place to drop a file, how far a file has come, and why it was refused. */
 export function DropZone() {
-  return isOver.value
-    ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>`
-    : null;
+  return html`
+    ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}
+    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${Sending} /><${Failure} /></div>` : null}
+  `;
 }
 
 /** @param {DragEvent} event */

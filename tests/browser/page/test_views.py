@@ -116,7 +116,7 @@ def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     expect(dialog).to_contain_text("Shows HC and mHC of each view: 4 of 6 runs.")
     dialog.get_by_role("button", name="Compare", exact=True).click()
     wait_until_done(page)
-    assert page.locator(".story-card h2").all_text_contents() == ["A HC 9", "B mHC 9", "C HC", "D mHC"]
+    assert page.locator(".story-card h2").all_text_contents() == ["A HC 9", "B mHC 9", "C HC 8", "D mHC 8"]
 
 
 def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
