@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, choose_more, expect_layer, wait_until, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    choose_more,
+    create_link,
+    expect_layer,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.browser.page.test_page import at_cursor, curves
 from tests.conftest import Server
 
@@ -172,9 +180,7 @@ def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: 
 @pytest.mark.full
 def test_an_embedded_panel(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=hc,mhc")
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
-    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    name = create_link(page).rsplit("/", 1)[1]
     embedded = open_page(f"/embed/{name}?panel=activation&theme=dark", wait=False)
     expect(embedded.locator("[data-panel]")).to_have_count(1)
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()
