@@ -14,12 +14,12 @@ import { Missing } from './missing.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
-const GROUP = 'strip';
+const PANELS = ['gain', 'gain_bwd', 'activation', 'gradient'];
 
-/** Whether the strip shows a panel, so that no card of its own has to. @param {Panel} panel */
-export const isInStrip = (panel) => panel.group === GROUP;
+/** Whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
+export const isInStrip = (key) => key !== undefined && PANELS.includes(key);
 
-const panelsOfStrip = () => state.shownPanels.value.filter(isInStrip);
+const panelsOfStrip = () => state.shownPanels.value.filter(({ key }) => isInStrip(key));
 
 export function Strip() {
   // As high as four charts until their templates have come.
