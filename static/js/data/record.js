@@ -69,13 +69,13 @@ function driftOf(all) {
  * @type {{keys: RegExp, base: string, said: string}[]}
  */
 const REASONS = [
-  { keys: /loss/, base: 'step_loss', said: 'no loss was heard.' },
-  { keys: /grad/, base: 'grad_rms', said: 'no backward pass was heard, so its gradients are not known.' },
-  { keys: /^cka$/, base: 'cka', said: 'the similarity of its layers was not measured.' },
+  { keys: /loss/, base: 'step_loss', said: 'the recording has no loss.' },
+  { keys: /grad/, base: 'grad_rms', said: 'the recording has no backward pass, so gradients are unknown.' },
+  { keys: /^cka$/, base: 'cka', said: 'layer similarity was not measured.' },
   {
     keys: /^(act_rms|cos_|token_cos)/,
     base: 'act_rms',
-    said: 'no forward pass was heard, so its signals are not known.',
+    said: 'the recording has no forward pass, so signals are unknown.',
   },
 ];
 

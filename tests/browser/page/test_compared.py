@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, open_settings, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
 
@@ -68,9 +68,7 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> N
     rows = page.locator(".differences tbody tr").all_text_contents()
     assert rows == ["ConnectionResidualmHCmHC", "Sinkhorn rounds–201"]
 
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
-    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    name = create_link(page).rsplit("/", 1)[1]
     assert open_page(f"/s/{name}").locator(".results-table tbody th").all_text_contents() == labels
     embedded = open_page(f"/embed/{name}?panel=activation", wait=False)
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()

@@ -10,14 +10,13 @@ from app.figures.fill.numbers import format_value
 from app.figures.methods import to_run_styles
 from app.presets import BY_NAME, Preset
 from mhc_core.record.reduction import reduce_metric
-from tests.browser.conftest import OpenPage, expect_layer, read_result, type_setting, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, expect_layer, read_result, type_setting, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
 QUICK = ("mhc_fig_7",)  # in every run of the tests
-MARKS = (
-    "() => [...document.querySelectorAll('.results-table tbody th')].map((run) => run.style.getPropertyValue('--run'))"
-)
+MARKS = """() => [...document.querySelectorAll('.results-table tbody th')]
+  .map((run) => run.style.getPropertyValue('--run'))"""
 IN_SIGHT = """key => {
   const plot = document.querySelector(`#panel-${key} .plot`).getBoundingClientRect();
   return plot.height > 0 && plot.top >= 0 && plot.top + plot.height / 3 <= innerHeight;
@@ -95,10 +94,9 @@ def test_a_stored_view_of_a_preset_keeps_what_is_said(open_page: OpenPage, serve
     expect_layer(page, 3, 48)
     page.keyboard.press("s")
     dialog = page.get_by_role("dialog", name="Share")
-    short = dialog.get_by_label("Link to the snapshot")
-    expect(short).to_contain_text("/s/")
-    expect(dialog.get_by_label("Link to the settings")).to_have_text(f"{server.url}/p/no_skip#v=1&layer=3")
-    stored = open_page(short.inner_text().removeprefix(server.url))
+    link = create_link(page)
+    expect(dialog.get_by_label("Link to these settings")).to_have_text(f"{server.url}/p/no_skip#v=1&layer=3")
+    stored = open_page(link.removeprefix(server.url))
     expect(banner(stored)).to_contain_text(BY_NAME["no_skip"].description)
     expect(stored.locator(".results-table th", has_text="This example")).to_contain_text("Effective rank")
     expect(stored.locator("#panel-cka .plot")).to_be_visible()
