@@ -1,6 +1,7 @@
 /** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
 
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { toUnit } from '../data/difference.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
 import { PanelTable } from '../figures/table.js';
@@ -66,7 +67,9 @@ function Chart({ panel }) {
 
 /** What differs from the usual: another view, chosen layers, a training step. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
-  const place = [view.unit === panel.unit ? '' : view.unit, toPlaces(panel, view)].filter(Boolean).join(', ');
+  const unit = view.unit === panel.unit ? '' : view.unit;
+  const against = state.isDifference.value ? toUnit(view.figure, '').replace(' · ', '') : '';
+  const place = [against, unit, toPlaces(panel, view)].filter(Boolean).join(', ');
   return place ? html`<span class="unit">${place}</span>` : null;
 }
 
