@@ -170,6 +170,8 @@ export interface View {
   interval?: { first: number; last: number };
   /** The view of a panel's card, by its key; without it the first. */
   cards?: Record<string, string>;
+  /** The open sections; without it those of the panels in `cards`. */
+  open?: string[];
 }
 /** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
 export interface MapChoice {

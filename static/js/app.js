@@ -3,7 +3,6 @@
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
 import { followAhead } from './ahead/ahead.js';
-import { PanelCard } from './cards/card.js';
 import { Heading } from './cards/lesson.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
@@ -30,7 +29,7 @@ import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
-import { areAllKnown, leavePreset, origin, presets, title, unknownPreset } from './state/presets.js';
+import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
 import * as state from './state/signals.js';
 import { kindsIn, presetIn } from './state/view/hash.js';
 import { toFields } from './state/view/spec.js';
@@ -47,7 +46,6 @@ function App() {
     <main>
       <${Continue} />
       <${PresetBanner} />
-      <${Featured} />
       <${Heading} />
       <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
@@ -63,13 +61,6 @@ function App() {
     <${Toast} />
     <${DropZone} />
   `;
-}
-
-/** The figure that a preset is about, right below its text. */
-function Featured() {
-  if (!origin.value) return null;
-  const panel = state.shownPanels.value.find((item) => item.key === origin.value?.panel);
-  return html`<div class="panels featured" data-awaits=${origin.value.panel}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
 }
 
 /** Whether the view has a map: dialogs must not be looked through with every change of the view. */

@@ -11,16 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
 from mhc_core.record.codec import decode_line
 from mhc_core.record.result import Result
@@ -216,6 +207,35 @@ def wait_until_done(page: Page) -> None:
     expect(page.locator(".stale")).to_have_count(0)
 
 
+def open_settings(page: Page) -> Locator:
+    """The drawer of all settings, with everything in it unfolded."""
+    drawer = page.locator(".drawer")
+    if drawer.count() == 0:
+        page.get_by_role("button", name="All settings").click()
+    expect(drawer.locator(".field").first).to_be_attached()
+    drawer.locator("details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
+    return drawer
+
+
+def type_setting(page: Page, name: str, value: object) -> None:
+    """Enter a number in the field of a setting."""
+    field = open_settings(page).get_by_role("spinbutton", name=f"{name}, exact").last
+    field.fill(str(value))
+    field.press("Enter")
+
+
+def choose_more(page: Page, item: str) -> None:
+    """Take an item of the menu at the end of the top bar."""
+    page.get_by_role("button", name="More", exact=True).click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
+
+
+def expect_layer(page: Page, layer: int, of: int) -> None:
+    """That the cursor is at a layer, both from 1."""
+    slider = page.get_by_role("slider", name="Layer", exact=True)
+    expect(slider).to_have_attribute("aria-valuetext", f"layer {layer} of {of}")
+
+
 def wait_until_drawn(page: Page, panel: str) -> None:
     """Until a figure shows what came last: one that is out of sight follows a moment after all is done."""
     page.evaluate(SETTLED)
@@ -242,21 +262,6 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     for line in httpx.get(address, headers={"Accept": "application/x-ndjson"}, timeout=120).text.splitlines():
         result.add(decode_line(line.encode()))
     return result
-
-
-def open_settings(page: Page) -> Locator:
-    """The drawer of all settings."""
-    drawer = page.locator("#settings")
-    if not drawer.is_visible():
-        page.get_by_role("button", name="All settings").click()
-    expect(drawer).to_be_visible()
-    return drawer
-
-
-def choose_from_menu(page: Page, item: str) -> None:
-    """Take an item of the menu at the right end of the top bar."""
-    page.locator(".topbar").get_by_role("button", name="More", exact=True).click()
-    page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 
 
 def open_share(page: Page) -> Locator:

@@ -60,7 +60,7 @@ export function Heading() {
           ({ title }, index) => html`
           <li><button type="button" class="step" aria-label=${`${index + 1}: ${title}`} title=${title} aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}>${index + 1}</button></li>`,
         )}
-        <li><button type="button" class="next" onClick=${next}>${nextLabel(step)} <span aria-hidden="true">›</span></button></li>
+        <li><button type="button" class="next onward" onClick=${next}>${nextLabel(step)}</button></li>
       </ol>
     </section>
   `;

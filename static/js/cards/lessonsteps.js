@@ -3,7 +3,7 @@
  * support. No browser here.
  */
 
-import { formatGain, gainOf } from '../data/gains.js';
+import { formatFactor, gainOf } from '../data/gain.js';
 import { formatFixed } from '../data/numbers.js';
 import { depthOf, specOf, trainSteps } from '../data/record.js';
 
@@ -67,7 +67,7 @@ export function sayTask({ hc }) {
 function sayGrowth(hc) {
   const gain = textOf(hc);
   if (gain === null) return '';
-  if (!exceedsOne(gain)) return `HC does not amplify here: its gain is at most ×${gain}.`;
+  if (!amplifies(hc)) return `HC does not amplify here: its gain is at most ×${gain}.`;
   return `Free mixing compounds: HC makes a shared signal up to ${gain} times larger.`;
 }
 
@@ -97,7 +97,7 @@ function sayFree({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
   const gain = hc ? textOf(hc) : null;
   if (!hc || gain === null) return meaning;
-  if (exceedsOne(gain))
+  if (amplifies(hc))
     return `${meaning} Free weights multiply from layer to layer: within ${sayLayers(hc)} HC reaches ×${gain}.`;
   return `${meaning} Over ${sayLayers(hc)} HC stays at or below ×${gain} here.`;
 }
@@ -141,18 +141,25 @@ function sayGains(runs) {
 }
 
 /** @param {Columns} columns */
-const bothGains = (columns) => `×${textOf(columns)} forward, ×${formatGain(gainOf(columns, 'bwd')) ?? '–'} backward`;
+const bothGains = (columns) => `×${textOf(columns)} forward, ×${textOf(columns, BACKWARD) ?? '–'} backward`;
 
-/** @param {Columns} columns */
-const textOf = (columns) => formatGain(gainOf(columns));
+const BACKWARD = 'composite_gain_bwd';
 
-/** Whether a gain is above 1 in the digits that are shown; so large ones have a power of ten. @param {string} gain */
-const exceedsOne = (gain) => (gain.includes('×10') ? !gain.includes('⁻') : Number(gain) > 1);
+/** The gain in words; null where it is not known. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
+function textOf(columns, key) {
+  const gain = gainOf(columns, key);
+  return gain === null ? null : formatFactor(gain);
+}
 
-/** Whether products of the mixing neither amplify a signal nor a gradient, in the digits that are shown. @param {Columns} columns */
+/** Log10 of 1.005: gains below are 1.00 in the digits that are shown. */
+const ONE = 0.0021661;
+
+/** Whether the mixing amplifies a shared signal. @param {Columns} columns */
+const amplifies = (columns) => (gainOf(columns) ?? 0) >= ONE;
+
+/** Whether products of the mixing leave a shared signal and a shared gradient as they are. @param {Columns} columns */
 function isBound(columns) {
-  const [forward, backward] = [gainOf(columns), gainOf(columns, 'bwd')].map(formatGain);
-  return forward === '1.00' && backward === '1.00';
+  return [gainOf(columns), gainOf(columns, BACKWARD)].every((gain) => gain !== null && Math.abs(gain) < ONE);
 }
 
 /** @param {Columns} columns */

@@ -3,12 +3,11 @@
 import { movableFields, wholeLayers } from '../cards/hand.js';
 import { depthOf, specOf } from '../data/record.js';
 import { know } from '../instant/known.js';
-import { isFree } from '../picture/shown.js';
 import { carry } from '../share/carried.js';
 import { pack } from '../share/pack.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { settingOf, stopsOf } from '../state/view/spec.js';
+import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**

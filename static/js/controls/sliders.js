@@ -18,8 +18,8 @@ export function Sliders() {
     <section class="sliders" aria-label="Sliders">
       ${PATHS.map((path) => html`<${Slider} key=${path} field=${state.fields.value.get(path)} />`)}
       <div class="sliders-more">
-        <button type="button" class="quiet" onClick=${rollSeed} title="Draw the weights and the noise again with another seed"><span aria-hidden="true">⚄</span> Another seed</button>
-        <button type="button" class="quiet" onClick=${() => openSettings()} title="All settings and the compared runs (key: e)">All settings <span aria-hidden="true">›</span></button>
+        <button type="button" class="quiet dice" onClick=${rollSeed} title="Draw the weights and the noise again with another seed">Another seed</button>
+        <button type="button" class="quiet onward" onClick=${() => openSettings()} title="All settings and the compared runs (key: e)">All settings</button>
       </div>
     </section>
     <${CursorRow} />

@@ -1,6 +1,6 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
-import { range, sayStatus } from './numbers.js';
+import { sayStatus } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
@@ -23,6 +23,12 @@ export function spread(places, gap) {
     ceiling = moved[index] - gap;
   }
   return moved;
+}
+
+/** Labels without their letters, `HC` for `B HC`, if these names differ. @param {string[]} labels */
+export function toNames(labels) {
+  const names = labels.map((label) => label.replace(/^[A-Z] /, ''));
+  return new Set(names).size === names.length ? names : labels;
 }
 
 /**

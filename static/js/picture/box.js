@@ -7,16 +7,18 @@ import { scheduleDraw, unschedule } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
+import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { frameOf, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
 import { sayExchange, TITLE, toSentence } from './geometry/words.js';
+import { rangesDrawn } from './seeds.js';
 import {
   chooseShown,
   guessStreams,
   isAwaited,
-  isFree,
   isLog,
   isOpen,
   magnifiedRun,
@@ -24,6 +26,7 @@ import {
   toPalette,
   toRuns,
 } from './shown.js';
+import { SignalCanvas } from './signalcanvas.js';
 import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
@@ -36,7 +39,6 @@ export class PictureBox {
     const [still, cursor, front] = /** @type {NodeListOf<HTMLCanvasElement>} */ (box.querySelectorAll('canvas'));
     this.still = still;
     this.cursor = cursor;
-    this.front = front;
     const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (box.querySelector(name));
     this.frame = find('.picture-frame');
     this.tip = find('.picture-tip');
@@ -74,7 +76,7 @@ export class PictureBox {
     this.sight.observe(box);
     this.stopData = effect(() => {
       [state.dataTick.value, state.slots.value, state.phase.value, state.templates.value, state.step.value];
-      [state.isMoving.value, isLog.value, isOpen.value];
+      [state.isMoving.value, isLog.value, isOpen.value, rangesDrawn.value];
       this.redraw();
     });
     this.stopCursor = effect(() => {
@@ -88,6 +90,10 @@ export class PictureBox {
     };
     document.fonts.addEventListener('loadingdone', onFonts);
     this.stopFonts = () => document.fonts.removeEventListener('loadingdone', onFonts);
+    this.signal = new SignalCanvas(
+      front,
+      () => this.plan && { plan: this.plan, palette: this.palette, density: this.density },
+    );
     this.listen();
   }
 
@@ -137,12 +143,14 @@ export class PictureBox {
       layers,
       look.isLog,
       look.isOpen,
+      rangesDrawn.peek(),
       Object.values(this.palette),
     ].join('|');
     if (wanted !== this.drawn || !this.plan) {
       this.plan = toPlan(toRuns(places, step), width, layers, look);
       this.takeRoom(this.plan.layout);
       this.paintOn(this.still, toStill(this.plan));
+      this.signal.redraw();
     }
     Object.assign(this, { drawn: wanted, places, step });
     this.drawCursor(this.plan);
@@ -172,14 +180,24 @@ export class PictureBox {
 
   /** Paper gets lines and letters: browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
   print(plan) {
-    if (!isPrinting.peek()) return this.paper.replaceChildren();
-    const layer = Math.min(state.cursor.peek(), plan.layout.layers - 1);
+    if (!isPrinting.peek()) {
+      if (this.paper.firstChild) this.takeRoom(plan.layout);
+      return this.paper.replaceChildren();
+    }
+    this.box.style.setProperty('height', 'auto');
+    const { layout, runs } = toPlan(plan.runs, plan.layout.width, plan.layout.layers, {
+      isLog: isLog.peek(),
+      isOpen: true,
+    });
+    const layer = Math.min(state.cursor.peek(), layout.layers - 1);
+    const whole = { ...plan, layout };
     const shapes = [
-      ...toStill(plan),
-      toFrame(plan.layout, layer),
-      ...toCursor(plan, layer, state.part.peek(), magnifiedRun(plan.runs)),
+      ...toStill(whole),
+      toFrame(layout, layer),
+      ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
+      ...toCaptionLines(layout, isLog.peek()),
     ];
-    this.paper.innerHTML = toSvg(shapes, this.palette, plan.layout);
+    this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }
 
   /** Take the room of what is to come, so that nothing below moves when it does. */
@@ -198,7 +216,7 @@ export class PictureBox {
     this.box.style.setProperty('height', px(height));
     const outer = /** @type {HTMLElement} */ (this.box.parentElement);
     outer.dataset.form = form;
-    outer.style.setProperty('--row-top', px(strips.bottom + 24));
+    outer.style.setProperty('--row-top', px(strips.bottom + 22));
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
     outer.style.setProperty('--inside-top', inside ? px(inside.top) : 'auto');
   }
@@ -320,6 +338,7 @@ export class PictureBox {
     this.stopData();
     this.stopCursor();
     this.stopFonts();
+    this.signal.end();
     clearTimeout(this.timer);
     this.size.disconnect();
     this.sight.disconnect();

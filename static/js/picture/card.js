@@ -9,8 +9,10 @@ import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
+import { ENDS_MS } from './geometry/signal.js';
 import { HELP, MEANING, sayCaption, TITLE } from './geometry/words.js';
 import { isLog, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
+import { elapsedOf, isStill, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 
 /** @typedef {import('../../types').Templates} Templates */
 
@@ -31,6 +33,7 @@ export function PictureCard({ level = 'h2', children = null }) {
   /** Escape in the table leads back to the picture, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (event.key === 'Escape' && sent.value) stopSignal();
     if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
     setIsTable(false);
     /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
@@ -42,7 +45,7 @@ export function PictureCard({ level = 'h2', children = null }) {
         isTable && templates
           ? html`<${Tables} templates=${templates} /><div class="picture-row">${html`<${Tools} items=${items} />`}</div>`
           : html`<${Picture}>
-              <div class="picture-row"><${ScaleChoice} /><${Caption} templates=${templates} /></div>
+              <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} templates=${templates} /></div>
               <${InsideButtons} templates=${templates} />
               <${Tools} items=${items} />
             <//>`
@@ -55,6 +58,30 @@ export function PictureCard({ level = 'h2', children = null }) {
 /** @param {{items: import('../ui/menu.js').Item[]}} props */
 const Tools = ({ items }) =>
   html`<div class="card-tools"><${PictureHelp} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
+
+/** Send a signal; pause and stop it. */
+function SignalButtons() {
+  const { value } = sent;
+  if (!value) return html`<button type="button" class="send" key="send" onClick=${send}>▶ Send a signal</button>`;
+  const isForward = elapsedOf(value) <= ENDS_MS.forward;
+  const pause = isStill()
+    ? isForward
+      ? 'Show the gradient'
+      : 'Show the signal'
+    : value.paused === null
+      ? 'Pause'
+      : 'Continue';
+  return html`
+    <button type="button" class="send" key="send" onClick=${stopSignal}>■ Stop</button>
+    <button type="button" class="pause" key="pause" onClick=${pauseSignal}>${pause}</button>
+  `;
+}
+
+/** What is seen, in words. */
+function send() {
+  sendSignal();
+  state.spoken.value = 'The signal goes forward through the layers, then its gradient comes back.';
+}
 
 /** One switch: widths as they are, or their logarithms. */
 function ScaleChoice() {
@@ -95,7 +122,10 @@ export function Picture({ children = null }) {
   // Before anything is painted: it takes its room.
   useLayoutEffect(() => {
     const box = new PictureBox(/** @type {HTMLDivElement} */ (outer.current));
-    return () => box.end();
+    return () => {
+      stopSignal();
+      box.end();
+    };
   }, []);
   return html`
     <div class="picture">

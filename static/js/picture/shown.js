@@ -6,10 +6,11 @@ import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { noteView } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { connections, settingOf } from '../state/view/spec.js';
+import { connections, isFree, settingOf } from '../state/view/spec.js';
 import { magnifiedOf, toOrder } from './geometry/picture.js';
 import { KEYS } from './geometry/reading.js';
 import { toColors, toShown } from './geometry/run.js';
+import { rangeOf } from './seeds.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
 
@@ -80,12 +81,9 @@ export function toRuns(places, step) {
   const guesses = guessStreams();
   return places.map((place, run) => {
     const shown = toShown(place, step, guesses[run]);
-    return { ...shown, isFree: isFree(shown.kind ?? null) };
+    return { ...shown, isFree: isFree(shown.kind ?? null), range: shown.gain === null ? null : rangeOf(place.columns) };
   });
 }
-
-/** Whether nothing bounds the mixing of a kind of connection. @param {string | null} kind */
-export const isFree = (kind) => kind !== null && connections[kind]?.mixing === 'free';
 
 /** The step that is shown, in the words of a title; empty where no run trains. @param {Templates} templates */
 export function placesOf(templates) {

@@ -35,7 +35,7 @@ export function downloadText(text, type, name) {
 }
 
 /** @param {Blob} blob @param {string} name */
-function downloadBlob(blob, name) {
+export function downloadBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   download(url, name);
   setTimeout(() => URL.revokeObjectURL(url), 10_000);

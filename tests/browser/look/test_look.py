@@ -9,15 +9,23 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, create_link, wait_until, wait_until_done, wait_until_drawn
-from tests.browser.page.test_page import curves, readout
+from tests.browser.conftest import (
+    OpenPage,
+    choose_more,
+    create_link,
+    expect_layer,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
+from tests.browser.page.test_page import at_cursor, curves
 from tests.conftest import Server
 
 SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
+@pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(21, 26, 33)"), ("light", "rgb(255, 255, 255)")])
 def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, card: str) -> None:
     page = see_page(theme=theme)
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
@@ -30,8 +38,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 @pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
-    page.get_by_role("button", name="Theme: Auto").click()
-    page.get_by_role("button", name="Light", exact=True).click()
+    choose_more(page, "Theme: as the system")
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
@@ -52,17 +59,17 @@ def cursor_left(page: Page, panel: str) -> float:
 
 def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -> None:
     page = open_page()
-    slider = page.get_by_role("slider", name=re.compile("^Layer"))
+    slider = page.get_by_role("slider", name="Layer", exact=True)
     slider.focus()
     slider.press("Home")
-    expect(page.locator(".scrubber label")).to_contain_text("Layer 1 / 64")
+    expect_layer(page, 1, 64)
     first = {panel: cursor_left(page, panel) for panel in ("gain", "activation")}
-    numbers = readout(page)
+    numbers = at_cursor(page)
     for _ in range(9):
         slider.press("ArrowRight")
-    expect(page.locator(".scrubber label")).to_contain_text("Layer 10 / 64")
+    expect_layer(page, 10, 64)
     page.wait_for_url("**/#v=1&connection.init=mhc_lite&layer=10")
-    assert readout(page) != numbers
+    assert at_cursor(page) != numbers
     for panel, left in first.items():
         assert cursor_left(page, panel) > left + 10
     line = curves(page, "gain")[1]
@@ -82,22 +89,22 @@ def test_everything_can_be_reached_by_the_keyboard(see_page: OpenPage) -> None:
     page = see_page(theme="dark")
     page.evaluate("document.activeElement.blur()")
     names = []
-    for _ in range(140):
+    for _ in range(110):
         page.keyboard.press("Tab")
         names.append(page.evaluate(NAME_OF_FOCUS))
     for wanted in (
-        "Presets",
-        "Connection of run A",
+        "Examples",
+        "All settings",
         "field-depth",
-        "Composite gain: what it shows",
-        "Composite gain: more",
+        "Gain, forward: what it shows",
+        "Gain, forward: more",
     ):
         assert wanted in names
 
 
 def test_help_opens_and_closes(see_page: OpenPage) -> None:
     page = see_page(theme="dark")
-    page.get_by_role("button", name="Composite gain: what it shows").click()
+    page.get_by_role("button", name="Gain, forward: what it shows").click()
     popover = page.locator(".popover:popover-open")
     expect(popover).to_contain_text("arXiv 2512.24880")
     page.keyboard.press("Escape")
@@ -142,7 +149,7 @@ def test_every_figure_has_its_table(see_page: OpenPage, panel: str) -> None:
 )
 def test_a_figure_can_be_taken_away(see_page: OpenPage, tmp_path: Path, item: str, ending: str, start: bytes) -> None:
     page = see_page("/#v=1&depth=8")
-    page.get_by_role("button", name="Composite gain: more").click()
+    page.get_by_role("button", name="Gain, forward: more").click()
     with page.expect_download() as waiting:
         page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
     path = tmp_path / "figure"

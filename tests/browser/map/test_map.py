@@ -71,8 +71,8 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
     cell.click()
     expect(dialog).not_to_be_visible()
     wait_until_done(page)
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("6")
-    expect(page.get_by_role("spinbutton", name="Streams, exact")).to_have_value("3")
+    expect(page.locator("output[for=field-depth]")).to_have_text("6")
+    expect(page.locator("output[for=field-connection-streams]")).to_have_text("3")
     assert "map" not in page.url
     page.go_back()
     expect(dialog).to_be_visible()
@@ -133,8 +133,8 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(dialog_of(page)).not_to_be_visible()
     wait_until_done(page)
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
-    expect(page.get_by_role("spinbutton", name="Streams, exact")).to_have_value("3")
+    expect(page.locator("output[for=field-depth]")).to_have_text("4")
+    expect(page.locator("output[for=field-connection-streams]")).to_have_text("3")
 
 
 @pytest.mark.full
@@ -224,7 +224,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     dialog.get_by_role("combobox", name="Metric").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(told[0]))
     dialog.get_by_role("button", name="Close").click()
-    press(stored, "Map")
+    press(stored, "Sweep")
     expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
     assert numbers(stored) == told, "the button opens the map that was stored"
     assert not [line for line in asked if line.startswith("POST /api/v1/runs/sweep ")]
@@ -235,7 +235,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     stored.keyboard.press("Escape")
     dialog.get_by_role("button", name=re.compile("^Depth 4, Streams 3:")).click()
     wait_until_done(stored)
-    expect(stored.get_by_role("spinbutton", name="Depth, exact")).to_have_value("4")
+    expect(stored.locator("output[for=field-depth]")).to_have_text("4")
 
 
 @pytest.mark.full

@@ -69,7 +69,7 @@ def choose(page: Page, file: Path) -> None:
 
 def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None:
     choose(run, file)
-    expect(run.locator(".story-card h2")).to_have_text(OPENED)
+    expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     wait_until_done(run)
     assert f"runs=trace,hc&depth={LAYERS}&" in run.url
     choose(run, file)
@@ -77,14 +77,14 @@ def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None
     run.locator(".sending-failed").get_by_role("button", name="Close").click()
     expect(run.locator(".sending-failed")).to_have_count(0)
     run.go_back()
-    expect(run.locator(".story-card h2")).to_have_text(["A HC"])
+    expect(run.locator(".results-table tbody th")).to_have_text(["A HC"])
 
 
 def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPage, traced: Server, file: Path) -> None:
     page = open_page("/#v=1&depth=32&width=16", height=900)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
-    expect(page.locator(".story-card h2").first).to_have_text(f"A {NAME}")
+    expect(page.locator(".results-table tbody th").first).to_have_text(f"A {NAME}")
     wait_until_done(page)
     assert heads(page)[1:] == ["B Residual", "C HC", "D mHC"]
     assert {len(line["y"]) for line in curves(page, "activation")} == {LAYERS}
@@ -92,13 +92,13 @@ def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPag
     expect(page.locator(".picture-box")).to_be_in_viewport(ratio=0.5)
     expect(page.locator(".toast")).to_contain_text(f"Depth set to {LAYERS}")
     page.go_back()
-    expect(page.locator(".story-card h2")).to_have_text(["A Residual", "B HC", "C mHC"])
+    expect(page.locator(".results-table tbody th")).to_have_text(["A Residual", "B HC", "C mHC"])
 
 
 @pytest.mark.full
 def test_a_file_is_dropped_anywhere(run: Page, file: Path) -> None:
     assert run.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
-    expect(run.locator(".story-card h2")).to_have_text(OPENED)
+    expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     expect(run.locator(".drop-zone")).to_have_count(0)
 
 
@@ -134,7 +134,7 @@ def test_sending_can_be_given_up(run: Page, file: Path) -> None:
 @pytest.mark.full
 def test_a_link_is_pasted(run: Page, watch: Watch, traced: Server) -> None:
     run.evaluate(PASTE, f"{traced.url}/#v=1&runs=trace&A.trace={capture_trace().id}")
-    expect(run.locator(".story-card h2")).to_have_text(OPENED)
+    expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     watch.allow("404")
     run.evaluate(PASTE, "f" * 20)
     expect(run.locator(".sending-failed")).to_contain_text("f" * 20)
@@ -156,7 +156,7 @@ def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> 
     page = open_page(f"/#v=1&runs=hc,trace&depth=4&B.trace={capture_trace().id}")
     told = httpx.get(f"{traced.api}/runs/{capture_trace().id}/twin").json()
     open_settings(page).get_by_role("button", name="Add a matching synthetic run").click()
-    expect(page.locator(".story-card h2")).to_have_text([*HEADS, "C mHC"])
+    expect(page.locator(".results-table tbody th")).to_have_text([*HEADS, "C mHC"])
     wait_until_done(page)
     assert f"C.depth={LAYERS}" in page.url
     ids = page.evaluate("[...document.querySelectorAll('.only-print')].map((line) => line.textContent).join()")
@@ -165,7 +165,7 @@ def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> 
     for sentence in told["unknown"]:
         expect(page.locator(".traced")).to_contain_text(sentence)
     page.go_back()
-    expect(page.locator(".story-card h2")).to_have_text(HEADS)
+    expect(page.locator(".results-table tbody th")).to_have_text(HEADS)
 
 
 @pytest.mark.full

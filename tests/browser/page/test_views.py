@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, choose_from_menu, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, wait_until, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
@@ -22,7 +22,7 @@ def names(page: Page) -> list[str]:
 
 
 def open_list(page: Page) -> Locator:
-    choose_from_menu(page, "Your views")
+    choose_more(page, "Your views")
     dialog = page.get_by_role("dialog", name="Your views")
     expect(dialog).to_be_visible()
     return dialog
@@ -69,9 +69,9 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
     expect(dialog.locator(".views-entry")).to_have_count(2)
     dialog.get_by_role("link", name="small <b>").click()
     wait_until_done(page)
-    assert page.locator(".story-card h2").all_text_contents() == ["A Residual", "B HC"]
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A Residual", "B HC"]
     page.go_back()
-    expect(page.locator(".story-card h2")).to_have_text(["A mHC"])
+    expect(page.locator(".results-table tbody th")).to_have_text(["A mHC"])
 
 
 @pytest.mark.full
@@ -93,7 +93,7 @@ def test_two_views_are_compared_run_by_run_or_by_their_first(open_page: OpenPage
     expect(dialog.locator("b").first).to_have_text("A Residual")
     button.click()
     wait_until_done(page)
-    assert page.locator(".story-card h2").all_text_contents() == ["A Residual 9", "B Residual 8"]
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A Residual 9", "B Residual 8"]
     assert page.url.endswith("/#v=1&runs=residual,residual&width=32&A.depth=9&B.depth=8")
 
 
@@ -116,7 +116,7 @@ def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     expect(dialog).to_contain_text("Shows HC and mHC of each view: 4 of 6 runs.")
     dialog.get_by_role("button", name="Compare", exact=True).click()
     wait_until_done(page)
-    assert page.locator(".story-card h2").all_text_contents() == ["A HC 9", "B mHC 9", "C HC 8", "D mHC 8"]
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 9", "B mHC 9", "C HC 8", "D mHC 8"]
 
 
 def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
@@ -126,11 +126,9 @@ def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
     expect(dialog).to_contain_text("The runs differ in seed, so part of what differs is chance.")
     dialog.get_by_role("button", name="Compare", exact=True).click()
     wait_until_done(page)
-    assert page.locator(".story-card h2").all_text_contents() == ["A HC 2", "B HC 1"]
-    assert (
-        page.locator(".story-card .headline").nth(0).text_content()
-        != page.locator(".story-card .headline").nth(1).text_content()
-    )
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 2", "B HC 1"]
+    first, second = page.locator(".results-table tbody tr").all_text_contents()
+    assert first.removeprefix("A HC 2") != second.removeprefix("B HC 1")
 
 
 @pytest.mark.full
@@ -170,7 +168,7 @@ def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPag
 
     link = open_page(OTHER)
     expect(link.locator(".continue")).to_have_count(0)
-    assert link.locator(".story-card h2").all_text_contents() == ["A mHC"]
+    assert link.locator(".results-table tbody th").all_text_contents() == ["A mHC"]
     link.close()
 
     page = open_page("/")
@@ -186,7 +184,7 @@ def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPag
     page.go_back()
     page.wait_for_url(re.compile(r"/#v=1&runs=residual,hc&depth=8&width=32$"))
     wait_until_done(page)
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("8")
+    expect(page.locator("output[for=field-depth]")).to_have_text("8")
     page.go_back()
     page.wait_for_url(f"{server.url}/")
 

@@ -89,7 +89,7 @@ function createRandom() {
 
 /** The gain in a text, as a logarithm. */
 function read(text) {
-  const [, mantissa, power] = text.match(/^([\d.]+)(?:×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?$/);
+  const [, mantissa, power] = text.replaceAll(',', '').match(/^([\d.]+)(?:×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?$/);
   const digits = [...(power ?? '⁰')].map((sign) => (sign === '⁻' ? '-' : '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(sign)));
   return Math.log10(Number(mantissa)) + Number(digits.join(''));
 }
@@ -116,7 +116,7 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
       assert.ok(text.split(/\s+/).length <= WORDS, `${text.split(/\s+/).length} words: ${text}`);
       assert.doesNotMatch(text, /undefined|null|NaN/);
       for (const [, gain] of text.matchAll(
-        /HC (?:makes a shared signal up to|reaches) ×?(\d+(?:\.\d+)?(?:×10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?)/g,
+        /HC (?:makes a shared signal up to|reaches) ×?([\d,]+(?:\.\d+)?(?:×10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?)/g,
       )) {
         const log10 = peak(runs.hc, 'composite_gain_fwd');
         assert.ok(log10 > 0, `${text}: the gain is at most 10^${log10}`);

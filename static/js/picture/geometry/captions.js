@@ -1,11 +1,11 @@
 /** Words around the strips: whose they are, what gain the mixing has, which layers they span. No browser here. */
 
-import { formatGain } from '../../data/gain.js';
 import { shortenName } from '../../data/labels.js';
 import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { fitText, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { sayCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
@@ -31,8 +31,11 @@ export function toLabel({ label, name: whole = label, reading, end }, name, run,
   const head = toText(x, y, text, run, { size, isBold: true, ...title });
   const words = reading ? sayStreams(reading) : (end ?? '');
   if (form === 'narrow') {
-    const left = x + widthOf(text, size, true) + 8;
-    return [head, toText(left, y, fitText(words, SMALL, room - left), 'muted')];
+    const left = x + widthOf(text, size, true) + 12;
+    return [
+      { ...head, hasHalo: true },
+      toText(left, y, fitText(words, SMALL, room - left), 'muted', { hasHalo: true }),
+    ];
   }
   const rows = wrapText(words, SMALL, room).slice(0, MAX_ROWS);
   return [head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
@@ -84,13 +87,13 @@ function sayMixing(mean, n, layers) {
 
 /**
  * The gain of a run, in large letters, and a line below it.
- * @param {number | null} gain log10 @param {string[]} below lines @param {number} run @param {Layout} layout
+ * @param {string | null} gain @param {string[]} below lines @param {number} run @param {Layout} layout
  * @returns {Shape[]}
  */
 export function toGain(gain, below, run, { bands, form }) {
   if (gain === null) return [];
   const { x, y, room } = bands[run].gain;
-  const text = formatGain(gain);
+  const text = `×${gain}`;
   const sizes = GAINS[form];
   const size = sizes.find((one) => widthOf(text, one, true) <= room) ?? sizes[sizes.length - 1];
   const rows = form === 'narrow' ? [] : below;
@@ -103,8 +106,7 @@ export function toGain(gain, below, run, { bands, form }) {
 /** @param {Shown} shown @param {boolean} isFirst the first run says what the numbers are @returns {string[]} */
 export function sayRange({ range: spread }, isFirst) {
   if (spread) {
-    const [low, high] = [spread.low, spread.high].map((log10) => formatGain(log10, 2));
-    return [`${spread.words}:`, `${low} to ${high}`];
+    return [`${spread.words}:`, `×${spread.low} to ×${spread.high}`];
   }
   return isFirst ? ['gain of the mixing'] : [];
 }
@@ -126,6 +128,13 @@ export function toAxis(layout) {
       toText(x, y, text, 'muted', { anchor, size: SMALL }),
     ];
   });
+}
+
+/** How to read the picture, where it is an image. @param {Layout} layout @param {boolean} isLog @returns {Shape[]} */
+export function toCaptionLines({ strips, inside, width }, isLog) {
+  const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
+  const rows = wrapText(sayCaption(isLog), SMALL, room);
+  return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 
 /** A quarter where that is whole, as 16 of 64; else a round number. @param {number} rough */

@@ -201,7 +201,7 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
   const product = multiply(mix.mean, 'first-cursor', layer);
   if (!product.scaled.every(Number.isFinite)) return [];
-  const gain = toLog10(Math.max(...rowSums(product).map(Math.abs)), product.exponent);
+  const log10 = toLog10(Math.max(...rowSums(product).map(Math.abs)), product.exponent);
   const most = Math.max(...product.scaled.map(Math.abs));
   const cell = Math.min(MAP_PX.cell, MAP_PX.most / n);
   const cells = Array.from(product.scaled, (weight, index) => {
@@ -214,6 +214,6 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   return [
     ...cells,
     toText(x, y - 9, words, 'muted'),
-    toText(x, y + 10, formatGain(gain), 'ink', { size: 16, isBold: true }),
+    toText(x, y + 10, formatGain(log10), 'ink', { size: 16, isBold: true }),
   ];
 }

@@ -15,13 +15,13 @@ const WIDE_PX = 900;
 const NARROW_PX = 560;
 /** Per form: distances in pixels. `lane` between two streams, `block` the most that all streams of a run take, `pad` around them. */
 const FORMS = {
-  wide: { edge: 24, label: 171, gains: 168, inside: 263, top: 14, lane: 26, block: 96, pad: 82, least: 76, unit: 1.7 },
+  wide: { edge: 24, label: 171, gains: 168, inside: 263, top: 14, lane: 26, block: 96, pad: 72, least: 72, unit: 1.7 },
   medium: { edge: 16, label: 140, gains: 130, inside: 0, top: 10, lane: 22, block: 80, pad: 60, least: 64, unit: 1.4 },
-  narrow: { edge: 12, label: 12, gains: 84, inside: 0, top: 4, lane: 13, block: 48, pad: 40, least: 44, unit: 0.8 },
+  narrow: { edge: 12, label: 12, gains: 84, inside: 0, top: 4, lane: 15, block: 52, pad: 46, least: 50, unit: 0.8 },
 };
 const MOST_PX = 440; // that all strips take; many runs are drawn closer together
-const AXIS_PX = 24; // the layers' numbers under the strips
-const FOOT_PX = 46; // buttons and caption under them
+const AXIS_PX = 22; // the layers' numbers under the strips
+const FOOT_PX = 44; // buttons and caption under them
 const INSIDE_PX = 330; // the height of the magnified layer where it is below the strips
 const NAME_PX = 18; // a name over its strip
 const LEAST_GAP_PX = 3;

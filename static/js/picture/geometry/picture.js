@@ -10,11 +10,11 @@ import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
- * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is log10 (`data/gain.js`),
- * `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
+ * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gain.js`),
+ * `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
  * `isFree` says that nothing bounds its mixing: such runs are at the bottom, and behind the others.
- * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: number | null,
- *   range?: {low: number, high: number, words: string} | null, end: string | null, streams?: number, isFree?: boolean}} Shown
+ * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean}} Shown
  * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][]}} Plan
  */
 

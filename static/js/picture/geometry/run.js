@@ -1,6 +1,6 @@
 /** A run as the picture shows it, from its columns, and the colours of all. No browser here. */
 
-import { gainOf } from '../../data/gain.js';
+import { formatFactor, gainOf } from '../../data/gain.js';
 import { modelOf, specOf } from '../../data/record.js';
 import { toRunStyles } from '../../lines/dress.js';
 import { toReading } from './reading.js';
@@ -9,7 +9,7 @@ import { toReading } from './reading.js';
 
 /** Colours that no method has, for signs of weights, and the colour that very wide ribbons turn to. */
 const MORE = {
-  light: { plus: '#2f7d5b', minus: '#8a3d8f', hot: '#f7c071' },
+  light: { plus: '#2f7d5b', minus: '#8a3d8f', hot: '#ffc25e' },
   dark: { plus: '#63c29a', minus: '#cf86d6', hot: '#ffe3b0' },
 };
 
@@ -22,9 +22,25 @@ export function toShown({ columns, label }, step, streams) {
     kind: specOf(columns)?.connection.kind ?? null,
     streams,
     reading: toReading(columns),
-    gain: isStep ? null : gainOf(columns),
+    gain: isStep ? null : sayGain(columns),
+    course: isStep ? null : courseOf(columns),
     end: columns.end?.status ?? null,
   };
+}
+
+/** Of one stream, which nothing mixes, it is 1. @param {Columns} columns */
+function sayGain(columns) {
+  const gain = gainOf(columns);
+  if (gain === null) return null;
+  return columns.start?.streams === 1 && gain === 0 ? '1' : formatFactor(gain);
+}
+
+/** Gains of the product up to each layer and, backward, from each layer on, log10; null where they are not measured. @param {Columns} columns */
+function courseOf({ log10 }) {
+  const [forward, backward] = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => log10.get(key));
+  return forward && backward
+    ? { forward: /** @type {Float64Array} */ (forward), backward: /** @type {Float64Array} */ (backward) }
+    : null;
 }
 
 /** A label with the whole name of a model in place of the shortened one. @param {string} label @param {Columns} columns */

@@ -20,9 +20,11 @@ const GLOW = [
   { px: 5, opacity: 0.08 },
   { px: 2, opacity: 0.12 },
 ];
+/** Around a ribbon that stays in its lane, so that it stands out from what floods it. */
+const EDGE = { px: 1.5, opacity: 0.55 };
 const SOLID = 0.95;
 const FLOODED = 0.5;
-const HOT_DECADES = 2; // beyond its lane, until a ribbon has the hottest colour
+const HOT_DECADES = 3; // beyond its lane, until a ribbon has the hottest colour
 const MAX_STOPS = 40;
 
 /**
@@ -37,12 +39,14 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   if (first >= last) return [];
   const lane_px = laneOf(band);
   const most = excessOf(reading, what, scale, lane_px, first, last);
+  const edge = most > 0 ? [] : [EDGE];
   const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
   return range(0, reading.streams - 1).flatMap((stream) =>
     toPieces(reading, what, stream, layout, scale, first, last).flatMap((piece) => {
       const heats = most > 0 ? toHeats(piece, lane_px) : undefined;
       const glow = most > 0 ? GLOW : [];
       return [
+        ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
         ...glow.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), color, opacity, heats)),
         toArea(toOutline(piece, band.lanes[stream]), color, opacity, heats),
       ];

@@ -18,6 +18,9 @@ export const EMPTY = `v=${VERSION}`;
 /** What a value has to be, by the type of its field. @type {Record<string, string>} */
 const TYPES = { integer: 'a whole number', number: 'a number', boolean: 'true or false', string: 'a text' };
 const CARD = 'view.'; // before a panel's key
+/** The sections of the page that `open` lists. */
+export const SECTIONS = ['mixing', 'similarity', 'training', 'cost', 'expert'];
+const NONE = 'none'; // no section
 /** Names the texts that an address has no room for. */
 const OMITTED = 'omitted';
 /** Letters of an encoded text that an address still holds: chats and mail programs cut what is much longer. */
@@ -104,6 +107,7 @@ function toLook(view, rules) {
   if (view.interval) pairs.push(['interval', `${view.interval.first + 1}-${view.interval.last + 1}`]);
   for (const [panel, key] of Object.entries(view.cards ?? {}).sort()) pairs.push([`${CARD}${panel}`, key]);
   if (view.difference) pairs.push(['difference', 'true']);
+  if (view.open) pairs.push(['open', view.open.join(',') || NONE]);
   if (view.map) pairs.push(...toPairs(view.map, rules));
   return pairs;
 }
@@ -155,6 +159,7 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     else if (key === OMITTED) problems.push(...text.split(',').map(sayOmitted));
     else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
     else if (key === 'difference') setDifference(view, text, problems);
+    else if (key === 'open') setOpen(view, text, problems);
     else setOne(view, key, text, fields, rules, problems);
   }
   keepInStack(view, fields, problems);
@@ -226,6 +231,14 @@ function setInterval(view, text, problems) {
 function setDifference(view, text, problems) {
   if (text === 'true') view.difference = true;
   else if (text !== 'false') problems.push(`difference must be true or false, not ${text}`);
+}
+
+/** @param {View} view @param {string} text @param {string[]} problems */
+function setOpen(view, text, problems) {
+  const keys = text === NONE ? [] : text.split(',');
+  const unknown = keys.filter((key) => !SECTIONS.includes(key));
+  if (unknown.length > 0) problems.push(`open: got ${unknown.join(',')}, wanted ${SECTIONS.join(', ')}`);
+  view.open = keys.filter((key) => SECTIONS.includes(key));
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
