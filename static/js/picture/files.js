@@ -36,8 +36,7 @@ const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the pi
 
 /** The runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {
-  const { places, step } = chooseShown(templates, []);
-  return toRuns(places, step);
+  return toRuns(chooseShown(templates, null));
 }
 
 /** The picture at a width, without title. @param {Templates} templates @param {number} width */

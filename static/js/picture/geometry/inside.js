@@ -25,8 +25,8 @@ const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
 const MAP_PX = { cell: 16, most: 64 };
 
-/** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @returns {Shape[]} */
-export function toInside(reading, run, name, layout, layer) {
+/** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
+export function toInside(reading, run, name, layout, layer, isBehind = false) {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
   const lens = toLens(reading, frame, layer);
@@ -39,7 +39,7 @@ export function toInside(reading, run, name, layout, layer) {
     toText(x, y + 43, reading.streams === 1 ? 'reads · adds' : 'reads · mixes · writes', 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
-    ...toEnds(reading, run, lens, layer),
+    ...toEnds(reading, run, lens, layer, isBehind),
     ...toBranch(reading, lens, layer),
     ...toWords(reading, layer, frame, lens),
   ];
@@ -112,8 +112,8 @@ function toLinkShapes({ weight, spread, points }, color, unit) {
   return [{ ...line, width: thick(Math.abs(weight) + spread), opacity: 0.28, isDashed: false }, line];
 }
 
-/** Streams before and after the layer, with their sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @returns {Shape[]} */
-function toEnds(reading, run, { left, right, lanes }, layer) {
+/** Streams before and after the layer, with their sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
+function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   const isRoomy = lanes.length === 1 || lanes[1] - lanes[0] >= NUMBER_GAP_PX;
   return lanes.flatMap((y, stream) =>
     [
@@ -130,14 +130,15 @@ function toEnds(reading, run, { left, right, lanes }, layer) {
         color: run,
         fill: run,
       });
-      return isRoomy ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
+      return isRoomy && !isBehind ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
     }),
   );
 }
 
 /** The branch by its name. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
 function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer) {
-  const isKnown = streams === 1 || weightsAt(mix.mean, layer) !== null;
+  const isKnown = weightsAt(mix.mean, layer) !== null;
+  const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
   const [x, y] = [middle - half, branch - BOX_PX / 2];
   return [
     {
@@ -155,7 +156,7 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
     ...(isKnown
       ? []
       : [
-          toText(middle, (lanes[0] + branch) / 2, 'mixing not computed yet', 'muted', {
+          toText(middle, (lanes[0] + branch) / 2, unknown, 'muted', {
             anchor: 'middle',
             hasHalo: true,
           }),
