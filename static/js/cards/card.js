@@ -13,6 +13,7 @@ import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { linkPapers } from '../ui/papers.js';
 import { IntervalControl } from './interval.js';
 import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
@@ -116,7 +117,7 @@ export const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
       <h3>${panel.title}</h3>
       <p>${panel.meaning}</p>
       <p>${reading}</p>
-      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${source}</dd></dl>
+      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${linkPapers(source)}</dd></dl>
     <//>
   `;
 });

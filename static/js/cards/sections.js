@@ -55,14 +55,23 @@ export function showSectionOf(key) {
   if (section && section in SECTIONS && key !== origin.value?.panel) setOpen(section, true);
 }
 
+/** The panel that a preset is about, unless the strip shows it. */
+const featured = () => state.shownPanels.value.find((panel) => panel.key === origin.value?.panel && !isInStrip(panel));
+
+/** The card of a preset's own panel. */
+export function Featured() {
+  const panel = featured();
+  // `data-awaits` names it while it has not come: the room is then reserved.
+  const awaits = origin.value && !state.templates.value ? origin.value.panel : panel?.key;
+  if (!awaits) return null;
+  return html`<div class="panels featured" data-awaits=${awaits}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
+}
+
 export function Sections() {
-  const panel = state.shownPanels.value.find(({ key }) => key === origin.value?.panel);
-  const others = state.shownPanels.value.filter(({ key }) => key !== panel?.key);
+  const own = featured()?.key;
+  const others = state.shownPanels.value.filter(({ key }) => key !== own);
   const shown = Object.keys(SECTIONS).filter((key) => key === COST || others.some(({ group }) => group === key));
-  return html`
-    ${origin.value && !(panel && isInStrip(panel)) ? html`<div class="panels featured" data-awaits=${origin.value.panel}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>` : null}
-    <div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>
-  `;
+  return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }
 
 /** @param {{section: string, panels: Panel[]}} props */

@@ -48,11 +48,19 @@ export function seedsOf(columns) {
   return specOf(columns)?.seeds ?? 1;
 }
 
-/** Size and origin of a record, in a few words. @param {Columns} columns */
-export function describeRecord(columns) {
+/** Size, drift and origin of a record, in a few words. @param {Columns} columns @param {Columns[]} [all] the runs next to it: a residual network has no drift, but they may */
+export function describeRecord(columns, all = [columns]) {
   const spec = specOf(columns);
-  if (spec) return `depth ${spec.depth}, width ${spec.width}, seed ${spec.seed}, ${spec.dtype}`;
+  if (spec)
+    return [`depth ${spec.depth}, width ${spec.width}`, ...driftOf(all), `seed ${spec.seed}, ${spec.dtype}`].join(', ');
   return `a trace of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
+}
+
+/** `drift 0.3`, or one value per run that has one; empty where none has. @param {Columns[]} all */
+function driftOf(all) {
+  const mixed = all.filter(({ start }) => (start?.streams ?? 1) > 1);
+  const drifts = mixed.flatMap((columns) => specOf(columns)?.connection.noise ?? []);
+  return drifts.length > 0 ? [`drift ${[...new Set(drifts)].join(' / ')}`] : [];
 }
 
 /**

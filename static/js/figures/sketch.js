@@ -81,7 +81,7 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   setFont(pen, font);
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
-    stroke(pen, [x, area.top], [x, bottom]);
+    if (xaxis.showgrid !== false) stroke(pen, [x, area.top], [x, bottom]);
     write(pen, text, x, bottom + TICK_GAP, 'center', 'top');
   }
   for (const { value, text } of ticksOf(yaxis)) {

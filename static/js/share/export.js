@@ -44,8 +44,8 @@ export function downloadBlob(blob, name) {
 /** What is shown, in one line under what leaves the page. */
 export function footLine() {
   const ids = state.slots.value.map((slot) => slot.id.slice(0, 8) || 'not confirmed yet').join(', ');
-  const [first] = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
-  return `mHC Scope · ${first ? describeRecord(first) : ''} · runs ${ids}`;
+  const all = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
+  return `mHC Scope · ${all.length > 0 ? describeRecord(all[0], all) : ''} · runs ${ids}`;
 }
 
 /** How this panel is asked for as its card shows it. @param {Panel} panel */
