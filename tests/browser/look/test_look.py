@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import (
     OpenPage,
-    choose_from_menu,
+    choose_more,
     create_link,
     expect_layer,
     wait_until,
@@ -38,7 +38,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 @pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
-    choose_from_menu(page, "Theme: as the system")
+    choose_more(page, "Theme: as the system")
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
