@@ -39,7 +39,7 @@ def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
         try:
             specs.append(_parse_item(item))
         except SpecErrors as found:
-            errors += [_within(index, error) for error in found.errors]
+            errors += [error.under(str(index)) for error in found.errors]
     if errors:
         raise SpecErrors(errors)
     if not is_mixed:
@@ -72,10 +72,6 @@ def _parse_item(item: Any) -> RunSpec:
     if not isinstance(item, dict):
         raise SpecErrors([SpecError("", item, "an object")])
     return parse_spec(item)
-
-
-def _within(index: int, error: SpecError) -> SpecError:
-    return SpecError(f"{index}.{error.field}".rstrip("."), error.got, error.wanted)
 
 
 def _require_shared(specs: list[RunSpec]) -> None:
