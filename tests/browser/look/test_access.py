@@ -115,7 +115,7 @@ def test_axe_finds_nothing_on_the_other_pages(open_page: OpenPage, watch: Watch,
     for path, sign in {
         f"/embed/{name}?panel=cka&theme={theme}": "Layer against layer",
         "/docs": "/api/v1/runs",
-        "/nothing": "Nothing is here",
+        "/nothing": "Page not found",
     }.items():
         other = open_page(path, theme=theme, width=width, wait=False)
         expect(other.locator("body")).to_contain_text(sign)
