@@ -203,7 +203,7 @@ SENTENCES: list[tuple[str, list[tuple[str, str]], Claim]] = [
 ]
 GAINS = re.compile(rf"×{NUMBER}|{NUMBER} times larger")
 # The same numbers in the words of the findings, in the order forward, backward.
-FOUND = re.compile(rf"largest gain {NUMBER} forward, {NUMBER} backward")
+FOUND = re.compile(rf"(?:amplifies|has a gain of) up to {NUMBER}(?:×| times) forward and {NUMBER}(?:×| times) backward")
 
 
 def _amplifies(record: Record) -> bool:
