@@ -68,7 +68,7 @@ def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -
     for _ in range(9):
         slider.press("ArrowRight")
     expect_layer(page, 10, 64)
-    page.wait_for_url("**/#v=1&connection.init=mhc_lite&layer=10")
+    page.wait_for_url("**/#v=1&connection.init=lucidrains&layer=10")
     assert at_cursor(page) != numbers
     for panel, left in first.items():
         assert cursor_left(page, panel) > left + 10

@@ -89,7 +89,7 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
     drag(page, "Depth", 0.2)
     expect(page.locator("output[for=field-depth]")).not_to_have_text("64")
     depth = int(page.locator("output[for=field-depth]").inner_text())
-    page.wait_for_url(f"**/#v=1&depth={depth}&connection.init=mhc_lite")
+    page.wait_for_url(f"**/#v=1&depth={depth}&connection.init=lucidrains")
     wait_until_done(page)
     shorter = curves(page, "activation")
     assert [len(line["y"]) for line in shorter] == [depth] * 3
