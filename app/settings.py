@@ -153,7 +153,11 @@ class Settings(BaseSettings):
     spans: bool = Field(
         False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
     )
-    precompute: bool = Field(True, description="Compute a missing default comparison at start-up.")
+    precompute: bool = Field(
+        True,
+        description="Serve presets from the records that ship with the package, and store the opening comparison at "
+        "start-up.",
+    )
 
     @field_validator("database_url")
     @classmethod

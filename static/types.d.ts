@@ -56,11 +56,9 @@ export interface Trace {
     key: string;
     end?: boolean;
     parts?: string;
-    /** What is said of the line at its beginning. */
-    start?: string;
     fill: Record<string, string>;
     /** What of the trace follows the method of its run besides the colour. */
-    look?: { dash?: boolean; marker?: boolean; weight?: number; fill?: boolean };
+    look?: { dash?: boolean; weight?: number; fill?: boolean };
   };
   [key: string]: any;
 }
@@ -115,11 +113,6 @@ export interface FigureRules {
   min_row_gap: number;
   label_gap: number;
   high_share: number;
-  start_stretch: number;
-  start_share: number;
-  start_places: number;
-  start_away: number;
-  start_alike: number;
   max_ticks: number;
   min_steps: number;
   room_for_one: number;
@@ -177,6 +170,8 @@ export interface View {
   interval?: { first: number; last: number };
   /** The view of a panel's card, by its key; without it the first. */
   cards?: Record<string, string>;
+  /** The open sections; without it those of the panels in `cards`. */
+  open?: string[];
 }
 /** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
 export interface MapChoice {
@@ -356,7 +351,7 @@ export interface ViewRules {
   /** Specs of what a visitor sees first. */
   opening: any[];
   /** Every kind of connection: its name in figures, and the year of its paper. */
-  connections: Record<string, { name: string; year: number | null; has_streams: boolean }>;
+  connections: Record<string, { name: string; year: number | null; has_streams: boolean; mixing: 'fixed' | 'free' | 'sinkhorn' | 'exact' | 'identity' }>;
   /** What a map shows by default. */
   map: { metric: string; reduce: string };
   /** Of a hash, as far as the server reads it. */

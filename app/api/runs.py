@@ -23,6 +23,10 @@ router = APIRouter(prefix=API, tags=["runs"])
 
 LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
 HAVE = "Ids of runs that the caller has whole, separated by commas: a stream leaves their frames out."
+MIXED = (
+    "Allow seeds and inputs that differ. Part of what differs between such runs is chance: it says how much one draw "
+    "differs from another, and not what another connection does."
+)
 MAX_HAVE = 2000
 CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as nginx has it: no one reads this answer
 POST_RESPONSES: Responses = {
@@ -72,6 +76,7 @@ async def compare_runs(
     viewer: Viewer,
     limit_s: Annotated[float, Query(gt=0, description=LIMIT)] = math.inf,
     have: Annotated[str, Query(max_length=MAX_HAVE, description=HAVE)] = "",
+    mixed: Annotated[bool, Query(description=MIXED)] = False,
 ) -> Response:
     """Start several runs that share their seed and input: all of them or none.
 
@@ -79,7 +84,7 @@ async def compare_runs(
     and the events of all runs follow as from `/runs/events`, which saves a second request. Where the connection closes
     before that event, runs that nobody else asked for or watches are cancelled.
     """
-    specs = parse_comparison(await request.body())
+    specs = parse_comparison(await request.body(), mixed)
     if stream.SSE in request.headers.get("accept", ""):
         place.require_room()  # before anything is started; the place itself is taken when the stream begins
         held, caller = AsyncExitStack(), Caller(request.is_disconnected)

@@ -42,8 +42,21 @@ from app.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
 
-_ORDER = (gain, activation, gradient, similarity, cka, mixing, detail, streams, unfolded, theory, training)
-PANELS: dict[str, Panel] = {module.PANEL.key: module.PANEL for module in _ORDER}
+_ORDER = (
+    gain.PANEL,
+    gain.PANEL_BACKWARD,
+    activation.PANEL,
+    gradient.PANEL,
+    mixing.PANEL,
+    detail.PANEL,
+    streams.PANEL,
+    similarity.PANEL,
+    cka.PANEL,
+    training.PANEL,
+    unfolded.PANEL,
+    theory.PANEL,
+)
+PANELS: dict[str, Panel] = {panel.key: panel for panel in _ORDER}
 
 
 def figure(

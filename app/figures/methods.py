@@ -29,7 +29,7 @@ class Method:
 METHODS = {
     "none": Method("#61263e", "#b77586", "4px,2px", "x"),
     "residual": Method("#5b6472", "#aab2bd", "2px,3px", "circle", 3.0),
-    "hc": Method("#b84718", "#f28b50", "7px,4px", "square"),
+    "hc": Method("#b84718", "#f28b50", "solid", "square"),
     "mhc": Method("#0f66b0", "#5cb0f0", "solid", "diamond", 2.25),
     "mhc_lite": Method("#29815d", "#77dfb3", "9px,3px,2px,3px", "triangle-up"),
     "kromhc": Method("#9c58aa", "#e5a4ef", "5px,5px", "triangle-down"),

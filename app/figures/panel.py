@@ -24,7 +24,7 @@ A panel is a figure *template*: all of its look, none of its data. Traces say wh
 - `unknown`: what to say of runs without data at the step that is shown
 
 A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
-its last value is labelled; `start`, which line is labelled where it begins; `look`, what of it follows the run's
+its last value is labelled; `look`, what of it follows the run's
 connection (`fill/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
 "stream", which the page names at the cursor.
 """
@@ -89,7 +89,7 @@ class Panel:
     key, title, unit: its name in routes, for people, and what the numbers are.
     meaning: one sentence.
     help: the text behind "?".
-    group: where on the page it stands.
+    group: the part of the page that shows it: strip, mixing, similarity, training or expert.
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
     table: what the table view lists.
@@ -201,20 +201,18 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatte
 
 
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
-    """One metric of one run over the layers, drawn from log10 on a log axis: 1e401 is a number like any other.
+    """One metric of one run over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
 
-    Of several seeds it is the median.
+    For several seeds it is the median.
     """
     column = "log10" if scale == "log" else "layers"
     fill = {"x": "layer", "y": f"middle.{column}.{key}", "text": f"middle.text.{key}", "name": "label"}
-    follows = {"dash": True, "marker": True, **({} if "line" in more else {"weight": 1.0})}
+    follows = {"dash": True, **({} if "line" in more else {"weight": 1.0})}
     meta = {"run": run, "key": key, "fill": fill, "end": end, "look": follows}
     look = {"color": style.color, "width": style.width, "dash": style.dash}
     return go.Scatter(
-        mode="lines+markers" if end else "lines",
+        mode="lines",
         line={**look, **more.pop("line", {})},
-        # A few marks along the line, so that runs differ by more than colour and dash.
-        marker={"symbol": style.marker, "size": 7, "maxdisplayed": 9, "color": style.color},
         meta=meta,
         connectgaps=False,
         hovertemplate=more.pop("hovertemplate", "%{text}"),

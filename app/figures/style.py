@@ -5,12 +5,12 @@ from typing import Literal
 
 ThemeName = Literal["dark", "light"]
 MAX_RUNS = 4
-FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
+FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
 @dataclass(frozen=True)
 class RunStyle:
-    """How one run is drawn everywhere: colour, dash, weight and marker, so that no one of them has to be seen."""
+    """How one run is drawn everywhere. `marker` is used by the pictures of links, where lines have no labels."""
 
     color: str
     dash: str
@@ -20,7 +20,7 @@ class RunStyle:
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one theme. The page has `card`, `ink` and `accent` from here: a figure looks like its card."""
+    """The colours of one theme. The page takes `card`, `ink` and `accent` from here; the accent is neutral."""
 
     name: ThemeName
     card: str
@@ -36,40 +36,41 @@ class Theme:
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
-# Signed values: zero takes the card's own side, so that what deviates stands out and zeros stay quiet.
+# Signed values run from magenta (negative) to green (positive), away from HC's orange and mHC's blue. Zero is close to
+# the card, so that other values stand out. tests/app/figures/test_methods.py checks the distances.
 THEMES: dict[ThemeName, Theme] = {
     "dark": Theme(
         name="dark",
-        card="#1b1e23",
-        ink="#e8eaed",
-        muted="#9aa0a8",
-        grid="#2c3038",
-        accent="#5cb0f0",
+        card="#151a21",
+        ink="#eef1f5",
+        muted="#9aa3ae",
+        grid="#262d37",
+        accent="#eef1f5",
         diverging=(
-            (0.0, "#f58a5b"),
-            (0.25, "#a8532f"),
-            (0.45, "#4a3a36"),
-            (0.5, "#30343b"),
-            (0.55, "#31414f"),
-            (0.75, "#2f75ad"),
-            (1.0, "#74c0fb"),
+            (0.0, "#f6aee9"),
+            (0.25, "#c4459f"),
+            (0.45, "#4a2f4c"),
+            (0.5, "#262c35"),
+            (0.55, "#203f2d"),
+            (0.75, "#1f9150"),
+            (1.0, "#86dc9c"),
         ),
     ),
     "light": Theme(
         name="light",
         card="#ffffff",
-        ink="#1a1c1f",
-        muted="#62666d",
-        grid="#e7e5e1",
-        accent="#0f66b0",
+        ink="#15181c",
+        muted="#595f68",
+        grid="#e6e4de",
+        accent="#15181c",
         diverging=(
-            (0.0, "#a63a12"),
-            (0.25, "#e8926b"),
-            (0.45, "#f7e7df"),
-            (0.5, "#f4f3f1"),
-            (0.55, "#e0ebf4"),
-            (0.75, "#5d9fd0"),
-            (1.0, "#0b4f8a"),
+            (0.0, "#822b74"),
+            (0.25, "#d97fcc"),
+            (0.45, "#f7e3f3"),
+            (0.5, "#f4f3f0"),
+            (0.55, "#dcf2e2"),
+            (0.75, "#3fae72"),
+            (1.0, "#0f5c2a"),
         ),
     ),
 }

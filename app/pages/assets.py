@@ -24,7 +24,7 @@ from starlette.responses import Response
 from app.api.http.middleware.root_path import to_route
 from app.api.http.problems import not_found
 from app.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
-from app.pages.vendored import MODULES, PARTS, SCRIPTS, STARTED, by_package
+from app.pages.vendored import MODULES, NAMED, PARTS, STARTED, by_package
 
 # Below these all addresses are of files.
 FOLDERS = ("/static", "/vendor")
@@ -87,7 +87,7 @@ class Assets:
         self._addresses: dict[str, str] = {}
         self._load_static()
         vendored = self._load_vendored()
-        self._addresses |= {f"vendor/{name}": vendored[path] for name, path in SCRIPTS.items()}
+        self._addresses |= {f"vendor/{name}": vendored[path] for name, path in NAMED.items()}
         self._started = [vendored[path] for path in (*(MODULES[name] for name in STARTED), *PARTS)]
         self.import_map = json.dumps({"imports": {name: vendored[path] for name, path in MODULES.items()}})
         digest = hashlib.sha256(self.import_map.encode()).digest()

@@ -18,8 +18,11 @@ MODULES = {
     "dejavu-sans/400.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-400-normal.woff",
     "dejavu-sans/700.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff",
 }
-# Name for `asset("vendor/...")` -> file; these are classic scripts.
-SCRIPTS = {"plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js"}
+# Name for `asset("vendor/...")` -> file: a classic script, and the font of the page.
+NAMED = {
+    "plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js",
+    "inter": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
+}
 # Those that a page needs before its first line runs. They import each other: a browser would find them one by one.
 STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-core", "eventsource-parser")
 # Files that those of the same package import.
@@ -43,7 +46,7 @@ CHARACTERS = (*LETTERS, *SIGNS)
 def by_package() -> dict[str, list[str]]:
     """The files that a browser is sent, by their package."""
     packages: dict[str, list[str]] = {}
-    for path in sorted({*MODULES.values(), *SCRIPTS.values(), *PARTS}):
+    for path in sorted({*MODULES.values(), *NAMED.values(), *PARTS}):
         packages.setdefault(package_of(path), []).append(path)
     return packages
 
@@ -59,6 +62,6 @@ def list_carried() -> list[str]:
 
     The texts of licences are in docs/licences.md, which a wheel holds beside our own.
     """
-    needed = [*MODULES.values(), *SCRIPTS.values(), *PARTS, *FONTS.values()]
+    needed = [*MODULES.values(), *NAMED.values(), *PARTS, *FONTS.values()]
     about = {f"{package_of(path)}/package.json" for path in needed}
     return sorted({*needed, *about})

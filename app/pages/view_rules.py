@@ -20,7 +20,12 @@ def to_view_rules() -> dict[str, Any]:
         "kinds": [spec.connection.kind for spec in DEFAULT.specs],
         "opening": [spec.model_dump(mode="json") for spec in OPENING.specs],
         "connections": {
-            kind: {"name": family.name, "year": family.year, "has_streams": family.streams != "one"}
+            kind: {
+                "name": family.name,
+                "year": family.year,
+                "has_streams": family.streams != "one",
+                "mixing": family.mixing,
+            }
             for kind, family in FAMILIES.items()
         },
         "map": {"metric": MAP[0], "reduce": MAP[1]},

@@ -11,25 +11,25 @@ from mhc_core.spec import RunSpec, parse_spec
 Group = Literal["start", "mhc", "hc", "stacks", "signals", "starts"]
 
 GROUPS: dict[Group, str] = {
-    "start": "To begin with",
-    "mhc": "The mHC paper, at this scale",
-    "hc": "The Hyper-Connections paper, at this scale",
+    "start": "Start here",
+    "mhc": "The mHC paper at this scale",
+    "hc": "The Hyper-Connections paper at this scale",
     "stacks": "Stacks",
-    "signals": "What signals do",
-    "starts": "How mixing starts",
+    "signals": "Signals",
+    "starts": "How mixing is initialised",
 }
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a paper or a theory says, to stand beside what is measured here.
+    """What a paper or a theory says, shown next to what is measured here.
 
     Attributes
     ----------
     source: where this is stated.
     says: its number or its claim, in one sentence.
-    scale: in what its setting differs from this one.
-    numbers: what it prints for runs of the preset, by their labels, to stand beside ours.
+    scale: how its setting differs from this one.
+    numbers: what it prints for runs of the preset, by their labels, shown next to ours.
     """
 
     source: str
@@ -45,12 +45,12 @@ class Preset:
     Attributes
     ----------
     name, title, description: for addresses, for people, and in one sentence.
-    group: where in the gallery it stands.
+    group: where it is in the gallery.
     labels, specs: the runs.
-    metric, reduction: the column that its preview draws, and how that becomes its headline, the number that is told.
+    metric, reduction: the column that its preview draws, and how that becomes its headline number.
     panel, view: the panel that shows it, and which of its views; None for the first.
     reference: what others say of it, or None.
-    plays: the field that is played when it is opened; None for a preset that stands still.
+    plays: the field that is animated when it is opened; None where nothing is.
     """
 
     name: str

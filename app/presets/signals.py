@@ -1,9 +1,9 @@
-"""What norms, branches and missing skip connections do to signals, and the ways in which mixing starts."""
+"""What norms, branches and missing skip connections do to signals, and how mixing is initialised."""
 
 from app.presets.preset import RESIDUAL, Preset, Reference, compare
 
 LIMIT = "0.9484"  # token similarity after 20 layers of infinite width
-# What starts of mHC are called where they come from.
+# Names of the initialisations of mHC, after the code that they come from.
 INITS = {
     "residual": "residual-equivalent",
     "mhc_lite": "mHC-lite",
@@ -16,8 +16,9 @@ SIGNALS: tuple[Preset, ...] = (
     compare(
         "signals",
         "laws",
-        "Where theory speaks",
-        "Wide MLP layers on Gaussian input, which meet the premises of laws: each measured curve beside its band.",
+        "Where theory predicts it",
+        "Wide MLP layers on Gaussian input meet the premises of the theory: each measured curve next to its predicted "
+        "band.",
         {
             label: {
                 "connection": {"kind": kind},
@@ -36,7 +37,7 @@ SIGNALS: tuple[Preset, ...] = (
         "signals",
         "no_skip",
         "Without skip connections",
-        "A plain feed-forward stack of MLPs beside the same stack with residual connections.",
+        "The same stack of MLPs without and with residual connections.",
         {
             "Plain": {"connection": {"kind": "none"}, "block": {"kind": "mlp"}},
             "Residual": RESIDUAL | {"block": {"kind": "mlp"}},
@@ -49,7 +50,7 @@ SIGNALS: tuple[Preset, ...] = (
         "signals",
         "relu_correlation",
         "ReLU layers align their tokens",
-        "Tokens that start unrelated point nearly the same way after 20 layers of a plain ReLU network.",
+        "Tokens that start unrelated are nearly parallel after 20 layers of a plain ReLU network.",
         {
             f"width {width}": {
                 "depth": 20,
@@ -66,8 +67,8 @@ SIGNALS: tuple[Preset, ...] = (
         view="tokens",
         reference=Reference(
             "Correlation map of ReLU networks, Cho & Saul 2009",
-            f"{LIMIT} after 20 layers, from tokens that are unrelated.",
-            "The limit of infinite width; here two narrow networks and one seed.",
+            f"{LIMIT} after 20 layers, for tokens that start unrelated.",
+            "The limit of infinite width; here two finite networks and one seed.",
             {"width 64": LIMIT, "width 256": LIMIT},
         ),
     ),
@@ -75,7 +76,7 @@ SIGNALS: tuple[Preset, ...] = (
         "signals",
         "norm_position",
         "Pre-norm, post-norm, none",
-        "A plain residual stack with its norm before the branch, after the addition, and without one.",
+        "A plain residual stack with its norm before the branch, after the addition, and without a norm.",
         {
             label: RESIDUAL | {"block": {"norm_position": key}}
             for label, key in {"pre-norm": "pre", "post-norm": "post", "no norm": "none"}.items()
@@ -88,7 +89,7 @@ SIGNALS: tuple[Preset, ...] = (
         "signals",
         "deepnorm",
         "Pre-norm, post-norm, DeepNorm",
-        "DeepNorm enlarges the skip path of a post-norm stack and draws its branches smaller.",
+        "DeepNorm scales up the skip path of a post-norm stack and initialises its branches smaller.",
         {
             "pre-norm": RESIDUAL,
             "post-norm": RESIDUAL | {"block": {"norm_position": "post"}},
@@ -102,7 +103,8 @@ SIGNALS: tuple[Preset, ...] = (
         "signals",
         "branch_scaling",
         "Scaled branches",
-        "A residual stack with plain branches, with 1/√depth on each, with ReZero's gain and with LayerNorm Scaling.",
+        "A residual stack with unscaled branches, with 1/√depth, with ReZero's learned scale and with LayerNorm "
+        "Scaling.",
         {
             label: RESIDUAL | {"block": {"scaling": scaling}}
             for label, scaling in {
@@ -123,7 +125,7 @@ STARTS: tuple[Preset, ...] = (
         "starts",
         "init_presets",
         "Ways to initialise mHC",
-        "Our residual-equivalent start, mHC-lite's, Megatron's and DeepSeek-V4's, each without drift.",
+        "Our residual-equivalent start and those of mHC-lite, Megatron and DeepSeek-V4, each without drift.",
         {
             INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
             for name in ("residual", "mhc_lite", "megatron", "deepseek_v4")
@@ -135,9 +137,9 @@ STARTS: tuple[Preset, ...] = (
     compare(
         "starts",
         "init_identity",
-        "Near the identity, or not",
-        "How much of the differences between streams survives 64 layers: 92 % with mHC-lite's start, next to nothing "
-        "with lucidrains', which leaves 30 % after one layer, and nothing with Megatron's average of all streams.",
+        "How much of a difference between streams survives",
+        "After 64 layers, mHC-lite's start keeps 92 % of the differences between streams. lucidrains' keeps 30 % after "
+        "one layer and next to nothing at the end; Megatron's averages all streams and keeps nothing.",
         {
             INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
             for name in ("mhc_lite", "lucidrains", "megatron")
@@ -150,8 +152,9 @@ STARTS: tuple[Preset, ...] = (
     compare(
         "starts",
         "init_dynamic",
-        "Mixing that reads the tokens",
-        "The same starts with dynamic mixing: Megatron and DeepSeek-V4 draw random projections, the others none.",
+        "Mixing that depends on the tokens",
+        "The same starts with dynamic mixing: Megatron and DeepSeek-V4 start with random projections, the others with "
+        "zeros.",
         {
             INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0, "dynamic": True}}
             for name in ("mhc_lite", "lucidrains", "megatron", "deepseek_v4")

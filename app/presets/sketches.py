@@ -1,11 +1,10 @@
-"""Pictures of presets, stored with the code: a few points of one curve a run, and its number, each from a real run.
+"""Pictures of presets for the gallery: a few points of one curve per run, and its number, from the shipped records.
 
-`python -m app.presets.sketches` computes all runs anew and writes the file; a test holds it equal to new runs.
+Stored in one file, because reading every record takes seconds. `python -m app.presets.records` writes it.
 """
 
 import json
 import lzma
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from app.presets import PRESETS, Preset
+from app.presets.records import read_result
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
-from mhc_core.spec import RunSpec
 
 FILE = Path(__file__).with_name("sketches.json.xz")
 POINTS = 48
@@ -58,25 +57,15 @@ def _find_curve(key: str, result: Result) -> np.ndarray:
     return values.get(key, np.full(1, np.nan))
 
 
-def main() -> None:
-    """Compute every preset's runs, one after the other, and write the file."""
-    from mhc_core.measure.run import run  # torch: what only reads the file does without
+def build_sketches() -> dict[str, list[dict[str, Any]]]:
+    """Sketches of all presets from their records."""
+    return {
+        preset.name: [{"id": spec.id, **build_sketch(preset, read_result(spec.id))} for spec in preset.specs]
+        for preset in PRESETS
+    }
 
-    def compute(spec: RunSpec) -> Result:
-        result = Result()
-        for frame in run(spec):
-            result.add(frame)
-        return result
 
-    lines = []
-    for preset in PRESETS:
-        runs = [{"id": spec.id, **build_sketch(preset, compute(spec))} for spec in preset.specs]
-        told = ",\n  ".join(json.dumps(item, separators=(",", ":")) for item in runs)
-        lines.append(f"{json.dumps(preset.name)}: [\n  {told}\n]")
-        sys.stderr.write(f"{preset.name}\n")
-    text = "{\n" + ",\n".join(lines) + "\n}\n"
+def write_sketches() -> None:
+    """Write the file."""
+    text = json.dumps(build_sketches(), separators=(",", ":"))
     FILE.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
-
-
-if __name__ == "__main__":
-    main()

@@ -7,14 +7,14 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "default",
         "Residual, HC, mHC",
-        "The same 64 layers joined in three ways, with the same drift on the mixing of HC and mHC.",
+        "The same 64 layers connected in three ways, with the same drift on the mixing of HC and mHC.",
         THREE,
     ),
     compare(
         "start",
         "at_init",
         "At initialisation",
-        "No drift: HC starts as the residual network exactly, mHC up to rounding.",
+        "Without drift, HC starts as the residual network exactly, and mHC up to rounding.",
         {
             "Residual": RESIDUAL,
             "HC": {"connection": {"kind": "hc", "noise": 0.0}},
@@ -25,15 +25,15 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "deep",
         "Deep: 256 layers",
-        "Four times the depth: HC's gain, 460 after 64 layers, is 9.1 billion after 256.",
+        "At four times the depth, HC's gain rises from 460 after 64 layers to 9.1 billion after 256.",
         over_three(depth=256),
     ),
     compare(
         "start",
         "strong_drift",
         "Strong drift",
-        "Drift 1: HC's signal grows by more than 19 orders of magnitude. mHC's rows sum to 1, while 20 rounds of "
-        "Sinkhorn leave columns up to 1.5 % off with this seed.",
+        "At drift 1, HC's signal grows by more than 19 orders of magnitude. mHC's rows sum to 1, and 20 Sinkhorn "
+        "rounds leave its columns up to 1.5 % off with this seed.",
         {
             "Residual": RESIDUAL,
             "HC": {"connection": {"kind": "hc", "noise": 1.0}},
@@ -44,8 +44,8 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "relatives",
         "Relatives of mHC",
-        "At drift 1 and with this seed, Sinkhorn's 20 rounds leave a backward gain of up to 1.02; mixing that is "
-        "doubly stochastic by construction has 1.",
+        "At drift 1, 20 Sinkhorn rounds leave mHC a backward gain of up to 1.02 with this seed. Its relatives are "
+        "doubly stochastic by construction, so theirs is 1.",
         {
             label: {"connection": {"kind": kind, "noise": 1.0}}
             for label, kind in {
@@ -60,8 +60,8 @@ COMPARISONS: tuple[Preset, ...] = (
     compare(
         "start",
         "frac",
-        "Parts instead of copies",
-        "Frac-Connections mix four parts of the width where HC mixes four copies of it, with the same drift.",
+        "Split instead of copy (Frac)",
+        "HC mixes four copies of the width; Frac-Connections mix four parts of it, with the same drift.",
         {"Residual": RESIDUAL, "HC": THREE["HC"], "Frac": {"connection": {"kind": "frac"}}},
     ),
 )
@@ -71,7 +71,7 @@ STACKS: tuple[Preset, ...] = (
         "stacks",
         "gpt",
         "GPT blocks",
-        "Twelve causal transformer blocks: attention and MLP take turns, and each is one layer.",
+        "Twelve causal transformer blocks. Attention and MLP alternate, and each is one layer.",
         over_three(depth=24),
         metric="act_rms",
         reduction="last",
@@ -81,7 +81,7 @@ STACKS: tuple[Preset, ...] = (
         "stacks",
         "resnet",
         "ResNet blocks",
-        "Convolutions on a square grid of tokens in place of attention.",
+        "Convolutions on a square grid of tokens instead of attention.",
         over_three(block={"kind": "conv"}),
         metric="act_rms",
         reduction="last",
@@ -91,7 +91,7 @@ STACKS: tuple[Preset, ...] = (
         "stacks",
         "pair_stack",
         "AlphaFold's triangle multiplication",
-        "Triangle multiplication, outgoing and incoming, then a transition, on Gaussian pairs; no triangle attention.",
+        "Outgoing and incoming triangle multiplication and a transition on Gaussian pairs, without triangle attention.",
         over_three(block={"kind": "pair"}, input={"kind": "gaussian"}),
         metric="act_rms",
         reduction="last",
@@ -101,7 +101,7 @@ STACKS: tuple[Preset, ...] = (
         "stacks",
         "digits",
         "Handwritten digits",
-        "Convolutions over images of 8 x 8 pixels, and the loss of telling which of ten digits each is.",
+        "Convolutions on images of 8 x 8 pixels, with the loss of classifying ten digits.",
         over_three(block={"kind": "conv"}, input={"kind": "digits"}),
         metric="grad_rms",
         reduction="first",

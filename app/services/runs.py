@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.engine.contract import RUN, VERIFICATION, Engine
 from app.presets import OPENING
+from app.presets.records import SPECS, read_record
 from app.services.admission import require_admissible
 from app.services.errors import NoSpecError
 from app.services.identity import SERVER, Client
@@ -81,7 +82,7 @@ class Runs:
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
 
     async def start(self) -> None:
-        """Bring up the engine, take over what an earlier process left, and see to the opening comparison."""
+        """Start the engine, take over what an earlier process left, and store the opening comparison."""
         await self._dispatcher.start()
         if self._neighbours is not None:
             self._neighbours.start()
@@ -108,6 +109,19 @@ class Runs:
     def waiting(self) -> int:
         """Runs that wait, on all servers."""
         return len(self._dispatcher.board.waiting)
+
+    async def find(self, run_id: str) -> Run | None:
+        """The stored run; a record that ships with the package is stored when it is requested for the first time."""
+        run = await self.store.get(run_id)
+        if run is not None or not self._settings.precompute or run_id not in SPECS:
+            return run
+        lines = await asyncio.to_thread(read_record, run_id)
+        if lines is None:
+            return None
+        spec = SPECS[run_id]
+        cost = self.predictions.predict(RUN, spec, 1).model_dump()
+        await self.store.add_record(run_id, SpecSource(spec=spec.canonical()), lines, cost=cost)
+        return await self.store.get(run_id)
 
     async def submit(
         self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf, caller: Caller | None = None
@@ -233,8 +247,8 @@ class Runs:
         return run
 
     async def _usable(self, run_id: str) -> Run | None:
-        """The stored run, unless it has to be computed anew."""
-        run = await self._wait_for_stop(run_id)
+        """The stored run, unless it has to be computed again."""
+        run = await self._wait_for_stop(run_id) or await self.find(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
         await self.store.touch(run)
@@ -274,7 +288,7 @@ def read_spec(run: Run) -> RunSpec:
         Where its source is a trace.
     """
     if not isinstance(run.source, SpecSource):
-        raise NoSpecError(f"record {run.id} is a trace: it has no spec, so it cannot be computed again")
+        raise NoSpecError(f"Record {run.id} is a trace. It has no spec, so it cannot be computed again.")
     return parse_spec(run.spec)
 
 

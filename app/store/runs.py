@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Text, cast, delete, func, insert, null, select, update
+from sqlalchemy.exc import IntegrityError
 
 from app.store.database import Database
 from app.store.frames import append_lines, read_lines
@@ -147,8 +148,9 @@ class RunStore:
         reason: str | None = None,
         client: str = "",
         address: str = "",
+        cost: Cost | None = None,
     ) -> bool:
-        """Store a record that is complete, such as a trace, and close its log; False where the id is known.
+        """Store a complete record, such as a trace or one that ships, and close its log; False where the id is known.
 
         `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
         transaction, and not held in memory together.
@@ -161,7 +163,7 @@ class RunStore:
             "source": codec.to_plain(source),
             "status": status,
             "reason": reason,
-            "cost": {},
+            "cost": cost or {},
             "client": client,
             "address": address,
             **times,
@@ -180,7 +182,12 @@ class RunStore:
             append_lines(connection, record_id, count, [codec.encode_end(record_id, count, status, reason)])
             return True
 
-        return await self._database.call(work)
+        try:
+            return await self._database.call(work)
+        except IntegrityError:
+            if await self.get(record_id) is None:
+                raise
+            return False  # another server has stored it meanwhile
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
         """Add frames; the index of the first says where, and an index can be stored once.

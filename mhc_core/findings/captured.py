@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mhc_core.findings.gains import build_headline, format_gains, number_gains, read_gains
+from mhc_core.findings.gains import build_headline, describe_product, number_gains, read_gains
 from mhc_core.findings.words import build_finding, count, format_magnitude, format_number, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
@@ -11,24 +11,28 @@ COMPOSITES = "float64"  # the type in which products of matrices are made
 
 
 def describe_captured(result: Result) -> Finding:
-    """How the state passes the layers by."""
+    """How the residual path connects the layers."""
     h_res = result.matrices["h_res"].astype(np.float64)
     lost = int(np.isnan(h_res).any((1, 2)).sum())
     if lost:
         return _describe_unknown(result, lost)
     if _is_identity(h_res):
-        text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
+        text = "One stream passes through unchanged: nothing is mixed, so its gain is 1 at every depth."
         if result.streams > 1:
-            text = f"{result.streams} streams, each passed on unchanged: nothing is mixed, gain 1 at every depth."
+            text = (
+                f"{result.streams} streams pass through unchanged: nothing is mixed, so the gain is 1 at every depth."
+            )
         return build_finding("connection", text, "gain", {})
     gains = read_gains(result)
     if result.streams == 1:
-        text = f"One stream, multiplied by a factor on its way past each layer: {format_gains(gains, COMPOSITES)}."
-        return build_finding("connection", text, "gain", number_gains(gains))
+        factors = "factor" if result.depth == 1 else f"product of {result.depth} factors"
+        text = describe_product(f"One stream is scaled at each layer: the {factors}", gains, COMPOSITES)
+        return build_finding("connection", f"{text}.", "gain", number_gains(gains))
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
+    product = "The only mixing matrix" if result.depth == 1 else f"The product of {result.depth} mixing matrices"
     text = (
-        f"{count(result.depth, 'mixing matrix')}: {format_gains(gains, COMPOSITES)}; "
-        f"row sums within {format_number(rows)} of 1, column sums within {format_number(columns)}."
+        f"{describe_product(product, gains, COMPOSITES)}; row sums of H_res are within {format_number(rows)} of 1, "
+        f"column sums within {format_number(columns)}."
     )
     numbers = number_gains(gains)
     return build_finding(
@@ -37,7 +41,7 @@ def describe_captured(result: Result) -> Finding:
 
 
 def describe_reading(result: Result) -> Finding | None:
-    """Layers whose branch reads the streams by no weights that could be heard."""
+    """Layers whose branch reads the streams with weights that could not be recorded."""
     lost = [flag for flag in result.status.get("h_pre", {}).values() if flag == "unknown"]
     if not lost or result.streams == 1:
         return None
@@ -45,28 +49,28 @@ def describe_reading(result: Result) -> Finding | None:
         "In no layer is H_pre" if len(lost) == result.depth else f"In {len(lost)} of {result.depth} layers H_pre is not"
     )
     text = (
-        f"{where} known: what the branch reads is no sum of the streams with one weight for each, as where every "
-        "channel has a gate of its own."
+        f"{where} known: what the branch reads is not a weighted sum of the streams, for example because every channel "
+        "has its own gate."
     )
     return build_finding("reading", text, "mixing", {"layers_unknown": len(lost)})
 
 
 def describe_heard(result: Result, iteration: int) -> Finding:
-    """Which layers one observation of a training has heard."""
+    """Which layers one observation of a training has recorded."""
     layers, reached = result.depth, _count_gradients(result)
     where = "the only layer was" if layers == 1 else f"all {layers} layers were"
     if reached == layers:
-        text = f"{where} heard, forward and backward."
+        text = f"{where} recorded, forward and backward."
     elif reached == 0:
-        text = f"{where} heard, forward alone: no gradient came."
+        text = f"{where} recorded, forward only: there was no gradient."
     else:
-        text = f"{where} heard; a gradient came to {reached} of them."
+        text = f"{where} recorded; {reached} of them had a gradient."
     numbers = {"iteration": iteration, "layers": layers, "layers_with_gradient": reached}
     return build_finding("heard", f"After {count(iteration, 'update')} {text}", "activation", numbers)
 
 
 def _count_gradients(result: Result) -> int:
-    """Layers to which a gradient came, be it a number or not."""
+    """Layers that had a gradient, finite or not."""
     if "grad_rms" not in result.layers:
         return 0
     lost = [layer for layer, flag in result.status.get("grad_rms", {}).items() if flag != "unknown"]
@@ -86,24 +90,24 @@ def describe_peak(result: Result) -> Finding | None:
 
 
 def build_captured_headline(result: Result) -> Headline:
-    """The worse of the two gains, or that it is not known."""
+    """The largest gain, or that it is unknown."""
     h_res = result.matrices["h_res"].astype(np.float64)
     if np.isnan(h_res).any():
-        return Headline(label="gain", value=None, log10=None, text="gain not known")
+        return Headline(label="gain", value=None, log10=None, text="gain unknown")
     return build_headline(result, is_fixed=_is_identity(h_res))
 
 
 def _describe_unknown(result: Result, lost: int) -> Finding:
-    """Of layers whose way past the branch is no sum, or does not obey the coefficients that were heard."""
+    """Layers whose residual path is not a weighted sum, or does not match the coefficients that were recorded."""
     where = "any layer" if lost == result.depth else f"{lost} of {count(result.depth, 'layer')}"
     if result.streams == 1:
         text = (
-            f"The state does not pass {where} unchanged: more than a sum lies on its way, as a norm or an activation, "
-            "so that no gain is known."
+            f"The state does not pass {where} unchanged: something other than a sum is on its path, such as a norm or "
+            "an activation, so no gain is known."
         )
     else:
         of = "In no layer is the mixing" if lost == result.depth else f"In {where} the mixing is not"
-        text = f"{of} known: the states do not tell a matrix that they obey, so that no gain is known."
+        text = f"{of} known: no single matrix explains the recorded states, so no gain is known."
     return build_finding("connection", text, "gain", {"layers_unknown": lost})
 
 

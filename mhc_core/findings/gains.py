@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mhc_core.findings.words import MAX_DECADES, count, format_magnitude, read_ranks, to_finite
+from mhc_core.findings.words import MAX_DECADES, count, format_factor, read_ranks, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Headline
 
 DIRECTIONS = {"forward": "composite_gain_fwd", "backward": "composite_gain_bwd"}
 NUMBERS = {"forward": "gain_fwd_log10", "backward": "gain_bwd_log10"}
+BY_DESIGN = "gain 1× (by design)"
+AMPLIFIES = math.log10(1.0005)  # decades: below, a gain is written as 1.00 or less
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class Gain:
 
     @property
     def text(self) -> str:
-        """As "790 forward", and of several seeds its range."""
-        told = f"{format_magnitude(self.log10)} {self.direction}"
+        """As "790× forward", and of several seeds its range."""
+        text = f"{format_factor(self.log10)} {self.direction}"
         if self.low is None or self.high is None:
-            return told
-        return f"{told} ({format_magnitude(self.low)} to {format_magnitude(self.high)})"
+            return text
+        return f"{text} ({format_factor(self.low)} to {format_factor(self.high)})"
 
 
 def read_gains(result: Result) -> list[Gain]:
@@ -78,30 +80,37 @@ def _find_percentile(ordered: np.ndarray, level: float) -> float:
     return low + (high - low) * (place - math.floor(place))
 
 
-def format_gains(gains: list[Gain], dtype: str, *, has_seeds: bool = False) -> str:
-    """As a part of a sentence; `dtype` is the type whose range ended where not all of them are known."""
-    if has_seeds:
-        return _format_seeds(gains, dtype)
+def describe_product(product: str, gains: list[Gain], dtype: str, *, has_seeds: bool = False) -> str:
+    """A sentence on a product of matrices, without its full stop, as "The product of 64 matrices amplifies up to ...".
+
+    dtype: the type whose range ended where not all gains are known.
+    """
     forward, backward = gains
+    if has_seeds:
+        return f"{product} {_describe_seeds(gains, dtype)}"
     if forward.is_whole and backward.is_whole:
-        return f"largest gain {forward.text}, {backward.text}"
+        return f"{product} {_choose_verb(gains)} {forward.text} and {backward.text}"
     if not forward.known:
-        return f"gain not known: {dtype} overflows at layer 1"
+        return f"{product} has no known gain: {dtype} overflows at layer 1"
     return (
-        f"largest gain {forward.text} up to layer {forward.known}; then {dtype} overflows, and the mixing of later "
-        "layers is not known"
+        f"{product} {_choose_verb([forward])} {forward.text} within {count(forward.known, 'layer')}; then {dtype} "
+        "overflows, and later mixing is unknown"
     )
 
 
-def _format_seeds(gains: list[Gain], dtype: str) -> str:
+def _describe_seeds(gains: list[Gain], dtype: str) -> str:
     known, seeds = min(gain.known for gain in gains), gains[0].whole
     if not known:
-        return f"largest gain not known, because {dtype} overflows with each of {seeds} seeds"
-    told = " and ".join(gain.text for gain in gains)
-    text = f"largest gain {told} in the median of {count(known, 'seed')}, 5 to 95 % in brackets"
-    return (
-        text if known == seeds else f"{text}; with {seeds - known} more {dtype} overflows, and their gain is not known"
-    )
+        return f"has no known gain: {dtype} overflows with each of {seeds} seeds"
+    sizes = " and ".join(gain.text for gain in gains)
+    text = f"{_choose_verb(gains)} {sizes}, medians of {count(known, 'seed')} with 5 to 95 % in brackets"
+    return text if known == seeds else f"{text}; with {seeds - known} more {dtype} overflows, and their gain is unknown"
+
+
+def _choose_verb(gains: list[Gain]) -> str:
+    """Only what is larger than 1 as it is written amplifies."""
+    least = min(gain.log10 if gain.low is None else gain.low for gain in gains)
+    return "amplifies up to" if least > AMPLIFIES else "has a gain of up to"
 
 
 def number_gains(gains: list[Gain]) -> dict[str, float | int | None]:
@@ -120,20 +129,23 @@ def number_gains(gains: list[Gain]) -> dict[str, float | int | None]:
 
 
 def build_headline(result: Result, *, has_path: bool = True, is_fixed: bool = False) -> Headline:
-    """The worse of the two gains, named; `is_fixed` where both are 1 by construction, which is no finding."""
+    """The largest gain forward, of every record; the backward one is next to it in the text.
+
+    is_fixed: both are 1 by construction, which is no finding.
+    """
     if not has_path:
-        return Headline(label="gain", value=0.0, log10=None, text="no path")
+        return Headline(label="gain", value=0.0, log10=None, text="no skip path")
     if is_fixed:
-        return Headline(label="gain", value=1.0, log10=0.0, text="gain 1 by construction")
-    known = [gain for gain in read_gains(result) if gain.known]
-    if not known:
-        return Headline(label="gain", value=None, log10=None, text="gain not known")
-    worse = max(known, key=lambda gain: gain.log10)
-    label, text = f"{worse.direction} gain", f"{worse.direction} {format_magnitude(worse.log10)}"
-    if result.seeds is None and not worse.is_whole:
-        return Headline(label=label, value=None, log10=None, text=f"{text} up to layer {worse.known}")
+        return Headline(label="gain", value=1.0, log10=0.0, text=BY_DESIGN)
+    forward, backward = read_gains(result)
+    if not forward.known:
+        return Headline(label="gain", value=None, log10=None, text="gain unknown")
+    text = f"gain {format_factor(forward.log10)}"
+    if result.seeds is None and not forward.is_whole:
+        return Headline(label="gain", value=None, log10=None, text=f"{text} within {count(forward.known, 'layer')}")
+    text = f"{text}, backward {format_factor(backward.log10)}"
     if result.seeds is not None:
-        counted = str(worse.known) if worse.is_whole else f"{worse.known} of {worse.whole}"
-        text += f", median of {counted} seeds"
-    value = to_finite(10**worse.log10) if worse.log10 < MAX_DECADES else None
-    return Headline(label=label, value=value, log10=to_finite(worse.log10), text=text)
+        counted = str(forward.known) if forward.is_whole else f"{forward.known} of {forward.whole}"
+        text += f" (median of {counted} seeds)"
+    value = to_finite(10**forward.log10) if forward.log10 < MAX_DECADES else None
+    return Headline(label="gain", value=value, log10=to_finite(forward.log10), text=text)

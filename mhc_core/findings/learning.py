@@ -7,35 +7,35 @@ from mhc_core.findings.words import (
     build_finding,
     count,
     find_largest,
+    format_factor,
     format_loss,
-    format_magnitude,
     to_finite,
 )
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
-# What is guessed, and the loss in nats of a reader that knows nothing about it.
-GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
+# What is predicted, and the loss in nats of a uniform guess.
+GUESSES = {"text": ("byte", np.log(256.0)), "digits": ("image", np.log(10.0))}
 SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 
 def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
-    """The loss beside that of guessing evenly; before and after training where there was any."""
+    """The loss next to that of a uniform guess; before and after training where there was any."""
     if spec.input.kind not in GUESSES:
         return None
-    what, evenly = GUESSES[spec.input.kind]
+    what, uniform = GUESSES[spec.input.kind]
     numbers = {"loss": to_finite(result.loss)}
     if result.steps:
         numbers["loss_untrained"] = to_finite(result.loss_untrained)
         steps = count(_count_updates(result), "step")
-        before, after = (_loss(value, what) for value in (result.loss_untrained, result.loss))
-        text = f"Loss {before} before training, {after} after {steps}"
+        before, after = (_format_loss(value, what, 3) for value in (result.loss_untrained, result.loss))
+        text = f"Loss {before} before training, {after} after {steps} (uniform guess: {uniform:.3f})."
     elif numbers["loss"] is None:
         return build_finding("loss", "The loss is not a finite number.", "activation", numbers)
     else:
-        text = f"Loss {_loss(result.loss, what)} before training"
-    return build_finding("loss", f"{text}; guessing evenly costs {evenly:.3f}.", "activation", numbers)
+        text = f"Untrained loss {_format_loss(result.loss, what, 2)} (uniform guess: {uniform:.2f})."
+    return build_finding("loss", text, "activation", numbers)
 
 
 def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
@@ -59,16 +59,13 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
     for direction, course in courses.items():
         parts = {"_untrained": course[0], "": course[-1], "_largest": np.nanmax(course)}
         numbers |= {f"{NUMBERS[direction]}{part}": to_finite(value) for part, value in parts.items()}
-    steps = count(done, "step")
+    steps = count(done, "training step")
     if any(np.isnan(course[-1]) for course in courses.values()):
-        before = " and ".join(f"{format_magnitude(course[0])} {direction}" for direction, course in courses.items())
-        text = (
-            f"After {steps} of training {spec.dtype} overflows, and the largest composite gain is not known; "
-            f"before it was {before}."
-        )
+        before = " and ".join(f"{format_factor(course[0])} {direction}" for direction, course in courses.items())
+        text = f"After {steps} {spec.dtype} overflows, and the largest gain is unknown; before, it was {before}."
     else:
-        told = " and ".join(f"{_describe_course(course)} {direction}" for direction, course in courses.items())
-        text = f"Through {steps} of training the largest composite gain {told}."
+        changes = " and ".join(f"{_describe_course(course)} {direction}" for direction, course in courses.items())
+        text = f"Over {steps}, the largest gain {changes}."
     return build_finding("training", text, "gain", numbers)
 
 
@@ -83,13 +80,13 @@ def _describe_course(course: np.ndarray) -> str:
     """How one direction goes."""
     first, last, peak = course[0], course[-1], int(np.argmax(course))
     if np.ptp(course) < SAME or (course == first).all():
-        return f"stays at {format_magnitude(last)}"
+        return f"stays at {format_factor(last)}"
     if last == first or abs(last - first) < SAME:
-        text = f"ends where it began, at {format_magnitude(last)}"
+        text = f"ends where it began, at {format_factor(last)}"
     else:
-        text = f"{'grows' if last > first else 'falls'} from {format_magnitude(first)} to {format_magnitude(last)}"
+        text = f"{'grows' if last > first else 'falls'} from {format_factor(first)} to {format_factor(last)}"
     if course[peak] > max(first, last) + SAME:
-        text += f" (with {format_magnitude(course[peak])} at step {peak + 1})"
+        text += f" (peak {format_factor(course[peak])} at step {peak + 1})"
     return text
 
 
@@ -100,5 +97,5 @@ def _count_updates(result: Result) -> int:
     return int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())
 
 
-def _loss(value: float, what: str) -> str:
-    return f"{format_loss(value)} nats {what}" if np.isfinite(value) else "not a finite number"
+def _format_loss(value: float, what: str, decimals: int) -> str:
+    return f"{format_loss(value, decimals)} nats/{what}" if np.isfinite(value) else "not a finite number"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mhc_core.findings.gains import format_gains, number_gains, read_gains
-from mhc_core.findings.words import build_finding, count, format_number, is_dynamic, to_finite
+from mhc_core.findings.gains import describe_product, number_gains, read_gains
+from mhc_core.findings.words import build_finding, count, format_number, format_percent, is_dynamic, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import DOUBLY_STOCHASTIC, FREE, MANIFOLD, SINKHORN, RunSpec
@@ -15,42 +15,50 @@ FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 def describe_connection(spec: RunSpec, result: Result) -> Finding:
     """What the product of all mixing matrices does to a signal that all streams share."""
     gains, has_seeds = read_gains(result), result.seeds is not None
-    told, numbers = format_gains(gains, spec.dtype, has_seeds=has_seeds), number_gains(gains)
-    rounds = spec.connection.sinkhorn_iters
-    if spec.connection.kind == "none":
-        text = "Nothing passes the layers by: each rewrites the signal."
-    elif spec.connection.kind == "residual":
-        text = "One stream, passed on unchanged: nothing to mix, gain 1 at every depth."
-        if (result.matrices["h_res"] > 1).any():
-            text = "One stream: nothing to mix; DeepNorm enlarges it on its way past each branch, and a norm follows."
-        elif spec.block.norm_position == "post":
-            text = "One stream: nothing to mix, gain 1 at every depth; the norm after each addition rescales it."
-    elif spec.connection.kind in FREE:
-        text = f"{_name_product(result, 'free mixing ')}: {told}."
-    elif spec.connection.kind in DOUBLY_STOCHASTIC:
-        is_rounded = spec.maps_coarsely and spec.connection.kind != "identity_hc"
-        rounding = f" but for rounding to {spec.connection.mapping_dtype}" if is_rounded else ""
-        after = f", doubly stochastic by construction{rounding}"
-        text = f"{_name_product(result, after=after)}: {told}."
-    elif rounds == 0:
-        text = f"exp() without Sinkhorn, {_name_product(result)}: {told}."
-    else:
-        after = f" after {count(rounds, 'Sinkhorn round')}"
-        text = f"{_name_product(result, after=after)}: {told}."
-        least = None if has_seeds else to_finite(np.min(result.layers["composite_min_col_sum"]))
+    numbers = number_gains(gains)
+    text = _describe_path(spec, result)
+    if text is None:
+        text = describe_product(_name_product(spec, result), gains, spec.dtype, has_seeds=has_seeds)
+        is_iterated = spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters > 0
+        least = to_finite(np.min(result.layers["composite_min_col_sum"])) if is_iterated and not has_seeds else None
         if least is not None:
             numbers["min_col_sum"] = least
-            text = f"{text[:-1]}, least column sum {format_number(least)}."
-    return build_finding("connection", text, "gain", numbers)
+            text = f"{text}; its smallest column sum is {format_number(least)}"
+    return build_finding("connection", f"{text}.", "gain", numbers)
 
 
-def _name_product(result: Result, kind: str = "", after: str = "") -> str:
-    """The matrices whose product a gain is of, as "64 free mixing matrices multiplied"; dynamic ones are averaged."""
-    layers = result.depth
-    noun = f"{layers} {kind}{'matrix' if layers == 1 else 'matrices'}"
-    if not is_dynamic(result):
-        return f"{noun}{'' if layers == 1 else ' multiplied'}{after}"
-    return f"{noun}{after}, averaged over tokens{'' if layers == 1 else ' and multiplied'}"
+def _describe_path(spec: RunSpec, result: Result) -> str | None:
+    """What passes the layers by where nothing is mixed; None where matrices are multiplied."""
+    if spec.connection.kind == "none":
+        return "There is no skip path: each layer replaces the signal"
+    if spec.connection.kind != "residual":
+        return None
+    if (result.matrices["h_res"] > 1).any():
+        return "One stream: nothing is mixed. DeepNorm scales it up before each addition, and a norm follows"
+    if spec.block.norm_position == "post":
+        return "One stream: nothing is mixed, so its gain is 1 at every depth. A norm rescales it after each addition"
+    return "One stream passes through unchanged: nothing is mixed, so its gain is 1 at every depth"
+
+
+def _name_product(spec: RunSpec, result: Result) -> str:
+    """The matrices whose product a gain is of; dynamic ones are averaged over tokens first."""
+    connection = spec.connection
+    kind, how = "mixing", ""
+    if connection.kind in FREE:
+        kind = "unconstrained mixing"
+    elif connection.kind in DOUBLY_STOCHASTIC:
+        kind = "doubly stochastic mixing"
+        if spec.maps_coarsely and connection.kind != "identity_hc":
+            how = f" (up to rounding to {connection.mapping_dtype})"
+    elif connection.sinkhorn_iters == 0:
+        how = " (exp without Sinkhorn)"
+    else:
+        how = f" ({count(connection.sinkhorn_iters, 'Sinkhorn round')})"
+    if is_dynamic(result):
+        how += ", averaged over tokens,"
+    return (
+        f"The only {kind} matrix{how}" if result.depth == 1 else f"The product of {result.depth} {kind} matrices{how}"
+    )
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
@@ -67,10 +75,10 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
     # With eps rows are off as well, and the worst token's error may be one of a row.
     sums = "a column sum" if is_row_stochastic(spec) or errors is columns else "a row or column sum"
     whose = sums if errors is columns else f"{sums} of the worst token"
-    text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')} {whose} is off by {format_number(error)}"
+    text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')}, {whose} is off by {format_number(error)}"
     text += f" at layer {worst + 1}"
     if is_row_stochastic(spec):
-        text += ": rows are exact, so the error sits in the backward gain"
+        text += "; rows are exact, so only the backward gain is affected"
     return build_finding("truncation", f"{text}.", "mixing", {"ds_error": error, "layer": worst})
 
 
@@ -83,10 +91,7 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     rows = np.abs(result.layers["h_res_row_sum"] - 1).max()
     if max(uneven, rows) > 1e-6:
         return None
-    text = (
-        "All streams stay identical, so no gradient reaches the logits of H_res and any doubly stochastic matrix would "
-        "do: no signal by symmetry."
-    )
+    text = "All streams stay identical, so H_res gets no gradient: any doubly stochastic matrix would do the same."
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
@@ -100,8 +105,8 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     if median > FROZEN * free:
         return None
     text = (
-        f"The logits of H_res are saturated: {format_number(median)} of the gradient that it could follow reaches "
-        f"them in the median over layers, against {format_number(free)} at the uniform matrix."
+        f"H_res barely learns here: saturation lets through {format_percent(median)} of its gradient in the median "
+        f"layer ({format_percent(free)} at uniform mixing)."
     )
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
     return build_finding("frozen", text, "mixing", numbers)

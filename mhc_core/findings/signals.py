@@ -5,6 +5,7 @@ import numpy as np
 from mhc_core.findings.words import (
     build_finding,
     count,
+    format_factor,
     format_magnitude,
     name_median,
     read_logs,
@@ -29,12 +30,17 @@ def describe_activation(result: Result) -> Finding | None:
         return None
     last = int(np.flatnonzero(known)[-1])
     slope = _power_of_depth(log[: last + 1])
-    follows = ", " if result.seeds is None else ", which follows "
-    origin = "go to" if result.seeds else f"go from {format_magnitude(np.log10(start))} to"
-    text = f"Activations {origin} {format_magnitude(log[last])} over {count(last + 1, 'layer')}{name_median(result)}"
-    if slope is not None:
-        power = "the square root of depth" if 0.4 < slope < 0.6 else f"depth to the power {slope:.2g}"
-        text += f"{follows}about {power}"
+    before, after, over = np.log10(start), float(log[last]), count(last + 1, "layer")
+    if result.seeds:
+        text = f"Activations reach {format_magnitude(after)} after {over}{name_median(result)}"
+    elif abs(after - before) < ALIKE:
+        sizes = f"{format_magnitude(before)} before, {format_magnitude(after)} after {over}"
+        text = f"Activations change by less than 5 %: {sizes}"
+    else:
+        verb = "grow" if after > before else "shrink"
+        text = f"Activations {verb} from {format_magnitude(before)} to {format_magnitude(after)} over {over}"
+    if slope is not None and (result.seeds or after - before >= ALIKE):
+        text += ", like √depth" if 0.4 < slope < 0.6 else f", like depth to the power {slope:.2g}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}
     return build_finding("activation", f"{text}.", "activation", numbers)
 
@@ -49,13 +55,12 @@ def describe_gradient(result: Result) -> Finding | None:
         return None
     decades, median = float(np.median(known_k)), name_median(result, len(known_k))
     if decades == -np.inf:
-        text = f"From the last layer down to the first, the gradient falls to zero{median}."
+        text = f"The gradient is zero at the first layer{median}."
     elif abs(decades) < ALIKE:
         text = f"The gradient at the first layer is within 5 % of that at the last{median}."
     else:
-        change = "grows" if decades > 0 else "shrinks"
-        times = format_magnitude(abs(decades))
-        text = f"From the last layer down to the first, the gradient {change} {times} times{median}."
+        size = "larger" if decades > 0 else "smaller"
+        text = f"The gradient is {format_factor(abs(decades))} {size} at the first layer than at the last{median}."
     return build_finding("gradient", text, "gradient", {"first_to_last_log10": to_finite(decades)})
 
 
@@ -78,8 +83,8 @@ def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> 
         return None
     most = float(np.nanmax(changed))
     text = (
-        f"{dtype} does not resolve the gradient of {layers} of {count(result.depth, 'layer')}: changing every state by "
-        f"{ROUNDINGS[dtype]} rounding errors changes it by 5 % or more, up to {format_magnitude(most)} times."
+        f"{dtype} does not resolve the gradient at {layers} of {count(result.depth, 'layer')}: changing every state by "
+        f"{ROUNDINGS[dtype]} rounding errors changes it by 5 % or more, up to {format_factor(most)}."
     )
     return build_finding("resolution", text, "gradient", {"layers": layers, "changed_log10": most})
 
@@ -91,21 +96,21 @@ def describe_limits(dtype: str, result: Result) -> Finding | None:
     composite = _find_flagged(result, "composite_gain_fwd", "overflow", "underflow")
     if activation:
         layer, panel = min(activation), "activation"
-        text = f"Numbers leave the range of {dtype} at layer {layer + 1}"
+        text = f"Activations leave the range of {dtype} at layer {layer + 1}"
         stays = len(activation) == result.depth - layer
-        text += "; from there on activations have no value." if stays else "."
+        text += " and have no value from there on." if stays else "."
     elif gradient:
         layer, panel = max(gradient), "gradient"
-        text = f"Gradients leave the range of {dtype} at layer {layer + 1} on their way down."
+        text = f"Gradients leave the range of {dtype} at layer {layer + 1}, counting down from the last."
     elif small:
         layer, panel = min(small), "activation"
         text = f"Activations fall below the range of {dtype} at layer {layer + 1}."
     elif small_gradient:
         layer, panel = max(small_gradient), "gradient"
-        text = f"Gradients fall below the range of {dtype} at layer {layer + 1} on their way down."
+        text = f"Gradients fall below the range of {dtype} at layer {layer + 1}, counting down from the last."
     elif composite:
         layer, panel = min(composite), "gain"
-        text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm goes on."
+        text = f"The composite gain leaves the range of float64 at layer {layer + 1}; its logarithm is still known."
     else:
         return None
     return build_finding("limits", text, panel, {"layer": layer})
@@ -135,22 +140,22 @@ def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
     most, least = (float(np.asarray(found.log10[f"jacobian_{end}"], np.float64)) for end in ("sigma_max", "sigma_min"))
     after = f"{count(found.products, 'pair')} of products"
     if found.status:
-        text = f"The Jacobian leaves the range of {spec.dtype}: it has no singular values."
+        text = f"The Jacobian leaves the range of {spec.dtype}, so it has no singular values."
     elif found.values["jacobian_sigma_max"] == 0:
         text = "The Jacobian is zero: no change of the input reaches the output."
     elif not found.converged.sigma_max:
         text = (
-            f"After {after} the Jacobian's singular values have not converged: "
-            f"it stretches at least {format_magnitude(most)} times somewhere."
+            f"The Jacobian's singular values have not converged after {after}: "
+            f"the largest is at least {format_magnitude(most)}."
         )
     elif found.values["jacobian_sigma_min"] == 0:  # the least Ritz value is never below the least singular value
-        text = f"The Jacobian stretches at most {format_magnitude(most)} times, and takes some direction to zero."
+        text = f"The Jacobian's largest singular value is {format_magnitude(most)}, its smallest is zero."
     elif found.converged.sigma_min:
-        text = f"The Jacobian stretches at most {format_magnitude(most)} and at least {format_magnitude(least)} times."
+        text = f"The Jacobian's singular values range from {format_magnitude(least)} to {format_magnitude(most)}."
     else:
         text = (
-            f"The Jacobian stretches at most {format_magnitude(most)} times; "
-            f"the least, below {format_magnitude(least)}, has not converged after {after}."
+            f"The Jacobian's largest singular value is {format_magnitude(most)}; "
+            f"the smallest, below {format_magnitude(least)}, has not converged after {after}."
         )
     return build_finding(
         "jacobian", text, "gradient", {"sigma_max_log10": to_finite(most), "sigma_min_log10": to_finite(least)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mhc_core.findings.words import build_finding, count, format_loss, format_number, is_dynamic
+from mhc_core.findings.words import build_finding, count, format_loss, format_number, format_percent, is_dynamic
 from mhc_core.metrics.mixing import composite, unscale
 from mhc_core.metrics.shares import to_shares
 from mhc_core.record.result import Result
@@ -27,8 +27,8 @@ def describe_dominant_stream(result: Result) -> Finding | None:
         return None
     stream = int(np.argmax(result.layers["act_rms_streams"][last]))
     text = (
-        f"Stream {stream + 1} dominates: at layer {last + 1} it holds {_percent(share[last])} of the squared size of "
-        f"all streams, where an even share is {_percent(even)}."
+        f"Stream {stream + 1} dominates: at layer {last + 1} it holds {format_percent(share[last])} of the squared "
+        f"magnitude of all streams (even share: {format_percent(even)})."
     )
     return build_finding("dominant", text, "activation", {"share": float(share[last]), "stream": stream, "layer": last})
 
@@ -46,9 +46,9 @@ def describe_ignored_streams(result: Result) -> Finding | None:
     if most == 0:
         text = f"No layer reads {named}."
     else:
-        text = f"Layers hardly read {named}: at most {_percent(most)} of the read weights of any layer"
-        text += ", in root mean square over tokens," if is_dynamic(result) else ","
-        text += f" where an even share is {_percent(even)}."
+        text = f"Layers hardly read {named}: at most {format_percent(most)} of any layer's read weights"
+        text += ", in root mean square over tokens" if is_dynamic(result) else ""
+        text += f" (even share: {format_percent(even)})."
     return build_finding("ignored", text, "mixing", {"share_largest": most, "ignored": len(ignored)})
 
 
@@ -64,11 +64,11 @@ def describe_uniform(result: Result) -> Finding | None:
         return None
     above = np.flatnonzero(~(kept < LEFT))
     first = int(above[-1]) + 1 if len(above) else 0
-    means = ", each the mean over tokens," if is_dynamic(result) else ""
+    means = ", averaged over tokens," if is_dynamic(result) else ""
     text = (
-        f"Mixing has become uniform: every entry of the product of all H_res{means} is within {_percent(deviation)} of "
-        f"1/{n}, and from layer {first + 1} on mixing alone keeps less than {_percent(LEFT)} of any difference between "
-        "streams at the input."
+        f"Mixing becomes uniform: every entry of the product of all H_res{means} is within {format_percent(deviation)} "
+        f"of 1/{n}, and from layer {first + 1} on, mixing alone keeps less than {format_percent(LEFT)} of any initial "
+        "difference between streams."
     )
     return build_finding("uniform", text, "mixing", {"deviation": deviation, "layer": first, "kept": float(kept[-1])})
 
@@ -84,10 +84,10 @@ def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
     if not moved < UNMOVED:
         return None
     updates = int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())
-    means = " (of its mean over tokens)" if is_dynamic(result) else ""
+    means = " (averaged over tokens)" if is_dynamic(result) else ""
     text = (
         f"Mixing has not learned: in {count(updates, 'step')} the loss falls from {format_loss(result.loss_untrained)} "
-        f"to {format_loss(result.loss)}, and no entry of H_res{means} moves by more than {format_number(moved)}."
+        f"to {format_loss(result.loss)}, but no entry of H_res{means} moves by more than {format_number(moved)}."
     )
     numbers = {"moved": moved, "loss_untrained": float(result.loss_untrained), "loss": float(result.loss)}
     return build_finding("unlearned", text, "mixing", numbers)
@@ -104,8 +104,8 @@ def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
         return None
     worst, least = float(errors.max()), float(single.max())
     text = (
-        f"Made in bfloat16, H_res has a row or column sum that is off by {format_number(worst)}; float32 would leave "
-        f"{format_number(least)}."
+        f"Computed in bfloat16, a row or column sum of H_res is off by {format_number(worst)} (float32: "
+        f"{format_number(least)})."
     )
     return build_finding("mapping", text, "mixing", {"ds_error": worst, "ds_error_float32": least})
 
@@ -124,7 +124,3 @@ def _name_streams(streams: np.ndarray) -> str:
     """ "stream 2", "streams 1, 3 and 4"; counted from 1."""
     names = [str(stream + 1) for stream in streams]
     return f"stream {names[0]}" if len(names) == 1 else f"streams {', '.join(names[:-1])} and {names[-1]}"
-
-
-def _percent(share: float) -> str:
-    return f"{format_number(100 * share)} %"

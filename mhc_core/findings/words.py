@@ -55,10 +55,8 @@ def to_finite(value: Any) -> float | None:
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 layer", "64 layers"; matrices in plural are said to be multiplied."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun[:-1]}ces multiplied" if noun.endswith("matrix") else f"{number} {noun}s"
+    """ "1 layer", "64 layers"."""
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_magnitude(log10: float | np.floating[Any]) -> str:
@@ -74,11 +72,24 @@ def format_magnitude(log10: float | np.floating[Any]) -> str:
     return format_value(value, log10, digits=3)
 
 
+def format_factor(log10: float | np.floating[Any]) -> str:
+    """A factor as people write it, from its logarithm: "790×", or "8.2×10³⁶⁷ times"."""
+    text = format_magnitude(log10)
+    return f"{text} times" if "×" in text else f"{text}×"
+
+
+def format_percent(share: float) -> str:
+    """A share in percent."""
+    return f"{format_number(100 * share)} %"
+
+
 def format_number(value: float) -> str:
     """A number as people write it."""
     return format_value(value, status=NO_NUMBER, digits=3)
 
 
-def format_loss(value: float) -> str:
-    """A loss as people write it: three decimals, or a power of ten where they would be none or too many."""
-    return f"{value:.3f}" if 1e-3 <= abs(value) < 1e5 else format_value(value, status="not a finite number")
+def format_loss(value: float, decimals: int = 3) -> str:
+    """A loss as people write it: with these decimals, or as a power of ten where they would be none or too many."""
+    if 10.0**-decimals <= abs(value) < 1e5:
+        return f"{value:.{decimals}f}"
+    return format_value(value, status="not a finite number")

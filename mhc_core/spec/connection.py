@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 else:
     ConnectionKind = Literal[CONNECTION_KINDS]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+MAX_STREAMS = 16
 
 
 class ConnectionSpec(Part):
@@ -29,8 +30,8 @@ class ConnectionSpec(Part):
     streams: int = Field(
         4,
         ge=1,
-        le=16,
-        title="Expansion rate n",
+        le=MAX_STREAMS,
+        title="Streams",
         description="Parallel residual streams; of frac, the parts of the width. The papers' large models have 4.",
         json_schema_extra=control("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
     )
@@ -42,7 +43,7 @@ class ConnectionSpec(Part):
     )
     output: Literal["auto", "mean", "sum", "head"] = Field(
         "auto",
-        title="Output of the streams",
+        title="Readout",
         description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
         "learned head. auto: the head under init deepseek_v4, else the mean.",
         json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
@@ -58,7 +59,7 @@ class ConnectionSpec(Part):
         0.3,
         ge=0.0,
         le=10.0,
-        title="Drift of the mixing σ",
+        title="Drift σ",
         description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for "
         "every connection. It stands for the drift of training.",
         json_schema_extra=control("slider", step=0.05, applies={"connection.kind": DRIFTING}),
@@ -81,7 +82,7 @@ class ConnectionSpec(Part):
     )
     mapping_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        title="Precision of the mapping",
+        title="Mixing precision",
         description="Type in which logits, sigmoid and the map to H_res are computed; the coefficients that result are "
         "used as always. auto: float32, or float64 where the run is float64. bfloat16 shows what rounding leaves of "
         "sums of 1.",

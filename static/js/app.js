@@ -3,19 +3,19 @@
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
 import { followAhead } from './ahead/ahead.js';
-import { PanelCard } from './cards/card.js';
-import { CostCard } from './cards/costs.js';
-import { Lesson } from './cards/lesson.js';
+import { Heading } from './cards/lesson.js';
 import { TrainingProgress } from './cards/progress.js';
-import { Story } from './cards/story.js';
+import { Results } from './cards/results.js';
+import { Featured, Sections } from './cards/sections.js';
+import { Strip } from './cards/strip.js';
 import { verified } from './cards/verifying.js';
+import { followCursor } from './controls/cursor.js';
 import { followKeys } from './controls/keys.js';
 import { RoomBanner } from './controls/parts/roombanner.js';
 import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
-import { followCursor, Scrubber } from './controls/scrubber.js';
-import { Settings } from './controls/settings.js';
+import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
 import { DropZone, followDrops } from './controls/traces.js';
 import { Continue } from './controls/views/continue.js';
@@ -29,33 +29,33 @@ import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
-import { areAllKnown, leavePreset, origin, presets, title, unknownPreset } from './state/presets.js';
+import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
 import * as state from './state/signals.js';
 import { kindsIn, presetIn } from './state/view/hash.js';
 import { toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
 import { Later } from './ui/later.js';
-import { opened } from './ui/opened.js';
+import { opened, settingsOpened } from './ui/opened.js';
 
 function App() {
   return html`
     <${SkipLinks} />
     <${TopBar} />
     <${Banner} /><${RoomBanner} />
-    <div class="columns">
-      <${Settings} />
-      <main>
-        <${Continue} />
-        <${PresetBanner} />
-        <${Featured} />
-        <${Lesson} />
+    <main>
+      <${Continue} />
+      <${PresetBanner} />
+      <${Heading} />
+      <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
-        <${Story} />
-        <${Panels} />
-      </main>
-    </div>
-    <${Scrubber} />
+        <${Sliders} />
+        <${Strip} />
+      </div>
+      <${Featured} />
+      <${Results} />
+      <${Sections} />
+    </main>
     <${PrintedFoot} />
     <${Dialogs} />
     <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
@@ -64,25 +64,15 @@ function App() {
   `;
 }
 
-/** The card that a preset speaks of stands first, below what is said. */
-function Featured() {
-  if (!origin.value) return null;
-  const panel = state.shownPanels.value.find((item) => item.key === origin.value?.panel);
-  return html`<div class="panels featured" data-awaits=${origin.value.panel}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
-}
-
-/** All other cards; that of training where a run trains. */
-function Panels() {
-  if (!state.templates.value) return null; // all at once: a card that came first would be moved by the others
-  const others = state.shownPanels.value.filter((panel) => panel.key !== origin.value?.panel);
-  return html`<div class="panels">${others.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} />`)}<${CostCard} /></div>`;
-}
-
 /** Whether the view has a map: dialogs must not be looked through with every change of the view. */
 const hasMap = computed(() => state.view.value.map !== undefined);
 
 /** What few visits open: when each is wanted, and where it comes from. */
 const LATER = {
+  settings: {
+    isWanted: () => settingsOpened.value,
+    load: () => import('./controls/settings.js').then((part) => part.Drawer),
+  },
   share: {
     isWanted: () => links.value !== null,
     load: () => import('./controls/sharedialog.js').then((part) => part.ShareDialog),
@@ -128,22 +118,32 @@ function Banner() {
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
-      ${problem ? html`<div class="banner bad" role="alert"><b>${problem.title}.</b> ${problem.message}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
+      ${problem ? html`<div class="banner bad" role="alert">${sayProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
       ${
         notices.length > 0
-          ? html`<div class="banner bad" role="alert"><b>Not all of this link could be followed.</b> ${notices.join('; ')}
+          ? html`<div class="banner bad" role="alert"><b>Part of this link couldn't be applied.</b> ${notices.join('; ')}
         <button type="button" class="icon" aria-label="Close" onClick=${forget}>✕</button></div>`
           : null
       }
       ${
         stored
-          ? html`<div class="banner" role="status"><b>A stored view</b>${stored.title && stored.title !== state.labels.value.join(', ') ? html`, <b>${stored.title}</b>,` : ''} of ${new Date(stored.created_at).toLocaleDateString()}: the numbers are those that were
-        shared. Change anything to compute anew${state.hasTrace.value ? '; a trace stays as it is' : ''}.
+          ? html`<div class="banner" role="status">Snapshot${stored.title && stored.title !== state.labels.value.join(', ') ? html` <b>${stored.title}</b>` : ''} from ${formatDate(stored.created_at)}. Edit anything to recompute${state.hasTrace.value ? '; recordings stay as they are' : ''}.
         ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
           : null
       }
     </div>
   `;
+}
+
+const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** @param {string} time */
+const formatDate = (time) => DAY.format(new Date(time));
+
+/** What is wrong with settings is said of them by name. @param {ApiError} problem */
+function sayProblem(problem) {
+  const sentences = problem.errors.length > 0 ? [...state.fieldErrors.value.values()] : [];
+  return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
 
 /** The notices are read. */

@@ -1,7 +1,7 @@
 """Give the lines of a template the looks of the runs that they draw. `static/js/lines/dress.js` says the same.
 
-A trace's `meta.look` says what of it follows the run besides the colour: `dash`, `marker`, `weight` (how many times the
-run's width a line is wide) and `fill` (the light fill of a band).
+A trace's `meta.look` says what follows the run besides the colour: `dash`, `weight` (the line's width as a multiple of
+the run's) and `fill` (the light fill of a band).
 """
 
 from collections.abc import Sequence
@@ -53,8 +53,6 @@ def _dress_trace(trace: dict[str, Any], style: RunStyle, look: dict[str, Any]) -
         trace["line"]["dash"] = style.dash
     if "weight" in look:
         trace["line"]["width"] = look["weight"] * style.width
-    if "marker" in look:
-        trace["marker"] |= {"symbol": style.marker, "color": style.color}
     if "fill" in look:
         red, green, blue = (int(style.color[at : at + 2], 16) for at in (1, 3, 5))
         trace["fillcolor"] = f"rgba({red},{green},{blue},{ALPHA})"

@@ -16,13 +16,11 @@ from app.figures.fill.labels import (
     cell_note,
     end_labels,
     find_lost,
-    find_stretches,
     foot_note,
     format_rows,
     format_status,
     lost_labels,
     note,
-    start_labels,
 )
 from app.figures.fill.numbers import log_ticks
 from app.figures.fill.scales import linear_bound, signed_log_scale
@@ -73,9 +71,17 @@ def fill(
     if meta.get("sums"):
         write_sums(layout, _visible(figure), results, cursor, narrow)
     is_noted = "unknown" in meta and _note_unknown(figure, results, labels)
-    if "empty" in meta and not is_noted and not _visible(figure):
-        layout["annotations"].append(note(meta["empty"], meta["muted"]))
+    if not _visible(figure):
+        _hide_ticks(layout)
+        if "empty" in meta and not is_noted:
+            layout["annotations"].append(note(meta["empty"], meta["muted"]))
     return figure
+
+
+def _hide_ticks(layout: dict[str, Any]) -> None:
+    """Axes without data have no numbers: Plotly would invent some."""
+    for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
+        layout[name]["showticklabels"] = False
 
 
 def _visible(figure: Figure) -> list[dict[str, Any]]:
@@ -139,7 +145,7 @@ def _fill_axes(figure: Figure, results: list[Columns | None], layers: int, narro
         if rule["scale"] == "log":
             places, texts = log_ticks(low, high)
             layout[name] |= {"tickmode": "array", "tickvals": places, "ticktext": texts}
-        longest = max(longest, _label_lines(figure, results, name, (low, high), layers, narrow))
+        longest = max(longest, _label_lines(figure, results, (low, high), layers, narrow))
     if narrow:
         ticks = [text for name in layout["meta"]["axes"] for text in layout[name].get("ticktext", [])]
         layout["margin"]["l"] = 56 if any("×" in text for text in ticks) else 40
@@ -167,7 +173,7 @@ def _data_range(figure: Figure, rule: dict[str, Any]) -> tuple[float, float]:
 
 
 def _label_lines(
-    figure: Figure, results: list[Columns | None], axis_name: str, span: tuple[float, float], layers: int, narrow: bool
+    figure: Figure, results: list[Columns | None], span: tuple[float, float], layers: int, narrow: bool
 ) -> int:
     """Label the curves of an axis; the number of letters of the longest label right of them."""
     layout = figure["layout"]
@@ -192,23 +198,8 @@ def _label_lines(
         end = _line_end(trace, result, lost, span)
         ends += [] if end is None else [{**end, "color": color}]
     labels = end_labels(ends, narrow)
-    starts = start_labels(_find_starts(figure, span), layout[axis_name].get("tickvals", []), span, narrow)
-    figure["layout"]["annotations"] += lost_labels(losses, span, narrow) + starts + labels
+    layout["annotations"] += lost_labels(losses, span, narrow) + labels
     return max([0, *(len(label["text"]) for label in labels)])
-
-
-def _find_starts(figure: Figure, span: tuple[float, float]) -> list[dict[str, Any]]:
-    """Lines that are labelled at their beginning: those that begin apart from their run's own."""
-    shown, starts = _visible(figure), []
-    for trace in [trace for trace in shown if "start" in trace["meta"]]:
-        run, word = trace["meta"]["run"], trace["meta"]["start"]
-        beside = next((item["y"] for item in shown if item["meta"]["run"] == run and item["meta"]["end"]), None)
-        stretches = find_stretches(trace["y"], beside, span)
-        if stretches:
-            # In the ink of words: in some runs' colours they could not be read where a grid line passes.
-            look = {"name": trace["name"], "word": word, "color": figure["layout"]["meta"]["ink"]}
-            starts.append({"x": trace["x"], "stretches": stretches, **look})
-    return starts
 
 
 def _line_end(

@@ -8,17 +8,8 @@ from typing import Any
 from app.figures.fill.numbers import say_status
 
 GAP = 0.085  # least distance of two labels, in heights of the plot
-STRETCH = 0.25  # of a line that words near its beginning stand beside
-SHARE = 0.4  # of a line within which they begin
-PLACES = 16  # that are tried there
-ALIKE = 0.02  # heights between lines that are told from each other
-AWAY = 0.6  # from a line to their middle, in gaps
 HIGH = 0.8  # above this there is no room for a label
-ROUNDING = 1e-9
 Annotation = dict[str, Any]
-# Of a line that words may stand beside: {point, line, own}, its first point, and the lowest and the highest place there
-# of the line and of its run's own line.
-Stretch = dict[str, Any]
 
 
 def spread(places: list[float], gap: float = GAP) -> list[float]:
@@ -111,109 +102,6 @@ def lost_labels(losses: list[dict[str, Any]], span: tuple[float, float], narrow:
         }
         for loss, right, place, text in zip(losses, is_right, spread(centres), texts, strict=True)
     ]
-
-
-def find_stretches(
-    drawn: list[float | None], beside: list[float | None] | None, span: tuple[float, float]
-) -> list[Stretch]:
-    """Where the words of a line may stand that begins apart from its run's own line: stretches from its beginning on.
-
-    `beside` is that line, `span` that of the axis. Nothing where it begins at that line.
-    """
-    low, high = span
-    known = [index for index, value in enumerate(drawn) if value is not None]
-
-    def to_ends(values: list[float | None] | None, points: list[int]) -> tuple[float, float] | None:
-        found = [values[point] for point in points] if values else []
-        shares = [(value - low) / (high - low) for value in found if value is not None]
-        return (min(shares), max(shares)) if shares else None
-
-    if not known:
-        return []
-    (line, own) = (to_ends(values, known[:1]) for values in (drawn, beside))
-    if line and own and abs(line[0] - own[0]) < GAP:
-        return []
-    length = max(2, int(STRETCH * len(known)))
-    step = max(1, int(SHARE * len(known) / PLACES))
-    found = [known[place * step : place * step + length] for place in range(PLACES)]
-    return [
-        {"point": points[0], "line": to_ends(drawn, points), "own": to_ends(beside, points)}
-        for points in found
-        if len(points) == length
-    ]
-
-
-def start_labels(
-    starts: list[dict[str, Any]], ticks: list[float], span: tuple[float, float], narrow: bool
-) -> list[Annotation]:
-    """Words near the beginnings of lines, none over another nor on a tick; lines that lie on each other share theirs.
-
-    A start is {x, stretches, name, word, color}; `ticks` are those of the axis, as far as they are known.
-    """
-    low, high = span
-    taken = [((tick - low) / (high - low), AWAY * GAP) for tick in ticks]
-    labels = []
-    for start in _join_starts(starts):
-        point, place = _place_start(start["stretches"], taken)
-        taken.append((place, GAP))
-        names = [_shorten(name) if narrow else name for name in start["names"]]
-        labels.append(
-            {
-                "xref": "x",
-                "x": start["x"][point],
-                "xanchor": "left",
-                "yref": "y",
-                "y": low + place * (high - low),
-                "yanchor": "middle",
-                "showarrow": False,
-                "text": f"{', '.join(names)} {start['word']}",
-                "font": {"color": start["color"], "size": 12},
-            }
-        )
-    return labels
-
-
-def _join_starts(starts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines that lie on each other as one with all their names, from the highest down."""
-    joined: list[dict[str, Any]] = []
-    for start in starts:
-        ends = start["stretches"][0]["line"]
-        same = next(
-            (
-                line
-                for line in joined
-                if all(abs(a - b) < ALIKE for a, b in zip(line["stretches"][0]["line"], ends, strict=True))
-            ),
-            None,
-        )
-        if same is None:
-            joined.append({**start, "names": [start["name"]]})
-        else:
-            same["names"].append(start["name"])
-    return sorted(joined, key=lambda line: -float(line["stretches"][0]["line"][1]))
-
-
-def _place_start(stretches: list[Stretch], taken: list[tuple[float, float]]) -> tuple[int, float]:
-    """Over the first stretch that has room, or else under the beginning: the point and the height.
-
-    What is taken is heights, and how far from them is free.
-    """
-    for stretch in stretches:
-        place = _move_clear(stretch["line"][1] + AWAY * GAP, taken, 1)
-        own = stretch["own"]
-        is_clear = own is None or own[1] < place - GAP / 2 or own[0] > place + GAP / 2
-        if is_clear and place + GAP / 2 <= 1 + ROUNDING:
-            return stretch["point"], place
-    first = stretches[0]
-    return first["point"], max(_move_clear(first["line"][0] - AWAY * GAP, taken, -1), 0.0)
-
-
-def _move_clear(place: float, taken: list[tuple[float, float]], way: int) -> float:
-    """The next free height up (1) or down (-1)."""
-    for other, away in sorted(taken, key=lambda item: way * item[0]):
-        if abs(place - other) < away - ROUNDING:
-            place = other + way * away
-    return place
 
 
 def cell_label(text: str, x_id: str, y_id: str, color: str) -> Annotation:

@@ -37,11 +37,6 @@ class FigureRules:
     min_row_gap: int
     label_gap: float
     high_share: float
-    start_stretch: float
-    start_share: float
-    start_places: int
-    start_away: float
-    start_alike: float
     max_ticks: int
     min_steps: float
     room_for_one: float
@@ -65,11 +60,6 @@ RULES = FigureRules(
     min_row_gap=fill.MIN_ROW_GAP,
     label_gap=labels.GAP,
     high_share=labels.HIGH,
-    start_stretch=labels.STRETCH,
-    start_share=labels.SHARE,
-    start_places=labels.PLACES,
-    start_away=labels.AWAY,
-    start_alike=labels.ALIKE,
     max_ticks=scales.MAX_TICKS,
     min_steps=scales.MIN_STEPS,
     room_for_one=scales.ROOM_FOR_ONE,

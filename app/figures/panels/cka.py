@@ -1,4 +1,4 @@
-"""How alike the representations of any two layers are."""
+"""Similarity of the representations of each pair of layers."""
 
 import plotly.graph_objects as go
 
@@ -9,13 +9,13 @@ from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 UNKNOWN = (
-    f"No CKA of this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers keep none,<br>"
-    "nor did runs that an earlier version stored."
+    f"No CKA for this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers do not store it,<br>"
+    "nor did earlier versions."
 )
 
 
 def build(runs: int, theme: Theme) -> go.Figure:
-    """One L x L map a run, side by side on one scale from 0 to 1."""
+    """One L x L map per run, side by side on one scale from 0 to 1."""
     heat = {
         "key": "cka",
         "fill": {"z": "matrices.cka", "name": "cka_label"},
@@ -39,18 +39,18 @@ def build(runs: int, theme: Theme) -> go.Figure:
 
 PANEL = Panel(
     key="cka",
-    title="Layer against layer",
+    title="Layer similarity (CKA)",
     unit="linear CKA",
-    meaning="How alike the representations of any two layers are: 1 is the same up to rotation and scale, 0 unrelated.",
+    meaning="Similarity of the representations of two layers: 1 = equal up to rotation and scale, 0 = unrelated.",
     help=Help(
         formula="HSIC_1(K, K') / sqrt(HSIC_1(K, K) HSIC_1(K', K')), K = X Xᵀ of the stream means, "
-        "unbiased HSIC, or biased where the spec asks for it",
-        reading="A bright square is a group of layers that do the same thing. Bright everywhere after a few "
-        "layers: the signal was overwhelmed, and later layers add nothing that is seen. The cursor's "
-        "row and column are one layer against all others. A layer that is the same for all samples is like "
-        "nothing and unlike nothing, 0 / 0: its row and column are blank, which the map states. At a step of training "
-        "it is the nearest step whose matrices are kept, on its own batch; stacks of more than "
-        f"{MAX_STEP_MAP_LAYERS} layers keep no such map at a step, and stay as trained.",
+        "unbiased HSIC, or biased if the spec says so",
+        reading="A bright square is a group of layers with nearly the same representation. If the map is bright "
+        "everywhere after a few layers, later layers add almost nothing to the signal. The cursor's row and column "
+        "compare one layer with all others. CKA is not defined (0 / 0) for a layer whose output is the same for all "
+        "samples; its row and column are blank. At a training step the map is of the nearest step whose matrices are "
+        f"stored, on that step's batch; stacks of more than {MAX_STEP_MAP_LAYERS} layers store none, so their map is "
+        "that of the trained stack.",
         symbol="CKA(m_k, m_l)",
         source="Kornblith et al., arXiv 1905.00414; unbiased after Nguyen et al., arXiv 2010.15327",
     ),

@@ -1,4 +1,4 @@
-"""The residual mixing matrix of the cursor's layer, and the products of many, with their numbers."""
+"""The residual mixing matrix at the cursor, and products of several, with their values."""
 
 from functools import partial
 from typing import Any
@@ -10,12 +10,12 @@ from app.figures.panel import Help, Panel, View
 from app.figures.style import Theme
 
 GRID = {"direction": "columns", "cell": 100, "gap": 34}
-EMPTY = "No run here has more than one stream."
+EMPTY = "Every run has one stream, so nothing is mixed."
 CELLS = {"key": "h_res", "x0": 1, "dx": 1, "y0": 1, "dy": 1, "xgap": 2, "ygap": 2}
 
 
 def build(runs: int, theme: Theme) -> go.Figure:
-    """One n x n matrix a run, values in the cells, row sums at the right and column sums below."""
+    """One n x n matrix per run, values in the cells, row sums at the right and column sums below."""
     heat = {
         **CELLS,
         "fill": {"z": "at.h_res"},
@@ -25,7 +25,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
 
 
 def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
-    """One composite a run, coloured by sign(w) log(1 + |w|), its sums beside it and its gains below."""
+    """One product per run, coloured by sign(w) log(1 + |w|), with its sums at the sides and its gains below."""
     heat = {
         **CELLS,
         "fill": {
@@ -51,29 +51,28 @@ def _build(runs: int, theme: Theme, heat: dict[str, Any], below: int, **meta: An
 
 PANEL = Panel(
     key="detail",
-    title="In numbers",
+    title="Mixing matrix",
     unit="row and column sums",
-    meaning="The mixing matrix at the cursor, or the product of many: row sums scale the signal, column sums the "
-    "gradient.",
+    meaning="Mixing weights of one layer, or of the product of several. A row sum scales a shared signal, a column sum "
+    "a shared gradient.",
     help=Help(
         formula="row sum: Σ_j M[i,j]; column sum: Σ_i M[i,j]; M = H_res_l, or H_res_j … H_res_i; gain: the largest "
         "|sum|",
-        reading="All sums 1: nothing is made, nothing lost. A row sum of 1.5 amplifies a signal that all "
-        "streams share by half in this one layer; 64 such layers amplify it by 10¹¹, as the products show: 1…l is all "
-        "that a signal has met up to the cursor, l…L all that a gradient has met down to it. Sinkhorn ends on"
-        " rows, so its error shows in the columns. Cells of a product that have become alike: the streams carry one "
+        reading="If all sums are 1, the mixing amplifies and loses nothing. A row sum of 1.5 amplifies a signal that "
+        "all streams share by half in this layer; 64 such layers amplify it by 10¹¹. “Product so far” is what a "
+        "signal has passed up to the cursor, “product to the end” what a gradient has passed down to it. Sinkhorn ends "
+        "on rows, so its error appears in the columns. If all rows of a product are equal, all streams carry the same "
         "signal. Products are coloured by ±log(1 + |w|).",
         symbol="H_l^res 1, 1ᵀ H_l^res; Amax gain",
-        source="mHC, arXiv 2512.24880, section 3.1 and Fig. 8; of matrices averaged over samples where mixing is "
-        "dynamic",
+        source="mHC, arXiv 2512.24880, section 3.1 and Fig. 8. With dynamic mixing: matrices averaged over samples",
     ),
     group="mixing",
     live=True,
     views=(
-        View("matrix", "layer", build),
-        View("up_to", "1…l", partial(build_product, "first-cursor"), needs="stream_cos"),
-        View("from", "l…L", partial(build_product, "cursor-last"), needs="stream_cos"),
-        View("interval", "i…j", partial(build_product, "first-last"), needs="stream_cos"),
+        View("matrix", "this layer", build),
+        View("up_to", "product so far", partial(build_product, "first-cursor"), needs="stream_cos"),
+        View("from", "product to the end", partial(build_product, "cursor-last"), needs="stream_cos"),
+        View("interval", "custom range", partial(build_product, "first-last"), needs="stream_cos"),
     ),
     table=(),
     follows_step=True,

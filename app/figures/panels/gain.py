@@ -1,33 +1,28 @@
-"""What the product of all mixing matrices does to a signal on its way, and to the gradient on its way back."""
+"""How much the product of mixing matrices amplifies a shared signal, and a shared gradient."""
 
 from functools import partial
 
 import plotly.graph_objects as go
 
 from app.figures.panel import Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
+from app.figures.panels.theory import build as build_theory
 from app.figures.style import RunStyle, Theme
 
 
-def build(scale: str, runs: int, theme: Theme) -> go.Figure:
-    """Two curves a run: forward over layers 1..l thick, backward over l..L thin; a line at 1."""
+def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
+    """One curve per run, and a line at 1."""
     figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
-    figure.layout.meta["composites"] = "part"  # of chosen layers they are those of these alone
+    figure.layout.meta["composites"] = "part"  # if layers are chosen, the product is of these layers only
     figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, "composite_gain_fwd", scale))
+        figure.add_traces(seed_band(run, style, key, scale))
     for run, style in bottom_up(theme, runs):
-        thin = {"width": 1.0}
-        hover = "%{text} backward"
-        backward = line(run, style, "composite_gain_bwd", scale, end=False, line=thin, opacity=0.8, hovertemplate=hover)
-        backward.meta["start"] = "backward"  # it begins at the first layer, where the forward line ends at the last
-        figure.add_trace(backward)
-    for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, "composite_gain_fwd", scale, hovertemplate="%{text} forward"))
+        figure.add_trace(line(run, style, key, scale))
     return figure
 
 
 def build_tokens(key: str, runs: int, theme: Theme) -> go.Figure:
-    """Of each run with dynamic mixing a band over its tokens' own gains, their median, and the gain as elsewhere."""
+    """For each run with dynamic mixing: a band over the gains of single tokens, their median, and the averaged gain."""
     figure = build_lines(theme, "log", include=(0.0,))
     figure.layout.meta["empty"] = STATIC
     figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
@@ -37,7 +32,7 @@ def build_tokens(key: str, runs: int, theme: Theme) -> go.Figure:
         figure.add_trace(_median(run, style, f"{key}_token_median"))
     for run, style in bottom_up(theme, runs):
         averaged = line(run, style, key, "log", hovertemplate="%{text} averaged, tokens %{customdata}")
-        # A run of static mixing has no tokens apart, and is left out.
+        # This fill leaves out runs with static mixing, which have no gains per token.
         averaged.meta["fill"]["customdata"] = f"span.{key}_token"
         figure.add_trace(averaged)
     return figure
@@ -55,56 +50,84 @@ def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
     )
 
 
-APART = "ds_error_tokens"  # of tokens with matrices of their own, known from the first layer on
-STATIC = "No tokens to tell apart here: mixing is static,<br>not done yet, or shown at a step of training."
+FORWARD, BACKWARD = "composite_gain_fwd", "composite_gain_bwd"
+NEEDS_TOKENS = "ds_error_tokens"  # known from the first layer on, for runs whose tokens have their own matrices
+STATIC = "No gains per token: mixing is static, not computed yet,<br>or shown at a training step."
 TOKENS = (
-    "Dynamic mixing gives each token its own matrices: the band holds all tokens' gains, dotted their median; the "
-    "thick line is of matrices averaged over tokens."
+    "With dynamic mixing each token has its own matrices. Band: gains of all tokens; dotted: their median; thick line: "
+    "gain of the matrices averaged over tokens."
 )
+READING = (
+    "A straight rising line means that every layer multiplies what came before, so the stack becomes unstable with "
+    "depth. Doubly stochastic matrices keep both gains at 1; a backward gain above 1 is the error that the Sinkhorn "
+    "rounds leave. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
+    "extremes, so they widen with the number of tokens."
+)
+SOURCE = (
+    "mHC, arXiv 2512.24880, section 3.1. At 27B the paper reports up to about 3000 for HC (Fig. 3) and about 1.6 for "
+    "mHC (Fig. 7)."
+)
+
+
+def _views(key: str, unit: str) -> tuple[View, ...]:
+    return (
+        View("log", "log", partial(build, key, "log")),
+        View("linear", "linear", partial(build, key, "linear")),
+        View("tokens", "tokens", partial(build_tokens, key), TOKENS, f"{unit}, per token", NEEDS_TOKENS),
+        View("theory", "theory", partial(build_theory, key, "log")),
+    )
+
+
+def _columns(key: str) -> tuple[Column, ...]:
+    endings = {
+        "gain": "",
+        "tokens with own matrices": "_tokens",
+        "smallest token": "_token_min",
+        "median token": "_token_median",
+        "mean of tokens": "_token_mean",
+        "largest token": "_token_max",
+    }
+    return tuple(Column(title, f"{key}{ending}") for title, ending in endings.items())
+
 
 PANEL = Panel(
     key="gain",
-    title="Composite gain",
-    unit="Amax",
-    meaning="What the mixing alone makes of a signal that all streams share (forward, thick) and of such a gradient "
-    "(backward, thin); 1 passes it on unchanged.",
+    title="Gain, forward",
+    unit="composite, Amax",
+    meaning="How much the mixing alone amplifies a signal that all streams share, from layer 1 up to each layer. 1 "
+    "leaves it unchanged.",
     help=Help(
-        formula="forward: max_i |Σ_j M_ij|, M = H_res_l … H_res_1; backward: max_j |Σ_i M_ij|, M = H_res_L … H_res_l",
-        reading="A straight rising line means that every layer multiplies what came before: instability by "
-        "depth. Doubly stochastic matrices hold both at 1; what the backward gain leaves above 1 is "
-        "what the Sinkhorn rounds leave. Under “tokens” a wide band says that the average speaks for no token; its "
-        "edges are extremes, which widen with the number of tokens. Where mixing does not look at its input yet, as "
-        "many start, all tokens are alike and the band is a line.",
-        symbol="Amax gain",
-        source="mHC, arXiv 2512.24880, section 3.1. At 27B the paper reports up to about 3000 for HC (Fig. 3) and "
-        "about 1.6 for mHC (Fig. 7).",
+        formula="max_i |Σ_j M_ij|, M = H_res_l … H_res_1",
+        reading=READING,
+        symbol="Amax gain, forward",
+        source=SOURCE,
     ),
-    group="gain",
+    group="strip",
     live=False,
     views=(
-        View("log", "log", partial(build, "log")),
-        View("linear", "linear", partial(build, "linear")),
-        View("tokens", "tokens →", partial(build_tokens, "composite_gain_fwd"), TOKENS, "forward, over tokens", APART),
-        View(
-            "tokens_bwd",
-            "tokens ←",
-            partial(build_tokens, "composite_gain_bwd"),
-            TOKENS,
-            "backward, over tokens",
-            APART,
-        ),
+        *_views(FORWARD, "forward"),
+        # Links from before the backward gain had its own panel.
+        View("tokens_bwd", "tokens, backward", partial(build_tokens, BACKWARD), TOKENS, "backward, per token", "never"),
     ),
-    table=tuple(
-        Column(f"{way}{title}", f"composite_gain_{key}{ending}")
-        for way, key in (("forward", "fwd"), ("backward", "bwd"))
-        for title, ending in (
-            ("", ""),
-            (", tokens apart", "_tokens"),
-            (", least token", "_token_min"),
-            (", median token", "_token_median"),
-            (", mean of tokens", "_token_mean"),
-            (", largest token", "_token_max"),
-        )
+    table=_columns(FORWARD),
+    follows_step=True,
+)
+
+PANEL_BACKWARD = Panel(
+    key="gain_bwd",
+    title="Gain, backward",
+    unit="composite, Amax",
+    meaning="How much the mixing alone amplifies a gradient that all streams share, from the last layer down to each "
+    "layer. 1 leaves it unchanged.",
+    help=Help(
+        formula="max_j |Σ_i M_ij|, M = H_res_L … H_res_l",
+        reading=READING,
+        symbol="Amax gain, backward",
+        source=SOURCE,
     ),
+    group="strip",
+    live=False,
+    views=_views(BACKWARD, "backward"),
+    table=_columns(BACKWARD),
     follows_step=True,
 )

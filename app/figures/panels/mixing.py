@@ -1,4 +1,4 @@
-"""The residual mixing matrices of all layers, as one strip a run."""
+"""The residual mixing matrices of all layers, as one row of matrices per run."""
 
 import plotly.graph_objects as go
 
@@ -10,7 +10,7 @@ GRID = {"direction": "rows", "cell": 70, "gap": 30}
 
 
 def build(runs: int, theme: Theme) -> go.Figure:
-    """One montage a run, x in layers, on one scale that is symmetric about 0."""
+    """One montage per run, x in layers, on one colour scale that is symmetric about 0."""
     heat = {
         "key": "h_res",
         "fill": {"z": "montage.h_res", "x0": "x0.h_res", "dx": "dx.h_res"},
@@ -30,18 +30,17 @@ def build(runs: int, theme: Theme) -> go.Figure:
     return figure
 
 
-EMPTY = "No run here has more than one stream: nothing is mixed."
+EMPTY = "Every run has one stream, so nothing is mixed."
 
 PANEL = Panel(
     key="mixing",
     title="Mixing matrices",
-    unit="H_res, one n × n block a layer",
-    meaning="How each layer blends the streams: rows are the streams it writes, columns the streams it reads.",
+    unit="H_res, one n × n matrix per layer",
+    meaning="How each layer mixes the streams: rows are the streams it writes, columns the streams it reads.",
     help=Help(
         formula="x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])",
-        reading="A lone diagonal keeps every stream to itself. Even blocks average the streams. Warm cells "
-        "are negative: one stream is subtracted from another, which a doubly stochastic matrix cannot"
-        " do. Drag to pan, scroll the layer slider to move.",
+        reading="A diagonal matrix keeps the streams separate. A uniform matrix averages them. Magenta cells are "
+        "negative: one stream is subtracted from another, which a doubly stochastic matrix cannot do. Drag to pan.",
         symbol="H_l^res",
         source="mHC, arXiv 2512.24880, Eq. 3",
     ),

@@ -1,4 +1,4 @@
-"""Each stream for itself: how large it is, how large its gradient is, and whether streams still differ."""
+"""Magnitude and gradient of each stream, and whether the streams still differ."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ LOOK = {"dash": True, "weight": 0.65}  # there may be many lines
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
-    """A thin line for each stream, those of one run as one trace: how many there are is known with the data."""
+    """A thin line per stream. One trace per run, because the number of streams is known only with the data."""
     figure = build_lines(theme, "log")
     figure.layout.meta["unknown"] = STALE_NUMERICS
     figure.update_layout(hovermode="closest")
@@ -21,9 +21,9 @@ def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
 
 
 def build_similarity(runs: int, theme: Theme) -> go.Figure:
-    """Mean pairwise cosine of the streams; a run of one stream has none."""
+    """Mean pairwise cosine of the streams; not defined for one stream."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
-    figure.layout.meta["empty"] = "No run here has more than one stream."
+    figure.layout.meta["empty"] = "Every run has one stream."
     figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "stream_cos", "linear"))
@@ -41,24 +41,27 @@ def _streams(run: int, style: RunStyle, key: str) -> go.Scatter:
     return go.Scatter(
         mode="lines",
         line={"color": style.color, "width": LOOK["weight"] * style.width, "dash": style.dash},
-        # At the cursor the page names the streams of the values that it shows.
+        # At the cursor the page names the stream of each value.
         meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream", "look": LOOK},
         connectgaps=False,
         hovertemplate="layer %{x}, stream %{customdata}<br>%{text}<extra>%{fullData.name}</extra>",
     )
 
 
+GRADIENT = "Magnitude of each stream's gradient at the output of each layer."
+SIMILARITY = "Mean cosine similarity of the streams of one token. 1: all streams carry the same signal."
+
 PANEL = Panel(
     key="streams",
-    title="Streams",
-    unit="one line a stream",
-    meaning="How large each stream and its gradient are, and how alike the streams of one token are.",
+    title="Single streams",
+    unit="one line per stream",
+    meaning="Magnitude of each stream at the output of each layer.",
     help=Help(
         formula="rms(x_l[i]); rms(g_l[i]), g_l = d loss / d x_l; mean of cos(x_l[i], x_l[j]) over i ≠ j and tokens",
-        reading="Lines of one run that lie on each other: its streams are of one size, and where the similarity is 1 "
-        "as well they carry the same, so that n of them do no more than one. Lines that fan out: some streams carry "
-        "the signal, others fade. At the cursor stand the largest and the least stream of a run, by their numbers. "
-        "At a step of training it is the nearest step whose matrices are kept, on its own batch.",
+        reading="If the lines of a run coincide, its streams have the same magnitude; if their similarity is also 1, "
+        "they carry the same signal, and n streams do no more than one. If the lines fan out, some streams carry the "
+        "signal and others fade. At the cursor the largest and the smallest stream of each run are listed. At a "
+        "training step the values are of the nearest step whose matrices are stored, on that step's batch.",
         symbol="x_l[i], i = 1 … n",
         source="Hyper-Connections, arXiv 2409.19606; the metrics act_rms_streams, grad_rms_streams and stream_cos",
     ),
@@ -66,8 +69,8 @@ PANEL = Panel(
     live=True,
     views=(
         View("activation", "activation", partial(build_sizes, "act_rms_streams")),
-        View("gradient", "gradient", partial(build_sizes, "grad_rms_streams")),
-        View("similarity", "similarity", build_similarity, needs="stream_cos"),
+        View("gradient", "gradient", partial(build_sizes, "grad_rms_streams"), GRADIENT),
+        View("similarity", "similarity", build_similarity, SIMILARITY, "mean over pairs of streams", "stream_cos"),
     ),
     table=(
         Column("activation", "act_rms_streams", "streams"),

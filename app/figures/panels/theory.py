@@ -1,4 +1,4 @@
-"""Measured curves beside what theory says of the spec, each law with its band."""
+"""Measured curves and the range that theory predicts from the spec."""
 
 from functools import partial
 
@@ -7,25 +7,35 @@ import plotly.graph_objects as go
 from app.figures.panel import Column, Help, Panel, View, band, bottom_up, build_lines, line
 from app.figures.style import RunStyle, Theme
 
-EMPTY = "No law applies to these runs here."
+EMPTY = "No theory applies to these runs."
 
 
-def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
-    """Of every run that a law speaks of: the band, the law as a thin line, and what was measured."""
+def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool = True) -> go.Figure:
+    """The predicted band, the prediction as a thin line, and the measured curve.
+
+    `has_all_runs` keeps runs without a prediction.
+    """
     is_gain = key.startswith("composite_gain")
     figure = build_lines(theme, scale, include=(0.0,) if is_gain else ())
-    figure.layout.meta["empty"] = EMPTY
+    if not has_all_runs:
+        figure.layout.meta["empty"] = EMPTY
     suffix = "_log10" if scale == "log" else ""
     for run, style in bottom_up(theme, runs):
         figure.add_traces(band(run, style, key, f"law.low{suffix}.{key}", f"law.high{suffix}.{key}"))
     for run, style in bottom_up(theme, runs):
         figure.add_trace(_law(run, style, key, suffix))
     for run, style in bottom_up(theme, runs):
-        measured = line(run, style, key, scale, hovertemplate="%{text}, law %{customdata}")
-        # A run without a law has no text of it, and is left out.
-        measured.meta["fill"]["customdata"] = f"law.text.{key}"
+        measured = line(run, style, key, scale)
+        if not has_all_runs:
+            # This fill leaves out runs without a law.
+            measured.meta["fill"]["customdata"] = f"law.text.{key}"
+            measured.hovertemplate = "%{text}, predicted %{customdata}"
         figure.add_trace(measured)
     return figure
+
+
+def _build_view(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
+    return build(key, scale, runs, theme, has_all_runs=False)
 
 
 def _law(run: int, style: RunStyle, key: str, suffix: str) -> go.Scatter:
@@ -41,32 +51,32 @@ def _law(run: int, style: RunStyle, key: str, suffix: str) -> go.Scatter:
 
 PANEL = Panel(
     key="theory",
-    title="Theory beside measurement",
-    unit="thin line and band: the law",
-    meaning="What a law says of the run before anything is computed, and what was measured.",
+    title="Theory vs. measurement",
+    unit="band: predicted range",
+    meaning="The range that theory predicts from the settings alone (band), and what was measured (thick line).",
     help=Help(
-        formula="measured at layer l against the law's median and its band",
-        reading="The band holds the whole curve that other weights and inputs would give at this width, and what "
-        "rounding adds: a run that obeys the law leaves it anywhere about once in 500 times. Where it would be wider "
-        "than a factor of 100 theory is too weak, and nothing is drawn. A law is drawn only where its premises "
-        "hold; elsewhere the card names the first premise that a run does not meet. Of a run that trains only laws "
-        "of constrained mixing hold, at every step; the others are of stacks as initialised.",
-        symbol="as of each law",
+        formula="measured value at layer l, predicted median and predicted range",
+        reading="The band covers the curves that other weights and inputs give at this width, including rounding. A "
+        "run for which the theory holds leaves it about once in 500 times. No band is drawn where it would be wider "
+        "than a factor of 100. A prediction is shown only if all its assumptions hold; otherwise the card names the "
+        "first one that does not. For trained stacks only the predictions about constrained mixing hold, at every "
+        "step; the others are about stacks as initialised.",
+        symbol="depends on the law",
         source="Mean-field theory of wide layers (Poole et al. 2016, Schoenholz et al. 2017), the arc-cosine map (Cho "
         "& Saul 2009), doubly stochastic products, and products of random matrices; each law names its own.",
     ),
-    group="signal",
+    group="expert",
     live=False,
     views=(
-        View("gain", "gain →", partial(build, "composite_gain_fwd", "log")),
-        View("gain_bwd", "gain ←", partial(build, "composite_gain_bwd", "log")),
-        View("activation", "activation", partial(build, "act_rms", "log")),
-        View("gradient", "gradient", partial(build, "grad_rms", "log")),
-        View("tokens", "tokens", partial(build, "token_cos", "linear")),
+        View("gain", "gain, forward", partial(_build_view, "composite_gain_fwd", "log")),
+        View("gain_bwd", "gain, backward", partial(_build_view, "composite_gain_bwd", "log")),
+        View("activation", "activation", partial(_build_view, "act_rms", "log")),
+        View("gradient", "gradient", partial(_build_view, "grad_rms", "log")),
+        View("tokens", "tokens", partial(_build_view, "token_cos", "linear")),
     ),
     table=(
-        Column("gain →", "composite_gain_fwd", "law"),
-        Column("gain ←", "composite_gain_bwd", "law"),
+        Column("gain, forward", "composite_gain_fwd", "law"),
+        Column("gain, backward", "composite_gain_bwd", "law"),
         Column("activation", "act_rms", "law"),
         Column("gradient", "grad_rms", "law"),
         Column("token cosine", "token_cos", "law"),

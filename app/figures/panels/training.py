@@ -1,4 +1,4 @@
-"""How training goes: the loss of every step, and what happens at every layer meanwhile, step by layer."""
+"""Training: the loss at every step, and maps of gain and gradient over steps and layers."""
 
 from functools import partial
 from typing import Any
@@ -9,14 +9,14 @@ from app.figures.cells import axis_names, build_cells
 from app.figures.panel import Column, Help, Panel, View, bottom_up, build_figure, quiet_axis
 from app.figures.style import Theme
 
-EMPTY = "No run here trains: set the steps of training."
+EMPTY = "No run trains. Set the number of training steps to see this."
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 STEP = {"text": "step", "font": {"size": 12}, "standoff": 6}
 POWER = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"}
 
 
 def build_loss(runs: int, theme: Theme) -> go.Figure:
-    """One curve a run over the steps."""
+    """One curve per run over the steps."""
     axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
     figure = build_figure(
         theme,
@@ -39,7 +39,7 @@ def build_loss(runs: int, theme: Theme) -> go.Figure:
 
 
 def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figure:
-    """One map a run of the column's log10, a row a step, the first on top; a gain is coloured by its side of 1."""
+    """One map per run of log10, a row per step, the first on top; gains below and above 1 have their own colours."""
     heat = {
         "key": key,
         "fill": {"y": "step", "z": f"steps_log10.{key}"},
@@ -62,26 +62,29 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figu
     return figure
 
 
+GAIN = "Forward gain of the mixing, from layer 1 up to each layer, at each training step."
+GRADIENT = "Norm of the gradient of each layer's weights at each training step."
+
 PANEL = Panel(
     key="training",
     title="Training",
-    unit="each step, before its update",
-    meaning="How the loss goes from step to step, and what the mixing and the gradients do at every layer meanwhile.",
+    unit="at each step, before its update",
+    meaning="Training loss at each step.",
     help=Help(
         formula="loss: mean cross-entropy of the step's own batch; gain: max_i |Σ_j M_ij|, M = H_res_l … H_res_1; "
         "gradient: ‖d loss / d W_l‖",
-        reading="The maps run downwards, a row a step. A gain map that deepens from left to right and downwards "
-        "is an instability that grows with depth and with training. Stripes in the gradient map are steps "
-        "or layers that learn at another pace than the rest.",
+        reading="Maps have one row per step, the first on top. A gain that grows to the right and downwards is an "
+        "instability that grows with depth and with training. Stripes in the gradient map are steps or layers that "
+        "learn at a different rate.",
         symbol="loss, Amax gain, ‖∂ loss / ∂ W_l‖",
-        source="This program's own runs. Loss is of the batch on which the step trains, not of text held back.",
+        source="Measured here. The loss is that of the training batch, not of held-out data.",
     ),
     group="training",
     live=True,
     views=(
         View("loss", "loss", build_loss),
-        View("gain", "gain", partial(build_waterfall, "step_gain_fwd", True)),
-        View("gradient", "gradient", partial(build_waterfall, "step_param_grad_norm", False)),
+        View("gain", "gain", partial(build_waterfall, "step_gain_fwd", True), GAIN),
+        View("gradient", "gradient", partial(build_waterfall, "step_param_grad_norm", False), GRADIENT),
     ),
     table=(Column("loss", "step_loss", "steps"), Column("gradient norm", "step_grad_norm", "steps")),
 )

@@ -1,4 +1,4 @@
-"""What each layer reads of every output before it."""
+"""How strongly each layer reads every earlier output."""
 
 from functools import partial
 
@@ -10,16 +10,16 @@ from app.figures.style import Theme
 from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
-EMPTY = "No run here has such weights: where layers read parts of the width, no single number tells them."
+EMPTY = "Not defined for these runs: their layers read parts of the width, so one weight per output is not enough."
 
 UNKNOWN = (
-    f"Not known of this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers keep none,<br>"
-    "nor did runs that an earlier version stored."
+    f"Not stored for this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers do not store it,<br>"
+    "nor did earlier versions."
 )
 
 
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
-    """One map a run on one scale that is symmetric about 0; what a layer cannot read yet is left blank."""
+    """One map per run on one scale that is symmetric about 0; outputs of later layers are blank."""
     is_log = scale == "log"
     heat = {
         "key": "unfolded",
@@ -39,31 +39,31 @@ def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": ["unfolded"], "empty": EMPTY}
     meta["unknown"] = UNKNOWN
     figure = build_cells(runs, theme, GRID, heat, colors, **meta)
-    figure.update_xaxes(title_text="output (0: embedding)")
+    figure.update_xaxes(title_text="source layer (0 = embedding)")
     figure.update_yaxes(tickformat="d", nticks=6)
-    figure.layout.yaxis.title = {"text": "layer that reads", "font": {"size": 12}, "standoff": 6}
+    figure.layout.yaxis.title = {"text": "reading layer", "font": {"size": 12}, "standoff": 6}
     figure.update_layout(margin={"l": 52})
     return figure
 
 
 PANEL = Panel(
     key="unfolded",
-    title="Unfolded connections",
-    unit="weight of each output",
-    meaning="How much of the embedding and of every earlier layer's output a layer reads, through the mixing alone.",
+    title="Effective skip connections",
+    unit="weight of each source layer",
+    meaning="How strongly each layer reads the embedding and every earlier layer's output, through the mixing alone.",
     help=Help(
         formula="w[k,j] = H_pre_k H_res_{k−1} … H_res_{j+1} H_post_j, H_post_0 = 1",
-        reading="A row holds what one layer reads. A residual network has 1 everywhere: every output stays as it was "
-        "written. A plain stack has the diagonal alone: each layer reads the one before and nothing else. Rows that "
-        "deepen downwards: what was written is multiplied on its way. Warm cells are subtracted. The scale is "
-        "±log(1 + |w|) under “log”, so that 1 can be seen beside 1000. At a step of training it is the nearest step "
-        f"whose matrices are kept; stacks of more than {MAX_STEP_MAP_LAYERS} layers keep no such map at a step, and "
-        "stay as trained.",
+        reading="Each row is one reading layer. A residual network has 1 everywhere: every output stays as it was "
+        "written. A plain stack has only the diagonal: each layer reads the previous one and nothing else. Colours "
+        "that get stronger downwards mean that outputs are amplified on their way. Magenta cells are negative. The "
+        "log scale is ±log(1 + |w|), so that 1 and 1000 are both visible. At a training step the map is of the nearest "
+        f"step whose matrices are stored; stacks of more than {MAX_STEP_MAP_LAYERS} layers store none, so their map is "
+        "that of the trained stack.",
         symbol="w[k,j]",
-        source="Hyper-Connections, arXiv 2409.19606, Eq. 20. Of matrices averaged over samples where mixing is "
-        "dynamic; branches and norms after the addition are left out.",
+        source="Hyper-Connections, arXiv 2409.19606, Eq. 20. With dynamic mixing: matrices averaged over "
+        "samples. Branches and norms after the addition are left out.",
     ),
-    group="mixing",
+    group="expert",
     live=False,
     views=(View("log", "log", partial(build, "log")), View("linear", "linear", partial(build, "linear"))),
     table=(Column("weight", "unfolded", "read"),),

@@ -1,9 +1,9 @@
-/** A panel's card: its figure with cursor, its meaning, its "?", its menu and its table. */
+/** A panel's card: its figure with the values at the cursor, its meaning, its "?", its menu and its table. */
 
 import { useComputed } from '@preact/signals';
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { ofPart } from '../figures/filling.js';
-import { isInterval, shownStep, titleOf, toTitle, unitOf } from '../figures/places.js';
+import { isInterval, shownStep, toTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
@@ -13,6 +13,7 @@ import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { linkPapers } from '../ui/papers.js';
 import { IntervalControl } from './interval.js';
 import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
@@ -20,20 +21,21 @@ import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
 
-/** @param {{panel: Panel, level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
+/** @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `h1` on a page of its own, `h3` in a section */
 export function PanelCard({ panel, level = 'h2' }) {
   const [isTable, setIsTable] = useState(false);
+  const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const template = useTemplate(view);
   const unit = unitOf(view);
-  const told = useComputed(() => tellFindings(panel.key)).value;
+  const findings = useFindings(panel.key);
   const id = `panel-${panel.key}`;
   const items = useMemo(() => {
     const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
-    // In a frame there is nothing to store, and none of the dialogs.
-    return [tableItem, ...exportItems(panel, view), ...(level === 'h2' ? toFrameItems(panel) : [])];
+    // An embedded card has no dialogs.
+    return [tableItem, ...exportItems(panel, view), ...(level === 'h1' ? [] : toFrameItems(panel))];
   }, [panel, view, level, isTable]);
-  /** Escape in the table leads back to the figure, and to the menu that it came from. */
+  /** Escape in the table goes back to the figure, with the focus on the menu. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
     if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
@@ -46,6 +48,7 @@ export function PanelCard({ panel, level = 'h2' }) {
         <div class="card-title">
           <${level} id=${`${id}-title`}><${Title} panel=${panel} view=${view} /><//>
           <span class="unit" title=${unit}>${unit}</span>
+          <span class="at-cursor" ref=${values}></span>
         </div>
         <div class="card-tools">
           <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => showCard(panel, key)} />
@@ -55,7 +58,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${told} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
       ${panel.key === 'theory' ? null : html`<${Missing} figure=${view.figure} />`}
       ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
@@ -64,19 +67,24 @@ export function PanelCard({ panel, level = 'h2' }) {
 }
 
 /** @param {Panel} panel */
-const toFrameItems = ({ key }) => [
-  { title: 'Embed', note: 'markup of a frame', run: () => void share(key) },
-  { title: 'Full screen', note: 'to present; key f', run: () => present(key) },
+export const toFrameItems = ({ key }) => [
+  { title: 'Embed', note: 'HTML for another page', run: () => void share(key) },
+  { title: 'Full screen', note: 'key f', run: () => present(key) },
 ];
 
-/** What the runs' own sentences say of a panel, in one text, so that a card follows changes alone. @param {string} key */
-function tellFindings(key) {
+/** What the runs' findings say about a panel, as one text: a card is rendered again only if the text changes. @param {string} key */
+export function useFindings(key) {
+  return useComputed(() => findingsOf(key)).value;
+}
+
+/** @param {string} key */
+function findingsOf(key) {
   state.dataTick.value;
-  const told = state.slots.value.flatMap(({ label, columns }) => {
-    const texts = (columns.summary?.findings ?? []).filter(({ panel }) => panel === key).map(({ text }) => text);
-    return texts.length > 0 ? [`${label}: ${texts.join(' ')}`] : [];
+  const texts = state.slots.value.flatMap(({ label, columns }) => {
+    const own = (columns.summary?.findings ?? []).filter(({ panel }) => panel === key).map(({ text }) => text);
+    return own.length > 0 ? [`${label}: ${own.join(' ')}`] : [];
   });
-  return told.join('. ');
+  return texts.join('. ');
 }
 
 /** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */
@@ -84,7 +92,7 @@ export function useTemplate(view) {
   return useMemo(() => ofPart(view.figure), [view, state.part.value]);
 }
 
-/** A part of its own, for it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
+/** A component of its own, because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
 const Title = ({ panel, view }) => html`${toTitle(panel, view)}`;
 
 /** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
@@ -95,21 +103,21 @@ function ViewChoice({ panel, viewKey, onChange }) {
     <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
       ${views.map(
         (item) => html`
-        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${titleOf(item)}</button>
+        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
       `,
       )}
     </span>
   `;
 }
 
-const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
+export const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
   const { formula, reading, symbol, source } = panel.help;
   return html`
     <${Popover} label=${`${panel.title}: what it shows`} sign="?">
       <h3>${panel.title}</h3>
       <p>${panel.meaning}</p>
       <p>${reading}</p>
-      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${source}</dd></dl>
+      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${linkPapers(source)}</dd></dl>
     <//>
   `;
 });

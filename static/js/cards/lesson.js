@@ -1,23 +1,17 @@
-/** The story of the page, above the picture: why there are streams at all, in five steps that set the page's own controls. */
+/** The heading: one headline, one sentence, and the five steps of the story, each of which sets the runs. */
 
 import { computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
-import { present } from '../figures/presented.js';
 import { commit } from '../state/actions.js';
 import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
-import { recall, remember } from '../state/past/memory.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
-import { fromSpecs, haveSameSpecs } from '../state/view/spec.js';
+import { fromSpecs } from '../state/view/spec.js';
+import { Terms } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
-import { STEPS, sayWhy, TITLE, toRuns } from './lessonsteps.js';
-import { bringIntoSight } from './story.js';
+import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
 
-const KEY = 'story';
-const PICTURE = 'picture';
-
-const isHidden = signal(recall(KEY) === 'hidden');
 /** The step that was chosen last. */
 const chosen = signal(/** @type {number | null} */ (null));
 
@@ -31,12 +25,18 @@ function viewOf(step) {
   );
 }
 
-/** The step whose runs are shown: none once anything was changed. */
+/** The connections of a view's runs. @param {import('../../types').View} view */
+const kindsOf = (view) => view.runs.map(({ kind }) => kind).join();
+
+/** The step that was chosen, as long as its connections are shown: sliders may move. */
 export const current = computed(() => {
   const step = chosen.value;
   if (step === null || state.fields.value.size === 0) return null;
-  return haveSameSpecs(state.fields.value, state.settings.value, viewOf(step)) ? step : null;
+  return kindsOf(state.settings.value) === kindsOf(viewOf(step)) ? step : null;
 });
+
+/** Whether the reader was asked to drag a slider; until the view is another. */
+const asked = signal(/** @type {import('../../types').View | null} */ (null));
 
 /** @param {number} step */
 export function go(step) {
@@ -47,58 +47,56 @@ export function go(step) {
   });
 }
 
-/** Shows or hides the story, and keeps this in mind. */
-export function StoryButton() {
-  const toggle = () => {
-    isHidden.value = !isHidden.value;
-    remember(KEY, isHidden.value ? 'hidden' : null);
-  };
-  return html`<button type="button" aria-pressed=${!isHidden.value} onClick=${toggle}>Story</button>`;
-}
-
-export function Lesson() {
-  const isOwn = state.snapshot.value === null && origin.value === undefined && boot.page === 'index';
-  if (isHidden.value || !isOwn) return null;
+export function Heading() {
+  if (origin.value || boot.page !== 'index') return null;
   const step = current.value;
   return html`
-    <section class="lesson" aria-labelledby="lesson-title">
-      <h2 id="lesson-title">${TITLE}</h2>
-      <p class="lesson-text" aria-live="polite"><${LessonText} />${step === STEPS.length - 1 ? html` <${Task} />` : null}</p>
-      <ol class="lesson-steps">
+    <section class="heading" aria-labelledby="headline">
+      <div>
+        <h1 id="headline"><${Headline} /></h1>
+        <p class="step-text" aria-live="polite"><${LessonText} /></p>
+      </div>
+      <ol class="steps" aria-label="Story">
         ${STEPS.map(
           ({ title }, index) => html`
-          <li><button type="button" aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}><b>${index + 1}</b> <span>${title}</span></button></li>`,
+          <li><button type="button" class="step" aria-label=${`${index + 1}: ${title}`} title=${title} aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}>${index + 1}</button></li>`,
         )}
-        <li><button type="button" title="The picture fills the screen; the arrow keys go through the steps" onClick=${() => present(PICTURE, true)}>▷ <span>Present</span></button></li>
+        <li><button type="button" class="next onward" onClick=${next}>${nextLabel(step)}</button></li>
       </ol>
     </section>
   `;
 }
 
+/** @param {number | null} step */
+function nextLabel(step) {
+  if (step === null) return 'Start';
+  return step < STEPS.length - 1 ? 'Next' : 'Your turn';
+}
+
+/** Go to the next step; after the last one, to the slider that the reader is asked to drag. */
+function next() {
+  const step = current.value ?? -1;
+  if (step < STEPS.length - 1) return go(step + 1);
+  chosen.value = null;
+  asked.value = state.settings.value;
+  document.getElementById('field-connection-noise')?.focus();
+}
+
+/** The runs as they are drawn: what is known at once of those that are asked for, else those before. */
+function shownColumns() {
+  state.dataTick.value;
+  return state.slots.value.map((slot) => shownOf(slot, hasGains).columns);
+}
+
+/** @param {import('../../types').Columns} columns */
+const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
+
+const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => start !== null))}`;
+
 /** What the step says of the runs that are shown. */
 export function LessonText() {
-  state.dataTick.value;
   const step = current.value;
-  const runs = toRuns(state.slots.value.map((slot) => shownOf(slot, (item) => item.summary !== null).columns));
-  return html`${step === null ? sayWhy(runs) : STEPS[step].say(runs, state.cursor.value)}`;
-}
-
-/** What a reader is asked to do in the end. */
-function Task() {
-  const drift = state.fields.value.get('connection.noise');
-  return drift
-    ? html`Now you: <button type="button" class="sentence-button" onClick=${showDrift}>move “${drift.title}”</button> and watch the ribbons of HC.`
-    : null;
-}
-
-/** Settings are closed on a phone. */
-function showDrift() {
-  const slider = /** @type {HTMLElement | null} */ (
-    document.querySelector('[data-path="connection.noise"] input[type=range]')
-  );
-  const settings = /** @type {HTMLElement | null} */ (slider?.closest('[popover]'));
-  if (settings && !settings.checkVisibility()) settings.showPopover();
-  if (!slider) return;
-  bringIntoSight(slider);
-  slider.focus({ preventScroll: true });
+  const runs = toRuns(shownColumns().filter(hasGains));
+  const isAsked = asked.value === state.settings.value;
+  return html`<${Terms} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
 }

@@ -1,150 +1,175 @@
-/** The story in five steps: what each sets, and what it says, with the numbers of the runs that are shown. No browser here. */
+/**
+ * The headline and the sentences of the story. Each sentence states numbers of the runs that are shown, and says only what these numbers
+ * support. No browser here.
+ */
 
-import { formatFixed, formatValue } from '../data/numbers.js';
-import { depthOf, seedsOf, specOf } from '../data/record.js';
+import { formatFactor, gainOf } from '../data/gain.js';
+import { formatFixed } from '../data/numbers.js';
+import { depthOf, specOf, trainSteps } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
+
+/** The shown runs by connection, the first of each kind. @typedef {Record<string, Columns | undefined>} Runs */
 
 const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
 /**
- * `connections` are those of the runs that a step sets, null for those of the opening; `say` is told in the step.
- * @type {{title: string, connections: Record<string, any>[] | null, say: (runs: Runs, layer: number) => string}[]}
+ * `connections` are those of the runs that a step sets; null stands for the opening view.
+ * @type {{title: string, connections: Record<string, any>[] | null, say: (runs: Runs) => string}[]}
  */
 export const STEPS = [
   { title: 'One stream', connections: [RESIDUAL], say: sayOne },
   { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: sayFour },
-  { title: 'Free mixing explodes', connections: [RESIDUAL, HC], say: sayFree },
-  { title: 'Sums of one hold it', connections: [RESIDUAL, HC, { kind: 'mhc' }], say: sayTied },
-  { title: 'What four streams keep', connections: null, say: sayKept },
+  { title: 'Free mixing', connections: [RESIDUAL, HC], say: sayFree },
+  { title: 'Doubly stochastic mixing', connections: null, say: sayConstrained },
+  { title: 'What four streams are good for', connections: null, say: sayBenefit },
 ];
 
-export const TITLE = 'Why deep networks went from one stream to four, and then tied them down';
+const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
-/** What is said where no step is on. @param {Runs} runs */
-export function sayWhy(runs) {
-  return (
-    'A deep network passes a signal from layer to layer. In a ResNet (2015) there is one stream of it, to which every layer adds its result. ' +
-    `Hyper-Connections (HC, 2024) carry several streams and let every layer mix them freely: room for more, but the mixings multiply${gainWords(runs.hc, ', and here a signal that all streams share becomes up to')}. ` +
-    `Manifold-constrained Hyper-Connections (mHC, 2025) use weights that sum to one${gainWords(runs.mhc, ', and the same signal becomes at most')}.`
-  );
+/** @param {Columns[]} shown */
+export function sayHeadline(shown) {
+  if (shown.length === 0) return 'One signal, layer by layer';
+  const depths = shown.map(depthOf);
+  const [least, most] = [Math.min(...depths), Math.max(...depths)];
+  const layers = `${least === most ? '' : `${least} to `}${most} ${most === 1 ? 'layer' : 'layers'}`;
+  const kinds = new Set(shown.map((columns) => specOf(columns)?.connection.kind ?? columns));
+  if (kinds.size < shown.length) return `One signal, ${layers}, ${shown.length} runs`;
+  return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 
-/** The finished runs of a view, by connection: the first of each kind. @typedef {Record<string, Columns | undefined>} Runs */
-
-/** @param {Columns[]} shown @returns {Runs} */
+/** By their kind of connection. @param {Columns[]} shown @returns {Runs} */
 export function toRuns(shown) {
   /** @type {Runs} */
   const runs = {};
   for (const columns of shown) {
     const kind = specOf(columns)?.connection.kind;
-    if (kind && columns.summary && !runs[kind]) runs[kind] = columns;
+    if (kind && !runs[kind]) runs[kind] = columns;
   }
   return runs;
 }
 
+/** What is said where no step is on. @param {Runs} runs */
+export function sayClaim(runs) {
+  const { hc, mhc } = runs;
+  const claims = [hc && sayGrowth(hc), mhc && sayBound(mhc)].filter(Boolean);
+  return claims.length > 0 ? claims.join(' ') : sayGains(runs);
+}
+
+/** What the reader is asked to do after the last step. @param {Runs} runs */
+export function sayTask({ hc }) {
+  const gain = hc ? textOf(hc) : null;
+  return `Your turn: drag “Drift σ” below the picture and watch HC${gain === null ? '' : `. Its gain is ×${gain} now`}.`;
+}
+
+/** @param {Columns} hc */
+function sayGrowth(hc) {
+  const gain = textOf(hc);
+  if (gain === null) return '';
+  if (!amplifies(hc)) return `HC does not amplify here: its gain is at most ×${gain}.`;
+  return `Free mixing compounds: HC makes a shared signal up to ${gain} times larger.`;
+}
+
+/** @param {Columns} mhc */
+function sayBound(mhc) {
+  const gain = textOf(mhc);
+  if (gain === null) return '';
+  return isBound(mhc) ? `In mHC rows and columns sum to 1: gain ×${gain}.` : `The gain of mHC is ${bothGains(mhc)}.`;
+}
+
 /** @param {Runs} runs */
 function sayOne({ residual }) {
-  const numbers = numbersOf(residual, 'activation');
-  const isWhole = lastOf(residual, 'act_rms') !== null; // else the numbers are of the layers before an overflow
-  const sizes =
-    numbers && isWhole
-      ? ` is ${round(numbers.input_rms)} before the first layer and ${round(10 ** numbers.last_rms_log10)} after the last of ${layersOf(residual)}${ofSeeds(residual)}`
-      : ' changes from layer to layer';
-  return (
-    'A stream is the signal that passes every layer by. A layer reads it, computes attention or an MLP, and adds the result to it. ' +
-    `The ribbon is as wide as the signal is large: its size${sizes}. What entered is still in it, times one: this factor is called gain.`
-  );
+  const stream = 'A stream carries the signal past every layer; each layer adds its output to it.';
+  // A norm after the addition rescales the input as well.
+  const isKept = residual !== undefined && specOf(residual)?.block.norm_position !== 'post';
+  return isKept ? `${stream} The input stays, multiplied by 1: its gain.` : stream;
 }
 
 /** @param {Runs} runs */
 function sayFour({ hc }) {
-  const cosine = lastOf(hc, 'stream_cos');
-  const alike = cosine === null ? '' : ` Their similarity after the last layer is ${formatFixed(cosine, 2)}.`;
-  return (
-    'HC starts with copies of the signal. Three small arrays join them in every layer: H_pre says how much the layer reads of each stream, ' +
-    'H_post how much of its result it writes to each, and H_res how the streams are exchanged. ' +
-    `Before training H_res exchanges nothing and all streams are written alike, so they stay copies.${alike}`
-  );
-}
-
-/** @param {Runs} runs @param {number} layer from 0 */
-function sayFree({ hc }, layer) {
-  const [noise, gain] = [specOf(hc ?? /** @type {any} */ ({}))?.connection.noise, valueAt(hc, 'gain_fwd', layer)];
-  const numbers = gainsOf(hc);
-  const here =
-    gain === null || noise === undefined
-      ? ''
-      : ` (here random numbers of size ${noise} stand for it). In layer ${layer + 1} the weights of one row then sum to ${round(gain)} in magnitude: what all streams share leaves it ${round(gain)} times as large`;
-  const product = numbers
-    ? ` On the way through ${layersOf(hc)} layers the factors multiply to as much as ${power(numbers.gain_fwd_log10)}, and for the gradient on its way back to ${power(numbers.gain_bwd_log10)}${ofSeeds(hc)}.`
-    : '';
-  return `Training changes H_res${here}.${product}`;
+  const streams = hc?.start?.streams ?? 'several';
+  return `HC replaces the one stream by ${streams}: each layer reads a weighted sum (H_pre), mixes the streams (H_res) and writes back (H_post).`;
 }
 
 /** @param {Runs} runs */
-function sayTied({ mhc }) {
-  const numbers = gainsOf(mhc);
-  const rounds = specOf(mhc ?? /** @type {any} */ ({}))?.connection.sinkhorn_iters;
-  const how = rounds === undefined ? '' : ` (Sinkhorn: divide by the sums of columns and rows, ${rounds} times)`;
-  const product = numbers
-    ? ` On the way through ${layersOf(mhc)} layers its factor is never above ${power(numbers.gain_fwd_log10)} forward and ${power(numbers.gain_bwd_log10)} backward${ofSeeds(mhc)}.`
-    : '';
-  return (
-    `mHC makes of the same numbers weights above zero, whose rows and columns sum to one${how}. ` +
-    `Each stream becomes a weighted mean of the streams, and no mean is larger than the largest part of it.${product}`
-  );
+function sayFree({ hc }) {
+  const meaning = 'Gain is how much mixing amplifies a shared signal.';
+  const gain = hc ? textOf(hc) : null;
+  if (!hc || gain === null) return meaning;
+  if (amplifies(hc))
+    return `${meaning} Free weights multiply from layer to layer: within ${sayLayers(hc)} HC reaches ×${gain}.`;
+  return `${meaning} Over ${sayLayers(hc)} HC stays at or below ×${gain} here.`;
 }
 
 /** @param {Runs} runs */
-function sayKept({ mhc }) {
-  const cosine = lastOf(mhc, 'stream_cos');
-  const differ =
-    cosine === null ? '' : `: their similarity after the last layer is ${formatFixed(cosine, 2)}, where copies have 1`;
-  return (
-    'While every layer reads and writes all streams alike, they stay copies, and mHC is the residual network. Here each layer reads and writes mainly one of them, ' +
-    `in turn, as mHC-lite's public code starts. The streams then hold different things${differ}. One stream can hold only one.`
-  );
+function sayConstrained({ hc, mhc }) {
+  const [ours, theirs] = [mhc && textOf(mhc), hc && textOf(hc)];
+  const compared = theirs ? `, HC ×${theirs}` : '';
+  if (!mhc || !ours) return 'mHC makes every row and column of H_res sum to 1: it averages streams.';
+  if (isBound(mhc))
+    return `mHC makes every row and column of H_res sum to 1: it averages streams and never amplifies them. Gain ×${ours}${compared}.`;
+  return `mHC scales rows and columns of H_res towards a sum of 1, which they do not reach here: gain ${bothGains(mhc)}.`;
 }
 
-/** @param {Columns | undefined} columns @param {string} before */
-function gainWords(columns, before) {
-  const numbers = gainsOf(columns);
-  return numbers ? `${before} ${power(numbers.gain_fwd_log10)} times as large${ofSeeds(columns)}` : '';
+/** @param {Runs} runs */
+function sayBenefit({ mhc, residual }) {
+  const cosine = mhc ? lastOf(mhc, 'stream_cos') : null;
+  const loss = sayLoss(mhc, residual);
+  if (!mhc || cosine === null) return `Several streams can hold different signals; one cannot. ${loss}`;
+  const streams = mhc.start?.streams;
+  const said = formatFixed(cosine, 2);
+  if (cosine > 0.95)
+    return `mHC's ${streams} streams are near copies (similarity ${said}): they hold little more than one stream. ${loss}`;
+  return `mHC's ${streams} streams hold different signals: after ${sayLayers(mhc)} their similarity is ${said} (copies: 1). ${loss}`;
 }
 
-/** @param {Columns | undefined} columns @param {string} key @returns {Record<string, any> | undefined} */
-const numbersOf = (columns, key) => columns?.summary?.findings.find((finding) => finding.key === key)?.numbers;
-
-/** The largest gains over depth, log10; undefined where they are not known, as after an overflow. @param {Columns | undefined} columns */
-function gainsOf(columns) {
-  const numbers = numbersOf(columns, 'connection');
-  const isKnown = Number.isFinite(numbers?.gain_fwd_log10) && Number.isFinite(numbers?.gain_bwd_log10);
-  return isKnown ? numbers : undefined;
+/** @param {Columns | undefined} mhc @param {Columns | undefined} residual */
+function sayLoss(mhc, residual) {
+  const steps = Math.min(...[mhc, residual].map((columns) => (columns ? trainSteps(columns) : 0)));
+  if (steps === 0 || !mhc?.loss || !residual?.loss) return 'A lower loss is not measured here.';
+  return `Loss ${formatFixed(mhc.loss, 2)}, residual ${formatFixed(residual.loss, 2)}.`;
 }
 
-/** Numbers of several seeds are medians. @param {Columns | undefined} columns */
-function ofSeeds(columns) {
-  const seeds = columns ? seedsOf(columns) : 1;
-  return seeds > 1 ? ` (the median of ${seeds} seeds)` : '';
+/** The gain of every run, where the story has nothing to say of them. @param {Runs} runs */
+function sayGains(runs) {
+  const known = Object.values(runs).flatMap((columns) => {
+    const gain = columns && textOf(columns);
+    return gain ? [`${specOf(columns)?.connection.kind.replaceAll('_', ' ')} ×${gain}`] : [];
+  });
+  return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }
 
-/** @param {Columns | undefined} columns */
-const layersOf = (columns) => (columns ? depthOf(columns) : 0);
+/** @param {Columns} columns */
+const bothGains = (columns) => `×${textOf(columns)} forward, ×${textOf(columns, BACKWARD) ?? '–'} backward`;
 
-/** @param {Columns | undefined} columns @param {string} key @param {number} layer @returns {number | null} */
-function valueAt(columns, key, layer) {
-  const value = /** @type {any} */ (columns?.layers.get(key))?.[layer];
+const BACKWARD = 'composite_gain_bwd';
+
+/** The gain in words; null where it is not known. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
+function textOf(columns, key) {
+  const gain = gainOf(columns, key);
+  return gain === null ? null : formatFactor(gain);
+}
+
+/** Log10 of 1.005: gains below are 1.00 in the digits that are shown. */
+const ONE = 0.0021661;
+
+/** Whether the mixing amplifies a shared signal. @param {Columns} columns */
+const amplifies = (columns) => (gainOf(columns) ?? 0) >= ONE;
+
+/** Whether products of the mixing leave a shared signal and a shared gradient as they are. @param {Columns} columns */
+function isBound(columns) {
+  return [gainOf(columns), gainOf(columns, BACKWARD)].every((gain) => gain !== null && Math.abs(gain) < ONE);
+}
+
+/** @param {Columns} columns */
+function sayLayers(columns) {
+  const depth = depthOf(columns);
+  return depth === 1 ? '1 layer' : `${depth} layers`;
+}
+
+/** @param {Columns} columns @param {string} key @returns {number | null} */
+function lastOf(columns, key) {
+  const value = /** @type {any} */ (columns.layers.get(key))?.[depthOf(columns) - 1];
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
-
-/** @param {Columns | undefined} columns @param {string} key */
-const lastOf = (columns, key) => valueAt(columns, key, layersOf(columns) - 1);
-
-/** @param {number} value */
-const round = (value) => formatValue(value, null, undefined, 3);
-
-/** Near to one in as many digits as the headlines of the cards: 1.00 here and 1.003 there would be read as two numbers. @param {number} log10 */
-const power = (log10) =>
-  Math.abs(log10) < 1 ? formatFixed(10 ** log10, 3) : formatValue(log10 < 5 ? 10 ** log10 : null, log10, undefined, 3);

@@ -1,7 +1,7 @@
 /** On each card that shows what training is to change: how far it has come. */
 
 import { formatSeconds } from '../data/numbers.js';
-import { isGrowing, trainSteps } from '../data/record.js';
+import { depthOf, isGrowing, seedsOf, trainSteps } from '../data/record.js';
 import { secondsLeft } from '../state/pace.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -43,4 +43,18 @@ export function TrainingProgress() {
 /** @param {Columns} columns */
 function isTraining(columns) {
   return columns.start !== null && columns.end === null && trainSteps(columns) > 0;
+}
+
+/**
+ * The share of a run that has arrived, 0 to 1. A run that trains counts its steps, because measuring is short next to them. Any other
+ * counts its frames: forward, similarity and backward send one each per layer.
+ * @param {import('../../types').Columns} columns
+ */
+export function shareDone(columns) {
+  if (columns.end) return 1;
+  if (!columns.start) return 0;
+  if (trainSteps(columns) > 0) return columns.trained / trainSteps(columns);
+  const first = Math.min(1, columns.last / (3 * depthOf(columns) + 5));
+  const seeds = seedsOf(columns);
+  return (first + (columns.progress ?? 0) * (seeds - 1)) / seeds;
 }

@@ -1,4 +1,4 @@
-/** Verify: a finished run held against every law that applies and against its recomputation, as a table. */
+/** Verify: a finished run checked against every law that applies and against a recomputation, as a table. */
 
 import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
@@ -8,13 +8,14 @@ import { ApiError, getMetrics, getVerification, postVerification } from '../net/
 import { nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
-import { verified } from './verifying.js';
+import { verdicts, verified } from './verifying.js';
 
 /** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
 
 const ASK_AGAIN_MS = 1000;
 /** Signs beside the words, so that a glance is enough and colour is not needed. */
 const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
+const VERDICTS = { holds: 'pass', fails: 'fail', skipped: 'skipped' };
 /** @type {Record<string, string>} */
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
@@ -37,6 +38,7 @@ async function ask(id, aborted) {
       body = await getVerification(id, aborted);
     }
     note({ status: 'done', body });
+    if (body.verdict) verdicts.value = { ...verdicts.value, [id]: body.verdict };
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
@@ -76,12 +78,12 @@ function Content({ slot }) {
 }
 
 /** A trace cannot be computed again. */
-const CHECKED = 'The numbers of the trace are held against each other.';
+const CHECKED = 'Checking the numbers of the trace against each other.';
 /** @type {Record<string, string>} */
 const WAITING = {
-  asking: 'The run is computed again in float64.',
-  queued: 'The recomputation waits for its turn.',
-  running: 'The run is computed again in float64.',
+  asking: 'Recomputing the run in float64.',
+  queued: 'The recomputation is queued.',
+  running: 'Recomputing the run in float64.',
 };
 
 /** @param {{body: Verification}} props */
@@ -94,13 +96,13 @@ function Checks({ checks, isTrace }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
       <table class="numbers">
-        <thead><tr>${['verdict', 'law', 'metric', 'layer', 'expected', 'measured', 'apart by', 'tolerance'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+        <thead><tr>${['verdict', 'law', 'metric', 'layer', 'expected', 'measured', 'difference', 'tolerance'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
         <tbody>${checks.map(
           (check) => html`
           <tr class=${check.verdict}>
-            <td class="verdict ${check.verdict}"><span aria-hidden="true">${SIGNS[check.verdict]}</span> ${check.verdict}</td>
+            <td class="verdict ${check.verdict}"><span aria-hidden="true">${SIGNS[check.verdict]}</span> ${VERDICTS[check.verdict]}</td>
             <th scope="row">${nameOf(check.law)}<small>${check.statement} <i>${check.source}</i></small>
-              <details><summary>What it can find</summary>${check.detects}</details></th>
+              <details><summary>What this catches</summary>${check.detects}</details></th>
             <td>${METRICS[check.metric] ?? check.metric}</td>
             <td>${check.layer === null ? '' : check.layer + 1}</td>
             <td>${formatCheckValue(check, check.expected)}</td>
@@ -112,7 +114,7 @@ function Checks({ checks, isTrace }) {
         </tbody>
       </table>
     </div>
-    <p class="hint">Each check is shown at the layer where it comes closest to failing. It holds where the two are apart by no more than the tolerance.${isTrace ? '' : ' A law, a drift or weights can fail in a true run by chance; another seed holds then.'}</p>
+    <p class="hint">Each check is shown at the layer where it comes closest to failing. It passes if the difference is at most the tolerance.${isTrace ? '' : ' A correct run can fail a statistical check by chance; then another seed passes.'}</p>
   `;
 }
 

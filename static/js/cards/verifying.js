@@ -1,4 +1,4 @@
-/** What asks for a verification. What shows it is loaded when it is first wanted. */
+/** Starts a verification and shows its verdict. The table of checks is loaded when it is first opened. */
 
 import { signal } from '@preact/signals';
 import { modelOf } from '../data/record.js';
@@ -7,10 +7,10 @@ import { html } from '../ui/html.js';
 
 /** @typedef {import('../state/signals.js').Slot} Slot */
 
-/** The run that is verified: as it was when that was asked for. */
+/** The run whose checks are shown, as it was when that was requested. */
 export const verified = signal(/** @type {Slot | null} */ (null));
 
-/** Whether a place shows a record that is done, and is the view's own. @param {Slot | undefined} slot @returns {slot is Slot} */
+/** Whether a place shows a record that is done and belongs to the view. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
   // The phase first: readers follow it, and columns do not signal that they have ended.
   return state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
@@ -21,9 +21,19 @@ export function verify(slot) {
   verified.value = slot;
 }
 
-/** @param {{slot: Slot}} props */
-export function VerifyButton({ slot }) {
+/** Verdicts of this visit, by run id. */
+export const verdicts = signal(/** @type {Record<string, import('../../types').Check['verdict']>} */ ({}));
+
+const MARKS = { holds: '✓ verified', fails: '✗ fails', skipped: '– no law applies' };
+
+/** The verdict of a run, or the button that asks for it; both open the table of checks. @param {{slot: Slot}} props */
+export function VerifyMark({ slot }) {
   if (!isVerifiable(slot)) return null;
-  return html`<button type="button" class="reset verify-button" aria-label=${`Verify run ${slot.label}`}
-    title=${modelOf(slot.columns) === null ? 'Hold its numbers against theory and against float64' : 'Hold its numbers against each other'} onClick=${() => verify(slot)}>Verify</button>`;
+  const verdict = verdicts.value[slot.id];
+  const title =
+    modelOf(slot.columns) === null
+      ? 'Check its numbers against theory and a float64 recomputation'
+      : 'Check its numbers against each other';
+  return html`<button type="button" class=${`verify-button ${verdict ?? ''}`} aria-label=${`${verdict ? `${MARKS[verdict]}:` : 'Verify'} run ${slot.label}`}
+    title=${title} onClick=${() => verify(slot)}>${verdict ? MARKS[verdict] : 'Verify'}</button>`;
 }

@@ -1,4 +1,4 @@
-/** The compared runs: each with its line, its connection and, on request, settings of its own. */
+/** The compared runs: each with its line, its connection and its overrides. */
 
 import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
@@ -17,14 +17,14 @@ import { FieldHelp } from './parts/fieldhelp.js';
 import { OpenTrace, Twin } from './traces.js';
 
 const SHOWN_LETTERS = 11; // of a model's name that a choice has room for
-const TRACED = 'A trace has no spec, so settings do not change it.';
+const TRACED = "Recorded from a model, so settings don't apply.";
 
 export function Compared() {
   const runs = useComputed(() => state.settings.value.runs).value;
   const kind = state.fields.value.get(KIND);
   return html`
     <section class="compared" aria-label="Compared runs">
-      <div class="compared-head"><h2 class="group-title">Compared</h2>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
+      <div class="compared-head"><h3 class="group-title">Runs</h3>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
       ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       <div class="adds">
         ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
@@ -36,7 +36,7 @@ export function Compared() {
   `;
 }
 
-/** Draws what each run has beyond the first. */
+/** Shows each run minus run A. */
 function DifferenceSwitch() {
   const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
   if (!others) return null;
@@ -45,11 +45,11 @@ function DifferenceSwitch() {
     <div class="row">
       <label class="choice">
         <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
-        <span>Difference to A <small class="hint">${said}</small></span>
+        <span>Relative to A <small class="hint">${said}</small></span>
       </label>
-      <${Popover} label="Difference to A: what it does" sign="?" className="icon field-help">
-        <h3>Difference to A</h3>
-        <p>Draws what each run has beyond the first: run minus A, and on logarithmic axes run over A. One stream counts as equal streams that do not mix.</p>
+      <${Popover} label="Relative to A: help" sign="?" className="icon field-help">
+        <h3>Relative to A</h3>
+        <p>Shows each run minus run A; on logarithmic axes, the ratio to A. A single stream counts as equal streams that do not mix.</p>
       <//>
     </div>
   `;
@@ -113,7 +113,7 @@ function itemsOf(run, isOnly, canVerify) {
   return [
     { title: 'Rename', run: rename },
     ...(!isTrace && state.settings.value.runs.length < boot.rules.letters.length
-      ? [{ title: 'Duplicate', note: 'to change it in one thing', run: () => commit(() => state.duplicateRun(run)) }]
+      ? [{ title: 'Duplicate', note: 'to change one setting of it', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
     // The last: it comes when the run is done, and must not move the others from under a pointer.
@@ -155,7 +155,7 @@ function Name({ choice, run }) {
     commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };
-  return html`<input type="text" class="run-name" ref=${input} maxlength=${boot.rules.name_length} defaultValue=${choice.name ?? ''} placeholder="a name, then Enter"
+  return html`<input type="text" class="run-name" ref=${input} maxlength=${boot.rules.name_length} defaultValue=${choice.name ?? ''} placeholder="Name, then Enter"
     aria-label=${`Name of run ${boot.rules.letters[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
 }
 
@@ -163,11 +163,11 @@ function Name({ choice, run }) {
 function Differences() {
   const view = state.settings.value;
   const rows = toDifferences(state.fields.value, view);
-  if (view.runs.length < 2) return null;
+  if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is the connection, as a rule
   const show = (/** @type {import('../../types').Value | null} */ value) =>
     value === null ? '–' : String(nameOf(value)).slice(0, boot.rules.name_length);
   return html`
-    <details class="differences"><summary>${rows.length === 1 ? '1 setting differs' : `${rows.length} settings differ`}</summary>
+    <details class="differences"><summary>${rows.length} differences</summary>
       <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
         <table class="numbers">
           <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${boot.rules.letters[run]}</th>`)}</tr></thead>
@@ -192,7 +192,7 @@ function OwnSettings({ choice, run }) {
   const own = fields.filter((field) => field.path in choice.own);
   const said = own.map((field) => `${toInner(field)} ${nameOf(choice.own[field.path])}`).join(', ');
   return html`
-    <details class="own"><summary>${said || 'settings of its own'}</summary>
+    <details class="own"><summary>${said || 'Overrides'}</summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}
     </details>
   `;

@@ -1,12 +1,14 @@
 /** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
 
-import { useComputed } from '@preact/signals';
+import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
+import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
+import { checkNumber } from '../state/view/refusals.js';
 import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, toInner } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
 import { html, still } from '../ui/html.js';
@@ -31,11 +33,25 @@ const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device
 /** Open from the start; the others are a click away. */
 const OPEN = ['', 'connection'];
 
+/** What is searched for among the settings. */
+export const query = signal('');
+
 export function Controls() {
-  const groups = [...new Set([...state.fields.value.values()].map(groupOf))].sort(
-    (a, b) => Number(a === 'numerics') - Number(b === 'numerics'),
-  );
-  return html`${groups.map((group) => html`<${Group} key=${group} group=${group} />`)}`;
+  const isSearching = query.value.trim() !== '';
+  const found = [...state.fields.value.values()].filter((field) => isShown(field) && isFound(field));
+  if (isSearching && found.length === 0)
+    return html`<p class="hint" role="status">No setting matches “${query.value}”.</p>`;
+  const groups = [...new Set(found.map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
+  return html`${groups.map((group) => html`<${Group} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
+}
+
+/** Whether every word that is searched for is in what a field is called, does, or belongs to. @param {Field} field */
+function isFound(field) {
+  const text = `${field.title} ${field.path} ${field.description} ${TITLES[groupOf(field)] ?? ''}`.toLowerCase();
+  return query.value
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 /** @param {Field} field */
@@ -43,16 +59,17 @@ function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
 
-/** @param {{group: string}} props */
-function Group({ group }) {
-  const paths = useComputed(() => listPaths((field) => groupOf(field) === group && isShown(field))).value;
+/** @param {{group: string, isOpen: boolean}} props */
+function Group({ group, isOpen }) {
+  const paths = useComputed(() =>
+    listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
+  ).value;
   const fields = toListed(paths);
   if (fields.length === 0) return null;
   return html`
-    <details class="group" open=${OPEN.includes(group)}>
+    <details class="group" open=${isOpen}>
       <summary>${TITLES[group] ?? nameOf(group)}<${Changed} fields=${fields} /></summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${COMMON} />`)}
-      ${fields.some((field) => field.path === 'seed') ? html`<${SeedNote} />` : null}
     </details>
   `;
 }
@@ -68,19 +85,12 @@ export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** How many settings of a closed group differ from the default. @param {{fields: Field[]}} props */
+/** How many settings of a group differ from those of the page as it opens. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
-  const count = fields.filter((field) => field.path in state.settings.value.base).length;
-  return count > 0 ? html`<span class="count" title="settings that differ from the default">${count}</span>` : null;
-}
-
-function SeedNote() {
-  const roll = () => commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
-  return html`
-    <p class="hint">One seed misleads: of 200 seeds, nine in ten put HC's default gain between 29 and 13000.
-      Set “Seeds” above 1 to draw the band of many.
-      <button type="button" class="dice" onClick=${roll}>⚄ Another seed</button></p>
-  `;
+  const { base: opening } = openingView();
+  const { base } = state.settings.value;
+  const count = fields.filter(({ path, initial }) => (base[path] ?? initial) !== (opening[path] ?? initial)).length;
+  return count > 0 ? html`<span class="count">${count} changed</span>` : null;
 }
 
 /** Whether a field means anything for one of the runs. @param {Field} field */
@@ -101,10 +111,13 @@ export const targetOf = (run) => OWN[run];
 export const Control = still(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
-  const id = `field-${path.replaceAll('.', '-')}`;
+  const id = `setting-${path.replaceAll('.', '-')}`; // the sliders below the picture have ids with field-
   const choiceNow = () => (run === null ? null : state.settings.value.runs[run]) ?? { kind: '', own: {} };
   const value = useComputed(() => settingOf(state.settings.value, choiceNow(), field)).value;
-  const error = useComputed(() => state.fieldErrors.value.get(field.path)).value;
+  const error = useComputed(() => {
+    const { path: refused, sentence } = refusal.value;
+    return (refused === field.path && sentence) || state.fieldErrors.value.get(field.path);
+  }).value;
   const set = (/** @type {Value} */ next) =>
     run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
   const isOwn = useComputed(() => field.path in choiceNow().own).value;
@@ -114,7 +127,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
-      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>use the common ${toInner(field)}</button>` : null}
+      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${toInner(field)}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `,
@@ -133,11 +146,21 @@ function kindOf(field) {
 
 /** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
 
+/** Why what was typed last was not taken. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
+const refusal = signal({ path: '', sentence: '' });
+
+/** @param {string} path @param {string} sentence */
+function refuse(path, sentence) {
+  refusal.value = { path, sentence };
+}
+
 /** @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
-    if (Number.isFinite(number) && number !== value) commit(() => set(number));
+    const refusal = Number.isFinite(number) ? checkNumber(field, number) : '';
+    refuse(field.path, refusal);
+    if (Number.isFinite(number) && !refusal && number !== value) commit(() => set(number));
     else event.target.value = value;
   });
   return html`<input type="number" id=${id} min=${field.min} max=${field.max} step="any"
@@ -155,17 +178,22 @@ const NEARING = {
   onBlur: comeNear(false),
 };
 
-/** @param {Part} props */
-function SliderControl({ field, id, value, set, describedBy, help }) {
+/** The slider itself: it moves from stop to stop, and its value is entered on release. @param {Part & {isDisabled?: boolean}} props */
+export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
   const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
   const share = `${(100 * at) / (stops.length - 1)}%`;
+  return html`<input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }} disabled=${isDisabled}
+    aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />`;
+}
+
+/** @param {Part} props */
+function SliderControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
       <${NumberInput} field=${field} id=${`${id}-exact`} value=${value} set=${set} describedBy=${describedBy} label=${`${field.title}, exact`} /></div>
-    <input type="range" id=${id} min="0" max=${stops.length - 1} step="1" value=${at} style=${{ '--share': share }}
-      aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />
+    <${RangeInput} field=${field} id=${id} value=${value} set=${set} describedBy=${describedBy} />
   `;
 }
 
@@ -217,8 +245,8 @@ function TextControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
       <span class="hint">${new TextEncoder().encode(value).length} bytes
-        ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>our own text</button>` : null}</span></div>
-    ${isTooLong(value) ? html`<p class="hint">Too long for the address: a link to these settings leaves it out. Share makes a short link that keeps it.</p>` : null}
+        ${isOwn ? html` <button type="button" class="reset" onClick=${() => commit(() => set(field.initial))}>Default text</button>` : null}</span></div>
+    ${isTooLong(value) ? html`<p class="hint">This text is too long for the address. Use Share for a short link that keeps it.</p>` : null}
     <textarea id=${id} rows="4" aria-describedby=${describedBy} spellcheck="false" ...${draft}></textarea>
   `;
 }

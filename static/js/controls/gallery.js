@@ -22,7 +22,7 @@ const SIZE = { width: 240, height: 64 };
 const previews = signal(/** @type {Map<string, Preview>} */ (new Map()));
 
 export function Gallery() {
-  return html`<${Dialog} title="Presets" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
+  return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
 }
 
 function Groups() {

@@ -1,8 +1,10 @@
-/** The sheet behind "?": the keys, and how to turn them off. */
+/** Help: how to use the page, its keys and its terms. */
 
+import { GLOSSARY } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
+import { Terms } from '../ui/term.js';
 import { areKeysOn, SHORTCUTS, turnKeys } from './keys.js';
 
 export function HelpDialog() {
@@ -11,7 +13,9 @@ export function HelpDialog() {
 
 function Sheet() {
   return html`
-    <p>Change a setting and every figure follows. Each figure has its meaning under “?” and its numbers as a table in its menu.</p>
+    <p>Drag a slider, and every figure follows. Each figure explains itself under “?”, and shows its numbers as a table from its menu.</p>
+    <h3>Terms</h3>
+    <dl class="glossary">${Object.entries(GLOSSARY).map(([term, meaning]) => html`<dt>${term}</dt><dd>${meaning}</dd>`)}</dl>
     <h3>Keys</h3>
     <table class="keys">
       ${SHORTCUTS.map(
@@ -21,7 +25,9 @@ function Sheet() {
       )}
     </table>
     <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
-      onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Single keys act</label>
-    <p class="hint">They rest while you type in a field. Tab reaches everything, the arrow keys move sliders, Escape closes what is open.</p>
+      onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
+    <p class="hint">Shortcuts are off while you type. Tab reaches every control, the arrow keys move sliders, Escape closes what is open.</p>
+    <h3>Terms</h3>
+    <${Terms} />
   `;
 }

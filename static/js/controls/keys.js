@@ -1,4 +1,4 @@
-/** Single keys for what people do most. They rest while someone types, while something is open, and when turned off. */
+/** Keyboard shortcuts. They are off while someone types, while a dialog is open, and when turned off. */
 
 import { signal } from '@preact/signals';
 import { showAll } from '../figures/boxes.js';
@@ -9,7 +9,7 @@ import { recall, remember } from '../state/past/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/view/spec.js';
-import { openDialog } from '../ui/opened.js';
+import { openDialog, openSettings } from '../ui/opened.js';
 import { presentCard } from './present/steps.js';
 
 const KEY = 'single-keys';
@@ -25,26 +25,31 @@ export const areKeysOn = signal(recall(KEY) !== 'off');
 export const SHORTCUTS = [
   {
     signs: ['←', '→'],
-    title: 'one layer back or on',
+    title: 'previous or next layer',
     keys: { ArrowLeft: () => stepLayer(-1), ArrowRight: () => stepLayer(1) },
   },
   {
     signs: [',', '.'],
-    title: 'one step of training back or on, where a run trains',
+    title: 'previous or next step of training',
     keys: { ',': () => stepTraining(-1), '.': () => stepTraining(1) },
   },
   {
     signs: ['i', 'o'],
-    title: 'speak of the layers from, or up to, the cursor’s',
+    title: 'start or end the layer range at the cursor',
     keys: { i: () => moveInterval({ first: state.cursor.value }), o: () => moveInterval({ last: state.cursor.value }) },
   },
   { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
-  { signs: ['r'], title: 'run', keys: { r: runAll } },
+  { signs: ['r'], title: 'run what waits', keys: { r: runAll } },
   { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
-  { signs: ['d'], title: 'difference to run A', keys: { d: () => showDifference(!state.view.value.difference) } },
+  {
+    signs: ['d'],
+    title: 'show runs relative to run A',
+    keys: { d: () => showDifference(!state.view.value.difference) },
+  },
+  { signs: ['e'], title: 'all settings', keys: { e: () => openSettings() } },
   { signs: ['v'], title: 'your views', keys: { v: () => openDialog('views') } },
-  { signs: ['f'], title: 'one card on the full screen, to present', keys: { f: presentCard } },
+  { signs: ['f'], title: 'present a figure on the full screen', keys: { f: presentCard } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
   { signs: ['?'], title: 'this list', keys: { '?': () => openDialog('help') } },
 ];

@@ -7,11 +7,11 @@ import { carry } from '../share/carried.js';
 import { pack } from '../share/pack.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { settingOf, stopsOf } from '../state/view/spec.js';
+import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**
- * @typedef {{runs: Columns[], labels: string[], layer: number, isDifference: boolean, sliders: Slider[],
+ * @typedef {{runs: Columns[], labels: string[], areFree: boolean[], layer: number, isDifference: boolean, sliders: Slider[],
  *   panels: {key: string, figure: Figure}[], atOnce: import('../../types').AtOnceRules, rules: import('../../types').FigureRules,
  *   methods: import('../../types').ViewRules['methods']}} Given
  */
@@ -34,6 +34,7 @@ export async function toLive() {
   const given = {
     runs,
     labels: state.slots.value.map(({ label }) => label),
+    areFree: runs.map((columns) => isFree(specOf(columns)?.connection.kind ?? null)),
     layer: state.cursor.value,
     isDifference: state.isDifference.value,
     sliders,

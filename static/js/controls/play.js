@@ -1,4 +1,4 @@
-/** A slider played as an animation: each step waits for the runs of the step before. One plays at a time. */
+/** Plays a slider as an animation: each step waits for the runs of the step before. One slider plays at a time. */
 
 import { signal } from '@preact/signals';
 import { commit, dragTo } from '../state/actions.js';
@@ -29,7 +29,7 @@ export function PlayButton({ id, field, value, set }) {
 export async function playSetting(path) {
   const field = state.fields.value.get(path);
   if (!field) return;
-  await play(`field-${path.replaceAll('.', '-')}`, field, NaN, (value) => state.setBase(path, value));
+  await play(`setting-${path.replaceAll('.', '-')}`, field, NaN, (value) => state.setBase(path, value));
 }
 
 /** @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */

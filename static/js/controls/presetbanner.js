@@ -1,4 +1,4 @@
-/** What stays above a preset's view: its claim, the paper's numbers beside ours, and in what they differ. */
+/** The heading of a preset's view: its claim, our numbers next to the paper's, and how they differ. */
 
 import { toRunStyles } from '../lines/dress.js';
 import { closePreset, openPreset } from '../state/actions.js';
@@ -19,8 +19,8 @@ export function PresetBanner() {
   const isShown = preset.value !== null;
   return html`
     <section class="preset-banner" aria-label="Preset">
-      <button type="button" class="icon" aria-label="Close the preset" title="Keep the runs, without what the preset says" onClick=${closePreset}>✕</button>
-      <h2>${from.title}</h2>
+      <button type="button" class="icon" aria-label="Close the preset" title="Keep the runs, without the text of the preset" onClick=${closePreset}>✕</button>
+      <h1>${from.title}</h1>
       ${isShown ? html`<${Claim} shown=${from} /><${Numbers} shown=${from} />` : html`<${Changed} from=${from} />`}
     </section>
   `;
@@ -32,7 +32,7 @@ function Changed({ from }) {
     event.preventDefault();
     openPreset(from);
   };
-  return html`<p>Changed by hand: what the preset says is not said of these runs. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
+  return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
 }
 
 /** @param {{shown: Preset}} props */

@@ -1,30 +1,46 @@
-/** The settings: a column beside the figures, and on a phone a sheet over the lower half that leaves a figure in sight. */
+/** The drawer with all settings and the compared runs: at the right of a wide screen, over the lower half of a phone. */
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { closeSettings, settingsOpened } from '../ui/opened.js';
 import { Compared } from './compared.js';
-import { Controls } from './fields.js';
+import { Controls, query } from './fields.js';
 import { Cost } from './topbar.js';
 
-const wide = matchMedia('(min-width: 761px)');
+const isPhone = matchMedia('(max-width: 760px)');
 
-export function Settings() {
+export function Drawer() {
+  return settingsOpened.value ? html`<${Sheet} />` : null;
+}
+
+function Sheet() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => {
-    // A phone that is turned may have room for the column: it must not stay on top of the page.
-    const close = () => wide.matches && sheet.current?.hidePopover();
-    wide.addEventListener('change', close);
-    return () => wide.removeEventListener('change', close);
+  useLayoutEffect(() => {
+    const opener = document.activeElement;
+    if (isPhone.matches) document.querySelector('.bench')?.scrollIntoView(); // the picture stays visible above the drawer
+    sheet.current?.querySelector('input')?.focus({ preventScroll: true });
+    return () => {
+      query.value = '';
+      if (opener instanceof HTMLElement) opener.focus();
+    };
   }, []);
-  const isKnown = state.fields.value.size > 0; // all at once: what comes first would be moved by what follows
+  /** What is open inside the drawer closes first. @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    if (event.key === 'Escape' && !event.defaultPrevented && !sheet.current?.querySelector(':popover-open'))
+      closeSettings();
+  };
+  const search = (/** @type {any} */ event) => {
+    query.value = event.target.value;
+  };
   return html`
-    <aside popover ref=${sheet} class="card controls" id="settings" aria-label="Settings">
-      <div class="sheet-head only-narrow">
-        <h2>Settings</h2>
-        <button type="button" class="icon" aria-label="Close settings" popovertarget="settings" popovertargetaction="hide">✕</button>
-      </div>
-      ${isKnown ? html`<${Compared} /><${Controls} /><${Cost} />` : null}
+    <aside ref=${sheet} class="drawer" id="settings" aria-labelledby="settings-title" onKeyDown=${onKeyDown}>
+      <header class="drawer-head">
+        <h2 id="settings-title">All settings</h2>
+        <button type="button" class="icon" aria-label="Close settings" onClick=${closeSettings}>✕</button>
+        <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${search} />
+      </header>
+      ${state.fields.value.size > 0 ? html`${query.value.trim() ? null : html`<${Compared} />`}<${Controls} /><${Cost} />` : null}
     </aside>
   `;
 }

@@ -1,4 +1,4 @@
-/** The Share dialog: links, the frame of one card, and the view as a file. */
+/** The Share dialog: a snapshot link on request, a live link, an embedded figure, and the view as a file. */
 
 import { useState } from 'preact/hooks';
 import { formatCount } from '../data/numbers.js';
@@ -10,14 +10,16 @@ import { KEY as PICTURE } from '../picture/shown.js';
 import { MissingPart } from '../share/paper.js';
 import {
   close,
+  createLink,
   failure,
   framed,
   framedTheme,
+  isCreating,
+  isLoopback,
   links,
   note,
   remove,
   saved,
-  store,
   toWords,
   words,
 } from '../share/share.js';
@@ -36,21 +38,21 @@ const DAY_MS = 86_400_000;
 
 async function save() {
   const { short = '', long = '' } = links.value ?? {};
-  saved.value = 'Drawing every figure …';
+  saved.value = 'Drawing all figures …';
   try {
     const back = [
-      { title: 'These numbers', url: short },
-      { title: 'These settings, computed anew', url: long },
+      { title: 'Snapshot', url: short },
+      { title: 'Live link (recomputes)', url: long },
     ];
     const { saveView } = await import('./saveview.js');
     const { bytes, hasSliders } = await saveView(
       toWords(),
       back.filter(({ url }) => url),
     );
-    saved.value = `Saved, ${formatCount(bytes, 'B')}: figures, sentences and numbers, to open anywhere.${hasSliders ? ' Its sliders work without a server.' : ''}`;
+    saved.value = `Downloaded, ${formatCount(bytes, 'B')}. Opens anywhere${hasSliders ? '; its sliders work without a server' : ''}.`;
   } catch (error) {
     if (error instanceof MissingPart)
-      saved.value = `No file was made, for a part of it did not come from the server (${error.message})`;
+      saved.value = `No file: part of it could not be loaded from the server (${error.message}).`;
     else if (error instanceof ApiError) saved.value = `${error.title}: ${error.message}`;
     else throw error;
   }
@@ -59,47 +61,63 @@ async function save() {
 /** @param {Event} event */
 function submit(event) {
   event.preventDefault();
-  void store();
+  void createLink();
 }
 
 export function ShareDialog() {
   return html`
     <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${close}>
-      ${
-        failure.value
-          ? html`<p class="error" role="alert">${failure.value}</p>`
-          : html`
-        <p role="status">${links.value?.said === 'Copied' ? 'The link is copied.' : links.value?.said}</p>
-        <h3>These numbers, ${links.value?.expires ? 'kept' : 'kept for good'}</h3>
-        <${CopyText} key=${links.value?.short} text=${links.value?.short ?? ''} label="Link to the snapshot" />
-        ${links.value?.expires ? html`<p class="hint">Until no one has opened it for ${daysUntil(links.value.expires)} days.</p>` : null}
-        ${links.value?.isOwn ? html`<${Deletion} key=${links.value.id} />` : null}
-        <form class="words" onInput=${note} onSubmit=${submit}>
-          <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
-          <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What is to be seen here"></textarea></label>
-          <button type="submit">Link with this title and note</button>
-        </form>
-        <h3>These settings, computed anew</h3>
-        ${links.value?.long ? html`<${CopyText} text=${links.value.long} label="Link to the settings" />${omittedIn(new URL(links.value.long).hash).length > 0 ? html`<p class="hint">Without the text, which is too long for a link: the short link above keeps it.</p>` : null}` : html`<p class="hint">It is not known yet which trace is shown.</p>`}
-        <h3>One figure in another page</h3>
-        <${Frame} id=${links.value?.id ?? ''} hasMap=${links.value?.hasMap === true} />`
-      }
-      <h3>All of it, without a server</h3>
-      <p class="choice"><button type="button" onClick=${save}>Save as one HTML file</button> <span class="hint" role="status">${saved.value}</span></p>
+      ${isLoopback(location.hostname) ? html`<p class="warning">${location.host} only works on this computer. To share with others, download the view as HTML, or open this page at an address that they can reach.</p>` : null}
+      <${Snapshot} />
+      <h3>Live link (recomputes)</h3>
+      <${LiveLink} />
+      <h3>Embed a figure</h3>
+      ${links.value?.id ? html`<${Frame} id=${links.value.id} hasMap=${links.value.hasMap} />` : html`<p class="hint">Create a snapshot link first: the embed shows its numbers.</p>`}
+      <h3>Download as HTML</h3>
+      <p class="choice"><button type="button" onClick=${save}>Download</button> <span class="hint" role="status">${saved.value || 'One file with all figures and numbers.'}</span></p>
     <//>
   `;
+}
+
+/** The link to these numbers, once someone has asked for it. */
+function Snapshot() {
+  const { id = '', short = '', isOwn = false, expires = '' } = links.value ?? {};
+  return html`
+    <h3>Snapshot link</h3>
+    <form class="words" onInput=${note} onSubmit=${submit}>
+      <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
+      <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What should people look at?"></textarea></label>
+      <button type="submit" class=${id ? '' : 'primary'} disabled=${isCreating.value}>${id ? 'Create another link' : 'Create link'}</button>
+    </form>
+    ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
+    ${
+      id
+        ? html`<${CopyText} key=${short} text=${short} label="Snapshot link" />
+      <p class="hint" role="status">Opens exactly these numbers. ${expires ? `Expires ${daysUntil(expires)} days after its last visit.` : 'Never expires.'}</p>
+      ${isOwn ? html`<${Deletion} key=${id} />` : null}`
+        : html`<p class="hint">Stores these numbers on the server. Anyone with the link can open them.</p>`
+    }
+  `;
+}
+
+function LiveLink() {
+  const long = links.value?.long;
+  if (!long) return html`<p class="hint">Available when the recording is loaded.</p>`;
+  const isCut = omittedIn(new URL(long).hash).length > 0;
+  return html`<${CopyText} text=${long} label="Link to these settings" />
+    ${isCut ? html`<p class="hint">Your text is too long for this link. A snapshot link keeps it.</p>` : null}`;
 }
 
 /** @param {string} time as the server writes it */
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
-/** A first press asks, a second deletes: whoever has the link will find nothing. */
+/** The first press asks, the second deletes. */
 function Deletion() {
   const [isAsked, setAsked] = useState(false);
   return isAsked
     ? html`<p class="choice"><button type="button" onClick=${() => void remove()}>Delete it for everyone</button>
         <button type="button" onClick=${() => setAsked(false)}>Keep it</button>
-        <span class="hint" role="status">Its link and its frames will lead nowhere.</span></p>`
+        <span class="hint" role="status">The link and its embeds will stop working.</span></p>`
     : html`<p class="choice"><button type="button" onClick=${() => setAsked(true)}>Delete this link</button></p>`;
 }
 
@@ -111,10 +129,10 @@ function heightOf(key) {
   return FRAME_HEIGHTS[key] ?? FRAME_HEIGHT;
 }
 
-/** The markup that frames one card of the stored view. @param {{id: string, hasMap: boolean}} props */
+/** Code that embeds one figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
 function Frame({ id, hasMap }) {
   const picture = { key: PICTURE, title: TITLE };
-  const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Map' }] : [])];
+  const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Sweep' }] : [])];
   const panels = [picture, ...state.shownPanels.value, ...others];
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
@@ -129,6 +147,6 @@ function Frame({ id, hasMap }) {
         <option value="light">Light</option><option value="dark">Dark</option>
       </select></label>
     </p>
-    <${CopyText} key=${text} text=${text} label="Markup of a frame" />
+    <${CopyText} key=${text} text=${text} label="Embed code" />
   `;
 }

@@ -6,13 +6,11 @@ import {
   cellNote,
   endLabels,
   findLost,
-  findStretches,
   footNote,
   formatRows,
   formatStatus,
   lostLabels,
   note,
-  startLabels,
 } from './labels.js';
 import { logTicks } from './numbers.js';
 import { depthOf, methodOf } from './record.js';
@@ -51,9 +49,27 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
   if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
-  const isTold = meta.unknown && noteUnknown(figure, results, labels);
-  if (meta.empty && !isTold && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
+  const isNoted = meta.unknown && noteUnknown(figure, results, labels);
+  if (visible(figure).length === 0) {
+    hideTicks(layout);
+    const waiting = labels.filter((_, run) => isWaiting(figure, results, run));
+    const text = waiting.length > 0 ? `Computing ${meta.isSmall ? '' : waiting.join(', ')} …` : meta.empty;
+    if (text && !isNoted) layout.annotations.push(note(text, meta.muted));
+  }
   return figure;
+}
+
+/** Axes without data have no numbers: Plotly would invent some. @param {Record<string, any>} layout */
+function hideTicks(layout) {
+  for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) layout[name].showticklabels = false;
+}
+
+/** Whether a run may still bring what the figure draws. Python fills figures of finished runs only. @param {Figure} figure @param {(Columns | null)[]} results @param {number} run */
+function isWaiting({ data }, results, run) {
+  const result = results[run];
+  if (!result?.start) return true;
+  const isKnown = result.waits.size > 0; // what is known at once is final, except for what waits
+  return isKnown ? data.some(({ meta }) => meta.run === run && result.waits.has(meta.key)) : result.end === null;
 }
 
 /** @param {Figure} figure */
@@ -119,7 +135,7 @@ function fillAxes(figure, results, layers, narrow) {
       const [tickvals, ticktext] = logTicks(...span);
       Object.assign(layout[name], { tickmode: 'array', tickvals, ticktext });
     }
-    longest = Math.max(longest, labelLines(figure, results, name, span, layers, narrow));
+    longest = Math.max(longest, labelLines(figure, results, span, layers, narrow));
   }
   const ticks = Object.keys(layout.meta.axes).flatMap((name) => layout[name].ticktext ?? []);
   if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
@@ -153,12 +169,11 @@ function dataRange(figure, rule) {
 /**
  * @param {Figure} figure
  * @param {(Columns | null)[]} results
- * @param {string} axis
- * @param {[number, number]} span of that axis
+ * @param {[number, number]} span of their axis
  * @param {number} layers
  * @param {boolean} narrow
  */
-function labelLines(figure, results, axis, span, layers, narrow) {
+function labelLines(figure, results, span, layers, narrow) {
   const [ends, losses] = [/** @type {any[]} */ ([]), /** @type {any[]} */ ([])];
   for (const trace of visible(figure).filter((item) => item.meta.end)) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
@@ -186,20 +201,8 @@ function labelLines(figure, results, axis, span, layers, narrow) {
   }
   const { rules } = figure.layout.meta;
   const labels = endLabels(ends, narrow, rules);
-  const starts = startLabels(findStarts(figure, span), figure.layout[axis].tickvals ?? [], span, narrow, rules);
-  figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...starts, ...labels);
+  figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...labels);
   return Math.max(0, ...labels.map(({ text }) => [...text].length));
-}
-
-/** Lines that are labelled at their beginning: those that begin apart from their run's own. @param {Figure} figure @param {[number, number]} span */
-function findStarts(figure, span) {
-  const shown = visible(figure);
-  const { ink: color, rules } = figure.layout.meta; // in some runs' colours they could not be read where a grid line passes
-  return shown.flatMap(({ meta: { run, start: word }, x, y, name }) => {
-    const beside = word && shown.find(({ meta }) => meta.run === run && meta.end)?.y;
-    const stretches = word ? findStretches(y, beside || undefined, span, rules) : [];
-    return word && stretches.length > 0 ? [{ x, stretches, name, word, color }] : [];
-  });
 }
 
 /** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */

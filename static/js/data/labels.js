@@ -1,41 +1,34 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
 
-import { range, sayStatus } from './numbers.js';
+import { sayStatus } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
-const ROUNDING = 1e-9;
-
 /**
- * Move places between 0 and `top` apart until neighbours keep the gap, in their order, and none lies on what is taken.
+ * Move places between 0 and 1 apart until neighbours keep the gap, in their order.
  * @param {number[]} places
  * @param {number} gap
- * @param {number} [top]
- * @param {[number, number][]} [taken] from where to where something else stands
  */
-export function spread(places, gap, top = 1, taken = []) {
+export function spread(places, gap) {
   const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b] || b - a);
   const moved = [...places];
   let floor = 0;
   for (const index of order) {
-    moved[index] = clear(Math.max(moved[index], floor), gap, taken, 1);
+    moved[index] = Math.max(moved[index], floor);
     floor = moved[index] + gap;
   }
-  let ceiling = top;
+  let ceiling = 1;
   for (const index of order.reverse()) {
-    moved[index] = clear(Math.min(moved[index], ceiling), gap, taken, -1);
+    moved[index] = Math.min(moved[index], ceiling);
     ceiling = moved[index] - gap;
   }
   return moved;
 }
 
-/** The next free place up (1) or down (-1). @param {number} place @param {number} gap @param {[number, number][]} taken @param {1 | -1} way */
-function clear(place, gap, taken, way) {
-  const met = [...taken].sort((a, b) => (way > 0 ? a[0] - b[0] : b[1] - a[1]));
-  return met.reduce(
-    (at, [from, to]) => (at + gap <= from + ROUNDING || at >= to ? at : way > 0 ? to : from - gap),
-    place,
-  );
+/** Labels without their letters, `HC` for `B HC`, if these names differ. @param {string[]} labels */
+export function toNames(labels) {
+  const names = labels.map((label) => label.replace(/^[A-Z] /, ''));
+  return new Set(names).size === names.length ? names : labels;
 }
 
 /**
@@ -135,104 +128,6 @@ export function lostLabels(losses, [low, high], narrow, { label_gap, high_share 
       font: { color, size: 12 },
     };
   });
-}
-
-/**
- * A stretch of a line that words may stand beside: its first point, and between which heights of the plot the line lies there, and its run's
- * own line. @typedef {{point: number, line: [number, number], own: [number, number] | null}} Stretch
- */
-
-/**
- * Where the words of a line may stand that begins apart from its run's own line: stretches from its beginning on; none where it begins there.
- * @param {(number | null)[]} drawn
- * @param {(number | null)[] | undefined} beside its run's own line
- * @param {[number, number]} span of the axis
- * @param {FigureRules} rules
- * @returns {Stretch[]}
- */
-export function findStretches(drawn, beside, [low, high], { label_gap, start_stretch, start_share, start_places }) {
-  const known = drawn.flatMap((value, point) => (value === null ? [] : [point]));
-  if (known.length === 0) return [];
-  const toShare = (/** @type {number} */ value) => (value - low) / (high - low);
-  const [first] = known;
-  const other = beside?.[first] ?? null;
-  if (other !== null && Math.abs(toShare(Number(drawn[first])) - toShare(other)) < label_gap) return [];
-  const length = Math.max(2, Math.floor(start_stretch * known.length));
-  const step = Math.max(1, Math.floor((start_share * known.length) / start_places));
-  return range(0, start_places - 1)
-    .map((place) => known.slice(place * step, place * step + length))
-    .filter((points) => points.length === length)
-    .map((points) => ({
-      point: points[0],
-      line: /** @type {[number, number]} */ (toEnds(drawn, points)),
-      own: toEnds(beside, points),
-    }));
-
-  /** @param {(number | null)[] | undefined} values @param {number[]} points @returns {[number, number] | null} */
-  function toEnds(values, points) {
-    const shares = points.flatMap((point) => values?.[point] ?? []).map(toShare);
-    return shares.length > 0 ? [Math.min(...shares), Math.max(...shares)] : null;
-  }
-}
-
-/**
- * Words near the beginnings of lines, none over another nor on a tick's grid line; lines that lie on each other share theirs.
- * @param {{x: (number | null)[], stretches: Stretch[], name: string, word: string, color: string}[]} starts
- * @param {number[]} ticks the heights of the axis's ticks, as far as they are known
- * @param {[number, number]} span of the axis
- * @param {boolean} narrow
- * @param {FigureRules} rules
- */
-export function startLabels(starts, ticks, [low, high], narrow, rules) {
-  /** @type {[number, number][]} */
-  const taken = ticks.map((tick) => [(tick - low) / (high - low), rules.start_away * rules.label_gap]);
-  return joinStarts(starts, rules).map(({ x, names, word, color, stretches }) => {
-    const { point, place } = placeStart(stretches, taken, rules);
-    taken.push([place, rules.label_gap]);
-    return {
-      xref: 'x',
-      x: x[point],
-      xanchor: 'left',
-      yref: 'y',
-      y: low + place * (high - low),
-      yanchor: 'middle',
-      showarrow: false,
-      text: `${(narrow ? names.map(shorten) : names).join(', ')} ${word}`,
-      font: { color, size: 12 },
-    };
-  });
-}
-
-/** Lines that lie on each other as one, from the highest down. @param {Parameters<typeof startLabels>[0]} starts @param {FigureRules} rules */
-function joinStarts(starts, { start_alike }) {
-  /** @type {(Omit<typeof starts[0], 'name'> & {names: string[]})[]} */
-  const joined = [];
-  for (const { name, ...start } of starts) {
-    const isAlike = (/** @type {{stretches: Stretch[]}} */ { stretches: [{ line }] }) =>
-      line.every((end, index) => Math.abs(end - start.stretches[0].line[index]) < start_alike);
-    const same = joined.find(isAlike);
-    if (same) same.names.push(name);
-    else joined.push({ ...start, names: [name] });
-  }
-  return joined.sort((a, b) => b.stretches[0].line[1] - a.stretches[0].line[1]);
-}
-
-/** Over the first stretch that has room, or else under the beginning. @param {Stretch[]} stretches @param {[number, number][]} taken heights, and how far from them is free @param {FigureRules} rules */
-function placeStart(stretches, taken, { label_gap, start_away }) {
-  const half = label_gap / 2;
-  for (const { point, line, own } of stretches) {
-    const place = moveClear(line[1] + start_away * label_gap, taken, 1);
-    const isClear = own === null || own[1] < place - half || own[0] > place + half;
-    if (isClear && place + half <= 1 + ROUNDING) return { point, place };
-  }
-  const [{ point, line }] = stretches;
-  return { point, place: Math.max(moveClear(line[0] - start_away * label_gap, taken, -1), 0) };
-}
-
-/** The next free height up (1) or down (-1). @param {number} place @param {[number, number][]} taken @param {1 | -1} way */
-function moveClear(place, taken, way) {
-  const met = [...taken].sort(([one], [other]) => way * (one - other));
-  return met.reduce((at, [other, away]) => (Math.abs(at - other) < away - ROUNDING ? other + way * away : at), place);
 }
 
 /** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */

@@ -1,34 +1,28 @@
-/** The cursors of layer and step over a plot, drawn in HTML: moving it redraws no figure. */
+/** The cursors of layer and step over a plot, drawn in HTML, so that moving them redraws no figure; and the values there. */
 
+import { formatFactor } from '../data/gain.js';
 import { stepsOn } from '../data/steps.js';
 import { outermost } from '../lines/outermost.js';
-import { placeValues, ROW_PX } from './valuerow.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 
-const PAD_PX = 14; // around a value, and between its parts
-const LIFT_PX = 9; // words in the plot may stand half above it
-
 /**
- * Put the cursors' lines, and the value at each curve, over a plot: while a pointer is over a layer, on whichever figure, the values there.
+ * Draw the cursors over a plot. While the pointer is over a layer of any figure, its line is drawn as well, and the dots on the curves are there.
  * @param {HTMLElement} overlay
  * @param {Area[]} areas of its subplots
  * @param {Figure} figure
  * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
- * @returns {number} rows that the values take over the plot
  */
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   const isApart = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
   const resting = isApart ? partsAt(areas, figure, layer, step, false) : [];
   for (const part of resting) part.classList.add('resting');
   overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
-  const parts = partsAt(areas, figure, hovered ?? layer, step, true);
-  overlay.replaceChildren(...resting, ...parts);
-  return new Set(parts.filter((part) => part.dataset.run).map((part) => part.style.top)).size;
+  overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
 }
 
-/** @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasValues @returns {HTMLElement[]} */
-function partsAt(areas, figure, layer, step, hasValues) {
+/** @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
+function partsAt(areas, figure, layer, step, hasDots) {
   const { layers = {}, steps = {} } = figure.layout.meta;
   /** Where an axis is cut, counted as on the axis. @param {string} axis */
   const placeOn = (axis) =>
@@ -39,18 +33,17 @@ function partsAt(areas, figure, layer, step, hasValues) {
     const isLine = (layers[area.x] ?? steps[area.x]) === 'line';
     return [
       ...(x === null ? [] : vertical(area, x)),
-      ...(x !== null && isLine && hasValues ? values(area, figure, x) : []),
+      ...(x !== null && isLine && hasDots ? dots(area, figure, x) : []),
       ...(y === null ? [] : horizontal(area, y)),
     ];
   });
 }
 
-/** @param {string} className @param {Record<string, number>} place in pixels @param {string} [text] */
-function box(className, place, text) {
+/** @param {string} className @param {Record<string, number>} place in pixels */
+function box(className, place) {
   const element = document.createElement('div');
   element.className = className;
   for (const [side, pixels] of Object.entries(place)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
-  if (text !== undefined) element.textContent = text;
   return element;
 }
 
@@ -80,57 +73,62 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** A dot on each curve, and the values in rows over the plot. @param {Area} area @param {Figure} figure @param {number} place */
-function values(area, figure, place) {
+/** A dot on each curve. @param {Area} area @param {Figure} figure @param {number} place */
+function dots(area, figure, place) {
   const x = area.toX(place);
   if (!isInside(area, x)) return [];
-  const points = pointsAt(area, figure, place);
-  const room = area.left + area.width + figure.layout.margin.r;
-  const places = placeValues(
-    points.map(({ words }) => measure(words, figure.layout.font.family)),
-    { x, room },
-  );
-  return points.flatMap(({ y, name, text, whose, color }, index) => {
-    const { left, row } = places[index];
-    const label = box('cursor-value', { left, top: area.top - LIFT_PX - ROW_PX * (row + 1) }, text);
-    label.dataset.run = name;
-    if (whose) label.append(box('whose', {}, whose));
-    label.style.color = `color-mix(in srgb, ${color} 85%, var(--ink))`;
-    if (y < -1 || y > area.height + 1) return [label];
+  return pointsAt(figure, place).flatMap(({ value, color }) => {
+    const y = area.toY(value) - area.top;
+    if (y < -1 || y > area.height + 1) return [];
     const dot = box('cursor-dot', { left: x, top: area.top + y });
     dot.style.background = color;
-    return [dot, label];
+    return [dot];
   });
 }
 
-/** What the curves say there, in the order of the runs: where, of which run, what, and of which of its streams. @param {Area} area @param {Figure} figure @param {number} place */
-function pointsAt(area, figure, place) {
+/** The point of each curve at a place, in the order of the runs; of a run with a line per stream, the largest and the smallest. @param {Figure} figure @param {number} place */
+function pointsAt(figure, place) {
   return figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .sort((one, other) => one.meta.run - other.meta.run)
     .flatMap((trace) =>
-      outermost(trace, place).map(({ index, whose }) => {
-        const [name, text] = [trace.name.split(' ')[0], trace.text[index]];
-        const words = [name, text, whose].filter(Boolean).join(' ');
-        return { y: area.toY(trace.y[index]) - area.top, name, text, whose, words, color: trace.line.color };
-      }),
+      outermost(trace, place).map(({ index, whose }) => ({
+        value: Number(trace.y[index]),
+        text: trace.text[index],
+        run: trace.meta.run,
+        whose,
+        color: trace.line.color,
+      })),
     );
 }
 
-/** Widths of words, which are asked for in every frame. @type {Map<string, number>} */
-const widths = new Map();
-const MAX_WIDTHS = 4000;
-/** @type {CanvasRenderingContext2D | null} */
-let pen = null;
-
-/** How wide a value is with what is around it. @param {string} words @param {string} family */
-function measure(words, family) {
-  const known = widths.get(words);
-  if (known !== undefined) return known;
-  if (widths.size > MAX_WIDTHS) widths.clear();
-  pen ??= /** @type {CanvasRenderingContext2D} */ (document.createElement('canvas').getContext('2d'));
-  pen.font = `600 12px ${family}`;
-  const width = Math.ceil(pen.measureText(words).width) + PAD_PX;
-  widths.set(words, width);
-  return width;
+/**
+ * Write the values of all curves at the cursor into an element: `at 17: 1.00 · 1.00 · 5.63`, each in its run's colour.
+ * @param {HTMLElement} element
+ * @param {Figure} figure
+ * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0
+ */
+export function writeValues(element, figure, { layer, step, hovered }) {
+  const { layers = {}, steps = {}, axes = {} } = figure.layout.meta;
+  const isOfLayers = Object.values(layers).includes('line');
+  const isOfSteps = Object.values(steps).includes('line');
+  const place = isOfLayers
+    ? (hovered ?? layer) + 1
+    : isOfSteps && step !== null
+      ? stepsOn(figure, 'xaxis')?.[step]
+      : null;
+  const points = place === null || place === undefined ? [] : pointsAt(figure, place);
+  const isLog = axes.yaxis?.scale === 'log';
+  const parts = points.map(({ value, text, run, whose, color }) => {
+    const part = document.createElement('b');
+    const said = isLog ? formatFactor(value) : text;
+    part.textContent = whose ? `${said} (${whose})` : said;
+    part.dataset.run = String(run);
+    part.style.setProperty('--run', color);
+    return part;
+  });
+  element.replaceChildren(
+    ...(parts.length > 0 ? [`at ${place}: `] : []),
+    ...parts.flatMap((part, index) => (index > 0 ? [' · ', part] : [part])),
+  );
 }

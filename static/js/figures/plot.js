@@ -116,6 +116,9 @@ const addScript = (href, asked = 0) =>
 
 /** Only where Plotly is here. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
+  // The title has the values at the pointer. Events are still sent.
+  if (figure.layout.meta.axes)
+    for (const trace of figure.data) Object.assign(trace, { hoverinfo: 'none', hovertemplate: undefined });
   Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
   // Values at the cursor lie under curves, and are seen through the paper.
   for (const paper of element.querySelectorAll('svg')) paper.style.setProperty('background', 'none');

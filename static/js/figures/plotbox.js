@@ -7,7 +7,7 @@ import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { boxes } from './boxes.js';
-import { drawCursor } from './cursor.js';
+import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { toFigure } from './filling.js';
 import { PlotHand } from './hand.js';
@@ -47,6 +47,38 @@ export function heightOf(figure, isNarrow, width = 0) {
   return Math.round(inner + margin.t + margin.b);
 }
 
+const SMALL = { margin: { l: 34, t: 6, b: 18 }, height: 168, label_gap: 0.105, letter_px: 6.2, ticks: 4 };
+
+/** A template for a small chart: narrow margins, no axis title, ticks at the first and the last layer. @param {Figure} template @returns {Figure} */
+export function toSmall(template) {
+  const { layout, data } = template;
+  const { margin, xaxis, yaxis, meta } = layout;
+  return {
+    data,
+    layout: {
+      ...layout,
+      paper_bgcolor: 'rgba(0,0,0,0)', // it has no card of its own
+      plot_bgcolor: 'rgba(0,0,0,0)',
+      margin: { ...margin, ...SMALL.margin },
+      xaxis: { ...xaxis, title: undefined, showgrid: false },
+      yaxis: { ...yaxis, nticks: SMALL.ticks },
+      meta: {
+        ...meta,
+        isSmall: true,
+        rules: { ...meta.rules, label_gap: SMALL.label_gap, letter_px: SMALL.letter_px },
+      },
+    },
+  };
+}
+
+export const smallHeight = () => SMALL.height;
+
+/** @param {Figure} figure filled */
+function labelEnds({ layout: { xaxis } }) {
+  const ends = [Math.ceil(xaxis.range[0]), Math.floor(xaxis.range[1])];
+  Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
+}
+
 /** Whether a figure shows other data when the cursor moves. @param {Figure} template */
 function followsCursor(template) {
   const sources = template.data.flatMap((trace) => Object.values(trace.meta.fill));
@@ -64,9 +96,11 @@ class PlotBox {
    * @param {() => Figure} template
    * @param {(template: Figure) => number | null} toStep the step at which trained runs are shown; null for as they are in the end
    * @param {typeof heightOf} toHeight
+   * @param {() => HTMLElement | null} toValues where the values at the cursor are written
    */
-  constructor(box, template, toStep, toHeight) {
+  constructor(box, template, toStep, toHeight, toValues) {
     this.toHeight = toHeight;
+    this.toValues = toValues;
     this.box = box;
     this.toStep = toStep;
     this.template = template;
@@ -98,8 +132,6 @@ class PlotBox {
     this.hand = new PlotHand(this);
     /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
     this.pointed = '';
-    /** For which there is room over the plot. */
-    this.rows = 1;
     boxes.add(this);
     this.sight = new IntersectionObserver(
       ([entry]) => {
@@ -193,6 +225,7 @@ class PlotBox {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
+      if (template.layout.meta.isSmall) labelEnds(figure);
       this.hand.zoom.applyTo(figure, this.layersShown());
       if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);
@@ -286,10 +319,9 @@ class PlotBox {
   placeCursor() {
     const cursors = { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
     if (!this.shown) return;
-    const rows = drawCursor(this.overlay, this.areas(), this.shown, cursors);
-    if (rows <= this.rows) return;
-    this.rows = rows; // never fewer again: nothing shall move under a hand
-    /** @type {HTMLElement} */ (this.box.previousElementSibling).style.setProperty('--rows', String(rows));
+    drawCursor(this.overlay, this.areas(), this.shown, cursors);
+    const values = this.toValues();
+    if (values) writeValues(values, this.shown, cursors);
   }
 
   end() {
@@ -323,25 +355,38 @@ function notifyMissing() {
 
 const ofTheEnd = () => null;
 
-/** @param {{template: Figure, title: string, told?: string, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
-export function Plot({ template, title, told = '', toStep = ofTheEnd, toHeight = heightOf }) {
+/** What an empty plot waits for; a small one has no room for names. @param {{isSmall: boolean}} props */
+function Waiting({ isSmall }) {
+  state.dataTick.value;
+  const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
+  const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
+  return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
+}
+
+/** `values` is the element for the values at the cursor. @param {{template: Figure, title: string, told?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
+export function Plot({ template, title, told = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
   latest.current = template;
   useLayoutEffect(() => reserve(/** @type {HTMLDivElement} */ (outer.current), template, toHeight), []);
   useEffect(() => {
-    kept.current = new PlotBox(/** @type {HTMLDivElement} */ (outer.current), () => latest.current, toStep, toHeight);
+    const box = /** @type {HTMLDivElement} */ (outer.current);
+    kept.current = new PlotBox(
+      box,
+      () => latest.current,
+      toStep,
+      toHeight,
+      () => values?.current ?? null,
+    );
     return () => kept.current?.end();
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);
-  const { layers = {}, steps = {} } = template.layout.meta;
-  const hasCurves = [...Object.values(layers), ...Object.values(steps)].includes('line');
   return html`
-    <div class=${hasCurves ? 'value-room' : 'no-room'}></div>
     <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
+      <${Waiting} isSmall=${Boolean(template.layout.meta.isSmall)} />
     </div>
     <p class="touched" aria-hidden="true"></p>
   `;

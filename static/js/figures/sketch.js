@@ -37,8 +37,7 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   }
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   const { layout } = figure;
-  pen.fillStyle = layout.paper_bgcolor;
-  pen.fillRect(0, 0, width, height);
+  pen.clearRect(0, 0, width, height);
   const area = toArea(layout, width, height);
   drawAxes(pen, layout, area, height);
   for (const shape of layout.shapes ?? []) drawRule(pen, shape, area);
@@ -52,8 +51,6 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
     if (trace.line.width !== 0) drawLine(pen, trace, area);
   }
   pen.restore();
-  const marked = visible.filter((trace) => trace.mode?.includes('markers'));
-  for (const [index, trace] of marked.entries()) drawMarks(pen, trace, area, index);
   for (const note of layout.annotations) drawNote(pen, note, layout, area);
   return [area];
 }
@@ -83,7 +80,7 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   setFont(pen, font);
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
-    stroke(pen, [x, area.top], [x, bottom]);
+    if (xaxis.showgrid !== false) stroke(pen, [x, area.top], [x, bottom]);
     write(pen, text, x, bottom + TICK_GAP, 'center', 'top');
   }
   for (const { value, text } of ticksOf(yaxis)) {
@@ -150,44 +147,6 @@ function fillBetween(pen, lower, upper, area) {
   pen.fillStyle = upper.fillcolor;
   pen.fill();
 }
-
-/** A few marks along a line, those that Plotly picks: of every curve others. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area @param {number} index among those with marks */
-function drawMarks(pen, { x, y, marker, opacity = 1 }, area, index) {
-  const known = [...y.keys()].filter((place) => y[place] !== null);
-  const every = Math.ceil(known.length / marker.maxdisplayed);
-  const first = Math.round((index * every) / 3 + (Math.floor(index / 3) * every) / 7.1);
-  Object.assign(pen, { fillStyle: marker.color, globalAlpha: opacity });
-  known.forEach((place, count) => {
-    if (Math.round((count + first) % every) !== 0) return;
-    pen.beginPath();
-    outline(pen, marker.symbol, area.toX(x[place]), area.toY(y[place]), marker.size / 2);
-    pen.fill();
-  });
-  pen.globalAlpha = 1;
-}
-
-/** The sizes of Plotly's symbols of a radius. @param {CanvasRenderingContext2D} pen @param {string} symbol @param {number} x @param {number} y @param {number} r */
-function outline(pen, symbol, x, y, r) {
-  if (symbol === 'circle') return pen.arc(x, y, r, 0, 2 * Math.PI);
-  if (symbol === 'square') return pen.rect(x - r, y - r, 2 * r, 2 * r);
-  const corners = symbol === 'diamond' ? diamond(1.3 * r) : triangle(r);
-  for (const [dx, dy] of corners) pen.lineTo(x + dx, y + dy);
-}
-
-/** @param {number} r */
-const diamond = (r) => [
-  [r, 0],
-  [0, r],
-  [-r, 0],
-  [0, -r],
-];
-
-/** @param {number} r */
-const triangle = (r) => [
-  [(-2 * r) / Math.sqrt(3), r / 2],
-  [(2 * r) / Math.sqrt(3), r / 2],
-  [0, -r],
-];
 
 /** @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
 function drawNote(pen, note, { font }, area) {

@@ -49,7 +49,6 @@ function dressTrace(trace, style, look) {
   trace.line.color = style.color;
   if (look.dash) trace.line.dash = style.dash;
   if (look.weight) trace.line.width = look.weight * style.width;
-  if (look.marker) Object.assign(trace.marker, { symbol: style.marker, color: style.color });
   if (look.fill) {
     const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(style.color.slice(at, at + 2), 16));
     trace.fillcolor = `rgba(${red},${green},${blue},${ALPHA})`;

@@ -1,7 +1,8 @@
-/** What opens the map, which itself is loaded when it is asked for. */
+/** The button that opens the sweep, whose dialog is loaded when it is first wanted. */
 
 import { signal } from '@preact/signals';
 import { noteView } from '../state/actions.js';
+import { isSweepStep, pushSweep } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { storedMap } from '../state/sweeper.js';
@@ -10,24 +11,37 @@ import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */
 
-/** A link's map begins by itself; a hand's waits for the button, for its choice may not be the one that is wanted. */
-export const isByHand = signal(false);
+/** The sweep of a link is computed immediately; one that was opened on the page waits for its button, as another choice may be wanted. */
+export const waitsForButton = signal(false);
+addEventListener('popstate', () => (waitsForButton.value = true));
 
-export function MapButton() {
+export function SweepButton() {
   const title = state.isOfTraces.value
-    ? 'A trace has no spec, whose settings a map could vary'
-    : 'One number of every run on a grid of two settings';
-  return html`<button type="button" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Map</button>`;
+    ? 'A recording has no settings to vary'
+    : 'Compute one number of a run over a grid of two settings';
+  return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.isOfTraces.value} onClick=${openSweep}>Sweep</button>`;
 }
 
-function open() {
-  isByHand.value = true;
-  change(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
+export function openSweep() {
+  waitsForButton.value = true;
+  setMap(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
+  pushSweep(state.view.value);
+}
+
+/** Close the sweep: where opening it was a step, as Back does. */
+export function closeSweep() {
+  if (isSweepStep()) history.back();
+  else change(undefined);
 }
 
 /** @param {MapChoice | undefined} map */
 export function change(map) {
+  setMap(map);
+  noteView();
+}
+
+/** @param {MapChoice | undefined} map */
+function setMap(map) {
   const { map: _, ...rest } = state.view.value;
   state.view.value = map ? { ...rest, map } : rest;
-  noteView();
 }

@@ -1,7 +1,7 @@
 /** The map: one number of every run on a grid of two settings. Cells fill as they are computed; each opens its run. */
 
 import { signal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatSeconds } from '../data/numbers.js';
 import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
@@ -15,7 +15,7 @@ import { toSweep, withCell } from '../state/view/grid.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';
-import { change, isByHand } from './button.js';
+import { change, closeSweep, waitsForButton } from './button.js';
 import { missingText } from './cells.js';
 import { MapChoices } from './choices.js';
 import { MapFigure, MapTable } from './figure.js';
@@ -32,28 +32,26 @@ const catalogue = signal(/** @type {Metric[]} */ ([]));
 
 export function MapDialog() {
   const { map } = state.view.value;
-  const close = () => {
-    if (!map) return;
-    void stopMap(map);
-    change(undefined);
-  };
-  return html`<${Dialog} title="Map" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
+  const close = () => map && closeSweep();
+  return html`<${Dialog} title="Sweep" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
 }
 
 /** Open a cell's run: its two settings, in the view. @param {MapChoice} map @param {number} row @param {number} column */
 function openCell(map, row, column) {
-  void stopMap(map);
   commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
 }
 
 /** @param {{map: MapChoice}} props */
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
+  const latestMap = useRef(map);
+  latestMap.current = map;
   useEffect(() => {
     if (catalogue.value.length === 0)
       insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
-    if (!isByHand.value || isShown(map)) void fillMap(map); // or what was there when it was closed
-    isByHand.value = false;
+    if (!waitsForButton.value || isShown(map)) void fillMap(map); // or what was there when it was closed
+    waitsForButton.value = false;
+    return () => void stopMap(latestMap.current);
   }, []);
   useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
   const { value: latest } = cells; // read before its owner is compared, or the first change would not be seen
@@ -76,7 +74,7 @@ function MapBody({ map }) {
             ? html`<div class="map-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
           <${MapHelp} metric=${shown.values.metric} />
-          <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
+          <${Menu} label="Sweep: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'code for another page', run: () => void share('map') }]} />
         </div>`
             : null
         }
@@ -87,10 +85,10 @@ function MapBody({ map }) {
         shown
           ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
           ${isTable ? html`<${MapTable} map=${map} values=${shown.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
-          : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`
+          : html`<p class="map-empty hint">${isFilling.value ? 'Computing the first cells …' : 'Each cell is one run.'}</p>`
       }
-      ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
-      <details class="map-http"><summary>The same over HTTP</summary>
+      ${shown ? html`<p class="hint">Click a cell to open that run. Arrow keys move between cells.</p>` : null}
+      <details class="map-http"><summary>Show API call</summary>
         <${CopyText} label="curl" text=${toSweepSnippet(location.origin + ROOT, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
       </details>
       <${Toast} isOver />
@@ -117,7 +115,7 @@ function Cost({ map }) {
   useEffect(() => {
     const aborted = new AbortController();
     estimateSweep(JSON.parse(body), aborted.signal).then(
-      ({ seconds, workers }) => setTold(`≈ ${formatSeconds(seconds / workers)}`),
+      ({ seconds, workers }) => setTold(`about ${formatSeconds(seconds / workers)}`),
       (error) => {
         if (aborted.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
@@ -141,7 +139,7 @@ function Progress({ values, isStored }) {
   const failed = values.counts.failed ?? 0;
   const told = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
   return html`
-    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, stored with this view`.replace('.,', ',') : told}</span>
+    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, from this snapshot`.replace('.,', ',') : told}</span>
     ${values.is_open ? html`<progress max=${all} value=${all - countOpen(values)} aria-label="Cells computed"></progress>` : null}
   `;
 }

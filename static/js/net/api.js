@@ -153,6 +153,9 @@ export const getPresets = () => call('/presets', { limit_ms: READY_MS });
 export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
 /** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
+/** Whether specs differ in seed or input, which is allowed on request. @param {any[]} specs */
+export const isMixed = (specs) => new Set(specs.map(({ seed, input }) => JSON.stringify([seed, input]))).size > 1;
+
 /**
  * Start runs, and follow them at once: what became of each, and the stream with the frames of those that are not had.
  * @param {any[]} specs
@@ -162,6 +165,7 @@ export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${the
  */
 export async function compareRuns(specs, limit_s, have) {
   const query = new URLSearchParams({ viewer: VIEWER, have: have.join(',') });
+  if (isMixed(specs)) query.set('mixed', 'true');
   if (limit_s !== null) query.set('limit_s', String(limit_s));
   const { batches, close } = openStream(`/runs/compare?${query}`, { method: 'POST', ...toBody(specs) });
   /** @type {ServerEvent[]} */

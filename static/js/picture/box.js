@@ -1,44 +1,64 @@
-/** The picture on the page, which keeps itself drawn: one canvas for what stays, one for the cursor, one for the pulse. */
+/** The picture on the page, which keeps itself drawn: one canvas for what stays, one for what follows the cursor, one for the signal. */
 
 import { effect } from '@preact/signals';
 import { boxes, cursorsNow, showAll } from '../figures/boxes.js';
 import { Dimmer, magnificationOf } from '../figures/dimmer.js';
 import { scheduleDraw, unschedule } from '../figures/plot.js';
+import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
+import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
-import { toCursor, toPlan, toStill } from './geometry/picture.js';
-import { toShown } from './geometry/run.js';
-import { TITLE, toSentence } from './geometry/words.js';
-import { PulseCanvas } from './pulsecanvas.js';
-import { chooseShown, guessStreams, isAwaited, toPalette } from './shown.js';
+import { frameOf, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
+import { exchangeAt } from './geometry/strip.js';
+import { sayExchange, TITLE, toSentence } from './geometry/words.js';
+import { rangesDrawn } from './seeds.js';
+import {
+  chooseShown,
+  guessStreams,
+  isAwaited,
+  isLog,
+  isOpen,
+  magnifiedRun,
+  magnify,
+  toPalette,
+  toRuns,
+} from './shown.js';
+import { SignalCanvas } from './signalcanvas.js';
+import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
+const TIP_PX = 14; // from the pointer to the words on a line
 
 export class PictureBox {
-  /** @param {HTMLDivElement} box holds the canvases */
+  /** @param {HTMLDivElement} box holds the canvases, the cursor's frame and what is printed */
   constructor(box) {
     this.box = box;
     const [still, cursor, front] = /** @type {NodeListOf<HTMLCanvasElement>} */ (box.querySelectorAll('canvas'));
     this.still = still;
     this.cursor = cursor;
-    /** @type {import('../data/drawing.js').Place[]} */
-    this.places = [];
-    this.step = /** @type {number | null} */ (null);
+    const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (box.querySelector(name));
+    this.frame = find('.picture-frame');
+    this.tip = find('.picture-tip');
+    this.paper = find('.picture-paper');
+    /** What is drawn. @type {import('./shown.js').Chosen | null} */
+    this.chosen = null;
     /** @type {import('./geometry/picture.js').Plan | null} */
     this.plan = null;
     /** @type {import('./geometry/shapes.js').Palette} */
     this.palette = {};
     /** What is drawn, in a word. */
     this.drawn = '';
-    this.dimmer = new Dimmer(this.box);
+    /** Sizes need a pass; names, gains and the magnified layer may be known before. */
+    this.dimmers = { sizes: new Dimmer(still), mixing: new Dimmer(cursor) };
     this.timer = 0;
     this.density = 1;
     this.zoom = 1;
     this.isHeld = false;
     this.isInSight = true;
-    /** Of the box, as it was before a hand began to move: to ask anew would lay the page out. @type {{width: number, zoom: number} | null} */
+    /** Of the box, as it was before a drag began: to measure it again would lay the page out. @type {{width: number, zoom: number} | null} */
     this.room = null;
     /** Where the cursors were before the last press, and before the one before it. */
     this.before = [cursorsNow(), cursorsNow()];
@@ -56,18 +76,28 @@ export class PictureBox {
     this.sight.observe(box);
     this.stopData = effect(() => {
       [state.dataTick.value, state.slots.value, state.phase.value, state.templates.value, state.step.value];
-      state.isMoving.value;
+      [state.isMoving.value, isLog.value, isOpen.value, rangesDrawn.value];
       this.redraw();
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.layers.value, state.part.value, state.hovered.value];
-      this.drawSoon(); // at once: a hand is on it
+      this.drawSoon();
     });
-    this.pulse = new PulseCanvas(front, () => this.ground());
+    // Text that was drawn before its font came is drawn once more.
+    const onFonts = () => {
+      this.drawn = '';
+      this.drawSoon();
+    };
+    document.fonts.addEventListener('loadingdone', onFonts);
+    this.stopFonts = () => document.fonts.removeEventListener('loadingdone', onFonts);
+    this.signal = new SignalCanvas(
+      front,
+      () => this.plan && { plan: this.plan, palette: this.palette, density: this.density },
+    );
     this.listen();
   }
 
-  /** Draw what has come; short runs are left alone until they are whole, as other figures do. */
+  /** Draw what has come; short runs are drawn once they are whole, as in other figures. */
   redraw() {
     this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
@@ -93,80 +123,131 @@ export class PictureBox {
   }
 
   draw() {
-    if (!this.isInSight && state.isMoving.peek()) return; // when the hand rests
+    if (!this.isInSight && state.isMoving.peek()) return; // once the pointer rests
     const templates = state.templates.peek();
     const { width, zoom } = this.measure();
     if (width === 0) return;
     if (!templates || isAwaited()) return this.reserve();
-    const { places, step, isStale } = chooseShown(templates, this.places);
-    this.dimmer.set(isStale || state.isOutdated.peek());
+    const chosen = chooseShown(templates, this.chosen);
+    this.dimmers.sizes.set(chosen.sizes.isStale || state.isOutdated.peek());
+    this.dimmers.mixing.set(chosen.mixing.isStale || state.isOutdated.peek());
     this.palette = toPalette(templates);
     const density = zoom * devicePixelRatio;
     Object.assign(this, { density, zoom });
     const layers = state.layers.peek();
+    const look = { isLog: isLog.peek(), isOpen: isOpen.peek() };
     const wanted = [
-      ...places.map(({ signature }) => signature),
-      step,
+      ...[...chosen.sizes.places, ...chosen.mixing.places].map(({ signature }) => signature),
+      chosen.step,
+      chosen.sizes.isStale,
       width,
       density,
       layers,
+      look.isLog,
+      look.isOpen,
+      rangesDrawn.peek(),
       Object.values(this.palette),
     ].join('|');
     if (wanted !== this.drawn || !this.plan) {
-      const guesses = guessStreams();
-      const runs = places.map((place, run) => toShown(place, step, guesses[run]));
-      this.plan = toPlan(runs, width, layers);
-      this.box.style.setProperty('min-height', '0');
-      this.box.style.setProperty('height', `${this.plan.layout.height * zoom}px`);
-      this.paintOn(this.still, toStill(this.plan), density);
-      this.pulse.redraw();
+      this.plan = toPlan(toRuns(chosen), width, layers, look);
+      this.takeRoom(this.plan.layout);
+      this.paintOn(this.still, toStill(this.plan));
+      this.signal.redraw();
     }
-    Object.assign(this, { drawn: wanted, places, step });
-    this.paintOn(
-      this.cursor,
-      toCursor(this.plan, Math.min(state.hovered.peek() ?? state.cursor.peek(), layers - 1), state.part.peek()),
-      density,
-    );
+    Object.assign(this, { drawn: wanted, chosen });
+    this.drawCursor(this.plan);
+    this.print(this.plan);
     if (!state.isMoving.peek()) this.say();
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
+  }
+
+  /** @param {import('./geometry/picture.js').Plan} plan */
+  drawCursor(plan) {
+    const layer = this.layer(plan);
+    this.paintOn(this.cursor, toCursor(plan, layer, state.part.peek(), magnifiedRun(plan.runs)));
+    const { x, y, width, height } = frameOf(plan.layout, layer);
+    const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
+    Object.assign(this.frame.style, {
+      width: px(width),
+      height: px(height),
+      transform: `translate(${px(x)}, ${px(y)})`,
+    });
+    this.frame.hidden = plan.runs.every(({ reading }) => !reading);
+  }
+
+  /** The layer that is shown: the one under a pointer, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
+  layer({ layout }) {
+    return Math.min(state.hovered.peek() ?? state.cursor.peek(), layout.layers - 1);
+  }
+
+  /** Paper gets lines and letters: browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
+  print(plan) {
+    if (!isPrinting.peek()) {
+      if (this.paper.firstChild) this.takeRoom(plan.layout);
+      return this.paper.replaceChildren();
+    }
+    this.box.style.setProperty('height', 'auto');
+    const { layout, runs } = toPlan(plan.runs, plan.layout.width, plan.layout.layers, {
+      isLog: isLog.peek(),
+      isOpen: true,
+    });
+    const layer = Math.min(state.cursor.peek(), layout.layers - 1);
+    const whole = { ...plan, layout };
+    const shapes = [
+      ...toStill(whole),
+      toFrame(layout, layer),
+      ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
+      ...toCaptionLines(layout, isLog.peek()),
+    ];
+    this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }
 
   /** Take the room of what is to come, so that nothing below moves when it does. */
   reserve() {
     const zoom = magnificationOf(this.box);
-    const { height } = toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek());
+    const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isFree: isFree(kind) })));
+    const look = { order, isOpen: isOpen.peek() };
+    this.zoom = zoom;
+    this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));
+  }
+
+  /** Its height, and where the row of buttons is. @param {import('./geometry/layout.js').Layout} layout */
+  takeRoom({ height, strips, inside, form }) {
+    const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     this.box.style.setProperty('min-height', '0');
-    this.box.style.setProperty('height', `${height * zoom}px`);
+    this.box.style.setProperty('height', px(height));
+    const outer = /** @type {HTMLElement} */ (this.box.parentElement);
+    outer.dataset.form = form;
+    outer.style.setProperty('--row-top', px(strips.bottom + 22));
+    outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
+    outer.style.setProperty('--inside-top', inside ? px(inside.top) : 'auto');
   }
 
-  /** What a signal passes over; null before it is drawn. */
-  ground() {
-    const { plan, palette, density, zoom } = this;
-    return plan && { plan, palette, density, zoom, layer: Math.min(state.cursor.peek(), plan.layout.layers - 1) };
-  }
-
-  /** @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes @param {number} density */
-  paintOn(canvas, shapes, density) {
+  /** @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */
+  paintOn(canvas, shapes) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
-    paint(clear(canvas, width, height, density), shapes, this.palette);
+    paint(clear(canvas, width, height, this.density), shapes, this.palette);
   }
 
-  /** Those who cannot see it are told what it shows. */
+  /** What it shows, for those who cannot see it. */
   say() {
     const layer = state.cursor.peek();
     const sentences = this.plan?.runs.map((shown) => toSentence(shown, layer)) ?? [];
     this.box.setAttribute('aria-label', [TITLE, ...sentences].join('. '));
   }
 
-  /** A mouse on the strips takes the cursor along; a finger too, unless it scrolls the page. */
+  /** A mouse on the strips moves the cursor; a finger too, unless it scrolls the page. */
   listen() {
     const { box } = this;
     box.addEventListener('pointerdown', (event) => {
+      const run = this.runUnder(event);
+      if (run !== null) this.choose(run);
       this.isHeld = this.layerUnder(event) !== null;
       if (!this.isHeld) return;
       this.before = [cursorsNow(), this.before[0]];
       state.hovered.value = null; // what is held is the cursor
+      this.tip.hidden = true;
       box.setPointerCapture(event.pointerId);
       if (event.pointerType !== 'touch') this.point(event);
     });
@@ -176,6 +257,7 @@ export class PictureBox {
     });
     box.addEventListener('pointerleave', () => {
       state.hovered.value = null;
+      this.tip.hidden = true;
     });
     box.addEventListener('pointerup', (event) => {
       if (this.isHeld) this.point(event);
@@ -190,31 +272,61 @@ export class PictureBox {
     });
   }
 
+  /** Where a pointer is, in pixels of the plan. @param {PointerEvent} event @returns {[number, number]} */
+  placeOf({ clientX, clientY }) {
+    const { left, top } = this.box.getBoundingClientRect();
+    return [(clientX - left) / this.zoom, (clientY - top) / this.zoom];
+  }
+
   /** @param {PointerEvent} event */
   layerUnder(event) {
     if (!this.plan) return null;
-    const x = (event.clientX - this.box.getBoundingClientRect().left) / this.zoom;
-    return layerAt(this.plan.layout, x, this.isHeld ? Infinity : SLACK_PX);
+    const [x, y] = this.placeOf(event);
+    const isBelow = y > this.plan.layout.strips.bottom + SLACK_PX;
+    return isBelow && !this.isHeld ? null : layerAt(this.plan.layout, x, this.isHeld ? Infinity : SLACK_PX);
   }
 
-  /** The whole name of the run whose label is there. @param {PointerEvent} event */
-  nameUnder(event) {
-    const { left, top } = this.box.getBoundingClientRect();
-    const run = this.plan
-      ? labelAt(this.plan.layout, (event.clientX - left) / this.zoom, (event.clientY - top) / this.zoom)
-      : null;
-    const shown = run === null ? undefined : this.plan?.runs[run];
-    return shown?.name ?? shown?.label ?? '';
+  /** The run whose name or gain is there. @param {PointerEvent} event */
+  runUnder(event) {
+    if (!this.plan) return null;
+    const run = labelAt(this.plan.layout, ...this.placeOf(event));
+    return run !== null && this.plan.runs[run].reading ? run : null;
   }
 
-  /** All cards show the layer under a mouse. @param {PointerEvent} event */
+  /** @param {number} run */
+  choose(run) {
+    magnify(run);
+    if (this.plan) this.drawCursor(this.plan);
+  }
+
+  /** All figures show the layer under a mouse. @param {PointerEvent} event */
   hover(event) {
+    if (event.target !== this.box && !(event.target instanceof HTMLCanvasElement)) return;
     const layer = this.layerUnder(event);
-    this.box.title = this.nameUnder(event);
-    this.box.style.setProperty('cursor', layer === null ? 'auto' : 'ew-resize');
+    const run = this.runUnder(event);
+    const shown = run === null ? undefined : this.plan?.runs[run];
+    this.box.title = shown?.name ?? shown?.label ?? '';
+    this.box.style.setProperty('cursor', layer !== null ? 'ew-resize' : run !== null ? 'pointer' : 'auto');
     const { first, last } = state.interval.peek();
-    const isSpokenOf = layer !== null && layer >= first && layer <= last;
-    if (event.pointerType !== 'touch') state.hovered.value = isSpokenOf ? layer : null;
+    const isChosen = layer !== null && layer >= first && layer <= last;
+    if (event.pointerType !== 'touch') state.hovered.value = isChosen ? layer : null;
+    this.showWeight(event);
+  }
+
+  /** The weight of the mixing line under a mouse. @param {PointerEvent} event */
+  showWeight(event) {
+    const { plan } = this;
+    const [x, y] = this.placeOf(event);
+    const found = plan?.layout.bands
+      .map((band, run) => exchangeAt(plan.exchanges[run], plan.layout, band, x, y))
+      .find((exchange) => exchange !== null);
+    this.tip.hidden = !found || event.pointerType === 'touch';
+    if (!found) return;
+    this.tip.textContent = sayExchange(found);
+    this.tip.style.setProperty(
+      'transform',
+      `translate(${(x + TIP_PX) * this.zoom}px, ${(y - 2 * TIP_PX) * this.zoom}px)`,
+    );
   }
 
   /** @param {PointerEvent} event */
@@ -227,11 +339,12 @@ export class PictureBox {
     boxes.delete(this);
     this.stopData();
     this.stopCursor();
+    this.stopFonts();
+    this.signal.end();
     clearTimeout(this.timer);
-    this.pulse.end();
     this.size.disconnect();
     this.sight.disconnect();
-    this.dimmer.end();
+    for (const dimmer of Object.values(this.dimmers)) dimmer.end();
     unschedule(this);
   }
 }

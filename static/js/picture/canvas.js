@@ -1,5 +1,6 @@
 /** Shapes on a canvas. */
 
+import { mixColors } from './geometry/colors.js';
 import { DASH } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
@@ -30,9 +31,9 @@ export function paint(context, shapes, palette) {
 
 const PAINTERS = {
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
-  area(context, { points, color, opacity }, palette) {
+  area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;
-    context.fillStyle = palette[color];
+    context.fillStyle = heats ? toGradient(context, points, heats, palette[color], palette.hot) : palette[color];
     trace(context, points);
     context.fill();
   },
@@ -73,7 +74,7 @@ const PAINTERS = {
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
   text(context, { x, y, text, size, color, anchor, isBold, hasHalo }, palette) {
     context.globalAlpha = 1;
-    context.font = `${isBold ? 700 : 400} ${size}px ${palette.font}`;
+    context.font = `${isBold ? 600 : 400} ${size}px ${palette.font}`;
     context.textAlign = anchor === 'middle' ? 'center' : anchor;
     context.textBaseline = 'middle';
     if (hasHalo) {
@@ -85,7 +86,23 @@ const PAINTERS = {
     context.fillStyle = palette[color];
     context.fillText(text, x, y);
   },
+  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Clip} shape @param {Palette} palette */
+  clip(context, { x, y, width, height, shapes }, palette) {
+    context.save();
+    context.beginPath();
+    context.rect(x, y, width, height);
+    context.clip();
+    paint(context, shapes, palette);
+    context.restore();
+  },
 };
+
+/** From the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {string} hot */
+function toGradient(context, points, heats, color, hot) {
+  const gradient = context.createLinearGradient(points[0], 0, points[points.length / 2 - 2], 0);
+  for (const { at, heat } of heats) gradient.addColorStop(at, mixColors(color, hot, heat));
+  return gradient;
+}
 
 /** @param {CanvasRenderingContext2D} context @param {number[]} points */
 function trace(context, points) {

@@ -3,22 +3,25 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { present } from '../figures/presented.js';
 import { share } from '../share/share.js';
+import { moveCursor } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
-import { pictureItems, toTables } from './files.js';
-import { HELP, MEANING, SHOWN, STREAM, TITLE } from './geometry/words.js';
-import { KEY, placesOf } from './shown.js';
-import { sendSignal, sentAt, stopSignal } from './signal.js';
+import { pictureItems, shownRuns, toTables } from './files.js';
+import { ENDS_MS } from './geometry/signal.js';
+import { HELP, MEANING, sayCaption, TITLE } from './geometry/words.js';
+import { isLog, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
+import { elapsedOf, isStill, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 
-/** @param {{level?: 'h1' | 'h2', children?: any}} props the heading's level: on a page of its own a card is what the page is about; what stands over its corner */
+/** @typedef {import('../../types').Templates} Templates */
+
+/** @param {{level?: 'h1' | 'h2', children?: any}} props the heading's level: on a page of its own a card is what the page is about; what is over its corner */
 export function PictureCard({ level = 'h2', children = null }) {
   const [isTable, setIsTable] = useState(false);
   const id = `panel-${KEY}`;
   const { value: templates } = state.templates;
-  const places = templates ? placesOf(templates) : '';
-  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  const tableItem = { title: isTable ? 'Show the picture' : 'Show as table', run: () => setIsTable(!isTable) };
   const frameItems =
     level === 'h2'
       ? [
@@ -27,41 +30,79 @@ export function PictureCard({ level = 'h2', children = null }) {
         ]
       : [];
   const items = templates ? [tableItem, ...pictureItems(templates), ...frameItems] : [];
-  /** Escape in the table leads back to the figure, and to the menu that it came from. */
+  /** Escape in the table leads back to the picture, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (event.key === 'Escape' && sent.value) stopSignal();
     if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
     setIsTable(false);
     /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
   };
   return html`
     <section class=${`card picture-card ${state.pointed.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
-      <header class="card-head">
-        <div class="card-title">
-          <${level} id=${`${id}-title`}>${TITLE}${places ? `: ${places}` : ''}<//>
-          ${isTable ? null : html`<${SignalButton} />`}
-        </div>
-        <div class="card-tools">
-          <${PictureHelp} />
-          <${Menu} label=${`${TITLE}: more`} items=${items} />
-        </div>
-      </header>
-      <p class="meaning">${STREAM} <span class="only-wide">${SHOWN}</span></p>
-      ${isTable && templates ? html`<${Tables} templates=${templates} />` : html`<${Picture} />`}
+      <${level} id=${`${id}-title`} class="sr">${TITLE}<//>
+      ${
+        isTable && templates
+          ? html`<${Tables} templates=${templates} /><div class="picture-row">${html`<${Tools} items=${items} />`}</div>`
+          : html`<${Picture}>
+              <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} templates=${templates} /></div>
+              <${InsideButtons} templates=${templates} />
+              <${Tools} items=${items} />
+            <//>`
+      }
       ${children}
     </section>
   `;
 }
 
-/** Those who cannot see it are told that it is on its way. */
+/** @param {{items: import('../ui/menu.js').Item[]}} props */
+const Tools = ({ items }) =>
+  html`<div class="card-tools"><${PictureHelp} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
+
+/** Send a signal; pause and stop it. */
+function SignalButtons() {
+  const { value } = sent;
+  if (!value) return html`<button type="button" class="send" key="send" onClick=${send}>▶ Send a signal</button>`;
+  const isForward = elapsedOf(value) <= ENDS_MS.forward;
+  const pause = isStill()
+    ? isForward
+      ? 'Show the gradient'
+      : 'Show the signal'
+    : value.paused === null
+      ? 'Pause'
+      : 'Continue';
+  return html`
+    <button type="button" class="send" key="send" onClick=${stopSignal}>■ Stop</button>
+    <button type="button" class="pause" key="pause" onClick=${pauseSignal}>${pause}</button>
+  `;
+}
+
+/** What is seen, in words. */
 function send() {
   sendSignal();
   state.spoken.value = 'The signal goes forward through the layers, then its gradient comes back.';
 }
 
-function SignalButton() {
-  const isSent = sentAt.value !== null;
-  return html`<button type="button" class="send" onClick=${isSent ? stopSignal : send}>${isSent ? '■ Stop' : '▶ Send a signal'}</button>`;
+/** One switch: widths as they are, or their logarithms. */
+function ScaleChoice() {
+  const choose = () => setLog(!isLog.value);
+  return html`<button type="button" class="picture-scale" role="switch" aria-checked=${isLog.value} aria-label="Logarithmic widths" onClick=${choose}><span class=${isLog.value ? '' : 'on'}>linear</span> | <span class=${isLog.value ? 'on' : ''}>log</span></button>`;
+}
+
+/** How to read the picture, and which step of training it shows. @param {{templates: Templates | null}} props */
+function Caption({ templates }) {
+  const places = templates ? placesOf(templates) : '';
+  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${sayCaption(isLog.value)}</p>`;
+}
+
+/** What chooses the magnified run and, where there is no room for it, opens it. @param {{templates: Templates | null}} props */
+function InsideButtons({ templates }) {
+  const several = state.view.value.runs.length > 1;
+  const next = () => templates && magnifyNext(shownRuns(templates));
+  return html`
+    <button type="button" class="picture-open" aria-expanded=${isOpen.value} onClick=${() => (isOpen.value = !isOpen.value)}>${isOpen.value ? 'Close' : `Inside layer ${state.cursor.value + 1}`}</button>
+    ${several ? html`<button type="button" class=${`picture-next ${isOpen.value ? 'opened' : ''}`} onClick=${next}>next run</button>` : null}
+  `;
 }
 
 const PictureHelp = still(() => {
@@ -75,7 +116,8 @@ const PictureHelp = still(() => {
   `;
 });
 
-export function Picture() {
+/** @param {{children?: any}} props what is over it */
+export function Picture({ children = null }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   // Before anything is painted: it takes its room.
   useLayoutEffect(() => {
@@ -86,13 +128,29 @@ export function Picture() {
     };
   }, []);
   return html`
-    <div class="picture-box" ref=${outer} role="img" aria-busy="true" aria-label=${TITLE}>
-      <canvas></canvas><canvas></canvas><canvas></canvas>
+    <div class="picture">
+      <div class="picture-box" ref=${outer} role="group" aria-busy="true" aria-label=${TITLE}>
+        <canvas></canvas><canvas></canvas><canvas></canvas>
+        <${LayerSlider} />
+        <div class="picture-frame" hidden></div>
+        <div class="picture-tip" hidden></div>
+        <div class="picture-paper"></div>
+      </div>
+      ${children}
     </div>
   `;
 }
 
-/** @param {{templates: import('../../types').Templates}} props */
+/** The cursor for the keyboard: a slider that is not seen but for the frame, which has its focus ring. */
+function LayerSlider() {
+  const { first, last } = state.interval.value;
+  const layer = state.cursor.value;
+  const move = (/** @type {any} */ event) => moveCursor(Number(event.target.value) - 1);
+  return html`<input type="range" class="picture-layer" aria-label="Layer" min=${first + 1} max=${last + 1} step="1" value=${layer + 1}
+    disabled=${first === last} aria-valuetext=${`layer ${layer + 1} of ${state.layers.value}`} onInput=${move} />`;
+}
+
+/** @param {{templates: Templates}} props */
 function Tables({ templates }) {
   [state.dataTick.value, state.slots.value, state.step.value];
   const at = state.cursor.value + 1;

@@ -2,55 +2,67 @@
 
 import { formatValue } from '../data/numbers.js';
 import { toCaption } from '../share/caption.js';
-import { download, downloadPdf, downloadText, footLine, loadPdf, paperTemplates } from '../share/export.js';
+import {
+  download,
+  downloadBlob,
+  downloadPdf,
+  downloadText,
+  footLine,
+  loadPdf,
+  paperTemplates,
+} from '../share/export.js';
 import { FONT } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
-import { toCursor, toPlan, toStill } from './geometry/picture.js';
-import { toShown } from './geometry/run.js';
+import { toCaptionLines } from './geometry/captions.js';
+import { toCursor, toFrame, toPlan, toStill } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
 import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
-import { chooseShown, toPalette } from './shown.js';
+import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
 
 /** @typedef {import('../../types').Templates} Templates @typedef {import('./geometry/shapes.js').Shape} Shape */
 
 const NAME = 'mhc-scope-picture';
 const WIDTH_PX = 1200;
-const PAPER_PX = 840; // of a PDF: its letters are small on a page, and legible
+const PAPER_PX = 1000; // of a PDF: its letters are small on a page, and legible
 const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const FRAME_PX = { above: 128, beside: 32 }; // of a frame: title and meaning, and what lies around
+const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {
-  const { places, step } = chooseShown(templates, []);
-  return places.map((place) => toShown(place, step));
+  return toRuns(chooseShown(templates, null));
 }
 
-/** The picture at a width, without title. @param {Templates} templates @param {number} width @returns {{shapes: Shape[], width: number, height: number}} */
+/** The picture at a width, without title. @param {Templates} templates @param {number} width */
 function toWhole(templates, width) {
-  const plan = toPlan(shownRuns(templates), width, state.layers.value);
-  return {
-    shapes: [...toStill(plan), ...toCursor(plan, state.cursor.value, state.part.value)],
-    width,
-    height: plan.layout.height,
-  };
+  const plan = toPlan(shownRuns(templates), width, state.layers.value, { isLog: isLog.value });
+  const { layout, runs } = plan;
+  const layer = Math.min(state.cursor.value, layout.layers - 1);
+  const shapes = [
+    ...toStill(plan),
+    toFrame(layout, layer),
+    ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
+    ...toCaptionLines(layout, isLog.value),
+  ];
+  return { shapes, width, height: layout.height, plan };
 }
 
-/** With title and foot line, so that it can stand alone. @param {Templates} templates @returns {{shapes: Shape[], width: number, height: number}} */
+/** With title and foot line, so that it can stand alone. @param {Templates} templates */
 function toImage(templates) {
-  const { shapes, height } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
+  const { shapes, height, plan } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
   const whole = HEAD_PX + height + FOOT_PX;
   const words = [
-    toText(PAD_PX, 26, TITLE, 'ink', { size: 18, isBold: true }),
-    toText(PAD_PX, whole - 16, footLine(), 'muted', { size: 11 }),
+    toText(PAD_PX, 24, TITLE, 'ink', { size: 16, isBold: true }),
+    toText(PAD_PX, whole - 16, footLine(), 'muted'),
   ];
-  return { shapes: [...move(shapes, PAD_PX, HEAD_PX), ...words], width: WIDTH_PX, height: whole };
+  const moved = /** @type {Shape[]} */ ([...move(shapes, PAD_PX, HEAD_PX), ...words]);
+  return { shapes: moved, width: WIDTH_PX, height: whole, plan };
 }
 
 /** @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
@@ -68,6 +80,16 @@ function toUrl(templates, format) {
   return canvas.toDataURL('image/png');
 }
 
+/** The signal as a film, where the browser can make one. @param {Templates} templates */
+async function saveFilm(templates) {
+  const { filmType, recordFilm } = await import('./film.js');
+  const type = filmType();
+  if (!type) return notify('This browser cannot record video. Use Chrome, Edge or Firefox.');
+  notify('Recording 7 seconds …');
+  const film = await recordFilm({ ...toImage(templates), left: PAD_PX, top: HEAD_PX }, toPalette(templates), type);
+  downloadBlob(film, `${NAME}.webm`);
+}
+
 /** As markup, of so many pixels. @param {Templates} templates @param {number} width */
 export function toMarkup(templates, width) {
   const { shapes, height } = toWhole(templates, width);
@@ -80,7 +102,8 @@ async function toPictureFile() {
   const { shapes, height } = toWhole(templates, PAPER_PX);
   const size = { width: PAPER_PX, height };
   const { toPdf } = await loadPdf();
-  return toPdf(toSvg(shapes, { ...toPalette(templates), font: FONT }, size), size, toCaption(TITLE, MEANING));
+  const markup = toSvg(shapes, { ...toPalette(templates), font: FONT }, size);
+  return toPdf(markup.replaceAll('font-weight="600"', 'font-weight="700"'), size, toCaption(TITLE, MEANING)); // the weights that a PDF has
 }
 
 /** How high a frame of the card is that is so wide. @param {Templates} templates @param {number} width */
@@ -142,6 +165,7 @@ export function pictureItems(templates) {
       note: 'lines and letters, with a caption',
       run: () => void downloadPdf(toPictureFile(), `${NAME}.pdf`),
     },
+    { title: 'Video', note: 'WebM: the signal passes', run: () => void saveFilm(templates) },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(numbers(), 'text/csv', `${NAME}.csv`) },
     {
       title: 'Copy the numbers',

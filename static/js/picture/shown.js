@@ -1,43 +1,102 @@
-/** What the picture shows now: columns of every place, at the step of the cursor, and the colours of the theme. */
+/** What the picture shows now: columns of every run, at the step of the cursor, and the colours of the theme. */
 
+import { computed, signal } from '@preact/signals';
 import { choose, shownOf, slotAt } from '../data/drawing.js';
 import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
+import { noteView } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { connections, settingOf } from '../state/view/spec.js';
-import { KEYS } from './geometry/reading.js';
-import { toColors } from './geometry/run.js';
+import { connections, isFree, settingOf } from '../state/view/spec.js';
+import { magnifiedOf, toOrder } from './geometry/picture.js';
+import { MIXING, SIZES } from './geometry/reading.js';
+import { toColors, toShown } from './geometry/run.js';
+import { rangeOf } from './seeds.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place */
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
 
 export const KEY = 'picture';
 const USUAL_STREAMS = 4;
 /** What of a panel says that it shows a step of training. */
 const FOLLOWER = /** @type {any} */ ({ key: KEY, follows_step: true });
 
-/** The columns that each run is drawn from, in the form in which figures say it. @param {Templates} templates @returns {Figure} */
-function toTemplate({ rules }) {
-  const data = state.slots.value.flatMap((_, run) => KEYS.map((key) => ({ meta: { run, key, fill: {} } })));
+/** Whether widths are logarithmic: part of the view, as the choices of other cards are. */
+export const isLog = computed(() => state.view.value.cards?.[KEY] === 'log');
+
+/** @param {boolean} isOn */
+export function setLog(isOn) {
+  const { cards, ...rest } = state.view.value;
+  const { [KEY]: _, ...others } = cards ?? {};
+  const chosen = isOn ? { ...others, [KEY]: 'log' } : others;
+  state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+  noteView();
+}
+
+/** Whether the magnified layer is shown where it has no room next to the strips. */
+export const isOpen = signal(false);
+
+/** The run that someone chose to magnify. */
+const chosenRun = signal(/** @type {number | null} */ (null));
+
+/** @param {number} run */
+export function magnify(run) {
+  chosenRun.value = run;
+}
+
+/** The run that is magnified: the chosen one where it is there. @param {Shown[]} runs */
+export function magnifiedRun(runs) {
+  const { value: chosen } = chosenRun;
+  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs);
+}
+
+/** Magnify the next run, from top to bottom. @param {Shown[]} runs */
+export function magnifyNext(runs) {
+  const order = toOrder(runs).filter((run) => runs[run].reading);
+  const now = magnifiedRun(runs);
+  if (now !== null && order.length > 0) magnify(order[(order.indexOf(now) + 1) % order.length]);
+}
+
+/** Columns of each run, in the form in which figures name them. @param {Templates} templates @param {string[]} keys @returns {Figure} */
+function toTemplate({ rules }, keys) {
+  const data = state.slots.value.flatMap((_, run) => keys.map((key) => ({ meta: { run, key, fill: {} } })));
   return { data, layout: { meta: { rules } } };
 }
 
 /**
- * @param {Templates} templates
- * @param {Place[]} drawn what is drawn now, of the same step; a place that has shown nothing yet is not behind
- * @returns {ReturnType<typeof choose> & {step: number | null}}
+ * What the picture is drawn from: sizes, and mixing, which is known earlier while something is dragged.
+ * @typedef {{step: number | null, sizes: ReturnType<typeof choose>, mixing: ReturnType<typeof choose>}} Chosen
  */
+
+/** @param {Templates} templates @param {Chosen | null} drawn what is drawn now @returns {Chosen} */
 export function chooseShown(templates, drawn) {
-  const template = toTemplate(templates);
-  const step = shownStep(FOLLOWER, template);
-  const slots = state.slots.value;
-  const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
-  const held = /** @type {any[]} */ (drawn.map((place) => (place.columns.layers.size > 0 ? place : undefined)));
-  return { ...choose(template, shown, held), step };
+  const step = shownStep(FOLLOWER, toTemplate(templates, SIZES));
+  const [sizes, mixing] = /** @type {const} */ (['sizes', 'mixing']).map((part) => {
+    const template = toTemplate(templates, part === 'sizes' ? SIZES : MIXING);
+    const slots = state.slots.value;
+    const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
+    const held = drawn?.step === step ? drawn[part].places : [];
+    // A run that has shown nothing yet has nothing to hold.
+    return choose(template, shown, /** @type {any[]} */ (held.map((place) => (hasAny(place) ? place : undefined))));
+  });
+  return { step, sizes, mixing };
+}
+
+/** @param {Place} place */
+const hasAny = ({ columns }) => columns.layers.size > 0;
+
+/** The runs as the picture draws them. @param {Chosen} chosen @returns {Shown[]} */
+export function toRuns({ step, sizes, mixing }) {
+  const guesses = guessStreams();
+  return sizes.places.map((place, run) => {
+    const mixed = mixing.places[run].columns;
+    const shown = toShown(place, step, { streams: guesses[run], mixed });
+    const range = shown.gain === null ? null : rangeOf(mixed);
+    return { ...shown, isFree: isFree(shown.kind ?? null), range, isBehind: sizes.isStale };
+  });
 }
 
 /** The step that is shown, in the words of a title; empty where no run trains. @param {Templates} templates */
 export function placesOf(templates) {
-  return toPlaces(FOLLOWER, /** @type {any} */ ({ figure: toTemplate(templates) }));
+  return toPlaces(FOLLOWER, /** @type {any} */ ({ figure: toTemplate(templates, SIZES) }));
 }
 
 /** Whether no run is here yet, and some are to come. */

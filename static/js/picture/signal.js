@@ -1,14 +1,39 @@
-/** Whether a signal is under way, for the card and for callers that send one. */
+/** Whether a signal is on its way, for the card and for callers that send one. */
 
 import { signal } from '@preact/signals';
+import { ENDS_MS } from './geometry/signal.js';
 
-/** When the signal was sent, in ms of the page's clock; null where none is under way. */
-export const sentAt = signal(/** @type {number | null} */ (null));
+/** The signal that was sent, null where none is: when, and when it was paused, in ms of the page's clock. */
+export const sent = signal(/** @type {{at: number, paused: number | null} | null} */ (null));
 
+const stillness = matchMedia('(prefers-reduced-motion: reduce)');
+
+/** Where motion is not wanted, it stands where it has passed all layers. */
 export function sendSignal() {
-  sentAt.value = performance.now();
+  const now = performance.now();
+  sent.value = { at: now, paused: stillness.matches ? now + ENDS_MS.forward : null };
 }
 
 export function stopSignal() {
-  sentAt.value = null;
+  sent.value = null;
+}
+
+/** Whether it stands at the end of a leg, instead of moving. */
+export const isStill = () => stillness.matches;
+
+/** Stop it where it is, or let it go on; where motion is not wanted, show the other end. */
+export function pauseSignal() {
+  const { value } = sent;
+  if (!value) return;
+  const now = performance.now();
+  if (isStill()) {
+    const isForward = elapsedOf(value) === ENDS_MS.forward;
+    sent.value = { ...value, paused: value.at + ENDS_MS[isForward ? 'backward' : 'forward'] };
+  } else if (value.paused === null) sent.value = { ...value, paused: now };
+  else sent.value = { at: value.at + now - value.paused, paused: null };
+}
+
+/** @param {{at: number, paused: number | null}} value */
+export function elapsedOf({ at, paused }) {
+  return (paused ?? performance.now()) - at;
 }

@@ -1,25 +1,40 @@
 /** Shapes as SVG. No browser here. */
 
+import { mixColors } from './geometry/colors.js';
 import { DASH } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
 
 /** @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
 export function toSvg(shapes, palette, { width, height }) {
-  const body = shapes.map((shape) => {
-    const draw = /** @type {(shape: any, palette: Palette) => string} */ (DRAWERS[shape.kind]);
-    return draw(shape, palette);
-  });
+  const body = drawAll(shapes, palette);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeText(palette.font)}">
 <rect width="${width}" height="${height}" fill="${palette.card}"/>
-${body.join('\n')}
+${body}
 </svg>`;
+}
+
+/** Names of gradients and clips, which must differ within a page. */
+let count = 0;
+
+/** @param {Shape[]} shapes @param {Palette} palette */
+function drawAll(shapes, palette) {
+  return shapes
+    .map((shape) => {
+      const draw = /** @type {(shape: any, palette: Palette) => string} */ (DRAWERS[shape.kind]);
+      return draw(shape, palette);
+    })
+    .join('\n');
 }
 
 const DRAWERS = {
   /** @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
-  area: ({ points, color, opacity }, palette) =>
-    `<polygon points="${points.map(round).join(' ')}" fill="${palette[color]}" fill-opacity="${round(opacity)}"/>`,
+  area({ points, color, opacity, heats }, palette) {
+    const name = `g${count++}`;
+    const fill = heats ? `url(#${name})` : palette[color];
+    const polygon = `<polygon points="${points.map(round).join(' ')}" fill="${fill}" fill-opacity="${round(opacity)}"/>`;
+    return heats ? toGradient(name, points, heats, palette[color], palette.hot) + polygon : polygon;
+  },
   /** @param {import('./geometry/shapes.js').Line} shape @param {Palette} palette */
   line({ points, color, opacity, width, isDashed, isCurve }, palette) {
     const [x, y, ...rest] = points.map(round);
@@ -37,10 +52,25 @@ const DRAWERS = {
     const halo = hasHalo
       ? ` stroke="${palette.card}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`
       : '';
-    const weight = isBold ? ' font-weight="700"' : '';
+    const weight = isBold ? ' font-weight="600"' : '';
     return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${title ? `<title>${escapeText(title)}</title>` : ''}${escapeText(text)}</text>`;
   },
+  /** @param {import('./geometry/shapes.js').Clip} shape @param {Palette} palette */
+  clip({ x, y, width, height, shapes }, palette) {
+    const name = `c${count++}`;
+    return `<clipPath id="${name}"><rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}"/></clipPath>
+<g clip-path="url(#${name})">${drawAll(shapes, palette)}</g>`;
+  },
 };
+
+/** @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {string} hot */
+function toGradient(name, points, heats, color, hot) {
+  const stops = heats.map(
+    ({ at, heat }) => `<stop offset="${round(at)}" stop-color="${mixColors(color, hot, heat)}"/>`,
+  );
+  const [left, right] = [points[0], points[points.length / 2 - 2]].map(round);
+  return `<linearGradient id="${name}" gradientUnits="userSpaceOnUse" x1="${left}" y1="0" x2="${right}" y2="0">${stops.join('')}</linearGradient>`;
+}
 
 /** Hundredths of a pixel. @param {number} value */
 function round(value) {

@@ -1,4 +1,4 @@
-/** Share: a snapshot keeps the runs and the page's state, and its short link opens the same numbers. */
+/** Share: a snapshot stores the runs and the state of the page, and its short link opens the same numbers. Nothing is stored unasked. */
 
 import { signal } from '@preact/signals';
 import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
@@ -11,19 +11,22 @@ import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
 import { toHash } from '../state/view/hash.js';
 import { hasUnnamed } from '../state/view/traces.js';
-import { copyText, notify } from '../ui/clipboard.js';
+import { notify } from '../ui/clipboard.js';
 
 /**
- * `long` is empty where it is not known which trace is shown, `expires` where the view is kept for good. `isOwn`: it was stored in this browser.
- * @typedef {{id: string, short: string, long: string, said: string, hasMap: boolean, isOwn: boolean, expires: string}} Links
+ * What the dialog offers. `long` opens the settings; empty where it is not known which recording is shown. `id` and `short` are those of the
+ * snapshot, empty until it is created; `expires` is empty where it never does. `isOwn`: it was created in this browser.
+ * @typedef {{id: string, short: string, long: string, hasMap: boolean, isOwn: boolean, expires: string}} Links
  */
 
+/** Null while the dialog is closed. */
 export const links = signal(/** @type {Links | null} */ (null));
 export const failure = signal('');
+export const isCreating = signal(false);
 export const saved = signal('');
-/** What the stored view is called, and what is said of it. */
+/** Title and note of the snapshot. */
 export const words = signal({ title: '', note: '' });
-/** What is framed: the panel, and the theme of the page that frames it. */
+/** What is embedded: the panel, and the theme of the page that embeds it. */
 export const framed = signal('gain');
 export const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
 
@@ -32,31 +35,36 @@ export function isReady() {
   return state.phase.value === 'idle' && state.isComplete.value;
 }
 
-/** Store what is shown, and open the dialog. @param {string} [panel] that is to be framed */
-export async function share(panel) {
-  if (!isReady()) return notify('When all runs are done');
+/** Open the dialog. @param {string} [panel] that is to be embedded */
+export function share(panel) {
+  if (!isReady()) return notify('You can share when all runs are done.');
   framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
   framedTheme.value = theme.value;
   words.value = {
     title: state.snapshot.value?.title ?? preset.value?.title ?? state.labels.value.join(', '),
     note: state.snapshot.value?.note ?? '',
   };
-  await store();
+  failure.value = saved.value = '';
+  const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
+  links.value = { id: '', short: '', long, hasMap: false, isOwn: false, expires: '' };
 }
 
-/** Counts requests for a link, and closings of the dialog: what comes after its dialog was closed opens none. */
+/** Counts requests for a link, and closings of the dialog: an answer that comes after either is ignored. */
 let asked = 0;
 
 /** Close the dialog, also to what is on its way. */
 export function close() {
   if (links.value === null) return;
   asked++;
+  isCreating.value = false;
   links.value = null;
 }
 
-export async function store() {
+/** Store what is shown, with its title and note. */
+export async function createLink() {
   const mine = ++asked;
   failure.value = saved.value = '';
+  isCreating.value = true;
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
@@ -65,30 +73,33 @@ export async function store() {
     );
     const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
     if (trouble) notify(trouble);
-    if (mine !== asked) return;
+    if (mine !== asked || links.value === null) return;
     const short = new URL(stored.url, location.href).href;
-    const said = await copyText(short);
-    if (mine !== asked) return;
-    const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
-    const isOwn = keyOf(stored.id) !== '';
-    const expires = stored.expires_at ?? '';
-    links.value = { id: stored.id, short, long, said, hasMap: stored.sweep !== null, isOwn, expires };
+    const { id, sweep, expires_at: expires } = stored;
+    links.value = {
+      ...links.value,
+      id,
+      short,
+      hasMap: sweep !== null,
+      isOwn: keyOf(id) !== '',
+      expires: expires ?? '',
+    };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (mine !== asked) return;
-    failure.value = `${error.title}: ${error.message}`;
-    links.value = { id: '', short: '', long: '', said: '', hasMap: false, isOwn: false, expires: '' };
+    if (mine === asked) failure.value = `${error.title}: ${error.message}`;
+  } finally {
+    if (mine === asked) isCreating.value = false;
   }
 }
 
-/** Delete the stored view that the dialog shows, and close the dialog. */
+/** Delete the snapshot that the dialog shows, and close the dialog. */
 export async function remove() {
   const id = links.value?.id ?? '';
   try {
     await deleteSnapshot(id, keyOf(id));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // Whose it is has been asked before; what is not there any more is what was wanted.
+    // One that no longer exists is what was wanted.
     if (error.status !== 404) {
       failure.value = `${error.title}: ${error.message}`;
       return;
@@ -96,10 +107,10 @@ export async function remove() {
   }
   dropKey(id);
   links.value = null;
-  notify('The link is deleted. Share makes a new one.');
+  notify('The link is deleted.');
 }
 
-/** What is typed; another title or note is another stored view, made on request. @param {any} event */
+/** What is typed; another title or note makes another snapshot, on request. @param {any} event */
 export function note({ target }) {
   words.value = { ...words.value, [target.name]: target.value };
 }
@@ -109,3 +120,8 @@ export function toWords() {
   const { title, note } = words.value;
   return { title: title.trim() || state.labels.value.join(', '), note: note.trim() };
 }
+
+const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
+
+/** Whether an address leads other computers to themselves. @param {string} hostname */
+export const isLoopback = (hostname) => LOOPBACK.test(hostname);

@@ -1,5 +1,7 @@
 /** The calls behind this very view, as text to copy. No browser here. */
 
+import { isMixed } from '../net/api.js';
+
 /**
  * What is shown of the runs: their ids where they are known, the stored view that they belong to, and the figure.
  * `traces` holds for each run its id where it is a trace, which no spec stands for.
@@ -62,6 +64,9 @@ export function toSweepSnippet(origin, sweep, metric, reduce) {
   ].join('\n');
 }
 
+/** @param {any[]} specs */
+const toRoute = (specs) => `runs/compare${isMixed(specs) ? '?mixed=true' : ''}`;
+
 /** As one word of a shell. @param {string} text */
 function quote(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
@@ -78,21 +83,21 @@ function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
     );
   const begin =
     specs.length === 0
-      ? ['# a trace is there already']
+      ? ['# the recording is on the server already']
       : [
-          '# start the runs (known ones are not computed again); the answer holds their ids',
-          `curl -s ${base}/${specs.length === 1 ? 'runs' : 'runs/compare'} -d ${quote(body)}`,
+          '# start the runs; known ones are not computed again',
+          `curl -s ${quote(`${base}/${specs.length === 1 ? 'runs' : toRoute(specs)}`)} -d ${quote(body)}`,
         ];
   return [
-    ...(snapshot ? ['# the stored view and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
+    ...(snapshot ? ['# the snapshot and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
     '',
-    '# frames as they arise, then all columns',
+    '# frames while they are computed, then all columns',
     `for run in ${names.join(' ')}; do`,
     `  curl -sN -H 'Accept: application/x-ndjson' ${base}/runs/$run/events`,
     `  curl -s ${base}/runs/$run/result.csv`,
     'done',
     '',
-    '# the figure as it is shown, for plotly.io.from_json',
+    '# the figure, for plotly.io.from_json',
     `curl -s ${quote(base + toFigurePath(names, panel, query))}`,
   ].join('\n');
 }
@@ -109,10 +114,10 @@ function toPython(base, specs, { traces = [], snapshot, panel, query }) {
     ? `api.get("/snapshots/${snapshot}").raise_for_status().json()["runs"]`
     : specs.length === 0
       ? '[]'
-      : '[run["id"] for run in api.post("/runs/compare", json=specs).raise_for_status().json()]';
+      : `[run["id"] for run in api.post("/${toRoute(specs)}", json=specs).raise_for_status().json()]`;
   const added = snapshot
     ? []
-    : traces.flatMap((id, run) => (id ? [`    runs.insert(${run}, "${id}")  # a trace\n`] : []));
+    : traces.flatMap((id, run) => (id ? [`    runs.insert(${run}, "${id}")  # a recording\n`] : []));
   // A string of JSON is one of Python.
   const pairs = query.map(([name, value]) => `    (${JSON.stringify(name)}, ${JSON.stringify(value)}),\n`).join('');
   return `import json

@@ -1,6 +1,6 @@
 /** What people do to the view, and what follows: the address, and the runs. */
 
-import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress } from './address.js';
+import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
 import { hurryRuns, readSpec, requestRuns, requestSoon, showAtOnce, showStored } from './runner.js';
@@ -146,8 +146,9 @@ export function openAddress(stored) {
     ? { view: openingView(), problems: [] }
     : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isStored ? {} : keptTexts());
   const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
-  const view = isLost ? withoutUnnamed(read, boot.rules) : read;
-  if (isLost) problems.push('runs: this link does not say which trace it means; the short link of its view opens it');
+  const known = isLost ? withoutUnnamed(read, boot.rules) : read;
+  const view = isStored ? withKeptSweep(known) : known;
+  if (isLost) problems.push("runs: this link doesn't name its recording; open the snapshot link instead");
   state.batch(() => {
     state.view.value = view;
     state.notices.value = isStored ? [] : problems;
@@ -159,9 +160,12 @@ export function openAddress(stored) {
   } else {
     if (preset) noteView(); // under the preset's own address, whichever way it was named
     showAtOnce();
-    requestRuns(preset !== undefined); // its link asks for its runs, however long they take
+    if (!isShown()) requestRuns(preset !== undefined); // its link asks for its runs, however long they take
   }
 }
+
+/** Whether all runs of the view are shown, as after Back from a sweep. */
+const isShown = () => state.phase.value === 'idle' && state.isOfView.value && state.isComplete.value;
 
 /** A stored view's hash may have had no room for its text: the runs themselves hold it. @param {import('../../types').Snapshot} stored @param {string[]} problems of its hash */
 async function takeTexts(stored, problems) {

@@ -62,6 +62,22 @@ export function pushAddress(view) {
   if (target !== here() || !isSameText) history.pushState({ ...pushStep(target), texts }, '', target);
 }
 
+/** A sweep was opened: a step that Back undoes. The address of a snapshot cannot hold it, so the history does. @param {View} view */
+export function pushSweep(view) {
+  const url = isOwn() ? urlOf(view) : here();
+  history.replaceState({ ...history.state, sweep: null }, '');
+  history.pushState({ ...pushStep(url), ...toTexts(view), sweep: view.map }, '', url);
+}
+
+/** Whether Back closes the sweep. */
+export const isSweepStep = () => Boolean(history.state?.sweep);
+
+/** The view with the sweep that the history holds; on a snapshot its own may have been closed. @param {View} view @returns {View} */
+export function withKeptSweep({ map, ...view }) {
+  const { sweep = map } = history.state ?? {};
+  return sweep ? { ...view, map: sweep } : view;
+}
+
 /** For what is worth no step back, such as the cursor. @param {View} view */
 export function noteAddress(view) {
   const url = urlOf(view);

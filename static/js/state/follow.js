@@ -6,7 +6,7 @@ import { followRuns } from '../net/stream.js';
 import { keepRecord } from './kept.js';
 import { noteStep } from './pace.js';
 import * as state from './signals.js';
-import { confirm, isTrace, noteTraces, setPlace } from './slots.js';
+import { confirm, isTrace, noteTraces, noteWhole, setPlace } from './slots.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('./signals.js').Slot} Slot @typedef {Map<string, Columns>} Records */
 
@@ -117,6 +117,7 @@ function conclude() {
     if (columns.end?.status === 'done') keepRecord(id, columns);
   }
   state.slots.value = state.slots.value.map(confirm);
+  noteWhole();
   state.batch(() => {
     state.phase.value = 'idle';
     tickNow();

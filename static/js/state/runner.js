@@ -7,7 +7,8 @@ import { boot } from './boot.js';
 import { follow, noteLive, stopFollowing } from './follow.js';
 import { keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
-import { install, installKnown, isBeginning, isTrace, recallTrace } from './slots.js';
+import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
+import { hasValidNumbers } from './view/refusals.js';
 import { defaultView, TRACE, toSpec } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
 
@@ -20,7 +21,7 @@ const SHORT_S = 1;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
 const MIN_LIFE_MS = 800;
 
-const NO_TRACE = 'this server has no such trace, so it is left out';
+const NO_TRACE = 'not on this server, so it was left out';
 
 /** A hand that rests so long wants what only the server can tell. */
 const REST_MS = 150;
@@ -87,8 +88,10 @@ export function showAtOnce() {
 /** What is here of each run of the view; null of one of which nothing is. */
 function recallView() {
   const view = state.settings.value;
+  const fields = state.fields.value;
+  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server says what is wrong with it
   return view.runs.map((choice) =>
-    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(state.fields.value, view, choice)),
+    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
   );
 }
 
@@ -242,7 +245,7 @@ async function findTrace(id) {
 function leaveOut(ids) {
   const left = withoutRecords(state.view.value, ids);
   state.batch(() => {
-    state.notices.value = [...state.notices.value, ...ids.map((id) => `trace ${id}: ${NO_TRACE}`)];
+    state.notices.value = [...state.notices.value, ...ids.map((id) => `recording ${id}: ${NO_TRACE}`)];
     state.view.value = left.runs.length > 0 ? left : { ...left, runs: defaultView(boot.rules).runs };
   });
   requestRuns();
@@ -276,6 +279,7 @@ async function stopUnasked() {
 function refuse(error) {
   void cancelAll([]);
   state.batch(() => {
+    if (error.retryAfter_s === null) restoreWhole();
     state.problem.value = error;
     state.phase.value = error.retryAfter_s === null ? 'refused' : 'busy';
     state.spoken.value = `${error.title}: ${error.message}`;

@@ -5,6 +5,7 @@ import { shownOf } from '../data/drawing.js';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
+import { sayRefusal, toOneOf } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
 import { toAsked } from './view/traces.js';
 
@@ -131,14 +132,17 @@ export function offeredViews(panel) {
   return panel.views.filter((item) => !item.needs || known.includes(item.needs) || item.key === shown);
 }
 
+/** Cards that are no panel, with the views that they have. @type {Record<string, string[]>} */
+const OTHER_CARDS = { picture: ['linear', 'log'] };
+
 /** What a link says of cards that this page does not have: only the templates know. */
 export const unknownCards = computed(() =>
   Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
     if (!templates.value) return [];
     const panel = templates.value.panels.find((item) => item.key === panelKey);
-    if (!panel) return [`view.${panelKey}: there is no such panel`];
-    const keys = panel.views.map((item) => item.key);
-    return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
+    const keys = OTHER_CARDS[panelKey] ?? panel?.views.map((item) => item.key);
+    if (!keys) return [`view.${panelKey}: no such panel`];
+    return keys.includes(key) ? [] : [`view.${panelKey} must be ${toOneOf(keys)}, not ${key}`];
   }),
 );
 
@@ -251,17 +255,15 @@ export function setStep(at) {
 /** One and the same, so that no control is drawn anew where nothing is wrong as before. @type {Map<string, string>} */
 const NO_ERRORS = new Map();
 
-/** What is wrong with a field, by path; for a run's own setting by `letter.path` as well. */
+/** The server's errors of a spec or of a list of specs, each with the path of its field. */
+const refused = computed(() => [
+  ...(problem.value?.errors ?? []).map((error) => ({ ...error, field: error.field.replace(/^\d+\./, '') })),
+  ...estimates.value.flatMap((estimate) => (estimate.admitted ? [] : estimate.errors)),
+]);
+
+/** Why the values of fields were refused, in a sentence each, by path. */
 export const fieldErrors = computed(() => {
-  /** @type {Map<string, string>} */
-  const found = new Map();
-  for (const error of problem.value?.errors ?? []) {
-    const path = error.field.replace(/^\d+\./, '');
-    found.set(path, `got ${JSON.stringify(error.got)}, wanted ${error.wanted}`);
-  }
-  for (const estimate of estimates.value.filter((item) => !item.admitted)) {
-    for (const error of estimate.errors) found.set(error.field, `${error.got}, wanted ${error.wanted}`);
-  }
+  const found = new Map(refused.value.map((error) => [error.field, sayRefusal(fields.value.get(error.field), error)]));
   return found.size > 0 ? found : NO_ERRORS;
 });
 

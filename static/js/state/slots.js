@@ -89,13 +89,30 @@ function toChoice(model, id, known) {
  */
 function listBefore() {
   const slots = state.slots.value;
-  const isWhole = slots.every(({ columns }) => columns.end?.status === 'done');
+  const isWhole = isDone(slots);
   return slots.map(({ id, columns, label, known, before }) => [
     { id, columns, label },
     ...(known ? [{ id, columns: known, label }] : []),
     ...(isWhole ? [] : before.slice(-1)),
   ]);
 }
+
+/** The runs that were shown last as wholes. @type {Slot[]} */
+let whole = [];
+
+/** Remember the runs that are shown, if all of them are done. */
+export function noteWhole() {
+  const slots = state.slots.value;
+  if (isDone(slots)) whole = slots;
+}
+
+/** Show the last whole runs again in place of runs that were refused: a part of these would stay a part. */
+export function restoreWhole() {
+  if (whole.length > 0 && !isDone(state.slots.value)) state.slots.value = whole;
+}
+
+/** @param {Slot[]} slots */
+const isDone = (slots) => slots.every(({ columns }) => columns.end?.status === 'done');
 
 /** What was shown at once must be what the server says; it is dropped where it is not. @param {Slot} slot @returns {Slot} */
 export function confirm(slot) {

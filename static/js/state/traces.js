@@ -8,13 +8,15 @@ import { boot } from './boot.js';
 import * as state from './signals.js';
 import { changesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
 
-const OTHER_INPUT = 'seed and input: here the twin has those of the runs beside it, to be compared with them';
+const OTHER_INPUT = 'seed and input: those of the other runs are used, so that the runs can be compared';
 
 /** A file on its way. @typedef {{name: string, share: number}} Sending */
 
 export const sending = signal(/** @type {Sending | null} */ (null));
 /** Why what was opened last is not shown, in sentences; empty where it is. */
 export const failure = signal(/** @type {string[]} */ ([]));
+/** What opening a recording changed in the view, in a sentence. */
+export const adapted = signal('');
 /** By the id of a trace: what its twin could not take over, in sentences. */
 export const untold = signal(/** @type {Record<string, string[]>} */ ({}));
 
@@ -30,14 +32,14 @@ export async function openFiles(files) {
 
 /** @param {File} file @returns {Promise<boolean>} whether it is shown */
 async function openFile(file) {
-  if (sending.value) return fail(['Another file is on its way: open this one when it is here.']);
+  if (sending.value) return fail(['Another file is being sent. Try again when it is done.']);
   if (!hasRoom()) return fail([FULL()]);
   aborting = new AbortController();
   failure.value = [];
   sending.value = { name: file.name, share: 0 };
   try {
     const { id } = await postTrace(file, (share) => (sending.value = { name: file.name, share }), aborting.signal);
-    return show(id);
+    return await show(id);
   } catch (error) {
     return aborting.signal.aborted ? false : refuse(error, file.name);
   } finally {
@@ -53,7 +55,7 @@ export async function openRecord(id) {
   if (!hasRoom()) return fail([FULL()]);
   try {
     const { spec } = await getRun(id);
-    if (spec === null) return show(id);
+    if (spec === null) return await show(id);
     failure.value = [];
     commit(
       () => (state.view.value = withSpec(state.fields.value, state.view.value, spec, state.view.value.runs.length)),
@@ -64,14 +66,28 @@ export async function openRecord(id) {
   }
 }
 
-/** @param {string} id */
-function show(id) {
-  if (tracesOf(state.view.value).includes(id)) return fail(['This trace is shown already.']);
+/** Put a recording first, with all runs at its depth, and scroll to the picture. @param {string} id */
+async function show(id) {
+  if (tracesOf(state.view.value).includes(id)) return fail(['This recording is already open.']);
+  const depth = await readDepth(id);
   failure.value = [];
-  state.spoken.value = 'The trace is here, beside the runs.';
-  commit(() => (state.view.value = withTrace(state.view.value, id)));
+  const before = depthOfSpec(state.settings.value.base);
+  commit(() => (state.view.value = withTrace(state.view.value, id, depth)));
+  scrollTo(0, 0);
+  state.spoken.value = 'The recording is open as run A.';
+  adapted.value =
+    depth === null || depth === before ? '' : `Depth set to ${depth}, as in the recording. Back undoes it.`;
   return true;
 }
+
+/** Layers of a recording; null of one that is still written, whose end may bring more. @param {string} id @returns {Promise<number | null>} */
+async function readDepth(id) {
+  const { status } = await getRun(id);
+  return status === 'running' ? null : depthOfSpec((await getTwin(id)).spec);
+}
+
+/** @param {{depth?: any}} spec without what is the default */
+const depthOfSpec = ({ depth }) => Number(depth ?? state.fields.value.get('depth')?.initial);
 
 /** Put beside a trace a synthetic stack of its depth, streams and initialisation. @param {number} run its place */
 export async function makeTwin(run) {
@@ -84,7 +100,7 @@ export async function makeTwin(run) {
     untold.value = { ...untold.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {
-    refuse(error, 'its twin');
+    refuse(error, 'Matching run');
   }
 }
 
@@ -108,4 +124,4 @@ function fail(sentences) {
   return false;
 }
 
-const FULL = () => `${boot.rules.letters.length} runs are shown, and no more fit: remove one first.`;
+const FULL = () => `${boot.rules.letters.length} runs is the maximum. Remove one first.`;

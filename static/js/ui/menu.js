@@ -41,16 +41,6 @@ export function Popover({ label, sign, className = 'icon', panelClass = '', chil
   `;
 }
 
-/** What stands in place on a wide screen and behind a button on a phone. @param {{label: string, sign: any, children?: any}} props */
-export function Fold({ label, sign, children }) {
-  /** A button that opens something else closes the fold first, so that the focus comes back to a button that is seen. @param {any} event */
-  const onClick = (event) => {
-    const fold = event.currentTarget.parentElement;
-    if (fold.matches(':popover-open') && event.target.closest('button:not([popovertarget])')) fold.hidePopover();
-  };
-  return html`<${Popover} label=${label} sign=${sign} className="fold-button" panelClass="fold"><div class="folded" onClickCapture=${onClick}>${children}</div><//>`;
-}
-
 /** @typedef {{title: string, note?: string, run: () => void}} Item */
 
 export const Menu = still(

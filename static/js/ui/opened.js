@@ -14,3 +14,14 @@ export function openDialog(name) {
 export function closeDialog() {
   opened.value = null;
 }
+
+/** Whether the drawer of settings is open. */
+export const settingsOpened = signal(false);
+
+export function openSettings() {
+  settingsOpened.value = true;
+}
+
+export function closeSettings() {
+  settingsOpened.value = false;
+}

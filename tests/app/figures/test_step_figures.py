@@ -238,7 +238,7 @@ def test_what_a_connection_never_has_is_not_missing_at_a_step(kind: str) -> None
     frames = list(run(parse_spec(TRAINED | {"connection": {"kind": kind, "streams": 2}})))
     result = decode_result([encode_frame(frame, "run", index) for index, frame in enumerate(frames)])
     key, view, said = {
-        "residual": ("streams", "similarity", "more than one stream"),
+        "residual": ("streams", "similarity", "one stream"),
         "frac": ("unfolded", "log", "parts of the width"),
     }[kind]
     figure = figures.figure(key, [result], LABELS[:1], 2, "light", view, step=3)

@@ -28,7 +28,7 @@ def test_the_figure_is_the_values(client: httpx.Client, fresh_spec: FreshSpec) -
         assert [list(row) for row in drawn.data[1].customdata] == body["ids"]
         assert list(drawn.data[1].x) == [str(depth) for depth in DEPTHS]
         assert drawn.layout.xaxis.title.text == "Depth"
-        assert drawn.layout.yaxis.title.text == "Expansion rate n"
+        assert drawn.layout.yaxis.title.text == "Streams"
 
 
 @pytest.mark.full

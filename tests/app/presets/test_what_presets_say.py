@@ -144,6 +144,16 @@ def test_the_gain_of_a_layer_is_its_largest_row_sum_and_backward_its_largest_col
             np.testing.assert_allclose(result.layers[gain], sums, rtol=1e-5)
 
 
+def test_the_headline_of_fig_8_is_the_product_that_its_figure_shows() -> None:
+    preset = get("mhc_fig_8")
+    for label, gain in (("HC", 525), ("mHC", 1)):
+        result = run("mhc_fig_8")[label]
+        product = np.linalg.multi_dot(result.matrices["h_res"].astype(np.float64)[::-1])
+        shown = np.abs(product.sum(0)).max()
+        told = reduce_metric(result, preset.metric, preset.reduction).value
+        assert told == pytest.approx(shown, rel=1e-6) == pytest.approx(gain, rel=1e-3)
+
+
 def test_rounds_of_sinkhorn_play_from_0_to_200() -> None:
     preset = get("sinkhorn_dial")
     assert preset.plays == "connection.sinkhorn_iters"
@@ -259,6 +269,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "mhc_fig_2": lambda: [str(spec.train.steps) for spec in get("mhc_fig_2").specs[:1]],
     "mhc_fig_3": tell_fig_3,
     "mhc_fig_7": tell_fig_7,
+    "mhc_fig_8": lambda: [str(spec.depth) for spec in get("mhc_fig_8").specs[:1]],
     "sinkhorn_dial": tell_sinkhorn_dial,
     "sinkhorn_rounds": tell_sinkhorn_rounds,
     "hc_collapse": tell_collapse,

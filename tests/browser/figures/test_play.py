@@ -92,7 +92,7 @@ def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_the_dial_of_the_gallery_plays(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
-    page.get_by_role("button", name="Presets").click()
+    page.get_by_role("button", name="Examples").click()
     page.get_by_role("link", name="Sinkhorn rounds, from 0 to 200").click()
     expect(page.get_by_role("button", name="Pause Sinkhorn rounds")).to_be_visible()
     expect(exact(page)).to_have_value(re.compile("^([3-9]|..+)$"), timeout=60_000)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.audit import audit, contrast, grow
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, open_settings
 
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
@@ -18,7 +18,7 @@ def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: st
         assert sum(item.kind == kind for item in found) > least, kind
     assert [item for item in found if item.is_short] == []
     if width == 390:
-        page.get_by_role("button", name="Settings", exact=True).click()
+        open_settings(page)
         assert [item for item in audit(page, "#settings") if item.is_short] == []
 
 

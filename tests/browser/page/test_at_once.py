@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import SETTLED, OpenPage, wait_until, wait_until_done
+from tests.browser.conftest import SETTLED, OpenPage, open_section_of, open_settings, wait_until, wait_until_done
 from tests.browser.page.test_page import curves, drag
 
 # Of every figure of curves in sight, in every frame: how many layers each run is drawn over.
@@ -80,7 +80,7 @@ CREEP = """() => {
     };
     step(9);
 }"""
-NOISE = "Drift of the mixing σ"
+NOISE = "Drift σ"
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
 DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
 
@@ -102,7 +102,7 @@ def lengths(page: Page, panel: str) -> list[int]:
 
 
 def depth_of(page: Page) -> int:
-    return int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
+    return int(page.locator("output[for=field-depth]").inner_text())
 
 
 def is_stale(page: Page, panel: str) -> bool:
@@ -120,15 +120,12 @@ def test_a_smaller_depth_is_there_before_the_server_answers(open_page: OpenPage)
         page.wait_for_timeout(DIMMED_MS)
         assert [is_stale(page, panel) for panel in ("gain", "activation", "gradient")] == [False, False, True]
         assert lengths(page, "gradient") == [16] * 3
-        expect(page.locator(".story-card.stale")).to_have_count(3)
-        expect(page.locator(".readout td.waits")).to_have_count(3)  # the gradients
         expect(page.locator(".sketch")).to_have_count(0)  # the hand rests
         at_once = {panel: curves(page, panel) for panel in ("gain", "activation")}
         page.mouse.up()
     wait_until_done(page)
     assert lengths(page, "gradient") == [depth] * 3
     assert {panel: curves(page, panel) for panel in at_once} == at_once
-    expect(page.locator(".readout td.waits")).to_have_count(0)
 
 
 @pytest.mark.full
@@ -154,7 +151,7 @@ def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPa
     with silence(page):
         drag(page, NOISE, 0.2)
         expect(page.locator("[data-panel=gain] .plot-box.stale")).to_be_attached()
-        expect(page.locator(".picture-box.stale")).to_be_attached()
+        expect(page.locator(".picture-box .stale").first).to_be_attached()
     wait_until_done(page)
     expect(page.locator(".stale")).to_have_count(0)
 
@@ -223,7 +220,8 @@ def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: Open
 
 def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16")
-    page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")
+    open_section_of(page, "cka")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(page.locator(".picture-box")).not_to_be_in_viewport()
     page.evaluate(SETTLED)  # by then the page has been told what is in sight
     expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
@@ -312,11 +310,10 @@ def test_what_is_asked_for_itself_comes_first(open_page: OpenPage) -> None:
         hover_depth(page)
     given_up: list[str] = []
     page.on("request", lambda request: given_up.append(request.url) if request.method == "DELETE" else None)
-    page.get_by_role("spinbutton", name="Seed, exact").or_(page.locator("#field-seed")).first.fill("33")
+    open_settings(page).locator("#setting-seed").fill("33")
     page.keyboard.press("Enter")
     wait_until(page, lambda: len(given_up) > 0)
     wait_until_done(page)
-    expect(page.locator(".status")).to_contain_text("seed 33")
 
 
 @pytest.mark.full

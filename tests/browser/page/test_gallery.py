@@ -1,7 +1,5 @@
 """The gallery of presets: stored pictures, our numbers beside the papers', a click opens the runs."""
 
-import re
-
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -11,8 +9,8 @@ from tests.browser.look.test_keyboard import focus, tab_to
 
 
 def open_gallery(page: Page) -> None:
-    press(page, re.compile("^Presets$"))
-    expect(page.get_by_role("dialog", name="Presets")).to_be_visible()
+    press(page, "Examples")
+    expect(page.get_by_role("dialog", name="Examples")).to_be_visible()
 
 
 def card(page: Page, title: str) -> Locator:
@@ -21,16 +19,14 @@ def card(page: Page, title: str) -> Locator:
 
 def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None:
     page = open_page("/#v=1")
-    told = page.locator(".story-card .headline").all_text_contents()
+    told = page.locator(".results-table tbody td:nth-of-type(1)").all_inner_texts()
     open_gallery(page)
     default = card(page, "Residual, HC, mHC")
     expect(default.locator(".spark path")).to_have_count(3)
     for path in default.locator("path").all():
         assert (path.get_attribute("d") or "").startswith("M")
     numbers = default.locator("dd").all_text_contents()
-    assert [f"gain {float(number):.3g}" for number in numbers] == [
-        f"gain {float(text.split()[1]):.3g}" for text in told
-    ]
+    assert [f"{float(number):.3g}" for number in numbers] == [f"{float(text.strip()[1:]):.3g}" for text in told]
 
 
 @pytest.mark.full
@@ -47,16 +43,16 @@ def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(see_page:
 @pytest.mark.full
 def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
-    page.get_by_role("button", name="Presets").focus()
+    page.get_by_role("button", name="Examples").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name="Presets")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Examples")).to_be_visible()
     tab_to(page, "Fig. 3: HC's gain compounds")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name="Presets")).not_to_be_visible()
+    expect(page.get_by_role("dialog", name="Examples")).not_to_be_visible()
     wait_until_done(page)
-    assert page.locator(".story-card h2").all_text_contents() == ["A Residual", "B HC"]
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("60")
-    assert focus(page) == "Presets"
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A Residual", "B HC"]
+    expect(page.locator("output[for=field-depth]")).to_have_text("60")
+    assert focus(page) == "Examples"
 
 
 @pytest.mark.full
@@ -65,7 +61,7 @@ def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width
     page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)
     open_gallery(page)
     expect(page.locator(".gallery-card .spark path").first).to_be_attached(timeout=60_000)
-    audit(page, "gallery", page.get_by_role("dialog", name="Presets"))
+    audit(page, "gallery", page.get_by_role("dialog", name="Examples"))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -74,6 +70,6 @@ def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width
 def test_each_card_fits_its_dialog(see_page: OpenPage, width: int) -> None:
     page = see_page("/#v=1&depth=8&width=32", width=width)
     open_gallery(page)
-    dialog = page.get_by_role("dialog", name="Presets")
+    dialog = page.get_by_role("dialog", name="Examples")
     assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth")
     page.keyboard.press("Escape")

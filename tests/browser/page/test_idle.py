@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, expect_layer, wait_until, wait_until_done
 from tests.browser.page.test_page import drag
 
 # What is drawn from now on: figures, and the cursors over them.
@@ -39,12 +39,12 @@ def test_what_is_shown_already_is_not_drawn_again(open_page: OpenPage) -> None:
     expect(waiting).to_have_count(0)
     page.evaluate(COUNT)
     with page.expect_response(re.compile("/runs/compare")):
-        page.get_by_role("button", name="Run", exact=True).click()
+        page.keyboard.press("r")
     wait_until_done(page)
     expect(waiting).to_have_count(0)
     assert page.evaluate("window.drawn") == []
     page.locator("body").press("ArrowRight")
-    expect(page.locator(".scrubber label").first).to_contain_text("Layer 5")
+    expect_layer(page, 5, 8)
     expect(waiting).to_have_count(0)
     wait_until(page, lambda: "cursor of gain" in page.evaluate("window.drawn"))
 

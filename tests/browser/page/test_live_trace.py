@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SETTLED, OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import SETTLED, OpenPage, expect_layer, type_setting, wait_until_done, wait_until_drawn
 from tests.conftest import Server
 from tests.watched import EVERY, ITERATIONS, NAME, capture_lines
 
@@ -57,31 +57,25 @@ def trainer(server: Server) -> Iterator[Trainer]:
 
 def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage, trainer: Trainer) -> None:
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trainer.id}", wait=False)
-    said, scrubber = page.locator(".topbar .status"), page.locator(".scrubber")
+    said, row = page.locator(".topbar .status"), page.locator(".cursor-row")
     expect(said).to_contain_text("B: training, before the first step")
     trainer.observe(3)
     expect(said).to_contain_text(f"B: training, step {2 * EVERY}")
-    expect(scrubber).to_contain_text(f"Latest step {2 * EVERY}of 3 observations")
-    story = page.locator(".story-card").last
-    expect(story).to_contain_text(f"training, step {2 * EVERY} gain 1 by construction")
-    expect(story.locator(".sentence").first).to_have_text(
-        f"After {2 * EVERY} updates all 4 layers were heard, forward and backward."
-    )
-    expect(page.locator("#panel-activation h2")).to_have_text(f"Activation: step {2 * EVERY}")
-    page.get_by_role("spinbutton", name="Depth, exact").fill("6")
-    page.keyboard.press("Enter")
-    expect(scrubber).to_contain_text("/ 6")
+    expect(row).to_contain_text(f"Latest step {2 * EVERY} of 3 observations")
+    expect(page.locator(".results-table tbody th").last).to_contain_text(f"training, step {2 * EVERY}")
+    expect(page.locator("#panel-activation")).to_contain_text(f"step {2 * EVERY}")
+    type_setting(page, "Depth", 6)
+    expect_layer(page, 2, 6)
     trainer.observe(2)
     expect(said).to_contain_text(f"B: training, step {4 * EVERY}")
     page.get_by_role("slider", name="observations").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     trainer.observe(1)
-    expect(scrubber).to_contain_text(f"Step {3 * EVERY} observation 4 of 6")
+    expect(row).to_contain_text(f"Step {3 * EVERY} observation 4 of 6")
     trainer.finish()
     wait_until_done(page)
-    expect(scrubber).to_contain_text(f"Step {3 * EVERY} observation 4 of {len(ITERATIONS)}")
-    expect(page.locator(".story-card").last.locator(".sentence").first).to_be_visible()
+    expect(row).to_contain_text(f"Step {3 * EVERY} observation 4 of {len(ITERATIONS)}")
     wait_until_drawn(page, "training")
     x = page.evaluate("document.querySelector('[data-panel=training] .plot').data.find((t) => t.meta.run === 1).x")
     assert list(x) == ITERATIONS
@@ -91,12 +85,12 @@ def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage,
 def test_a_page_that_comes_late_sees_the_same(open_page: OpenPage, trainer: Trainer) -> None:
     trainer.observe(5)
     page = open_page(f"/#v=1&runs=trace&A.trace={trainer.id}", wait=False)
-    expect(page.locator(".scrubber")).to_contain_text(f"Latest step {4 * EVERY}of 5 observations")
+    expect(page.locator(".cursor-row")).to_contain_text(f"Latest step {4 * EVERY} of 5 observations")
     expect(page.get_by_role("button", name="Share", exact=True)).to_be_disabled()
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     trainer.finish()
     wait_until_done(page)
-    expect(page.locator(".story-card h2")).to_have_text([f"A {NAME}"])
+    expect(page.locator(".results-table tbody th")).to_have_text([f"A {NAME}"])
     expect(page.get_by_role("button", name="Share", exact=True)).to_be_enabled()
 
 
@@ -104,8 +98,8 @@ def test_a_page_that_comes_late_sees_the_same(open_page: OpenPage, trainer: Trai
 def test_training_that_broke_off_says_why(open_page: OpenPage, trainer: Trainer) -> None:
     trainer.observe(2)
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trainer.id}", wait=False)
-    expect(page.locator(".scrubber")).to_contain_text(f"Latest step {EVERY}of 2 observations")
+    expect(page.locator(".cursor-row")).to_contain_text(f"Latest step {EVERY} of 2 observations")
     trainer.end({"status": "failed", "reason": "loss is not a number"})
-    expect(page.locator(".story-card").last).to_contain_text("Failed: loss is not a number")
+    expect(page.locator(".results-table tbody th").last).to_contain_text("failed: loss is not a number")
     page.evaluate(SETTLED)
-    expect(page.locator(".scrubber")).to_contain_text("2 observations")
+    expect(page.locator(".cursor-row")).to_contain_text("2 observations")

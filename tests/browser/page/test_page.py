@@ -8,7 +8,19 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, Watch, wait_until, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    Watch,
+    choose_more,
+    create_link,
+    expect_layer,
+    open_section_of,
+    open_settings,
+    type_setting,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.conftest import Server
 
 PANELS = ["gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"]
@@ -24,9 +36,9 @@ def curves(page: Page, panel: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda curve: curve["name"])
 
 
-def readout(page: Page) -> list[str]:
-    """The numbers at the cursor."""
-    return page.locator(".readout td").all_text_contents()
+def at_cursor(page: Page) -> list[str]:
+    """What the four charts say of the layer at the cursor."""
+    return page.locator(".strip .at-cursor").all_inner_texts()
 
 
 def drag(page: Page, name: str, share: float, *, release: bool = True) -> None:
@@ -46,22 +58,19 @@ def drag(page: Page, name: str, share: float, *, release: bool = True) -> None:
 
 def test_the_first_visit_shows_the_finished_default_comparison(open_page: OpenPage) -> None:
     page = open_page()
-    assert page.locator(".story-card h2").all_text_contents() == ["A Residual", "B HC", "C mHC"]
-    headlines = page.locator(".headline").all_text_contents()
-    assert headlines[0] == "gain 1 by construction"
-    found = [re.fullmatch(r"(?:forward|backward) ([\d.]+)", text) for text in headlines[1:]]
-    forward, backward = (match[1] for match in found if match)
-    assert float(forward) > 100
-    assert float(backward) == pytest.approx(1.003, abs=0.001)
-    assert headlines[2].startswith("backward")
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A Residual", "B HC", "C mHC"]
+    gains = page.locator(".results-table tbody td:nth-of-type(1)").all_inner_texts()
+    assert gains[0].strip() == gains[2].strip() == "×1.00"
+    assert float(gains[1].strip().removeprefix("×")) > 100
     assert page.evaluate("location.hash") == ""
     for panel in PANELS:
+        open_section_of(page, panel)
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
         expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
     lines = curves(page, "gain")
-    assert [line["name"] for line in lines] == ["A Residual", "B HC", "C mHC"]
+    assert [line["name"] for line in lines] == ["HC", "Residual", "mHC"]
     assert [len(line["y"]) for line in lines] == [64, 64, 64]
-    assert 10 ** max(lines[1]["y"]) > 100
+    assert 10 ** max(lines[0]["y"]) > 100
 
 
 def test_the_page_shows_the_numbers_of_the_interface(open_page: OpenPage, server: Server) -> None:
@@ -78,9 +87,9 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
     page = open_page()
     before = curves(page, "activation")
     drag(page, "Depth", 0.2)
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).not_to_have_value("64")
-    depth = int(page.get_by_role("spinbutton", name="Depth, exact").input_value())
-    page.wait_for_url(f"**/#v=1&depth={depth}&connection.init=mhc_lite")
+    expect(page.locator("output[for=field-depth]")).not_to_have_text("64")
+    depth = int(page.locator("output[for=field-depth]").inner_text())
+    page.wait_for_url(f"**/#v=1&depth={depth}&connection.init=lucidrains")
     wait_until_done(page)
     shorter = curves(page, "activation")
     assert [len(line["y"]) for line in shorter] == [depth] * 3
@@ -88,21 +97,21 @@ def test_dragging_depth_moves_curves_and_address_and_back_restores(open_page: Op
         # The last layers differ in nothing either: a deeper stack keeps its first layers.
         assert short["y"] == pytest.approx(long["y"][:depth], abs=1e-4)
     page.go_back()
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("64")
+    expect(page.locator("output[for=field-depth]")).to_have_text("64")
     wait_until_done(page)
     assert page.evaluate("location.hash") == ""
     assert curves(page, "activation") == before
     page.go_forward()
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value(str(depth))
+    expect(page.locator("output[for=field-depth]")).to_have_text(str(depth))
 
 
 @pytest.mark.full
 def test_one_drag_is_one_step_back(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     length = page.evaluate("history.length")
-    drag(page, "Expansion rate n", 0.1, release=False)
+    drag(page, "Streams", 0.1, release=False)
     page.wait_for_timeout(400)
-    drag(page, "Expansion rate n", 0.4)
+    drag(page, "Streams", 0.4)
     wait_until_done(page)
     assert page.evaluate("history.length") == length + 1
 
@@ -114,6 +123,7 @@ def test_stale_figures_dim_and_never_blank(open_page: OpenPage) -> None:
     look = """() => { const box = document.querySelector('[data-panel=activation] .plot-box');
         const plot = box.querySelector('.plot');
         return [plot.data.filter(trace => trace.visible !== false).length, box.classList.contains('stale')]; }"""
+    open_settings(page)
     drag(page, "Width", 0.45, release=False)
     for _ in range(40):
         seen.append(tuple(page.evaluate(look)))
@@ -130,13 +140,10 @@ def test_runs_in_flight_are_cancelled_while_dragging(open_page: OpenPage, server
     page = open_page("/#v=1&depth=8")
     deleted: list[str] = []
     page.on("request", lambda request: deleted.append(request.url) if request.method == "DELETE" else None)
-    heavy = page.get_by_role("spinbutton", name="Depth, exact")
-    heavy.fill("400")
-    heavy.press("Enter")
+    type_setting(page, "Depth", 400)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.locator(".status")).to_contain_text("computing")
-    heavy.fill("8")
-    heavy.press("Enter")
+    expect(page.locator(".status")).to_contain_text("Computing")
+    type_setting(page, "Depth", 8)
     wait_until_done(page)
     assert deleted
     assert [len(line["y"]) for line in curves(page, "activation")] == [8, 8, 8]
@@ -145,33 +152,28 @@ def test_runs_in_flight_are_cancelled_while_dragging(open_page: OpenPage, server
 def test_a_shared_link_opens_the_same_numbers(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=12&connection.noise=0.5&layer=5")
     expected = {panel: curves(page, panel) for panel in ("gain", "activation")}
-    numbers = readout(page)
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
-    link = page.evaluate("navigator.clipboard.readText()")
+    numbers = at_cursor(page)
+    link = create_link(page)
     assert re.fullmatch(re.escape(server.url) + r"/s/\w+", link)
     opened = open_page(link.removeprefix(server.url))
-    expect(opened.locator(".banner")).to_contain_text("A stored view")
+    expect(opened.locator(".banner")).to_contain_text("Snapshot from")
     assert {panel: curves(opened, panel) for panel in expected} == expected
-    assert readout(opened) == numbers
-    expect(opened.locator(".scrubber")).to_contain_text("Layer 5 / 12")
+    assert at_cursor(opened) == numbers
+    expect_layer(opened, 5, 12)
 
 
 @pytest.mark.full
 def test_a_change_in_a_stored_view_leaves_it(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=6")
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
-    link = page.evaluate("navigator.clipboard.readText()")
+    link = create_link(page)
     opened = open_page(link.removeprefix(server.url))
-    opened.get_by_role("spinbutton", name="Depth, exact").fill("7")
-    opened.keyboard.press("Enter")
+    type_setting(opened, "Depth", 7)
     opened.wait_for_url("**/#v=1&depth=7")
     wait_until_done(opened)
     expect(opened.locator(".banner")).to_have_count(0)
     opened.go_back()
     opened.wait_for_url(link)
-    expect(opened.locator(".banner")).to_contain_text("A stored view")
+    expect(opened.locator(".banner")).to_contain_text("Snapshot from")
     wait_until_done(opened)
     assert [len(line["y"]) for line in curves(opened, "activation")] == [6, 6, 6]
 
@@ -179,24 +181,24 @@ def test_a_change_in_a_stored_view_leaves_it(open_page: OpenPage, server: Server
 @pytest.mark.full
 def test_a_hash_link_is_computed_anew(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc,mhc&depth=8&A.connection.sinkhorn_iters=0")
-    assert page.locator(".story-card h2").all_text_contents() == ["A mHC 0", "B mHC 20"]
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A mHC 0", "B mHC 20"]
     assert len(curves(page, "gain")) == 2
 
 
 def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16&deptth=9&connection.dynamic=perhaps")
     banner = page.get_by_role("alert")
-    expect(banner).to_contain_text("deptth: this page has no such setting")
-    expect(banner).to_contain_text("connection.dynamic: got perhaps")
+    expect(banner).to_contain_text("deptth: no such setting")
+    expect(banner).to_contain_text("connection.dynamic must be true or false, not perhaps")
 
 
 @pytest.mark.full
 def test_a_link_out_of_range_opens_as_near_as_is_allowed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&width=16&depth=4&connection.noise=12&layer=50")
     banner = page.get_by_role("alert")
-    expect(banner).to_contain_text("connection.noise: was 12, allowed is 0 to 10, so it is 10 here; layer: was 50,")
-    expect(page.get_by_role("spinbutton", name="Drift of the mixing σ, exact").first).to_have_value("10")
-    expect(page.locator(".scrubber")).to_contain_text("Layer 4 / 4")
+    expect(banner).to_contain_text("connection.noise must be 0 to 10, so 12 was changed to 10; layer 50 is beyond")
+    expect(page.locator("output[for=field-connection-noise]")).to_have_text("10.00")
+    expect_layer(page, 4, 4)
 
 
 @pytest.mark.full
@@ -213,13 +215,13 @@ def test_the_document_is_called_after_the_view(open_page: OpenPage) -> None:
 def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watch: Watch) -> None:
     watch.allow(r"status of 422")
     page = open_page("/#v=1&depth=8")
-    page.locator("summary", has_text="Block").click()
-    heads = page.get_by_role("spinbutton", name="Heads")
+    heads = open_settings(page).get_by_role("spinbutton", name="Heads")
     heads.fill("7")
     heads.press("Enter")
-    field = page.locator(".controls [data-path='block.heads']")
-    expect(field.get_by_role("alert")).to_contain_text("a divisor of width 64")
-    expect(page.locator(".banner")).to_contain_text("The spec is not valid")
+    field = page.locator(".drawer [data-path='block.heads']")
+    sentence = "Heads (7) must divide width (64). Use 1, 2, 4, 8, 16, 32 or 64."
+    expect(field.get_by_role("alert")).to_have_text(sentence)
+    expect(page.locator(".banner")).to_have_text(sentence)
     expect(page.locator(".plot-box.stale").first).to_be_attached()
     heads.fill("8")
     heads.press("Enter")
@@ -231,21 +233,20 @@ def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watc
 def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) -> None:
     watch.allow(r"status of 422")
     page = open_page("/#v=1&depth=8")
-    for name, value in (("Depth, exact", "1024"), ("Width, exact", "4096")):
-        page.get_by_role("spinbutton", name=name).fill(value)
-        page.keyboard.press("Enter")
-    expect(page.locator(".controls [data-path='width'] .error")).to_contain_text("predicted")
-    expect(page.locator(".topbar .cost")).to_contain_text("min")
-    expect(page.locator(".banner")).to_contain_text("predicted to cost more")
+    type_setting(page, "Depth", 1024)
+    type_setting(page, "Width", 4096)
+    expect(page.locator(".drawer [data-path='width'] .error")).to_contain_text("predicted")
+    expect(page.locator(".drawer > .cost")).to_contain_text("min")
+    expect(page.locator(".banner.bad")).to_be_visible()
 
 
 @pytest.mark.full
 def test_what_takes_long_waits_for_a_press_of_run(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=8")
-    for name, value in (("Depth, exact", "400"), ("Width, exact", "512")):
-        page.get_by_role("spinbutton", name=name).fill(value)
-        page.keyboard.press("Enter")
-    expect(page.locator(".status")).to_contain_text("press Run")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
+    type_setting(page, "Depth", 400)
+    type_setting(page, "Width", 512)
+    expect(page.locator(".status")).to_contain_text("Takes about")
     expect(page.locator(".plot-box.stale").first).to_be_attached()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("button", name="Cancel", exact=True).click()
@@ -258,14 +259,14 @@ def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
     (line,) = curves(page, "gain")
     assert all(value is not None for value in line["y"])
     assert max(line["y"]) > 38
-    assert "×10" in (page.locator(".readout [data-key=composite_gain_bwd]").first.text_content() or "")
+    assert "×10" in page.locator(".results-table tbody td").first.inner_text()
 
 
 @pytest.mark.full
 def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=9&runs=hc,mhc")
-    page.get_by_role("button", name="API").click()
-    dialog = page.get_by_role("dialog", name="This view over HTTP")
+    choose_more(page, "API")
+    dialog = page.get_by_role("dialog", name="API calls for this view")
     dialog.get_by_role("button", name="JSON").click()
     specs = json.loads(dialog.locator("pre").text_content() or "")
     assert specs == [{"depth": 9, "connection": {"kind": kind}} for kind in ("hc", "mhc")]
@@ -278,7 +279,8 @@ def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_what_is_being_typed_survives_what_arrives(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=8")
-    depth, width = (page.get_by_role("spinbutton", name=f"{name}, exact") for name in ("Depth", "Width"))
+    drawer = open_settings(page)
+    depth, width = (drawer.get_by_role("spinbutton", name=f"{name}, exact") for name in ("Depth", "Width"))
     page.evaluate("""() => { const fetch = window.fetch, wait = (go) => setTimeout(go, 500);
         window.fetch = async (...args) => { await new Promise(wait); return fetch(...args); }; }""")
     depth.fill("9")

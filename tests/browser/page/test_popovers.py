@@ -22,7 +22,7 @@ OPEN = """async (button) => {
 
 @pytest.mark.full
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("name", ["Cost: what it shows", "Cost: more"])
+@pytest.mark.parametrize("name", ["Activation: what it shows", "Activation: more"])
 def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, width: int) -> None:
     page = see_page("/#v=1&depth=8", width=width, height=844)
     button = page.get_by_role("button", name=name)
@@ -42,7 +42,7 @@ def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, wid
 @pytest.mark.full
 def test_a_long_menu_stays_within_a_low_window(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=8&width=32", width=1024, height=620)
-    button = page.get_by_role("button", name="Composite gain: more")
+    button = page.get_by_role("button", name="Gain, forward: more")
     button.evaluate("button => button.scrollIntoView({ block: 'center' })")
     button.click()
     box = page.locator(".popover:popover-open").bounding_box()

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, wait_until_done
 from tests.browser.look.test_access import audit, looks
 
 STAGE = "dialog[open] .stage"
@@ -18,15 +18,15 @@ def place(page: Page) -> list[str]:
 @pytest.mark.full
 def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> None:
     page = open_page("/", width=1920, height=1080)
-    start = page.get_by_role("button", name="▷ Present")
-    start.click()
+    start = page.get_by_role("button", name="More", exact=True)
+    choose_more(page, "Present")
     expect(page.get_by_role("dialog", name="How the signal travels")).to_be_visible()
     assert page.evaluate("document.activeElement.closest('dialog[open]') !== null")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     wait_until_done(page)
     assert place(page) == ["step 2 of 5: Four streams", "card 1 of 11"]
-    expect(page.locator(".stage-said")).to_contain_text("HC starts with copies of the signal")
+    expect(page.locator(".stage-said")).to_contain_text("HC replaces the one stream by 4")
     expect(page.locator(".stage-runs b")).to_have_text(["A Residual", "B HC"])
     page.keyboard.press("ArrowLeft")
     wait_until_done(page)
@@ -34,8 +34,7 @@ def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> N
     page.keyboard.press("ArrowDown")
     expect(page.locator(f"{STAGE} .plot .main-svg").first).to_be_attached()
     assert place(page)[1] == "card 2 of 11"
-    told = page.locator(".story-card .headline").text_content()
-    expect(page.locator(".stage-runs .headline")).to_have_text([told or "?"])
+    expect(page.locator(".stage-runs .headline")).to_have_count(1)
     room, figure = (page.locator(f"{STAGE} {part}").bounding_box() for part in (".stage-room", ".plot-box"))
     assert room is not None
     assert figure is not None
@@ -52,10 +51,10 @@ def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> N
 @pytest.mark.full
 def test_from_a_card_they_go_through_the_presets(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32", width=390, height=844)
-    menu = page.get_by_role("button", name="Composite gain: more")
+    menu = page.get_by_role("button", name="Gain, forward: more")
     menu.focus()
     page.keyboard.press("f")
-    expect(page.get_by_role("dialog", name="Composite gain")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Gain, forward")).to_be_visible()
     assert re.fullmatch(r"\d+ presets", place(page)[0])
     page.get_by_role("button", name="Next preset").click()
     page.wait_for_url(re.compile("/p/"))

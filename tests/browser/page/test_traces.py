@@ -9,7 +9,16 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.attach import attach
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import (
+    OpenPage,
+    Watch,
+    choose_more,
+    create_link,
+    open_settings,
+    open_share,
+    type_setting,
+    wait_until_done,
+)
 from tests.browser.page.test_compared import choose_for_run
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
@@ -33,31 +42,30 @@ def beside(open_page: OpenPage, traced: Server) -> Page:
 
 def heads(page: Page) -> list[str]:
     """What the stories are about."""
-    return page.locator(".story-card h2").all_text_contents()
+    return page.locator(".results-table tbody th").all_text_contents()
 
 
 def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     assert heads(beside) == HEADS
     expect(beside.locator(".banner")).to_have_count(0)
-    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME}")
+    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
     expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
-    expect(beside.locator(".scrubber")).to_contain_text(f"/ {LAYERS}")
+    expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", str(LAYERS))
     assert f"B.trace={capture_trace().id}" in beside.url
 
 
 @pytest.mark.full
 def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
-    beside.get_by_role("spinbutton", name="Depth, exact").fill("7")
-    beside.keyboard.press("Enter")
+    type_setting(beside, "Depth", 7)
     wait_until_done(beside)
     assert heads(beside) == HEADS
-    expect(beside.locator(".scrubber")).to_contain_text("/ 7")
+    expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", "7")
     assert f"B.trace={capture_trace().id}" in beside.url
     assert "depth=7" in beside.url
     beside.go_back()
     wait_until_done(beside)
     assert beside.url.endswith(address_beside())
-    slider = beside.locator('[data-path="depth"] input[type=range]')
+    slider = beside.locator("#field-depth")
     slider.focus()
     for _ in range(3):
         beside.keyboard.press("ArrowRight")
@@ -79,7 +87,7 @@ def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
     beside.go_back()
     wait_until_done(beside)
     assert heads(beside) == ["A HC", "B ours"]
-    beside.get_by_role("combobox", name="Connection of run B").select_option("mhc")
+    open_settings(beside).get_by_role("combobox", name="Connection of run B").select_option("mhc")
     wait_until_done(beside)
     assert heads(beside) == ["A HC", "B ours"]
     assert "trace" not in beside.url
@@ -101,9 +109,8 @@ def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trace}")
     said = page.locator(".missing")
-    expect(said).to_have_text([f"B {NAME}: no backward pass was heard, so its gradients are not known."])
+    expect(said).to_have_text([f"B {NAME}: the recording has no backward pass, so gradients are unknown."])
     expect(page.locator("#panel-gradient .missing")).to_have_count(1)
-    assert "gradient" not in page.locator(".story-card").last.inner_text()
     saved = Saved(browser, path := save_view(page, tmp_path / "saved.html"))
     expect(saved.page.locator(".missing")).to_have_text(said.all_inner_texts())
     expect(saved.page.locator("[data-panel=gradient] .missing")).to_have_count(1)
@@ -123,13 +130,12 @@ def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
 def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) -> None:
     page = open_page(f"/#v=1&runs=trace&A.trace={capture_trace().id}")
     assert heads(page) == [f"A {NAME}"]
-    expect(page.locator(".status")).to_contain_text("1 run stored")
-    for name in ("Run", "Map"):
-        expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
-    page.get_by_role("button", name="Add a run").click()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
+    expect(page.get_by_role("button", name="Sweep", exact=True)).to_be_disabled()
+    open_settings(page).get_by_role("button", name="Add a run").click()
     wait_until_done(page)
     assert heads(page)[0] == f"A {NAME}"
-    expect(page.locator(".story-card")).to_have_count(2)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(2)
 
 
 @pytest.mark.full
@@ -137,7 +143,7 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
     watch.allow("404")
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={'0' * 20}", wait=False)
     wait_until_done(page)
-    expect(page.locator(".banner")).to_contain_text(f"trace {'0' * 20}: this server has no such trace")
+    expect(page.locator(".banner")).to_contain_text(f"recording {'0' * 20}: not on this server")
     assert heads(page) == ["A HC"]
 
 
@@ -145,9 +151,9 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
 @pytest.mark.parametrize(
     ("hash_", "said"),
     [
-        (f"runs=hc,trace&{SMALL}&B.trace=x", "B.trace: got x, wanted the id of a trace"),
-        (f"runs=hc&{SMALL}&A.trace=THERE", "A.trace: run A of this link is no trace"),
-        (f"runs=hc,trace&{SMALL}", "this link does not say which trace it means"),
+        (f"runs=hc,trace&{SMALL}&B.trace=x", "B.trace must be the id of a recording"),
+        (f"runs=hc&{SMALL}&A.trace=THERE", "A.trace: run A is not a recording"),
+        (f"runs=hc,trace&{SMALL}", "this link doesn't name its recording"),
     ],
     ids=["no id", "no trace", "not named"],
 )
@@ -159,12 +165,11 @@ def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, has
 
 @pytest.mark.full
 def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced: Server) -> None:
-    beside.get_by_role("button", name="Share", exact=True).click()
-    dialog = beside.get_by_role("dialog", name="Share")
-    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"B.trace={capture_trace().id}")
-    short = dialog.get_by_label("Link to the snapshot").text_content() or ""
+    dialog = open_share(beside)
+    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={capture_trace().id}")
+    short = create_link(beside)
     dialog.get_by_role("button", name="Close").click()
-    beside.get_by_role("button", name="API", exact=True).click()
+    choose_more(beside, "API")
     beside.get_by_role("button", name="Python").click()
     expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{capture_trace().id}")')
     beside.goto(short)

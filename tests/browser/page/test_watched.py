@@ -32,8 +32,8 @@ def page(open_page: OpenPage, watched: str) -> Page:
 
 @pytest.mark.full
 def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
-    scrubber = page.locator(".scrubber")
-    expect(scrubber).to_contain_text(f"Latest step {ITERATIONS[-1]}of {COUNT} observations")
+    row = page.locator(".cursor-row")
+    expect(row).to_contain_text(f"Latest step {ITERATIONS[-1]} of {COUNT} observations")
     expect(page.locator("[data-panel=training]")).to_have_count(1)
     wait_until_drawn(page, "training")
     drawn = page.evaluate(
@@ -45,12 +45,12 @@ def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
     for _ in range(COUNT - 3):
         page.keyboard.press("ArrowLeft")
     name = f"Step {3 * EVERY}"
-    expect(scrubber).to_contain_text(f"{name} observation 4 of {COUNT}")
+    expect(row).to_contain_text(f"{name} observation 4 of {COUNT}")
     expect(page.locator("#panel-activation h2")).to_have_text(f"Activation: step {3 * EVERY}")
     page.wait_for_url("**&step=4")
     page.reload()
     wait_until_done(page)
-    expect(scrubber).to_contain_text(name)
+    expect(row).to_contain_text(name)
 
 
 @pytest.mark.full
@@ -61,7 +61,7 @@ def test_a_click_on_the_axis_finds_the_step_and_the_table_names_it(page: Page) -
     box = plot.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 0.51, box["y"] + box["height"] / 2)
-    expect(page.locator(".scrubber")).to_contain_text(f"Step {4 * EVERY}")
+    expect(page.locator(".cursor-row")).to_contain_text(f"Step {4 * EVERY}")
     line = page.locator("[data-panel=training] .cursor-x").bounding_box()
     assert line is not None
     assert line["x"] - box["x"] == pytest.approx(box["width"] / 2, abs=0.02 * box["width"])
@@ -75,7 +75,7 @@ def test_a_click_on_the_axis_finds_the_step_and_the_table_names_it(page: Page) -
 @pytest.mark.full
 def test_alone_it_is_a_trace_like_any(open_page: OpenPage, watched: str) -> None:
     page = open_page(f"/#v=1&runs=trace&A.trace={watched}&step=2&view.training=gradient")
-    expect(page.locator(".story-card h2")).to_have_text([f"A {NAME}"])
+    expect(page.locator(".results-table tbody th")).to_have_text([f"A {NAME}"])
     wait_until_drawn(page, "training")
     rows = page.evaluate("document.querySelector('[data-panel=training] .plot').data[0].y")
     assert list(rows) == ITERATIONS

@@ -127,7 +127,7 @@ def test_mixing_that_is_yielded_and_never_applied_is_told_as_none() -> None:
     result = hear(Hyper("tuple", False, fault="unused"), draw(*SAMPLES, WIDTH))
     np.testing.assert_array_equal(result.matrices["h_res"], np.broadcast_to(np.eye(STREAMS), (3, STREAMS, STREAMS)))
     texts = {finding.key: finding.text for finding in result.summary.findings}
-    assert texts["connection"].startswith("4 streams, each passed on unchanged")
+    assert texts["connection"].startswith("4 streams pass through unchanged")
 
 
 def test_mixing_that_the_states_do_not_obey_is_not_known() -> None:
@@ -300,7 +300,7 @@ def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
     factor = FACTORS.get(kind, np.nan)
     np.testing.assert_allclose(result.matrices["h_res"], factor)
     texts = {finding.key: finding.text for finding in result.summary.findings}
-    assert ("passed on unchanged" in texts["connection"]) == (factor == 1)
+    assert ("through unchanged" in texts["connection"]) == (factor == 1)
     if np.isnan(factor):
         assert result.summary.headline.value is None
         return

@@ -18,7 +18,7 @@ from tests.core.attach.animals import Animal
 from tests.core.attach.zoo import ZOO
 
 TOLERANCE = 1e-6
-UNCHANGED = "passed on unchanged"
+UNCHANGED = "unchanged: nothing is mixed"
 FAST = ("DeepSeek-V4", "GPT-2", "TransformerEncoder", "ConvNeXt", "hyper-connections HC", "BERT", "Mamba")
 NAMES = [pytest.param(name, marks=[] if name in FAST else pytest.mark.full) for name in ZOO]
 
@@ -115,7 +115,7 @@ def test_nothing_false_is_said_of_the_way_past_the_layers(name: str) -> None:
         assert np.isnan(h_res).all()
         assert np.isnan(result.layers["branch_out_rms"]).all()
         assert UNCHANGED not in texts["connection"]
-        assert result.summary.headline.text == "gain not known"
+        assert result.summary.headline.text == "gain unknown"
     elif animal.streams == 1:
         np.testing.assert_array_equal(h_res, animal.skip)
         assert UNCHANGED in texts["connection"]

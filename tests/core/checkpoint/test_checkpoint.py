@@ -82,7 +82,7 @@ def test_a_bias_that_is_no_number_has_a_status(tmp_path: Path) -> None:
     assert result.status["h_res"] == {2: "nan"}
     assert result.status["composite_gain_fwd"] == {2: "nan", 3: "nan"}
     assert np.isfinite(result.layers["composite_gain_fwd"][:2]).all()
-    assert result.summary.headline.text == "gain not known"
+    assert result.summary.headline.text == "gain unknown"
     text = "In 1 of 4 layers biases are no finite numbers, layer 3 the first: no gain is known."
     assert text in [finding.text for finding in result.summary.findings]
 

@@ -22,6 +22,7 @@ from mhc_core.stack import build_stack
 Array = np.ndarray
 POWERS = {sign: str(digit) for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {"⁻": "-"}
 NUMBER = r"\d+(?:\.\d+)?(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?"
+TIMES = r"(?: times|×)"  # behind a factor: after a power of ten in letters
 SLACK = 5e-5  # relative: columns of states are float32, and products of their matrices are made anew
 
 
@@ -141,26 +142,35 @@ def median_with_lost(columns: Sequence[Array], layer: int) -> float:
 
 # What is said of gains, inside of sentences on the connection.
 
+VERB = r"(?P<{0}verb>amplifies up to|has a gain of up to)"
 GAINS = (
     (
-        rf"largest gain (?P<fwd>{NUMBER}) forward, (?P<bwd>{NUMBER}) backward",
+        rf"{VERB.format('')} (?P<fwd>{NUMBER}){TIMES} forward and (?P<bwd>{NUMBER}){TIMES} backward",
         "gains",
     ),
     (
-        rf"largest gain (?P<part>{NUMBER}) forward up to layer (?P<until>\d+); then (?P<dtype>\w+) overflows, and the "
-        r"mixing of later layers is not known",
+        rf"{VERB.format('p')} (?P<part>{NUMBER}){TIMES} forward within (?P<until>\d+) layers?; then (?P<dtype>\w+) "
+        r"overflows, and later mixing is unknown",
         "part",
     ),
-    (r"gain not known: (?P<none>\w+) overflows at layer 1", "none"),
+    (r"has no known gain: (?P<none>\w+) overflows at layer 1", "none"),
     (
-        rf"largest gain (?P<f>{NUMBER}) forward \((?P<f5>{NUMBER}) to (?P<f95>{NUMBER})\) and (?P<b>{NUMBER}) backward "
-        rf"\((?P<b5>{NUMBER}) to (?P<b95>{NUMBER})\) in the median of (?P<seeds>\d+) seeds?, 5 to 95 % in brackets"
-        r"(?:; with (?P<lost>\d+) more \w+ overflows, and their gain is not known)?",
+        rf"{VERB.format('s')} (?P<f>{NUMBER}){TIMES} forward \((?P<f5>{NUMBER}){TIMES} to (?P<f95>{NUMBER}){TIMES}\) "
+        rf"and (?P<b>{NUMBER}){TIMES} backward \((?P<b5>{NUMBER}){TIMES} to (?P<b95>{NUMBER}){TIMES}\), medians of "
+        r"(?P<seeds>\d+) seeds? with 5 to 95 % in brackets"
+        r"(?:; with (?P<lost>\d+) more \w+ overflows, and their gain is unknown)?",
         "seeds",
     ),
-    (r"largest gain not known, because \w+ overflows with each of (?P<all>\d+) seeds", "all"),
+    (r"has no known gain: \w+ overflows with each of (?P<all>\d+) seeds", "all"),
 )
 GAIN = "(?:" + "|".join(pattern for pattern, _ in GAINS) + ")"
+
+
+def require_verb(verb: str, *log10: float) -> None:
+    """What is said to amplify is larger than 1 in both directions, and what is not is not."""
+    above = min(log10) - math.log10(1.0005)
+    if abs(above) > 1e-5:  # where rounding does not decide
+        require((verb == "amplifies up to") == (above > 0), f"{verb}, with gains of 10^{log10}")
 
 
 def check_gains(run: Run, said: dict[str, str]) -> None:
@@ -176,6 +186,7 @@ def _check_whole(run: Run, said: dict[str, str]) -> None:
     require(not run.has_seeds, "of several seeds medians are said")
     for name, way in (("fwd", "forward"), ("bwd", "backward")):
         require_number(said[name], largest_of(run.result, way), f"largest gain {way}")
+    require_verb(said["verb"], *(largest_of(run.result, way) for way in ("forward", "backward")))
 
 
 def _check_part(run: Run, said: dict[str, str]) -> None:
@@ -185,6 +196,7 @@ def _check_part(run: Run, said: dict[str, str]) -> None:
     require(not any(map(math.isnan, gains[:until])), "a layer before is not known")
     require(all(map(math.isnan, gains[until:])) and until < len(gains), "the mixing of later layers is known")
     require_number(said["part"], max(gains[:until]), "largest gain forward of these layers")
+    require_verb(said["pverb"], max(gains[:until]))
     require(said["dtype"] == run.spec.dtype, "another type")
     require_overflow(run.result, until - 1)
 
@@ -202,6 +214,7 @@ def _check_none(run: Run, said: dict[str, str]) -> None:
 
 def _check_seeds(run: Run, said: dict[str, str]) -> None:
     require(run.has_seeds, "there is one seed")
+    low = []
     for name, way in (("f", "forward"), ("b", "backward")):
         largest = [largest_of(result, way) for result in run.alone]
         known = [gain for gain in largest if not math.isnan(gain)]
@@ -209,6 +222,8 @@ def _check_seeds(run: Run, said: dict[str, str]) -> None:
         require_count(said["lost"] or "0", len(largest) - len(known), "seeds whose gain is not known")
         for part, level in (("", 0.5), ("5", 0.05), ("95", 0.95)):
             require_number(said[name + part], percentile(known, level), f"{way}, {level}")
+        low.append(percentile(known, 0.05))
+    require_verb(said["sverb"], *low)
 
 
 def _check_all(run: Run, said: dict[str, str]) -> None:
@@ -256,9 +271,9 @@ def check_deepnorm(run: Run, said: dict[str, str]) -> None:
 
 def check_product(run: Run, said: dict[str, str]) -> None:
     """Matrices by their count, and whether they are averaged first."""
-    require_count(said["layers"], run.result.depth, "matrices")
+    require_count(said["layers"] or "1", run.result.depth, "matrices")
     require((said["averaged"] is not None) == ("h_res_std" in run.result.matrices), "averaged over tokens, or not")
-    require(("multiplied" in said["0"]) == (run.result.depth > 1), "one matrix is not multiplied")
+    require(("product" in said["0"]) == (run.result.depth > 1), "one matrix is no product")
     check_gains(run, said)
 
 
@@ -298,7 +313,7 @@ def check_sinkhorn(run: Run, said: dict[str, str]) -> None:
 def check_activation(run: Run, said: dict[str, str]) -> None:
     last = int(said["layers"]) - 1
     if run.has_seeds:
-        require(said["before"] is None, "the seeds have inputs of their own")
+        require(said["before"] is None, "the seeds have different inputs")
         require_count(said["seeds"], len(run.alone), "seeds")
         columns = [logs_of(result, "act_rms") for result in run.alone]
         logs = np.array([median_with_lost(columns, layer) for layer in range(run.result.depth)])
@@ -306,13 +321,17 @@ def check_activation(run: Run, said: dict[str, str]) -> None:
         require_value(said["before"], float(run.result.input["act_rms"]), "before the first layer")
         logs = logs_of(run.result, "act_rms")
     require_number(said["after"], float(logs[last]), f"after layer {last + 1}")
+    if said["before"] is not None:
+        change = float(logs[last]) - log_of(float(run.result.input["act_rms"]))
+        verb = None if abs(change) < math.log10(1.05) else "grow" if change > 0 else "shrink"
+        require(said["verb"] == verb, f"they change by 10^{change}")
     require(not np.isfinite(logs[last + 1 :]).any(), "a later layer is known")
     if said["power"] is not None:
         design = np.stack([np.log10(np.arange(2, last + 3)), np.ones(last + 1)], axis=1)
         (slope, offset), *_ = np.linalg.lstsq(design, logs[: last + 1], rcond=None)
         off = np.abs(design @ [slope, offset] - logs[: last + 1]).max()
         require(off < 0.1 * (1 + 1e-6), f"a power of depth is off by {off} decades")
-        if said["power"] == "the square root of depth":
+        if said["power"] == "√depth":
             require(0.4 < slope < 0.6, f"the power is {slope}")
         else:
             written = said["power"].removeprefix("depth to the power ")
@@ -336,7 +355,7 @@ def check_gradient(run: Run, said: dict[str, str]) -> None:
     growths = _gradient_growths(run)
     _check_seeds_of_gradient(run, said, len(growths))
     growth = percentile(growths, 0.5)
-    require((said["change"] == "grows") == (growth > 0), f"it is 10^{growth}")
+    require((said["change"] == "larger") == (growth > 0), f"it is 10^{growth}")
     require_number(said["times"], abs(growth), "how many times")
 
 
@@ -383,8 +402,8 @@ def check_symmetry(run: Run, said: dict[str, str]) -> None:
 def check_frozen(run: Run, said: dict[str, str]) -> None:
     shares = logs_of(run.result, "mixing_grad_share")
     values = 10 ** shares[~np.isnan(shares)]
-    require_value(said["share"], float(np.median(values)), "the median share")
-    require_value(said["free"], 1 / run.spec.streams, "at the uniform matrix")
+    require_value(said["share"], 100 * float(np.median(values)), "the median share in percent")
+    require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
     require(np.median(values) <= 0.05 / run.spec.streams * (1 + 1e-6), "the logits are not saturated")
 
 
@@ -486,8 +505,8 @@ def _require_loss(text: str, value: float, what: str, run: Run) -> None:
     if text == "not a finite number":
         require(not math.isfinite(value), f"{what} is {value}")
         return
-    number, _, unit = text.partition(" nats ")
-    require(unit == {"text": "a byte", "digits": "an image"}[run.spec.input.kind], f"{what} of {unit}")
+    number, _, unit = text.partition(" nats/")
+    require(unit == {"text": "byte", "digits": "image"}[run.spec.input.kind], f"{what} of {unit}")
     require_value(number, value, what)
 
 
@@ -534,9 +553,9 @@ def _course(run: Run, way: str) -> list[float]:
 
 
 COURSE = (
-    rf"(?:stays at (?P<{{0}}stays>{NUMBER})|ends where it began, at (?P<{{0}}ends>{NUMBER})"
-    rf"|(?P<{{0}}way>grows|falls) from (?P<{{0}}from>{NUMBER}) to (?P<{{0}}to>{NUMBER}))"
-    rf"(?: \(with (?P<{{0}}peak>{NUMBER}) at step (?P<{{0}}step>\d+)\))?"
+    rf"(?:stays at (?P<{{0}}stays>{NUMBER}){TIMES}|ends where it began, at (?P<{{0}}ends>{NUMBER}){TIMES}"
+    rf"|(?P<{{0}}way>grows|falls) from (?P<{{0}}from>{NUMBER}){TIMES} to (?P<{{0}}to>{NUMBER}){TIMES})"
+    rf"(?: \(peak (?P<{{0}}peak>{NUMBER}){TIMES} at step (?P<{{0}}step>\d+)\))?"
 )
 
 
@@ -662,11 +681,16 @@ def check_mapping(run: Run, said: dict[str, str]) -> None:
         require(math.isclose(sums, own, rel_tol=1e-3, abs_tol=2e-6), f"sums are off by {sums}")
 
 
-MULTIPLIED = r"(?: multiplied)?"
-AVERAGED = r"(?P<averaged>, averaged over tokens(?: and multiplied)?)?"
+AVERAGED = r"(?P<averaged>, averaged over tokens,)?"
+
+
+def _name_product(kind: str, how: str = "") -> str:
+    return rf"The (?:only {kind} matrix|product of (?P<layers>\d+) {kind} matrices){how}{AVERAGED}"
+
+
 OVER_SEEDS = r"(?: in the median of (?:(?P<known>\d+) of )?(?P<seeds>\d+) seeds)?"
-POWER = rf"(?:, (?:which follows )?about (?P<power>the square root of depth|depth to the power {NUMBER}))?"
-LOSS = rf"-?{NUMBER} nats (?:a byte|an image)|not a finite number"
+POWER = rf"(?:, like (?P<power>√depth|depth to the power {NUMBER}))?"
+LOSS = rf"-?{NUMBER} nats/(?:byte|image)|not a finite number"
 
 
 @dataclass(frozen=True)
@@ -684,87 +708,86 @@ class Template:
 
 
 TEMPLATES = (
-    Template("connection", r"Nothing passes the layers by: each rewrites the signal\.", check_no_path, True),
-    Template("connection", r"One stream, passed on unchanged: nothing to mix, gain 1 at every depth\.",
+    Template("connection", r"There is no skip path: each layer replaces the signal\.", check_no_path, True),
+    Template("connection", r"One stream passes through unchanged: nothing is mixed, so its gain is 1 at every depth\.",
              check_one_stream, True),
-    Template("connection", r"One stream: nothing to mix, gain 1 at every depth; the norm after each addition rescales "
-             r"it\.", check_one_stream_post, True),
-    Template("connection", r"One stream: nothing to mix; DeepNorm enlarges it on its way past each branch, and a norm "
+    Template("connection", r"One stream: nothing is mixed, so its gain is 1 at every depth\. A norm rescales it after "
+             r"each addition\.", check_one_stream_post, True),
+    Template("connection", r"One stream: nothing is mixed\. DeepNorm scales it up before each addition, and a norm "
              r"follows\.", check_deepnorm, True),
-    Template("connection", rf"(?P<layers>\d+) free mixing matri(?:x|ces){MULTIPLIED}{AVERAGED}: {GAIN}\.",
-             check_free, True),
-    Template("connection", rf"(?P<layers>\d+) matri(?:x|ces){MULTIPLIED}, doubly stochastic by construction"
-             rf"(?: but for rounding to (?P<rounded>\w+))?{AVERAGED}: {GAIN}\.", check_doubly_stochastic, True),
-    Template("connection", rf"exp\(\) without Sinkhorn, (?P<layers>\d+) matri(?:x|ces){MULTIPLIED}{AVERAGED}: {GAIN}\.",
-             check_exp, True),
-    Template("connection", rf"(?P<layers>\d+) matri(?:x|ces){MULTIPLIED} after (?P<rounds>\d+) Sinkhorn rounds?"
-             rf"{AVERAGED}: {GAIN}(?:, least column sum (?P<least>-?{NUMBER}))?\.", check_sinkhorn, True),
-    Template("activation", rf"Activations go (?:from (?P<before>{NUMBER}) )?to (?P<after>{NUMBER}) over "
-             rf"(?P<layers>\d+) layers?{OVER_SEEDS}{POWER}\.", check_activation, True),
-    Template("gradient", rf"From the last layer down to the first, the gradient (?P<change>grows|shrinks) "
-             rf"(?P<times>{NUMBER}) times{OVER_SEEDS}\.", check_gradient, True),
+    Template("connection", rf"{_name_product('unconstrained mixing')} {GAIN}\.", check_free, True),
+    Template("connection", _name_product("doubly stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
+             + rf" {GAIN}\.", check_doubly_stochastic, True),
+    Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
+    Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
+             rf"(?:; its smallest column sum is (?P<least>-?{NUMBER}))?\.", check_sinkhorn, True),
+    Template("activation", rf"Activations (?P<verb>grow|shrink) from (?P<before>{NUMBER}) to (?P<after>{NUMBER}) over "
+             rf"(?P<layers>\d+) layers?{POWER}\.", check_activation, True),
+    Template("activation", rf"Activations change by less than 5 %: (?P<before>{NUMBER}) before, (?P<after>{NUMBER}) "
+             r"after (?P<layers>\d+) layers?\.", check_activation, True),
+    Template("activation", rf"Activations reach (?P<after>{NUMBER}) after (?P<layers>\d+) layers?{OVER_SEEDS}{POWER}\.",
+             check_activation, True),
+    Template("gradient", rf"The gradient is (?P<times>{NUMBER}){TIMES} (?P<change>larger|smaller) at the first layer "
+             rf"than at the last{OVER_SEEDS}\.", check_gradient, True),
     Template("gradient", rf"The gradient at the first layer is within 5 % of that at the last{OVER_SEEDS}\.",
              check_gradient_alike, True),
-    Template("gradient", rf"From the last layer down to the first, the gradient falls to zero{OVER_SEEDS}\.",
-             check_gradient_zero, True),
-    Template("truncation", rf"After (?P<rounds>\d+) Sinkhorn rounds? a (?P<sum>column|row or column) sum"
+    Template("gradient", rf"The gradient is zero at the first layer{OVER_SEEDS}\.", check_gradient_zero, True),
+    Template("truncation", rf"After (?P<rounds>\d+) Sinkhorn rounds?, a (?P<sum>column|row or column) sum"
              rf"(?P<token> of the worst token)? is off by (?P<off>{NUMBER}) at layer (?P<layer>\d+)"
-             r"(?P<exact>: rows are exact, so the error sits in the backward gain)?\.", check_truncation),
-    Template("symmetry", r"All streams stay identical, so no gradient reaches the logits of H_res and any doubly "
-             r"stochastic matrix would do: no signal by symmetry\.", check_symmetry),
-    Template("frozen", rf"The logits of H_res are saturated: (?P<share>{NUMBER}) of the gradient that it could follow "
-             rf"reaches them in the median over layers, against (?P<free>{NUMBER}) at the uniform matrix\.",
-             check_frozen),
-    Template("limits", r"Numbers leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+)"
-             r"(?P<stay>; from there on activations have no value)?\.", check_activations_leave),
-    Template("limits", r"Gradients leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+) on their way down\.",
-             check_gradients_leave),
+             r"(?P<exact>; rows are exact, so only the backward gain is affected)?\.", check_truncation),
+    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any doubly stochastic matrix would "
+             r"do the same\.", check_symmetry),
+    Template("frozen", rf"H_res barely learns here: saturation lets through (?P<share>{NUMBER}) % of its gradient in "
+             rf"the median layer \((?P<free>{NUMBER}) % at uniform mixing\)\.", check_frozen),
+    Template("limits", r"Activations leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+)"
+             r"(?P<stay> and have no value from there on)?\.", check_activations_leave),
+    Template("limits", r"Gradients leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+), counting down from the "
+             r"last\.", check_gradients_leave),
     Template("limits", r"Activations fall below the range of \w+ at layer (?P<layer>\d+)\.", check_activations_small),
-    Template("limits", r"Gradients fall below the range of \w+ at layer (?P<layer>\d+) on their way down\.",
+    Template("limits", r"Gradients fall below the range of \w+ at layer (?P<layer>\d+), counting down from the last\.",
              check_gradients_small),
-    Template("limits", r"The composite gain leaves the range of float64 at layer (?P<layer>\d+); its logarithm goes "
-             r"on\.", check_composite_leaves),
-    Template("resolution", rf"(?P<dtype>\w+) does not resolve the gradient of (?P<changed>\d+) of (?P<layers>\d+) "
+    Template("limits", r"The composite gain leaves the range of float64 at layer (?P<layer>\d+); its logarithm is "
+             r"still known\.", check_composite_leaves),
+    Template("resolution", rf"(?P<dtype>\w+) does not resolve the gradient at (?P<changed>\d+) of (?P<layers>\d+) "
              rf"layers?: changing every state by (?P<roundings>\d+) rounding errors changes it by 5 % or more, up to "
-             rf"(?P<most>{NUMBER}) times\.", check_resolution),
+             rf"(?P<most>{NUMBER}){TIMES}\.", check_resolution),
     Template("zero", r"Activations are zero from layer (?P<layer>\d+) on\.", check_zero),
-    Template("jacobian", rf"The Jacobian stretches at most (?P<most>{NUMBER}) and at least (?P<least>{NUMBER}) times\.",
+    Template("jacobian", rf"The Jacobian's singular values range from (?P<least>{NUMBER}) to (?P<most>{NUMBER})\.",
              check_jacobian),
-    Template("jacobian", rf"The Jacobian stretches at most (?P<most>{NUMBER}) times; the least, below "
+    Template("jacobian", rf"The Jacobian's largest singular value is (?P<most>{NUMBER}); the smallest, below "
              rf"(?P<least>{NUMBER}), has not converged after (?P<products>\d+) pairs? of products\.", check_jacobian),
-    Template("jacobian", rf"The Jacobian stretches at most (?P<most>{NUMBER}) times, and takes some direction to "
-             r"zero\.", check_jacobian_singular),
-    Template("jacobian", rf"After (?P<products>\d+) pairs? of products the Jacobian's singular values have not "
-             rf"converged: it stretches at least (?P<most>{NUMBER}) times somewhere\.", check_jacobian_unsure),
-    Template("jacobian", r"The Jacobian leaves the range of \w+: it has no singular values\.", check_jacobian_lost),
+    Template("jacobian", rf"The Jacobian's largest singular value is (?P<most>{NUMBER}), its smallest is zero\.",
+             check_jacobian_singular),
+    Template("jacobian", rf"The Jacobian's singular values have not converged after (?P<products>\d+) pairs? of "
+             rf"products: the largest is at least (?P<most>{NUMBER})\.", check_jacobian_unsure),
+    Template("jacobian", r"The Jacobian leaves the range of \w+, so it has no singular values\.", check_jacobian_lost),
     Template("jacobian", r"The Jacobian is zero: no change of the input reaches the output\.", check_jacobian_zero),
     Template("loss", r"The loss is not a finite number\.", check_loss_lost),
-    Template("loss", rf"Loss (?P<before>{LOSS}) before training; guessing evenly costs (?P<evenly>{NUMBER})\.",
-             check_loss),
-    Template("loss", rf"Loss (?P<before>{LOSS}) before training, (?P<after>{LOSS}) after (?P<steps>\d+) steps?; "
-             rf"guessing evenly costs (?P<evenly>{NUMBER})\.", check_loss_trained),
+    Template("loss", rf"Untrained loss (?P<before>{LOSS}) \(uniform guess: (?P<evenly>{NUMBER})\)\.", check_loss),
+    Template("loss", rf"Loss (?P<before>{LOSS}) before training, (?P<after>{LOSS}) after (?P<steps>\d+) steps? "
+             rf"\(uniform guess: (?P<evenly>{NUMBER})\)\.", check_loss_trained),
     Template("stop", r"Training stopped at step (?P<step>\d+): the (?P<what>loss|gradient) is "
              r"(?P<flag>infinite|not a number)\.", check_stop, True),
-    Template("training", rf"Through (?P<steps>\d+) steps? of training the largest composite gain {COURSE.format('f')} "
-             rf"forward and {COURSE.format('b')} backward\.", check_training, True),
-    Template("training", rf"After (?P<steps>\d+) steps? of training (?P<dtype>\w+) overflows, and the largest "
-             rf"composite gain is not known; before it was (?P<fwd>{NUMBER}) forward and (?P<bwd>{NUMBER}) backward\.",
+    Template("training", rf"Over (?P<steps>\d+) training steps?, the largest gain {COURSE.format('f')} forward and "
+             rf"{COURSE.format('b')} backward\.", check_training, True),
+    Template("training", rf"After (?P<steps>\d+) training steps? (?P<dtype>\w+) overflows, and the largest gain is "
+             rf"unknown; before, it was (?P<fwd>{NUMBER}){TIMES} forward and (?P<bwd>{NUMBER}){TIMES} backward\.",
              check_training_lost, True),
     Template("dominant", rf"Stream (?P<stream>\d+) dominates: at layer (?P<layer>\d+) it holds (?P<share>{NUMBER}) % "
-             rf"of the squared size of all streams, where an even share is (?P<even>{NUMBER}) %\.", check_dominant),
+             rf"of the squared magnitude of all streams \(even share: (?P<even>{NUMBER}) %\)\.", check_dominant),
     Template("ignored", r"No layer reads (?P<streams>streams? [\d, and]+)\.", check_unread),
-    Template("ignored", rf"Layers hardly read (?P<streams>streams? [\d, and]+): at most (?P<most>{NUMBER}) % of the "
-             rf"read weights of any layer(?P<rms>, in root mean square over tokens)?, where an even share is "
-             rf"(?P<even>{NUMBER}) %\.", check_hardly_read),
-    Template("uniform", rf"Mixing has become uniform: every entry of the product of all H_res"
-             rf"(?P<averaged>, each the mean over tokens,)? is within (?P<off>{NUMBER}) % of 1/(?P<n>\d+), and from "
-             r"layer (?P<layer>\d+) on mixing alone keeps less than 1 % of any difference between streams at the "
-             r"input\.", check_uniform),
+    Template("ignored", rf"Layers hardly read (?P<streams>streams? [\d, and]+): at most (?P<most>{NUMBER}) % of any "
+             rf"layer's read weights(?P<rms>, in root mean square over tokens)? \(even share: (?P<even>{NUMBER}) %\)\.",
+             check_hardly_read),
+    Template("uniform", rf"Mixing becomes uniform: every entry of the product of all H_res"
+             rf"(?P<averaged>, averaged over tokens,)? is within (?P<off>{NUMBER}) % of 1/(?P<n>\d+), and from layer "
+             r"(?P<layer>\d+) on, mixing alone keeps less than 1 % of any initial difference between streams\.",
+             check_uniform),
     Template("unlearned", rf"Mixing has not learned: in (?P<steps>\d+) steps? the loss falls from "
-             rf"(?P<before>-?{NUMBER}) to (?P<after>-?{NUMBER}), and no entry of H_res"
-             rf"(?: \(of its mean over tokens\))? moves by more than (?P<moved>{NUMBER})\.", check_unlearned),
-    Template("mapping", rf"Made in (?P<dtype>\w+), H_res has a row or column sum that is off by (?P<off>{NUMBER}); "
-             rf"float32 would leave (?P<wide>{NUMBER})\.", check_mapping),
+             rf"(?P<before>-?{NUMBER}) to (?P<after>-?{NUMBER}), but no entry of H_res"
+             rf"(?: \(averaged over tokens\))? moves by more than (?P<moved>{NUMBER})\.", check_unlearned),
+    Template("mapping", rf"Computed in (?P<dtype>\w+), a row or column sum of H_res is off by (?P<off>{NUMBER}) "
+             rf"\(float32: (?P<wide>{NUMBER})\)\.", check_mapping),
 )  # fmt: skip
 
 
@@ -798,34 +821,29 @@ class _Said(dict[str, str]):
 
 
 def read_headline(run: Run, text: str) -> None:
-    """The headline says the worse of both gains, or why there is none."""
-    if text == "no path":
+    """The headline is the largest gain forward, of every run, and next to it that backward; or why there is none."""
+    if text == "no skip path":
         require(run.spec.connection.kind == "none", text)
-    elif text == "gain 1 by construction":
+    elif text == "gain 1× (by design)":
         sums = [abs(_known(matrices_of(run.result)).sum(axis) - 1) for axis in (1, 2)]
         off = max(side.max(initial=0.0) for side in sums)
         require(off < 1e-5, f"sums are off by {off}")
-    elif text == "gain not known":
+    elif text == "gain unknown":
         require(all(math.isnan(largest_of(result, "forward")) for result in run.alone), "a gain is known")
         require(run.has_seeds or math.isnan(gains_of(run.result, "forward")[0]), "a gain is known")
+    elif part := re.fullmatch(rf"gain ({NUMBER}){TIMES} within (\d+) layers?", text):
+        gains, until = gains_of(run.result, "forward"), int(part[2])
+        require(not run.has_seeds and math.isnan(largest_of(run.result, "forward")), "the gain is known")
+        require(not any(map(math.isnan, gains[:until])) and math.isnan(gains[until]), "other layers")
+        require_number(part[1], max(gains[:until]), "forward")
     else:
-        pattern = rf"(forward|backward) ({NUMBER})(?: up to layer (\d+)|, median of (?:(\d+) of )?(\d+) seeds)?"
-        found = re.fullmatch(pattern, text)
+        of_seeds = r"(?: \(median of (?:(\d+) of )?(\d+) seeds\))?"
+        found = re.fullmatch(rf"gain ({NUMBER}){TIMES}, backward ({NUMBER}){TIMES}{of_seeds}", text)
         require(found, f"no template of a headline fits: {text}")
         assert found is not None
-        way, number, until, known, seeds = found.groups()
-        if until:
-            gains = gains_of(run.result, way)
-            require(math.isnan(largest_of(run.result, way)) and way == "forward", "the gain is known")
-            require(not any(map(math.isnan, gains[: int(until)])) and math.isnan(gains[int(until)]), "other layers")
-            require_number(number, max(gains[: int(until)]), way)
-            return
-        worst = {}
-        for direction in ("forward", "backward"):
-            largest = [largest_of(result, direction) for result in run.alone]
-            of_known = [gain for gain in largest if not math.isnan(gain)]
-            require_count(known or seeds or "1", len(of_known), "seeds whose gain is known")
-            worst[direction] = percentile(of_known, 0.5)
+        *numbers, known, seeds = found.groups()
         require_count(seeds or "1", len(run.alone), "seeds")
-        require_number(number, worst[way], way)
-        require(worst[way] >= max(worst.values()) - 1e-5, "the other one is worse")
+        for number, way in zip(numbers, ("forward", "backward"), strict=True):
+            largest = [gain for result in run.alone if not math.isnan(gain := largest_of(result, way))]
+            require_count(known or seeds or "1", len(largest), "seeds whose gain is known")
+            require_number(number, percentile(largest, 0.5), way)

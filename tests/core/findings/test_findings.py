@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.findings.words import format_loss, format_magnitude
+from mhc_core.findings.words import format_factor, format_loss, format_magnitude
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
 from mhc_core.spec import RunSpec
@@ -69,12 +69,12 @@ Told = tuple[RunSpec, Result, dict[str, Finding]]
 
 @pytest.mark.sample(9)
 def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> None:
-    _, result, findings = told
+    spec, result, findings = told
     assert result.summary.findings[0].key == "connection"
     assert len(findings) == len(result.summary.findings)
     for finding in findings.values():
         assert finding.text.endswith(".")
-        assert finding.text[0].isupper() or finding.text[0].isdigit() or finding.text.startswith("exp()")
+        assert finding.text[0].isupper() or finding.text[0].isdigit() or finding.text.startswith(spec.dtype)
         assert "nan" not in finding.text.split()
         assert not re.search(r"\d[eE][+-]?\d", finding.text), "powers of ten are written as in figures"
         assert not re.search(r"\b1 (layers|rounds|matrices|\w+ rounds|\w+ \w+ matrices)", finding.text)
@@ -84,24 +84,24 @@ def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> Non
             assert not isinstance(value, float) or np.isfinite(value)
 
 
-def test_the_headline_is_the_worse_of_both_gains_and_names_it(told: Told) -> None:
+def test_the_headline_is_the_largest_gain_forward_with_that_backward_next_to_it(told: Told) -> None:
     spec, result, _ = told
     headline = result.summary.headline
     if spec.connection.kind == "none":
-        assert headline == Headline(label="gain", value=0.0, log10=None, text="no path")
+        assert headline == Headline(label="gain", value=0.0, log10=None, text="no skip path")
         return
     largest = {
         direction: np.nanmax(result.layers_log10[f"composite_gain_{key}"])
         for direction, key in (("forward", "fwd"), ("backward", "bwd"))
     }
-    if headline.text == "gain 1 by construction":
+    if headline.text == "gain 1× (by design)":
         assert headline == Headline(label="gain", value=1.0, log10=0.0, text=headline.text)
         assert max(map(abs, largest.values())) < 1e-6
         return
-    worse = "forward" if largest["forward"] >= largest["backward"] else "backward"
-    assert headline.label == f"{worse} gain"
-    assert headline.text == f"{worse} {format_magnitude(largest[worse])}"
-    assert headline.log10 == pytest.approx(largest[worse], abs=1e-12)
+    forward, backward = (format_factor(largest[direction]) for direction in ("forward", "backward"))
+    assert headline.label == "gain"
+    assert headline.text == f"gain {forward}, backward {backward}"
+    assert headline.log10 == pytest.approx(largest["forward"], abs=1e-12)
     if headline.value is not None:
         assert headline.value == pytest.approx(10 ** require(headline.log10))
 
@@ -191,11 +191,11 @@ def test_the_gradient_changes_as_it_is_said_to(told: Told) -> None:
     change, text = findings["gradient"].numbers["first_to_last_log10"], findings["gradient"].text
     if result.layers["grad_rms"][0] == 0:
         assert change is None
-        assert "falls to zero" in text
+        assert "is zero at the first layer" in text
         return
     assert change == pytest.approx(first - last)
-    assert ("grows" in text) == (change >= np.log10(1.05))
-    assert ("shrinks" in text) == (change <= -np.log10(1.05))
+    assert ("larger" in text) == (change >= np.log10(1.05))
+    assert ("smaller" in text) == (change <= -np.log10(1.05))
 
 
 def test_a_limit_is_told_exactly_where_something_left_its_range(told: Told) -> None:
@@ -219,10 +219,10 @@ def test_signals_that_vanish_below_the_least_float_are_told() -> None:
 
 def test_the_loss_is_told_beside_that_of_guessing(told: Told) -> None:
     spec, result, findings = told
-    evenly = {"text": "5.545", "digits": "2.303"}
+    evenly = {"text": "5.55", "digits": "2.30"}
     assert ("loss" in findings) == (spec.input.kind in evenly)
     if "loss" in findings and np.isfinite(result.loss) and not spec.train.steps:
-        assert findings["loss"].text.startswith(f"Loss {result.loss:.3f} ")
+        assert findings["loss"].text.startswith(f"Untrained loss {result.loss:.2f} nats/")
         assert evenly[spec.input.kind] in findings["loss"].text
 
 
@@ -234,10 +234,10 @@ def test_training_is_told_by_the_losses_before_and_after(told: Told) -> None:
     text, numbers = findings["loss"].text, findings["loss"].numbers
     untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
     assert numbers["loss_untrained"] == untrained.loss
-    assert text.startswith(f"Loss {untrained.loss:.3f} nats a byte before training, ")
+    assert text.startswith(f"Loss {untrained.loss:.3f} nats/byte before training, ")
     if np.isfinite(result.loss):
         assert numbers["loss"] == result.loss
-        assert f"{result.loss:.3f} nats a byte after" in text
+        assert f"{result.loss:.3f} nats/byte after" in text
     else:
         assert numbers["loss"] is None
         assert "not a finite number after" in text
@@ -271,7 +271,7 @@ def test_rows_are_off_with_eps() -> None:
     assert np.abs(result.layers["h_res_row_sum"] - 1).max() > 1e-3
     (text,) = [finding.text for finding in result.summary.findings if finding.key == "truncation"]
     assert re.fullmatch(
-        r"After 3 Sinkhorn rounds a row or column sum of the worst token is off by \S+ at layer \d\.", text
+        r"After 3 Sinkhorn rounds, a row or column sum of the worst token is off by \S+ at layer \d\.", text
     )
 
 
@@ -289,6 +289,25 @@ def test_rows_are_off_with_eps() -> None:
 )
 def test_losses_are_written_with_three_decimals_or_as_powers(loss: float, text: str) -> None:
     assert format_loss(loss) == text
+
+
+@pytest.mark.parametrize(
+    ("log10", "text"), [(2.897627, "790×"), (0.0, "1.00×"), (367.914, "8.2×10³⁶⁷ times"), (-np.inf, "0×")]
+)
+def test_factors_are_written_as_people_read_them(log10: float, text: str) -> None:
+    assert format_factor(log10) == text
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.3])
+def test_only_what_is_above_one_amplifies(noise: float) -> None:
+    spec = build_spec(connection={"kind": "hc", "noise": noise})
+    text = measure(spec).summary.findings[0].text
+    assert ("amplifies" in text) == (noise > 0)
+    if not noise:
+        assert (
+            text
+            == "The product of 4 unconstrained mixing matrices has a gain of up to 1.00× forward and 1.00× backward."
+        )
 
 
 @pytest.mark.parametrize(

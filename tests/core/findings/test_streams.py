@@ -167,7 +167,7 @@ def test_streams_that_no_layer_reads_are_named() -> None:
     share = 0.04 / 3.04
     assert hardly.numbers["share_largest"] == pytest.approx(share)
     assert hardly.text == (
-        "Layers hardly read stream 3: at most 1.32 % of the read weights of any layer, where an even share is 25 %."
+        "Layers hardly read stream 3: at most 1.32 % of any layer's read weights (even share: 25 %)."
     )
 
 

@@ -177,9 +177,7 @@ def test_the_growth_of_the_gradient_is_the_median_of_each_seeds_own() -> None:
     median, of_medians = np.median(ends[:, 0] / ends[:, 1]), np.divide(*np.median(ends, axis=0))
     assert (round(median, 1), round(of_medians, 2)) == (13.9, 9.75)
     found = next(item for item in result.summary.findings if item.key == "gradient")
-    assert found.text == (
-        "From the last layer down to the first, the gradient grows 13.9 times in the median of 5 seeds."
-    )
+    assert found.text == ("The gradient is 13.9× larger at the first layer than at the last in the median of 5 seeds.")
     np.testing.assert_allclose(
         require(require(result.seeds).gradient_growth), np.log10(ends[:, 0] / ends[:, 1]), atol=1e-6
     )
@@ -196,18 +194,20 @@ def test_a_gain_that_overflow_leaves_unknown_is_not_ranked() -> None:
         texts[name] = result.summary.findings[0].text, result.summary.headline
     assert np.isnan(require(result.seeds).largest["composite_gain_fwd"]).all()
     assert texts["one"][0] == (
-        "200 free mixing matrices, averaged over tokens and multiplied: largest gain 6.3×10³⁶ forward up to layer 127; "
-        "then float32 overflows, and the mixing of later layers is not known."
+        "The product of 200 unconstrained mixing matrices, averaged over tokens, amplifies up to 6.3×10³⁶ times "
+        "forward within 127 layers; then float32 overflows, and later mixing is unknown."
     )
     assert texts["one"][1] == Headline(
-        label="forward gain", value=None, log10=None, text="forward 6.3×10³⁶ up to layer 127"
+        label="gain", value=None, log10=None, text="gain 6.3×10³⁶ times within 127 layers"
     )
     assert texts["seeds"][0] == (
-        "200 free mixing matrices, averaged over tokens and multiplied: largest gain not known, because float32 "
-        "overflows with each of 2 seeds."
+        "The product of 200 unconstrained mixing matrices, averaged over tokens, has no known gain: float32 overflows "
+        "with each of 2 seeds."
     )
-    assert texts["seeds"][1].text == "gain not known"
-    assert "largest gain 2.2×10⁵⁷ forward, 1.2×10⁵⁹ backward" in measure(static).summary.findings[0].text
+    assert texts["seeds"][1].text == "gain unknown"
+    assert (
+        "amplifies up to 2.2×10⁵⁷ times forward and 1.2×10⁵⁹ times backward" in measure(static).summary.findings[0].text
+    )
 
 
 def test_a_median_over_seeds_is_told() -> None:
@@ -219,8 +219,8 @@ def test_a_median_over_seeds_is_told() -> None:
         assert found.numbers[f"gain_{side}_log10"] == pytest.approx(np.percentile(logs, 50))
         assert found.numbers[f"gain_{side}_log10_p95"] == pytest.approx(np.percentile(logs, 95))
         assert f"{10 ** np.percentile(logs, 50):.3g}" in found.text
-    assert "in the median of 8 seeds" in found.text
-    assert result.summary.headline.text.endswith(", median of 8 seeds")
+    assert "medians of 8 seeds" in found.text
+    assert result.summary.headline.text.endswith(" (median of 8 seeds)")
 
 
 @pytest.mark.parametrize("connection", [{"kind": "hc"}, {"kind": "mhc"}, {"kind": "mhc", "dynamic": True}])

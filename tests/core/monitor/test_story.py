@@ -72,9 +72,9 @@ def test_each_step_says_where_activations_are_largest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frozen", "said"),
     [
-        (0, "all 4 layers were heard, forward and backward."),
+        (0, "all 4 layers were recorded, forward and backward."),
         # The gradient at the top of the last frozen layer is still computed: the layer above needs none below.
-        (3, "all 4 layers were heard; a gradient came to 1 of them."),
+        (3, "all 4 layers were recorded; 1 of them had a gradient."),
     ],
 )
 def test_each_step_says_which_layers_were_heard(frozen: int, said: str, tmp_path: Path) -> None:
@@ -120,4 +120,4 @@ def test_a_step_that_has_no_numbers_says_no_largest_one(tmp_path: Path) -> None:
     frames = watch(model, model.blocks, tmp_path / "run.ndjson", updates=1)
     texts = read_texts(frames[0])
     assert "peak" not in texts
-    assert texts["heard"] == "After 0 updates all 4 layers were heard, forward and backward."
+    assert texts["heard"] == "After 0 updates all 4 layers were recorded, forward and backward."

@@ -64,7 +64,7 @@ test('a cell says its place, and its number or why it has none', () => {
 });
 
 test('what is missing is counted, and nothing is said of a whole map', () => {
-  assert.equal(missingText(values.counts), '2 of 4 runs are here; 1 had not been computed, 1 failed.');
+  assert.equal(missingText(values.counts), '2 of 4 runs; 1 not computed, 1 failed.');
   assert.equal(missingText({ done: 4 }), '');
 });
 
@@ -76,7 +76,7 @@ test('one line a cell for a spreadsheet, with the logarithm of what a double can
   assert.equal(lines.length, 5);
 });
 
-const layout = { margin: { l: 60, r: 76, t: 30, b: 48 }, yaxis: { title: { text: 'Expansion rate n' } } };
+const layout = { margin: { l: 60, r: 76, t: 30, b: 48 }, yaxis: { title: { text: 'Streams' } } };
 const figure = {
   data: [
     {
@@ -114,7 +114,7 @@ test('in small cells numbers go, and a cross is left where there is none', () =>
 
 test('a figure is high enough for the title of its axis, and its rows grow with the width', () => {
   const inner = (width) => fitMap(figure, width).height - 8 - 48;
-  assert.equal(inner(700), Math.max(2 * 46, 7 * 'Expansion rate n'.length));
+  assert.equal(inner(700), Math.max(2 * 46, 7 * 'Streams'.length));
   assert.ok(inner(2000) > inner(700));
   assert.equal(figure.layout.margin.t, 30, 'the figure itself stays as it is');
 });

@@ -21,7 +21,7 @@ test('Python reads exactly the specs', () => {
 test('JSON is the specs', () => assert.deepEqual(JSON.parse(text('json')), specs));
 
 test('one spec goes to the route of one run', () => {
-  assert.match(toSnippets('http://host:1', [specs[0]])[0].text, /\/api\/v1\/runs -d '\{/);
+  assert.match(toSnippets('http://host:1', [specs[0]])[0].text, /\/api\/v1\/runs' -d '\{/);
 });
 
 test('a figure is asked for as it is shown', () => {
@@ -56,4 +56,10 @@ test('a view of traces alone has no specs to show', () => {
     ({ key }) => key,
   );
   assert.deepEqual(keys, ['curl', 'python']);
+});
+
+test('specs that differ in seed are allowed to', () => {
+  const seeds = [{ seed: 1 }, { seed: 2 }];
+  for (const { key, text } of toSnippets('http://host:1', seeds))
+    assert.equal(text.includes('/runs/compare?mixed=true'), key !== 'json', key);
 });

@@ -113,7 +113,7 @@ test('labels tell runs of one kind apart', () => {
 
 test('within a sentence a title keeps the capitals of names', () => {
   const inner = (title) => toInner({ title });
-  assert.deepEqual(['Depth', 'Drift of the mixing σ', 'Sinkhorn rounds', 'MLP ratio'].map(inner), [
+  assert.deepEqual(['Depth', 'Drift σ', 'Sinkhorn rounds', 'MLP ratio'].map(inner), [
     'depth',
     'drift of the mixing σ',
     'Sinkhorn rounds',

@@ -62,10 +62,17 @@ test('a record is found in what people paste', () => {
     assert.equal(findId(text), null, text);
 });
 
-test('records are put beside the runs and taken away', () => {
+test('a recording comes first, with all runs at its depth', () => {
+  const { view } = read('runs=hc,mhc&depth=8&B.depth=9&layer=5&interval=2-4');
+  const both = withTrace(view, ID, 3);
+  assert.equal(toHash(both, viewRules), `v=1&runs=trace,hc,mhc&depth=3&A.trace=${ID}`);
+  assert.equal(toHash(withTrace(view, ID), viewRules), `v=1&runs=trace,hc,mhc&depth=8&A.trace=${ID}&C.depth=9`);
+});
+
+test('records are put before the runs and taken away', () => {
   const { view } = read('runs=hc&depth=8');
   const both = withTrace(view, ID);
-  assert.equal(toHash(both, viewRules), `v=1&runs=hc,trace&depth=8&B.trace=${ID}`);
+  assert.equal(toHash(both, viewRules), `v=1&runs=trace,hc&depth=8&A.trace=${ID}`);
   assert.deepEqual(withoutRecords(both, [ID]), view);
   assert.deepEqual(withoutRecords(both, ['f'.repeat(20)]), both);
 });
@@ -104,5 +111,5 @@ test('a map varies a run that has a spec', () => {
     ['map.x', 'depth,4,8'],
   ]);
   assert.equal(fromPairs(pairs, fields, view, viewRules, problems), undefined);
-  assert.deepEqual(problems, ['map: got B, wanted the letter of a run that has a spec']);
+  assert.deepEqual(problems, ['map must be the letter of a run with settings, not B']);
 });

@@ -23,7 +23,7 @@ export function DynamicNote({ run }) {
   const letters = inert.map((index) => boot.rules.letters[index]).join(' and ');
   return html`
     <div class="note" role="status">
-      <p>This changes no number of ${letters} yet: the projections that read the tokens start at zero, so that every token is mixed as without it. They need training${drawable.length > 0 ? ', or a start that draws them' : ''}.</p>
+      <p>This does not change ${letters} yet: the projections that read the tokens start at zero. Train them${drawable.length > 0 ? ', or start with random ones' : ''}.</p>
       <button type="button" onClick=${() => put(inert, STEPS, FEW_STEPS)}>Train ${FEW_STEPS} steps</button>
       ${drawable.length > 0 ? html` <button type="button" onClick=${() => put(drawable, INIT, DRAWN)}>Start as ${nameOf(DRAWN)}</button>` : null}
     </div>

@@ -1,4 +1,4 @@
-/** The "?" beside a control: what its setting means, what it may be, and what it is called elsewhere. */
+/** The "?" next to a control: what the setting means, its range and default, and its name in the API. */
 
 import { nameOf } from '../../state/view/spec.js';
 import { html, still } from '../../ui/html.js';
@@ -9,10 +9,10 @@ import { Popover } from '../../ui/menu.js';
 /** @param {{field: Field, id: string}} props `id` of the words, by which the control itself refers to them */
 export const FieldHelp = still(function FieldHelp({ field, id }) {
   return html`
-    <${Popover} label=${`${field.title}: what it does`} sign="?" className="icon field-help">
+    <${Popover} label=${`${field.title}: help`} sign="?" className="icon field-help">
       <h3>${field.title}</h3>
       <p id=${id}>${field.description}</p>
-      <p class="hint">${sayRange(field)}In specs: <code>${field.path}</code></p>
+      <p class="hint">${[...sayRange(field), `API name: ${field.path}`].join(' · ')}</p>
     <//>
   `;
 });
@@ -20,9 +20,8 @@ export const FieldHelp = still(function FieldHelp({ field, id }) {
 /** @param {Field} field */
 function sayRange({ min, max, unit, initial, options }) {
   const isLong = typeof initial === 'string' && !options;
-  const first = isLong ? '' : `At first ${nameOf(initial)}. `;
-  if (options) return first;
+  const usual = isLong ? [] : [`Default ${nameOf(initial)}`];
+  if (options || min === null) return usual;
   const units = unit ? ` ${unit}` : '';
-  if (min !== null && max !== null) return `From ${min} to ${max}${units}. ${first}`;
-  return min === null ? first : `At least ${min}${units}. ${first}`;
+  return [max === null ? `At least ${min}${units}` : `${min} to ${max}${units}`, ...usual];
 }

@@ -1,4 +1,4 @@
-/** Says that the page is in a room, and what that means. */
+/** Shown while the page is in a room of a course. */
 
 import { ROOT } from '../../net/sent.js';
 import { leaveRoom, room } from '../../state/room.js';
@@ -8,7 +8,6 @@ export function RoomBanner() {
   const { value: entered } = room;
   if (!entered) return null;
   return html`
-    <div class="banner" role="status"><b>In the room “${entered.title}”.</b> Views that you share here are listed for its teacher, with
-      title and note. <a href=${`${ROOT}/r/${entered.id}`}>Sheet</a> <button type="button" onClick=${leaveRoom}>Leave the room</button></div>
+    <div class="banner" role="status"><b>Room “${entered.title}”.</b> Its teacher sees the views that you share here, with title and note. <a href=${`${ROOT}/r/${entered.id}`}>Instructions</a> <button type="button" onClick=${leaveRoom}>Leave room</button></div>
   `;
 }

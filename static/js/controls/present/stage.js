@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useTemplate } from '../../cards/card.js';
 import { LessonText } from '../../cards/lesson.js';
-import { Headline } from '../../cards/story.js';
+import { Headline } from '../../cards/results.js';
 import { Swatch } from '../../cards/swatch.js';
 import { shownOf } from '../../data/drawing.js';
 import { shownStep, toTitle, unitOf } from '../../figures/places.js';

@@ -1,10 +1,10 @@
-/** Two views side by side: the runs of both as one view, each once; where that is too many, the first of each. No browser here. */
+/** Two views as one: the runs of both, each once; where that is too many, the runs that differ, in pairs of one connection. No browser here. */
 
-import { fromSpecs, TRACE, toSpec } from '../../state/view/spec.js';
-import { toAsked } from '../../state/view/traces.js';
+import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../../state/view/spec.js';
+import { toAsked, toMixed } from '../../state/view/traces.js';
 
 /** @typedef {import('../../../types').Field} Field @typedef {import('../../../types').View} View */
-/** `spec` is null of a trace. @typedef {{spec: any, trace: string | undefined, text: string, name: string | undefined}} Run */
+/** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */
 
 /**
  * @param {Map<string, Field>} fields
@@ -15,32 +15,75 @@ import { toAsked } from '../../state/view/traces.js';
 export function toCompared(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
   if (ours.length === 0 || theirs.length === 0)
-    return { view: null, said: 'One of the two has nothing but traces of which it does not say which they are.' };
+    return { view: null, said: 'One of these views has only recordings that its address does not name.' };
   const all = unique([...ours, ...theirs]);
-  if (all.length === Math.max(ours.length, theirs.length))
-    return { view: null, said: 'One of the two has all runs of the other: there is nothing to add.' };
-  if (all.length <= most)
-    return { view: join(fields, all), said: `Shows the runs of both: ${all.length} side by side.` };
-  const firsts = unique([ours[0], theirs[0]]);
-  const why = `Together they have ${all.length} runs, and ${most} fit side by side`;
-  if (firsts.length < 2) return { view: null, said: `${why}; the first run of both is the same.` };
-  return { view: join(fields, firsts), said: `${why}: shows the first run of each, in bold.` };
+  if (all.length === Math.max(unique(ours).length, unique(theirs).length))
+    return { view: null, said: 'One view contains all runs of the other, so there is nothing to add.' };
+  const chosen = all.length <= most ? all : choose(ours, theirs, most);
+  const view = join(fields, chosen);
+  const mixed = toMixed(fields, view).map(toInner).join(', ');
+  return {
+    view,
+    said: [
+      sayRuns(ours, theirs, chosen, all.length),
+      mixed && `The runs differ in ${mixed}, so part of what differs is chance.`,
+    ]
+      .filter(Boolean)
+      .join(' '),
+  };
 }
 
 /** @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
 function toRuns(fields, view) {
+  const streams = fields.get('connection.streams');
   return view.runs
     .filter((choice) => choice.kind !== TRACE || choice.trace)
     .map((choice) => ({
       spec: choice.kind === TRACE ? null : toSpec(fields, view, choice),
+      kind: choice.kind,
       trace: choice.trace,
       text: toAsked(fields, view, choice),
       name: choice.name,
+      isMixing: choice.kind === TRACE || (streams !== undefined && appliesTo(fields, view, choice, streams)),
     }));
 }
 
 /** @param {Run[]} runs */
 const unique = (runs) => runs.filter((run, place) => runs.findIndex(({ text }) => text === run.text) === place);
+
+/**
+ * As many pairs as fit of runs with the same connection, one of each view, that differ: first those that mix streams, whose gains can differ.
+ * Where there are no pairs, the runs that only one of the views has.
+ * @param {Run[]} ours
+ * @param {Run[]} theirs
+ * @param {number} most
+ */
+function choose(ours, theirs, most) {
+  const left = [...theirs];
+  const pairs = ours.flatMap((run) => {
+    const place = left.findIndex((other) => other.kind === run.kind);
+    const [other] = place < 0 ? [] : left.splice(place, 1);
+    return other && other.text !== run.text ? [[run, other]] : [];
+  });
+  const differing = pairs.length > 0 ? pairs : onlyIn(ours, theirs).map((run) => [run]);
+  const ordered = differing.sort(([one], [other]) => Number(other.isMixing) - Number(one.isMixing));
+  const runs = ordered.slice(0, Math.floor(most / ordered[0].length)).flat();
+  return [...ours, ...theirs].filter((run) => runs.includes(run));
+}
+
+/** Runs that only one of the views has. @param {Run[]} ours @param {Run[]} theirs */
+const onlyIn = (ours, theirs) =>
+  [...ours, ...theirs].filter(({ text }) => ![ours, theirs].every((runs) => runs.some((run) => run.text === text)));
+
+/** @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
+function sayRuns(ours, theirs, chosen, all) {
+  if (chosen.length === all) return `Shows the runs of both: ${all} side by side.`;
+  const names = (/** @type {Run[]} */ runs) =>
+    runs.filter((run) => chosen.includes(run)).map(({ kind, name }) => name ?? kindName(kind));
+  const [one, other] = [names(ours).join(' and '), names(theirs).join(' and ')];
+  const what = one === other ? `${one} of each view` : [one, other].filter(Boolean).join(', and ');
+  return `Shows ${what}: ${chosen.length} of ${all} runs.`;
+}
 
 /** @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
 function join(fields, runs) {

@@ -1,127 +1,143 @@
-/** Words around the strips: whose they are, which layers they span, what widths and lines are. No browser here. */
+/** Words around the strips: whose they are, what gain the mixing has, which layers they span. No browser here. */
 
 import { shortenName } from '../../data/labels.js';
-import { range } from '../../data/numbers.js';
+import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
-import { spanOf } from './reading.js';
-import { formatLog, keysOf, widthAt } from './scale.js';
-import { fitText, toLine, toText, widthOf } from './shapes.js';
-import { layersPerLine } from './strip.js';
+import { weightsAt } from './reading.js';
+import { fitText, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { sayCaption } from './words.js';
 
-/** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale */
+/** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
-const SIZES = [15, 14, 13]; // of letters of a name, the first that fits
-const NAME_SHARE = 0.62; // of the room on a phone
-const BOLD = 1.13; // times the width of other letters
 const SMALL = 12;
-const HEAD_Y = 10;
-const ROW_PX = 17;
-const KEY_PX = 22; // the length of a line in the key
-const ROOMY_PX = 800; // where the key has room under the strips alone
+const ROW_PX = 15;
+const NAME = { wide: 16, medium: 16, narrow: 14 };
+const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // sizes of letters, the first that fits
+const MAX_ROWS = 2;
+const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
 
-/** A run's name and what was measured of it. @param {import('./picture.js').Shown} shown @param {number} run @param {Layout} layout @returns {Shape[]} */
-export function toLabel({ label, name = label, reading, gain, end }, run, { bands, isNarrow }) {
+/** What a run is called in the picture: without its letter where its name says enough. @param {Shown[]} runs @returns {string[]} */
+export function toNames(runs) {
+  const bare = runs.map(({ label }) => label.replace(/^[A-Z] /, ''));
+  return bare.map((name, run) => (bare.indexOf(name) === bare.lastIndexOf(name) ? name : runs[run].label));
+}
+
+/** A run's name with one line about its streams. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
+export function toLabel({ label, name: whole = label, reading, end }, name, run, { bands, form }) {
   const { x, y, room } = bands[run].label;
-  const { text, size } = fitName(label, name, isNarrow ? NAME_SHARE * room : room);
-  const head = toText(x, y, text, run, { size, isBold: true, ...(name === text ? {} : { title: name }) });
-  const words = reading ? toWords(reading, gain) : [[end ?? '…']];
-  if (isNarrow) return [head, toAside(words, x + room, y, room - widthOf(text, size + 1) - 16)];
-  const rows = words.map((forms, row) => {
-    const text = forms.find((form) => widthOf(form, SMALL) <= room) ?? fitText(forms[forms.length - 1], SMALL, room);
-    return toText(x, y + 20 + ROW_PX * row, text, row === 0 ? 'ink' : 'muted', { size: SMALL });
-  });
-  return [head, ...rows];
-}
-
-/** A label in letters as large as they fit, or its whole name as far as it does. @param {string} label @param {string} name @param {number} room in pixels */
-function fitName(label, name, room) {
-  const fits = (/** @type {string} */ text, /** @type {number} */ size) => widthOf(text, BOLD * size) <= room;
-  const size = SIZES.find((one) => fits(label, one)) ?? SIZES[SIZES.length - 1];
-  const [letter, ...words] = name.split(' ');
-  const told = `${letter} …${words.slice(1).join(' ')}`; // what tells it from others of its method
-  let text = !fits(label, size) && label === name && words.length > 1 && fits(told, size) ? told : label;
-  for (let most = label.length - 3; !fits(text, size) && most > 2; most--)
-    text = `${letter} ${shortenName(words.join(' '), most)}`;
-  return { text, size };
-}
-
-/** What is measured of a run, in a few words, each in a longer and a shorter form. @param {Reading} reading @param {number | null} gain log10 @returns {string[][]} */
-function toWords(reading, gain) {
-  const span = spanOf([reading], 'sizes');
-  return [
-    [reading.streams === 1 ? 'one stream' : `${reading.streams} streams`],
-    ...(span ? [saySpan(reading, `${formatLog(span[0])} to ${formatLog(span[1])}`)] : []),
-    ...(gain === null ? [] : [[`shared signal × ${formatLog(gain)}`, `shared × ${formatLog(gain)}`]]),
-  ];
-}
-
-/** Other cards show the size of the mean of all streams, which is smaller where they differ. @param {Reading} reading @param {string} span */
-function saySpan({ streams }, span) {
-  return [`${streams === 1 ? 'size' : 'sizes'} ${span}`, span];
-}
-
-/** The words in one line, as many of them as fit: half a number is none. @param {string[][]} words @param {number} x its right end @param {number} y @param {number} room */
-function toAside(words, x, y, room) {
-  const told = range(1, words.length).map((count) =>
-    words
-      .slice(0, count)
-      .map(([text]) => text)
-      .join(' · '),
-  );
-  const most = told.findLast((text) => widthOf(text, SMALL) <= room) ?? told[0];
-  return toText(x, y, fitText(most, SMALL, room), 'muted', { size: SMALL, anchor: 'end' });
-}
-
-/** The ends of the layers, over the strips. @param {Layout} layout @returns {Shape[]} */
-export function toHead({ bands, layers }) {
-  const { left, right } = bands[0].strip;
-  return [
-    toText(left, HEAD_Y, 'layer 1', 'muted', { size: SMALL }),
-    toText(right, HEAD_Y, String(layers), 'muted', { size: SMALL, anchor: 'end' }),
-  ];
-}
-
-/** Which layer is magnified; on a phone beside its lens. @param {Layout} layout @param {number} layer @returns {Shape} */
-export function toCursorHead(layout, layer) {
-  const [band] = layout.bands;
-  const name = `layer ${layer + 1} magnified`;
-  if (!layout.isNarrow) {
-    const long = `${name}: sizes before, sizes after`;
-    const isRoom = widthOf(long, SMALL) <= band.glass.right - band.glass.left;
-    return toText(band.glass.left, HEAD_Y, isRoom ? long : name, 'ink', { size: SMALL });
-  }
-  const text = `${name} below`;
-  const half = widthOf(text, SMALL) / 2;
-  const x = Math.min(
-    Math.max(xOf(layout, band, layer + 0.5), band.strip.left + 48 + half),
-    band.strip.right - 28 - half,
-  );
-  return toText(x, HEAD_Y, text, 'ink', { size: SMALL, anchor: 'middle' });
-}
-
-/** What a width and a line are. @param {Layout} layout @param {Scale} sizes @returns {Shape[]} */
-export function toKey(layout, sizes) {
-  const [band] = layout.bands;
-  const y = layout.height - (layout.isNarrow ? 28 : 10);
-  const each = layersPerLine(layout, band);
-  const isRoomy = layout.isNarrow || layout.width > ROOMY_PX;
-  const left = isRoomy ? band.strip.left : 0;
-  const shapes = [toText(left, y, 'size', 'muted', { size: SMALL }), ...toSizeKeys(sizes, left + 30, y)];
-  const words = `${layout.isNarrow ? 'lines' : 'thin lines'}: largest mixing ${each === 1 ? 'of each layer' : `over ${each} layers`}, dashed: negative`;
-  const last = /** @type {import('./shapes.js').Text} */ (shapes[shapes.length - 1]);
-  const [x, down] = layout.isNarrow ? [band.strip.left, 18] : [last.x + widthOf(last.text, SMALL) + 22, 0];
-  return [...shapes, toText(x, y + down, words, 'muted', { size: SMALL })];
-}
-
-/** Pieces of ribbon, each with the size that it stands for. @param {Scale} sizes @param {number} x @param {number} y @returns {Shape[]} */
-function toSizeKeys(sizes, x, y) {
-  let at = x;
-  return keysOf(sizes).flatMap(({ log10, text }) => {
-    const left = at;
-    at += KEY_PX + 18 + widthOf(text, SMALL);
+  const size = NAME[form];
+  const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
+  const title = text === name && whole === label ? {} : { title: whole };
+  const head = toText(x, y, text, run, { size, isBold: true, ...title });
+  const words = reading ? sayStreams(reading) : (end ?? '');
+  if (form === 'narrow') {
+    const left = x + widthOf(text, size, true) + 12;
     return [
-      toLine([left, y, left + KEY_PX, y], 'muted', { width: widthAt(sizes, log10), opacity: 0.7 }),
-      toText(left + KEY_PX + 4, y, text, 'muted', { size: SMALL }),
+      { ...head, hasHalo: true },
+      toText(left, y, fitText(words, SMALL, room - left), 'muted', { hasHalo: true }),
+    ];
+  }
+  const rows = wrapText(words, SMALL, room).slice(0, MAX_ROWS);
+  return [head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
+}
+
+/** @param {string} name @param {number} size @param {number} room */
+function shorten(name, size, room) {
+  let text = name;
+  for (let most = name.length - 1; widthOf(text, size, true) > room && most > 2; most--) text = shortenName(name, most);
+  return text;
+}
+
+const EXACT = 0.01; // sums that close to 1 are read as 1
+
+/** @type {WeakMap<import('../../../types').Matrix, string>} */
+const said = new WeakMap();
+
+/** What a run's mixing is, as its matrices show it. @param {Reading} reading */
+function sayStreams({ streams, layers, mix: { mean } }) {
+  if (streams === 1) return '1 stream';
+  const known = mean && said.get(mean);
+  if (known) return known;
+  const words = `${streams} streams${mean ? sayMixing(mean, streams, layers) : ''}`;
+  if (mean && weightsAt(mean, layers - 1)) said.set(mean, words); // of all layers
+  return words;
+}
+
+/** @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers */
+function sayMixing(mean, n, layers) {
+  let [rows, columns, others] = [0, 0, 0];
+  for (let layer = 0; layer < layers; layer++) {
+    const values = weightsAt(mean, layer);
+    if (!values) return '';
+    for (let i = 0; i < n; i++) {
+      let [row, column] = [0, 0];
+      for (let j = 0; j < n; j++) {
+        row += values[i * n + j];
+        column += values[j * n + i];
+        if (i !== j) others = Math.max(others, Math.abs(values[i * n + j]));
+      }
+      rows = Math.max(rows, Math.abs(row - 1));
+      columns = Math.max(columns, Math.abs(column - 1));
+    }
+  }
+  if (others < 0.001 && rows < EXACT) return ', not mixed';
+  if (rows < EXACT) return columns < EXACT ? ', rows and columns sum to 1' : ', rows sum to 1';
+  return ', mixed freely';
+}
+
+/**
+ * The gain of a run, in large letters, and a line below it.
+ * @param {string | null} gain @param {string[]} below lines @param {number} run @param {Layout} layout
+ * @returns {Shape[]}
+ */
+export function toGain(gain, below, run, { bands, form }) {
+  if (gain === null) return [];
+  const { x, y, room } = bands[run].gain;
+  const text = `×${gain}`;
+  const sizes = GAINS[form];
+  const size = sizes.find((one) => widthOf(text, one, true) <= room) ?? sizes[sizes.length - 1];
+  const rows = form === 'narrow' ? [] : below;
+  return [
+    toText(x, y, text, run, { size, isBold: true }),
+    ...rows.map((row, index) => toText(x, y + 25 + ROW_PX * index, row, 'muted')),
+  ];
+}
+
+/** @param {Shown} shown @param {boolean} isFirst the first run says what the numbers are @returns {string[]} */
+export function sayRange({ range: spread }, isFirst) {
+  if (spread) {
+    return [`${spread.words}:`, `×${spread.low} to ×${spread.high}`];
+  }
+  return isFirst ? ['gain of the mixing'] : [];
+}
+
+/** The layers' numbers under the strips. @param {Layout} layout @returns {Shape[]} */
+export function toAxis(layout) {
+  const { layers, strips, form } = layout;
+  const y = strips.bottom + 12;
+  const step = Math.max(1, layers <= 4 ? 1 : stepOf(layers / (MAX_TICKS[form] - 1)));
+  const inner = range(1, Math.ceil(layers / step) - 1).map((tick) => tick * step);
+  const ticks = inner.filter((tick) => layers - tick >= step / 2);
+  const marks = [0, ...ticks, layers];
+  return marks.flatMap((layer) => {
+    const x = xOf(layout, layer);
+    const anchor = layer === 0 ? 'start' : layer === layers ? 'end' : 'middle';
+    const text = layer === 0 ? 'layer 0' : String(layer);
+    return [
+      toLine([x, strips.bottom, x, strips.bottom + 4], 'muted', { opacity: 0.5 }),
+      toText(x, y, text, 'muted', { anchor, size: SMALL }),
     ];
   });
+}
+
+/** How to read the picture, where it is an image. @param {Layout} layout @param {boolean} isLog @returns {Shape[]} */
+export function toCaptionLines({ strips, inside, width }, isLog) {
+  const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
+  const rows = wrapText(sayCaption(isLog), SMALL, room);
+  return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
+}
+
+/** A quarter where that is whole, as 16 of 64; else a round number. @param {number} rough */
+function stepOf(rough) {
+  return Number.isInteger(rough) ? rough : niceStep(rough);
 }

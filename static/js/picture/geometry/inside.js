@@ -1,41 +1,220 @@
-/** A signal inside the magnified layer: a bead on every line, as large as the weight that it meets. No browser here. */
+/** One layer of one run magnified: what its branch reads, how streams mix, where it writes, and the product of all layers up to it. No browser here. */
 
-import { toLinks } from './glass.js';
+import { multiply, rowSums, toLog10 } from '../../data/composites.js';
+import { formatGain } from '../../data/gain.js';
+import { formatFixed, range } from '../../data/numbers.js';
+import { logAt, weightsAt } from './reading.js';
+import { formatLog } from './scale.js';
+import { toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.js';
 
-/** @typedef {import('./picture.js').Plan} Plan @typedef {import('./glass.js').Link} Link @typedef {import('./shapes.js').Shape} Shape */
+/** @typedef {import('./layout.js').Layout} Layout @typedef {import('./reading.js').Reading} Reading @typedef {import('./reading.js').Weights} Weights @typedef {import('./shapes.js').Shape} Shape */
+/** One weight of a layer, between two points of the picture. @typedef {{weight: number, spread: number, points: number[]}} Link */
+/** Where the streams of the magnified layer enter and leave it, and its branch. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Lens */
 
-const BEAD = { least_px: 1.2, unit_px: 3, most: 1.5 };
-const LIT = 0.16; // of the way on either side of its middle the branch is at work
+const PAD_PX = 18;
+const NUMBER_PX = 54; // at either side, for a size of any magnitude
+const LANES = { top: 84, gap: 46, room: 144 };
+const MAX_LENS_PX = 280;
+const ONE_PX = 5; // the width of a weight of 1, at most
+const LANE_SHARE = 0.24; // and of the room between two streams
+const MOST = 1.8; // times that, for larger weights
+const LEAST_WEIGHT = 0.004;
+const BOX_PX = 28;
+const SMALL = 12;
+const ROW_PX = 15;
+const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
+const MAP_PX = { cell: 16, most: 64 };
 
-/**
- * Across the layer streams mix; meanwhile the branch reads in the first half and writes in the second. A gradient takes the same ways back.
- * @param {Plan} plan @param {number} layer from 0 @param {'forward' | 'backward'} leg @param {number} inside from 0, before the layer, to 1, after it
- * @returns {Shape[]}
- */
-export function toInside({ layout, runs }, layer, leg, inside) {
-  return runs.flatMap(({ reading }, run) => {
-    if (!reading || layer >= reading.layers) return [];
-    const { mix, read, write, branch } = toLinks(reading, layout.bands[run], layer);
-    const [links, share] = inside < 0.5 ? [read, 2 * inside] : [write, 2 * inside - 1];
-    const lit = /** @type {Shape[]} */ (
-      Math.abs(inside - 0.5) < LIT ? [{ ...branch, fill: 'ink', opacity: 0.25 }] : []
-    );
-    return [...mix.map((link) => toBead(link, inside, leg)), ...links.map((link) => toBead(link, share, leg)), ...lit];
+/** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
+export function toInside(reading, run, name, layout, layer, isBehind = false) {
+  const frame = layout.inside;
+  if (!frame || layer >= reading.layers) return [];
+  const lens = toLens(reading, frame, layer);
+  const unit = lens.lanes.length > 1 ? Math.min(ONE_PX, LANE_SHARE * (lens.lanes[1] - lens.lanes[0])) : ONE_PX;
+  const { mix, read, write } = toLinks(reading, lens, layer);
+  const [x, y] = [frame.left + PAD_PX, frame.top];
+  return [
+    toEdge(layout),
+    toText(x, y + 24, `Inside layer ${layer + 1} of ${name}`, 'ink', { size: 14, isBold: true }),
+    toText(x, y + 43, reading.streams === 1 ? 'reads · adds' : 'reads · mixes · writes', 'muted'),
+    ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
+    ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
+    ...toEnds(reading, run, lens, layer, isBehind),
+    ...toBranch(reading, lens, layer),
+    ...toWords(reading, layer, frame, lens),
+  ];
+}
+
+/** The line that parts it from the strips. @param {Layout} layout @returns {Shape} */
+export function toEdge({ inside, width }) {
+  const { left, top, bottom } = /** @type {NonNullable<Layout['inside']>} */ (inside);
+  return toLine(top === 0 ? [left + 0.5, 0, left + 0.5, bottom] : [0, top + 0.5, width, top + 0.5], 'grid');
+}
+
+/** @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Lens} */
+function toLens({ streams, blocks }, frame, layer) {
+  const width = Math.min(MAX_LENS_PX, frame.right - frame.left - 2 * PAD_PX);
+  const middle = frame.top === 0 ? (frame.left + frame.right) / 2 : frame.left + PAD_PX + width / 2;
+  const gap = Math.min(LANES.gap, LANES.room / Math.max(1, streams - 1));
+  const lanes = range(0, streams - 1).map((stream) => frame.top + LANES.top + stream * gap);
+  const name = (blocks[layer] ?? 'branch').replaceAll('_', ' ');
+  return {
+    left: middle - width / 2 + NUMBER_PX,
+    right: middle + width / 2 - NUMBER_PX,
+    lanes,
+    branch: lanes[streams - 1] + 56,
+    name,
+    half: widthOf(name, SMALL) / 2 + 9,
+    middle,
+  };
+}
+
+/** The ways through a layer: across it, into its branch and out of it. @param {Reading} reading @param {Lens} lens @param {number} layer */
+function toLinks(reading, { left, right, lanes, middle, half, branch }, layer) {
+  const isApart = reading.read.mean?.shape.length === 3; // the branch reads each part separately
+  const portOf = (/** @type {number} */ part) =>
+    branch + (isApart ? ((part + 0.5) / reading.streams - 0.5) * (BOX_PX - 6) : 0);
+  return {
+    mix: linksOf(reading.mix, layer, (to, from) => toCurve(left, lanes[from], right, lanes[to])),
+    read: linksOf(reading.read, layer, (part, from) => toCurve(left, lanes[from], middle - half, portOf(part))),
+    write: linksOf(reading.write, layer, (_, to) => toCurve(middle + half, portOf(to), right, lanes[to])),
+  };
+}
+
+/** A curve that leaves and arrives level. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
+function toCurve(x0, y0, x1, y1) {
+  const bend = 0.5 * (x1 - x0);
+  return [x0, y0, x0 + bend, y0, x1 - bend, y1, x1, y1];
+}
+
+/** The weights of a layer that can be seen; a vector counts as a matrix of one row. @param {Weights} weights @param {number} layer @param {(row: number, column: number) => number[]} place @returns {Link[]} */
+export function linksOf({ mean, spread }, layer, place) {
+  const [values, spreads] = [weightsAt(mean, layer), weightsAt(spread, layer)];
+  if (!mean || !values) return [];
+  const columns = mean.shape[mean.shape.length - 1];
+  return Array.from(values, (weight, index) => ({
+    weight,
+    spread: spreads?.[index] ?? 0,
+    points: place(Math.floor(index / columns), index % columns),
+  })).filter((link) => Math.abs(link.weight) + link.spread >= LEAST_WEIGHT);
+}
+
+/** A line as thick as the weight; what tokens differ by is around it, lighter. @param {Link} link @param {import('./shapes.js').Ink} color @param {number} unit the width of a weight of 1 @returns {Shape[]} */
+function toLinkShapes({ weight, spread, points }, color, unit) {
+  const thick = (/** @type {number} */ value) => Math.min(MOST * unit, 0.6 + unit * value);
+  const line = toLine(points, color, {
+    width: thick(Math.abs(weight)),
+    opacity: Math.min(0.95, 0.3 + Math.abs(weight) + spread),
+    isDashed: weight < 0,
+    isCurve: true,
   });
+  if (spread === 0) return [line];
+  return [{ ...line, width: thick(Math.abs(weight) + spread), opacity: 0.28, isDashed: false }, line];
 }
 
-/** @param {Link} link @param {number} share of the way @param {'forward' | 'backward'} leg @returns {Shape} */
-function toBead({ weight, points }, share, leg) {
-  const [x, y] = pointOn(points, share);
-  const radius = BEAD.least_px + BEAD.unit_px * Math.min(BEAD.most, Math.abs(weight));
-  return leg === 'forward'
-    ? { kind: 'dot', x, y, radius, color: 'ink', fill: 'card' }
-    : { kind: 'dot', x, y, radius, color: 'card', fill: 'ink' };
+/** Streams before and after the layer, with their sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
+function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
+  const isRoomy = lanes.length === 1 || lanes[1] - lanes[0] >= NUMBER_GAP_PX;
+  return lanes.flatMap((y, stream) =>
+    [
+      { x: left, place: layer, anchor: /** @type {const} */ ('end'), shift: -12, radius: 5 },
+      { x: right, place: layer + 1, anchor: /** @type {const} */ ('start'), shift: 12, radius: 6 },
+    ].flatMap(({ x, place, anchor, shift, radius }) => {
+      const log10 = logAt(reading, 'sizes', place, stream);
+      if (Number.isNaN(log10)) return [];
+      const dot = /** @type {Shape} */ ({
+        kind: 'dot',
+        x,
+        y,
+        radius: isRoomy ? radius : 2,
+        color: run,
+        fill: run,
+      });
+      return isRoomy && !isBehind ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
+    }),
+  );
 }
 
-/** On a cubic Bezier curve. @param {number[]} points ends and control points @param {number} share @returns {[number, number]} */
-export function pointOn([x0, y0, x1, y1, x2, y2, x3, y3], share) {
-  const left = 1 - share;
-  const [a, b, c, d] = [left ** 3, 3 * left ** 2 * share, 3 * left * share ** 2, share ** 3];
-  return [a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3];
+/** The branch by its name. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
+function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer) {
+  const isKnown = weightsAt(mix.mean, layer) !== null;
+  const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
+  const [x, y] = [middle - half, branch - BOX_PX / 2];
+  return [
+    {
+      kind: 'box',
+      x,
+      y,
+      width: 2 * half,
+      height: BOX_PX,
+      radius: 6,
+      color: 'ink',
+      fill: 'card',
+      opacity: 1,
+    },
+    toText(middle, branch, name, 'ink', { anchor: 'middle' }),
+    ...(isKnown
+      ? []
+      : [
+          toText(middle, (lanes[0] + branch) / 2, unknown, 'muted', {
+            anchor: 'middle',
+            hasHalo: true,
+          }),
+        ]),
+  ];
+}
+
+/** The sentence about this layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
+function toWords(reading, layer, frame, { branch }) {
+  const isSide = frame.top === 0;
+  const left = isSide ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
+  const room = frame.right - PAD_PX - left;
+  const sentence = sayRow(reading, layer);
+  const rows = sentence ? wrapText(sentence, SMALL, room) : [];
+  const y = isSide ? branch + 38 : frame.top + 84;
+  return [
+    ...rows.map((row, index) => toText(left, y + ROW_PX * index, row, 'muted')),
+    ...toProduct(reading, layer, left, y + ROW_PX * rows.length + 8),
+  ];
+}
+
+const EVEN = 0.005; // a sum that close to 1 leaves a size as it is
+
+/** What the mixing of a layer does to a signal that all streams share; empty where it is not known. @param {Reading} reading @param {number} layer from 0 */
+export function sayRow({ mix, streams: n, layers }, layer) {
+  const values = layer < layers ? weightsAt(mix.mean, layer) : null;
+  if (n === 1 || !values) return '';
+  const sums = range(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));
+  if (!sums.every(Number.isFinite)) return '';
+  if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
+    return 'Every row of H_res sums to 1, so mixing leaves a signal that all streams share as it is.';
+  const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
+  const size = formatFixed(Math.abs(sums[row]), 2);
+  const flipped = sums[row] < 0 ? ' and with its sign changed' : '';
+  return `Row ${row + 1} of H_res sums to ${sums[row] < 0 ? '−' : ''}${size}, so a signal that all streams share leaves stream ${row + 1} ${size} times as large${flipped}.`;
+}
+
+/** @param {number[]} values */
+const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
+
+/** The product of the matrices up to a layer as a map of its weights, with its largest row sum. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
+function toProduct({ mix, streams: n }, layer, left, top) {
+  if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
+  const product = multiply(mix.mean, 'first-cursor', layer);
+  if (!product.scaled.every(Number.isFinite)) return [];
+  const log10 = toLog10(Math.max(...rowSums(product).map(Math.abs)), product.exponent);
+  const most = Math.max(...product.scaled.map(Math.abs));
+  const cell = Math.min(MAP_PX.cell, MAP_PX.most / n);
+  const cells = Array.from(product.scaled, (weight, index) => {
+    const [x, y] = [left + (index % n) * cell, top + Math.floor(index / n) * cell];
+    const share = most > 0 ? Math.abs(weight) / most : 0;
+    return toArea(toCorners(x, y, x + cell - 1, y + cell - 1), weight < 0 ? 'minus' : 'plus', 0.08 + 0.92 * share);
+  });
+  const words = layer === 0 ? 'Layer 1:' : `Product of layers 1 to ${layer + 1}:`;
+  const [x, y] = [left + n * cell + 12, top + (n * cell) / 2];
+  return [
+    ...cells,
+    toText(x, y - 9, words, 'muted'),
+    toText(x, y + 10, formatGain(log10), 'ink', { size: 16, isBold: true }),
+  ];
 }

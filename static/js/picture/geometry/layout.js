@@ -1,99 +1,138 @@
-/** Where runs, strips, streams and the magnified layer stand in a picture. No browser here. */
+/** Where names, strips, gains and the magnified layer are in a picture. No browser here. */
 
 import { range } from '../../data/numbers.js';
 
 /**
- * One run: its strip of layers, the heights of its streams, its magnified layer; in pixels.
- * @typedef {{top: number, bottom: number, label: {x: number, y: number, room: number}, strip: {left: number, right: number},
- *   lanes: number[], glass: {left: number, right: number, lanes: number[], branch: number}}} Band
- * @typedef {{width: number, height: number, isNarrow: boolean, layers: number, gap: number, bands: Band[]}} Layout `gap` between two streams, the least of all runs
+ * One run: the heights of its streams, where its name and its gain are.
+ * @typedef {{top: number, bottom: number, middle: number, lanes: number[], label: {x: number, y: number, room: number}, gain: {x: number, y: number, room: number}}} Band
+ * @typedef {{left: number, right: number, top: number, bottom: number}} Frame
+ * `gap` is the distance between two streams of a run with four, `unit_px` the width of a ribbon of size 1. `inside` is the room of the
+ * magnified layer, null where it is closed.
+ * @typedef {{width: number, height: number, form: 'wide' | 'medium' | 'narrow', layers: number, unit_px: number, strips: Frame, bands: Band[], inside: Frame | null}} Layout
  */
 
+const WIDE_PX = 900;
 const NARROW_PX = 560;
-const HEAD_PX = 24; // words over the strips
-const FOOT_PX = { wide: 26, narrow: 42 }; // the key under them
-const PAD_PX = 10;
-const LABEL_PX = 10; // half the height of a label in one line
-const BRANCH_PX = 34; // under the streams, for the branch of the magnified layer
-const WIDE = { between: 22, lane: 27, room: 150, least: 88 };
-/** Shares of the width, within pixels. */
-const LABEL = { share: 0.155, least: 128, most: 168 };
-const GLASS = { share: 0.3, least: 250, most: 360 };
-const NARROW = { title: 20, lane: 15, room: 84, between: 18, inset: 10 };
-const LEAST_LANE_PX = 6;
+/** Per form: distances in pixels. `lane` between two streams, `block` the most that all streams of a run take, `pad` around them, `room` the least and `most` the most for all runs. */
+const FORMS = {
+  wide: {
+    edge: 24,
+    label: 171,
+    gains: 168,
+    inside: 263,
+    top: 14,
+    lane: 26,
+    block: 96,
+    pad: 72,
+    least: 72,
+    room: 372,
+    most: 372,
+    unit: 1.7,
+  },
+  medium: {
+    edge: 16,
+    label: 140,
+    gains: 130,
+    inside: 0,
+    top: 10,
+    lane: 22,
+    block: 80,
+    pad: 60,
+    least: 64,
+    room: 180,
+    most: 340,
+    unit: 1.4,
+  },
+  narrow: {
+    edge: 12,
+    label: 12,
+    gains: 84,
+    inside: 0,
+    top: 4,
+    lane: 15,
+    block: 52,
+    pad: 46,
+    least: 50,
+    room: 150,
+    most: 300,
+    unit: 0.8,
+  },
+};
+const AXIS_PX = 22; // the layers' numbers under the strips
+const FOOT_PX = 44; // buttons and caption under them
+const INSIDE_PX = 330; // the height of the magnified layer where it is below the strips
+const NAME_PX = 18; // a name over its strip
+const LEAST_GAP_PX = 3;
 
-/** @param {number} width @param {number[]} streams of each run @param {number} layers of the deepest @returns {Layout} */
-export function toLayout(width, streams, layers) {
-  const isNarrow = width < NARROW_PX;
+/**
+ * @param {number} width @param {number[]} streams of each run @param {number} layers of the deepest
+ * @param {{order?: number[], isOpen?: boolean}} [choice] the runs from top to bottom; whether the magnified layer is shown where it is below
+ * @returns {Layout}
+ */
+export function toLayout(width, streams, layers, { order = streams.map((_, run) => run), isOpen = false } = {}) {
+  const form = width >= WIDE_PX ? 'wide' : width >= NARROW_PX ? 'medium' : 'narrow';
+  const sizes = FORMS[form];
+  const right = width - sizes.inside - sizes.gains;
+  const { bands, bottom } = toBands(streams, order, form, { left: sizes.label, right });
+  const strips = { left: sizes.label, right, top: sizes.top, bottom };
+  const end = bottom + AXIS_PX + FOOT_PX;
+  const inside =
+    form === 'wide'
+      ? { left: width - sizes.inside, right: width, top: 0, bottom: end }
+      : isOpen
+        ? { left: 0, right: width, top: end, bottom: end + INSIDE_PX }
+        : null;
+  return { width, height: inside?.bottom ?? end, form, layers, unit_px: sizes.unit, strips, bands, inside };
+}
+
+/** @param {number[]} streams @param {number[]} order @param {Layout['form']} form @param {{left: number, right: number}} strips */
+function toBands(streams, order, form, strips) {
+  const { top, lane, block, pad, least, room, most, gains, edge } = FORMS[form];
+  const needed = streams.map((count) => Math.max(least, gapOf(count, lane, block) * (count - 1) + pad));
+  const sum = needed.reduce((total, height) => total + height, 0);
+  const more = Math.max(0, room - sum) / Math.max(1, streams.length);
+  const heights = needed.map((height) => height + more);
+  const total = sum + more * streams.length;
+  const shrink = Math.min(1, most / total);
   /** @type {Band[]} */
   const bands = [];
-  let top = HEAD_PX;
-  for (const count of streams) {
-    bands.push(isNarrow ? narrowBand(top, width, count) : wideBand(top, width, count));
-    top = bands[bands.length - 1].bottom;
+  let at = top;
+  for (const run of order) {
+    const height = shrink * heights[run];
+    const gap = shrink * gapOf(streams[run], lane, block);
+    const middle = at + height / 2 + (form === 'narrow' ? NAME_PX / 2 : 0);
+    const lanes = range(0, streams[run] - 1).map((stream) => middle + (stream - (streams[run] - 1) / 2) * gap);
+    const label =
+      form === 'narrow'
+        ? { x: edge, y: at + NAME_PX / 2 + 2, room: strips.right - edge }
+        : { x: edge, y: middle - 12, room: strips.left - edge - 10 };
+    const gain = { x: strips.right + (form === 'narrow' ? 8 : 20), y: middle - 8, room: gains - 28 };
+    bands[run] = { top: at, bottom: at + height, middle, lanes, label, gain };
+    at += height;
   }
-  const gap = Math.min(...streams.map((count) => laneOf(count, isNarrow)));
-  return { width, height: top + (isNarrow ? FOOT_PX.narrow : FOOT_PX.wide), isNarrow, layers, gap, bands };
+  return { bands, bottom: at };
 }
 
-/** Between two streams. @param {number} count @param {boolean} isNarrow */
-function laneOf(count, isNarrow) {
-  const { lane, room } = isNarrow ? NARROW : WIDE;
-  return Math.max(LEAST_LANE_PX, Math.min(lane, room / count));
+/** Between two streams. @param {number} count @param {number} lane @param {number} block */
+function gapOf(count, lane, block) {
+  return Math.max(LEAST_GAP_PX, Math.min(lane, block / Math.max(1, count - 1)));
 }
 
-/** @param {number} first @param {number} count @param {number} lane */
-function toLanes(first, count, lane) {
-  return range(0, count - 1).map((stream) => first + (stream + 0.5) * lane);
+/** Where a state is drawn: 0 before the layers, l after so many. @param {Layout} layout @param {number} place */
+export function xOf({ layers, strips }, place) {
+  return strips.left + (place / layers) * (strips.right - strips.left);
 }
 
-/** The label at the left, the strip, and the magnified layer at the right with its streams at the same heights. @param {number} top @param {number} width @param {number} count @returns {Band} */
-function wideBand(top, width, count) {
-  const lane = laneOf(count, false);
-  const height = Math.max(WIDE.least, 2 * PAD_PX + count * lane + BRANCH_PX);
-  const lanes = toLanes(top + (height - count * lane - BRANCH_PX) / 2, count, lane);
-  const [label, magnified] = [LABEL, GLASS].map(({ share, least, most }) =>
-    Math.min(most, Math.max(least, share * width)),
-  );
-  const glass = { left: width - magnified, right: width, lanes, branch: lanes[count - 1] + lane / 2 + BRANCH_PX / 2 };
-  const strip = { left: label, right: glass.left - WIDE.between };
-  return { top, bottom: top + height, label: { x: 0, y: top + 22, room: label - 12 }, strip, lanes, glass };
-}
-
-/** All under each other. @param {number} top @param {number} width @param {number} count @returns {Band} */
-function narrowBand(top, width, count) {
-  const lane = laneOf(count, true);
-  const first = top + NARROW.title;
-  const lanes = toLanes(first, count, lane);
-  const second = first + count * lane + (count > 1 ? NARROW.between : PAD_PX);
-  const glassLanes = toLanes(second, count, lane);
-  const branch = second + count * lane + BRANCH_PX / 2 - 2;
-  const glass = { left: 0, right: width, lanes: glassLanes, branch };
-  return {
-    top,
-    bottom: branch + BRANCH_PX / 2 + 4,
-    label: { x: 0, y: top + NARROW.title / 2, room: width },
-    strip: { left: NARROW.inset, right: width - NARROW.inset },
-    lanes,
-    glass,
-  };
-}
-
-/** Where a state stands: 0 before the layers, l after so many. @param {Layout} layout @param {Band} band @param {number} place */
-export function xOf({ layers }, { strip }, place) {
-  return strip.left + (place / layers) * (strip.right - strip.left);
-}
-
-/** The run whose label is at a point; null elsewhere. @param {Layout} layout @param {number} x @param {number} y */
-export function labelAt({ bands, isNarrow }, x, y) {
-  const run = bands.findIndex(({ label, top, bottom }) => y >= top && y < (isNarrow ? label.y + LABEL_PX : bottom));
-  return run >= 0 && x < bands[run].label.room * (isNarrow ? 0.5 : 1) ? run : null;
+/** The run whose name or gain is at a point; null elsewhere. @param {Layout} layout @param {number} x @param {number} y */
+export function labelAt({ bands, strips, form, inside }, x, y) {
+  if (form === 'narrow' || (inside && inside.top === 0 && x > inside.left)) return null;
+  if (x > strips.left - 6 && x < strips.right) return null;
+  const run = bands.findIndex(({ top, bottom }) => y >= top && y < bottom);
+  return run < 0 ? null : run;
 }
 
 /** The layer under a point of the strips, from 0; null beside them. @param {Layout} layout @param {number} x @param {number} slack beside them that still counts */
-export function layerAt({ bands, layers }, x, slack) {
-  if (bands.length === 0) return null;
-  const { left, right } = bands[0].strip;
-  if (x < left - slack || x > right + slack) return null;
+export function layerAt({ strips: { left, right }, layers, bands }, x, slack) {
+  if (bands.length === 0 || x < left - slack || x > right + slack) return null;
   return Math.min(layers - 1, Math.max(0, Math.floor(((x - left) / (right - left)) * layers)));
 }

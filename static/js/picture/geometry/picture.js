@@ -1,100 +1,140 @@
 /** The whole picture in shapes: what stays until the data change, and what follows the cursor. No browser here. */
 
-import { toCursorHead, toHead, toKey, toLabel } from './captions.js';
-import { toGlass } from './glass.js';
+import { sayRange, toAxis, toGain, toLabel, toNames } from './captions.js';
+import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
 import { toScale } from './scale.js';
-import { toArea, toLine } from './shapes.js';
-import { toStrip } from './strip.js';
+import { toArea, toClip, toCorners } from './shapes.js';
+import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
 
-/** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale */
-/** A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain`: see `gainOf` in run.js. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened. @typedef {{label: string, name?: string, reading: Reading | null, gain: number | null, end: string | null, streams?: number}} Shown */
-/** @typedef {{layout: Layout, runs: Shown[], sizes: Scale, gradients: Scale}} Plan */
+/** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
+/**
+ * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gain.js`),
+ * `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
+ * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
+ * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
+ * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][]}} Plan
+ */
 
-const SHARE = 0.85; // of the room between two streams is the widest ribbon
 const GUESS = 4; // streams of a run of which nothing has come
 
-/** @param {Shown[]} runs @param {number} width in pixels @param {number} layers of the deepest @returns {Plan} */
-export function toPlan(runs, width, layers) {
-  const readings = runs.flatMap(({ reading }) => reading ?? []);
+/**
+ * @param {Shown[]} runs @param {number} width in pixels @param {number} layers of the deepest
+ * @param {{isLog?: boolean, isOpen?: boolean}} [choice] widths of ribbons in logarithms; whether the magnified layer is shown where it is below the strips
+ * @returns {Plan}
+ */
+export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = {}) {
   const streams = runs.map(({ reading, streams: guess }) => reading?.streams ?? guess ?? GUESS);
-  const layout = toLayout(width, streams, layers);
-  const most_px = SHARE * layout.gap;
-  return {
-    layout,
-    runs,
-    sizes: toScale(spanOf(readings, 'sizes'), most_px),
-    gradients: toScale(spanOf(readings, 'gradients'), most_px),
-  };
+  const order = toOrder(runs);
+  const layout = toLayout(width, streams, layers, { order, isOpen });
+  const exchanges = runs.map(({ reading }) => (reading ? listExchanges(reading, layout) : []));
+  return { layout, runs, names: toNames(runs), order, scale: toScale(layout.unit_px, isLog), exchanges };
 }
 
-/** All that stays as it is while the cursor moves. @param {Plan} plan @returns {Shape[]} */
+/** Runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */
+export function toOrder(runs) {
+  const places = runs.map((_, run) => run);
+  return [...places.filter((run) => !runs[run].isFree), ...places.filter((run) => runs[run].isFree)];
+}
+
+/** What stays as it is while the cursor moves: ribbons, mixing and the layers' numbers. @param {Plan} plan @returns {Shape[]} */
 export function toStill(plan) {
-  const bands = plan.runs.flatMap((shown, run) => toBand(plan, shown, run));
-  return hasBegun(plan) ? [...bands, ...toHead(plan.layout), ...toKey(plan.layout, plan.sizes)] : bands;
+  return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
+}
+
+/** Names and gains. @param {Plan} plan @returns {Shape[]} */
+function toSides({ layout, runs, names, order }) {
+  return runs.flatMap((shown, run) => [
+    ...toLabel(shown, names[run], run, layout),
+    ...toGain(shown.gain, sayRange(shown, run === order[0]), run, layout),
+  ]);
+}
+
+/** What is between names and gains: runs whose mixing is free flood what is around them, so they are drawn first. @param {Plan} plan @returns {Shape[]} */
+function toStrips(plan) {
+  const { layout, runs, order } = plan;
+  const shapes = order.toReversed().flatMap((run) => toStrip(plan, run));
+  const losses = runs.flatMap(({ reading }, run) => (reading ? toLosses(reading, layout, layout.bands[run]) : []));
+  return [toClip({ ...layout.strips, top: 0 }, shapes), ...losses];
+}
+
+/** @param {Plan} plan @param {number} run @returns {Shape[]} */
+function toStrip({ layout, runs, scale, exchanges }, run) {
+  const { reading, isFree } = runs[run];
+  if (!reading) return [];
+  const band = layout.bands[run];
+  const ribbons = toRibbons(reading, run, layout, band, scale);
+  const lines = toMixingLines(exchanges[run], run, layout, band);
+  // Lines would not be seen behind what floods its lane; elsewhere they do not cross ribbons.
+  return isFree ? [...ribbons, ...lines] : [...lines, ...ribbons];
 }
 
 /** Whether any size is there to be drawn. @param {Plan} plan */
-function hasBegun({ runs }) {
+export function hasBegun({ runs }) {
   const readings = runs.flatMap(({ reading }) => reading ?? []);
   return spanOf(readings, 'sizes') !== null;
 }
 
-/** @param {Plan} plan @param {Shown} shown @param {number} run @returns {Shape[]} */
-function toBand({ layout, sizes }, shown, run) {
-  const { reading } = shown;
-  const band = layout.bands[run];
-  const edge = run > 0 ? [toLine([0, band.top, layout.width, band.top], 'grid')] : [];
-  const strip = reading ? toStrip(reading, run, layout, band, sizes) : [];
-  return [...edge, ...toLabel(shown, run, layout), ...strip];
-}
-
 /**
- * What follows the cursor: its layer marked in the strips, and magnified.
+ * Names, gains and what follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
  * @param {Plan} plan
  * @param {number} layer from 0
- * @param {{first: number, last: number} | null} [part] the layers that are spoken of, where they are not all
+ * @param {{first: number, last: number} | null} part the chosen layers, null for all
+ * @param {number | null} run that is magnified
  * @returns {Shape[]}
  */
-export function toCursor(plan, layer, part = null) {
-  if (!hasBegun(plan)) return [];
-  const { layout, runs, sizes } = plan;
-  const glasses = runs.flatMap(({ reading }, run) =>
-    reading ? toGlass(reading, run, layout.bands[run], sizes, layer) : [],
-  );
-  return [...(part ? toVeils(layout, part) : []), ...toLenses(layout, layer), toCursorHead(layout, layer), ...glasses];
+export function toCursor(plan, layer, part, run) {
+  const sides = toSides(plan);
+  if (!hasBegun(plan)) return sides;
+  const reading = run === null ? null : plan.runs[run]?.reading;
+  const inside =
+    reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
+  const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
+  return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
+}
+
+/** The run that is magnified unless someone chooses: the first whose mixing is free, else the first of several streams. @param {Shown[]} runs @returns {number | null} */
+export function magnifiedOf(runs) {
+  const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
+  const tests = [
+    (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isFree),
+    isMixed,
+    (/** @type {Shown} */ { reading }) => reading !== null,
+  ];
+  const [found] = tests.map((test) => runs.findIndex(test)).filter((run) => run >= 0);
+  return found ?? null;
 }
 
 const VEIL = 0.72;
 
-/** Layers that are not spoken of stand behind a veil. @param {Layout} layout @param {{first: number, last: number}} part @returns {Shape[]} */
+/** @param {Layout} layout @param {{first: number, last: number}} part @returns {Shape[]} */
 function toVeils(layout, { first, last }) {
-  const band = layout.bands[0];
-  const [left, from, to, right] = [0, first, last + 1, layout.layers].map((place) => xOf(layout, band, place));
-  return toReaches(layout).flatMap(([top, bottom]) =>
-    [
-      [left - 2, from],
-      [to, right + 2],
-    ].map(([x0, x1]) => toArea([x0, top, x1, top, x1, bottom, x0, bottom], 'card', VEIL)),
-  );
+  const { left, right, bottom } = layout.strips;
+  const [from, to] = [first, last + 1].map((place) => xOf(layout, place));
+  const ends = [
+    [left - 1, from],
+    [to, right + 1],
+  ];
+  return ends.map(([x0, x1]) => toArea(toCorners(x0, 0, x1, bottom), 'card', VEIL));
 }
 
-/** From where to where strips lie: all of them, or on a phone, where other things lie between them, each. @param {Layout} layout */
-function toReaches({ bands, isNarrow }) {
-  if (isNarrow) return bands.map(({ lanes }) => [lanes[0] - LENS_PX, lanes[lanes.length - 1] + LENS_PX]);
-  return [[bands[0].top + 2, bands[bands.length - 1].bottom - 2]];
+const FRAME_PX = 4; // over and under the strips
+
+/** The frame of the cursor around a layer. @param {Layout} layout @param {number} layer */
+export function frameOf(layout, layer) {
+  const [left, right] = [layer, layer + 1].map((place) => xOf(layout, place));
+  const { top, bottom } = layout.strips;
+  return {
+    x: left - 1,
+    y: FRAME_PX,
+    width: Math.max(6, right - left + 2),
+    height: bottom - (top > FRAME_PX ? FRAME_PX : 0),
+  };
 }
 
-const LENS_PX = 8; // over and under the streams of a strip
-
-/** A lens over the layer: one over all strips, or on a phone, where other things lie between them, one on each. @param {Layout} layout @param {number} layer @returns {Shape[]} */
-function toLenses(layout, layer) {
-  const [left, right] = [layer, layer + 1].map((place) => xOf(layout, layout.bands[0], place));
-  return toReaches(layout).map(([top, bottom]) => toLens(left - 1, top, right - left + 2, bottom - top));
-}
-
-/** @param {number} x @param {number} y @param {number} width @param {number} height @returns {Shape} */
-function toLens(x, y, width, height) {
-  return { kind: 'box', x, y, width, height, radius: 3, color: 'ink', fill: 'ink', opacity: 0.1 };
+/** The same frame where it is part of an image. @param {Layout} layout @param {number} layer @returns {Shape} */
+export function toFrame(layout, layer) {
+  return { kind: 'box', ...frameOf(layout, layer), radius: 2, color: 'ink', fill: 'ink', opacity: 0.04 };
 }

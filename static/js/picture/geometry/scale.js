@@ -1,33 +1,26 @@
-/** How wide a size is drawn: logarithmic, and one scale for all runs. No browser here. */
+/**
+ * How wide a size is drawn. Linear: so many pixels per unit, the same for every run, setting and step, so that a ribbon that changes has
+ * changed in the data. Logarithmic: so many pixels per factor of ten. No browser here.
+ */
 
-import { formatValue, logTicks } from '../../data/numbers.js';
+import { formatValue } from '../../data/numbers.js';
 
-/** From log10 to pixels. @typedef {{low: number, high: number, least_px: number, most_px: number}} Scale */
+/** From log10 to pixels. `unit_px` is the width of 1, `decade_px` what a factor of ten adds. @typedef {{kind: 'linear', unit_px: number} | {kind: 'log', low: number, decade_px: number}} Scale */
 
-const LEAST_PX = 1.5;
-const STEPS = 4; // of a decade, to which the ends are rounded: a ribbon must not change with every layer that comes
-const MIN_DECADES = 1; // lest small differences look large
+const LEAST_PX = 1.4;
+/** Beyond every screen, and far from where a canvas loses its precision. */
+const MOST_PX = 20_000;
+const LOG = { low: -1, decade_px: 4 };
 
-/** @param {[number, number] | null} span least and largest log10 @param {number} most_px @returns {Scale} */
-export function toScale(span, most_px) {
-  const [least, largest] = span ?? [0, 0];
-  const low = Math.floor(least * STEPS) / STEPS;
-  const high = Math.max(low + MIN_DECADES, Math.ceil(largest * STEPS) / STEPS);
-  return { low, high, least_px: Math.min(LEAST_PX, most_px), most_px };
+/** @param {number} unit_px @param {boolean} isLog @returns {Scale} */
+export function toScale(unit_px, isLog) {
+  return isLog ? { kind: 'log', ...LOG } : { kind: 'linear', unit_px };
 }
 
-/** @param {Scale} scale @param {number} log10 */
-export function widthAt({ low, high, least_px, most_px }, log10) {
-  return least_px + ((log10 - low) / (high - low)) * (most_px - least_px);
-}
-
-const MAX_KEYS = 4;
-
-/** Sizes for the key, spread over the scale, with their words. @param {Scale} scale @returns {{log10: number, text: string}[]} */
-export function keysOf({ low, high }) {
-  const [places] = logTicks(low, high);
-  const step = Math.max(1, Math.ceil(places.length / MAX_KEYS));
-  return places.filter((_, index) => index % step === 0).map((log10) => ({ log10, text: formatLog(log10) }));
+/** @param {Scale} scale @param {number} log10 NaN stays NaN */
+export function widthAt(scale, log10) {
+  const width = scale.kind === 'linear' ? scale.unit_px * 10 ** log10 : (log10 - scale.low) * scale.decade_px;
+  return Math.min(MOST_PX, Math.max(LEAST_PX, width));
 }
 
 const DIGITS = 3;

@@ -1,26 +1,29 @@
 /**
  * The shapes that a picture is made of, in numbers: painters for canvas and for SVG draw the same. No browser here.
  *
- * @typedef {number | 'ink' | 'muted' | 'card' | 'grid'} Ink a run by its place, or a colour of the theme
- * @typedef {Record<string, string>} Palette CSS colours by ink
- * @typedef {{kind: 'area', points: number[], color: Ink, opacity: number}} Area a closed outline: x and y in turns, in pixels
+ * @typedef {number | 'ink' | 'muted' | 'card' | 'grid' | 'plus' | 'minus'} Ink a run by its place, or a colour of the theme
+ * @typedef {Record<string, string>} Palette CSS colours by ink; `hot` is what a run's colour turns to where it is very large
+ * @typedef {{at: number, heat: number}} Stop a place between the left and right end of an area, 0 to 1, and how much of `hot` is mixed in there
+ * @typedef {{kind: 'area', points: number[], color: Ink, opacity: number, heats?: Stop[]}} Area a closed outline: x and y in turns, in pixels
  * @typedef {{kind: 'line', points: number[], color: Ink, opacity: number, width: number, isDashed: boolean, isCurve: boolean}} Line
  *   corners in turns; a curve has two ends and two control points between them (cubic Bezier)
  * @typedef {{kind: 'dot', x: number, y: number, radius: number, color: Ink, fill: Ink}} Dot
  * @typedef {{kind: 'box', x: number, y: number, width: number, height: number, radius: number, color: Ink, fill: Ink, opacity: number}} Box
  * @typedef {{kind: 'text', x: number, y: number, text: string, size: number, color: Ink, anchor: 'start' | 'middle' | 'end', isBold: boolean,
  *   hasHalo: boolean, title?: string}} Text `y` of its middle; a halo keeps it legible over lines; a title is the whole of what is cut
- * @typedef {Area | Line | Dot | Box | Text} Shape
+ * @typedef {{kind: 'clip', x: number, y: number, width: number, height: number, shapes: Shape[]}} Clip nothing of `shapes` is drawn outside of it
+ * @typedef {Area | Line | Dot | Box | Text | Clip} Shape
  */
 
-export const DASH = [5, 4];
-/** Of a letter's size is its width, on average; that of a raised digit is less. */
-const LETTER = { usual: 0.58, raised: 0.42 };
+export const DASH = [4, 3];
+/** Average width of a letter as a share of its size; raised digits are narrower. */
+const LETTER = { usual: 0.55, bold: 0.6, narrow: 0.3, raised: 0.42 };
 const RAISED = /[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]/;
+const NARROW = /[ .,:;'|il1jt()]/;
 
-/** @param {number[]} points @param {Ink} color @param {number} [opacity] @returns {Area} */
-export function toArea(points, color, opacity = 1) {
-  return { kind: 'area', points, color, opacity };
+/** @param {number[]} points @param {Ink} color @param {number} [opacity] @param {Stop[]} [heats] @returns {Area} */
+export function toArea(points, color, opacity = 1, heats = undefined) {
+  return heats ? { kind: 'area', points, color, opacity, heats } : { kind: 'area', points, color, opacity };
 }
 
 /** @param {number[]} points @param {Ink} color @param {Partial<Line>} [look] @returns {Line} */
@@ -33,25 +36,49 @@ export function toText(x, y, text, color, look = {}) {
   return { kind: 'text', x, y, text, color, size: 12, anchor: 'start', isBold: false, hasHalo: false, ...look };
 }
 
-/** About how wide a text is, in pixels. @param {string} text @param {number} size of letters */
-export function widthOf(text, size) {
-  const letters = [...text].map((letter) => (RAISED.test(letter) ? LETTER.raised : LETTER.usual));
+/** @param {{left: number, right: number, top: number, bottom: number}} frame @param {Shape[]} shapes @returns {Clip} */
+export function toClip({ left, right, top, bottom }, shapes) {
+  return { kind: 'clip', x: left, y: top, width: right - left, height: bottom - top, shapes };
+}
+
+/** Corners of a rectangle. @param {number} left @param {number} top @param {number} right @param {number} bottom */
+export const toCorners = (left, top, right, bottom) => [left, top, right, top, right, bottom, left, bottom];
+
+/** About how wide a text is, in pixels. @param {string} text @param {number} size of letters @param {boolean} [isBold] */
+export function widthOf(text, size, isBold = false) {
+  const usual = isBold ? LETTER.bold : LETTER.usual;
+  const letters = [...text].map((letter) =>
+    RAISED.test(letter) ? LETTER.raised : NARROW.test(letter) ? LETTER.narrow : usual,
+  );
   return size * letters.reduce((sum, width) => sum + width, 0);
 }
 
-/** The text, or as much of it as fits with an ellipsis. @param {string} text @param {number} size @param {number} room in pixels */
-export function fitText(text, size, room) {
-  if (widthOf(text, size) <= room) return text;
+/** The text, or as much of it as fits with an ellipsis. @param {string} text @param {number} size @param {number} room in pixels @param {boolean} [isBold] */
+export function fitText(text, size, room, isBold = false) {
+  if (widthOf(text, size, isBold) <= room) return text;
   let kept = text;
-  while (kept && widthOf(`${kept}…`, size) > room) kept = kept.slice(0, -1).trimEnd();
+  while (kept && widthOf(`${kept}…`, size, isBold) > room) kept = kept.slice(0, -1).trimEnd();
   return `${kept}…`;
+}
+
+/** A sentence in lines of at most so many pixels. @param {string} text @param {number} size @param {number} room @returns {string[]} */
+export function wrapText(text, size, room) {
+  /** @type {string[]} */
+  const lines = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length > 0 ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length > 0 && widthOf(longer, size) <= room) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** The same shapes elsewhere. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */
 export function move(shapes, right, down) {
-  return shapes.map((shape) =>
-    'points' in shape
-      ? { ...shape, points: shape.points.map((value, index) => value + (index % 2 === 0 ? right : down)) }
-      : { ...shape, x: shape.x + right, y: shape.y + down },
-  );
+  return shapes.map((shape) => {
+    if ('points' in shape)
+      return { ...shape, points: shape.points.map((value, index) => value + (index % 2 === 0 ? right : down)) };
+    const moved = { ...shape, x: shape.x + right, y: shape.y + down };
+    return moved.kind === 'clip' ? { ...moved, shapes: move(moved.shapes, right, down) } : moved;
+  });
 }

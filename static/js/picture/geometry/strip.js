@@ -6,64 +6,112 @@ import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
 import { toArea, toLine, toText } from './shapes.js';
 
-/** @typedef {import('./layout.js').Layout} Layout @typedef {import('./layout.js').Band} Band @typedef {import('./reading.js').Reading} Reading @typedef {import('./scale.js').Scale} Scale @typedef {import('./shapes.js').Shape} Shape */
+/** @typedef {import('./layout.js').Layout} Layout @typedef {import('./layout.js').Band} Band @typedef {import('./reading.js').Reading} Reading @typedef {import('./scale.js').Scale} Scale @typedef {import('./shapes.js').Shape} Shape @typedef {import('./shapes.js').Stop} Stop */
+/** A weight between two streams over the layers from..to - 1. @typedef {{source: number, target: number, weight: number, from: number, to: number}} Exchange */
 
-const LINE_PX = 13; // between the beginnings of two sets of lines
-const ONE_PX = 1.6; // the width of a weight of 1
-const MOST_PX = 2.6;
+const LINE_PX = 16; // between the beginnings of two sets of lines
+const ONE_PX = 1.3; // the width of a weight of 1
+const MOST_PX = 1.8;
 const LEAST_WEIGHT = 0.03; // what is less could not be seen
 const MAX_LINES = 6; // of one set: the largest weights
-
-/** Ribbons of a run, with the lines under them. @param {Reading} reading @param {number} run @param {Layout} layout @param {Band} band @param {Scale} scale @returns {Shape[]} */
-export function toStrip(reading, run, layout, band, scale) {
-  const ends = [band.strip.left, xOf(layout, band, reading.layers)];
-  const rails = band.lanes.map((y) => toLine([ends[0], y, ends[1], y], 'grid'));
-  const ribbons = range(0, reading.streams - 1).flatMap((stream) =>
-    toRibbon(reading, stream, layout, band, scale, 0, reading.layers),
-  );
-  return [
-    ...rails,
-    ...toMixing(reading, run, layout, band),
-    ...ribbons.flatMap((points) => [toArea(points, 'card'), toArea(points, run, 0.86)]), // lines do not show through
-    ...toLosses(reading, layout, band),
-  ];
-}
+/** Outer edges of the glow around a ribbon that floods its lane, and how much of it is seen. */
+const GLOW = [
+  { px: 9, opacity: 0.05 },
+  { px: 5, opacity: 0.08 },
+  { px: 2, opacity: 0.12 },
+];
+/** Around a ribbon that stays in its lane, so that it stands out from what floods it. */
+const EDGE = { px: 1.5, opacity: 0.55 };
+const SOLID = 0.95;
+const FLOODED = 0.5;
+const HOT_DECADES = 3; // beyond its lane, until a ribbon has the hottest colour
+const MAX_STOPS = 40;
 
 /**
- * The outline of a stream between two places, in as many pieces as are known: along its upper edge and back along the lower.
- * @param {Reading} reading @param {number} stream @param {Layout} layout @param {Band} band @param {Scale} scale
- * @param {number} from a place, or between two @param {number} to
- * @returns {number[][]}
+ * Ribbons of a run up to a place.
+ * @param {Reading} reading @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {Scale} scale
+ * @param {{what?: 'sizes' | 'gradients', from?: number, to?: number}} [span]
+ * @returns {Shape[]}
  */
-export function toRibbon(reading, stream, layout, band, scale, from, to) {
-  /** @type {number[][]} */
-  const pieces = [];
-  /** @type {[number, number][]} */
-  let piece = [];
-  const close = () => {
-    if (piece.length > 1) pieces.push(toOutline(piece, band.lanes[stream]));
-    piece = [];
-  };
-  for (const place of placesBetween(from, to)) {
-    const log10 = sizeAt(reading, 'sizes', place, stream);
-    if (Number.isNaN(log10)) close();
-    else piece.push([xOf(layout, band, place), widthAt(scale, log10) / 2]);
+export function toRibbons(reading, color, layout, band, scale, span = {}) {
+  const { what = 'sizes', from = 0, to = reading.layers } = span;
+  const [first, last] = [from, Math.min(to, reading.layers, layout.layers)];
+  if (first >= last) return [];
+  const lane_px = laneOf(band);
+  const most = excessOf(reading, what, scale, lane_px, first, last);
+  const edge = most > 0 ? [] : [EDGE];
+  const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
+  return range(0, reading.streams - 1).flatMap((stream) =>
+    toPieces(reading, what, stream, layout, scale, first, last).flatMap((piece) => {
+      const heats = most > 0 ? toHeats(piece, lane_px) : undefined;
+      const glow = most > 0 ? GLOW : [];
+      return [
+        ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
+        ...glow.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), color, opacity, heats)),
+        toArea(toOutline(piece, band.lanes[stream]), color, opacity, heats),
+      ];
+    }),
+  );
+}
+
+/** The room of a stream. @param {Band} band */
+function laneOf({ lanes, top, bottom }) {
+  return lanes.length > 1 ? lanes[1] - lanes[0] : (bottom - top) / 2;
+}
+
+/** By how many factors of ten the widest ribbon is wider than its lane. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {Scale} scale @param {number} lane_px @param {number} from @param {number} to */
+function excessOf(reading, what, scale, lane_px, from, to) {
+  if (scale.kind === 'log') return 0;
+  let most = -Infinity;
+  for (let at = Math.floor(from) * reading.streams; at < (Math.ceil(to) + 1) * reading.streams; at++)
+    if (reading[what][at] > most) most = reading[what][at];
+  return most + Math.log10(scale.unit_px / lane_px);
+}
+
+/** A known piece of a ribbon: places in pixels, and half the width at each. @typedef {{xs: number[], halves: number[]}} Piece */
+
+/** The known pieces of a stream between two places. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
+function toPieces(reading, what, stream, layout, scale, from, to) {
+  /** @type {Piece[]} */
+  const pieces = [{ xs: [], halves: [] }];
+  for (let place = from; ; place = Math.min(to, Math.floor(place) + 1)) {
+    const log10 = sizeAt(reading, what, place, stream);
+    const piece = pieces[pieces.length - 1];
+    if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [] });
+    else {
+      piece.xs.push(xOf(layout, place));
+      piece.halves.push(widthAt(scale, log10) / 2);
+    }
+    if (place === to) break;
   }
-  close();
-  return pieces;
+  return pieces.filter(({ xs }) => xs.length > 1);
 }
 
-/** Both ends, and every whole place between. @param {number} from @param {number} to */
-function placesBetween(from, to) {
-  const inner = range(Math.floor(from) + 1, Math.ceil(to) - 1);
-  return from === to ? [from] : [from, ...inner, to];
+/** Along the upper edge and back along the lower. @param {Piece} piece @param {number} y @param {number} [more] pixels on either side */
+function toOutline({ xs, halves }, y, more = 0) {
+  const count = xs.length;
+  const points = new Array(4 * count);
+  for (let index = 0; index < count; index++) {
+    const half = halves[index] + more;
+    const back = 4 * count - 2 - 2 * index;
+    points[2 * index] = points[back] = xs[index];
+    points[2 * index + 1] = y - half;
+    points[back + 1] = y + half;
+  }
+  return points;
 }
 
-/** @param {[number, number][]} piece x and half the width @param {number} y */
-function toOutline(piece, y) {
-  const upper = piece.flatMap(([x, half]) => [x, y - half]);
-  const lower = piece.toReversed().flatMap(([x, half]) => [x, y + half]);
-  return [...upper, ...lower];
+/** How hot a ribbon is along its way: beyond the frame its width is not seen, but its colour is. @param {Piece} piece @param {number} lane_px @returns {Stop[]} */
+function toHeats({ xs, halves }, lane_px) {
+  const last = xs.length - 1;
+  const step = Math.max(1, Math.ceil(xs.length / MAX_STOPS));
+  /** @type {Stop[]} */
+  const stops = [];
+  for (let index = 0; index <= last; index = index === last ? last + 1 : Math.min(last, index + step)) {
+    const heat = Math.log10((2 * halves[index]) / lane_px) / HOT_DECADES;
+    stops.push({ at: (xs[index] - xs[0]) / (xs[last] - xs[0]), heat: Math.min(1, Math.max(0, heat)) });
+  }
+  return stops;
 }
 
 /** log10 at a place, or on the line between two. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
@@ -74,40 +122,61 @@ export function sizeAt(reading, what, place, stream) {
   return low + (place - below) * (logAt(reading, what, below + 1, stream) - low);
 }
 
-/** How many layers a set of lines stands for: as few as can be told apart. @param {Layout} layout @param {Band} band */
-export function layersPerLine({ layers }, { strip }) {
-  return Math.max(1, Math.ceil((LINE_PX * layers) / (strip.right - strip.left)));
+/** How many layers a set of lines stands for: as few as can be told apart. @param {Layout} layout */
+export function layersPerLine({ layers, strips }) {
+  return Math.max(1, Math.ceil((LINE_PX * layers) / (strips.right - strips.left)));
 }
 
-/** All lines of a strip. @param {Reading} reading @param {number} run @param {Layout} layout @param {Band} band @returns {Shape[]} */
-function toMixing(reading, run, layout, band) {
-  const each = layersPerLine(layout, band);
-  return range(0, Math.ceil(reading.layers / each) - 1).flatMap((set) =>
-    toExchangeLines(reading, run, layout, band, set * each, Math.min((set + 1) * each, reading.layers)),
+/** All weights between streams that a strip shows, up to a place. @param {Reading} reading @param {Layout} layout @param {number} [to] @returns {Exchange[]} */
+export function listExchanges(reading, layout, to = reading.layers) {
+  if (reading.streams === 1) return [];
+  const each = layersPerLine(layout);
+  const end = Math.min(to, reading.layers, layout.layers);
+  return range(0, Math.ceil(end / each) - 1).flatMap((set) =>
+    toExchanges(reading, set * each, Math.min((set + 1) * each, end)),
   );
 }
 
-/**
- * What streams pass to each other over the layers from..to - 1.
- * @param {Reading} reading @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {number} from @param {number} to
- * @returns {Shape[]}
- */
-export function toExchangeLines(reading, color, layout, band, from, to) {
-  if (reading.streams === 1) return [];
-  const xs = [xOf(layout, band, from), xOf(layout, band, to)];
-  return toExchanges(reading, from, to).map(({ source, target, weight }) =>
-    toLine([xs[0], band.lanes[source], xs[1], band.lanes[target]], color, {
-      width: Math.min(MOST_PX, 0.5 + ONE_PX * Math.abs(weight)),
-      opacity: Math.min(0.6, 0.12 + 0.48 * Math.abs(weight)),
-      isDashed: weight < 0,
+/** Lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {number} [strength] @returns {Shape[]} */
+export function toMixingLines(exchanges, color, layout, band, strength = 1) {
+  return exchanges.map((exchange) =>
+    toLine(pointsOf(exchange, layout, band), color, {
+      width: Math.min(MOST_PX, 0.4 + ONE_PX * Math.abs(exchange.weight)),
+      opacity: strength * Math.min(0.75, 0.2 + 0.8 * Math.abs(exchange.weight)),
+      isDashed: exchange.weight < 0,
+      isCurve: true,
     }),
   );
+}
+
+/** A curve from stream to stream. @param {Exchange} exchange @param {Layout} layout @param {Band} band */
+function pointsOf({ source, target, from, to }, layout, { lanes }) {
+  const [left, right] = [xOf(layout, from), xOf(layout, to)];
+  const middle = (left + right) / 2;
+  return [left, lanes[source], middle, lanes[source], middle, lanes[target], right, lanes[target]];
+}
+
+const REACH_PX = 4;
+
+/** The weight whose line is nearest to a point, within reach; null where there is none. @param {Exchange[]} exchanges @param {Layout} layout @param {Band} band @param {number} x @param {number} y @returns {Exchange | null} */
+export function exchangeAt(exchanges, layout, { lanes }, x, y) {
+  let [found, least] = [/** @type {Exchange | null} */ (null), REACH_PX];
+  for (const exchange of exchanges) {
+    const [left, right] = [xOf(layout, exchange.from), xOf(layout, exchange.to)];
+    if (x < left || x > right) continue;
+    const t = (x - left) / (right - left); // x of these curves is nearly even along them
+    const height =
+      lanes[exchange.source] + (3 * t * t - 2 * t ** 3) * (lanes[exchange.target] - lanes[exchange.source]);
+    const distance = Math.abs(y - height);
+    if (distance < least) [found, least] = [exchange, distance];
+  }
+  return found;
 }
 
 /**
  * The weights between different streams over the layers from..to - 1, the largest of them.
  * @param {Reading} reading @param {number} from @param {number} to
- * @returns {{source: number, target: number, weight: number}[]}
+ * @returns {Exchange[]}
  */
 export function toExchanges(reading, from, to) {
   const product = multiplyLayers(reading, from, to);
@@ -116,6 +185,8 @@ export function toExchanges(reading, from, to) {
     source: index % n,
     target: Math.floor(index / n),
     weight: /** @type {import('../../../types').Numbers} */ (product)[index],
+    from,
+    to,
   }));
 }
 
@@ -156,17 +227,18 @@ function multiplyTwo(left, right, n) {
 }
 
 /** Where the sizes end for want of a number, and why. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
-function toLosses(reading, layout, band) {
+export function toLosses(reading, layout, band) {
   const lost = [...reading.status.keys()].filter((layer) =>
     range(0, reading.streams - 1).some((stream) => Number.isNaN(logAt(reading, 'sizes', layer + 1, stream))),
   );
   if (lost.length === 0) return [];
   const first = Math.min(...lost);
-  const x = xOf(layout, band, first);
-  const isRight = x < (band.strip.left + band.strip.right) / 2;
-  const words = `${sayStatus(String(reading.status.get(first)))} from layer ${first + 1}${lastKnown(reading, 'sizes') > first ? ', not in all' : ' on'}`;
+  if (first >= layout.layers) return [];
+  const x = xOf(layout, first);
+  const isRight = x < (layout.strips.left + layout.strips.right) / 2;
+  const words = `${sayStatus(String(reading.status.get(first)))} from layer ${first + 1}${lastKnown(reading, 'sizes') > first ? ' (some streams)' : ''}`;
   return [
-    toText(x + (isRight ? 6 : -6), band.lanes[0], isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
+    toText(x + (isRight ? 6 : -6), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
       anchor: isRight ? 'start' : 'end',
       hasHalo: true,
     }),

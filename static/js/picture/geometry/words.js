@@ -1,30 +1,41 @@
 /** The picture in words: what it is, how to read it, and what each run shows in it. No browser here. */
 
-import { range } from '../../data/numbers.js';
+import { formatFixed, range } from '../../data/numbers.js';
 import { logAt, spanOf, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading */
 
 export const TITLE = 'How the signal travels';
-export const STREAM =
-  'A stream is a signal that a network hands from layer to layer: a residual network has one, others several.';
-export const SHOWN =
-  'Its width is the size of what it carries. In each layer a branch, such as attention, reads the streams, they mix (thin lines), and the branch writes to them.';
-export const MEANING = `${STREAM} ${SHOWN}`;
+export const MEANING =
+  'A stream is the residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several. ' +
+  'Each layer reads the streams, mixes them and writes its output to them. The width of a ribbon is the size of the signal in that stream.';
+
+/** How to read it, in one line. @param {boolean} isLog */
+export function sayCaption(isLog) {
+  const width = isLog
+    ? 'Ribbon width is the logarithm of the signal’s size.'
+    : 'Ribbon width is the size of the signal, to one linear scale.';
+  return `${width} Thin lines: mixing between streams, dashed where negative.`;
+}
+
+/** A weight between two streams, in words. @param {import('./strip.js').Exchange} exchange */
+export function sayExchange({ source, target, weight, from, to }) {
+  const where = to - from === 1 ? `layer ${to}` : `layers ${from + 1} to ${to}`;
+  return `stream ${source + 1} → ${target + 1}, ${where}: ${formatFixed(weight, 2)}`;
+}
 
 /** @type {import('../../../types').Panel['help']} */
 export const HELP = {
   formula: 'x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])',
   reading:
-    'A ribbon that widens carries larger and larger values. All runs have one scale, and it is logarithmic: equal steps in width are equal factors. ' +
-    'A line between two ribbons is a weight of the residual mixing, over as many layers as stand under the strips; dashed lines subtract. ' +
-    'The layer at the cursor is magnified: lines into the branch are what it reads of each stream, lines out of it where it writes, lines across how ' +
-    'streams mix, all as thick as their weight, with the size of each stream before and after. Where mixing is dynamic, it is the mean over tokens, ' +
-    'and the lighter band is their standard deviation. A signal that is sent passes at one pace, but slower inside the magnified layer, where beads on the lines are as large as the weights; elsewhere its beads and numbers are the size measured ' +
-    'in each stream, and on the way back that of its gradient, on a scale of its own. The sizes beside a run are those of its streams one by one; the card Activation shows that of their mean, which is smaller where streams differ. ' +
-    '“Shared signal” is the largest factor by which mixing alone ' +
-    'makes a signal larger that all streams have in common.',
+    'All runs have one scale, which does not change with the settings: a ribbon twice as wide is a signal twice as large. A signal that ' +
+    'outgrows the card is cut off at its edge and turns paler, up to a hundred times the height of its lane. With log, equal steps in width ' +
+    'are equal factors. A line between two ribbons is a weight of H_res, multiplied over the layers that it spans; point at it to read it. ' +
+    'The large number is the gain of the mixing: how many times larger at most a signal that all streams share becomes through the ' +
+    'product of the first l mixing matrices, over all l. Inside layer: lines into the branch are what it reads of each stream, lines out ' +
+    'of it where it writes, lines across how streams mix, with the size of each stream before and after. For dynamic mixing it is the ' +
+    'mean over tokens, and the lighter band is their standard deviation.',
   symbol: 'x_l[i], H_pre, H_res, H_post',
   source:
     'The metrics act_rms_streams, grad_rms_streams, h_pre (h_read where the branch reads parts apart), h_res, h_post and composite_gain_fwd',
@@ -33,12 +44,13 @@ export const HELP = {
 const FEW = 6; // sizes that a sentence can hold
 
 /** What a run shows, in one sentence, with its numbers at one layer. @param {Shown} shown @param {number} layer from 0 */
-export function toSentence({ label, name = label, reading, end }, layer) {
+export function toSentence({ label, name = label, reading, gain, end }, layer) {
   if (!reading) return `${name}: ${end ?? 'no layer has come yet'}`;
   const span = spanOf([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
-  return `${name}: ${streams}${sizes}${toLayerWords(reading, layer)}`;
+  const gains = gain === null ? '' : `, gain of the mixing ×${gain}`;
+  return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 
 /** @param {Reading} reading @param {number} layer */

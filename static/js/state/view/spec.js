@@ -18,6 +18,9 @@ export const TRACE = 'trace';
 /** Names and years of connections by their kind, which the server sends with the page. @type {import('../../../types').ViewRules['connections']} */
 export const connections = {};
 
+/** Whether nothing bounds the mixing of a kind of connection. @param {string | null} kind */
+export const isFree = (kind) => kind !== null && connections[kind]?.mixing === 'free';
+
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {
   none: 'None',

@@ -1,6 +1,6 @@
 /** Records of traces among the runs of a view: a trace has an id in place of a spec, and stays as it is while settings move the others. No browser here. */
 
-import { appliesTo, KIND, TRACE, toSpec } from './spec.js';
+import { appliesTo, KIND, TRACE, toDifferences, toSpec } from './spec.js';
 
 /**
  * @typedef {import('../../../types').Choice} Choice
@@ -9,8 +9,12 @@ import { appliesTo, KIND, TRACE, toSpec } from './spec.js';
  * @typedef {import('../../../types').View} View
  */
 
-/** What all runs that are compared have in common, as the server wants it. */
+/** Seed and input: where runs differ in them, part of what else differs is chance. */
 const COMMON = /^(seed$|input\.)/;
+
+/** Of seed and input, the settings in which runs of a view differ. @param {Map<string, Field>} fields @param {View} view */
+export const toMixed = (fields, view) =>
+  toDifferences(fields, view).flatMap(({ field }) => (COMMON.test(field.path) ? [field] : []));
 
 const ID = /^[0-9a-f]{20}$/;
 /** In an address of the page, in that of the record itself, or alone. */
@@ -39,9 +43,22 @@ export const hasUnnamed = ({ runs }) => runs.some(({ kind, trace }) => kind === 
 /** Ids of the traces of a view. @param {View} view @returns {string[]} */
 export const tracesOf = ({ runs }) => runs.flatMap(({ trace }) => trace ?? []);
 
-/** With the record beside the others. @param {View} view @param {string} id @returns {View} */
-export function withTrace(view, id) {
-  return { ...view, runs: [...view.runs, { kind: TRACE, own: {}, trace: id }] };
+/**
+ * With a recording as the first run. Where its depth is known the others get it too, so that all have the same layers: no run keeps a depth of
+ * its own. Layers that were chosen in the view before are not chosen any more.
+ * @param {View} view
+ * @param {string} id
+ * @param {number | null} depth
+ * @returns {View}
+ */
+export function withTrace(view, id, depth = null) {
+  const { interval: _, ...rest } = view;
+  const runs = view.runs.map(({ own: { depth: deep, ...own }, ...run }) => ({
+    ...run,
+    own: depth === null && deep !== undefined ? { ...own, depth: deep } : own,
+  }));
+  const base = depth === null ? view.base : { ...view.base, depth };
+  return { ...rest, base, cursor: null, runs: [{ kind: TRACE, own: {}, trace: id }, ...runs] };
 }
 
 /** Without these records. @param {View} view @param {string[]} ids @returns {View} */

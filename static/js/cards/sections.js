@@ -1,0 +1,179 @@
+/** The other figures, in sections that are closed at first. A closed section says one finding in numbers; an open one draws its figures. */
+
+import { computed } from '@preact/signals';
+import { shownOf } from '../data/drawing.js';
+import { formatGain } from '../data/gain.js';
+import { toNames } from '../data/labels.js';
+import { formatValue } from '../data/numbers.js';
+import { noteView } from '../state/actions.js';
+import { origin } from '../state/presets.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { PanelCard } from './card.js';
+import { CostCard } from './costs.js';
+import { isInStrip } from './strip.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel */
+
+/**
+ * Sections by their key, which is the group of their panels. `sayFinding` gives the line next to the title.
+ * @type {Record<string, {title: string, about: string, sayFinding: () => string}>}
+ */
+const SECTIONS = {
+  mixing: { title: 'Mixing', about: 'mixing matrices, their products, single streams', sayFinding: sayMixing },
+  similarity: { title: 'Similarity', about: 'cosines and CKA between layers', sayFinding: saySimilarity },
+  training: { title: 'Training', about: 'loss, gain and gradient at each step', sayFinding: sayTraining },
+  cost: { title: 'Cost', about: 'what each connection adds', sayFinding: sayCost },
+  expert: {
+    title: 'Expert figures',
+    about: 'effective skip connections, theory vs. measurement',
+    sayFinding: sayExpert,
+  },
+};
+const COST = 'cost';
+
+/** The open sections: those that the address lists, else those of panels for which it chooses a view. */
+const openSections = computed(() => {
+  const { open, cards } = state.view.value;
+  if (open) return open;
+  const chosen = state.shownPanels.value.filter(({ key }) => cards?.[key] !== undefined && key !== origin.value?.panel);
+  return Object.keys(SECTIONS).filter((section) => chosen.some(({ group }) => group === section));
+});
+
+/** @param {string} section @param {boolean} isOpen */
+function setOpen(section, isOpen) {
+  const open = openSections.value;
+  if (open.includes(section) === isOpen) return;
+  const next = Object.keys(SECTIONS).filter((key) => (key === section ? isOpen : open.includes(key)));
+  state.view.value = { ...state.view.value, open: next };
+  noteView();
+}
+
+/** Open the section that has a panel, if one has. @param {string} key of the panel */
+export function showSectionOf(key) {
+  const section = key === COST ? COST : state.shownPanels.value.find((panel) => panel.key === key)?.group;
+  if (section && section in SECTIONS && key !== origin.value?.panel) setOpen(section, true);
+}
+
+/** The panel that a preset is about, unless the strip shows it. */
+const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
+
+/** The card of a preset's own panel; `data-awaits` reserves its room until it has come. */
+export function Featured() {
+  const key = featuredKey();
+  if (!key) return null;
+  const panel = state.shownPanels.value.find((item) => item.key === key);
+  return html`<div class="panels featured" data-awaits=${key}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
+}
+
+export function Sections() {
+  const others = state.shownPanels.value.filter(({ key }) => key !== featuredKey());
+  const shown = Object.keys(SECTIONS).filter((key) => key === COST || others.some(({ group }) => group === key));
+  return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
+}
+
+/** @param {{section: string, panels: Panel[]}} props */
+function Section({ section, panels }) {
+  const isOpen = openSections.value.includes(section);
+  const { title } = SECTIONS[section];
+  const onToggle = (/** @type {any} */ event) => setOpen(section, event.currentTarget.open);
+  return html`
+    <details class="section" id=${`section-${section}`} open=${isOpen} onToggle=${onToggle}>
+      <summary><h2>${title}</h2>${isOpen ? null : html`<${Finding} section=${section} />`}</summary>
+      ${isOpen ? html`<div class="panels">${section === COST ? html`<${CostCard} level="h3" />` : panels.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} level="h3" />`)}</div>` : null}
+    </details>
+  `;
+}
+
+/** @param {{section: string}} props */
+function Finding({ section }) {
+  state.dataTick.value;
+  const { about, sayFinding } = SECTIONS[section];
+  return html`<span class="section-finding">${sayFinding() || about}</span>`;
+}
+
+/**
+ * A number of each run that has it, with the run's name: `2.43 (HC), 1.00 (mHC)`; empty where no run has it.
+ * @param {(columns: Columns) => boolean} has
+ * @param {(columns: Columns) => string | null} say
+ */
+function sayEach(has, say) {
+  const { value: slots } = state.slots;
+  const names = toNames(slots.map(({ label }) => label));
+  return slots
+    .flatMap((slot, run) => {
+      const { columns } = shownOf(slot, has);
+      const text = has(columns) ? say(columns) : null;
+      return text === null ? [] : [`${text} (${names[run]})`];
+    })
+    .join(', ');
+}
+
+/** @param {ArrayLike<number>} values */
+const largest = (values) =>
+  Array.from(values)
+    .filter(Number.isFinite)
+    .reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+function sayMixing() {
+  const has = (/** @type {Columns} */ { log10, start }) => log10.has('gain_fwd') && (start?.streams ?? 1) > 1;
+  const text = sayEach(has, ({ log10 }) => {
+    const known = /** @type {number[]} */ (Array.from(/** @type {Float64Array} */ (log10.get('gain_fwd')))).filter(
+      Number.isFinite,
+    );
+    return known.length > 0 ? formatGain(Math.max(...known)) : null;
+  });
+  return text && `One layer's mixing amplifies a shared signal at most ${text}.`;
+}
+
+function saySimilarity() {
+  const text = sayEach(
+    ({ layers }) => layers.has('cos_prev'),
+    ({ layers }) => {
+      const last = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).at(-1);
+      return last !== undefined && Number.isFinite(last) ? last.toFixed(2) : null;
+    },
+  );
+  return text && `Cosine similarity of the last two layers' inputs: ${text}.`;
+}
+
+function sayTraining() {
+  const text = sayEach(
+    ({ steps, trained }) => steps.has('step_loss') && trained > 0,
+    ({ steps, trained }) => {
+      const losses = /** @type {import('../../types').Matrix} */ (steps.get('step_loss')).data;
+      const [first, last] = [losses[0], losses[trained - 1]];
+      return [first, last].every(Number.isFinite) ? `${first.toFixed(2)} → ${last.toFixed(2)}` : null;
+    },
+  );
+  return text && `Training loss: ${text}.`;
+}
+
+/** From the estimates that the server gave for these runs; empty unless one of them is a residual network. */
+function sayCost() {
+  const { value: estimates } = state.estimates;
+  const { runs } = state.settings.value;
+  const base = estimates[runs.findIndex(({ kind }) => kind === 'residual')];
+  if (!base || estimates.length !== runs.length) return '';
+  const names = toNames(state.labels.value);
+  const others = estimates.flatMap(({ bytes_moved }, run) =>
+    estimates[run] === base ? [] : [`${(bytes_moved / base.bytes_moved).toFixed(1)}× (${names[run]})`],
+  );
+  return others.length > 0 ? `Memory traffic compared with the residual network: ${others.join(', ')}, estimated.` : '';
+}
+
+/** The largest weight of a matrix, which does not change. @type {WeakMap<object, number>} */
+const weights = new WeakMap();
+
+function sayExpert() {
+  const text = sayEach(
+    ({ matrices }) => matrices.has('unfolded'),
+    ({ matrices }) => {
+      const matrix = /** @type {import('../../types').Matrix} */ (matrices.get('unfolded'));
+      const most = weights.get(matrix) ?? largest(matrix.data);
+      weights.set(matrix, most);
+      return formatValue(most, null, undefined, 3);
+    },
+  );
+  return text && `Largest effective skip weight: ${text}.`;
+}

@@ -1,0 +1,95 @@
+/** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
+
+import { useMemo, useRef, useState } from 'preact/hooks';
+import { toUnit } from '../data/difference.js';
+import { shownStep, toPlaces } from '../figures/places.js';
+import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
+import { PanelTable } from '../figures/table.js';
+import { exportItems } from '../share/export.js';
+import { showCard } from '../state/actions.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+import { Menu } from '../ui/menu.js';
+import { PanelHelp, toFrameItems, useFindings, useTemplate } from './card.js';
+import { Missing } from './missing.js';
+
+/** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
+
+const PANELS = ['gain', 'gain_bwd', 'activation', 'gradient'];
+
+/** Whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
+export const isInStrip = (key) => key !== undefined && PANELS.includes(key);
+
+const panelsOfStrip = () => state.shownPanels.value.filter(({ key }) => isInStrip(key));
+
+export function Strip() {
+  // As high as four charts until their templates have come.
+  if (!state.templates.value) return html`<div class="strip awaited"></div>`;
+  return html`<section class="strip" aria-label="Curves over the layers">${panelsOfStrip().map((panel) => html`<${Chart} key=${panel.key} panel=${panel} />`)}</section>`;
+}
+
+/** @param {{panel: Panel}} props */
+function Chart({ panel }) {
+  const [isTable, setIsTable] = useState(false);
+  const values = useRef(/** @type {HTMLElement | null} */ (null));
+  const view = state.viewOf(panel);
+  const whole = useTemplate(view);
+  const template = useMemo(() => toSmall(whole), [whole]);
+  const findings = useFindings(panel.key);
+  const id = `panel-${panel.key}`;
+  const items = useMemo(
+    () => [
+      ...viewItems(panel, view),
+      { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) },
+      ...exportItems(panel, view),
+      ...toFrameItems(panel),
+    ],
+    [panel, view, isTable, state.offeredViews(panel).length],
+  );
+  return html`
+    <section class=${`chart ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`}>
+      <header class="chart-head">
+        <h2 id=${`${id}-title`}>${panel.title}</h2>
+        <${Place} panel=${panel} view=${view} />
+        <span class="at-cursor" ref=${values}></span>
+        <div class="card-tools"><${PanelHelp} panel=${panel} /><${Menu} label=${`${panel.title}: more`} items=${items} /></div>
+      </header>
+      ${
+        isTable
+          ? html`<${PanelTable} panel=${panel} />`
+          : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toHeight=${smallHeight}
+        toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`
+      }
+      <${Missing} figure=${view.figure} />
+    </section>
+  `;
+}
+
+/** What differs from the usual: another view, chosen layers, a training step. @param {{panel: Panel, view: PanelView}} props */
+function Place({ panel, view }) {
+  const unit = view.unit === panel.unit ? '' : view.unit;
+  const against = state.isDifference.value ? toUnit(view.figure, '').replace(' · ', '') : '';
+  const place = [against, unit, toPlaces(panel, view)].filter(Boolean).join(', ');
+  return place ? html`<span class="unit">${place}</span>` : null;
+}
+
+/** The other views of a chart. Those that every chart has are set for all four, so that their scales stay comparable. @param {Panel} panel @param {PanelView} shown */
+function viewItems(panel, shown) {
+  const others = state.offeredViews(panel).filter(({ key }) => key !== shown.key);
+  return others.map(({ key }) => ({
+    title: TITLES[key] ?? key,
+    note: 'all four charts',
+    run: () => {
+      for (const item of panelsOfStrip()) if (item.views.some((view) => view.key === key)) showCard(item, key);
+    },
+  }));
+}
+
+/** @type {Record<string, string>} */
+const TITLES = {
+  log: 'Logarithmic scale',
+  linear: 'Linear scale',
+  theory: 'Add the predicted range',
+  tokens: 'Gain of each token',
+  tokens_bwd: 'Backward gain of each token',
+};

@@ -1,0 +1,138 @@
+/** The row below the sliders: the step of training and the chosen layers, where there are any. And what a screen reader says of the cursor. */
+
+import { effect } from '@preact/signals';
+import { shownOf } from '../data/drawing.js';
+import { UNKNOWN } from '../data/numbers.js';
+import { textAt } from '../data/sources.js';
+import { atStep } from '../data/steps.js';
+import { showAll } from '../figures/boxes.js';
+import { sayPart } from '../figures/places.js';
+import { isComposite, toPart } from '../instant/part.js';
+import { moveStep } from '../state/actions.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
+
+/** @typedef {import('../../types').Columns} Columns */
+
+export function CursorRow() {
+  if (!state.isTraining.value && !state.part.value) return null;
+  return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${Part} /></div>`;
+}
+
+/** The chosen layers, with a button that shows all of them again. */
+function Part() {
+  const text = sayPart();
+  if (!text) return null;
+  const clear = () => {
+    showAll();
+    document.getElementById('field-depth')?.focus(); // this button is gone
+  };
+  return html`<button type="button" class="part" aria-label=${`${text}: show all layers`} title="Show all layers (or double-click a figure)"
+    onClick=${clear}>Showing ${text} <span aria-hidden="true">×</span></button>`;
+}
+
+/** Its last place is the trained stack, after the last step's update. */
+function StepSlider() {
+  const { value: steps } = state.steps;
+  const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
+  const { name, rest, small, spoken } = state.isWatched.value ? sayObservation(at, steps) : sayStep(at, steps);
+  return html`
+    <label for="step"><b>${name}</b> ${rest} <small>${small}</small></label>
+    <input type="range" id="step" min="1" max=${steps + 1} step="1" value=${at + 1} style=${{ '--share': `${(100 * at) / steps}%` }}
+      aria-valuetext=${spoken}
+      onInput=${(/** @type {any} */ event) => moveStep(Number(event.target.value) - 1)} />
+  `;
+}
+
+/** Where the slider of runs that train stands. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
+function sayStep(at, steps) {
+  if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
+  const name = `Step ${at + 1}`;
+  return {
+    name,
+    rest: `/ ${steps}`,
+    small: 'before its update',
+    spoken: `step ${at + 1}, before its update`,
+  };
+}
+
+/** Where that of watched models stands, whose steps are called as their trainer calls them. @param {number} at likewise @param {number} steps */
+function sayObservation(at, steps) {
+  const number = state.nameStep(Math.min(at, steps - 1));
+  const rest = `step ${number}`;
+  if (at === steps) return { name: 'Latest', rest, small: `of ${steps} observations`, spoken: `the latest, ${rest}` };
+  const small = `observation ${at + 1} of ${steps}`;
+  return { name: `Step ${number}`, rest: '', small, spoken: `${rest}, ${small}` };
+}
+
+/** The metrics that are spoken, for each run. */
+const SPOKEN = [
+  { key: 'act_rms', title: 'activation' },
+  { key: 'grad_rms', title: 'gradient' },
+  { key: 'composite_gain_fwd', title: 'gain forward' },
+];
+/** A cursor that keeps moving is not announced: only the place where it stops. */
+const REST_MS = 600;
+
+/** The values at the cursor in one sentence. */
+function sayValues() {
+  const [layer, step] = [state.cursor.value, state.step.value];
+  const told = toldOfPart(step);
+  const runs = state.slots.value.map((slot, run) => {
+    const values = SPOKEN.map(({ key, title }) => {
+      const found = (isComposite(key) && told?.[run]) || readFrom(slot, key, step);
+      return `${title} ${readLayer(found, key, layer, step)}`;
+    });
+    return `${slot.label} ${values.join(', ')}`;
+  });
+  return `Layer ${layer + 1}${step === null ? '' : `, step ${state.nameStep(step)}`}: ${runs.join('; ')}.`;
+}
+
+/** Say what stands at the cursor once it rests, for as long as the page is there. */
+export function followCursor() {
+  let timer = 0;
+  effect(() => {
+    const { cursor, step } = state.view.value;
+    const isMoved = cursor !== null || step !== undefined;
+    const place = `${cursor} ${step}`;
+    if (!isMoved || place === said) return;
+    const isFirst = said === null;
+    said = place;
+    clearTimeout(timer);
+    // What a link says of the cursor is no move.
+    if (!isFirst || state.phase.peek() === 'idle') timer = speakLater();
+  });
+}
+
+/** Unless something else is said meanwhile, which is newer. */
+function speakLater() {
+  const before = state.spoken.peek();
+  return setTimeout(() => {
+    if (state.spoken.peek() === before) state.spoken.value = sayValues();
+  }, REST_MS);
+}
+
+/** The place that was said last, or that the page opened with. @type {string | null} */
+let said = null;
+
+/** What a number is read from: the run, or the one before it until it has come so far. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
+function readFrom(slot, key, step) {
+  const rules = state.templates.value?.rules.steps;
+  // The templates, which no figure is without, may be on their way.
+  return rules && shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns;
+}
+
+/** The runs with gains of the chosen layers alone; null where they are of all. @param {number | null} step */
+function toldOfPart(step) {
+  const { value: part } = state.part;
+  const runs = state.slots.value.map((slot) => readFrom(slot, 'composite_gain_fwd', step) || null);
+  return part && step === null ? toPart(runs, part) : null;
+}
+
+/** @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */
+function readLayer(found, key, layer, step) {
+  const rules = state.templates.value?.rules.steps;
+  if (!rules || !found) return UNKNOWN;
+  const columns = atStep(found, step, rules);
+  return textAt(columns, key, layer) ?? '–';
+}

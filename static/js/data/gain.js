@@ -1,0 +1,37 @@
+/** The gain of a run: one number, the same wherever a run is named. No browser here. */
+
+import { formatPower } from './numbers.js';
+
+/** @typedef {import('../../types').Columns} Columns */
+
+/**
+ * The largest gain of the mixing over depth, log10: how many times larger at most a signal that all streams share comes out of the
+ * product of the first l mixing matrices. For several seeds it is that of the median curve. Null where a layer's mixing is not known; 0 of one stream, which nothing mixes.
+ * @param {Columns} columns
+ * @param {'composite_gain_fwd' | 'composite_gain_bwd'} [key] backward it is that of the gradient
+ * @returns {number | null}
+ */
+export function gainOf(columns, key = 'composite_gain_fwd') {
+  const median = columns.bands.get(key)?.p50; // of several seeds, as log10
+  const logs = /** @type {Float64Array | undefined} */ (median ?? columns.log10.get(key));
+  const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
+  const isWhole = logs?.every((log10, layer) => !Number.isNaN(log10) || values?.[layer] === 0);
+  const known = logs?.filter((log10) => !Number.isNaN(log10)) ?? [];
+  return isWhole && known.length > 0 ? Math.max(...known) : null;
+}
+
+/** As `×790`. @param {number} log10 @param {number} [digits] */
+export const formatGain = (log10, digits) => `×${formatFactor(log10, digits)}`;
+
+/** As `790`, `1.00`, `13,000` or `1.2×10¹²`, with three digits, or fewer where they are not known that well. @param {number} log10 @param {number} [digits] */
+export function formatFactor(log10, digits = 3) {
+  if (log10 >= 5 || log10 < -3) {
+    let [exponent, mantissa] = [Math.floor(log10), ''];
+    mantissa = (10 ** (log10 - exponent)).toFixed(1);
+    if (mantissa === '10.0') [mantissa, exponent] = ['1.0', exponent + 1];
+    return `${mantissa}${formatPower(exponent)}`;
+  }
+  const value = Number((10 ** log10).toPrecision(digits));
+  const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(value)));
+  return `${value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })}`;
+}

@@ -1,0 +1,66 @@
+/** The numbers of a run in the table of results, each defined once. No browser here. */
+
+import { gainOf } from '../data/gain.js';
+import { sayStatus, UNKNOWN } from '../data/numbers.js';
+import { depthOf } from '../data/record.js';
+import { lookUp } from '../data/sources.js';
+import { toPart } from './part.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('./part.js').Part} Part */
+/**
+ * A number as log10, null where it is not known: then `why` says it in a word. `curve` is over the layers, as log10.
+ * @typedef {{log10: number | null, why: string, curve: (number | null)[]}} Number10
+ */
+/**
+ * `forward` and `backward`: the largest gain over the layers. `activation`: rms at the last layer. `gradient`: rms at the first layer
+ * divided by rms at the last. `loss`: after training, with its curve over the steps. For several seeds all but the loss are of the medians.
+ * @typedef {{forward: Number10, backward: Number10, activation: Number10, gradient: Number10, loss: {value: number | null, curve: (number | null)[]}}} Measured
+ */
+
+/**
+ * @param {Columns} columns
+ * @param {Part | null} part the chosen layers; null for all
+ * @returns {Measured}
+ */
+export function measure(columns, part) {
+  const [ofPart] = (part && toPart([columns], part)) ?? [columns];
+  const last = Math.min(part?.last ?? Infinity, depthOf(columns) - 1);
+  const first = Math.min(part?.first ?? 0, last);
+  const loss = columns.steps.get('step_loss');
+  return {
+    forward: toGain(ofPart, 'composite_gain_fwd'),
+    backward: toGain(ofPart, 'composite_gain_bwd'),
+    activation: at(columns, 'act_rms', (logs) => logs[last], last),
+    gradient: at(columns, 'grad_rms', (logs) => minus(logs[first], logs[last]), first, last),
+    loss: {
+      value: columns.loss,
+      curve: loss ? [...loss.data].map((value) => (Number.isFinite(value) ? value : null)) : [],
+    },
+  };
+}
+
+/** @param {Columns} columns @param {'composite_gain_fwd' | 'composite_gain_bwd'} key @returns {Number10} */
+function toGain(columns, key) {
+  const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
+  const isZero = values !== undefined && values.length > 0 && values.every((value) => value === 0);
+  return { log10: gainOf(columns, key), why: isZero ? '0' : whyOf(columns, key), curve: logsOf(columns, key) };
+}
+
+/** @param {Columns} columns @param {string} key @param {(logs: (number | null)[]) => number | null | undefined} reduce @param {number[]} layers that it reads @returns {Number10} */
+function at(columns, key, reduce, ...layers) {
+  const curve = logsOf(columns, key);
+  return { log10: reduce(curve) ?? null, why: whyOf(columns, key, layers), curve };
+}
+
+/** @param {number | null | undefined} one @param {number | null | undefined} other */
+const minus = (one, other) => (one == null || other == null ? null : one - other);
+
+/** @param {Columns} columns @param {string} key @returns {(number | null)[]} */
+const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
+
+/** Why there is no number: the first status of these layers. @param {Columns} columns @param {string} key @param {number[]} [layers] all of them unless given */
+function whyOf(columns, key, layers) {
+  const flags = [...(columns.status.get(key) ?? [])];
+  const found = flags.find(([layer]) => !layers || layers.includes(layer));
+  return found ? sayStatus(found[1]) : UNKNOWN;
+}

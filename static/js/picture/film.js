@@ -1,0 +1,70 @@
+/** The signal as a moving file: the browser records a canvas that is painted frame by frame. */
+
+import { clear, paint } from './canvas.js';
+import { move } from './geometry/shapes.js';
+import { SIGNAL_MS, toCourses, toMoment, toSignal } from './geometry/signal.js';
+
+/** @typedef {import('./geometry/shapes.js').Shape} Shape */
+
+const TYPES = ['video/webm;codecs=vp9', 'video/webm;codecs=vp8', 'video/webm'];
+const RATE = 30; // frames a second
+const BITS = 6e6; // a second
+const LAST_MS = 1000; // of the still picture at the end
+
+/** The kind of film that this browser records; undefined where it records none. */
+export function filmType() {
+  if (typeof MediaRecorder === 'undefined' || !('captureStream' in HTMLCanvasElement.prototype)) return undefined;
+  return TYPES.find((type) => MediaRecorder.isTypeSupported(type));
+}
+
+/**
+ * @param {{shapes: Shape[], width: number, height: number, plan: import('./geometry/picture.js').Plan, left: number, top: number}} image the still
+ *   image, and where in it the picture is
+ * @param {import('./geometry/shapes.js').Palette} palette
+ * @param {string} type
+ * @returns {Promise<Blob>}
+ */
+export async function recordFilm({ shapes, width, height, plan, left, top }, palette, type) {
+  const still = document.createElement('canvas');
+  paint(clear(still, width, height, 1), [toGround(width, height), ...shapes], palette);
+  const canvas = document.createElement('canvas');
+  const context = clear(canvas, width, height, 1);
+  const courses = toCourses(plan);
+  context.drawImage(still, 0, 0);
+  const recorder = new MediaRecorder(canvas.captureStream(RATE), { mimeType: type, videoBitsPerSecond: BITS });
+  /** @type {Blob[]} */
+  const parts = [];
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  const stopped = new Promise((resolve, reject) => {
+    recorder.onstop = resolve;
+    recorder.onerror = reject;
+  });
+  recorder.start();
+  await eachFrame(SIGNAL_MS + LAST_MS, (elapsed_ms) => {
+    const moment = toMoment(elapsed_ms);
+    context.drawImage(still, 0, 0);
+    if (moment) paint(context, move(toSignal(plan, courses, moment), left, top), palette);
+  });
+  recorder.stop();
+  await stopped;
+  return new Blob(parts, { type: 'video/webm' });
+}
+
+/** @param {number} width @param {number} height @returns {Shape} */
+function toGround(width, height) {
+  return { kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 };
+}
+
+/** @param {number} end_ms @param {(elapsed_ms: number) => void} draw @returns {Promise<void>} */
+function eachFrame(end_ms, draw) {
+  const begun = performance.now();
+  return new Promise((resolve) => {
+    const step = () => {
+      const elapsed_ms = performance.now() - begun;
+      if (elapsed_ms >= end_ms) return resolve();
+      draw(elapsed_ms);
+      requestAnimationFrame(step);
+    };
+    step();
+  });
+}

@@ -1,0 +1,96 @@
+/** The range of a run's gain over seeds: as measured where it has several, else from the law of its mixing, drawn while the page is idle. */
+
+import { effect, signal } from '@preact/signals';
+import { formatValue } from '../data/numbers.js';
+import { specOf, trainSteps } from '../data/record.js';
+import { countDraws, createDraw, createNormal, toPercentiles } from '../instant/seedrange.js';
+import * as state from '../state/signals.js';
+import { isFree } from '../state/view/spec.js';
+
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/seedrange.js').Law} Law @typedef {{low: string, high: string, words: string}} Range */
+
+const LEVELS = [0.05, 0.95];
+const SLICE_MS = 8;
+const SEED = 1;
+const MAX_KNOWN = 200; // settings whose ranges are kept
+
+/** Ranges by settings; null while they are being drawn. @type {Map<string, Range | null>} */
+const known = new Map();
+/** Goes up when a range has been drawn. */
+export const rangesDrawn = signal(0);
+
+/** @param {Columns} columns @returns {Range | null} */
+export function rangeOf(columns) {
+  const numbers = columns.summary?.findings.find(({ key }) => key === 'connection')?.numbers;
+  const [low, high] = [numbers?.gain_fwd_log10_p05, numbers?.gain_fwd_log10_p95];
+  if (typeof low === 'number' && typeof high === 'number') return toRange([low, high], '5 to 95 % of these seeds');
+  const law = lawOf(columns);
+  if (!law) return null;
+  const key = JSON.stringify(law);
+  if (!known.has(key)) {
+    if (state.isMoving.peek() || state.isDragging.peek()) return null; // a drag passes many settings
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(key, null);
+    draw(key, law);
+  }
+  return known.get(key) ?? null;
+}
+
+/** What the matrices of a run were drawn from; null where that is not known. @param {Columns} columns @returns {Law | null} */
+function lawOf(columns) {
+  const { start } = columns;
+  const connection = specOf(columns)?.connection;
+  if (!start?.drift || !connection || !isFree(connection.kind) || connection.dynamic || trainSteps(columns) > 0)
+    return null;
+  const n = start.streams;
+  const { origin } = start.drift;
+  if (connection.noise === 0 || n < 2 || origin.length !== n * n) return null;
+  // The raw parameters of these connections have rows as inputs.
+  const initial = Array.from({ length: n * n }, (_, index) => Number(origin[(index % n) * n + Math.floor(index / n)]));
+  const law = { n, layers: start.layers, noise: connection.noise, initial };
+  return countDraws(law) > 0 ? law : null;
+}
+
+/** Draw in idle time, a few milliseconds at once. @param {string} key @param {Law} law */
+function draw(key, law) {
+  const next = createDraw(law, createNormal(SEED));
+  const wanted = countDraws(law);
+  /** @type {number[]} */
+  const gains = [];
+  const step = () => {
+    const end = performance.now() + SLICE_MS;
+    while (gains.length < wanted && performance.now() < end) gains.push(next());
+    if (gains.length < wanted) return whenIdle(step);
+    known.set(key, toRange(toPercentiles(gains, LEVELS), '5 to 95 % of seeds'));
+    rangesDrawn.value++;
+  };
+  whenIdle(step);
+}
+
+/** Once nothing is dragged and the browser has time. @param {() => void} act */
+function whenIdle(act) {
+  if (state.isMoving.peek() || state.isDragging.peek()) {
+    const stop = effect(() => {
+      if (state.isMoving.value || state.isDragging.value) return;
+      queueMicrotask(() => {
+        stop();
+        whenIdle(act);
+      });
+    });
+    return;
+  }
+  // Safari has no idle callback.
+  if (typeof requestIdleCallback === 'function') requestIdleCallback(act, { timeout: 2000 });
+  else setTimeout(act, 50);
+}
+
+/** @param {number[]} ends log10 @param {string} words @returns {Range} */
+function toRange([low, high], words) {
+  return { low: sayGain(low), high: sayGain(high), words };
+}
+
+/** In two digits. @param {number} log10 */
+function sayGain(log10) {
+  if (log10 >= 6 || log10 < -2) return formatValue(null, log10, undefined, 3);
+  return Number((10 ** log10).toPrecision(2)).toLocaleString('en-US');
+}

@@ -1,0 +1,61 @@
+/** The canvas on which a signal passes, over strips and gains. */
+
+import { effect } from '@preact/signals';
+import { clear, paint } from './canvas.js';
+import { toCourses, toMoment, toSignal } from './geometry/signal.js';
+import { elapsedOf, sent, stopSignal } from './signal.js';
+
+/** @typedef {import('./geometry/picture.js').Plan} Plan */
+/** What it is drawn over: `density` device pixels to one of the plan. @typedef {{plan: Plan, palette: import('./geometry/shapes.js').Palette, density: number}} Ground */
+
+const MAX_DENSITY = 2; // what moves needs no more, and a phone would paint twice as many pixels
+
+export class SignalCanvas {
+  /** @param {HTMLCanvasElement} canvas @param {() => Ground | null} ground */
+  constructor(canvas, ground) {
+    this.canvas = canvas;
+    this.ground = ground;
+    this.frame = 0;
+    /** The plan whose courses are known. @type {Plan | null} */
+    this.plan = null;
+    /** @type {ReturnType<typeof toCourses> | null} */
+    this.courses = null;
+    this.stop = effect(() => this.follow(sent.value));
+  }
+
+  /** What is under it has changed. */
+  redraw() {
+    this.follow(sent.peek());
+  }
+
+  /** Draw frame by frame until it is over or paused. @param {typeof sent.value} value */
+  follow(value) {
+    cancelAnimationFrame(this.frame);
+    this.canvas.hidden = value === null;
+    if (value) this.step(value);
+  }
+
+  /** @param {NonNullable<typeof sent.value>} value */
+  step(value) {
+    const moment = toMoment(elapsedOf(value));
+    if (!moment) return stopSignal();
+    this.draw(moment);
+    if (value.paused === null) this.frame = requestAnimationFrame(() => this.step(value));
+  }
+
+  /** @param {import('./geometry/signal.js').Moment} moment */
+  draw(moment) {
+    const ground = this.ground();
+    if (!ground) return;
+    const { plan, palette, density } = ground;
+    if (this.plan !== plan || !this.courses) [this.plan, this.courses] = [plan, toCourses(plan)];
+    const { width, height } = plan.layout;
+    const context = clear(this.canvas, width, height, Math.min(density, MAX_DENSITY));
+    paint(context, toSignal(plan, this.courses, moment), palette);
+  }
+
+  end() {
+    this.stop();
+    cancelAnimationFrame(this.frame);
+  }
+}

@@ -1,0 +1,103 @@
+"""Records that ship with the package: complete, of this version, and as new runs would give them."""
+
+import httpx
+import numpy as np
+import pytest
+
+from app.presets import BY_NAME, PRESETS
+from app.presets.opening import KEEPS_STREAMS, OPENING
+from app.presets.records import FOLDER, SPECS, read_record, read_result
+from mhc_core.findings import summarise
+from mhc_core.record import codec
+from mhc_core.record.frames import StartFrame
+from mhc_core.spec import NUMERICS_VERSION, run_spec
+from mhc_core.spec.run_spec import RunSpec
+from tests.conftest import StartServer
+from tests.core.conftest import measure
+
+MAX_BYTES = 6_000_000  # every install carries them
+# Float32 sums differ in their last digits from one processor to the next, and training amplifies that.
+CLOSE, FIRST_STEPS, CLOSE_TRAINED = 2e-3, 3, 0.1
+QUICK = {spec.id for preset in (OPENING, BY_NAME["relu_correlation"]) for spec in preset.specs}
+MEASURED = ("act_rms", "grad_rms", "composite_gain_fwd", "composite_gain_bwd", "gain_fwd")
+by_id = pytest.mark.parametrize("run_id", SPECS)
+
+
+def test_every_run_of_every_preset_has_a_record_and_no_other_file_is_there() -> None:
+    """`python -m app.presets.records` brings the folder up to date."""
+    wanted = {spec.id for preset in (OPENING, *PRESETS) for spec in preset.specs} | {KEEPS_STREAMS.id}
+    assert SPECS.keys() == wanted
+    assert {path.stem for path in FOLDER.iterdir()} == wanted
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= MAX_BYTES
+
+
+@by_id
+def test_a_record_names_its_spec_its_numerics_and_its_device(run_id: str) -> None:
+    lines = read_record(run_id)
+    assert lines is not None
+    start = codec.decode_line(lines[0])
+    assert isinstance(start, StartFrame)
+    assert start.spec == SPECS[run_id].canonical()
+    assert start.versions.numerics == NUMERICS_VERSION
+    assert start.device.type == "cpu"
+    assert start.device.name
+    assert [codec.frame_type(line) for line in (lines[0], lines[-1])] == ["start", "summary"]
+    assert all(line.endswith(b"\n") for line in lines)
+
+
+@pytest.mark.sample(6)
+@by_id
+def test_a_record_says_what_this_version_finds_in_its_columns(run_id: str) -> None:
+    """Where this fails, the findings were changed: `python -m app.presets.records --all`."""
+    stored = read_result(run_id)
+    found = summarise(SPECS[run_id], stored)
+    assert stored.summary.headline.text == found.headline.text
+    said, now = ({item.key: item.text for item in summary.findings} for summary in (stored.summary, found))
+    if said.pop("resolution", None):  # of a second pass, which replaces the sentence on the gradient
+        now.pop("gradient", None)
+    assert said == now
+
+
+@pytest.mark.parametrize(
+    "run_id", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in SPECS]
+)
+def test_a_record_is_that_of_a_new_run(run_id: str) -> None:
+    spec, stored = SPECS[run_id], read_result(run_id)
+    new = measure(spec)
+    if spec.train.steps:  # where training is unstable, another processor soon gives another curve
+        ours, theirs = (result.steps["step_loss"][:FIRST_STEPS] for result in (stored, new))
+        np.testing.assert_allclose(ours, theirs, rtol=CLOSE_TRAINED)
+        return
+    for key in MEASURED:
+        np.testing.assert_allclose(stored.layers_log10[key], new.layers_log10[key], atol=CLOSE, err_msg=key)
+    np.testing.assert_allclose(stored.matrices["h_res"], new.matrices["h_res"], rtol=CLOSE, atol=CLOSE)
+
+
+def test_a_record_of_other_numerics_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = OPENING.specs[1]
+    assert read_record(spec.id) is not None
+    monkeypatch.setattr(run_spec, "NUMERICS_VERSION", NUMERICS_VERSION + 1)
+    assert read_record(spec.id) is None
+
+
+def test_a_fresh_server_has_the_results_of_a_preset_without_computing(launch: StartServer) -> None:
+    server = launch("--precompute", ready="/livez")
+    preset = BY_NAME["mhc_fig_2"]
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        posted = http.post("/runs/compare", json=[spec.canonical() for spec in preset.specs])
+        assert posted.status_code == 200
+        assert [run["status"] for run in posted.json()] == ["done"] * 3
+        assert all(run["cost"]["flops"] > 0 for run in posted.json())
+        run = http.get(f"/runs/{preset.specs[1].id}").json()
+        start = codec.decode_line(read_record(preset.specs[1].id)[0])  # type: ignore[index]
+        assert run["device"] == codec.to_plain(start.device)  # type: ignore[union-attr]
+        assert run["timings"]["run_s"] is None
+        found = http.get(f"/runs/{BY_NAME['digits'].specs[0].id}").json()
+        assert (found["status"], found["spec"]["input"]["kind"]) == ("done", "digits"), "requested by its id alone"
+
+
+def test_a_server_without_shipped_records_computes(client: httpx.Client) -> None:
+    assert RunSpec().id in SPECS
+    preset = BY_NAME["gpt"]
+    assert client.get(f"/runs/{preset.specs[0].id}").status_code == 404
+    assert client.post("/runs", json=preset.specs[0].canonical()).status_code == 202

@@ -1,0 +1,38 @@
+"""Back closes the sweep and stays on the page."""
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage, create_link, wait_until_done
+from tests.browser.look.test_access import press
+from tests.browser.map.test_map import dialog_of
+
+VIEW = "/#v=1&runs=hc&depth=4&width=16"
+
+
+def test_back_closes_the_sweep(open_page: OpenPage) -> None:
+    page = open_page("/docs", wait=False)
+    page.goto(page.url.replace("/docs", VIEW))
+    wait_until_done(page)
+    opened = page.url
+    press(page, "Sweep")
+    expect(dialog_of(page)).to_be_visible()
+    page.go_back()
+    expect(dialog_of(page)).not_to_be_visible()
+    assert page.url == opened
+    page.go_forward()
+    expect(dialog_of(page)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog_of(page)).not_to_be_visible()
+    page.wait_for_url(opened)
+    page.go_back()
+    page.wait_for_url("**/docs")
+
+
+def test_back_closes_the_sweep_on_a_snapshot(open_page: OpenPage) -> None:
+    link = create_link(open_page(VIEW))
+    page = open_page("/s/" + link.rsplit("/", 1)[1])
+    press(page, "Sweep")
+    expect(dialog_of(page)).to_be_visible()
+    page.go_back()
+    expect(dialog_of(page)).not_to_be_visible()
+    assert page.url == link

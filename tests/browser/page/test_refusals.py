@@ -1,0 +1,64 @@
+"""A value that is refused leaves the last good runs in place, marked, and throws nothing."""
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
+from tests.browser.page.test_page import curves
+from tests.conftest import Server
+
+VIEW = "/#v=1&runs=residual,hc&depth=8&width=16"
+
+
+def enter_depth(page: Page, value: str) -> None:
+    """Type into the field of the depth, in the drawer."""
+    field = open_settings(page).get_by_role("spinbutton", name="Depth, exact")
+    field.fill(value)
+    field.press("Enter")
+
+
+def points(page: Page) -> list[int]:
+    """Layers of each curve of the activations."""
+    return [len(line["y"]) for line in curves(page, "activation")]
+
+
+@pytest.mark.parametrize("depth", ["64.5", "-3", "2000000000"])
+def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth: str) -> None:
+    page = open_page(VIEW)
+    enter_depth(page, depth)
+    expect(page.get_by_role("alert").first).to_have_text("Depth must be a whole number from 1 to 1024.")
+    assert points(page) == [8, 8]
+    enter_depth(page, "6")
+    wait_until_done(page)
+    assert points(page) == [6, 6]
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_depth_with_a_fraction_in_a_link_is_named(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=64.5&width=16")
+    expect(page.get_by_role("alert")).to_contain_text("depth")
+    assert points(page) == [64]
+
+
+def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
+    open_page: OpenPage, server: Server, watch: Watch
+) -> None:
+    watch.allow("status of 422")
+    page = open_page(VIEW)
+
+    def refuse(route: Route) -> None:
+        problem = {"title": "The spec is not valid", "status": 422, "detail": "not today", "errors": []}
+        route.fulfill(status=422, json=problem, content_type="application/problem+json")
+
+    page.route("**/runs/compare*", refuse)
+    slider = page.locator("#field-depth")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("alert").first).to_contain_text("not today")
+    expect(page.locator(".stale").first).to_be_attached()
+    assert points(page) == [8, 8]
+    page.unroute("**/runs/compare*")
+    page.keyboard.press("ArrowLeft")
+    wait_until_done(page)
+    assert points(page) == [5, 5]

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { toCompared } from '../../../static/js/controls/views/compare.js';
+import { fields } from '../schema.js';
+
+const runsOf = (kinds, base = {}) => ({ base, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null });
+const shown = ({ view }) => view.runs.map(({ kind, own }) => [kind, own.depth ?? view.base.depth ?? 64, own.seed ?? 0]);
+const ALL = ['residual', 'hc', 'mhc'];
+
+test('runs of two views stand side by side where they fit', () => {
+  const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['mhc'])], 4);
+  assert.deepEqual(
+    shown(found).map(([kind]) => kind),
+    ALL,
+  );
+  assert.equal(found.said, 'Shows the runs of both: 3 side by side.');
+});
+
+test('where they do not fit, runs that mix streams are paired', () => {
+  const found = toCompared(fields, [runsOf(ALL, { depth: 8 }), runsOf(ALL, { depth: 9 })], 4);
+  assert.deepEqual(shown(found), [
+    ['hc', 8, 0],
+    ['mhc', 8, 0],
+    ['hc', 9, 0],
+    ['mhc', 9, 0],
+  ]);
+  assert.match(found.said, /of each view: 4 of 6 runs\.$/);
+});
+
+test('views without a connection in common show what each has alone', () => {
+  const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['none', 'mhc'])], 2);
+  assert.deepEqual(
+    shown(found).map(([kind]) => kind),
+    ['hc', 'mhc'],
+  );
+});
+
+test('another seed is compared, with its consequence', () => {
+  const found = toCompared(fields, [runsOf(['hc'], { seed: 1 }), runsOf(['hc'], { seed: 2 })], 4);
+  assert.deepEqual(shown(found), [
+    ['hc', 64, 1],
+    ['hc', 64, 2],
+  ]);
+  assert.match(found.said, /The runs differ in seed, so part of what differs is chance\.$/);
+});
+
+test('the same runs leave nothing to compare', () => {
+  const { view, said } = toCompared(fields, [runsOf(ALL), runsOf(['hc'])], 4);
+  assert.equal(view, null);
+  assert.match(said, /nothing to add/);
+});
