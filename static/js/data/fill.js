@@ -52,7 +52,7 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   const isNoted = meta.unknown && noteUnknown(figure, results, labels);
   if (visible(figure).length === 0) {
     hideTicks(layout);
-    const waiting = labels.filter((_, run) => isWaiting(figure, results, run));
+    const waiting = results.flatMap((_, run) => (isWaiting(figure, results, run) ? [labels[run]] : []));
     const text = waiting.length > 0 ? `Computing ${meta.isSmall ? '' : waiting.join(', ')} …` : meta.empty;
     if (text && !isNoted) layout.annotations.push(note(text, meta.muted));
   }
@@ -69,7 +69,8 @@ function isWaiting({ data }, results, run) {
   const result = results[run];
   if (!result?.start) return true;
   const isKnown = result.waits.size > 0; // what is known at once is final, except for what waits
-  return isKnown ? data.some(({ meta }) => meta.run === run && result.waits.has(meta.key)) : result.end === null;
+  if (isKnown) return data.some(({ meta }) => meta.run === run && result.waits.has(meta.key));
+  return result.end === null && result.summary === null;
 }
 
 /** @param {Figure} figure */
