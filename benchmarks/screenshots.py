@@ -37,13 +37,13 @@ class Shot:
 
 def open_presets(page: Page) -> None:
     """The gallery with its pictures."""
-    press(page, re.compile("^Examples$"))
+    press(page, "Examples")
     expect(page.locator(".gallery .spark path").first).to_be_attached()
 
 
 def fill_map(page: Page) -> None:
     """The map of the default sweep, computed."""
-    press(page, re.compile("^Map"))
+    press(page, "Sweep")
     page.locator(".map").get_by_role("button", name="Compute").click()
     expect(page.locator(".map-acts")).to_contain_text(re.compile(r"(?<!\d)(\d+) of \1 runs"), timeout=MAP_MS)
     expect(page.locator(".map-cells button").first).to_be_visible(timeout=MAP_MS)

@@ -276,8 +276,8 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     return result
 
 
-def choose_from_menu(page: Page, item: str) -> None:
-    """Take an item of the menu at the right end of the top bar."""
+def choose_more(page: Page, item: str) -> None:
+    """Take an item of the menu at the end of the top bar."""
     page.locator(".topbar").get_by_role("button", name="More", exact=True).click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 

@@ -73,17 +73,17 @@ function Row({ slot, run }) {
         <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
         <${Progress} slot=${slot} />
       </th>
-      ${COLUMNS.map(({ key, say }) => html`<${Cell} measured=${measured[key]} say=${say} color=${style?.color} />`)}
-      <td>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
+      ${COLUMNS.map(({ key, say }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} say=${say} color=${style?.color} />`)}
+      <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       <td><${VerifyMark} slot=${slot} /></td>
     </tr>
     <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan="7"><${Findings} slot=${slot} /></td>` : null}</tr>
   `;
 }
 
-/** @param {{measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
-function Cell({ measured: { log10, why, curve }, say, color }) {
-  return html`<td>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
+/** Its attributes name the number for tests. @param {{run: number, name: string, measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
+function Cell({ run, name, measured: { log10, why, curve }, say, color }) {
+  return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
 const SPARK = { width: 64, height: 18, pad: 2 };
