@@ -151,7 +151,7 @@ def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPa
     with silence(page):
         drag(page, NOISE, 0.2)
         expect(page.locator("[data-panel=gain] .plot-box.stale")).to_be_attached()
-        expect(page.locator(".picture-box.stale")).to_be_attached()
+        expect(page.locator(".picture-box .stale")).to_be_attached()
     wait_until_done(page)
     expect(page.locator(".stale")).to_have_count(0)
 
