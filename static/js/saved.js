@@ -35,7 +35,7 @@ function toCard(key, template) {
   live.className = 'live';
   live.hidden = true;
   live.setAttribute('role', 'img');
-  live.setAttribute('aria-label', `${section.querySelector('h2')?.textContent}, as the sliders have it`);
+  live.setAttribute('aria-label', `${section.querySelector('h2')?.textContent}, at the position of the sliders`);
   still.after(live);
   return [{ section, still, live, template }];
 }

@@ -32,7 +32,7 @@ SPECS_BODY = _to_body(
 
 
 def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
-    """A list of specs that share their seed and input unless `is_mixed`; the mistakes of item k are named `k.field`."""
+    """A list of specs that share their seed and input unless `is_mixed`; errors of item k name `k.field`."""
     items = _parse_list(body)
     specs, errors = [], []
     for index, item in enumerate(items):
@@ -85,7 +85,9 @@ def _require_shared(specs: list[RunSpec]) -> None:
             if getattr(spec, name) != getattr(specs[0], name):
                 got = getattr(spec, name)
                 got = got.model_dump_json() if isinstance(got, BaseModel) else got
-                errors.append(SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec, or ?mixed=true"))
+                errors.append(
+                    SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec, or ?mixed=true")
+                )
     if errors:
         raise SpecErrors(errors)
 

@@ -8,6 +8,7 @@ import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
+import { Terms } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
 
@@ -96,6 +97,6 @@ const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => s
 export function LessonText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
-  if (asked.value === state.settings.value) return html`${sayTask(runs)}`;
-  return html`${step === null ? sayClaim(runs) : STEPS[step].say(runs)}`;
+  const isAsked = asked.value === state.settings.value;
+  return html`<${Terms} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
 }

@@ -21,7 +21,7 @@ const SHORT_S = 1;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
 const MIN_LIFE_MS = 800;
 
-const NO_TRACE = 'this server has no such trace, so it is left out';
+const NO_TRACE = 'not on this server, so it was left out';
 
 /** A hand that rests so long wants what only the server can tell. */
 const REST_MS = 150;
@@ -245,7 +245,7 @@ async function findTrace(id) {
 function leaveOut(ids) {
   const left = withoutRecords(state.view.value, ids);
   state.batch(() => {
-    state.notices.value = [...state.notices.value, ...ids.map((id) => `trace ${id}: ${NO_TRACE}`)];
+    state.notices.value = [...state.notices.value, ...ids.map((id) => `recording ${id}: ${NO_TRACE}`)];
     state.view.value = left.runs.length > 0 ? left : { ...left, runs: defaultView(boot.rules).runs };
   });
   requestRuns();

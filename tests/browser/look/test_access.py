@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, Watch, choose_more, open_settings
+from tests.browser.conftest import OpenPage, Watch, choose_more, create_link, open_settings
 from tests.conftest import ROOT
 
 AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
@@ -38,10 +38,7 @@ def press(page: Page, name: str) -> None:
 
 def share(page: Page) -> str:
     """Open Share and say the snapshot's name."""
-    press(page, "Share")
-    dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("copied")
-    return (dialog.locator("pre").first.text_content() or "").rsplit("/", 1)[1]
+    return create_link(page).rsplit("/", 1)[1]
 
 
 def verify(page: Page) -> None:

@@ -62,7 +62,7 @@ def test_the_main_job_by_keyboard_alone(open_page: OpenPage) -> None:
     tab_to(page, "Share", "Shift+Tab")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("The link is copied.")
+    expect(dialog).to_contain_text("Live link")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('dialog') !== null"), "the focus stays in the dialog"
     page.keyboard.press("Escape")
@@ -92,7 +92,7 @@ def test_single_keys(open_page: OpenPage) -> None:
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     page.keyboard.press("s")
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("Live link")
     page.keyboard.press("]")
     page.keyboard.press("Escape")
     assert depth(page) == 9, "keys rest while a dialog is open"

@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 import plotly.io
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, wait_until_done
 from tests.conftest import Server
 
 DRAWN = """key => { const { data, layout } = document.querySelector(`[data-panel=${key}] .plot`);
@@ -80,9 +80,7 @@ def test_the_calls_of_a_stored_view_use_what_is_stored(
     open_page: OpenPage, server: Server, run: Callable[[Page, str], str]
 ) -> None:
     page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&A.name=first")
-    page.get_by_role("button", name="Share", exact=True).click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
-    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    name = create_link(page).rsplit("/", 1)[1]
     stored = open_page(f"/s/{name}")
     stored.locator("[data-panel=gradient]").get_by_role("button", name="linear").click()
     wait_until_done(stored)

@@ -2,29 +2,12 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, open_share
 
 VIEW = "/#v=1&runs=hc&depth=4&width=16"
 CLIPBOARD = "navigator.clipboard.readText()"
-
-
-def open_share(page: Page) -> Locator:
-    """The dialog, before anything is stored."""
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_be_visible()
-    return dialog
-
-
-def create_link(page: Page) -> str:
-    """Open Share, create the link, and return it."""
-    dialog = open_share(page)
-    dialog.get_by_role("button", name="Create link").click()
-    link = dialog.get_by_label("Snapshot link")
-    expect(link).to_contain_text("/s/")
-    return link.text_content() or ""
 
 
 def test_share_stores_and_copies_on_request_only(open_page: OpenPage) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from app.figures.fill.numbers import format_value
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
-from tests.browser.conftest import OpenPage, Watch, read_result, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, create_link, open_share, read_result, wait_until, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.conftest import Server, compute, wait_for_end
 
@@ -133,7 +133,7 @@ def test_a_frame_waits_for_a_server_that_is_away(
 
 def frame_of(page: Page) -> dict[str, str]:
     """The attributes of the frame that the dialog gives to copy, as a browser reads them."""
-    markup = page.get_by_role("dialog", name="Share").get_by_label("Markup of a frame").text_content()
+    markup = page.get_by_role("dialog", name="Share").get_by_label("Embed code").text_content()
     read = """markup => { const box = document.createElement('template'); box.innerHTML = markup;
         return Object.fromEntries([...box.content.firstChild.attributes].map(({ name, value }) => [name, value])); }"""
     attributes: dict[str, str] = page.evaluate(read, markup)
@@ -142,8 +142,8 @@ def frame_of(page: Page) -> dict[str, str]:
 
 def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=16")
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
+    dialog = open_share(page)
+    create_link(page)
     assert "theme=dark" in frame_of(page)["src"], "the theme that is on"
     dialog.get_by_label("Figure").select_option("Unfolded connections")
     dialog.get_by_label("Theme").select_option("Light")
@@ -163,7 +163,7 @@ def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server
     card.get_by_role("button", name="linear").click()
     card.get_by_role("button", name="Activation: more").click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    create_link(page)
     assert frame_of(page)["src"].endswith("?panel=activation&theme=dark")
     framed = open_page(frame_of(page)["src"].removeprefix(server.url), wait=False)
     expect(framed.locator(".segments [aria-pressed=true]")).to_have_text("linear")
@@ -219,7 +219,7 @@ def test_a_stored_map_is_framed(
     wait_until(page, lambda: page.evaluate(PAPER) == PAPERS["light"])
     page.emulate_media(media="screen")
     wait_until(page, lambda: page.evaluate(PAPER) == PAPERS[theme])
-    card.get_by_role("button", name="Map: more").click()
+    card.get_by_role("button", name="Sweep: more").click()
     menu = page.locator(".popover:popover-open")
     expect(menu).not_to_contain_text("Embed")
     menu.get_by_role("button", name="Show as table").click()
