@@ -62,7 +62,8 @@ const Tools = ({ items }) =>
 /** Send a signal; pause and stop it. */
 function SignalButtons() {
   const { value } = sent;
-  if (!value) return html`<button type="button" class="send" key="send" onClick=${send}>▶ Send a signal</button>`;
+  if (!value)
+    return html`<button type="button" class="send" key="send" onClick=${send} aria-label="Send a signal">▶ Send<span class="picture-inside"> a signal</span></button>`;
   const isForward = elapsedOf(value) <= ENDS_MS.forward;
   const pause = isStill()
     ? isForward
