@@ -19,13 +19,18 @@ import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
 
-/** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number) => string}[]} */
+/** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest', say: formatGain },
-  { key: 'backward', title: 'Gain, backward', note: 'largest', say: formatGain },
-  { key: 'activation', title: 'Activation', note: 'last layer', say: formatFactor },
-  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: formatFactor },
+  { key: 'forward', title: 'Gain, forward', note: 'largest', say: sayGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest', say: sayGain },
+  { key: 'activation', title: 'Activation', note: 'last layer', say: (log10) => formatFactor(log10) },
+  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
 ];
+
+/** The gain of one stream is exactly 1, as the picture says. @param {number} log10 @param {Columns} columns */
+function sayGain(log10, { start }) {
+  return start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10);
+}
 
 /** @param {Columns} columns */
 const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
@@ -164,5 +169,5 @@ export function Headline({ slot, columns }) {
   if (number !== null) return html`<p class="headline">${number} <small>${preset.value?.told}</small></p>`;
   const { forward } = measure(columns, state.part.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
-  return html`<p class="headline">${formatGain(forward.log10)} <small>gain forward${state.part.value ? `, ${sayPart()}` : ''}</small></p>`;
+  return html`<p class="headline">${sayGain(forward.log10, columns)} <small>gain forward${state.part.value ? `, ${sayPart()}` : ''}</small></p>`;
 }
