@@ -224,12 +224,6 @@ def type_setting(page: Page, name: str, value: object) -> None:
     field.press("Enter")
 
 
-def choose_more(page: Page, item: str) -> None:
-    """Take an item of the menu at the end of the top bar."""
-    page.get_by_role("button", name="More", exact=True).click()
-    page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
-
-
 def expect_layer(page: Page, layer: int, of: int) -> None:
     """That the cursor is at a layer, both from 1."""
     slider = page.get_by_role("slider", name="Layer", exact=True)
@@ -262,6 +256,12 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     for line in httpx.get(address, headers={"Accept": "application/x-ndjson"}, timeout=120).text.splitlines():
         result.add(decode_line(line.encode()))
     return result
+
+
+def choose_from_menu(page: Page, item: str) -> None:
+    """Take an item of the menu at the right end of the top bar."""
+    page.locator(".topbar").get_by_role("button", name="More", exact=True).click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 
 
 def open_share(page: Page) -> Locator:

@@ -1,5 +1,6 @@
 /** Help: how to use the page, its keys and its terms. */
 
+import { GLOSSARY } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
@@ -13,6 +14,8 @@ export function HelpDialog() {
 function Sheet() {
   return html`
     <p>Drag a slider, and every figure follows. Each figure explains itself under “?”, and shows its numbers as a table from its menu.</p>
+    <h3>Terms</h3>
+    <dl class="glossary">${Object.entries(GLOSSARY).map(([term, meaning]) => html`<dt>${term}</dt><dd>${meaning}</dd>`)}</dl>
     <h3>Keys</h3>
     <table class="keys">
       ${SHORTCUTS.map(

@@ -1,11 +1,12 @@
 /** The bar on top: where one can go, what is being computed, Share, and a menu with the rest. */
 
+import { signal } from '@preact/signals';
 import { go } from '../cards/lesson.js';
 import { sayTraining, shareDone } from '../cards/progress.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
-import { SweepButton } from '../map/button.js';
+import { openSweep, SweepButton } from '../map/button.js';
 import { ROOT } from '../net/sent.js';
 import { isReady, share } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
@@ -18,6 +19,13 @@ import { openDialog } from '../ui/opened.js';
 const THEMES = /** @type {const} */ ({ auto: 'as the system', light: 'light', dark: 'dark' });
 const NEXT_THEME = /** @type {const} */ ({ auto: 'light', light: 'dark', dark: 'auto' });
 
+/** The bar of the smallest phones has no room for Sweep, which is in the menu there. */
+const tiny = matchMedia('(max-width: 360px)');
+const isTiny = signal(tiny.matches);
+tiny.addEventListener('change', () => {
+  isTiny.value = tiny.matches;
+});
+
 export function TopBar() {
   return html`
     <header class="topbar">
@@ -28,8 +36,7 @@ export function TopBar() {
         <${SweepButton} />
       </nav>
       <span class="spacer"></span>
-      <${Status} />
-      <${RunButton} />
+      <div class="activity"><${Status} /><${RunButton} /></div>
       <button type="button" class="quiet" onClick=${() => share()} disabled=${!isReady()} title=${isReady() ? 'Get a link to these numbers' : 'Available when all runs are done'}>Share</button>
       <${MoreMenu} />
     </header>
@@ -39,6 +46,7 @@ export function TopBar() {
 function MoreMenu() {
   const theme = choice.value;
   const items = [
+    ...(isTiny.value && !state.isOfTraces.value ? [{ title: 'Sweep', run: openSweep }] : []),
     { title: 'Your views', note: 'what you have looked at in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
     { title: 'API', note: 'the calls behind this view', run: () => openDialog('api') },

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, choose_more, expect_layer, open_settings, wait_until_done
+from tests.browser.conftest import OpenPage, choose_from_menu, expect_layer, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
 FOCUS = """() => { const at = document.activeElement, style = getComputedStyle(at);
@@ -62,7 +62,7 @@ def test_the_main_job_by_keyboard_alone(open_page: OpenPage) -> None:
     tab_to(page, "Share", "Shift+Tab")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("Create link")
+    expect(dialog).to_contain_text("Live link")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('dialog') !== null"), "the focus stays in the dialog"
     page.keyboard.press("Escape")
@@ -92,7 +92,7 @@ def test_single_keys(open_page: OpenPage) -> None:
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     page.keyboard.press("s")
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("Create link")
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("Live link")
     page.keyboard.press("]")
     page.keyboard.press("Escape")
     assert depth(page) == 9, "keys rest while a dialog is open"
@@ -126,7 +126,7 @@ def test_keys_rest_while_someone_types(see_page: OpenPage, role: str) -> None:
 @pytest.mark.full
 def test_keys_can_be_turned_off(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=mhc")
-    choose_more(page, "Help")
+    choose_from_menu(page, "Help")
     page.get_by_role("checkbox", name="Enable keyboard shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.reload()

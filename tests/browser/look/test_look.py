@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import (
     OpenPage,
-    choose_more,
+    choose_from_menu,
     create_link,
     expect_layer,
     wait_until,
@@ -38,7 +38,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 @pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
-    choose_more(page, "Theme: as the system")
+    choose_from_menu(page, "Theme: as the system")
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
@@ -73,8 +73,9 @@ def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -
     for panel, left in first.items():
         assert cursor_left(page, panel) > left + 10
     line = curves(page, "gain")[1]
-    shown = page.locator("[data-panel=gain] .cursor-value").all_text_contents()
-    assert any(float(text) == pytest.approx(10 ** line["y"][9], rel=2e-3) for text in shown if "×" not in text)
+    said = page.locator("[data-panel=gain] .at-cursor").inner_text()
+    assert said.startswith("at 10: ")
+    assert f"{10 ** line['y'][9]:.3g}" in said
     expect(page.locator("[data-panel=detail] h2")).to_contain_text("layer 10")
 
 
@@ -113,13 +114,11 @@ def test_help_opens_and_closes(see_page: OpenPage) -> None:
 
 def test_linear_and_log(see_page: OpenPage) -> None:
     page = see_page(theme="dark")
-    card = page.locator("[data-panel=gain]")
-    card.get_by_role("button", name="linear").click()
-    expect(card.locator(".plot .main-svg").first).to_be_visible()
-    assert max(curves(page, "gain")[1]["y"]) > 100
-    card.get_by_role("button", name="log", exact=True).click()
-    expect(card.locator(".plot .main-svg").first).to_be_visible()
-    assert 2 < max(curves(page, "gain")[1]["y"]) < 10
+    for scale, low, high in (("Linear", 100, 1e5), ("Logarithmic", 2, 10)):
+        page.get_by_role("button", name="Gain, forward: more").click()
+        page.locator(".popover:popover-open").get_by_role("button", name=f"{scale} scale").click()
+        expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_visible()
+        assert low < max(curves(page, "gain")[1]["y"]) < high
 
 
 def show_figure(page: Page, card: Locator) -> None:

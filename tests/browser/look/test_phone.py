@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, choose_more, open_settings, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, choose_from_menu, open_settings, wait_until_done, wait_until_drawn
 
 
 @pytest.mark.full
@@ -62,7 +62,7 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
     assert bar["height"] <= 48
     for name in ("Story", "Examples", "Sweep", "Share"):
         expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
-    choose_more(page, "Help")
+    choose_from_menu(page, "Help")
     expect(page.get_by_role("dialog", name="Help")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="More", exact=True)).to_be_focused()

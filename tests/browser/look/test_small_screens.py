@@ -1,4 +1,4 @@
-"""Screens between a phone and a desktop, and low ones: the bar is one line, nothing overlaps, the picture is in sight."""
+"""Screens of all sizes: the bar is one line, nothing overlaps, and the first figure is in sight."""
 
 import pytest
 from playwright.sync_api import Page

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import (
     OpenPage,
     Watch,
-    choose_more,
+    choose_from_menu,
     create_link,
     expect_layer,
     open_settings,
@@ -263,7 +263,7 @@ def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=9&runs=hc,mhc")
-    choose_more(page, "API")
+    choose_from_menu(page, "API")
     dialog = page.get_by_role("dialog", name="API calls for this view")
     dialog.get_by_role("button", name="JSON").click()
     specs = json.loads(dialog.locator("pre").text_content() or "")

@@ -12,7 +12,7 @@ from mhc_core.attach import attach
 from tests.browser.conftest import (
     OpenPage,
     Watch,
-    choose_more,
+    choose_from_menu,
     create_link,
     open_settings,
     open_share,
@@ -169,7 +169,7 @@ def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced
     expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={capture_trace().id}")
     short = create_link(beside)
     dialog.get_by_role("button", name="Close").click()
-    choose_more(beside, "API")
+    choose_from_menu(beside, "API")
     beside.get_by_role("button", name="Python").click()
     expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{capture_trace().id}")')
     beside.goto(short)
