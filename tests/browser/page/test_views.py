@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, choose_more, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, choose_from_menu, wait_until, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
@@ -22,7 +22,7 @@ def names(page: Page) -> list[str]:
 
 
 def open_list(page: Page) -> Locator:
-    choose_more(page, "Your views")
+    choose_from_menu(page, "Your views")
     dialog = page.get_by_role("dialog", name="Your views")
     expect(dialog).to_be_visible()
     return dialog
