@@ -40,7 +40,7 @@ def test_a_snapshot_opens_with_the_story_which_goes_on_from_there(open_page: Ope
     page = open_page("/s/" + link.rsplit("/", 1)[1])
     expect(page.locator("#headline")).to_contain_text("4 layers")
     expect(page.locator(".step-text")).to_contain_text("HC")
-    page.get_by_role("button", name="Next").click()
+    page.locator(".next").click()
     wait_until_done(page)
     expect(page.locator(".step[aria-current=step]")).to_have_count(1)
     assert "/s/" not in page.url
