@@ -230,8 +230,26 @@ def expect_layer(page: Page, layer: int, of: int) -> None:
     expect(slider).to_have_attribute("aria-valuetext", f"layer {layer} of {of}")
 
 
+# The section that has a panel; the strip has the others.
+SECTIONS = {
+    **dict.fromkeys(("mixing", "detail", "streams"), "mixing"),
+    **dict.fromkeys(("similarity", "cka"), "similarity"),
+    **dict.fromkeys(("unfolded", "theory"), "expert"),
+    "training": "training",
+    "cost": "cost",
+}
+
+
+def open_section_of(page: Page, panel: str) -> None:
+    """Open the section that has a panel, unless the panel is on the page already."""
+    if panel in SECTIONS and page.locator(f"#panel-{panel}").count() == 0:
+        page.locator(f"#section-{SECTIONS[panel]} > summary").click()
+        expect(page.locator(f"#panel-{panel}")).to_be_attached()
+
+
 def wait_until_drawn(page: Page, panel: str) -> None:
     """Until a figure shows what came last: one that is out of sight follows a moment after all is done."""
+    open_section_of(page, panel)
     page.evaluate(SETTLED)
     expect(page.locator(f"[data-panel={panel}] .plot-box:not([data-waits])")).to_be_attached()
 
@@ -258,8 +276,8 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     return result
 
 
-def choose_from_menu(page: Page, item: str) -> None:
-    """Take an item of the menu at the right end of the top bar."""
+def choose_more(page: Page, item: str) -> None:
+    """Take an item of the menu at the end of the top bar."""
     page.locator(".topbar").get_by_role("button", name="More", exact=True).click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 

@@ -3,7 +3,7 @@
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { ofPart } from '../figures/filling.js';
-import { isInterval, shownStep, titleOf, toTitle, unitOf } from '../figures/places.js';
+import { isInterval, shownStep, toTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
@@ -103,7 +103,7 @@ function ViewChoice({ panel, viewKey, onChange }) {
     <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
       ${views.map(
         (item) => html`
-        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${titleOf(item)}</button>
+        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
       `,
       )}
     </span>

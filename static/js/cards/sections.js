@@ -56,20 +56,18 @@ export function showSectionOf(key) {
 }
 
 /** The panel that a preset is about, unless the strip shows it. */
-const featured = () => state.shownPanels.value.find((panel) => panel.key === origin.value?.panel && !isInStrip(panel));
+const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
 
-/** The card of a preset's own panel. */
+/** The card of a preset's own panel; `data-awaits` reserves its room until it has come. */
 export function Featured() {
-  const panel = featured();
-  // `data-awaits` names it while it has not come: the room is then reserved.
-  const awaits = origin.value && !state.templates.value ? origin.value.panel : panel?.key;
-  if (!awaits) return null;
-  return html`<div class="panels featured" data-awaits=${awaits}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
+  const key = featuredKey();
+  if (!key) return null;
+  const panel = state.shownPanels.value.find((item) => item.key === key);
+  return html`<div class="panels featured" data-awaits=${key}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
 }
 
 export function Sections() {
-  const own = featured()?.key;
-  const others = state.shownPanels.value.filter(({ key }) => key !== own);
+  const others = state.shownPanels.value.filter(({ key }) => key !== featuredKey());
   const shown = Object.keys(SECTIONS).filter((key) => key === COST || others.some(({ group }) => group === key));
   return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }

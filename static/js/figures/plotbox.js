@@ -57,6 +57,8 @@ export function toSmall(template) {
     data,
     layout: {
       ...layout,
+      paper_bgcolor: 'rgba(0,0,0,0)', // it has no card of its own
+      plot_bgcolor: 'rgba(0,0,0,0)',
       margin: { ...margin, ...SMALL.margin },
       xaxis: { ...xaxis, title: undefined, showgrid: false },
       yaxis: { ...yaxis, nticks: SMALL.ticks },

@@ -37,8 +37,7 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   }
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   const { layout } = figure;
-  pen.fillStyle = layout.paper_bgcolor;
-  pen.fillRect(0, 0, width, height);
+  pen.clearRect(0, 0, width, height);
   const area = toArea(layout, width, height);
   drawAxes(pen, layout, area, height);
   for (const shape of layout.shapes ?? []) drawRule(pen, shape, area);

@@ -5,12 +5,18 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    open_section_of,
+    type_setting,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.browser.figures.test_cards import card_of, show_table
 
 VIEW = "/#v=1&depth=24&width=16&runs=residual,hc,mhc"
 # The first x axis of every plot that counts layers, as it is drawn, outermost layers alone.
-SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel')].flatMap((card) => {
+SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel, .chart')].flatMap((card) => {
     const plot = card.querySelector('.plot');
     const kind = plot?.layout?.meta.layers?.xaxis;
     if (!kind) return [];
@@ -18,7 +24,7 @@ SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel')].fla
     const [low, high] = plot._fullLayout.xaxis.range.map((place) => place + before);
     return [[card.dataset.panel, [Math.ceil(low), Math.floor(high)]]];
 }))"""
-ALL = ("gain", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory")
+ALL = ("gain", "gain_bwd", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory")
 
 
 def drag(page: Page, panel: str, start: float, end: float) -> None:
@@ -71,10 +77,8 @@ def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_
 def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15")
     chip = page.get_by_role("button", name=re.compile("show all layers"))
-    depth = page.get_by_role("spinbutton", name="Depth, exact")
     for layers, told in ((12, "layers 10–12"), (8, None), (32, "layers 10–15")):
-        depth.fill(str(layers))
-        depth.press("Enter")
+        type_setting(page, "Depth", layers)
         wait_until_done(page)
         if told:
             expect(chip).to_have_text(re.compile(told))
@@ -125,43 +129,43 @@ def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page
 def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
     gain = page.locator("[data-panel=gain]")
-    expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain: layers 10–15")
-    expect(page.locator("[data-panel=theory]").get_by_role("heading", level=2)).to_contain_text(": of all layers")
+    expect(gain.locator(".unit")).to_have_text("layers 10–15")
     detail = card_of(page, "detail")
-    expect(detail.get_by_role("heading", level=2)).to_have_text("In numbers: layers 10–15")
-    assert detail.locator(".segments button").all_text_contents() == ["layer", "10…l", "l…15", "10…15"]
+    expect(detail.get_by_role("heading")).to_have_text("Mixing matrix, layers 10–15")
+    open_section_of(page, "theory")
+    expect(page.locator("#panel-theory-title")).to_contain_text(", of all layers")
     wait_until_drawn(page, "detail")
     title = detail.locator(".plot").evaluate("plot => plot.layout.xaxis.title.text || plot.layout.xaxis2.title.text")
     forward, _ = re.findall(r"gain . ([\d.]+)", title)
-    assert page.locator(".readout tbody tr").nth(1).locator("[data-key=composite_gain_fwd]").text_content() == forward
+    row = page.locator(".results-table tbody tr", has_text="B HC").first
+    assert float(row.locator("td").first.inner_text().strip("×\n ")) == pytest.approx(float(forward), rel=0.01)
 
-    story = page.locator(".story-card").nth(1)
-    expect(story.locator(".headline")).to_contain_text("layers 10–15")
-    assert story.locator("h3").all_text_contents() == ["Layers 10–15", "All layers"]
-    expect(story).to_contain_text(re.compile(r"6 matrices multiplied: largest gain [\d.]+ forward, [\d.]+ backward\."))
-    expect(story).to_contain_text(re.compile(r"From layer 15 down to layer 10, the gradient"))
-    expect(story).to_contain_text("24 free mixing matrices multiplied")
+    expect(page.locator(".results h2")).to_contain_text("layers 10–15")
+    page.get_by_role("button", name="B HC", exact=True).click()
+    findings = page.locator(".findings:not([hidden])")
+    assert findings.locator("h3").all_text_contents() == ["layers 10–15", "all layers"]
+    expect(findings).to_contain_text(
+        re.compile(r"6 matrices multiplied: largest gain [\d.]+ forward, [\d.]+ backward\.")
+    )
+    expect(findings).to_contain_text(re.compile(r"From layer 15 down to layer 10, the gradient"))
+    expect(findings).to_contain_text("24 free mixing matrices multiplied")
 
     rows = show_table(page, gain)
     assert [row[0] for row in rows] == [str(layer) for layer in range(10, 16)]
-    expect(gain.locator("thead")).to_contain_text("B HC, forward, layers 10–15")
-    page.keyboard.press("Escape")
+    expect(gain.locator("thead")).to_contain_text("B HC, gain, layers 10–15")
     page.get_by_role("button", name="layers 10–15: show all layers").press("Enter")
-    expect(story.locator("h3")).to_have_count(0)
-    expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain")
+    expect(findings.locator("h3")).to_have_count(0)
+    expect(gain.locator(".unit")).to_have_count(0)
 
 
 @pytest.mark.full
 def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
-    expect(page.locator("[data-panel=gain]").get_by_role("heading", level=2)).to_have_text(
-        "Composite gain: of all layers"
-    )
-    expect(page.locator(".readout thead")).to_contain_text("gain → of all")
-    story = page.locator(".story-card").first
-    expect(story.locator(".headline")).to_contain_text("of all layers")
-    expect(story).to_contain_text("over 3 layers in the median of 3 seeds.")
-    expect(story).not_to_contain_text("3 matrices")
+    expect(page.locator("#panel-gain .unit")).to_have_text("of all layers")
+    page.get_by_role("button", name="A HC", exact=True).click()
+    findings = page.locator(".findings:not([hidden])")
+    expect(findings).to_contain_text("over 3 layers in the median of 3 seeds.")
+    expect(findings).not_to_contain_text("3 matrices")
 
 
 def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(open_page: OpenPage) -> None:

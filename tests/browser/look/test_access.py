@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, Watch, choose_from_menu, create_link, open_settings
+from tests.browser.conftest import OpenPage, Watch, choose_more, create_link, open_settings
 from tests.conftest import ROOT
 
 AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,7 +33,7 @@ def press(page: Page, name: str) -> None:
     if button.count() > 0:
         button.click()
     else:
-        choose_from_menu(page, name)
+        choose_more(page, name)
 
 
 def share(page: Page) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, choose_from_menu, expect_layer, open_settings, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, expect_layer, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
 FOCUS = """() => { const at = document.activeElement, style = getComputedStyle(at);
@@ -126,7 +126,7 @@ def test_keys_rest_while_someone_types(see_page: OpenPage, role: str) -> None:
 @pytest.mark.full
 def test_keys_can_be_turned_off(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=mhc")
-    choose_from_menu(page, "Help")
+    choose_more(page, "Help")
     page.get_by_role("checkbox", name="Enable keyboard shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.reload()

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import (
     OpenPage,
-    choose_from_menu,
+    choose_more,
     create_link,
     expect_layer,
     wait_until,
@@ -38,7 +38,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 @pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
-    choose_from_menu(page, "Theme: as the system")
+    choose_more(page, "Theme: as the system")
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
@@ -76,7 +76,6 @@ def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -
     said = page.locator("[data-panel=gain] .at-cursor").inner_text()
     assert said.startswith("at 10: ")
     assert f"{10 ** line['y'][9]:.3g}" in said
-    expect(page.locator("[data-panel=detail] h2")).to_contain_text("layer 10")
 
 
 NAME_OF_FOCUS = """(() => {
@@ -118,7 +117,13 @@ def test_linear_and_log(see_page: OpenPage) -> None:
         page.get_by_role("button", name="Gain, forward: more").click()
         page.locator(".popover:popover-open").get_by_role("button", name=f"{scale} scale").click()
         expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_visible()
-        assert low < max(curves(page, "gain")[1]["y"]) < high
+        wait_until(page, lambda low=low, high=high: low < max(hc_gain(page)) < high)
+
+
+def hc_gain(page: Page) -> list[float]:
+    """The curve of HC, on the scale of the axis."""
+    (line,) = (line for line in curves(page, "gain") if re.search(r"\bHC$", line["name"]))
+    return list(line["y"])
 
 
 def show_figure(page: Page, card: Locator) -> None:

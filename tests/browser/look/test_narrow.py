@@ -25,7 +25,7 @@ BEYOND = """root => {
 # Texts of buttons and headings that their own box cuts.
 CUT = """root => [...root.querySelectorAll('button, h1, h2, h3, output, legend')].filter((element) => {
     const isCut = getComputedStyle(element).overflowX !== 'visible' && element.scrollWidth > element.clientWidth + 1;
-    return isCut && element.checkVisibility();
+    return isCut && element.checkVisibility() && !element.closest(".sr");
 }).map((element) => element.textContent)"""
 OPENERS = ("Share", "API", "Help", "Examples", "Sweep", "Your views")
 

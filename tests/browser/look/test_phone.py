@@ -3,14 +3,21 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, choose_from_menu, open_settings, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    choose_more,
+    open_section_of,
+    open_settings,
+    wait_until_done,
+    wait_until_drawn,
+)
 
 
 @pytest.mark.full
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844)
-    page.locator("main details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
     for panel in ("gain", "cka", "mixing", "detail"):
+        open_section_of(page, panel)
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
         expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -62,7 +69,7 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
     assert bar["height"] <= 48
     for name in ("Story", "Examples", "Sweep", "Share"):
         expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
-    choose_from_menu(page, "Help")
+    choose_more(page, "Help")
     expect(page.get_by_role("dialog", name="Help")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="More", exact=True)).to_be_focused()
@@ -71,7 +78,7 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
 @pytest.mark.full
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&layer=2", width=390)
-    page.locator("details", has=page.locator("[data-panel=streams]")).evaluate("section => { section.open = true; }")
+    open_section_of(page, "streams")
     card = page.locator("[data-panel=streams]")
     card.scroll_into_view_if_needed()
     read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"

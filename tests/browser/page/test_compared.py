@@ -24,11 +24,11 @@ def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     assert page.locator(".results-table tbody th").all_text_contents() == ["A Plain", "B Residual"]
     open_settings(page).get_by_role("button", name="Add a run").click()
     wait_until_done(page)
-    expect(page.locator(".results-table tbody tr")).to_have_count(3)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(3)
     page.get_by_role("button", name="Run A: more").click()
     page.get_by_role("button", name="Remove", exact=True).locator("visible=true").click()
     wait_until_done(page)
-    expect(page.locator(".results-table tbody tr")).to_have_count(2)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(2)
     page.get_by_label("Connection of run A").select_option("hc")
     wait_until_done(page)
     assert page.locator(".results-table tbody th").all_text_contents()[0] == "A HC"

@@ -11,9 +11,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import (
     OpenPage,
     Watch,
-    choose_from_menu,
+    choose_more,
     create_link,
     expect_layer,
+    open_section_of,
     open_settings,
     type_setting,
     wait_until,
@@ -63,6 +64,7 @@ def test_the_first_visit_shows_the_finished_default_comparison(open_page: OpenPa
     assert float(gains[1].strip().removeprefix("×")) > 100
     assert page.evaluate("location.hash") == ""
     for panel in PANELS:
+        open_section_of(page, panel)
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
         expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
     lines = curves(page, "gain")
@@ -263,7 +265,7 @@ def test_overflow_is_drawn_and_said(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_the_interface_card_speaks_of_this_view(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=9&runs=hc,mhc")
-    choose_from_menu(page, "API")
+    choose_more(page, "API")
     dialog = page.get_by_role("dialog", name="API calls for this view")
     dialog.get_by_role("button", name="JSON").click()
     specs = json.loads(dialog.locator("pre").text_content() or "")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, choose_from_menu, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, wait_until_done
 from tests.browser.look.test_access import audit, looks
 
 STAGE = "dialog[open] .stage"
@@ -19,7 +19,7 @@ def place(page: Page) -> list[str]:
 def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> None:
     page = open_page("/", width=1920, height=1080)
     start = page.get_by_role("button", name="More", exact=True)
-    choose_from_menu(page, "Present")
+    choose_more(page, "Present")
     expect(page.get_by_role("dialog", name="How the signal travels")).to_be_visible()
     assert page.evaluate("document.activeElement.closest('dialog[open]') !== null")
     page.keyboard.press("ArrowRight")

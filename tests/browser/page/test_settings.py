@@ -70,7 +70,7 @@ def test_nothing_is_counted_as_changed_on_a_first_visit(open_page: OpenPage) -> 
     drawer = open_settings(page)
     expect(drawer.locator(".count")).to_have_count(0)
     type_setting(page, "Streams", 3)
-    expect(drawer.locator(".count")).to_have_text("1")
+    expect(drawer.locator(".count")).to_have_text("1 changed")
 
 
 def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:

@@ -12,7 +12,7 @@ from mhc_core.attach import attach
 from tests.browser.conftest import (
     OpenPage,
     Watch,
-    choose_from_menu,
+    choose_more,
     create_link,
     open_settings,
     open_share,
@@ -48,7 +48,7 @@ def heads(page: Page) -> list[str]:
 def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     assert heads(beside) == HEADS
     expect(beside.locator(".banner")).to_have_count(0)
-    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME}")
+    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
     expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
     expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", str(LAYERS))
     assert f"B.trace={capture_trace().id}" in beside.url
@@ -135,7 +135,7 @@ def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) ->
     open_settings(page).get_by_role("button", name="Add a run").click()
     wait_until_done(page)
     assert heads(page)[0] == f"A {NAME}"
-    expect(page.locator(".results-table tbody tr")).to_have_count(2)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(2)
 
 
 @pytest.mark.full
@@ -169,7 +169,7 @@ def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced
     expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={capture_trace().id}")
     short = create_link(beside)
     dialog.get_by_role("button", name="Close").click()
-    choose_from_menu(beside, "API")
+    choose_more(beside, "API")
     beside.get_by_role("button", name="Python").click()
     expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{capture_trace().id}")')
     beside.goto(short)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { findLost, shortenName, spread } from '../../../static/js/data/labels.js';
+import { findLost, shortenName, spread, toNames } from '../../../static/js/data/labels.js';
 import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
 import { rules } from '../sent.js';
 
@@ -109,4 +109,9 @@ test('a long name keeps both its ends, or its last part', () => {
     assert.equal(shortenName(name, most), short);
     assert.ok(Array.from(short).length <= Math.max(most, 1));
   }
+});
+
+test('names have no letters, unless two are the same', () => {
+  assert.deepEqual(toNames(['A Residual', 'B HC']), ['Residual', 'HC']);
+  assert.deepEqual(toNames(['A HC', 'B HC']), ['A HC', 'B HC']);
 });

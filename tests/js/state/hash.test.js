@@ -35,6 +35,8 @@ const views = {
     interval: { first: 4, last: 39 },
     cards: { detail: 'interval', gain: 'linear' },
   },
+  'open sections': { ...defaultView(viewRules), open: ['mixing', 'cost'] },
+  'every section closed': { ...defaultView(viewRules), open: [] },
   'an own value that is the default': {
     base: { 'connection.noise': 1 },
     runs: [{ kind: 'hc', own: { 'connection.noise': 0.3 } }],
@@ -216,4 +218,10 @@ test('a text that is too long for an address is left out of it, named, and taken
     alone.problems.map((problem) => problem.split(/:? /)[0]),
     ['input.text', 'A.input.text'],
   );
+});
+
+test('sections that do not exist are named, and the others are opened', () => {
+  const { view, problems } = fromHash('open=cost,attic', fields, viewRules);
+  assert.deepEqual(view.open, ['cost']);
+  assert.match(problems.join(), /open: got attic, wanted mixing, /);
 });
