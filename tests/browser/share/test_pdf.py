@@ -87,7 +87,7 @@ def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -
     page = open_page(SMALL)
     picture = save_pdf(page, "How the signal travels")
     assert count_images(picture) == 0
-    assert "A Residual one stream" in read_text(picture)
+    assert "Residual 1 stream" in read_text(picture)
     assert all(map(has_font_file, resources(picture, "/Font")))
     assert count_images(save_pdf(page, "Layer against layer")) > 0
 

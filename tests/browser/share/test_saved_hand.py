@@ -79,7 +79,7 @@ def test_a_smaller_depth_is_shown_as_the_server_says_it(saved: Saved, server: Se
     assert check_curves(page, "gain", results) == 6
     assert check_curves(page, "activation", results) == 3
     picture = page.locator("[data-panel=picture]")
-    expect(picture.locator(".live svg")).to_contain_text("layer 4 magnified")
+    expect(picture.locator(".live svg")).to_contain_text("Inside layer 4 of HC")
     expect(picture.locator(".live svg").get_by_text("6", exact=True)).to_be_visible()
     # The way down is another of another stack: what only a pass can tell is dimmed.
     gradient = page.locator("[data-panel=gradient]")

@@ -23,6 +23,7 @@ const BOX_PX = 28;
 const SMALL = 12;
 const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
+const BESIDE_PX = 540; // from here on there is room next to the streams
 const MAP_PX = { cell: 16, most: 64 };
 
 /** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
@@ -166,12 +167,12 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
 
 /** The sentence about this layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
 function toWords(reading, layer, frame, { branch }) {
-  const isSide = frame.top === 0;
-  const left = isSide ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
+  const isBelow = frame.right - frame.left < BESIDE_PX;
+  const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
   const room = frame.right - PAD_PX - left;
   const sentence = sayRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];
-  const y = isSide ? branch + 38 : frame.top + 84;
+  const y = isBelow ? branch + 38 : frame.top + 84;
   return [
     ...rows.map((row, index) => toText(left, y + ROW_PX * index, row, 'muted')),
     ...toProduct(reading, layer, left, y + ROW_PX * rows.length + 8),

@@ -60,7 +60,7 @@ const FORMS = {
 };
 const AXIS_PX = 22; // the layers' numbers under the strips
 const FOOT_PX = 44; // buttons and caption under them
-const INSIDE_PX = 330; // the height of the magnified layer where it is below the strips
+const INSIDE_PX = { wide: 0, medium: 330, narrow: 460 }; // the height of the magnified layer where it is below the strips
 const NAME_PX = 18; // a name over its strip
 const LEAST_GAP_PX = 3;
 
@@ -80,7 +80,7 @@ export function toLayout(width, streams, layers, { order = streams.map((_, run) 
     form === 'wide'
       ? { left: width - sizes.inside, right: width, top: 0, bottom: end }
       : isOpen
-        ? { left: 0, right: width, top: end, bottom: end + INSIDE_PX }
+        ? { left: 0, right: width, top: end, bottom: end + INSIDE_PX[form] }
         : null;
   return { width, height: inside?.bottom ?? end, form, layers, unit_px: sizes.unit, strips, bands, inside };
 }
