@@ -236,12 +236,12 @@ class Checker:
 
     def read_records(self, foot: str) -> list[Record]:
         """Those of the shown runs, whose ids the foot of the printed page names; others were asked for ahead."""
-        all_specs = ([parse_spec(item) for item in asked] for asked in reversed(self.asked))
-        specs = next(specs for specs in all_specs if all(spec.id[:8] in foot for spec in specs))
-        for spec in specs:
+        specs = {spec.id[:8]: spec for asked in self.asked for spec in map(parse_spec, asked)}
+        shown = [specs[name] for name in foot.rpartition(" runs ")[2].split(", ")]
+        for spec in shown:
             if spec.id not in self.records:
                 self.records[spec.id] = read_result(self.server, spec)
-        return [Record(spec, self.records[spec.id]) for spec in specs]
+        return [Record(spec, self.records[spec.id]) for spec in shown]
 
     def check(self) -> list[str]:
         """What on the page disagrees with the records."""
