@@ -4,7 +4,6 @@ import { computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { commit } from '../state/actions.js';
 import { openingView } from '../state/address.js';
-import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
@@ -48,7 +47,7 @@ export function go(step) {
 }
 
 export function Heading() {
-  if (origin.value || boot.page !== 'index') return null;
+  if (origin.value) return null; // the text of a preset takes its place
   const step = current.value;
   return html`
     <section class="heading" aria-labelledby="headline">

@@ -62,7 +62,7 @@ export function MapChoices({ map, metrics, change }) {
             </optgroup>`,
           )}
         </select></label>
-      <label class="map-choice">Aggregate over layers
+      <label class="map-choice">Aggregate
         <select value=${map.reduce} onChange=${(/** @type {any} */ event) => see({ reduce: event.target.value })}>
           ${Object.entries(REDUCTIONS).map(([key, title]) => html`<option value=${key} selected=${key === map.reduce}>${title}</option>`)}
         </select></label>

@@ -130,7 +130,8 @@ def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page
     expect(page.get_by_role("button", name=re.compile("show all layers"))).to_have_count(0)
     expect(cursor).to_have_value(at)
     expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
-    assert canvas.evaluate(STRIPS) == before
+    page.mouse.move(2, 2)
+    wait_until(page, lambda: canvas.evaluate(STRIPS) == before)
 
 
 @pytest.mark.full

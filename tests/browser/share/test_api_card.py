@@ -13,7 +13,7 @@ import plotly.io
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, create_link, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, create_link, wait_until_done
 from tests.conftest import Server
 
 DRAWN = """key => { const { data, layout } = document.querySelector(`[data-panel=${key}] .plot`);
@@ -25,8 +25,8 @@ VIEW = "/#v=1&depth=8&layer=3&seeds=3&width=16&runs=residual,hc,mhc&difference=t
 
 def read_snippet(page: Page, language: str, figure: str) -> str:
     """The text that the card gives to copy."""
-    page.get_by_role("button", name="API", exact=True).click()
-    dialog = page.get_by_role("dialog", name="This view over HTTP")
+    choose_more(page, "API")
+    dialog = page.get_by_role("dialog", name="API calls for this view")
     dialog.get_by_role("button", name=language).click()
     dialog.get_by_label("with the figure").select_option(figure)
     text = dialog.locator("pre").text_content() or ""

@@ -88,7 +88,9 @@ def test_a_frame_shows_the_chosen_view(open_page: OpenPage, stored: str) -> None
 
 def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=nothing", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("There is no panel nothing; there are picture, gain, activation")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "There is no panel nothing; there are picture, gain, gain_bwd, activation"
+    )
 
 
 @pytest.mark.full
@@ -145,11 +147,11 @@ def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: Open
     dialog = open_share(page)
     create_link(page)
     assert "theme=dark" in frame_of(page)["src"], "the theme that is on"
-    dialog.get_by_label("Figure").select_option("Unfolded connections")
+    dialog.get_by_label("Figure").select_option("Effective skip connections")
     dialog.get_by_label("Theme").select_option("Light")
     frame = frame_of(page)
     assert re.fullmatch(re.escape(server.url) + r"/embed/\w+\?panel=unfolded&theme=light", frame["src"])
-    assert frame["title"] == "Unfolded connections, mHC Scope"
+    assert frame["title"] == "Effective skip connections, mHC Scope"
     opened = open_page(frame["src"].removeprefix(server.url), width=720, height=int(frame["height"]), wait=False)
     expect(opened.locator(".plot .main-svg").first).to_be_visible()
     expect(opened.locator("[aria-busy=true]")).to_have_count(0)
@@ -235,7 +237,9 @@ def test_a_stored_map_is_framed(
 @pytest.mark.full
 def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=map", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are picture, gain, activation")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "There is no panel map; there are picture, gain, gain_bwd, activation"
+    )
 
 
 @pytest.mark.full

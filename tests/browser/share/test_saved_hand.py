@@ -76,7 +76,7 @@ def test_a_smaller_depth_is_shown_as_the_server_says_it(saved: Saved, server: Se
     expect(gain.locator(".live .main-svg").first).to_be_visible()
     expect(gain.locator(".on-screen, .figure").first).to_be_hidden()
     results = compute(server, depth=6)
-    assert check_curves(page, "gain", results) == 6
+    assert check_curves(page, "gain", results) == 3
     assert check_curves(page, "activation", results) == 3
     picture = page.locator("[data-panel=picture]")
     expect(picture.locator(".live svg")).to_contain_text("Inside layer 4 of HC")
