@@ -3,6 +3,7 @@
 `python docs/drift.py JOURNAL` first writes docs/drift.json from a journal of `python -m benchmarks drift`.
 """
 
+import itertools
 import json
 import sys
 import textwrap
@@ -127,6 +128,18 @@ def compare_losses(runs: Sequence[Entry], depth: int) -> list[Entry]:
             }
         )
     return rows
+
+
+def compare_at_rate(runs: Sequence[Entry], depth: int, connection: str, lr: float) -> Iterator[float]:
+    """Difference to residual at equal compute and the same rate, of each seed that both have."""
+    budget, losses = find_budget(runs, depth), {}
+    for run in runs:
+        if run["depth"] == depth and run["lr"] == lr and run["connection"] in ("residual", connection):
+            losses[run["connection"], run["seed"]] = at_compute(run, budget)
+    for (name, seed), loss in losses.items():
+        plain = losses.get(("residual", seed))
+        if name == connection and loss is not None and plain is not None:
+            yield loss - plain
 
 
 def _compare_at_equal_steps(
@@ -264,7 +277,7 @@ def say_gain(runs: Sequence[Entry]) -> str:
     parts = []
     for depth in list_depths(runs):
         gains = [end_gain(run) for run in found if run["depth"] == depth]
-        parts.append(f"{_format(min(gains))} to {_format(max(gains))} at {depth} layers")
+        parts.append(f"{_span(gains)} at {depth} layers")
     above = sum(ratio > 1 for ratio in ratios)
     low, high = ([ratio for run, ratio in zip(found, ratios, strict=True) if test(find_drift(run))] for test in DRIFTS)
     said = [
@@ -287,13 +300,12 @@ def say_course(runs: Sequence[Entry]) -> str:
     place = int(np.argmax([gain for _, gain in follow(top)]))
     drift = round(top["drift_h_res"][place], 3)
     return (
-        f"**The gain rises early and falls back.** In {fell} of {len(found)} HC runs it is more than 5 % below its "
-        "highest value "
-        f"at the end. The highest of all is {_format(peak_gain(top))}, after {top['at'][place]} of {top['steps']} "
-        "steps "
-        f"({top['connection']}, {top['depth']} layers, rate {top['lr']:g}), at a drift of {drift:.2f}, which at "
-        "random gives "
-        f"{_format(expect_gain(top['depth'], drift))}."
+        f"**The gain rises early and falls back.** In {fell} of {len(found)} HC runs the gain after the last step is "
+        "more "
+        f"than 5 % below the highest of the run. The highest of all is {_format(peak_gain(top))}, after "
+        f"{top['at'][place]} of {top['steps']} steps ({top['connection']}, {top['depth']} layers, rate "
+        f"{top['lr']:g}), at "
+        f"a drift of {drift:.2f}, which at random gives {_format(expect_gain(top['depth'], drift))}."
     )
 
 
@@ -327,13 +339,20 @@ def say_stability(runs: Sequence[Entry]) -> str:
 
 def say_benefit(runs: Sequence[Entry], depth: int) -> str:
     """What four streams do to the loss at equal compute."""
-    rows = compare_losses(runs, depth)
-    said = [f"{row['connection']} {_judge(row['differences'])}" for row in rows if row["connection"] != "residual"]
-    count = len(rows[0]["losses"])
+    rows = [row for row in compare_losses(runs, depth) if row["connection"] != "residual"]
+    said = [f"{row['connection']} {_judge(row['differences'])}" for row in rows]
+    count = len(rows[0]["differences"])
+    better = [row["connection"] for row in rows if max(row["differences"]) < 0]
+    if count < 3:
+        verdict = f"{'One seed decides' if count == 1 else f'{count} seeds decide'} nothing."
+    elif better:
+        verdict = f"Lower on every seed: {_list(better)}."
+    else:
+        verdict = "No connection with four streams is lower on every seed: no benefit is visible at this size."
     return (
-        f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute and each at "
-        "its best rate, "
-        f"{'on one seed' if count == 1 else f'median and range over {count} seeds'}: {'; '.join(said)}."
+        f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute and each at its "
+        f"best rate, {'on one seed' if count == 1 else f'median and range over {count} seeds'}: {'; '.join(said)}. "
+        f"{verdict}"
     )
 
 
@@ -398,6 +417,8 @@ def _describe_tables(runs: Sequence[Entry]) -> Iterator[str]:
             cells += [f"{row['flops'] / 1e6:.1f}", f"{row['ms']:.1f}"]
             yield f"| {' | '.join(cells)} |"
         yield ""
+    yield _paragraph("The same at each rate: the median difference to the residual stack of the same rate and seed.")
+    yield from _describe_rates(runs)
     yield "## All runs\n"
     yield _paragraph(
         "Medians over seeds. Gains are after training; the highest is the larger of both directions at any measurement."
@@ -422,6 +443,19 @@ def _describe_tables(runs: Sequence[Entry]) -> Iterator[str]:
         cells += [f"{_middle(some, 'held_out'):.3f}", *counts]
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+def _describe_rates(runs: Sequence[Entry]) -> Iterator[str]:
+    rates = sorted({run["lr"] for run in runs})
+    heads = ["layers", "connection", *(f"{rate:g}" for rate in rates)]
+    yield f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
+    for depth, connection in itertools.product(list_depths(runs), ORDER[1:]):
+        cells = [str(depth), connection]
+        for rate in rates:
+            found = list(compare_at_rate(runs, depth, connection, rate))
+            cells.append(f"{np.median(found):+.3f} ({len(found)})" if found else "–")
+        yield f"| {' | '.join(cells)} |"
+    yield "\nIn brackets: how many seeds.\n"
 
 
 def _tell_mixing(depth: int, connection: str, some: Sequence[Entry]) -> list[str]:
@@ -465,6 +499,11 @@ def list_depths(runs: Sequence[Entry]) -> list[int]:
 def _list(values: Iterable[Any]) -> str:
     *some, final = map(str, values)
     return f"{', '.join(some)} and {final}" if some else final
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = _format(min(values)), _format(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _format(value: float) -> str:
