@@ -590,7 +590,8 @@ def draw_gain(runs: Sequence[Entry]) -> str:
         curve = [(x, np.log10(expect_gain(depth, round(float(x), 3)))) for x in drifts]
         inside = [(x, y) for x, y in curve if y <= high]
         plot.line(inside, "#9aa0a8", 1.5, "5,4")
-        plot.word(plot.x(inside[-1][0]) + 4, plot.y(inside[-1][1]) + 12, f"random, {depth}", "#62666d")
+        at = plot.x(inside[-1][0]), plot.y(inside[-1][1])
+        plot.word(at[0] - 8, at[1] + 10, f"random, {depth} layers", "#62666d", "end")
     for run in shown:
         family, kind = run["connection"].split()
         plot.line(list(follow(run)), COLORS[family], 0.75)
