@@ -9,6 +9,7 @@ from tests.browser.conftest import (
     OpenPage,
     open_section_of,
     type_setting,
+    wait_until,
     wait_until_done,
     wait_until_drawn,
 )
