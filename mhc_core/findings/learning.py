@@ -16,7 +16,7 @@ from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
 # What is predicted, and the loss in nats of a uniform guess.
-GUESSES = {"text": ("byte", np.log(256.0)), "digits": ("image", np.log(10.0))}
+GUESSES = {"text": ("byte", np.log(256.0)), "corpus": ("byte", np.log(256.0)), "digits": ("image", np.log(10.0))}
 SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 
