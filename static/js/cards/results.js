@@ -78,7 +78,7 @@ function Row({ slot, run }) {
         <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
         <${Progress} slot=${slot} />
       </th>
-      ${COLUMNS.map(({ key, say }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} say=${say} color=${style?.color} />`)}
+      ${COLUMNS.map(({ key, say }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} say=${(/** @type {number} */ log10) => say(log10, columns)} color=${style?.color} />`)}
       <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       <td><${VerifyMark} slot=${slot} /></td>
     </tr>
