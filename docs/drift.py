@@ -319,7 +319,7 @@ def say_course(runs: Sequence[Entry]) -> str:
     place = int(np.argmax([gain for _, gain in follow(top)]))
     drift = round(top["drift_h_res"][place], 3)
     return (
-        f"**The gain rises early and falls back.** In {fell} of {len(found)} HC runs the gain after the last step is "
+        f"**The gain often peaks before the end.** In {fell} of {len(found)} HC runs the gain after the last step is "
         "more "
         f"than 5 % below the highest of the run. The highest of all is {_format(peak_gain(top))}, after "
         f"{top['at'][place]} of {top['steps']} steps ({top['connection']}, {top['depth']} layers, rate "
@@ -528,6 +528,8 @@ def _span(values: Sequence[float]) -> str:
 def _format(value: float) -> str:
     if not np.isfinite(value):
         return "not finite"
+    if value >= 1e6:
+        return f"{value / 1e6:,.2f} million"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.2f}"
 
 
@@ -626,7 +628,8 @@ def draw_gain(runs: Sequence[Entry]) -> str:
 
 
 def _decades(high: float) -> dict[float, str]:
-    return {float(k): f"{10**k:,}" for k in range(int(high) + 1)}
+    powers = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return {float(k): f"{10**k:,}" if k < 4 else f"10{str(k).translate(powers)}" for k in range(int(high) + 1)}
 
 
 def _add_legend(plot: Plot, rows: Sequence[tuple[str, str, int, bool]]) -> None:

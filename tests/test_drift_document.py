@@ -64,7 +64,9 @@ def test_the_tables_hold_the_results(runs: list[dict[str, Any]]) -> None:
             assert float(drift) == pytest.approx(np.median([run[key][-1] for run in some]), abs=2e-3)
             for said, way in ((fwd, "gain_fwd"), (bwd, "gain_bwd")):
                 gain = 10 ** np.median([run[way][-1] for run in some])
-                assert float(said.replace(",", "")) == pytest.approx(gain, rel=0.006, abs=0.006)
+                number, _, unit = said.partition(" ")
+                shown = float(number.replace(",", "")) * (1e6 if unit == "million" else 1)
+                assert shown == pytest.approx(gain, rel=0.006, abs=0.006)
 
 
 def test_losses_are_compared_where_compute_is_equal(script: dict[str, Any], runs: list[dict[str, Any]]) -> None:
@@ -104,7 +106,7 @@ def test_the_findings_hold_in_the_results(runs: list[dict[str, Any]]) -> None:
     assert all(max(run["gain_fwd"]) > np.log10(1.2) for run in every), "HC's gain grows without any noise"
     assert min(run["rank_one"] for run in every) > 0.7, "trained drift is close to a matrix of rank one in each layer"
     fell = [max(run["gain_fwd"][-1], run["gain_bwd"][-1]) < max(run["gain_fwd"] + run["gain_bwd"]) for run in every]
-    assert np.mean(fell) > 0.5, "the gain rises early and falls back"
+    assert np.mean(fell) > 0.5, "the gain often peaks before the end"
     assert max(max(run["gain_fwd"]) for run in pick(runs, "mHC")) < 0.01, "mHC keeps its forward gain"
     assert max(max(run["gain_bwd"]) for run in pick(runs, "mHC")) < np.log10(2), "and nearly its backward gain"
 
