@@ -52,9 +52,7 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   const isNoted = meta.unknown && noteUnknown(figure, results, labels);
   if (visible(figure).length === 0) {
     hideTicks(layout);
-    const waiting = labels.filter((_, run) => isWaiting(figure, results, run));
-    const text = waiting.length > 0 ? `Computing ${meta.isSmall ? '' : waiting.join(', ')} …` : meta.empty;
-    if (text && !isNoted) layout.annotations.push(note(text, meta.muted));
+    if (meta.empty && !isNoted) layout.annotations.push(note(meta.empty, meta.muted));
   }
   return figure;
 }
@@ -62,14 +60,6 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
 /** Axes without data have no numbers: Plotly would invent some. @param {Record<string, any>} layout */
 function hideTicks(layout) {
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) layout[name].showticklabels = false;
-}
-
-/** Whether a run may still bring what the figure draws. Python fills figures of finished runs only. @param {Figure} figure @param {(Columns | null)[]} results @param {number} run */
-function isWaiting({ data }, results, run) {
-  const result = results[run];
-  if (!result?.start) return true;
-  const isKnown = result.waits.size > 0; // what is known at once is final, except for what waits
-  return isKnown ? data.some(({ meta }) => meta.run === run && result.waits.has(meta.key)) : result.end === null;
 }
 
 /** @param {Figure} figure */

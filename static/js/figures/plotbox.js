@@ -3,6 +3,7 @@
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
+import { toNames } from '../data/labels.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -73,10 +74,16 @@ export function toSmall(template) {
 
 export const smallHeight = () => SMALL.height;
 
-/** @param {Figure} figure filled */
-function labelEnds({ layout: { xaxis } }) {
+/** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels */
+function fitSmall({ layout: { xaxis, annotations, margin } }, labels) {
   const ends = [Math.ceil(xaxis.range[0]), Math.floor(xaxis.range[1])];
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
+  const names = toNames(labels);
+  for (const note of annotations)
+    labels.forEach((label, run) => {
+      note.text = note.text.replace(label, names[run]);
+    });
+  if (names !== labels) margin.r -= 2 * SMALL.letter_px;
 }
 
 /** Whether a figure shows other data when the cursor moves. @param {Figure} template */
@@ -225,7 +232,7 @@ class PlotBox {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
-      if (template.layout.meta.isSmall) labelEnds(figure);
+      if (template.layout.meta.isSmall) fitSmall(figure, labels);
       this.hand.zoom.applyTo(figure, this.layersShown());
       if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);

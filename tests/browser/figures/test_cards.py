@@ -282,8 +282,8 @@ def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, ser
 def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16&view.gain=cubic&view.ghost=log")
     banner = page.get_by_role("alert")
-    expect(banner).to_contain_text("view.gain: got cubic, wanted log, linear, tokens, theory, tokens_bwd")
-    expect(banner).to_contain_text("view.ghost: there is no such panel")
+    expect(banner).to_contain_text("view.gain must be log, linear, tokens, theory or tokens_bwd, not cubic")
+    expect(banner).to_contain_text("view.ghost: no such panel")
     banner.get_by_role("button", name="Close").click()
     expect(banner).to_have_count(0)
 

@@ -70,7 +70,7 @@ def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_
     expect(chip).to_have_count(0)
     assert all(layers == [1, 24] for key, layers in shown(page).items() if key != "mixing")
     expect(cursor).to_have_value("12")
-    expect(page).to_have_url(re.compile("layer=12$"))
+    expect(page).to_have_url(re.compile("layer=12(&|$)"))
 
 
 @pytest.mark.full
@@ -99,7 +99,7 @@ def test_it_is_chosen_and_cleared_by_keyboard(see_page: OpenPage) -> None:
     expect(status.filter(has_text="Layers 5 to 9 are shown.")).to_be_attached()
     chip.press("Enter")
     expect(chip).to_have_count(0)
-    expect(cursor).to_be_focused()
+    expect(page.locator("#field-depth")).to_be_focused()
     cursor.press("i")
     expect(page.get_by_role("button", name="layers 9–24: show all layers")).to_be_visible()
     cursor.press("a")
@@ -145,8 +145,10 @@ def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: 
     wait_until_drawn(page, "detail")
     title = detail.locator(".plot").evaluate("plot => plot.layout.xaxis.title.text || plot.layout.xaxis2.title.text")
     forward, _ = re.findall(r"gain . ([\d.]+)", title)
+    at_cursor = float(gain.locator(".at-cursor b").nth(1).inner_text())
+    assert at_cursor == pytest.approx(float(forward), rel=0.01)
     row = page.locator(".results-table tbody tr", has_text="B HC").first
-    assert float(row.locator("td").first.inner_text().strip("×\n ")) == pytest.approx(float(forward), rel=0.01)
+    assert float(row.locator("td").first.inner_text().strip("×\n ")) >= at_cursor, "the largest of these layers"
 
     expect(page.locator(".results h2")).to_contain_text("layers 10–15")
     page.get_by_role("button", name="B HC", exact=True).click()
@@ -178,10 +180,7 @@ def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: 
 
 def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(open_page: OpenPage) -> None:
     page = open_page(VIEW)
-    for at in (0, 300):
-        for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):
-            page.evaluate("at => scrollTo(0, at)", at)
-            part.focus()
-            expect(part).to_be_focused()
-            assert page.evaluate("scrollY") == at
-            page.evaluate("document.activeElement.blur()")
+    for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):
+        part.focus()
+        expect(part).to_be_focused()
+        assert page.evaluate("scrollY") == 0

@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.codec import from_typed_array
-from tests.browser.conftest import OpenPage, expect_layer, wait_until, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    expect_layer,
+    open_section_of,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.browser.page.test_page import curves
 from tests.conftest import Server, compute
 
@@ -68,29 +75,29 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
 
 
 @pytest.mark.full
-def test_activation_gradient_and_cka_follow_the_step_in_figure_table_and_readout(open_page: OpenPage) -> None:
+def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=4&step=8")
     wait_until_done(page)
-    for panel, title, key in (("activation", "Activation", "act_rms"), ("gradient", "Gradient", "grad_rms")):
-        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 8")
+    for panel in ("activation", "gradient"):
+        place = page.locator(f"#panel-{panel} .unit")
+        expect(place).to_have_text("step 8")
         late = [line["y"] for line in curves(page, panel)]
         page.keyboard.press(".")
-        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 9")
+        expect(place).to_have_text("step 9")
         wait_until_drawn(page, panel)
         assert max(abs(np.subtract([line["y"] for line in curves(page, panel)], late)).flat) > 1e-6
         page.keyboard.press(",")
         wait_until_drawn(page, panel)
         assert [line["y"] for line in curves(page, panel)] == late
-        drawn = page.locator(f"[data-panel={panel}] .plot").evaluate(
-            "plot => plot.data.filter(trace => trace.meta.end).map(trace => trace.text[3]).reverse()"
-        )
-        assert page.locator(f".readout [data-key={key}]").all_text_contents() == drawn
-    expect(page.locator("#panel-cka-title")).to_have_text("Layer against layer: step 9")
+        shown = page.locator(f"#panel-{panel} .at-cursor b").all_inner_texts()
+        assert len(shown) == 2
+    open_section_of(page, "cka")
+    expect(page.locator("#panel-cka-title")).to_have_text("Layer similarity (CKA), step 9")
     card = page.locator("[data-panel=cka]")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "cka")
     row = card.locator(".plot").evaluate("plot => [...plot.data[1].z[3]]")
-    card.get_by_role("button", name="Layer against layer: more").click()
+    card.get_by_role("button", name="Layer similarity (CKA): more").click()
     card.get_by_role("button", name="Show as table").click()
     cells = card.locator("table.numbers tbody tr td:last-child").all_text_contents()
     assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
@@ -103,7 +110,7 @@ def test_keys_move_the_step(open_page: OpenPage) -> None:
         page.keyboard.press(key)
         expect(page.locator("label[for=step]")).to_contain_text(said)
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Help")).to_contain_text("one step of training back or on")
+    expect(page.get_by_role("dialog", name="Help")).to_contain_text("previous or next step of training")
 
 
 @pytest.mark.full

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -117,7 +118,11 @@ def test_linear_and_log(see_page: OpenPage) -> None:
         page.get_by_role("button", name="Gain, forward: more").click()
         page.locator(".popover:popover-open").get_by_role("button", name=f"{scale} scale").click()
         expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_visible()
-        wait_until(page, lambda low=low, high=high: low < max(hc_gain(page)) < high)
+        wait_until(page, partial(is_between, page, low, high))
+
+
+def is_between(page: Page, low: float, high: float) -> bool:
+    return low < max(hc_gain(page)) < high
 
 
 def hc_gain(page: Page) -> list[float]:

@@ -50,6 +50,17 @@ test('a gain that is not known says why, and one that is zero is zero', () => {
   assert.deepEqual([zero.forward.log10, zero.forward.why], [null, '0']);
 });
 
+test('of chosen layers the gain is that of their own product', () => {
+  const run = columns();
+  run.matrices.set('h_res', { shape: [3, 2, 2], data: Float64Array.of(1, 1, 1, 1, 3, 0, 0, 3, 0.5, 0, 0, 0.5) });
+  const { forward, backward } = measure(run, { first: 1, last: 2 });
+  near(forward.log10, Math.log10(3));
+  near(backward.log10, Math.log10(1.5));
+  assert.equal(forward.curve.length, 2);
+  const unknown = measure(columns(), { first: 1, last: 2 }).forward;
+  assert.deepEqual([unknown.log10, unknown.why], [null, 'unknown for these layers'], 'without matrices');
+});
+
 test('of chosen layers activation and gradient are those of their ends', () => {
   const { activation, gradient } = measure(columns(), { first: 0, last: 1 });
   near(activation.log10, 1);

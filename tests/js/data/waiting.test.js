@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { fill } from '../../../static/js/data/fill.js';
+import { noteWaiting } from '../../../static/js/data/waiting.js';
 
 /** A figure of one metric that no run has. */
 const template = /** @type {any} */ ({
@@ -13,7 +14,11 @@ const template = /** @type {any} */ ({
 const run = (start, end, waits = []) => ({ ...createColumns(), start, end, waits: new Set(waits) });
 const START = { layers: 2, streams: 1, spec: { connection: { kind: 'hc' } } };
 /** @param {any} columns */
-const noteOf = (columns) => fill(template, [columns], ['A HC'], 0).layout.annotations.map(({ text }) => text);
+function noteOf(columns) {
+  const figure = fill(template, [columns], ['A HC'], 0);
+  noteWaiting(figure, [columns], ['A HC']);
+  return figure.layout.annotations.map(({ text }) => text);
+}
 
 test('an empty figure says that its run is being computed until the run has ended', () => {
   assert.deepEqual(noteOf(null), ['Computing A HC …']);
