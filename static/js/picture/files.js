@@ -32,7 +32,7 @@ const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the picture
+const FRAME_PX = { above: 40, beside: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {

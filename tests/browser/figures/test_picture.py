@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.figures.methods import to_run_styles
 from app.figures.style import ThemeName
-from tests.browser.conftest import OpenPage, Watch, create_link, wait_until
+from tests.browser.conftest import OpenPage, Watch, wait_until
 from tests.browser.figures.test_cards import show_table
 from tests.conftest import Server, compute
 
@@ -362,8 +362,9 @@ def test_a_frame_shows_it_and_sends_a_signal(open_page: OpenPage, server: Server
 def test_the_frame_of_the_dialog_is_as_high_as_the_picture(open_page: OpenPage, server: Server) -> None:
     page = open_page(f"{VIEW}&runs=residual,hc,mhc,frac&connection.streams=8")
     choose(page, "Embed")
-    create_link(page)
-    markup = page.get_by_role("dialog", name="Share").get_by_label("Embed code").text_content() or ""
+    dialog = page.get_by_role("dialog", name="Share")
+    dialog.get_by_role("button", name="Create link").click()
+    markup = dialog.get_by_label("Embed code").text_content() or ""
     source, width, height = re.findall(r'"([^"]*)"', markup)[:3]
     path = source.removeprefix(server.url).replace("&amp;", "&")
     framed = open_page(path, width=int(width), height=int(height), wait=False)
