@@ -2,7 +2,8 @@
 
 /** @type {Record<string, string>} */
 export const GLOSSARY = {
-  stream: 'The residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several.',
+  stream:
+    'The residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several.',
   branch: 'What a layer computes, such as attention or an MLP. It reads the streams and adds its output to them.',
   layer: 'One branch together with the mixing of the streams around it.',
   gain: 'The largest factor by which the product of the mixing matrices amplifies a signal that all streams share. Forward for the signal, backward for the gradient; 1 keeps its size.',

@@ -72,7 +72,7 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     for kind in ("residual", "hc"):
         spec = parse_spec({"depth": 8, "width": 32, "connection": {"kind": kind}})
         assert f"(run {spec.id})" in text
-    for words in ("Composite gain · Amax", "Connection: A Residual, B HC", "Depth: 8 layers", "Seed: 0"):
+    for words in ("Gain, forward · composite, Amax", "Connection: A Residual, B HC", "Depth: 8 layers", "Seed: 0"):
         assert words in text
     assert "Sinkhorn" not in text, "none of the two has it"
     link = f"{server.url}{SMALL}"

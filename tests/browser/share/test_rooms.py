@@ -67,7 +67,7 @@ def test_a_room_from_the_teacher_to_a_student_and_back(browser: Browser, course:
     wait_until_done(student)
     expect(student.get_by_text("Room “Signals, autumn 2026”.")).to_be_visible()
     save(student, "What I found")
-    student.get_by_role("button", name="Leave the room").click()
+    student.get_by_role("button", name="Leave room").click()
     save(student, "Mine alone")
 
     teacher.reload()

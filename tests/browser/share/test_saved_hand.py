@@ -100,7 +100,7 @@ def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, fo
     page = saved.page
     move(page, "connection.noise", 0.5)
     expect(page.locator("[data-panel=gain] .live .main-svg").first).to_be_visible()
-    assert check_curves(page, "gain", compute(server, connection={"noise": 0.5})) == 6
+    assert check_curves(page, "gain", compute(server, connection={"noise": 0.5})) == 3
     for panel in ("picture", "activation", "gradient", "similarity"):
         expect(page.locator(f"[data-panel={panel}] .figure")).to_have_class("figure waits")
     for panel in ("mixing", "detail", "unfolded"):
@@ -108,7 +108,7 @@ def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, fo
     move(page, "connection.sinkhorn_iters", 2)
     wanted = compute(server, connection={"noise": 0.5, "sinkhorn_iters": 2})
     page.wait_for_timeout(100)
-    assert check_curves(page, "gain", wanted) == 6
+    assert check_curves(page, "gain", wanted) == 3
     assert max(wanted[2].layers["composite_gain_bwd"]) > 1.001
     saved.check(folder / "view.html")
 

@@ -81,7 +81,7 @@ def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced
     wait_until_done(visit)
     expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME} / A")
     card = visit.locator("#panel-gain")
-    card.get_by_role("button", name="Composite gain: more").click()
+    card.get_by_role("button", name="Gain, forward: more").click()
     card.get_by_role("button", name="Show as table").click()
     expect(visit.locator("#panel-gain table tbody tr")).to_have_count(LAYERS)
 
