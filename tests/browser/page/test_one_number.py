@@ -371,7 +371,7 @@ def drag(page: Page, chance: random.Random) -> list[str]:
         return []
     slider.focus()
     key = chance.choice(["ArrowLeft", "ArrowRight"])
-    faults = []
+    faults: list[str] = []
     for _ in range(chance.randint(2, 6)):
         page.keyboard.down(key)
         faults += _compare_gains(page.evaluate(READ))
@@ -395,7 +395,8 @@ def _compare_gains(shown: Shown) -> Iterator[str]:
 def run_states(page: Page, server: Server, count: int, presets: list[str]) -> tuple[int, list[str]]:
     """Apply so many states; how many were applied in time, and what disagreed."""
     chance, checker = random.Random(23), Checker(page, server)
-    deadline, faults = time.monotonic() + LIMIT_S, []
+    deadline = time.monotonic() + LIMIT_S
+    faults: list[str] = []
     page.reload()
     for step in range(count):
         if time.monotonic() > deadline:
