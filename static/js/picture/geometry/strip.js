@@ -141,8 +141,8 @@ export function listExchanges(reading, layout, to = reading.layers) {
 export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
-      width: Math.min(MOST_PX, 0.4 + ONE_PX * Math.abs(exchange.weight)),
-      opacity: strength * Math.min(0.75, 0.2 + 0.8 * Math.abs(exchange.weight)),
+      width: Math.min(MOST_PX, 0.7 + ONE_PX * Math.abs(exchange.weight)),
+      opacity: strength * Math.min(0.85, 0.45 + 0.8 * Math.abs(exchange.weight)),
       isDashed: exchange.weight < 0,
       isCurve: true,
     }),
