@@ -51,14 +51,12 @@ def to_openers(page: Page) -> dict[str, Callable[[], None]]:
         "share": lambda: press(page, "Share"),
         "API": lambda: press(page, "API"),
         "help": lambda: press(page, "Help"),
-        "presets": lambda: press(page, re.compile("^Presets$")),
-        "your views": lambda: press(page, re.compile("^Your views")),
-        "map": lambda: press(page, re.compile("^Map")),
-        "theme menu": lambda: press(page, re.compile("^Theme")),
-        "a figure's help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
-        "a figure's menu": lambda: page.get_by_role("button", name="Composite gain: more").click(),
-        "theory's help": lambda: page.get_by_role("button", name="Theory beside measurement: what it shows").click(),
-        "cost's help": lambda: page.get_by_role("button", name="Cost: what it shows").click(),
+        "examples": lambda: press(page, "Examples"),
+        "your views": lambda: press(page, "Your views"),
+        "sweep": lambda: press(page, "Sweep"),
+        "menu": lambda: page.get_by_role("button", name="More", exact=True).click(),
+        "a figure's help": lambda: page.get_by_role("button", name="Gain, forward: what it shows").click(),
+        "a figure's menu": lambda: page.get_by_role("button", name="Gain, forward: more").click(),
         "verification": lambda: verify(page),
     }
 
@@ -164,7 +162,7 @@ MOVING = """() => [...document.querySelectorAll('*')].filter((element) => {
   return animationName !== 'none' || !isStill;
 }).length"""
 JUMP = """async () => {
-  document.querySelector('.story-card .sentence').click();
+  document.querySelector('.results .sentence').click();
   const first = scrollY;
   await new Promise((done) => setTimeout(done, 600));
   return scrollY - first;

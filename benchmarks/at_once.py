@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from benchmarks.chromium import open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import SETTLED, wait_until_done
+from tests.browser.conftest import SETTLED, open_settings, wait_until_done
 
 VIEWS, SEED, LIMIT_S = 200, 11, 3600.0
 TOLD = 10  # views between two words of how far it is
@@ -45,8 +45,8 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
 SLIDERS = ("depth", "connection-noise", "connection-sinkhorn_iters")
 # Puts a slider on another stop, a share of the way up the others; the depth on a smaller one. False without one.
 MOVE = """([name, share]) => {
-    const slider = document.getElementById(`field-${name}`);
-    if (!slider) return false;
+    const slider = document.querySelector(`#field-${name}, #setting-${name}`);
+    if (!slider || slider.disabled) return false;
     const [at, max] = [Number(slider.value), name === 'depth' ? Number(slider.value) : Number(slider.max)];
     const others = [...new Array(max + 1).keys()].filter((stop) => stop !== at);
     if (others.length === 0) return false;
@@ -54,7 +54,8 @@ MOVE = """([name, share]) => {
     slider.dispatchEvent(new Event('input', { bubbles: true }));
     return true;
 }"""
-RELEASE = "name => document.getElementById(`field-${name}`).dispatchEvent(new Event('change', { bubbles: true }))"
+RELEASE = """name => document.querySelector(`#field-${name}, #setting-${name}`)
+    .dispatchEvent(new Event('change', { bubbles: true }))"""
 # Of every figure whether it is dimmed, and its values by trace, as numbers or null.
 DRAWN = """() => Object.fromEntries([...document.querySelectorAll('[data-panel]')].flatMap((card) => {
     const plot = card.querySelector('.plot');
@@ -120,6 +121,7 @@ def read_figures(page: Page) -> Figures:
 
 def move(page: Page, drawn: random.Random) -> str | None:
     """Move one of the sliders that mean something for the view; its name."""
+    open_settings(page)  # where the slider of the rounds is
     for name in drawn.sample(SLIDERS, len(SLIDERS)):
         if page.evaluate(MOVE, [name, drawn.random()]):
             return name

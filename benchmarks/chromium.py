@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
+from tests.browser.conftest import FLAGS, find_chromium, open_settings, wait_until_done
 from tests.conftest import Server, start_server
 
 VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
@@ -17,9 +17,9 @@ THUMB_PX = 8
 # For a page: whether it shows its runs whole, or what is still awaited. Runs that were asked for ahead may be stored by
 # then. What the cards below say of costs comes later.
 DONE = """
-const AWAITED = '[aria-busy=true], progress, .plot-box.stale, .story-card.stale';
-const readStatus = () => document.querySelector('.status').textContent;
-const isDone = () => / (stored|in [\\d.]+ m?s) /.test(readStatus()) && !document.querySelector(AWAITED);
+const AWAITED = '[aria-busy=true], progress, .plot-box.stale, .results tr.stale';
+const readStatus = () => document.querySelector('.status').dataset.phase;
+const isDone = () => readStatus() === 'idle' && !document.querySelector(AWAITED);
 const listAwaited = () => [...document.querySelectorAll(AWAITED)].map((part) => part.className || part.localName);
 """
 
@@ -45,6 +45,8 @@ def scroll_to(page: Page, panel: str) -> None:
 
 def grab_slider(page: Page, field: str = "field-depth") -> Callable[[int], None]:
     """Press the mouse on the thumb of a slider; the result moves it to so many stops from where it was."""
+    if field.startswith("setting-"):
+        open_settings(page)
     slider = page.locator(f"#{field}")
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()

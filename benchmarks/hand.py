@@ -18,14 +18,14 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.chromium import DONE, VIEWPORT, grab_slider, open_chromium, scroll_to
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import wait_until_done
+from tests.browser.conftest import open_settings, wait_until_done
 
 HAND_S, STOPS = 3.0, 20
 # Name, control, and how many figures of curves follow it.
 SLIDERS = {
     "depth, down": ("field-depth", 2),
     "drift": ("field-connection-noise", 1),
-    "rounds": ("field-connection-sinkhorn_iters", 1),
+    "rounds": ("setting-connection-sinkhorn_iters", 1),
 }
 RELEASES, DRAGGED, MOVE_MS = 15, 15, 50
 FIRST_SEED = 40_000
@@ -109,6 +109,7 @@ def measure_hand(
     page.add_init_script(COUNT)
     page.goto(url)
     wait_until_done(page)
+    open_settings(page)  # where the slider of the rounds is
     scroll_to(page, place)
     found: dict[str, Any] = page.evaluate(MOVE, [*slider, place, seconds, STOPS])
     wait_until_done(page)
@@ -122,6 +123,7 @@ def release_once(page: Page, url: str, field: str, place: str, seed: int) -> flo
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&seed={seed}")
     wait_until_done(page)
+    open_settings(page)
     scroll_to(page, place)
     page.evaluate("(field) => window.listen(field)", field)
     move = grab_slider(page, field)

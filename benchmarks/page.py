@@ -47,7 +47,7 @@ def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
     move(1)
     move(2)
     page.mouse.up()
-    expect(page.get_by_role("spinbutton", name="Depth, exact")).to_have_value("64")
+    expect(page.locator("output[for=field-depth]")).to_have_text("64")
     while not (found := page.evaluate("window.releases")):
         page.wait_for_timeout(20)
     first_ms, last_ms = found[-1]

@@ -15,7 +15,7 @@ from playwright.sync_api import CDPSession, Page
 
 from benchmarks.chromium import VIEWPORT, open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import wait_until_done
+from tests.browser.conftest import type_setting, wait_until_done
 
 CODE = "machine code, which the browser goes on compiling"
 RERUNS, WARM, EVERY = 450, 50, 50
@@ -24,16 +24,12 @@ DEPTHS = range(8, 33)  # as many as divide EVERY: each reading sees the same dep
 
 def rerun(page: Page, index: int) -> None:
     """Another depth; sometimes another view, table, theme or number of runs as well."""
-    depth = page.get_by_role("spinbutton", name="Depth, exact")
-    depth.fill(str(DEPTHS[index % len(DEPTHS)]))
-    depth.press("Enter")
+    type_setting(page, "Depth", DEPTHS[index % len(DEPTHS)])
     wait_until_done(page)
     if index % 5 == 0:
         gain = page.locator("[data-panel=gain]")
-        for view in ("linear", "log"):
-            gain.get_by_role("button", name=view, exact=True).click()
-        for item in ("Show as table", "Show the figure"):
-            gain.get_by_role("button", name="Composite gain: more").click()
+        for item in ("Linear scale", "Logarithmic scale", "Show as table", "Show the figure"):
+            gain.get_by_role("button", name="Gain, forward: more").click()
             page.get_by_role("button", name=item).locator("visible=true").click()
         page.locator("body").press("t")
         wait_until_done(page)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.chromium import open_chromium
 from benchmarks.rows import Row, print_rows
-from tests.browser.conftest import wait_until_done
+from tests.browser.conftest import open_settings, wait_until_done
 from tests.browser.look.test_access import press, share
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -37,13 +37,13 @@ class Shot:
 
 def open_presets(page: Page) -> None:
     """The gallery with its pictures."""
-    press(page, re.compile("^Presets$"))
+    press(page, "Examples")
     expect(page.locator(".gallery .spark path").first).to_be_attached()
 
 
 def fill_map(page: Page) -> None:
     """The map of the default sweep, computed."""
-    press(page, re.compile("^Map"))
+    press(page, "Sweep")
     page.locator(".map").get_by_role("button", name="Compute").click()
     expect(page.locator(".map-acts")).to_contain_text(re.compile(r"(?<!\d)(\d+) of \1 runs"), timeout=MAP_MS)
     expect(page.locator(".map-cells button").first).to_be_visible(timeout=MAP_MS)
@@ -71,13 +71,13 @@ SHOTS = (
     Shot("phone-light", "On a phone, 390 px wide: the story first, then the figures.", "light", (390, 844)),
     Shot(
         "phone-dark",
-        "On a phone with the settings open: the figure above follows while a slider is dragged.",
+        "On a phone with all settings open: the picture above follows while a slider is dragged.",
         "dark",
         (390, 844),
-        lambda page: open_settings(page),
+        open_settings,
     ),
     Shot("4k-dark", "At 3840 px: every figure at once.", "dark", (3840, 2160)),
-    Shot("presets", "The gallery of presets: previews from real runs beside what the papers print.", act=open_presets),
+    Shot("presets", "Examples: previews from real runs beside what the papers print.", act=open_presets),
     Shot(
         "share", "Share: a link to these very numbers, one to the settings, and one figure for another page.", act=share
     ),
@@ -87,13 +87,6 @@ SHOTS = (
     Shot("embed", "One figure in another page's frame.", size=(1440, 1000), act=open_embed),
     Shot("print", "Printed from the dark theme: light, with what is folded on the screen.", "dark", A4_PX, to_paper),
 )
-
-
-def open_settings(page: Page) -> None:
-    """The sheet of a phone, below the figure of the gain."""
-    page.locator("#panel-gain").evaluate("card => card.scrollIntoView()")
-    page.locator(".settings-button").evaluate("button => button.click()")  # a click of the driver would scroll
-    page.locator("#settings [data-path=depth]").evaluate("field => field.scrollIntoView({ block: 'center' })")
 
 
 def take(browser: Browser, url: str, shot: Shot) -> int:

@@ -3,6 +3,7 @@
 `python docs/drift.py JOURNAL` first writes docs/drift.json from a journal of `python -m benchmarks drift`.
 """
 
+import itertools
 import json
 import sys
 import textwrap
@@ -37,14 +38,25 @@ def condense(journal: Iterable[Entry]) -> list[Entry]:
     for entry in journal:
         at = entry["at"]
         series = {key: [point.get(key) for point in at] for key in SERIES if any(key in point for point in at)}
-        row_sums = None if entry["matrices"] is None else np.array(entry["matrices"]).sum(2).mean(1).round(4).tolist()
         found.append(
             {key: entry[key] for key in (*KEPT, *STABILITY)}
-            | {"steps": entry["spec"]["train"]["steps"], "row_sums": row_sums}
+            | {"steps": entry["spec"]["train"]["steps"], "rank_one": measure_rank_one(entry)}
             | {"ms_a_step": round(1e3 * entry["cpu_seconds_of_steps"] / max(1, entry["updates"]), 2)}
             | {"at": [point["step"] for point in at], **series}
         )
     return sorted(found, key=lambda run: (run["depth"], ORDER.index(run["connection"]), run["lr"], run["seed"]))
+
+
+def measure_rank_one(entry: Entry) -> float | None:
+    """The share of HC's squared drift that the largest singular value of each layer's change holds."""
+    if entry["matrices"] is None or not entry["connection"].startswith("HC"):
+        return None
+    return round(_find_rank_one(np.array(entry["matrices"]) - np.eye(STREAMS)), 4)
+
+
+def _find_rank_one(changes_Lnn: np.ndarray) -> float:
+    squares_Ln = np.linalg.svd(changes_Lnn, compute_uv=False) ** 2
+    return float(squares_Ln[:, 0].sum() / squares_Ln.sum())
 
 
 def read_results() -> list[Entry]:
@@ -127,6 +139,18 @@ def compare_losses(runs: Sequence[Entry], depth: int) -> list[Entry]:
             }
         )
     return rows
+
+
+def compare_at_rate(runs: Sequence[Entry], depth: int, connection: str, lr: float) -> Iterator[float]:
+    """Difference to residual at equal compute and the same rate, of each seed that both have."""
+    budget, losses = find_budget(runs, depth), {}
+    for run in runs:
+        if run["depth"] == depth and run["lr"] == lr and run["connection"] in ("residual", connection):
+            losses[run["connection"], run["seed"]] = at_compute(run, budget)
+    for (name, seed), loss in losses.items():
+        plain = losses.get(("residual", seed))
+        if name == connection and loss is not None and plain is not None:
+            yield loss - plain
 
 
 def _compare_at_equal_steps(
@@ -234,7 +258,7 @@ def _describe_question(runs: Sequence[Entry]) -> Iterator[str]:
 
 def _describe_findings(runs: Sequence[Entry]) -> Iterator[str]:
     yield "## What was found\n"
-    for say in (say_drift, say_gain, say_course, say_bounded, say_stability):
+    for say in (say_drift, say_gain, say_structure, say_course, say_bounded, say_stability):
         yield _bullet(say(runs))
     for depth in list_depths(runs):
         yield _bullet(say_benefit(runs, depth))
@@ -264,18 +288,26 @@ def say_gain(runs: Sequence[Entry]) -> str:
     parts = []
     for depth in list_depths(runs):
         gains = [end_gain(run) for run in found if run["depth"] == depth]
-        parts.append(f"{_format(min(gains))} to {_format(max(gains))} at {depth} layers")
+        parts.append(f"{_span(gains)} at {depth} layers")
     above = sum(ratio > 1 for ratio in ratios)
     low, high = ([ratio for run, ratio in zip(found, ratios, strict=True) if test(find_drift(run))] for test in DRIFTS)
     said = [
-        f"{_format(float(np.median(part)))} times it {where}"
-        for part, where in zip((low, high), WHERE, strict=True)
-        if part
+        f"{_format(float(np.median(part)))} {where}" for part, where in zip((low, high), WHERE, strict=True) if part
     ]
     return (
         f"**HC's gain grows without any noise.** After training it is {_list(parts)}. It is larger than the gain of "
-        "a random drift "
-        f"of the same size in {above} of {len(found)} runs: in the median {_list(said)}."
+        f"a random drift of the same size in {above} of {len(found)} runs, in the median by a factor of {_list(said)}."
+    )
+
+
+def say_structure(runs: Sequence[Entry]) -> str:
+    """Why a trained drift gives more gain than a random one of its size."""
+    found = [run["rank_one"] for run in mixing(runs, "HC") if run["rank_one"] is not None]
+    random = _find_rank_one(np.random.default_rng(0).standard_normal((10_000, STREAMS, STREAMS)))
+    return (
+        f"**Trained drift is not random.** In each layer it is close to a matrix of rank one, which holds "
+        f"{100 * np.median(found):.0f} % of the squared drift in the median HC run ({100 * min(found):.0f} to "
+        f"{100 * max(found):.0f} %), where random drift has {100 * random:.0f} %."
     )
 
 
@@ -287,13 +319,12 @@ def say_course(runs: Sequence[Entry]) -> str:
     place = int(np.argmax([gain for _, gain in follow(top)]))
     drift = round(top["drift_h_res"][place], 3)
     return (
-        f"**The gain rises early and falls back.** In {fell} of {len(found)} HC runs it is more than 5 % below its "
-        "highest value "
-        f"at the end. The highest of all is {_format(peak_gain(top))}, after {top['at'][place]} of {top['steps']} "
-        "steps "
-        f"({top['connection']}, {top['depth']} layers, rate {top['lr']:g}), at a drift of {drift:.2f}, which at "
-        "random gives "
-        f"{_format(expect_gain(top['depth'], drift))}."
+        f"**The gain often peaks before the end.** In {fell} of {len(found)} HC runs the gain after the last step is "
+        "more "
+        f"than 5 % below the highest of the run. The highest of all is {_format(peak_gain(top))}, after "
+        f"{top['at'][place]} of {top['steps']} steps ({top['connection']}, {top['depth']} layers, rate "
+        f"{top['lr']:g}), at "
+        f"a drift of {drift:.2f}, which at random gives {_format(expect_gain(top['depth'], drift))}."
     )
 
 
@@ -327,13 +358,20 @@ def say_stability(runs: Sequence[Entry]) -> str:
 
 def say_benefit(runs: Sequence[Entry], depth: int) -> str:
     """What four streams do to the loss at equal compute."""
-    rows = compare_losses(runs, depth)
-    said = [f"{row['connection']} {_judge(row['differences'])}" for row in rows if row["connection"] != "residual"]
-    count = len(rows[0]["losses"])
+    rows = [row for row in compare_losses(runs, depth) if row["connection"] != "residual"]
+    said = [f"{row['connection']} {_judge(row['differences'])}" for row in rows]
+    count = len(rows[0]["differences"])
+    better = [row["connection"] for row in rows if max(row["differences"]) < 0]
+    if count < 3:
+        verdict = f"{'One seed decides' if count == 1 else f'{count} seeds decide'} nothing."
+    elif better:
+        verdict = f"Lower on every seed: {_list(better)}."
+    else:
+        verdict = "No connection with four streams is lower on every seed: no benefit is visible at this size."
     return (
-        f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute and each at "
-        "its best rate, "
-        f"{'on one seed' if count == 1 else f'median and range over {count} seeds'}: {'; '.join(said)}."
+        f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute and each at its "
+        f"best rate, {'on one seed' if count == 1 else f'median and range over {count} seeds'}: {'; '.join(said)}. "
+        f"{verdict}"
     )
 
 
@@ -398,6 +436,8 @@ def _describe_tables(runs: Sequence[Entry]) -> Iterator[str]:
             cells += [f"{row['flops'] / 1e6:.1f}", f"{row['ms']:.1f}"]
             yield f"| {' | '.join(cells)} |"
         yield ""
+    yield _paragraph("The same at each rate: the median difference to the residual stack of the same rate and seed.")
+    yield from _describe_rates(runs)
     yield "## All runs\n"
     yield _paragraph(
         "Medians over seeds. Gains are after training; the highest is the larger of both directions at any measurement."
@@ -422,6 +462,19 @@ def _describe_tables(runs: Sequence[Entry]) -> Iterator[str]:
         cells += [f"{_middle(some, 'held_out'):.3f}", *counts]
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+def _describe_rates(runs: Sequence[Entry]) -> Iterator[str]:
+    rates = sorted({run["lr"] for run in runs})
+    heads = ["layers", "connection", *(f"{rate:g}" for rate in rates)]
+    yield f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
+    for depth, connection in itertools.product(list_depths(runs), ORDER[1:]):
+        cells = [str(depth), connection]
+        for rate in rates:
+            found = list(compare_at_rate(runs, depth, connection, rate))
+            cells.append(f"{np.median(found):+.3f} ({len(found)})" if found else "–")
+        yield f"| {' | '.join(cells)} |"
+    yield "\nIn brackets: how many seeds.\n"
 
 
 def _tell_mixing(depth: int, connection: str, some: Sequence[Entry]) -> list[str]:
@@ -467,9 +520,16 @@ def _list(values: Iterable[Any]) -> str:
     return f"{', '.join(some)} and {final}" if some else final
 
 
+def _span(values: Sequence[float]) -> str:
+    low, high = _format(min(values)), _format(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
 def _format(value: float) -> str:
     if not np.isfinite(value):
         return "not finite"
+    if value >= 1e6:
+        return f"{value / 1e6:,.2f} million"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.2f}"
 
 
@@ -551,7 +611,8 @@ def draw_gain(runs: Sequence[Entry]) -> str:
         curve = [(x, np.log10(expect_gain(depth, round(float(x), 3)))) for x in drifts]
         inside = [(x, y) for x, y in curve if y <= high]
         plot.line(inside, "#9aa0a8", 1.5, "5,4")
-        plot.word(plot.x(inside[-1][0]) + 4, plot.y(inside[-1][1]) + 12, f"random, {depth}", "#62666d")
+        at = plot.x(inside[-1][0]), plot.y(inside[-1][1])
+        plot.word(at[0] - 8, at[1] + 10, f"random, {depth} layers", "#62666d", "end")
     for run in shown:
         family, kind = run["connection"].split()
         plot.line(list(follow(run)), COLORS[family], 0.75)
@@ -567,7 +628,8 @@ def draw_gain(runs: Sequence[Entry]) -> str:
 
 
 def _decades(high: float) -> dict[float, str]:
-    return {float(k): f"{10**k:,}" for k in range(int(high) + 1)}
+    powers = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return {float(k): f"{10**k:,}" if k < 4 else f"10{str(k).translate(powers)}" for k in range(int(high) + 1)}
 
 
 def _add_legend(plot: Plot, rows: Sequence[tuple[str, str, int, bool]]) -> None:

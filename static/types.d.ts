@@ -351,7 +351,15 @@ export interface ViewRules {
   /** Specs of what a visitor sees first. */
   opening: any[];
   /** Every kind of connection: its name in figures, and the year of its paper. */
-  connections: Record<string, { name: string; year: number | null; has_streams: boolean; mixing: 'fixed' | 'free' | 'sinkhorn' | 'exact' | 'identity' }>;
+  connections: Record<
+    string,
+    {
+      name: string;
+      year: number | null;
+      has_streams: boolean;
+      mixing: 'fixed' | 'free' | 'sinkhorn' | 'exact' | 'identity';
+    }
+  >;
   /** What a map shows by default. */
   map: { metric: string; reduce: string };
   /** Of a hash, as far as the server reads it. */

@@ -76,7 +76,7 @@ def test_the_row_of_the_papers_models_has_the_counted_numbers(rows: list[Row]) -
     totals = ", ".join(f"{model.counted_total / 1e9:#.4g}B" for model in models)
     active = ", ".join(f"{model.counted_active / 1e9:#.4g}B" for model in models)
     assert f"{totals}; {active}" in row.ours
-    (row,) = [row for row in rows if row.sentence == "The paper's models at n = 4, counted"]
+    (row,) = [row for row in rows if row.sentence == "The paper's models at n = 4, counted by us"]
     for kind in ("hc", "mhc"):
         added = [f"{100 * getattr(model, kind).flops_ratio:.2f}" for model in models]
         assert f"{added[0]}, {added[1]} and {added[2]} %" in row.ours

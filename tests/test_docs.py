@@ -110,7 +110,7 @@ def test_licences_are_those_of_what_is_installed_from_the_lock_file() -> None:
     assert written == runpy.run_path(str(ROOT / "docs" / "licences.py"))["describe"](), "`make licences` writes it"
     lock = json.loads((ROOT / "static" / "package-lock.json").read_text())["packages"]
     rows = re.findall(r"^\| (\S+) \| (\S+) \| ([^|]+) \|", written, re.MULTILINE)[1:]
-    assert len(rows) == 18
+    assert len(rows) == 19
     for name, version, licence in rows:
         locked = lock[f"node_modules/{name}"]
         assert (locked["version"], locked["license"]) == (version, licence)

@@ -39,7 +39,7 @@ async def get_costs_csv(request: Request, service: Service) -> Response:
 
 @router.post("/costs/figure", response_model=FigureBody, openapi_extra=WITH_SPEC)
 async def get_costs_figure(request: Request, service: Service, theme: ThemeName = "light") -> Response:
-    """The same as a Plotly figure, bars of what each connection adds: `plotly.io.from_json` reads it."""
+    """What each connection adds in time and memory traffic, as a Plotly figure: `plotly.io.from_json` reads it."""
     costs = await compare_costs(request, service)
     return await respond_figure(lambda: build_costs(costs, THEMES[theme]))
 

@@ -159,7 +159,7 @@ def _read_name(request: Request) -> str | None:
     """Who has signed in at the proxy. Two names mean that the proxy let the sender's own header through."""
     names = request.headers.getlist(request.app.state.settings.sso_header or "-")
     if len(names) > 1:
-        raise Problem("http", 400, "the proxy names more than one who has signed in")
+        raise Problem("http", 400, "The proxy sent more than one user name.")
     return names[0].strip() if names else None
 
 
@@ -190,7 +190,7 @@ async def require_operator(request: Request) -> None:
         port = request.app.state.settings.private_port
         wanted = f"port {port}" if port else "this machine"
         status, headers = (403, {}) if client.is_known else (401, {"WWW-Authenticate": "Bearer"})
-        detail = f"only a request from {wanted}, or with an admin's token, may read this"
+        detail = f"Only requests from {wanted} or with an admin token are answered."
         raise Problem("private", status, detail, headers=headers)
 
 
@@ -259,7 +259,7 @@ async def find_done(service: Runs, run_id: str) -> Run:
     """The run, if it has a whole result."""
     run = await find_run(service, run_id)
     if not run.is_whole:
-        why = f"run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else "")
+        why = f"Run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else ".")
         raise Problem("not-ready", 409, why, headers={"Retry-After": "1"} if run.is_live else {})
     return run
 

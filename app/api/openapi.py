@@ -81,4 +81,4 @@ def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:
 def _make_errors_problems(responses: dict[str, Any]) -> None:
     responses.pop("422", None)
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}
-    responses["default"] = {"description": "a problem, as below", "content": content}
+    responses["default"] = {"description": "Errors: problem+json (see below)", "content": content}

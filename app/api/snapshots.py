@@ -44,7 +44,7 @@ keyed_router = APIRouter(prefix=API, tags=["snapshots"])
 
 BODY = refer_to(SnapshotRequest)
 
-Mine = Annotated[bool, Query(description="For the sake of the reader: no other list is given out.")]
+Mine = Annotated[bool, Query(description="Always true: the server lists only your own snapshots.")]
 
 POST_RESPONSES: Responses = {
     201: {"description": "The view is kept"},

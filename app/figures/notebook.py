@@ -43,7 +43,7 @@ def write_table(result: Result) -> str:
 
 
 def _write_story(summary: SummaryFrame) -> str:
-    headline = escape(f"{summary.headline.label}: {summary.headline.text}")
+    headline = escape(summary.headline.text)
     sentences = "".join(f"<li>{escape(finding.text)}</li>" for finding in summary.findings)
     return f"<p><b>{headline}</b></p><ul>{sentences}</ul>"
 

@@ -36,8 +36,8 @@ class Theme:
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
-# Signed values run from magenta (negative) to green (positive): neither is the colour of HC (orange) or mHC (blue). Zero
-# is close to the card, so that other values stand out. tests/app/figures/test_methods.py checks the distances.
+# Signed values run from magenta (negative) to green (positive), away from HC's orange and mHC's blue. Zero is close to
+# the card, so that other values stand out. tests/app/figures/test_methods.py checks the distances.
 THEMES: dict[ThemeName, Theme] = {
     "dark": Theme(
         name="dark",
@@ -52,7 +52,7 @@ THEMES: dict[ThemeName, Theme] = {
             (0.45, "#4a2f4c"),
             (0.5, "#262c35"),
             (0.55, "#203f2d"),
-            (0.75, "#1f9150"),
+            (0.75, "#219655"),
             (1.0, "#86dc9c"),
         ),
     ),

@@ -26,8 +26,8 @@ RECENT_S = 86_400.0
 # What the page says after a button was used.
 DONE = {
     "stopped": "The run was stopped.",
-    "cleared": "The written results were deleted. They are written anew.",
-    "pruned": "Old runs and views are dropped in the next seconds. The log says how many.",
+    "cleared": "The result files were deleted. They are written again on request.",
+    "pruned": "Old runs and snapshots will be deleted within seconds. The log says how many.",
 }
 Reads = Annotated[Measures, Depends(get_measures)]
 
@@ -40,9 +40,9 @@ async def get_admin_page(request: Request, service: Service, measures: Reads, en
     of_frames, of_database = await measures.count_bytes()
     sizes = {
         "Database": of_database,
-        "of it frames of runs": of_frames,
-        "Written results": await asyncio.to_thread(lambda: encoder.files.size_bytes),
-        "Free on the disk": count_free_bytes(settings.data),
+        "Frames of runs in it": of_frames,
+        "Result files": await asyncio.to_thread(lambda: encoder.files.size_bytes),
+        "Free disk space": count_free_bytes(settings.data),
     }
     page = get_pages(request).render(
         "admin.html",

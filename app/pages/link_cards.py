@@ -16,6 +16,7 @@ from app.figures.fill.numbers import format_value
 from app.figures.panels.map import build_map, to_axis_titles
 from app.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
 from app.figures.style import THEMES
+from app.pages.claims import build_claim
 from app.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
 from app.presets import BY_NAME, KEY, OPENING, Preset, find_shown
 from app.services.runs import Runs
@@ -38,12 +39,16 @@ CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never c
 
 @dataclass(frozen=True)
 class Card:
-    """Title, description and picture of a link. Addresses are absolute, None where the server's is unknown."""
+    """Title, description and picture of a link. Addresses are absolute, None where the server's is unknown.
+
+    picture_path: the picture's address on this server, for a page without JavaScript; None where its runs are not done.
+    """
 
     title: str
     description: str
     url: str | None
     picture: str | None
+    picture_path: str | None
     alt: str
 
 
@@ -57,10 +62,12 @@ class AskedMap:
 
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
-    """The card of the first page; with a picture once its runs are there."""
+    """The card of the first page: its claim and its picture once its runs are there."""
     runs = await _find_done_ones(service, [spec.id for spec in OPENING.specs])
-    picture = "/picture.png" if len(runs) == len(OPENING.specs) else None
-    return _to_card(request, "/", "mHC Scope", SUMMARY, picture, _describe_curves(OPENING.labels))
+    is_whole = len(runs) == len(OPENING.specs)
+    claim = build_claim(OPENING.labels, runs) if is_whole else None
+    title, picture = claim or "mHC Scope", "/picture.png" if is_whole else None
+    return _to_card(request, "/", title, SUMMARY, picture, _describe_streams(OPENING.labels, claim))
 
 
 def find_preset(name: str) -> Preset:
@@ -78,28 +85,28 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
     runs = await _find_done_ones(service, [spec.id for spec in preset.specs])
     url = f"/p/{preset.name}"
     picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
-    alt = _describe_curves(to_labels(preset.labels))
-    return _to_card(request, url, preset.title, preset.description, picture, alt)
+    return _to_card(request, url, preset.title, preset.description, picture, _describe_streams(preset.labels))
 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: Snapshot) -> Card:
-    """The card of a stored view: its title, and its note or a finding of each run."""
+    """The card of a stored view: its title or its claim, and its note or a finding of each run."""
     runs = await _find_done_ones(service, snapshot.runs)
     labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
-    title, url = snapshot.title or ", ".join(labels), f"/s/{snapshot.id}"
-    told = snapshot.note or _describe(labels, runs)
-    alt = _describe_curves(labels)
+    claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
+    title, findings = snapshot.title or claim or ", ".join(labels), _describe(labels, runs)
+    description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
+    alt = _describe_streams(labels, claim)
     if (asked := _find_map(snapshot)) is not None:
         kind, x, y = _name_axes(asked.sweep)
         alt = f"Map: {to_title(METRICS[asked.metric], asked.reduction)}, of {kind} over {x}" + (y and f" and {y}")
-    return _to_card(request, url, title, told, f"{url}/picture.png", alt)
+    return _to_card(request, url, title, description, f"{url}/picture.png", alt)
 
 
 @router.get("/picture.png")
 async def get_default_picture(request: Request, service: Service) -> Response:
     """The default comparison as a picture."""
     ids = [spec.id for spec in OPENING.specs]
-    return await _respond(request, service, "-".join(ids), ids, "", OPENING.title, None)
+    return await _respond(request, service, "-".join(ids), ids, "", "", None, OPENING.labels)
 
 
 @router.get("/p/{name}/picture.png")
@@ -123,6 +130,7 @@ async def _respond(
     state: str,
     title: str,
     asked: AskedMap | None,
+    names: Sequence[str] | None = None,
 ) -> Response:
     runs = [await find_done(service, run_id) for run_id in run_ids]
     preset = find_shown(state, run_ids)
@@ -134,11 +142,11 @@ async def _respond(
 
     async def load() -> View:
         own = [run.source.label for run in runs] if preset is None else preset.labels
-        labels = to_labels(own, to_names(state))
+        labels = names or to_labels(own, to_names(state))
         shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
         results = [await load_result(service, run) for run in runs]
         headlines = None if preset is None else _to_headlines(preset, results)
-        return to_view(title, runs, labels, results, shown, headlines)
+        return to_view(title or build_claim(labels, runs) or "", runs, labels, results, shown, headlines)
 
     pictures: Pictures = request.app.state.pictures
     return Response(await pictures.get(key, load), headers=headers, media_type="image/png")
@@ -172,8 +180,10 @@ def _name_axes(sweep: Sweep) -> tuple[str, str, str]:
     return KIND_NAMES[connection["kind"]], *to_axis_titles(sweep.x, sweep.y)
 
 
-def _describe_curves(labels: Sequence[str]) -> str:
-    return f"Composite gain and streams by layer of {', '.join(labels)}"
+def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
+    """What the picture shows, for people who cannot see it."""
+    text = f"Size of the signal in each stream, layer by layer: {', '.join(labels)}"
+    return f"{text}. Largest gain: {claim}" if claim else text
 
 
 async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[Run]:
@@ -193,5 +203,6 @@ def _to_card(request: Request, path: str, title: str, description: str, picture:
         description=textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …"),
         url=base and base + path,
         picture=base and picture and base + picture,
+        picture_path=picture,
         alt=alt,
     )

@@ -1,7 +1,7 @@
-"""The picture of a link: what a chat or a feed shows of a shared view, drawn from its stored runs.
+"""The picture of a link: what a chat or a feed shows of a view, drawn from its stored runs.
 
-Title, of every run its headline and a sentence, the page's gain curves, and its streams as ribbons; of a view with a
-map that map in their place, for it is what lay over them when the view was shared.
+A claim, the streams of each run on one linear scale, and at the right the number of each run. A view with a map shows
+that map instead of the streams, because it covered them when the view was shared.
 """
 
 import asyncio
@@ -13,36 +13,39 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from app import figures
 from app.figures.fill.sources import Columns
 from app.figures.methods import to_run_styles
-from app.figures.style import MAX_RUNS, THEMES, RunStyle, Theme
-from app.pages.raster import Canvas, draw_curves, measure, shorten, wrap
+from app.figures.style import MAX_RUNS, THEMES, Theme
+from app.pages.claims import DIRECTIONS, to_gain_text
+from app.pages.raster import Canvas, measure, shorten
 from app.pages.raster_map import draw_map
-from app.pages.raster_picture import draw_ribbons
+from app.pages.raster_picture import Lanes, draw_ribbons, find_largest, place_lanes, read_sizes
 from app.store.runs import Run
+from mhc_core.findings.gains import BY_DESIGN
 from mhc_core.record.source import Source, SpecSource
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
-REVISION = 3  # goes up when the same view is to be drawn anew
-KEPT = 64  # pictures held in memory, of about 60 KB
+REVISION = 4  # goes up when the same view is drawn differently
+KEPT = 64  # pictures held in memory, of about 100 KB
 MARGIN = 48
 
-TOLD = (MARGIN, 176, 430, 418)  # left, top, width, height: the runs in words
-GAIN = (596, 190, 452, 196)
-STREAMS = (596, 452, 452, 124)
+STREAMS = (196, 158, 756, 408)  # left, top, width, height
+NAMES = (MARGIN, 136)  # left, width
+NUMBERS = (976, WIDTH - MARGIN - 976)
 MAP = (596, 228, 452, 330)
+NUMBER_SIZES = (50, 40, 30, 24)  # the largest that fits
+ROOM = 64  # least distance of two runs' names
 
 
 @dataclass(frozen=True)
-class Told:
-    """One run of a picture."""
+class Shown:
+    """One run of a picture; `number` is its headline number, `remark` what stands below it."""
 
     label: str
     columns: Columns
-    headline: str
-    sentences: Sequence[str]
+    number: str
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class View:
 
     title: str
     foot: str
-    runs: Sequence[Told]
+    runs: Sequence[Shown]
     more: int = 0
     map: Map | None = None
 
@@ -81,97 +84,94 @@ def to_view(
     shown: Map | None = None,
     headlines: Headlines | None = None,
 ) -> View:
-    """A view of finished runs; `headlines` stand in place of their own, as in a preset's view."""
-    told = []
+    """A view of finished runs; `headlines` replace their gains, as in a preset's view."""
+    found = []
     for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
-        summary = run.summary or {"headline": {"text": ""}, "findings": []}
-        sentences = [finding["text"] for finding in summary["findings"]]
-        told.append(
-            Told(label, result, headlines.texts[place] if headlines else summary["headline"]["text"], sentences)
-        )
-    foot = _to_foot(runs[0].source, results[0])
-    foot = f"{headlines.what} · {foot}" if headlines else foot
-    return View(title or ", ".join(labels), foot, told, max(0, len(runs) - MAX_RUNS), shown)
+        number, remark = (headlines.texts[place], "") if headlines else _read_gain(run)
+        found.append(Shown(label, result, number, remark))
+    foot = _to_foot([run.source for run in runs], results[0])
+    foot = f"{headlines.what} · {foot}" if headlines else f"Gain of the mixing · {foot}"
+    return View(title or ", ".join(labels), foot, found, max(0, len(runs) - MAX_RUNS), shown)
 
 
-def _to_foot(source: Source, result: Columns) -> str:
-    """What was measured, in few words."""
-    if isinstance(source, SpecSource):
-        return f"depth {source.spec['depth']} · width {source.spec['width']} · seed {source.spec['seed']}"
-    return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
+def _read_gain(run: Run) -> tuple[str, str]:
+    """The largest gain forward, and in words that backward where it differs, or why there is none."""
+    headline = "" if run.summary is None else run.summary["headline"]["text"]
+    forward, backward = (to_gain_text(run.summary, direction) for direction in DIRECTIONS)
+    if forward is None:
+        return "–", headline
+    if headline == BY_DESIGN:
+        return "×1", "by design"
+    return forward, "" if backward in (None, forward) else f"backward {backward}"
+
+
+def _to_foot(sources: Sequence[Source], result: Columns) -> str:
+    """What was measured, in few words; the drift where all runs that have one have the same."""
+    source = sources[0]
+    if not isinstance(source, SpecSource):
+        return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
+    connections = [other.spec["connection"] for other in sources if isinstance(other, SpecSource)]
+    drifts = {connection["noise"] for connection in connections if "noise" in connection}
+    drift = f" · drift {drifts.pop():g}" if len(drifts) == 1 else ""
+    return f"{source.spec['depth']} layers{drift} · seed {source.spec['seed']}"
 
 
 def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:
     """The picture as PNG, 1200 x 630."""
     canvas = Canvas(WIDTH, HEIGHT, theme)
     _draw_head(canvas, view)
-    for style, run, top, height in _places(view, theme):
-        _draw_run(canvas, run, style, top, height)
+    order = _order(view)
+    lanes = place_lanes([read_sizes(view.runs[run].columns).shape[1] for run in order], STREAMS)
+    styles = to_run_styles([run.columns.method for run in view.runs], theme.name)
+    colors = [(style or theme.blank).color for style in styles]
     if view.map is None:
-        _draw_curves(canvas, view)
+        placed = [(view.runs[run].columns, colors[run], lane) for run, lane in zip(order, lanes, strict=True)]
+        draw_ribbons(canvas, placed, STREAMS)
     else:
         left, top = MAP[:2]
         canvas.text(left, top - 40, shorten(view.map.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
         canvas.text(left, top - 14, shorten(view.map.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
         draw_map(canvas, view.map.figure, MAP)
+    for run, y in zip(order, _spread(lanes), strict=True):
+        _draw_names(canvas, view.runs[run], colors[run], y, NUMBERS[0] if view.map is None else NAMES[0] + 220)
     file = io.BytesIO()
     canvas.finish().save(file, "PNG")
     return file.getvalue()
 
 
-def _draw_curves(canvas: Canvas, view: View) -> None:
-    theme = canvas.theme
-    columns, labels = [run.columns for run in view.runs], [run.label for run in view.runs]
-    canvas.text(GAIN[0], GAIN[1] - 16, "Composite gain by layer: forward thick, backward thin", 18, theme.muted)
-    draw_curves(canvas, figures.fill_panel("gain", columns, labels, theme), GAIN)
-    canvas.text(STREAMS[0], STREAMS[1] - 16, "Streams by layer, as wide as they are large", 18, theme.muted)
-    colors = [style.color for style, *_ in _places(view, theme)]
-    draw_ribbons(canvas, list(zip(columns, colors, strict=True)), STREAMS)
+def _order(view: View) -> list[int]:
+    """Runs from top to bottom: the loudest last, for its ribbons burst their lanes."""
+    return sorted(range(len(view.runs)), key=lambda run: find_largest(read_sizes(view.runs[run].columns)))
 
 
-def _places(view: View, theme: Theme) -> list[tuple[RunStyle, Told, float, float]]:
-    _, top, _, height = TOLD
-    each = min(210.0, height / max(1, len(view.runs)))
-    styles = to_run_styles([run.columns.method for run in view.runs], theme.name)
-    pairs = zip(styles, view.runs, strict=True)
-    return [(style or theme.blank, run, top + index * each, each) for index, (style, run) in enumerate(pairs)]
+def _spread(lanes: Sequence[Lanes]) -> list[float]:
+    """Where the names of the runs are: in the middle of their lanes, and apart from each other."""
+    places: list[float] = []
+    for lane in lanes:
+        places.append(max(lane.middle, places[-1] + ROOM if places else lane.middle))
+    over = max(0.0, places[-1] - (STREAMS[1] + STREAMS[3] - 18)) if places else 0.0
+    return [place - over for place in places]
 
 
 def _draw_head(canvas: Canvas, view: View) -> None:
     theme = canvas.theme
-    canvas.text(MARGIN, 66, "mHC", 26, theme.accent, bold=True)
-    canvas.text(MARGIN + measure("mHC ", 26, True), 66, "Scope", 26, theme.ink, bold=True)
+    canvas.text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
     more = f" · and {view.more} more runs" if view.more else ""
-    canvas.text(WIDTH - MARGIN, 66, view.foot + more, 20, theme.muted, "rs")
-    canvas.text(MARGIN, 126, shorten(view.title, 40, WIDTH - 2 * MARGIN, True), 40, theme.ink, bold=True)
+    canvas.text(WIDTH - MARGIN, 62, view.foot + more, 18, theme.muted, "rs")
+    canvas.text(MARGIN, 118, shorten(view.title, 42, WIDTH - 2 * MARGIN, True), 42, theme.ink, bold=True)
 
 
-def _draw_run(canvas: Canvas, run: Told, style: RunStyle, top: float, height: float) -> None:
-    left, _, width, _ = TOLD
-    theme, text = canvas.theme, left + 18
-    canvas.line([(left + 2, top + 4), (left + 2, top + height - 14)], style.color, 4)
-    canvas.line([(text, top + 14), (text + 44, top + 14)], style.color, 1.35 * style.width, style.dash)
-    canvas.mark((text + 22, top + 14), style.marker, style.color)
-    is_low = height < 116  # four runs: what stands in a line of its own else stands at the right
-    room = width - 74 - (measure(run.headline, 20, True) + 16 if is_low else 0)
-    canvas.text(text + 56, top + 21, shorten(run.label, 20, room, True), 20, style.color, bold=True)
-    if is_low:
-        canvas.text(left + width, top + 21, run.headline, 20, theme.ink, "rs", bold=True)
-    else:
-        canvas.text(text, top + 54, shorten(run.headline, 28, width - 18, True), 28, theme.ink, bold=True)
-    for index, line in enumerate(_fit(run.sentences, width - 18, 2 if is_low else int((height - 86) // 24))):
-        canvas.text(text, top + (52 if is_low else 82) + 24 * index, line, 18, theme.muted)
-
-
-def _fit(sentences: Sequence[str], width: float, lines: int) -> list[str]:
-    """The first sentence, as far as it goes, and of the others those that fit whole."""
-    text = " ".join(sentences[:1])
-    for sentence in sentences[1:]:
-        longer = f"{text} {sentence}"
-        if len(wrap(longer, 18, width, lines + 1)) > lines:
-            break
-        text = longer
-    return wrap(text, 18, width, lines)
+def _draw_names(canvas: Canvas, run: Shown, color: str, y: float, numbers_left: float) -> None:
+    """The name of a run left of its streams, and its number right of them."""
+    theme, (left, width) = canvas.theme, NAMES
+    streams = read_sizes(run.columns).shape[1]
+    canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
+    canvas.text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
+    room = NUMBERS[1]
+    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= room), NUMBER_SIZES[-1])
+    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, room, True), size, color, bold=True)
+    if run.remark:
+        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, room), 16, theme.muted)
 
 
 class Pictures:
@@ -179,7 +179,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._turn = asyncio.Lock()  # one thread and about 20 MB, however many requests come
+        self._turn = asyncio.Lock()  # one thread and about 40 MB, however many requests come
 
     async def get(self, key: str, load: Callable[[], Awaitable[View]]) -> bytes:
         """The picture known as `key`, or drawn from what `load` gives."""

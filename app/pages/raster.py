@@ -1,23 +1,22 @@
-"""Curves of a filled figure as pixels: what Plotly draws in a page, drawn here for the picture of a link."""
+"""A canvas of pixels for the picture of a link: texts, lines and filled shapes."""
 
 import io
 import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from app.figures.fill.labels import spread
 from app.figures.fill.numbers import nice_step
 from app.figures.style import Theme
 from app.files import NODE_MODULES, read_file
 from app.pages.vendored import FONTS
 
 SCALE = 2  # everything is drawn so much larger and then shrunk: Pillow's lines have no soft edges
-MARKS = 9  # along a line, as in the page's figures
 DASH_SCALE = 1.5
 
 Point = tuple[float, float]
@@ -57,31 +56,6 @@ def wrap(text: str, size: int, width: float, lines: int, is_bold: bool = False) 
         wrapped.append(shorten(" ".join(words[:count]), size, width, is_bold))
         words = words[count:]
     return [*wrapped, shorten(" ".join(words), size, width, is_bold)] if words else wrapped
-
-
-def _corners(count: int, outer: float, inner: float) -> list[Point]:
-    """Corners around 0, the first on top, by turns at two distances."""
-    angles = [2 * math.pi * corner / count for corner in range(count)]
-    distances = itertools.cycle((outer, inner))
-    return [(away * math.sin(angle), -away * math.cos(angle)) for away, angle in zip(distances, angles, strict=False)]
-
-
-_PLUS: list[Point] = [
-    (-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4), (1.2, 0.4), (0.4, 0.4),
-    (0.4, 1.2), (-0.4, 1.2), (-0.4, 0.4), (-1.2, 0.4), (-1.2, -0.4), (-0.4, -0.4),
-]  # fmt: skip
-# Plotly's symbols, by their names, as corners around 0.
-SHAPES: dict[str, list[Point]] = {
-    "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
-    "diamond": [(0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)],
-    "triangle-up": [(0, -1.2), (1.15, 0.85), (-1.15, 0.85)],
-    "triangle-down": [(0, 1.2), (1.15, -0.85), (-1.15, -0.85)],
-    "pentagon": _corners(5, 1.15, 1.15),
-    "hexagon": _corners(6, 1.15, 1.15),
-    "star": _corners(10, 1.4, 0.55),
-    "cross": _PLUS,
-    "x": [((x - y) * 0.7, (x + y) * 0.7) for x, y in _PLUS],
-}
 
 
 class Canvas:
@@ -130,94 +104,37 @@ class Canvas:
         scaled = [(x * SCALE, y * SCALE) for x, y in points]
         self._draw.polygon(scaled, (round(red), round(green), round(blue), round(255 * alpha)))
 
-    def mark(self, point: Point, symbol: str, color: str, radius: float = 5.0) -> None:
-        """A run's marker."""
-        x, y, r = point[0] * SCALE, point[1] * SCALE, radius * SCALE
-        if symbol == "circle":
-            self._draw.ellipse((x - r, y - r, x + r, y + r), color)
-            return
-        self._draw.polygon([(x + r * dx, y + r * dy) for dx, dy in SHAPES[symbol]], color)
+    @contextmanager
+    def clip(self, box: Box) -> Iterator[None]:
+        """What is drawn within changes nothing outside of the box."""
+        before, (left, top, width, height) = self._image.copy(), box
+        corners = [round(side * SCALE) for side in (left, top, left + width, top + height)]
+        yield
+        before.paste(self._image.crop((corners[0], corners[1], corners[2], corners[3])), (corners[0], corners[1]))
+        self._image = before
+        self._draw = ImageDraw.Draw(self._image, "RGBA")
 
+    def shade(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
+        """A filled shape whose colour changes from left to right, through these colours at these places."""
+        places = [x * SCALE for x, _ in colors]
+        parts = np.array([_to_parts(color) for _, color in colors], dtype=np.float64)
+        columns = np.arange(self._image.width)
+        row = np.stack([np.interp(columns, places, parts[:, part]) for part in range(3)], axis=1).astype(np.uint8)
+        fill = Image.fromarray(np.broadcast_to(row, (self._image.height, *row.shape)).copy(), "RGB")
+        self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
 
-def draw_curves(canvas: Canvas, figure: dict[str, Any], box: Box, size: int = 17) -> None:
-    """A filled figure of curves within `box`, with its ticks left of it and its labels right of it."""
-    layout, theme = figure["layout"], canvas.theme
-    left, top, width, height = box
-    (x_low, x_high), (y_low, y_high) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float, radius: float = 14.0) -> None:
+        """A soft light around shapes."""
+        mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(radius * SCALE))
+        self._image.paste(color, (0, 0, *self._image.size), mask)
 
-    def place(x: float, y: float) -> Point:
-        return left + (x - x_low) / (x_high - x_low) * width, top + (y_high - y) / (y_high - y_low) * height
-
-    for value, text in zip(layout["yaxis"]["tickvals"], layout["yaxis"]["ticktext"], strict=True):
-        y = place(x_low, value)[1]
-        canvas.line([(left, y), (left + width, y)], theme.grid, 1)
-        canvas.tick(left - 10, y, text, size, theme.muted)
-    for layer in layer_ticks(x_low, x_high):
-        x = place(layer, y_low)[0]
-        canvas.line([(x, top), (x, top + height)], theme.grid, 1)
-        canvas.text(x, top + height + 16, str(layer), size, theme.muted, "mm")
-    for shape in layout.get("shapes", []):
-        y = place(x_low, shape["y0"])[1]
-        canvas.line([(left, y), (left + width, y)], shape["line"]["color"], 1)
-    _draw_traces(canvas, figure["data"], place)
-    for note in _apart(layout["annotations"], (size + 5) / height):
-        _draw_note(canvas, note, place, box, size)
-
-
-def _draw_traces(canvas: Canvas, traces: list[dict[str, Any]], place: Any) -> None:
-    edge: list[Point] = []
-    for turn, trace in enumerate(traces):
-        if not trace.get("visible", True):
-            continue
-        parts = [[place(x, y) for x, y in part] for part in _known(trace["x"], trace["y"])]
-        points = [point for part in parts for point in part]
-        if trace.get("fill") == "tonexty" and edge and points:
-            canvas.area([*edge, *reversed(points)], trace["fillcolor"])
-        edge = points
-        look = trace["line"]
-        if not look["width"]:
-            continue
-        for part in parts:
-            wide = 1.35 * look["width"]
-            canvas.line(part, look["color"], wide, look.get("dash", "solid"), trace.get("opacity", 1.0))
-        if "markers" in trace["mode"] and points:
-            step = max(1, math.ceil(len(points) / MARKS))
-            for point in points[(turn % 4) * step // 4 :: step]:  # lines that lie on each other show all marks
-                canvas.mark(point, trace["marker"]["symbol"], look["color"])
-
-
-def _apart(notes: list[dict[str, Any]], gap: float) -> list[dict[str, Any]]:
-    """The notes with the labels at the ends of lines as far apart as letters of this size want."""
-    ends = [index for index, note in enumerate(notes) if note["xref"] == "x domain"]
-    places = dict(zip(ends, spread([notes[index]["y"] for index in ends], gap), strict=True))
-    return [note | {"y": places.get(index, note["y"])} for index, note in enumerate(notes)]
-
-
-def _draw_note(canvas: Canvas, note: dict[str, Any], place: Any, box: Box, size: int) -> None:
-    """A label at the end of a line, or where a curve is lost, or in the middle of a figure that is empty."""
-    left, top, width, height = box
-    x, y = place(note["x"], note["y"])
-    if note["xref"] != "x":
-        x = left + note["x"] * width + note.get("xshift", 0)
-    if note["yref"] != "y":
-        y = top + (1 - note["y"]) * height
-    side = {"left": "l", "center": "m", "right": "r"}[note["xanchor"]]
-    room = {"l": canvas.width - x - 16, "m": width, "r": x - left}[side]
-    color = note["font"]["color"]
-    canvas.text(x, y, shorten(note["text"], size, room, True), size, color, f"{side}m", bold=True)
-
-
-def _known(xs: Sequence[float], ys: Sequence[float | None]) -> Iterator[list[Point]]:
-    """The stretches of a line between its gaps."""
-    part: list[Point] = []
-    for x, y in zip(xs, ys, strict=True):
-        if y is not None:
-            part.append((x, y))
-        elif part:
-            yield part
-            part = []
-    if part:
-        yield part
+    def _to_mask(self, shapes: Sequence[Sequence[Point]], alpha: float) -> Image.Image:
+        """Drawn twice as large once more: Pillow rounds corners to whole pixels, which thin shapes show as steps."""
+        mask = Image.new("L", (2 * self._image.width, 2 * self._image.height))
+        draw = ImageDraw.Draw(mask)
+        for points in shapes:
+            draw.polygon([(2 * x * SCALE, 2 * y * SCALE) for x, y in points], round(255 * alpha))
+        return mask.reduce(2)
 
 
 def layer_ticks(low: float, high: float) -> range:
@@ -253,5 +170,9 @@ def _cut(points: Sequence[Point], lengths: list[float]) -> Iterator[list[Point]]
 
 
 def _with_alpha(color: str, alpha: float) -> tuple[int, int, int, int]:
+    return *_to_parts(color), round(255 * alpha)
+
+
+def _to_parts(color: str) -> tuple[int, int, int]:
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
-    return red, green, blue, round(255 * alpha)
+    return red, green, blue

@@ -42,8 +42,8 @@ CARDS = {"picture": "How the signal travels"}  # that are no panel and are not c
 
 EMBED = "/embed/"
 GONE = (
-    "This server has no stored view and no run named “{name}”. A run that no stored view holds is kept for a day at "
-    "most: frame a stored view, which Share makes, to keep its figures."
+    "This server has no snapshot and no run named “{name}”. A run that is in no snapshot is kept for a day at most. To "
+    "keep a figure, embed it from a snapshot (Share)."
 )
 
 
@@ -103,6 +103,8 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
     if not is_page or "text/html" not in request.headers.get("accept", ""):
         return None
     title, detail, is_framed = TITLES[problem.kind], problem.detail, path.startswith(EMBED)
+    if problem.kind == "not-found":
+        title = "Page not found"
     if is_framed and problem.kind == "not-found":
         title, detail = "This figure is gone", GONE.format(name=path.removeprefix(EMBED)[:60])
     ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand

@@ -32,7 +32,7 @@ async def get_sign_in_page(request: Request, after: Next = "") -> Response:
     try:
         holder = await recognise_holder(request, token)
     except RefusedError as error:
-        return _render(request, after, mistake=f"{to_sentence(error)} Sign in with another, or sign out.", kept=True)
+        return _render(request, after, mistake=f"{error} Sign in with another, or sign out.", kept=True)
     return _render(request, after, holder=holder, kept=True)
 
 
@@ -44,7 +44,7 @@ async def sign_in(request: Request) -> Response:
     try:
         await recognise_holder(request, token)
     except RefusedError as error:
-        page = _render(request, after, mistake=to_sentence(error))
+        page = _render(request, after, mistake=str(error))
         page.status_code = 401
         return page
     answer = RedirectResponse(to_own_address(after), status_code=303, headers=FORM_HEADERS)
@@ -64,12 +64,6 @@ async def sign_out(request: Request) -> Response:
 def _read_root(request: Request) -> str:
     root: str = request.scope.get("root_path", "")
     return root or "/"
-
-
-def to_sentence(error: RefusedError) -> str:
-    """What is wrong, for people."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def to_own_address(after: str) -> str:

@@ -110,7 +110,7 @@ class Site:
 
         def write_page(path: str, title: str, description: str, boot: Markup, **more: Any) -> None:
             summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
-            card = Card(title, summary, url=None, picture=None, alt="")
+            card = Card(title, summary, url=None, picture=None, picture_path=None, alt="")
             self._write(path, pages.render_file(boot=boot, card=card, **more).encode())
 
         told: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}

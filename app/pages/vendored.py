@@ -18,7 +18,7 @@ MODULES = {
     "dejavu-sans/400.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-400-normal.woff",
     "dejavu-sans/700.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff",
 }
-# Name for `asset("vendor/...")` -> file: a classic script, and the font of the page.
+# Name for `asset("vendor/...")` -> file: a classic script, and the font that docs/font.py takes characters from.
 NAMED = {
     "plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js",
     "inter": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",

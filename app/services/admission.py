@@ -17,37 +17,40 @@ def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecEr
     """Why this server does not admit the spec: one error a size field and figure; empty where it does."""
     errors = []
     if cost.seconds > settings.max_run_seconds:
-        got, limit = (
-            f"{format_value(cost.seconds, digits=3)} s predicted",
-            f"at most {settings.max_run_seconds:g} s of predicted time",
-        )
-        errors += [SpecError(field, got, limit) for field in _large_fields(spec)]
+        got, limit = f"{format_value(cost.seconds, digits=3)} s", f"{settings.max_run_seconds:g} s"
+        errors += [_to_error(field, got, limit, "time") for field in _large_fields(spec)]
     if cost.peak_bytes > settings.max_run_bytes:
-        got = f"{format_value(cost.peak_bytes / 1e9, digits=3)} GB predicted"
-        limit = f"at most {settings.max_run_bytes / 1e9:.3g} GB of predicted memory"
-        errors += [SpecError(field, got, limit) for field in _large_fields(spec)]
+        got, limit = f"{format_value(cost.peak_bytes / 1e9, digits=3)} GB", f"{settings.max_run_bytes / 1e9:.3g} GB"
+        errors += [_to_error(field, got, limit, "memory") for field in _large_fields(spec)]
     return errors
+
+
+def _to_error(field: str, got: str, limit: str, what: str) -> SpecError:
+    text = f"This run needs about {got} of {what}; this server allows {limit}."
+    return SpecError(field, f"{got} predicted", f"at most {limit} of predicted {what}", text)
 
 
 def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> None:
     """Refuse a spec that is predicted to cost too much."""
     errors = check_cost(spec, cost, settings)
     if errors:
-        detail = "; ".join(dict.fromkeys(f"{error.got}, wanted {error.wanted}" for error in errors))
-        fields = ", ".join(dict.fromkeys(error.field for error in errors))
-        raise TooExpensiveError(f"{detail}; lower {fields}", errors)
+        *others, last = dict.fromkeys(error.field for error in errors)
+        fields = f"{', '.join(others)} or {last}" if others else last
+        raise TooExpensiveError(f"{' '.join(dict.fromkeys(map(str, errors)))} Lower {fields}.", errors)
 
 
 def require_trace_room(being_read: int) -> None:
     """Refuse a trace while as many are being read as memory is there for."""
     if being_read >= MAX_UPLOADS:
-        raise QueueFullError(f"{being_read} traces are being read; at most {MAX_UPLOADS} are at a time")
+        raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
 
 
 def require_live_room(growing: int, settings: Settings) -> None:
     """Refuse one more trace that grows."""
     if growing >= settings.max_live_traces:
-        raise TooManyLiveTracesError(f"{growing} traces grow here; {settings.max_live_traces} are allowed at a time")
+        raise TooManyLiveTracesError(
+            f"{growing} traces are being recorded; this server allows {settings.max_live_traces}."
+        )
 
 
 def _large_fields(spec: RunSpec) -> Sequence[str]:

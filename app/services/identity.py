@@ -99,9 +99,9 @@ class Identities:
         # Compared also where there is no such token, so that the time tells nothing.
         is_right = secrets.compare_digest(hash_secret(text), token.token_hash if token else "")
         if token is None or not is_right:
-            raise InvalidTokenError("the bearer token is not one of this server's")
+            raise InvalidTokenError("This server does not know the token.")
         if token.expires_at is not None and token.expires_at <= time.time():
-            raise InvalidTokenError("the bearer token has expired")
+            raise InvalidTokenError("The token has expired.")
         return Client(f"token:{token.id}", address, token.rights, is_known=True)
 
 
@@ -118,8 +118,8 @@ def require_rights(client: Client, wanted: Rights) -> None:
     if client.rights is not None and ORDER.index(client.rights) >= ORDER.index(wanted):
         return
     if not client.is_known:
-        raise NoTokenError(f"this needs a bearer token with the right to {wanted}")
-    raise NoRightError(f"this client has the right to {client.rights}, and this needs {wanted}")
+        raise NoTokenError(f"This needs a bearer token with the right to {wanted}.")
+    raise NoRightError(f"This needs the right to {wanted}; you have the right to {client.rights}.")
 
 
 def to_block(host: str) -> str:

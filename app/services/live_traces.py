@@ -124,9 +124,9 @@ class LiveTraces:
         """
         live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
         if live is None or run is None:
-            raise UnknownTraceError(f"no live trace has the id {run_id[:ID_LENGTH]!r}")
+            raise UnknownTraceError(f"No trace with the id {run_id[:ID_LENGTH]!r} is being recorded.")
         if not live.accepts(token):
-            raise WrongTokenError("the token is not the one that was given out with this trace")
+            raise WrongTokenError("The token is not the one that was returned when this trace was created.")
         return run
 
     async def feed(self, run: Run, first: int, lines: Sequence[bytes]) -> Fed:
@@ -243,7 +243,7 @@ def _require_known(run: Run, first: int, lines: Sequence[bytes]) -> None:
     """Refuse frames that a trace which has ended lacks; its own end, sent again, is not among them."""
     lacking = lines[max(0, run.frames - 1 - first) :]
     if first > run.frames or any(b'"type":"end"' not in line for line in lacking):
-        raise HasEndedError(f"this trace is {run.status}, and takes no more frames")
+        raise HasEndedError(f"This trace is {run.status} and takes no more frames.")
 
 
 def _new_checker() -> Checker:

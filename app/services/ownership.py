@@ -41,4 +41,4 @@ def require_owner(snapshot: Snapshot, client: Client, key: str | None) -> None:
         return
     if not is_key and client.owns(snapshot.client):
         return
-    raise NotOwnerError("only the client that stored this view, or the view's key as a bearer token, can delete it")
+    raise NotOwnerError("Only the client that stored this view can delete it, or the view's key as a bearer token.")

@@ -53,7 +53,7 @@ class Rooms:
         """
         self._require_teacher(client)
         if await self.store.count() >= self._settings.max_rooms:
-            raise TooManyRoomsError(f"this server has {self._settings.max_rooms} rooms, as many as it takes")
+            raise TooManyRoomsError(f"This server has {self._settings.max_rooms} rooms, its limit.")
         key = secrets.token_urlsafe(24)
         values = self._to_values(plan)
         room = Room(secrets.token_hex(6), hash_secret(key), **values, client=client.key, created_at=time.time())
@@ -70,7 +70,7 @@ class Rooms:
     def require_key(self, room: Room, key: str, client: Client) -> None:
         """Refuse all but the teacher and admins."""
         if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
-            raise NotTheTeacherError(f"this needs the key of room {room.id}, as `Authorization: Bearer KEY`")
+            raise NotTheTeacherError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
 
     async def export(self, room: Room) -> IO[bytes]:
         """Everything of the room in a zip: the room, its sheet, its views, and the frames of their runs."""
@@ -94,7 +94,7 @@ class Rooms:
 
     def _require_teacher(self, client: Client) -> None:
         if self._settings.rooms_by == "token" and client.rights != "admin" and not client.is_known:
-            raise MayNotTeachError("rooms are made by clients with a token; ask the operator of this server for one")
+            raise MayNotTeachError("Creating rooms needs a token. Ask whoever runs this server.")
 
 
 def render_sheet(text: str) -> str:

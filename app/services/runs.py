@@ -288,7 +288,7 @@ def read_spec(run: Run) -> RunSpec:
         Where its source is a trace.
     """
     if not isinstance(run.source, SpecSource):
-        raise NoSpecError(f"record {run.id} is a trace: it has no spec, so it cannot be computed again")
+        raise NoSpecError(f"Record {run.id} is a trace. It has no spec, so it cannot be computed again.")
     return parse_spec(run.spec)
 
 

@@ -65,7 +65,7 @@ def require_queue_share(client: Client, new_s: Sequence[float], live: Sequence[L
         raise QueueFullError(detail, _wait(taken + new - settings.queue_s, settings))
     waiting = max(0, len(live) - settings.worker_count)
     if waiting + len(new_s) > settings.queue_size:
-        raise QueueFullError(f"{waiting} runs are waiting; the queue holds {settings.queue_size}")
+        raise QueueFullError(f"The queue is full: {waiting} of {settings.queue_size} runs are waiting.")
 
 
 def _sum(seconds: Iterable[float]) -> float:
@@ -74,7 +74,7 @@ def _sum(seconds: Iterable[float]) -> float:
 
 def _to_detail(whose: str, taken: float, limit: float) -> str:
     got = format_value(taken, digits=3)
-    return f"runs of {got} s predicted wait or run for {whose}; {limit:g} s are allowed"
+    return f"About {got} s of work is queued or running for {whose}; {limit:g} s is allowed."
 
 
 def _wait(excess_s: float, settings: Settings) -> float:
@@ -104,11 +104,11 @@ class StreamShares:
         limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
         for whose, key, limit in zip(WHOSE, keys, limits, strict=True):
             if self._open[key] >= limit:
-                detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed"
+                detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed."
                 raise TooManyStreamsError(detail)
         room, to_whom = self._find_room(self._open[keys[1]])
         if self.open >= room:
-            raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}")
+            raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}.")
 
     def take(self, client: Client) -> "StreamTicket":
         """A place, to be given back when the stream has ended; `require_room` says when it is refused."""
@@ -180,8 +180,7 @@ class ReadShares:
         for whose, key, window in zip(WHOSE, _to_keys(client), windows, strict=True):
             if not self._limiter.test(window, key, cost=_to_kb(size_bytes, window)):
                 megabytes = window.amount * KILO / 1e6
-                detail = f"results and figures of nearly {megabytes:g} MB of frames were made for {whose} in a minute"
-                raise TooMuchReadError(f"{detail}, which is what is allowed")
+                raise TooMuchReadError(f"Reading is limited to {megabytes:g} MB of frames per minute for {whose}.")
         for key, window in zip(_to_keys(client), windows, strict=True):
             self._limiter.hit(window, key, cost=_to_kb(size_bytes, window))
 
@@ -212,7 +211,7 @@ class StoredShares:
         for whose, taken, limit in zip(WHOSE, stored, limits, strict=True):
             if taken >= limit:
                 got, allowed = f"{taken / 1e6:.1f} MB", f"{limit / 1e6:.1f} MB"
-                detail = f"{got} of traces and views are kept for {whose}; {allowed} are allowed"
+                detail = f"{got} of traces and views are stored for {whose}; {allowed} is allowed."
                 raise TooMuchStoredError(detail)
 
 

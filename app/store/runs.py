@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Text, cast, delete, func, insert, null, select, update
+from sqlalchemy.exc import IntegrityError
 
 from app.store.database import Database
 from app.store.frames import append_lines, read_lines
@@ -181,7 +182,12 @@ class RunStore:
             append_lines(connection, record_id, count, [codec.encode_end(record_id, count, status, reason)])
             return True
 
-        return await self._database.call(work)
+        try:
+            return await self._database.call(work)
+        except IntegrityError:
+            if await self.get(record_id) is None:
+                raise
+            return False  # another server has stored it meanwhile
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
         """Add frames; the index of the first says where, and an index can be stored once.

@@ -15,6 +15,7 @@ from mhc_core.record.summary import Headline
 
 DIRECTIONS = {"forward": "composite_gain_fwd", "backward": "composite_gain_bwd"}
 NUMBERS = {"forward": "gain_fwd_log10", "backward": "gain_bwd_log10"}
+BY_DESIGN = "gain 1× (by design)"
 AMPLIFIES = math.log10(1.0005)  # decades: below, a gain is written as 1.00 or less
 
 
@@ -135,7 +136,7 @@ def build_headline(result: Result, *, has_path: bool = True, is_fixed: bool = Fa
     if not has_path:
         return Headline(label="gain", value=0.0, log10=None, text="no skip path")
     if is_fixed:
-        return Headline(label="gain", value=1.0, log10=0.0, text="gain 1× (by design)")
+        return Headline(label="gain", value=1.0, log10=0.0, text=BY_DESIGN)
     forward, backward = read_gains(result)
     if not forward.known:
         return Headline(label="gain", value=None, log10=None, text="gain unknown")

@@ -12,6 +12,7 @@ BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "dee
 GRID_BLOCKS = ("conv", "pair")
 # Under these a layer's own size depends on how many there are: a deeper stack does not keep its first layers.
 DEPTH_SCALED: tuple[BranchScaling, ...] = ("inv_sqrt_depth", "skipinit", "deepnorm")
+MAX_HEADS = 64
 
 
 class BlockSpec(Part):
@@ -57,7 +58,7 @@ class BlockSpec(Part):
     heads: int = Field(
         4,
         ge=1,
-        le=64,
+        le=MAX_HEADS,
         title="Heads",
         description="Attention heads; must divide the width.",
         json_schema_extra=control("number", step=1, applies={"block.kind": ("transformer",)}),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 else:
     ConnectionKind = Literal[CONNECTION_KINDS]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+MAX_STREAMS = 16
 
 
 class ConnectionSpec(Part):
@@ -29,7 +30,7 @@ class ConnectionSpec(Part):
     streams: int = Field(
         4,
         ge=1,
-        le=16,
+        le=MAX_STREAMS,
         title="Streams",
         description="Parallel residual streams; of frac, the parts of the width. The papers' large models have 4.",
         json_schema_extra=control("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),

@@ -1,4 +1,4 @@
-"""A user's mistakes in a spec, in our words: which field, what was got, what is wanted."""
+"""A user's mistakes in a spec: which field, what was got, what is wanted, and a sentence that says it."""
 
 from typing import Any
 
@@ -6,11 +6,18 @@ from pydantic import ValidationError
 
 
 class SpecError(ValueError):
-    """A user's mistake in a spec: which field, what was got, what is wanted."""
+    """A user's mistake: which field, what was got, what is wanted.
 
-    def __init__(self, field: str, got: Any, wanted: str) -> None:
-        self.field, self.got, self.wanted = field, got, wanted
-        super().__init__(f"{field}: got {_shorten(got)}, wanted {wanted}")
+    text: a sentence for people; by default it is made of the three.
+    """
+
+    def __init__(self, field: str, got: Any, wanted: str, text: str | None = None) -> None:
+        self.field, self.got, self.wanted, self.text = field, got, wanted, text
+        super().__init__(text or f"{field}: got {_shorten(got)}, wanted {wanted}")
+
+    def under(self, path: str) -> "SpecError":
+        """The same mistake in a spec that is a part of something else, below this path."""
+        return SpecError(f"{path}.{self.field}".rstrip("."), self.got, self.wanted, self.text)
 
 
 class SpecErrors(ValueError):
@@ -18,7 +25,8 @@ class SpecErrors(ValueError):
 
     def __init__(self, errors: list[SpecError]) -> None:
         self.errors = errors
-        super().__init__("; ".join(str(error) for error in errors))
+        sentences = list(dict.fromkeys(map(str, errors)))
+        super().__init__((" " if all(text.endswith(".") for text in sentences) else "; ").join(sentences))
 
 
 def to_spec_errors(error: ValidationError, schema: dict[str, Any]) -> SpecErrors:
@@ -31,16 +39,32 @@ def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
     if isinstance(inner, SpecError):
         return inner
     if item["type"] == "json_invalid":
-        return SpecError("body", item["ctx"]["error"], "JSON in UTF-8")
+        why = item["ctx"]["error"]
+        return SpecError("body", why, "JSON in UTF-8", f"A spec is JSON in UTF-8: {why}.")
     field = ".".join(str(part) for part in item["loc"])
-    return SpecError(field or "body", item["input"], _wanted(item, field, schema))
-
-
-def _wanted(item: Any, field: str, schema: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         parent = _find_schema(field.rpartition(".")[0], schema)
-        return f"one of the known fields: {', '.join(parent['properties'])}"
-    return _describe_allowed(_find_schema(field, schema))
+        known = ", ".join(parent["properties"])
+        return SpecError(
+            field, item["input"], f"one of the known fields: {known}", f"Unknown field {field}. Known fields: {known}."
+        )
+    found = _find_schema(field, schema)
+    wanted = _describe_allowed(found)
+    title = "A spec" if not field else field if found["type"] == "object" else found["title"]
+    return SpecError(field or "body", item["input"], wanted, f"{title} {_to_words(wanted)}.")
+
+
+def _to_words(wanted: str) -> str:
+    if wanted.startswith("text of "):
+        return f"must have {wanted.removeprefix('text of ')}"
+    plain = wanted.replace("an integer", "a whole number").replace("a finite number", "a number").replace(".0 ", " ")
+    return f"must be {plain}"
+
+
+def list_divisors(number: int, most: int) -> str:
+    """ "1, 5, 13 or 65", at most up to `most`."""
+    *others, last = (str(divisor) for divisor in range(1, min(number, most) + 1) if number % divisor == 0)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mhc_core.spec.block import GRID_BLOCKS, BlockSpec
-from mhc_core.spec.connection import ConnectionSpec
-from mhc_core.spec.errors import SpecError, to_spec_errors
-from mhc_core.spec.families import FAMILIES, MANIFOLD, MULTI_STREAM
+from mhc_core.spec.block import GRID_BLOCKS, MAX_HEADS, BlockSpec
+from mhc_core.spec.connection import MAX_STREAMS, ConnectionSpec
+from mhc_core.spec.errors import SpecError, list_divisors, to_spec_errors
+from mhc_core.spec.families import FAMILIES, MANIFOLD, MULTI_STREAM, PARTS
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.part import POSITIVE, Part, control
 from mhc_core.spec.rules import add_rules
@@ -104,35 +104,49 @@ class RunSpec(Part):
     @model_validator(mode="after")
     def _check_across_fields(self) -> "RunSpec":
         if self.block.kind == "transformer" and self.width % self.block.heads:
-            raise SpecError("block.heads", self.block.heads, f"a divisor of width {self.width}")
+            heads, width = self.block.heads, self.width
+            text = f"Heads ({heads}) must divide width ({width}). Use {list_divisors(width, MAX_HEADS)}."
+            raise SpecError("block.heads", heads, f"a divisor of width {width}", text)
         if self.input.batch * self.input.tokens < 4:
-            raise SpecError("input.tokens", self.input.tokens, "batch * tokens of at least 4, which unbiased CKA needs")
+            text = "Batch times tokens must be at least 4 for unbiased CKA."
+            wanted = "batch * tokens of at least 4, which unbiased CKA needs"
+            raise SpecError("input.tokens", self.input.tokens, wanted, text)
         if self.block.kind in GRID_BLOCKS and math.isqrt(self.input.tokens) ** 2 != self.input.tokens:
-            raise SpecError(
-                "input.tokens", self.input.tokens, f"a square number, the grid of a {self.block.kind} block"
-            )
+            wanted = f"a square number, the grid of a {self.block.kind} block"
+            raise SpecError("input.tokens", self.input.tokens, wanted, f"Tokens must be {wanted}.")
         self._check_streams()
         self._check_scaling()
         self._check_digits()
         if self.train.steps and self.input.kind in ("gaussian", "correlated"):
-            raise SpecError("train.steps", self.train.steps, f"0 where input.kind is {self.input.kind}: {UNBOUNDED}")
+            wanted = f"0 where input.kind is {self.input.kind}: {UNBOUNDED}"
+            text = f"Training steps must be 0 for {self.input.kind} input: {UNBOUNDED}."
+            raise SpecError("train.steps", self.train.steps, wanted, text)
         if self.seeds > 1 and self.train.steps:
-            raise SpecError("seeds", self.seeds, "1 where train.steps is above 0: bands are of stacks as initialised")
+            wanted = "1 where train.steps is above 0: bands are of stacks as initialised"
+            text = "Seeds must be 1 for a run that trains: bands are of untrained stacks."
+            raise SpecError("seeds", self.seeds, wanted, text)
         return self
 
     def _check_streams(self) -> None:
         n = self.connection.streams
         if (wanted := FAMILIES[self.connection.kind].rule(n, self.width)) is not None:
-            raise SpecError("connection.streams", n, wanted)
+            text = f"Streams ({n}) must be {wanted}."
+            if self.connection.kind in PARTS:
+                text = f"Streams ({n}) must divide width ({self.width}). Use {list_divisors(self.width, MAX_STREAMS)}."
+            raise SpecError("connection.streams", n, wanted, text)
 
     def _check_scaling(self) -> None:
         needed = {"deepnorm": "post", "layernorm_scaling": "pre"}.get(self.block.scaling)
         if needed and self.block.norm_position != needed:
-            raise SpecError("block.scaling", self.block.scaling, f"block.norm_position {needed}, for which it is made")
+            wanted = f"block.norm_position {needed}, for which it is made"
+            text = f"Scaling {self.block.scaling} is made for norm position {needed}. Use that, or another scaling."
+            raise SpecError("block.scaling", self.block.scaling, wanted, text)
 
     def _check_digits(self) -> None:
         if self.input.kind == "digits" and self.input.tokens != 64:
-            raise SpecError("input.tokens", self.input.tokens, "64 where input.kind is digits, the pixels of an image")
+            wanted = "64 where input.kind is digits, the pixels of an image"
+            text = "Tokens must be 64 for digits: the pixels of an image."
+            raise SpecError("input.tokens", self.input.tokens, wanted, text)
 
     def canonical(self) -> dict[str, Any]:
         """The spec as plain data without the fields that do not apply: what is hashed, stored and shown."""

@@ -6,7 +6,7 @@ import { followAhead } from './ahead/ahead.js';
 import { Heading } from './cards/lesson.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
-import { Sections } from './cards/sections.js';
+import { Featured, Sections } from './cards/sections.js';
 import { Strip } from './cards/strip.js';
 import { verified } from './cards/verifying.js';
 import { followCursor } from './controls/cursor.js';
@@ -53,6 +53,7 @@ function App() {
         <${Sliders} />
         <${Strip} />
       </div>
+      <${Featured} />
       <${Results} />
       <${Sections} />
     </main>

@@ -45,9 +45,9 @@ function Form({ submit, name, children }) {
     <form class="words" onSubmit=${send}>
       ${children}
       <label>Title <input type="text" required maxlength="120" value=${title} onInput=${(/** @type {any} */ event) => change({ title: event.target.value })} /></label>
-      <label>Sheet, in Markdown <textarea rows="10" maxlength="20000" value=${sheet} onInput=${(/** @type {any} */ event) => change({ sheet: event.target.value })}></textarea></label>
+      <label>Instructions (Markdown) <textarea rows="10" maxlength="20000" value=${sheet} onInput=${(/** @type {any} */ event) => change({ sheet: event.target.value })}></textarea></label>
       ${presets.map((preset, index) => html`<${PresetFields} preset=${preset} index=${index} change=${change} />`)}
-      <p class="choice"><button type="button" onClick=${() => change({ presets: [...presets, { title: '', description: '', state: '' }] })}>+ View to start from</button>
+      <p class="choice"><button type="button" onClick=${() => change({ presets: [...presets, { title: '', description: '', state: '' }] })}>+ Starting view</button>
         <button type="submit" class="primary">${name}</button></p>
     </form>
   `;
@@ -63,8 +63,8 @@ function PresetFields({ preset, index, change }) {
     <fieldset class="room-preset">
       <legend>View ${index + 1}</legend>
       <label>Title <input type="text" required maxlength="120" value=${preset.title} onInput=${(/** @type {any} */ event) => put({ title: event.target.value })} /></label>
-      <label>Meaning <input type="text" maxlength="400" value=${preset.description} onInput=${(/** @type {any} */ event) => put({ description: event.target.value })} /></label>
-      <label>Address of the view <input type="text" required value=${preset.state && `#${preset.state}`} placeholder="copy it from the instrument’s address bar"
+      <label>Description <input type="text" maxlength="400" value=${preset.description} onInput=${(/** @type {any} */ event) => put({ description: event.target.value })} /></label>
+      <label>Address of the view <input type="text" required value=${preset.state && `#${preset.state}`} placeholder="copy it from the address bar of mHC Scope"
         onChange=${(/** @type {any} */ event) => put({ state: hashOf(event.target.value) })} /></label>
       <button type="button" onClick=${drop}>Remove view ${index + 1}</button>
     </fieldset>
@@ -81,20 +81,20 @@ function Teacher() {
   const save = () =>
     tryTo(async () => {
       await changeRoom(room.id, key, text.value);
-      return 'Saved. Load the page anew to see it as students do.';
+      return 'Saved. Reload the page to see it as students do.';
     });
   return html`
     <section class="teacher" aria-label="For the teacher">
-      <h2>For you, the teacher</h2>
-      <p>This address holds your key: keep it. Give students the address without it:</p>
+      <h2>Teacher view</h2>
+      <p>This page's address contains your key, so keep it private. Give students this link:</p>
       <${CopyText} label="Link for students" text=${`${location.origin}${location.pathname}`} />
-      <h3>Saved by students (${views.value.length})</h3>
-      ${views.value.length === 0 ? html`<p class="hint">Nothing yet.</p>` : html`<ul>${views.value.map((view) => html`<${Saved} view=${view} />`)}</ul>`}
+      <h3>Shared by students (${views.value.length})</h3>
+      ${views.value.length === 0 ? html`<p class="hint">Nothing yet. You'll see what students share.</p>` : html`<ul>${views.value.map((view) => html`<${Saved} view=${view} />`)}</ul>`}
       <h3>The room</h3>
       <${Form} submit=${save} name="Save" />
       <p role="status">${told.value}</p>
       <p class="choice"><button type="button" onClick=${() => void tryTo(download)}>Export everything (zip)</button>
-        ${isDeleting.value ? html`<button type="button" onClick=${() => void tryTo(drop)}>Yes, delete the room and ${views.value.length} saved views for good</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
+        ${isDeleting.value ? html`<button type="button" onClick=${() => void tryTo(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
     </section>
   `;
 }
@@ -102,7 +102,7 @@ function Teacher() {
 /** @param {{view: SavedView}} props */
 function Saved({ view }) {
   const saved = new Date(view.created_at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
-  return html`<li><a href=${view.url}>${view.title || 'Without a title'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;
+  return html`<li><a href=${view.url}>${view.title || 'Untitled'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;
 }
 
 async function download() {
@@ -124,15 +124,15 @@ function NewRoom() {
     tryTo(async () => {
       const opened = await openRoom(text.value);
       location.assign(opened.teacher_url);
-      return 'Made.';
+      return 'Created.';
     });
   const enter = (/** @type {any} */ event) => {
     if (event.target.value) SENT.Authorization = `Bearer ${event.target.value.trim()}`;
     else delete SENT.Authorization;
   };
   return html`
-    <${Form} submit=${make} name="Make the room">
-      <label>Token <input type="password" autocomplete="off" onChange=${enter} placeholder="where this server asks for one" /></label><//>
+    <${Form} submit=${make} name="Create room">
+      <label>Token <input type="password" autocomplete="off" onChange=${enter} placeholder="if this server needs one" /></label><//>
     <p role="status">${told.value}</p>
   `;
 }

@@ -7,7 +7,7 @@ import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
 import { looks } from './lines/dress.js';
 import { magnifiedOf, toCursor, toFrame, toPlan, toStill } from './picture/geometry/picture.js';
-import { KEYS } from './picture/geometry/reading.js';
+import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
 import { unpack } from './share/pack.js';
@@ -18,7 +18,6 @@ import { addSliders, isKnown, sayGains } from './share/sliders.js';
 
 const LEAST_PX = 620; // of a figure, as those that stand still
 const PICTURE_PX = 930; // that of the file
-const GRADIENTS = 'grad_rms_streams'; // which the picture needs for a signal alone
 
 /** @type {import('./controls/liveview.js').Given} */
 const given = unpack(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
@@ -36,7 +35,7 @@ function toCard(key, template) {
   live.className = 'live';
   live.hidden = true;
   live.setAttribute('role', 'img');
-  live.setAttribute('aria-label', `${section.querySelector('h2')?.textContent}, as the sliders have it`);
+  live.setAttribute('aria-label', `${section.querySelector('h2')?.textContent}, at the position of the sliders`);
   still.after(live);
   return [{ section, still, live, template }];
 }
@@ -69,7 +68,7 @@ function draw({ still, live, template }, runs) {
 
 /** Its sizes and mixing; no signal is sent here. @param {Card} card @param {Columns[] | null} runs null for what was saved */
 function drawPicture({ still, live, template }, runs) {
-  const needed = KEYS.filter((key) => key !== GRADIENTS);
+  const needed = [...SIZES, ...MIXING];
   const isTold = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
   dim(still, runs !== null && !isTold);
   still.classList.toggle('replaced', isTold);

@@ -47,7 +47,7 @@ def test_run_writes_json_with_nested_lists(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
-        (("run", "-"), '{"depth": 0, "colour": 1}', "depth: got 0, wanted an integer from 1 to 1024"),
+        (("run", "-"), '{"depth": 0, "colour": 1}', "Depth must be a whole number from 1 to 1024."),
         (("run", "nowhere.json"), "", "nowhere.json: No such file"),
         (("run", "-", "--out", "result.xlsx"), "{}", "--out: got 'result.xlsx', wanted a name that ends in"),
         (("run", "-"), '{"device": "cuda"}', "device: got 'cuda', wanted"),

@@ -17,7 +17,7 @@
   };
   const boxOf = ({ left, top, width, height }) => [left, top, width, height];
   const isSeen = (element) => {
-    if (!element.checkVisibility({ visibilityProperty: true })) return false;
+    if (!element.checkVisibility({ visibilityProperty: true }) || opacityOf(element) < 0.05) return false;
     const hidden = element.closest('.sr, [aria-hidden=true] .sr, noscript');
     return hidden === null && getComputedStyle(element).clipPath === 'none';
   };

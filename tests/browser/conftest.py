@@ -224,20 +224,32 @@ def type_setting(page: Page, name: str, value: object) -> None:
     field.press("Enter")
 
 
-def choose_more(page: Page, item: str) -> None:
-    """Take an item of the menu at the end of the top bar."""
-    page.get_by_role("button", name="More", exact=True).click()
-    page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
-
-
 def expect_layer(page: Page, layer: int, of: int) -> None:
     """That the cursor is at a layer, both from 1."""
     slider = page.get_by_role("slider", name="Layer", exact=True)
     expect(slider).to_have_attribute("aria-valuetext", f"layer {layer} of {of}")
 
 
+# The section that has a panel; the strip has the others.
+SECTIONS = {
+    **dict.fromkeys(("mixing", "detail", "streams"), "mixing"),
+    **dict.fromkeys(("similarity", "cka"), "similarity"),
+    **dict.fromkeys(("unfolded", "theory"), "expert"),
+    "training": "training",
+    "cost": "cost",
+}
+
+
+def open_section_of(page: Page, panel: str) -> None:
+    """Open the section that has a panel, unless the panel is on the page already."""
+    if panel in SECTIONS and page.locator(f"#panel-{panel}").count() == 0:
+        page.locator(f"#section-{SECTIONS[panel]} > summary").click()
+        expect(page.locator(f"#panel-{panel}")).to_be_attached()
+
+
 def wait_until_drawn(page: Page, panel: str) -> None:
     """Until a figure shows what came last: one that is out of sight follows a moment after all is done."""
+    open_section_of(page, panel)
     page.evaluate(SETTLED)
     expect(page.locator(f"[data-panel={panel}] .plot-box:not([data-waits])")).to_be_attached()
 
@@ -262,3 +274,28 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     for line in httpx.get(address, headers={"Accept": "application/x-ndjson"}, timeout=120).text.splitlines():
         result.add(decode_line(line.encode()))
     return result
+
+
+def choose_more(page: Page, item: str) -> None:
+    """Take an item of the menu at the end of the top bar."""
+    page.locator(".topbar").get_by_role("button", name="More", exact=True).click()
+    page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
+
+
+def open_share(page: Page) -> Locator:
+    """The dialog, before anything is stored."""
+    page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share")
+    expect(dialog).to_be_visible()
+    return dialog
+
+
+def create_link(page: Page) -> str:
+    """Create a snapshot link, in the dialog that is open or is opened for it."""
+    dialog = page.get_by_role("dialog", name="Share")
+    if not dialog.is_visible():
+        open_share(page)
+    dialog.get_by_role("button", name="Create link").click()
+    link = dialog.get_by_label("Snapshot link")
+    expect(link).to_contain_text("/s/")
+    return link.text_content() or ""

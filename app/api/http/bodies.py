@@ -32,14 +32,14 @@ SPECS_BODY = _to_body(
 
 
 def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
-    """A list of specs that share their seed and input unless `is_mixed`; the mistakes of item k are named `k.field`."""
+    """A list of specs that share their seed and input unless `is_mixed`; errors of item k name `k.field`."""
     items = _parse_list(body)
     specs, errors = [], []
     for index, item in enumerate(items):
         try:
             specs.append(_parse_item(item))
         except SpecErrors as found:
-            errors += [_within(index, error) for error in found.errors]
+            errors += [error.under(str(index)) for error in found.errors]
     if errors:
         raise SpecErrors(errors)
     if not is_mixed:
@@ -74,10 +74,6 @@ def _parse_item(item: Any) -> RunSpec:
     return parse_spec(item)
 
 
-def _within(index: int, error: SpecError) -> SpecError:
-    return SpecError(f"{index}.{error.field}".rstrip("."), error.got, error.wanted)
-
-
 def _require_shared(specs: list[RunSpec]) -> None:
     errors = []
     for index, spec in enumerate(specs[1:], start=1):
@@ -85,7 +81,9 @@ def _require_shared(specs: list[RunSpec]) -> None:
             if getattr(spec, name) != getattr(specs[0], name):
                 got = getattr(spec, name)
                 got = got.model_dump_json() if isinstance(got, BaseModel) else got
-                errors.append(SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec, or ?mixed=true"))
+                errors.append(
+                    SpecError(f"{index}.{name}", got, f"the same {name} as in the first spec, or ?mixed=true")
+                )
     if errors:
         raise SpecErrors(errors)
 

@@ -20,19 +20,19 @@ SCHEMES: dict[str, dict[str, str]] = {
         "type": "apiKey",
         "in": "cookie",
         "name": COOKIE,
-        "description": "A random number by which a browser is known again. The server gives it out with a page.",
+        "description": "A random number that identifies a browser. The server sets it with a page.",
     },
     KEY: {
         "type": "http",
         "scheme": "bearer",
-        "description": "What was told once with the thing that it belongs to: the `key` of a stored view or of a room, "
-        "or the `token` of a trace that grows.",
+        "description": "The secret returned when the resource was created: the `key` of a snapshot or of a room, or "
+        "the `token` of a trace that is being recorded.",
     },
     OPERATOR: {
         "type": "http",
         "scheme": "bearer",
-        "description": "An access token with the right `admin`. Without it, only the private port is answered, or "
-        "where there is none, this machine.",
+        "description": "An access token with the right `admin`. Not needed on the private port, or on this machine "
+        "where there is no private port.",
     },
 }
 

@@ -55,42 +55,42 @@ MAX_TEXT = 80
 
 # One entry a kind of problem: its anchor in /docs, which is its `type`, and its title.
 TITLES = {
-    "invalid-spec": "The spec is not valid",
-    "invalid-trace": "The trace is not valid",
-    "invalid-body": "The body is not valid",
-    "invalid-query": "The query is not valid",
-    "too-expensive": "The spec is predicted to cost more than this server admits",
-    "too-large": "The body is too large",
-    "too-many-runs": "This client has too much work waiting",
-    "wrong-token": "The token is not that of the trace",
-    "no-token": "A valid access token is needed",
-    "no-right": "This client may not do that",
-    "not-owner": "Only the owner may do that",
-    "too-much-stored": "This client has stored as much as it may",
-    "too-much-read": "This client has asked for as much as it may for now",
-    "gap": "Frames are missing before these",
+    "invalid-spec": "Invalid spec",
+    "invalid-trace": "Invalid trace",
+    "invalid-body": "Invalid request body",
+    "invalid-query": "Invalid query",
+    "too-expensive": "The run is too large for this server",
+    "too-large": "The request body is too large",
+    "too-many-runs": "Too much of your work is queued",
+    "wrong-token": "Wrong token for this trace",
+    "no-token": "Access token required",
+    "no-right": "Not allowed",
+    "not-owner": "Only the owner can do this",
+    "too-much-stored": "Your storage limit is reached",
+    "too-much-read": "Your read limit is reached",
+    "gap": "Frames are missing",
     "has-ended": "The trace has ended",
-    "too-many-traces": "There are too many traces",
+    "too-many-traces": "Too many traces are being recorded",
     "queue-full": "The server is busy",
-    "storage-full": "The server has no room to store more",
-    "store-unavailable": "The database cannot be used now",
+    "storage-full": "The server's storage is full",
+    "store-unavailable": "The database is unavailable",
     "not-written": "A large file could not be written",
     "too-many-streams": "Too many event streams are open",
-    "not-found": "Nothing is here",
-    "not-allowed": "This method is not allowed here",
-    "not-ready": "The run has no whole result",
-    "not-a-trace": "The record is no trace",
+    "not-found": "Not found",
+    "not-allowed": "Method not allowed",
+    "not-ready": "The run has no complete result",
+    "not-a-trace": "The record isn't a trace",
     "no-spec": "The record has no spec",
-    "not-the-teacher": "This needs the key of the room",
-    "may-not-teach": "This client may not make rooms here",
-    "too-many-rooms": "There are too many rooms",
-    "foreign-origin": "Requests from another site's page are refused",
-    "wrong-host": "The server is not called so",
-    "private": "This is for the operators of the server",
+    "not-the-teacher": "Room key required",
+    "may-not-teach": "Creating rooms needs a token",
+    "too-many-rooms": "The server has no free rooms",
+    "foreign-origin": "Requests from other sites are refused",
+    "wrong-host": "Unknown host name",
+    "private": "For operators only",
     "timeout": "The request took too long to arrive",
-    "too-many-connections": "Too many connections are open",
-    "internal": "The server made a mistake",
-    "http": "The request was refused",
+    "too-many-connections": "Too many open connections",
+    "internal": "Internal server error",
+    "http": "Request refused",
 }
 
 
@@ -195,7 +195,7 @@ def invalid_query(field: str, got: Any, wanted: str) -> Problem:
 
 def not_found(what: str, name: str) -> Problem:
     """Nothing stored under that name."""
-    return Problem("not-found", 404, f"there is no {what} {_shorten(name, MAX_TEXT)!r} here")
+    return Problem("not-found", 404, f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server.")
 
 
 Show = Callable[[Request, Problem], Response | None]
@@ -237,14 +237,16 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = {404: "not-found", 405: "not-allowed"}.get(error.status_code, "http")
-        detail = f"{request.method} {request.url.path}: {error.detail}"
+        detail = f"{request.method} {request.url.path}: {error.detail}."
+        if kind == "not-found":
+            detail = f"This server has nothing at {request.url.path}."
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(list_methods(app, dict(request.scope)))
         return answer(request, Problem(kind, error.status_code, detail, headers=headers))
 
     async def on_crash(request: Request, error: Exception) -> Response:
-        problem = Problem("internal", 500, "see the server's log", headers=crash_headers)
+        problem = Problem("internal", 500, "The server's log has the details.", headers=crash_headers)
         return to_response(problem, request.url.path)
 
     app.add_exception_handler(Problem, on_problem)

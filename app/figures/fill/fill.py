@@ -71,9 +71,17 @@ def fill(
     if meta.get("sums"):
         write_sums(layout, _visible(figure), results, cursor, narrow)
     is_noted = "unknown" in meta and _note_unknown(figure, results, labels)
-    if "empty" in meta and not is_noted and not _visible(figure):
-        layout["annotations"].append(note(meta["empty"], meta["muted"]))
+    if not _visible(figure):
+        _hide_ticks(layout)
+        if "empty" in meta and not is_noted:
+            layout["annotations"].append(note(meta["empty"], meta["muted"]))
     return figure
+
+
+def _hide_ticks(layout: dict[str, Any]) -> None:
+    """Axes without data have no numbers: Plotly would invent some."""
+    for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
+        layout[name]["showticklabels"] = False
 
 
 def _visible(figure: Figure) -> list[dict[str, Any]]:

@@ -1,13 +1,15 @@
-"""What each connection adds to the cost of a stack, as bars beside the residual connection's."""
+"""Overhead of each connection in time and memory traffic, as dots, with the overhead that the mHC paper reports."""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from app.figures.methods import METHODS
 from app.figures.panel import build_figure, quiet_axis
 from app.figures.run_names import KIND_NAMES
 from app.figures.style import Theme
 from mhc_core.cost.estimates import ConnectionCost
+from mhc_core.cost.paper_models import paper_shapes
 from mhc_core.cost.shares import REFERENCE
 
 MEASURES = {
@@ -17,8 +19,9 @@ MEASURES = {
     "peak_bytes": "peak memory",
     "seconds": "time",
 }
-GAP = 0.02  # between two columns, in widths of the plot
+DRAWN = {"bytes_moved": "circle-open", "seconds": "circle"}
 ROW_PX = 26
+AXIS = "added to the residual connection: ● time, ○ memory traffic"
 
 
 def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
@@ -28,54 +31,54 @@ def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
 
 
 def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
-    """A column a measure, a row a connection, and one scale for all, so that bars compare across columns."""
+    """A row per connection, relative to the residual one: filled dots for time, open ones for memory traffic."""
     names = [KIND_NAMES[cost.connection] for cost in costs]
-    added = {measure: to_added(costs, measure) for measure in MEASURES}
-    least = 100 * min(0.0, *(min(column) for column in added.values()))
-    most = 100 * max(max(column) for column in added.values())
+    added = {measure: [100 * share for share in to_added(costs, measure)] for measure in DRAWN}
+    paper = paper_shapes()
+    published = 100 * paper.published_overhead
+    low = min(0.0, *(min(column) for column in added.values()))
+    high = max(published, *(max(column) for column in added.values()))
+    pad = 0.04 * (high - low)
     figure = build_figure(
         theme,
         {"ink": theme.ink, "muted": theme.muted},
         hovermode="closest",
-        margin={"l": 108, "r": 18, "t": 30, "b": 46},
-        height=90 + ROW_PX * len(costs),
-        title={
-            "text": "Added to the residual connection's cost",
-            "font": {"color": theme.ink, "size": 14},
-            "x": 0,
-            "xref": "paper",
-            "y": 0.99,
-            "yanchor": "top",
-        },
-        annotations=[],
-        yaxis=quiet_axis(theme, autorange="reversed", showgrid=False),
-    )
-    width = (1 - GAP * (len(MEASURES) - 1)) / len(MEASURES)
-    for place, (measure, title) in enumerate(MEASURES.items()):
-        suffix = "" if place == 0 else str(place + 1)
-        start = place * (width + GAP)
-        figure.layout[f"xaxis{suffix}"] = quiet_axis(
+        margin={"l": 120, "r": 24, "t": 28, "b": 44},
+        height=72 + ROW_PX * len(costs),
+        xaxis=quiet_axis(
             theme,
-            domain=[start, start + width],
-            range=[1.05 * least, 1.6 * most or 1.0],  # room for the number right of the longest bar
+            range=[low - pad, high + pad],
             ticksuffix=" %",
-            nticks=4,
-            title={"text": title, "font": {"size": 12}, "standoff": 4},
-        )
+            nticks=6,
+            title={"text": AXIS, "standoff": 6, "font": {"size": 12}},
+        ),
+        yaxis=quiet_axis(theme, autorange="reversed"),
+        annotations=[],
+    )
+    figure.add_vline(x=published, line={"color": theme.ink, "width": 1, "dash": "2px,3px"}, layer="below")
+    figure.add_annotation(
+        x=published,
+        y=1,
+        yref="paper",
+        xanchor="left",
+        yanchor="bottom",
+        showarrow=False,
+        text=f"{published:.3g} % time: mHC in the paper",
+        font={"color": theme.ink, "size": 12},
+    )
+    colors = [getattr(METHODS[cost.connection], theme.name) for cost in costs]
+    for measure, symbol in DRAWN.items():
         figure.add_trace(
-            go.Bar(
-                x=[100 * share for share in added[measure]],
+            go.Scatter(
+                mode="markers",
+                x=added[measure],
                 y=names,
-                orientation="h",
-                xaxis=f"x{suffix}",
                 text=[cost.added[measure] for cost in costs],
-                textposition="outside",
-                cliponaxis=False,
-                textfont={"size": 11, "color": theme.muted},
-                marker={"color": theme.accent},
+                marker={"color": colors, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colors}},
                 customdata=[getattr(cost, measure) for cost in costs],
-                hovertemplate=f"%{{y}}, {title} %{{customdata:.4~s}}<br>%{{text}}<extra></extra>",
-                name=title,
+                hovertemplate=f"%{{y}}, {MEASURES[measure]} %{{customdata:.4~s}}<br>%{{text}}<extra></extra>",
+                cliponaxis=False,
+                name=MEASURES[measure],
             )
         )
     return figure

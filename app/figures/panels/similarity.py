@@ -33,7 +33,7 @@ TOKENS = "Mean cosine similarity of the tokens' inputs at each layer. 1: all tok
 PANEL = Panel(
     key="similarity",
     title="Cosine similarity",
-    unit="median and 5–95 % over tokens",
+    unit="median, 5–95 %",
     meaning="Cosine similarity of consecutive layers' inputs. Near 1: both layers see almost the same input.",
     help=Help(
         formula="cos(u_l, u_{l-1}) over tokens, u_l = Σ_j H_pre[j] x_l[j]; tokens: mean cosine over pairs of tokens",

@@ -85,9 +85,9 @@ class Encoder:
                 await self.pool.run(work, frames, *arguments, folder / "made")
                 return await asyncio.to_thread(self.files.put, key, folder / "made")
         except OSError as error:
-            raise EncodingFailedError(f"the file could not be written: {error.strerror}") from error
+            raise EncodingFailedError(f"The file could not be written: {error.strerror}.") from error
         except BrokenProcessPool as error:
-            raise EncodingFailedError("the process that wrote the file has died") from error
+            raise EncodingFailedError("The process that wrote the file ended unexpectedly.") from error
 
 
 async def spool(lines: AsyncIterator[bytes], path: Path) -> None:

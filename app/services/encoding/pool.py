@@ -36,7 +36,7 @@ class EncodingPool:
     def require_room(self) -> None:
         """Refuse one more job where too many wait."""
         if self.jobs >= self._limit:
-            raise EncodersBusyError(f"{self.jobs} large files are being written; at most {self._limit} are at a time")
+            raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
 
     async def run(self, work: Callable[..., None], *arguments: Any) -> None:
         """Do the work in another process.

@@ -92,7 +92,7 @@ class Sweeps:
         askers = await self._store.list_askers(sweep.id)
         own = {key for key in askers if client.owns(key)}
         if not own and client.rights != "admin":
-            raise NotOwnerError("another client asked for this sweep")
+            raise NotOwnerError("This sweep belongs to another client.")
         if own >= askers or client.rights == "admin":
             return await self._cancel(sweep)
         if sweep.is_open:
@@ -113,9 +113,9 @@ class Sweeps:
         except TooManyOpen as error:
             limit = getattr(LIMITS, error.whose)
             if error.whose == "all":
-                raise QueueFullError(f"{limit} sweeps are under way, and no more fit") from None
-            told = f"this {error.whose} has {limit} sweeps under way; {limit} are allowed"
-            raise TooManyRunsError(told) from None
+                raise QueueFullError(f"{limit} sweeps are running, the limit of this server.") from None
+            detail = f"This {error.whose} has {limit} sweeps running; {limit} are allowed."
+            raise TooManyRunsError(detail) from None
 
     async def _cancel(self, sweep: Sweep) -> Sweep:
         """End it where it is fed, which may take another server's lease if that server is lost."""
@@ -162,7 +162,10 @@ class Sweeps:
         if seconds > limit:
             wanted = f"at most {limit:g} s of predicted time for all cells together"
             got = f"{format_value(seconds, digits=3)} s predicted"
-            errors = [SpecError(name, got, wanted) for name in axis_names(sweep.y)]
+            text = (
+                f"This sweep needs about {format_value(seconds, digits=3)} s; this server allows {limit:g} s for one."
+            )
+            errors = [SpecError(name, got, wanted, text) for name in axis_names(sweep.y)]
             raise TooExpensiveError(str(errors[0]), errors)
         sweep.states = {run_id: HELD for run_id, *_ in costs}
         return seconds

@@ -46,7 +46,7 @@ class Storage:
             self.is_near_full.set()
         why = explain_full(space, self._settings)
         if why is not None:
-            raise StorageFullError(f"{why}. Known runs are shown; new ones are taken once there is room")
+            raise StorageFullError(f"{why}. Stored runs can be read; new ones are accepted once there is space.")
 
     def forget(self) -> None:
         """The next look measures anew: much has been stored or dropped."""

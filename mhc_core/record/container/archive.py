@@ -14,6 +14,7 @@ from mhc_core.spec import SpecError
 
 MANIFEST, FRAMES = "manifest.json", "frames.ndjson"
 WHOLE = "a whole .mhct file, a zip of manifest.json and frames.ndjson"
+NO_TRACE = "This file isn't a trace. Choose a .mhct file."
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # The same frames give the same bytes.
 _END, _END_FORMAT = b"PK\x05\x06", "<4s4H2LH"
@@ -123,20 +124,20 @@ def _require_small_directory(file: BinaryIO) -> None:
     tail = file.read(tail_bytes)
     file.seek(0)
     if len(tail) < _END_BYTES or tail[-_END_BYTES:][:4] != _END:
-        raise SpecError("container", f"{length} bytes that are no whole zip", WHOLE)
+        raise SpecError("container", f"{length} bytes that are no whole zip", WHOLE, NO_TRACE)
     *_, here, entries, size, offset, comment = struct.unpack(_END_FORMAT, tail[-_END_BYTES:])
     if comment or tail.startswith(_LOCATOR):
         raise SpecError("container", "a zip with a comment or in the form for large files", WHOLE)
     if offset + size + _END_BYTES != length:
         raise SpecError("container", "a zip with bytes before it, or cut off", WHOLE)
     if (here, entries) != (2, 2) or size > MAX_DIRECTORY_BYTES:
-        raise SpecError("container", f"a zip of {entries} members", WHOLE)
+        raise SpecError("container", f"a zip of {entries} members", WHOLE, NO_TRACE)
 
 
 def _find_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     members = {info.filename: info for info in archive.infolist()}
     if members.keys() != {MANIFEST, FRAMES}:
-        raise SpecError("container", sorted(members), WHOLE)
+        raise SpecError("container", sorted(members), WHOLE, NO_TRACE)
     for name, info in members.items():
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
             raise SpecError(name, "another compression, or encryption", "a member that is stored or deflated")

@@ -3,7 +3,7 @@
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { ofPart } from '../figures/filling.js';
-import { isInterval, shownStep, titleOf, toTitle, unitOf } from '../figures/places.js';
+import { isInterval, shownStep, toTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
@@ -14,6 +14,7 @@ import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, still } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { linkPapers } from '../ui/papers.js';
 import { IntervalControl } from './interval.js';
 import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
@@ -103,7 +104,7 @@ function ViewChoice({ panel, viewKey, onChange }) {
     <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
       ${views.map(
         (item) => html`
-        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${titleOf(item)}</button>
+        <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
       `,
       )}
     </span>
@@ -117,7 +118,7 @@ export const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
       <h3>${panel.title}</h3>
       <p>${panel.meaning}</p>
       <p>${reading}</p>
-      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${source}</dd></dl>
+      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${linkPapers(source)}</dd></dl>
     <//>
   `;
 });

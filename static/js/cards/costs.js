@@ -1,14 +1,17 @@
-/** The cost card: what every connection costs at this view's stack, and the paper's models on paper. */
+/** The cost card: the overhead of each connection at this stack as a dot plot, the numbers as tables, and what the paper reports. */
 
 import { computed, effect, signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { formatCount, formatSeconds } from '../data/numbers.js';
-import { ApiError, getPaperCosts, insist, postCosts } from '../net/api.js';
+import { drawPlot, loadPlotly, removePlot } from '../figures/plot.js';
+import { ApiError, getPaperCosts, insist, postCosts, postCostsFigure } from '../net/api.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
+import { shownTheme } from '../state/styles.js';
 import { KIND, kindName, toSpecs } from '../state/view/spec.js';
-import { html, still } from '../ui/html.js';
+import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { linkPapers } from '../ui/papers.js';
 import { costItems } from './costfiles.js';
 
 /** @typedef {import('../../types').ConnectionCost} ConnectionCost @typedef {import('../../types').PaperCosts} PaperCosts */
@@ -85,40 +88,75 @@ function fail(error) {
   return true;
 }
 
-/** @param {{level?: 'h1' | 'h2'}} props the heading's level: on a page of its own a card is what the page is about */
-export function CostCard({ level = 'h2' }) {
+/** @param {{level?: 'h1' | 'h3'}} props `h1` on a page of its own */
+export function CostCard({ level = 'h3' }) {
+  const [isTable, setIsTable] = useState(false);
   useEffect(followCosts, []);
+  const items = useMemo(
+    () => [
+      { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) },
+      ...costItems(commonSpec, fail),
+    ],
+    [isTable],
+  );
   return html`
     <section class="card cost-card" id="panel-cost" aria-labelledby="panel-cost-title">
       <header class="card-head">
-        <div class="card-title"><${level} id="panel-cost-title">Cost<//><span class="unit">predicted, of one run</span></div>
-        <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${costItems(commonSpec, fail)} /></div>
+        <div class="card-title"><${level} id="panel-cost-title">Cost of each connection type<//><span class="unit">per run, estimated</span></div>
+        <div class="card-tools"><${CostHelp} /><${Menu} label="Cost: more" items=${items} /></div>
       </header>
-      <p class="meaning">What each connection adds to this view's stack: hardly any arithmetic, but memory traffic.${state.hasTrace.value ? ' A trace has no spec, so this is the stack of the settings, not of the trace.' : ''}</p>
+      <p class="meaning">What each connection adds to the residual network at this depth and width.${state.hasTrace.value ? ' A recording has no settings, so this is the stack of the settings, not of the recording.' : ''}</p>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
-      <${CostTables} />
+      ${isTable ? html`<${CostTables} />` : html`<${CostFigure} />`}
+      <${PaperClaim} />
     </section>
   `;
+}
+
+/** The server's figure of the costs that are shown. */
+function CostFigure() {
+  const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const { value: found } = costs;
+  const { value: theme } = shownTheme;
+  useLayoutEffect(() => {
+    const plot = /** @type {HTMLDivElement} */ (outer.current);
+    if (found.length === 0) return;
+    const drawing = new AbortController();
+    const follow = new ResizeObserver(() => void draw());
+    const figure = Promise.all([postCostsFigure(commonSpec(), theme), loadPlotly()]).then(([answer]) => answer);
+    async function draw() {
+      const { data, layout } = structuredClone(await figure);
+      if (!drawing.signal.aborted && plot.clientWidth > 0)
+        drawPlot(plot, { data, layout }, { width: plot.clientWidth, height: layout.height });
+    }
+    figure.then(() => follow.observe(plot), fail);
+    return () => {
+      drawing.abort();
+      follow.disconnect();
+      if (plot.hasChildNodes()) removePlot(plot);
+    };
+  }, [found, theme]);
+  return html`<div class=${`cost-figure ${isStale.value ? 'stale' : ''}`} ref=${outer} role="img" aria-label="Overhead of each connection in time and memory traffic; the numbers are under “Show as table” in the menu"></div>`;
 }
 
 export function CostTables() {
   return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
 }
 
-const CostHelp = still(() => {
+const CostHelp = () => {
   return html`
     <${Popover} label="Cost: what it shows" sign="?">
       <h3>Cost</h3>
-      <p>Every row is the same stack, with the settings that all runs share, joined in another way. Percentages are relative to the
-        residual connection, and all bars have one scale.</p>
-      <p>Counts are exact, of one forward and one backward pass and of what is measured on the way. Time is the counts over the rates that
-        this server measured on one of its CPU cores: here nothing is fused, so that the traffic of n streams shows as time. Peak memory is
-        that of the whole process, libraries included.</p>
+      <p>Each row is the same stack with another connection, using the settings that all runs share. Percentages are relative to the
+        residual connection.</p>
+      <p>Counts are exact for one forward and one backward pass with all measurements. Time is the counts divided by the rates that this
+        server measured on one of its CPU cores. Nothing is fused here, so the memory traffic of n streams shows as time. Peak memory is
+        that of the whole process with its libraries.</p>
       <dl><dt>Formula</dt><dd class="formula">added = cost of the connection / cost of residual − 1</dd>
-        <dt>Source</dt><dd>Paper's sizes and its 6.7 %: mHC, arXiv 2512.24880. Counts are this program's.</dd></dl>
+        <dt>Source</dt><dd>${paper.value ? linkPapers(`Model sizes and time: ${paper.value.published_source}. Counts: ours.`) : null}</dd></dl>
     <//>
   `;
-});
+};
 
 /** Of the compared runs, in a word that stays while their settings change. */
 const comparedKinds = computed(() => state.settings.value.runs.map(({ kind }) => kind).join());
@@ -140,7 +178,7 @@ function StackTable() {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Cost of each connection, table">
       <table class="numbers kinds" role="table">
-        <caption>This stack, joined in each way</caption>
+        <caption>Cost of each connection type</caption>
         <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">connection</th>${COLUMNS.map(({ key }) => html`<th scope="col" role="columnheader">${boot.rules.costs[key]}</th>`)}</tr></thead>
         <tbody role="rowgroup">${found.map(
           (item) => html`
@@ -151,7 +189,7 @@ function StackTable() {
         )}
         </tbody>
       </table>
-      ${missing.length > 0 ? html`<p class="hint">${missing.map(kindName).join(', ')}: not with these settings.</p>` : null}
+      ${missing.length > 0 ? html`<p class="hint">${missing.map(kindName).join(', ')}: not possible with these settings.</p>` : null}
     </div>
   `;
 }
@@ -165,12 +203,11 @@ function PaperTable() {
   const printed = paper.value;
   if (!printed) return null;
   const { models } = printed;
-  const [least, most] = [models[models.length - 1], models[0]].map((model) => model.mhc.flops_added.slice(1));
   return html`
     <div>
       <div class="table-box" tabindex="0" role="region" aria-label="The paper's models, table">
         <table class="numbers">
-          <caption>The paper's models at n = 4, counted</caption>
+          <caption>The paper's models at n = 4, counted by us</caption>
           <thead>
             <tr><th scope="col" rowspan="2">model</th><th scope="colgroup" colspan="2">arithmetic</th><th scope="colgroup" colspan="2">connection's traffic</th></tr>
             <tr>${['HC', 'mHC', 'HC', 'mHC'].map((name) => html`<th scope="col">${name}</th>`)}</tr>
@@ -184,20 +221,29 @@ function PaperTable() {
           </tbody>
         </table>
       </div>
-      <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC at n = 4, measured in its
-        own training system, with fused kernels, recomputation and overlapped communication (${printed.published_source}). By count mHC adds
-        ${' '}${least} to ${most} of arithmetic, and moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection with
-        its fused kernel, branches left out. ${hereSentence()}</p>
     </div>
+  `;
+}
+
+/** What the paper reports, and our counts for its models. */
+function PaperClaim() {
+  const printed = paper.value;
+  if (!printed) return null;
+  const { models } = printed;
+  const [least, most] = [models[models.length - 1], models[0]].map((model) => model.mhc.flops_added.slice(1));
+  return html`
+    <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC with 4 streams, in its own training
+      system with fused kernels, recomputation and overlapped communication (${linkPapers(printed.published_source)}). By our count its models get ${least} to ${most} more
+      arithmetic, and the connection moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection. ${hereSentence()}</p>
   `;
 }
 
 /** @param {number} ratio */
 const formatTimes = (ratio) => `${ratio.toFixed(1)} ×`;
 
-/** What mHC adds on this server, beside the paper's figure. */
+/** What mHC adds on this server. */
 function hereSentence() {
   const mhc = costs.value.find((item) => item.connection === WIDEST);
   if (!mhc) return '';
-  return `Here, unfused on one core and at this size: ${mhc.added.seconds} of time.`;
+  return `Here, on one CPU core without fused kernels: ${mhc.added.seconds} time.`;
 }

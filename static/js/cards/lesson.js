@@ -4,10 +4,10 @@ import { computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { commit } from '../state/actions.js';
 import { openingView } from '../state/address.js';
-import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
+import { Terms } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
 
@@ -47,7 +47,7 @@ export function go(step) {
 }
 
 export function Heading() {
-  if (origin.value || boot.page !== 'index') return null;
+  if (origin.value) return null; // the text of a preset takes its place
   const step = current.value;
   return html`
     <section class="heading" aria-labelledby="headline">
@@ -96,6 +96,6 @@ const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => s
 export function LessonText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
-  if (asked.value === state.settings.value) return html`${sayTask(runs)}`;
-  return html`${step === null ? sayClaim(runs) : STEPS[step].say(runs)}`;
+  const isAsked = asked.value === state.settings.value;
+  return html`<${Terms} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
 }

@@ -1,8 +1,8 @@
 /** The results: a row per run with the same five numbers, and its findings in words below. */
 
+import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
-import { formatGain } from '../data/gain.js';
-import { formatValue } from '../data/numbers.js';
+import { formatFactor, formatGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { sayPart } from '../figures/places.js';
 import { measure } from '../instant/measure.js';
@@ -20,17 +20,17 @@ import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
 
-/** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number) => string}[]} */
+/** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest', say: (log10) => formatGain(log10) },
-  { key: 'backward', title: 'Gain, backward', note: 'largest', say: (log10) => formatGain(log10) },
-  { key: 'activation', title: 'Activation', note: 'last layer', say: formatLog },
-  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: formatLog },
+  { key: 'forward', title: 'Gain, forward', note: 'largest', say: sayGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest', say: sayGain },
+  { key: 'activation', title: 'Activation', note: 'last layer', say: (log10) => formatFactor(log10) },
+  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
 ];
 
-/** @param {number} log10 */
-function formatLog(log10) {
-  return formatValue(Math.abs(log10) < 300 ? 10 ** log10 : null, log10, undefined, 3);
+/** The gain of one stream is exactly 1, as the picture says. @param {number} log10 @param {Columns} columns */
+function sayGain(log10, { start }) {
+  return start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10);
 }
 
 /** @param {Columns} columns */
@@ -49,13 +49,11 @@ export function Results() {
             <th scope="col">Run</th>
             ${COLUMNS.map(({ title, note }) => html`<th scope="col">${title}<small>${note}</small></th>`)}
             <th scope="col">Loss<small>nats per ${lossUnit()}</small></th>
-            ${preset.value ? html`<th scope="col">This example<small>${preset.value.told}</small></th>` : null}
             ${hasServer ? html`<th scope="col">Verified</th>` : null}
           </tr></thead>
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
         </table>
       </div>
-      <div class="findings">${slots.map((slot, run) => html`<${Findings} key=${run} slot=${slot} />`)}</div>
     </section>
   `;
 }
@@ -68,6 +66,7 @@ function lossUnit() {
 
 /** @param {{slot: Slot | undefined, run: number}} props */
 function Row({ slot, run }) {
+  const [isOpen, setOpen] = useState(false);
   state.dataTick.value;
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
   const style = stylesOf()[run];
@@ -76,18 +75,21 @@ function Row({ slot, run }) {
   const measured = measure(columns, state.part.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>
-      <th scope="row" style=${{ '--run': style?.color }}><${Swatch} style=${style} />${label}<${Progress} slot=${slot} /></th>
-      ${COLUMNS.map(({ key, say }) => html`<${Cell} measured=${measured[key]} say=${say} color=${style?.color} />`)}
-      <td>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
-      ${preset.value ? html`<td>${toHeadline(preset.value, slot.columns) ?? '–'}</td>` : null}
+      <th scope="row" style=${{ '--run': style?.color }}>
+        <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
+        <${Progress} slot=${slot} />
+      </th>
+      ${COLUMNS.map(({ key, say }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} say=${(/** @type {number} */ log10) => say(log10, columns)} color=${style?.color} />`)}
+      <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
     </tr>
+    <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan="7"><${Findings} slot=${slot} /></td>` : null}</tr>
   `;
 }
 
-/** @param {{measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
-function Cell({ measured: { log10, why, curve }, say, color }) {
-  return html`<td>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
+/** Its attributes name the number for tests. @param {{run: number, name: string, measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
+function Cell({ run, name, measured: { log10, why, curve }, say, color }) {
+  return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
 const SPARK = { width: 64, height: 18, pad: 2 };
@@ -104,7 +106,7 @@ function Sparkline({ curve, color }) {
   const points = curve.flatMap((value, index) =>
     value === null ? [] : [`${toX(index).toFixed(1)},${toY(value).toFixed(1)}`],
   );
-  return html`<svg class="spark" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
+  return html`<svg class="curve" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
 }
 
 /** How far a run is, until it is done; why it failed. @param {{slot: Slot}} props */
@@ -129,19 +131,18 @@ function progressOf({ columns, place }) {
 /** The findings of a run in words. @param {{slot: Slot}} props */
 function Findings({ slot }) {
   state.dataTick.value;
-  const { columns, label } = shownOf(slot, hasFindings);
+  const { columns } = shownOf(slot, hasFindings);
   const findings = (columns.summary ?? columns.story)?.findings ?? [];
   const { value: part } = state.part;
   const ofPart = part && columns.summary ? toPartFindings(columns, part) : [];
-  if (findings.length === 0) return null;
+  if (findings.length === 0) return html`<p>No findings yet.</p>`;
   return html`
-    <details class=${columns === slot.columns ? '' : 'stale'}>
-      <summary>${label}: ${findings.length + ofPart.length} findings in words</summary>
+    <div class=${columns === slot.columns ? '' : 'stale'}>
       ${ofPart.length > 0 ? html`<h3>${sayPart()}</h3>` : null}
       ${ofPart.map((finding) => html`<${Sentence} key=${`part ${finding.key}`} finding=${finding} />`)}
       ${part ? html`<h3>all layers</h3>` : null}
       ${findings.map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
-    </details>
+    </div>
   `;
 }
 
@@ -169,5 +170,5 @@ export function Headline({ slot, columns }) {
   if (number !== null) return html`<p class="headline">${number} <small>${preset.value?.told}</small></p>`;
   const { forward } = measure(columns, state.part.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
-  return html`<p class="headline">${formatGain(forward.log10)} <small>gain forward${state.part.value ? `, ${sayPart()}` : ''}</small></p>`;
+  return html`<p class="headline">${sayGain(forward.log10, columns)} <small>gain forward${state.part.value ? `, ${sayPart()}` : ''}</small></p>`;
 }

@@ -55,14 +55,21 @@ export function showSectionOf(key) {
   if (section && section in SECTIONS && key !== origin.value?.panel) setOpen(section, true);
 }
 
+/** The panel that a preset is about, unless the strip shows it. */
+const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
+
+/** The card of a preset's own panel; `data-awaits` reserves its room until it has come. */
+export function Featured() {
+  const key = featuredKey();
+  if (!key) return null;
+  const panel = state.shownPanels.value.find((item) => item.key === key);
+  return html`<div class="panels featured" data-awaits=${key}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
+}
+
 export function Sections() {
-  const panel = state.shownPanels.value.find(({ key }) => key === origin.value?.panel);
-  const others = state.shownPanels.value.filter(({ key }) => key !== panel?.key);
+  const others = state.shownPanels.value.filter(({ key }) => key !== featuredKey());
   const shown = Object.keys(SECTIONS).filter((key) => key === COST || others.some(({ group }) => group === key));
-  return html`
-    ${origin.value && !(panel && isInStrip(panel)) ? html`<div class="panels featured" data-awaits=${origin.value.panel}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>` : null}
-    <div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>
-  `;
+  return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }
 
 /** @param {{section: string, panels: Panel[]}} props */

@@ -1,6 +1,7 @@
 /** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
 
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { toUnit } from '../data/difference.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
 import { PanelTable } from '../figures/table.js';
@@ -14,12 +15,12 @@ import { Missing } from './missing.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
-const GROUP = 'strip';
+const PANELS = ['gain', 'gain_bwd', 'activation', 'gradient'];
 
-/** Whether the strip shows a panel, so that no card of its own has to. @param {Panel} panel */
-export const isInStrip = (panel) => panel.group === GROUP;
+/** Whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
+export const isInStrip = (key) => key !== undefined && PANELS.includes(key);
 
-const panelsOfStrip = () => state.shownPanels.value.filter(isInStrip);
+const panelsOfStrip = () => state.shownPanels.value.filter(({ key }) => isInStrip(key));
 
 export function Strip() {
   // As high as four charts until their templates have come.
@@ -56,7 +57,7 @@ function Chart({ panel }) {
       ${
         isTable
           ? html`<${PanelTable} panel=${panel} />`
-          : html`<${Plot} template=${template} title=${panel.title} told=${findings} values=${values} toHeight=${smallHeight}
+          : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toHeight=${smallHeight}
         toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`
       }
       <${Missing} figure=${view.figure} />
@@ -66,7 +67,9 @@ function Chart({ panel }) {
 
 /** What differs from the usual: another view, chosen layers, a training step. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
-  const place = [view.unit === panel.unit ? '' : view.unit, toPlaces(panel, view)].filter(Boolean).join(', ');
+  const unit = view.unit === panel.unit ? '' : view.unit;
+  const against = state.isDifference.value ? toUnit(view.figure, '').replace(' · ', '') : '';
+  const place = [against, unit, toPlaces(panel, view)].filter(Boolean).join(', ');
   return place ? html`<span class="unit">${place}</span>` : null;
 }
 

@@ -1,4 +1,4 @@
-/** Beside theory's figure: of every run the law that speaks of it, or the premise that it does not meet. */
+/** Next to the figure of theory: for each run the law that applies, or the assumption that does not hold. */
 
 import { shownOf } from '../data/drawing.js';
 import { modelOf } from '../data/record.js';
@@ -11,6 +11,7 @@ import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { KIND, kindName, nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
+import { linkPapers } from '../ui/papers.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -31,7 +32,7 @@ export function TheoryNotes({ panel, view }) {
         <dd><${Note} columns=${atStep(begun(slot), step, rules)} metric=${metric} /></dd>`,
       )}
       </dl>
-      <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show a view in which most laws apply</button>
+      <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show an example where theory applies</button>
     </div>
   `;
 }
@@ -48,29 +49,29 @@ async function openLaws() {
 function Note({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;
-  if (!law) return html`<p><b>No law here.</b> ${obstacleOf(columns, metric)}</p>`;
+  if (!law) return html`<p><b>No prediction.</b> ${obstacleOf(columns, metric)}</p>`;
   return html`
     <p><b>${nameOf(law.law)}.</b> ${law.holds} <${Inside} columns=${columns} metric=${metric} /></p>
     <p class="formula">${law.formula}</p>
-    <p class="hint">${law.source}</p>
+    <p class="hint">${linkPapers(law.source)}</p>
   `;
 }
 
 /** Why no law stands beside a metric. @param {Columns} columns @param {string} metric */
 function obstacleOf(columns, metric) {
-  if (modelOf(columns)) return 'A trace has no spec, from which a law could be derived.';
+  if (modelOf(columns)) return 'A recording has no settings to predict from.';
   const obstacle = columns.start?.no_law?.[metric];
-  if (!obstacle) return 'This run was stored before its premises were noted.';
+  if (!obstacle) return 'An earlier version stored this run without its assumptions.';
   const title = state.fields.value.get(obstacle.field)?.title ?? obstacle.field;
-  return html`${title} is <b>${obstacle.field === KIND ? kindName(String(obstacle.got)) : nameOf(obstacle.got ?? '')}</b>; the law wants ${obstacle.wanted}.`;
+  return html`${title} is <b>${obstacle.field === KIND ? kindName(String(obstacle.got)) : nameOf(obstacle.got ?? '')}</b>; theory needs ${obstacle.wanted}.`;
 }
 
-/** How many layers lie in the band. @param {{columns: Columns, metric: string}} props */
+/** How many layers are inside the band. @param {{columns: Columns, metric: string}} props */
 function Inside({ columns, metric }) {
   const found = countInside(columns, metric);
   if (found === null) return null;
   const { inside, known } = found;
-  return html`<span class=${inside < known ? 'error' : ''}>${inside} of ${known} layers lie in the band.</span>`;
+  return html`<span class=${inside < known ? 'error' : ''}>${inside} of ${known} layers are inside the band.</span>`;
 }
 
 /** @param {Columns} columns @param {string} metric @returns {{inside: number, known: number} | null} null before it is measured */

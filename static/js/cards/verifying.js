@@ -35,6 +35,6 @@ export function VerifyMark({ slot }) {
     modelOf(slot.columns) === null
       ? 'Check its numbers against theory and a float64 recomputation'
       : 'Check its numbers against each other';
-  return html`<button type="button" class=${`verify-button ${verdict ?? ''}`} aria-label=${`${verdict ? MARKS[verdict] : 'Verify'}: run ${slot.label}`}
+  return html`<button type="button" class=${`verify-button ${verdict ?? ''}`} aria-label=${`${verdict ? `${MARKS[verdict]}:` : 'Verify'} run ${slot.label}`}
     title=${title} onClick=${() => verify(slot)}>${verdict ? MARKS[verdict] : 'Verify'}</button>`;
 }

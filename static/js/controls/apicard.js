@@ -15,7 +15,7 @@ export function ApiDialog() {
   return html`
     <${Dialog} title="API calls for this view" isOpen=${opened.value === 'api'} onClose=${closeDialog}>
       <${Snippets} />
-      <p class="hint">All routes and fields: <a href=${`${ROOT}/docs`}>/docs</a>. Machine-readable: <a href=${`${ROOT}/openapi.json`}>/openapi.json</a>.</p>
+      <p class="hint">Full reference: <a href=${`${ROOT}/docs`}>/docs</a>. OpenAPI: <a href=${`${ROOT}/openapi.json`}>/openapi.json</a>.</p>
     <//>
   `;
 }

@@ -37,7 +37,7 @@ function StepSlider() {
   const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
   const { name, rest, small, spoken } = state.isWatched.value ? sayObservation(at, steps) : sayStep(at, steps);
   return html`
-    <label for="step"><b>${name}</b> ${rest}<small>${small}</small></label>
+    <label for="step"><b>${name}</b> ${rest} <small>${small}</small></label>
     <input type="range" id="step" min="1" max=${steps + 1} step="1" value=${at + 1} style=${{ '--share': `${(100 * at) / steps}%` }}
       aria-valuetext=${spoken}
       onInput=${(/** @type {any} */ event) => moveStep(Number(event.target.value) - 1)} />

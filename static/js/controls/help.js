@@ -1,8 +1,10 @@
-/** Help: how to use the page, and its keys. */
+/** Help: how to use the page, its keys and its terms. */
 
+import { GLOSSARY } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
+import { Terms } from '../ui/term.js';
 import { areKeysOn, SHORTCUTS, turnKeys } from './keys.js';
 
 export function HelpDialog() {
@@ -12,6 +14,8 @@ export function HelpDialog() {
 function Sheet() {
   return html`
     <p>Drag a slider, and every figure follows. Each figure explains itself under “?”, and shows its numbers as a table from its menu.</p>
+    <h3>Terms</h3>
+    <dl class="glossary">${Object.entries(GLOSSARY).map(([term, meaning]) => html`<dt>${term}</dt><dd>${meaning}</dd>`)}</dl>
     <h3>Keys</h3>
     <table class="keys">
       ${SHORTCUTS.map(
@@ -23,5 +27,7 @@ function Sheet() {
     <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
       onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
     <p class="hint">Shortcuts are off while you type. Tab reaches every control, the arrow keys move sliders, Escape closes what is open.</p>
+    <h3>Terms</h3>
+    <${Terms} />
   `;
 }

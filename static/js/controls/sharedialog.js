@@ -29,7 +29,7 @@ import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
 
 /** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
-const FRAME_HEIGHTS = { unfolded: 430, theory: 680, cost: 1000 };
+const FRAME_HEIGHTS = { unfolded: 480, theory: 680, cost: 1000 };
 const FRAME_WIDTH = 720;
 const FRAME_HEIGHT = 400;
 const MAP_HEIGHT = 240; // and as much as its rows take

@@ -1,11 +1,12 @@
 /** The bar on top: where one can go, what is being computed, Share, and a menu with the rest. */
 
+import { signal } from '@preact/signals';
 import { go } from '../cards/lesson.js';
 import { sayTraining, shareDone } from '../cards/progress.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
-import { SweepButton } from '../map/button.js';
+import { openSweep, SweepButton } from '../map/button.js';
 import { hasServer, ROOT } from '../net/sent.js';
 import { isReady, share } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
@@ -18,6 +19,13 @@ import { openDialog } from '../ui/opened.js';
 const THEMES = /** @type {const} */ ({ auto: 'as the system', light: 'light', dark: 'dark' });
 const NEXT_THEME = /** @type {const} */ ({ auto: 'light', light: 'dark', dark: 'auto' });
 
+/** The bar of the smallest phones has no room for Sweep, which is in the menu there. */
+const tiny = matchMedia('(max-width: 360px)');
+const isTiny = signal(tiny.matches);
+tiny.addEventListener('change', () => {
+  isTiny.value = tiny.matches;
+});
+
 export function TopBar() {
   return html`
     <header class="topbar">
@@ -28,8 +36,8 @@ export function TopBar() {
         ${hasServer ? html`<${SweepButton} />` : null}
       </nav>
       <span class="spacer"></span>
-      <${Status} />
-      ${hasServer ? html`<${RunButton} /><${ShareButton} />` : null}
+      <div class="activity"><${Status} />${hasServer ? html`<${RunButton} />` : null}</div>
+      ${hasServer ? html`<${ShareButton} />` : null}
       <${MoreMenu} />
     </header>
   `;
@@ -43,6 +51,7 @@ function ShareButton() {
 function MoreMenu() {
   const theme = choice.value;
   const items = [
+    ...(hasServer && isTiny.value && !state.isOfTraces.value ? [{ title: 'Sweep', run: openSweep }] : []),
     { title: 'Your views', note: 'what you have looked at in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
     ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),

@@ -1,4 +1,4 @@
-/** Opening traces: a button under the compared runs, a file dropped on the page, a link that is pasted. */
+/** Importing recordings: a button under the compared runs, a file dropped on the page, a link that is pasted. */
 
 import { effect, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
@@ -35,28 +35,26 @@ export function OpenTrace() {
     <div class="open-trace">
       ${
         hasRoom()
-          ? html`<button type="button" class="add" disabled=${sending.value !== null} onClick=${() => input.current?.click()}>+ Open a trace</button>
+          ? html`<button type="button" class="add" disabled=${sending.value !== null} onClick=${() => input.current?.click()}>+ Import a recording</button>
       <${TraceHelp} />`
           : null
       }
       <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${choose} />
     </div>
-    <${Sending} />
-    <${Failure} />
   `;
 }
 
 function TraceHelp() {
   return html`
-    <${Popover} label="Trace: what it is" sign="?" className="icon field-help">
-      <h3>A trace of your own model</h3>
-      <p>What mHC Scope heard of a model that runs elsewhere: its signals, gradients and mixing, layer by layer. In Python:</p>
+    <${Popover} label="Recording: what it is" sign="?" className="icon field-help">
+      <h3>A recording of your own model</h3>
+      <p>A recording of your own model's forward and backward pass: signals, gradients and mixing of each layer. Make one in Python:</p>
       <pre>from mhc_core.attach import attach
 
 with attach(model) as probe:
     model(inputs).loss.backward()
 probe.result().save("ours${SUFFIX}")</pre>
-      <p>Open the file here, drop it anywhere on the page, or paste the link of a trace that this server has.</p>
+      <p>Import the file here, drop it anywhere on the page, or paste a link to a recording on this server.</p>
     <//>
   `;
 }
@@ -90,21 +88,22 @@ export function Twin({ run, trace, isWhole }) {
   const unknown = untold.value[trace];
   return html`
     <p class="twin">
-      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="Adds a synthetic stack with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Make its twin</button>` : null}
+      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}
     </p>
     ${
       unknown?.length
-        ? html`<details class="own"><summary>not told of its twin: ${unknown.length}</summary><ul class="hint">${unknown.map((sentence) => html`<li>${sentence}</li>`)}</ul></details>`
+        ? html`<details class="own"><summary>${unknown.length === 1 ? "1 setting couldn't" : `${unknown.length} settings couldn't`} be matched</summary><ul class="hint">${unknown.map((sentence) => html`<li>${sentence}</li>`)}</ul></details>`
         : null
     }
   `;
 }
 
-/** What stands over the page while a file is held over it. */
+/** Over the page: the place to drop a file, how far a file has come, and why it was refused. */
 export function DropZone() {
-  return isOver.value
-    ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the trace to show it beside the runs</p></div>`
-    : null;
+  return html`
+    ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}
+    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${Sending} /><${Failure} /></div>` : null}
+  `;
 }
 
 /** @param {DragEvent} event */

@@ -49,9 +49,17 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
   if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
-  const isTold = meta.unknown && noteUnknown(figure, results, labels);
-  if (meta.empty && !isTold && visible(figure).length === 0) layout.annotations.push(note(meta.empty, meta.muted));
+  const isNoted = meta.unknown && noteUnknown(figure, results, labels);
+  if (visible(figure).length === 0) {
+    hideTicks(layout);
+    if (meta.empty && !isNoted) layout.annotations.push(note(meta.empty, meta.muted));
+  }
   return figure;
+}
+
+/** Axes without data have no numbers: Plotly would invent some. @param {Record<string, any>} layout */
+function hideTicks(layout) {
+  for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) layout[name].showticklabels = false;
 }
 
 /** @param {Figure} figure */

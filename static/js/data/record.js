@@ -48,11 +48,19 @@ export function seedsOf(columns) {
   return specOf(columns)?.seeds ?? 1;
 }
 
-/** Size and origin of a record, in a few words. @param {Columns} columns */
-export function describeRecord(columns) {
+/** Size, drift and origin of a record, in a few words. @param {Columns} columns @param {Columns[]} [all] the runs next to it: a residual network has no drift, but they may */
+export function describeRecord(columns, all = [columns]) {
   const spec = specOf(columns);
-  if (spec) return `depth ${spec.depth}, width ${spec.width}, seed ${spec.seed}, ${spec.dtype}`;
+  if (spec)
+    return [`depth ${spec.depth}, width ${spec.width}`, ...driftOf(all), `seed ${spec.seed}, ${spec.dtype}`].join(', ');
   return `a trace of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
+}
+
+/** `drift 0.3`, or one value per run that has one; empty where none has. @param {Columns[]} all */
+function driftOf(all) {
+  const mixed = all.filter(({ start }) => (start?.streams ?? 1) > 1);
+  const drifts = mixed.flatMap((columns) => specOf(columns)?.connection.noise ?? []);
+  return drifts.length > 0 ? [`drift ${[...new Set(drifts)].join(' / ')}`] : [];
 }
 
 /**
@@ -61,13 +69,13 @@ export function describeRecord(columns) {
  * @type {{keys: RegExp, base: string, said: string}[]}
  */
 const REASONS = [
-  { keys: /loss/, base: 'step_loss', said: 'no loss was heard.' },
-  { keys: /grad/, base: 'grad_rms', said: 'no backward pass was heard, so its gradients are not known.' },
-  { keys: /^cka$/, base: 'cka', said: 'the similarity of its layers was not measured.' },
+  { keys: /loss/, base: 'step_loss', said: 'the recording has no loss.' },
+  { keys: /grad/, base: 'grad_rms', said: 'the recording has no backward pass, so gradients are unknown.' },
+  { keys: /^cka$/, base: 'cka', said: 'layer similarity was not measured.' },
   {
     keys: /^(act_rms|cos_|token_cos)/,
     base: 'act_rms',
-    said: 'no forward pass was heard, so its signals are not known.',
+    said: 'the recording has no forward pass, so signals are unknown.',
   },
 ];
 

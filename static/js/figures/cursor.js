@@ -1,5 +1,6 @@
 /** The cursors of layer and step over a plot, drawn in HTML, so that moving them redraws no figure; and the values there. */
 
+import { formatFactor } from '../data/gain.js';
 import { stepsOn } from '../data/steps.js';
 import { outermost } from '../lines/outermost.js';
 
@@ -120,7 +121,8 @@ export function writeValues(element, figure, { layer, step, hovered }) {
   const isLog = axes.yaxis?.scale === 'log';
   const parts = points.map(({ value, text, run, whose, color }) => {
     const part = document.createElement('b');
-    part.textContent = whose ? `${formatAt(value, text, isLog)} (${whose})` : formatAt(value, text, isLog);
+    const said = isLog ? formatFactor(value) : text;
+    part.textContent = whose ? `${said} (${whose})` : said;
     part.dataset.run = String(run);
     part.style.setProperty('--run', color);
     return part;
@@ -129,10 +131,4 @@ export function writeValues(element, figure, { layer, step, hovered }) {
     ...(parts.length > 0 ? [`at ${place}: `] : []),
     ...parts.flatMap((part, index) => (index > 0 ? [' · ', part] : [part])),
   );
-}
-
-/** Three digits between 0.1 and 1000, else the figure's own text. @param {number} value @param {string} text @param {boolean} isLog */
-function formatAt(value, text, isLog) {
-  if (!isLog || value < -1 || value >= 3) return text;
-  return (10 ** value).toFixed(value < 1 ? 2 : value < 2 ? 1 : 0);
 }

@@ -3,7 +3,7 @@
 import { withInterval } from '../data/composites.js';
 import { fillDifference } from '../data/difference.js';
 import { fill } from '../data/fill.js';
-import { toNames } from '../data/labels.js';
+import { noteWaiting } from '../data/waiting.js';
 import { toPart } from '../instant/part.js';
 import * as state from '../state/signals.js';
 
@@ -23,14 +23,10 @@ export function ofPart(template) {
  */
 export function toFigure(template, results, labels, { step, isNarrow }) {
   const draw = state.isDifference.peek() ? fillDifference : fill;
-  const names = template.layout.meta.isSmall ? toNames(labels) : labels;
-  return draw(
-    template,
-    tellPart(template, results, step) ?? results,
-    names,
-    state.cursor.peek(),
-    isNarrow && !template.layout.meta.isSmall,
-  );
+  const shown = tellPart(template, results, step) ?? results;
+  const figure = draw(template, shown, labels, state.cursor.peek(), isNarrow && !template.layout.meta.isSmall);
+  noteWaiting(figure, results, labels);
+  return figure;
 }
 
 /**

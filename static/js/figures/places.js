@@ -46,7 +46,7 @@ export function toPlaces(panel, view) {
 /** What a card's title says: its panel, and where it looks. @param {Panel} panel @param {PanelView} view */
 export function toTitle(panel, view) {
   const places = toPlaces(panel, view);
-  return places ? `${panel.title}: ${places}` : panel.title;
+  return places ? `${panel.title}, ${places}` : panel.title;
 }
 
 /** Of each run, or of what it has beyond the first. @param {PanelView} view */
@@ -76,19 +76,6 @@ function tellsPart(panel, view) {
   state.dataTick.value;
   const columns = state.slots.value.map((slot) => columnsOf(slot, ['composite_gain_fwd']));
   return tellPart(ofPart(view.figure), columns, shownStep(panel, view.figure)) !== null;
-}
-
-/** What a view is called: of chosen layers a product has their numbers in its name, as in `20…l`. @param {PanelView} view */
-export function titleOf(view) {
-  const { value: part } = state.part;
-  const span = part && spanOf(view);
-  if (!span) return view.title;
-  /** @type {Record<string, string>} */
-  const names = { first: String(part.first + 1), last: String(part.last + 1), cursor: 'l' };
-  return span
-    .split('-')
-    .map((end) => names[end])
-    .join('…');
 }
 
 /** The layers that are spoken of, where they are not all. */

@@ -3,6 +3,7 @@
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
+import { toNames } from '../data/labels.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -47,7 +48,7 @@ export function heightOf(figure, isNarrow, width = 0) {
   return Math.round(inner + margin.t + margin.b);
 }
 
-const SMALL = { margin: { l: 34, t: 6, b: 18 }, height: 168, label_gap: 0.105, ticks: 4 };
+const SMALL = { margin: { l: 34, t: 6, b: 18 }, height: 168, label_gap: 0.105, letter_px: 6.2, ticks: 4 };
 
 /** A template for a small chart: narrow margins, no axis title, ticks at the first and the last layer. @param {Figure} template @returns {Figure} */
 export function toSmall(template) {
@@ -57,20 +58,32 @@ export function toSmall(template) {
     data,
     layout: {
       ...layout,
+      paper_bgcolor: 'rgba(0,0,0,0)', // it has no card of its own
+      plot_bgcolor: 'rgba(0,0,0,0)',
       margin: { ...margin, ...SMALL.margin },
-      xaxis: { ...xaxis, title: undefined },
+      xaxis: { ...xaxis, title: undefined, showgrid: false },
       yaxis: { ...yaxis, nticks: SMALL.ticks },
-      meta: { ...meta, isSmall: true, rules: { ...meta.rules, label_gap: SMALL.label_gap } },
+      meta: {
+        ...meta,
+        isSmall: true,
+        rules: { ...meta.rules, label_gap: SMALL.label_gap, letter_px: SMALL.letter_px },
+      },
     },
   };
 }
 
 export const smallHeight = () => SMALL.height;
 
-/** @param {Figure} figure filled */
-function labelEnds({ layout: { xaxis } }) {
+/** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels */
+function fitSmall({ layout: { xaxis, annotations, margin } }, labels) {
   const ends = [Math.ceil(xaxis.range[0]), Math.floor(xaxis.range[1])];
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
+  const names = toNames(labels);
+  for (const note of annotations)
+    labels.forEach((label, run) => {
+      note.text = note.text.replace(label, names[run]);
+    });
+  if (names !== labels) margin.r -= 2 * SMALL.letter_px;
 }
 
 /** Whether a figure shows other data when the cursor moves. @param {Figure} template */
@@ -219,7 +232,7 @@ class PlotBox {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
-      if (template.layout.meta.isSmall) labelEnds(figure);
+      if (template.layout.meta.isSmall) fitSmall(figure, labels);
       this.hand.zoom.applyTo(figure, this.layersShown());
       if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);
@@ -349,6 +362,14 @@ function notifyMissing() {
 
 const ofTheEnd = () => null;
 
+/** What an empty plot waits for; a small one has no room for names. @param {{isSmall: boolean}} props */
+function Waiting({ isSmall }) {
+  state.dataTick.value;
+  const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
+  const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
+  return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
+}
+
 /** `values` is the element for the values at the cursor. @param {{template: Figure, title: string, told?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
 export function Plot({ template, title, told = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -372,6 +393,7 @@ export function Plot({ template, title, told = '', values, toStep = ofTheEnd, to
     <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
+      <${Waiting} isSmall=${Boolean(template.layout.meta.isSmall)} />
     </div>
     <p class="touched" aria-hidden="true"></p>
   `;

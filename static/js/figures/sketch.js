@@ -37,8 +37,7 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   }
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   const { layout } = figure;
-  pen.fillStyle = layout.paper_bgcolor;
-  pen.fillRect(0, 0, width, height);
+  pen.clearRect(0, 0, width, height);
   const area = toArea(layout, width, height);
   drawAxes(pen, layout, area, height);
   for (const shape of layout.shapes ?? []) drawRule(pen, shape, area);
@@ -81,7 +80,7 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   setFont(pen, font);
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
-    stroke(pen, [x, area.top], [x, bottom]);
+    if (xaxis.showgrid !== false) stroke(pen, [x, area.top], [x, bottom]);
     write(pen, text, x, bottom + TICK_GAP, 'center', 'top');
   }
   for (const { value, text } of ticksOf(yaxis)) {

@@ -23,13 +23,13 @@ import { toPart } from './part.js';
  * @returns {Measured}
  */
 export function measure(columns, part) {
-  const [ofPart] = (part && toPart([columns], part)) ?? [columns];
+  const toGain = part ? gainOfPart(columns, part) : (/** @type {Key} */ key) => gainOfAll(columns, key);
   const last = Math.min(part?.last ?? Infinity, depthOf(columns) - 1);
   const first = Math.min(part?.first ?? 0, last);
   const loss = columns.steps.get('step_loss');
   return {
-    forward: toGain(ofPart, 'composite_gain_fwd'),
-    backward: toGain(ofPart, 'composite_gain_bwd'),
+    forward: toGain('composite_gain_fwd'),
+    backward: toGain('composite_gain_bwd'),
     activation: at(columns, 'act_rms', (logs) => logs[last], last),
     gradient: at(columns, 'grad_rms', (logs) => minus(logs[first], logs[last]), first, last),
     loss: {
@@ -39,8 +39,19 @@ export function measure(columns, part) {
   };
 }
 
-/** @param {Columns} columns @param {'composite_gain_fwd' | 'composite_gain_bwd'} key @returns {Number10} */
-function toGain(columns, key) {
+/** @typedef {'composite_gain_fwd' | 'composite_gain_bwd'} Key */
+
+/** The gains of the product of chosen layers only; of several seeds they are not known. @param {Columns} columns @param {Part} part @returns {(key: Key) => Number10} */
+function gainOfPart(columns, { first, last }) {
+  const [told] = toPart([columns], { first, last }) ?? [];
+  if (!told) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
+  /** @template T @param {Map<string, T>} table @param {Key} key */
+  const cut = (table, key) => new Map([...table, [key, /** @type {any} */ (table.get(key))?.slice(first, last + 1)]]);
+  return (key) => gainOfAll({ ...told, layers: cut(told.layers, key), log10: cut(told.log10, key) }, key);
+}
+
+/** @param {Columns} columns @param {Key} key @returns {Number10} */
+function gainOfAll(columns, key) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const isZero = values !== undefined && values.length > 0 && values.every((value) => value === 0);
   return { log10: gainOf(columns, key), why: isZero ? '0' : whyOf(columns, key), curve: logsOf(columns, key) };

@@ -11,6 +11,7 @@ import { toPart } from './part.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./part.js').Part} Part */
 
 const ALIKE = Math.log10(1.05); // decades
+const AMPLIFIES = Math.log10(1.0005); // decades: below, a gain is written as 1.00 or less
 const MAX_DECADES = 308; // of a double
 const WAYS = { forward: 'composite_gain_fwd', backward: 'composite_gain_bwd' };
 
@@ -20,6 +21,12 @@ function formatMagnitude(log10) {
   const value = Math.abs(log10) < MAX_DECADES ? 10 ** log10 : null;
   if (value !== null && Math.abs(value - 1) < 0.0995) return Math.abs(value - 1) > 5e-4 ? value.toFixed(3) : '1.00';
   return formatValue(value, log10, undefined, 3);
+}
+
+/** A factor as sentences have it: `790×`, or `8.2×10³⁶⁷ times`. @param {number} log10 */
+function formatTimes(log10) {
+  const text = formatMagnitude(log10);
+  return text.includes('×') ? `${text} times` : `${text}×`;
 }
 
 /** A column of logarithms, of several seeds the median. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
@@ -47,14 +54,6 @@ function largestOf(columns, key, { first, last }) {
   return Math.max(...logs.map((log10, place) => log10 ?? (values?.[first + place] === 0 ? -Infinity : Number.NaN)));
 }
 
-/** The worse of the two gains, named, as the headline of all layers has it; null where it is not known. @param {Columns} columns @param {Part} part */
-export function toPartHeadline(columns, part) {
-  const gains = gainsOf(columns, part);
-  if (!gains) return null;
-  const way = gains.backward > gains.forward ? 'backward' : 'forward';
-  return `${way} ${formatMagnitude(gains[way])}`;
-}
-
 /** @param {Columns} columns @param {Part} part @returns {Finding[]} */
 export function toPartFindings(columns, part) {
   const last = Math.min(part.last, depthOf(columns) - 1);
@@ -67,11 +66,11 @@ function sayMixing(columns, part) {
   const gains = gainsOf(columns, part);
   if (!gains) return null;
   const count = part.last - part.first + 1;
-  const [forward, backward] = [gains.forward, gains.backward].map(formatMagnitude);
-  const product = columns.matrices.has('h_res_std')
-    ? `${count === 1 ? '1 matrix' : `${count} matrices`}, averaged over tokens${count === 1 ? '' : ' and multiplied'}`
-    : `${count === 1 ? '1 matrix' : `${count} matrices multiplied`}`;
-  const text = `${product}: largest gain ${forward} forward, ${backward} backward.`;
+  const [forward, backward] = [gains.forward, gains.backward].map(formatTimes);
+  const averaged = columns.matrices.has('h_res_std') ? ', averaged over tokens,' : '';
+  const product = `The ${count === 1 ? 'mixing matrix' : `product of ${count} mixing matrices`}${averaged}`;
+  const verb = Math.min(gains.forward, gains.backward) > AMPLIFIES ? 'amplifies up to' : 'has a gain of up to';
+  const text = `${product} ${verb} ${forward} forward and ${backward} backward.`;
   const numbers = { gain_fwd_log10: gains.forward, gain_bwd_log10: gains.backward };
   return { key: 'mixing', text, panel: 'gain', numbers };
 }
@@ -85,7 +84,9 @@ function sayActivation(columns, { first, last }) {
   if (before === null || after === null) return null;
   const count = last - first + 1;
   const over = count === 1 ? '1 layer' : `${count} layers`;
-  const text = `Activations go from ${formatMagnitude(before)} to ${formatMagnitude(after)} over ${over}${sayMedian(columns)}.`;
+  const [from, to] = [formatMagnitude(before), formatMagnitude(after)];
+  const change = Math.abs(after - before) < ALIKE ? 'hardly change:' : after > before ? 'grow' : 'shrink';
+  const text = `Activations ${change} from ${from} to ${to} over ${over}${sayMedian(columns)}.`;
   return { key: 'activation', text, panel: 'activation', numbers: { before_log10: before, after_log10: after } };
 }
 
@@ -95,12 +96,12 @@ function sayGradient(columns, { first, last }) {
   const [low, high] = [logs[first] ?? null, logs[last] ?? null];
   if (low === null || high === null || first === last) return null;
   const decades = low - high;
-  const change = decades > 0 ? 'grows' : 'shrinks';
+  const size = decades > 0 ? 'larger' : 'smaller';
   const seeds = seedsOf(columns);
-  const gradient = seeds > 1 ? `the median over ${seeds} seeds of the gradient` : 'the gradient';
+  const gradient = seeds > 1 ? `The median over ${seeds} seeds of the gradient` : 'The gradient';
   const text =
     Math.abs(decades) < ALIKE
-      ? `At layer ${first + 1} ${gradient} is within 5 % of that at layer ${last + 1}.`
-      : `From layer ${last + 1} down to layer ${first + 1}, ${gradient} ${change} ${formatMagnitude(Math.abs(decades))} times.`;
+      ? `${gradient} at layer ${first + 1} is within 5 % of that at layer ${last + 1}.`
+      : `${gradient} is ${formatTimes(Math.abs(decades))} ${size} at layer ${first + 1} than at layer ${last + 1}.`;
   return { key: 'gradient', text, panel: 'gradient', numbers: { first_to_last_log10: decades } };
 }

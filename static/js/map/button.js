@@ -19,10 +19,10 @@ export function SweepButton() {
   const title = state.isOfTraces.value
     ? 'A recording has no settings to vary'
     : 'Compute one number of a run over a grid of two settings';
-  return html`<button type="button" class="quiet" title=${title} disabled=${state.isOfTraces.value} onClick=${open}>Sweep</button>`;
+  return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.isOfTraces.value} onClick=${openSweep}>Sweep</button>`;
 }
 
-function open() {
+export function openSweep() {
   waitsForButton.value = true;
   setMap(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
   pushSweep(state.view.value);

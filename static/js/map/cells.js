@@ -21,17 +21,17 @@ const BLANK = ' '; // Plotly takes the empty label of a cell away, and does not 
 /** Why a cell has no number, where the state alone does not say it. */
 const UNTOLD = /** @type {Record<string, string>} */ ({
   missing: 'not computed',
-  held: 'not begun',
-  gone: 'dropped since',
-  absent: 'no such number',
+  held: 'not started',
+  gone: 'deleted',
+  absent: 'no such metric',
   nan: 'not a number',
-  unknown: 'not known',
+  unknown: 'unknown',
 });
 
 /** How a map is read, for everyone; the formula is the metric's own. */
 export const READING =
-  'Each cell is a run of its own. Cells are equally large, whatever the distance of the values. Of a number that says by what a ' +
-  'signal is multiplied, 1 is the middle of the colours: warm cells grow, cold ones shrink. A grey cell with a word or a cross has no number: the table says why.';
+  'Each cell is one run. All cells have the same size, whatever the steps between values. For a metric that is a factor, 1 is the ' +
+  'middle of the colour scale. A grey cell with a word or a cross has no number: the table says why.';
 
 /** The figure at a width: its title stands above it, and numbers are as large as their cells have room for, or not there. @param {Figure} figure @param {number} width in pixels */
 export function fitMap({ data, layout }, width) {
@@ -93,8 +93,8 @@ export function missingText(counts) {
   const all = Object.values(counts).reduce((a, b) => a + b, 0);
   const { done = 0, failed = 0 } = counts;
   const open = all - done - failed;
-  const parts = [...(open > 0 ? [`${open} had not been computed`] : []), ...(failed > 0 ? [`${failed} failed`] : [])];
-  return parts.length > 0 ? `${done} of ${all} runs are here; ${parts.join(', ')}.` : '';
+  const parts = [...(open > 0 ? [`${open} not computed`] : []), ...(failed > 0 ? [`${failed} failed`] : [])];
+  return parts.length > 0 ? `${done} of ${all} runs; ${parts.join(', ')}.` : '';
 }
 
 /** @param {SweepValues} values @param {number} row @param {number} column */

@@ -47,13 +47,13 @@ export function MapChoices({ map, metrics, change }) {
   const frames = [...new Set(drawable.map((item) => item.frame))];
   return html`
     <div class="map-choices">
-      <${Axis} name="Across" axis=${map.x} known=${known.filter((field) => field.path !== map.y?.path)} set=${(/** @type {any} */ x) => set({ x })} />
-      <${Axis} name="Up" axis=${map.y} known=${known.filter((field) => field.path !== map.x.path)} isOptional set=${(/** @type {any} */ y) => set({ y })} />
+      <${Axis} name="x axis" axis=${map.x} known=${known.filter((field) => field.path !== map.y?.path)} set=${(/** @type {any} */ x) => set({ x })} />
+      <${Axis} name="y axis" axis=${map.y} known=${known.filter((field) => field.path !== map.x.path)} isOptional set=${(/** @type {any} */ y) => set({ y })} />
       <label class="map-choice">Run
         <select value=${map.run} onChange=${(/** @type {any} */ event) => setRun(Number(event.target.value))}>
           ${state.labels.value.map((label, run) => (view.runs[run].kind === TRACE ? null : html`<option value=${run} selected=${run === map.run}>${label}</option>`))}
         </select></label>
-      <label class="map-choice">Number
+      <label class="map-choice">Metric
         <select value=${map.metric} onChange=${(/** @type {any} */ event) => see({ metric: event.target.value })}>
           ${frames.map(
             (frame) => html`
@@ -62,7 +62,7 @@ export function MapChoices({ map, metrics, change }) {
             </optgroup>`,
           )}
         </select></label>
-      <label class="map-choice">Over layers
+      <label class="map-choice">Aggregate
         <select value=${map.reduce} onChange=${(/** @type {any} */ event) => see({ reduce: event.target.value })}>
           ${Object.entries(REDUCTIONS).map(([key, title]) => html`<option value=${key} selected=${key === map.reduce}>${title}</option>`)}
         </select></label>
@@ -88,11 +88,11 @@ function Axis({ name, axis, known, isOptional = false, set }) {
     <fieldset class="map-axis">
       <legend>${name}</legend>
       <select aria-label=${`${name}: setting`} value=${axis?.path ?? ''} onChange=${choose}>
-        ${isOptional ? html`<option value="" selected=${!axis}>nothing</option>` : null}
+        ${isOptional ? html`<option value="" selected=${!axis}>none</option>` : null}
         ${known.map((field) => html`<option value=${field.path} selected=${field.path === axis?.path}>${field.title}</option>`)}
       </select>
       ${axis ? html`<input type="text" aria-label=${`${name}: values`} title=${unit} aria-invalid=${isWrong} ...${draft} />` : null}
-      ${isWrong ? html`<p class="error" role="alert">Wanted numbers, separated by commas</p>` : null}
+      ${isWrong ? html`<p class="error" role="alert">Enter numbers, separated by commas.</p>` : null}
     </fieldset>
   `;
 }

@@ -34,7 +34,7 @@ export function MapFigure({ map, values, figure, lead }) {
     if (hasPlotly()) begin();
     else
       loadPlotly().then(begin, () =>
-        notify('What draws the map did not come from the server. Reload the page to try again.'),
+        notify("Couldn't load the chart: the server is unreachable. Reload to try again."),
       );
     return () => {
       isOver = true;
@@ -115,7 +115,7 @@ function Door({ lead, row, column, children, ...rest }) {
 export function MapTable({ map, values, lead }) {
   const fields = state.fields.value;
   return html`
-    <div class="table-box" tabindex="0" role="region" aria-label="Map, table">
+    <div class="table-box" tabindex="0" role="region" aria-label="Sweep, table">
       <table class="numbers">
         <thead><tr><th scope="col">${cornerText(fields, map)}</th>${map.x.values.map((value) => html`<th scope="col">${value}</th>`)}</tr></thead>
         <tbody>${rowsFromTop(values).map(

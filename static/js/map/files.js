@@ -38,15 +38,15 @@ export function mapItems(view, map, { values, figure }, toPaper) {
     const caption = withLink(title, [
       values.metric.meaning,
       `${mapFoot(view, map, values)}.`,
-      `Sweep ${values.id}; compared beside it: ${sayRuns()}.`,
+      `Sweep ${values.id}. Runs in the view: ${sayRuns()}.`,
     ]);
     return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
   };
   return [
     { title: 'Copy as image', note: 'for a chat or a slide', run: () => void copyImage(draw('png')).then(notify) },
-    { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
+    { title: 'PNG', note: 'image, 2× resolution', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
-    { title: 'PDF', note: 'lines and letters, with a caption', run: () => void downloadPdf(pdf(), `${NAME}.pdf`) },
+    { title: 'PDF', note: 'vector graphics, with a caption', run: () => void downloadPdf(pdf(), `${NAME}.pdf`) },
     {
       title: 'CSV',
       note: 'the numbers',

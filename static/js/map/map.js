@@ -74,7 +74,7 @@ function MapBody({ map }) {
             ? html`<div class="map-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
           <${MapHelp} metric=${shown.values.metric} />
-          <${Menu} label="Map: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'markup of a frame', run: () => void share('map') }]} />
+          <${Menu} label="Sweep: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'code for another page', run: () => void share('map') }]} />
         </div>`
             : null
         }
@@ -85,10 +85,10 @@ function MapBody({ map }) {
         shown
           ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
           ${isTable ? html`<${MapTable} map=${map} values=${shown.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
-          : html`<p class="map-empty hint">${isFilling.value ? 'The first cells are on their way.' : 'Each cell is a run of its own: computed once, kept like any other.'}</p>`
+          : html`<p class="map-empty hint">${isFilling.value ? 'Computing the first cells …' : 'Each cell is one run.'}</p>`
       }
-      ${shown ? html`<p class="hint">A click or Enter opens the cell’s run in the view; the arrow keys move between cells.</p>` : null}
-      <details class="map-http"><summary>The same over HTTP</summary>
+      ${shown ? html`<p class="hint">Click a cell to open that run. Arrow keys move between cells.</p>` : null}
+      <details class="map-http"><summary>Show API call</summary>
         <${CopyText} label="curl" text=${toSweepSnippet(location.origin + ROOT, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
       </details>
       <${Toast} isOver />
@@ -115,7 +115,7 @@ function Cost({ map }) {
   useEffect(() => {
     const aborted = new AbortController();
     estimateSweep(JSON.parse(body), aborted.signal).then(
-      ({ seconds, workers }) => setTold(`≈ ${formatSeconds(seconds / workers)}`),
+      ({ seconds, workers }) => setTold(`about ${formatSeconds(seconds / workers)}`),
       (error) => {
         if (aborted.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
@@ -139,7 +139,7 @@ function Progress({ values, isStored }) {
   const failed = values.counts.failed ?? 0;
   const told = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
   return html`
-    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, stored with this view`.replace('.,', ',') : told}</span>
+    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, from this snapshot`.replace('.,', ',') : told}</span>
     ${values.is_open ? html`<progress max=${all} value=${all - countOpen(values)} aria-label="Cells computed"></progress>` : null}
   `;
 }

@@ -57,15 +57,15 @@ export function MapCard({ view, map, links }) {
       `${ROOT}/#${toHash(withCell(fields, view, map, row, column), boot.rules)}`,
   };
   const figure = found && (isPrinting.value ? found.paper : found.screen);
-  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  const tableItem = { title: isTable ? 'Show as figure' : 'Show as table', run: () => setIsTable(!isTable) };
   return html`
     <section class="card panel map-card" id="panel-map" data-panel="map" aria-labelledby="panel-map-title" aria-busy=${!found && !failure.value}>
       <header class="card-head">
         <div class="card-title">
-          <h1 id="panel-map-title">Map</h1>
+          <h1 id="panel-map-title">Sweep</h1>
           <span class="unit">${kindName(view.runs[map.run].kind)} · ${mapAxes(fields, map)}</span>
         </div>
-        ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Map: more" items=${[tableItem, ...mapItems(view, map, { values: found.values, figure: found.screen }, () => Promise.resolve(found.paper))]} /></div>` : null}
+        ${found ? html`<div class="card-tools"><${MapHelp} metric=${found.values.metric} /><${Menu} label="Sweep: more" items=${[tableItem, ...mapItems(view, map, { values: found.values, figure: found.screen }, () => Promise.resolve(found.paper))]} /></div>` : null}
       </header>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
       ${
@@ -76,7 +76,7 @@ export function MapCard({ view, map, links }) {
         <p class="hint">${mapFoot(view, map, found.values)}</p>`
           : failure.value
             ? null
-            : html`<p class="map-empty hint" role="status">Reading the numbers of every run.</p>`
+            : html`<p class="map-empty hint" role="status">Loading the numbers of all runs.</p>`
       }
     </section>
   `;

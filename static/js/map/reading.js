@@ -7,8 +7,8 @@ import { READING } from './cells.js';
 /** @param {{metric: import('../../types').SweepValues['metric']}} props */
 export function MapHelp({ metric }) {
   return html`
-    <${Popover} label="Map: what it shows" sign="?">
-      <h3>Map</h3>
+    <${Popover} label="Sweep: what it shows" sign="?">
+      <h3>Sweep</h3>
       <p>${READING}</p>
       <p>${metric.meaning}</p>
       <dl><dt>Formula</dt><dd class="formula">${metric.formula}</dd><dt>Source</dt><dd>${metric.source}</dd></dl>

@@ -43,16 +43,16 @@ export class PictureBox {
     this.frame = find('.picture-frame');
     this.tip = find('.picture-tip');
     this.paper = find('.picture-paper');
-    /** @type {import('../data/drawing.js').Place[]} */
-    this.places = [];
-    this.step = /** @type {number | null} */ (null);
+    /** What is drawn. @type {import('./shown.js').Chosen | null} */
+    this.chosen = null;
     /** @type {import('./geometry/picture.js').Plan | null} */
     this.plan = null;
     /** @type {import('./geometry/shapes.js').Palette} */
     this.palette = {};
     /** What is drawn, in a word. */
     this.drawn = '';
-    this.dimmer = new Dimmer(this.box);
+    /** Sizes need a pass; names, gains and the magnified layer may be known before. */
+    this.dimmers = { sizes: new Dimmer(still), mixing: new Dimmer(cursor) };
     this.timer = 0;
     this.density = 1;
     this.zoom = 1;
@@ -128,16 +128,18 @@ export class PictureBox {
     const { width, zoom } = this.measure();
     if (width === 0) return;
     if (!templates || isAwaited()) return this.reserve();
-    const { places, step, isStale } = chooseShown(templates, this.places);
-    this.dimmer.set(isStale || state.isOutdated.peek());
+    const chosen = chooseShown(templates, this.chosen);
+    this.dimmers.sizes.set(chosen.sizes.isStale || state.isOutdated.peek());
+    this.dimmers.mixing.set(chosen.mixing.isStale || state.isOutdated.peek());
     this.palette = toPalette(templates);
     const density = zoom * devicePixelRatio;
     Object.assign(this, { density, zoom });
     const layers = state.layers.peek();
     const look = { isLog: isLog.peek(), isOpen: isOpen.peek() };
     const wanted = [
-      ...places.map(({ signature }) => signature),
-      step,
+      ...[...chosen.sizes.places, ...chosen.mixing.places].map(({ signature }) => signature),
+      chosen.step,
+      chosen.sizes.isStale,
       width,
       density,
       layers,
@@ -147,12 +149,12 @@ export class PictureBox {
       Object.values(this.palette),
     ].join('|');
     if (wanted !== this.drawn || !this.plan) {
-      this.plan = toPlan(toRuns(places, step), width, layers, look);
+      this.plan = toPlan(toRuns(chosen), width, layers, look);
       this.takeRoom(this.plan.layout);
       this.paintOn(this.still, toStill(this.plan));
       this.signal.redraw();
     }
-    Object.assign(this, { drawn: wanted, places, step });
+    Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);
     this.print(this.plan);
     if (!state.isMoving.peek()) this.say();
@@ -342,7 +344,7 @@ export class PictureBox {
     clearTimeout(this.timer);
     this.size.disconnect();
     this.sight.disconnect();
-    this.dimmer.end();
+    for (const dimmer of Object.values(this.dimmers)) dimmer.end();
     unschedule(this);
   }
 }

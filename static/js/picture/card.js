@@ -62,7 +62,8 @@ const Tools = ({ items }) =>
 /** Send a signal; pause and stop it. */
 function SignalButtons() {
   const { value } = sent;
-  if (!value) return html`<button type="button" class="send" key="send" onClick=${send}>▶ Send a signal</button>`;
+  if (!value)
+    return html`<button type="button" class="send" key="send" onClick=${send} aria-label="Send a signal">▶ Send<span class="picture-inside"> a signal</span></button>`;
   const isForward = elapsedOf(value) <= ENDS_MS.forward;
   const pause = isStill()
     ? isForward
@@ -100,7 +101,7 @@ function InsideButtons({ templates }) {
   const several = state.view.value.runs.length > 1;
   const next = () => templates && magnifyNext(shownRuns(templates));
   return html`
-    <button type="button" class="picture-open" aria-expanded=${isOpen.value} onClick=${() => (isOpen.value = !isOpen.value)}>${isOpen.value ? 'Close' : `Inside layer ${state.cursor.value + 1}`}</button>
+    <button type="button" class="picture-open" aria-expanded=${isOpen.value} aria-label=${`Inside layer ${state.cursor.value + 1}`} onClick=${() => (isOpen.value = !isOpen.value)}><span class="picture-inside">Inside </span>layer ${state.cursor.value + 1}</button>
     ${several ? html`<button type="button" class=${`picture-next ${isOpen.value ? 'opened' : ''}`} onClick=${next}>next run</button>` : null}
   `;
 }

@@ -32,12 +32,11 @@ const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const FRAME_PX = { above: 32, beside: 32 }; // of a frame: what is around the picture
+const FRAME_PX = { above: 40, beside: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {
-  const { places, step } = chooseShown(templates, []);
-  return toRuns(places, step);
+  return toRuns(chooseShown(templates, null));
 }
 
 /** The picture at a width, without title. @param {Templates} templates @param {number} width */

@@ -8,7 +8,7 @@ import { noteView } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { connections, isFree, settingOf } from '../state/view/spec.js';
 import { magnifiedOf, toOrder } from './geometry/picture.js';
-import { KEYS } from './geometry/reading.js';
+import { MIXING, SIZES } from './geometry/reading.js';
 import { toColors, toShown } from './geometry/run.js';
 import { rangeOf } from './seeds.js';
 
@@ -16,7 +16,6 @@ import { rangeOf } from './seeds.js';
 
 export const KEY = 'picture';
 const USUAL_STREAMS = 4;
-const GAIN = 'composite_gain_fwd';
 /** What of a panel says that it shows a step of training. */
 const FOLLOWER = /** @type {any} */ ({ key: KEY, follows_step: true });
 
@@ -56,38 +55,48 @@ export function magnifyNext(runs) {
   if (now !== null && order.length > 0) magnify(order[(order.indexOf(now) + 1) % order.length]);
 }
 
-/** The columns that each run is drawn from, in the form in which figures say it. @param {Templates} templates @returns {Figure} */
-function toTemplate({ rules }) {
-  const data = state.slots.value.flatMap((_, run) => [...KEYS, GAIN].map((key) => ({ meta: { run, key, fill: {} } })));
+/** Columns of each run, in the form in which figures name them. @param {Templates} templates @param {string[]} keys @returns {Figure} */
+function toTemplate({ rules }, keys) {
+  const data = state.slots.value.flatMap((_, run) => keys.map((key) => ({ meta: { run, key, fill: {} } })));
   return { data, layout: { meta: { rules } } };
 }
 
 /**
- * @param {Templates} templates
- * @param {Place[]} drawn what is drawn now, of the same step; a place that has shown nothing yet is not behind
- * @returns {ReturnType<typeof choose> & {step: number | null}}
+ * What the picture is drawn from: sizes, and mixing, which is known earlier while something is dragged.
+ * @typedef {{step: number | null, sizes: ReturnType<typeof choose>, mixing: ReturnType<typeof choose>}} Chosen
  */
+
+/** @param {Templates} templates @param {Chosen | null} drawn what is drawn now @returns {Chosen} */
 export function chooseShown(templates, drawn) {
-  const template = toTemplate(templates);
-  const step = shownStep(FOLLOWER, template);
-  const slots = state.slots.value;
-  const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
-  const held = /** @type {any[]} */ (drawn.map((place) => (place.columns.layers.size > 0 ? place : undefined)));
-  return { ...choose(template, shown, held), step };
+  const step = shownStep(FOLLOWER, toTemplate(templates, SIZES));
+  const [sizes, mixing] = /** @type {const} */ (['sizes', 'mixing']).map((part) => {
+    const template = toTemplate(templates, part === 'sizes' ? SIZES : MIXING);
+    const slots = state.slots.value;
+    const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
+    const held = drawn?.step === step ? drawn[part].places : [];
+    // A run that has shown nothing yet has nothing to hold.
+    return choose(template, shown, /** @type {any[]} */ (held.map((place) => (hasAny(place) ? place : undefined))));
+  });
+  return { step, sizes, mixing };
 }
 
-/** The runs as the picture draws them. @param {Place[]} places @param {number | null} step @returns {Shown[]} */
-export function toRuns(places, step) {
+/** @param {Place} place */
+const hasAny = ({ columns }) => columns.layers.size > 0;
+
+/** The runs as the picture draws them. @param {Chosen} chosen @returns {Shown[]} */
+export function toRuns({ step, sizes, mixing }) {
   const guesses = guessStreams();
-  return places.map((place, run) => {
-    const shown = toShown(place, step, guesses[run]);
-    return { ...shown, isFree: isFree(shown.kind ?? null), range: shown.gain === null ? null : rangeOf(place.columns) };
+  return sizes.places.map((place, run) => {
+    const mixed = mixing.places[run].columns;
+    const shown = toShown(place, step, { streams: guesses[run], mixed });
+    const range = shown.gain === null ? null : rangeOf(mixed);
+    return { ...shown, isFree: isFree(shown.kind ?? null), range, isBehind: sizes.isStale };
   });
 }
 
 /** The step that is shown, in the words of a title; empty where no run trains. @param {Templates} templates */
 export function placesOf(templates) {
-  return toPlaces(FOLLOWER, /** @type {any} */ ({ figure: toTemplate(templates) }));
+  return toPlaces(FOLLOWER, /** @type {any} */ ({ figure: toTemplate(templates, SIZES) }));
 }
 
 /** Whether no run is here yet, and some are to come. */

@@ -44,8 +44,8 @@ export function downloadBlob(blob, name) {
 /** What is shown, in one line under what leaves the page. */
 export function footLine() {
   const ids = state.slots.value.map((slot) => slot.id.slice(0, 8) || 'not confirmed yet').join(', ');
-  const [first] = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
-  return `mHC Scope · ${first ? describeRecord(first) : ''} · runs ${ids}`;
+  const all = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
+  return `mHC Scope · ${all.length > 0 ? describeRecord(all[0], all) : ''} · runs ${ids}`;
 }
 
 /** How this panel is asked for as its card shows it. @param {Panel} panel */
@@ -90,7 +90,7 @@ export async function downloadPdf(making, name) {
     notify(`Saved as ${name}`);
   } catch (error) {
     if (!(error instanceof ApiError || error instanceof MissingPart)) throw error;
-    notify(`No PDF was made, for what makes it did not come from the server (${error.message})`);
+    notify(`Couldn't make the PDF: the server is unreachable (${error.message}).`);
   }
 }
 
@@ -130,7 +130,7 @@ const titleOf = (panel, view) => `${toTitle(panel, view)} · ${unitOf(view)}`;
 /** The server's own figure, of runs that it has named. @param {Panel} panel @param {string} name */
 function downloadFigure(panel, name) {
   if (state.slots.value.every((slot) => slot.id)) download(figureUrl(panel), name);
-  else notify('When all runs are done');
+  else notify('Available when all runs are done.');
 }
 
 /** What is done in a moment is told when it is. @param {Promise<string>} doing */
@@ -151,7 +151,7 @@ export function exportItems(panel, view) {
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
     {
       title: 'PDF',
-      note: 'lines and letters, with a caption',
+      note: 'vector graphics, with a caption',
       run: () => void downloadPdf(drawPdf(panel), `${name}.pdf`),
     },
     { title: 'CSV', note: 'the numbers', run: () => downloadText(toDelimited(panel, ','), 'text/csv', `${name}.csv`) },

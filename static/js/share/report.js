@@ -58,9 +58,9 @@ export function toNotes(runs, labels, isDifference, part = '') {
       starts.map((start) => describe(start, sourceOf(start))),
       labels,
     );
-  const difference = 'Every run is shown against A: B / A where the axis is logarithmic, B − A elsewhere.';
+  const difference = 'Each run is shown relative to A: as a ratio on logarithmic axes, as a difference elsewhere.';
   return [
-    ...(part ? [`Figures and their numbers are of ${part}; headlines and sentences are of all layers.`] : []),
+    ...(part ? [`Figures and their numbers cover ${part}; headlines and sentences cover all layers.`] : []),
     ...(isDifference ? [difference] : []),
     ...perRun((_, source) => (source.kind === 'spec' ? seedsNote(source.spec) : traceNote(source))),
     ...perRun((_, source) => (source.kind === 'spec' ? trainingNote(source.spec) : '')),
@@ -69,7 +69,7 @@ export function toNotes(runs, labels, isDifference, part = '') {
       const made = source.kind === 'spec' ? `Computed in ${source.spec.dtype}` : 'Measured';
       return `${made} on ${device.name}, by ${versionsNote(versions)}.`;
     }),
-    'A value that leaves the range of its type is given by its logarithm; one that is not a number is marked nan.',
+    'Values outside the range of their type are given as logarithms; nan marks what is not a number.',
   ];
 }
 
@@ -82,12 +82,12 @@ function trainingNote({ train }) {
 
 /** @param {import('../../types').TraceSource} source */
 function traceNote({ model, versions }) {
-  return `A trace of ${model.name}, ${model.parameters} parameters, run by ${versionsNote(versions)}. A trace has no spec: seed, training and type are not known.`;
+  return `A recording of ${model.name}, ${model.parameters} parameters, made with ${versionsNote(versions)}. Its seed, training and type are unknown.`;
 }
 
 /** @param {Record<string, any>} spec */
 function seedsNote(spec) {
-  if (!(spec.seeds > 1)) return `One draw of the weights, from seed ${spec.seed}. Another seed gives other numbers.`;
+  if (!(spec.seeds > 1)) return `One draw of the weights, from seed ${spec.seed}. Other seeds give other numbers.`;
   return `Curves are of seed ${spec.seed}; bands span the 5th to 95th percentile of ${spec.seeds} seeds, dotted lines are their medians.`;
 }
 

@@ -30,7 +30,7 @@ export function addSliders({ runs, sliders, atOnce }, box, show) {
     const known = isAsGiven() ? null : follow(runs, places, atOnce);
     if (known === undefined) {
       places.set(path, before);
-      said.textContent = 'That does not follow from these runs.';
+      said.textContent = 'The saved data does not reach that far.';
       return before;
     }
     cancelAnimationFrame(frame);

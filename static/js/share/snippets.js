@@ -83,21 +83,21 @@ function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
     );
   const begin =
     specs.length === 0
-      ? ['# a trace is there already']
+      ? ['# the recording is on the server already']
       : [
-          '# start the runs (known ones are not computed again); the answer holds their ids',
+          '# start the runs; known ones are not computed again',
           `curl -s ${quote(`${base}/${specs.length === 1 ? 'runs' : toRoute(specs)}`)} -d ${quote(body)}`,
         ];
   return [
-    ...(snapshot ? ['# the stored view and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
+    ...(snapshot ? ['# the snapshot and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
     '',
-    '# frames as they arise, then all columns',
+    '# frames while they are computed, then all columns',
     `for run in ${names.join(' ')}; do`,
     `  curl -sN -H 'Accept: application/x-ndjson' ${base}/runs/$run/events`,
     `  curl -s ${base}/runs/$run/result.csv`,
     'done',
     '',
-    '# the figure as it is shown, for plotly.io.from_json',
+    '# the figure, for plotly.io.from_json',
     `curl -s ${quote(base + toFigurePath(names, panel, query))}`,
   ].join('\n');
 }
@@ -117,7 +117,7 @@ function toPython(base, specs, { traces = [], snapshot, panel, query }) {
       : `[run["id"] for run in api.post("/${toRoute(specs)}", json=specs).raise_for_status().json()]`;
   const added = snapshot
     ? []
-    : traces.flatMap((id, run) => (id ? [`    runs.insert(${run}, "${id}")  # a trace\n`] : []));
+    : traces.flatMap((id, run) => (id ? [`    runs.insert(${run}, "${id}")  # a recording\n`] : []));
   // A string of JSON is one of Python.
   const pairs = query.map(([name, value]) => `    (${JSON.stringify(name)}, ${JSON.stringify(value)}),\n`).join('');
   return `import json

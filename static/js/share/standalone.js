@@ -52,7 +52,7 @@ ${whole.runs.map(toStory).join('\n')}
 ${whole.live ? HAND : ''}${toSettings(whole)}
 ${whole.cards.map(toCard).join('\n')}
 <section class="card">
-<h2>What to keep in mind</h2>
+<h2>Notes</h2>
 <ul>${whole.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
 </section>
 </main>
@@ -63,7 +63,7 @@ ${whole.cards.map(toCard).join('\n')}
 
 /** Where the sliders come, and what they say. */
 const HAND = `<section class="card hand" id="hand" aria-label="Try it"><h2>Try it</h2>
-<p class="muted">What follows from these runs is shown at once, without a server. What needs new runs is dimmed: the links above compute them.</p>
+<p class="muted">These sliders work offline as far as the saved data reaches. What needs new runs is dimmed.</p>
 <div class="sliders"></div><p class="said" aria-live="polite"></p></section>
 `;
 
@@ -107,7 +107,7 @@ function toSettings({ settings, runs }) {
   const heads = runs.map(({ label }) => `<th scope="col">${escapeHtml(label)}</th>`).join('');
   return `<section class="card">
 <h2>Settings</h2>
-${own.length > 0 ? `<div class="table-box"><table><caption>What differs</caption><thead><tr><th scope="col">setting</th>${heads}</tr></thead><tbody>${own.join('')}</tbody></table></div>` : ''}
+${own.length > 0 ? `<div class="table-box"><table><caption>Differences</caption><thead><tr><th scope="col">setting</th>${heads}</tr></thead><tbody>${own.join('')}</tbody></table></div>` : ''}
 <dl class="settings">${shared}</dl>
 ${runs.map(toSource).join('\n')}
 </section>`;

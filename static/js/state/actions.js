@@ -148,7 +148,7 @@ export function openAddress(stored) {
   const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
   const known = isLost ? withoutUnnamed(read, boot.rules) : read;
   const view = isStored ? withKeptSweep(known) : known;
-  if (isLost) problems.push('runs: this link does not say which trace it means; the short link of its view opens it');
+  if (isLost) problems.push("runs: this link doesn't name its recording; open the snapshot link instead");
   state.batch(() => {
     state.view.value = view;
     state.notices.value = isStored ? [] : problems;

@@ -78,9 +78,7 @@ export function leavePreset() {
 /** What a link says of a preset that there is not, once all are known. */
 export const unknownPreset = computed(() => {
   const { preset: name } = state.view.value;
-  return areAllKnown.value && name !== undefined && !origin.value
-    ? [`preset: there is no ${name}; the gallery has all that there are`]
-    : [];
+  return areAllKnown.value && name !== undefined && !origin.value ? [`no preset named "${name}"; see Examples`] : [];
 });
 
 /** What the document is called where no stored view names it: after the preset, or the runs and their depth. */

@@ -11,7 +11,7 @@ import { keepRecord, keptIds, recallSpec } from './kept.js';
 import * as state from './signals.js';
 import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
-import { defaultView, TRACE, toSpec } from './view/spec.js';
+import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
@@ -23,7 +23,9 @@ const SHORT_S = 1;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
 const MIN_LIFE_MS = 800;
 
-const NO_TRACE = 'this server has no such trace, so it is left out';
+const NO_TRACE = 'not on this server, so it was left out';
+
+const NOT_WRITTEN = 'this page has no server and no runs of these settings, so it shows the story';
 
 /** A hand that rests so long wants what only the server can tell. */
 const REST_MS = 150;
@@ -249,7 +251,7 @@ async function findTrace(id) {
 function leaveOut(ids) {
   const left = withoutRecords(state.view.value, ids);
   state.batch(() => {
-    state.notices.value = [...state.notices.value, ...ids.map((id) => `trace ${id}: ${NO_TRACE}`)];
+    state.notices.value = [...state.notices.value, ...ids.map((id) => `recording ${id}: ${NO_TRACE}`)];
     state.view.value = left.runs.length > 0 ? left : { ...left, runs: defaultView(boot.rules).runs };
   });
   requestRuns();
@@ -286,6 +288,7 @@ async function showRelated(submitted, asked, stream) {
   }
   for (const [id, columns] of records) if (columns.end) keepRecord(id, columns);
   if (isOvertaken(asked)) return;
+  if (state.slots.value.length === 0) return showInstead(asked);
   const known = recallView();
   const isKnown = known.length > 0 && known.every((item) => item !== null && !isBeginning(item));
   state.batch(() => {
@@ -295,6 +298,19 @@ async function showRelated(submitted, asked, stream) {
     else if (!state.isOfView.value || state.slots.value.some(isBeginning)) installKnown(asked, known);
     state.phase.value = isKnown ? 'idle' : 'asking';
   });
+}
+
+/** Nothing is shown yet, so there is nothing to keep: show the opening view. @param {string[]} asked */
+function showInstead(asked) {
+  const opening = fromSpecs(state.fields.value, boot.rules.opening);
+  const isOpening = toSpecs(state.fields.value, opening).every((spec, run) => JSON.stringify(spec) === asked[run]);
+  state.batch(() => {
+    state.phase.value = 'asking';
+    if (isOpening) return; // the site lacks a file
+    state.notices.value = [...state.notices.value, NOT_WRITTEN];
+    state.view.value = opening;
+  });
+  if (!isOpening) requestRuns();
 }
 
 async function stopUnasked() {

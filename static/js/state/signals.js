@@ -5,7 +5,7 @@ import { shownOf } from '../data/drawing.js';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
-import { sayRefusal } from './view/refusals.js';
+import { sayRefusal, toOneOf } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
 import { toAsked } from './view/traces.js';
 
@@ -141,8 +141,8 @@ export const unknownCards = computed(() =>
     if (!templates.value) return [];
     const panel = templates.value.panels.find((item) => item.key === panelKey);
     const keys = OTHER_CARDS[panelKey] ?? panel?.views.map((item) => item.key);
-    if (!keys) return [`view.${panelKey}: there is no such panel`];
-    return keys.includes(key) ? [] : [`view.${panelKey}: got ${key}, wanted ${keys.join(', ')}`];
+    if (!keys) return [`view.${panelKey}: no such panel`];
+    return keys.includes(key) ? [] : [`view.${panelKey} must be ${toOneOf(keys)}, not ${key}`];
   }),
 );
 

@@ -8,7 +8,7 @@ import { boot } from './boot.js';
 import * as state from './signals.js';
 import { changesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
 
-const OTHER_INPUT = 'seed and input: here the twin has those of the runs beside it, to be compared with them';
+const OTHER_INPUT = 'seed and input: those of the other runs are used, so that the runs can be compared';
 
 /** A file on its way. @typedef {{name: string, share: number}} Sending */
 
@@ -32,7 +32,7 @@ export async function openFiles(files) {
 
 /** @param {File} file @returns {Promise<boolean>} whether it is shown */
 async function openFile(file) {
-  if (sending.value) return fail(['Another file is on its way: open this one when it is here.']);
+  if (sending.value) return fail(['Another file is being sent. Try again when it is done.']);
   if (!hasRoom()) return fail([FULL()]);
   aborting = new AbortController();
   failure.value = [];
@@ -100,7 +100,7 @@ export async function makeTwin(run) {
     untold.value = { ...untold.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {
-    refuse(error, 'its twin');
+    refuse(error, 'Matching run');
   }
 }
 
@@ -124,4 +124,4 @@ function fail(sentences) {
   return false;
 }
 
-const FULL = () => `${boot.rules.letters.length} runs are shown, and no more fit: remove one first.`;
+const FULL = () => `${boot.rules.letters.length} runs is the maximum. Remove one first.`;

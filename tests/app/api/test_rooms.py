@@ -169,7 +169,7 @@ def test_runs_in_a_room_count_against_the_room(server: Server) -> None:
     assert first.status_code == 202, first.text
     refused = httpx.post(f"{server.api}/runs", json={**slow, "seed": 92}, headers=headers)
     check_refusal(refused, 429, "too-many-runs")
-    assert "0.2 s are allowed" in refused.json()["detail"]
+    assert "0.2 s is allowed" in refused.json()["detail"]
     assert int(refused.headers["retry-after"]) >= 1
     outside = httpx.post(f"{server.api}/runs", json={**SPEC, "seed": 93})
     assert outside.status_code == 202, "outside the room there is room"

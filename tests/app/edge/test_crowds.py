@@ -63,7 +63,7 @@ def test_where_all_are_at_work_one_may_still_ask_whether_the_server_lives(narrow
         assert httpx.get(f"{narrow.url}/livez", timeout=10).status_code == 200
         refused = httpx.get(f"{narrow.url}/api/v1/schema", timeout=10)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-        assert refused.json()["title"] == "Too many connections are open"
+        assert refused.json()["title"] == "Too many open connections"
     finally:
         close_all(socks)
     deadline = time.monotonic() + 20

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from html import unescape
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,15 +18,18 @@ from starlette.requests import Request
 from app.api.http.addresses import to_base
 from app.figures.methods import METHODS
 from app.figures.style import THEMES
-from app.pages.link_pictures import MAP, STREAMS, _fit
+from app.pages.claims import build_claim
+from app.pages.link_pictures import MAP, STREAMS
 from app.pages.raster import Canvas, measure, shorten, wrap
-from app.pages.raster_picture import to_ribbons, to_scale
+from app.pages.raster_picture import UNIT_PX, place_lanes, to_ribbons
 from app.presets import OPENING
 from app.settings import Settings
+from mhc_core.record.source import SpecSource
 from tests.app.api.test_sweeps import SWEEP, finish
 from tests.conftest import Server, StartServer, compute
 
 TAG = re.compile(r"""<(?:meta|link) (?:property|name|rel)="([\w:]+)" (?:content|href)="([^"]*)">""")
+CLAIM = "HC ×790, mHC ×1.00, same 64 layers"
 TITLE = '"quoted" & <script>alert(1)</script>'
 
 
@@ -80,13 +84,15 @@ def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, s
     name = store(web, [small("residual"), small("hc")], TITLE, "v=1&B.name=ours+%26+<b>")
     tags = read_tags(web, f"/s/{name}")
     assert tags["og:title"] == TITLE
-    assert re.match(r"A Residual: .* gain 1 at every depth\. B ours & <b>: 6 free mixing", tags["og:description"])
+    claim = r"B ours & <b> ×[\d.]+, same 6 layers"
+    assert re.match(rf"{claim}\. A Residual: .* B ours & <b>: The product of 6 unconstrained", tags["og:description"])
     assert tags["description"] == tags["og:description"]
     assert len(tags["og:description"]) <= 300
     assert tags["og:url"] == tags["canonical"] == f"{server.url}/s/{name}"
     assert tags["og:image"] == f"{server.url}/s/{name}/picture.png"
     assert (tags["og:image:width"], tags["og:image:height"]) == ("1200", "630")
-    assert tags["og:image:alt"] == "Composite gain and streams by layer of A Residual, B ours & <b>"
+    alt = "Size of the signal in each stream, layer by layer: A Residual, B ours & <b>. Largest gain: "
+    assert re.fullmatch(re.escape(alt) + claim, tags["og:image:alt"])
     assert tags["twitter:card"] == "summary_large_image"
     page = web.get(f"/s/{name}").text
     assert "<script>alert" not in page
@@ -98,13 +104,28 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
     pictures = [read_picture(web.get(f"/s/{name}/picture.png")) for name in (first, second)]
     theme = THEMES["dark"]
     for pixels in pictures:
-        curves = pixels[180:580, 600:1045]
-        assert count(curves, METHODS["residual"].dark) > 100
-        assert count(curves, METHODS["hc"].dark) > 100
-        assert count(curves, METHODS["mhc"].dark) == 0, "there is no run of mHC"
+        left, top, width, height = STREAMS
+        ribbons = pixels[top : top + height, left : left + width]
+        assert count_near(ribbons, METHODS["residual"].dark) > 1000
+        assert count_near(ribbons, METHODS["hc"].dark) > 300
+        assert count(pixels, METHODS["mhc"].dark) == 0, "there is no run of mHC"
         assert count(pixels, theme.card) > pixels.shape[0] * pixels.shape[1] / 2
-    assert np.any(pictures[0][180:580, 600:1045] != pictures[1][180:580, 600:1045])
-    assert np.array_equal(pictures[0][:150], pictures[1][:150]), "the head says the same of both"
+    assert np.any(pictures[0][180:580, 300:900] != pictures[1][180:580, 300:900])
+    assert np.array_equal(pictures[0][70:150], pictures[1][70:150]), "both have the same title"
+
+
+def test_a_loud_run_bursts_its_lanes_and_the_others_stay_in_front_of_it(web: httpx.Client) -> None:
+    specs = [small(kind, noise=1.0) | {"depth": 40} for kind in ("hc", "mhc")]
+    pixels = read_picture(web.get(f"/s/{store(web, specs, 'loud')}/picture.png"))
+    left, top, width, height = STREAMS
+    ends = pixels[top : top + height, left + width - 60 : left + width]
+    calm = place_lanes([4, 4], STREAMS)[0]
+    assert count_near(ends, METHODS["mhc"].dark) > 60 * UNIT_PX, "in front"
+    paler = ends[..., 0].astype(int) > 180
+    assert paler[round(calm.middles[1] + calm.room / 2 - top)].mean() > 0.9, "HC covers the room between mHC's streams"
+    assert not np.any(paler[:, :1] & (np.abs(np.arange(height)[:, None] - (calm.middles[0] - top)) < 1)), "not mHC"
+    outside = np.concatenate([pixels[:top].reshape(-1, 3), pixels[top + height :].reshape(-1, 3)])
+    assert np.all(np.abs(outside.astype(int) - [244, 180, 120]).max(1) > 40), "cut off at the edge"
 
 
 @pytest.mark.full
@@ -131,7 +152,8 @@ def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> N
     alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
     assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Streams"
     assert alts[1] == "Map: Activation, last layer, of HC over Depth and Streams"
-    assert alts[2] == alts[3] == "Composite gain and streams by layer of A HC"
+    assert alts[2] == alts[3]
+    assert alts[2].startswith("Size of the signal in each stream, layer by layer: A HC. Largest gain: A HC ×")
     assert np.array_equal(none[200:580, 560:], unknown[200:580, 560:])
     assert np.any(gain[200:580, 560:] != activation[200:580, 560:])
     # The row of the first y below, the columns from left to right, in the colours of the figure.
@@ -170,7 +192,7 @@ def test_what_overflows_is_drawn(web: httpx.Client) -> None:
     left, top, width, height = STREAMS
     ribbons = pixels[top : top + height, left : left + width]
     for kind in ("hc", "mhc", "kromhc", "none"):
-        assert count_near(ribbons, METHODS[kind].dark) > width, kind
+        assert count_near(ribbons, METHODS[kind].dark) > 300, kind
 
 
 def test_there_is_no_picture_of_what_is_not_there(web: httpx.Client) -> None:
@@ -183,6 +205,7 @@ def test_the_first_page_has_a_picture_once_its_runs_are_computed(launch: StartSe
     with httpx.Client(base_url=server.url, timeout=120) as http:
         tags = read_tags(http, "/")
         assert (tags["og:title"], tags["og:url"]) == ("mHC Scope", "https://scope.example/tools/")
+        assert "<img" not in http.get("/").text
         assert (tags["twitter:card"], "og:image" in tags) == ("summary", False)
         assert http.get("/picture.png").status_code == 404
         with httpx.Client(base_url=server.api, timeout=120) as api:
@@ -190,7 +213,39 @@ def test_the_first_page_has_a_picture_once_its_runs_are_computed(launch: StartSe
                 compute(api, spec.canonical())
         tags = read_tags(http, "/", Host="127.0.0.1:1")
         assert tags["og:image"] == "https://scope.example/tools/picture.png", "the operator's word counts"
+        assert tags["og:title"] == CLAIM
         read_picture(http.get("/picture.png"))
+        page = http.get("/").text
+        without = page[page.index("<noscript>") : page.index("</noscript>")]
+        assert f"<h1>{CLAIM}</h1>" in without
+        assert 'src="/tools/picture.png"' in without
+
+
+def test_a_fresh_server_has_the_claim_and_the_picture_of_the_first_page(launch: StartServer) -> None:
+    server = launch("--precompute", ready="/livez")
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        assert read_tags(http, "/")["og:title"] == CLAIM
+        pixels = read_picture(http.get("/picture.png"))
+        left, top, width, height = STREAMS
+        ribbons = pixels[top : top + height, left : left + width]
+        for kind in ("residual", "hc", "mhc"):
+            assert count_near(ribbons, METHODS[kind].dark) > 5000, kind
+
+
+def test_a_claim_names_the_gains_of_runs_that_mix_streams() -> None:
+    def of(kind: str, log10: float | None, depth: int = 8) -> Any:
+        spec = {"depth": depth, "connection": {"kind": kind}}
+        numbers = {"gain_fwd_log10": log10}
+        summary = {"headline": {"text": ""}, "findings": [{"key": "connection", "numbers": numbers}]}
+        return SimpleNamespace(source=SpecSource(spec=spec), spec=spec, summary=summary)
+
+    assert build_claim(["R", "H", "M"], [of("residual", 0.0), of("hc", 2.0), of("mhc", 0.0)]) == (
+        "H ×100, M ×1.00, same 8 layers"
+    )
+    assert build_claim(["H"], [of("hc", 2.0)]) == "H ×100, 8 layers"
+    assert build_claim(["H", "D"], [of("hc", 2.0), of("hc", 30.0, 99)]) == "H ×100, D 1×10³⁰"
+    assert build_claim(["R"], [of("residual", 0.0)]) is None
+    assert build_claim(["H"], [of("hc", None)]) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +270,7 @@ def test_a_host_that_is_none_makes_no_address(host: str, base: str | None) -> No
 def test_a_strange_host_gets_no_page(web: httpx.Client) -> None:
     for host in ("a.example/<b>", "evil.example"):
         answer = web.get("/", headers={"Host": host})
-        assert (answer.status_code, answer.json()["title"]) == (421, "The server is not called so")
+        assert (answer.status_code, answer.json()["title"]) == (421, "Unknown host name")
         assert "og:url" not in answer.text
 
 
@@ -236,14 +291,6 @@ def test_texts_fit_and_say_that_there_is_more() -> None:
     assert shorten("unbreakable" * 9, 18, 100).endswith("…")
 
 
-def test_a_picture_takes_the_sentences_that_fit_whole() -> None:
-    sentences = ["one two three.", "four five six.", "seven eight nine ten eleven twelve."]
-    assert " ".join(_fit(sentences, 160, 2)) == "one two three. four five six."
-    assert " ".join(_fit(sentences, 160, 9)) == " ".join(sentences)
-    assert _fit(sentences, 100, 1)[0].endswith("…")
-    assert _fit([], 100, 2) == []
-
-
 def test_dashes_leave_gaps_and_solid_lines_none() -> None:
     covered = {}
     for dash in ("solid", "2px,3px", "9px,3px,2px,3px"):
@@ -258,16 +305,17 @@ def test_dashes_leave_gaps_and_solid_lines_none() -> None:
 
 
 def test_a_ribbon_is_as_wide_as_the_stream_is_large_and_breaks_where_nothing_is_known() -> None:
-    logs_Ln = np.array([[0.0], [1.0], [np.nan], [2.0], [2.0]])
-    scale = to_scale([logs_Ln], 20.0)
-    first, second = to_ribbons(np.arange(5.0), logs_Ln[:, 0], 50.0, scale)
+    logs_L = np.array([1.0, 2.0, np.nan, 0.5, -np.inf, 400.0])
+    first, second = to_ribbons(np.arange(6.0), logs_L, 50.0)
     assert [x for x, _ in first] == [0.0, 1.0, 1.0, 0.0]
-    assert first[3][1] - first[0][1] == pytest.approx(2.5)
-    assert second[3][1] - second[0][1] == pytest.approx(20.0)
-    assert (second[3][1] + second[0][1]) / 2 == pytest.approx(50.0)
+    assert [first[3][1] - first[0][1], first[2][1] - first[1][1]] == pytest.approx([10 * UNIT_PX, 100 * UNIT_PX])
+    assert (second[5][1] + second[0][1]) / 2 == pytest.approx(50.0)
+    assert second[4][1] - second[1][1] == pytest.approx(2.0), "too small to be seen is a thin line"
+    assert second[3][1] - second[2][1] < 1e4, "too large for a canvas is cut"
 
 
-def test_runs_share_one_scale_of_a_decade_at_least() -> None:
-    assert to_scale([np.array([[0.0]]), np.array([[3.0]])], 10.0).high == 3.0
-    assert to_scale([np.array([[0.5, np.nan]])], 10.0).high == 1.5
-    assert to_scale([np.array([[np.nan]])], 10.0).low == 0.0
+def test_lanes_fill_the_box_in_order() -> None:
+    first, second = place_lanes([1, 4], (0, 100, 10, 120))
+    assert first.room == second.room == pytest.approx(20)
+    assert list(first.middles) == pytest.approx([110])
+    assert list(second.middles) == pytest.approx([150, 170, 190, 210])

@@ -118,7 +118,7 @@ def test_a_page_runs_no_inline_script(page: httpx.Response) -> None:
 def test_a_person_who_opens_nothing_gets_a_page(web: httpx.Client, path: str) -> None:
     page = web.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert ("This figure is gone" if path.startswith("/embed/") else "Nothing is here") in page.text
+    assert ("This figure is gone" if path.startswith("/embed/") else "Page not found") in page.text
     assert "script-src 'self'" in page.headers["content-security-policy"]
     for accept in ("*/*", "application/json"):
         answer = web.get(path, headers={"Accept": accept})

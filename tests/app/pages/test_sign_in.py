@@ -40,7 +40,7 @@ def test_a_person_signs_in_works_and_signs_out(hidden: tuple[Server, str, str]) 
         assert COOKIE.search(answer.headers["set-cookie"])
         assert http.get("/api/v1/snapshots").status_code == 200
         key = f"token:{token.split('_')[1]}"
-        assert f"This browser uses {key}, with the right to run." in http.get("/sign-in").text
+        assert f"You are signed in as {key} with the right to run." in http.get("/sign-in").text
         assert http.get("/admin").status_code == 401  # that right does not reach so far
         out = http.post("/sign-in/out", headers={"Origin": server.url})
         assert out.status_code == 303
@@ -61,7 +61,7 @@ def test_a_wrong_token_is_kept_nowhere(hidden: tuple[Server, str, str], token: s
     with httpx.Client(base_url=server.url) as http:
         answer = send(http, server, token)
         assert answer.status_code == 401
-        assert "The bearer token is not one of this server&#39;s." in answer.text
+        assert "This server does not know the token." in answer.text
         assert "mhc_token" not in http.cookies
 
 

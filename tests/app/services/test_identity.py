@@ -110,7 +110,7 @@ def test_an_expired_or_removed_token_is_refused(url: str) -> None:
         (token,) = [item for item in list_tokens(connection) if item.token_hash == hash_secret(removed)]
         assert remove_token(connection, token.id)
         assert not remove_token(connection, token.id)
-    for text, why in ((expired, "expired"), (removed, "not one of")):
+    for text, why in ((expired, "expired"), (removed, "does not know the token")):
         with pytest.raises(InvalidTokenError, match=why):
             recognise(url, Claims(HOST, text))
 
@@ -152,7 +152,7 @@ def test_what_an_anonymous_client_may_do(
 
 
 def test_a_known_client_is_told_that_its_rights_do_not_do() -> None:
-    with pytest.raises(NoRightError, match="has the right to read, and this needs run"):
+    with pytest.raises(NoRightError, match="needs the right to run; you have the right to read"):
         require_rights(Client("token:a", HOST, "read", is_known=True), "run")
 
 

@@ -1,5 +1,6 @@
 """The store and its migrations on a real PostgreSQL."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -124,6 +125,21 @@ def test_servers_that_start_together_wait_for_each_other(url: str, is_released: 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(upgrade, [url] * 4)) == [None] * 4
     assert find_differences(url) == []
+
+
+def test_servers_that_store_the_same_record_together_store_it_once(url: str) -> None:
+    async def inside() -> None:
+        databases = [Database(url) for _ in range(2)]
+        stores = [RunStore(database) for database in databases]
+        for name in map(str, range(8)):
+            lines = [b'{"run":"%s","index":0,"type":"forward"}\n' % name.encode()]
+            stored = await asyncio.gather(*(store.add_record(name, TRACE, iter(lines)) for store in stores))
+            assert any(stored)
+            assert len(await stores[0].read(name, -1, 10)) == 2, "the frame and the end, once"
+        for database in databases:
+            await database.close()
+
+    run_loop(inside())
 
 
 def test_runs_frames_and_snapshots_are_kept(url: str) -> None:

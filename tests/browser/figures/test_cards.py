@@ -9,12 +9,21 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from mhc_core.spec import parse_spec
-from tests.browser.conftest import OpenPage, Watch, read_result, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    Watch,
+    open_section_of,
+    read_result,
+    type_setting,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.conftest import Server
 
 
 def card_of(page: Page, panel: str) -> Locator:
     """A panel's card, in sight and drawn."""
+    open_section_of(page, panel)
     card = page.locator(f"[data-panel={panel}]")
     card.scroll_into_view_if_needed()
     expect(card.locator(".plot .main-svg").first).to_be_visible()
@@ -22,14 +31,15 @@ def card_of(page: Page, panel: str) -> Locator:
 
 
 def show_table(page: Page, card: Locator) -> list[list[str]]:
-    """The rows of a card's table, once it has been turned over."""
+    """The rows of a card's table, which its menu shows."""
+    card.hover()
     card.get_by_role("button", name=re.compile(": more$")).click()
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
     return [row.locator("th, td").all_text_contents() for row in card.locator("tbody tr").all()]
 
 
 @pytest.mark.full
-def test_unfolded_connections_of_a_residual_and_a_plain_stack(open_page: OpenPage) -> None:
+def test_effective_skip_connections_of_a_residual_and_a_plain_stack(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&layer=4&runs=residual,none&block.kind=mlp")
     rows = show_table(page, card_of(page, "unfolded"))
     assert rows == [
@@ -55,19 +65,19 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
 
 
 @pytest.mark.full
-def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) -> None:
+def test_theory_is_next_to_measurement_or_says_why_not(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=8")
     card = card_of(page, "theory")
     notes = card.locator(".theory-notes dd")
     expect(notes).to_have_count(3)
     expect(notes.nth(0)).to_contain_text("Doubly stochastic. At every step")
-    expect(notes.nth(0)).to_contain_text("8 of 8 layers lie in the band")
+    expect(notes.nth(0)).to_contain_text("8 of 8 layers are inside the band")
     expect(notes.nth(1)).to_contain_text("Drift gain.")
     card.get_by_role("button", name="activation").click()
-    expect(notes.nth(0)).to_have_text("No law here. Block is Transformer; the law wants mlp.")
-    expect(notes.nth(1)).to_contain_text("Drift σ is 0.3; the law wants 0")
-    expect(card.locator(".plot")).to_contain_text("No law applies to these runs here.")
-    card.get_by_role("button", name="gain →").click()
+    expect(notes.nth(0)).to_have_text("No prediction. Block is Transformer; theory needs mlp.")
+    expect(notes.nth(1)).to_contain_text("Drift σ is 0.3; theory needs 0")
+    expect(card.locator(".plot")).to_contain_text("No theory applies to these runs.")
+    card.get_by_role("button", name="gain, forward").click()
     beside, figure = (card.locator(part).bounding_box() for part in (".theory-notes", ".plot-box"))
     assert beside is not None
     assert figure is not None
@@ -79,12 +89,14 @@ def test_theory_stands_beside_measurement_or_says_why_not(see_page: OpenPage) ->
 def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     card = card_of(page, "theory")
-    card.get_by_role("button", name="Show a view").click()
+    card.get_by_role("button", name="Show an example").click()
     wait_until_done(page)
     for view in ("activation", "gradient"):
         card.get_by_role("button", name=view).click()
         for run in (0, 1, 3):
-            expect(card.locator(".theory-notes dd").nth(run)).to_contain_text(re.compile(r"(\d+) of \1 layers lie in"))
+            expect(card.locator(".theory-notes dd").nth(run)).to_contain_text(
+                re.compile(r"(\d+) of \1 layers are inside")
+            )
     rows = show_table(page, card)
     assert len(rows) == 64
     assert all("…" in row[2] for row in rows), "the law of the first run stands beside its column"
@@ -108,6 +120,14 @@ def test_a_table_of_several_seeds_holds_what_the_curve_shows(open_page: OpenPage
         assert shown == pytest.approx(list(expected), rel=1e-3)
 
 
+def show_costs(page: Page) -> None:
+    """Turn the cost card from its figure to its tables."""
+    card = page.locator(".cost-card")
+    expect(card.locator(".cost-figure .main-svg").first).to_be_attached()
+    card.get_by_role("button", name="Cost: more").click()
+    page.get_by_role("button", name="Show as table").locator("visible=true").click()
+
+
 def cost_rows(page: Page) -> dict[str, list[str]]:
     """The cost card's own table, by connection: the numbers and what they are above the residual connection's."""
     rows = page.locator(".cost-card table").first.locator("tbody tr").all()
@@ -118,7 +138,8 @@ def cost_rows(page: Page) -> dict[str, list[str]]:
 
 
 def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPage, server: Server) -> None:
-    page = open_page("/#v=1&depth=8&connection.streams=2")
+    page = open_page("/#v=1&depth=8&connection.streams=2&open=cost")
+    show_costs(page)
     rows = cost_rows(page)
     found = httpx.post(f"{server.api}/costs", json={"depth": 8, "connection": {"streams": 2}}).json()
     assert len(rows) == len(found) == 9
@@ -128,10 +149,8 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
     assert "±0 %" in rows["Residual"][2]
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.post_data or "") if "/costs" in request.url else None)
-    streams = page.get_by_role("spinbutton", name="Streams, exact")
-    streams.fill("3")
-    streams.press("Enter")
-    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not with these settings.")
+    type_setting(page, "Streams", 3)
+    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not possible with these settings.")
     assert cost_rows(page)["mHC"] != rows["mHC"]
     assert len(asked) == 1
     assert '"streams":3' in asked[0]
@@ -140,11 +159,10 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
 @pytest.mark.full
 def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("ERR_INTERNET_DISCONNECTED")
-    page = open_page("/#v=1&depth=8")
+    page = open_page("/#v=1&depth=8&open=cost")
+    show_costs(page)
     card, before = page.locator(".cost-card"), cost_rows(page)
-    streams = page.get_by_role("spinbutton", name="Streams, exact")
-    streams.fill("2")
-    streams.press("Enter")
+    type_setting(page, "Streams", 2)
     page.context.set_offline(True)
     expect(card.get_by_role("alert")).to_contain_text("The server cannot be reached")
     page.context.set_offline(False)
@@ -153,11 +171,14 @@ def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: Open
     assert cost_rows(page)["mHC"] != before["mHC"]
 
 
-def test_the_papers_figure_stands_beside_ours(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8")
+def test_the_overhead_that_the_paper_reports_is_marked_and_linked(see_page: OpenPage) -> None:
+    page = see_page("/#v=1&depth=8&open=cost")
     card = page.locator(".cost-card")
     expect(card).to_contain_text("The paper reports +6.7 % time")
-    expect(card).to_contain_text(re.compile(r"Here, unfused on one core and at this size: \+[\d.]+ % of time"))
+    expect(card).to_contain_text(re.compile(r"Here, on one CPU core without fused kernels: \+[\d.]+ % time"))
+    expect(card.locator(".paper-claim a")).to_have_attribute("href", "https://arxiv.org/abs/2512.24880")
+    expect(card.locator(".cost-figure")).to_contain_text("6.7 % time: mHC in the paper")
+    show_costs(page)
     models = card.locator("table").nth(1).locator("tbody th")
     assert models.all_inner_texts() == ["3B", "9B", "27B"]
 
@@ -165,19 +186,19 @@ def test_the_papers_figure_stands_beside_ours(see_page: OpenPage) -> None:
 @pytest.mark.full
 def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("422")
-    page = open_page("/#v=1&depth=8&block.scaling=deepnorm", wait=False)
+    page = open_page("/#v=1&depth=8&block.scaling=deepnorm&open=cost", wait=False)
     expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
 
 
 @pytest.mark.full
 def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3")
+    page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3&open=mixing")
     card = page.locator("[data-panel=detail]")
     title = card.get_by_role("heading")
-    expect(title).to_have_text("In numbers: layer 3")
-    card.get_by_role("button", name="1…l").click()
-    expect(title).to_have_text("In numbers: layers 1–3")
-    page.wait_for_url("**/#*layer=3&view.detail=up_to")
+    expect(title).to_have_text("Mixing matrix, layer 3")
+    card.get_by_role("button", name="product so far").click()
+    expect(title).to_have_text("Mixing matrix, layers 1–3")
+    page.wait_for_url("**/#*layer=3&view.detail=up_to*")
     wait_until_done(page)
 
     def gain() -> str:
@@ -185,32 +206,37 @@ def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> N
         texts = card.locator(".plot").evaluate("plot => [plot.layout.xaxis.title.text, plot.layout.xaxis2.title.text]")
         return str(texts[0])
 
-    up_to = page.locator(".readout [data-key=composite_gain_fwd]").first.text_content()
-    assert gain().startswith(f"gain → {up_to}<br>")
-    card.get_by_role("button", name="l…L").click()
-    expect(title).to_have_text("In numbers: layers 3–8")
-    wait_until_done(page)
-    from_there = page.locator(".readout [data-key=composite_gain_bwd]").first.text_content()
-    assert gain().endswith(f"gain ← {from_there}")
+    def at_cursor(panel: str) -> float:
+        return float(page.locator(f"#panel-{panel} .at-cursor b").first.inner_text().replace(",", ""))
 
-    card.get_by_role("button", name="i…j").click()
-    expect(title).to_have_text("In numbers: layers 1–8")
+    def gains() -> list[float]:
+        return [float(text) for text in re.findall(r"gain . ([\d.]+)", gain())]
+
+    up_to = gains()[0]
+    assert up_to == pytest.approx(at_cursor("gain"), rel=0.01)
+    card.get_by_role("button", name="product to the end").click()
+    expect(title).to_have_text("Mixing matrix, layers 3–8")
+    wait_until_done(page)
+    assert gains()[1] == pytest.approx(at_cursor("gain_bwd"), rel=0.01)
+
+    card.get_by_role("button", name="custom range").click()
+    expect(title).to_have_text("Mixing matrix, layers 1–8")
     page.get_by_label("to layer").fill("3")
     page.get_by_label("to layer").press("Enter")
-    expect(title).to_have_text("In numbers: layers 1–3")
-    page.wait_for_url("**/#*interval=1-3&view.detail=interval")
+    expect(title).to_have_text("Mixing matrix, layers 1–3")
+    page.wait_for_url("**/#*interval=1-3&view.detail=interval*")
     wait_until_done(page)
-    assert gain().startswith(f"gain → {up_to}<br>")
+    assert gains()[0] == up_to
     page.get_by_label("from layer").fill("5")
     page.get_by_label("from layer").press("Enter")
-    expect(title).to_have_text("In numbers: layers 5–5")
+    expect(title).to_have_text("Mixing matrix, layers 5–5")
     page.get_by_label("to layer").fill("99")
     page.get_by_label("to layer").press("Enter")
     expect(page.get_by_label("to layer")).to_have_value("5")
     page.reload()
     wait_until_done(page)
-    expect(title).to_have_text("In numbers: layers 5–5")
-    expect(card.get_by_role("button", name="5…5")).to_have_attribute("aria-pressed", "true")
+    expect(title).to_have_text("Mixing matrix, layers 5–5")
+    expect(card.get_by_role("button", name="custom range")).to_have_attribute("aria-pressed", "true")
 
 
 @pytest.mark.full
@@ -225,7 +251,7 @@ def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     assert re.fullmatch(r"A HC ×10\S{3,}", shown[3]), "the power of ten that all numbers have"
     assert re.match(r"gain → [\d.]+×10\S{3,}<br>gain ← [\d.]+×10\S{3,}$", shown[1])
     assert all(abs(value) > 308 for value in shown[2])
-    card.get_by_role("button", name="In numbers: more").click()
+    card.get_by_role("button", name="Mixing matrix: more").click()
     card.get_by_role("button", name="Show as table").click()
     expect(card.locator("tbody tr")).to_have_count(5)
     expect(card.locator("tbody td").first).to_contain_text("×10")
@@ -233,7 +259,7 @@ def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
 
 @pytest.mark.full
 def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, server: Server) -> None:
-    page = open_page("/#v=1&depth=8&width=32")
+    page = open_page("/#v=1&depth=8&width=32&open=cost")
     menu = page.get_by_role("button", name="Cost: more")
 
     def take(title: str) -> str:
@@ -256,9 +282,8 @@ def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, ser
 def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16&view.gain=cubic&view.ghost=log")
     banner = page.get_by_role("alert")
-    expect(banner).to_contain_text("view.gain: got cubic, wanted log, linear, tokens, tokens_bwd")
-    expect(banner).to_contain_text("view.ghost: there is no such panel")
-    expect(page.locator("[data-panel=gain] [aria-pressed=true]")).to_have_text("log")
+    expect(banner).to_contain_text("view.gain must be log, linear, tokens, theory or tokens_bwd, not cubic")
+    expect(banner).to_contain_text("view.ghost: no such panel")
     banner.get_by_role("button", name="Close").click()
     expect(banner).to_have_count(0)
 
@@ -270,21 +295,34 @@ def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_s
     def offered(panel: str) -> list[str]:
         return page.locator(f"[data-panel={panel}] .segments button").all_text_contents()
 
+    def in_menu() -> list[str]:
+        gain.hover()
+        gain.get_by_role("button", name="Gain, forward: more").click()
+        menu = page.locator(".popover:popover-open")
+        texts = [text for text in menu.locator("button").all_inner_texts() if "all four charts" in text]
+        page.keyboard.press("Escape")
+        return [text.split("\n")[0].strip() for text in texts]
+
+    scale, theory, tokens = "Logarithmic scale", "Add the predicted range", "Gain of each token"
     gain = page.locator("[data-panel=gain]")
-    expect(gain.locator("[aria-pressed=true]")).to_have_text("tokens →")
-    expect(gain.locator(".plot")).to_contain_text("No tokens to tell apart here")
-    assert offered("gain") == ["log", "linear", "tokens →"]
-    gain.get_by_role("button", name="log").click()
-    expect(gain.get_by_role("button", name="tokens →")).to_have_count(0)
-    expect(gain.get_by_role("button", name="log")).to_be_focused()
-    assert offered("gain") == ["log", "linear"]
+    expect(gain.locator(".plot")).to_contain_text("No gains per token")
+    assert in_menu() == [scale, "Linear scale", theory]
+    gain.hover()
+    gain.get_by_role("button", name="Gain, forward: more").click()
+    gain.get_by_role("button", name=scale).click()
+    page.wait_for_url(re.compile("^((?!view).)*$"))
+    assert in_menu() == ["Linear scale", theory]
+    open_section_of(page, "streams")
     assert offered("streams") == ["activation", "gradient", "similarity"]
-    page.goto(page.url.partition("#")[0] + "#v=1&runs=residual,mhc&depth=4&width=16&connection.dynamic=true")
-    expect(gain.get_by_role("button", name="tokens →")).to_be_visible()
+    page.goto(
+        page.url.partition("#")[0] + "#v=1&runs=residual,mhc&depth=4&width=16&connection.dynamic=true&open=mixing"
+    )
     wait_until_done(page)
-    assert offered("gain") == ["log", "linear", "tokens →", "tokens ←"]
-    page.goto(page.url.partition("#")[0] + "#v=1&runs=residual,none&depth=4&width=16&connection.dynamic=true")
-    expect(gain.get_by_role("button", name="tokens →")).to_have_count(0)
+    assert in_menu() == ["Linear scale", tokens, theory]
+    page.goto(
+        page.url.partition("#")[0] + "#v=1&runs=residual,none&depth=4&width=16&connection.dynamic=true&open=mixing"
+    )
     wait_until_done(page)
+    assert in_menu() == ["Linear scale", theory]
     assert offered("streams") == ["activation", "gradient"]
     assert offered("detail") == []

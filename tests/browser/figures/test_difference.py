@@ -5,29 +5,28 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
 
-def test_the_switch_draws_differences_keeps_them_in_the_link_and_back_undoes_it(open_page: OpenPage) -> None:
+def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     before = {curve["name"]: curve["y"] for curve in curves(page, "activation")}
-    switch = page.get_by_role("checkbox", name="Difference to A")
-    switch.check()
+    page.keyboard.press("d")
     page.wait_for_url("**/#v=1&depth=8&difference=true")
     unit = page.locator("[data-panel=activation] .unit")
-    expect(unit).to_have_text("ratio to A · rms of the stream mean")
-    expect(page.locator("[data-panel=activation] .plot text").get_by_text("B HC / A").first).to_be_visible()
+    expect(unit).to_have_text("ratio to A")
+    expect(page.locator("[data-panel=activation] .plot text").get_by_text("HC / A").first).to_be_visible()
     after = {curve["name"]: curve["y"] for curve in curves(page, "activation")}
     assert list(after) == ["B HC / A", "C mHC / A"]
     decades = np.subtract(before["B HC"], before["A Residual"])
     np.testing.assert_allclose(after["B HC / A"], decades, atol=1e-6)
+    wait_until_drawn(page, "similarity")
     page.locator("[data-panel=similarity]").scroll_into_view_if_needed()
     expect(page.locator("[data-panel=similarity] .plot text").get_by_text("B HC − A").first).to_be_visible()
     page.go_back()
-    expect(switch).not_to_be_checked()
-    expect(unit).to_have_text("rms of the stream mean")
+    expect(unit).to_have_count(0)
     wait_until_done(page)
     assert {curve["name"]: curve["y"] for curve in curves(page, "activation")} == before
 
@@ -35,11 +34,13 @@ def test_the_switch_draws_differences_keeps_them_in_the_link_and_back_undoes_it(
 @pytest.mark.full
 def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&runs=residual,hc&difference=true")
+    page.locator("[data-panel=activation]").hover()
     page.get_by_role("button", name="Activation: more").click()
     with page.expect_download() as loading:
         page.get_by_role("button", name="JSON the Plotly figure").locator("visible=true").click()
     query = httpx.URL(loading.value.url).params
     assert query["difference"] == "true"
+    page.locator("[data-panel=activation]").hover()
     page.get_by_role("button", name="Activation: more").click()
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
     heads = page.locator("[data-panel=activation] thead th").all_text_contents()
@@ -56,12 +57,12 @@ def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: 
 
 
 @pytest.mark.full
-def test_the_key_d_turns_it_on_and_one_run_alone_has_none(open_page: OpenPage) -> None:
+def test_one_run_alone_has_no_difference(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=hc")
-    assert page.get_by_role("checkbox", name="Difference to A").count() == 0
     page.keyboard.press("d")
-    expect(page.locator("[data-panel=activation] .unit")).to_have_text("rms of the stream mean")
+    expect(page.locator("[data-panel=activation] .unit")).to_have_count(0)
     page = open_page("/#v=1&depth=8")
     page.keyboard.press("d")
-    expect(page.get_by_role("checkbox", name="Difference to A")).to_be_checked()
+    expect(page.locator("[data-panel=activation] .unit")).to_have_text("ratio to A")
+    wait_until_drawn(page, "cka")
     expect(page.locator("[data-panel=cka] .unit")).to_have_text("difference to A · linear CKA")

@@ -5,12 +5,19 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    open_section_of,
+    type_setting,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.browser.figures.test_cards import card_of, show_table
 
 VIEW = "/#v=1&depth=24&width=16&runs=residual,hc,mhc"
 # The first x axis of every plot that counts layers, as it is drawn, outermost layers alone.
-SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel')].flatMap((card) => {
+SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel, .chart')].flatMap((card) => {
     const plot = card.querySelector('.plot');
     const kind = plot?.layout?.meta.layers?.xaxis;
     if (!kind) return [];
@@ -18,7 +25,7 @@ SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel')].fla
     const [low, high] = plot._fullLayout.xaxis.range.map((place) => place + before);
     return [[card.dataset.panel, [Math.ceil(low), Math.floor(high)]]];
 }))"""
-ALL = ("gain", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory")
+ALL = ("gain", "gain_bwd", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory")
 
 
 def drag(page: Page, panel: str, start: float, end: float) -> None:
@@ -64,17 +71,15 @@ def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_
     expect(chip).to_have_count(0)
     assert all(layers == [1, 24] for key, layers in shown(page).items() if key != "mixing")
     expect(cursor).to_have_value("12")
-    expect(page).to_have_url(re.compile("layer=12$"))
+    expect(page).to_have_url(re.compile("layer=12(&|$)"))
 
 
 @pytest.mark.full
 def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15")
     chip = page.get_by_role("button", name=re.compile("show all layers"))
-    depth = page.get_by_role("spinbutton", name="Depth, exact")
     for layers, told in ((12, "layers 10–12"), (8, None), (32, "layers 10–15")):
-        depth.fill(str(layers))
-        depth.press("Enter")
+        type_setting(page, "Depth", layers)
         wait_until_done(page)
         if told:
             expect(chip).to_have_text(re.compile(told))
@@ -95,81 +100,89 @@ def test_it_is_chosen_and_cleared_by_keyboard(see_page: OpenPage) -> None:
     expect(status.filter(has_text="Layers 5 to 9 are shown.")).to_be_attached()
     chip.press("Enter")
     expect(chip).to_have_count(0)
-    expect(cursor).to_be_focused()
+    expect(page.locator("#field-depth")).to_be_focused()
     cursor.press("i")
     expect(page.get_by_role("button", name="layers 9–24: show all layers")).to_be_visible()
     cursor.press("a")
     expect(page.get_by_role("button", name=re.compile("show all layers"))).to_have_count(0)
 
 
+# What is drawn over the strips, without names and gains.
+STRIPS = """canvas => {
+    const copy = new OffscreenCanvas(700, 380).getContext('2d');
+    copy.drawImage(canvas, -180, 0);
+    return copy.getImageData(0, 0, 700, 380).data.reduce((sum, value) => (31 * sum + value) % 1000003, 7);
+}"""
+
+
 def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     canvas = page.locator(".picture-box canvas").nth(1)
-    before = canvas.evaluate("canvas => canvas.toDataURL()")
+    before = canvas.evaluate(STRIPS)
     cursor = page.get_by_role("slider", name="Layer")
     at = cursor.input_value()
     cursor.press("o")
     expect(page.get_by_role("button", name=f"layers 1–{at}: show all layers")).to_be_visible()
     expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
-    assert canvas.evaluate("canvas => canvas.toDataURL()") != before
+    assert canvas.evaluate(STRIPS) != before
     box = page.locator(".picture-box").bounding_box()
     assert box is not None
     page.mouse.dblclick(box["x"] + 0.6 * box["width"], box["y"] + 50)
     expect(page.get_by_role("button", name=re.compile("show all layers"))).to_have_count(0)
     expect(cursor).to_have_value(at)
     expect(page.locator(".picture-box:not([aria-busy])")).to_be_attached()
-    assert canvas.evaluate("canvas => canvas.toDataURL()") == before
+    page.mouse.move(2, 2)
+    wait_until(page, lambda: canvas.evaluate(STRIPS) == before)
 
 
 @pytest.mark.full
 def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
     gain = page.locator("[data-panel=gain]")
-    expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain: layers 10–15")
-    expect(page.locator("[data-panel=theory]").get_by_role("heading", level=2)).to_contain_text(": of all layers")
+    expect(gain.locator(".unit")).to_have_text("layers 10–15")
     detail = card_of(page, "detail")
-    expect(detail.get_by_role("heading", level=2)).to_have_text("In numbers: layers 10–15")
-    assert detail.locator(".segments button").all_text_contents() == ["layer", "10…l", "l…15", "10…15"]
+    expect(detail.get_by_role("heading")).to_have_text("Mixing matrix, layers 10–15")
+    open_section_of(page, "theory")
+    expect(page.locator("#panel-theory-title")).to_contain_text(", of all layers")
     wait_until_drawn(page, "detail")
     title = detail.locator(".plot").evaluate("plot => plot.layout.xaxis.title.text || plot.layout.xaxis2.title.text")
     forward, _ = re.findall(r"gain . ([\d.]+)", title)
-    assert page.locator(".readout tbody tr").nth(1).locator("[data-key=composite_gain_fwd]").text_content() == forward
+    at_cursor = float(gain.locator(".at-cursor b").nth(1).inner_text())
+    assert at_cursor == pytest.approx(float(forward), rel=0.01)
+    row = page.locator(".results-table tbody tr", has_text="B HC").first
+    assert float(row.locator("td").first.inner_text().strip("×\n ")) >= at_cursor, "the largest of these layers"
 
-    story = page.locator(".story-card").nth(1)
-    expect(story.locator(".headline")).to_contain_text("layers 10–15")
-    assert story.locator("h3").all_text_contents() == ["Layers 10–15", "All layers"]
-    expect(story).to_contain_text(re.compile(r"6 matrices multiplied: largest gain [\d.]+ forward, [\d.]+ backward\."))
-    expect(story).to_contain_text(re.compile(r"From layer 15 down to layer 10, the gradient"))
-    expect(story).to_contain_text("24 free mixing matrices multiplied")
+    expect(page.locator(".results h2")).to_contain_text("layers 10–15")
+    page.get_by_role("button", name="B HC", exact=True).click()
+    findings = page.locator(".findings:not([hidden])")
+    assert findings.locator("h3").all_text_contents() == ["layers 10–15", "all layers"]
+    expect(findings).to_contain_text(
+        re.compile(r"The product of 6 mixing matrices amplifies up to [\d.]+× forward and [\d.]+× backward\.")
+    )
+    expect(findings).to_contain_text(re.compile(r"The gradient is .+ at layer 10 than at layer 15"))
+    expect(findings).to_contain_text("The product of 24 unconstrained mixing matrices")
 
     rows = show_table(page, gain)
     assert [row[0] for row in rows] == [str(layer) for layer in range(10, 16)]
-    expect(gain.locator("thead")).to_contain_text("B HC, forward, layers 10–15")
-    page.keyboard.press("Escape")
+    expect(gain.locator("thead")).to_contain_text("B HC, gain, layers 10–15")
     page.get_by_role("button", name="layers 10–15: show all layers").press("Enter")
-    expect(story.locator("h3")).to_have_count(0)
-    expect(gain.get_by_role("heading", level=2)).to_have_text("Composite gain")
+    expect(findings.locator("h3")).to_have_count(0)
+    expect(gain.locator(".unit")).to_have_count(0)
 
 
 @pytest.mark.full
 def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
-    expect(page.locator("[data-panel=gain]").get_by_role("heading", level=2)).to_have_text(
-        "Composite gain: of all layers"
-    )
-    expect(page.locator(".readout thead")).to_contain_text("gain → of all")
-    story = page.locator(".story-card").first
-    expect(story.locator(".headline")).to_contain_text("of all layers")
-    expect(story).to_contain_text("over 3 layers in the median of 3 seeds.")
-    expect(story).not_to_contain_text("3 matrices")
+    expect(page.locator("#panel-gain .unit")).to_have_text("of all layers")
+    page.get_by_role("button", name="A HC", exact=True).click()
+    findings = page.locator(".findings:not([hidden])")
+    expect(findings).to_contain_text("over 3 layers in the median of 3 seeds.")
+    expect(findings).not_to_contain_text("3 matrices")
 
 
 def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(open_page: OpenPage) -> None:
     page = open_page(VIEW)
-    for at in (0, 300):
-        for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):
-            page.evaluate("at => scrollTo(0, at)", at)
-            part.focus()
-            expect(part).to_be_focused()
-            assert page.evaluate("scrollY") == at
-            page.evaluate("document.activeElement.blur()")
+    for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):
+        part.focus()
+        expect(part).to_be_focused()
+        assert page.evaluate("scrollY") == 0

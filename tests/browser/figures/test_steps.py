@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.codec import from_typed_array
-from tests.browser.conftest import OpenPage, wait_until, wait_until_done, wait_until_drawn
+from tests.browser.conftest import (
+    OpenPage,
+    expect_layer,
+    open_section_of,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
 from tests.browser.page.test_page import curves
 from tests.conftest import Server, compute
 
@@ -44,14 +51,14 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
     page = open_page(f"/#{TRAINED}")
     assert steps_of(page).startswith("Trained in 9")
     trained, matrix = gains(page), matrix_at_cursor(page)
-    expect(page.locator("#panel-gain-title")).to_have_text("Composite gain")
+    expect(page.locator("#panel-gain .unit")).to_have_count(0)
     page.locator("#step").focus()
     page.keyboard.press("Home")
-    page.wait_for_url("**/#*&step=1")
+    page.wait_for_url("**/#*&step=1*")
     assert steps_of(page).startswith("Step 1 / 9")
-    expect(page.locator("#panel-gain-title")).to_have_text("Composite gain: step 1")
-    expect(page.locator("#panel-activation-title")).to_have_text("Activation: step 1")
-    expect(page.locator("#panel-similarity-title")).to_have_text("Similarity: step 1")
+    expect(page.locator("#panel-gain .unit")).to_have_text("step 1")
+    expect(page.locator("#panel-activation .unit")).to_have_text("step 1")
+    expect(page.locator("#panel-detail-title")).to_contain_text(", step 1")
     wait_until_done(page)
     first = gains(page)
     assert first[0] == pytest.approx(trained[0], abs=1e-6), "residual mixing does not learn"
@@ -68,29 +75,29 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
 
 
 @pytest.mark.full
-def test_activation_gradient_and_cka_follow_the_step_in_figure_table_and_readout(open_page: OpenPage) -> None:
+def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=4&step=8")
     wait_until_done(page)
-    for panel, title, key in (("activation", "Activation", "act_rms"), ("gradient", "Gradient", "grad_rms")):
-        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 8")
+    for panel in ("activation", "gradient"):
+        place = page.locator(f"#panel-{panel} .unit")
+        expect(place).to_have_text("step 8")
         late = [line["y"] for line in curves(page, panel)]
         page.keyboard.press(".")
-        expect(page.locator(f"#panel-{panel}-title")).to_have_text(f"{title}: step 9")
+        expect(place).to_have_text("step 9")
         wait_until_drawn(page, panel)
         assert max(abs(np.subtract([line["y"] for line in curves(page, panel)], late)).flat) > 1e-6
         page.keyboard.press(",")
         wait_until_drawn(page, panel)
         assert [line["y"] for line in curves(page, panel)] == late
-        drawn = page.locator(f"[data-panel={panel}] .plot").evaluate(
-            "plot => plot.data.filter(trace => trace.meta.end).map(trace => trace.text[3]).reverse()"
-        )
-        assert page.locator(f".readout [data-key={key}]").all_text_contents() == drawn
-    expect(page.locator("#panel-cka-title")).to_have_text("Layer against layer: step 9")
+        shown = page.locator(f"#panel-{panel} .at-cursor b").all_inner_texts()
+        assert len(shown) == 2
+    open_section_of(page, "cka")
+    expect(page.locator("#panel-cka-title")).to_have_text("Layer similarity (CKA), step 9")
     card = page.locator("[data-panel=cka]")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "cka")
     row = card.locator(".plot").evaluate("plot => [...plot.data[1].z[3]]")
-    card.get_by_role("button", name="Layer against layer: more").click()
+    card.get_by_role("button", name="Layer similarity (CKA): more").click()
     card.get_by_role("button", name="Show as table").click()
     cells = card.locator("table.numbers tbody tr td:last-child").all_text_contents()
     assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
@@ -103,26 +110,13 @@ def test_keys_move_the_step(open_page: OpenPage) -> None:
         page.keyboard.press(key)
         expect(page.locator("label[for=step]")).to_contain_text(said)
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Help")).to_contain_text("one step of training back or on")
-
-
-@pytest.mark.full
-def test_the_readout_names_step_and_values(open_page: OpenPage) -> None:
-    page = open_page(f"/#{TRAINED}&step=5&layer=4")
-    readout = page.get_by_role("table", name="Values at layer 4, step 5")
-    expect(readout.locator("thead")).to_contain_text("step 5")
-    wait_until_drawn(page, "training")
-    drawn = page.evaluate(
-        """() => document.querySelector('[data-panel=training] .plot').data.map(trace => trace.text[4]).reverse()"""
-    )
-    assert readout.locator("[data-key=step_loss]").all_text_contents() == drawn
-    shown = readout.locator("[data-key=composite_gain_fwd]").all_text_contents()
-    assert [10 ** line[3] for line in gains(page)] == pytest.approx([float(text) for text in shown], rel=1e-3)
+    expect(page.get_by_role("dialog", name="Help")).to_contain_text("previous or next step of training")
 
 
 @pytest.mark.full
 def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=2")
+    wait_until_drawn(page, "training")
     card = page.locator("[data-panel=training]")
     card.scroll_into_view_if_needed()
     wait_until_done(page)
@@ -130,9 +124,9 @@ def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None
         return [box.left + xaxis._offset + xaxis.l2p(4), box.top + yaxis._offset + yaxis._length / 2]; }"""
     page.mouse.click(*card.locator(".plot").evaluate(place))
     expect(page.locator("label[for=step]")).to_contain_text("Step 4")
-    expect(page.locator("label[for=cursor]")).to_contain_text("Layer 2")
+    expect_layer(page, 2, 6)
     expect(card.locator(".cursor-x")).to_have_count(1)
-    expect(card.locator(".cursor-value")).to_have_count(2)
+    expect(card.locator(".at-cursor b")).to_have_count(2)
 
     card.get_by_role("button", name="gain", exact=True).click()
     expect(card.locator(".cursor-y")).to_have_count(2)
@@ -141,15 +135,16 @@ def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None
         return [box.left + x._offset + x.l2p(5), box.top + y._offset + y.l2p(7)]; }"""
     page.mouse.click(*card.locator(".plot").evaluate(cell))
     expect(page.locator("label[for=step]")).to_contain_text("Step 7")
-    expect(page.locator("label[for=cursor]")).to_contain_text("Layer 5")
-    page.wait_for_url("**/#*layer=5&step=7&view.training=gain")
+    expect_layer(page, 5, 6)
+    page.wait_for_url("**/#*layer=5&step=7&view.training=gain*")
 
 
 @pytest.mark.full
 def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=1")
     card = page.locator("[data-panel=gain]")
-    card.get_by_role("button", name="Composite gain: more").click()
+    card.hover()
+    card.get_by_role("button", name="Gain, forward: more").click()
     with page.expect_download() as download:
         card.get_by_role("button", name="JSON").click()
     assert "step=0" in download.value.url
@@ -169,25 +164,28 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     wanted = from_typed_array(result["steps_log10"]["step_act_rms"])[5].tolist()
     matrix = from_typed_array(result["kept"]["step_cka"])[1]
     page = open_page(f"/embed/{name}?panel=activation", wait=False)
-    expect(page.locator("h1")).to_have_text("Activation: step 6")
+    expect(page.locator("h1")).to_have_text("Activation, step 6")
     wait_until_drawn(page, "activation")
     assert [line["y"] for line in curves(page, "activation")] == [pytest.approx(wanted, rel=1e-5)]
     page.goto(f"{server.url}/embed/{name}?panel=cka")
-    expect(page.locator("h1")).to_have_text("Layer against layer: step 5")
+    expect(page.locator("h1")).to_have_text("Layer similarity (CKA), step 5")
     wait_until_drawn(page, "cka")
     assert np.allclose(page.locator(".plot").evaluate("plot => plot.data[0].z.map(row => [...row])"), matrix)
     page.goto(f"{server.url}/s/{name}")
-    expect(page.locator("#panel-gradient-title")).to_have_text("Gradient: step 6")
-    expect(page.locator("#panel-streams-title")).to_have_text("Streams: step 5")
+    expect(page.locator("#panel-gradient .unit")).to_have_text("step 6")
+    wait_until_drawn(page, "streams")
+    expect(page.locator("#panel-streams-title")).to_have_text("Single streams, step 5")
 
 
 @pytest.mark.full
 def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=1")
+    wait_until_drawn(page, "streams")
+    page.evaluate("scrollTo(0, 0)")
     expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
     first = [line["y"] for line in curves(page, "streams")]
     page.locator("#step").press("End")
-    expect(page.locator("#panel-streams-title")).to_have_text("Streams")
+    expect(page.locator("#panel-streams-title")).to_have_text("Single streams")
     trained = [line["y"] for line in curves(page, "streams")]
     expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()
     assert trained != first
@@ -196,11 +194,9 @@ def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_cards_say_how_far_training_is(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=8&width=64&train.steps=250", wait=False)
-    progress = page.locator("[data-panel=gain] .card-progress")
+    progress = page.locator(".picture-card .card-progress")
     expect(progress).to_contain_text(re.compile(r"training: step \d+ of 250, .* left"))
     first = progress.locator("progress").evaluate("bar => bar.value")
-    expect(page.locator(".picture-card .card-progress")).to_have_count(1)
-    expect(page.locator("[data-panel=training] .card-progress")).to_have_count(0)
     wait_until(page, lambda: progress.locator("progress").evaluate("bar => bar.value") > first)
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(progress).to_have_count(0)

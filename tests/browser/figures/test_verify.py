@@ -17,22 +17,22 @@ from tests.stored import store_as_of_old
 
 def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=residual,hc")
-    button = page.get_by_role("button", name="Verify run B HC")
+    button = page.get_by_role("button", name=re.compile(r"\brun B HC$"))
     button.focus()
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Verify B HC")
     expect(dialog.get_by_role("status")).to_have_text(re.compile(r"^✓ All \d+ checks hold\.$"), timeout=60_000)
     heads = dialog.locator("thead th").all_text_contents()
-    assert heads == ["verdict", "law", "metric", "layer", "expected", "measured", "apart by", "tolerance"]
+    assert heads == ["verdict", "law", "metric", "layer", "expected", "measured", "difference", "tolerance"]
     rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tbody tr").all()]
-    assert {row[0] for row in rows} == {"✓ holds"}
+    assert {row[0] for row in rows} == {"✓ pass"}
     assert any("Drift gain" in row[1] and "Composite gain" in row[2] for row in rows)
     assert any(row[2] == "Loss" and row[3] == "" for row in rows)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
-    page.get_by_role("button", name="Run A: more").click()
-    page.locator(".popover:popover-open").get_by_role("button", name="Verify").click()
+    expect(button).to_have_text("✓ verified")
+    page.get_by_role("button", name="Verify run A Residual").click()
     expect(page.get_by_role("dialog", name="Verify A Residual").get_by_role("status")).to_contain_text("checks hold")
 
 
@@ -49,7 +49,7 @@ def test_a_falsified_run_is_seen_to_fail(open_page: OpenPage, server: Server) ->
     dialog = page.get_by_role("dialog")
     said = re.compile(r"✗ 1 of \d+ checks failed: recomputation of act_rms at layer 3\.")
     expect(dialog.get_by_role("status")).to_have_text(said, timeout=60_000)
-    failed = dialog.locator("tbody tr", has_text="✗ fails")
+    failed = dialog.locator("tbody tr", has_text="✗ fail")
     expect(failed).to_have_count(1)
     expect(failed).to_contain_text("Activation")
     assert failed.locator("td").nth(2).inner_text() == "3"

@@ -84,7 +84,7 @@ def test_it_says_what_a_trace_did_not_hear(page: Page, tmp_path: Path) -> None:
     with torch.no_grad(), attach(model) as probe:
         model(torch.arange(12)[None])
     open_text(page, tmp_path, write_document([probe.result()]))
-    told = f"A {NAME}: no backward pass was heard, so its gradients are not known."
+    told = f"A {NAME}: the recording has no backward pass, so gradients are unknown."
     expect(page.locator(".missing")).to_have_text([told] * 3)
     for panel in ("gradient", "streams", "theory"):  # every card that would draw them
         expect(page.locator(f"[data-panel={panel}] .missing")).to_have_text(told)

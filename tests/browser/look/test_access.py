@@ -1,19 +1,18 @@
 """Everyone can use the page: axe finds nothing on any page or in anything that opens, in both themes, on a phone."""
 
-import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, Watch
+from tests.browser.conftest import OpenPage, Watch, choose_more, create_link, open_settings
 from tests.conftest import ROOT
 
 AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 FINDINGS = """async (part) => (await axe.run(part ?? document, {resultTypes: ['violations']})).violations
     .map(({id, help, nodes}) => `${id}: ${help}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`)"""
-OPENED = "dialog[open], .popover:not(.fold):popover-open"
+OPENED = "dialog[open], .popover:popover-open"
 
 looks = pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
 
@@ -28,20 +27,18 @@ def audit(page: Page, where: str, part: Locator | None = None) -> None:
     assert (part.evaluate(FINDINGS) if part else page.evaluate(FINDINGS)) == [], where
 
 
-def press(page: Page, name: str | re.Pattern[str]) -> None:
-    """Click a button of the top bar, which on a phone is behind another."""
-    fold = page.get_by_role("button", name="Presets, share and more")
-    if fold.is_visible():
-        fold.click()
-    page.locator(".topbar").get_by_role("button", name=name).locator("visible=true").last.click()
+def press(page: Page, name: str) -> None:
+    """Click a button of the top bar, or an item of its menu."""
+    button = page.locator(".topbar > button, .topbar nav button").get_by_text(name, exact=True)
+    if button.count() > 0:
+        button.click()
+    else:
+        choose_more(page, name)
 
 
 def share(page: Page) -> str:
     """Open Share and say the snapshot's name."""
-    press(page, "Share")
-    dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("copied")
-    return (dialog.locator("pre").first.text_content() or "").rsplit("/", 1)[1]
+    return create_link(page).rsplit("/", 1)[1]
 
 
 def verify(page: Page) -> None:
@@ -71,9 +68,8 @@ def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, wid
 @looks
 def test_axe_finds_nothing_on_the_instrument(see_page: OpenPage, theme: str, width: int) -> None:
     page = see_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
-    page.locator("details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
-    if width < 761:
-        page.get_by_role("button", name="Settings", exact=True).click()
+    page.locator("main details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
+    open_settings(page)
     audit(page, "all settings open")
     page.keyboard.press("Escape")
 
@@ -86,11 +82,10 @@ def test_axe_finds_nothing_in_what_opens(see_page: OpenPage, theme: str, width: 
         "help sheet": lambda: press(page, "Help"),
         "share": lambda: press(page, "Share"),
         "interface": lambda: press(page, "API"),
-        "help": lambda: page.get_by_role("button", name="Composite gain: what it shows").click(),
-        "cost": lambda: page.get_by_role("button", name="Cost: what it shows").click(),
+        "help": lambda: page.get_by_role("button", name="Gain, forward: what it shows").click(),
         "verification": lambda: verify(page),
-        "presets": lambda: press(page, re.compile("^Examples$")),
-        "theme": lambda: press(page, re.compile("^Theme")),
+        "presets": lambda: press(page, "Examples"),
+        "more": lambda: page.get_by_role("button", name="More", exact=True).click(),
     }
     for name, act in opened.items():
         act()
@@ -99,12 +94,12 @@ def test_axe_finds_nothing_in_what_opens(see_page: OpenPage, theme: str, width: 
         for _ in range(2):  # on a phone a menu stands on the fold
             page.keyboard.press("Escape")
         expect(page.locator("dialog[open], .popover:popover-open")).to_have_count(0)
-    page.get_by_role("button", name="Composite gain: more").click()
+    page.get_by_role("button", name="Gain, forward: more").click()
     audit(page, "a card's menu", page.locator(OPENED))
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
     expect(page.locator("[data-panel=gain] tbody tr")).to_have_count(8)
     audit(page, "table", page.locator("[data-panel=gain]"))
-    page.get_by_role("button", name="Composite gain: more").click()
+    page.get_by_role("button", name="Gain, forward: more").click()
     page.get_by_role("button", name="Show the figure").locator("visible=true").click()
 
 
@@ -115,12 +110,12 @@ def test_axe_finds_nothing_on_the_other_pages(open_page: OpenPage, watch: Watch,
     page = open_page("/#v=1&depth=8", theme=theme, width=width)
     name = share(page)
     page.goto(page.url.split("/#")[0] + f"/s/{name}")
-    expect(page.locator(".banner")).to_contain_text("A stored view")
+    expect(page.locator(".banner")).to_contain_text("Snapshot from")
     audit(page, "stored view")
     for path, sign in {
         f"/embed/{name}?panel=cka&theme={theme}": "Layer against layer",
         "/docs": "/api/v1/runs",
-        "/nothing": "Nothing is here",
+        "/nothing": "Page not found",
     }.items():
         other = open_page(path, theme=theme, width=width, wait=False)
         expect(other.locator("body")).to_contain_text(sign)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, expect_layer, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, expect_layer, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
 FOCUS = """() => { const at = document.activeElement, style = getComputedStyle(at);
@@ -62,14 +62,14 @@ def test_the_main_job_by_keyboard_alone(open_page: OpenPage) -> None:
     tab_to(page, "Share", "Shift+Tab")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("The link is copied.")
+    expect(dialog).to_contain_text("Live link")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('dialog') !== null"), "the focus stays in the dialog"
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
     assert focus(page) == "Share"
 
-    tab_to(page, "cursor")
+    tab_to(page, "Layer")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     expect_layer(page, 2, 11)
@@ -92,7 +92,7 @@ def test_single_keys(open_page: OpenPage) -> None:
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     page.keyboard.press("s")
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    expect(page.get_by_role("dialog", name="Share")).to_contain_text("Live link")
     page.keyboard.press("]")
     page.keyboard.press("Escape")
     assert depth(page) == 9, "keys rest while a dialog is open"
@@ -103,7 +103,7 @@ def test_single_keys(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=220&width=512", wait=False)
-    expect(page.locator(".status")).to_contain_text("press Run")
+    expect(page.locator(".status")).to_contain_text("Takes about")
     page.keyboard.press("r")
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator(".status")).to_contain_text("cancelled")
@@ -113,9 +113,9 @@ def test_a_long_run_starts_by_key(open_page: OpenPage) -> None:
 @pytest.mark.parametrize("role", ["spinbutton", "textbox", "combobox"])
 def test_keys_rest_while_someone_types(see_page: OpenPage, role: str) -> None:
     page = see_page("/#v=1&depth=8")
-    page.locator("details", has=page.locator("summary", has_text="Input")).evaluate("box => { box.open = true; }")
+    drawer = open_settings(page)
     name = {"spinbutton": "Depth, exact", "textbox": "Text", "combobox": "Connection of run A"}[role]
-    page.get_by_role(role, name=name, exact=True).focus()  # type: ignore[arg-type]
+    drawer.get_by_role(role, name=name, exact=True).last.focus()  # type: ignore[arg-type]
     for key in ("]", "t", "s", "?"):
         page.keyboard.press(key)
     expect(page.locator("dialog[open]")).to_have_count(0)
@@ -126,8 +126,8 @@ def test_keys_rest_while_someone_types(see_page: OpenPage, role: str) -> None:
 @pytest.mark.full
 def test_keys_can_be_turned_off(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=mhc")
-    page.get_by_role("button", name="Help").click()
-    page.get_by_role("checkbox", name="Single keys act").uncheck()
+    choose_more(page, "Help")
+    page.get_by_role("checkbox", name="Enable keyboard shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.reload()
     wait_until_done(page)

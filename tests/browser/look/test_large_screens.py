@@ -7,7 +7,7 @@ from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
 from tests.browser.look.test_look import check_paper
 
 # Heights of lines of text, as they are seen.
-LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .story-card p, .readout td')].flatMap((part) => {
+LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .step-text, .results td')].flatMap((part) => {
   const range = document.createRange();
   range.selectNodeContents(part);
   return [...range.getClientRects()].map((line) => line.height).filter(Boolean);
@@ -23,7 +23,7 @@ def test_letters_grow_and_nothing_is_wider_than_the_screen(see_page: OpenPage) -
     assert ticks[0]["height"] >= 1.2 * ticks[1]["height"]  # type: ignore[index]
     assert large.evaluate("document.documentElement.scrollWidth") == 3840
     wide = "boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length"
-    assert large.locator(".cost-card .table-box, .card-head, .plot-box, .scrubber").evaluate_all(wide) == 0
+    assert large.locator(".cost-card .table-box, .card-head, .plot-box").evaluate_all(wide) == 0
 
 
 def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
@@ -69,19 +69,3 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
 def test_paper_is_not_magnified(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=3840, height=2160)
     check_paper(page)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize(("width", "height"), [(3840, 2160), (1440, 900), (390, 844)])
-def test_at_the_end_of_the_page_the_last_row_stands_clear_of_the_bar(
-    see_page: OpenPage, width: int, height: int
-) -> None:
-    page = see_page("/#v=1&depth=8", width=width, height=height)
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    wait_until_drawn(page, "unfolded")
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    card, bar = (page.locator(name).bounding_box() for name in (".cost-card", ".scrubber"))
-    assert card is not None
-    assert bar is not None
-    assert bar["y"] + bar["height"] == pytest.approx(height, abs=2)
-    assert card["y"] + card["height"] + 8 <= bar["y"]

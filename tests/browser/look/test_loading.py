@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from app.files import CHECKOUT, list_files, read_file
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
 from tests.conftest import Server, compute
 
 DRAWS = "**/plotly-cartesian.min.js"
@@ -56,7 +56,7 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     wait_until_done(page)
     assert "js/map/map.js" not in find_modules(page)[0]
     page.get_by_role("button", name="Sweep", exact=True).click()
-    expect(page.get_by_role("dialog", name="Map")).to_be_visible()
+    expect(page.locator("dialog[open]:has(.map)")).to_be_visible()
     assert "js/map/map.js" in find_modules(page)[0]
 
 
@@ -83,8 +83,7 @@ def test_a_dialog_comes_when_its_key_is_pressed(open_page: OpenPage, key: str, t
 @pytest.mark.parametrize(
     ("button", "title", "module"),
     [
-        ("Presets", "Presets", "js/controls/gallery.js"),
-        ("API", "This view over HTTP", "js/controls/apicard.js"),
+        ("Examples", "Examples", "js/controls/gallery.js"),
         ("Verify run A mHC", "Verify A mHC", "js/cards/verify.js"),
     ],
 )
@@ -102,6 +101,14 @@ def test_a_dialog_comes_when_its_button_is_pressed(open_page: OpenPage, button: 
     expect(opener).to_be_focused()
 
 
+@pytest.mark.full
+def test_the_drawer_comes_when_it_is_opened(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
+    assert "js/controls/settings.js" not in find_modules(page)[0]
+    open_settings(page)
+    assert "js/controls/settings.js" in find_modules(page)[0]
+
+
 def test_words_come_before_what_draws_figures(open_page: OpenPage, watch: Watch, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         compute(http, {"depth": 6, "width": 16})
@@ -110,7 +117,7 @@ def test_words_come_before_what_draws_figures(open_page: OpenPage, watch: Watch,
     is_open = threading.Event()
     page.route(DRAWS, lambda route: route.continue_() if is_open.is_set() else held.append(route))
     page.goto(watch.origin + "/#v=1&runs=mhc&depth=6&width=16", wait_until="commit")
-    expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))
+    expect(page.locator(".step-text")).to_contain_text(re.compile(r"×\d"))
     assert held, "it is asked for beforehand"
     assert page.evaluate("'Plotly' in window") is False
     is_open.set()
@@ -126,7 +133,7 @@ def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: W
     page.route(DRAWS, lambda route: route.fulfill(status=404, body=""))
     page.goto(watch.origin + "/#v=1&runs=mhc&depth=6&width=16")
     expect(page.get_by_text("What draws the figures did not come from the server.")).to_be_visible()
-    expect(page.locator(".story-card .headline")).to_contain_text(re.compile(r"\d"))
+    expect(page.locator(".step-text")).to_contain_text(re.compile(r"×\d"))
 
 
 @pytest.mark.full

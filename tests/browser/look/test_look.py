@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -9,15 +10,23 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, expect_layer, wait_until, wait_until_done, wait_until_drawn
-from tests.browser.page.test_page import curves, readout
+from tests.browser.conftest import (
+    OpenPage,
+    choose_more,
+    create_link,
+    expect_layer,
+    wait_until,
+    wait_until_done,
+    wait_until_drawn,
+)
+from tests.browser.page.test_page import at_cursor, curves
 from tests.conftest import Server
 
 SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(27, 30, 35)"), ("light", "rgb(255, 255, 255)")])
+@pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(21, 26, 33)"), ("light", "rgb(255, 255, 255)")])
 def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, card: str) -> None:
     page = see_page(theme=theme)
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
@@ -30,8 +39,7 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 @pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
-    page.get_by_role("button", name="Theme: Auto").click()
-    page.get_by_role("button", name="Light", exact=True).click()
+    choose_more(page, "Theme: as the system")
     paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
     wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
@@ -52,23 +60,23 @@ def cursor_left(page: Page, panel: str) -> float:
 
 def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -> None:
     page = open_page()
-    slider = page.get_by_role("slider", name=re.compile("^Layer"))
+    slider = page.get_by_role("slider", name="Layer", exact=True)
     slider.focus()
     slider.press("Home")
     expect_layer(page, 1, 64)
     first = {panel: cursor_left(page, panel) for panel in ("gain", "activation")}
-    numbers = readout(page)
+    numbers = at_cursor(page)
     for _ in range(9):
         slider.press("ArrowRight")
     expect_layer(page, 10, 64)
-    page.wait_for_url("**/#v=1&connection.init=mhc_lite&layer=10")
-    assert readout(page) != numbers
+    page.wait_for_url("**/#v=1&connection.init=lucidrains&layer=10")
+    assert at_cursor(page) != numbers
     for panel, left in first.items():
         assert cursor_left(page, panel) > left + 10
     line = curves(page, "gain")[1]
-    shown = page.locator("[data-panel=gain] .cursor-value").all_text_contents()
-    assert any(float(text) == pytest.approx(10 ** line["y"][9], rel=2e-3) for text in shown if "×" not in text)
-    expect(page.locator("[data-panel=detail] h2")).to_contain_text("layer 10")
+    said = page.locator("[data-panel=gain] .at-cursor").inner_text()
+    assert said.startswith("at 10: ")
+    assert f"{10 ** line['y'][9]:.3g}" in said
 
 
 NAME_OF_FOCUS = """(() => {
@@ -82,12 +90,12 @@ def test_everything_can_be_reached_by_the_keyboard(see_page: OpenPage) -> None:
     page = see_page(theme="dark")
     page.evaluate("document.activeElement.blur()")
     names = []
-    for _ in range(140):
+    for _ in range(110):
         page.keyboard.press("Tab")
         names.append(page.evaluate(NAME_OF_FOCUS))
     for wanted in (
-        "Presets",
-        "Connection of run A",
+        "Examples",
+        "All settings",
         "field-depth",
         "Gain, forward: what it shows",
         "Gain, forward: more",
@@ -106,13 +114,21 @@ def test_help_opens_and_closes(see_page: OpenPage) -> None:
 
 def test_linear_and_log(see_page: OpenPage) -> None:
     page = see_page(theme="dark")
-    card = page.locator("[data-panel=gain]")
-    card.get_by_role("button", name="linear").click()
-    expect(card.locator(".plot .main-svg").first).to_be_visible()
-    assert max(curves(page, "gain")[1]["y"]) > 100
-    card.get_by_role("button", name="log", exact=True).click()
-    expect(card.locator(".plot .main-svg").first).to_be_visible()
-    assert 2 < max(curves(page, "gain")[1]["y"]) < 10
+    for scale, low, high in (("Linear", 100, 1e5), ("Logarithmic", 2, 10)):
+        page.get_by_role("button", name="Gain, forward: more").click()
+        page.locator(".popover:popover-open").get_by_role("button", name=f"{scale} scale").click()
+        expect(page.locator("[data-panel=gain] .plot .main-svg").first).to_be_visible()
+        wait_until(page, partial(is_between, page, low, high))
+
+
+def is_between(page: Page, low: float, high: float) -> bool:
+    return low < max(hc_gain(page)) < high
+
+
+def hc_gain(page: Page) -> list[float]:
+    """The curve of HC, on the scale of the axis."""
+    (line,) = (line for line in curves(page, "gain") if re.search(r"\bHC$", line["name"]))
+    return list(line["y"])
 
 
 def show_figure(page: Page, card: Locator) -> None:
@@ -174,9 +190,7 @@ def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: 
 @pytest.mark.full
 def test_an_embedded_panel(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=hc,mhc")
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
-    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    name = create_link(page).rsplit("/", 1)[1]
     embedded = open_page(f"/embed/{name}?panel=activation&theme=dark", wait=False)
     expect(embedded.locator("[data-panel]")).to_have_count(1)
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()

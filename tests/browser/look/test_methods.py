@@ -5,12 +5,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.figures.methods import METHODS
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, open_settings, wait_until_done
 from tests.conftest import Server, compute
 
 LINES = """key => Object.fromEntries(document.querySelector(`#panel-${key} .plot`).data
   .filter((trace) => trace.meta.end).map((trace) => [trace.name, trace.line.color]))"""
-MARKS = "() => [...document.querySelectorAll('.story-card')].map((card) => card.style.getPropertyValue('--run'))"
+MARKS = """() => [...document.querySelectorAll('.results-table tbody th')]
+  .map((run) => run.style.getPropertyValue('--run'))"""
 SWATCHES = "() => [...document.querySelectorAll('.compared .swatch line')].map((line) => line.getAttribute('stroke'))"
 
 
@@ -20,8 +21,9 @@ def test_mhc_is_blue_in_the_first_place_and_when_a_run_before_it_is_removed(open
     wait_until_done(page)
     blue, orange = METHODS["mhc"].light, METHODS["hc"].light
     assert page.evaluate(LINES, "gain") == {"A mHC": blue, "B HC": orange}
+    drawer = open_settings(page)
     assert page.evaluate(MARKS) == page.evaluate(SWATCHES) == [blue, orange]
-    page.get_by_role("combobox", name="Connection of run A").select_option("hc")
+    drawer.get_by_role("combobox", name="Connection of run A").select_option("hc")
     wait_until_done(page)
     first, second = page.evaluate(MARKS)
     assert first == orange, "the first HC has the method's own shade"

@@ -1,17 +1,23 @@
-"""On a phone nothing is cut off, and settings and bars leave room to the figures."""
+"""On a phone nothing is cut off, and a slider and what it changes are visible together."""
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, expect_layer, wait_until_done, wait_until_drawn
-
-SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
+from tests.browser.conftest import (
+    OpenPage,
+    choose_more,
+    open_section_of,
+    open_settings,
+    wait_until_done,
+    wait_until_drawn,
+)
 
 
 @pytest.mark.full
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844)
     for panel in ("gain", "cka", "mixing", "detail"):
+        open_section_of(page, panel)
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
         expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -19,62 +25,65 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     assert scrolled.evaluate_all("boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
 
 
-def test_settings_of_a_phone_leave_a_figure_in_sight(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8", width=390, height=844)
-    settings = page.get_by_role("button", name="Settings", exact=True)
+@pytest.mark.parametrize("width", [390, 320])
+def test_the_picture_stays_above_the_sliders(open_page: OpenPage, width: int) -> None:
+    page = open_page("/#v=1&depth=8", width=width, height=844)
+    page.locator("[data-panel=gradient]").scroll_into_view_if_needed()
+    picture = page.locator(".picture-card").bounding_box()
+    assert picture is not None
+    assert picture["y"] == pytest.approx(0, abs=1), "it is at the top while its sliders and charts pass"
+    assert picture["height"] <= 0.45 * 844
     depth = page.get_by_role("slider", name="Depth", exact=True)
-    expect(depth).not_to_be_visible()
-    settings.focus()
-    page.keyboard.press("Enter")
-    page.locator("[data-panel=gain]").evaluate("card => card.scrollIntoView()")
-    expect(depth).to_be_in_viewport(ratio=1)
-    sheet = page.locator("#settings").bounding_box()
-    card = page.locator("[data-panel=gain] .plot-box").bounding_box()
-    assert sheet is not None
-    assert card is not None
-    assert sheet["y"] - card["y"] > 120, "the figure is seen above the sheet"
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Close settings")).to_be_focused()
+    page.locator(".picture-card").evaluate("card => card.parentElement.scrollIntoView()")
+    for name in ("Depth", "Streams", "Drift σ"):
+        expect(page.get_by_role("slider", name=name)).to_be_in_viewport(ratio=1)
     depth.press("ArrowRight")
     wait_until_done(page)
-    expect(page.locator(".scrubber label")).not_to_contain_text("/ 8")
-    page.keyboard.press("Escape")
-    expect(depth).not_to_be_visible()
-    expect(settings).to_be_focused()
-    settings.click()
-    page.set_viewport_size({"width": 1200, "height": 844})
-    expect(page.locator("#settings:popover-open")).to_have_count(0)
-    expect(depth).to_be_visible()
+    expect(page.locator("output[for=field-depth]")).to_have_text("9")
 
 
 @pytest.mark.full
-def test_bars_leave_a_phone_to_the_figures(open_page: OpenPage) -> None:
+def test_the_drawer_leaves_the_picture_in_sight_and_closes(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
-    heights = [page.locator(bar).bounding_box() for bar in (".topbar", ".scrubber")]
-    assert sum(box["height"] for box in heights if box) < 100
-    page.mouse.wheel(0, 1500)
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
-    expect(page.locator(".readout")).not_to_be_visible()
-    page.get_by_role("button", name="Values at this layer").click()
-    expect(page.locator(".readout tbody tr")).to_have_count(3)
-    expect(page.locator(".readout")).to_be_visible()
-    more = page.get_by_role("button", name="Presets, share and more")
-    more.click()
-    page.get_by_role("button", name="Share", exact=True).click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("The link is copied.")
+    opener = page.get_by_role("button", name="All settings")
+    opener.focus()
+    page.keyboard.press("Enter")
+    drawer = open_settings(page)
+    picture, sheet = (part.bounding_box() for part in (page.locator(".picture-box"), drawer))
+    assert picture is not None
+    assert sheet is not None
+    assert sheet["y"] - picture["y"] > 150
+    drawer.get_by_role("slider", name="Depth", exact=True).press("ArrowRight")
+    wait_until_done(page)
     page.keyboard.press("Escape")
-    expect(more).to_be_focused()
+    expect(drawer).to_have_count(0)
+    expect(opener).to_be_focused()
+    expect(page.locator("output[for=field-depth]")).to_have_text("9")
+
+
+@pytest.mark.full
+def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
+    bar = page.locator(".topbar").bounding_box()
+    assert bar is not None
+    assert bar["height"] <= 48
+    for name in ("Story", "Examples", "Sweep", "Share"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+    choose_more(page, "Help")
+    expect(page.get_by_role("dialog", name="Help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="More", exact=True)).to_be_focused()
 
 
 @pytest.mark.full
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&layer=2", width=390)
+    open_section_of(page, "streams")
     card = page.locator("[data-panel=streams]")
     card.scroll_into_view_if_needed()
     read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"
     for layer in (2, 33, 40, 64):
-        page.get_by_role("slider", name="Layer").fill(str(layer))
-        expect_layer(page, layer, 64)
+        page.get_by_role("slider", name="Layer", exact=True).fill(str(layer))
         wait_until_drawn(page, "streams")
         labels = card.locator(".cursor-value").evaluate_all(read)
         [(left, right)] = card.locator(".plot-box").evaluate_all(read)

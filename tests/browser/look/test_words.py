@@ -1,9 +1,9 @@
 """Words on the page are whole and none lies on another: labels in figures, the status on a phone."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, wait_until_drawn
+from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
 
 LOST = "/#v=1&runs=hc,hc,mhc&depth=96&width=16&connection.noise=3&A.connection.noise=2.8"
 BOXES = """card => [...card.querySelectorAll('.annotation-text-g, .cursor-value')].map((word) => {
@@ -35,25 +35,11 @@ def test_where_curves_are_lost_no_label_lies_on_another(see_page: OpenPage, pane
     wait_until_drawn(page, panel)
     said = " ".join(card.locator(".annotation-text").all_text_contents())
     assert "nan" in said or "overflow" in said
-    slider = page.get_by_role("slider", name="Layer")
+    slider = page.get_by_role("slider", name="Layer", exact=True)
     for layer in (20, 40, 48, 50, 52, 53, 60, 90):
         slider.fill(str(layer))
-        expect(page.locator(".scrubber label").first).to_contain_text(f"Layer {layer} /")
+        expect_layer(page, layer, 96)
         wait_until_drawn(page, panel)
         assert overlaps(page, panel) == [], layer
     edge = card.locator(".plot-box").evaluate("box => box.getBoundingClientRect().right")
     assert max(word["right"] for word in card.evaluate(BOXES)) <= edge + 0.5, "none is cut off"
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("width", [390, 320])
-def test_the_status_is_whole_on_a_phone(open_page: OpenPage, width: int) -> None:
-    page = open_page("/#v=1&depth=8&seed=123456", width=width, height=844)
-    status = page.locator(".topbar .status")
-    expect(status).to_be_visible()
-    said = status.inner_text()
-    assert said.startswith("3 runs")
-    assert said.endswith("seed 123456")
-    assert status.evaluate("line => [line, ...line.children].every((part) => part.scrollWidth <= line.clientWidth)")
-    assert status.evaluate("line => getComputedStyle(line.firstElementChild).textOverflow") == "clip"
-    assert page.evaluate("document.documentElement.scrollWidth") <= width

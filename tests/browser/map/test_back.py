@@ -2,10 +2,9 @@
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, wait_until_done
 from tests.browser.look.test_access import press
 from tests.browser.map.test_map import dialog_of
-from tests.browser.share.test_create_link import create_link
 
 VIEW = "/#v=1&runs=hc&depth=4&width=16"
 

@@ -11,7 +11,7 @@ import plotly.io
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, create_link, wait_until_done
 from tests.browser.look.test_access import audit, looks, press
 from tests.browser.look.test_keyboard import focus, tab_to
 from tests.conftest import Server
@@ -44,13 +44,13 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
     page = open_page(BASE)
     press(page, "Sweep")
     dialog = dialog_of(page)
-    expect(dialog.get_by_role("combobox", name="Across: setting")).to_have_value("depth")
-    expect(dialog.get_by_role("combobox", name="Up: setting")).to_have_value("connection.streams")
+    expect(dialog.get_by_role("combobox", name="x axis: setting")).to_have_value("depth")
+    expect(dialog.get_by_role("combobox", name="y axis: setting")).to_have_value("connection.streams")
     expect(dialog.get_by_role("combobox", name="Run")).to_contain_text("B HC")
-    dialog.get_by_role("textbox", name="Across: values").fill("2, 4, 6")
-    dialog.get_by_role("textbox", name="Up: values").fill("2 3")
-    dialog.get_by_role("textbox", name="Up: values").press("Tab")
-    expect(dialog.locator(".map-acts .cost")).to_contain_text("≈")
+    dialog.get_by_role("textbox", name="x axis: values").fill("2, 4, 6")
+    dialog.get_by_role("textbox", name="y axis: values").fill("2 3")
+    dialog.get_by_role("textbox", name="y axis: values").press("Tab")
+    expect(dialog.locator(".map-acts .cost")).to_contain_text("about ")
     dialog.get_by_role("button", name="Compute 6 runs").click()
     wait_for_cells(page, 6)
     # The same numbers over HTTP, from runs posted alone.
@@ -62,7 +62,7 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
         gains = http.get(f"/runs/{posted.json()['id']}/result").json()["layers"]["composite_gain_fwd"]
     assert float(told["Depth 6, Streams 3"]) == pytest.approx(max(gains), rel=1e-3)
     # Another number of the same runs needs none of them again.
-    dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
+    dialog.get_by_role("combobox", name="Metric").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute(
         "aria-label", re.compile(re.escape(told["Depth 2, Streams 2"]))
     )
@@ -95,7 +95,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
     held: list[Route] = []
     page.route("**/metrics-catalogue", lambda route: held.append(route))
     page.get_by_role("button", name="Sweep", exact=True).click()
-    values = dialog_of(page).get_by_role("textbox", name="Across: values")
+    values = dialog_of(page).get_by_role("textbox", name="x axis: values")
     values.fill("2, ")
     page.wait_for_timeout(100)
     held[0].continue_()
@@ -110,9 +110,9 @@ def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page(BASE)
     tab_to(page, "Sweep")
     page.keyboard.press("Enter")
-    tab_to(page, "Across: values")
+    tab_to(page, "x axis: values")
     page.keyboard.type("2, 4, 6")
-    tab_to(page, "Up: values")
+    tab_to(page, "y axis: values")
     page.keyboard.type("2, 3")
     tab_to(page, "Compute 6 runs")
     page.keyboard.press("Enter")
@@ -164,7 +164,7 @@ def test_cancel_keeps_what_is_done(open_page: OpenPage) -> None:
     with page.expect_request(re.compile("figure.*theme=light")):
         page.emulate_media(color_scheme="light")
     with page.expect_request(re.compile("figure.*metric=effective_rank")):
-        dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
+        dialog.get_by_role("combobox", name="Metric").select_option("effective_rank")
     expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
     expect(dialog.get_by_role("status")).to_contain_text("cancelled")
     assert not [line for line in asked if line.startswith("POST")]
@@ -175,7 +175,7 @@ def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPag
     watch.allow("status of 422")
     page = open_page(BASE)
     press(page, "Sweep")
-    values = dialog_of(page).get_by_role("textbox", name="Across: values")
+    values = dialog_of(page).get_by_role("textbox", name="x axis: values")
     values.fill("2, 2000")
     values.press("Tab")
     expect(dialog_of(page).locator(".map-acts")).to_contain_text("depth: got 2000, wanted an integer from 1 to 1024")
@@ -192,16 +192,16 @@ def test_a_grid_that_is_refused_says_which_field(open_page: OpenPage, watch: Wat
 
 def share_map(page: Page) -> Locator:
     """Share, opened from the map's own menu."""
-    dialog_of(page).get_by_role("button", name="Map: more").click()
+    dialog_of(page).get_by_role("button", name="Sweep: more").click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
     share = page.get_by_role("dialog", name="Share")
-    expect(share).to_contain_text("copied")
+    create_link(page)
     return share
 
 
 def open_stored(open_page: OpenPage, server: Server, share: Locator) -> tuple[Page, list[str]]:
     """The link that Share gives, in another page, and what that page asks the server for."""
-    link = share.get_by_label("Link to the snapshot").text_content() or ""
+    link = share.get_by_label("Snapshot link").text_content() or ""
     page = open_page("/docs", wait=False)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url.removeprefix(server.url)}"))
@@ -215,13 +215,13 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     wait_for_cells(page, 6)
     told = numbers(page)
     share = share_map(page)
-    expect(share.get_by_label("Markup of a frame")).to_contain_text("panel=map")
+    expect(share.get_by_label("Embed code")).to_contain_text("panel=map")
     stored, asked = open_stored(open_page, server, share)
     dialog = dialog_of(stored)
-    expect(dialog.get_by_role("status")).to_have_text("6 of 6 runs, stored with this view")
+    expect(dialog.get_by_role("status")).to_have_text("6 of 6 runs, from this snapshot")
     expect(dialog.locator("[data-cell]")).to_have_count(6)
     assert numbers(stored) == told
-    dialog.get_by_role("combobox", name="Number").select_option("effective_rank")
+    dialog.get_by_role("combobox", name="Metric").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(told[0]))
     dialog.get_by_role("button", name="Close").click()
     press(stored, "Sweep")
@@ -231,10 +231,7 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     assert not [line for line in asked if re.match("POST .*/sweep$", line)], "nothing is computed"
     # Shared again it is the same link, and a cell opens its run.
     again = share_map(stored)
-    assert (
-        again.get_by_label("Link to the snapshot").text_content()
-        == share.get_by_label("Link to the snapshot").text_content()
-    )
+    assert again.get_by_label("Snapshot link").text_content() == share.get_by_label("Snapshot link").text_content()
     stored.keyboard.press("Escape")
     dialog.get_by_role("button", name=re.compile("^Depth 4, Streams 3:")).click()
     wait_until_done(stored)
@@ -251,7 +248,7 @@ def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage
     wait_until_done(page)
     stored, _ = open_stored(open_page, server, share_map(page))
     dialog = dialog_of(stored)
-    told = re.compile(r"^([1-7]) of 8 runs are here; (\d) had not been computed, stored with this view$")
+    told = re.compile(r"^([1-7]) of 8 runs; (\d) not computed, from this snapshot$")
     expect(dialog.get_by_role("status")).to_have_text(told)
     expect(dialog.get_by_role("button", name="Depth 321, Streams 3: cancelled")).to_be_visible()
     expect(dialog.get_by_role("button", name="Compute 8 runs")).to_be_enabled()
@@ -263,7 +260,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_pa
     wait_for_cells(page, 6)
     taken = {}
     for title, name in {"CSV": "csv", "JSON": "json", "SVG": "svg", "PNG": "png"}.items():
-        dialog_of(page).get_by_role("button", name="Map: more").click()
+        dialog_of(page).get_by_role("button", name="Sweep: more").click()
         with page.expect_download() as loading:
             page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{title}")).click()
         assert loading.value.suggested_filename == f"mhc-scope-map.{name}"

@@ -47,15 +47,15 @@ def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server]
     told = numbers(page)
     start()
     share = share_map(page)
-    expect(share.get_by_label("Markup of a frame")).to_contain_text("panel=map")
-    link = share.get_by_label("Link to the snapshot").text_content() or ""
+    expect(share.get_by_label("Embed code")).to_contain_text("panel=map")
+    link = share.get_by_label("Snapshot link").text_content() or ""
     start()
     with page.expect_download() as loading:
-        share.get_by_role("button", name="Save as one HTML file").click()
+        share.get_by_role("button", name="Download").click()
     loading.value.save_as(tmp_path / "view.html")
     assert told[0][1] in (tmp_path / "view.html").read_text("utf-8")
     page.goto(link)
-    expect(dialog_of(page).get_by_role("status")).to_have_text("6 of 6 runs, stored with this view")
+    expect(dialog_of(page).get_by_role("status")).to_have_text("6 of 6 runs, from this snapshot")
     expect(page.locator("[data-cell]")).to_have_count(6)
     assert numbers(page) == told
 
@@ -70,5 +70,5 @@ def test_what_was_cancelled_stays_so(page: Page, start: Callable[[], Server]) ->
     wait_until_done(page)
     done = status.inner_text().split()[0]
     start()
-    page.goto(share_map(page).get_by_label("Link to the snapshot").text_content() or "")
+    page.goto(share_map(page).get_by_label("Snapshot link").text_content() or "")
     expect(status).to_contain_text(f"{done} of 8 runs are here")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, open_settings, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
 
@@ -24,11 +24,11 @@ def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     assert page.locator(".results-table tbody th").all_text_contents() == ["A Plain", "B Residual"]
     open_settings(page).get_by_role("button", name="Add a run").click()
     wait_until_done(page)
-    expect(page.locator(".results-table tbody tr")).to_have_count(3)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(3)
     page.get_by_role("button", name="Run A: more").click()
     page.get_by_role("button", name="Remove", exact=True).locator("visible=true").click()
     wait_until_done(page)
-    expect(page.locator(".results-table tbody tr")).to_have_count(2)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(2)
     page.get_by_label("Connection of run A").select_option("hc")
     wait_until_done(page)
     assert page.locator(".results-table tbody th").all_text_contents()[0] == "A HC"
@@ -68,9 +68,7 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> N
     rows = page.locator(".differences tbody tr").all_text_contents()
     assert rows == ["ConnectionResidualmHCmHC", "Sinkhorn rounds–201"]
 
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
-    name = page.evaluate("navigator.clipboard.readText()").rsplit("/", 1)[1]
+    name = create_link(page).rsplit("/", 1)[1]
     assert open_page(f"/s/{name}").locator(".results-table tbody th").all_text_contents() == labels
     embedded = open_page(f"/embed/{name}?panel=activation", wait=False)
     expect(embedded.locator(".plot .main-svg").first).to_be_visible()

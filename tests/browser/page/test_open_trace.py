@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.broken_traces import pack, read_lines
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.browser.page.test_page import curves
 from tests.browser.page.test_traces import HEADS, SMALL, address_beside, heads
@@ -18,6 +18,7 @@ from tests.core.attach.attachable import LAYERS
 from tests.traced import NAME, capture_trace
 
 RUN = f"/#v=1&runs=hc&{SMALL}"
+OPENED = [f"A {NAME}", "B HC"]
 DROP = """(content) => {
     const held = new DataTransfer();
     held.items.add(new File([Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0))], 'ours.mhct'));
@@ -62,21 +63,21 @@ def spoil(file: Path) -> None:
 def choose(page: Page, file: Path) -> None:
     """Press the button and choose a file."""
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="+ Open a trace").click()
+        open_settings(page).get_by_role("button", name="+ Import a recording").click()
     chooser.value.set_files(file)
 
 
 def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None:
     choose(run, file)
-    expect(run.locator(".results-table tbody th")).to_have_text(HEADS)
+    expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     wait_until_done(run)
-    assert run.url.endswith(address_beside())
+    assert f"runs=trace,hc&depth={LAYERS}&" in run.url
     choose(run, file)
-    expect(run.locator(".sending-failed")).to_contain_text("This trace is shown already.")
+    expect(run.locator(".sending-failed")).to_contain_text("This recording is already open.")
     run.locator(".sending-failed").get_by_role("button", name="Close").click()
     expect(run.locator(".sending-failed")).to_have_count(0)
     run.go_back()
-    expect(run.locator(".results-table tbody th")).to_have_text(HEADS[:1])
+    expect(run.locator(".results-table tbody th")).to_have_text(["A HC"])
 
 
 def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPage, traced: Server, file: Path) -> None:
@@ -97,7 +98,7 @@ def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPag
 @pytest.mark.full
 def test_a_file_is_dropped_anywhere(run: Page, file: Path) -> None:
     assert run.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
-    expect(run.locator(".results-table tbody th")).to_have_text(HEADS)
+    expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     expect(run.locator(".drop-zone")).to_have_count(0)
 
 
@@ -109,7 +110,7 @@ def test_a_refusal_names_the_field(run: Page, watch: Watch, file: Path) -> None:
     said = run.locator(".sending-failed")
     expect(said).to_contain_text("ours.mhct: ")
     expect(said).to_contain_text(re.compile(r"frames\[2\]\.layer: got 99, wanted "))
-    assert heads(run) == HEADS[:1]
+    assert heads(run) == ["A HC"]
 
 
 @pytest.mark.full
@@ -133,7 +134,7 @@ def test_sending_can_be_given_up(run: Page, file: Path) -> None:
 @pytest.mark.full
 def test_a_link_is_pasted(run: Page, watch: Watch, traced: Server) -> None:
     run.evaluate(PASTE, f"{traced.url}/#v=1&runs=trace&A.trace={capture_trace().id}")
-    expect(run.locator(".results-table tbody th")).to_have_text(HEADS)
+    expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     watch.allow("404")
     run.evaluate(PASTE, "f" * 20)
     expect(run.locator(".sending-failed")).to_contain_text("f" * 20)
@@ -144,9 +145,9 @@ def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) 
     page = open_page(f"/#v=1&runs=hc,mhc,residual,none&{SMALL}")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))
-    expect(page.get_by_role("button", name="+ Open a trace")).to_have_count(0)
+    expect(open_settings(page).get_by_role("button", name="+ Import a recording")).to_have_count(0)
     page.evaluate(DROP, "")
-    expect(page.locator(".sending-failed")).to_contain_text("4 runs are shown, and no more fit: remove one first.")
+    expect(page.locator(".sending-failed")).to_contain_text("4 runs is the maximum. Remove one first.")
     assert not any(url.endswith("/traces") for url in sent)
 
 
@@ -154,7 +155,7 @@ def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) 
 def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> None:
     page = open_page(f"/#v=1&runs=hc,trace&depth=4&B.trace={capture_trace().id}")
     told = httpx.get(f"{traced.api}/runs/{capture_trace().id}/twin").json()
-    page.get_by_role("button", name="Make its twin").click()
+    open_settings(page).get_by_role("button", name="Add a matching synthetic run").click()
     expect(page.locator(".results-table tbody th")).to_have_text([*HEADS, "C mHC"])
     wait_until_done(page)
     assert f"C.depth={LAYERS}" in page.url
@@ -175,11 +176,9 @@ def test_axe_finds_nothing(
     page = open_page(address_beside(), theme=theme, width=width)
     watch.allow("422")
     spoil(file)
-    if width < 761:
-        page.get_by_role("button", name="Settings", exact=True).click()
     choose(page, file)
     expect(page.locator(".sending-failed")).to_be_visible()
-    page.get_by_role("button", name="Trace: what it is").click()
+    page.get_by_role("button", name="Recording: what it is").click()
     expect(page.locator(".popover:popover-open").last).to_be_visible()
     audit(page, "a trace that was refused")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
@@ -12,9 +12,7 @@ VIEW = "/#v=1&runs=residual,hc&depth=8&width=16"
 
 def enter_depth(page: Page, value: str) -> None:
     """Type into the field of the depth, in the drawer."""
-    if not page.locator("#settings").is_visible():
-        page.get_by_role("button", name="All settings").click()
-    field = page.get_by_role("spinbutton", name="Depth, exact")
+    field = open_settings(page).get_by_role("spinbutton", name="Depth, exact")
     field.fill(value)
     field.press("Enter")
 

@@ -70,12 +70,12 @@ def test_nothing_is_counted_as_changed_on_a_first_visit(open_page: OpenPage) -> 
     drawer = open_settings(page)
     expect(drawer.locator(".count")).to_have_count(0)
     type_setting(page, "Streams", 3)
-    expect(drawer.locator(".count")).to_have_text("1")
+    expect(drawer.locator(".count")).to_have_text("1 changed")
 
 
 def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:
     page = open_page()
-    page.get_by_role("button", name="All settings").click()
+    open_settings(page)
     expect(page.locator("#settings .group").first).to_be_visible()
     expect(page.locator(".group .count")).to_have_count(0)
     page.get_by_role("spinbutton", name="Depth, exact").fill("8")

@@ -9,7 +9,16 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.attach import attach
-from tests.browser.conftest import OpenPage, Watch, choose_more, open_settings, type_setting, wait_until_done
+from tests.browser.conftest import (
+    OpenPage,
+    Watch,
+    choose_more,
+    create_link,
+    open_settings,
+    open_share,
+    type_setting,
+    wait_until_done,
+)
 from tests.browser.page.test_compared import choose_for_run
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
@@ -39,7 +48,7 @@ def heads(page: Page) -> list[str]:
 def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     assert heads(beside) == HEADS
     expect(beside.locator(".banner")).to_have_count(0)
-    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME}")
+    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
     expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
     expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", str(LAYERS))
     assert f"B.trace={capture_trace().id}" in beside.url
@@ -100,7 +109,7 @@ def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trace}")
     said = page.locator(".missing")
-    expect(said).to_have_text([f"B {NAME}: no backward pass was heard, so its gradients are not known."])
+    expect(said).to_have_text([f"B {NAME}: the recording has no backward pass, so gradients are unknown."])
     expect(page.locator("#panel-gradient .missing")).to_have_count(1)
     saved = Saved(browser, path := save_view(page, tmp_path / "saved.html"))
     expect(saved.page.locator(".missing")).to_have_text(said.all_inner_texts())
@@ -126,7 +135,7 @@ def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) ->
     open_settings(page).get_by_role("button", name="Add a run").click()
     wait_until_done(page)
     assert heads(page)[0] == f"A {NAME}"
-    expect(page.locator(".results-table tbody tr")).to_have_count(2)
+    expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(2)
 
 
 @pytest.mark.full
@@ -134,7 +143,7 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
     watch.allow("404")
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={'0' * 20}", wait=False)
     wait_until_done(page)
-    expect(page.locator(".banner")).to_contain_text(f"trace {'0' * 20}: this server has no such trace")
+    expect(page.locator(".banner")).to_contain_text(f"recording {'0' * 20}: not on this server")
     assert heads(page) == ["A HC"]
 
 
@@ -142,9 +151,9 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
 @pytest.mark.parametrize(
     ("hash_", "said"),
     [
-        (f"runs=hc,trace&{SMALL}&B.trace=x", "B.trace: got x, wanted the id of a trace"),
-        (f"runs=hc&{SMALL}&A.trace=THERE", "A.trace: run A of this link is no trace"),
-        (f"runs=hc,trace&{SMALL}", "this link does not say which trace it means"),
+        (f"runs=hc,trace&{SMALL}&B.trace=x", "B.trace must be the id of a recording"),
+        (f"runs=hc&{SMALL}&A.trace=THERE", "A.trace: run A is not a recording"),
+        (f"runs=hc,trace&{SMALL}", "this link doesn't name its recording"),
     ],
     ids=["no id", "no trace", "not named"],
 )
@@ -156,10 +165,9 @@ def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, has
 
 @pytest.mark.full
 def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced: Server) -> None:
-    beside.get_by_role("button", name="Share", exact=True).click()
-    dialog = beside.get_by_role("dialog", name="Share")
-    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"B.trace={capture_trace().id}")
-    short = dialog.get_by_label("Link to the snapshot").text_content() or ""
+    dialog = open_share(beside)
+    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={capture_trace().id}")
+    short = create_link(beside)
     dialog.get_by_role("button", name="Close").click()
     choose_more(beside, "API")
     beside.get_by_role("button", name="Python").click()

@@ -6,8 +6,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until, wait_until_done
-from tests.browser.look.test_access import audit, looks, press
+from tests.browser.conftest import OpenPage, choose_more, wait_until, wait_until_done
+from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
 SMALL = "/#v=1&runs=residual,hc&depth=8&width=32"
@@ -22,7 +22,7 @@ def names(page: Page) -> list[str]:
 
 
 def open_list(page: Page) -> Locator:
-    press(page, re.compile("^Your views$"))
+    choose_more(page, "Your views")
     dialog = page.get_by_role("dialog", name="Your views")
     expect(dialog).to_be_visible()
     return dialog
@@ -48,7 +48,7 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
     visit(page, server, OTHER)
     dialog = open_list(page)
     assert names(page) == ["A mHC · Depth 8 · Width 32", "A Residual, B HC · Depth 8 · Width 32"]
-    headline = page.locator(".story-card .headline").first.text_content() or "?"
+    headline = page.locator(".results-table tbody td").first.text_content() or "?"
     expect(dialog.locator(".views-entry").first).to_contain_text(headline)
 
     entry = dialog.locator(".views-entry").nth(1)
@@ -59,13 +59,13 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
     assert names(page)[1] == "small <b>"
     dialog.get_by_role("button", name="Delete small <b>").click()
     assert names(page) == ["A mHC · Depth 8 · Width 32"]
-    undo = dialog.get_by_role("button", name="Undo: bring back")
+    undo = dialog.get_by_role("button", name="Undo delete of")
     expect(undo).to_be_focused()
     undo.click()
     assert names(page)[1] == "small <b>"
     dialog.get_by_role("button", name="Delete all").click()
     assert kept(page) == []
-    dialog.get_by_role("button", name="Undo: bring back 2 views").click()
+    dialog.get_by_role("button", name="Undo delete of 2 views").click()
     expect(dialog.locator(".views-entry")).to_have_count(2)
     dialog.get_by_role("link", name="small <b>").click()
     wait_until_done(page)
@@ -116,7 +116,7 @@ def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     expect(dialog).to_contain_text("Shows HC and mHC of each view: 4 of 6 runs.")
     dialog.get_by_role("button", name="Compare", exact=True).click()
     wait_until_done(page)
-    assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 9", "B mHC 9", "C HC", "D mHC"]
+    assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 9", "B mHC 9", "C HC 8", "D mHC 8"]
 
 
 def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
@@ -127,10 +127,8 @@ def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
     dialog.get_by_role("button", name="Compare", exact=True).click()
     wait_until_done(page)
     assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 2", "B HC 1"]
-    assert (
-        page.locator(".story-card .headline").nth(0).text_content()
-        != page.locator(".story-card .headline").nth(1).text_content()
-    )
+    first, second = page.locator(".results-table [data-metric=forward]").all_text_contents()
+    assert first != second
 
 
 @pytest.mark.full
@@ -154,7 +152,7 @@ def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, se
     assert kept(one) == before
     one.evaluate("localStorage.setItem('views', '{')")
     other.keyboard.press("v")
-    expect(other.get_by_role("dialog", name="Your views").get_by_role("alert")).to_contain_text("can not be read")
+    expect(other.get_by_role("dialog", name="Your views").get_by_role("alert")).to_contain_text("can't be read")
 
 
 @pytest.mark.full
@@ -177,7 +175,7 @@ def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPag
     assert page.url == f"{server.url}/"
     line = page.locator(".continue")
     expect(line).to_contain_text("A Residual, B HC · Depth 10 · Width 32")
-    line.get_by_role("button", name="Continue where you were").click()
+    line.get_by_role("button", name="Resume").click()
     expect(line).to_have_count(0)
     wait_until_done(page)
     assert page.url.endswith("depth=10&width=32")

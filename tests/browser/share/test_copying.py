@@ -35,7 +35,7 @@ def read_image(page: Page) -> np.ndarray:
 @pytest.mark.full
 def test_a_figure_is_copied_as_an_image(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
-    choose(page, "Composite gain", "Copy as image")
+    choose(page, "Gain, forward", "Copy as image")
     expect(page.locator(".toast[role=status]")).to_have_text("Copied as an image")
     pixels = read_image(page)
     assert pixels.shape == (2 * (420 + 66), 2 * 960, 3)
@@ -64,7 +64,7 @@ def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page
 def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.evaluate("delete window.ClipboardItem")
-    choose(page, "Composite gain", "Copy as image")
+    choose(page, "Gain, forward", "Copy as image")
     expect(page.locator(".toast")).to_contain_text("does not let a page copy images: take the PNG instead")
 
 
@@ -73,5 +73,5 @@ def test_a_refusal_of_the_clipboard_is_told(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.context.clear_permissions()
     page.context.grant_permissions(["geolocation"])  # and with it nothing else
-    choose(page, "Composite gain", "Copy as image")
+    choose(page, "Gain, forward", "Copy as image")
     expect(page.locator(".toast")).to_contain_text("may not write to the clipboard: take the PNG instead")

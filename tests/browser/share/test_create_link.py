@@ -2,29 +2,12 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
 
 VIEW = "/#v=1&runs=hc&depth=4&width=16"
 CLIPBOARD = "navigator.clipboard.readText()"
-
-
-def open_share(page: Page) -> Locator:
-    """The dialog, before anything is stored."""
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_be_visible()
-    return dialog
-
-
-def create_link(page: Page) -> str:
-    """Open Share, create the link, and return it."""
-    dialog = open_share(page)
-    dialog.get_by_role("button", name="Create link").click()
-    link = dialog.get_by_label("Snapshot link")
-    expect(link).to_contain_text("/s/")
-    return link.text_content() or ""
 
 
 def test_share_stores_and_copies_on_request_only(open_page: OpenPage) -> None:
@@ -50,3 +33,17 @@ def test_share_warns_that_a_loopback_link_opens_on_this_computer_alone(open_page
     dialog = open_share(open_page(VIEW))
     expect(dialog.locator(".warning")).to_contain_text("127.0.0.1")
     expect(dialog.locator(".warning")).to_contain_text("only works on this computer")
+
+
+def test_a_snapshot_opens_with_the_story_which_goes_on_from_there(open_page: OpenPage) -> None:
+    link = create_link(open_page(VIEW))
+    page = open_page("/s/" + link.rsplit("/", 1)[1])
+    expect(page.locator("#headline")).to_contain_text("4 layers")
+    expect(page.locator(".step-text")).to_contain_text("HC")
+    page.locator(".next").click()
+    wait_until_done(page)
+    expect(page.locator(".step[aria-current=step]")).to_have_count(1)
+    assert "/s/" not in page.url
+    page.go_back()
+    page.wait_for_url(link)
+    expect(page.locator("#headline")).to_contain_text("4 layers")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from app.figures.fill.numbers import format_value
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
-from tests.browser.conftest import OpenPage, Watch, read_result, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, create_link, open_share, read_result, wait_until, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.conftest import Server, compute, wait_for_end
 
@@ -88,7 +88,9 @@ def test_a_frame_shows_the_chosen_view(open_page: OpenPage, stored: str) -> None
 
 def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=nothing", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("There is no panel nothing; there are picture, gain, activation")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "There is no panel nothing; there are picture, gain, gain_bwd, activation"
+    )
 
 
 @pytest.mark.full
@@ -133,7 +135,7 @@ def test_a_frame_waits_for_a_server_that_is_away(
 
 def frame_of(page: Page) -> dict[str, str]:
     """The attributes of the frame that the dialog gives to copy, as a browser reads them."""
-    markup = page.get_by_role("dialog", name="Share").get_by_label("Markup of a frame").text_content()
+    markup = page.get_by_role("dialog", name="Share").get_by_label("Embed code").text_content()
     read = """markup => { const box = document.createElement('template'); box.innerHTML = markup;
         return Object.fromEntries([...box.content.firstChild.attributes].map(({ name, value }) => [name, value])); }"""
     attributes: dict[str, str] = page.evaluate(read, markup)
@@ -142,14 +144,14 @@ def frame_of(page: Page) -> dict[str, str]:
 
 def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=16")
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
+    dialog = open_share(page)
+    create_link(page)
     assert "theme=dark" in frame_of(page)["src"], "the theme that is on"
-    dialog.get_by_label("Figure").select_option("Unfolded connections")
+    dialog.get_by_label("Figure").select_option("Effective skip connections")
     dialog.get_by_label("Theme").select_option("Light")
     frame = frame_of(page)
     assert re.fullmatch(re.escape(server.url) + r"/embed/\w+\?panel=unfolded&theme=light", frame["src"])
-    assert frame["title"] == "Unfolded connections, mHC Scope"
+    assert frame["title"] == "Effective skip connections, mHC Scope"
     opened = open_page(frame["src"].removeprefix(server.url), width=720, height=int(frame["height"]), wait=False)
     expect(opened.locator(".plot .main-svg").first).to_be_visible()
     expect(opened.locator("[aria-busy=true]")).to_have_count(0)
@@ -163,7 +165,7 @@ def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server
     card.get_by_role("button", name="linear").click()
     card.get_by_role("button", name="Activation: more").click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
-    expect(page.get_by_role("dialog", name="Share")).to_contain_text("copied")
+    create_link(page)
     assert frame_of(page)["src"].endswith("?panel=activation&theme=dark")
     framed = open_page(frame_of(page)["src"].removeprefix(server.url), wait=False)
     expect(framed.locator(".segments [aria-pressed=true]")).to_have_text("linear")
@@ -219,7 +221,7 @@ def test_a_stored_map_is_framed(
     wait_until(page, lambda: page.evaluate(PAPER) == PAPERS["light"])
     page.emulate_media(media="screen")
     wait_until(page, lambda: page.evaluate(PAPER) == PAPERS[theme])
-    card.get_by_role("button", name="Map: more").click()
+    card.get_by_role("button", name="Sweep: more").click()
     menu = page.locator(".popover:popover-open")
     expect(menu).not_to_contain_text("Embed")
     menu.get_by_role("button", name="Show as table").click()
@@ -235,7 +237,9 @@ def test_a_stored_map_is_framed(
 @pytest.mark.full
 def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=map", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("There is no panel map; there are picture, gain, activation")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "There is no panel map; there are picture, gain, gain_bwd, activation"
+    )
 
 
 @pytest.mark.full

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, expect_layer
 from tests.browser.page.test_page import curves
 
 LINKS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("links.json").read_text())
@@ -17,9 +17,9 @@ LINKS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("links.json").
 @pytest.mark.parametrize("link", LINKS, ids=[link["hash"] or "default" for link in LINKS])
 def test_a_link_of_a_release_opens_what_it_did(open_page: OpenPage, link: dict[str, Any]) -> None:
     page = open_page(f"/#{link['hash']}")
-    assert page.locator(".story-card h2").all_text_contents() == link["labels"]
-    assert page.get_by_role("spinbutton", name="Depth, exact").input_value() == str(link["depth"])
-    expect(page.locator("label[for=cursor]")).to_contain_text(f"Layer {link['layer']} / {link['depth']}")
+    assert page.locator(".results-table tbody th").all_text_contents() == link["labels"]
+    assert page.locator("output[for=field-depth]").text_content() == str(link["depth"])
+    expect_layer(page, link["layer"], link["depth"])
     drawn = link["labels"][1:] if "difference=true" in link["hash"] else link["labels"]
     assert [len(line["y"]) for line in curves(page, "activation")] == [link["depth"]] * len(drawn)
     for place, text in link.get("shows", {}).items():

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
 
 TEXT = "All that is measured here comes from this text. " * 4200
 VIEW = "/#v=1&runs=mhc&depth=4&width=16&input.tokens=16"
@@ -27,15 +27,14 @@ def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPag
     page.reload()
     wait_until_done(page)
     assert text_of(page) == TEXT
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
-    expect(dialog).to_contain_text("Without the text, which is too long for a link")
-    short = dialog.locator("pre").first.text_content() or ""
+    dialog = open_share(page)
+    expect(dialog).to_contain_text("Your text is too long for this link")
+    short = create_link(page)
     stored = open_page("/" + short.split("/", 3)[3])
     expect(stored.locator("#field-input-text")).to_have_value(TEXT)
     expect(stored.get_by_role("alert")).to_have_count(0)
     copied = open_page(f"/#{OMITTED}")
-    expect(copied.get_by_role("alert")).to_contain_text("the text was too long for this link, which leaves it out")
+    expect(copied.get_by_role("alert")).to_contain_text("the text is too long for this link")
     assert text_of(copied) != TEXT
     page.keyboard.press("Escape")
     page.go_back()

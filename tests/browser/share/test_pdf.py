@@ -62,7 +62,7 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     open_page: OpenPage, server: Server
 ) -> None:
     page = open_page(SMALL)
-    pdf = save_pdf(page, "Composite gain")
+    pdf = save_pdf(page, "Gain, forward")
     expect(page.locator(".toast[role=status]")).to_have_text("Saved as mhc-scope-gain.pdf")
     fonts = resources(pdf, "/Font")
     assert fonts
@@ -72,7 +72,7 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     for kind in ("residual", "hc"):
         spec = parse_spec({"depth": 8, "width": 32, "connection": {"kind": kind}})
         assert f"(run {spec.id})" in text
-    for words in ("Composite gain · Amax", "Connection: A Residual, B HC", "Depth: 8 layers", "Seed: 0"):
+    for words in ("Gain, forward · composite, Amax", "Connection: A Residual, B HC", "Depth: 8 layers", "Seed: 0"):
         assert words in text
     assert "Sinkhorn" not in text, "none of the two has it"
     link = f"{server.url}{SMALL}"
@@ -87,7 +87,7 @@ def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -
     page = open_page(SMALL)
     picture = save_pdf(page, "How the signal travels")
     assert count_images(picture) == 0
-    assert "A Residual one stream" in read_text(picture)
+    assert "Residual 1 stream" in read_text(picture)
     assert all(map(has_font_file, resources(picture, "/Font")))
     assert count_images(save_pdf(page, "Layer against layer")) > 0
 
@@ -111,16 +111,16 @@ def test_what_does_not_come_is_told(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("Failed to load resource|ERR_FAILED")
     page = open_page(SMALL)
     page.route("**/*.woff", lambda route: route.abort())
-    choose(page, "Composite gain", "PDF")
+    choose(page, "Gain, forward", "PDF")
     expect(page.locator(".toast[role=status]")).to_contain_text("No PDF was made")
     page.unroute("**/*.woff")
-    assert "Composite gain" in read_text(save_pdf(page, "Composite gain"))
+    assert "Gain, forward" in read_text(save_pdf(page, "Gain, forward"))
 
 
 @pytest.mark.full
 def test_signs_that_the_font_lacks_are_seen_to_be_missing(open_page: OpenPage) -> None:
     page = open_page(f"{SMALL}&A.name=型Ω≤")
-    text = read_text(save_pdf(page, "Composite gain"))
+    text = read_text(save_pdf(page, "Gain, forward"))
     assert "A □Ω≤ (run " in text
     assert text.count("A □Ω≤") >= 2
     assert "A box stands for a sign" in text
@@ -129,4 +129,4 @@ def test_signs_that_the_font_lacks_are_seen_to_be_missing(open_page: OpenPage) -
 @pytest.mark.full
 def test_a_preset_is_cited_by_its_own_address(open_page: OpenPage, server: Server) -> None:
     page = open_page("/p/no_skip")
-    assert f"{server.url}/p/no_skip" in read_text(save_pdf(page, "Composite gain"))
+    assert f"{server.url}/p/no_skip" in read_text(save_pdf(page, "Gain, forward"))

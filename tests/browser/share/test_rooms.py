@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Watch, load_page, wait_until_done
+from tests.browser.conftest import Watch, create_link, load_page, open_share, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.conftest import Server, start_server
 
@@ -26,25 +26,21 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def make_room(page: Page, state: str) -> None:
     """What a teacher does."""
     page.get_by_role("textbox", name="Title").fill("Signals, autumn 2026")
-    page.get_by_role("textbox", name="Sheet, in Markdown").fill(SHEET)
-    page.get_by_role("button", name="+ View to start from").click()
+    page.get_by_role("textbox", name="Instructions (Markdown)").fill(SHEET)
+    page.get_by_role("button", name="+ Starting view").click()
     view = page.get_by_role("group", name="View 1")
     view.get_by_role("textbox", name="Title").fill("Eight layers")
-    view.get_by_role("textbox", name="Meaning").fill("A short stack.")
+    view.get_by_role("textbox", name="Description").fill("A short stack.")
     view.get_by_role("textbox", name="Address of the view").fill(f"https://anywhere.example/#{state}")
-    page.get_by_role("button", name="Make the room").click()
+    page.get_by_role("button", name="Create room").click()
     page.wait_for_url(re.compile(r"/r/[0-9a-f]+#key="))
 
 
 def save(page: Page, title: str) -> None:
     """What a student does."""
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
-    link = dialog.get_by_role("region", name="Link to the snapshot")
-    unnamed = link.inner_text()
+    dialog = open_share(page)
     dialog.get_by_role("textbox", name="Title").fill(title)
-    dialog.get_by_role("button", name="Link with this title and note").click()
-    expect(link).not_to_have_text(unnamed)
+    create_link(page)
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
 
@@ -55,27 +51,27 @@ def test_a_room_from_the_teacher_to_a_student_and_back(browser: Browser, course:
     teacher = load_page(context, watch, "/rooms", wait=False)
     audit(teacher, "rooms")
     make_room(teacher, "v=1&depth=8&width=32")
-    expect(teacher.get_by_role("heading", name="Saved by students (0)")).to_be_visible()
+    expect(teacher.get_by_role("heading", name="Shared by students (0)")).to_be_visible()
     audit(teacher, "rooms")
     link = teacher.get_by_role("region", name="Link for students").inner_text()
 
     student = load_page(context, watch, link.removeprefix(course.url), wait=False)
     expect(student.get_by_role("heading", name="Task")).to_be_visible()
     expect(student.get_by_text("<b>not bold</b>")).to_be_visible()
-    expect(student.get_by_role("heading", name="For you, the teacher")).to_have_count(0)
+    expect(student.get_by_role("heading", name="Teacher view")).to_have_count(0)
     audit(student, "room of a student")
     student.get_by_role("link", name="Eight layers").click()
     wait_until_done(student)
-    expect(student.get_by_role("spinbutton", name="Depth, exact")).to_have_value("8")
+    expect(student.locator("output[for=field-depth]")).to_have_text("8")
     student.reload()  # the address is the view's own again, and the tab is still in its room
     wait_until_done(student)
-    expect(student.get_by_text("In the room “Signals, autumn 2026”.")).to_be_visible()
+    expect(student.get_by_text("Room “Signals, autumn 2026”.")).to_be_visible()
     save(student, "What I found")
-    student.get_by_role("button", name="Leave the room").click()
+    student.get_by_role("button", name="Leave room").click()
     save(student, "Mine alone")
 
     teacher.reload()
-    expect(teacher.get_by_role("heading", name=re.compile("Saved by students"))).to_have_text(re.compile(r"\([12]\)"))
+    expect(teacher.get_by_role("heading", name=re.compile("Shared by students"))).to_have_text(re.compile(r"\([12]\)"))
     titles = teacher.locator(".teacher li a").all_inner_texts()
     assert "What I found" in titles
     assert "Mine alone" not in titles

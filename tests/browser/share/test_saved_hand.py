@@ -76,10 +76,10 @@ def test_a_smaller_depth_is_shown_as_the_server_says_it(saved: Saved, server: Se
     expect(gain.locator(".live .main-svg").first).to_be_visible()
     expect(gain.locator(".on-screen, .figure").first).to_be_hidden()
     results = compute(server, depth=6)
-    assert check_curves(page, "gain", results) == 6
+    assert check_curves(page, "gain", results) == 3
     assert check_curves(page, "activation", results) == 3
     picture = page.locator("[data-panel=picture]")
-    expect(picture.locator(".live svg")).to_contain_text("layer 4 magnified")
+    expect(picture.locator(".live svg")).to_contain_text("Inside layer 4 of HC")
     expect(picture.locator(".live svg").get_by_text("6", exact=True)).to_be_visible()
     # The way down is another of another stack: what only a pass can tell is dimmed.
     gradient = page.locator("[data-panel=gradient]")
@@ -100,7 +100,7 @@ def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, fo
     page = saved.page
     move(page, "connection.noise", 0.5)
     expect(page.locator("[data-panel=gain] .live .main-svg").first).to_be_visible()
-    assert check_curves(page, "gain", compute(server, connection={"noise": 0.5})) == 6
+    assert check_curves(page, "gain", compute(server, connection={"noise": 0.5})) == 3
     for panel in ("picture", "activation", "gradient", "similarity"):
         expect(page.locator(f"[data-panel={panel}] .figure")).to_have_class("figure waits")
     for panel in ("mixing", "detail", "unfolded"):
@@ -108,7 +108,7 @@ def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, fo
     move(page, "connection.sinkhorn_iters", 2)
     wanted = compute(server, connection={"noise": 0.5, "sinkhorn_iters": 2})
     page.wait_for_timeout(100)
-    assert check_curves(page, "gain", wanted) == 6
+    assert check_curves(page, "gain", wanted) == 3
     assert max(wanted[2].layers["composite_gain_bwd"]) > 1.001
     saved.check(folder / "view.html")
 

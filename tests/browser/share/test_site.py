@@ -38,15 +38,14 @@ class Site:
         self._context = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
         self._context.route("**/*", self._let_through)
 
-    def open(self, path: str = "", *, wait: bool = True) -> Page:
+    def open(self, path: str = "") -> Page:
         """A page of the site, once all runs are shown."""
         page = self._context.new_page()
         page.on("console", lambda message: self.faults.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
         page.on("response", self._note_status)
         page.goto(self.url + path)
-        if wait:
-            wait_until_done(page)
+        wait_until_done(page)
         return page
 
     def close(self) -> None:
@@ -149,7 +148,8 @@ def test_sliders_stop_at_written_runs_and_show_all_of_them(pages: Site) -> None:
 
 
 def test_settings_between_the_written_ones_show_their_gains(pages: Site) -> None:
-    page = pages.open(f"#{LUCIDRAINS}&depth=40&connection.noise=0.2", wait=False)
+    page = pages.open()
+    page.evaluate("(view) => { location.hash = view; }", f"{LUCIDRAINS}&depth=40&connection.noise=0.2")
     expect(page.locator(".site-note")).to_contain_text("it knows the gains of these settings")
     expect(page.locator("#headline")).to_have_text("One signal, 40 layers, three ways to connect them")
     assert read_gain(page, "C mHC") == "×1.00"
@@ -170,6 +170,12 @@ def test_what_was_not_computed_is_said_and_not_awaited(pages: Site) -> None:
     expect(page.locator(".site-note")).to_have_text(MISSING)
     expect(page.locator(".topbar .status")).to_have_text("")
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_link_to_what_was_not_computed_shows_the_story_and_says_so(pages: Site) -> None:
+    page = pages.open("#v=1&width=32")
+    expect(page.get_by_role("alert")).to_contain_text("this page has no server and no runs of these settings")
+    assert read_gain(page, "B HC") == SHIPPED
 
 
 def test_the_gallery_opens_and_a_preset_of_it(pages: Site) -> None:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.figures.fill.numbers import format_value
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.conftest import Server
 
@@ -24,13 +24,12 @@ VIEW = f"/#v=1&depth={LAYERS}&layer={CURSOR + 1}"
 
 def save_view(page: Page, path: Path) -> Path:
     """Share, and save all of it as one file."""
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
+    dialog = open_share(page)
     with page.expect_download() as loading:
-        dialog.get_by_role("button", name="Save as one HTML file").click()
+        dialog.get_by_role("button", name="Download").click()
     assert loading.value.suggested_filename.endswith(".html")
     loading.value.save_as(path)
-    expect(dialog.get_by_text("Saved, ")).to_be_visible()
+    expect(dialog.get_by_text("Downloaded, ")).to_be_visible()
     return path
 
 
@@ -166,7 +165,7 @@ def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, brow
     page = open_page(VIEW + "&C.name=ours+<b>")
     sentences = page.locator(".story-card .sentence").all_text_contents()
     path = save_view(page, tmp_path / "view.html")
-    links = page.get_by_role("dialog", name="Share").locator("pre").all_text_contents()[:2]
+    links = page.get_by_role("dialog", name="Share").get_by_label("Link to these settings").all_text_contents()
     saved = Saved(browser, path).page
     assert saved.locator("h1").text_content() == "A Residual, B HC, C ours <b>"
     assert saved.locator("header a").evaluate_all("links => links.map((link) => link.getAttribute('href'))") == links
@@ -182,17 +181,13 @@ def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, brow
 @pytest.mark.full
 def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW)
-    page.get_by_role("button", name="Share", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Share")
-    link = dialog.get_by_label("Link to the snapshot")
-    expect(link).to_contain_text("/s/")
-    before = link.text_content() or ""
+    dialog = open_share(page)
+    link = dialog.get_by_label("Snapshot link")
     dialog.get_by_label("Title").fill("Why HC grows")
     dialog.get_by_label("Note").fill("See layer 5 & <b>beyond</b>")
-    dialog.get_by_role("button", name="Link with this title and note").click()
-    expect(link).not_to_have_text(before)
+    create_link(page)
     with page.expect_download() as loading:
-        dialog.get_by_role("button", name="Save as one HTML file").click()
+        dialog.get_by_role("button", name="Download").click()
     assert loading.value.suggested_filename == "mhc-scope-why-hc-grows.html"
     loading.value.save_as(tmp_path / "view.html")
     saved = Saved(browser, tmp_path / "view.html").page
@@ -203,10 +198,9 @@ def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: 
     assert stored.title() == "Why HC grows · mHC Scope"
     expect(stored.locator(".banner")).to_contain_text("A stored view, Why HC grows, of")
     expect(stored.locator(".stored-note")).to_have_text("See layer 5 & <b>beyond</b>")
-    stored.get_by_role("button", name="Share", exact=True).click()
-    again = stored.get_by_role("dialog", name="Share")
+    again = open_share(stored)
     expect(again.get_by_label("Title")).to_have_value("Why HC grows")
-    expect(again.get_by_label("Link to the snapshot")).to_have_text(link.text_content() or "")
+    assert create_link(stored) == link.text_content()
 
 
 @pytest.mark.full
@@ -248,7 +242,7 @@ def test_the_chosen_view_of_a_card_and_the_difference_are_what_is_saved(
     expect(saved.locator("[data-panel=gain] .unit")).to_contain_text("ratio to A")
     expect(saved.locator("[data-panel=activation] svg").first).to_contain_text("B HC − A")
     assert next(iter(read_table(saved, "activation"))) == "B HC − A, rms"
-    expect(saved.locator("main > section").last).to_contain_text("Every run is shown against A")
+    expect(saved.locator("main > section").last).to_contain_text("Each run is shown relative to A")
 
 
 MAP = "&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3"
@@ -256,11 +250,11 @@ MAP = "&map=B&map.x=depth,2,4,6&map.y=connection.streams,2,3"
 
 def save_with_map(page: Page, path: Path) -> Path:
     """Share from the map, which stays open, and save."""
-    page.get_by_role("dialog", name="Map").get_by_role("button", name="Map: more").click()
+    page.get_by_role("dialog", name="Sweep").get_by_role("button", name="Sweep: more").click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
     dialog = page.get_by_role("dialog", name="Share")
     with page.expect_download() as loading:
-        dialog.get_by_role("button", name="Save as one HTML file").click()
+        dialog.get_by_role("button", name="Download").click()
     loading.value.save_as(path)
     return path
 
@@ -271,7 +265,7 @@ def test_a_saved_view_holds_the_open_map(
     open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path, theme: str
 ) -> None:
     page = open_page(VIEW + MAP, theme=theme)
-    expect(page.get_by_role("dialog", name="Map").get_by_role("status")).to_have_text("6 of 6 runs", timeout=60_000)
+    expect(page.get_by_role("dialog", name="Sweep").get_by_role("status")).to_have_text("6 of 6 runs", timeout=60_000)
     expect(page.locator("[data-cell]").first).to_be_visible()
     path = save_with_map(page, tmp_path / "view.html")
     saved = Saved(browser, path)
@@ -300,9 +294,9 @@ def test_a_saved_view_holds_the_open_map(
 @pytest.mark.full
 def test_a_saved_map_says_what_is_missing(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW + "&width=64&input.batch=8" + MAP.replace("2,4,6", "2,302,312,322"), wait=False)
-    status = page.get_by_role("dialog", name="Map").get_by_role("status")
+    status = page.get_by_role("dialog", name="Sweep").get_by_role("status")
     expect(status).to_contain_text(re.compile("^[1-9] of 8 runs"), timeout=60_000)
-    page.get_by_role("dialog", name="Map").get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog", name="Sweep").get_by_role("button", name="Cancel").click()
     expect(status).to_contain_text("cancelled")
     wait_until_done(page)
     saved = Saved(browser, save_with_map(page, tmp_path / "view.html")).page

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.record import codec
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, create_link, wait_until_done, wait_until_drawn
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server, compute
 from tests.core.attach.attachable import LAYERS, STREAMS
@@ -81,7 +81,7 @@ def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced
     wait_until_done(visit)
     expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME} / A")
     card = visit.locator("#panel-gain")
-    card.get_by_role("button", name="Composite gain: more").click()
+    card.get_by_role("button", name="Gain, forward: more").click()
     card.get_by_role("button", name="Show as table").click()
     expect(visit.locator("#panel-gain table tbody tr")).to_have_count(LAYERS)
 
@@ -108,13 +108,13 @@ def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browse
     open_view(visit, traced, store_view(traced))
     file = save_view(visit, tmp_path / "trace.html")
     dialog = visit.get_by_role("dialog", name="Share")
-    expect(dialog.get_by_label("Link to the settings")).to_contain_text(f"A.trace={capture_trace().id}")
-    short = dialog.get_by_label("Link to the snapshot").text_content() or ""
-    frame = re.search(r'src="([^"]+)"', dialog.get_by_label("Markup of a frame").text_content() or "")
+    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"A.trace={capture_trace().id}")
+    short = create_link(visit)
+    frame = re.search(r'src="([^"]+)"', dialog.get_by_label("Embed code").text_content() or "")
     assert frame is not None
     saved = Saved(browser, file)
     expect(saved.page.locator("article.run h2")).to_have_text(f"A {NAME}")
-    expect(saved.page.locator("body")).to_contain_text(f"{NO_SPEC}: seed, training and type are not known.")
+    expect(saved.page.locator("body")).to_contain_text("Its seed, training and type are unknown.")
     expect(saved.page.locator("section.panel svg").first).to_be_visible()
     assert "undefined" not in saved.page.locator("body").inner_text()
     saved.check(file)

@@ -102,9 +102,39 @@ def test_a_mistake_is_refused_by_the_name_of_its_field(body: Any, field: str) ->
     found = refusals(body)
     assert list(found) == [field]
     sentence = found[field]
-    assert sentence.startswith(f"{field}: got ")
-    assert "wanted " in sentence
+    assert sentence.endswith(".")
+    assert sentence[0].isupper() or sentence.startswith(field)
+    assert "wanted" not in sentence
     assert len(sentence) < 700
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"depth": -3}, "Depth must be a whole number from 1 to 1024."),
+        ({"depth": 64.5}, "Depth must be a whole number from 1 to 1024."),
+        ({"width": 65}, "Heads (4) must divide width (65). Use 1, 5 or 13."),
+        ({"train": {"lr": 0}}, "Learning rate must be a number above 0 and at most 10."),
+        ({"input": {"text": ""}}, "Text must have 1 to 500000 characters."),
+        ({"block": 3}, "block must be an object."),
+        ({"connection": {"kind": "frac", "streams": 5}}, "Streams (5) must divide width (64). Use 1, 2, 4, 8 or 16."),
+        (
+            {"depth": 0, "width": 0},
+            "Depth must be a whole number from 1 to 1024. Width must be a whole number from 4 to 4096.",
+        ),
+    ],
+)
+def test_mistakes_are_said_in_sentences(body: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        parse_spec(body)
+    assert str(caught.value) == sentence
+
+
+def test_a_mistake_keeps_what_programs_read() -> None:
+    with pytest.raises(SpecErrors) as caught:
+        parse_spec({"width": 65})
+    (error,) = caught.value.errors
+    assert (error.field, error.got, error.wanted) == ("block.heads", 4, "a divisor of width 65")
 
 
 def test_every_mistake_is_named_at_once() -> None:
@@ -117,7 +147,7 @@ def test_every_mistake_is_named_at_once() -> None:
 
 def test_a_refusal_says_the_limit_or_the_known_names() -> None:
     assert "1024" in refusals({"depth": 2000})["depth"]
-    assert "width 64" in refusals({"block": {"heads": 7}})["block.heads"]
+    assert "width (64)" in refusals({"block": {"heads": 7}})["block.heads"]
     assert "sinkhorn_iters" in refusals({"connection": {"sinkhorn": 3}})["connection.sinkhorn"]
     assert "residual" in refusals({"connection": {"kind": "resnet"}})["connection.kind"]
 

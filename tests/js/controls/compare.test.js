@@ -29,7 +29,10 @@ test('where they do not fit, runs that mix streams are paired', () => {
 
 test('views without a connection in common show what each has alone', () => {
   const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['none', 'mhc'])], 2);
-  assert.deepEqual(shown(found).map(([kind]) => kind), ['hc', 'mhc']);
+  assert.deepEqual(
+    shown(found).map(([kind]) => kind),
+    ['hc', 'mhc'],
+  );
 });
 
 test('another seed is compared, with its consequence', () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { findLost, shortenName, spread } from '../../../static/js/data/labels.js';
+import { findLost, shortenName, spread, toNames } from '../../../static/js/data/labels.js';
 import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
-import { rules } from '../sent.js';
 
 test('labels keep their order and their distance within the plot', () => {
   for (const places of [
@@ -95,18 +94,15 @@ test('times and counts', () => {
   );
 });
 
-test('labels keep their distance and their order', () => {
-  for (const places of [[0.5], [0.45, 0.5, 0.55], [0, 0.05], [0.9, 0.9], [0.3]]) {
-    const moved = spread(places, 0.1).sort((a, b) => a - b);
-    for (const [index, place] of moved.slice(1).entries()) assert.ok(place - moved[index] >= 0.1 - 1e-9);
-    assert.ok(moved[0] >= 0 && moved.at(-1) <= 1 + 1e-9);
-  }
-});
-
 test('a long name keeps both its ends, or its last part', () => {
   const names = JSON.parse(readFileSync(new URL('../../short_names.json', import.meta.url), 'utf8'));
   for (const [name, most, short] of names) {
     assert.equal(shortenName(name, most), short);
     assert.ok(Array.from(short).length <= Math.max(most, 1));
   }
+});
+
+test('names have no letters, unless two are the same', () => {
+  assert.deepEqual(toNames(['A Residual', 'B HC']), ['Residual', 'HC']);
+  assert.deepEqual(toNames(['A HC', 'B HC']), ['A HC', 'B HC']);
 });

@@ -30,11 +30,10 @@ function figure(more = {}) {
       { ...edge, y: [1, 1, 1], fill: 'tonexty', fillcolor: 'red' },
       {
         type: 'scatter',
-        mode: 'lines+markers',
+        mode: 'lines',
         x: [1, 2, 3],
         y: [0, null, 2],
         line,
-        marker: { symbol: 'circle', size: 6, maxdisplayed: 9, color: '#000' },
       },
     ],
     layout: {

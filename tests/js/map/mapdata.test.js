@@ -64,7 +64,7 @@ test('a cell says its place, and its number or why it has none', () => {
 });
 
 test('what is missing is counted, and nothing is said of a whole map', () => {
-  assert.equal(missingText(values.counts), '2 of 4 runs are here; 1 had not been computed, 1 failed.');
+  assert.equal(missingText(values.counts), '2 of 4 runs; 1 not computed, 1 failed.');
   assert.equal(missingText({ done: 4 }), '');
 });
 

@@ -1,22 +1,65 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toLabel } from '../../../static/js/picture/geometry/captions.js';
+import { sayRange, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
+import { toLayout } from '../../../static/js/picture/geometry/layout.js';
+import { toReading } from '../../../static/js/picture/geometry/reading.js';
+import { widthOf } from '../../../static/js/picture/geometry/shapes.js';
+import { pack, toEvenColumns } from './run.js';
 
-/** The name beside a strip with so much room, in pixels. */
-function nameIn(room, shown) {
-  const layout = { bands: [{ label: { x: 0, y: 0, room } }], isNarrow: false };
-  const [name] = toLabel({ reading: null, gain: null, end: null, ...shown }, 0, /** @type {any} */ (layout));
-  return /** @type {import('../../../static/js/picture/geometry/shapes.js').Text} */ (name).text;
+const layout = toLayout(1376, [1, 2], 64);
+
+/** The line under a run's name. */
+function sayStreams(rows) {
+  const columns = toEvenColumns(2, () => (rows ? { h_res: pack(rows) } : {}));
+  const shapes = toLabel({ label: 'B HC', reading: toReading(columns), gain: null, end: null }, 'HC', 1, layout);
+  return shapes
+    .slice(1)
+    .map(({ text }) => text)
+    .join(' ');
 }
 
-test('a name without room keeps what tells it from others of its method', () => {
-  assert.equal(nameIn(400, { label: 'B Residual 1/√depth' }), 'B Residual 1/√depth');
-  assert.equal(nameIn(110, { label: 'B Residual 1/√depth' }), 'B …1/√depth');
-  assert.equal(nameIn(110, { label: 'A Residual Constant' }), 'A …Constant');
-  assert.match(nameIn(60, { label: 'B Residual 1/√depth' }), /^B .*…/);
+test('the line under a name says what the matrices show', () => {
+  const half = [0.5, 0.5];
+  assert.equal(sayStreams([half, half]), '2 streams, rows and columns sum to 1');
+  assert.equal(sayStreams([half, [0.2, 0.8]]), '2 streams, rows sum to 1');
+  assert.equal(sayStreams([half, [0.9, 0.8]]), '2 streams, mixed freely');
+  assert.equal(
+    sayStreams([
+      [1, 0],
+      [0, 1],
+    ]),
+    '2 streams, not mixed',
+  );
+  assert.equal(sayStreams(null), '2 streams');
 });
 
-test('the name of a model keeps its last part', () => {
-  const name = 'A sentence-transformers/all-MiniLM-L6-v2';
-  assert.equal(nameIn(170, { label: 'A all-MiniLM-L6-v2', name }), 'A all-MiniLM-L6-v2');
+test('names lose their letter unless they need it', () => {
+  const runs = ['A Residual', 'B HC', 'C HC'].map((label) => ({ label, reading: null, gain: null, end: null }));
+  assert.deepEqual(toNames(runs), ['Residual', 'B HC', 'C HC']);
+});
+
+test('a gain of any size fits between the strips and the magnified layer', () => {
+  const room = layout.inside.left - layout.strips.right;
+  for (const gain of ['1', '1.00', '790', '12300', '1.2×10¹²', '7.5×10⁴⁷', '5.3×10²²¹']) {
+    const [{ text, size, x }] = toGain(gain, [], 1, layout);
+    assert.equal(text, `×${gain}`);
+    assert.ok(x - layout.strips.right + widthOf(text, size, true) <= room, gain);
+  }
+  assert.deepEqual(toGain(null, ['words'], 1, layout), []);
+});
+
+test('the range over seeds is under a gain; the first run says what the numbers are', () => {
+  assert.deepEqual(sayRange({ range: { low: '24', high: '19,000', words: '5 to 95 % of seeds' } }, false), [
+    '5 to 95 % of seeds:',
+    '×24 to ×19,000',
+  ]);
+  assert.deepEqual([sayRange({}, true), sayRange({ range: null }, false)], [['gain of the mixing'], []]);
+});
+
+test('the layers are numbered in even steps, the last one too', () => {
+  const ticks = (layers) =>
+    toAxis(toLayout(1376, [1], layers)).flatMap(({ kind, text }) => (kind === 'text' ? [text] : []));
+  assert.deepEqual(ticks(64), ['layer 0', '16', '32', '48', '64']);
+  assert.deepEqual(ticks(1), ['layer 0', '1']);
+  for (const layers of [3, 7, 50, 101, 1000]) assert.equal(ticks(layers).at(-1), String(layers));
 });

@@ -130,17 +130,17 @@ test('notes speak once of what is the same and of each run where it is not', () 
   const one = started({ seed: 3, seeds: 1, dtype: 'float32', train: { steps: 0 } });
   const many = started({ seed: 3, seeds: 8, dtype: 'float32', train: { steps: 5 } });
   const alike = toNotes([one, one], ['A', 'B'], false);
-  assert.ok(alike.includes('One draw of the weights, from seed 3. Another seed gives other numbers.'));
+  assert.ok(alike.includes('One draw of the weights, from seed 3. Other seeds give other numbers.'));
   assert.ok(alike.includes('Measured at initialisation, without training.'));
   assert.ok(alike.includes('CKA: the unbiased estimator over 128 samples.'));
   const mixed = toNotes([one, many], ['A', 'B'], true);
-  assert.match(mixed[0], /against A/);
+  assert.match(mixed[0], /relative to A/);
   assert.ok(mixed.some((text) => /^B: .*8 seeds/.test(text)));
   assert.ok(mixed.includes('B: Measured after 5 steps of training.'));
   assert.equal(mixed.filter((text) => text.startsWith('CKA')).length, 1);
   assert.deepEqual(toNotes([createColumns()], ['A'], false), []);
   const [part] = toNotes([one], ['A'], false, 'layers 3–5');
-  assert.equal(part, 'Figures and their numbers are of layers 3–5; headlines and sentences are of all layers.');
+  assert.equal(part, 'Figures and their numbers cover layers 3–5; headlines and sentences cover all layers.');
 });
 
 test('a title makes a plain file name', () => {

@@ -35,6 +35,8 @@ const views = {
     interval: { first: 4, last: 39 },
     cards: { detail: 'interval', gain: 'linear' },
   },
+  'open sections': { ...defaultView(viewRules), open: ['mixing', 'cost'] },
+  'every section closed': { ...defaultView(viewRules), open: [] },
   'an own value that is the default': {
     base: { 'connection.noise': 1 },
     runs: [{ kind: 'hc', own: { 'connection.noise': 0.3 } }],
@@ -89,7 +91,7 @@ test('what cannot be read is named and the rest is kept', () => {
     viewRules,
   );
   assert.deepEqual(view, { ...defaultView(viewRules), base: { seed: 7 } });
-  const named = problems.map((problem) => problem.split(':')[0]);
+  const named = problems.map((problem) => problem.split(/:? /)[0]);
   assert.deepEqual(named.sort(), [
     'D.depth',
     'connection.dynamic',
@@ -114,10 +116,10 @@ test('of a number out of bounds the bound is taken, and the rest of the link kep
   assert.deepEqual(view.runs[1].own, { 'connection.noise': 10 });
   assert.equal(view.cursor, 1023);
   assert.deepEqual(problems, [
-    'depth: was 9999, allowed is 1 to 1024, so it is 1024 here',
-    'seed: was -3, allowed is at least 0, so it is 0 here',
-    'B.connection.noise: was 11, allowed is 0 to 10, so it is 10 here',
-    'layer: was 5000, the deepest run has 1024, so it is 1024 here',
+    'depth must be 1 to 1024, so 9999 was changed to 1024',
+    'seed must be at least 0, so -3 was changed to 0',
+    'B.connection.noise must be 0 to 10, so 11 was changed to 10',
+    'layer 5000 is beyond the deepest run, so it was changed to 1024',
   ]);
 });
 
@@ -125,8 +127,8 @@ test('where the bound itself is not allowed, the setting is as at first; an inte
   const { view, problems } = fromHash('train.lr=0&depth=8&interval=3-9', fields, viewRules);
   assert.deepEqual(view, { ...defaultView(viewRules), base: { depth: 8 } });
   assert.deepEqual(problems, [
-    'train.lr: was 0, allowed is more than 0, so it is 0.001 here',
-    'interval: was 3-9, the deepest run has 8 layers, so all of them are multiplied',
+    'train.lr must be more than 0, so 0 was changed to 0.001',
+    'interval 3-9 ends beyond the deepest run, so all 8 layers are shown',
   ]);
 });
 
@@ -153,7 +155,7 @@ test('a name can be read by people, and one that is too long or of no run is tol
     [undefined, 'ok'],
   );
   assert.deepEqual(
-    problems.map((problem) => problem.split(':')[0]),
+    problems.map((problem) => problem.split(/:? /)[0]),
     ['A.name', 'C.name'],
   );
 });
@@ -213,7 +215,13 @@ test('a text that is too long for an address is left out of it, named, and taken
   const alone = fromHash(hash, fields, viewRules);
   assert.deepEqual(alone.view.base, { depth: 8 });
   assert.deepEqual(
-    alone.problems.map((problem) => problem.split(':')[0]),
+    alone.problems.map((problem) => problem.split(/:? /)[0]),
     ['input.text', 'A.input.text'],
   );
+});
+
+test('sections that do not exist are named, and the others are opened', () => {
+  const { view, problems } = fromHash('open=cost,attic', fields, viewRules);
+  assert.deepEqual(view.open, ['cost']);
+  assert.match(problems.join(), /open: got attic, wanted mixing, /);
 });

@@ -32,6 +32,6 @@ test('the oldest keys go first', () => {
 test('what is no list of keys is left alone', () => {
   kept.set(KEY, '[{"id": 3}]');
   assert.equal(keyOf('a'), '');
-  assert.match(keepKey('a', 'one'), /can not be read/);
+  assert.match(keepKey('a', 'one'), /can't be read/);
   assert.equal(kept.get(KEY), '[{"id": 3}]');
 });

@@ -115,7 +115,7 @@ test('within a sentence a title keeps the capitals of names', () => {
   const inner = (title) => toInner({ title });
   assert.deepEqual(['Depth', 'Drift σ', 'Sinkhorn rounds', 'MLP ratio'].map(inner), [
     'depth',
-    'drift of the mixing σ',
+    'drift σ',
     'Sinkhorn rounds',
     'MLP ratio',
   ]);

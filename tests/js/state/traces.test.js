@@ -111,5 +111,5 @@ test('a map varies a run that has a spec', () => {
     ['map.x', 'depth,4,8'],
   ]);
   assert.equal(fromPairs(pairs, fields, view, viewRules, problems), undefined);
-  assert.deepEqual(problems, ['map: got B, wanted the letter of a run that has a spec']);
+  assert.deepEqual(problems, ['map must be the letter of a run with settings, not B']);
 });

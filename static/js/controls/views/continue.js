@@ -18,8 +18,7 @@ function goOn() {
   isOffered.value = false;
   resume();
   openAddress(boot.snapshot);
-  if (left.length > 1)
-    notify(`Back undoes what came before, up to ${left.length - 1} ${left.length === 2 ? 'step' : 'steps'}`);
+  if (left.length > 1) notify(`Back undoes up to ${left.length - 1} earlier ${left.length === 2 ? 'step' : 'steps'}`);
 }
 
 export function Continue() {
@@ -27,9 +26,9 @@ export function Continue() {
   const title = state.fields.value.size > 0 ? titleOf(viewAt(/** @type {string} */ (left.at(-1)))) : '';
   return html`
     <p class="continue">
-      <button type="button" onClick=${goOn}>Continue where you were</button>
+      <button type="button" onClick=${goOn}>Resume</button>
       <span class="hint">${title}</span>
-      <button type="button" class="icon" aria-label="Do not continue" title="Close" onClick=${() => (isOffered.value = false)}>✕</button>
+      <button type="button" class="icon" aria-label="Dismiss" title="Close" onClick=${() => (isOffered.value = false)}>✕</button>
     </p>
   `;
 }

@@ -38,11 +38,10 @@ function Views() {
   const { items, trouble } = stored.value;
   return html`
     <div class="views">
-      <p class="hint">Each view whose runs are done and that you stayed with, the latest first. The list is kept in this browser alone, and holds ${MAX_VIEWS}:
-        beyond that the oldest without a name or note goes.</p>
+      <p class="hint">Views you've explored, newest first, saved in this browser only (up to ${MAX_VIEWS}).</p>
       ${trouble ? html`<p class="error" role="alert">${trouble}</p>` : null}
       <${Bar} />
-      ${items.length === 0 && !trouble ? html`<p>Nothing yet: change a setting, and look at what comes.</p>` : null}
+      ${items.length === 0 && !trouble ? html`<p>No views yet. Change a setting to add one.</p>` : null}
       <ul class="views-list">${items.map((item) => html`<${Entry} key=${item.key} item=${item} />`)}</ul>
     </div>
   `;
@@ -58,7 +57,7 @@ function Bar() {
       <span class="hint" role="status">${said}</span>
       ${
         dropped.value.length > 0
-          ? html`<button type="button" class="views-undo" onClick=${restore}>Undo: bring back ${dropped.value.length === 1 ? `“${nameOfView(dropped.value[0])}”` : `${dropped.value.length} views`}</button>`
+          ? html`<button type="button" class="views-undo" onClick=${restore}>Undo delete of ${dropped.value.length === 1 ? `“${nameOfView(dropped.value[0])}”` : `${dropped.value.length} views`}</button>`
           : null
       }
       ${items.length > 0 || trouble ? html`<button type="button" class="views-all" onClick=${() => dropAndFocus(dropAll)}>Delete all</button>` : null}
@@ -68,7 +67,7 @@ function Bar() {
 
 function comparedNow() {
   const chosen = stored.value.items.filter((item) => ticked.value.includes(item.key));
-  if (chosen.length !== 2) return { view: null, said: 'Tick two views to compare them.' };
+  if (chosen.length !== 2) return { view: null, said: 'Select two views to compare them.' };
   const [one, other] = chosen.map(({ hash }) => fromHash(hash, state.fields.value, boot.rules).view);
   return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
 }
@@ -95,8 +94,7 @@ function Entry({ item }) {
       <div class="views-what">
         <a href=${item.url} onClick=${(/** @type {MouseEvent} */ event) => open(event, item)}>${name}</a>${item.key === shownKey() ? html` <small class="hint">shown now</small>` : null}
         <p class="hint">${item.runs.map(
-          ({ label, headline }, run) =>
-            html`${run > 0 ? ' · ' : ''}${run === 0 ? html`<b>${label}</b>` : label}${headline ? ` ${headline}` : ''}`,
+          ({ label, headline }, run) => `${run > 0 ? ' · ' : ''}${label}${headline ? ` ${headline}` : ''}`,
         )}</p>
         ${item.note ? html`<p>${item.note}</p>` : null}
         <details>

@@ -20,7 +20,7 @@ export function viewAt(url) {
   return fromHash(hash, fields.value, boot.rules, preset && toView(preset)).view;
 }
 
-/** By its preset, else by its runs and what they share beside the defaults. @param {View} view @param {string[]} [labels] */
+/** Its preset's title, else its runs and the settings that are not the default. @param {View} view @param {string[]} [labels] */
 export function titleOf(view, labels = toLabels(view, fields.value, boot.rules)) {
   const preset = findPreset(view.preset);
   if (preset && isSame(view, preset)) return preset.title;

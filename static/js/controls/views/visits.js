@@ -1,6 +1,7 @@
 /** Keeps the list of views that someone has looked at: one entry when all runs are done and the view has stayed, or is shared. */
 
 import { effect, signal } from '@preact/signals';
+import { formatGain, gainOf } from '../../data/gain.js';
 import { links } from '../../share/share.js';
 import { isOwn, openingView, urlOf } from '../../state/address.js';
 import { boot } from '../../state/boot.js';
@@ -44,8 +45,14 @@ function toVisited() {
     name: '',
     note: '',
     seen: Date.now(),
-    runs: state.slots.value.map(({ columns, label }) => ({ label, headline: columns.summary?.headline.text ?? '' })),
+    runs: state.slots.value.map(({ columns, label }) => ({ label, headline: sayGain(columns) })),
   };
+}
+
+/** The gain as everywhere on the page; empty where it is not known. @param {import('../../../types').Columns} columns */
+function sayGain(columns) {
+  const gain = gainOf(columns);
+  return gain === null ? '' : formatGain(gain);
 }
 
 /** The view that was noted last: the list must not move under a hand because it stays. */

@@ -23,10 +23,11 @@ const BOX_PX = 28;
 const SMALL = 12;
 const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
+const BESIDE_PX = 540; // from here on there is room next to the streams
 const MAP_PX = { cell: 16, most: 64 };
 
-/** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @returns {Shape[]} */
-export function toInside(reading, run, name, layout, layer) {
+/** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
+export function toInside(reading, run, name, layout, layer, isBehind = false) {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
   const lens = toLens(reading, frame, layer);
@@ -39,7 +40,7 @@ export function toInside(reading, run, name, layout, layer) {
     toText(x, y + 43, reading.streams === 1 ? 'reads · adds' : 'reads · mixes · writes', 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
-    ...toEnds(reading, run, lens, layer),
+    ...toEnds(reading, run, lens, layer, isBehind),
     ...toBranch(reading, lens, layer),
     ...toWords(reading, layer, frame, lens),
   ];
@@ -112,8 +113,8 @@ function toLinkShapes({ weight, spread, points }, color, unit) {
   return [{ ...line, width: thick(Math.abs(weight) + spread), opacity: 0.28, isDashed: false }, line];
 }
 
-/** Streams before and after the layer, with their sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @returns {Shape[]} */
-function toEnds(reading, run, { left, right, lanes }, layer) {
+/** Streams before and after the layer, with their sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
+function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   const isRoomy = lanes.length === 1 || lanes[1] - lanes[0] >= NUMBER_GAP_PX;
   return lanes.flatMap((y, stream) =>
     [
@@ -130,14 +131,15 @@ function toEnds(reading, run, { left, right, lanes }, layer) {
         color: run,
         fill: run,
       });
-      return isRoomy ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
+      return isRoomy && !isBehind ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
     }),
   );
 }
 
 /** The branch by its name. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
 function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer) {
-  const isKnown = streams === 1 || weightsAt(mix.mean, layer) !== null;
+  const isKnown = weightsAt(mix.mean, layer) !== null;
+  const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
   const [x, y] = [middle - half, branch - BOX_PX / 2];
   return [
     {
@@ -155,7 +157,7 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
     ...(isKnown
       ? []
       : [
-          toText(middle, (lanes[0] + branch) / 2, 'mixing not computed yet', 'muted', {
+          toText(middle, (lanes[0] + branch) / 2, unknown, 'muted', {
             anchor: 'middle',
             hasHalo: true,
           }),
@@ -165,12 +167,12 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
 
 /** The sentence about this layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
 function toWords(reading, layer, frame, { branch }) {
-  const isSide = frame.top === 0;
-  const left = isSide ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
+  const isBelow = frame.right - frame.left < BESIDE_PX;
+  const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
   const room = frame.right - PAD_PX - left;
   const sentence = sayRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];
-  const y = isSide ? branch + 38 : frame.top + 84;
+  const y = isBelow ? branch + 38 : frame.top + 84;
   return [
     ...rows.map((row, index) => toText(left, y + ROW_PX * index, row, 'muted')),
     ...toProduct(reading, layer, left, y + ROW_PX * rows.length + 8),

@@ -13,16 +13,54 @@ import { range } from '../../data/numbers.js';
 
 const WIDE_PX = 900;
 const NARROW_PX = 560;
-/** Per form: distances in pixels. `lane` between two streams, `block` the most that all streams of a run take, `pad` around them. */
+/** Per form: distances in pixels. `lane` between two streams, `block` the most that all streams of a run take, `pad` around them, `room` the least and `most` the most for all runs. */
 const FORMS = {
-  wide: { edge: 24, label: 171, gains: 168, inside: 263, top: 14, lane: 26, block: 96, pad: 72, least: 72, unit: 1.7 },
-  medium: { edge: 16, label: 140, gains: 130, inside: 0, top: 10, lane: 22, block: 80, pad: 60, least: 64, unit: 1.4 },
-  narrow: { edge: 12, label: 12, gains: 84, inside: 0, top: 4, lane: 15, block: 52, pad: 46, least: 50, unit: 0.8 },
+  wide: {
+    edge: 24,
+    label: 171,
+    gains: 168,
+    inside: 263,
+    top: 14,
+    lane: 26,
+    block: 96,
+    pad: 72,
+    least: 72,
+    room: 372,
+    most: 372,
+    unit: 1.7,
+  },
+  medium: {
+    edge: 16,
+    label: 140,
+    gains: 130,
+    inside: 0,
+    top: 10,
+    lane: 22,
+    block: 80,
+    pad: 60,
+    least: 64,
+    room: 180,
+    most: 340,
+    unit: 1.4,
+  },
+  narrow: {
+    edge: 12,
+    label: 12,
+    gains: 84,
+    inside: 0,
+    top: 4,
+    lane: 15,
+    block: 52,
+    pad: 46,
+    least: 50,
+    room: 150,
+    most: 300,
+    unit: 0.8,
+  },
 };
-const MOST_PX = 440; // that all strips take; many runs are drawn closer together
 const AXIS_PX = 22; // the layers' numbers under the strips
 const FOOT_PX = 44; // buttons and caption under them
-const INSIDE_PX = 330; // the height of the magnified layer where it is below the strips
+const INSIDE_PX = { wide: 0, medium: 330, narrow: 460 }; // the height of the magnified layer where it is below the strips
 const NAME_PX = 18; // a name over its strip
 const LEAST_GAP_PX = 3;
 
@@ -42,17 +80,20 @@ export function toLayout(width, streams, layers, { order = streams.map((_, run) 
     form === 'wide'
       ? { left: width - sizes.inside, right: width, top: 0, bottom: end }
       : isOpen
-        ? { left: 0, right: width, top: end, bottom: end + INSIDE_PX }
+        ? { left: 0, right: width, top: end, bottom: end + INSIDE_PX[form] }
         : null;
   return { width, height: inside?.bottom ?? end, form, layers, unit_px: sizes.unit, strips, bands, inside };
 }
 
 /** @param {number[]} streams @param {number[]} order @param {Layout['form']} form @param {{left: number, right: number}} strips */
 function toBands(streams, order, form, strips) {
-  const { top, lane, block, pad, least, gains, edge } = FORMS[form];
-  const heights = streams.map((count) => Math.max(least, gapOf(count, lane, block) * (count - 1) + pad));
-  const total = heights.reduce((sum, height) => sum + height, 0);
-  const shrink = Math.min(1, MOST_PX / total);
+  const { top, lane, block, pad, least, room, most, gains, edge } = FORMS[form];
+  const needed = streams.map((count) => Math.max(least, gapOf(count, lane, block) * (count - 1) + pad));
+  const sum = needed.reduce((total, height) => total + height, 0);
+  const more = Math.max(0, room - sum) / Math.max(1, streams.length);
+  const heights = needed.map((height) => height + more);
+  const total = sum + more * streams.length;
+  const shrink = Math.min(1, most / total);
   /** @type {Band[]} */
   const bands = [];
   let at = top;

@@ -12,9 +12,9 @@ import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
 /**
  * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gain.js`),
  * `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
- * `isFree` says that nothing bounds its mixing: such runs are at the bottom, and behind the others.
+ * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
- *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean}} Shown
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
  * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][]}} Plan
  */
 
@@ -39,19 +39,17 @@ export function toOrder(runs) {
   return [...places.filter((run) => !runs[run].isFree), ...places.filter((run) => runs[run].isFree)];
 }
 
-/** All that stays as it is while the cursor moves. @param {Plan} plan @returns {Shape[]} */
+/** What stays as it is while the cursor moves: ribbons, mixing and the layers' numbers. @param {Plan} plan @returns {Shape[]} */
 export function toStill(plan) {
-  if (!hasBegun(plan)) return plan.runs.flatMap((shown, run) => toLabel(shown, plan.names[run], run, plan.layout));
-  return [...toStrips(plan), ...toAxis(plan.layout), ...plan.runs.flatMap((_, run) => toSides(plan, run))];
+  return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
 }
 
-/** Name and gain of a run. @param {Plan} plan @param {number} run @returns {Shape[]} */
-function toSides({ layout, runs, names, order }, run) {
-  const shown = runs[run];
-  return [
+/** Names and gains. @param {Plan} plan @returns {Shape[]} */
+function toSides({ layout, runs, names, order }) {
+  return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
     ...toGain(shown.gain, sayRange(shown, run === order[0]), run, layout),
-  ];
+  ]);
 }
 
 /** What is between names and gains: runs whose mixing is free flood what is around them, so they are drawn first. @param {Plan} plan @returns {Shape[]} */
@@ -80,7 +78,7 @@ export function hasBegun({ runs }) {
 }
 
 /**
- * What follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
+ * Names, gains and what follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
  * @param {Plan} plan
  * @param {number} layer from 0
  * @param {{first: number, last: number} | null} part the chosen layers, null for all
@@ -88,11 +86,13 @@ export function hasBegun({ runs }) {
  * @returns {Shape[]}
  */
 export function toCursor(plan, layer, part, run) {
-  if (!hasBegun(plan)) return [];
+  const sides = toSides(plan);
+  if (!hasBegun(plan)) return sides;
   const reading = run === null ? null : plan.runs[run]?.reading;
-  const inside = reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer) : [];
+  const inside =
+    reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
-  return [...(part ? toVeils(plan.layout, part) : []), ...edge, ...inside];
+  return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
 }
 
 /** The run that is magnified unless someone chooses: the first whose mixing is free, else the first of several streams. @param {Shown[]} runs @returns {number | null} */

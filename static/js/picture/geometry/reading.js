@@ -4,8 +4,9 @@ import { depthOf } from '../../data/record.js';
 
 /** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix */
 
-/** The columns that the picture is drawn from. */
-export const KEYS = ['act_rms_streams', 'h_res', 'h_pre', 'h_read', 'h_post', 'grad_rms_streams'];
+/** The columns that ribbons are drawn from, which need a pass; and those of the mixing, which follow from its draws. */
+export const SIZES = ['act_rms_streams'];
+export const MIXING = ['h_res', 'h_pre', 'h_read', 'h_post', 'composite_gain_fwd'];
 
 /**
  * L layers, n streams. Sizes and gradients are log10, (L + 1) rows of n: row 0 is the embedding, row l + 1 what layer l leaves; NaN where
@@ -17,12 +18,14 @@ export const KEYS = ['act_rms_streams', 'h_res', 'h_pre', 'h_read', 'h_post', 'g
 
 /**
  * @param {Columns} columns of the run, or of a step of its training
+ * @param {Columns} [mixed] those that its weights are read from, where they are known before its sizes
  * @returns {Reading | null} null before the first frame
  */
-export function toReading(columns) {
+export function toReading(columns, mixed = columns) {
   const layers = depthOf(columns);
   const streams = columns.start?.streams ?? 0;
   if (layers === 0 || streams === 0) return null;
+  const weights = mixed.start?.streams === streams ? mixed : columns;
   const find = (/** @type {string} */ key) => toLogs(columns, key, layers, streams);
   return {
     layers,
@@ -31,9 +34,9 @@ export function toReading(columns) {
     sizes: find('act_rms_streams'),
     gradients: find('grad_rms_streams'),
     status: columns.status.get('act_rms_streams') ?? new Map(),
-    mix: weightsOf(columns, 'h_res'),
-    read: weightsOf(columns, columns.matrices.has('h_read') ? 'h_read' : 'h_pre'),
-    write: weightsOf(columns, 'h_post'),
+    mix: weightsOf(weights, 'h_res'),
+    read: weightsOf(weights, weights.matrices.has('h_read') ? 'h_read' : 'h_pre'),
+    write: weightsOf(weights, 'h_post'),
   };
 }
 

@@ -13,16 +13,20 @@ const MORE = {
   dark: { plus: '#63c29a', minus: '#cf86d6', hot: '#ffe3b0' },
 };
 
-/** @param {{columns: Columns, label: string}} place @param {number | null} step @param {number} [streams] how many there will be, until the run says it @returns {import('./picture.js').Shown} */
-export function toShown({ columns, label }, step, streams) {
+/**
+ * @param {{columns: Columns, label: string}} place @param {number | null} step
+ * @param {{streams?: number, mixed?: Columns}} [more] how many streams there will be, until the run says it; what its mixing is read from, where that is known before its sizes
+ * @returns {import('./picture.js').Shown}
+ */
+export function toShown({ columns, label }, step, { streams, mixed = columns } = {}) {
   const isStep = step !== null && columns.trained > 0;
   return {
     label,
     name: nameWhole(label, columns),
     kind: specOf(columns)?.connection.kind ?? null,
     streams,
-    reading: toReading(columns),
-    gain: isStep ? null : sayGain(columns),
+    reading: toReading(columns, mixed),
+    gain: isStep ? null : sayGain(mixed),
     course: isStep ? null : courseOf(columns),
     end: columns.end?.status ?? null,
   };

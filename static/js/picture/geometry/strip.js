@@ -68,43 +68,50 @@ function excessOf(reading, what, scale, lane_px, from, to) {
   return most + Math.log10(scale.unit_px / lane_px);
 }
 
-/** A place of a ribbon: where, half its width, and by how many factors of ten it is wider than 1 px. @typedef {{x: number, half: number}} Point */
+/** A known piece of a ribbon: places in pixels, and half the width at each. @typedef {{xs: number[], halves: number[]}} Piece */
 
-/** The known pieces of a stream between two places. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Point[][]} */
+/** The known pieces of a stream between two places. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
 function toPieces(reading, what, stream, layout, scale, from, to) {
-  /** @type {Point[][]} */
-  const pieces = [[]];
-  for (const place of placesBetween(from, to)) {
+  /** @type {Piece[]} */
+  const pieces = [{ xs: [], halves: [] }];
+  for (let place = from; ; place = Math.min(to, Math.floor(place) + 1)) {
     const log10 = sizeAt(reading, what, place, stream);
-    if (Number.isNaN(log10)) pieces.push([]);
-    else pieces[pieces.length - 1].push({ x: xOf(layout, place), half: widthAt(scale, log10) / 2 });
+    const piece = pieces[pieces.length - 1];
+    if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [] });
+    else {
+      piece.xs.push(xOf(layout, place));
+      piece.halves.push(widthAt(scale, log10) / 2);
+    }
+    if (place === to) break;
   }
-  return pieces.filter((piece) => piece.length > 1);
+  return pieces.filter(({ xs }) => xs.length > 1);
 }
 
-/** Both ends, and every whole place between. @param {number} from @param {number} to */
-function placesBetween(from, to) {
-  const inner = range(Math.floor(from) + 1, Math.ceil(to) - 1);
-  return from === to ? [from] : [from, ...inner, to];
+/** Along the upper edge and back along the lower. @param {Piece} piece @param {number} y @param {number} [more] pixels on either side */
+function toOutline({ xs, halves }, y, more = 0) {
+  const count = xs.length;
+  const points = new Array(4 * count);
+  for (let index = 0; index < count; index++) {
+    const half = halves[index] + more;
+    const back = 4 * count - 2 - 2 * index;
+    points[2 * index] = points[back] = xs[index];
+    points[2 * index + 1] = y - half;
+    points[back + 1] = y + half;
+  }
+  return points;
 }
 
-/** Along the upper edge and back along the lower. @param {Point[]} piece @param {number} y @param {number} [more] pixels on either side */
-function toOutline(piece, y, more = 0) {
-  const upper = piece.flatMap(({ x, half }) => [x, y - half - more]);
-  const lower = piece.toReversed().flatMap(({ x, half }) => [x, y + half + more]);
-  return [...upper, ...lower];
-}
-
-/** How hot a ribbon is along its way: beyond the frame its width is not seen, but its colour is. @param {Point[]} piece @param {number} lane_px @returns {Stop[]} */
-function toHeats(piece, lane_px) {
-  const step = Math.max(1, Math.ceil(piece.length / MAX_STOPS));
-  const [left, right] = [piece[0].x, piece[piece.length - 1].x];
-  return piece
-    .filter((_, index) => index % step === 0 || index === piece.length - 1)
-    .map(({ x, half }) => ({
-      at: (x - left) / (right - left),
-      heat: Math.min(1, Math.max(0, Math.log10((2 * half) / lane_px) / HOT_DECADES)),
-    }));
+/** How hot a ribbon is along its way: beyond the frame its width is not seen, but its colour is. @param {Piece} piece @param {number} lane_px @returns {Stop[]} */
+function toHeats({ xs, halves }, lane_px) {
+  const last = xs.length - 1;
+  const step = Math.max(1, Math.ceil(xs.length / MAX_STOPS));
+  /** @type {Stop[]} */
+  const stops = [];
+  for (let index = 0; index <= last; index = index === last ? last + 1 : Math.min(last, index + step)) {
+    const heat = Math.log10((2 * halves[index]) / lane_px) / HOT_DECADES;
+    stops.push({ at: (xs[index] - xs[0]) / (xs[last] - xs[0]), heat: Math.min(1, Math.max(0, heat)) });
+  }
+  return stops;
 }
 
 /** log10 at a place, or on the line between two. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
@@ -134,8 +141,8 @@ export function listExchanges(reading, layout, to = reading.layers) {
 export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
-      width: Math.min(MOST_PX, 0.4 + ONE_PX * Math.abs(exchange.weight)),
-      opacity: strength * Math.min(0.75, 0.2 + 0.8 * Math.abs(exchange.weight)),
+      width: Math.min(MOST_PX, 0.7 + ONE_PX * Math.abs(exchange.weight)),
+      opacity: strength * Math.min(0.85, 0.45 + 0.8 * Math.abs(exchange.weight)),
       isDashed: exchange.weight < 0,
       isCurve: true,
     }),

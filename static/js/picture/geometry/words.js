@@ -44,12 +44,13 @@ export const HELP = {
 const FEW = 6; // sizes that a sentence can hold
 
 /** What a run shows, in one sentence, with its numbers at one layer. @param {Shown} shown @param {number} layer from 0 */
-export function toSentence({ label, name = label, reading, end }, layer) {
+export function toSentence({ label, name = label, reading, gain, end }, layer) {
   if (!reading) return `${name}: ${end ?? 'no layer has come yet'}`;
   const span = spanOf([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
-  return `${name}: ${streams}${sizes}${toLayerWords(reading, layer)}`;
+  const gains = gain === null ? '' : `, gain of the mixing ×${gain}`;
+  return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 
 /** @param {Reading} reading @param {number} layer */

@@ -5,9 +5,10 @@
 
 /** @typedef {{items: any[], trouble: string}} Stored */
 
-const REFUSED = 'This browser lets the page store nothing, so nothing is kept here.';
-const FULL = 'This browser’s storage for the page is full: the last change was not kept. Delete what you do not need.';
-const UNREADABLE = 'What is stored here can not be read. “Delete all” begins anew.';
+const REFUSED = "This browser doesn't let the page store anything, so nothing is saved here.";
+const FULL =
+  "This browser's storage for the page is full, so the last change wasn't saved. Delete what you don't need.";
+const UNREADABLE = "The saved list can't be read. “Delete all” starts a new one.";
 
 /** @param {string} key @param {(item: any) => boolean} isItem what the page can show @returns {Stored} */
 export function readList(key, isItem) {

@@ -1,5 +1,6 @@
 /** A map's choice: which fields, which values, which run. No browser here. */
 
+import { toOneOf } from './refusals.js';
 import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 
 /**
@@ -11,7 +12,7 @@ import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 
 export const REDUCTIONS = /** @type {Record<string, string>} */ ({
   max: 'largest',
-  min: 'least',
+  min: 'smallest',
   median: 'median',
   first: 'first',
   last: 'last',
@@ -149,11 +150,11 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   const x = toRead(`${keys.map}.x`, pairs, fields, problems);
   const y = pairs.has(`${keys.map}.y`) ? toRead(`${keys.map}.y`, pairs, fields, problems) : undefined;
   const hasSpec = letter.length === 1 && view.runs[run] !== undefined && view.runs[run].kind !== TRACE;
-  if (!hasSpec) problems.push(`${keys.map}: got ${letter}, wanted the letter of a run that has a spec`);
+  if (!hasSpec) problems.push(`${keys.map} must be the letter of a run with settings, not ${letter}`);
   else if (x && y !== null) {
     const reduce = pairs.get(keys.reduce) ?? map.reduce;
     if (!(reduce in REDUCTIONS))
-      problems.push(`${keys.reduce}: got ${reduce}, wanted ${Object.keys(REDUCTIONS).join(', ')}`);
+      problems.push(`${keys.reduce} must be ${toOneOf(Object.keys(REDUCTIONS))}, not ${reduce}`);
     return {
       run,
       x,
@@ -171,6 +172,6 @@ function toRead(key, pairs, fields, problems) {
   const [path, ...rest] = text.split(',');
   const values = parseValues(rest.join(','));
   if (fields.has(path) && values) return { path, values };
-  problems.push(`${key}: got ${text}, wanted a setting and its values, separated by commas`);
+  problems.push(`${key} must be a setting and its values, separated by commas, not ${text}`);
   return null;
 }

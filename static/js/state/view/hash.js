@@ -1,6 +1,7 @@
 /** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
 
 import { fromPairs, toPairs } from './grid.js';
+import { toOneOf } from './refusals.js';
 import { defaultView, KIND, settingOf, TRACE } from './spec.js';
 import { isId } from './traces.js';
 
@@ -14,6 +15,8 @@ import { isId } from './traces.js';
 const VERSION = '1';
 /** A hash that says nothing but that it is one. */
 export const EMPTY = `v=${VERSION}`;
+/** What a value has to be, by the type of its field. @type {Record<string, string>} */
+const TYPES = { integer: 'a whole number', number: 'a number', boolean: 'true or false', string: 'a text' };
 const CARD = 'view.'; // before a panel's key
 /** The sections of the page that `open` lists. */
 export const SECTIONS = ['mixing', 'similarity', 'training', 'cost', 'expert'];
@@ -143,7 +146,7 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
   /** @type {string[]} */
   const problems = [];
   const version = pairs.get('v');
-  if (version !== undefined && version !== VERSION) problems.push(`v: got ${version}, wanted ${VERSION}`);
+  if (version !== undefined && version !== VERSION) problems.push(`v must be ${VERSION}, not ${version}`);
   const runs = pairs.get('runs');
   if (runs !== undefined) view.runs = toRuns(runs, fields, rules, problems) ?? view.runs;
   for (const [key, text] of pairs) {
@@ -175,7 +178,7 @@ function withTexts(pairs, texts) {
 
 /** @param {string} key */
 const sayOmitted = (key) =>
-  `${key}: the text was too long for this link, which leaves it out, so the text at first is used here; a short link, from Share, keeps such a text`;
+  `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
 /** @param {string} hash @returns {Map<string, string>} */
 function split(hash) {
@@ -206,7 +209,7 @@ function toRuns(text, fields, { letters }, problems) {
   if (kinds.length <= letters.length && kinds.every((kind) => kind === TRACE || known.includes(kind))) {
     return kinds.map((kind) => ({ kind, own: {} }));
   }
-  problems.push(`runs: got ${text}, wanted 1 to ${letters.length} of ${known.join(', ')}`);
+  problems.push(`runs must be 1 to ${letters.length} of ${known.join(', ')}, not ${text}`);
   return null;
 }
 
@@ -214,20 +217,20 @@ function toRuns(text, fields, { letters }, problems) {
 function setPlace(view, key, text, problems) {
   const place = Number(text);
   if (Number.isInteger(place) && place >= 1) view[NUMBERED[key]] = place - 1;
-  else problems.push(`${key}: got ${text}, wanted a whole number from 1`);
+  else problems.push(`${key} must be a whole number of at least 1, not ${text}`);
 }
 
 /** @param {View} view @param {string} text @param {string[]} problems */
 function setInterval(view, text, problems) {
   const [first, last] = /^(\d+)-(\d+)$/.test(text) ? text.split('-').map(Number) : [0, 0];
   if (1 <= first && first <= last) view.interval = { first: first - 1, last: last - 1 };
-  else problems.push(`interval: got ${text}, wanted a first and a last layer, such as 5-40`);
+  else problems.push(`interval must be a first and a last layer, such as 5-40, not ${text}`);
 }
 
 /** @param {View} view @param {string} text @param {string[]} problems */
 function setDifference(view, text, problems) {
   if (text === 'true') view.difference = true;
-  else if (text !== 'false') problems.push(`difference: got ${text}, wanted true or false`);
+  else if (text !== 'false') problems.push(`difference must be true or false, not ${text}`);
 }
 
 /** @param {View} view @param {string} text @param {string[]} problems */
@@ -243,16 +246,15 @@ function setName(view, key, text, { letters, name_length }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
   const name = text.trim();
   if (choice && name && name.length <= name_length) choice.name = name;
-  else
-    problems.push(choice ? `${key}: got ${text}, wanted 1 to ${name_length} letters` : `${key}: there is no such run`);
+  else problems.push(choice ? `${key} must have 1 to ${name_length} letters, not “${text}”` : `${key}: no such run`);
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
 function setTrace(view, key, text, { letters }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
-  if (choice?.kind !== TRACE) problems.push(`${key}: run ${key[0]} of this link is no trace`);
+  if (choice?.kind !== TRACE) problems.push(`${key}: run ${key[0]} is not a recording`);
   else if (isId(text)) choice.trace = text;
-  else problems.push(`${key}: got ${text}, wanted the id of a trace, 20 digits from 0 to f`);
+  else problems.push(`${key} must be the id of a recording (20 hex digits), not ${text}`);
 }
 
 /** @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
@@ -262,12 +264,12 @@ function setOne(view, key, text, fields, rules, problems) {
   const field = fields.get(path);
   const target = own ? view.runs[own.run]?.own : view.base;
   if (!field || path === KIND || !target) {
-    problems.push(`${key}: this page has no such setting`);
+    problems.push(`${key}: no such setting`);
     return;
   }
   const value = toValue(text, field);
   if (value === null)
-    problems.push(`${key}: got ${text}, wanted ${field.options?.join(', ') ?? `a value of type ${field.type}`}`);
+    problems.push(`${key} must be ${field.options ? toOneOf(field.options) : TYPES[field.type]}, not ${text}`);
   else put(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
@@ -284,7 +286,7 @@ function toBounds(value, field, key, problems) {
   const [isLow, isHigh] = [min !== null && (isOpen ? value <= min : value < min), max !== null && value > max];
   if (!isLow && !isHigh) return value;
   const taken = /** @type {Value} */ (isHigh ? max : isOpen ? field.initial : min);
-  problems.push(`${key}: was ${value}, allowed is ${sayBounds(field)}, so it is ${taken} here`);
+  problems.push(`${key} must be ${sayBounds(field)}, so ${value} was changed to ${taken}`);
   return taken;
 }
 
@@ -301,13 +303,13 @@ function keepInStack(view, fields, problems) {
   if (!depth || view.runs.some((choice) => choice.kind === TRACE)) return; // only its frames say how deep a trace is
   const layers = Math.max(...view.runs.map((choice) => Number(settingOf(view, choice, depth))));
   if (view.cursor !== null && view.cursor >= layers) {
-    problems.push(`layer: was ${view.cursor + 1}, the deepest run has ${layers}, so it is ${layers} here`);
+    problems.push(`layer ${view.cursor + 1} is beyond the deepest run, so it was changed to ${layers}`);
     view.cursor = layers - 1;
   }
   const { interval } = view;
   if (!interval || interval.last < layers) return;
   problems.push(
-    `interval: was ${interval.first + 1}-${interval.last + 1}, the deepest run has ${layers} layers, so all of them are multiplied`,
+    `interval ${interval.first + 1}-${interval.last + 1} ends beyond the deepest run, so all ${layers} layers are shown`,
   );
   delete view.interval;
 }

@@ -29,6 +29,9 @@ function sayBounds({ min, max, is_open: isOpen }) {
   return max === null ? ` of at least ${min}` : ` from ${min} to ${max}`;
 }
 
+/** `a, b or c`. @param {readonly (string | number | boolean)[]} values */
+export const toOneOf = (values) => [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
+
 /** What the server refused. @param {Field | undefined} field @param {{field: string, got: unknown, wanted: string}} error */
 export function sayRefusal(field, { field: path, got, wanted }) {
   const title = field?.title ?? path;
@@ -47,5 +50,5 @@ function listDivisors(total, most) {
   const all = [];
   for (let divisor = 1; divisor <= total; divisor++)
     if (total % divisor === 0 && (most === null || divisor <= most)) all.push(String(divisor));
-  return all.length > 1 ? `${all.slice(0, -1).join(', ')} or ${all[all.length - 1]}` : all.join('');
+  return toOneOf(all);
 }

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createColumns } from '../../../static/js/data/columns.js';
+import { measure } from '../../../static/js/instant/measure.js';
+
+/** A run of three layers. */
+function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {
+  const made = createColumns();
+  made.start = /** @type {any} */ ({ layers: 3, streams: 2, spec: {} });
+  const put = (key, values) => {
+    made.layers.set(
+      key,
+      Float64Array.from(values, (value) => value ?? NaN),
+    );
+    made.log10.set(
+      key,
+      Float64Array.from(values, (value) => (value === null || value === 0 ? NaN : Math.log10(value))),
+    );
+  };
+  put('composite_gain_fwd', gains);
+  put('composite_gain_bwd', [16, 4, 1]);
+  put('act_rms', [1, 10, 100]);
+  put('grad_rms', [5, 1, 0.5]);
+  for (const [key, flag] of Object.entries(flags)) made.status.set(key, new Map(flag));
+  if (bands) made.bands.set('composite_gain_fwd', { p50: Float64Array.from(bands) });
+  made.loss = 5.5;
+  return made;
+}
+
+const near = (value, wanted) => assert.ok(Math.abs(value - wanted) < 1e-12, `${value} is not ${wanted}`);
+
+test('a run has one number of each kind', () => {
+  const { forward, backward, activation, gradient, loss } = measure(columns(), null);
+  near(forward.log10, Math.log10(8));
+  near(backward.log10, Math.log10(16));
+  near(activation.log10, 2);
+  near(gradient.log10, 1);
+  assert.deepEqual(loss, { value: 5.5, curve: [] });
+  assert.equal(forward.curve.length, 3);
+});
+
+test('of several seeds the gain is that of the median curve, which the charts draw', () => {
+  near(measure(columns({ bands: [0, 0.5, 0.25] }), null).forward.log10, 0.5);
+});
+
+test('a gain that is not known says why, and one that is zero is zero', () => {
+  const lost = measure(columns({ gains: [2, null, null], flags: { composite_gain_fwd: [[1, 'overflow']] } }), null);
+  assert.deepEqual([lost.forward.log10, lost.forward.why], [null, 'overflow']);
+  const zero = measure(columns({ gains: [0, 0, 0] }), null);
+  assert.deepEqual([zero.forward.log10, zero.forward.why], [null, '0']);
+});
+
+test('of chosen layers the gain is that of their own product', () => {
+  const run = columns();
+  run.matrices.set('h_res', { shape: [3, 2, 2], data: Float64Array.of(1, 1, 1, 1, 3, 0, 0, 3, 0.5, 0, 0, 0.5) });
+  const { forward, backward } = measure(run, { first: 1, last: 2 });
+  near(forward.log10, Math.log10(3));
+  near(backward.log10, Math.log10(1.5));
+  assert.equal(forward.curve.length, 2);
+  const unknown = measure(columns(), { first: 1, last: 2 }).forward;
+  assert.deepEqual([unknown.log10, unknown.why], [null, 'unknown for these layers'], 'without matrices');
+});
+
+test('of chosen layers activation and gradient are those of their ends', () => {
+  const { activation, gradient } = measure(columns(), { first: 0, last: 1 });
+  near(activation.log10, 1);
+  near(gradient.log10, Math.log10(5));
+});
+
+test('an empty run has no numbers', () => {
+  const { forward, activation, loss } = measure(createColumns(), null);
+  assert.deepEqual([forward.log10, activation.log10, loss.value], [null, null, null]);
+  assert.equal(forward.why, '–');
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { toPlan } from '../../../static/js/picture/geometry/picture.js';
+import { toReading } from '../../../static/js/picture/geometry/reading.js';
+import {
+  ENDS_MS,
+  SIGNAL_MS,
+  toCourses,
+  toMoment,
+  toSignal,
+  zoomAt,
+} from '../../../static/js/picture/geometry/signal.js';
+import { toColumns } from './run.js';
+
+const LAYERS = 40;
+/** Two streams that grow by `factor` a layer, and a gradient that grows on its way back. */
+function toRun(factor, more = {}) {
+  const states = Array.from({ length: LAYERS + 1 }, (_, place) => place);
+  const columns = toColumns({
+    sizes: states.map((place) => [factor ** place, factor ** place]),
+    gradients: states.map((place) => [1e-5 * factor ** (LAYERS - place), 1e-5 * factor ** (LAYERS - place)]),
+  });
+  const logs = Float64Array.from({ length: LAYERS }, (_, layer) => (layer + 1) * Math.log10(factor));
+  const course = { forward: logs, backward: logs.toReversed() };
+  return { label: 'A HC', reading: toReading(columns), gain: '1000', course, end: null, ...more };
+}
+const plan = toPlan([toRun(1.4)], 1376, LAYERS);
+const courses = toCourses(plan);
+const flatten = (shapes) => shapes.flatMap((shape) => (shape.kind === 'clip' ? flatten(shape.shapes) : [shape]));
+const textsOf = (shapes) => flatten(shapes).flatMap(({ kind, text }) => (kind === 'text' ? [text] : []));
+
+test('it goes up, rests, comes back, and is over within six seconds', () => {
+  assert.ok(SIGNAL_MS <= 6000);
+  assert.deepEqual(toMoment(0), { leg: 'forward', share: 0 });
+  assert.deepEqual(toMoment(ENDS_MS.forward), { leg: 'forward', share: 1 });
+  assert.equal(toMoment(ENDS_MS.forward + 400).leg, 'backward');
+  assert.deepEqual(toMoment(ENDS_MS.backward), { leg: 'backward', share: 0 });
+  assert.equal(toMoment(SIGNAL_MS), null);
+});
+
+test('lanes are empty at first, and only what the front has passed is drawn', () => {
+  const ribbons = (share) =>
+    flatten(toSignal(plan, courses, { leg: 'forward', share })).filter(
+      ({ kind, color }) => kind === 'area' && color === 0,
+    );
+  assert.equal(ribbons(0).length, 0);
+  const { left, right } = plan.layout.strips;
+  for (const share of [0.2, 0.5, 0.9]) {
+    const xs = ribbons(share).flatMap(({ points }) => points.filter((_, index) => index % 2 === 0));
+    assert.ok(Math.abs(Math.max(...xs) - (left + share * (right - left))) < 1e-6);
+  }
+});
+
+test('the view zooms out by whole factors of ten, as late as it can, and never back', () => {
+  const { zooms, unit_px } = courses.forward;
+  const height = plan.layout.strips.bottom - plan.layout.strips.top;
+  zooms.forEach((zoom, place) => {
+    assert.ok(Number.isInteger(zoom) && (place === 0 || zoom >= zooms[place - 1]));
+    const px = unit_px * 1.4 ** place * 10 ** -zoom;
+    assert.ok(px <= height * 1.0001 && (zoom === 0 || px > height / 10.001), `${place} ${px}`);
+  });
+  assert.equal(zoomAt(courses.forward, 0), 0);
+  assert.equal(zoomAt({ unit_px: 1, zooms: new Array(LAYERS + 1).fill(3) }, 0.5), 3);
+  assert.ok(zooms.at(-1) >= 3);
+});
+
+test('the gradient has a zoom of its own, from the last layer to the first', () => {
+  const { zooms } = courses.backward;
+  assert.equal(zooms.at(-1), 0);
+  assert.ok(zooms[0] >= 3);
+});
+
+test('a ruler shows the powers of ten that fit, and they move as the view zooms out', () => {
+  const ticks = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => /^10|^1,/.test(text));
+  assert.deepEqual(ticks('forward', 0), ['10', '100']);
+  assert.ok(ticks('forward', 1).includes('10⁵'), ticks('forward', 1).join());
+  assert.ok(ticks('backward', 1).some((text) => text.includes('⁻')));
+});
+
+test('gains count up to the front, and it ends on those of the runs', () => {
+  const said = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => text.includes('×'));
+  assert.deepEqual(said('forward', 0), ['×1.00']);
+  assert.deepEqual(said('forward', 1), ['×1000']);
+  const [gain, gradient] = said('backward', 0);
+  assert.equal(gain, '×1000');
+  assert.match(gradient, /^gradient ×7/); // 1.4 to the power of 40
+});
+
+test('what grows beyond a double is drawn in finite numbers', () => {
+  const deep = toPlan([toRun(1e9)], 1376, LAYERS);
+  const made = toCourses(deep);
+  for (const share of [0, 0.3, 0.7, 1])
+    for (const leg of ['forward', 'backward'])
+      for (const shape of flatten(toSignal(deep, made, { leg, share })))
+        for (const value of shape.points ?? [shape.x, shape.y]) assert.ok(Number.isFinite(value));
+});
+
+test('with logarithmic widths nothing zooms', () => {
+  const log = toPlan([toRun(1.4)], 1376, LAYERS, { isLog: true });
+  assert.ok(toCourses(log).forward.zooms.every((zoom) => zoom === 0));
+});
