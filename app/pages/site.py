@@ -11,6 +11,7 @@ Nothing is ever deleted, so that links into a site stay valid when it is written
 """
 
 import gzip
+import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from typing import Any, get_args
 
 from markupsafe import Markup
 
+from app.api.costs import to_csv
 from app.api.models.snapshots import SnapshotBody
 from app.figures import MAX_RUNS, to_response
-from app.figures.style import ThemeName
+from app.figures.panels.costs import build_costs
+from app.figures.style import THEMES, ThemeName
 from app.pages.assets import Assets
 from app.pages.link_cards import MAX_DESCRIPTION, SUMMARY, Card
 from app.pages.routes import Pages, to_boot
@@ -90,9 +93,7 @@ class Site:
             "previews": {"previews": [{"name": name, "runs": runs} for name, runs in read_sketches().items()]},
             "metrics": {"metrics": to_catalogue()},
             "paper-costs": paper_shapes().model_dump(),
-            "costs": [
-                {"spec": to_sent(spec), "costs": [cost.model_dump() for cost in found]} for spec, found in costs.items()
-            ],
+            "costs": [_to_costs(spec, found) for spec, found in costs.items()],
             "runs": [_to_entry(run) for run in runs],
         }
         for theme in get_args(ThemeName):
@@ -173,6 +174,17 @@ def to_sent(spec: RunSpec) -> dict[str, Any]:
         if kept:
             sent[name] = kept
     return sent
+
+
+def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
+    """The answers of the routes of costs for a stack."""
+    figures = {theme: json.loads(build_costs(costs, THEMES[theme]).to_json()) for theme in get_args(ThemeName)}
+    return {
+        "spec": to_sent(spec),
+        "costs": [cost.model_dump() for cost in costs],
+        "csv": to_csv(costs),
+        "figures": figures,
+    }
 
 
 def _to_entry(run: WrittenRun) -> dict[str, Any]:

@@ -26,7 +26,7 @@ export async function answer(path, { method, body, signal }) {
   if (pathname === '/panels') return read(`api/panels-${query.get('runs')}-${query.get('theme')}.json`, signal);
   if (pathname === '/runs/compare') return compare(toSpec(body), query.get('have')?.split(',') ?? [], signal);
   if (pathname === '/runs/events') return stream(query.get('ids')?.split(',') ?? [], signal);
-  if (pathname === '/costs') return findCosts(toSpec(body));
+  if (pathname.startsWith('/costs')) return findCosts(toSpec(body), pathname, query.get('theme') ?? 'light');
   const id = /^\/runs\/(\w+)$/.exec(pathname)?.[1];
   return id && method === 'GET' ? describe(id) : refuse(501, ABSENT);
 }
@@ -113,13 +113,15 @@ async function readRecord(id, signal) {
   return lines.map((line) => `event: ${JSON.parse(line).type}\ndata: ${line}\n\n`).join('');
 }
 
-/** What connections cost at a stack. @param {Spec} spec */
-async function findCosts(spec) {
-  const known = /** @type {{spec: Spec, costs: any[]}[]} */ (await readList('costs'));
+/** What connections cost at a stack, which the drift does not change: numbers, a table or a figure. @param {Spec} spec @param {string} pathname @param {string} theme */
+async function findCosts(spec, pathname, theme) {
+  const known = /** @type {{spec: Spec, costs: any[], csv: string, figures: any}[]} */ (await readList('costs'));
   const toStack = (/** @type {Spec} */ { connection: { noise, ...kept }, ...rest }) =>
     toText({ ...rest, connection: kept });
   const found = known.find((item) => toStack(item.spec) === toStack(spec));
-  return found ? respond(found.costs) : refuse(501, ABSENT);
+  if (!found) return refuse(501, ABSENT);
+  if (pathname === '/costs.csv') return new Response(found.csv, { headers: { 'Content-Type': 'text/csv' } });
+  return respond(pathname === '/costs/figure' ? found.figures[theme] : found.costs);
 }
 
 /** @param {string} id */

@@ -303,7 +303,8 @@ async function showRelated(submitted, asked, stream) {
 /** Nothing is shown yet, so there is nothing to keep: show the opening view. @param {string[]} asked */
 function showInstead(asked) {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
-  const isOpening = toSpecs(state.fields.value, opening).every((spec, run) => JSON.stringify(spec) === asked[run]);
+  const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));
+  const isOpening = wanted.join('\n') === asked.join('\n');
   state.batch(() => {
     state.phase.value = 'asking';
     if (isOpening) return; // the site lacks a file
