@@ -148,4 +148,4 @@ def test_a_run_says_what_it_read() -> None:
     assert (said.training_bytes, said.held_out_bytes, said.bytes_used) == (len(training), len(held_out), 26)
     assert said.licence == "public domain"
     (loss,) = [finding for finding in measure(corpus_spec()).summary.findings if finding.key == "loss"]
-    assert "nats a byte" in loss.text
+    assert "nats/byte" in loss.text

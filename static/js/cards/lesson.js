@@ -7,7 +7,7 @@ import { openingView } from '../state/address.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
-import { Terms } from '../ui/glossary.js';
+import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
 
@@ -97,5 +97,5 @@ export function LessonText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
   const isAsked = asked.value === state.settings.value;
-  return html`<${Terms} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
+  return html`<${Explained} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
 }

@@ -1,10 +1,9 @@
 /** Help: how to use the page, its keys and its terms. */
 
-import { GLOSSARY } from '../ui/glossary.js';
+import { GLOSSARY } from '../data/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { Terms } from '../ui/term.js';
 import { areKeysOn, SHORTCUTS, turnKeys } from './keys.js';
 
 export function HelpDialog() {
@@ -27,7 +26,5 @@ function Sheet() {
     <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
       onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
     <p class="hint">Shortcuts are off while you type. Tab reaches every control, the arrow keys move sliders, Escape closes what is open.</p>
-    <h3>Terms</h3>
-    <${Terms} />
   `;
 }

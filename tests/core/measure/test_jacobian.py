@@ -263,7 +263,7 @@ def test_lines_add_up_to_the_same_jacobian() -> None:
     [
         (
             {"connection": {"kind": "residual"}, "block": {"branch_scale": 0.0}},
-            "The Jacobian stretches at most 1.00 and at least 1.00 times.",
+            "The Jacobian's singular values range from 1.00 to 1.00.",
         ),
         (
             {"connection": PLAIN, "block": {"branch_scale": 0.0, "norm_position": "none"}},
@@ -284,7 +284,7 @@ def test_the_finding_does_not_claim_what_has_not_converged() -> None:
         (finding,) = [f for f in find_one(frames, SummaryFrame).findings if f.key == "jacobian"]
         text[name] = finding.text
     assert find_one(few, JacobianFrame).converged == Converged(sigma_max=False, sigma_min=False)
-    assert text["few"].startswith("After 2 pairs of products the Jacobian's singular values have not converged")
+    assert text["few"].startswith("The Jacobian's singular values have not converged after 2 pairs of products")
     assert find_one(more, JacobianFrame).converged == Converged(sigma_max=True, sigma_min=False)
-    assert "stretches at most" in text["more"]
+    assert "largest singular value is" in text["more"]
     assert "has not converged" in text["more"]

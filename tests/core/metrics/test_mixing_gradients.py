@@ -92,12 +92,12 @@ def test_identical_streams_give_no_signal_and_no_share(connection: dict[str, Any
     assert "frozen" not in keys(result)
 
 
-def read_number(text: str) -> float:
-    """The first number behind a colon, as people write it: 0.00807 or 5.5×10⁻⁴."""
-    found = re.search(r": ([0-9.]+)(?:×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?", text)
+def read_share(text: str) -> float:
+    """The share that a sentence gives in per cent, as people write it: 0.807 or 5.5×10⁻⁴."""
+    found = re.search(r"lets through ([0-9.]+)(?:×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))? %", text)
     assert found is not None, text
     power = (found[2] or "⁰").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
-    return float(found[1]) * 10.0 ** int(power)
+    return float(found[1]) * 10.0 ** int(power) / 100
 
 
 @pytest.mark.parametrize(("kind", "most"), [("kromhc", 5), ("mhc_lite", 30), ("mhc", 100)])
@@ -117,7 +117,7 @@ def test_near_the_identity_streams_apart_leave_mixing_frozen(dtype: str, kind: s
     assert "symmetry" not in keys(result)
     (finding,) = (found for found in result.summary.findings if found.key == "frozen")
     assert finding.numbers["share_median"] == pytest.approx(np.nanmedian(share), rel=0.2)
-    assert read_number(finding.text) == pytest.approx(finding.numbers["share_median"], rel=0.01)
+    assert read_share(finding.text) == pytest.approx(finding.numbers["share_median"], rel=0.01)
 
 
 def test_at_the_uniform_matrix_a_share_of_1_over_n_gets_through() -> None:

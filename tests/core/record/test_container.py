@@ -100,7 +100,7 @@ def test_a_result_that_kept_no_frames_cannot_be_saved(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_container_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mhct").write_text("frames")
-    with pytest.raises(SpecError, match="container"):
+    with pytest.raises(SpecError, match="mhct"):
         Result.load(tmp_path / "text.mhct")
 
 

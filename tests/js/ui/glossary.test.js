@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GLOSSARY, Terms } from '../../../static/js/ui/glossary.js';
+import { GLOSSARY } from '../../../static/js/data/glossary.js';
+import { Explained } from '../../../static/js/ui/glossary.js';
 
 const toText = (part) => (typeof part === 'string' ? part : part.props.children);
 
 test('a term explains itself once in a sentence, and the sentence stays as it is', () => {
   const text = 'Streams mix: each stream is read (H_pre) and mixed (H_res). Its gain is a gain.';
-  const parts = Terms({ text });
+  const parts = Explained({ text });
   assert.equal(parts.map(toText).join(''), text);
   const explained = parts.filter((part) => typeof part !== 'string');
   assert.deepEqual(explained.map(toText), ['Streams', 'H_pre', 'H_res', 'gain']);
