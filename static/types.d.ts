@@ -380,6 +380,8 @@ export interface AtOnceRules {
   prefix: string[];
   /** Metrics that come layer by layer on the way up. */
   forward: string[];
+  /** Promised relative precision of products of layers, by metric. */
+  relative: Record<string, number>;
   /** Metrics whose promised precision has an absolute part. */
   absolute: string[];
   /** Values of `block.scaling` under which no layer is the same at another depth. */

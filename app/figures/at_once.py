@@ -16,6 +16,7 @@ def to_at_once_rules() -> dict[str, Any]:
         "numerics": NUMERICS_VERSION,
         "prefix": [key for key, metric in METRICS.items() if metric.prefix],
         "forward": [key for key, metric in METRICS.items() if metric.frame == "forward"],
+        "relative": {key: metric.precision[0] for key, metric in METRICS.items() if metric.precision and metric.prefix},
         "absolute": [key for key, metric in METRICS.items() if metric.precision and metric.precision[1]],
         "depth_scaled": DEPTH_SCALED,
         "cka_layers": MANY_LAYERS,

@@ -6,19 +6,23 @@ const TOLERANCE = 1e-6;
 
 /**
  * What of the columns that were known at once the server says otherwise, in words; empty where all agree to 1e-6, relative, and
- * absolute where the metric's precision has an absolute part.
+ * absolute where the metric's precision has an absolute part. Products of many
+ * layers gather rounding, so that they agree to the relative precision that the catalogue promises.
  * @param {Columns} known
  * @param {Columns} said of the run that has ended
  * @param {AtOnceRules} rules
  * @returns {string[]}
  */
-export function findDifferences(known, said, { absolute }) {
+export function findDifferences(known, said, { relative, absolute }) {
+  const shareOf = (/** @type {string} */ key) => Math.max(TOLERANCE, relative[key] ?? 0);
   const floorOf = (/** @type {string} */ key) => (absolute.includes(key) ? TOLERANCE : 0);
   // Of what may be rounding alone a logarithm says nothing.
   const logs = [...known.log10].filter(([key]) => !absolute.includes(key));
   return [
-    ...[...known.layers].flatMap(([key, column]) => compare(key, column, said.layers.get(key), floorOf(key))),
-    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, said.log10.get(key), TOLERANCE)),
+    ...[...known.layers].flatMap(([key, column]) =>
+      compare(key, column, said.layers.get(key), floorOf(key), shareOf(key)),
+    ),
+    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, said.log10.get(key), shareOf(key))),
     ...[...known.matrices].flatMap(([key, { data }]) => compare(key, data, said.matrices.get(key)?.data, floorOf(key))),
     ...[...known.bands].flatMap(([key, band]) =>
       Object.entries(band).flatMap(([name, column]) =>
@@ -28,12 +32,12 @@ export function findDifferences(known, said, { absolute }) {
   ];
 }
 
-/** @param {string} name @param {any} mine @param {any} theirs @param {number} floor @returns {string[]} */
-function compare(name, mine, theirs, floor) {
+/** @param {string} name @param {any} mine @param {any} theirs @param {number} floor @param {number} [share] @returns {string[]} */
+function compare(name, mine, theirs, floor, share = TOLERANCE) {
   const [one, other] = [flatten(mine), flatten(theirs)];
   if (one.length !== other.length) return [`${name}: ${one.length} values at once, ${other.length} of the server`];
   const place = one.findIndex(
-    (/** @type {number} */ value, /** @type {number} */ index) => !isNear(value, other[index], floor),
+    (/** @type {number} */ value, /** @type {number} */ index) => !isNear(value, other[index], floor, share),
   );
   return place < 0 ? [] : [`${name}[${place}]: ${one[place]} at once, ${other[place]} of the server`];
 }
@@ -44,8 +48,8 @@ function flatten(column) {
   return Array.isArray(column) ? column.flatMap((row) => (row === null ? [] : Array.from(row))) : column;
 }
 
-/** @param {number} one @param {number} other @param {number} floor */
-function isNear(one, other, floor) {
+/** @param {number} one @param {number} other @param {number} floor @param {number} share */
+function isNear(one, other, floor, share) {
   if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) === Number.isNaN(other);
-  return one === other || Math.abs(one - other) <= TOLERANCE * Math.abs(other) + floor;
+  return one === other || Math.abs(one - other) <= share * Math.abs(other) + floor;
 }

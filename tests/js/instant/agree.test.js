@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { findDifferences } from '../../../static/js/instant/agree.js';
 
-const RULES = /** @type {any} */ ({ absolute: ['token_cos'] });
+const RULES = /** @type {any} */ ({ relative: { composite_sigma2: 1e-5 }, absolute: ['token_cos'] });
 
 /** Columns with these layers. */
 function columns(layers, bands = {}) {
@@ -23,6 +23,12 @@ test('columns agree to 1e-6 of their values', () => {
 
 test('small values agree relative to themselves, unless the metric is promised absolutely', () => {
   assert.equal(findDifferences(columns({ grad_rms: [1e-9] }), columns({ grad_rms: [1.1e-9] }), RULES).length, 1);
+});
+
+test('products of many layers agree to the precision that their metric promises', () => {
+  const said = columns({ composite_sigma2: [1e-11] });
+  assert.deepEqual(findDifferences(columns({ composite_sigma2: [1.000005e-11] }), said, RULES), []);
+  assert.equal(findDifferences(columns({ composite_sigma2: [1.00002e-11] }), said, RULES).length, 1);
 });
 
 test('a missing number, column, layer or band is a difference', () => {
