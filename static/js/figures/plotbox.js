@@ -48,7 +48,14 @@ export function heightOf(figure, isNarrow, width = 0) {
   return Math.round(inner + margin.t + margin.b);
 }
 
-const SMALL = { margin: { l: 34, t: 6, b: 18 }, height: 168, label_gap: 0.105, letter_px: 6.2, ticks: 4 };
+const SMALL = {
+  margin: { l: 34, t: 6, b: 18 },
+  factor_px: 48,
+  height: 168,
+  label_gap: 0.105,
+  letter_px: 6.2,
+  ticks: 4,
+};
 
 /** A template for a small chart: narrow margins, no axis title, ticks at the first and the last layer. @param {Figure} template @returns {Figure} */
 export function toSmall(template) {
@@ -75,8 +82,16 @@ export function toSmall(template) {
 export const smallHeight = () => SMALL.height;
 
 /** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels */
-function fitSmall({ layout: { xaxis, annotations, margin } }, labels) {
-  const ends = [Math.ceil(xaxis.range[0]), Math.floor(xaxis.range[1])];
+function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin } }, labels) {
+  const layers = data
+    .filter((trace) => trace.visible !== false)
+    .flatMap(({ x }) => (x?.length ? [x[0], x[x.length - 1]] : []));
+  const [low, high] = xaxis.range; // wider than the layers by a margin
+  const ends =
+    layers.length > 0
+      ? [Math.max(Math.ceil(low), Math.min(...layers)), Math.min(Math.floor(high), Math.max(...layers))]
+      : [];
+  if (yaxis.ticktext?.some((/** @type {string} */ text) => text.includes('×'))) margin.l = SMALL.factor_px;
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
   const names = toNames(labels);
   for (const note of annotations)

@@ -17,6 +17,7 @@ import { sayExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
 import {
   chooseShown,
+  chosenRun,
   guessStreams,
   isAwaited,
   isLog,
@@ -80,7 +81,7 @@ export class PictureBox {
       this.redraw();
     });
     this.stopCursor = effect(() => {
-      [state.cursor.value, state.layers.value, state.part.value, state.hovered.value];
+      [state.cursor.value, state.layers.value, state.part.value, state.hovered.value, chosenRun.value];
       this.drawSoon();
     });
     // Text that was drawn before its font came is drawn once more.

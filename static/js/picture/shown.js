@@ -35,7 +35,8 @@ export function setLog(isOn) {
 export const isOpen = signal(false);
 
 /** The run that someone chose to magnify. */
-const chosenRun = signal(/** @type {number | null} */ (null));
+/** The run that someone chose to magnify. */
+export const chosenRun = signal(/** @type {number | null} */ (null));
 
 /** @param {number} run */
 export function magnify(run) {
