@@ -350,6 +350,8 @@ export interface ViewRules {
   kinds: string[];
   /** Specs of what a visitor sees first. */
   opening: any[];
+  /** The same comparison without noise, trained on text. */
+  trained: any[];
   /** Every kind of connection: its name in figures, and the year of its paper. */
   connections: Record<
     string,

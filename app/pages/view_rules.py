@@ -7,7 +7,7 @@ from app.figures.methods import to_plain_methods
 from app.figures.panels.costs import MEASURES
 from app.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
 from app.figures.style import MAX_RUNS
-from app.presets import DEFAULT, KEY, OPENING
+from app.presets import DEFAULT, KEY, OPENING, TRAINED
 from mhc_core.connections.math.presets import list_projecting
 from mhc_core.spec import FAMILIES, MANIFOLD
 
@@ -19,6 +19,7 @@ def to_view_rules() -> dict[str, Any]:
         "name_length": NAME_LENGTH,
         "kinds": [spec.connection.kind for spec in DEFAULT.specs],
         "opening": [spec.model_dump(mode="json") for spec in OPENING.specs],
+        "trained": [spec.model_dump(mode="json") for spec in TRAINED.specs],
         "connections": {
             kind: {
                 "name": family.name,

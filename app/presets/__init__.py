@@ -7,9 +7,9 @@ from app.presets.opening import OPENING
 from app.presets.papers import HC_FIGURES, MHC_FIGURES
 from app.presets.preset import Preset
 from app.presets.signals import SIGNALS, STARTS
-from app.presets.stacks import COMPARISONS, STACKS
+from app.presets.stacks import COMPARISONS, STACKS, TRAINED
 
-__all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "Preset", "find_shown"]
+__all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_shown"]
 
 KEY = "preset"  # of a page's state
 

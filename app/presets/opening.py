@@ -8,11 +8,10 @@ in turn, and writes all of them with 1.46: its activations end at 10.9 where tho
 
 The streams themselves stay copies of each other with both (cosine 1.00), because doubly stochastic mixing averages
 differences away: 39 % of them survive one layer and 1 % three. Only mHC-lite's start, which hardly mixes, keeps streams
-apart (cosine 0.77). `KEEPS_STREAMS` is that run, for the step of the story that speaks of it.
+apart (cosine 0.77).
 """
 
 from app.presets.preset import HC, RESIDUAL, compare
-from mhc_core.spec import parse_spec
 
 OPENING = compare(
     "start",
@@ -21,4 +20,3 @@ OPENING = compare(
     "The same 64 layers connected in three ways, with the same drift on the mixing of HC and mHC.",
     {"Residual": RESIDUAL, "HC": HC, "mHC": {"connection": {"kind": "mhc", "init": "lucidrains"}}},
 )
-KEEPS_STREAMS = parse_spec({"connection": {"kind": "mhc", "init": "mhc_lite"}})

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app.presets import PRESETS
-from app.presets.opening import KEEPS_STREAMS, OPENING
+from app.presets.opening import OPENING
 from mhc_core.record import codec
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
@@ -23,9 +23,9 @@ FOLDER = Path(__file__).with_name("records")
 
 
 def list_specs() -> dict[str, RunSpec]:
-    """Runs that ship with the package, by id: those of the opening view, the story and the presets."""
+    """Runs that ship with the package, by id: those of the opening view and the presets."""
     specs = [spec for preset in (OPENING, *PRESETS) for spec in preset.specs]
-    return {spec.id: spec for spec in (*specs, KEEPS_STREAMS)}
+    return {spec.id: spec for spec in specs}
 
 
 SPECS: Mapping[str, RunSpec] = list_specs()

@@ -2,8 +2,8 @@
 
 import { computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
-import { commit } from '../state/actions.js';
-import { openingView } from '../state/address.js';
+import { showView } from '../state/actions.js';
+import { openingView, trainedView } from '../state/address.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
@@ -17,7 +17,8 @@ const chosen = signal(/** @type {number | null} */ (null));
 /** @param {number} step */
 function viewOf(step) {
   const { connections } = STEPS[step];
-  if (connections === null) return openingView();
+  if (connections === 'opening') return openingView();
+  if (connections === 'trained') return trainedView();
   return fromSpecs(
     state.fields.value,
     connections.map((connection) => ({ connection })),
@@ -40,10 +41,7 @@ const asked = signal(/** @type {import('../../types').View | null} */ (null));
 /** @param {number} step */
 export function go(step) {
   chosen.value = step;
-  commit(() => {
-    const { cards, cursor } = state.view.value;
-    state.view.value = { ...viewOf(step), cursor, ...(cards && { cards }) };
-  });
+  showView(viewOf(step));
 }
 
 export function Heading() {
@@ -77,8 +75,9 @@ function next() {
   const step = current.value ?? -1;
   if (step < STEPS.length - 1) return go(step + 1);
   chosen.value = null;
+  showView(openingView()); // of trained runs there is no slider
   asked.value = state.settings.value;
-  document.getElementById('field-connection-noise')?.focus();
+  requestAnimationFrame(() => document.getElementById('field-connection-noise')?.focus());
 }
 
 /** The runs as they are drawn: what is known at once of those that are asked for, else those before. */

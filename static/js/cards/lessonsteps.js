@@ -5,7 +5,7 @@
 
 import { formatFactor, gainOf } from '../data/gain.js';
 import { formatFixed } from '../data/numbers.js';
-import { depthOf, specOf, trainSteps } from '../data/record.js';
+import { depthOf, seedsOf, specOf, trainSteps } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
@@ -15,15 +15,15 @@ const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
 /**
- * `connections` are those of the runs that a step sets; null stands for the opening view.
- * @type {{title: string, connections: Record<string, any>[] | null, say: (runs: Runs) => string}[]}
+ * `connections` are those of the runs that a step sets, or it names a view: of first-time visitors, or of trained runs.
+ * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', say: (runs: Runs) => string}[]}
  */
 export const STEPS = [
   { title: 'One stream', connections: [RESIDUAL], say: sayOne },
   { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: sayFour },
   { title: 'Free mixing', connections: [RESIDUAL, HC], say: sayFree },
-  { title: 'Doubly stochastic mixing', connections: null, say: sayConstrained },
-  { title: 'What four streams are good for', connections: null, say: sayBenefit },
+  { title: 'Doubly stochastic mixing', connections: 'opening', say: sayConstrained },
+  { title: 'What four streams are good for', connections: 'trained', say: sayBenefit },
 ];
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
@@ -113,22 +113,43 @@ function sayConstrained({ hc, mhc }) {
 }
 
 /** @param {Runs} runs */
-function sayBenefit({ mhc, residual }) {
+function sayBenefit(runs) {
+  const { mhc } = runs;
+  const loss = sayLosses(runs);
   const cosine = mhc ? lastOf(mhc, 'stream_cos') : null;
-  const loss = sayLoss(mhc, residual);
-  if (!mhc || cosine === null) return `Several streams can hold different signals; one cannot. ${loss}`;
-  const streams = mhc.start?.streams;
-  const said = formatFixed(cosine, 2);
-  if (cosine > 0.95)
-    return `mHC's ${streams} streams are near copies (similarity ${said}): they hold little more than one stream. ${loss}`;
-  return `mHC's ${streams} streams hold different signals: after ${sayLayers(mhc)} their similarity is ${said} (copies: 1). ${loss}`;
+  if (!mhc || cosine === null) return loss || 'Several streams can hold different signals; one cannot.';
+  const streams = `mHC's ${mhc.start?.streams} streams`;
+  const similarity = `(similarity ${formatFixed(cosine, 2)})`;
+  const held = cosine > 0.95 ? `${streams} are near copies ${similarity}` : `${streams} differ ${similarity}`;
+  return loss
+    ? `${loss} ${held}${isNoBetter(runs) ? ': no benefit visible' : ''}.`
+    : `${held}. No loss is measured here.`;
 }
 
-/** @param {Columns | undefined} mhc @param {Columns | undefined} residual */
-function sayLoss(mhc, residual) {
-  const steps = Math.min(...[mhc, residual].map((columns) => (columns ? trainSteps(columns) : 0)));
-  if (steps === 0 || !mhc?.loss || !residual?.loss) return 'A lower loss is not measured here.';
-  return `Loss ${formatFixed(mhc.loss, 2)}, residual ${formatFixed(residual.loss, 2)}.`;
+/** @typedef {{name: string, columns: Columns, loss: number}} Trained */
+
+/** The runs that are trained, residual first. @param {Runs} runs @returns {Trained[]} */
+function listTrained({ residual, hc, mhc }) {
+  const named = Object.entries({ residual, HC: hc, mHC: mhc });
+  return named.flatMap(([name, columns]) =>
+    columns?.loss && trainSteps(columns) > 0 ? [{ name, columns, loss: columns.loss }] : [],
+  );
+}
+
+/** Losses after as many steps; empty where these are not measured. @param {Runs} runs */
+function sayLosses(runs) {
+  const trained = listTrained(runs);
+  const [first, ...others] = trained.map(({ columns }) => trainSteps(columns));
+  if (others.length === 0 || others.some((steps) => steps !== first)) return '';
+  const losses = trained.map(({ name, loss }) => `${name} ${formatFixed(loss, 2)}`).join(', ');
+  const seeds = trained.every(({ columns }) => seedsOf(columns) === 1) ? ' (one seed)' : '';
+  return `Loss after ${first} training steps${seeds}: ${losses}.`;
+}
+
+/** Whether mHC's loss is not below that of the residual network in the digits that are shown. @param {Runs} runs */
+function isNoBetter({ residual, mhc }) {
+  if (!residual?.loss || !mhc?.loss) return false;
+  return Number(formatFixed(mhc.loss, 2)) >= Number(formatFixed(residual.loss, 2));
 }
 
 /** The gain of every run, where the story has nothing to say of them. @param {Runs} runs */

@@ -1,8 +1,13 @@
-/** The three sliders below the picture, another seed, and the way to all settings. */
+/** The three sliders below the picture, the switch from noise to trained runs, another seed, and the way to all settings. */
 
 import { useComputed } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { toNames } from '../data/labels.js';
+import { trainSteps } from '../data/record.js';
+import { measureDrift } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
-import { commit } from '../state/actions.js';
+import { commit, showView } from '../state/actions.js';
+import { openingView, trainedView } from '../state/address.js';
 import * as state from '../state/signals.js';
 import { appliesTo, settingOf } from '../state/view/spec.js';
 import { html, still } from '../ui/html.js';
@@ -13,7 +18,8 @@ import { SiteNote } from './parts/sitenote.js';
 
 /** @typedef {import('../../types').Field} Field */
 
-const PATHS = ['depth', 'connection.streams', 'connection.noise'];
+const DRIFT = 'connection.noise';
+const PATHS = ['depth', 'connection.streams', DRIFT];
 
 export function Sliders() {
   return html`
@@ -42,23 +48,68 @@ const Slider = still(function Slider(/** @type {{field: Field | undefined}} */ {
   return html`<${KnownSlider} field=${field} />`;
 });
 
-/** @param {{field: Field}} props */
+/** Whether what moves the mixing of the runs is training alone. @param {Field} field of the noise */
+function isOfTraining(field) {
+  const { value: fields } = state.fields;
+  const { value: view } = state.settings;
+  const isNoisy = view.runs.some((run) => appliesTo(fields, view, run, field) && settingOf(view, run, field) !== 0);
+  return !isNoisy && state.specs.value.some((spec) => spec.train?.steps > 0);
+}
+
+/** To the trained runs, and back to the view before them. @param {{isTrained: boolean}} props */
+function Switch({ isTrained }) {
+  const { value: view } = state.settings;
+  const before = useRef(/** @type {import('../../types').View | null} */ (null));
+  useEffect(() => {
+    if (!isTrained) before.current = view;
+  }, [isTrained, view]);
+  const choose = () => showView(isTrained ? (before.current ?? openingView()) : trainedView());
+  return html`<button type="button" class="slider-switch" role="switch" aria-checked=${isTrained} aria-label="Trained stacks instead of noise"
+    title="Compare stacks whose mixing training has moved, without noise" onClick=${choose}><span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
+}
+
+/** How far training moved the mixing of each run. */
+function TrainedDrift() {
+  state.dataTick.value;
+  const { value: slots } = state.slots;
+  const names = toNames(slots.map(({ label }) => label));
+  const found = slots.flatMap(({ columns }, run) => {
+    const drift = measureDrift(columns);
+    return drift === null
+      ? []
+      : [{ steps: trainSteps(columns), text: `${names[run]} ${Number(drift.toPrecision(2))}` }];
+  });
+  const said = found.map(({ text }) => text).join(', ');
+  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${said ? `After ${found[0].steps} steps: ${said}` : 'Measured after training'}</p>`;
+}
+
+/** Drift is noise that a slider sets, or what training did. @param {{field: Field}} props */
 function KnownSlider({ field }) {
   const { path } = field;
+  const isTrained = useComputed(() => path === DRIFT && isOfTraining(field)).value;
   const id = `field-${path.replaceAll('.', '-')}`;
-  const value = useComputed(() => settingOf(state.settings.value, COMMON, field)).value;
   const error = useComputed(() => state.fieldErrors.value.get(path)).value;
+  const name = isTrained ? html`<span>${field.title}</span>` : html`<label for=${id}>${field.title}</label>`;
+  return html`
+    <div class=${`slider ${error ? 'wrong' : ''}`} data-path=${path}>
+      <span class="slider-name">${name} ${path === DRIFT ? html`<${Switch} isTrained=${isTrained} />` : null}</span>
+      ${isTrained ? html`<${TrainedDrift} />` : html`<${Range} field=${field} id=${id} />`}
+      ${error ? html`<p class="error" role="alert">${error}</p>` : null}
+    </div>
+  `;
+}
+
+/** @param {{field: Field, id: string}} props */
+function Range({ field, id }) {
+  const { path } = field;
+  const value = useComputed(() => settingOf(state.settings.value, COMMON, field)).value;
   const isUsed = useComputed(() =>
     state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field)),
   ).value;
   return html`
-    <div class=${`slider ${error ? 'wrong' : ''}`} data-path=${path}>
-      <label for=${id}>${field.title}</label>
-      <output for=${id}>${isUsed ? formatSetting(value, field) : '–'}</output>
-      <${RangeInput} field=${field} id=${id} value=${value} set=${(/** @type {number} */ next) => state.setBase(path, next)} describedBy=${`${id}-help`} isDisabled=${!isUsed} />
-      <p class="slider-help" role="tooltip" id=${`${id}-help`}>${field.description}</p>
-      ${error ? html`<p class="error" role="alert">${error}</p>` : null}
-    </div>
+    <output for=${id}>${isUsed ? formatSetting(value, field) : '–'}</output>
+    <${RangeInput} field=${field} id=${id} value=${value} set=${(/** @type {number} */ next) => state.setBase(path, next)} describedBy=${`${id}-help`} isDisabled=${!isUsed} />
+    <p class="slider-help" role="tooltip" id=${`${id}-help`}>${field.description}</p>
   `;
 }
 

@@ -4,15 +4,21 @@ import { formatPower } from './numbers.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
+/** What findings call the two gains. */
+const NUMBERS = { composite_gain_fwd: 'gain_fwd_log10', composite_gain_bwd: 'gain_bwd_log10' };
+
 /**
  * The largest gain of the mixing over depth, log10: how many times larger at most a signal that all streams share comes out of the
- * product of the first l mixing matrices. For several seeds it is that of the median curve. Null where a layer's mixing is not known; 0 of one stream, which nothing mixes.
+ * product of the first l mixing matrices. For several seeds it is the median of each seed's largest gain, as the findings state it; until
+ * these have come, the largest of the median curve. Null where a layer's mixing is not known; 0 of one stream, which nothing mixes.
  * @param {Columns} columns
  * @param {'composite_gain_fwd' | 'composite_gain_bwd'} [key] backward it is that of the gradient
  * @returns {number | null}
  */
 export function gainOf(columns, key = 'composite_gain_fwd') {
   const median = columns.bands.get(key)?.p50; // of several seeds, as log10
+  const found = median && columns.summary?.findings.find((finding) => finding.key === 'connection');
+  if (found) return found.numbers[NUMBERS[key]];
   const logs = /** @type {Float64Array | undefined} */ (median ?? columns.log10.get(key));
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const isWhole = logs?.every((log10, layer) => !Number.isNaN(log10) || values?.[layer] === 0);

@@ -39,6 +39,15 @@ export function measure(columns, part) {
   };
 }
 
+/** How far training moved the mixing: root mean square change of the entries of H_res; null where it was not trained, or nothing is mixed. @param {Columns} columns @returns {number | null} */
+export function measureDrift({ start, kept, keptSteps, matrices }) {
+  const [before, after] = [kept.get('step_h_res')?.[0], matrices.get('h_res')];
+  if (start?.streams === 1 || keptSteps[0] !== 0 || !before || !after) return null;
+  const squares = Array.from(after.data, (value, k) => (value - before.data[k]) ** 2);
+  const drift = Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
+  return Number.isFinite(drift) ? drift : null;
+}
+
 /** @typedef {'composite_gain_fwd' | 'composite_gain_bwd'} Key */
 
 /** The gains of the product of chosen layers only; of several seeds they are not known. @param {Columns} columns @param {Part} part @returns {(key: Key) => Number10} */

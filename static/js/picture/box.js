@@ -221,7 +221,6 @@ export class PictureBox {
     outer.dataset.form = form;
     outer.style.setProperty('--row-top', px(strips.bottom + 22));
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
-    outer.style.setProperty('--inside-top', inside ? px(inside.top) : 'auto');
   }
 
   /** @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */

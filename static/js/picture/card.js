@@ -29,7 +29,13 @@ export function PictureCard({ level = 'h2', children = null }) {
           { title: 'Full screen', note: 'to present; key f', run: () => present(KEY) },
         ]
       : [];
-  const items = templates ? [tableItem, ...pictureItems(templates), ...frameItems] : [];
+  const nextItem = (/** @type {Templates} */ all) => ({
+    title: 'Next run',
+    note: 'in “Inside layer”; a click on a name does the same',
+    run: () => magnifyNext(shownRuns(all)),
+  });
+  const own = templates && state.view.value.runs.length > 1 ? [nextItem(templates)] : [];
+  const items = templates ? [...own, tableItem, ...pictureItems(templates), ...frameItems] : [];
   /** Escape in the table leads back to the picture, and to the menu that it came from. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
@@ -46,7 +52,7 @@ export function PictureCard({ level = 'h2', children = null }) {
           ? html`<${Tables} templates=${templates} /><div class="picture-row">${html`<${Tools} items=${items} />`}</div>`
           : html`<${Picture}>
               <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} templates=${templates} /></div>
-              <${InsideButtons} templates=${templates} />
+              <${InsideButton} />
               <${Tools} items=${items} />
             <//>`
       }
@@ -96,13 +102,10 @@ function Caption({ templates }) {
   return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${sayCaption(isLog.value)}</p>`;
 }
 
-/** What chooses the magnified run and, where there is no room for it, opens it. @param {{templates: Templates | null}} props */
-function InsideButtons({ templates }) {
-  const several = state.view.value.runs.length > 1;
-  const next = () => templates && magnifyNext(shownRuns(templates));
+/** Opens the magnified layer where there is no room for it. */
+function InsideButton() {
   return html`
     <button type="button" class="picture-open" aria-expanded=${isOpen.value} aria-label=${`Inside layer ${state.cursor.value + 1}`} onClick=${() => (isOpen.value = !isOpen.value)}><span class="picture-inside">Inside </span>layer ${state.cursor.value + 1}</button>
-    ${several ? html`<button type="button" class=${`picture-next ${isOpen.value ? 'opened' : ''}`} onClick=${next}>next run</button>` : null}
   `;
 }
 

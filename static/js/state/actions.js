@@ -130,6 +130,15 @@ export function openPreset(preset) {
   requestRuns(true); // chosen from the gallery, it is asked for, however long it takes
 }
 
+/** Other runs in place of those of the view: the cursor and the views chosen on cards stay. @param {import('../../types').View} view */
+export function showView({ base, runs }) {
+  commit(() => {
+    const { cards, cursor } = state.view.value;
+    state.view.value = { base, runs, cursor, ...(cards && { cards }) };
+  });
+  requestRuns(true);
+}
+
 /** Keep the runs, without what the preset says of them: nothing is computed, and a stored view stays one. */
 export function closePreset() {
   leavePreset();

@@ -36,6 +36,9 @@ export function urlOf(view) {
 /** What a visitor sees without touching anything. */
 export const openingView = () => fromSpecs(fields.value, boot.rules.opening);
 
+/** The same comparison without noise, trained on text. */
+export const trainedView = () => fromSpecs(fields.value, boot.rules.trained);
+
 /** Whether the address is one that follows the view: not that of a stored one. */
 export function isOwn() {
   return [HOME, `${HOME}index.html`].includes(location.pathname) || nameIn(location.pathname) !== undefined;

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.presets import BY_NAME, PRESETS
-from app.presets.opening import KEEPS_STREAMS, OPENING
+from app.presets.opening import OPENING
 from app.presets.records import FOLDER, SPECS, read_record, read_result
 from mhc_core.findings import summarise
 from mhc_core.record import codec
@@ -25,7 +25,7 @@ by_id = pytest.mark.parametrize("run_id", SPECS)
 
 def test_every_run_of_every_preset_has_a_record_and_no_other_file_is_there() -> None:
     """`python -m app.presets.records` brings the folder up to date."""
-    wanted = {spec.id for preset in (OPENING, *PRESETS) for spec in preset.specs} | {KEEPS_STREAMS.id}
+    wanted = {spec.id for preset in (OPENING, *PRESETS) for spec in preset.specs}
     assert SPECS.keys() == wanted
     assert {path.stem for path in FOLDER.iterdir()} == wanted
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= MAX_BYTES

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.presets import PRESETS, Preset
+from app.presets.records import read_result
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
@@ -65,6 +66,30 @@ def test_hc_starts_as_the_residual_network_and_mhc_does_up_to_rounding() -> None
     wanted = results["Residual"].layers["act_rms"]
     np.testing.assert_array_equal(results["HC"].layers["act_rms"], wanted)
     np.testing.assert_allclose(results["mHC"].layers["act_rms"], wanted, rtol=2e-6)
+
+
+def read(name: str) -> dict[str, Result]:
+    """Results of a preset's runs by label as they ship: training takes half a minute a run."""
+    return {label: read_result(spec.id) for label, spec in specs_of(name).items()}
+
+
+def grows_when_trained(results: dict[str, Result]) -> bool:
+    """Whether training gives HC, which starts at a gain of 1, one above 100, and leaves that of mHC at 1.00."""
+    assert {float(result.steps["step_gain_fwd"][0].max().round(5)) for result in results.values()} == {1}
+    gains = [largest(results["mHC"], f"composite_gain_{way}") for way in ("fwd", "bwd")]
+    return largest(results["HC"], "composite_gain_fwd") > 100 and max(gains) < 1.005
+
+
+def test_training_alone_gives_hc_a_gain_above_100_and_leaves_that_of_mhc_at_1() -> None:
+    specs = specs_of("trained").values()
+    assert {spec.connection.noise for spec in specs if spec.connection.kind != "residual"} == {0.0}
+    assert {spec.input.kind for spec in specs} == {"corpus"}
+    assert grows_when_trained(read("trained"))
+
+
+@full
+def test_a_new_training_says_the_same_of_gains() -> None:
+    assert grows_when_trained(run("trained"))
 
 
 def test_hcs_gain_is_460_after_64_layers_and_790_at_its_peak() -> None:
@@ -196,6 +221,14 @@ def tell_deep() -> list[str]:
     return [f"{gains[0][-1]:.0f}", str(len(gains[0])), f"{gains[1][-1] / 1e9:.1f}", str(len(gains[1]))]
 
 
+def tell_trained() -> list[str]:
+    results = read("trained")
+    start = results["HC"].steps["step_gain_fwd"][0].max()
+    bound = 10 ** math.floor(math.log10(largest(results["HC"], "composite_gain_fwd")))
+    steps = {spec.train.steps for spec in specs_of("trained").values()}
+    return [str(*steps), f"{start:.0f}", str(bound), f"{largest(results['mHC'], 'composite_gain_fwd'):.2f}"]
+
+
 def tell_strong_drift() -> list[str]:
     hc, mhc = (run("strong_drift")[label] for label in ("HC", "mHC"))
     spec = specs_of("strong_drift")["mHC"]
@@ -264,6 +297,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "opening": lambda: [str(spec.depth) for spec in get("opening").specs[:1]],
     "default": lambda: [str(spec.depth) for spec in get("default").specs[:1]],
     "deep": tell_deep,
+    "trained": tell_trained,
     "strong_drift": tell_strong_drift,
     "relatives": tell_relatives,
     "mhc_fig_2": lambda: [str(spec.train.steps) for spec in get("mhc_fig_2").specs[:1]],

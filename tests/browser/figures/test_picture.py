@@ -195,7 +195,8 @@ def test_a_click_on_a_name_magnifies_its_run(see_page: OpenPage) -> None:
     wait_until(page, lambda: count_color(page, 1, blue) > before)
     page.mouse.click(*lines[1])
     wait_until(page, lambda: count_color(page, 1, blue) == before)
-    page.get_by_role("button", name="next run").click()
+    page.locator(".picture-card").get_by_role("button", name="more").click()
+    page.get_by_role("button", name="Next run").click()
     wait_until(page, lambda: count_color(page, 1, hc) > 0)
     page.mouse.click(*lines[1])
 

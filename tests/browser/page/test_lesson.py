@@ -52,10 +52,8 @@ def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenP
     constrained = next_step(page)
     assert "every row and column of H_res sum to 1" in constrained
     assert f"Gain ×1.00, HC ×{gain(hc):.0f}" in constrained
-    kept = next_step(page)
-    assert "similarity" in kept
     assert page.url == f"{server.url}/"
-    assert max(len(text.split()) for text in (one, four, free, constrained, kept)) <= 24
+    assert max(len(text.split()) for text in (one, four, free, constrained)) <= 24
 
 
 def test_a_step_stays_on_while_a_slider_moves_and_follows_its_numbers(open_page: OpenPage) -> None:
@@ -69,20 +67,6 @@ def test_a_step_stays_on_while_a_slider_moves_and_follows_its_numbers(open_page:
     expect(button).to_have_attribute("aria-current", "step")
     assert sentence(page) != before
     assert sentence(page).startswith("Gain is how much mixing amplifies")
-
-
-@pytest.mark.full
-def test_after_the_last_step_the_reader_is_asked_to_drag_the_drift(open_page: OpenPage) -> None:
-    page = open_page("/")
-    page.get_by_role("button", name="5: What four streams").click()
-    wait_until_done(page)
-    page.get_by_role("button", name="Your turn").click()
-    drift = page.get_by_role("slider", name="Drift σ")
-    expect(drift).to_be_focused()
-    assert sentence(page).startswith("Your turn: drag “Drift σ”")
-    page.keyboard.press("PageUp")
-    wait_until_done(page)
-    assert sentence(page).startswith("Free mixing compounds")
 
 
 @pytest.mark.full

@@ -41,7 +41,7 @@ test('the sentences of the default view', () => {
   assert.match(four(all), /by 4: .*H_pre.*H_res.*H_post/);
   assert.match(free(all), /within 64 layers HC reaches ×790\.$/);
   assert.match(constrained(all), /never amplifies them\. Gain ×1\.00, HC ×790\.$/);
-  assert.match(benefit(all), /after 64 layers their similarity is 0\.50 \(copies: 1\)\./);
+  assert.equal(benefit(all), "mHC's 4 streams differ (similarity 0.50). No loss is measured here.");
   assert.match(sayTask(all), /drag “Drift σ”.*×790 now/);
 });
 
@@ -71,11 +71,39 @@ test('streams that are copies are not said to differ', () => {
   assert.match(benefit({ mhc: runOf('mhc', { cosine: 0.9999 }) }), /near copies \(similarity 1\.00\)/);
 });
 
-test('the losses of runs that train are compared', () => {
-  const [ours, theirs] = ['mhc', 'residual'].map((kind) => runOf(kind, { spec: { train: { steps: 10 } } }));
-  Object.assign(ours, { loss: 2.304 });
-  Object.assign(theirs, { loss: 2.51 });
-  assert.match(benefit({ mhc: ours, residual: theirs }), /Loss 2\.30, residual 2\.51\.$/);
+/** Runs that were trained as many steps and have these losses. */
+function trained({ residual = 2.64, hc = 2.5, mhc = 2.65, cosine = 1, steps = [200, 200, 200] }) {
+  const runs = {
+    residual: runOf('residual', { streams: 1, spec: { train: { steps: steps[0] } } }),
+    hc: runOf('hc', { spec: { train: { steps: steps[1] } } }),
+    mhc: runOf('mhc', { cosine, spec: { train: { steps: steps[2] } } }),
+  };
+  Object.assign(runs.residual, { loss: residual });
+  Object.assign(runs.hc, { loss: hc });
+  Object.assign(runs.mhc, { loss: mhc });
+  return runs;
+}
+
+test('the losses of runs that are trained are compared, and no benefit is said to be none', () => {
+  const text = benefit(trained({}));
+  assert.equal(
+    text,
+    "Loss after 200 training steps (one seed): residual 2.64, HC 2.50, mHC 2.65. mHC's 4 streams are near copies (similarity 1.00): no benefit visible.",
+  );
+  assert.ok(text.split(/\s+/).length <= WORDS);
+});
+
+test('a benefit is not denied where the loss of mHC is lower, nor claimed', () => {
+  assert.match(
+    benefit(trained({ mhc: 2.6, cosine: 0.3 })),
+    /mHC 2\.60\. mHC's 4 streams differ \(similarity 0\.30\)\.$/,
+  );
+  assert.match(benefit(trained({ mhc: 2.6404, residual: 2.6401 })), /no benefit visible\.$/);
+  assert.doesNotMatch(benefit(trained({ residual: 10.1, mhc: 9.9 })), /benefit/);
+});
+
+test('losses after other numbers of steps are not compared', () => {
+  assert.doesNotMatch(benefit(trained({ steps: [200, 200, 100] })), /Loss after/);
 });
 
 /** Numbers of a generator that always gives the same ones. */

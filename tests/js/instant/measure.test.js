@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { measure } from '../../../static/js/instant/measure.js';
+import { measure, measureDrift } from '../../../static/js/instant/measure.js';
 
 /** A run of three layers. */
 function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {
@@ -39,8 +39,34 @@ test('a run has one number of each kind', () => {
   assert.equal(forward.curve.length, 3);
 });
 
-test('of several seeds the gain is that of the median curve, which the charts draw', () => {
-  near(measure(columns({ bands: [0, 0.5, 0.25] }), null).forward.log10, 0.5);
+/** Two seeds whose gains peak at different layers: 100 and 1 at layer 2, 1 and 10,000 at layer 3. In each the largest counts. */
+function twoSeeds({ numbers = null } = {}) {
+  const run = columns({ bands: [0, 1, 2] });
+  run.bands.set('composite_gain_bwd', /** @type {any} */ ({ p50: Float64Array.of(0.5, 0.25, 0) }));
+  if (numbers)
+    run.summary = /** @type {any} */ ({
+      headline: {},
+      findings: [
+        { key: 'signal', numbers: {} },
+        { key: 'connection', numbers },
+      ],
+    });
+  return run;
+}
+
+test('of several seeds the gain is the median that the findings state', () => {
+  const { forward, backward } = measure(twoSeeds({ numbers: { gain_fwd_log10: 3, gain_bwd_log10: 0.75 } }), null);
+  near(forward.log10, 3);
+  near(backward.log10, 0.75);
+});
+
+test('of several seeds whose gain no finding knows there is no number', () => {
+  const { forward } = measure(twoSeeds({ numbers: { gain_fwd_log10: null, gain_bwd_log10: null } }), null);
+  assert.equal(forward.log10, null);
+});
+
+test('until the findings of several seeds have come, the gain is that of the median curve', () => {
+  near(measure(twoSeeds(), null).forward.log10, 2);
 });
 
 test('a gain that is not known says why, and one that is zero is zero', () => {
@@ -71,4 +97,15 @@ test('an empty run has no numbers', () => {
   const { forward, activation, loss } = measure(createColumns(), null);
   assert.deepEqual([forward.log10, activation.log10, loss.value], [null, null, null]);
   assert.equal(forward.why, '–');
+});
+
+test('the drift of training is how far the entries of H_res moved', () => {
+  const run = columns();
+  assert.equal(measureDrift(run), null);
+  run.kept.set('step_h_res', [{ shape: [1, 2, 2], data: Float64Array.of(1, 0, 0, 1) }]);
+  run.keptSteps.push(0);
+  run.matrices.set('h_res', { shape: [1, 2, 2], data: Float64Array.of(1.3, 0.1, 0, 0.7) });
+  near(measureDrift(run), Math.sqrt((0.09 + 0.01 + 0.09) / 4));
+  run.start.streams = 1;
+  assert.equal(measureDrift(run), null);
 });

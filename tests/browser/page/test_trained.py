@@ -1,0 +1,100 @@
+"""Trained runs, which ship with their records: the switch next to the drift, and the last step of the story."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from app.presets import TRAINED
+from app.presets.records import read_result
+from mhc_core.record.result import Result
+from tests.browser.conftest import Watch, load_page, wait_until_done
+from tests.conftest import Server, start_server
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has the records that ship with the package."""
+    running = start_server(tmp_path_factory.mktemp("shipped"), "--workers", "1")
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def open_shipped(browser: Browser, shipped: Server) -> Iterator[Callable[[str], Page]]:
+    """Open an address of that server."""
+    watch, context = Watch(shipped.url), browser.new_context()
+    yield partial(load_page, context, watch)
+    context.close()
+    watch.check()
+
+
+def switch(page: Page) -> Locator:
+    return page.get_by_role("switch", name="Trained stacks instead of noise")
+
+
+def drift(result: Result) -> float:
+    """Root mean square change of the entries of H_res."""
+    changes = result.matrices["h_res"].astype(np.float64) - result.kept["step_h_res"][0]
+    return float(np.sqrt((changes**2).mean()))
+
+
+def test_trained_runs_open_with_their_measured_drift_and_noise_leads_back(open_shipped: Callable[[str], Page]) -> None:
+    page = open_shipped("/#v=1&depth=20")
+    before = page.url
+    switch(page).focus()
+    page.keyboard.press("Enter")
+    wait_until_done(page)
+    expect(switch(page)).to_have_attribute("aria-checked", "true")
+    expect(switch(page)).to_be_focused()
+    _, hc, mhc = (read_result(spec.id) for spec in TRAINED.specs)
+    measured = f"After 200 steps: HC {drift(hc):.2g}, mHC {drift(mhc):.2g}"
+    expect(page.locator(".slider-measured")).to_have_text(measured)
+    expect(page.get_by_role("slider", name="Drift σ")).to_have_count(0)
+    assert "HC makes a shared signal up to 631 times larger" in page.locator(".step-text").inner_text()
+    page.keyboard.press("Space")
+    wait_until_done(page)
+    assert page.url == before
+    expect(switch(page)).to_be_focused()
+    expect(page.get_by_role("slider", name="Drift σ")).to_be_visible()
+
+
+@pytest.mark.full
+def test_back_leads_from_trained_runs_to_the_view_before(open_shipped: Callable[[str], Page]) -> None:
+    page = open_shipped("/")
+    before = page.url
+    switch(page).click()
+    wait_until_done(page)
+    page.go_back()
+    wait_until_done(page)
+    assert page.url == before
+    expect(switch(page)).to_have_attribute("aria-checked", "false")
+
+
+@pytest.mark.full
+def test_runs_that_train_from_a_noisy_start_keep_the_slider(open_shipped: Callable[[str], Page]) -> None:
+    page = open_shipped("/#v=1&runs=hc&depth=4&train.steps=2")
+    expect(switch(page)).to_have_attribute("aria-checked", "false")
+    expect(page.get_by_role("slider", name="Drift σ")).to_be_enabled()
+
+
+def test_the_last_step_compares_losses_and_then_asks_to_drag_the_drift(open_shipped: Callable[[str], Page]) -> None:
+    page = open_shipped("/")
+    page.get_by_role("button", name="5: What four streams").click()
+    wait_until_done(page)
+    sentence = page.locator(".step-text")
+    losses = [read_result(spec.id).loss for spec in TRAINED.specs]
+    said = ", ".join(f"{name} {loss:.2f}" for name, loss in zip(("residual", "HC", "mHC"), losses, strict=True))
+    expect(sentence).to_contain_text(f"Loss after 200 training steps (one seed): {said}. mHC's 4 streams")
+    assert len(sentence.inner_text().split()) <= 24
+    expect(switch(page)).to_have_attribute("aria-checked", "true")
+    page.get_by_role("button", name="Your turn").click()
+    wait_until_done(page)
+    drift_slider = page.get_by_role("slider", name="Drift σ")
+    expect(drift_slider).to_be_focused()
+    expect(sentence).to_contain_text("Your turn: drag “Drift σ”")
+    page.keyboard.press("PageUp")
+    wait_until_done(page)
+    expect(sentence).to_contain_text("Free mixing compounds")
