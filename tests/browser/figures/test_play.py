@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
 ROUNDS = "/#v=1&runs=mhc&depth=6&width=32&connection.noise=1&connection.sinkhorn_iters={}"
@@ -14,9 +14,9 @@ RECORD = """() => {
     window.shown = [];
     const status = document.querySelector('.status');
     new MutationObserver(() => {
-        const value = Number(document.getElementById('field-connection-sinkhorn_iters-exact').value);
-        if (/runs? (stored|in )/.test(status.textContent) && shown.at(-1) !== value) shown.push(value);
-    }).observe(status, {childList: true, characterData: true, subtree: true});
+        const value = Number(document.getElementById('setting-connection-sinkhorn_iters-exact').value);
+        if (status.dataset.phase === 'idle' && shown.at(-1) !== value) shown.push(value);
+    }).observe(status, {attributes: true, attributeFilter: ['data-phase']});
 }"""
 
 
@@ -31,6 +31,7 @@ def rounds(page: Page) -> int:
 @pytest.mark.full
 def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(50))
+    open_settings(page)
     page.evaluate(RECORD)
     length = page.evaluate("history.length")
     page.get_by_role("button", name="Play Sinkhorn rounds").click()
@@ -48,6 +49,7 @@ def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPag
 @pytest.mark.full
 def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(0))
+    open_settings(page)
     page.get_by_role("button", name="Play Sinkhorn rounds").click()
     expect(exact(page)).to_have_value(re.compile("^([2-9]|..+)$"))
     page.keyboard.press("Escape")
@@ -63,6 +65,7 @@ def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=4&width=32")
+    open_settings(page)
     page.get_by_role("button", name="Play Depth").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Pause Depth").click()
@@ -80,6 +83,7 @@ def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
 @pytest.mark.full
 def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(100))
+    open_settings(page)
     page.emulate_media(reduced_motion="reduce")
     begun = page.evaluate("performance.now()")
     page.get_by_role("button", name="Play Sinkhorn rounds").click()
@@ -94,8 +98,11 @@ def test_the_dial_of_the_gallery_plays(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     page.get_by_role("button", name="Examples").click()
     page.get_by_role("link", name="Sinkhorn rounds, from 0 to 200").click()
-    expect(page.get_by_role("button", name="Pause Sinkhorn rounds")).to_be_visible()
-    expect(exact(page)).to_have_value(re.compile("^([3-9]|..+)$"), timeout=60_000)
-    page.keyboard.press("Escape")
+    pause = page.get_by_role("region", name="Preset").get_by_role("button", name="Pause Sinkhorn rounds")
+    expect(pause).to_be_visible()
+    page.wait_for_url(re.compile(r"sinkhorn_iters=([3-9]|\d\d)"), timeout=60_000)
+    pause.click()
+    expect(pause).to_have_count(0)
     wait_until_done(page)
+    open_settings(page)
     assert rounds(page) >= 3
