@@ -193,6 +193,7 @@ def share_map(page: Page) -> Locator:
     dialog_of(page).get_by_role("button", name="Sweep: more").click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
     share = page.get_by_role("dialog", name="Share")
+    expect(share).to_be_visible()
     create_link(page)
     return share
 
