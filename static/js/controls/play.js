@@ -25,11 +25,24 @@ export function PlayButton({ id, field, value, set }) {
     data-play onClick=${act}>${isOn ? '❚❚' : '▶'}</button>`;
 }
 
+/** The control of a common setting. @param {string} path */
+const toControl = (path) => `setting-${path.replaceAll('.', '-')}`;
+
 /** Play a common setting from its start, once what is asked for now is shown. @param {string} path */
 export async function playSetting(path) {
   const field = state.fields.value.get(path);
   if (!field) return;
-  await play(`setting-${path.replaceAll('.', '-')}`, field, NaN, (value) => state.setBase(path, value));
+  await play(toControl(path), field, NaN, (value) => state.setBase(path, value));
+}
+
+/** Plays a common setting that has no control in sight, and pauses it. @param {{path: string, canPlay: boolean}} props `canPlay`: whether it is offered while nothing plays */
+export function PlaySetting({ path, canPlay }) {
+  const title = state.fields.value.get(path)?.title;
+  const isOn = playing.value?.id === toControl(path);
+  if (isOn) return html`<button type="button" data-play onClick=${stop}>❚❚ Pause ${title}</button>`;
+  return canPlay
+    ? html`<button type="button" data-play onClick=${() => void playSetting(path)}>▶ Play ${title}</button>`
+    : null;
 }
 
 /** @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */

@@ -7,7 +7,7 @@ import { kindsOf, origin, pathOf, preset, toHeadline } from '../state/presets.js
 import * as state from '../state/signals.js';
 import { shownTheme } from '../state/styles.js';
 import { html } from '../ui/html.js';
-import { playSetting } from './play.js';
+import { PlaySetting } from './play.js';
 
 /** @typedef {import('../../types').Preset} Preset */
 
@@ -22,6 +22,7 @@ export function PresetBanner() {
       <button type="button" class="icon" aria-label="Close the preset" title="Keep the runs, without the text of the preset" onClick=${closePreset}>✕</button>
       <h1>${from.title}</h1>
       ${isShown ? html`<${Claim} shown=${from} /><${Numbers} shown=${from} />` : html`<${Changed} from=${from} />`}
+      ${from.plays ? html`<${PlaySetting} path=${from.plays} canPlay=${isShown} />` : null}
     </section>
   `;
 }
@@ -37,10 +38,10 @@ function Changed({ from }) {
 
 /** @param {{shown: Preset}} props */
 function Claim({ shown }) {
-  const { plays, reference } = shown;
+  const { reference } = shown;
   return html`
     <div class="preset-claim">
-      <p>${shown.description} ${plays ? html`<button type="button" onClick=${() => void playSetting(plays)}>▶ Play</button>` : null}</p>
+      <p>${shown.description}</p>
       ${reference ? html`<${Source} reference=${reference} />` : null}
     </div>
   `;
