@@ -92,25 +92,22 @@
   const addPart = (what, element, box = boxOf(element.getBoundingClientRect())) =>
     parts.push({ what, name: nameOf(element), box, off: isOff(element) });
   for (const element of root.querySelectorAll(
-    'input, select, textarea, .segments [aria-pressed=true], .segments input:checked + span, .story-card, .added, .swatch line, .spark path',
+    'input, select, textarea, .segments [aria-pressed=true], .segments input:checked + span, .added, .swatch line, .results .curve polyline',
   )) {
     const { left, top, width, height } = element.getBoundingClientRect();
-    if (
-      !isSeen(element) ||
-      !clip(element.closest('svg') ?? element, boxOf((element.closest('svg') ?? element).getBoundingClientRect()))
-    )
-      continue;
+    const whole = element.closest('svg') ?? element;
+    const shown = clip(whole, boxOf(whole.getBoundingClientRect()));
     const middle = [left, top + height / 2];
+    if (!isSeen(element) || !shown || middle[1] < shown[1] || middle[1] >= shown[1] + shown[3]) continue;
     if (element.type === 'range') {
       addPart('slider, filled', element, [middle[0] + 8, middle[1] - 1, 1, 2]);
       addPart('slider, rest', element, [middle[0] + width - 10, middle[1] - 1, 1, 2]);
     } else if (element.type === 'radio' || element.matches('.run select'))
       continue; // the label is what is seen; a run's kind is its text and its arrow
-    else if (element.matches('.story-card')) addPart('run mark', element, [left + 1, middle[1], 1, 2]);
     else if (element.matches('.segments *'))
       addPart('chosen view', element, [left + width / 2, top + height - 3, 1, 1]);
     else if (element.matches('.added')) width > 2 && addPart('bar', element, [left + 1, middle[1] - 0.5, 1, 1]);
-    else if (element.matches('.swatch line, .spark path'))
+    else if (element.matches('.swatch line, .results .curve polyline'))
       parts.push({
         what: 'line',
         name: 'sample of a line',
@@ -130,7 +127,7 @@
     curves.push({
       color,
       panel: path.closest('[data-panel]')?.dataset.panel ?? '',
-      box: boxOf(path.closest('.plot').getBoundingClientRect()),
+      box: boxOf(path.closest('.plot, .cost-figure').getBoundingClientRect()),
     });
   }
   for (const line of root.querySelectorAll('.cursor-x, .cursor-y')) {

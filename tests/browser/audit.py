@@ -131,7 +131,7 @@ def _to_part(item: dict[str, Any], picture: np.ndarray) -> Finding:
         back = colors_below(picture, item["box"])[0]
         return Finding("part", name, contrast(blend(item["stroke"], back), back), GRAPHIC, exempt)
     row = round(top + height / 2)
-    if item["what"] in ("field", "checkbox", "run mark"):  # its edge against what is left of it
+    if item["what"] in ("field", "checkbox"):  # its edge against what is left of it
         edge = picture[row, max(0, round(left) - 3) : round(left) + 4].tolist()
     else:  # a column through it
         edge = picture[max(0, row - 9) : row + 4, round(left)].tolist()

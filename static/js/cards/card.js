@@ -24,7 +24,7 @@ import { TheoryNotes } from './theory.js';
 
 /** @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `h1` on a page of its own, `h3` in a section */
 export function PanelCard({ panel, level = 'h2' }) {
-  const [isTable, setIsTable] = useState(false);
+  const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const template = useTemplate(view);
@@ -32,17 +32,9 @@ export function PanelCard({ panel, level = 'h2' }) {
   const findings = useFindings(panel.key);
   const id = `panel-${panel.key}`;
   const items = useMemo(() => {
-    const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
     // An embedded card has no dialogs.
     return [tableItem, ...exportItems(panel, view), ...(level === 'h1' ? [] : toFrameItems(panel))];
   }, [panel, view, level, isTable]);
-  /** Escape in the table goes back to the figure, with the focus on the menu. */
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    const card = /** @type {HTMLElement} */ (event.currentTarget);
-    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
-    setIsTable(false);
-    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
-  };
   return html`
     <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
@@ -65,6 +57,19 @@ export function PanelCard({ panel, level = 'h2' }) {
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
     </section>
   `;
+}
+
+/** Whether a card shows its table, and the item of its menu for it. Escape in the table goes back to the figure, with the focus on the menu. */
+export function useTable() {
+  const [isTable, setIsTable] = useState(false);
+  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
+    setIsTable(false);
+    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+  };
+  return { isTable, tableItem, onKeyDown };
 }
 
 /** @param {Panel} panel */

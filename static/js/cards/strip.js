@@ -1,6 +1,6 @@
 /** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
 
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { toUnit } from '../data/difference.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
@@ -10,7 +10,7 @@ import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { PanelHelp, toFrameItems, useFindings, useTemplate } from './card.js';
+import { PanelHelp, toFrameItems, useFindings, useTable, useTemplate } from './card.js';
 import { Missing } from './missing.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
@@ -30,7 +30,7 @@ export function Strip() {
 
 /** @param {{panel: Panel}} props */
 function Chart({ panel }) {
-  const [isTable, setIsTable] = useState(false);
+  const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const whole = useTemplate(view);
@@ -40,14 +40,14 @@ function Chart({ panel }) {
   const items = useMemo(
     () => [
       ...viewItems(panel, view),
-      { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) },
+      tableItem,
       ...exportItems(panel, view),
       ...toFrameItems(panel),
     ],
     [panel, view, isTable, state.offeredViews(panel).length],
   );
   return html`
-    <section class=${`chart ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`}>
+    <section class=${`chart ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="chart-head">
         <h2 id=${`${id}-title`}>${panel.title}</h2>
         <${Place} panel=${panel} view=${view} />

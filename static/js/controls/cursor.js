@@ -27,7 +27,7 @@ function Part() {
     showAll();
     document.getElementById('field-depth')?.focus(); // this button is gone
   };
-  return html`<button type="button" class="part" aria-label=${`${text}: show all layers`} title="Show all layers (or double-click a figure)"
+  return html`<button type="button" class="part" aria-label=${`Showing ${text}: show all layers`} title="Show all layers (or double-click a figure)"
     onClick=${clear}>Showing ${text} <span aria-hidden="true">×</span></button>`;
 }
 

@@ -12,6 +12,7 @@ AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 FINDINGS = """async (part) => (await axe.run(part ?? document, {resultTypes: ['violations']})).violations
     .map(({id, help, nodes}) => `${id}: ${help}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`)"""
+SECTIONS = "mixing,similarity,training,cost,expert"
 OPENED = "dialog[open], .popover:popover-open"
 
 looks = pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
@@ -29,7 +30,7 @@ def audit(page: Page, where: str, part: Locator | None = None) -> None:
 
 def press(page: Page, name: str) -> None:
     """Click a button of the top bar, or an item of its menu."""
-    button = page.locator(".topbar > button, .topbar nav button").get_by_text(name, exact=True)
+    button = page.locator(".topbar > button, .topbar nav button").get_by_text(name, exact=True).locator("visible=true")
     if button.count() > 0:
         button.click()
     else:
@@ -51,13 +52,14 @@ def verify(page: Page) -> None:
 @looks
 def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(
-        "/#v=1&runs=hc,mhc&depth=4&width=16&train.steps=3&step=2&interval=2-3&view.detail=interval&view.training=gain",
+        "/#v=1&runs=hc,mhc&depth=4&width=16&train.steps=3&step=2&interval=2-3&view.detail=interval&view.training=gain"
+        "&open=mixing,training,cost",
         theme=theme,
         width=width,
     )
     page.locator("[data-panel=detail]").scroll_into_view_if_needed()
     audit(page, "a step and an interval chosen")
-    page.get_by_role("button", name="In numbers: more").click()
+    page.get_by_role("button", name="Mixing matrix: more").click()
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
     audit(page, "a product as a table", page.locator("[data-panel=detail]"))
     page.get_by_role("button", name="Cost: more").click()
@@ -67,10 +69,11 @@ def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, wid
 @pytest.mark.sample(4)
 @looks
 def test_axe_finds_nothing_on_the_instrument(see_page: OpenPage, theme: str, width: int) -> None:
-    page = see_page("/#v=1&depth=8&layer=3", theme=theme, width=width)
-    page.locator("main details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
+    page = see_page(f"/#v=1&depth=8&layer=3&open={SECTIONS}", theme=theme, width=width)
+    page.locator(".results-table [aria-expanded=false]").evaluate_all("all => all.forEach((opener) => opener.click())")
+    expect(page.locator("tr.findings:visible")).to_have_count(3)
     open_settings(page)
-    audit(page, "all settings open")
+    audit(page, "all settings and sections open")
     page.keyboard.press("Escape")
 
 
@@ -113,7 +116,7 @@ def test_axe_finds_nothing_on_the_other_pages(open_page: OpenPage, watch: Watch,
     expect(page.locator(".banner")).to_contain_text("Snapshot from")
     audit(page, "stored view")
     for path, sign in {
-        f"/embed/{name}?panel=cka&theme={theme}": "Layer against layer",
+        f"/embed/{name}?panel=cka&theme={theme}": "Layer similarity (CKA)",
         "/docs": "/api/v1/runs",
         "/nothing": "Page not found",
     }.items():

@@ -4,6 +4,7 @@ import pytest
 
 from tests.browser.audit import audit, contrast, grow
 from tests.browser.conftest import OpenPage, open_settings
+from tests.browser.look.test_access import SECTIONS
 
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
@@ -11,7 +12,7 @@ LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 @pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
 def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: str, width: int) -> None:
-    page = open_page(theme=theme, width=width)
+    page = open_page(f"/#v=1&connection.init=lucidrains&open={SECTIONS}", theme=theme, width=width)
     grow(page)
     found = audit(page)
     for kind, least in {"text": 100, "part": 6, "curve": 10, "target": 20}.items():
@@ -35,8 +36,10 @@ WORSE = {
 @pytest.mark.full
 @pytest.mark.parametrize("what", WORSE)
 def test_what_is_made_worse_is_found(see_page: OpenPage, what: str) -> None:
-    page = see_page("/#v=1&depth=8", theme="light")
+    page = see_page("/#v=1&depth=8&open=mixing", theme="light")
     grow(page)
+    if what == "part":
+        open_settings(page)
     style = page.add_style_tag(content=WORSE[what])
     assert {item.kind for item in audit(page) if item.is_short} == {what.split()[0]}
     style.evaluate("style => style.remove()")
