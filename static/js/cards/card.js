@@ -90,7 +90,7 @@ function findingsOf(key) {
     const own = (columns.summary?.findings ?? []).filter(({ panel }) => panel === key).map(({ text }) => text);
     return own.length > 0 ? [`${label}: ${own.join(' ')}`] : [];
   });
-  return texts.join('. ');
+  return texts.join(' ');
 }
 
 /** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */

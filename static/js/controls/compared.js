@@ -150,10 +150,9 @@ function Name({ choice, run }) {
     )?.focus();
   };
   const onKeyDown = (/** @type {any} */ event) => {
-    if (event.key === 'Escape') close();
-    if (event.key !== 'Enter') return;
-    event.preventDefault(); // else the same key opens the menu, which has the focus then
-    commit(() => state.renameRun(run, event.target.value.trim()));
+    if (event.key !== 'Enter' && event.key !== 'Escape') return;
+    event.preventDefault(); // else Enter opens the menu, which has the focus then, and Escape closes the drawer
+    if (event.key === 'Enter') commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };
   return html`<input type="text" class="run-name" ref=${input} maxlength=${boot.rules.name_length} defaultValue=${choice.name ?? ''} placeholder="Name, then Enter"

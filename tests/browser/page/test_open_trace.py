@@ -84,13 +84,13 @@ def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPag
     page = open_page("/#v=1&depth=32&width=16", height=900)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.evaluate(DROP, base64.b64encode(file.read_bytes()).decode())
+    expect(page.locator(".toast")).to_contain_text(f"Depth set to {LAYERS}")
     expect(page.locator(".results-table tbody th").first).to_have_text(f"A {NAME}")
     wait_until_done(page)
     assert heads(page)[1:] == ["B Residual", "C HC", "D mHC"]
     assert {len(line["y"]) for line in curves(page, "activation")} == {LAYERS}
     assert page.locator(".picture-box").evaluate("box => box.getBoundingClientRect().top") >= 0
     expect(page.locator(".picture-box")).to_be_in_viewport(ratio=0.5)
-    expect(page.locator(".toast")).to_contain_text(f"Depth set to {LAYERS}")
     page.go_back()
     expect(page.locator(".results-table tbody th")).to_have_text(["A Residual", "B HC", "C mHC"])
 

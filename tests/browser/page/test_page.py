@@ -60,17 +60,22 @@ def test_the_first_visit_shows_the_finished_default_comparison(open_page: OpenPa
     page = open_page()
     assert page.locator(".results-table tbody th").all_text_contents() == ["A Residual", "B HC", "C mHC"]
     gains = page.locator(".results-table tbody td:nth-of-type(1)").all_inner_texts()
-    assert gains[0].strip() == gains[2].strip() == "×1.00"
+    assert [gains[0].strip(), gains[2].strip()] == ["×1", "×1.00"]
     assert float(gains[1].strip().removeprefix("×")) > 100
+    pictured = page.locator(".picture-box").get_attribute("aria-label") or ""
+    assert re.findall(r"gain of the mixing (×[^\s,;.]+(?:\.\d+)?)", pictured) == [gain.strip() for gain in gains]
     assert page.evaluate("location.hash") == ""
     for panel in PANELS:
         open_section_of(page, panel)
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
         expect(page.locator(f"[data-panel={panel}] .plot .main-svg").first).to_be_visible()
+    labels = page.locator(".strip .plot-box").evaluate_all("boxes => boxes.map((box) => box.ariaLabel)")
+    assert sum("B HC: " in label for label in labels) >= 3, "findings are read out"
+    assert not any(".." in label for label in labels)
     lines = curves(page, "gain")
-    assert [line["name"] for line in lines] == ["HC", "Residual", "mHC"]
+    assert [line["name"] for line in lines] == ["A Residual", "B HC", "C mHC"]
     assert [len(line["y"]) for line in lines] == [64, 64, 64]
-    assert 10 ** max(lines[0]["y"]) > 100
+    assert 10 ** max(lines[1]["y"]) > 100
 
 
 def test_the_page_shows_the_numbers_of_the_interface(open_page: OpenPage, server: Server) -> None:
