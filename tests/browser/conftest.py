@@ -262,6 +262,17 @@ def wait_until(page: Page, holds: Callable[[], bool]) -> None:
         page.wait_for_timeout(20)
 
 
+def to_rgb(color: str) -> tuple[int, int, int]:
+    """A colour #rrggbb as three numbers."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
+def to_css(color: str) -> str:
+    """A colour #rrggbb as a computed style gives it."""
+    return "rgb({}, {}, {})".format(*to_rgb(color))
+
+
 def save(page: Page, path: Path) -> None:
     """A picture for the person who looks into a failure."""
     page.screenshot(path=path)

@@ -68,18 +68,28 @@ function followCosts() {
 /** @param {any} spec @param {AbortSignal} signal */
 async function ask(spec, signal) {
   try {
-    const find = () => Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
-    const [found, printed] = await insist(find, (error) => !signal.aborted && fail(error));
-    state.batch(() => {
-      costs.value = found;
-      paper.value = printed;
-      failure.value = '';
-      isStale.value = false;
-    });
+    await insist(
+      () => load(spec, signal),
+      (error) => !signal.aborted && fail(error),
+    );
   } catch (error) {
     if (!signal.aborted) fail(error);
   }
 }
+
+/** @param {any} spec @param {AbortSignal} signal */
+async function load(spec, signal) {
+  const [found, printed] = await Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
+  state.batch(() => {
+    costs.value = found;
+    paper.value = printed;
+    failure.value = '';
+    isStale.value = false;
+  });
+}
+
+/** Load the costs of the view where the card may be closed, as for a file. */
+export const loadCosts = () => load(commonSpec(), new AbortController().signal);
 
 /** @param {unknown} error */
 function fail(error) {
@@ -226,7 +236,7 @@ function PaperTable() {
 }
 
 /** What the paper reports, and our counts for its models. */
-function PaperClaim() {
+export function PaperClaim() {
   const printed = paper.value;
   if (!printed) return null;
   const { models } = printed;

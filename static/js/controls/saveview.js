@@ -1,7 +1,7 @@
 /** Save the view that is shown as one HTML file: what `standalone.js` writes, gathered from the page. */
 
 import { render } from 'preact';
-import { CostTables } from '../cards/costs.js';
+import { CostTables, loadCosts, PaperClaim } from '../cards/costs.js';
 import { Missing } from '../cards/missing.js';
 import { TheoryNotes } from '../cards/theory.js';
 import { formatValue } from '../data/numbers.js';
@@ -61,6 +61,7 @@ async function toWhole(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
   const onPaper = isDark ? await loadTemplates(slots.length, 'light') : null;
+  await loadCosts();
   const cards = [];
   for (const panel of state.shownPanels.value) cards.push(await toCard(panel, onPaper));
   const columns = slots.map((slot) => slot.columns);
@@ -73,7 +74,7 @@ async function toWhole(words, links) {
       toPictureCard(/** @type {Templates} */ (state.templates.value), onPaper),
       ...cards,
       ...(await toMapCard(isDark)),
-      { ...COST, beside: toMarkup(html`<${CostTables} />`) },
+      { ...COST, beside: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
     ],
     live: await toLive(),
     nonce: toBase64(crypto.getRandomValues(new Uint8Array(12))),
@@ -180,7 +181,7 @@ async function toMapCard(isDark) {
   return [
     {
       key: 'map',
-      title: 'Map',
+      title: 'Sweep',
       unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
       meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
       help: { formula, reading: READING, symbol: values.metric.key, source },

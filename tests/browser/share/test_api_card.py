@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, choose_more, create_link, wait_until_done
+from tests.browser.share.test_copying import choose
 from tests.conftest import Server
 
 DRAWN = """key => { const { data, layout } = document.querySelector(`[data-panel=${key}] .plot`);
@@ -78,7 +79,7 @@ def test_the_calls_of_a_stored_view_use_what_is_stored(
     page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&A.name=first")
     name = create_link(page).rsplit("/", 1)[1]
     stored = open_page(f"/s/{name}")
-    stored.locator("[data-panel=gradient]").get_by_role("button", name="linear").click()
+    choose(stored, "Gradient", "Linear scale")
     wait_until_done(stored)
     text = read_snippet(stored, "Python", "gradient")
     assert f'"/snapshots/{name}"' in text

@@ -11,14 +11,25 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.figures.fill.numbers import format_value
+from app.figures.style import THEMES
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
-from tests.browser.conftest import OpenPage, Watch, create_link, open_share, read_result, wait_until, wait_until_done
+from tests.browser.conftest import (
+    OpenPage,
+    Watch,
+    create_link,
+    open_share,
+    read_result,
+    to_css,
+    wait_until,
+    wait_until_done,
+)
 from tests.browser.look.test_access import audit
+from tests.browser.share.test_copying import choose
 from tests.conftest import Server, compute, wait_for_end
 
-GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 35)"}
-PAPERS = {"light": "#ffffff", "dark": "#1b1e23"}
+PAPERS: dict[str, str] = {name: theme.card for name, theme in THEMES.items()}
+GROUNDS = {name: to_css(card) for name, card in PAPERS.items()}
 PAPER = "document.querySelector('.plot').layout.paper_bgcolor"
 KINDS = ("residual", "hc", "mhc")
 # The gains of all runs, forward and backward, as logarithms.
@@ -162,9 +173,9 @@ def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: Open
 def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=16")
     card = page.locator("[data-panel=activation]")
-    card.get_by_role("button", name="linear").click()
-    card.get_by_role("button", name="Activation: more").click()
-    page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
+    choose(page, "Activation", "Linear scale")
+    expect(card.locator(".unit")).to_contain_text("linear")
+    choose(page, "Activation", "Embed")
     create_link(page)
     assert frame_of(page)["src"].endswith("?panel=activation&theme=dark")
     framed = open_page(frame_of(page)["src"].removeprefix(server.url), wait=False)
@@ -206,7 +217,7 @@ def test_a_stored_map_is_framed(
     other = "light" if theme == "dark" else "dark"
     page = open_page(f"/embed/{name}?panel=map&theme={theme}", theme=other, width=width, height=340, wait=False)
     card = page.locator("#panel-map")
-    expect(card.locator("h1")).to_have_text("Map")
+    expect(card.locator("h1")).to_have_text("Sweep")
     expect(card).to_contain_text("Composite gain, forward, largest over layers.")
     expect(card).to_contain_text("HC · Depth × Streams")
     expect(card).to_contain_text("HC, width 16, seed 0, float32 · 6 runs")

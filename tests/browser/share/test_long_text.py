@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
+from tests.browser.conftest import OpenPage, create_link, open_settings, open_share, wait_until_done
 
 TEXT = "All that is measured here comes from this text. " * 4200
 VIEW = "/#v=1&runs=mhc&depth=4&width=16&input.tokens=16"
@@ -12,18 +12,18 @@ OMITTED = "v=1&runs=mhc&depth=4&width=16&input.tokens=16&omitted=input.text"
 
 def text_of(page: Page) -> str:
     """What the page computes from."""
-    return page.locator("#field-input-text").input_value()
+    return open_settings(page).locator("#setting-input-text").input_value()
 
 
 @pytest.mark.full
 def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPage) -> None:
     page = open_page(VIEW)
-    page.locator("summary", has_text="Input").click()
-    page.locator("#field-input-text").fill(TEXT)
-    page.locator("#field-input-text").press("Tab")
+    field = open_settings(page).locator("#setting-input-text")
+    field.fill(TEXT)
+    field.press("Tab")
     page.wait_for_url(f"**/#{OMITTED}")
     wait_until_done(page)
-    expect(page.locator(".controls")).to_contain_text("Too long for the address")
+    expect(page.locator(".drawer")).to_contain_text("Too long for the address")
     page.reload()
     wait_until_done(page)
     assert text_of(page) == TEXT
@@ -31,7 +31,7 @@ def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPag
     expect(dialog).to_contain_text("Your text is too long for this link")
     short = create_link(page)
     stored = open_page("/" + short.split("/", 3)[3])
-    expect(stored.locator("#field-input-text")).to_have_value(TEXT)
+    assert text_of(stored) == TEXT
     expect(stored.get_by_role("alert")).to_have_count(0)
     copied = open_page(f"/#{OMITTED}")
     expect(copied.get_by_role("alert")).to_contain_text("the text is too long for this link")

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from pypdf.generic import DictionaryObject
 
 from mhc_core.spec import parse_spec
-from tests.browser.conftest import OpenPage, Watch, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, open_section_of, wait_until_done, wait_until_drawn
 from tests.browser.map.test_map import wait_for_cells
 from tests.browser.share.test_copying import choose
 from tests.conftest import Server
@@ -89,12 +89,14 @@ def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -
     assert count_images(picture) == 0
     assert "Residual 1 stream" in read_text(picture)
     assert all(map(has_font_file, resources(picture, "/Font")))
-    assert count_images(save_pdf(page, "Layer against layer")) > 0
+    wait_until_drawn(page, "cka")
+    assert count_images(save_pdf(page, "Layer similarity (CKA)")) > 0
 
 
 @pytest.mark.full
 def test_cost_and_map_are_saved_too(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
+    open_section_of(page, "cost")
     cost = save_pdf(page, "Cost")
     assert "depth 8, width 32" in read_text(cost)
     assert count_images(cost) == 0
@@ -103,7 +105,7 @@ def test_cost_and_map_are_saved_too(open_page: OpenPage, server: Server) -> None
     page.goto(f"{server.url}{SMALL}{map_hash}")
     wait_until_done(page)
     wait_for_cells(page, 2)
-    assert "sweep" in read_text(save_pdf(page, "Map"))
+    assert "sweep" in read_text(save_pdf(page, "Sweep"))
 
 
 @pytest.mark.full
@@ -112,7 +114,7 @@ def test_what_does_not_come_is_told(open_page: OpenPage, watch: Watch) -> None:
     page = open_page(SMALL)
     page.route("**/*.woff", lambda route: route.abort())
     choose(page, "Gain, forward", "PDF")
-    expect(page.locator(".toast[role=status]")).to_contain_text("No PDF was made")
+    expect(page.locator(".toast[role=status]")).to_contain_text("Couldn't make the PDF: the server is unreachable")
     page.unroute("**/*.woff")
     assert "Gain, forward" in read_text(save_pdf(page, "Gain, forward"))
 

@@ -7,30 +7,37 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.figures.methods import METHODS
+from app.figures.style import THEMES
+from app.presets import PRESETS
 from tests.browser.audit import audit, grow
-from tests.browser.conftest import OpenPage, wait_until
+from tests.browser.conftest import OpenPage, to_css, to_rgb, wait_until
+from tests.browser.share.test_standalone import open_findings, open_sections
 from tests.conftest import Server, compute
 
 PAGE_PX = (297 - 2 * 12) / 25.4 * 96  # A4 within its margins
 COLORS = """() => ({
   page: getComputedStyle(document.body).backgroundColor,
   card: getComputedStyle(document.querySelector('.card')).backgroundColor,
-  ink: getComputedStyle(document.querySelector('.story-card .sentence')).color,
-  mark: getComputedStyle(document.querySelectorAll('.story-card')[1]).borderLeftColor,
+  ink: getComputedStyle(document.querySelector('.results-table tbody td')).color,
+  mark: document.querySelectorAll('.results-table tbody th .swatch line')[1].getAttribute('stroke'),
   papers: [...new Set([...document.querySelectorAll('.plot')].map((plot) => plot.layout?.paper_bgcolor))],
   line: document.querySelector('[data-panel=gain] .plot').data.find((trace) => trace.meta.run === 1).line.color,
 })"""
 LIGHT = {
     "page": "rgb(255, 255, 255)",
     "card": "rgb(255, 255, 255)",
-    "ink": "rgb(26, 28, 31)",
-    "mark": "rgb(184, 71, 24)",
+    "ink": to_css(THEMES["light"].ink),
+    "mark": METHODS["hc"].light,
     "papers": ["#ffffff"],
-    "line": "#b84718",
+    "line": METHODS["hc"].light,
 }
 
-OF_LIGHT = {(26, 28, 31), (93, 97, 104), (184, 71, 24), (15, 102, 176)}  # ink, muted, orange, blue
-OF_DARK = {(19, 21, 24), (27, 30, 35), (232, 234, 237), (242, 139, 80), (92, 176, 240)}  # page, card, ink and the two
+LIGHT_THEME, DARK_THEME = THEMES["light"], THEMES["dark"]
+RUNS = [METHODS["hc"], METHODS["mhc"]]
+DARK_PAGE = "#0e1116"  # of tokens.css
+OF_LIGHT = {to_rgb(color) for color in (LIGHT_THEME.ink, LIGHT_THEME.muted, *(method.light for method in RUNS))}
+OF_DARK = {to_rgb(color) for color in (DARK_PAGE, DARK_THEME.card, DARK_THEME.ink, *(method.dark for method in RUNS))}
 
 
 def colors_of(pdf: bytes) -> set[tuple[int, ...]]:
@@ -53,7 +60,7 @@ def open_dark(open_page: OpenPage, by_hand: bool) -> Page:
         page.keyboard.press("t")
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.wait_for_load_state("networkidle")
-    wait_for_figures(page, ["#1b1e23"])
+    wait_for_figures(page, [DARK_THEME.card])
     return page
 
 
@@ -71,38 +78,55 @@ def wait_for_figures(page: Page, papers: list[str]) -> None:
 def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> None:
     page = open_dark(open_page, by_hand)
     dark = page.evaluate(COLORS)
-    assert dark["page"] == "rgb(19, 21, 24)"
+    assert dark["page"] == to_css(DARK_PAGE)
     printed = colors_of(page.pdf(format="A4", prefer_css_page_size=True))
     assert printed >= OF_LIGHT
     assert not OF_DARK & printed
     expect(page.locator("html.printing")).to_have_count(0)
-    wait_for_figures(page, ["#1b1e23"])
+    wait_for_figures(page, [DARK_THEME.card])
     assert page.evaluate(COLORS) == dark
 
 
 @pytest.mark.full
 def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None:
     page = open_dark(open_page, by_hand=False)
+    open_findings(page)
+    open_sections(page)
+    wait_for_figures(page, [DARK_THEME.card])
     page.emulate_media(media="print")
     expect(page.locator("html")).to_have_class("printing")
     assert page.evaluate(COLORS) == LIGHT
-    used = "button:not(.sentence), input, select, textarea, .controls, dialog, .popover:not(.fold), .banner"
+    # The name of a run and its findings are buttons whose text paper shows.
+    used = (
+        "button:not(.sentence, .results-table th button), input, select, textarea, .drawer, dialog, .popover, .banner"
+    )
     assert page.locator(used).locator("visible=true").all_inner_texts() == []
     expect(page.locator(".brand")).to_be_visible()
-    cards = page.locator(".panel, .cost-card, .story-card")
+    cards = page.locator(".panel, .cost-card, .picture-card, .strip, .results")
     assert cards.count() > 10
     assert cards.evaluate_all("cards => cards.map((card) => getComputedStyle(card).breakInside)") == ["avoid"] * (
         cards.count()
     )
     assert max(cards.evaluate_all("cards => cards.map((card) => card.getBoundingClientRect().height)")) < PAGE_PX
-    hidden = page.locator(".story-card details .sentence")
-    assert hidden.count() > 0
-    assert all(text.is_visible() for text in hidden.all()), "what is folded on the screen is open on paper"
+    findings = page.locator(".results-table .sentence")
+    assert findings.count() > 3
+    assert all(text.is_visible() for text in findings.all())
     grow(page)
     assert [item for item in audit(page) if item.is_short and item.kind != "target"] == []
     page.emulate_media(media="screen")
     expect(page.locator("html.printing")).to_have_count(0)
-    wait_for_figures(page, ["#1b1e23"])
+    wait_for_figures(page, [DARK_THEME.card])
+
+
+@pytest.mark.full
+def test_what_is_folded_on_a_phone_is_open_on_paper(open_page: OpenPage) -> None:
+    preset = next(preset for preset in PRESETS if preset.reference)
+    page = open_page(f"/p/{preset.name}", width=390)
+    source = page.locator(".preset-claim details p").first
+    expect(source).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(page.locator("html")).to_have_class("printing")
+    expect(source).to_be_visible()
 
 
 @pytest.mark.full
@@ -120,10 +144,10 @@ def test_a_dark_frame_is_printed_in_light(open_page: OpenPage, server: Server, p
     read = (
         "() => [getComputedStyle(document.body).backgroundColor, document.querySelector('.plot')?.layout.paper_bgcolor]"
     )
-    dark = ["rgb(27, 30, 35)", None if panel == "cost" else "#1b1e23"]
+    dark = [to_css(DARK_THEME.card), None if panel == "cost" else DARK_THEME.card]
     assert page.evaluate(read) == dark
     printed = colors_of(page.pdf(format="A4", prefer_css_page_size=True))
-    assert (26, 28, 31) in printed
+    assert to_rgb(LIGHT_THEME.ink) in printed
     assert not OF_DARK & printed
     expect(page.locator("html.printing")).to_have_count(0)
     wait_until(page, lambda: page.evaluate(read) == dark)

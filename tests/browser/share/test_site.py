@@ -212,7 +212,7 @@ def test_nothing_is_offered_that_needs_a_server(pages: Site) -> None:
         expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
     expect(page.get_by_role("button", name="Verify")).to_have_count(0)
     page.get_by_role("button", name="All settings").click()
-    expect(page.get_by_role("button", name="Open a trace")).to_have_count(0)
+    expect(page.get_by_role("button", name="Import a recording")).to_have_count(0)
     page.keyboard.press("Escape")
     page.get_by_role("button", name="More", exact=True).click()
     expect(page.get_by_role("button", name="API")).to_have_count(0)

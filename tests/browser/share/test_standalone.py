@@ -12,8 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.figures.fill.numbers import format_value
-from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
+from app.figures.style import THEMES
+from tests.browser.conftest import OpenPage, create_link, open_share, to_css, wait_until_done
 from tests.browser.look.test_access import audit
+from tests.browser.share.test_copying import choose
 from tests.conftest import Server
 
 KINDS = ["residual", "hc", "mhc"]
@@ -31,6 +33,23 @@ def save_view(page: Page, path: Path) -> Path:
     loading.value.save_as(path)
     expect(dialog.get_by_text("Downloaded, ")).to_be_visible()
     return path
+
+
+def open_findings(page: Page) -> None:
+    """Show the findings of all runs below their rows of the table of results."""
+    closed = page.locator(".results-table th button[aria-expanded=false]")
+    for _ in range(closed.count()):
+        closed.first.click()
+    expect(closed).to_have_count(0)
+
+
+def open_sections(page: Page) -> None:
+    """Open all sections, and with them the figures that are closed at first."""
+    closed = page.locator("details.section:not([open])")
+    for _ in range(closed.count()):
+        closed.first.locator("summary").first.click()
+    expect(closed).to_have_count(0)
+    wait_until_done(page)
 
 
 class Saved:
@@ -128,14 +147,15 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
     results: dict[str, dict[str, np.ndarray]],
 ) -> None:
     path = save_usual("dark")
-    cards = see_page(VIEW, theme="dark").locator("[data-panel]")
+    page = see_page(VIEW, theme="dark")
+    open_sections(page)
+    cards = page.locator("[data-panel]")
     shown = cards.evaluate_all("cards => cards.map((card) => card.dataset.panel)")
     assert path.stat().st_size < 3_000_000
     saved = Saved(browser, path)
     assert saved.page.locator("h1").text_content() == ", ".join(LABELS)
-    assert saved.page.locator("[data-panel]:has(.on-screen svg)").evaluate_all(
-        "cards => cards.map((card) => card.dataset.panel)"
-    ) == [*shown]
+    kept = saved.page.locator("[data-panel]:has(.on-screen svg)")
+    assert sorted(kept.evaluate_all("cards => cards.map((card) => card.dataset.panel)")) == sorted(shown)
     for panel in shown:
         figure = saved.page.locator(f"[data-panel={panel}] .on-screen svg").first
         expect(figure).to_be_visible()
@@ -163,7 +183,9 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
 @pytest.mark.full
 def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW + "&C.name=ours+<b>")
-    sentences = page.locator(".story-card .sentence").all_text_contents()
+    open_findings(page)
+    sentences = page.locator(".results-table .sentence").all_text_contents()
+    assert len(sentences) > 3
     path = save_view(page, tmp_path / "view.html")
     links = page.get_by_role("dialog", name="Share").get_by_label("Link to these settings").all_text_contents()
     saved = Saved(browser, path).page
@@ -196,7 +218,7 @@ def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: 
     expect(saved.locator("header a").first).to_have_text(link.text_content() or "")
     stored = open_page("/s/" + (link.text_content() or "").rsplit("/", 1)[1])
     assert stored.title() == "Why HC grows · mHC Scope"
-    expect(stored.locator(".banner")).to_contain_text("A stored view, Why HC grows, of")
+    expect(stored.locator(".banner")).to_contain_text("Snapshot Why HC grows from")
     expect(stored.locator(".stored-note")).to_have_text("See layer 5 & <b>beyond</b>")
     again = open_share(stored)
     expect(again.get_by_label("Title")).to_have_value("Why HC grows")
@@ -209,7 +231,7 @@ def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
 ) -> None:
     back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     dark = Saved(browser, save_usual("dark")).page
-    assert dark.evaluate(back) == "rgb(27, 30, 35)"
+    assert dark.evaluate(back) == to_css(THEMES["dark"].card)
     dark.emulate_media(media="print")
     assert dark.evaluate(back) == "rgb(255, 255, 255)"
     figures = dark.locator("[data-panel=gain] .figure svg")
@@ -234,7 +256,7 @@ def test_the_chosen_view_of_a_card_and_the_difference_are_what_is_saved(
     open_page: OpenPage, browser: Browser, tmp_path: Path
 ) -> None:
     page = open_page(VIEW + "&difference=true")
-    page.locator("[data-panel=activation]").get_by_role("button", name="linear").click()
+    choose(page, "Activation", "Linear scale")
     saved = Saved(browser, save_view(page, tmp_path / "view.html")).page
     expect(saved.locator("[data-panel=activation] .unit")).to_have_text(
         "difference to A · rms of the stream mean · linear"
@@ -285,7 +307,7 @@ def test_a_saved_view_holds_the_open_map(
     for row in values["values"]:
         for value in row:
             assert format_value(value, digits=3) in (figure.text_content() or "")
-    expect(card).not_to_contain_text("had not been computed")
+    expect(card).not_to_contain_text("not computed")
     saved.page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
     audit(saved.page, "saved map")
     saved.check(path)
@@ -301,7 +323,7 @@ def test_a_saved_map_says_what_is_missing(open_page: OpenPage, browser: Browser,
     wait_until_done(page)
     saved = Saved(browser, save_with_map(page, tmp_path / "view.html")).page
     card = saved.locator("[data-panel=map]")
-    expect(card).to_contain_text(re.compile(r"[1-7] of 8 runs are here; \d had not been computed\."))
+    expect(card).to_contain_text(re.compile(r"[1-7] of 8 runs; \d not computed\."))
     done = sum(value is not None for column in read_table(saved, "map").values() for value in column)
-    assert f"{done} of 8 runs are here" in (card.text_content() or "")
+    assert f"{done} of 8 runs; {8 - done} not computed." in (card.text_content() or "")
     assert "cancelled" in (card.locator("table").text_content() or "")

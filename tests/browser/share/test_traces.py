@@ -1,4 +1,4 @@
-"""A trace, which has no spec, in the page: a stored view, alone and beside a run, as an embed and as a file."""
+"""A recording, which has no settings, in the page: a stored view, alone and beside a run, as an embed and as a file."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,19 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mhc_core.record import codec
-from tests.browser.conftest import OpenPage, create_link, wait_until_done, wait_until_drawn
-from tests.browser.share.test_standalone import Saved, save_view
+from tests.browser.conftest import (
+    OpenPage,
+    create_link,
+    open_section_of,
+    open_settings,
+    wait_until_done,
+    wait_until_drawn,
+)
+from tests.browser.share.test_standalone import Saved, open_findings, save_view
 from tests.conftest import Server, compute
 from tests.core.attach.attachable import LAYERS, STREAMS
 from tests.traced import NAME, capture_trace
 
-NO_SPEC = "A trace has no spec"
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}}
 
 
@@ -33,6 +39,11 @@ def store_view(server: Server, with_run: bool = False, state: str | None = None)
         return str(stored.json()["url"])
 
 
+def expect_runs(page: Page, labels: list[str]) -> None:
+    """That the table of results has these rows."""
+    expect(page.locator(".results-table tbody th")).to_have_text(labels)
+
+
 def open_view(page: Page, server: Server, path: str) -> None:
     page.goto(server.url + path)
     wait_until_done(page)
@@ -42,15 +53,15 @@ def open_view(page: Page, server: Server, path: str) -> None:
 @pytest.mark.parametrize("state", [None, ""], ids=["its own state", "no state"])
 def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced: Server, state: str | None) -> None:
     visit = see_page(store_view(traced, state=state))
-    story = visit.locator(".story-card")
-    expect(story).to_have_count(1)
-    expect(story.locator("h2")).to_have_text(f"A {NAME}")
-    expect(story.locator(".sentence").first).to_have_text(capture_trace().result.summary.findings[0].text)
-    expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(f"A {NAME}")
-    drawn = re.compile(rf"A {re.escape(NAME)}: {STREAMS} streams, sizes from")
+    expect_runs(visit, [f"A {NAME}"])
+    open_findings(visit)
+    findings = [finding.text for finding in capture_trace().result.summary.findings]
+    expect(visit.locator(".results-table .sentence")).to_have_text(findings)
+    expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
+    drawn = re.compile(rf"A {re.escape(NAME)}: {STREAMS} streams, gain of the mixing ×1.00, sizes from")
     expect(visit.locator(".picture-box")).to_have_attribute("aria-label", drawn)
-    expect(visit.locator("[data-panel=training]")).to_have_count(0)
-    expect(visit.locator(".scrubber")).to_contain_text(f"{LAYERS}")
+    expect(visit.locator("#section-training")).to_have_count(0)
+    expect(visit.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", str(LAYERS))
     wait_until_drawn(visit, "gain")
     assert len(visit.evaluate("document.querySelector('[data-panel=gain] .plot').data[0].x")) == LAYERS
     wait_until_drawn(visit, "detail")
@@ -61,25 +72,29 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
 @pytest.mark.full
 def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) -> None:
     visit = see_page(store_view(traced))
-    expect(visit.locator(".banners")).to_contain_text("Change anything to compute anew; a trace stays as it is.")
-    expect(visit.locator(".status")).to_contain_text("1 run stored · cpu · a trace")
-    expect(visit.locator(".compared")).to_contain_text(NO_SPEC)
-    expect(visit.locator(".theory-notes")).to_contain_text(NO_SPEC)
+    expect(visit.locator(".banners")).to_contain_text("Edit anything to recompute; recordings stay as they are.")
+    expect(visit.locator(".topbar .status")).to_have_text("")
+    open_section_of(visit, "theory")
+    expect(visit.locator(".theory-notes")).to_contain_text("A recording has no settings to predict from.")
     expect(visit.locator(".verify-button")).to_have_count(1)
-    for name, told in (("Run", "so it cannot be computed"), ("Map", "whose settings a map could vary")):
-        button = visit.get_by_role("button", name=name, exact=True)
-        expect(button).to_be_disabled()
-        expect(button).to_have_attribute("title", re.compile(told))
+    expect(visit.get_by_role("button", name="Run", exact=True)).to_have_count(0)
+    sweep = visit.get_by_role("button", name="Sweep", exact=True)
+    expect(sweep).to_be_disabled()
+    expect(sweep).to_have_attribute("title", "A recording has no settings to vary")
+    visit.get_by_role("button", name="All settings").click()
+    expect(visit.locator(".drawer .compared")).to_contain_text("so settings don't apply")
+    visit.get_by_role("button", name="Close settings").click()
 
 
 @pytest.mark.full
 def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced: Server) -> None:
     open_view(visit, traced, store_view(traced, with_run=True))
-    expect(visit.locator(".story-card h2")).to_have_text(["A HC", f"B {NAME}"])
+    expect_runs(visit, ["A HC", f"B {NAME}"])
+    wait_until_drawn(visit, "cka")
     expect(visit.locator("[data-panel=cka] .plot")).to_contain_text(f"B {NAME}")
-    visit.get_by_role("checkbox", name="Difference to A").check()
+    open_settings(visit).get_by_role("checkbox", name="Relative to A").check()
     wait_until_done(visit)
-    expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(f"B {NAME} / A")
+    expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(f"{NAME} / A")
     card = visit.locator("#panel-gain")
     card.get_by_role("button", name="Gain, forward: more").click()
     card.get_by_role("button", name="Show as table").click()
@@ -90,17 +105,17 @@ def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced
 def test_a_change_computes_the_runs_and_keeps_the_trace(visit: Page, traced: Server) -> None:
     path = store_view(traced, with_run=True)
     open_view(visit, traced, path)
-    visit.get_by_role("combobox", name="Connection of run A").select_option("residual")
+    open_settings(visit).get_by_role("combobox", name="Connection of run A").select_option("residual")
     wait_until_done(visit)
-    expect(visit.locator(".story-card h2")).to_have_text(["A Residual", f"B {NAME}"])
+    expect_runs(visit, ["A Residual", f"B {NAME}"])
     expect(visit.locator(".banner")).to_have_count(0)
     assert f"B.trace={capture_trace().id}" in visit.url
     visit.go_back()
     wait_until_done(visit)
-    expect(visit.locator(".story-card h2")).to_have_text(["A HC", f"B {NAME}"])
+    expect_runs(visit, ["A HC", f"B {NAME}"])
     visit.get_by_role("combobox", name="Connection of run B").select_option("mhc")
     wait_until_done(visit)
-    expect(visit.locator(".story-card h2")).to_have_text(["A HC", "B mHC"])
+    expect_runs(visit, ["A HC", "B mHC"])
 
 
 @pytest.mark.full
@@ -119,7 +134,7 @@ def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browse
     assert "undefined" not in saved.page.locator("body").inner_text()
     saved.check(file)
     open_view(visit, traced, short.removeprefix(traced.url))
-    expect(visit.locator(".story-card h2")).to_have_text(f"A {NAME}")
+    expect_runs(visit, [f"A {NAME}"])
     visit.goto(frame[1].replace("&amp;", "&"))
     expect(visit.locator("#panel-gain .plot")).to_contain_text(f"A {NAME}")
 
