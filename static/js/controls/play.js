@@ -116,8 +116,10 @@ export function followPlay() {
     if (!playing.value) return;
     if (event instanceof KeyboardEvent && IDLE_KEYS.includes(event.key)) return;
     const button = /** @type {Element} */ (event.target).closest?.('[data-play]');
-    if (button && !(event instanceof KeyboardEvent && event.key === 'Escape')) return;
+    const isEscape = event instanceof KeyboardEvent && event.key === 'Escape';
+    if (button && !isEscape) return;
     stop();
+    if (isEscape) event.preventDefault(); // the drawer, which closes with it, stays open
   };
   for (const type of ['pointerdown', 'keydown', 'input']) addEventListener(type, onInput, { capture: true });
   addEventListener('popstate', () => {

@@ -59,13 +59,15 @@ def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
     play(page).click()
     expect(exact(page)).to_have_value(re.compile("^([2-9]|..+)$"))
     page.keyboard.press("Escape")
-    expect(play(page)).to_be_visible()
+    expect(play(page)).to_be_visible()  # the drawer is still open
     wait_until_done(page)
     stopped = rounds(page)
     assert 2 <= stopped < 200
     page.wait_for_timeout(1500)
     assert rounds(page) == stopped
     assert re.search(rf"sinkhorn_iters={stopped}\b", page.url)
+    page.keyboard.press("Escape")
+    expect(page.locator(".drawer")).to_have_count(0)
 
 
 @pytest.mark.full

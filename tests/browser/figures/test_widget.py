@@ -30,7 +30,7 @@ DRAWN_MS = 300  # longer than a document takes to draw all its figures
 DRAWN = """card => card.querySelector('.js-plotly-plot').data
     .filter((trace) => trace.visible !== false && trace.meta.key)
     .map(({ meta, y }) => ({ run: meta.run, key: meta.key, values: y }))"""
-PANELS = {"gain", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"}
+PANELS = {"gain", "gain_bwd", "activation", "gradient", "similarity", "cka", "mixing", "detail", "streams", "unfolded"}
 HOST = """<!doctype html><body style="margin:0"><div id="el"></div><script type="module">
 MODULE
 const values = VALUES, listeners = [];
@@ -119,12 +119,13 @@ def measure_both(**moved: float) -> list[Result]:
 
 
 def check_gains(page: Page, expected: list[Result]) -> None:
-    """The gains of both runs are drawn as these measure them, to 1e-6."""
-    drawn = page.locator("[data-panel=gain]").evaluate(DRAWN)
-    assert len(drawn) == 4
-    for curve in drawn:
-        wanted = expected[curve["run"]].layers[curve["key"]]
-        np.testing.assert_allclose(10.0 ** np.array(curve["values"], dtype=float), wanted, rtol=1e-6)
+    """The gains of both runs, forward and backward, are drawn as these measure them, to 1e-6."""
+    for panel, key in (("gain", "composite_gain_fwd"), ("gain_bwd", "composite_gain_bwd")):
+        drawn = page.locator(f"[data-panel={panel}]").evaluate(DRAWN)
+        assert sorted((curve["run"], curve["key"]) for curve in drawn) == [(0, key), (1, key)]
+        for curve in drawn:
+            wanted = expected[curve["run"]].layers[key]
+            np.testing.assert_allclose(10.0 ** np.array(curve["values"], dtype=float), wanted, rtol=1e-6)
 
 
 @pytest.mark.full
@@ -168,6 +169,7 @@ def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_
     open_text(page, tmp_path, write_document(results, "dark"))
     area = page.locator("[data-panel=activation] .nsewdrag").first
     expect(page.locator("#place")).to_have_text("layer 4 of 4")
+    area.scroll_into_view_if_needed()
     box = area.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
