@@ -38,12 +38,7 @@ function Chart({ panel }) {
   const findings = useFindings(panel.key);
   const id = `panel-${panel.key}`;
   const items = useMemo(
-    () => [
-      ...viewItems(panel, view),
-      tableItem,
-      ...exportItems(panel, view),
-      ...toFrameItems(panel),
-    ],
+    () => [...viewItems(panel, view), tableItem, ...exportItems(panel, view), ...toFrameItems(panel)],
     [panel, view, isTable, state.offeredViews(panel).length],
   );
   return html`

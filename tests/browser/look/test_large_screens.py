@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
-from tests.browser.look.test_look import check_paper
+from tests.browser.look.test_look import EVERY_SECTION, check_paper
 
 # Heights of lines of text, as they are seen.
 LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .step-text, .results td')].flatMap((part) => {
@@ -16,7 +16,7 @@ LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .step-text, .
 
 @pytest.mark.full
 def test_letters_grow_and_nothing_is_wider_than_the_screen(see_page: OpenPage) -> None:
-    large, usual = (see_page("/#v=1&depth=8", width=width, height=2160) for width in (3840, 1440))
+    large, usual = (see_page(f"/#v=1&depth=8&{EVERY_SECTION}", width=width, height=2160) for width in (3840, 1440))
     seen = [min(page.evaluate(LETTERS)) for page in (large, usual)]
     assert seen[0] >= 1.2 * seen[1]
     ticks = [page.locator("[data-panel=gain] .xtick text").first.bounding_box() for page in (large, usual)]
@@ -47,7 +47,7 @@ def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
 @pytest.mark.full
 @pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
 def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
-    page = open_page("/#v=1&depth=24&width=16&layer=3", width=3840, height=2160)
+    page = open_page("/#v=1&depth=24&width=16&layer=3&open=mixing,similarity", width=3840, height=2160)
     page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
     wait_until_drawn(page, panel)
     x, y = point(page, panel, 20)
@@ -67,5 +67,5 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
 
 @pytest.mark.full
 def test_paper_is_not_magnified(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8", width=3840, height=2160)
+    page = open_page(f"/#v=1&depth=8&{EVERY_SECTION}", width=3840, height=2160)
     check_paper(page)

@@ -15,6 +15,7 @@ from tests.browser.conftest import (
     choose_more,
     create_link,
     expect_layer,
+    open_section_of,
     wait_until,
     wait_until_done,
     wait_until_drawn,
@@ -28,8 +29,9 @@ SPEC = {"depth": 6, "connection": {"kind": "hc", "streams": 3}}
 @pytest.mark.full
 @pytest.mark.parametrize(("theme", "card"), [("dark", "rgb(21, 26, 33)"), ("light", "rgb(255, 255, 255)")])
 def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, card: str) -> None:
-    page = see_page(theme=theme)
-    paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
+    page = see_page("/#v=1&depth=8&open=similarity", theme=theme)
+    wait_until_drawn(page, "similarity")
+    paper = "document.querySelector('[data-panel=similarity] .plot').layout.paper_bgcolor"
     back = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     assert page.evaluate(back) == card
     red, green, blue = (int(part) for part in re.findall(r"\d+", card))
@@ -38,10 +40,10 @@ def test_figures_follow_the_theme_of_the_system(see_page: OpenPage, theme: str, 
 
 @pytest.mark.full
 def test_a_chosen_theme_is_kept(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&runs=mhc&depth=4&width=16", theme="dark")
+    page = open_page("/#v=1&runs=mhc&depth=4&width=16&open=similarity", theme="dark")
     choose_more(page, "Theme: as the system")
-    paper = "document.querySelector('[data-panel=gain] .plot').layout.paper_bgcolor"
-    page.locator("[data-panel=gain]").scroll_into_view_if_needed()
+    paper = "document.querySelector('[data-panel=similarity] .plot').layout.paper_bgcolor"
+    page.locator("[data-panel=similarity]").scroll_into_view_if_needed()
     wait_until(page, lambda: page.evaluate(paper) == "#ffffff")
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
@@ -142,6 +144,7 @@ def show_figure(page: Page, card: Locator) -> None:
 @pytest.mark.parametrize("panel", ["gain", "cka", "mixing", "detail", "streams"])
 def test_every_figure_has_its_table(see_page: OpenPage, panel: str) -> None:
     page = see_page("/#v=1&depth=8")
+    open_section_of(page, panel)
     card = page.locator(f"[data-panel={panel}]")
     card.get_by_role("button", name=re.compile(": more$")).click()
     page.get_by_role("button", name="Show as table").locator("visible=true").click()
@@ -172,9 +175,9 @@ def test_a_figure_can_be_taken_away(see_page: OpenPage, tmp_path: Path, item: st
 @pytest.mark.full
 def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page("/#v=1&depth=6&runs=hc,mhc", theme="light")
+    wait_until_drawn(page, "detail")
     card = page.locator("[data-panel=detail]")
     card.scroll_into_view_if_needed()
-    wait_until_drawn(page, "detail")
     card.get_by_role("button", name=re.compile(": more$")).click()
     with page.expect_download() as taken:
         page.locator(".popover:popover-open").get_by_role("button", name="SVG").click()
@@ -203,6 +206,9 @@ def drawn(page: Page) -> int:
     return count
 
 
+EVERY_SECTION = "open=mixing,similarity,training,cost,expert"
+
+
 def check_paper(page: Page) -> None:
     """Print: every figure is there, as wide as its place on the paper."""
     page.evaluate("""() => addEventListener('beforeprint', () => {
@@ -211,13 +217,16 @@ def check_paper(page: Page) -> None:
     })""")
     page.pdf()
     printed = page.evaluate("window.printed")
-    assert len(printed) == page.locator(".panel").count()
-    assert all(width == room and 600 < room <= 700 for width, room in printed), printed
+    assert len(printed) == page.locator(".chart, .panel").count()
+    assert all(width == room for width, room in printed), printed
+    charts = page.locator(".chart").count()
+    assert all(300 < room <= 350 for _, room in printed[:charts]), printed
+    assert all(600 < room <= 700 for _, room in printed[charts:]), printed
 
 
 @pytest.mark.full
 def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8", height=500)
+    page = open_page(f"/#v=1&depth=8&{EVERY_SECTION}", height=500)
     check_paper(page)
     assert page.evaluate("document.documentElement.className") == ""
     page.locator("[data-panel=gain]").scroll_into_view_if_needed()
@@ -228,22 +237,23 @@ def test_paper_holds_figures_that_nobody_has_scrolled_to(open_page: OpenPage) ->
 
 @pytest.mark.full
 def test_a_picture_of_the_whole_page_holds_all_figures(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8", height=500)
+    page = open_page(f"/#v=1&depth=8&{EVERY_SECTION}", height=500)
     expect(page.locator("[data-panel=detail] .plot .main-svg").first).to_be_attached()
-    assert drawn(page) == page.locator(".panel").count()
+    assert drawn(page) == page.locator(".chart, .panel").count()
     assert page.evaluate("scrollY") == 0
 
 
 @pytest.mark.full
 def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", height=700)
-    card = page.locator(".story-card").nth(1)
-    pointed = page.locator(".panel.pointed")
-    for word, panel in (("gain", "gain"), ("Activations", "activation"), ("gradient", "gradient")):
+    page.locator(".results-table").get_by_role("button", name="B HC", exact=True).click()
+    card = page.locator("#findings-1")
+    pointed = page.locator(".chart.pointed, .panel.pointed")
+    for word, panel in (("amplifies", "gain"), ("Activations", "activation"), ("gradient", "gradient")):
         card.locator(".sentence", has_text=word).first.hover()
         expect(pointed).to_have_count(1)
         expect(pointed).to_have_attribute("data-panel", panel)
-    sentence = card.locator(".sentence", has_text="gradient")
+    sentence = card.locator(".sentence", has_text="gradient").first
     page.mouse.move(0, 0)
     expect(pointed).to_have_count(0)
     sentence.focus()
@@ -255,7 +265,7 @@ def test_a_sentence_points_at_its_figure(open_page: OpenPage) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize(("view", "metric"), [("activation", "act_rms_streams"), ("gradient", "grad_rms_streams")])
 def test_streams_are_those_of_the_interface(see_page: OpenPage, server: Server, view: str, metric: str) -> None:
-    page = see_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3")
+    page = see_page("/#v=1&depth=6&runs=residual,hc&connection.streams=3&open=mixing")
     card = page.locator("[data-panel=streams]")
     card.get_by_role("button", name=view).click()
     expect(card.locator(".plot .main-svg").first).to_be_visible()
@@ -280,16 +290,16 @@ def test_streams_are_those_of_the_interface(see_page: OpenPage, server: Server, 
 
 @pytest.mark.full
 def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, server: Server) -> None:
-    page = open_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4")
+    page = open_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4&open=mixing")
     card = page.locator("[data-panel=streams]")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "streams")
     run = httpx.post(f"{server.api}/runs", json=SPEC).json()["id"]
     packed = httpx.get(f"{server.api}/runs/{run}/result.json?arrays=packed").json()["layers"]["act_rms_streams"]
     sizes = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(6, 3)[3]
-    said = card.locator(".cursor-value").all_text_contents()
-    hc = [text for text in said if re.search(r"stream \d$", text)]
-    assert [int(text[-1]) for text in hc] == [int(np.argmax(sizes)) + 1, int(np.argmin(sizes)) + 1]
-    assert [float(text.partition("stream")[0]) for text in hc] == pytest.approx([max(sizes), min(sizes)], rel=1e-3)
-    assert [text for text in said if text.endswith("all 3 streams")], "those of mHC start alike and stay so"
+    said = card.locator(".at-cursor b").all_text_contents()
+    hc = [text for text in said if re.search(r"\(stream \d\)$", text)]
+    assert [int(text[-2]) for text in hc] == [int(np.argmax(sizes)) + 1, int(np.argmin(sizes)) + 1]
+    assert [float(text.partition("(")[0]) for text in hc] == pytest.approx([max(sizes), min(sizes)], rel=1e-3)
+    assert [text for text in said if text.endswith("(all 3 streams)")], "those of mHC start alike and stay so"
     assert len([text for text in said if "stream" not in text]) == 1, "a residual stack has no streams to name"

@@ -12,6 +12,18 @@ from tests.browser.conftest import (
     wait_until_drawn,
 )
 
+# Left, top, right and bottom of elements, in pixels.
+BOXES = """elements => elements.map((element) => {
+    const { left, top, right, bottom } = element.getBoundingClientRect();
+    return [left, top, right, bottom];
+})"""
+
+
+def cover(one: list[float], other: list[float]) -> bool:
+    """Whether two boxes have more than a line in common."""
+    sides = [min(one[end], other[end]) - max(one[end - 2], other[end - 2]) for end in (2, 3)]
+    return min(sides) > 1
+
 
 @pytest.mark.full
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
@@ -48,6 +60,7 @@ def test_the_drawer_leaves_the_picture_in_sight_and_closes(open_page: OpenPage) 
     opener = page.get_by_role("button", name="All settings")
     opener.focus()
     page.keyboard.press("Enter")
+    expect(page.locator(".drawer")).to_be_visible()
     drawer = open_settings(page)
     picture, sheet = (part.bounding_box() for part in (page.locator(".picture-box"), drawer))
     assert picture is not None
@@ -79,13 +92,16 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&layer=2", width=390)
     open_section_of(page, "streams")
-    card = page.locator("[data-panel=streams]")
-    card.scroll_into_view_if_needed()
-    read = "labels => labels.map((label) => (({ left, right }) => [left, right])(label.getBoundingClientRect()))"
-    for layer in (2, 33, 40, 64):
-        page.get_by_role("slider", name="Layer", exact=True).fill(str(layer))
-        wait_until_drawn(page, "streams")
-        labels = card.locator(".cursor-value").evaluate_all(read)
-        [(left, right)] = card.locator(".plot-box").evaluate_all(read)
-        assert len(labels) > 2
-        assert [label for label in labels if label[0] < left or label[1] > right] == [], layer
+    for panel in ("gain", "streams"):
+        card = page.locator(f"[data-panel={panel}]")
+        card.scroll_into_view_if_needed()
+        for layer in (2, 33, 40, 64):
+            page.get_by_role("slider", name="Layer", exact=True).fill(str(layer))
+            wait_until_drawn(page, panel)
+            expect(card.locator(".at-cursor")).to_contain_text(f"at {layer}: ")
+            values = card.locator(".at-cursor b").evaluate_all(BOXES)
+            [(left, _, right, _)] = card.locator(".plot-box").evaluate_all(BOXES)
+            tools = card.locator(".card-tools button").evaluate_all(BOXES)
+            assert len(values) > 2
+            assert [value for value in values if value[0] < left - 1 or value[2] > right + 1] == [], layer
+            assert [value for value in values if any(cover(value, tool) for tool in tools)] == [], layer

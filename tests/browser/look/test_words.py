@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
 
 LOST = "/#v=1&runs=hc,hc,mhc&depth=96&width=16&connection.noise=3&A.connection.noise=2.8"
-BOXES = """card => [...card.querySelectorAll('.annotation-text-g, .cursor-value')].map((word) => {
+BOXES = """card => [...card.querySelectorAll('.annotation-text-g')].map((word) => {
   const { left, right, top, bottom } = word.getBoundingClientRect();
   return { text: word.textContent, left, right, top, bottom };
 })"""
