@@ -47,7 +47,7 @@ def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
     name = f"Step {3 * EVERY}"
     expect(row).to_contain_text(f"{name} observation 4 of {COUNT}")
     expect(page.locator("#panel-activation .unit")).to_have_text(re.compile(rf"\bstep {3 * EVERY}$"))
-    page.wait_for_url("**&step=4")
+    page.wait_for_url("**&step=4&open=training")
     page.reload()
     wait_until_done(page)
     expect(row).to_contain_text(name)
