@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
-import { formatFactor, formatGain } from '../data/gain.js';
+import { formatFactor, sayGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { sayPart } from '../figures/places.js';
 import { measure } from '../instant/measure.js';
@@ -27,11 +27,6 @@ const COLUMNS = [
   { key: 'activation', title: 'Activation', note: 'last layer', say: (log10) => formatFactor(log10) },
   { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
 ];
-
-/** The gain of one stream is exactly 1, as the picture says. @param {number} log10 @param {Columns} columns */
-function sayGain(log10, { start }) {
-  return start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10);
-}
 
 /** @param {Columns} columns */
 const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, choose_more, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, choose_more, type_setting, wait_until, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
@@ -50,6 +50,7 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
     assert names(page) == ["A mHC · Depth 8 · Width 32", "A Residual, B HC · Depth 8 · Width 32"]
     headline = page.locator(".results-table tbody td").first.text_content() or "?"
     expect(dialog.locator(".views-entry").first).to_contain_text(headline)
+    expect(dialog.locator(".views-entry").last).to_contain_text("A Residual ×1 · B HC ×")
 
     entry = dialog.locator(".views-entry").nth(1)
     entry.locator("summary").click()
@@ -75,7 +76,7 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
 
 
 @pytest.mark.full
-def test_two_views_are_compared_run_by_run_or_by_their_first(open_page: OpenPage, server: Server) -> None:
+def test_two_views_are_compared_run_by_run_or_in_the_pairs_that_fit(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     for url in (SMALL, OTHER, MANY):
         visit(page, server, url)
@@ -89,12 +90,16 @@ def test_two_views_are_compared_run_by_run_or_by_their_first(open_page: OpenPage
     expect(dialog).to_contain_text("Shows the runs of both: 3 side by side.")
     boxes.nth(1).uncheck()
     boxes.nth(0).check()
-    expect(dialog).to_contain_text("Together they have 6 runs, and 4 fit side by side: shows the first run of each")
-    expect(dialog.locator("b").first).to_have_text("A Residual")
+    expect(dialog).to_contain_text("Shows Residual and HC of each view: 4 of 6 runs.")
     button.click()
     wait_until_done(page)
-    assert page.locator(".results-table tbody th").all_text_contents() == ["A Residual 9", "B Residual 8"]
-    assert page.url.endswith("/#v=1&runs=residual,residual&width=32&A.depth=9&B.depth=8")
+    assert page.locator(".results-table tbody th").all_text_contents() == [
+        "A Residual 9",
+        "B HC 9",
+        "C Residual 8",
+        "D HC 8",
+    ]
+    assert "/#v=1&runs=residual,hc,residual,hc&" in page.url
 
 
 def compare_two(page: Page, server: Server, urls: tuple[str, str]) -> Locator:
@@ -159,9 +164,7 @@ def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, se
 def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     for depth in (9, 10):
-        box = page.get_by_role("spinbutton", name="Depth, exact")
-        box.fill(str(depth))
-        box.press("Enter")
+        type_setting(page, "Depth", depth)
         page.wait_for_url(re.compile(rf"depth={depth}\b"))
     wait_until_done(page)
     page.close()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
+from tests.browser.conftest import OpenPage, open_section_of, wait_until_done, wait_until_drawn
 from tests.conftest import Server
 from tests.watched import EVERY, ITERATIONS, NAME, capture_watched
 
@@ -34,8 +34,8 @@ def page(open_page: OpenPage, watched: str) -> Page:
 def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
     row = page.locator(".cursor-row")
     expect(row).to_contain_text(f"Latest step {ITERATIONS[-1]} of {COUNT} observations")
-    expect(page.locator("[data-panel=training]")).to_have_count(1)
     wait_until_drawn(page, "training")
+    expect(page.locator("[data-panel=training]")).to_have_count(1)
     drawn = page.evaluate(
         "document.querySelector('[data-panel=training] .plot').data.filter(t => t.visible !== false)[0].x"
     )
@@ -46,8 +46,8 @@ def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
         page.keyboard.press("ArrowLeft")
     name = f"Step {3 * EVERY}"
     expect(row).to_contain_text(f"{name} observation 4 of {COUNT}")
-    expect(page.locator("#panel-activation h2")).to_have_text(f"Activation: step {3 * EVERY}")
-    page.wait_for_url("**&step=4")
+    expect(page.locator("#panel-activation .unit")).to_have_text(re.compile(rf"\bstep {3 * EVERY}$"))
+    page.wait_for_url("**&step=4&open=training")
     page.reload()
     wait_until_done(page)
     expect(row).to_contain_text(name)
@@ -55,6 +55,7 @@ def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
 
 @pytest.mark.full
 def test_a_click_on_the_axis_finds_the_step_and_the_table_names_it(page: Page) -> None:
+    open_section_of(page, "training")
     page.locator("#panel-training").scroll_into_view_if_needed()
     wait_until_drawn(page, "training")
     plot = page.locator("[data-panel=training] .plot .nsewdrag").first

@@ -1,7 +1,7 @@
 /** Keeps the list of views that someone has looked at: one entry when all runs are done and the view has stayed, or is shared. */
 
 import { effect, signal } from '@preact/signals';
-import { formatGain, gainOf } from '../../data/gain.js';
+import { gainOf, sayGain } from '../../data/gain.js';
 import { links } from '../../share/share.js';
 import { isOwn, openingView, urlOf } from '../../state/address.js';
 import { boot } from '../../state/boot.js';
@@ -45,14 +45,14 @@ function toVisited() {
     name: '',
     note: '',
     seen: Date.now(),
-    runs: state.slots.value.map(({ columns, label }) => ({ label, headline: sayGain(columns) })),
+    runs: state.slots.value.map(({ columns, label }) => ({ label, headline: toHeadline(columns) })),
   };
 }
 
 /** The gain as everywhere on the page; empty where it is not known. @param {import('../../../types').Columns} columns */
-function sayGain(columns) {
+function toHeadline(columns) {
   const gain = gainOf(columns);
-  return gain === null ? '' : formatGain(gain);
+  return gain === null ? '' : sayGain(gain, columns);
 }
 
 /** The view that was noted last: the list must not move under a hand because it stays. */
