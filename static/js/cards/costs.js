@@ -4,8 +4,10 @@ import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { formatCount, formatSeconds } from '../data/numbers.js';
 import { drawPlot, loadPlotly, removePlot } from '../figures/plot.js';
+import { isPrinting } from '../figures/print.js';
 import { ApiError, getPaperCosts, insist, postCosts, postCostsFigure } from '../net/api.js';
 import { boot } from '../state/boot.js';
+import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import { shownTheme } from '../state/styles.js';
 import { KIND, kindName, toSpecs } from '../state/view/spec.js';
@@ -123,29 +125,41 @@ export function CostCard({ level = 'h3' }) {
   `;
 }
 
-/** The server's figure of the costs that are shown. */
+/** The server's figure of the costs that are shown, at hand in the light theme as well: a print cannot wait for it. */
 function CostFigure() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const [figures, setFigures] = useState(/** @type {Record<string, import('../../types').Figure>} */ ({}));
   const { value: found } = costs;
-  const { value: theme } = shownTheme;
+  const { value: screen } = theme;
+  const figure = figures[shownTheme.value];
+  useEffect(() => {
+    if (found.length === 0) return;
+    let isOver = false;
+    const themes = [...new Set([screen, 'light'])];
+    const asked = themes.map(async (name) => [name, await postCostsFigure(commonSpec(), name)]);
+    Promise.all([loadPlotly(), ...asked]).then(
+      ([, ...answers]) => isOver || setFigures(Object.fromEntries(answers)),
+      fail,
+    );
+    return () => {
+      isOver = true;
+    };
+  }, [found, screen]);
   useLayoutEffect(() => {
     const plot = /** @type {HTMLDivElement} */ (outer.current);
-    if (found.length === 0) return;
-    const drawing = new AbortController();
-    const follow = new ResizeObserver(() => void draw());
-    const figure = Promise.all([postCostsFigure(commonSpec(), theme), loadPlotly()]).then(([answer]) => answer);
-    async function draw() {
-      const { data, layout } = structuredClone(await figure);
-      if (!drawing.signal.aborted && plot.clientWidth > 0)
-        drawPlot(plot, { data, layout }, { width: plot.clientWidth, height: layout.height });
-    }
-    figure.then(() => follow.observe(plot), fail);
+    if (!figure) return;
+    const draw = () => {
+      const { data, layout } = structuredClone(figure);
+      if (plot.clientWidth > 0) drawPlot(plot, { data, layout }, { width: plot.clientWidth, height: layout.height });
+    };
+    draw();
+    const follow = new ResizeObserver(draw);
+    follow.observe(plot);
     return () => {
-      drawing.abort();
       follow.disconnect();
       if (plot.hasChildNodes()) removePlot(plot);
     };
-  }, [found, theme]);
+  }, [figure, isPrinting.value]);
   return html`<div class=${`cost-figure ${isStale.value ? 'stale' : ''}`} ref=${outer} role="img" aria-label="Overhead of each connection in time and memory traffic; the numbers are under “Show as table” in the menu"></div>`;
 }
 

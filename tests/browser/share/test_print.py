@@ -21,7 +21,7 @@ COLORS = """() => ({
   card: getComputedStyle(document.querySelector('.card')).backgroundColor,
   ink: getComputedStyle(document.querySelector('.results-table tbody td')).color,
   mark: document.querySelectorAll('.results-table tbody th .swatch line')[1].getAttribute('stroke'),
-  papers: [...new Set([...document.querySelectorAll('.plot')].map((plot) => plot.layout?.paper_bgcolor))],
+  letters: [...new Set([...document.querySelectorAll('.plot')].map((plot) => plot.layout?.font.color))],
   line: document.querySelector('[data-panel=gain] .plot').data.find((trace) => trace.meta.run === 1).line.color,
 })"""
 LIGHT = {
@@ -29,7 +29,7 @@ LIGHT = {
     "card": "rgb(255, 255, 255)",
     "ink": to_css(THEMES["light"].ink),
     "mark": METHODS["hc"].light,
-    "papers": ["#ffffff"],
+    "letters": [THEMES["light"].muted],
     "line": METHODS["hc"].light,
 }
 
@@ -60,17 +60,17 @@ def open_dark(open_page: OpenPage, by_hand: bool) -> Page:
         page.keyboard.press("t")
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.wait_for_load_state("networkidle")
-    wait_for_figures(page, [DARK_THEME.card])
+    wait_for_figures(page, [DARK_THEME.muted])
     return page
 
 
-def wait_for_figures(page: Page, papers: list[str]) -> None:
-    """Until all figures stand on this paper: those out of sight are drawn a moment later."""
+def wait_for_figures(page: Page, inks: list[str]) -> None:
+    """Until all figures have letters in these colours: those out of sight are drawn a moment later."""
     for _ in range(100):
-        if page.evaluate(COLORS)["papers"] == papers:
+        if page.evaluate(COLORS)["letters"] == inks:
             return
         page.wait_for_timeout(50)
-    assert page.evaluate(COLORS)["papers"] == papers
+    assert page.evaluate(COLORS)["letters"] == inks
 
 
 @pytest.mark.full
@@ -83,7 +83,7 @@ def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> 
     assert printed >= OF_LIGHT
     assert not OF_DARK & printed
     expect(page.locator("html.printing")).to_have_count(0)
-    wait_for_figures(page, [DARK_THEME.card])
+    wait_for_figures(page, [DARK_THEME.muted])
     assert page.evaluate(COLORS) == dark
 
 
@@ -92,7 +92,7 @@ def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None
     page = open_dark(open_page, by_hand=False)
     open_findings(page)
     open_sections(page)
-    wait_for_figures(page, [DARK_THEME.card])
+    wait_for_figures(page, [DARK_THEME.muted])
     page.emulate_media(media="print")
     expect(page.locator("html")).to_have_class("printing")
     assert page.evaluate(COLORS) == LIGHT
@@ -115,14 +115,15 @@ def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None
     assert [item for item in audit(page) if item.is_short and item.kind != "target"] == []
     page.emulate_media(media="screen")
     expect(page.locator("html.printing")).to_have_count(0)
-    wait_for_figures(page, [DARK_THEME.card])
+    wait_for_figures(page, [DARK_THEME.muted])
 
 
 @pytest.mark.full
 def test_what_is_folded_on_a_phone_is_open_on_paper(open_page: OpenPage) -> None:
     preset = next(preset for preset in PRESETS if preset.reference)
-    page = open_page(f"/p/{preset.name}", width=390)
+    page = open_page(f"/p/{preset.name}", width=390, wait=False)
     source = page.locator(".preset-claim details p").first
+    expect(source).to_be_attached()
     expect(source).to_be_hidden()
     page.emulate_media(media="print")
     expect(page.locator("html")).to_have_class("printing")
@@ -137,7 +138,7 @@ def test_a_dark_frame_is_printed_in_light(open_page: OpenPage, server: Server, p
         runs = [compute(http, {"depth": 8, "width": 16, "connection": {"kind": kind}}) for kind in kinds]
         name = http.post("/snapshots", json={"runs": runs, "state": "v=1&depth=8&width=16"}).json()["id"]
     page = open_page(f"/embed/{name}?panel={panel}&theme=dark", theme="light", width=720, wait=False)
-    drawn = page.locator("tbody td, .plot .main-svg")
+    drawn = page.locator(".main-svg")
     expect(drawn.first).to_be_visible()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.wait_for_load_state("networkidle")
