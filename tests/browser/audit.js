@@ -130,7 +130,7 @@
     curves.push({
       color,
       panel: path.closest('[data-panel]')?.dataset.panel ?? '',
-      box: boxOf(path.closest('.plot').getBoundingClientRect()),
+      box: boxOf(path.closest('.plot, .cost-figure').getBoundingClientRect()),
     });
   }
   for (const line of root.querySelectorAll('.cursor-x, .cursor-y')) {
