@@ -238,7 +238,7 @@ class PlotBox {
       template.layout.meta.interval,
       this.hand.zoom.wordFor(this.layersShown()),
       step,
-      template.layout.paper_bgcolor,
+      template.layout.meta.theme,
       template.data[0]?.meta.fill.z,
       template.data.length,
       state.isDifference.peek(),

@@ -23,7 +23,7 @@ def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPag
     field.press("Tab")
     page.wait_for_url(f"**/#{OMITTED}")
     wait_until_done(page)
-    expect(page.locator(".drawer")).to_contain_text("Too long for the address")
+    expect(page.locator(".drawer")).to_contain_text("too long for the address")
     page.reload()
     wait_until_done(page)
     assert text_of(page) == TEXT

@@ -79,7 +79,7 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     assert link in text
     notes = [note.get_object() for note in pdf.pages[0]["/Annots"]]  # type: ignore[attr-defined]
     assert {note["/A"]["/URI"] for note in notes} == {link}
-    assert "A box stands" not in text
+    assert "A box replaces" not in text
 
 
 @pytest.mark.full
@@ -125,7 +125,7 @@ def test_signs_that_the_font_lacks_are_seen_to_be_missing(open_page: OpenPage) -
     text = read_text(save_pdf(page, "Gain, forward"))
     assert "A □Ω≤ (run " in text
     assert text.count("A □Ω≤") >= 2
-    assert "A box stands for a sign" in text
+    assert "A box replaces a character" in text
 
 
 @pytest.mark.full

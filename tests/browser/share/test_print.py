@@ -66,11 +66,7 @@ def open_dark(open_page: OpenPage, by_hand: bool) -> Page:
 
 def wait_for_figures(page: Page, inks: list[str]) -> None:
     """Until all figures have letters in these colours: those out of sight are drawn a moment later."""
-    for _ in range(100):
-        if page.evaluate(COLORS)["letters"] == inks:
-            return
-        page.wait_for_timeout(50)
-    assert page.evaluate(COLORS)["letters"] == inks
+    wait_until(page, lambda: page.evaluate(COLORS)["letters"] == inks)
 
 
 @pytest.mark.full
