@@ -42,6 +42,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "connection.sinkhorn_iters": (3, 20),
     "connection.dynamic": ("false",) * 5 + ("true",),
 }
+SECTIONS = ("mixing", "similarity", "expert")  # closed otherwise, and a closed one draws nothing
 SLIDERS = ("depth", "connection-noise", "connection-sinkhorn_iters")
 # Puts a slider on another stop, a share of the way up the others; the depth on a smaller one. False without one.
 MOVE = """([name, share]) => {
@@ -93,10 +94,11 @@ class Found:
 
 
 def draw_view(drawn: random.Random) -> str:
-    """The hash of a random view of one to three runs."""
+    """The hash of a random view of one to three runs, with all sections that draw what the page knows at once."""
     kinds = drawn.sample(KINDS, drawn.randint(1, 3))
     settings = {path: drawn.choice(values) for path, values in SETTINGS.items()}
-    return "&".join(["v=1", f"runs={','.join(kinds)}", *(f"{path}={value}" for path, value in settings.items())])
+    chosen = [f"{path}={value}" for path, value in settings.items()]
+    return "&".join(["v=1", f"runs={','.join(kinds)}", *chosen, f"open={','.join(SECTIONS)}"])
 
 
 @contextmanager
