@@ -48,7 +48,7 @@ export function heightOf(figure, isNarrow, width = 0) {
   return Math.round(inner + margin.t + margin.b);
 }
 
-const SMALL = { margin: { l: 34, t: 6, b: 18 }, height: 168, label_gap: 0.105, letter_px: 6.2, ticks: 4 };
+const SMALL = { margin: { l: 34, t: 6, b: 18 }, height: 168, label_gap: 0.125, letter_px: 6.2, ticks: 4 };
 
 /** A template for a small chart: narrow margins, no axis title, ticks at the first and the last layer. @param {Figure} template @returns {Figure} */
 export function toSmall(template) {
