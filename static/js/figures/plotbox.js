@@ -52,7 +52,7 @@ const SMALL = {
   margin: { l: 34, t: 6, b: 18 },
   factor_px: 48,
   height: 168,
-  label_gap: 0.105,
+  label_gap: 0.125,
   letter_px: 6.2,
   ticks: 4,
 };

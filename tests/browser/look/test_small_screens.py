@@ -17,7 +17,7 @@ OVERLAPS = """() => {
 }"""
 # How much of the first figure is in the window.
 SEEN = """() => {
-  const box = document.querySelector('main :is(.featured .plot-box, .heading ~ .bench .picture-box)');
+  const box = document.querySelector('main :is(.featured .plot-box, .bench .picture-box)');
   const { top, bottom } = box.getBoundingClientRect();
   return Math.min(bottom, innerHeight) - Math.max(top, 0);
 }"""

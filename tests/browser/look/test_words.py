@@ -29,7 +29,7 @@ def overlaps(page: Page, panel: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("panel", ["activation", "similarity", "gradient", "streams"])
 def test_where_curves_are_lost_no_label_lies_on_another(see_page: OpenPage, panel: str, width: int) -> None:
-    page = see_page(f"{LOST}&layer=40", width=width, height=844)
+    page = see_page(f"{LOST}&layer=40&open=mixing,similarity", width=width, height=844)
     card = page.locator(f"[data-panel={panel}]")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, panel)
