@@ -48,12 +48,12 @@ function App() {
       <${Continue} />
       <${PresetBanner} />
       <${Heading} />
+      <${Featured} />
       <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
         <${Sliders} />
         <${Strip} />
       </div>
-      <${Featured} />
       <${Results} />
       <${Sections} />
     </main>
