@@ -85,8 +85,7 @@ def test_a_change_by_hand_ends_what_is_said_and_back_brings_it_again(open_page: 
 @pytest.mark.full
 def test_a_stored_view_of_a_preset_keeps_what_is_said(open_page: OpenPage, server: Server) -> None:
     page = open_page("/p/no_skip#v=1&layer=3")
-    expect_layer(page, 3, 48)
-    page.keyboard.press("s")
+    expect_layer(page, 3, 64)
     dialog = page.get_by_role("dialog", name="Share")
     link = create_link(page)
     expect(dialog.get_by_label("Link to these settings")).to_have_text(f"{server.url}/p/no_skip#v=1&layer=3")
@@ -107,7 +106,7 @@ def test_a_hash_names_a_preset_and_what_differs_from_it(open_page: OpenPage) -> 
     wait_until_done(changed)
     expect(banner(changed)).to_contain_text(BY_NAME["no_skip"].description)
     unknown = open_page("/#v=1&preset=nothing&depth=8&width=16")
-    expect(unknown.get_by_role("alert")).to_contain_text("there is no nothing")
+    expect(unknown.get_by_role("alert")).to_contain_text('no preset named "nothing"')
 
 
 @pytest.mark.full
