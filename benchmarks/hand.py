@@ -3,8 +3,8 @@
 A slider is moved one stop every animation frame for `HAND_S`, back and forth over `STOPS` stops at most, on a
 page that shows the default comparison, at its top, where the picture is, and where the curves are in sight. The work of
 a move is the time of its `input` event and of the frame that follows, style and layout included, until the next message
-is let in. A frame counts when what is in sight has been drawn in it: the picture, or figures of curves (gain and
-activation for the depth, else gain alone).
+is let in. A frame counts when what is in sight has been drawn in it: the picture, or the charts of curves (both gains,
+and the activation for the depth).
 
 Then a mouse drags the slider down, a stop each `MOVE_MS`, and lets it go, each time under a new seed. From `change`,
 the release, until every run has ended and nothing waits or is dimmed: only then are all curves those of the server.
@@ -23,9 +23,9 @@ from tests.browser.conftest import open_settings, wait_until_done
 HAND_S, STOPS = 3.0, 20
 # Name, control, and how many figures of curves follow it.
 SLIDERS = {
-    "depth, down": ("field-depth", 2),
-    "drift": ("field-connection-noise", 1),
-    "rounds": ("setting-connection-sinkhorn_iters", 1),
+    "depth, down": ("field-depth", 3),
+    "drift": ("field-connection-noise", 2),
+    "rounds": ("setting-connection-sinkhorn_iters", 2),
 }
 RELEASES, DRAGGED, MOVE_MS = 15, 15, 50
 FIRST_SEED = 40_000
@@ -33,16 +33,13 @@ CORES = "browser and server on two cores"
 
 PLACES = ("picture", "gain")
 
-# Every sketch of a figure begins with its ground, every picture with a clear canvas.
+# Every sketch of a chart and every picture begins with a clear canvas.
 COUNT = """
-const { fillRect, clearRect } = CanvasRenderingContext2D.prototype;
+const { clearRect } = CanvasRenderingContext2D.prototype;
 window.drawn = { gain: 0, picture: 0 };
-CanvasRenderingContext2D.prototype.fillRect = function (...place) {
-  if (this.canvas.className === 'sketch') window.drawn.gain++;
-  return fillRect.apply(this, place);
-};
 CanvasRenderingContext2D.prototype.clearRect = function (...place) {
-  if (this.canvas.closest('.picture-box') !== null) window.drawn.picture++;
+  if (this.canvas.className === 'sketch') window.drawn.gain++;
+  else if (this.canvas.closest('.picture-box') !== null) window.drawn.picture++;
   return clearRect.apply(this, place);
 };
 """
