@@ -10,7 +10,7 @@ Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA a
 
 from mhc_core.blocks import branch_type
 from mhc_core.metrics.catalogue.logits import MAX_SAMPLES
-from mhc_core.spec import COPYING, FAMILIES, FREE, MULTI_STREAM, PARTS, SINKHORN, RunSpec
+from mhc_core.spec import BYTE_INPUTS, COPYING, FAMILIES, FREE, MULTI_STREAM, PARTS, SINKHORN, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
@@ -21,7 +21,7 @@ OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one ca
 STREAM_PASSES = {True: 48, False: 40}  # over all streams, of dynamic mixing up and down, by whether it is free
 DYNAMIC_CALLS = {True: 70, False: 45}  # beside Sinkhorn's, by the same
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
-END_VECTORS = {"text": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
+END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
 
 # Parameters.
 
@@ -96,7 +96,7 @@ def _mixing_flops(spec: RunSpec) -> float:
 
 def count_readout_flops(spec: RunSpec) -> float:
     """Of the read-out, a pass of training; a measured pass leaves it out."""
-    return 6.0 * 256 * spec.width * count_samples(spec) if spec.input.kind == "text" else 0.0
+    return 6.0 * 256 * spec.width * count_samples(spec) if spec.input.kind in BYTE_INPUTS else 0.0
 
 
 def count_slow_flops(spec: RunSpec) -> float:

@@ -16,7 +16,7 @@ from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
 # What is guessed, and the loss in nats of a reader that knows nothing about it.
-GUESSES = {"text": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
+GUESSES = {"text": ("a byte", np.log(256.0)), "corpus": ("a byte", np.log(256.0)), "digits": ("an image", np.log(10.0))}
 SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 

@@ -1,8 +1,9 @@
-"""What enters a stack, bytes of a text, Gaussian vectors or images of digits, and the read-out that turns its output
-into a loss."""
+"""What enters a stack, bytes of a text or the corpus, Gaussian vectors or images of digits, and the read-out that
+turns its output into a loss."""
 
 from typing import Any
 
+from mhc_core.inputs.corpus import describe_corpus
 from mhc_core.inputs.digits import DigitsInput, describe_digits
 from mhc_core.inputs.text import TextInput, describe_text
 from mhc_core.inputs.vectors import CorrelatedInput, GaussianInput
@@ -12,6 +13,7 @@ __all__ = ["CorrelatedInput", "DigitsInput", "GaussianInput", "TextInput", "buil
 
 INPUTS: dict[str, type[TextInput] | type[GaussianInput] | type[DigitsInput]] = {
     "text": TextInput,
+    "corpus": TextInput,
     "gaussian": GaussianInput,
     "correlated": CorrelatedInput,
     "digits": DigitsInput,
@@ -24,9 +26,11 @@ def build_input(spec: RunSpec) -> TextInput | GaussianInput | DigitsInput:
 
 
 def describe_input(spec: RunSpec) -> dict[str, Any]:
-    """The kind; of a text also how much of it is read, of digits which images and under which licence."""
+    """The kind; of a text also how much of it is read, of data which they are and under which licence."""
     if spec.input.kind == "digits":
         return describe_digits(spec)
+    if spec.input.kind == "corpus":
+        return describe_corpus(spec)
     if spec.input.kind == "text":
         return describe_text(spec)
     return {"kind": spec.input.kind}

@@ -1,4 +1,4 @@
-"""Bytes of a text, and the read-out that predicts the next one.
+"""Bytes of a text or of the corpus, and the read-out that predicts the next one.
 
 Shapes: B sequences, T tokens, C width, V = 256 byte values.
 """
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mhc_core.inputs.corpus import load_corpus
 from mhc_core.rng import integers, normal
 from mhc_core.spec import RunSpec
 
@@ -20,7 +21,8 @@ class TextInput(nn.Module):
     """UTF-8 bytes through an embedding; the loss is next-byte cross-entropy in nats.
 
     Windows of T + 1 bytes start at evenly spaced places, so that a long text is seen from start to end. A text shorter
-    than one window is repeated; `describe_input` says how often. Token positions are not encoded: the causal mask alone
+    than one window is repeated; `describe_input` says how often. Training reads windows that start anywhere: in a text,
+    or in the part of the corpus that is not measured. Token positions are not encoded: the causal mask alone
     tells attention where it stands.
     """
 
@@ -30,7 +32,7 @@ class TextInput(nn.Module):
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
         self.seed, self.batch, self.window = spec.seed, spec.input.batch, spec.input.tokens + 1
-        self.bytes = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
+        self.training_bytes, self.measured_bytes = read_bytes(spec)
         width = spec.width
         self.embedding_VC = nn.Parameter(normal(spec.seed, "embedding", -1, VOCABULARY, width))
         self.readout_VC = nn.Parameter(normal(spec.seed, "readout", -1, VOCABULARY, width) / width**0.5)
@@ -39,13 +41,18 @@ class TextInput(nn.Module):
         self.set_batch(None)
 
     def set_batch(self, step: int | None) -> None:
-        """Read the windows of a training step, drawn from all places of the text, or of None, which is measured."""
-        last_start = max(len(self.bytes) - self.window, 0)
+        """Read the windows of a training step, drawn by the seed, or of None, which are measured."""
+        data = self.measured_bytes if step is None else self.training_bytes
+        last_start = max(len(data) - self.window, 0)
         if step is None:
             starts = _spread_starts(last_start, self.batch)
         else:
             starts = integers(self.seed, "training_windows", step, last_start + 1, self.batch)
-        windows = torch.from_numpy(_cut_windows(self.bytes, starts, self.window)).to(self.embedding_VC.device)
+        self.read_windows(data, starts)
+
+    def read_windows(self, data: np.ndarray, starts: np.ndarray) -> None:
+        """Read the windows of these bytes that begin at B starts."""
+        windows = torch.from_numpy(_cut_windows(data, starts, self.window)).to(self.embedding_VC.device)
         self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
 
     def forward(self) -> torch.Tensor:
@@ -59,9 +66,17 @@ class TextInput(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), self.targets_BT.flatten())
 
 
+def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes that training reads, and bytes that are measured: the same ones of a text."""
+    if spec.input.kind == "corpus":
+        return load_corpus()
+    data = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
+    return data, data
+
+
 def count_same_pairs(spec: RunSpec) -> float:
     """Share of the pairs of measured samples that are the same byte, and so the same vector."""
-    data, window = np.frombuffer(spec.input.text.encode(), dtype=np.uint8), spec.input.tokens + 1
+    (_, data), window = read_bytes(spec), spec.input.tokens + 1
     starts = _spread_starts(max(len(data) - window, 0), spec.input.batch)
     counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)
     total = counts.sum()

@@ -22,6 +22,7 @@ from mhc_core.record.frames import Frame, StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.start import (
     CkaEstimator,
+    CorpusInput,
     Cost,
     Device,
     DigitsInput,
@@ -110,7 +111,7 @@ def _build_drift(spec: RunSpec) -> Drift | None:
 
 
 def _build_input(spec: RunSpec) -> Input:
-    kinds: dict[str, type[Input]] = {"text": TextInput, "digits": DigitsInput}
+    kinds: dict[str, type[Input]] = {"text": TextInput, "corpus": CorpusInput, "digits": DigitsInput}
     return kinds.get(spec.input.kind, DrawnInput)(**describe_input(spec))
 
 

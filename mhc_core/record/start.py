@@ -60,6 +60,22 @@ class TextInput(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusInput(Part):
+    """UTF-8 bytes of the text that comes with the package."""
+
+    kind: Literal["corpus"]
+    dataset: str
+    """Where the text comes from."""
+    licence: str
+    training_bytes: int
+    """Bytes that training reads."""
+    held_out_bytes: int
+    """Bytes after them, which training never reads: measured passes do."""
+    bytes_used: int
+    """Bytes that the measured batch reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnInput(Part):
     """Vectors drawn at random."""
 
@@ -91,7 +107,7 @@ class CapturedInput(Part):
     """Tokens of all sequences, without padding where the model was given a mask; 0 of weights that were not run."""
 
 
-Input = Annotated[TextInput | DrawnInput | DigitsInput | CapturedInput, Discriminator("kind")]
+Input = Annotated[TextInput | CorpusInput | DrawnInput | DigitsInput | CapturedInput, Discriminator("kind")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,13 @@ from mhc_core.spec.families import (
     SINKHORN,
     Family,
 )
-from mhc_core.spec.input import InputSpec
+from mhc_core.spec.input import BYTE_INPUTS, InputSpec
 from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, parse_spec
 from mhc_core.spec.titles import find_title
 from mhc_core.spec.train import TrainSpec
 
 __all__ = [
+    "BYTE_INPUTS",
     "CONNECTION_KINDS",
     "COPYING",
     "DEFAULT_SEED",

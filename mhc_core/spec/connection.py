@@ -60,7 +60,11 @@ class ConnectionSpec(Part):
         le=10.0,
         title="Drift of the mixing σ",
         description="Standard deviation of Gaussian noise on the raw residual-mixing parameters, the same draw for "
-        "every connection. It stands for the drift of training.",
+        "every connection. It stands in for the drift of training. A random drift of 0.35 gives 60 layers of HC the "
+        "gain of "
+        "3000 that the mHC paper reports. Training on the corpus moved HC's matrices by 0.1 at a learning rate of "
+        "0.003 "
+        "and by 0.4 at 0.01, and gave a larger gain than a random drift of that size.",
         json_schema_extra=control("slider", step=0.05, applies={"connection.kind": DRIFTING}),
     )
     sinkhorn_iters: int = Field(

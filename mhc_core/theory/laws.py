@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.spec import RunSpec
+from mhc_core.spec import BYTE_INPUTS, RunSpec
 from mhc_core.theory.bands import MAX_COSINE, MAX_DECADES, Band, Walk
 from mhc_core.theory.drift import find_drift_walk
 from mhc_core.theory.gaussian import Array
@@ -152,7 +152,7 @@ def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
     if network.norm != "post":
         size = _widen_walk(bands.size, rounding)
         curves.append(_of_walk(name, "act_rms", size, _size_formula(network), MEAN_FIELD, premise))
-    if bands.cosine is not None and spec.input.kind != "text":
+    if bands.cosine is not None and spec.input.kind not in BYTE_INPUTS:
         curves.append(_of_cosine(bands.cosine, rounding, network, premise))
     if spec.input.kind in ("gaussian", "correlated"):
         # d loss / d output is N(0, 1) over the number of samples.

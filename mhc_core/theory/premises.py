@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mhc_core.inputs.text import count_same_pairs
-from mhc_core.spec import COPYING, MANIFOLD, MULTI_STREAM, SINKHORN, RunSpec
+from mhc_core.spec import BYTE_INPUTS, COPYING, MANIFOLD, MULTI_STREAM, SINKHORN, RunSpec
 from mhc_core.theory.activations import ACTIVATIONS
 from mhc_core.theory.network import Network
 
@@ -135,7 +135,7 @@ def _network_obstacle(spec: RunSpec) -> Obstacle | None:
     if spec.width < MIN_WIDTH:
         return Obstacle("width", spec.width, f"{MIN_WIDTH} or more: the law is of wide layers")
     if spec.input.kind == "digits":
-        return Obstacle("input.kind", "digits", "text, gaussian or correlated")
+        return Obstacle("input.kind", "digits", "text, corpus, gaussian or correlated")
     return _branch_obstacle(spec)
 
 
@@ -196,8 +196,8 @@ def _size_obstacle(spec: RunSpec) -> Obstacle | None:
 
 def _gradient_obstacle(spec: RunSpec) -> Obstacle | None:
     found = _network_obstacle(spec)
-    if found is None and spec.input.kind == "text":
-        return Obstacle("input.kind", "text", "gaussian or correlated, whose loss is linear in the output")
+    if found is None and spec.input.kind in BYTE_INPUTS:
+        return Obstacle("input.kind", spec.input.kind, "gaussian or correlated, whose loss is linear in the output")
     return found
 
 
@@ -205,8 +205,8 @@ def _cosine_obstacle(spec: RunSpec) -> Obstacle | None:
     found = _network_obstacle(spec)
     if found is None and spec.connection.kind != "none":
         return Obstacle("connection.kind", spec.connection.kind, "none: the law is of layers that nothing passes by")
-    if found is None and spec.input.kind == "text":
-        return Obstacle("input.kind", "text", "gaussian or correlated")
+    if found is None and spec.input.kind in BYTE_INPUTS:
+        return Obstacle("input.kind", spec.input.kind, "gaussian or correlated")
     return found
 
 
@@ -236,7 +236,7 @@ def _network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
         two=block.mlp_ratio > 0,
         isometric=(block.weights, block.activation, block.mlp_ratio) == ("orthogonal", "linear", 0),
         correlation=spec.input.correlation if spec.input.kind == "correlated" else 0.0,
-        same=count_same_pairs(spec) if spec.input.kind == "text" else 0.0,
+        same=count_same_pairs(spec) if spec.input.kind in BYTE_INPUTS else 0.0,
     )
 
 

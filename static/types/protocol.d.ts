@@ -79,6 +79,20 @@ export interface Converged {
   sigma_min: boolean;
 }
 
+/** UTF-8 bytes of the text that comes with the package. */
+export interface CorpusInput {
+  kind: 'corpus';
+  /** Where the text comes from. */
+  dataset: string;
+  licence: string;
+  /** Bytes that training reads. */
+  training_bytes: number;
+  /** Bytes after them, which training never reads: measured passes do. */
+  held_out_bytes: number;
+  /** Bytes that the measured batch reads. */
+  bytes_used: number;
+}
+
 /** Predicted cost of a run. */
 export interface Cost {
   /** Trainable values of the stack. */
@@ -360,7 +374,7 @@ export interface StartFrame {
   /** What each layer's branch is, (L). */
   blocks: string[];
   /** What was fed in. */
-  input: TextInput | DrawnInput | DigitsInput | CapturedInput;
+  input: TextInput | CorpusInput | DrawnInput | DigitsInput | CapturedInput;
   /** How CKA was estimated; early records and traces do not say. */
   cka?: CkaEstimator;
   /** Laws whose premises the spec meets. */

@@ -22,7 +22,7 @@ CHOICES: dict[str, list[Any]] = {
     "connection.sinkhorn_iters": [0, 3, 20],
     "connection.output": ["auto", "sum", "mean"],
     "connection.mapping_dtype": ["auto", "auto", "bfloat16"],
-    "input.kind": ["text", "gaussian", "correlated"],
+    "input.kind": ["text", "corpus", "gaussian", "correlated"],
 }
 
 
@@ -72,7 +72,7 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "block.mlp_ratio": [0, 1, 2],
     "block.scaling": ["constant", "constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"],
     "block.branch_scale": [1.0, 0.5],
-    "input.kind": ["text", "text", "gaussian", "correlated", "digits"],
+    "input.kind": ["text", "corpus", "gaussian", "correlated", "digits"],
     "input.text": ["abc", "Any text that is longer than a window."],
     "input.correlation": [0.0, 0.5, 1.0],
     "input.batch": [1, 2],

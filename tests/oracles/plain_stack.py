@@ -51,7 +51,7 @@ def climb(spec: RunSpec, p: dict[str, Tensor]) -> Climb:
 
 def embed(spec: RunSpec, p: dict[str, Tensor]) -> Tensor:
     """(B, T, C): bytes by a table, pixels times a vector plus their place's, or the vectors that were drawn."""
-    if spec.input.kind == "text":
+    if spec.input.kind in ("text", "corpus"):
         return p["input.embedding_VC"][p["input.ids_BT"]]
     if spec.input.kind == "digits":
         return p["input.pixels_BT"][:, :, None] * p["input.pixel_C"] + p["input.place_TC"]
@@ -85,7 +85,7 @@ def collapse(spec: RunSpec, p: dict[str, Tensor], state: State) -> Tensor:
 
 def find_loss(spec: RunSpec, p: dict[str, Tensor], out: Tensor) -> Tensor:
     """Cross-entropy in nats of the next byte or of the image's digit, or a linear read-out per token."""
-    if spec.input.kind == "text":
+    if spec.input.kind in ("text", "corpus"):
         return cross_entropy(out @ p["input.readout_VC"].T, p["input.targets_BT"])
     if spec.input.kind == "digits":
         return cross_entropy(out.mean(1) @ p["input.readout_KC"].T, p["input.targets_B"])

@@ -37,7 +37,7 @@ def test_the_count_of_parameters_is_exact(connection: dict[str, Any], streams: i
         streams = 2  # 7 is refused
     blocks = ("transformer", "conv", "pair")
     for block in (*({"kind": kind} for kind in blocks), {"kind": "mlp"}, {"kind": "mlp", "mlp_ratio": 0}):
-        for kind in ("text", "gaussian"):
+        for kind in ("text", "corpus", "gaussian"):
             fields: dict[str, Any] = {"block": block, "input": {"kind": kind, "tokens": 4}}
             spec = build_spec(depth=5, connection={**connection, "streams": streams}, **fields)
             counted = sum(parameter.numel() for parameter in build_stack(spec).parameters())

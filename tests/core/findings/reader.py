@@ -479,7 +479,7 @@ def check_jacobian_zero(run: Run, said: dict[str, str]) -> None:
 
 
 def _evenly(run: Run) -> float:
-    return math.log({"text": 256, "digits": 10}[run.spec.input.kind])
+    return math.log({"text": 256, "corpus": 256, "digits": 10}[run.spec.input.kind])
 
 
 def _require_loss(text: str, value: float, what: str, run: Run) -> None:
@@ -487,7 +487,9 @@ def _require_loss(text: str, value: float, what: str, run: Run) -> None:
         require(not math.isfinite(value), f"{what} is {value}")
         return
     number, _, unit = text.partition(" nats ")
-    require(unit == {"text": "a byte", "digits": "an image"}[run.spec.input.kind], f"{what} of {unit}")
+    require(
+        unit == {"text": "a byte", "corpus": "a byte", "digits": "an image"}[run.spec.input.kind], f"{what} of {unit}"
+    )
     require_value(number, value, what)
 
 

@@ -51,6 +51,7 @@ SPECS: dict[str, RunSpec] = {
     ),
     "gaussian": build_spec(input={"kind": "gaussian"}),
     "digits": build_spec(input={"kind": "digits", "tokens": 64}),
+    "corpus": build_spec(input={"kind": "corpus"}),
     "rezero": build_spec(block={"scaling": "rezero"}),
     "deepnorm": build_spec(block={"scaling": "deepnorm", "norm_position": "post"}),
 }
@@ -219,7 +220,7 @@ def test_signals_that_vanish_below_the_least_float_are_told() -> None:
 
 def test_the_loss_is_told_beside_that_of_guessing(told: Told) -> None:
     spec, result, findings = told
-    evenly = {"text": "5.545", "digits": "2.303"}
+    evenly = {"text": "5.545", "corpus": "5.545", "digits": "2.303"}
     assert ("loss" in findings) == (spec.input.kind in evenly)
     if "loss" in findings and np.isfinite(result.loss) and not spec.train.steps:
         assert findings["loss"].text.startswith(f"Loss {result.loss:.3f} ")
