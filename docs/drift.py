@@ -258,15 +258,22 @@ def _describe_question(runs: Sequence[Entry]) -> Iterator[str]:
 
 def _describe_findings(runs: Sequence[Entry]) -> Iterator[str]:
     yield "## What was found\n"
-    for say in (say_drift, say_gain, say_structure, say_course, say_bounded, say_stability):
-        yield _bullet(say(runs))
+    for describe in (
+        describe_drift,
+        describe_gain,
+        describe_structure,
+        describe_course,
+        describe_bounded,
+        describe_stability,
+    ):
+        yield _bullet(describe(runs))
     for depth in list_depths(runs):
-        yield _bullet(say_benefit(runs, depth))
+        yield _bullet(describe_benefit(runs, depth))
     yield "\n![Gain against drift: each line is a run from start to end, dashed is a random drift](drift-gain.svg)\n"
     yield "![Held-out loss against compute at 12 layers](drift-loss.svg)\n"
 
 
-def say_drift(runs: Sequence[Entry]) -> str:
+def describe_drift(runs: Sequence[Entry]) -> str:
     """How far mixing moves, and how much that depends on the rate."""
     parts = []
     for family, unit in (("HC", "matrices"), ("mHC", "logits")):
@@ -281,7 +288,7 @@ def say_drift(runs: Sequence[Entry]) -> str:
     )
 
 
-def say_gain(runs: Sequence[Entry]) -> str:
+def describe_gain(runs: Sequence[Entry]) -> str:
     """HC's gains, next to those of a random drift."""
     found = [run for run in mixing(runs, "HC") if not run["stopped"]]
     ratios = [end_gain(run) / expect_gain(run["depth"], find_drift(run)) for run in found]
@@ -300,7 +307,7 @@ def say_gain(runs: Sequence[Entry]) -> str:
     )
 
 
-def say_structure(runs: Sequence[Entry]) -> str:
+def describe_structure(runs: Sequence[Entry]) -> str:
     """Why a trained drift gives more gain than a random one of its size."""
     found = [run["rank_one"] for run in mixing(runs, "HC") if run["rank_one"] is not None]
     random = _find_rank_one(np.random.default_rng(0).standard_normal((10_000, STREAMS, STREAMS)))
@@ -311,7 +318,7 @@ def say_structure(runs: Sequence[Entry]) -> str:
     )
 
 
-def say_course(runs: Sequence[Entry]) -> str:
+def describe_course(runs: Sequence[Entry]) -> str:
     """Whether the gain goes on growing, and where it was highest."""
     found = [run for run in mixing(runs, "HC") if not run["stopped"]]
     fell = sum(end_gain(run) < 0.95 * peak_gain(run) for run in found)
@@ -328,7 +335,7 @@ def say_course(runs: Sequence[Entry]) -> str:
     )
 
 
-def say_bounded(runs: Sequence[Entry]) -> str:
+def describe_bounded(runs: Sequence[Entry]) -> str:
     """MHC's gains."""
     found = [run for run in mixing(runs, "mHC") if not run["stopped"]]
     return (
@@ -338,7 +345,7 @@ def say_bounded(runs: Sequence[Entry]) -> str:
     )
 
 
-def say_stability(runs: Sequence[Entry]) -> str:
+def describe_stability(runs: Sequence[Entry]) -> str:
     """What becomes unstable, and when."""
     parts = []
     for family in ("residual", "HC", "mHC"):
@@ -356,7 +363,7 @@ def say_stability(runs: Sequence[Entry]) -> str:
     )
 
 
-def say_benefit(runs: Sequence[Entry], depth: int) -> str:
+def describe_benefit(runs: Sequence[Entry], depth: int) -> str:
     """What four streams do to the loss at equal compute."""
     rows = [row for row in compare_losses(runs, depth) if row["connection"] != "residual"]
     said = [f"{row['connection']} {_judge(row['differences'])}" for row in rows]
