@@ -162,7 +162,10 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
         drawn = "polygon" if panel == "picture" else ".cartesianlayer path[d], .heatmaplayer image, .annotation text"
         marks = f"svg => svg.querySelectorAll('{drawn}').length"
         assert figure.evaluate(marks) > 3, panel
-        assert "B HC" in (figure.text_content() or ""), panel
+        if panel == "picture":  # leaves letters out where names differ
+            assert "HC" in figure.locator("text").all_text_contents()
+        else:
+            assert "B HC" in (figure.text_content() or ""), panel
     panels = httpx.get(f"{server.api}/panels").json()["panels"]
     tables = {panel["key"]: read_table(saved.page, panel["key"]) for panel in panels if panel["key"] in shown}
     compared = 0
