@@ -53,12 +53,13 @@ export function Results() {
   `;
 }
 
-/** What the loss counts, and whether that the stacks are not trained. */
+/** What the loss counts, and whether the stacks are trained, where that is the same of all. */
 function sayLoss() {
   const kinds = new Set(state.specs.value.map((spec) => spec.input?.kind ?? 'text'));
   const unit = kinds.size === 1 && (kinds.has('text') || kinds.has('corpus')) ? 'byte' : 'sample';
-  const isUntrained = !state.hasTrace.value && state.specs.value.every((spec) => !spec.train?.steps);
-  return `nats per ${unit}${isUntrained ? ', untrained' : ''}`;
+  const trained = new Set(state.specs.value.map((spec) => Boolean(spec.train?.steps)));
+  if (state.hasTrace.value || trained.size !== 1) return `nats per ${unit}`;
+  return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
 /** @param {{slot: Slot | undefined, run: number}} props */
