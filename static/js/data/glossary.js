@@ -20,7 +20,7 @@ export const GLOSSARY = {
   HC: 'Hyper-Connections: several streams, whose mixing weights are free.',
   mHC: 'Manifold-Constrained Hyper-Connections: several streams, whose mixing is doubly stochastic.',
   'equal compute':
-    'Loss on text that training has not seen, after as many operations, each connection at its best learning rate. Four streams against one, 12 to 64 layers of width 32, one or two seeds: too few to decide. docs/drift.md has all of it.',
+    'Loss on unseen text after as many operations: four streams against one, each at its best learning rate, 12 to 64 layers of width 32. One or two seeds each, which decide nothing. All results: docs/drift.md.',
   run: 'One stack of layers with its settings and seed: one forward and one backward pass, measured at every layer.',
   recording: "A forward and backward pass of someone's own model, measured in the same way.",
   snapshot: 'A view stored behind a short link: it opens the same numbers.',
