@@ -96,3 +96,15 @@ def test_on_a_phone_steps_picture_and_sliders_are_in_the_first_screen(open_page:
     picture = page.locator(".picture-card").bounding_box()
     assert picture is not None
     assert 150 < picture["height"] <= 0.45 * 844
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1024])
+def test_the_picture_stays_in_its_place_while_steps_change_the_sentence(open_page: OpenPage, width: int) -> None:
+    page = open_page("/", width=width, height=900)
+    steps, sentences = page.locator(".steps .step"), page.locator(".step-text")
+    heights = {sentences.evaluate("text => text.clientHeight")}
+    for step in range(4):  # the fifth trains
+        steps.nth(step).click()
+        wait_until_done(page)
+        heights.add(sentences.evaluate("text => text.clientHeight"))
+    assert len(heights) == 1
