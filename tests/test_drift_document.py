@@ -121,6 +121,14 @@ def test_the_help_of_the_drift_says_what_was_measured(script: dict[str, Any], ru
     assert script["find_drift_of_gain"](60, 3000) == pytest.approx(0.35, abs=0.005)
 
 
+def test_the_story_counts_the_comparisons_of_losses(script: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+    """How often one stream has the lower loss at equal compute, in the median over seeds: the last step says it."""
+    rows = [row for depth in (12, 24, 64) for row in script["compare_losses"](runs, depth)]
+    differences = [np.median(row["differences"]) for row in rows if row["connection"] != "residual"]
+    said = f"one stream had lower loss in {sum(d > 0 for d in differences)} of our {len(differences)} comparisons"
+    assert said in (ROOT / "static" / "js" / "cards" / "lessonsteps.js").read_text()
+
+
 def test_the_start_of_a_run_can_be_repeated(runs: list[dict[str, Any]]) -> None:
     """Float32 differs from processor to processor in its last digits: after 250 steps losses agree to a few percent."""
     (run,) = pick(runs, "HC", connection="HC static", depth=12, lr=1e-2, seed=1)

@@ -29,7 +29,7 @@ def describe_captured(result: Result) -> Finding:
         text = describe_product(f"One stream is scaled at each layer: the {factors}", gains, COMPOSITES)
         return build_finding("connection", f"{text}.", "gain", number_gains(gains))
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
-    product = "The only mixing matrix" if result.depth == 1 else f"The product of {result.depth} mixing matrices"
+    product = "The only mixing matrix" if result.depth == 1 else f"The product of up to {result.depth} mixing matrices"
     text = (
         f"{describe_product(product, gains, COMPOSITES)}; row sums of H_res are within {format_number(rows)} of 1, "
         f"column sums within {format_number(columns)}."

@@ -81,7 +81,7 @@ def _find_percentile(ordered: np.ndarray, level: float) -> float:
 
 
 def describe_product(product: str, gains: list[Gain], dtype: str, *, has_seeds: bool = False) -> str:
-    """A sentence on a product of matrices, without its full stop, as "The product of 64 matrices amplifies up to ...".
+    """As "The product of up to 64 matrices amplifies up to ...", without its full stop.
 
     dtype: the type whose range ended where not all gains are known.
     """

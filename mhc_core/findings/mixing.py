@@ -13,7 +13,7 @@ FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
 
 def describe_connection(spec: RunSpec, result: Result) -> Finding:
-    """What the product of all mixing matrices does to a signal that all streams share."""
+    """What products of the mixing matrices do to a signal that all streams share."""
     gains, has_seeds = read_gains(result), result.seeds is not None
     numbers = number_gains(gains)
     text = _describe_path(spec, result)
@@ -57,7 +57,9 @@ def _name_product(spec: RunSpec, result: Result) -> str:
     if is_dynamic(result):
         how += ", averaged over tokens,"
     return (
-        f"The only {kind} matrix{how}" if result.depth == 1 else f"The product of {result.depth} {kind} matrices{how}"
+        f"The only {kind} matrix{how}"
+        if result.depth == 1
+        else f"The product of up to {result.depth} {kind} matrices{how}"
     )
 
 

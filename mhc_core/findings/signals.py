@@ -38,7 +38,9 @@ def describe_activation(result: Result) -> Finding | None:
         text = f"Activations change by less than 5 %: {sizes}"
     else:
         verb = "grow" if after > before else "shrink"
-        text = f"Activations {verb} from {format_magnitude(before)} to {format_magnitude(after)} over {over}"
+        text = (
+            f"Activations {verb} from {format_magnitude(before)} at the input to {format_magnitude(after)} over {over}"
+        )
     if slope is not None and (result.seeds or after - before >= ALIKE):
         text += ", like √depth" if 0.4 < slope < 0.6 else f", like depth to the power {slope:.2g}"
     numbers = {"input_rms": start, "last_rms_log10": float(log[last]), "power_of_depth": slope}

@@ -24,7 +24,7 @@ PANEL = Panel(
     key="activation",
     title="Activation",
     unit="rms of the stream mean",
-    meaning="Magnitude of the signal at the output of each layer.",
+    meaning="Magnitude of the signal at the output of each layer: root mean square of the mean over streams.",
     help=Help(
         formula="rms(m_l), m_l = (1/n) Σ_i x_l[i], over tokens and features",
         reading="A pre-norm residual stack grows like the square root of depth. Exponential growth or decay "

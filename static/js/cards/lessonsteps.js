@@ -4,8 +4,7 @@
  */
 
 import { formatFactor, gainOf } from '../data/gain.js';
-import { formatFixed } from '../data/numbers.js';
-import { depthOf, seedsOf, specOf, trainSteps } from '../data/record.js';
+import { depthOf, specOf } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
@@ -50,11 +49,15 @@ export function toRuns(shown) {
   return runs;
 }
 
-/** What is said where no step is on. @param {Runs} runs */
+const MHC = 'Manifold-Constrained Hyper-Connections (mHC)';
+
+/** What is said where no step is on, and what to do first. @param {Runs} runs */
 export function sayClaim(runs) {
-  const { hc, mhc } = runs;
-  const claims = [hc && sayGrowth(hc), mhc && sayBound(mhc)].filter(Boolean);
-  return claims.length > 0 ? claims.join(' ') : sayGains(runs);
+  const growth = runs.hc ? sayGrowth(runs.hc) : '';
+  const bound = runs.mhc ? sayBound(runs.mhc) : '';
+  if (!growth && !bound) return sayGains(runs);
+  const ends = bound && `${MHC} ${growth ? '' : 'have a gain of '}${bound}`;
+  return `${[growth, ends].filter(Boolean).join(', ')}. Press Start to see why.`;
 }
 
 /** What the reader is asked to do after the last step. @param {Runs} runs */
@@ -67,29 +70,33 @@ export function sayTask({ hc }) {
 function sayGrowth(hc) {
   const gain = textOf(hc);
   if (gain === null) return '';
-  if (!amplifies(hc)) return `HC does not amplify here: its gain is at most ×${gain}.`;
-  return `Free mixing compounds: HC makes a shared signal up to ${gain} times larger.`;
+  if (!amplifies(hc)) return `Hyper-Connections (HC) do not amplify here: gain at most ×${gain}`;
+  return `Hyper-Connections (HC) amplify a shared signal up to ×${gain}`;
 }
 
-/** @param {Columns} mhc */
+/** One number where forward and backward gains are 1. @param {Columns} mhc */
 function sayBound(mhc) {
   const gain = textOf(mhc);
   if (gain === null) return '';
-  return isBound(mhc) ? `In mHC rows and columns sum to 1: gain ×${gain}.` : `The gain of mHC is ${bothGains(mhc)}.`;
+  return isBound(mhc) ? `×${gain}` : bothGains(mhc);
 }
 
 /** @param {Runs} runs */
 function sayOne({ residual }) {
-  const stream = 'A stream carries the signal past every layer; each layer adds its output to it.';
+  const stream = 'A stream carries the signal past every layer.';
   // A norm after the addition rescales the input as well.
-  const isKept = residual !== undefined && specOf(residual)?.block.norm_position !== 'post';
-  return isKept ? `${stream} The input stays, multiplied by 1: its gain.` : stream;
+  if (!residual || specOf(residual)?.block.norm_position === 'post')
+    return `${stream} Each layer adds its output to the one stream.`;
+  const growth = grows(residual) ? ', so the ribbon widens' : '';
+  return `${stream} Each layer adds its output${growth}; the input stays, times 1: its gain.`;
 }
 
 /** @param {Runs} runs */
 function sayFour({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
-  return `HC replaces the one stream by ${streams}: each layer reads a weighted sum (H_pre), mixes the streams (H_res) and writes back (H_post).`;
+  if (streams === 1)
+    return 'Hyper-Connections (HC) with 1 stream have nothing to mix. Raise “Streams” below the picture.';
+  return `Hyper-Connections (HC) use ${streams} streams: a layer reads their weighted sum (H_pre), can mix them (H_res) and adds its output to each (H_post).`;
 }
 
 /** @param {Runs} runs */
@@ -97,59 +104,47 @@ function sayFree({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
   const gain = hc ? textOf(hc) : null;
   if (!hc || gain === null) return meaning;
-  if (amplifies(hc))
-    return `${meaning} Free weights multiply from layer to layer: within ${sayLayers(hc)} HC reaches ×${gain}.`;
-  return `${meaning} Over ${sayLayers(hc)} HC stays at or below ×${gain} here.`;
+  if (!amplifies(hc)) return `${meaning} Over ${sayLayers(hc)} HC stays at or below ×${gain} here.`;
+  const layer = sayLargestLayer(hc);
+  if (layer === null) return `${meaning} Over ${sayLayers(hc)} HC reaches ×${gain} here.`;
+  return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
 }
 
 /** @param {Runs} runs */
 function sayConstrained({ hc, mhc }) {
   const [ours, theirs] = [mhc && textOf(mhc), hc && textOf(hc)];
   const compared = theirs ? `, HC ×${theirs}` : '';
-  if (!mhc || !ours) return 'mHC makes every row and column of H_res sum to 1: it averages streams.';
+  if (!mhc || !ours) return `${MHC} constrain H_res: weights ≥ 0, rows and columns that sum to 1.`;
   if (isBound(mhc))
-    return `mHC makes every row and column of H_res sum to 1: it averages streams and never amplifies them. Gain ×${ours}${compared}.`;
-  return `mHC scales rows and columns of H_res towards a sum of 1, which they do not reach here: gain ${bothGains(mhc)}.`;
+    return `${MHC} only average streams: weights H_res ≥ 0, rows and columns sum to 1. Gain ×${ours}${compared}.`;
+  return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${bothGains(mhc)}.`;
 }
 
-/** @param {Runs} runs */
-function sayBenefit(runs) {
-  const { mhc } = runs;
-  const loss = sayLosses(runs);
-  const cosine = mhc ? lastOf(mhc, 'stream_cos') : null;
-  if (!mhc || cosine === null) return loss || 'Several streams can hold different signals; one cannot.';
-  const streams = `mHC's ${mhc.start?.streams} streams`;
-  const similarity = `(similarity ${formatFixed(cosine, 2)})`;
-  const held = cosine > 0.95 ? `${streams} are near copies ${similarity}` : `${streams} differ ${similarity}`;
-  return loss
-    ? `${loss} ${held}${isNoBetter(runs) ? ': no benefit visible' : ''}.`
-    : `${held}. No loss is measured here.`;
+/** What several streams are good for: what they do in the runs that are shown, and what docs/drift.md measured. @param {Runs} runs */
+function sayBenefit({ mhc }) {
+  const end = mhc ? sayEnd(mhc) : '';
+  return `Streams can hold different signals${end}. ${STUDY}`;
 }
 
-/** @typedef {{name: string, columns: Columns, loss: number}} Trained */
+/** Held-out losses of docs/drift.md, four streams against one. */
+const STUDY = 'At equal compute, one stream had lower loss in 11 of our 12 comparisons.';
 
-/** The runs that are trained, residual first. @param {Runs} runs @returns {Trained[]} */
-function listTrained({ residual, hc, mhc }) {
-  const named = Object.entries({ residual, HC: hc, mHC: mhc });
-  return named.flatMap(([name, columns]) =>
-    columns?.loss && trainSteps(columns) > 0 ? [{ name, columns, loss: columns.loss }] : [],
-  );
+/** How alike the streams are at the last layer. @param {Columns} mhc */
+function sayEnd(mhc) {
+  const cosine = lastOf(mhc, 'stream_cos');
+  if (cosine === null) return '';
+  if (cosine < 0.95) return "; mHC's end different here";
+  return `; mHC's end ${cosine > 1 - SAME && spreadOf(mhc) < SAME ? '' : 'nearly '}identical here`;
 }
 
-/** Losses after as many steps; empty where these are not measured. @param {Runs} runs */
-function sayLosses(runs) {
-  const trained = listTrained(runs);
-  const [first, ...others] = trained.map(({ columns }) => trainSteps(columns));
-  if (others.length === 0 || others.some((steps) => steps !== first)) return '';
-  const losses = trained.map(({ name, loss }) => `${name} ${formatFixed(loss, 2)}`).join(', ');
-  const seeds = trained.every(({ columns }) => seedsOf(columns) === 1) ? ' (one seed)' : '';
-  return `Loss after ${first} training steps${seeds}: ${losses}.`;
-}
+/** Difference of cosines, and of sizes in decades, below which two streams are the same up to rounding. */
+const SAME = 1e-5;
 
-/** Whether mHC's loss is not below that of the residual network in the digits that are shown. @param {Runs} runs */
-function isNoBetter({ residual, mhc }) {
-  if (!residual?.loss || !mhc?.loss) return false;
-  return Number(formatFixed(mhc.loss, 2)) >= Number(formatFixed(residual.loss, 2));
+/** Decades between the largest and the smallest stream at the last layer. @param {Columns} columns */
+function spreadOf(columns) {
+  const rows = /** @type {Float64Array[]} */ (columns.log10.get('act_rms_streams') ?? []);
+  const last = rows[depthOf(columns) - 1] ?? [NaN];
+  return Math.max(...last) - Math.min(...last);
 }
 
 /** The gain of every run, where the story has nothing to say of them. @param {Runs} runs */
@@ -182,6 +177,29 @@ const amplifies = (columns) => (gainOf(columns) ?? 0) >= ONE;
 function isBound(columns) {
   return [gainOf(columns), gainOf(columns, BACKWARD)].every((gain) => gain !== null && Math.abs(gain) < ONE);
 }
+
+/** Whether the signal is larger at the last layer than at the first, where both are known. @param {Columns} columns */
+function grows(columns) {
+  const sizes = logsOf(columns, 'act_rms');
+  return sizes[depthOf(columns) - 1] > sizes[0];
+}
+
+/** The layer, from 1, at which the gain is largest. @param {Columns} columns */
+function peakOf(columns) {
+  const logs = logsOf(columns, 'composite_gain_fwd');
+  return 1 + logs.indexOf(Math.max(...logs));
+}
+
+/** The largest gain of one layer, where the product of several is larger; of several seeds there is none. @param {Columns} columns */
+function sayLargestLayer(columns) {
+  const most = Math.max(...logsOf(columns, 'gain_fwd'));
+  if (!Number.isFinite(most) || columns.bands.has('composite_gain_fwd')) return null;
+  const text = formatFactor(most);
+  return most < (gainOf(columns) ?? 0) && text !== textOf(columns) ? text : null;
+}
+
+/** @param {Columns} columns @param {string} key */
+const logsOf = ({ log10 }, key) => Array.from(/** @type {Float64Array} */ (log10.get(key) ?? []));
 
 /** @param {Columns} columns */
 function sayLayers(columns) {

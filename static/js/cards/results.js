@@ -22,9 +22,9 @@ import { VerifyMark } from './verifying.js';
 
 /** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest', say: sayGain },
-  { key: 'backward', title: 'Gain, backward', note: 'largest', say: sayGain },
-  { key: 'activation', title: 'Activation', note: 'last layer', say: (log10) => formatFactor(log10) },
+  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', say: sayGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', say: sayGain },
+  { key: 'activation', title: 'Activation', note: 'mean of streams, last layer', say: (log10) => formatFactor(log10) },
   { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
 ];
 
@@ -43,7 +43,7 @@ export function Results() {
           <thead><tr>
             <th scope="col">Run</th>
             ${COLUMNS.map(({ title, note }) => html`<th scope="col">${title}<small>${note}</small></th>`)}
-            <th scope="col">Loss<small>nats per ${lossUnit()}</small></th>
+            <th scope="col">Loss<small>${sayLoss()}</small></th>
             ${hasServer ? html`<th scope="col">Verified</th>` : null}
           </tr></thead>
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
@@ -53,10 +53,13 @@ export function Results() {
   `;
 }
 
-/** What the loss counts. */
-function lossUnit() {
+/** What the loss counts, and whether the stacks are trained, where that is the same of all. */
+function sayLoss() {
   const kinds = new Set(state.specs.value.map((spec) => spec.input?.kind ?? 'text'));
-  return kinds.size === 1 && (kinds.has('text') || kinds.has('corpus')) ? 'byte' : 'sample';
+  const unit = kinds.size === 1 && (kinds.has('text') || kinds.has('corpus')) ? 'byte' : 'sample';
+  const trained = new Set(state.specs.value.map((spec) => Boolean(spec.train?.steps)));
+  if (state.hasTrace.value || trained.size !== 1) return `nats per ${unit}`;
+  return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
 /** @param {{slot: Slot | undefined, run: number}} props */

@@ -4,7 +4,7 @@ import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
 import { toNames } from '../data/labels.js';
-import { formatValue } from '../data/numbers.js';
+import { formatFixed, formatValue } from '../data/numbers.js';
 import { noteView } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
@@ -93,7 +93,7 @@ function Finding({ section }) {
 }
 
 /**
- * A number of each run that has it, with the run's name: `2.43 (HC), 1.00 (mHC)`; empty where no run has it.
+ * A number of each run that has it, after the run's name: `HC ×2.43 · mHC ×1.00`; empty where no run has it.
  * @param {(columns: Columns) => boolean} has
  * @param {(columns: Columns) => string | null} say
  */
@@ -104,9 +104,9 @@ function sayEach(has, say) {
     .flatMap((slot, run) => {
       const { columns } = shownOf(slot, has);
       const text = has(columns) ? say(columns) : null;
-      return text === null ? [] : [`${text} (${names[run]})`];
+      return text === null ? [] : [`${names[run]} ${text}`];
     })
-    .join(', ');
+    .join(' · ');
 }
 
 /** @param {ArrayLike<number>} values */
@@ -123,18 +123,19 @@ function sayMixing() {
     );
     return known.length > 0 ? formatGain(Math.max(...known)) : null;
   });
-  return text && `One layer's mixing amplifies a shared signal at most ${text}.`;
+  return text && `Largest gain of a single layer: ${text}`;
 }
 
 function saySimilarity() {
   const text = sayEach(
     ({ layers }) => layers.has('cos_prev'),
     ({ layers }) => {
-      const last = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).at(-1);
-      return last !== undefined && Number.isFinite(last) ? last.toFixed(2) : null;
+      const cosines = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).filter(Number.isFinite);
+      if (cosines.length === 0) return null;
+      return [Math.min(...cosines), Math.max(...cosines)].map((cosine) => formatFixed(cosine, 2)).join(' to ');
     },
   );
-  return text && `Cosine similarity of the last two layers' inputs: ${text}.`;
+  return text && `Cosine similarity of consecutive layers' inputs: ${text}`;
 }
 
 function sayTraining() {
@@ -146,7 +147,7 @@ function sayTraining() {
       return [first, last].every(Number.isFinite) ? `${first.toFixed(2)} → ${last.toFixed(2)}` : null;
     },
   );
-  return text && `Training loss: ${text}.`;
+  return text && `Training loss: ${text}`;
 }
 
 /** From the estimates that the server gave for these runs; empty unless one of them is a residual network. */
@@ -157,9 +158,9 @@ function sayCost() {
   if (!base || estimates.length !== runs.length) return '';
   const names = toNames(state.labels.value);
   const others = estimates.flatMap(({ bytes_moved }, run) =>
-    estimates[run] === base ? [] : [`${(bytes_moved / base.bytes_moved).toFixed(1)}× (${names[run]})`],
+    estimates[run] === base ? [] : [`${names[run]} ${(bytes_moved / base.bytes_moved).toFixed(1)}×`],
   );
-  return others.length > 0 ? `Memory traffic compared with the residual network: ${others.join(', ')}, estimated.` : '';
+  return others.length > 0 ? `Memory traffic of the whole stack, estimated, residual = 1: ${others.join(' · ')}` : '';
 }
 
 /** The largest weight of a matrix, which does not change. @type {WeakMap<object, number>} */
@@ -175,5 +176,5 @@ function sayExpert() {
       return formatValue(most, null, undefined, 3);
     },
   );
-  return text && `Largest effective skip weight: ${text}.`;
+  return text && `Largest weight of one layer's output in a later input: ${text}`;
 }

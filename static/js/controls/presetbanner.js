@@ -6,6 +6,7 @@ import { boot } from '../state/boot.js';
 import { kindsOf, origin, pathOf, preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { shownTheme } from '../state/styles.js';
+import { nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { PlaySetting } from './play.js';
 
@@ -41,11 +42,23 @@ function Claim({ shown }) {
   const { reference } = shown;
   return html`
     <div class="preset-claim">
-      <p>${shown.description}</p>
+      <p>${shown.description} ${sayStart(shown)}</p>
       ${reference ? html`<${Source} reference=${reference} />` : null}
     </div>
   `;
 }
+
+/** How mHC is initialised, where that differs from the first screen; the presets that compare initialisations name them. @param {Preset} shown */
+function sayStart({ specs }) {
+  const [here, there] = [specs.map(({ spec }) => spec), boot.rules.opening].map(startsOf);
+  if (here.length !== 1 || here[0] === there[0]) return '';
+  return `mHC is initialised as “${nameOf(here[0])}” here, as “${nameOf(there[0])}” on the first screen.`;
+}
+
+/** Initialisations of the runs of mHC, each once. @param {any[]} specs */
+const startsOf = (specs) => [
+  ...new Set(specs.flatMap(({ connection }) => (connection.kind === 'mhc' ? [connection.init] : []))),
+];
 
 /** Folded on a phone, whose first screen is for the figure. @param {{reference: NonNullable<Preset['reference']>}} props */
 function Source({ reference }) {

@@ -17,6 +17,10 @@ export const GLOSSARY = {
   Sinkhorn:
     'Divides rows and columns of a positive matrix by their sums in turn, until both sum to 1. mHC makes H_res doubly stochastic this way.',
   drift: 'Noise of standard deviation σ on the raw mixing weights. It stands for what training does to them.',
+  HC: 'Hyper-Connections: several streams, whose mixing weights are free.',
+  mHC: 'Manifold-Constrained Hyper-Connections: several streams, whose mixing is doubly stochastic.',
+  'equal compute':
+    'Loss on unseen text after as many operations: four streams against one, each at its best learning rate, 12 to 64 layers of width 32. One or two seeds each, which decide nothing. All results: docs/drift.md.',
   run: 'One stack of layers with its settings and seed: one forward and one backward pass, measured at every layer.',
   recording: "A forward and backward pass of someone's own model, measured in the same way.",
   snapshot: 'A view stored behind a short link: it opens the same numbers.',

@@ -68,7 +68,7 @@ function sayMixing(columns, part) {
   const count = part.last - part.first + 1;
   const [forward, backward] = [gains.forward, gains.backward].map(formatTimes);
   const averaged = columns.matrices.has('h_res_std') ? ', averaged over tokens,' : '';
-  const product = `The ${count === 1 ? 'mixing matrix' : `product of ${count} mixing matrices`}${averaged}`;
+  const product = `The ${count === 1 ? 'mixing matrix' : `product of up to ${count} mixing matrices`}${averaged}`;
   const verb = Math.min(gains.forward, gains.backward) > AMPLIFIES ? 'amplifies up to' : 'has a gain of up to';
   const text = `${product} ${verb} ${forward} forward and ${backward} backward.`;
   const numbers = { gain_fwd_log10: gains.forward, gain_bwd_log10: gains.backward };

@@ -4,7 +4,7 @@ import { GLOSSARY } from '../data/glossary.js';
 import { html } from './html.js';
 
 /** Terms that a sentence explains; the others are on every line of the page. */
-const EXPLAINED = /\b(doubly stochastic|H_pre|H_res|H_post|streams?|mixing|gain|drift)\b/i;
+const EXPLAINED = /\b(doubly stochastic|H_pre|H_res|H_post|streams?|mixing|gain|drift|equal compute)\b/i;
 
 /** A sentence whose terms show their definitions on hover, each at its first place. @param {{text: string}} props */
 export function Explained({ text }) {

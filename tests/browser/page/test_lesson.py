@@ -33,8 +33,10 @@ def test_the_page_opens_with_a_headline_and_the_gains_of_its_runs(open_page: Ope
     headline = page.get_by_role("heading", level=1)
     expect(headline).to_have_text("One signal, 64 layers, three ways to connect them")
     hc = read_result(server, parse_spec(HC))
-    assert f"up to {gain(hc):.0f} times larger" in sentence(page)
-    assert "gain ×1.00" in sentence(page)
+    assert sentence(page) == (
+        f"Hyper-Connections (HC) amplify a shared signal up to ×{gain(hc):.0f}, "
+        "Manifold-Constrained Hyper-Connections (mHC) ×1.00. Press Start to see why."
+    )
     assert len(sentence(page).split()) <= 24
 
 
@@ -44,13 +46,15 @@ def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenP
     expect(page.get_by_role("heading", level=1)).to_have_text("One signal, 64 layers, one way to connect them")
     assert one.startswith("A stream carries the signal past every layer")
     four = next_step(page)
-    assert "by 4" in four
+    assert four.startswith("Hyper-Connections (HC) use 4 streams")
     assert [name in four for name in ("H_pre", "H_res", "H_post")] == [True] * 3
     free, hc = next_step(page), read_result(server, parse_spec(HC))
     assert free.startswith("Gain is how much mixing amplifies a shared signal.")
-    assert f"×{gain(hc):.0f}" in free
+    layer, peak = hc.layers["gain_fwd"].max(), 1 + hc.layers["composite_gain_fwd"].argmax()
+    assert f"one layer reaches ×{layer:.2f}, layers 1 to {peak} together ×{gain(hc):.0f}" in free
     constrained = next_step(page)
-    assert "every row and column of H_res sum to 1" in constrained
+    assert constrained.startswith("Manifold-Constrained Hyper-Connections (mHC) only average streams")
+    assert "weights H_res ≥ 0, rows and columns sum to 1" in constrained
     assert f"Gain ×1.00, HC ×{gain(hc):.0f}" in constrained
     assert page.url == f"{server.url}/"
     assert max(len(text.split()) for text in (one, four, free, constrained)) <= 24
@@ -92,3 +96,15 @@ def test_on_a_phone_steps_picture_and_sliders_are_in_the_first_screen(open_page:
     picture = page.locator(".picture-card").bounding_box()
     assert picture is not None
     assert 150 < picture["height"] <= 0.45 * 844
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1024])
+def test_the_picture_stays_in_its_place_while_steps_change_the_sentence(open_page: OpenPage, width: int) -> None:
+    page = open_page("/", width=width, height=900)
+    steps, sentences = page.locator(".steps .step"), page.locator(".step-text")
+    heights = {sentences.evaluate("text => text.clientHeight")}
+    for step in range(4):  # the fifth trains
+        steps.nth(step).click()
+        wait_until_done(page)
+        heights.add(sentences.evaluate("text => text.clientHeight"))
+    assert len(heights) == 1

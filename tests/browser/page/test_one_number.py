@@ -91,6 +91,11 @@ class Record:
         return _largest(self.logs("composite_gain_bwd"))
 
     @property
+    def layer(self) -> float | None:
+        """The largest gain of one layer, log10."""
+        return _largest(self.logs("gain_fwd"))
+
+    @property
     def activation(self) -> float | None:
         """At the last layer, log10."""
         return _known(self.logs("act_rms")[-1])
@@ -161,29 +166,34 @@ def agrees(text: str, log10: float | None) -> bool:
 Claim = Callable[[dict[str, Record]], bool]
 SENTENCES: list[tuple[str, list[tuple[str, str]], Claim]] = [
     (
-        rf"HC makes a shared signal up to {NUMBER} times larger",
+        rf"\(HC\) amplify a shared signal up to ×{NUMBER}",
         [("hc", "forward")],
         lambda runs: _amplifies(runs["hc"]),
     ),
     (
-        rf"HC does not amplify here: its gain is at most ×{NUMBER}",
+        rf"\(HC\) do not amplify here: gain at most ×{NUMBER}",
         [("hc", "forward")],
         lambda runs: not _amplifies(runs["hc"]),
     ),
     (
-        rf"In mHC rows and columns sum to 1: gain ×{NUMBER}",
+        rf"\(mHC\) (?:have a gain of )?×{NUMBER}\. Press",
         [("mhc", "forward")],
         lambda runs: _is_doubly_stochastic(runs["mhc"]),
     ),
     (
-        rf"The gain of mHC is ×{NUMBER} forward, ×{NUMBER} backward",
+        rf"\(mHC\) (?:have a gain of )?×{NUMBER} forward, ×{NUMBER} backward",
         [("mhc", "forward"), ("mhc", "backward")],
         lambda runs: True,
     ),
     (
-        rf"within \d+ layers? HC reaches ×{NUMBER}",
+        rf"Over \d+ layers? HC reaches ×{NUMBER} here",
         [("hc", "forward")],
         lambda runs: _amplifies(runs["hc"]),
+    ),
+    (
+        rf"one layer reaches ×{NUMBER}, layers 1 to \d+ together ×{NUMBER}",
+        [("hc", "layer"), ("hc", "forward")],
+        lambda runs: _amplifies(runs["hc"]) and (runs["hc"].layer or 0) < (runs["hc"].forward or 0),
     ),
     (
         rf"HC stays at or below ×{NUMBER} here",
@@ -191,19 +201,19 @@ SENTENCES: list[tuple[str, list[tuple[str, str]], Claim]] = [
         lambda runs: not _amplifies(runs["hc"]),
     ),
     (
-        rf"never amplifies them\. Gain ×{NUMBER}",
+        rf"only average streams: .* Gain ×{NUMBER}",
         [("mhc", "forward")],
         lambda runs: _is_doubly_stochastic(runs["mhc"]),
     ),
     (rf", HC ×{NUMBER}", [("hc", "forward")], lambda runs: True),
     (
-        rf"do not reach here: gain ×{NUMBER} forward, ×{NUMBER} backward",
+        rf"not reached here: gain ×{NUMBER} forward, ×{NUMBER} backward",
         [("mhc", "forward"), ("mhc", "backward")],
         lambda runs: not _is_doubly_stochastic(runs["mhc"]),
     ),
     (rf"Its gain is ×{NUMBER} now", [("hc", "forward")], lambda runs: True),
 ]
-GAINS = re.compile(rf"×{NUMBER}|{NUMBER} times larger")
+GAINS = re.compile(rf"×{NUMBER}")
 # The same numbers in the words of the findings, in the order forward, backward.
 FOUND = re.compile(rf"(?:amplifies|has a gain of) up to {NUMBER}(?:×| times) forward and {NUMBER}(?:×| times) backward")
 

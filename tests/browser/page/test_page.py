@@ -5,9 +5,11 @@ import re
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from mhc_core.spec import parse_spec
 from tests.browser.conftest import (
     OpenPage,
     Watch,
@@ -16,6 +18,7 @@ from tests.browser.conftest import (
     expect_layer,
     open_section_of,
     open_settings,
+    read_result,
     type_setting,
     wait_until,
     wait_until_done,
@@ -295,3 +298,19 @@ def test_what_is_being_typed_survives_what_arrives(open_page: OpenPage) -> None:
     expect(width).to_have_value("32")
     width.press("Enter")
     page.wait_for_url("**/#*width=32*")
+
+
+def test_closed_sections_and_heads_say_what_their_numbers_are_of(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/")
+    hc = read_result(server, parse_spec({"connection": {"kind": "hc"}}))
+    cosines = hc.layers["cos_prev"][np.isfinite(hc.layers["cos_prev"])]
+    expect(page.locator("#section-similarity summary")).to_contain_text(
+        f"HC {cosines.min():.2f} to {cosines.max():.2f} · mHC"
+    )
+    assert cosines.min() < 0, "signs flip"
+    expect(page.locator("#section-mixing summary")).to_contain_text(
+        f"HC ×{hc.layers['gain_fwd'].max():.2f} · mHC ×1.00"
+    )
+    head = page.locator(".results-table thead")
+    expect(head).to_contain_text("nats per byte, untrained")
+    expect(head).to_contain_text("mean of streams, last layer")

@@ -45,6 +45,9 @@ def test_a_preset_opened_by_its_link(open_page: OpenPage, server: Server, name: 
     expect(said).to_contain_text(preset.description)
     for text in (preset.reference.says, preset.reference.scale) if preset.reference else ():
         expect(said).to_contain_text(text)
+    starts = {spec.connection.init for spec in preset.specs if spec.connection.kind == "mhc"}
+    is_said = said.get_by_text("on the first screen").count() == 1
+    assert is_said == (len(starts) == 1 and starts != {"lucidrains"}), "another start of mHC"
     headlines = to_headlines(server, preset)
     ours = said.locator("tbody td:nth-of-type(1)").all_text_contents()
     assert ours == headlines, "here"

@@ -53,7 +53,7 @@ def test_trained_runs_open_with_their_measured_drift_and_noise_leads_back(open_s
     measured = f"After 200 steps: HC {drift(hc):.2g}, mHC {drift(mhc):.2g}"
     expect(page.locator(".slider-measured")).to_have_text(measured)
     expect(page.get_by_role("slider", name="Drift σ")).to_have_count(0)
-    assert "HC makes a shared signal up to 631 times larger" in page.locator(".step-text").inner_text()
+    assert "(HC) amplify a shared signal up to ×631" in page.locator(".step-text").inner_text()
     page.keyboard.press("Space")
     wait_until_done(page)
     assert page.url == before
@@ -80,14 +80,16 @@ def test_runs_that_train_from_a_noisy_start_keep_the_slider(open_shipped: Callab
     expect(page.get_by_role("slider", name="Drift σ")).to_be_enabled()
 
 
-def test_the_last_step_compares_losses_and_then_asks_to_drag_the_drift(open_shipped: Callable[[str], Page]) -> None:
+def test_the_last_step_says_what_streams_hold_and_then_asks_to_drag_the_drift(
+    open_shipped: Callable[[str], Page],
+) -> None:
     page = open_shipped("/")
     page.get_by_role("button", name="5: What four streams").click()
     wait_until_done(page)
     sentence = page.locator(".step-text")
-    losses = [read_result(spec.id).loss for spec in TRAINED.specs]
-    said = ", ".join(f"{name} {loss:.2f}" for name, loss in zip(("residual", "HC", "mHC"), losses, strict=True))
-    expect(sentence).to_contain_text(f"Loss after 200 training steps (one seed): {said}. mHC's 4 streams")
+    last = read_result(TRAINED.specs[2].id).layers["act_rms_streams"][-1]
+    assert np.ptp(last) < 1e-5 * last.max()
+    expect(sentence).to_contain_text("mHC's end identical here. At equal compute")
     assert len(sentence.inner_text().split()) <= 24
     expect(switch(page)).to_have_attribute("aria-checked", "true")
     page.get_by_role("button", name="Your turn").click()
@@ -97,4 +99,4 @@ def test_the_last_step_compares_losses_and_then_asks_to_drag_the_drift(open_ship
     expect(sentence).to_contain_text("Your turn: drag “Drift σ”")
     page.keyboard.press("PageUp")
     wait_until_done(page)
-    expect(sentence).to_contain_text("Free mixing compounds")
+    expect(sentence).to_contain_text("amplify a shared signal")

@@ -685,7 +685,7 @@ AVERAGED = r"(?P<averaged>, averaged over tokens,)?"
 
 
 def _name_product(kind: str, how: str = "") -> str:
-    return rf"The (?:only {kind} matrix|product of (?P<layers>\d+) {kind} matrices){how}{AVERAGED}"
+    return rf"The (?:only {kind} matrix|product of up to (?P<layers>\d+) {kind} matrices){how}{AVERAGED}"
 
 
 OVER_SEEDS = r"(?: in the median of (?:(?P<known>\d+) of )?(?P<seeds>\d+) seeds)?"
@@ -721,8 +721,8 @@ TEMPLATES = (
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
     Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
              rf"(?:; its smallest column sum is (?P<least>-?{NUMBER}))?\.", check_sinkhorn, True),
-    Template("activation", rf"Activations (?P<verb>grow|shrink) from (?P<before>{NUMBER}) to (?P<after>{NUMBER}) over "
-             rf"(?P<layers>\d+) layers?{POWER}\.", check_activation, True),
+    Template("activation", rf"Activations (?P<verb>grow|shrink) from (?P<before>{NUMBER}) at the input "
+             rf"to (?P<after>{NUMBER}) over (?P<layers>\d+) layers?{POWER}\.", check_activation, True),
     Template("activation", rf"Activations change by less than 5 %: (?P<before>{NUMBER}) before, (?P<after>{NUMBER}) "
              r"after (?P<layers>\d+) layers?\.", check_activation, True),
     Template("activation", rf"Activations reach (?P<after>{NUMBER}) after (?P<layers>\d+) layers?{OVER_SEEDS}{POWER}\.",

@@ -306,8 +306,8 @@ def test_only_what_is_above_one_amplifies(noise: float) -> None:
     assert ("amplifies" in text) == (noise > 0)
     if not noise:
         assert (
-            text
-            == "The product of 4 unconstrained mixing matrices has a gain of up to 1.00× forward and 1.00× backward."
+            text == "The product of up to 4 unconstrained mixing matrices has a gain of up to 1.00× forward and 1.00× "
+            "backward."
         )
 
 

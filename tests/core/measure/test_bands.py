@@ -194,15 +194,15 @@ def test_a_gain_that_overflow_leaves_unknown_is_not_ranked() -> None:
         texts[name] = result.summary.findings[0].text, result.summary.headline
     assert np.isnan(require(result.seeds).largest["composite_gain_fwd"]).all()
     assert texts["one"][0] == (
-        "The product of 200 unconstrained mixing matrices, averaged over tokens, amplifies up to 6.3×10³⁶ times "
+        "The product of up to 200 unconstrained mixing matrices, averaged over tokens, amplifies up to 6.3×10³⁶ times "
         "forward within 127 layers; then float32 overflows, and later mixing is unknown."
     )
     assert texts["one"][1] == Headline(
         label="gain", value=None, log10=None, text="gain 6.3×10³⁶ times within 127 layers"
     )
     assert texts["seeds"][0] == (
-        "The product of 200 unconstrained mixing matrices, averaged over tokens, has no known gain: float32 overflows "
-        "with each of 2 seeds."
+        "The product of up to 200 unconstrained mixing matrices, averaged over tokens, has no known gain: float32 "
+        "overflows with each of 2 seeds."
     )
     assert texts["seeds"][1].text == "gain unknown"
     assert (

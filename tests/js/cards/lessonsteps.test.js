@@ -5,8 +5,11 @@ import { createColumns } from '../../../static/js/data/columns.js';
 
 const WORDS = 24;
 
-/** A run whose gains, in log10, go evenly from 1 to these. */
-function runOf(kind, { forward = 0, backward = forward, cosine = 0.5, depth = 64, streams = 4, spec = {} } = {}) {
+/** A run whose gains, in log10, go evenly from 1 to these; its streams end with these sizes, its layers have these gains. */
+function runOf(
+  kind,
+  { forward = 0, backward = forward, cosine = 0.5, depth = 64, streams = 4, sizes, layer, activation, spec = {} } = {},
+) {
   const columns = createColumns();
   const whole = { connection: { kind }, block: { norm_position: 'pre' }, depth, ...spec };
   Object.assign(columns, { start: { layers: depth, streams, spec: whole } });
@@ -21,7 +24,10 @@ function runOf(kind, { forward = 0, backward = forward, cosine = 0.5, depth = 64
       log10.map((power) => (Math.abs(power) > 300 ? NaN : 10 ** power)),
     );
   }
-  columns.layers.set('stream_cos', new Float64Array(depth).fill(cosine));
+  if (streams > 1) columns.layers.set('stream_cos', new Float64Array(depth).fill(cosine));
+  if (sizes) columns.log10.set('act_rms_streams', new Array(depth).fill(Float64Array.from(sizes)));
+  if (layer !== undefined) columns.log10.set('gain_fwd', new Float64Array(depth).fill(layer));
+  if (activation) columns.log10.set('act_rms', Float64Array.from(activation));
   return columns;
 }
 
@@ -35,14 +41,36 @@ test('the sentences of the default view', () => {
   assert.equal(sayHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
   assert.equal(
     sayClaim(all),
-    'Free mixing compounds: HC makes a shared signal up to 790 times larger. In mHC rows and columns sum to 1: gain ×1.00.',
+    'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00. Press Start to see why.',
   );
-  assert.match(one(all), /multiplied by 1: its gain\.$/);
-  assert.match(four(all), /by 4: .*H_pre.*H_res.*H_post/);
-  assert.match(free(all), /within 64 layers HC reaches ×790\.$/);
-  assert.match(constrained(all), /never amplifies them\. Gain ×1\.00, HC ×790\.$/);
-  assert.equal(benefit(all), "mHC's 4 streams differ (similarity 0.50). No loss is measured here.");
+  assert.match(one(all), /the input stays, times 1: its gain\.$/);
+  assert.match(four(all), /^Hyper-Connections \(HC\) use 4 streams: .*H_pre.*H_res.*H_post/);
+  assert.match(free(all), /Over 64 layers HC reaches ×790 here\.$/);
+  assert.match(
+    constrained(all),
+    /^Manifold-Constrained Hyper-Connections \(mHC\) .* weights H_res ≥ 0, rows and columns sum to 1/,
+  );
+  assert.match(constrained(all), /only average streams: .*1\. Gain ×1\.00, HC ×790\.$/);
   assert.match(sayTask(all), /drag “Drift σ”.*×790 now/);
+});
+
+test('a product is said to exceed its layers where it does, and of which layers it is', () => {
+  const layers = "HC's free weights multiply: one layer reaches ×2.70, layers 1 to 64 together ×790.";
+  assert.ok(free({ hc: runOf('hc', { forward: Math.log10(789.5), layer: Math.log10(2.7) }) }).endsWith(layers));
+  const peak = runOf('hc', { layer: Math.log10(2.7) });
+  peak.log10.get('composite_gain_fwd').set([Math.log10(790)], 57);
+  assert.match(free({ hc: peak }), /layers 1 to 58 together ×790\.$/);
+  const alone = runOf('hc', { depth: 1, forward: 0.3, layer: 0.3 });
+  assert.match(free({ hc: alone }), /Over 1 layer HC reaches ×2\.00 here\.$/);
+});
+
+test('a ribbon is said to widen where the signal grows', () => {
+  assert.match(one({ residual: runOf('residual', { depth: 2, activation: [0, 1] }) }), /so the ribbon widens/);
+  assert.doesNotMatch(one({ residual: runOf('residual', { depth: 2, activation: [1, 1] }) }), /widens/);
+});
+
+test('one stream of HC is not said to be mixed', () => {
+  assert.match(four({ hc: runOf('hc', { streams: 1 }) }), /nothing to mix/);
 });
 
 test('the headline counts what is shown', () => {
@@ -67,43 +95,16 @@ test('a norm after the addition rescales the input, which is then not said to st
   assert.doesNotMatch(one({ residual: post }), /multiplied by 1/);
 });
 
-test('streams that are copies are not said to differ', () => {
-  assert.match(benefit({ mhc: runOf('mhc', { cosine: 0.9999 }) }), /near copies \(similarity 1\.00\)/);
-});
-
-/** Runs that were trained as many steps and have these losses. */
-function trained({ residual = 2.64, hc = 2.5, mhc = 2.65, cosine = 1, steps = [200, 200, 200] }) {
-  const runs = {
-    residual: runOf('residual', { streams: 1, spec: { train: { steps: steps[0] } } }),
-    hc: runOf('hc', { spec: { train: { steps: steps[1] } } }),
-    mhc: runOf('mhc', { cosine, spec: { train: { steps: steps[2] } } }),
-  };
-  Object.assign(runs.residual, { loss: residual });
-  Object.assign(runs.hc, { loss: hc });
-  Object.assign(runs.mhc, { loss: mhc });
-  return runs;
-}
-
-test('the losses of runs that are trained are compared, and no benefit is said to be none', () => {
-  const text = benefit(trained({}));
-  assert.equal(
-    text,
-    "Loss after 200 training steps (one seed): residual 2.64, HC 2.50, mHC 2.65. mHC's 4 streams are near copies (similarity 1.00): no benefit visible.",
-  );
-  assert.ok(text.split(/\s+/).length <= WORDS);
-});
-
-test('a benefit is not denied where the loss of mHC is lower, nor claimed', () => {
+test('streams are said to be as alike as they end', () => {
+  const same = [1, 1, 1, 1];
+  assert.match(benefit({ mhc: runOf('mhc', { cosine: 1, sizes: same }) }), /; mHC's end identical here\./);
   assert.match(
-    benefit(trained({ mhc: 2.6, cosine: 0.3 })),
-    /mHC 2\.60\. mHC's 4 streams differ \(similarity 0\.30\)\.$/,
+    benefit({ mhc: runOf('mhc', { cosine: 1, sizes: [1, 1, 1, 1.1] }) }),
+    /; mHC's end nearly identical here\./,
   );
-  assert.match(benefit(trained({ mhc: 2.6404, residual: 2.6401 })), /no benefit visible\.$/);
-  assert.doesNotMatch(benefit(trained({ residual: 10.1, mhc: 9.9 })), /benefit/);
-});
-
-test('losses after other numbers of steps are not compared', () => {
-  assert.doesNotMatch(benefit(trained({ steps: [200, 200, 100] })), /Loss after/);
+  assert.match(benefit({ mhc: runOf('mhc', { cosine: 0.9999, sizes: same }) }), /nearly identical/);
+  assert.match(benefit({ mhc: runOf('mhc', { cosine: 0.5 }) }), /; mHC's end different here\./);
+  assert.doesNotMatch(benefit({ mhc: runOf('mhc', { streams: 1 }) }), /here/);
 });
 
 /** Numbers of a generator that always gives the same ones. */
@@ -130,7 +131,7 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
     const bound = random() < 0.5 ? 0 : spread();
     const runs = {
       residual: runOf('residual', { depth, streams: 1 }),
-      hc: runOf('hc', { depth, forward: spread(), backward: spread() }),
+      hc: runOf('hc', { depth, forward: spread(), backward: spread(), layer: random() }),
       mhc: runOf('mhc', {
         depth,
         forward: bound,
@@ -144,22 +145,21 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
       assert.ok(text.split(/\s+/).length <= WORDS, `${text.split(/\s+/).length} words: ${text}`);
       assert.doesNotMatch(text, /undefined|null|NaN/);
       for (const [, gain] of text.matchAll(
-        /HC (?:makes a shared signal up to|reaches) ×?([\d,]+(?:\.\d+)?(?:×10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?)/g,
+        /(?:\(HC\) amplify a shared signal up to|HC reaches|together) ×?([\d,]+(?:\.\d+)?(?:×10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?)/g,
       )) {
         const log10 = peak(runs.hc, 'composite_gain_fwd');
         assert.ok(log10 > 0, `${text}: the gain is at most 10^${log10}`);
         assert.ok(Math.abs(read(gain) - log10) < 0.06, `${text}: the gain is 10^${log10}`);
       }
-      if (/does not amplify|stays at or below/.test(text))
-        assert.ok(peak(runs.hc, 'composite_gain_fwd') < 0.0022, text);
-      if (/columns sum to 1:|never amplifies/.test(text)) {
+      if (/do not amplify|stays at or below/.test(text)) assert.ok(peak(runs.hc, 'composite_gain_fwd') < 0.0022, text);
+      if (/\(mHC\) ×1\.00\.|only average/.test(text)) {
         const both = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => peak(runs.mhc, key));
         assert.ok(
           both.every((log10) => Math.abs(log10) < 0.0022),
           `${text}: 10^${both}`,
         );
       }
-      if (/do not reach/.test(text)) {
+      if (/not reached/.test(text)) {
         const both = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => peak(runs.mhc, key));
         assert.ok(
           both.some((log10) => Math.abs(log10) > 0.0021),

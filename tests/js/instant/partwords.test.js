@@ -25,7 +25,7 @@ const textsOf = (columns, first, last) => toPartFindings(columns, { first, last 
 
 test('chosen layers are spoken of as a stack of them alone would be', () => {
   assert.deepEqual(textsOf(columnsOf(), 1, 2), [
-    'The product of 2 mixing matrices amplifies up to 4× forward and 4× backward.',
+    'The product of up to 2 mixing matrices amplifies up to 4× forward and 4× backward.',
     'Activations grow from 2 to 20 over 2 layers.',
     'The gradient is 2× larger at layer 2 than at layer 3.',
   ]);
@@ -60,7 +60,7 @@ test('dynamic matrices are said to be averaged', () => {
   dynamic.matrices.set('h_res_std', dynamic.matrices.get('h_res'));
   assert.equal(
     textsOf(dynamic, 1, 2)[0],
-    'The product of 2 mixing matrices, averaged over tokens, amplifies up to 4× forward and 4× backward.',
+    'The product of up to 2 mixing matrices, averaged over tokens, amplifies up to 4× forward and 4× backward.',
   );
 });
 
