@@ -121,8 +121,9 @@
   for (const path of root.querySelectorAll('.scatterlayer .trace path.js-line, .scatterlayer .trace .point')) {
     const style = getComputedStyle(path);
     const isLine = path.matches('.js-line');
-    const color = rgba(isLine ? style.stroke : style.fill);
-    color[3] *= opacityOf(path) * Number(isLine ? style.strokeOpacity : style.fillOpacity);
+    const isStroked = isLine || style.fill === 'none'; // an open marker has only a stroke
+    const color = rgba(isStroked ? style.stroke : style.fill);
+    color[3] *= opacityOf(path) * Number(isStroked ? style.strokeOpacity : style.fillOpacity);
     if (!isSeen(path) || (isLine && Number.parseFloat(style.strokeWidth) === 0)) continue;
     curves.push({
       color,

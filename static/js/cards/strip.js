@@ -62,7 +62,8 @@ function Chart({ panel }) {
 
 /** What differs from the usual: another view, chosen layers, a training step. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
-  const unit = view.unit === panel.unit ? '' : view.unit;
+  const scale = view.key === 'linear' ? 'linear' : '';
+  const unit = view.unit === panel.unit ? scale : view.unit;
   const against = state.isDifference.value ? toUnit(view.figure, '').replace(' · ', '') : '';
   const place = [against, unit, toPlaces(panel, view)].filter(Boolean).join(', ');
   return place ? html`<span class="unit">${place}</span>` : null;

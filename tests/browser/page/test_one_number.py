@@ -331,6 +331,9 @@ def _check_values(shown: Shown, records: list[Record]) -> Iterator[str]:
         if key is None or chart["place"] is None:
             continue
         for run, text in chart["parts"]:
+            if run >= len(records):
+                yield f"chart {chart['panel']}: a value of run {run + 1} of {len(records)}"
+                continue
             logs = records[run].logs(key)
             layer = int(chart["place"]) - 1
             if layer < len(logs) and not agrees(text, _known(logs[layer])):

@@ -70,7 +70,7 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
     elif key == "picture":
         expect(card.locator(".picture-box")).to_have_attribute("aria-label", re.compile("B ours: 4 streams"))
     elif key == "training":
-        expect(card.locator(".plot")).to_contain_text("No run here trains")
+        expect(card.locator(".plot")).to_contain_text("No run trains.")
     else:
         expect(card.locator(".plot")).to_contain_text("B ours")
         assert page.evaluate(PAPER) == PAPERS[theme]
