@@ -284,10 +284,12 @@ def test_reduced_motion_shows_both_ends_of_its_way(see_page: OpenPage) -> None:
     assert draws_of(page, 2) == forward
     page.get_by_role("button", name="Show the gradient").click()
     wait_until(page, lambda: draws_of(page, 2) != forward)
+    expect(page.locator(".picture-caption")).to_contain_text("relative to each run’s gradient after the last layer")
     backward = draws_of(page, 2)
     page.wait_for_timeout(300)
     assert draws_of(page, 2) == backward
     page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".picture-caption")).to_contain_text("to one linear scale")
     page.emulate_media(reduced_motion="no-preference")
 
 

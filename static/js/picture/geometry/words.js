@@ -11,11 +11,17 @@ export const MEANING =
   'A stream is the residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several. ' +
   'Each layer reads the streams, mixes them and writes its output to them. The width of a ribbon is the size of the signal in that stream.';
 
-/** How to read it, in one line. @param {boolean} isLog */
-export function sayCaption(isLog) {
+/** How to read it, in one line; a signal on its way has a scale of its own. @param {boolean} isLog @param {import('./signal.js').Moment['leg'] | null} [leg] */
+export function sayCaption(isLog, leg = null) {
+  if (leg === 'backward') {
+    const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
+    return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
+  }
   const width = isLog
     ? 'Ribbon width is the logarithm of the signal’s size.'
-    : 'Ribbon width is the size of the signal, to one linear scale.';
+    : leg
+      ? 'Ribbon width is the size of the signal. When a ribbon outgrows the card, all runs are drawn ten times smaller.'
+      : 'Ribbon width is the size of the signal, to one linear scale.';
   return `${width} Thin lines: mixing between streams, dashed where negative.`;
 }
 
