@@ -20,6 +20,7 @@ import {
   chosenRun,
   guessStreams,
   isAwaited,
+  isFading,
   isLog,
   isOpen,
   magnifiedRun,
@@ -154,6 +155,7 @@ export class PictureBox {
       this.takeRoom(this.plan.layout);
       this.paintOn(this.still, toStill(this.plan));
       this.signal.redraw();
+      isFading.value = this.plan.isFading;
     }
     Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);
@@ -198,7 +200,7 @@ export class PictureBox {
       ...toStill(whole),
       toFrame(layout, layer),
       ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
-      ...toCaptionLines(layout, isLog.peek()),
+      ...toCaptionLines(whole),
     ];
     this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }

@@ -53,15 +53,15 @@ export async function recordFilm({ shapes, width, height, plan, left, top }, pal
 }
 
 /** How to read the leg, over how to read the still image. @param {import('./geometry/signal.js').Moment} moment @param {import('./geometry/picture.js').Plan} plan @returns {Shape[]} */
-function toCaptionOf({ leg }, { layout, scale }) {
-  const { strips, inside, width, height } = layout;
+function toCaptionOf({ leg }, plan) {
+  const { strips, inside, width, height } = plan.layout;
   const right = (inside?.top === 0 ? inside.left : width) - 1;
   return [
     toArea(
       toCorners(strips.left, strips.bottom + 24, right, inside?.top === 0 ? height : (inside?.top ?? height)),
       'card',
     ),
-    ...toCaptionLines(layout, scale.kind === 'log', leg),
+    ...toCaptionLines(plan, leg),
   ];
 }
 

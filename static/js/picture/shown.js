@@ -31,10 +31,12 @@ export function setLog(isOn) {
   noteView();
 }
 
+/** Whether a ribbon that is drawn now is so wide that it fades. */
+export const isFading = signal(false);
+
 /** Whether the magnified layer is shown where it has no room next to the strips. */
 export const isOpen = signal(false);
 
-/** The run that someone chose to magnify. */
 /** The run that someone chose to magnify. */
 export const chosenRun = signal(/** @type {number | null} */ (null));
 

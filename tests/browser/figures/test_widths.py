@@ -46,10 +46,15 @@ def test_ribbons_of_hc_grow_hundredfold_on_the_first_screen(open_page: OpenPage)
 
 def test_ribbons_of_residual_and_mhc_stay_as_wide_while_drift_moves(open_page: OpenPage) -> None:
     page = open_page(height=900)
+    caption = page.locator(".picture-caption")
+    expect(caption).not_to_contain_text("fades")
     drawn = {drift: widths_at(page, drift) for drift in (0.1, 0.3, 0.5)}
     for drift in (0.3, 0.5):
         for run in (RESIDUAL, MHC):
             for before, now in zip(drawn[0.1][run], drawn[drift][run], strict=True):
                 assert max(abs(one - other) for one, other in zip(before, now, strict=True)) <= 0.1
+    expect(caption).to_contain_text("Beyond 10 times the height of the card a ribbon fades.")
+    assert widths_at(page, 0.1) == drawn[0.1]
+    expect(caption).not_to_contain_text("fades")
     most = [max(max(ribbon) for ribbon in drawn[drift][HC]) for drift in (0.1, 0.3, 0.5)]
     assert most[0] < most[1] / 10 < most[2] / 50, "the same scale shows how HC grows with the drift"

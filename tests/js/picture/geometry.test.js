@@ -143,6 +143,26 @@ test('a ribbon that outgrows its lane is translucent, glows, and is hotter where
   assert.ok(heats[0] === 0 && heats.at(-1) > 0.5, heats.join());
 });
 
+test('a ribbon far wider than the card fades, and the others stay as they are', () => {
+  const columns = toColumns({ sizes: [[1], [7]] });
+  const planAt = (size, choice = {}) =>
+    toPlan([shown(toColumns({ sizes: [[1], [size]] })), shown(columns, 'B')], WIDE, 1, choice);
+  const fadeAt = (size) => {
+    const { runs, layout, scale } = planAt(size);
+    return ribbonOf(toRibbons(runs[0].reading, 0, layout, layout.bands[0], scale)).heats.at(-1).fade;
+  };
+  const fits = (10 * 372) / 1.7; // ten times the height of the card
+  assert.deepEqual([fadeAt(0.99 * fits), planAt(0.99 * fits).isFading], [0, false]);
+  assert.ok(fadeAt(30 * fits) > 0.4 && planAt(30 * fits).isFading);
+  assert.equal(fadeAt(1e60), 0.8, 'it is still seen');
+  assert.equal(planAt(1e60, { isLog: true }).isFading, false);
+  const other = (size) => {
+    const { runs, layout, scale } = planAt(size);
+    return toRibbons(runs[1].reading, 1, layout, layout.bands[1], scale);
+  };
+  assert.deepEqual(other(10), other(1e60));
+});
+
 test('a ribbon breaks where nothing is known, and ends where the layers do that have come', () => {
   const layout = toLayout(WIDE, [1], 5);
   const broken = toReading(toColumns({ sizes: [[1], [2], [null], [2], [3], [3]], status: { 1: 'nan' } }));

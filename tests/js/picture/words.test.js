@@ -30,10 +30,14 @@ test('a sentence says streams, sizes, and what the layer at the cursor makes of 
 
 test('the caption says what the widths are, of a signal on its way too', () => {
   assert.match(sayCaption(false), /^Ribbon width is the size of the signal, to one linear scale\. Thin lines/);
+  assert.match(sayCaption(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
   assert.match(sayCaption(true), /the logarithm of the signal’s size/);
-  assert.match(sayCaption(false, 'forward'), /ten times smaller/);
+  assert.match(sayCaption(false, { leg: 'forward' }), /ten times smaller/);
   for (const isLog of [false, true])
-    assert.match(sayCaption(isLog, 'backward'), /gradient, relative to each run’s gradient after the last layer/);
+    assert.match(
+      sayCaption(isLog, { leg: 'backward' }),
+      /gradient, relative to each run’s gradient after the last layer/,
+    );
 });
 
 test('a run that failed before its first layer says so', () => {

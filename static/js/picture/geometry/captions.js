@@ -130,10 +130,10 @@ export function toAxis(layout) {
   });
 }
 
-/** How to read the picture, where it is an image. @param {Layout} layout @param {boolean} isLog @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
-export function toCaptionLines({ strips, inside, width }, isLog, leg = null) {
+/** How to read the picture, where it is an image. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
+export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const rows = wrapText(sayCaption(isLog, leg), SMALL, room);
+  const rows = wrapText(sayCaption(scale.kind === 'log', { leg, isFading }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 

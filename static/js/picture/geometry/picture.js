@@ -6,7 +6,7 @@ import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
 import { toScale } from './scale.js';
 import { toArea, toClip, toCorners } from './shapes.js';
-import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
+import { isFaded, listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
@@ -15,7 +15,8 @@ import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
  * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
- * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][]}} Plan
+ * `isFading`: whether a ribbon is so wide that it fades.
+ * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean}} Plan
  */
 
 const GUESS = 4; // streams of a run of which nothing has come
@@ -30,7 +31,13 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
   const order = toOrder(runs);
   const layout = toLayout(width, streams, layers, { order, isOpen });
   const exchanges = runs.map(({ reading }) => (reading ? listExchanges(reading, layout) : []));
-  return { layout, runs, names: toNames(runs), order, scale: toScale(layout.unit_px, isLog), exchanges };
+  const scale = toScale(layout.unit_px, isLog);
+  const span = spanOf(
+    runs.flatMap(({ reading }) => reading ?? []),
+    'sizes',
+  );
+  const isFading = span !== null && isFaded(span[1], scale, layout);
+  return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading };
 }
 
 /** Runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */
