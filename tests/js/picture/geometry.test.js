@@ -138,7 +138,7 @@ test('a ribbon that outgrows its lane is translucent, glows, and is hotter where
   assert.ok(ribbonOf(calm.slice(0, 2)).opacity > 0.9 && !ribbonOf(calm.slice(0, 2)).heats);
   const flood = draw(1695);
   assert.equal(flood.length, 4);
-  assert.ok(ribbonOf(flood).opacity < 0.6);
+  assert.ok(ribbonOf(flood).opacity < 0.75);
   const heats = ribbonOf(flood).heats.map(({ heat }) => heat);
   assert.ok(heats[0] === 0 && heats.at(-1) > 0.5, heats.join());
 });
@@ -250,6 +250,16 @@ test('lines stand for as many layers as it takes to tell them apart, and negativ
   const lines = toMixingLines(listExchanges(reading, deep), 0, deep, deep.bands[0]);
   assert.equal(lines.length, 2 * Math.ceil(256 / each));
   assert.equal(lines.filter(({ isDashed }) => isDashed).length, lines.length / 2);
+});
+
+test('lines of the mixing are thinner than any ribbon', () => {
+  const layout = toLayout(WIDE, [2], 1);
+  const rows = [
+    [1, 2.5],
+    [-0.05, 1],
+  ];
+  const lines = toMixingLines(listExchanges(twoByTwo(rows), layout), 0, layout, layout.bands[0]);
+  assert.ok(lines.length === 2 && lines.every(({ width }) => width < widthAt(linear, 0)));
 });
 
 test('the weight under a pointer is that of the nearest line', () => {

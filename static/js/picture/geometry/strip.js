@@ -10,8 +10,8 @@ import { toArea, toLine, toText } from './shapes.js';
 /** A weight between two streams over the layers from..to - 1. @typedef {{source: number, target: number, weight: number, from: number, to: number}} Exchange */
 
 const LINE_PX = 16; // between the beginnings of two sets of lines
-const ONE_PX = 1.3; // the width of a weight of 1
-const MOST_PX = 1.8;
+const ONE_PX = 0.6; // what a weight of 1 adds to the width of its line
+const MOST_PX = 1.2;
 const LEAST_WEIGHT = 0.03; // what is less could not be seen
 const MAX_LINES = 6; // of one set: the largest weights
 /** Outer edges of the glow around a ribbon that floods its lane, and how much of it is seen. */
@@ -23,7 +23,7 @@ const GLOW = [
 /** Around a ribbon that stays in its lane, so that it stands out from what floods it. */
 const EDGE = { px: 1.5, opacity: 0.55 };
 const SOLID = 0.95;
-const FLOODED = 0.5;
+const FLOODED = 0.7;
 const HOT_DECADES = 3; // beyond its lane, until a ribbon has the hottest colour
 const MAX_STOPS = 40;
 /** Beyond so many heights of the card a ribbon says no more than that it is there: it fades, over so many factors of ten, and is still seen. */
@@ -158,8 +158,8 @@ export function listExchanges(reading, layout, to = reading.layers) {
 export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
-      width: Math.min(MOST_PX, 0.7 + ONE_PX * Math.abs(exchange.weight)),
-      opacity: strength * Math.min(0.85, 0.45 + 0.8 * Math.abs(exchange.weight)),
+      width: Math.min(MOST_PX, 0.5 + ONE_PX * Math.abs(exchange.weight)),
+      opacity: strength * Math.min(0.8, 0.4 + 0.6 * Math.abs(exchange.weight)),
       isDashed: exchange.weight < 0,
       isCurve: true,
     }),
