@@ -40,6 +40,16 @@ export const isOpen = signal(false);
 /** The run that someone chose to magnify. */
 export const chosenRun = signal(/** @type {number | null} */ (null));
 
+/** The kind of the run that the story is about, which is magnified until someone chooses; null where it is about none. */
+export const toldKind = signal(/** @type {string | null} */ (null));
+
+/** @param {string | null} kind */
+export function tellOf(kind) {
+  if (kind === toldKind.peek()) return;
+  toldKind.value = kind;
+  chosenRun.value = null;
+}
+
 /** @param {number} run */
 export function magnify(run) {
   chosenRun.value = run;
@@ -48,7 +58,7 @@ export function magnify(run) {
 /** The run that is magnified: the chosen one where it is there. @param {Shown[]} runs */
 export function magnifiedRun(runs) {
   const { value: chosen } = chosenRun;
-  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs);
+  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs, toldKind.value);
 }
 
 /** Magnify the next run, from top to bottom. @param {Shown[]} runs */

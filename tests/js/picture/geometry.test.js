@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { linksOf, sayRow, toInside } from '../../../static/js/picture/geometry/inside.js';
 import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
-import { magnifiedOf, toCursor, toOrder, toPlan, toStill } from '../../../static/js/picture/geometry/picture.js';
+import {
+  magnifiedOf,
+  ribbonAt,
+  toCursor,
+  toOrder,
+  toPlan,
+  toStill,
+} from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
 import { fitText, move, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
@@ -395,6 +402,28 @@ test('the product of the layers so far is a map with its gain', () => {
   const cells = shapes.filter(({ kind }) => kind === 'area');
   assert.equal(cells.length, 4);
   assert.ok(cells[1].opacity > cells[0].opacity && cells[0].opacity > cells[2].opacity);
+});
+
+test('the run that is asked for by its kind is magnified where it is there', () => {
+  const columns = toEvenColumns(1);
+  const runs = [shown(columns, 'A HC', { isFree: true, kind: 'hc' }), shown(columns, 'B mHC', { kind: 'mhc' })];
+  assert.deepEqual([magnifiedOf(runs), magnifiedOf(runs, 'mhc'), magnifiedOf(runs.slice(0, 1), 'mhc')], [0, 1, 0]);
+  assert.equal(magnifiedOf([runs[0], { ...runs[1], reading: null }], 'mhc'), 0, 'nothing of it has come');
+});
+
+test('a point of a ribbon is its run, the one in front where several are', () => {
+  const calm = toColumns({ sizes: [[4], [4]] });
+  const plan = toPlan(
+    [shown(toColumns({ sizes: [[1], [1e4]] }), 'A HC', { isFree: true }), shown(calm, 'B Residual')],
+    WIDE,
+    1,
+  );
+  const [hc, residual] = plan.layout.bands.map(({ lanes }) => lanes[0]);
+  const [start, end] = [0.01, 0.99].map((place) => xOf(plan.layout, place));
+  assert.deepEqual([ribbonAt(plan, start, hc), ribbonAt(plan, start, residual)], [0, 1]);
+  assert.equal(ribbonAt(plan, start, (hc + residual) / 2), null, 'between the lanes');
+  assert.deepEqual([ribbonAt(plan, end, residual), ribbonAt(plan, end, residual + 20)], [1, 0], 'HC floods the card');
+  assert.equal(ribbonAt(plan, plan.layout.strips.left - 5, hc), null);
 });
 
 test('the run that is magnified at first is the first whose mixing is free', () => {

@@ -4,9 +4,9 @@ import { sayRange, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
-import { toScale } from './scale.js';
+import { toScale, widthAt } from './scale.js';
 import { toArea, toClip, toCorners } from './shapes.js';
-import { isFaded, listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
+import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
@@ -102,15 +102,34 @@ export function toCursor(plan, layer, part, run) {
   return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
 }
 
-/** The run that is magnified unless someone chooses: the first whose mixing is free, else the first of several streams. @param {Shown[]} runs @returns {number | null} */
-export function magnifiedOf(runs) {
+/** The run that is magnified unless someone chooses: the first of a kind that is asked for, else whose mixing is free, else of several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
+export function magnifiedOf(runs, kind = null) {
   const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
   const tests = [
+    (/** @type {Shown} */ shown) => shown.reading !== null && kind !== null && shown.kind === kind,
     (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isFree),
     isMixed,
     (/** @type {Shown} */ { reading }) => reading !== null,
   ];
   const [found] = tests.map((test) => runs.findIndex(test)).filter((run) => run >= 0);
+  return found ?? null;
+}
+
+const RIBBON_SLACK_PX = 2;
+
+/** The run whose ribbon is at a point, the one in front where several are; null where there is none. @param {Plan} plan @param {number} x @param {number} y */
+export function ribbonAt({ layout, runs, order, scale }, x, y) {
+  const { left, right, bottom } = layout.strips;
+  if (x < left || x > right || y > bottom) return null;
+  const place = ((x - left) / (right - left)) * layout.layers;
+  const found = order.find((run) => {
+    const { reading } = runs[run];
+    if (!reading || place > reading.layers) return false;
+    return layout.bands[run].lanes.some(
+      (lane, stream) =>
+        Math.abs(y - lane) <= widthAt(scale, sizeAt(reading, 'sizes', place, stream)) / 2 + RIBBON_SLACK_PX,
+    );
+  });
   return found ?? null;
 }
 
