@@ -33,6 +33,17 @@ test('the line under a name says what the matrices show', () => {
   assert.equal(sayStreams(null), '2 streams');
 });
 
+test('on a phone a name stands on a ground of its own, so that no ribbon is behind it', () => {
+  const phone = toLayout(366, [1, 4], 64);
+  const run = { label: 'B HC', reading: null, gain: null, end: 'it did not run', streams: 4 };
+  const [ground, ...texts] = toLabel(run, 'HC', 1, phone);
+  assert.ok(ground.kind === 'area' && ground.color === 'card' && ground.opacity > 0.8);
+  for (const { x, y, text, size } of texts) {
+    assert.ok(ground.points[0] <= x && ground.points[2] >= x + widthOf(text, size));
+    assert.ok(ground.points[1] <= y - size / 2 && ground.points[5] >= y + size / 2);
+  }
+});
+
 test('names lose their letter unless they need it', () => {
   const runs = ['A Residual', 'B HC', 'C HC'].map((label) => ({ label, reading: null, gain: null, end: null }));
   assert.deepEqual(toNames(runs), ['Residual', 'B HC', 'C HC']);
