@@ -180,6 +180,21 @@ test('a ribbon breaks where nothing is known, and ends where the layers do that 
   assert.match(toLosses(broken, layout, layout.bands[0])[0].text, /nan from layer 2 \(some streams\)/);
 });
 
+test('words on where sizes end are cut to the room that they have', () => {
+  const sizes = Array.from({ length: 257 }, (_, place) => (place > 127 ? [null, 1] : [1, 1]));
+  const reading = toReading(toColumns({ sizes, status: { 127: 'overflow' } }));
+  for (const width of [320, 366, 700, WIDE]) {
+    const layout = toLayout(width, [2], 256);
+    const [{ x, text, anchor }] = toLosses(reading, layout, layout.bands[0]);
+    assert.match(text, /overflow/);
+    const wide = widthOf(text, 12);
+    assert.ok(
+      anchor === 'start' ? x + wide <= layout.strips.right : x - wide >= layout.strips.left,
+      `${width} ${text}`,
+    );
+  }
+});
+
 test('layers beyond the depth that is shown are not drawn, and nothing of a strip leaves it', () => {
   const sizes = Array.from({ length: 65 }, (_, place) => new Array(4).fill(10 ** (place / 8)));
   const values = () => ({ h_res: pack(new Array(4).fill(new Array(4).fill(0.5))) });

@@ -4,7 +4,7 @@ import { range, sayStatus } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
-import { toArea, toLine, toText } from './shapes.js';
+import { toArea, toLine, toText, widthOf } from './shapes.js';
 
 /** @typedef {import('./layout.js').Layout} Layout @typedef {import('./layout.js').Band} Band @typedef {import('./reading.js').Reading} Reading @typedef {import('./scale.js').Scale} Scale @typedef {import('./shapes.js').Shape} Shape @typedef {import('./shapes.js').Stop} Stop */
 /** A weight between two streams over the layers from..to - 1. @typedef {{source: number, target: number, weight: number, from: number, to: number}} Exchange */
@@ -243,7 +243,9 @@ function multiplyTwo(left, right, n) {
   return found;
 }
 
-/** Where the sizes end for want of a number, and why. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
+const LOSS_PX = 6; // from where sizes end to the words on it
+
+/** Where the sizes end for want of a number, and why, as far as there is room. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
 export function toLosses(reading, layout, band) {
   const lost = [...reading.status.keys()].filter((layer) =>
     range(0, reading.streams - 1).some((stream) => Number.isNaN(logAt(reading, 'sizes', layer + 1, stream))),
@@ -253,9 +255,13 @@ export function toLosses(reading, layout, band) {
   if (first >= layout.layers) return [];
   const x = xOf(layout, first);
   const isRight = x < (layout.strips.left + layout.strips.right) / 2;
-  const words = `${sayStatus(String(reading.status.get(first)))} from layer ${first + 1}${lastKnown(reading, 'sizes') > first ? ' (some streams)' : ''}`;
+  const room = (isRight ? layout.strips.right - x : x - layout.strips.left) - LOSS_PX;
+  const status = sayStatus(String(reading.status.get(first)));
+  const where = `${status} from layer ${first + 1}`;
+  const whole = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
+  const words = [whole, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;
   return [
-    toText(x + (isRight ? 6 : -6), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
+    toText(x + (isRight ? LOSS_PX : -LOSS_PX), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
       anchor: isRight ? 'start' : 'end',
       hasHalo: true,
     }),
