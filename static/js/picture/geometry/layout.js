@@ -32,7 +32,7 @@ const FORMS = {
   medium: {
     edge: 16,
     label: 140,
-    gains: 130,
+    gains: 144,
     inside: 0,
     top: 10,
     lane: 22,
