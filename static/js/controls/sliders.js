@@ -1,7 +1,7 @@
 /** The three sliders below the picture, the switch from noise to trained runs, another seed, and the way to all settings. */
 
 import { useComputed } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { toNames } from '../data/labels.js';
 import { trainSteps } from '../data/record.js';
 import { measureDrift } from '../instant/measure.js';
@@ -83,15 +83,16 @@ function TrainedDrift() {
   return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${said ? `After ${found[0].steps} steps: ${said}` : 'Measured after training'}</p>`;
 }
 
-/** Drift is noise that a slider sets, or what training did. @param {{field: Field}} props */
+/** Drift is noise that a slider sets, or what training did. The help is out of the way once the slider moves. @param {{field: Field}} props */
 function KnownSlider({ field }) {
   const { path } = field;
   const isTrained = useComputed(() => path === DRIFT && isOfTraining(field)).value;
   const id = `field-${path.replaceAll('.', '-')}`;
+  const [isMoved, setIsMoved] = useState(false);
   const error = useComputed(() => state.fieldErrors.value.get(path)).value;
   const name = isTrained ? html`<span>${field.title}</span>` : html`<label for=${id}>${field.title}</label>`;
   return html`
-    <div class=${`slider ${error ? 'wrong' : ''}`} data-path=${path}>
+    <div class=${`slider ${error ? 'wrong' : ''} ${isMoved ? 'moved' : ''}`} data-path=${path} onInput=${() => setIsMoved(true)} onFocusOut=${() => setIsMoved(false)}>
       <span class="slider-name">${name} ${path === DRIFT ? html`<${Switch} isTrained=${isTrained} />` : null}</span>
       ${isTrained ? html`<${TrainedDrift} />` : html`<${Range} field=${field} id=${id} />`}
       ${error ? html`<p class="error" role="alert">${error}</p>` : null}

@@ -4,6 +4,8 @@ import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
 import { toNames } from '../data/labels.js';
+import { niceStep } from '../data/numbers.js';
+import { widthOf } from '../picture/geometry/shapes.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -50,7 +52,9 @@ export function heightOf(figure, isNarrow, width = 0) {
 
 const SMALL = {
   margin: { l: 34, t: 6, b: 18 },
-  factor_px: 48,
+  tick_px: 12, // between a tick's number and what is on either side of it
+  raised: 0.7, // of a power
+  narrow_px: 240,
   height: 168,
   label_gap: 0.125,
   letter_px: 6.2,
@@ -81,8 +85,8 @@ export function toSmall(template) {
 
 export const smallHeight = () => SMALL.height;
 
-/** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels */
-function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin } }, labels) {
+/** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
+function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font } }, labels, width) {
   const layers = data
     .filter((trace) => trace.visible !== false)
     .flatMap(({ x }) => (x?.length ? [x[0], x[x.length - 1]] : []));
@@ -91,14 +95,29 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin } }, label
     layers.length > 0
       ? [Math.max(Math.ceil(low), Math.min(...layers)), Math.min(Math.floor(high), Math.max(...layers))]
       : [];
-  if (yaxis.ticktext?.some((/** @type {string} */ text) => text.includes('×'))) margin.l = SMALL.factor_px;
+  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px);
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
   const names = toNames(labels);
-  for (const note of annotations)
+  for (const note of annotations) {
     labels.forEach((label, run) => {
       note.text = note.text.replace(label, names[run]);
     });
+    // Where a curve ends its place says at which layer.
+    if (width < SMALL.narrow_px) note.text = note.text.replace(/ (at|up to) layer \d+/, '');
+  }
   if (names !== labels) margin.r -= 2 * SMALL.letter_px;
+}
+
+/** About how wide the numbers of an axis are, in pixels. @param {any} axis @param {number} size of letters */
+function widestTick({ ticktext, range: [low, high], nticks }, size) {
+  const widthOfTick = (/** @type {string} */ text) => {
+    const [before, power = ''] = text.replace('</sup>', '').split('<sup>');
+    return widthOf(before, size) + SMALL.raised * widthOf(power, size);
+  };
+  if (ticktext) return Math.max(0, ...ticktext.map(widthOfTick));
+  if (Math.max(-low, high) >= 1000) return 0; // Plotly writes 20M
+  const digits = Math.max(0, -Math.floor(Math.log10(niceStep((high - low) / nticks)) + 1e-9));
+  return Math.max(...[low, high].map((value) => widthOfTick(value.toFixed(digits))));
 }
 
 /** Whether a figure shows other data when the cursor moves. @param {Figure} template */
@@ -247,7 +266,7 @@ class PlotBox {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
-      if (template.layout.meta.isSmall) fitSmall(figure, labels);
+      if (template.layout.meta.isSmall) fitSmall(figure, labels, width);
       this.hand.zoom.applyTo(figure, this.layersShown());
       if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);

@@ -11,7 +11,7 @@ import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
-import { frameOf, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
+import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
 import { sayExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
@@ -20,10 +20,12 @@ import {
   chosenRun,
   guessStreams,
   isAwaited,
+  isFading,
   isLog,
   isOpen,
   magnifiedRun,
   magnify,
+  toldKind,
   toPalette,
   toRuns,
 } from './shown.js';
@@ -31,6 +33,7 @@ import { SignalCanvas } from './signalcanvas.js';
 import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
+const CLICK_PX = 3; // that a pointer may move in a click
 const TIP_PX = 14; // from the pointer to the words on a line
 
 export class PictureBox {
@@ -58,6 +61,8 @@ export class PictureBox {
     this.density = 1;
     this.zoom = 1;
     this.isHeld = false;
+    /** Where the pointer was pressed, until it leaves that place. @type {[number, number] | null} */
+    this.pressed = null;
     this.isInSight = true;
     /** Of the box, as it was before a drag began: to measure it again would lay the page out. @type {{width: number, zoom: number} | null} */
     this.room = null;
@@ -81,7 +86,8 @@ export class PictureBox {
       this.redraw();
     });
     this.stopCursor = effect(() => {
-      [state.cursor.value, state.layers.value, state.part.value, state.hovered.value, chosenRun.value];
+      [state.cursor.value, state.layers.value, state.part.value, state.hovered.value];
+      [chosenRun.value, toldKind.value];
       this.drawSoon();
     });
     // Text that was drawn before its font came is drawn once more.
@@ -154,6 +160,7 @@ export class PictureBox {
       this.takeRoom(this.plan.layout);
       this.paintOn(this.still, toStill(this.plan));
       this.signal.redraw();
+      isFading.value = this.plan.isFading;
     }
     Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);
@@ -198,7 +205,7 @@ export class PictureBox {
       ...toStill(whole),
       toFrame(layout, layer),
       ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
-      ...toCaptionLines(layout, isLog.peek()),
+      ...toCaptionLines(whole),
     ];
     this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }
@@ -245,6 +252,7 @@ export class PictureBox {
       if (run !== null) this.choose(run);
       this.isHeld = this.layerUnder(event) !== null;
       if (!this.isHeld) return;
+      this.pressed = this.placeOf(event);
       this.before = [cursorsNow(), this.before[0]];
       state.hovered.value = null; // what is held is the cursor
       this.tip.hidden = true;
@@ -260,7 +268,10 @@ export class PictureBox {
       this.tip.hidden = true;
     });
     box.addEventListener('pointerup', (event) => {
-      if (this.isHeld) this.point(event);
+      if (this.isHeld) {
+        this.point(event);
+        this.press(event);
+      }
       this.isHeld = false;
     });
     box.addEventListener('dblclick', () => {
@@ -291,6 +302,14 @@ export class PictureBox {
     if (!this.plan) return null;
     const run = labelAt(this.plan.layout, ...this.placeOf(event));
     return run !== null && this.plan.runs[run].reading ? run : null;
+  }
+
+  /** A ribbon that is clicked chooses its run; one that a drag of the cursor passes does not. @param {PointerEvent} event */
+  press(event) {
+    const [x, y] = this.placeOf(event);
+    const isClick = this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
+    const run = isClick && this.plan ? ribbonAt(this.plan, x, y) : null;
+    if (run !== null) this.choose(run);
   }
 
   /** @param {number} run */

@@ -1,6 +1,6 @@
 /** Shapes on a canvas. */
 
-import { mixColors } from './geometry/colors.js';
+import { colorAt } from './geometry/colors.js';
 import { DASH } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
@@ -33,7 +33,7 @@ const PAINTERS = {
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
   area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;
-    context.fillStyle = heats ? toGradient(context, points, heats, palette[color], palette.hot) : palette[color];
+    context.fillStyle = heats ? toGradient(context, points, heats, palette[color], palette) : palette[color];
     trace(context, points);
     context.fill();
   },
@@ -97,10 +97,10 @@ const PAINTERS = {
   },
 };
 
-/** From the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {string} hot */
-function toGradient(context, points, heats, color, hot) {
+/** From the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
+function toGradient(context, points, heats, color, palette) {
   const gradient = context.createLinearGradient(points[0], 0, points[points.length / 2 - 2], 0);
-  for (const { at, heat } of heats) gradient.addColorStop(at, mixColors(color, hot, heat));
+  for (const stop of heats) gradient.addColorStop(stop.at, colorAt(color, stop, palette));
   return gradient;
 }
 

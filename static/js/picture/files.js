@@ -48,7 +48,7 @@ function toWhole(templates, width) {
     ...toStill(plan),
     toFrame(layout, layer),
     ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
-    ...toCaptionLines(layout, isLog.value),
+    ...toCaptionLines(plan),
   ];
   return { shapes, width, height: layout.height, plan };
 }

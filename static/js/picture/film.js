@@ -1,7 +1,8 @@
 /** The signal as a moving file: the browser records a canvas that is painted frame by frame. */
 
 import { clear, paint } from './canvas.js';
-import { move } from './geometry/shapes.js';
+import { toCaptionLines } from './geometry/captions.js';
+import { move, toArea, toCorners } from './geometry/shapes.js';
 import { SIGNAL_MS, toCourses, toMoment, toSignal } from './geometry/signal.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape */
@@ -43,11 +44,25 @@ export async function recordFilm({ shapes, width, height, plan, left, top }, pal
   await eachFrame(SIGNAL_MS + LAST_MS, (elapsed_ms) => {
     const moment = toMoment(elapsed_ms);
     context.drawImage(still, 0, 0);
-    if (moment) paint(context, move(toSignal(plan, courses, moment), left, top), palette);
+    if (moment)
+      paint(context, move([...toSignal(plan, courses, moment), ...toCaptionOf(moment, plan)], left, top), palette);
   });
   recorder.stop();
   await stopped;
   return new Blob(parts, { type: 'video/webm' });
+}
+
+/** How to read the leg, over how to read the still image. @param {import('./geometry/signal.js').Moment} moment @param {import('./geometry/picture.js').Plan} plan @returns {Shape[]} */
+function toCaptionOf({ leg }, plan) {
+  const { strips, inside, width, height } = plan.layout;
+  const right = (inside?.top === 0 ? inside.left : width) - 1;
+  return [
+    toArea(
+      toCorners(strips.left, strips.bottom + 24, right, inside?.top === 0 ? height : (inside?.top ?? height)),
+      'card',
+    ),
+    ...toCaptionLines(plan, leg),
+  ];
 }
 
 /** @param {number} width @param {number} height @returns {Shape} */

@@ -31,12 +31,24 @@ export function setLog(isOn) {
   noteView();
 }
 
+/** Whether a ribbon that is drawn now is so wide that it fades. */
+export const isFading = signal(false);
+
 /** Whether the magnified layer is shown where it has no room next to the strips. */
 export const isOpen = signal(false);
 
 /** The run that someone chose to magnify. */
-/** The run that someone chose to magnify. */
 export const chosenRun = signal(/** @type {number | null} */ (null));
+
+/** The kind of the run that the story is about, which is magnified until someone chooses; null where it is about none. */
+export const toldKind = signal(/** @type {string | null} */ (null));
+
+/** @param {string | null} kind */
+export function tellOf(kind) {
+  if (kind === toldKind.peek()) return;
+  toldKind.value = kind;
+  chosenRun.value = null;
+}
 
 /** @param {number} run */
 export function magnify(run) {
@@ -46,7 +58,7 @@ export function magnify(run) {
 /** The run that is magnified: the chosen one where it is there. @param {Shown[]} runs */
 export function magnifiedRun(runs) {
   const { value: chosen } = chosenRun;
-  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs);
+  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs, toldKind.value);
 }
 
 /** Magnify the next run, from top to bottom. @param {Shown[]} runs */

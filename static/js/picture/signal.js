@@ -6,6 +6,9 @@ import { ENDS_MS } from './geometry/signal.js';
 /** The signal that was sent, null where none is: when, and when it was paused, in ms of the page's clock. */
 export const sent = signal(/** @type {{at: number, paused: number | null} | null} */ (null));
 
+/** The way that is drawn now; null where no signal is on its way. */
+export const leg = signal(/** @type {import('./geometry/signal.js').Moment['leg'] | null} */ (null));
+
 const stillness = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** Where motion is not wanted, it stands where it has passed all layers. */
@@ -16,6 +19,7 @@ export function sendSignal() {
 
 export function stopSignal() {
   sent.value = null;
+  leg.value = null;
 }
 
 /** Whether it stands at the end of a leg, instead of moving. */

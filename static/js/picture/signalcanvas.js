@@ -3,7 +3,7 @@
 import { effect } from '@preact/signals';
 import { clear, paint } from './canvas.js';
 import { toCourses, toMoment, toSignal } from './geometry/signal.js';
-import { elapsedOf, sent, stopSignal } from './signal.js';
+import { elapsedOf, leg, sent, stopSignal } from './signal.js';
 
 /** @typedef {import('./geometry/picture.js').Plan} Plan */
 /** What it is drawn over: `density` device pixels to one of the plan. @typedef {{plan: Plan, palette: import('./geometry/shapes.js').Palette, density: number}} Ground */
@@ -39,6 +39,7 @@ export class SignalCanvas {
   step(value) {
     const moment = toMoment(elapsedOf(value));
     if (!moment) return stopSignal();
+    leg.value = moment.leg;
     this.draw(moment);
     if (value.paused === null) this.frame = requestAnimationFrame(() => this.step(value));
   }

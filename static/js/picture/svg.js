@@ -1,6 +1,6 @@
 /** Shapes as SVG. No browser here. */
 
-import { mixColors } from './geometry/colors.js';
+import { colorAt } from './geometry/colors.js';
 import { DASH } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
@@ -33,7 +33,7 @@ const DRAWERS = {
     const name = `g${count++}`;
     const fill = heats ? `url(#${name})` : palette[color];
     const polygon = `<polygon points="${points.map(round).join(' ')}" fill="${fill}" fill-opacity="${round(opacity)}"/>`;
-    return heats ? toGradient(name, points, heats, palette[color], palette.hot) + polygon : polygon;
+    return heats ? toGradient(name, points, heats, palette[color], palette) + polygon : polygon;
   },
   /** @param {import('./geometry/shapes.js').Line} shape @param {Palette} palette */
   line({ points, color, opacity, width, isDashed, isCurve }, palette) {
@@ -63,11 +63,9 @@ const DRAWERS = {
   },
 };
 
-/** @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {string} hot */
-function toGradient(name, points, heats, color, hot) {
-  const stops = heats.map(
-    ({ at, heat }) => `<stop offset="${round(at)}" stop-color="${mixColors(color, hot, heat)}"/>`,
-  );
+/** @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
+function toGradient(name, points, heats, color, palette) {
+  const stops = heats.map((stop) => `<stop offset="${round(stop.at)}" stop-color="${colorAt(color, stop, palette)}"/>`);
   const [left, right] = [points[0], points[points.length / 2 - 2]].map(round);
   return `<linearGradient id="${name}" gradientUnits="userSpaceOnUse" x1="${left}" y1="0" x2="${right}" y2="0">${stops.join('')}</linearGradient>`;
 }

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.figures.methods import to_run_styles
 from app.figures.style import ThemeName
-from tests.browser.conftest import OpenPage, Watch, wait_until
+from tests.browser.conftest import OpenPage, Watch, wait_until, wait_until_done
 from tests.browser.figures.test_cards import show_table
 from tests.conftest import Server, compute
 
@@ -201,6 +201,41 @@ def test_a_click_on_a_name_magnifies_its_run(see_page: OpenPage) -> None:
     page.mouse.click(*lines[1])
 
 
+def magnified(page: Page) -> str:
+    """The title of the magnified layer."""
+    return re.findall(r"Inside layer \d+ of \w+", take(page, "SVG"))[0]
+
+
+def test_a_click_on_a_ribbon_magnifies_its_run_and_a_drag_across_it_does_not(see_page: OpenPage) -> None:
+    page = see_page(f"{VIEW}&runs=residual,hc")
+    box = picture(page).bounding_box()
+    assert box is not None
+    residual = rows_of(page, colors("dark")[0], 24)
+    scale = page.locator(".picture-box canvas").first.evaluate("canvas => canvas.width / canvas.clientWidth")
+    y = box["y"] + residual.index(max(residual)) / scale
+    page.mouse.move(box["x"] + 300, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 500, y)
+    page.mouse.up()
+    assert magnified(page) == "Inside layer 4 of HC"
+    page.mouse.click(box["x"] + 300, y)
+    assert magnified(page) == "Inside layer 2 of Residual"
+    page.mouse.click(box["x"] + 60, box["y"] + 290)
+    assert magnified(page) == "Inside layer 2 of HC"
+    layer(page).fill("3")
+
+
+def test_the_steps_about_mhc_magnify_its_layer(open_page: OpenPage) -> None:
+    page = open_page("/")
+    assert magnified(page).endswith("of HC")
+    page.get_by_role("button", name="4: Doubly").click()
+    wait_until_done(page)
+    assert magnified(page).endswith("of mHC")
+    page.get_by_role("button", name="3: Free").click()
+    wait_until_done(page)
+    assert magnified(page).endswith("of HC")
+
+
 def test_hovering_a_mixing_line_shows_its_weight(see_page: OpenPage) -> None:
     page = see_page(f"{VIEW}&runs=hc&connection.noise=1")
     tip = page.locator(".picture-tip")
@@ -284,10 +319,12 @@ def test_reduced_motion_shows_both_ends_of_its_way(see_page: OpenPage) -> None:
     assert draws_of(page, 2) == forward
     page.get_by_role("button", name="Show the gradient").click()
     wait_until(page, lambda: draws_of(page, 2) != forward)
+    expect(page.locator(".picture-caption")).to_contain_text("relative to each run’s gradient after the last layer")
     backward = draws_of(page, 2)
     page.wait_for_timeout(300)
     assert draws_of(page, 2) == backward
     page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".picture-caption")).to_contain_text("to one linear scale")
     page.emulate_media(reduced_motion="no-preference")
 
 

@@ -25,6 +25,51 @@ def test_the_charts_have_one_cursor_and_their_values_in_their_titles(see_page: O
     assert re.search(r"^at 5: 1\.00 ", gain.inner_text()), "the residual network"
 
 
+# How far the numbers of a chart's upright axis are from its left edge, and the words on curves from its right.
+ROOMS = """chart => {
+    const edges = (item) => item.getBoundingClientRect();
+    const { left, right } = edges(chart);
+    const ticks = [...chart.querySelectorAll('.ytick text')].map((text) => edges(text).left - left);
+    const words = [...chart.querySelectorAll('.annotation-text')].map((text) => right - edges(text).right);
+    return [Math.min(...ticks), Math.min(...words)];
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(
+    "view",
+    [
+        "depth=16&view.gradient=linear&view.activation=linear&view.gain=linear",
+        "depth=64&connection.noise=0",
+        "depth=256&connection.noise=1&runs=hc",
+    ],
+)
+def test_numbers_and_words_of_a_small_chart_are_whole(open_page: OpenPage, view: str, width: int) -> None:
+    page = open_page(f"/#v=1&width=16&{view}", width=width)
+    for panel in STRIP:
+        page.locator(f"#panel-{panel}").scroll_into_view_if_needed()
+        wait_until_drawn(page, panel)
+        ticks, words = page.locator(f"#panel-{panel}").evaluate(ROOMS)
+        assert ticks >= 2, panel
+        assert words >= 0, panel
+
+
+def test_the_tools_of_a_chart_cover_none_of_its_values(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
+    chart = page.locator("#panel-gradient")
+    chart.hover()
+    tools, title = chart.locator(".card-tools").bounding_box(), chart.locator(".chart-head").bounding_box()
+    assert tools is not None
+    assert title is not None
+    assert tools["y"] + tools["height"] <= title["y"] + 1
+    chart.get_by_role("button", name="what it shows").click()
+    about = page.locator(".popover:popover-open")
+    expect(about).to_be_visible()
+    assert about.evaluate("box => box.scrollWidth <= box.clientWidth + 1"), "its sentences wrap"
+    page.keyboard.press("Escape")
+    page.mouse.move(2, 2)
+
+
 def test_pointing_at_a_chart_moves_the_values_of_all_and_shows_no_tooltip(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     box = page.locator("#panel-gain .plot .nsewdrag").first.bounding_box()

@@ -92,7 +92,7 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&layer=2", width=390)
     open_section_of(page, "streams")
-    for panel in ("gain", "streams"):
+    for panel in ("gain", "gradient", "streams"):
         card = page.locator(f"[data-panel={panel}]")
         card.scroll_into_view_if_needed()
         for layer in (2, 33, 40, 64):

@@ -115,3 +115,27 @@ def test_dynamic_mixing_that_changes_nothing_says_why_and_what_would(open_page: 
     page.wait_for_url(re.compile("connection.init=deepseek_v4&.*train.steps=20"))
     expect(note).to_have_count(0)
     wait_until_done(page)
+
+
+def test_the_help_of_a_slider_covers_no_chart_and_leaves_once_it_moves(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=16&runs=hc&connection.noise=3", height=900)
+    drift = page.get_by_role("slider", name="Drift")
+    expect(page.locator("output[for=field-connection-noise]")).to_have_text("3.00")
+    assert drift.input_value() == drift.get_attribute("max"), "the track ends at 1, and 3 is beyond it"
+    page.get_by_role("slider", name="Streams").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(drift).to_be_focused()
+    about = page.locator("#field-connection-noise-help")
+    expect(about).to_be_visible()
+    box, track = about.bounding_box(), drift.bounding_box()
+    assert box is not None
+    assert track is not None
+    assert box["y"] + box["height"] <= track["y"]
+    assert drift.evaluate("input => parseFloat(getComputedStyle(input).outlineOffset)") < 0, "the name is right above"
+    page.keyboard.press("ArrowLeft")
+    expect(about).to_be_hidden()
+    expect(page.locator("output[for=field-connection-noise]")).to_have_text("0.95")
+    type_setting(page, "Drift σ", 2)
+    expect(page.locator("output[for=field-connection-noise]")).to_have_text("2.00")
+    wait_until_done(page)

@@ -66,7 +66,7 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
     assert page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == GROUNDS[theme]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if key == "cost":
-        expect(card.locator("tbody tr").first).to_be_visible()
+        expect(card.locator(".cost-figure .point").first).to_be_visible()
     elif key == "picture":
         expect(card.locator(".picture-box")).to_have_attribute("aria-label", re.compile("B ours: 4 streams"))
     elif key == "training":

@@ -160,3 +160,11 @@ def test_a_narrow_frame_is_printed_whole(open_page: OpenPage, server: Server) ->
     expect(page.locator("html")).to_have_class("embed printing")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator(".plot").evaluate("plot => plot.layout.width <= innerWidth")
+
+
+def test_paper_has_every_column_of_the_results(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    page.emulate_media(media="print")
+    table = page.locator(".results > .table-box")
+    wait_until(page, lambda: bool(table.evaluate("box => box.scrollWidth <= box.clientWidth + 1")))
+    expect(table.get_by_role("columnheader", name="Verified")).to_be_visible()

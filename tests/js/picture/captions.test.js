@@ -33,6 +33,17 @@ test('the line under a name says what the matrices show', () => {
   assert.equal(sayStreams(null), '2 streams');
 });
 
+test('on a phone a name stands on a ground of its own, so that no ribbon is behind it', () => {
+  const phone = toLayout(366, [1, 4], 64);
+  const run = { label: 'B HC', reading: null, gain: null, end: 'it did not run', streams: 4 };
+  const [ground, ...texts] = toLabel(run, 'HC', 1, phone);
+  assert.ok(ground.kind === 'area' && ground.color === 'card' && ground.opacity > 0.8);
+  for (const { x, y, text, size } of texts) {
+    assert.ok(ground.points[0] <= x && ground.points[2] >= x + widthOf(text, size));
+    assert.ok(ground.points[1] <= y - size / 2 && ground.points[5] >= y + size / 2);
+  }
+});
+
 test('names lose their letter unless they need it', () => {
   const runs = ['A Residual', 'B HC', 'C HC'].map((label) => ({ label, reading: null, gain: null, end: null }));
   assert.deepEqual(toNames(runs), ['Residual', 'B HC', 'C HC']);
@@ -43,7 +54,7 @@ test('a gain of any size fits between the strips and the magnified layer', () =>
   for (const gain of ['1', '1.00', '790', '12300', '1.2×10¹²', '7.5×10⁴⁷', '5.3×10²²¹']) {
     const [{ text, size, x }] = toGain(gain, [], 1, layout);
     assert.equal(text, `×${gain}`);
-    assert.ok(x - layout.strips.right + widthOf(text, size, true) <= room, gain);
+    assert.ok(x - layout.strips.right + widthOf(text, size, true) <= room - 20, gain);
   }
   assert.deepEqual(toGain(null, ['words'], 1, layout), []);
 });

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { linksOf, sayRow, toInside } from '../../../static/js/picture/geometry/inside.js';
 import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
-import { magnifiedOf, toCursor, toOrder, toPlan, toStill } from '../../../static/js/picture/geometry/picture.js';
+import {
+  magnifiedOf,
+  ribbonAt,
+  toCursor,
+  toOrder,
+  toPlan,
+  toStill,
+} from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
 import { fitText, move, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
@@ -138,9 +145,29 @@ test('a ribbon that outgrows its lane is translucent, glows, and is hotter where
   assert.ok(ribbonOf(calm.slice(0, 2)).opacity > 0.9 && !ribbonOf(calm.slice(0, 2)).heats);
   const flood = draw(1695);
   assert.equal(flood.length, 4);
-  assert.ok(ribbonOf(flood).opacity < 0.6);
+  assert.ok(ribbonOf(flood).opacity < 0.75);
   const heats = ribbonOf(flood).heats.map(({ heat }) => heat);
   assert.ok(heats[0] === 0 && heats.at(-1) > 0.5, heats.join());
+});
+
+test('a ribbon far wider than the card fades, and the others stay as they are', () => {
+  const columns = toColumns({ sizes: [[1], [7]] });
+  const planAt = (size, choice = {}) =>
+    toPlan([shown(toColumns({ sizes: [[1], [size]] })), shown(columns, 'B')], WIDE, 1, choice);
+  const fadeAt = (size) => {
+    const { runs, layout, scale } = planAt(size);
+    return ribbonOf(toRibbons(runs[0].reading, 0, layout, layout.bands[0], scale)).heats.at(-1).fade;
+  };
+  const fits = (10 * 372) / 1.7; // ten times the height of the card
+  assert.deepEqual([fadeAt(0.99 * fits), planAt(0.99 * fits).isFading], [0, false]);
+  assert.ok(fadeAt(30 * fits) > 0.4 && planAt(30 * fits).isFading);
+  assert.equal(fadeAt(1e60), 0.8, 'it is still seen');
+  assert.equal(planAt(1e60, { isLog: true }).isFading, false);
+  const other = (size) => {
+    const { runs, layout, scale } = planAt(size);
+    return toRibbons(runs[1].reading, 1, layout, layout.bands[1], scale);
+  };
+  assert.deepEqual(other(10), other(1e60));
 });
 
 test('a ribbon breaks where nothing is known, and ends where the layers do that have come', () => {
@@ -151,6 +178,21 @@ test('a ribbon breaks where nothing is known, and ends where the layers do that 
   const { points } = ribbonOf(toRibbons(running, 0, layout, layout.bands[0], linear));
   assert.equal(points[4], xOf(layout, 2));
   assert.match(toLosses(broken, layout, layout.bands[0])[0].text, /nan from layer 2 \(some streams\)/);
+});
+
+test('words on where sizes end are cut to the room that they have', () => {
+  const sizes = Array.from({ length: 257 }, (_, place) => (place > 127 ? [null, 1] : [1, 1]));
+  const reading = toReading(toColumns({ sizes, status: { 127: 'overflow' } }));
+  for (const width of [320, 366, 700, WIDE]) {
+    const layout = toLayout(width, [2], 256);
+    const [{ x, text, anchor }] = toLosses(reading, layout, layout.bands[0]);
+    assert.match(text, /overflow/);
+    const wide = widthOf(text, 12);
+    assert.ok(
+      anchor === 'start' ? x + wide <= layout.strips.right : x - wide >= layout.strips.left,
+      `${width} ${text}`,
+    );
+  }
 });
 
 test('layers beyond the depth that is shown are not drawn, and nothing of a strip leaves it', () => {
@@ -230,6 +272,16 @@ test('lines stand for as many layers as it takes to tell them apart, and negativ
   const lines = toMixingLines(listExchanges(reading, deep), 0, deep, deep.bands[0]);
   assert.equal(lines.length, 2 * Math.ceil(256 / each));
   assert.equal(lines.filter(({ isDashed }) => isDashed).length, lines.length / 2);
+});
+
+test('lines of the mixing are thinner than any ribbon', () => {
+  const layout = toLayout(WIDE, [2], 1);
+  const rows = [
+    [1, 2.5],
+    [-0.05, 1],
+  ];
+  const lines = toMixingLines(listExchanges(twoByTwo(rows), layout), 0, layout, layout.bands[0]);
+  assert.ok(lines.length === 2 && lines.every(({ width }) => width < widthAt(linear, 0)));
 });
 
 test('the weight under a pointer is that of the nearest line', () => {
@@ -365,6 +417,28 @@ test('the product of the layers so far is a map with its gain', () => {
   const cells = shapes.filter(({ kind }) => kind === 'area');
   assert.equal(cells.length, 4);
   assert.ok(cells[1].opacity > cells[0].opacity && cells[0].opacity > cells[2].opacity);
+});
+
+test('the run that is asked for by its kind is magnified where it is there', () => {
+  const columns = toEvenColumns(1);
+  const runs = [shown(columns, 'A HC', { isFree: true, kind: 'hc' }), shown(columns, 'B mHC', { kind: 'mhc' })];
+  assert.deepEqual([magnifiedOf(runs), magnifiedOf(runs, 'mhc'), magnifiedOf(runs.slice(0, 1), 'mhc')], [0, 1, 0]);
+  assert.equal(magnifiedOf([runs[0], { ...runs[1], reading: null }], 'mhc'), 0, 'nothing of it has come');
+});
+
+test('a point of a ribbon is its run, the one in front where several are', () => {
+  const calm = toColumns({ sizes: [[4], [4]] });
+  const plan = toPlan(
+    [shown(toColumns({ sizes: [[1], [1e4]] }), 'A HC', { isFree: true }), shown(calm, 'B Residual')],
+    WIDE,
+    1,
+  );
+  const [hc, residual] = plan.layout.bands.map(({ lanes }) => lanes[0]);
+  const [start, end] = [0.01, 0.99].map((place) => xOf(plan.layout, place));
+  assert.deepEqual([ribbonAt(plan, start, hc), ribbonAt(plan, start, residual)], [0, 1]);
+  assert.equal(ribbonAt(plan, start, (hc + residual) / 2), null, 'between the lanes');
+  assert.deepEqual([ribbonAt(plan, end, residual), ribbonAt(plan, end, residual + 20)], [1, 0], 'HC floods the card');
+  assert.equal(ribbonAt(plan, plan.layout.strips.left - 5, hc), null);
 });
 
 test('the run that is magnified at first is the first whose mixing is free', () => {

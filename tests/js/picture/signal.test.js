@@ -52,7 +52,8 @@ test('lanes are empty at first, and only what the front has passed is drawn', ()
 });
 
 test('the view zooms out by whole factors of ten, as late as it can, and never back', () => {
-  const { zooms, unit_px } = courses.forward;
+  const { zooms } = courses.forward;
+  const { unit_px } = plan.layout;
   const height = plan.layout.strips.bottom - plan.layout.strips.top;
   zooms.forEach((zoom, place) => {
     assert.ok(Number.isInteger(zoom) && (place === 0 || zoom >= zooms[place - 1]));
@@ -60,7 +61,7 @@ test('the view zooms out by whole factors of ten, as late as it can, and never b
     assert.ok(px <= height * 1.0001 && (zoom === 0 || px > height / 10.001), `${place} ${px}`);
   });
   assert.equal(zoomAt(courses.forward, 0), 0);
-  assert.equal(zoomAt({ unit_px: 1, zooms: new Array(LAYERS + 1).fill(3) }, 0.5), 3);
+  assert.equal(zoomAt({ readings: [], zooms: new Array(LAYERS + 1).fill(3) }, 0.5), 3);
   assert.ok(zooms.at(-1) >= 3);
 });
 
@@ -70,11 +71,56 @@ test('the gradient has a zoom of its own, from the last layer to the first', () 
   assert.ok(zooms[0] >= 3);
 });
 
+test('the gradient starts from empty lanes at the right, where every run is as wide', () => {
+  const small = toColumns({ sizes: [[1], [1]], gradients: [[3], [1]] });
+  const large = toColumns({
+    sizes: [
+      [1, 1],
+      [1, 1],
+    ],
+    gradients: [
+      [9e-6, 9e-6],
+      [1e-6, 1e-6],
+    ],
+  });
+  const runs = [small, large].map((columns) => ({ label: 'A', reading: toReading(columns), gain: null, end: null }));
+  const two = toPlan(runs, 1376, 1);
+  const made = toCourses(two);
+  const ribbons = (share) =>
+    flatten(toSignal(two, made, { leg: 'backward', share })).filter(
+      ({ kind, color }) => kind === 'area' && color !== 'card',
+    );
+  assert.equal(ribbons(1).length, 0, 'nothing of the signal is left');
+  const heights = ribbons(0).map(({ points }) => [points.at(-1) - points[1], points.at(-3) - points[3]]);
+  assert.deepEqual(
+    heights.map(([first, last]) => [Math.round(first / two.layout.unit_px), Math.round(last / two.layout.unit_px)]),
+    [
+      [9, 1],
+      [9, 1],
+      [3, 1],
+    ],
+  );
+});
+
 test('a ruler shows the powers of ten that fit, and they move as the view zooms out', () => {
   const ticks = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => /^10|^1,/.test(text));
   assert.deepEqual(ticks('forward', 0), ['10', '100']);
   assert.ok(ticks('forward', 1).includes('10⁵'), ticks('forward', 1).join());
-  assert.ok(ticks('backward', 1).some((text) => text.includes('⁻')));
+  assert.deepEqual(ticks('backward', 1), ['10', '100']);
+  assert.ok(ticks('backward', 0).includes('10⁵'));
+});
+
+test('either ruler has a title, and the front its place', () => {
+  const words = (leg, share) => textsOf(toSignal(plan, courses, { leg, share }));
+  for (const share of [0, 0.5, 1]) {
+    assert.ok(words('forward', share).includes('Size of the signal'));
+    assert.ok(words('backward', share).includes('Gradient relative to layer 40'));
+  }
+  const title = flatten(toSignal(plan, courses, { leg: 'backward', share: 0.5 })).find(({ text }) =>
+    text?.startsWith('Gradient after layer 20'),
+  );
+  const { left, right, bottom } = plan.layout.strips;
+  assert.ok(Math.abs(title.x - (left + right) / 2) < 1 && title.y > bottom, 'under the front');
 });
 
 test('gains count up to the front, and it ends on those of the runs', () => {
@@ -83,7 +129,7 @@ test('gains count up to the front, and it ends on those of the runs', () => {
   assert.deepEqual(said('forward', 1), ['×1000']);
   const [gain, gradient] = said('backward', 0);
   assert.equal(gain, '×1000');
-  assert.match(gradient, /^gradient ×7/); // 1.4 to the power of 40
+  assert.match(gradient, /^backward ×7/); // 1.4 to the power of 40
 });
 
 test('what grows beyond a double is drawn in finite numbers', () => {

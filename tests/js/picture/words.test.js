@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { formatLog } from '../../../static/js/picture/geometry/scale.js';
-import { toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
+import { sayCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toColumns } from './run.js';
 
@@ -26,6 +26,18 @@ test('a sentence says streams, sizes, and what the layer at the cursor makes of 
   assert.equal(toSentence(residual, 1), 'A Residual: one stream, sizes from 1 to 3; at layer 2, from 2 to 3');
   assert.equal(toSentence(hc(), 5), 'B HC: 2 streams, sizes from 1 to 30', 'of a layer that it does not have');
   assert.equal(toSentence({ label: 'C mHC', reading: null, gain: null, end: null }, 0), 'C mHC: no layer has come yet');
+});
+
+test('the caption says what the widths are, of a signal on its way too', () => {
+  assert.match(sayCaption(false), /^Ribbon width is the size of the signal, to one linear scale\. Thin lines/);
+  assert.match(sayCaption(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
+  assert.match(sayCaption(true), /the logarithm of the signal’s size/);
+  assert.match(sayCaption(false, { leg: 'forward' }), /ten times smaller/);
+  for (const isLog of [false, true])
+    assert.match(
+      sayCaption(isLog, { leg: 'backward' }),
+      /gradient, relative to each run’s gradient after the last layer/,
+    );
 });
 
 test('a run that failed before its first layer says so', () => {

@@ -6,6 +6,7 @@ import {
   fromSpecs,
   isFixed,
   nearestStop,
+  stopsOf,
   toDifferences,
   toFields,
   toInner,
@@ -134,6 +135,9 @@ test('stops of a slider hold both ends, the small values and no rounding dust', 
   assert.ok(noise.includes(0.3) && noise.includes(0.15));
   assert.ok(toStops(4, 4096, 4).every((width) => width % 4 === 0));
   assert.deepEqual(toStops(1, 4, 1), [1, 2, 3, 4]);
+  const stops = stopsOf({ path: 'connection.noise', min: 0, max: 10, step: 0.05 });
+  assert.deepEqual([stops.length, stops.at(-1)], [21, 1], 'larger drifts are typed');
+  assert.equal(stopsOf({ path: 'connection.streams', min: 1, max: 16, step: 1 }).at(-1), 16);
 });
 
 test('a value between two stops takes the nearer', () => {

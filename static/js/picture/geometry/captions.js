@@ -4,7 +4,7 @@ import { shortenName } from '../../data/labels.js';
 import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
-import { fitText, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { fitText, toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.js';
 import { sayCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
@@ -14,6 +14,8 @@ const ROW_PX = 15;
 const NAME = { wide: 16, medium: 16, narrow: 14 };
 const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // sizes of letters, the first that fits
 const MAX_ROWS = 2;
+const BACK = { pad: 4, half: 8, wide: 1.08, opacity: 0.88 }; // behind a name that stands on the strips
+
 const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
 
 /** What a run is called in the picture: without its letter where its name says enough. @param {Shown[]} runs @returns {string[]} */
@@ -32,9 +34,12 @@ export function toLabel({ label, name: whole = label, reading, end }, name, run,
   const words = reading ? sayStreams(reading) : (end ?? '');
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
+    const line = fitText(words, SMALL, room - left);
+    const end = left + BACK.wide * widthOf(line, SMALL) + BACK.pad;
     return [
-      { ...head, hasHalo: true },
-      toText(left, y, fitText(words, SMALL, room - left), 'muted', { hasHalo: true }),
+      toArea(toCorners(x - BACK.pad, y - BACK.half, end, y + BACK.half), 'card', BACK.opacity),
+      head,
+      toText(left, y, line, 'muted'),
     ];
   }
   const rows = wrapText(words, SMALL, room).slice(0, MAX_ROWS);
@@ -130,10 +135,10 @@ export function toAxis(layout) {
   });
 }
 
-/** How to read the picture, where it is an image. @param {Layout} layout @param {boolean} isLog @returns {Shape[]} */
-export function toCaptionLines({ strips, inside, width }, isLog) {
+/** How to read the picture, where it is an image. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
+export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const rows = wrapText(sayCaption(isLog), SMALL, room);
+  const rows = wrapText(sayCaption(scale.kind === 'log', { leg, isFading }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 

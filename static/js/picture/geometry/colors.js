@@ -1,5 +1,10 @@
 /** Colours as `#rrggbb`. No browser here. */
 
+/** The colour of an area at a stop: what fades gets its own colour back. @param {string} color @param {import('./shapes.js').Stop} stop @param {import('./shapes.js').Palette} palette */
+export function colorAt(color, { heat, fade }, { hot, card }) {
+  return mixColors(mixColors(color, hot, heat * (1 - fade)), card, fade);
+}
+
 /** @param {string} from @param {string} to @param {number} share of `to` */
 export function mixColors(from, to, share) {
   if (share <= 0 || !from.startsWith('#')) return from; // a run that has not begun is transparent

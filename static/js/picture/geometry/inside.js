@@ -12,7 +12,7 @@ import { toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.j
 /** Where the streams of the magnified layer enter and leave it, and its branch. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Lens */
 
 const PAD_PX = 18;
-const NUMBER_PX = 54; // at either side, for a size of any magnitude
+const NUMBER_PX = 60; // at either side, for a size of any magnitude
 const LANES = { top: 84, gap: 46, room: 144 };
 const MAX_LENS_PX = 280;
 const ONE_PX = 5; // the width of a weight of 1, at most

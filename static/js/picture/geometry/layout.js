@@ -32,7 +32,7 @@ const FORMS = {
   medium: {
     edge: 16,
     label: 140,
-    gains: 130,
+    gains: 144,
     inside: 0,
     top: 10,
     lane: 22,
@@ -106,7 +106,11 @@ function toBands(streams, order, form, strips) {
       form === 'narrow'
         ? { x: edge, y: at + NAME_PX / 2 + 2, room: strips.right - edge }
         : { x: edge, y: middle - 12, room: strips.left - edge - 10 };
-    const gain = { x: strips.right + (form === 'narrow' ? 8 : 20), y: middle - 8, room: gains - 28 };
+    const gain = {
+      x: strips.right + (form === 'narrow' ? 8 : 20),
+      y: middle - 8,
+      room: gains - (form === 'narrow' ? 28 : 44),
+    };
     bands[run] = { top: at, bottom: at + height, middle, lanes, label, gain };
     at += height;
   }

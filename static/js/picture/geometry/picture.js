@@ -4,9 +4,9 @@ import { sayRange, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
-import { toScale } from './scale.js';
+import { toScale, widthAt } from './scale.js';
 import { toArea, toClip, toCorners } from './shapes.js';
-import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
+import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
@@ -15,7 +15,8 @@ import { listExchanges, toLosses, toMixingLines, toRibbons } from './strip.js';
  * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
- * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][]}} Plan
+ * `isFading`: whether a ribbon is so wide that it fades.
+ * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean}} Plan
  */
 
 const GUESS = 4; // streams of a run of which nothing has come
@@ -30,7 +31,13 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
   const order = toOrder(runs);
   const layout = toLayout(width, streams, layers, { order, isOpen });
   const exchanges = runs.map(({ reading }) => (reading ? listExchanges(reading, layout) : []));
-  return { layout, runs, names: toNames(runs), order, scale: toScale(layout.unit_px, isLog), exchanges };
+  const scale = toScale(layout.unit_px, isLog);
+  const span = spanOf(
+    runs.flatMap(({ reading }) => reading ?? []),
+    'sizes',
+  );
+  const isFading = span !== null && isFaded(span[1], scale, layout);
+  return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading };
 }
 
 /** Runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */
@@ -95,15 +102,34 @@ export function toCursor(plan, layer, part, run) {
   return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
 }
 
-/** The run that is magnified unless someone chooses: the first whose mixing is free, else the first of several streams. @param {Shown[]} runs @returns {number | null} */
-export function magnifiedOf(runs) {
+/** The run that is magnified unless someone chooses: the first of a kind that is asked for, else whose mixing is free, else of several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
+export function magnifiedOf(runs, kind = null) {
   const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
   const tests = [
+    (/** @type {Shown} */ shown) => shown.reading !== null && kind !== null && shown.kind === kind,
     (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isFree),
     isMixed,
     (/** @type {Shown} */ { reading }) => reading !== null,
   ];
   const [found] = tests.map((test) => runs.findIndex(test)).filter((run) => run >= 0);
+  return found ?? null;
+}
+
+const RIBBON_SLACK_PX = 2;
+
+/** The run whose ribbon is at a point, the one in front where several are; null where there is none. @param {Plan} plan @param {number} x @param {number} y */
+export function ribbonAt({ layout, runs, order, scale }, x, y) {
+  const { left, right, bottom } = layout.strips;
+  if (x < left || x > right || y > bottom) return null;
+  const place = ((x - left) / (right - left)) * layout.layers;
+  const found = order.find((run) => {
+    const { reading } = runs[run];
+    if (!reading || place > reading.layers) return false;
+    return layout.bands[run].lanes.some(
+      (lane, stream) =>
+        Math.abs(y - lane) <= widthAt(scale, sizeAt(reading, 'sizes', place, stream)) / 2 + RIBBON_SLACK_PX,
+    );
+  });
   return found ?? null;
 }
 

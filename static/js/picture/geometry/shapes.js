@@ -3,7 +3,8 @@
  *
  * @typedef {number | 'ink' | 'muted' | 'card' | 'grid' | 'plus' | 'minus'} Ink a run by its place, or a colour of the theme
  * @typedef {Record<string, string>} Palette CSS colours by ink; `hot` is what a run's colour turns to where it is very large
- * @typedef {{at: number, heat: number}} Stop a place between the left and right end of an area, 0 to 1, and how much of `hot` is mixed in there
+ * @typedef {{at: number, heat: number, fade: number}} Stop a place between the left and right end of an area, 0 to 1, and how much of `hot` and
+ *   then of `card` is mixed in there
  * @typedef {{kind: 'area', points: number[], color: Ink, opacity: number, heats?: Stop[]}} Area a closed outline: x and y in turns, in pixels
  * @typedef {{kind: 'line', points: number[], color: Ink, opacity: number, width: number, isDashed: boolean, isCurve: boolean}} Line
  *   corners in turns; a curve has two ends and two control points between them (cubic Bezier)

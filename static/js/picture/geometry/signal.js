@@ -1,6 +1,7 @@
 /**
- * A signal on its way through the layers, then its gradient back. Drawn is what was measured, as far as the front has passed. Where a
- * ribbon outgrows the strips the view zooms out by factors of ten, and a ruler shows by how much. No browser here.
+ * A signal on its way through the layers, then its gradient back. Drawn is what was measured, as far as the front has passed: the size of
+ * the signal, and the gradient as a multiple of what it is after the last layer, so that every run begins at 1 either way. Where a ribbon
+ * outgrows the strips the view of all runs zooms out by factors of ten, and a ruler shows by how much. No browser here.
  */
 
 import { formatFactor } from '../../data/gain.js';
@@ -9,12 +10,12 @@ import { toGain, toLabel } from './captions.js';
 import { xOf } from './layout.js';
 import { lastKnown } from './reading.js';
 import { toScale } from './scale.js';
-import { toArea, toClip, toCorners, toLine, toText } from './shapes.js';
+import { toArea, toClip, toCorners, toLine, toText, widthOf } from './shapes.js';
 import { toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./picture.js').Plan} Plan @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape */
 /** Where a signal is: `share` of all layers lies before the front, in the direction in which layers are counted. @typedef {{leg: 'forward' | 'backward', share: number}} Moment */
-/** How far the view is zoomed out when the front is at each state, in factors of ten. @typedef {{unit_px: number, zooms: number[]}} Course */
+/** What is drawn of each run, and how far the view is zoomed out when the front is at each state, in factors of ten. @typedef {{readings: (Reading | null)[], zooms: number[]}} Course */
 
 const FORWARD_MS = 2700;
 const TURN_MS = 300;
@@ -25,8 +26,6 @@ export const SIGNAL_MS = FORWARD_MS + TURN_MS + BACKWARD_MS + REST_MS;
 /** When the signal has passed all layers, and when its gradient is back: what is shown where motion is not wanted. */
 export const ENDS_MS = { forward: FORWARD_MS, backward: FORWARD_MS + TURN_MS + BACKWARD_MS };
 const ZOOM_SHARE = 0.05; // of all layers, on either side, over which a zoom is spread
-const GRADIENT_PX = 12; // the width of the largest gradient at the last layer
-const FADED = 0.72;
 
 /** @param {number} elapsed_ms @returns {Moment | null} null when it is over */
 export function toMoment(elapsed_ms) {
@@ -39,26 +38,38 @@ export function toMoment(elapsed_ms) {
 /** The courses of both legs; made once for a plan. @param {Plan} plan @returns {{forward: Course, backward: Course}} */
 export function toCourses(plan) {
   const { layout, runs, scale } = plan;
-  const readings = runs.flatMap(({ reading }) => reading ?? []);
   const states = range(0, layout.layers);
-  const isLog = scale.kind === 'log';
-  const sizes = states.map((place) => largestAt(readings, 'sizes', place));
-  const gradients = states.map((place) => largestAt(readings, 'gradients', place));
-  const first = gradients.findLast(Number.isFinite) ?? 0;
-  const unit_px = GRADIENT_PX / 10 ** first;
   const height = layout.strips.bottom - layout.strips.top;
-  const zoom = (/** @type {number[]} */ logs, /** @type {number} */ unit) =>
-    isLog ? logs.map(() => 0) : toZooms(logs, unit, height);
+  const zoom = (/** @type {number[]} */ logs) =>
+    scale.kind === 'log' ? logs.map(() => 0) : toZooms(logs, layout.unit_px, height);
+  const sizes = runs.map(({ reading }) => reading);
+  const gradients = sizes.map((reading) => reading && toRelative(reading));
   return {
-    forward: { unit_px: layout.unit_px, zooms: zoom(sizes, layout.unit_px) },
-    backward: { unit_px, zooms: zoom(gradients.toReversed(), unit_px).toReversed() },
+    forward: { readings: sizes, zooms: zoom(states.map((place) => largestAt(sizes, 'sizes', place))) },
+    backward: {
+      readings: gradients,
+      zooms: zoom(states.toReversed().map((place) => largestAt(gradients, 'gradients', place))).toReversed(),
+    },
   };
 }
 
-/** @param {Reading[]} readings @param {'sizes' | 'gradients'} what @param {number} place */
+/** Gradients as multiples of the one after the last layer, which is the root mean square over streams. @param {Reading} reading @returns {Reading} */
+function toRelative(reading) {
+  const { streams, gradients } = reading;
+  const last = lastKnown(reading, 'gradients');
+  const logs = gradients.subarray(last * streams, (last + 1) * streams).filter((log10) => !Number.isNaN(log10));
+  if (logs.length === 0) return reading;
+  const most = Math.max(...logs);
+  const square = logs.reduce((sum, log10) => sum + 10 ** (2 * (log10 - most)), 0) / logs.length;
+  const first = most + Math.log10(square) / 2;
+  return { ...reading, gradients: gradients.map((log10) => log10 - first) };
+}
+
+/** @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} what @param {number} place */
 function largestAt(readings, what, place) {
   let most = -Infinity;
   for (const reading of readings) {
+    if (!reading) continue;
     for (let at = place * reading.streams; at < Math.min((place + 1) * reading.streams, reading[what].length); at++)
       if (reading[what][at] > most) most = reading[what][at];
   }
@@ -97,19 +108,16 @@ export function toSignal(plan, courses, { leg, share }) {
   const right = layout.inside?.top === 0 ? layout.inside.left : layout.width;
   const isForward = leg === 'forward';
   const front = share * layout.layers;
-  const forward = toLeg(plan, 'sizes', courses.forward, isForward ? share : 1, {
-    from: 0,
-    to: isForward ? front : layout.layers,
-  });
-  const veil = toArea(toCorners(layout.strips.left, 0, layout.strips.right, layout.strips.bottom), 'card', FADED);
-  const back = isForward
-    ? []
-    : [veil, ...toLeg(plan, 'gradients', courses.backward, share, { from: front, to: layout.layers })];
+  const span = isForward ? { from: 0, to: front } : { from: front, to: layout.layers };
   const left = layout.form === 'narrow' ? 0 : layout.strips.left;
   return [
     toArea(toCorners(left, 0, right - 1, layout.strips.bottom), 'card'),
-    toClip({ ...layout.strips, top: 0 }, [...toRails(plan), ...forward, ...back, ...toFront(plan, front)]),
-    ...toRuler(plan, isForward ? courses.forward : courses.backward, leg, share),
+    toClip({ ...layout.strips, top: 0 }, [
+      ...toRails(plan),
+      ...toLeg(plan, isForward ? 'sizes' : 'gradients', courses[leg], share, span),
+      ...toFront(plan, front),
+    ]),
+    ...toRuler(plan, courses[leg], leg, share),
     ...toTitle(plan, leg, front),
     ...plan.runs.flatMap((_, run) => toRunningGain(plan, run, leg, front)),
     ...(layout.form === 'narrow'
@@ -123,18 +131,17 @@ function toRails({ layout: { bands, strips } }) {
   return bands.flatMap(({ lanes }) => lanes.map((y) => toLine([strips.left, y, strips.right, y], 'grid')));
 }
 
-/** Ribbons of one leg, in colours of the methods forward and in one colour backward. @param {Plan} plan @param {'sizes' | 'gradients'} what @param {Course} course @param {number} share @param {{from: number, to: number}} span @returns {Shape[]} */
-function toLeg({ layout, runs, order, scale, exchanges }, what, course, share, span) {
-  const zoomed =
-    scale.kind === 'log' && what === 'sizes' ? scale : toScale(course.unit_px * 10 ** -zoomAt(course, share), false);
+/** Ribbons of one leg, in colours of the methods forward and in one colour backward, and the mixing that they have passed. @param {Plan} plan @param {'sizes' | 'gradients'} what @param {Course} course @param {number} share @param {{from: number, to: number}} span @returns {Shape[]} */
+function toLeg({ layout, order, scale, exchanges }, what, course, share, span) {
+  const zoomed = scale.kind === 'log' ? scale : toScale(layout.unit_px * 10 ** -zoomAt(course, share), false);
   return order.toReversed().flatMap((run) => {
-    const { reading } = runs[run];
+    const reading = course.readings[run];
     if (!reading) return [];
     const band = layout.bands[run];
     const to = Math.min(span.to, lastKnown(reading, what));
-    const isForward = what === 'sizes';
-    const passed = isForward ? exchanges[run].filter((exchange) => exchange.to <= span.to) : [];
-    const ribbons = toRibbons(reading, isForward ? run : 'ink', layout, band, zoomed, { what, from: span.from, to });
+    const passed = exchanges[run].filter((exchange) => exchange.from >= span.from && exchange.to <= span.to);
+    const color = what === 'sizes' ? run : 'ink';
+    const ribbons = toRibbons(reading, color, layout, band, zoomed, { what, from: span.from, to });
     return [...toMixingLines(passed, run, layout, band), ...ribbons];
   });
 }
@@ -146,39 +153,48 @@ function toFront({ layout }, front) {
   return [toLine(line, 'ink', { width: 7, opacity: 0.12 }), toLine(line, 'ink', { width: 1.5, opacity: 0.9 })];
 }
 
-/** What is on its way, and where. @param {Plan} plan @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
+const WHERE = { size: 14, down: 12, ahead: 4, height: 20 };
+
+/** What is on its way and where, under the front. @param {Plan} plan @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
 function toTitle({ layout }, leg, front) {
+  const { strips } = layout;
   const layer = Math.round(front);
-  const where = layer === 0 ? 'before layer 1' : `after layer ${layer}`;
-  const text = leg === 'forward' ? `Signal ${where}` : `Gradient ${where}`;
-  const isForward = leg === 'forward';
-  const x = isForward ? layout.strips.left + 64 : layout.strips.right - 64;
-  return [toText(x, 16, text, 'ink', { size: 14, isBold: true, hasHalo: true, anchor: isForward ? 'start' : 'end' })];
+  const text = `${leg === 'forward' ? 'Signal' : 'Gradient'} ${layer === 0 ? 'before layer 1' : `after layer ${layer}`}`;
+  const half = widthOf(text, WHERE.size, true) / 2 + WHERE.ahead;
+  const x = Math.min(strips.right - half, Math.max(strips.left + half, xOf(layout, front)));
+  const y = strips.bottom + WHERE.down;
+  return [
+    toArea(toCorners(x - half, strips.bottom, x + half, strips.bottom + WHERE.height), 'card'), // over the layers' numbers
+    toText(x, y, text, 'ink', { size: WHERE.size, isBold: true, anchor: 'middle' }),
+  ];
 }
 
-const TICK = { least_px: 12, most_share: 0.92, x: 10, length: 8 };
+const TICK = { least_px: 12, most_share: 0.88, x: 10, length: 8 };
 
-/** Heights of powers of ten, at the end where the leg begins. @param {Plan} plan @param {Course} course @param {'forward' | 'backward'} leg @param {number} share @returns {Shape[]} */
-function toRuler({ layout: { strips, form }, scale }, course, leg, share) {
-  if (scale.kind === 'log' || form === 'narrow') return [];
-  const unit_log10 = Math.log10(course.unit_px) - zoomAt(course, share);
+/** What is drawn, and heights of powers of ten, at the end where the leg begins. @param {Plan} plan @param {Course} course @param {'forward' | 'backward'} leg @param {number} share @returns {Shape[]} */
+function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, leg, share) {
+  if (form === 'narrow') return [];
+  const isLeft = leg === 'forward';
+  const [x, inward] = isLeft ? [strips.left + TICK.x, 1] : [strips.right - TICK.x, -1];
+  const look = { anchor: /** @type {'start' | 'end'} */ (isLeft ? 'start' : 'end'), hasHalo: true };
+  const words = isLeft ? 'Size of the signal' : `Gradient relative to layer ${layers}`;
+  const title = toText(x + inward * (TICK.length + 4), 12, words, 'ink', { ...look, isBold: true });
+  if (scale.kind === 'log') return [title];
+  const unit_log10 = Math.log10(unit_px) - zoomAt(course, share);
   const height = strips.bottom - strips.top;
   const [low, high] = [
     Math.ceil(Math.log10(TICK.least_px) - unit_log10),
     Math.floor(Math.log10(TICK.most_share * height) - unit_log10),
   ];
-  const isLeft = leg === 'forward';
-  const x = isLeft ? strips.left + TICK.x : strips.right - TICK.x;
-  const inward = isLeft ? 1 : -1;
   return [
-    toLine([x, strips.top, x, strips.bottom], 'ink', { opacity: 0.7 }),
+    toLine([x, strips.top - 8, x, strips.bottom], 'ink', { opacity: 0.7 }),
+    title,
     ...range(low, high).flatMap((power) => {
       const y = strips.bottom - 10 ** (power + unit_log10);
-      const text = toText(x + inward * (TICK.length + 4), y, sayPower(power), 'ink', {
-        anchor: isLeft ? 'start' : 'end',
-        hasHalo: true,
-      });
-      return [toLine([x, y, x + inward * TICK.length, y], 'ink', { width: 1.5 }), text];
+      return [
+        toLine([x, y, x + inward * TICK.length, y], 'ink', { width: 1.5 }),
+        toText(x + inward * (TICK.length + 4), y, sayPower(power), 'ink', look),
+      ];
     }),
   ];
 }
@@ -192,14 +208,14 @@ function sayPower(power) {
   return `10${String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : RAISED[Number(sign)]))}`;
 }
 
-/** The gain up to the front; on the way back also that of the gradient. @param {Plan} plan @param {number} run @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
+/** The gain up to the front; on the way back also the gain backward. @param {Plan} plan @param {number} run @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
 function toRunningGain({ runs, layout }, run, leg, front) {
   const { gain, course, reading } = runs[run];
   if (!course || gain === null || reading?.streams === 1) return toGain(gain, [], run, layout);
   const end = course.forward.length;
   const forward = leg === 'forward' && front < end ? largestOf(course.forward.slice(0, Math.ceil(front))) : null;
   const back =
-    leg === 'backward' ? [`gradient ×${formatFactor(largestOf(course.backward.slice(Math.floor(front))))}`] : [];
+    leg === 'backward' ? [`backward ×${formatFactor(largestOf(course.backward.slice(Math.floor(front))))}`] : [];
   return toGain(forward === null ? gain : formatFactor(forward), back, run, layout);
 }
 

@@ -4,14 +4,14 @@ import { range, sayStatus } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
-import { toArea, toLine, toText } from './shapes.js';
+import { toArea, toLine, toText, widthOf } from './shapes.js';
 
 /** @typedef {import('./layout.js').Layout} Layout @typedef {import('./layout.js').Band} Band @typedef {import('./reading.js').Reading} Reading @typedef {import('./scale.js').Scale} Scale @typedef {import('./shapes.js').Shape} Shape @typedef {import('./shapes.js').Stop} Stop */
 /** A weight between two streams over the layers from..to - 1. @typedef {{source: number, target: number, weight: number, from: number, to: number}} Exchange */
 
 const LINE_PX = 16; // between the beginnings of two sets of lines
-const ONE_PX = 1.3; // the width of a weight of 1
-const MOST_PX = 1.8;
+const ONE_PX = 0.6; // what a weight of 1 adds to the width of its line
+const MOST_PX = 1.2;
 const LEAST_WEIGHT = 0.03; // what is less could not be seen
 const MAX_LINES = 6; // of one set: the largest weights
 /** Outer edges of the glow around a ribbon that floods its lane, and how much of it is seen. */
@@ -23,9 +23,11 @@ const GLOW = [
 /** Around a ribbon that stays in its lane, so that it stands out from what floods it. */
 const EDGE = { px: 1.5, opacity: 0.55 };
 const SOLID = 0.95;
-const FLOODED = 0.5;
+const FLOODED = 0.7;
 const HOT_DECADES = 3; // beyond its lane, until a ribbon has the hottest colour
 const MAX_STOPS = 40;
+/** Beyond so many heights of the card a ribbon says no more than that it is there: it fades, over so many factors of ten, and is still seen. */
+export const FADES = { heights: 10, decades: 3, most: 0.8 };
 
 /**
  * Ribbons of a run up to a place.
@@ -43,7 +45,7 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
   return range(0, reading.streams - 1).flatMap((stream) =>
     toPieces(reading, what, stream, layout, scale, first, last).flatMap((piece) => {
-      const heats = most > 0 ? toHeats(piece, lane_px) : undefined;
+      const heats = most > 0 ? toHeats(piece, lane_px, heightOf(layout)) : undefined;
       const glow = most > 0 ? GLOW : [];
       return [
         ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
@@ -52,6 +54,14 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
       ];
     }),
   );
+}
+
+/** The room of all runs. @param {Layout} layout */
+const heightOf = ({ strips }) => strips.bottom - strips.top;
+
+/** Whether a size is so large that its ribbon fades. @param {number} log10 @param {Scale} scale @param {Layout} layout */
+export function isFaded(log10, scale, layout) {
+  return scale.kind === 'linear' && log10 + Math.log10(scale.unit_px / heightOf(layout)) > Math.log10(FADES.heights);
 }
 
 /** The room of a stream. @param {Band} band */
@@ -68,19 +78,21 @@ function excessOf(reading, what, scale, lane_px, from, to) {
   return most + Math.log10(scale.unit_px / lane_px);
 }
 
-/** A known piece of a ribbon: places in pixels, and half the width at each. @typedef {{xs: number[], halves: number[]}} Piece */
+/** A known piece of a ribbon: places in pixels, half the width at each as it is drawn, and log10 of the whole width to scale. @typedef {{xs: number[], halves: number[], logs: number[]}} Piece */
 
 /** The known pieces of a stream between two places. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
 function toPieces(reading, what, stream, layout, scale, from, to) {
   /** @type {Piece[]} */
-  const pieces = [{ xs: [], halves: [] }];
+  const pieces = [{ xs: [], halves: [], logs: [] }];
+  const unit_log10 = scale.kind === 'linear' ? Math.log10(scale.unit_px) : 0;
   for (let place = from; ; place = Math.min(to, Math.floor(place) + 1)) {
     const log10 = sizeAt(reading, what, place, stream);
     const piece = pieces[pieces.length - 1];
-    if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [] });
+    if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [], logs: [] });
     else {
       piece.xs.push(xOf(layout, place));
       piece.halves.push(widthAt(scale, log10) / 2);
+      piece.logs.push(log10 + unit_log10);
     }
     if (place === to) break;
   }
@@ -101,18 +113,23 @@ function toOutline({ xs, halves }, y, more = 0) {
   return points;
 }
 
-/** How hot a ribbon is along its way: beyond the frame its width is not seen, but its colour is. @param {Piece} piece @param {number} lane_px @returns {Stop[]} */
-function toHeats({ xs, halves }, lane_px) {
+/** How hot a ribbon is along its way, and how faded: beyond the frame its width is not seen, but its colour is. @param {Piece} piece @param {number} lane_px @param {number} height_px @returns {Stop[]} */
+function toHeats({ xs, logs }, lane_px, height_px) {
   const last = xs.length - 1;
   const step = Math.max(1, Math.ceil(xs.length / MAX_STOPS));
   /** @type {Stop[]} */
   const stops = [];
   for (let index = 0; index <= last; index = index === last ? last + 1 : Math.min(last, index + step)) {
-    const heat = Math.log10((2 * halves[index]) / lane_px) / HOT_DECADES;
-    stops.push({ at: (xs[index] - xs[0]) / (xs[last] - xs[0]), heat: Math.min(1, Math.max(0, heat)) });
+    const heat = (logs[index] - Math.log10(lane_px)) / HOT_DECADES;
+    const fade = (logs[index] - Math.log10(FADES.heights * height_px)) / FADES.decades;
+    const at = (xs[index] - xs[0]) / (xs[last] - xs[0]);
+    stops.push({ at, heat: clamp(heat, 1), fade: clamp(fade, FADES.most) });
   }
   return stops;
 }
+
+/** @param {number} value @param {number} most */
+const clamp = (value, most) => Math.min(most, Math.max(0, value));
 
 /** log10 at a place, or on the line between two. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
 export function sizeAt(reading, what, place, stream) {
@@ -141,8 +158,8 @@ export function listExchanges(reading, layout, to = reading.layers) {
 export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
-      width: Math.min(MOST_PX, 0.7 + ONE_PX * Math.abs(exchange.weight)),
-      opacity: strength * Math.min(0.85, 0.45 + 0.8 * Math.abs(exchange.weight)),
+      width: Math.min(MOST_PX, 0.5 + ONE_PX * Math.abs(exchange.weight)),
+      opacity: strength * Math.min(0.8, 0.4 + 0.6 * Math.abs(exchange.weight)),
       isDashed: exchange.weight < 0,
       isCurve: true,
     }),
@@ -226,7 +243,9 @@ function multiplyTwo(left, right, n) {
   return found;
 }
 
-/** Where the sizes end for want of a number, and why. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
+const LOSS_PX = 6; // from where sizes end to the words on it
+
+/** Where the sizes end for want of a number, and why, as far as there is room. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
 export function toLosses(reading, layout, band) {
   const lost = [...reading.status.keys()].filter((layer) =>
     range(0, reading.streams - 1).some((stream) => Number.isNaN(logAt(reading, 'sizes', layer + 1, stream))),
@@ -236,9 +255,13 @@ export function toLosses(reading, layout, band) {
   if (first >= layout.layers) return [];
   const x = xOf(layout, first);
   const isRight = x < (layout.strips.left + layout.strips.right) / 2;
-  const words = `${sayStatus(String(reading.status.get(first)))} from layer ${first + 1}${lastKnown(reading, 'sizes') > first ? ' (some streams)' : ''}`;
+  const room = (isRight ? layout.strips.right - x : x - layout.strips.left) - LOSS_PX;
+  const status = sayStatus(String(reading.status.get(first)));
+  const where = `${status} from layer ${first + 1}`;
+  const whole = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
+  const words = [whole, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;
   return [
-    toText(x + (isRight ? 6 : -6), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
+    toText(x + (isRight ? LOSS_PX : -LOSS_PX), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
       anchor: isRight ? 'start' : 'end',
       hasHalo: true,
     }),

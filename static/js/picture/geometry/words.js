@@ -3,6 +3,7 @@
 import { formatFixed, range } from '../../data/numbers.js';
 import { logAt, spanOf, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
+import { FADES } from './strip.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading */
 
@@ -11,11 +12,17 @@ export const MEANING =
   'A stream is the residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several. ' +
   'Each layer reads the streams, mixes them and writes its output to them. The width of a ribbon is the size of the signal in that stream.';
 
-/** How to read it, in one line. @param {boolean} isLog */
-export function sayCaption(isLog) {
+/** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean}} [more] */
+export function sayCaption(isLog, { leg = null, isFading = false } = {}) {
+  if (leg === 'backward') {
+    const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
+    return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
+  }
   const width = isLog
     ? 'Ribbon width is the logarithm of the signal’s size.'
-    : 'Ribbon width is the size of the signal, to one linear scale.';
+    : leg
+      ? 'Ribbon width is the size of the signal. When a ribbon outgrows the card, all runs are drawn ten times smaller.'
+      : `Ribbon width is the size of the signal, to one linear scale.${isFading ? ` Beyond ${FADES.heights} times the height of the card a ribbon fades.` : ''}`;
   return `${width} Thin lines: mixing between streams, dashed where negative.`;
 }
 
@@ -30,7 +37,7 @@ export const HELP = {
   formula: 'x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])',
   reading:
     'All runs have one scale, which does not change with the settings: a ribbon twice as wide is a signal twice as large. A signal that ' +
-    'outgrows the card is cut off at its edge and turns paler, up to a hundred times the height of its lane. With log, equal steps in width ' +
+    'outgrows the card is cut off at its edge and turns paler, up to a thousand times the height of its lane; beyond ten times the height of the card it fades. With log, equal steps in width ' +
     'are equal factors. A line between two ribbons is a weight of H_res, multiplied over the layers that it spans; point at it to read it. ' +
     'The large number is the gain of the mixing: how many times larger at most a signal that all streams share becomes through the ' +
     'product of the first l mixing matrices, over all l. Inside layer: lines into the branch are what it reads of each stream, lines out ' +

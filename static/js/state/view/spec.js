@@ -270,9 +270,13 @@ export function toStops(min, max, step) {
   return [...stops, max];
 }
 
+/** Where a slider's track ends, though larger values can be typed: what is beyond is rarely wanted, and would leave no room for what is. @type {Record<string, number>} */
+const TRACK_ENDS = { 'connection.noise': 1 };
+
 /** The values that a field's slider stops at. @param {Field} field */
-export function stopsOf(field) {
-  return writtenStops[field.path] ?? toStops(field.min ?? 0, field.max ?? 1, field.step ?? 1);
+export function stopsOf({ path, min, max, step }) {
+  const end = max ?? 1;
+  return writtenStops[path] ?? toStops(min ?? 0, Math.min(end, TRACK_ENDS[path] ?? end), step ?? 1);
 }
 
 /** Without the last bits of 0.1 + 0.2. @param {number} value */
