@@ -4,6 +4,7 @@ import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
 import { followAhead } from './ahead/ahead.js';
 import { current, Heading } from './cards/lesson.js';
+import { STEPS } from './cards/lessonsteps.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
 import { Featured, Sections } from './cards/sections.js';
@@ -25,7 +26,7 @@ import { followPrint } from './figures/print.js';
 import { ApiError, getPresets, getSchema, insist, toSignIn } from './net/api.js';
 import { hasServer } from './net/sent.js';
 import { PictureCard } from './picture/card.js';
-import { tellOf } from './picture/shown.js';
+import { magnifyKind } from './picture/shown.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
@@ -65,9 +66,6 @@ function App() {
     <${DropZone} />
   `;
 }
-
-/** The steps of the story that are about mHC. */
-const MHC_STEPS = [3, 4];
 
 /** Whether the view has a map: dialogs must not be looked through with every change of the view. */
 const hasMap = computed(() => state.view.value.map !== undefined);
@@ -174,7 +172,7 @@ function followTitle() {
 
 /** The picture magnifies the run that the story is about. */
 function followStory() {
-  effect(() => tellOf(MHC_STEPS.includes(current.value ?? -1) ? 'mhc' : null));
+  effect(() => magnifyKind(STEPS[current.value ?? -1]?.magnified ?? null));
 }
 
 /** @param {unknown} error */

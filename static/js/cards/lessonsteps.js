@@ -14,15 +14,16 @@ const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
 /**
- * `connections` are those of the runs that a step sets, or it names a view: of first-time visitors, or of trained runs.
- * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', say: (runs: Runs) => string}[]}
+ * `connections` are those of the runs that a step sets, or it names a view: of first-time visitors, or of trained runs. `magnified` is the
+ * connection that the step is about, where the picture would magnify another one.
+ * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, say: (runs: Runs) => string}[]}
  */
 export const STEPS = [
   { title: 'One stream', connections: [RESIDUAL], say: sayOne },
   { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: sayFour },
   { title: 'Free mixing', connections: [RESIDUAL, HC], say: sayFree },
-  { title: 'Doubly stochastic mixing', connections: 'opening', say: sayConstrained },
-  { title: 'What four streams are good for', connections: 'trained', say: sayBenefit },
+  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', say: sayConstrained },
+  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', say: sayBenefit },
 ];
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];

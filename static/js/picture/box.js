@@ -23,9 +23,9 @@ import {
   isFading,
   isLog,
   isOpen,
+  magnifiedKind,
   magnifiedRun,
   magnify,
-  toldKind,
   toPalette,
   toRuns,
 } from './shown.js';
@@ -87,7 +87,7 @@ export class PictureBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.layers.value, state.part.value, state.hovered.value];
-      [chosenRun.value, toldKind.value];
+      [chosenRun.value, magnifiedKind.value];
       this.drawSoon();
     });
     // Text that was drawn before its font came is drawn once more.

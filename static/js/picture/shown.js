@@ -40,13 +40,13 @@ export const isOpen = signal(false);
 /** The run that someone chose to magnify. */
 export const chosenRun = signal(/** @type {number | null} */ (null));
 
-/** The kind of the run that the story is about, which is magnified until someone chooses; null where it is about none. */
-export const toldKind = signal(/** @type {string | null} */ (null));
+/** The kind of connection that is magnified until someone chooses a run; null where the picture decides. */
+export const magnifiedKind = signal(/** @type {string | null} */ (null));
 
-/** @param {string | null} kind */
-export function tellOf(kind) {
-  if (kind === toldKind.peek()) return;
-  toldKind.value = kind;
+/** Magnify the first run of a kind until someone chooses another. @param {string | null} kind null: as usual */
+export function magnifyKind(kind) {
+  if (kind === magnifiedKind.peek()) return;
+  magnifiedKind.value = kind;
   chosenRun.value = null;
 }
 
@@ -58,7 +58,7 @@ export function magnify(run) {
 /** The run that is magnified: the chosen one where it is there. @param {Shown[]} runs */
 export function magnifiedRun(runs) {
   const { value: chosen } = chosenRun;
-  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs, toldKind.value);
+  return chosen !== null && runs[chosen]?.reading ? chosen : magnifiedOf(runs, magnifiedKind.value);
 }
 
 /** Magnify the next run, from top to bottom. @param {Shown[]} runs */
