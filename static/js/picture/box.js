@@ -22,6 +22,7 @@ import {
   isAwaited,
   isFading,
   isLog,
+  isMixed,
   isOpen,
   magnifiedKind,
   magnifiedRun,
@@ -161,6 +162,7 @@ export class PictureBox {
       this.paintOn(this.still, toStill(this.plan));
       this.signal.redraw();
       isFading.value = this.plan.isFading;
+      isMixed.value = this.plan.isMixed;
     }
     Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);

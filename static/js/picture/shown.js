@@ -34,6 +34,9 @@ export function setLog(isOn) {
 /** Whether a ribbon that is drawn now is so wide that it fades. */
 export const isFading = signal(false);
 
+/** Whether lines of mixing are drawn. */
+export const isMixed = signal(true);
+
 /** Whether the magnified layer is shown where it has no room next to the strips. */
 export const isOpen = signal(false);
 

@@ -31,6 +31,7 @@ test('a sentence says streams, sizes, and what the layer at the cursor makes of 
 test('the caption says what the widths are, of a signal on its way too', () => {
   assert.match(sayCaption(false), /^Ribbon width is the size of the signal, to one linear scale\. Thin lines/);
   assert.match(sayCaption(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
+  assert.doesNotMatch(sayCaption(false, { isMixed: false }), /Thin/);
   assert.match(sayCaption(true), /the logarithm of the signal’s size/);
   assert.match(sayCaption(false, { leg: 'forward' }), /ten times smaller/);
   for (const isLog of [false, true])

@@ -136,9 +136,9 @@ export function toAxis(layout) {
 }
 
 /** How to read the picture, where it is an image. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
-export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading }, leg = null) {
+export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading, isMixed }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const rows = wrapText(sayCaption(scale.kind === 'log', { leg, isFading }), SMALL, room);
+  const rows = wrapText(sayCaption(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 

@@ -15,8 +15,8 @@ import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } fr
  * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
- * `isFading`: whether a ribbon is so wide that it fades.
- * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean}} Plan
+ * `isFading`: whether a ribbon is so wide that it fades. `isMixed`: whether lines of mixing are drawn, or may come.
+ * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
  */
 
 const GUESS = 4; // streams of a run of which nothing has come
@@ -37,7 +37,8 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
     'sizes',
   );
   const isFading = span !== null && isFaded(span[1], scale, layout);
-  return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading };
+  const isMixed = exchanges.some(({ length }) => length > 0) || runs.every(({ reading }) => !reading);
+  return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
 }
 
 /** Runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */

@@ -12,8 +12,8 @@ export const MEANING =
   'A stream is the residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several. ' +
   'Each layer reads the streams, mixes them and writes its output to them. The width of a ribbon is the size of the signal in that stream.';
 
-/** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean}} [more] */
-export function sayCaption(isLog, { leg = null, isFading = false } = {}) {
+/** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
+export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
   if (leg === 'backward') {
     const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
     return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
@@ -23,7 +23,7 @@ export function sayCaption(isLog, { leg = null, isFading = false } = {}) {
     : leg
       ? 'Ribbon width is the size of the signal. When a ribbon outgrows the card, all runs are drawn ten times smaller.'
       : `Ribbon width is the size of the signal, to one linear scale.${isFading ? ` Beyond ${FADES.heights} times the height of the card a ribbon fades.` : ''}`;
-  return `${width} Thin lines: mixing between streams, dashed where negative.`;
+  return isMixed ? `${width} Thin lines: mixing between streams, dashed where negative.` : width;
 }
 
 /** A weight between two streams, in words. @param {import('./strip.js').Exchange} exchange */
