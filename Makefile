@@ -14,6 +14,9 @@ TORCH_SIZE := with the CPU build of torch; PyPI's CUDA build adds 5 GB. README.m
 LANES ?= 3
 # Bytecode is kept whatever the machine says, for without it pytest rewrites every assertion anew in every lane.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
+# Three busy lanes can make a browser or a server miss its time limit. What failed there runs once more, one test at a time: a real
+# fault fails again, and the first failure stays in the output. Exit status 1 means that tests failed, all others are errors.
+RETRY = || { test $$? -eq 1 && echo "Running the failed tests once more, one at a time." && $(BIN)/pytest --last-failed --last-failed-no-failures none
 # Alone, for its cases have deadlines of a second: workers give way to all else, and beside two busy lanes get no core.
 ALONE := tests/contract/engine
 
@@ -34,17 +37,17 @@ cluster: setup-dev postgresql
 # Every feature once: what a developer runs.
 test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
-	$(PYTEST) -m "not full" --ignore $(ALONE)
+	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
 	$(BIN)/pytest -m "not full" $(ALONE)
 
 # What `test` leaves out: every case of the samples, looks, and long flows.
 test-rest: setup-dev chromium postgresql nginx faketime
-	$(PYTEST) -m full --ignore $(ALONE)
+	$(PYTEST) -m full --ignore $(ALONE) $(RETRY) -m full; }
 	$(BIN)/pytest -m full $(ALONE)
 
 test-full: setup-dev chromium postgresql nginx faketime
 	cd static && $(WITH_NODE) npm test --silent
-	$(PYTEST) --ignore $(ALONE)
+	$(PYTEST) --ignore $(ALONE) $(RETRY); }
 	$(BIN)/pytest $(ALONE)
 
 # All tools side by side, each with its output in one piece; one that fails does not stop the others.
