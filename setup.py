@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from app import files  # noqa: E402  (a build has no other path to it)
 from app.pages.vendored import CHARACTERS, FONTS, list_carried, package_of  # noqa: E402
 
-OURS = ("templates", "static/css", "static/js", "static/img")
+OURS = ("templates", "static/css", "static/js", "static/img", "static/fonts")
 OTHERS = files.NODE_MODULES
 # For text, of which no byte lies on a boundary.
 PACKING = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0, "lc": 2}

@@ -167,7 +167,7 @@ export class PictureBox {
     Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);
     this.print(this.plan);
-    if (!state.isMoving.peek()) this.say();
+    this.say();
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
   }
 

@@ -75,7 +75,7 @@ def test_the_page_works_in_a_browser(site: Site) -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = load_page(browser.new_context(ignore_https_errors=True), watch, "/#v=1&depth=4&width=16")
         assert page.evaluate("location.pathname") == f"{site.url.removeprefix(site.origin)}/"
-        assert page.locator("h1 a").get_attribute("href") == f"{site.url.removeprefix(site.origin)}/"
+        assert page.locator(".brand").get_attribute("href") == f"{site.url.removeprefix(site.origin)}/"
         browser.close()
     watch.check()
 

@@ -161,7 +161,7 @@ def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12")
     before = curves(page, "gain")
     with silence(page):
-        drag(page, NOISE, 0.2, release=False)
+        drag(page, NOISE, 0.6, release=False)
         wait_until(page, lambda: curves(page, "gain")[1] != before[1])
         page.wait_for_timeout(DIMMED_MS)
         expect(page.locator(".sketch")).to_have_count(0)  # the hand rests

@@ -1,6 +1,7 @@
 """Presets as pages: opened by their links, they say their claim, show their panel, and take their own headline."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -12,7 +13,7 @@ from app.presets import BY_NAME, Preset
 from mhc_core.record.reduction import reduce_metric
 from tests.browser.conftest import OpenPage, create_link, expect_layer, read_result, type_setting, wait_until_done
 from tests.browser.look.test_access import audit, looks
-from tests.conftest import Server
+from tests.conftest import Server, start_server
 
 QUICK = ("mhc_fig_7",)  # in every run of the tests
 MARKS = """() => [...document.querySelectorAll('.results-table tbody th')]
@@ -21,6 +22,14 @@ IN_SIGHT = """key => {
   const plot = document.querySelector(`#panel-${key} .plot`).getBoundingClientRect();
   return plot.height > 0 && plot.top >= 0 && plot.top + plot.height / 3 <= innerHeight;
 }"""
+
+
+@pytest.fixture(scope="session")  # as wide as the browser's
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server as people start it: it serves the records that ship with the package."""
+    running = start_server(tmp_path_factory.mktemp("presets"))
+    yield running
+    running.kill()
 
 
 def banner(page: Page) -> Locator:
