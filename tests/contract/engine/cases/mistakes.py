@@ -16,7 +16,7 @@ async def fail(bench: Bench, job_id: str) -> str:
 
 
 async def test_a_spec_that_is_not_valid(bench: Bench) -> None:
-    assert "depth: got 0" in await fail(bench, bench.submit(SMALL | {"depth": 0}))
+    assert "Depth must be a whole number" in await fail(bench, bench.submit(SMALL | {"depth": 0}))
 
 
 async def test_a_field_that_no_spec_has(bench: Bench) -> None:
