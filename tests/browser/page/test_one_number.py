@@ -69,8 +69,15 @@ READ = """() => {
     };
 }"""
 
-# The same after the next frame is drawn: before it, the table and the picture change at different moments.
-READ_PAINTED = f"() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(({READ})()))))"
+# The same in the next frame. The table changes before a frame and the picture with it: in between, they differ;
+# observers of sizes are called when all of a frame is drawn.
+READ_FRAME = f"""() => new Promise((done) => requestAnimationFrame(() => {{
+    const observer = new ResizeObserver(() => {{
+        observer.disconnect();
+        done(({READ})());
+    }});
+    observer.observe(document.body);
+}}))"""
 
 
 @dataclass
@@ -394,7 +401,7 @@ def drag(page: Page, chance: random.Random) -> list[str]:
     faults: list[str] = []
     for _ in range(chance.randint(2, 6)):
         page.keyboard.down(key)
-        faults += _compare_gains(page.evaluate(READ_PAINTED))
+        faults += _compare_gains(page.evaluate(READ_FRAME))
     page.keyboard.up(key)
     return faults
 
