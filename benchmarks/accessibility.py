@@ -17,7 +17,7 @@ from benchmarks.accessibility_report import Looked, Stop, write_report
 from benchmarks.chromium import open_chromium
 from benchmarks.rows import Row, print_rows
 from tests.browser.audit import GRAPHIC, LETTERS_PX, TARGET_PX, TEXT, audit, contrast, grow, worst
-from tests.browser.conftest import wait_until_done
+from tests.browser.conftest import open_settings, wait_until_done
 from tests.browser.look.test_access import AXE, FINDINGS, press, share, verify
 from tests.browser.share.test_rooms import make_room
 
@@ -74,14 +74,14 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
             act()
             expect(page.locator(OPENED)).to_have_count(1)
             page.wait_for_timeout(PLACED_MS)
-            if view == "presets":
+            if view == "examples":
                 expect(page.locator(".spark path").first).to_be_attached()
             note(looked, page, view, OPENED)
             for _ in range(2):  # on a phone a menu stands on the fold
                 page.keyboard.press("Escape")
             expect(page.locator(OPENED)).to_have_count(0)
         if width < 761:
-            page.get_by_role("button", name="Settings", exact=True).click()
+            open_settings(page)
             note(looked, page, "settings", "#settings")
             page.keyboard.press("Escape")
     with opened(browser, f"{url}/embed/{name}?panel=gain&theme={theme}", theme, width) as page:
@@ -95,7 +95,7 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
             note(looked, page, view)
             if view == "rooms":
                 make_room(page, "v=1&depth=8&width=32")
-                expect(page.get_by_role("heading", name=re.compile("Saved by students"))).to_be_visible()
+                expect(page.get_by_role("heading", name=re.compile("Shared by students"))).to_be_visible()
                 grow(page)
                 note(looked, page, "a room")
     return looked
@@ -162,6 +162,8 @@ MOVING = """() => [...document.querySelectorAll('*')].filter((element) => {
   return animationName !== 'none' || !isStill;
 }).length"""
 JUMP = """async () => {
+  document.querySelector('.results th button[aria-expanded=false]')?.click();
+  await new Promise((done) => setTimeout(done, 600)); // its sentences are shown
   document.querySelector('.results .sentence').click();
   const first = scrollY;
   await new Promise((done) => setTimeout(done, 600));
