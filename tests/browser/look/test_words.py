@@ -10,7 +10,7 @@ BOXES = """card => [...card.querySelectorAll('.annotation-text-g')].map((word) =
   const { left, right, top, bottom } = word.getBoundingClientRect();
   return { text: word.textContent, left, right, top, bottom };
 })"""
-SLACK_PX = 3.5  # a box holds room above and below its letters: 5 px where they have 12
+SLACK_PX = 2.5  # the boxes of letters hold the room above and below them
 
 
 def overlaps(page: Page, panel: str) -> list[tuple[str, str]]:
