@@ -94,7 +94,7 @@ class Found:
 
 
 def draw_view(drawn: random.Random) -> str:
-    """The hash of a random view of one to three runs, with all sections that draw what the page knows at once."""
+    """Build the URL hash of a random view: one to three runs, with the sections open that update while dragging."""
     kinds = drawn.sample(KINDS, drawn.randint(1, 3))
     settings = {path: drawn.choice(values) for path, values in SETTINGS.items()}
     chosen = [f"{path}={value}" for path, value in settings.items()]

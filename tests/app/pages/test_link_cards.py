@@ -85,8 +85,8 @@ def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, s
     tags = read_tags(web, f"/s/{name}")
     assert tags["og:title"] == TITLE
     claim = r"B ours & <b> ×[\d.]+, same 6 layers"
-    told = tags["og:description"]
-    assert re.match(rf"{claim}\. A Residual: .* B ours & <b>: The product of up to 6 unconstrained", told)
+    description = tags["og:description"]
+    assert re.match(rf"{claim}\. A Residual: .* B ours & <b>: The product of up to 6 unconstrained", description)
     assert tags["description"] == tags["og:description"]
     assert len(tags["og:description"]) <= 300
     assert tags["og:url"] == tags["canonical"] == f"{server.url}/s/{name}"

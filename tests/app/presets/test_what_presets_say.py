@@ -216,12 +216,12 @@ def peak(name: str, label: str, key: str) -> tuple[float, int]:
     return float(column.max()), int(column.argmax()) + 1
 
 
-def tell_deep() -> list[str]:
+def compute_deep() -> list[str]:
     gains = [run(name)["HC"].layers["composite_gain_fwd"] for name in ("default", "deep")]
     return [f"{gains[0][-1]:.0f}", str(len(gains[0])), f"{gains[1][-1] / 1e9:.1f}", str(len(gains[1]))]
 
 
-def tell_trained() -> list[str]:
+def compute_trained() -> list[str]:
     results = read("trained")
     start = results["HC"].steps["step_gain_fwd"][0].max()
     bound = 10 ** math.floor(math.log10(largest(results["HC"], "composite_gain_fwd")))
@@ -229,7 +229,7 @@ def tell_trained() -> list[str]:
     return [str(*steps), f"{start:.0f}", str(bound), f"{largest(results['mHC'], 'composite_gain_fwd'):.2f}"]
 
 
-def tell_strong_drift() -> list[str]:
+def compute_strong_drift() -> list[str]:
     hc, mhc = (run("strong_drift")[label] for label in ("HC", "mHC"))
     spec = specs_of("strong_drift")["mHC"]
     decades = math.floor(math.log10(hc.layers["act_rms"][-1] / hc.input["act_rms"]))
@@ -238,7 +238,7 @@ def tell_strong_drift() -> list[str]:
     return [f"{spec.connection.noise:g}", str(decades), f"{rows:.0f}", str(spec.connection.sinkhorn_iters), f"{off}"]
 
 
-def tell_relatives() -> list[str]:
+def compute_relatives() -> list[str]:
     spec = specs_of("relatives")["mHC"]
     gains = [peak("relatives", label, "composite_gain_bwd")[0] for label in get("relatives").labels]
     by_construction = {f"{gain:.5f}" for gain in gains[1:]}
@@ -246,13 +246,13 @@ def tell_relatives() -> list[str]:
     return [f"{spec.connection.noise:g}", str(spec.connection.sinkhorn_iters), f"{gains[0]:.2f}", "1"]
 
 
-def tell_fig_3() -> list[str]:
+def compute_fig_3() -> list[str]:
     hc = run("mhc_fig_3")["HC"].layers
     (most, layer), limit = peak("mhc_fig_3", "HC", "composite_gain_fwd"), math.ceil(hc["gain_fwd"].max())
     return [str(limit), str(layer), f"{most:.0f}", str(len(hc["gain_fwd"])), f"{hc['composite_gain_fwd'][-1]:.0f}"]
 
 
-def tell_fig_7() -> list[str]:
+def compute_fig_7() -> list[str]:
     gains = [peak("mhc_fig_7", label, "composite_gain_bwd")[0] for label in get("mhc_fig_7").labels]
     specs = list(specs_of("mhc_fig_7").values())
     sums = f"{run('mhc_fig_7')['mHC'].layers['h_res_col_sum'].mean():.0f}"
@@ -267,26 +267,26 @@ def tell_fig_7() -> list[str]:
     ]
 
 
-def tell_sinkhorn_dial() -> list[str]:
+def compute_sinkhorn_dial() -> list[str]:
     first = specs_of("sinkhorn_dial")["drift 1"]
     last = first.model_copy(update={"connection": first.connection.model_copy(update={"sinkhorn_iters": 200})})
     start, end = (largest(measure(spec), "composite_gain_bwd") for spec in (first, last))
     return ["1", f"{first.connection.noise:g}", f"{round(start, -3):,.0f}", f"{end:.2f}", "200"]
 
 
-def tell_sinkhorn_rounds() -> list[str]:
+def compute_sinkhorn_rounds() -> list[str]:
     gains = [peak("sinkhorn_rounds", label, "composite_gain_bwd")[0] for label in get("sinkhorn_rounds").labels]
     drift = f"{specs_of('sinkhorn_rounds')['3 rounds'].connection.noise:g}"
     return [drift, f"{round(gains[0], -3):,.0f}", f"{math.ceil(100 * (gains[1] - 1))}", "1"]
 
 
-def tell_collapse() -> list[str]:
+def compute_collapse() -> list[str]:
     cosines = {label: result.layers["cos_prev"][-16:] for label, result in run("hc_collapse").items()}
     sizes = [f"{np.median(np.abs(cosines[label])):.3f}" for label in ("pre-norm", "HC")]
     return ["16", *sizes]
 
 
-def tell_init_identity() -> list[str]:
+def compute_init_identity() -> list[str]:
     shares = {label: result.layers["composite_sigma2"] for label, result in run("init_identity").items()}
     kept, after_one = shares["mHC-lite"], shares["lucidrains"][0]
     return [str(len(kept)), f"{100 * kept[-1]:.0f}", f"{100 * after_one:.0f}"]
@@ -296,21 +296,21 @@ def tell_init_identity() -> list[str]:
 TOLD: dict[str, Callable[[], list[str]]] = {
     "opening": lambda: [str(spec.depth) for spec in get("opening").specs[:1]],
     "default": lambda: [str(spec.depth) for spec in get("default").specs[:1]],
-    "deep": tell_deep,
-    "trained": tell_trained,
-    "strong_drift": tell_strong_drift,
-    "relatives": tell_relatives,
+    "deep": compute_deep,
+    "trained": compute_trained,
+    "strong_drift": compute_strong_drift,
+    "relatives": compute_relatives,
     "mhc_fig_2": lambda: [str(spec.train.steps) for spec in get("mhc_fig_2").specs[:1]],
-    "mhc_fig_3": tell_fig_3,
-    "mhc_fig_7": tell_fig_7,
+    "mhc_fig_3": compute_fig_3,
+    "mhc_fig_7": compute_fig_7,
     "mhc_fig_8": lambda: [str(spec.depth) for spec in get("mhc_fig_8").specs[:1]],
-    "sinkhorn_dial": tell_sinkhorn_dial,
-    "sinkhorn_rounds": tell_sinkhorn_rounds,
-    "hc_collapse": tell_collapse,
+    "sinkhorn_dial": compute_sinkhorn_dial,
+    "sinkhorn_rounds": compute_sinkhorn_rounds,
+    "hc_collapse": compute_collapse,
     "digits": lambda: [str(math.isqrt(get("digits").specs[0].input.tokens))] * 2,
     "relu_correlation": lambda: [str(spec.depth) for spec in get("relu_correlation").specs[:1]],
     "branch_scaling": lambda: ["1"],  # of 1/√depth
-    "init_identity": tell_init_identity,
+    "init_identity": compute_init_identity,
 }
 NUMBER = re.compile(r"(?<![A-Za-z\d.,])\d+(?:[.,]\d+)*")
 

@@ -15,7 +15,7 @@ import { toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./picture.js').Plan} Plan @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape */
 /** Where a signal is: `share` of all layers lies before the front, in the direction in which layers are counted. @typedef {{leg: 'forward' | 'backward', share: number}} Moment */
-/** What is drawn of each run, and how far the view is zoomed out when the front is at each state, in factors of ten. @typedef {{readings: (Reading | null)[], zooms: number[]}} Course */
+/** The reading of each run, and the zoom at each position of the front: powers of ten by which the view is scaled down. @typedef {{readings: (Reading | null)[], zooms: number[]}} Course */
 
 const FORWARD_MS = 2700;
 const TURN_MS = 300;
@@ -171,7 +171,7 @@ function toTitle({ layout }, leg, front) {
 
 const TICK = { least_px: 12, most_share: 0.88, x: 10, length: 8 };
 
-/** What is drawn, and heights of powers of ten, at the end where the leg begins. @param {Plan} plan @param {Course} course @param {'forward' | 'backward'} leg @param {number} share @returns {Shape[]} */
+/** Draw the ruler at the end where the signal starts: a title and ticks at powers of ten. @param {Plan} plan @param {Course} course @param {'forward' | 'backward'} leg @param {number} share @returns {Shape[]} */
 function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, leg, share) {
   if (form === 'narrow') return [];
   const isLeft = leg === 'forward';
