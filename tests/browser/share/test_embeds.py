@@ -174,6 +174,7 @@ def test_a_cards_menu_leads_to_its_own_frame(open_page: OpenPage, server: Server
     page = open_page("/#v=1&depth=8&width=16")
     choose(page, "Activation", "Linear scale")
     choose(page, "Activation", "Embed")
+    expect(page.get_by_role("dialog", name="Share")).to_be_visible()
     create_link(page)
     assert frame_of(page)["src"].endswith("?panel=activation&theme=dark")
     framed = open_page(frame_of(page)["src"].removeprefix(server.url), wait=False)
