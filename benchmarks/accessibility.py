@@ -165,6 +165,8 @@ JUMP = """async () => {
   document.querySelector('.results th button[aria-expanded=false]')?.click();
   await new Promise((done) => setTimeout(done, 600)); // its sentences are shown
   document.querySelector('.results .sentence').click();
+  // The card is rendered, and the jump made, in the next frame.
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
   const first = scrollY;
   await new Promise((done) => setTimeout(done, 600));
   return scrollY - first;

@@ -51,7 +51,7 @@ export function Heading() {
     <section class="heading" aria-labelledby="headline">
       <div>
         <h1 id="headline"><${Headline} /></h1>
-        <p class="step-text" aria-live="polite"><${LessonText} /></p>
+        <p class="step-text" aria-live="polite"><${LessonText} /><${StartHint} /></p>
       </div>
       <ol class="steps" aria-label="Story">
         ${STEPS.map(
@@ -90,6 +90,13 @@ function shownColumns() {
 const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
 const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => start !== null))}`;
+
+/** What to do first. Paper has no button, so it is not printed. */
+function StartHint() {
+  const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
+  const isBefore = current.value === null && asked.value !== state.settings.value;
+  return isBefore && (hc || mhc) ? html`<span class="no-print"> Press Start to see why.</span>` : null;
+}
 
 /** What the step says of the runs that are shown. */
 export function LessonText() {

@@ -132,7 +132,9 @@ function saySimilarity() {
     ({ layers }) => {
       const cosines = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).filter(Number.isFinite);
       if (cosines.length === 0) return null;
-      return [Math.min(...cosines), Math.max(...cosines)].map((cosine) => formatFixed(cosine, 2)).join(' to ');
+      return [Math.min(...cosines), Math.max(...cosines)]
+        .map((cosine) => formatFixed(cosine, 2).replace('-', '−'))
+        .join(' to ');
     },
   );
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;

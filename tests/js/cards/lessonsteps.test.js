@@ -41,7 +41,7 @@ test('the sentences of the default view', () => {
   assert.equal(sayHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
   assert.equal(
     sayClaim(all),
-    'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00. Press Start to see why.',
+    'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00.',
   );
   assert.match(one(all), /the input stays, times 1: its gain\.$/);
   assert.match(four(all), /^Hyper-Connections \(HC\) use 4 streams: .*H_pre.*H_res.*H_post/);

@@ -386,14 +386,14 @@ test('the sentence on a layer names the row with the largest sum', () => {
       [2, 0.43],
       [0, 1],
     ]),
-    /^Row 1 of H_res sums to 2\.43, .* leaves stream 1 2\.43 times as large\.$/,
+    /^Row 1 of H_res sums to 2\.43: in stream 1, mixing multiplies .* by 2\.43\.$/,
   );
   assert.match(
     say([
       [0.5, 0.4],
       [-1, -0.5],
     ]),
-    /^Row 2 of H_res sums to −1\.50, .* 1\.50 times as large and with its sign changed\.$/,
+    /^Row 2 of H_res sums to −1\.50: in stream 2, mixing multiplies .* by −1\.50\.$/,
   );
   assert.match(
     say([

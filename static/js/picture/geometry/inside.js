@@ -190,9 +190,8 @@ export function sayRow({ mix, streams: n, layers }, layer) {
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
     return 'Every row of H_res sums to 1, so mixing leaves a signal that all streams share as it is.';
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
-  const size = formatFixed(Math.abs(sums[row]), 2);
-  const flipped = sums[row] < 0 ? ' and with its sign changed' : '';
-  return `Row ${row + 1} of H_res sums to ${sums[row] < 0 ? '−' : ''}${size}, so a signal that all streams share leaves stream ${row + 1} ${size} times as large${flipped}.`;
+  const sum = formatFixed(sums[row], 2).replace('-', '−');
+  return `Row ${row + 1} of H_res sums to ${sum}: in stream ${row + 1}, mixing multiplies a signal that all streams share by ${sum}.`;
 }
 
 /** @param {number[]} values */
