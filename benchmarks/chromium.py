@@ -25,16 +25,23 @@ const listAwaited = () => [...document.querySelectorAll(AWAITED)].map((part) => 
 
 
 @contextmanager
-def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
-    """A browser and a server with an empty data folder, until the block ends."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+def open_server(*flags: str) -> Iterator[Server]:
+    """A server with an empty data folder, until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
         server = start_server(Path(folder) / "data", *flags, forked=False)
         try:
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            yield browser, server
-            browser.close()
+            yield server
         finally:
             server.terminate()
+
+
+@contextmanager
+def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
+    """A browser and a server with an empty data folder, until the block ends."""
+    with sync_playwright() as playwright, open_server(*flags) as server:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield browser, server
+        browser.close()
 
 
 def scroll_to(page: Page, panel: str) -> None:

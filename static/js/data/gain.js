@@ -41,6 +41,17 @@ export function formatFactor(log10, digits = 3) {
     return `${mantissa}${formatPower(exponent)}`;
   }
   const value = Number((10 ** log10).toPrecision(digits));
-  const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(value)));
-  return `${value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })}`;
+  return formatterOf(Math.max(0, digits - 1 - Math.floor(Math.log10(value)))).format(value);
+}
+
+/** By their decimals: to make one takes as long as a hundred numbers. @type {Map<number, Intl.NumberFormat>} */
+const formatters = new Map();
+
+/** @param {number} decimals */
+function formatterOf(decimals) {
+  const found =
+    formatters.get(decimals) ??
+    new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  formatters.set(decimals, found);
+  return found;
 }

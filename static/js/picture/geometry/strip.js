@@ -14,7 +14,7 @@ const ONE_PX = 0.6; // what a weight of 1 adds to the width of its line
 const MOST_PX = 1.2;
 const LEAST_WEIGHT = 0.03; // what is less could not be seen
 const MAX_LINES = 6; // of one set: the largest weights
-/** Outer edges of the glow around a ribbon that floods its lane, and how much of it is seen. */
+/** Outer edges of the glow around a ribbon that floods its lane, and how much of it is seen. In one colour: gradients take most of a frame. */
 const GLOW = [
   { px: 9, opacity: 0.05 },
   { px: 5, opacity: 0.08 },
@@ -49,7 +49,7 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
       const glow = most > 0 ? GLOW : [];
       return [
         ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
-        ...glow.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), color, opacity, heats)),
+        ...glow.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), color, opacity)),
         toArea(toOutline(piece, band.lanes[stream]), color, opacity, heats),
       ];
     }),
